@@ -1,0 +1,229 @@
+"""What becomes of a proposal, and what acceptance does to the event, all in the same step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from handlers.rules import passes
+from handlers.step import Step, derived_id
+from persistence.records import (
+    Item,
+    ItemVersion,
+    Part,
+    Proposal,
+    ProposalStatus,
+    Resolution,
+)
+from protocol.answers import timestamp
+from protocol.errors import ErrorCode, Refusal
+
+
+def look_at_all(step: Step) -> list[str]:
+    """Accept every pending proposal that passes now, oldest first; their ids.
+
+    One that makes a later one stale stops it: each is looked at as the ones before it left it.
+    """
+    candidates = [proposal.id for proposal in step.state.pending_proposals()]
+    return [id for id in candidates if look_at(step, step.proposal(id)).status == "accepted"]
+
+
+def look_at(step: Step, proposal: Proposal) -> Proposal:
+    """Accept ``proposal`` if its votes carry it now. An item too many makes it wait."""
+    if passes(proposal, step.event, step.event.policy, step.now) and has_room(step, proposal):
+        return accept(step, proposal, "auto_votes")
+    return proposal
+
+
+def has_room(step: Step, proposal: Proposal) -> bool:
+    """Whether the event may hold the item that ``proposal`` would create."""
+    if proposal.category != "create" or proposal.kind == "conclusion":
+        return True
+    limits = step.limits
+    longest = limits.assumptions if proposal.kind == "assumption" else limits.criteria
+    return len(step.state.live_items(proposal.kind)) < longest
+
+
+def accept(step: Step, proposal: Proposal, resolution: Resolution) -> Proposal:
+    """Accept ``proposal`` and do what it says; raises ``target_gone`` or ``limit_reached``."""
+    if not has_room(step, proposal):
+        raise Refusal(ErrorCode.LIMIT_REACHED, f"there are as many {proposal.kind}s as may be")
+    item_id, version = _apply(step, proposal)
+    # The effect may have touched the row itself (never: its own rivals exclude it), so re-read.
+    current = step.proposal(proposal.id)
+    return close(
+        step,
+        replace(current, item_id=item_id, item_version=version),
+        status="accepted",
+        resolution=resolution,
+    )
+
+
+def close(
+    step: Step,
+    proposal: Proposal,
+    *,
+    status: ProposalStatus,
+    resolution: Resolution,
+    reason: str | None = None,
+) -> Proposal:
+    """Give ``proposal`` its final status; what leaves the room's window goes in the same step."""
+    event = step.event
+    number = event.resolutions + 1
+    rule = event.policy.of(proposal.kind)
+    closed = replace(
+        proposal,
+        status=status,
+        resolution=resolution,
+        resolution_reason=reason,
+        resolved_by=step.user or None,
+        resolved_at=step.now,
+        resolved_seq=step.seq,
+        resolved_no=number,
+        decision={
+            "agree": proposal.agree,
+            "eligible": event.members,
+            "rule": rule.rule,
+            "threshold": rule.threshold,
+            "policy_version": event.policy_version,
+        },
+    )
+    step.put(closed)
+    step.change_event(resolutions=number, pending=event.pending - 1)
+    if (pushed_out := number - step.limits.resolved_shown) > 0:
+        leaving = step.state.resolved(pushed_out)
+        step.touch(leaving)
+        forget_votes(step, leaving.id)
+    return closed
+
+
+def forget_votes(step: Step, proposal: str) -> None:
+    """Nobody's ``you`` shows a vote on ``proposal`` any more; harmless to who had none."""
+    step.everyone.setdefault("votes", {})[proposal] = None
+
+
+def _apply(step: Step, proposal: Proposal) -> tuple[str, int]:
+    """The effect on the event; the item it concerned and the version it left there."""
+    if proposal.kind == "conclusion":
+        return _conclude(step, proposal)
+    if proposal.category == "create":
+        return _create(step, proposal)
+    assert proposal.target is not None
+    item = live_item(step, proposal.target, proposal.kind)
+    if proposal.category == "update":
+        assert proposal.content is not None
+        changed = replace(item, content=proposal.content, version=item.version + 1)
+        write_item(step, changed, "content", proposal.id)
+        _make_stale(step, proposal)
+        return changed.id, changed.version
+    changed = replace(item, version=item.version + 1, deleted=True)
+    write_item(step, changed, "content", proposal.id)
+    for rival in step.state.pending_proposals():
+        if rival.target == item.id and rival.id != proposal.id:
+            close(step, rival, status="deleted", resolution="target_deleted")
+    if item.kind == "criterion":
+        criteria_changed(step)
+    return changed.id, changed.version
+
+
+def _create(step: Step, proposal: Proposal) -> tuple[str, int]:
+    assert proposal.content is not None and proposal.kind != "conclusion"
+    item = Item(
+        id=derived_id(proposal.kind[0], step.state.id, proposal.id),
+        kind=proposal.kind,
+        content=proposal.content,
+        position=next_position(step),
+    )
+    write_item(step, item, "content", proposal.id)
+    if item.kind == "criterion":
+        criteria_changed(step)
+    return item.id, item.version
+
+
+def _conclude(step: Step, proposal: Proposal) -> tuple[str, int]:
+    assert proposal.target is not None
+    criterion = live_item(step, proposal.target, "criterion")
+    changed = replace(
+        criterion,
+        conclusion=proposal.content,
+        conclusion_version=criterion.conclusion_version + 1,
+    )
+    write_item(step, changed, "conclusion", proposal.id)
+    _make_stale(step, proposal)
+    return changed.id, changed.conclusion_version
+
+
+def _make_stale(step: Step, accepted: Proposal) -> None:
+    """Rivals were made for the words that ``accepted`` replaced."""
+    for rival in step.state.pending_proposals():
+        if (
+            rival.target == accepted.target
+            and (rival.kind == "conclusion") == (accepted.kind == "conclusion")
+            and rival.id != accepted.id
+            and not rival.stale
+        ):
+            step.put(replace(rival, stale=True))
+
+
+def live_item(step: Step, id: str, kind: str, field: str = "target") -> Item:
+    """The assumption or criterion ``id``; raises ``not_found`` or ``target_gone``."""
+    item = step.state.item(id)
+    if item is None or item.kind != kind:
+        raise Refusal(ErrorCode.NOT_FOUND, f"no such {kind}", details={"path": field})
+    if item.deleted:
+        raise Refusal(ErrorCode.TARGET_GONE, details={"path": field})
+    return item
+
+
+def write_item(step: Step, item: Item, part: Part, proposal: str | None = None) -> None:
+    """Put ``item`` and a line in its history; a deletion is a version without words."""
+    step.put(item)
+    step.put(
+        ItemVersion(
+            item_id=item.id,
+            part=part,
+            version=item.version if part == "content" else item.conclusion_version,
+            content=(None if item.deleted else item.content)
+            if part == "content"
+            else item.conclusion,
+            proposal_id=proposal,
+            user_id=step.user,
+            at=step.now,
+            seq=step.seq,
+        )
+    )
+
+
+def next_position(step: Step) -> int:
+    """The place of a new option, assumption or criterion, from 0."""
+    position = step.event.items
+    step.change_event(items=position + 1)
+    return position
+
+
+def criteria_changed(step: Step) -> None:
+    """A criterion came or went: ballots given before rank what is left, and say so."""
+    step.change_event(criteria_rev=step.event.criteria_rev + 1)
+    if not step.event.ballots:
+        return
+    live = {criterion.id for criterion in step.state.live_items("criterion")}
+    for ballot in step.state.all_ballots():
+        left = [id for id in ballot.criterion_order if id in live]
+        if left != ballot.criterion_order:
+            step.put(msgspec.structs.replace(ballot, criterion_order=left))
+        else:
+            step.touch(ballot)
+
+
+def summary(proposal: Proposal) -> dict[str, Any]:
+    """Status, resolution, by whom, when and at which position: what closed it."""
+    told = {
+        "status": proposal.status,
+        "resolution": proposal.resolution,
+        "by": proposal.resolved_by,
+        "at": proposal.resolved_at and timestamp(proposal.resolved_at),
+        "seq": proposal.resolved_seq,
+    }
+    return {key: value for key, value in told.items() if value is not None}

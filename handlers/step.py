@@ -1,0 +1,248 @@
+"""One command at work on the state: what it may read, what it changes, and how that is undone.
+
+A handler reads the state through its ``Step`` and puts changed records back. It cannot send,
+publish or write SQL: what it put is what the lane stores, and what the rooms are told follows
+from the records before and after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b32encode
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from persistence.records import (
+    Ballot,
+    Comment,
+    EntranceCode,
+    Event,
+    Item,
+    ItemVersion,
+    Membership,
+    Option,
+    Proposal,
+    Vote,
+)
+from persistence.state import EventState, Need
+from protocol.errors import ErrorCode, Refusal
+
+Record: TypeAlias = (
+    Ballot | Comment | EntranceCode | Item | ItemVersion | Membership | Option | Proposal | Vote
+)
+TableName: TypeAlias = Literal[
+    "ballots",
+    "comments",
+    "entrance_codes",
+    "item_history",
+    "items",
+    "memberships",
+    "options",
+    "proposals",
+    "votes",
+]
+
+_ABSENT: Any = object()
+_ID_CHARACTERS = 16
+"""80 bits: no two of the things of one event will ever share an id."""
+
+
+class DomainLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much there may be of everything, and how much of it a room shows. Settings."""
+
+    options: int = 20
+    assumptions: int = 500
+    criteria: int = 100
+    pending_proposals: int = 1_000
+    resolved_shown: int = 200
+    comments_shown: int = 200
+    members_shown: int = 500
+
+
+class Actor(NamedTuple):
+    """Who acts: the token's ``sub`` and the name it gave."""
+
+    user: str
+    name: str
+
+
+class Outcome(NamedTuple):
+    """What a handler answers: its result, and whether anything changed."""
+
+    result: dict[str, Any]
+    applied: bool = True
+
+
+class Step:
+    """A command's view of the state, and the changes it made so far."""
+
+    def __init__(
+        self,
+        state: EventState,
+        *,
+        actor: Actor,
+        command_id: str,
+        now: datetime,
+        limits: DomainLimits,
+        entropy: bytes,
+    ) -> None:
+        self.state = state
+        self.actor = actor
+        self.command_id = command_id
+        self.now = now
+        """The database's clock, read after the lock was held."""
+        self.limits = limits
+        self.entropy = entropy
+        """Random bytes drawn when the command arrived; the same again when it is retried."""
+        self.before: dict[tuple[TableName, Any], Any] = {}
+        """What stood under each key that was changed, or looked at for the rooms."""
+        self.event_before = state.event_record
+        self.everyone: dict[str, Any] = {}
+        """A patch on everybody's ``you``."""
+        self._pending_before: dict[str, None] | None = None
+        self._ids = 0
+
+    @property
+    def user(self) -> str:
+        """Whose command this is."""
+        return self.actor.user
+
+    @property
+    def event(self) -> Event:
+        """The event's row as it stands now."""
+        return self.state.event
+
+    @property
+    def seq(self) -> int:
+        """The position this step gets if it is accepted."""
+        return self.state.seq + 1
+
+    def new_id(self, prefix: str) -> str:
+        """An id for something new: the same again when the command is decided again.
+
+        Made from (event, user, command id), not from a counter: after a restore from a backup a
+        counter would give the ids of lost things to other things.
+        """
+        self._ids += 1
+        return derived_id(prefix, self.state.id, self.user, self.command_id, str(self._ids))
+
+    # Changes.
+
+    def change_event(self, **changes: Any) -> None:
+        """Replace fields of the event's row."""
+        self.state.event_record = msgspec.structs.replace(self.state.event, **changes)
+
+    def make_event(self, event: Event) -> None:
+        """Put the row of an event that is made now."""
+        self.state.event_record = event
+        self.state.epoch = event.epoch
+
+    def put(self, record: Record) -> None:
+        """Put a new or changed record in its place."""
+        table, key, value = _place(record)
+        rows: dict[Any, Any] = getattr(self.state, table)
+        self.before.setdefault((table, key), rows.get(key, _ABSENT))
+        rows[key] = value
+        if type(record) is Proposal:
+            self._keep_pending(record)
+
+    def drop(self, table: Literal["memberships", "ballots"], key: str) -> None:
+        """Take a record away."""
+        rows: dict[str, Any] = getattr(self.state, table)
+        self.before.setdefault((table, key), rows.get(key, _ABSENT))
+        rows[key] = None
+
+    def touch(self, record: Record) -> None:
+        """Have the rooms look at a record that itself does not change (a floor moved past it)."""
+        table, key, value = _place(record)
+        self.before.setdefault((table, key), value)
+
+    def _keep_pending(self, proposal: Proposal) -> None:
+        pending = self.state.pending
+        if (proposal.status == "pending") == (proposal.id in pending):
+            return
+        if self._pending_before is None:
+            self._pending_before = dict(pending)
+        if proposal.status == "pending":
+            pending[proposal.id] = None
+        else:
+            del pending[proposal.id]
+        if proposal.resolved_no is not None:
+            self.state.complete.add(Need("resolved", (proposal.resolved_no,)))
+
+    def undo(self) -> None:
+        """Put everything back as it was before this step."""
+        for (table, key), value in self.before.items():
+            rows: dict[Any, Any] = getattr(self.state, table)
+            if value is _ABSENT:
+                rows.pop(key, None)
+            else:
+                rows[key] = value
+        self.before.clear()
+        self.everyone.clear()
+        self.state.event_record = self.event_before
+        if self._pending_before is not None:
+            self.state.pending = self._pending_before
+            self._pending_before = None
+        self._ids = 0
+
+    def changed(self, table: TableName) -> Iterable[tuple[Any, Any, Any]]:
+        """(key, before, after) of what this step touched in ``table``; ``None`` for no record."""
+        rows: dict[Any, Any] = getattr(self.state, table)
+        for (name, key), value in self.before.items():
+            if name == table:
+                yield key, (None if value is _ABSENT else value), rows[key]
+
+    # What commands name, or the refusal that says why not.
+
+    def proposal(self, id: str) -> Proposal:
+        """The proposal ``id``; ``not_found`` where there is none."""
+        return found(self.state.proposal(id), "proposal")
+
+    def member(self, user: str) -> Membership:
+        """The standing of ``user``, whatever it is; ``not_found`` where there is none."""
+        return found(self.state.membership(user), "user")
+
+    def is_admin(self) -> bool:
+        """Whether the actor is an accepted admin."""
+        own = self.state.membership(self.user)
+        return own is not None and own.status == "accepted" and own.role == "admin"
+
+
+def found(record: Any, field: str) -> Any:
+    """``record``, or the refusal that the thing named in ``field`` does not exist."""
+    if record is None:
+        raise Refusal(ErrorCode.NOT_FOUND, f"no such {field}", details={"path": field})
+    return record
+
+
+def derived_id(prefix: str, *parts: str) -> str:
+    """``prefix`` and 80 bits of the digest of ``parts``."""
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    return f"{prefix}_{b32encode(digest).decode().lower()[:_ID_CHARACTERS]}"
+
+
+def _place(record: Record) -> tuple[TableName, Any, Any]:
+    """The table of ``record``, its key there, and what the state holds under it."""
+    match record:
+        case Proposal():
+            return "proposals", record.id, record
+        case Vote():
+            return "votes", (record.proposal_id, record.user_id), record
+        case Membership():
+            return "memberships", record.user_id, record
+        case Item():
+            return "items", record.id, record
+        case Option():
+            return "options", record.id, record
+        case Comment():
+            return "comments", record.id, record
+        case Ballot():
+            return "ballots", record.user_id, record
+        case ItemVersion():
+            return "item_history", (record.item_id, record.part, record.version), record
+        case EntranceCode():
+            return "entrance_codes", record.code, record.event_id

@@ -1,0 +1,192 @@
+"""What clients see of the records: one function per kind, fields without a value absent.
+
+``None`` stands for "not shown". Snapshot and diff are made by these same functions, so that they
+cannot tell different stories.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from handlers.step import DomainLimits
+from persistence.records import Ballot, Comment, Event, Item, Membership, Option, Proposal, Vote
+from protocol.answers import timestamp
+
+View: TypeAlias = dict[str, Any]
+
+
+def _present(view: View) -> View:
+    return {key: value for key, value in view.items() if value is not None}
+
+
+def event_view(event: Event) -> View:
+    """``state.event`` for members."""
+    return {
+        "id": event.id,
+        "subject": event.subject,
+        "status": event.status,
+        "entrance_code": event.entrance_code,
+        "max_members": event.max_members,
+        "policy": msgspec.to_builtins(event.policy, str_keys=True)
+        | {
+            # The rules that always stand, defaults or not.
+            kind: msgspec.to_builtins(event.policy.of(kind))
+            for kind in ("assumption", "criterion", "conclusion")
+        }
+        | {"membership_auto": event.policy.membership_auto},
+        "policy_version": event.policy_version,
+        "criteria_rev": event.criteria_rev,
+        "created_at": timestamp(event.created_at),
+    }
+
+
+def applicant_event_view(event: Event) -> View:
+    """``state.event`` for those who wait to be let in."""
+    return {"id": event.id, "subject": event.subject, "status": event.status}
+
+
+def counts_view(event: Event) -> View:
+    """``state.counts``."""
+    return {
+        "members": event.members,
+        "ballots": event.ballots,
+        "proposals": event.proposals,
+        "comments": event.comments,
+    }
+
+
+def option_view(option: Option | None) -> View | None:
+    """``state.options[id]``."""
+    if option is None or option.deleted:
+        return None
+    return {"content": option.content, "position": option.position}
+
+
+def item_view(item: Item | None) -> View | None:
+    """``state.assumptions[id]`` or ``state.criteria[id]``."""
+    if item is None or item.deleted:
+        return None
+    view: View = {"content": item.content, "version": item.version, "position": item.position}
+    if item.kind == "criterion":
+        view["conclusion_version"] = item.conclusion_version
+        if item.conclusion is not None:
+            view["conclusion"] = item.conclusion
+    return view
+
+
+def is_shown(proposal: Proposal | None, event: Event, limits: DomainLimits) -> bool:
+    """Whether the room shows ``proposal``: pending, or among the last to be resolved."""
+    return proposal is not None and (
+        proposal.resolved_no is None
+        or proposal.resolved_no > event.resolutions - limits.resolved_shown
+    )
+
+
+#: Fields of a proposal shown as they are, where they have a value.
+PROPOSAL_FIELDS = (
+    "kind",
+    "category",
+    "target",
+    "base_version",
+    "content",
+    "reason",
+    "author",
+    "status",
+    "resolution",
+    "resolution_reason",
+    "resolved_by",
+    "decision",
+    "agree",
+    "revision",
+    "stale",
+    "reverts",
+    "reverted_by",
+)
+PROPOSAL_TIMES = ("resolved_at", "opens_at", "expires_at", "created_at")
+
+
+def proposal_view(proposal: Proposal) -> View:
+    """``state.proposals[id]``."""
+    view = _present({field: getattr(proposal, field) for field in PROPOSAL_FIELDS})
+    for field in PROPOSAL_TIMES:
+        moment = getattr(proposal, field)
+        if moment is not None:
+            view[field] = timestamp(moment)
+    return view
+
+
+def proposal_change(before: Proposal, after: Proposal) -> View:
+    """The patch between two views of one proposal; written out since every vote makes one."""
+    patch: View = {}
+    for field in PROPOSAL_FIELDS:
+        value = getattr(after, field)
+        if value != getattr(before, field):
+            patch[field] = value
+    for field in PROPOSAL_TIMES:
+        moment = getattr(after, field)
+        if moment != getattr(before, field):
+            patch[field] = None if moment is None else timestamp(moment)
+    return patch
+
+
+def member_view(member: Membership | None, event: Event) -> View | None:
+    """``state.members[user]``: admins, and those who came before the window was full."""
+    if member is None or member.status != "accepted":
+        return None
+    ceiling = event.member_ceiling
+    if member.role != "admin" and ceiling is not None and (member.joined_no or 0) > ceiling:
+        return None
+    return {"name": member.name, "role": member.role}
+
+
+def request_view(member: Membership | None) -> View | None:
+    """``state.requests[user]``, for admins."""
+    if member is None or member.status != "pending":
+        return None
+    return {"name": member.name, "requested_at": timestamp(member.requested_at)}
+
+
+def comment_view(comment: Comment | None, event: Event) -> View | None:
+    """``state.comments[id]``: those above the floor."""
+    if comment is None or comment.deleted or comment.number <= event.comment_floor:
+        return None
+    return _present(
+        {
+            "proposal": comment.proposal_id,
+            "criterion": comment.criterion_id,
+            "author": comment.author,
+            "content": comment.content,
+            "version": comment.version,
+            "created_at": timestamp(comment.created_at),
+        }
+    )
+
+
+def membership_view(member: Membership | None) -> View:
+    """``you.membership``; a role only while accepted."""
+    if member is None:
+        return {}
+    view: View = {"status": member.status}
+    if member.status == "accepted":
+        view["role"] = member.role
+    return view
+
+
+def ballot_view(ballot: Ballot | None) -> View | None:
+    """``you.ballot``."""
+    if ballot is None:
+        return None
+    return {
+        "option": ballot.option_id,
+        "criterion_order": ballot.criterion_order,
+        "criteria_rev": ballot.criteria_rev,
+    }
+
+
+def vote_view(vote: Vote | None, proposal: Proposal | None) -> int | None:
+    """``you.votes[proposal]``: the revision voted for, while the vote stands for present words."""
+    if vote is None or not vote.active or proposal is None or vote.revision != proposal.revision:
+        return None
+    return vote.revision

@@ -1,0 +1,1 @@
+"""What is kept, and how: tables, migrations, the locked transaction of an event, the journal."""

@@ -1,0 +1,92 @@
+"""The pool of connections to PostgreSQL, and their session settings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from persistence.faults import fault_of
+
+#: Longest wait for an event's lock in one try; shorter than a statement may take.
+LOCK_TIMEOUT_MS = 2_000
+#: Longest that any statement of the server's runs.
+STATEMENT_TIMEOUT_MS = 8_000
+#: A transaction that its process forgot gives the lock back after this.
+IDLE_IN_TRANSACTION_MS = 10_000
+#: Longest wait for a new connection to be made.
+CONNECT_TIMEOUT = 5.0
+#: Longest wait for a statement's answer, a little over what the server allows it.
+COMMAND_TIMEOUT = 10.0
+#: Longest that closing waits for connections in use.
+CLOSE_TIMEOUT = 5.0
+
+#: Given when a connection is made, so that no reset of a pool can wipe them.
+SESSION = {
+    "application_name": "ayes",
+    "timezone": "UTC",
+    "synchronous_commit": "on",
+    "default_transaction_isolation": "read committed",
+    "lock_timeout": str(LOCK_TIMEOUT_MS),
+    "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+    "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+    # The hot statements are the same for ever; planning them for each call costs more than
+    # running them.
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+}
+
+
+class Database:
+    """Connections to one PostgreSQL; ``url`` is a plain ``postgresql://`` URL."""
+
+    def __init__(self, url: str, *, connections: int = 10) -> None:
+        self.url = url
+        self._connections = connections
+        self._pool: asyncpg.Pool[Any] | None = None
+
+    async def open(self) -> None:
+        """Make the pool; raises what the driver raises where the database is out of reach."""
+        self._pool = await asyncpg.create_pool(
+            self.url,
+            min_size=1,
+            max_size=self._connections,
+            max_inactive_connection_lifetime=0,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=COMMAND_TIMEOUT,
+            server_settings=SESSION,
+            reset=_leave_as_it_is,
+        )
+
+    async def close(self) -> None:
+        """Give all connections back; those still in use after the deadline are cut."""
+        if self._pool is None:
+            return
+        pool, self._pool = self._pool, None
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await pool.close()
+        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection[Any]]:
+        """A connection; one that met a fault is cut rather than used again."""
+        if self._pool is None:
+            raise asyncpg.InterfaceError("the database is closed")
+        connection = await self._pool.acquire(timeout=CONNECT_TIMEOUT)
+        try:
+            yield connection
+        except BaseException as err:
+            if not isinstance(err, Exception) or fault_of(err) is not None:
+                connection.terminate()
+            raise
+        finally:
+            await self._pool.release(connection)
+
+
+async def _leave_as_it_is(connection: asyncpg.Connection[Any]) -> None:
+    """Nothing to reset: a connection comes back with its transaction ended, or is cut."""

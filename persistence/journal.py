@@ -1,0 +1,62 @@
+"""The journal's hash chain: what a line is sealed with, and how to check it.
+
+``hash = SHA-256(previous hash ‖ header)``. The header is compact JSON with, in this order: ``seq``,
+``at`` (RFC 3339, UTC, microseconds, ``Z``), ``command``, and the digests of ``user``, ``id``,
+``payload``, ``answer`` and of each patch there is (``member``, ``admin``, ``applicant``, ``you``,
+``everyone``). A digest is the lower-case hex of SHA-256(salt ‖ label ‖ 0x00 ‖ text), the salt being
+the line's own. So a name or a word can be erased from a line later, its digest put in its place,
+and the chain still verifies. The epoch is no part of it. The first previous hash is 32 zero bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+#: The patches a line can hold, in the order of the header.
+PATCH_LABELS = ("member", "admin", "applicant", "you", "everyone")
+
+_sha256 = hashlib.sha256
+
+
+def digest(salt: bytes, label: bytes, text: bytes) -> bytes:
+    """The salted digest of one part of a line."""
+    return _sha256(b"%b%b\0%b" % (salt, label, text)).digest()
+
+
+def moment(at: datetime) -> str:
+    """``at`` as the header has it: RFC 3339, UTC, microseconds, ``Z``."""
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond:06d}Z"
+
+
+def seal(
+    previous: bytes,
+    *,
+    seq: int,
+    at: str,
+    command: str,
+    salt: bytes,
+    user: bytes,
+    id: bytes,
+    fingerprint: bytes,
+    answer: bytes,
+    patches: dict[str, bytes],
+) -> bytes:
+    """The hash of a line. ``fingerprint`` is the digest of its payload, ``at`` its ``moment``."""
+    parts = [
+        '{"seq":%d,"at":"%s","command":"%s","user":"%s","id":"%s","payload":"%s","answer":"%s"'
+        % (
+            seq,
+            at,
+            command,
+            digest(salt, b"user", user).hex(),
+            digest(salt, b"id", id).hex(),
+            fingerprint.hex(),
+            digest(salt, b"answer", answer).hex(),
+        )
+    ]
+    for label in PATCH_LABELS:
+        if text := patches.get(label):
+            parts.append(f',"{label}":"{digest(salt, label.encode(), text).hex()}"')
+    parts.append("}")
+    return _sha256(previous + "".join(parts).encode()).digest()

@@ -1,0 +1,268 @@
+"""Rows into the state: a whole event, or the few rows that a command asked for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import asyncpg
+import msgspec
+import orjson
+from sqlalchemy import Integer, Text, bindparam, column, func, select, true
+
+from persistence import tables as t
+from persistence.records import (
+    Ballot,
+    Comment,
+    Event,
+    Item,
+    ItemVersion,
+    Membership,
+    Option,
+    Proposal,
+    Vote,
+)
+from persistence.state import EventState, Need
+from persistence.statements import EVENT, Statement, any_of, many
+from protocol.policy import Policy
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+_policy = msgspec.json.Decoder(Policy)
+
+
+def _select(table: Any) -> Any:
+    return select(*(c for c in table.columns if c.name != "event_id"))
+
+
+def _of_event(table: Any, *conditions: Any) -> Statement:
+    return Statement(_select(table).where(table.c.event_id == EVENT, *conditions))
+
+
+_EVENT_ROW = Statement(select(t.events).where(t.events.c.id == EVENT))
+_LIVE_OPTIONS = _of_event(t.options, ~t.options.c.deleted)
+_LIVE_ITEMS = _of_event(t.items, ~t.items.c.deleted)
+_PENDING = Statement(
+    _select(t.proposals)
+    .where(t.proposals.c.event_id == EVENT, t.proposals.c.status == "pending")
+    .order_by(t.proposals.c.number)
+)
+_RESOLVED_SINCE = _of_event(
+    t.proposals, t.proposals.c.resolved_no > bindparam("floor", type_=Integer)
+)
+_COMMENTS_SHOWN = _of_event(
+    t.comments, ~t.comments.c.deleted, t.comments.c.number > bindparam("floor", type_=Integer)
+)
+_ADMINS = _of_event(
+    t.memberships, t.memberships.c.status == "accepted", t.memberships.c.role == "admin"
+)
+_MEMBERS_SHOWN = _of_event(
+    t.memberships,
+    t.memberships.c.status == "accepted",
+    t.memberships.c.joined_no <= bindparam("ceiling", type_=Integer),
+)
+_WAITING = _of_event(t.memberships, t.memberships.c.status == "pending")
+_MEMBERSHIPS = _of_event(t.memberships, any_of(t.memberships.c.user_id, "keys"))
+_OPTIONS = _of_event(t.options, any_of(t.options.c.id, "keys"))
+_ITEMS = _of_event(t.items, any_of(t.items.c.id, "keys"))
+_PROPOSALS = _of_event(t.proposals, any_of(t.proposals.c.id, "keys"))
+_RESOLVED = _of_event(t.proposals, any_of(t.proposals.c.resolved_no, "keys", Integer))
+_BALLOTS = _of_event(t.ballots, any_of(t.ballots.c.user_id, "keys"))
+_ALL_BALLOTS = _of_event(t.ballots)
+_COMMENTS = _of_event(t.comments, any_of(t.comments.c.id, "keys"))
+_CODES = Statement(select(t.entrance_codes).where(any_of(t.entrance_codes.c.code, "keys")))
+_VERSION = _of_event(
+    t.item_history,
+    t.item_history.c.item_id == bindparam("item", type_=Text),
+    t.item_history.c.part == bindparam("part", type_=Text),
+    t.item_history.c.version == bindparam("version", type_=Integer),
+)
+
+
+def _votes() -> Statement:
+    """One index probe a pair: an ``IN`` over pairs can become a scan of the event."""
+    asked = (
+        func.unnest(many("proposals", Text), many("users", Text))
+        .table_valued(column("proposal_id", Text), column("user_id", Text), name="asked")
+        .render_derived()
+    )
+    held = (
+        _select(t.votes)
+        .where(
+            t.votes.c.event_id == EVENT,
+            t.votes.c.proposal_id == asked.c.proposal_id,
+            t.votes.c.user_id == asked.c.user_id,
+        )
+        .lateral("held")
+    )
+    return Statement(select(held).select_from(asked.join(held, true())))
+
+
+def _votes_of() -> Statement:
+    """A user's votes on pending proposals, found from the pending ones."""
+    pending = (
+        select(t.proposals.c.id)
+        .where(t.proposals.c.event_id == EVENT, t.proposals.c.status == "pending")
+        .subquery("open")
+    )
+    held = (
+        _select(t.votes)
+        .where(
+            t.votes.c.event_id == EVENT,
+            t.votes.c.proposal_id == pending.c.id,
+            t.votes.c.user_id == bindparam("user", type_=Text),
+        )
+        .lateral("held")
+    )
+    return Statement(select(held).select_from(pending.join(held, true())))
+
+
+_VOTES = _votes()
+_VOTES_OF = _votes_of()
+
+#: (kind → statement, record type, table of the state): one row by its key.
+_BY_KEY: dict[str, tuple[Statement, Any, str]] = {
+    "membership": (_MEMBERSHIPS, Membership, "memberships"),
+    "option": (_OPTIONS, Option, "options"),
+    "item": (_ITEMS, Item, "items"),
+    "proposal": (_PROPOSALS, Proposal, "proposals"),
+    "ballot": (_BALLOTS, Ballot, "ballots"),
+    "comment": (_COMMENTS, Comment, "comments"),
+}
+_KEY_FIELD = {"memberships": "user_id", "ballots": "user_id"}
+
+
+def read(kind: type[R], row: Any) -> R:
+    """A record from a row."""
+    fields = dict(row)
+    for name in ("decision", "criterion_order", "results"):
+        if isinstance(fields.get(name), str):
+            fields[name] = orjson.loads(fields[name])
+    if isinstance(fields.get("policy"), str):
+        fields["policy"] = _policy.decode(fields["policy"])
+    return kind(**fields)
+
+
+async def load(connection: asyncpg.Connection[Any], event_id: str) -> EventState:
+    """What a command needs of an event: its row, live items, pending proposals.
+
+    Without a row the state is that of an event that does not exist.
+    """
+    row = await _EVENT_ROW.row(connection, event=event_id)
+    if row is None:
+        return EventState(event_id)
+    state = EventState(event_id, read(Event, row))
+    for option in await _LIVE_OPTIONS.rows(connection, event=event_id):
+        state.options[option["id"]] = read(Option, option)
+    for item in await _LIVE_ITEMS.rows(connection, event=event_id):
+        state.items[item["id"]] = read(Item, item)
+    for proposal in await _PENDING.rows(connection, event=event_id):
+        state.proposals[proposal["id"]] = read(Proposal, proposal)
+        state.pending[proposal["id"]] = None
+    return state
+
+
+async def load_room(
+    connection: asyncpg.Connection[Any], event_id: str, *, resolved_shown: int
+) -> EventState:
+    """All that a room shows. The caller holds one snapshot for all of it (repeatable read)."""
+    state = await load(connection, event_id)
+    if state.event_record is None:
+        return state
+    event = state.event
+    floor = max(event.resolutions - resolved_shown, 0)
+    for row in await _RESOLVED_SINCE.rows(connection, event=event_id, floor=floor):
+        state.proposals[row["id"]] = read(Proposal, row)
+    ceiling = event.joins if event.member_ceiling is None else event.member_ceiling
+    members = await _MEMBERS_SHOWN.rows(connection, event=event_id, ceiling=ceiling)
+    for row in [*members, *await _ADMINS.rows(connection, event=event_id)]:
+        state.memberships[row["user_id"]] = read(Membership, row)
+    await fetch(connection, state, {Need("waiting"), Need("comments_shown")})
+    return state
+
+
+async def fetch(
+    connection: asyncpg.Connection[Any], state: EventState, needs: Iterable[Need]
+) -> None:
+    """Bring what ``needs`` names into ``state``, one query a kind; what is not there as ``None``."""
+    grouped: dict[str, list[Any]] = defaultdict(list)
+    for kind, key in needs:
+        grouped[kind].append(key)
+    for kind, keys in grouped.items():
+        if kind in _BY_KEY:
+            await _fetch_by_key(connection, state, kind, [key[0] for key in keys])
+        elif kind == "vote":
+            await _fetch_votes(connection, state, keys)
+        else:
+            for key in keys:
+                await _fetch_set(connection, state, kind, key)
+                state.complete.add(Need(kind, key))  # type: ignore[arg-type]  # a NeedKind
+
+
+async def _fetch_by_key(
+    connection: asyncpg.Connection[Any], state: EventState, kind: str, keys: list[str]
+) -> None:
+    statement, record, table = _BY_KEY[kind]
+    rows: dict[str, Any] = getattr(state, table)
+    for key in keys:
+        rows.setdefault(key, None)
+    field = _KEY_FIELD.get(table, "id")
+    for row in await statement.rows(connection, event=state.id, keys=keys):
+        rows[row[field]] = read(record, row)
+
+
+async def _fetch_votes(
+    connection: asyncpg.Connection[Any], state: EventState, keys: list[tuple[str, str]]
+) -> None:
+    for key in keys:
+        state.votes.setdefault(key, None)
+    rows = await _VOTES.rows(
+        connection,
+        event=state.id,
+        proposals=[proposal for proposal, _ in keys],
+        users=[user for _, user in keys],
+    )
+    _hold_votes(state, rows)
+
+
+def _hold_votes(state: EventState, rows: list[Any]) -> None:
+    for row in rows:
+        state.votes[row["proposal_id"], row["user_id"]] = read(Vote, row)
+
+
+async def _fetch_set(
+    connection: asyncpg.Connection[Any], state: EventState, kind: str, key: tuple[Any, ...]
+) -> None:
+    match kind:
+        case "waiting":
+            for row in await _WAITING.rows(connection, event=state.id):
+                state.memberships.setdefault(row["user_id"], read(Membership, row))
+        case "votes_of":
+            held = await _VOTES_OF.rows(connection, event=state.id, user=key[0])
+            fresh = [r for r in held if (r["proposal_id"], r["user_id"]) not in state.votes]
+            _hold_votes(state, fresh)
+        case "ballots":
+            for row in await _ALL_BALLOTS.rows(connection, event=state.id):
+                state.ballots.setdefault(row["user_id"], read(Ballot, row))
+        case "comments_shown":
+            floor = state.event.comment_floor
+            for row in await _COMMENTS_SHOWN.rows(connection, event=state.id, floor=floor):
+                state.comments.setdefault(row["id"], read(Comment, row))
+        case "resolved":
+            for row in await _RESOLVED.rows(connection, event=state.id, keys=list(key)):
+                state.proposals.setdefault(row["id"], read(Proposal, row))
+        case "code":
+            state.entrance_codes.setdefault(key[0], None)
+            for row in await _CODES.rows(connection, keys=list(key)):
+                state.entrance_codes[row["code"]] = row["event_id"]
+        case "version":
+            item, part, version = key
+            row = await _VERSION.row(
+                connection, event=state.id, item=item, part=part, version=version
+            )
+            state.item_history[key] = read(ItemVersion, row) if row else None
+        case _:
+            raise AssertionError(f"nothing fetches {kind}")
+
+

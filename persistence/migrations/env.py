@@ -1,0 +1,10 @@
+"""Alembic's entry: runs on the connection that ``persistence.migrate`` hands over."""
+
+from alembic import context
+
+from persistence.tables import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,206 @@
+"""What the server holds of one event in memory, and how it says what it does not hold.
+
+An event can have more members, votes and history than memory should carry, so the state holds the
+live items, the pending proposals, and beyond them only what some command asked for. Asking for
+what is not held raises ``Missing``; whoever runs the command fetches that, and runs it again.
+A known absence is held as ``None``.
+
+The state changes only through a ``handlers.step.Step``, which can undo what it did.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
+
+from persistence.records import (
+    Ballot,
+    Comment,
+    Event,
+    Item,
+    ItemVersion,
+    Membership,
+    Option,
+    Part,
+    Proposal,
+    Vote,
+)
+
+#: What can be asked for: one row, or a set of rows in full.
+NeedKind: TypeAlias = Literal[
+    "membership",
+    "waiting",
+    "option",
+    "item",
+    "proposal",
+    "resolved",
+    "vote",
+    "votes_of",
+    "ballot",
+    "ballots",
+    "comment",
+    "comments_shown",
+    "code",
+    "version",
+]
+
+
+class Need(NamedTuple):
+    """Something that a command has to know: one row by its key, or a whole set."""
+
+    kind: NeedKind
+    key: tuple[Any, ...] = ()
+
+
+class Missing(Exception):  # noqa: N818 - a request, not an error
+    """The state does not hold this yet."""
+
+    def __init__(self, need: Need) -> None:
+        self.need = need
+        super().__init__(f"{need.kind} {need.key}")
+
+
+R = TypeVar("R")
+
+
+class EventState:
+    """One event as far as it is known, at position ``seq`` of its journal."""
+
+    def __init__(self, event_id: str, event: Event | None = None) -> None:
+        self.id = event_id
+        self.event_record = event
+        self.epoch = event.epoch if event else ""
+        self.seq = event.seq if event else 0
+        self.hash = event.hash if event else bytes(32)
+        self.options: dict[str, Option | None] = {}
+        self.items: dict[str, Item | None] = {}
+        self.proposals: dict[str, Proposal | None] = {}
+        self.memberships: dict[str, Membership | None] = {}
+        self.votes: dict[tuple[str, str], Vote | None] = {}
+        self.ballots: dict[str, Ballot | None] = {}
+        self.comments: dict[str, Comment | None] = {}
+        self.item_history: dict[tuple[str, str, int], ItemVersion | None] = {}
+        self.entrance_codes: dict[str, str | None] = {}
+        """Code → event it belongs to."""
+        self.complete: set[Need] = set()
+        """The sets that are held in full."""
+        self.pending: dict[str, None] = {}
+        """Ids of the pending proposals, in the order of their creation."""
+
+    @property
+    def event(self) -> Event:
+        """The event's row; only where there is one."""
+        assert self.event_record is not None
+        return self.event_record
+
+    def held(self) -> int:
+        """How many records are held: the measure of what this state costs."""
+        return (
+            len(self.memberships)
+            + len(self.votes)
+            + len(self.proposals)
+            + len(self.comments)
+            + len(self.ballots)
+            + len(self.item_history)
+        )
+
+    # One row each; ``None`` is a known absence.
+
+    def membership(self, user: str) -> Membership | None:
+        """``user``'s standing in the event."""
+        return _get(self.memberships, user, "membership", (user,))
+
+    def vote(self, proposal: str, user: str) -> Vote | None:
+        """``user``'s vote on ``proposal``."""
+        return _get(self.votes, (proposal, user), "vote", (proposal, user))
+
+    def proposal(self, id: str) -> Proposal | None:
+        """A proposal, decided ones included."""
+        return _get(self.proposals, id, "proposal", (id,))
+
+    def option(self, id: str) -> Option | None:
+        """An option, removed ones included."""
+        return _get(self.options, id, "option", (id,))
+
+    def item(self, id: str) -> Item | None:
+        """An assumption or criterion, deleted ones included."""
+        return _get(self.items, id, "item", (id,))
+
+    def ballot(self, user: str) -> Ballot | None:
+        """``user``'s final ballot."""
+        return _get(self.ballots, user, "ballot", (user,))
+
+    def comment(self, id: str) -> Comment | None:
+        """A comment, removed ones included."""
+        return _get(self.comments, id, "comment", (id,))
+
+    def version(self, item: str, part: Part, version: int) -> ItemVersion | None:
+        """What an item said at one of its versions."""
+        key = (item, part, version)
+        return _get(self.item_history, key, "version", key)
+
+    def owner_of_code(self, code: str) -> str | None:
+        """The event an entrance code belongs to, retired codes included."""
+        return _get(self.entrance_codes, code, "code", (code,))
+
+    # Sets in full.
+
+    def live_options(self) -> list[Option]:
+        """The options there are, by position."""
+        found = [option for option in self.options.values() if option and not option.deleted]
+        return sorted(found, key=lambda option: option.position)
+
+    def live_items(self, kind: str) -> list[Item]:
+        """The assumptions or criteria there are, by position."""
+        found = [
+            item
+            for item in self.items.values()
+            if item and item.kind == kind and not item.deleted
+        ]
+        return sorted(found, key=lambda item: item.position)
+
+    def pending_proposals(self) -> list[Proposal]:
+        """The pending proposals, oldest first."""
+        return [found for id in self.pending if (found := self.proposals[id]) is not None]
+
+    def waiting(self) -> list[Membership]:
+        """Those who asked to join and wait, the longest waiting first."""
+        self._whole(Need("waiting"))
+        found = [m for m in self.memberships.values() if m and m.status == "pending"]
+        return sorted(found, key=lambda m: (m.requested_at, m.user_id))
+
+    def votes_of(self, user: str) -> list[Vote]:
+        """``user``'s votes on pending proposals, retracted ones included."""
+        self._whole(Need("votes_of", (user,)))
+        return [
+            vote for id in self.pending if (vote := self.votes.get((id, user))) is not None
+        ]
+
+    def all_ballots(self) -> list[Ballot]:
+        """Every ballot."""
+        self._whole(Need("ballots"))
+        return [ballot for ballot in self.ballots.values() if ballot]
+
+    def comments_shown(self) -> list[Comment]:
+        """The comments above the floor, oldest first."""
+        self._whole(Need("comments_shown"))
+        floor = self.event.comment_floor
+        found = [c for c in self.comments.values() if c and not c.deleted and c.number > floor]
+        return sorted(found, key=lambda comment: comment.number)
+
+    def resolved(self, number: int) -> Proposal:
+        """The proposal that was the ``number``-th to be resolved."""
+        self._whole(Need("resolved", (number,)))
+        return next(p for p in self.proposals.values() if p and p.resolved_no == number)
+
+    def _whole(self, need: Need) -> None:
+        if need not in self.complete:
+            raise Missing(need)
+
+
+def _get(
+    rows: dict[Any, R | None], key: Any, kind: NeedKind, need: tuple[Any, ...]
+) -> R | None:
+    try:
+        return rows[key]
+    except KeyError:
+        raise Missing(Need(kind, need)) from None

@@ -1,0 +1,202 @@
+"""The locked transaction of an event: everything a batch of commands does happens in one.
+
+    async with EventTransaction.begin(database, event_id) as transaction:
+        position = await transaction.lock()
+        now, known = await transaction.clock_and_remembered(keys)
+        state = ...                     # kept from before if ``position`` agrees, else load()
+        await transaction.fetch(state, needs)
+        await transaction.write(lines, state, changed)
+        await transaction.commit()
+
+The row's lock comes first and is the only one, so that no two transactions can wait for each other.
+Leaving the block without ``commit`` rolls back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import asyncpg
+import msgspec
+import orjson
+
+from persistence import loading
+from persistence import statements as s
+from persistence.database import Database
+from persistence.records import Decided
+from persistence.state import EventState, Need
+
+#: (user, command id): what a command is known by in its event.
+CommandKey = tuple[str, str]
+
+
+class Position(NamedTuple):
+    """Where the event's row stands."""
+
+    epoch: str
+    seq: int
+    hash: bytes
+
+
+class Line(NamedTuple):
+    """A row of the journal, its fields in the order of the table's columns after ``event_id``."""
+
+    user_id: str
+    command_id: str
+    seq: int | None
+    command: str
+    salt: bytes
+    fingerprint: bytes
+    payload: str
+    answer: str
+    patches: str | None
+    at: datetime
+    prev_hash: bytes | None
+    hash: bytes | None
+
+
+assert Line._fields == s.JOURNAL_COLUMNS
+
+_event_columns = tuple(c.name for c in s.t.events.columns)
+_record_columns = {
+    name: tuple(c.name for c in s.written_columns(name))
+    for name in (
+        "ballots",
+        "comments",
+        "entrance_codes",
+        "item_history",
+        "items",
+        "memberships",
+        "options",
+        "proposals",
+        "votes",
+    )
+}
+
+
+class EventTransaction:
+    """One transaction on one event; made by ``begin``."""
+
+    def __init__(self, connection: asyncpg.Connection[Any], event_id: str) -> None:
+        self._connection = connection
+        self.event_id = event_id
+        self.committing = False
+        """Whether COMMIT was sent: from then on an error leaves the outcome unknown."""
+
+    @classmethod
+    @asynccontextmanager
+    async def begin(cls, database: Database, event_id: str) -> AsyncIterator[EventTransaction]:
+        """Open a transaction; it is rolled back on leaving unless committed."""
+        async with database.connection() as connection:
+            transaction = cls(connection, event_id)
+            await connection.execute("BEGIN")
+            try:
+                yield transaction
+            finally:
+                # After a lost link there is nothing to roll back; the pool cuts the connection.
+                if not connection.is_closed() and connection.is_in_transaction():
+                    await connection.execute("ROLLBACK")
+
+    async def lock(self) -> Position | None:
+        """Lock the event's row; ``None`` where there is no such event."""
+        row = await s.LOCK_EVENT.row(self._connection, event=self.event_id)
+        return Position(*row) if row else None
+
+    async def clock_and_remembered(
+        self, keys: Sequence[CommandKey]
+    ) -> tuple[datetime, dict[CommandKey, Decided]]:
+        """The database's clock now, and which of ``keys`` the journal has answered already."""
+        rows = await s.CLOCK_AND_REMEMBERED.rows(
+            self._connection,
+            event=self.event_id,
+            users=[user for user, _ in keys],
+            ids=[id for _, id in keys],
+        )
+        now: datetime = rows[0]["now"]
+        known = {}
+        for row in rows:
+            fields = dict(row)
+            del fields["now"]
+            if fields["user_id"] is not None:
+                decided = Decided(**fields)
+                known[decided.user_id, decided.command_id] = decided
+        return now, known
+
+    async def load(self) -> EventState:
+        """The event as it stands."""
+        return await loading.load(self._connection, self.event_id)
+
+    async def fetch(self, state: EventState, needs: Iterable[Need]) -> None:
+        """Bring into ``state`` what a command asked for."""
+        await loading.fetch(self._connection, state, needs)
+
+    async def write(
+        self,
+        lines: Sequence[Line],
+        state: EventState,
+        changed: dict[str, set[Any]],
+        *,
+        made: bool,
+        event_changed: bool,
+    ) -> None:
+        """Write a batch in one statement.
+
+        ``changed`` names, per table, the keys whose records in ``state`` are new. ``made``: the
+        event has no row yet. ``event_changed``: more of its row than the position changed.
+        """
+        values: dict[str, Any] = {"event": self.event_id}
+        for name, column in zip(s.JOURNAL_COLUMNS, zip(*lines, strict=True), strict=True):
+            values[f"journal_{name}"] = column
+        puts, drops = set(), set()
+        for table, keys in changed.items():
+            rows: dict[Any, Any] = getattr(state, table)
+            if gone := [key for key in keys if rows[key] is None]:
+                drops.add(table)
+                values[f"{table}_dropped"] = gone
+            if kept := [_row(table, key, rows[key]) for key in keys if rows[key] is not None]:
+                puts.add(table)
+                columns = _record_columns[table]
+                for name, column in zip(columns, zip(*kept, strict=True), strict=True):
+                    values[f"{table}_{name}"] = column
+        accepted = any(line.seq is not None for line in lines)
+        kind = "none"
+        if accepted:
+            kind = "make" if made else "put" if event_changed else "advance"
+            values["events_seq"] = state.seq
+            values["events_hash"] = state.hash
+            if kind != "advance":
+                values |= _event_values(state)
+        statement = s.write(kind, frozenset(puts), frozenset(drops))
+        await statement.run(self._connection, **values)
+
+    async def commit(self) -> None:
+        """COMMIT; returns once it is durable (``synchronous_commit=on``)."""
+        self.committing = True
+        await self._connection.execute("COMMIT")
+
+
+def _row(table: str, key: Any, record: Any) -> tuple[Any, ...]:
+    if table == "entrance_codes":
+        return (key,)
+    values = [getattr(record, name) for name in _record_columns[table]]
+    if table in ("proposals", "ballots"):
+        return tuple(_json(value) for value in values)
+    return tuple(values)
+
+
+def _json(value: Any) -> Any:
+    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
+
+
+def _event_values(state: EventState) -> dict[str, Any]:
+    event = state.event
+    values = {f"events_{name}": getattr(event, name) for name in _event_columns}
+    values["events_policy"] = msgspec.json.encode(event.policy).decode()
+    values["events_results"] = _json(event.results)
+    values["events_epoch"] = state.epoch
+    values["events_seq"] = state.seq
+    values["events_hash"] = state.hash
+    return values

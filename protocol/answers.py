@@ -1,0 +1,181 @@
+"""The bytes of what the server says.
+
+One function per message. The hot ones (ack, diff) are put together from parts that are already
+encoded; ids are restricted so that they need no escaping.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from protocol.closes import CloseCode
+from protocol.errors import ERRORS, ProtocolError
+
+
+def encode(value: Any) -> bytes:
+    """``value`` as compact JSON."""
+    return orjson.dumps(value)
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339, UTC, milliseconds, ``Z``. ``moment`` must be in UTC."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def ack(
+    *,
+    id: str,
+    event: str,
+    seq: int,
+    hash: str,
+    applied: bool,
+    replayed: bool,
+    result: bytes,
+) -> bytes:
+    """``ack``; ``hash`` is hex, ``result`` already JSON, ``id`` and ``event`` need no escaping."""
+    return (
+        b'{"type":"ack","id":"%b","event":"%b","seq":%d,"hash":"%b","applied":%b,"replayed":%b,'
+        b'"result":%b}'
+    ) % (
+        id.encode(),
+        event.encode(),
+        seq,
+        hash.encode(),
+        b"true" if applied else b"false",
+        b"true" if replayed else b"false",
+        result,
+    )
+
+
+def error(
+    err: ProtocolError,
+    *,
+    id: str | None = None,
+    ref: str | int | None = None,
+    event: str | None = None,
+    replayed: bool = False,
+) -> bytes:
+    """``error``, from any ``ProtocolError``."""
+    return orjson.dumps(error_body(err, id=id, ref=ref, event=event, replayed=replayed))
+
+
+def error_body(
+    err: ProtocolError,
+    *,
+    id: str | None = None,
+    ref: str | int | None = None,
+    event: str | None = None,
+    replayed: bool = False,
+) -> dict[str, Any]:
+    """The fields of an ``error``."""
+    rule = ERRORS[err.code]
+    body: dict[str, Any] = {"type": "error"}
+    if id is not None:
+        body["id"] = id
+    if ref is not None:
+        body["ref"] = ref
+    if event is not None:
+        body["event"] = event
+    body |= {
+        "code": err.code.value,
+        "message": err.message,
+        "effect": rule.effect,
+        "retry": rule.retry,
+    }
+    if err.retry_after_ms is not None:
+        body["retry_after_ms"] = err.retry_after_ms
+    if replayed:
+        body["replayed"] = True
+    body["details"] = err.details
+    return body
+
+
+def snapshot(
+    *,
+    event: str,
+    epoch: str,
+    seq: int,
+    reason: str,
+    state: bytes,
+    you: bytes,
+    ref: str | int | None = None,
+) -> bytes:
+    """``snapshot``; ``state`` and ``you`` are already JSON, and shared where they can be."""
+    return b'{"type":"snapshot",%b"event":%b,"epoch":%b,"seq":%d,"reason":"%b","state":%b,"you":%b}' % (
+        _ref(ref),
+        orjson.dumps(event),
+        orjson.dumps(epoch),
+        seq,
+        reason.encode(),
+        state,
+        you,
+    )
+
+
+def resumed(
+    *,
+    event: str,
+    epoch: str,
+    from_: int,
+    seq: int,
+    patch: bytes,
+    you: bytes,
+    ref: str | int | None = None,
+) -> bytes:
+    """``resumed``: all that happened from ``from_`` to ``seq``, as one patch."""
+    return b'{"type":"resumed",%b"event":%b,"epoch":%b,"from":%d,"seq":%d,"patch":%b,"you":%b}' % (
+        _ref(ref),
+        orjson.dumps(event),
+        orjson.dumps(epoch),
+        from_,
+        seq,
+        patch,
+        you,
+    )
+
+
+def diff(*, event: str, epoch: str, from_: int, seq: int, patch: bytes) -> bytes:
+    """``diff``: the steps ``from_``+1 … ``seq`` as one merge patch, already JSON."""
+    return b'{"type":"diff","event":%b,"epoch":%b,"from":%d,"seq":%d,"patch":%b}' % (
+        orjson.dumps(event),
+        orjson.dumps(epoch),
+        from_,
+        seq,
+        patch,
+    )
+
+
+def you(*, event: str, seq: int, patch: bytes) -> bytes:
+    """``you``: a merge patch on what is the reader's alone."""
+    return b'{"type":"you","event":%b,"seq":%d,"patch":%b}' % (orjson.dumps(event), seq, patch)
+
+
+def unsubscribed(*, event: str, reason: str, ref: str | int | None = None) -> bytes:
+    """``unsubscribed``: nothing of this room follows."""
+    return b'{"type":"unsubscribed",%b"event":%b,"reason":"%b"}' % (
+        _ref(ref),
+        orjson.dumps(event),
+        reason.encode(),
+    )
+
+
+def bye(code: CloseCode, *, retry_after_ms: int, message: str) -> bytes:
+    """``bye``: a close follows; come back after ``retry_after_ms``."""
+    return orjson.dumps(
+        {"type": "bye", "code": int(code), "retry_after_ms": retry_after_ms, "message": message}
+    )
+
+
+def reply(kind: str, ref: str | int | None, **fields: Any) -> bytes:
+    """Any other message: its type, the request's ``ref`` where it had one, and its fields."""
+    head: dict[str, Any] = {"type": kind}
+    if ref is not None:
+        head["ref"] = ref
+    return orjson.dumps(head | fields)
+
+
+def _ref(ref: str | int | None) -> bytes:
+    return b"" if ref is None else b'"ref":%b,' % orjson.dumps(ref)

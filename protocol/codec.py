@@ -1,0 +1,181 @@
+"""From the bytes of a frame to typed messages, and the errors of what is none.
+
+The common case is one decode of one typed message. Only what fails is looked at again, to tell
+the client which field is wrong and to answer under the id it used.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import operator
+import re
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from protocol.commands import COMMANDS, Command, type_of
+from protocol.errors import ErrorCode, Rejection, bad_request
+from protocol.fields import TextLimits, normalise
+from protocol.requests import REQUESTS, Request
+
+Message: TypeAlias = Command | Request
+
+_union: Any = functools.reduce(operator.or_, (*COMMANDS, *REQUESTS))
+_message: msgspec.json.Decoder[Message] = msgspec.json.Decoder(_union)
+_elements = msgspec.json.Decoder(list[msgspec.Raw])
+_types = frozenset(str(kind.__struct_config__.tag) for kind in (*COMMANDS, *REQUESTS))
+_commands = {type_of(kind): kind for kind in COMMANDS}
+
+_PATH = re.compile(r" - at `\$\.?([^`]*)`\Z")
+_MISSING = re.compile(r"\AObject missing required field `([^`]+)`")
+_LONGEST_KEY = 64
+
+
+class Invalid(NamedTuple):
+    """A message that could not be read, and how its sender may be answered."""
+
+    error: Rejection
+    id: str | None = None
+    ref: str | int | None = None
+
+
+class Frame(NamedTuple):
+    """What one frame held, in order."""
+
+    messages: list[Message | Invalid]
+    is_batch: bool
+    bad: bool = False
+    """Whether it was no JSON object or array at all."""
+
+
+def decode_frame(
+    payload: bytes, *, limits: TextLimits, message_bytes: int, longest_batch: int
+) -> Frame:
+    """The messages of one frame; never raises.
+
+    A frame over ``message_bytes``, or an array longer than ``longest_batch``, gives one
+    ``too_large`` and nothing of it is read further.
+    """
+    if len(payload) > message_bytes:
+        return Frame([_too_large(payload, message_bytes)], is_batch=False)
+    if not payload.lstrip()[:1] == b"[":
+        message = _decode(payload, limits)
+        is_bad = isinstance(message, Invalid) and message.error.code == ErrorCode.BAD_FRAME
+        return Frame([message], is_batch=False, bad=is_bad)
+    try:
+        elements = _elements.decode(payload)
+    except (msgspec.DecodeError, RecursionError):
+        return Frame([_bad_frame()], is_batch=True, bad=True)
+    if len(elements) > longest_batch:
+        error = Rejection(
+            ErrorCode.TOO_LARGE,
+            f"{len(elements)} messages in one frame; {longest_batch} are allowed",
+            details={"limit": longest_batch},
+        )
+        return Frame([Invalid(error)], is_batch=True)
+    messages = [_decode(bytes(element), limits, inner=True) for element in elements]
+    return Frame(messages, is_batch=True)
+
+
+def decode_command(payload: bytes, *, limits: TextLimits) -> Command:
+    """One command from an HTTP body; raises ``Rejection``."""
+    message = _decode(payload, limits)
+    if isinstance(message, Invalid):
+        raise message.error
+    if not isinstance(message, Command):
+        raise Rejection(ErrorCode.UNKNOWN_TYPE, "this type is no command")
+    return message
+
+
+def _decode(payload: bytes, limits: TextLimits, *, inner: bool = False) -> Message | Invalid:
+    try:
+        message = _message.decode(payload)
+        normalise(message, limits)
+        if isinstance(message, Command):
+            message.check()
+    except msgspec.ValidationError as err:
+        return _explain(payload, str(err), inner=inner)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # Also what msgspec is stricter about than the JSON grammar: lone surrogates, huge numbers.
+        return _explain(payload, None, inner=inner)
+    except Rejection as err:
+        found = _loads(payload)
+        return Invalid(err, *_keys(found if isinstance(found, dict) else {}))
+    return message
+
+
+def _explain(payload: bytes, problem: str | None, *, inner: bool = False) -> Invalid:
+    """The error for a message that did not decode, under the id or ref it carries."""
+    found = _loads(payload)
+    if not isinstance(found, dict):
+        if inner:
+            return Invalid(Rejection(ErrorCode.BAD_REQUEST, "an element is no object"))
+        return Invalid(_bad_frame().error)
+    keys = _keys(found)
+    kind = found.get("type")
+    if not isinstance(kind, str):
+        return Invalid(bad_request("type", "every message has a type"), *keys)
+    if kind not in _types:
+        return Invalid(Rejection(ErrorCode.UNKNOWN_TYPE, details={"path": "type"}), *keys)
+    if problem is None:
+        path = _unrepresentable(found)
+        return Invalid(bad_request(path, "a text or number cannot be represented"), *keys)
+    path = match[1] if (match := _PATH.search(problem)) else ""
+    if missing := _MISSING.match(problem):
+        path = f"{path}.{missing[1]}" if path else missing[1]
+    return Invalid(bad_request(path, _PATH.sub("", problem)), *keys)
+
+
+def _unrepresentable(value: Any, path: str = "") -> str:
+    """The path of the first text that holds a lone surrogate; of a field, the first there is."""
+    if isinstance(value, str):
+        return path if any("\ud800" <= character <= "\udfff" for character in value) else ""
+    pairs: Any = ()
+    if isinstance(value, dict):
+        pairs = ((f"{path}.{key}" if path else key, inner) for key, inner in value.items())
+    elif isinstance(value, list):
+        pairs = ((f"{path}[{index}]", inner) for index, inner in enumerate(value))
+    return next((hit for at, inner in pairs if (hit := _unrepresentable(inner, at))), "")
+
+
+def _loads(payload: bytes) -> Any:
+    """The payload as plain values, read as leniently as JSON's grammar allows; else ``None``."""
+    try:
+        return json.loads(payload, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _keys(found: dict[str, Any]) -> tuple[str | None, str | int | None]:
+    """The id and the ref under which the sender can be answered, where they are usable."""
+    id_, ref = found.get("id"), found.get("ref")
+    return (
+        id_ if isinstance(id_, str) and _printable(id_) else None,
+        ref
+        if (isinstance(ref, str) and _printable(ref))
+        or (isinstance(ref, int) and not isinstance(ref, bool) and abs(ref) < 2**53)
+        else None,
+    )
+
+
+def _printable(key: str) -> bool:
+    return 0 < len(key) <= _LONGEST_KEY and key.isprintable()
+
+
+def _bad_frame() -> Invalid:
+    return Invalid(Rejection(ErrorCode.BAD_FRAME))
+
+
+def _too_large(payload: bytes, message_bytes: int) -> Invalid:
+    error = Rejection(
+        ErrorCode.TOO_LARGE,
+        f"{len(payload)} bytes in one frame; {message_bytes} are allowed",
+        details={"limit": message_bytes},
+    )
+    found = _loads(payload)
+    return Invalid(error, *_keys(found if isinstance(found, dict) else {}))

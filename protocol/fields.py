@@ -1,0 +1,153 @@
+"""The kinds of field a message can have: their ranges, and the rule that every text obeys.
+
+Ranges that never vary stand in the types. Lengths are settings (``TextLimits``), so they are
+checked after decoding, by ``normalise``.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+import typing
+import unicodedata
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, get_args, get_origin
+
+import msgspec
+
+from protocol.errors import bad_request
+
+#: The largest integer that JavaScript holds exactly; positions stay below it.
+MAX_SAFE_INTEGER = 2**53 - 1
+MAX_INT = 2**31 - 1
+
+CommandId = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"\A[A-Za-z0-9_-]{8,64}\Z",
+        description="Idempotency id, chosen by the client: 8-64 of A-Z a-z 0-9 _ -. "
+        "A UUIDv7 or ULID is recommended.",
+    ),
+]
+#: Ids the server made: event, proposal, item, option, comment.
+Ref = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Epoch = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Version = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
+Position = Annotated[int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)]
+MaxMembers = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+EntranceCode = Annotated[str, msgspec.Meta(pattern=r"\A[A-Z0-9]{6}\Z")]
+PageSize = Annotated[int, msgspec.Meta(ge=1, le=200)]
+#: Echoed in the answer to whatever is no command.
+Echo = Annotated[str, msgspec.Meta(max_length=64)] | Annotated[
+    int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)
+]
+
+#: Names of the limits in ``TextLimits``.
+TextKind: TypeAlias = Literal["subject", "content", "reason", "comment", "option", "name"]
+
+
+class Text(NamedTuple):
+    """Marks a text field with the limit it obeys."""
+
+    kind: TextKind
+    blank: bool = False
+    """Whether it may be empty or all white space."""
+
+
+Subject = Annotated[str, Text("subject")]
+Content = Annotated[str, Text("content")]
+Reason = Annotated[str, Text("reason", blank=True)]
+CommentText = Annotated[str, Text("comment")]
+OptionText = Annotated[str, Text("option")]
+
+
+class TextLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Longest texts, in characters (code points after NFC)."""
+
+    subject: int = 200
+    content: int = 2_000
+    reason: int = 2_000
+    comment: int = 2_000
+    option: int = 200
+    name: int = 100
+
+
+def clean_text(value: str, path: str) -> str:
+    """``value`` in NFC.
+
+    Control characters other than newline and tab are refused: PostgreSQL cannot store U+0000,
+    and one such word would fail a whole batch of other people's commands.
+    """
+    if not value.isascii():
+        value = unicodedata.normalize("NFC", value)
+    elif value.isprintable():
+        return value
+    for character in value:
+        if character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs"):
+            raise bad_request(path, f"control character U+{ord(character):04X} is not allowed")
+    return value
+
+
+def clean_length(value: str, text: Text, path: str, limits: TextLimits) -> str:
+    """``value`` cleaned and within its limit; raises ``bad_request`` naming ``path``."""
+    value = clean_text(value, path)
+    longest: int = getattr(limits, text.kind)
+    if len(value) > longest:
+        raise bad_request(path, f"{path} has {len(value)} characters; {longest} are allowed")
+    if not text.blank and not value.strip():
+        raise bad_request(path, f"{path} is empty")
+    return value
+
+
+@functools.cache
+def _text_fields(message: type[msgspec.Struct]) -> tuple[tuple[str, Text | None, bool], ...]:
+    """(field, its mark, whether it is a list) of every field of ``message`` that holds text."""
+    found = []
+    for name, hint in typing.get_type_hints(message, include_extras=True).items():
+        mark, is_list, is_text = _text_of(hint)
+        if is_text:
+            found.append((name, mark, is_list))
+    return tuple(found)
+
+
+def _text_of(hint: Any) -> tuple[Text | None, bool, bool]:
+    origin = get_origin(hint)
+    if origin is Annotated:
+        base, *notes = get_args(hint)
+        mark = next((note for note in notes if isinstance(note, Text)), None)
+        inner_mark, is_list, is_text = _text_of(base)
+        return mark or inner_mark, is_list, is_text
+    if origin in (typing.Union, types.UnionType):
+        for option in get_args(hint):
+            mark, is_list, is_text = _text_of(option)
+            if is_text:
+                return mark, is_list, True
+        return None, False, False
+    if origin is list:
+        mark, _, is_text = _text_of(get_args(hint)[0])
+        return mark, True, is_text
+    return None, False, hint is str
+
+
+def normalise(message: msgspec.Struct, limits: TextLimits) -> None:
+    """Bring every text of a decoded ``message`` to NFC, in place, and check its length.
+
+    Raises ``Rejection`` (``bad_request``) naming the field in ``details.path``.
+    """
+    for name, mark, is_list in _text_fields(type(message)):
+        value = getattr(message, name)
+        if isinstance(value, str):
+            # Ids are ASCII nearly always, and then nothing is to be done.
+            if mark is None and value.isascii() and value.isprintable():
+                continue
+            clean = clean_length(value, mark, name, limits) if mark else clean_text(value, name)
+            if clean is not value:
+                setattr(message, name, clean)
+        elif is_list and value:
+            cleaned = [
+                clean_length(item, mark, f"{name}[{index}]", limits)
+                if mark
+                else clean_text(item, f"{name}[{index}]")
+                for index, item in enumerate(value)
+            ]
+            setattr(message, name, cleaned)

@@ -1,0 +1,99 @@
+"""The policy of an event: what it takes for a proposal to pass by itself.
+
+``Policy`` is whole; ``PolicyPatch`` is a merge patch on one: what is left out stays, ``null``
+takes an optional rule away.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from protocol.errors import bad_request
+
+ProposalKind: TypeAlias = Literal["assumption", "criterion", "conclusion"]
+Rule: TypeAlias = Literal["count", "percent"]
+
+Threshold = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+Percent = Annotated[int, msgspec.Meta(ge=1, le=100)]
+Seconds = Annotated[int, msgspec.Meta(ge=0, le=31_536_000)]
+
+KINDS: tuple[ProposalKind, ...] = ("assumption", "criterion", "conclusion")
+
+
+class KindPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """When a proposal of one kind is accepted by votes.
+
+    ``count``: at least ``threshold`` agree. ``percent``: at least ``threshold`` percent of the
+    accepted members agree.
+    """
+
+    auto: bool
+    rule: Rule
+    threshold: Threshold
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The whole policy. Rules that are ``None`` are off and absent on the wire."""
+
+    assumption: KindPolicy = KindPolicy(auto=True, rule="count", threshold=3)
+    criterion: KindPolicy = KindPolicy(auto=True, rule="count", threshold=3)
+    conclusion: KindPolicy = KindPolicy(auto=True, rule="percent", threshold=60)
+    membership_auto: bool = False
+    quorum_percent: Percent | None = None
+    min_open_seconds: Seconds | None = None
+    ttl_seconds: Seconds | None = None
+    proposer_votes: bool | None = None
+
+    def of(self, kind: ProposalKind) -> KindPolicy:
+        """The rule for proposals of ``kind``."""
+        found: KindPolicy = getattr(self, kind)
+        return found
+
+
+class KindPolicyPatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A merge patch on ``KindPolicy``."""
+
+    auto: bool | UnsetType = UNSET
+    rule: Rule | UnsetType = UNSET
+    threshold: Threshold | UnsetType = UNSET
+
+
+class PolicyPatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A merge patch on ``Policy``."""
+
+    assumption: KindPolicyPatch | UnsetType = UNSET
+    criterion: KindPolicyPatch | UnsetType = UNSET
+    conclusion: KindPolicyPatch | UnsetType = UNSET
+    membership_auto: bool | UnsetType = UNSET
+    quorum_percent: Percent | None | UnsetType = UNSET
+    min_open_seconds: Seconds | None | UnsetType = UNSET
+    ttl_seconds: Seconds | None | UnsetType = UNSET
+    proposer_votes: bool | None | UnsetType = UNSET
+
+
+def merge_policy(policy: Policy, patch: PolicyPatch) -> Policy:
+    """``policy`` with ``patch`` merged in; raises ``bad_request`` for a percentage over 100."""
+    changes: dict[str, object] = {}
+    for field in PolicyPatch.__struct_fields__:
+        value = getattr(patch, field)
+        if value is UNSET:
+            continue
+        if isinstance(value, KindPolicyPatch):
+            held = getattr(policy, field)
+            merged = msgspec.structs.replace(held, **_given(value))
+            if merged.rule == "percent" and merged.threshold > 100:
+                raise bad_request(f"policy.{field}.threshold", "a percentage is at most 100")
+            value = merged
+        changes[field] = value
+    return msgspec.structs.replace(policy, **changes)
+
+
+def _given(patch: KindPolicyPatch) -> dict[str, object]:
+    return {
+        field: value
+        for field in patch.__struct_fields__
+        if (value := getattr(patch, field)) is not UNSET
+    }

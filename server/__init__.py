@@ -1,0 +1,1 @@
+"""The process: sockets, rooms, auth, HTTP, settings, command line."""

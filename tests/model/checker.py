@@ -1,0 +1,279 @@
+"""Whether a recorded history keeps what the server promises.
+
+The journal is replayed through the reference model in the order of ``seq``; on the way every answer
+and refusal is compared, and every stream folded and compared. Other walks hold the operations'
+answers against the journal, and the journal's order against real time. All of it is linear in what
+was recorded.
+
+The invariants, by their numbers in the design: 1 what is acked is in the journal, at its seq, with
+its hash; 2 one effect and one answer per id; 3 every effect was asked for; 4 no hole in seq; 5 the
+model gives every stored answer; 6 real time; 7 a snapshot is the state at its seq; 8 diffs are
+contiguous, lead from state to state, and reach the top; 9 nobody sees what did not commit; 10 a
+final answer stays final; 13 nothing by or for someone outside their membership.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import islice, pairwise
+
+from tests.model.chain import instant, raw, verify_chain
+from tests.model.folding import Meeting, Moment, difference, parts_of
+from tests.model.history import History, Json, Operation, Violation
+from tests.model.ids import given_ids
+from tests.model.reference import Answer, Model, asked
+
+#: Answers that decided nothing, by what the client may conclude.
+NO_EFFECT = frozenset(
+    "bad_frame unknown_type too_large unauthenticated auth_expired rate_limited busy draining "
+    "overloaded".split()
+)
+UNKNOWN = frozenset(("timeout", "commit_unknown", "internal"))
+#: Refusals of the model that mean: no effect of yours.
+OUTSIDE = frozenset(("not_found", "not_a_member", "forbidden"))
+#: The server's own steps, and how their ids begin.
+SERVER_STEPS = {"proposal.expire": "expire-", "proposal.mature": "open-"}
+
+
+def check(history: History, *, most: int = 100) -> list[Violation]:
+    """The broken promises found, at most ``most``; those of the journal itself come first."""
+    rows = [row for row in history.rows if row["seq"] is not None]
+    rows.sort(key=lambda row: int(row["seq"]))
+    return list(islice(_violations(history, rows), most))
+
+
+def _violations(history: History, rows: list[Json]) -> Iterator[Violation]:
+    yield from _positions(rows)
+    yield from (Violation(1, seq, what) for seq, what in verify_chain(rows))
+    yield from _answers(history)
+    yield from _asked_for(history, rows)
+    yield from _real_time(history, rows)
+    yield from _replay(history, rows)
+
+
+def _positions(rows: list[Json]) -> Iterator[Violation]:
+    """4: 1…n, and time runs with it."""
+    for position, row in enumerate(rows, 1):
+        if row["seq"] != position:
+            yield Violation(4, row["seq"], f"stands where {position} should")
+            return
+    for before, row in pairwise(rows):
+        if instant(row["at"]) < instant(before["at"]):
+            yield Violation(4, row["seq"], "was decided before the one it follows")
+
+
+# --- the operations against the journal
+
+
+def _answers(history: History) -> Iterator[Violation]:
+    """1, 2, 10: whoever asked was told what stands in the journal."""
+    stored: dict[tuple[str, str], Json] = {}
+    for row in history.rows:
+        if (row["user"], row["id"]) in stored:
+            yield Violation(2, row["seq"], f"{row['user']} {row['id']} is decided twice")
+        stored[row["user"], row["id"]] = row
+    told_first: set[tuple[str, str]] = set()
+    for operation in history.operations:
+        answer, key = operation.answer, (operation.user, operation.command["id"])
+        if answer is None or answer.get("code") in NO_EFFECT | UNKNOWN:
+            continue
+        row = stored.get(key)
+        if row is None:
+            yield from _unfounded(operation, answer)
+            continue
+        is_conflict = answer.get("code") == "id_conflict"
+        if row["payload"] is not None and is_conflict != (asked(operation.command) != _asked(row)):
+            yield Violation(2, row["seq"], f"{key}: other words or not, {answer['type']} {answer}")
+        elif not is_conflict:
+            yield from _same_answer(key, answer, row)
+            if not answer.get("replayed") and key in told_first:
+                yield Violation(2, row["seq"], f"{key} was twice told to be decided just now")
+            if not answer.get("replayed"):
+                told_first.add(key)
+
+
+def _unfounded(operation: Operation, answer: Json) -> Iterator[Violation]:
+    """An answer to what the journal does not know."""
+    what = f"{operation.user} {operation.command['id']}"
+    code = answer.get("code")
+    if answer["type"] == "ack":
+        yield Violation(1, answer["seq"], f"{what} was acked and is not in the journal")
+    elif code == "id_conflict":
+        yield Violation(2, None, f"{what}: id_conflict with nothing")
+    elif operation.command["type"] not in ("event.create", "membership.join"):
+        # Those found no event to be remembered with; a bad request may not have come so far.
+        if code != "bad_request":
+            yield Violation(10, None, f"{what} was refused ({code}), and that is not remembered")
+
+
+def _same_answer(key: tuple[str, str], answer: Json, row: Json) -> Iterator[Violation]:
+    seq = row["seq"]
+    if answer["type"] == "ack" and answer["seq"] != seq:
+        yield Violation(1, answer["seq"], f"{key} was acked there and stands at {seq}")
+    elif answer["type"] == "ack" and bytes.fromhex(answer["hash"]) != raw(row["hash"]):
+        yield Violation(1, seq, f"{key} was acked with another hash")
+    if differs := difference(_stored(row), _given(answer)):
+        yield Violation(2 if answer["type"] == "ack" else 10, seq, f"{key} was answered: {differs}")
+
+
+def _asked_for(history: History, rows: list[Json]) -> Iterator[Violation]:
+    """3: behind every row stands somebody who sent it and was not told that it had no effect."""
+    sent: dict[tuple[str, str], list[Operation]] = defaultdict(list)
+    for operation in history.operations:
+        sent[operation.user, operation.command["id"]].append(operation)
+    for row in rows:
+        what = f"{row['user']} {row['id']}"
+        operations = sent[row["user"], row["id"]]
+        if row["user"] == "":
+            if not row["id"].startswith(SERVER_STEPS.get(row["command"], "\0")):
+                yield Violation(3, row["seq"], f"the server has no step {row['command']}{what}")
+        elif not operations:
+            yield Violation(3, row["seq"], f"{what} was never sent")
+        elif row["payload"] is not None and all(
+            _asked(row) != asked(operation.command) for operation in operations
+        ):
+            yield Violation(3, row["seq"], f"{what} was sent with other words")
+        elif all(operation.answer for operation in operations) and all(
+            operation.answer and operation.answer.get("code") in NO_EFFECT
+            for operation in operations
+        ):
+            yield Violation(3, row["seq"], f"{what} has an effect and was told it had none")
+
+
+def _real_time(history: History, rows: list[Json]) -> Iterator[Violation]:
+    """6: what was answered, or heard, before a command was sent has the lower ``seq``."""
+    seqs = {(row["user"], row["id"]): int(row["seq"]) for row in rows}
+    first_sent: dict[tuple[str, str], float] = {}
+    moments: list[tuple[float, bool, int, str]] = []  # (when, whether a sending, seq, what)
+    for operation in history.operations:
+        key, answer = (operation.user, operation.command["id"]), operation.answer
+        first_sent[key] = min(operation.sent_at, first_sent.get(key, operation.sent_at))
+        if answer and answer["type"] == "ack" and operation.answered_at is not None:
+            moments.append((operation.answered_at, False, answer["seq"], f"the ack of {key[1]}"))
+    for stream in history.streams:
+        for when, message in zip(stream.heard_at, stream.messages, strict=False):
+            if "seq" in message:
+                moments.append((when, False, message["seq"], f"what {stream.socket} heard"))
+    moments += [(when, True, seqs[key], key[1]) for key, when in first_sent.items() if key in seqs]
+    known, known_by = 0, ""
+    # At the same moment a sending sorts after nothing: only what was surely earlier counts.
+    for _, is_sending, seq, what in sorted(moments, key=lambda moment: (moment[0], not moment[1])):
+        if is_sending and seq <= known:
+            yield Violation(6, seq, f"{what} was sent after {known_by} had shown {known}")
+        elif not is_sending and seq > known:
+            known, known_by = seq, what
+
+
+# --- the journal against the model
+
+
+def _replay(history: History, rows: list[Json]) -> Iterator[Violation]:
+    """5, 7, 8, 9, 10, 13: each row through the model, and what was heard and refused beside it."""
+    model = Model(**history.limits)
+    meetings: dict[int, list[Meeting]] = defaultdict(list)
+    every_part = []
+    for stream in history.streams:
+        parts, strays = parts_of(stream)
+        yield from strays
+        every_part += parts
+    for part in every_part:
+        yield from part.gaps()
+        for meeting in part.meetings():
+            meetings[meeting[0]].append(meeting)
+    refusals = _Refusals(history, rows)
+    yield from refusals.at(model)
+    for row in rows:
+        try:
+            yield from _step(model, row, history)
+        except _Astray as astray:
+            yield astray.violation  # from here on, nothing would be comparable
+            return
+        yield from refusals.at(model)
+        now = Moment(model)
+        for _, meet in meetings.pop(model.seq, ()):
+            yield from meet(now)
+    top = Moment(model)
+    for part in every_part:
+        yield from part.end(top)
+    for audience, document in history.final.items():
+        if differs := difference(top.state(audience), document):
+            yield Violation(7, top.seq, f"the final state for {audience}: {differs}")
+    for seq in meetings:
+        if seq > top.seq:
+            yield Violation(9, seq, f"was shown, and the journal ends at {top.seq}")
+
+
+class _Astray(Exception):  # noqa: N818 - carries a finding
+    def __init__(self, invariant: int, row: Json, what: str) -> None:
+        self.violation = Violation(invariant, row["seq"], f"{row['command']}: {what}")
+
+
+def _step(model: Model, row: Json, history: History) -> Iterator[Violation]:
+    """One row through the model; raises ``_Astray`` where its effects would differ."""
+    command = _command(row)
+    result = row["answer"].get("result") or {}
+    patches = row.get("patches") or {}
+    ids = given_ids(model, result, lambda: patches.get("member", {}))
+    name = history.names.get(row["user"], row["user"])
+    try:
+        answer = model.apply(row["user"], name, command, instant(row["at"]), ids=ids)
+    except Exception as err:  # whatever a journal that is no journal of ours can break
+        raise _Astray(5, row, f"cannot be replayed: {err!r}") from err
+    if answer[0] == "error":
+        raise _Astray(13 if answer[1]["code"] in OUTSIDE else 5, row, f"should be {answer}")
+    if model.seq != row["seq"]:
+        raise _Astray(2, row, "was decided before")
+    if answer[1]["applied"] != row["answer"]["applied"]:
+        raise _Astray(5, row, f"should be {answer}")
+    if differs := difference(answer, _stored(row)):
+        yield Violation(5, row["seq"], f"{row['command']}: {differs}")
+
+
+class _Refusals:
+    """Refusals have no position, only a time: somewhere among the steps of that time the model
+    must give them too."""
+
+    def __init__(self, history: History, rows: list[Json]) -> None:
+        times = [instant(row["at"]) for row in rows]
+        self.waiting: dict[int, list[tuple[int, Json]]] = defaultdict(list)
+        for row in history.rows:
+            if row["seq"] is None and row["payload"] is not None:
+                at = instant(row["at"])
+                self.waiting[bisect_left(times, at)].append((bisect_right(times, at), row))
+
+    def at(self, model: Model) -> Iterator[Violation]:
+        """Try what waits for this position; what can wait goes on to the next."""
+        for last, row in self.waiting.pop(model.seq, ()):
+            answer = model.probe(row["user"], _command(row), instant(row["at"]))
+            if answer == _stored(row):
+                continue
+            if model.seq < last:
+                self.waiting[model.seq + 1].append((last, row))
+            else:
+                what = f"{row['user']} {row['command']} {row['id']}"
+                yield Violation(5, model.seq, f"{what} was refused {_stored(row)}, not {answer}")
+
+
+# --- the three shapes of a command and an answer
+
+
+def _command(row: Json) -> Json:
+    return {**row["payload"], "type": row["command"], "id": row["id"]}
+
+
+def _asked(row: Json) -> Json:
+    return asked(_command(row))
+
+
+def _stored(row: Json) -> Answer:
+    answer = row["answer"]
+    if row["seq"] is None:
+        return "error", {"code": answer["code"], "details": answer["details"]}
+    return "ack", {"applied": answer["applied"], "result": answer["result"]}
+
+
+def _given(answer: Json) -> Answer:
+    keys = ("applied", "result") if answer["type"] == "ack" else ("code", "details")
+    return answer["type"], {key: answer[key] for key in keys}

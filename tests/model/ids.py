@@ -1,0 +1,45 @@
+"""Ids are opaque and the server's to choose, so the model is told which ones it gave.
+
+A thing that one step made is named in the answer, or is the one in the room (or in the step's patch)
+that the model does not know yet; of several, positions tell which was made first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.model.reference import Ids
+from tests.model.rows import Rows
+
+Json = dict[str, Any]
+
+NAMED = {
+    "options": "option",
+    "assumptions": "assumption",
+    "criteria": "criterion",
+    "proposals": "proposal",
+    "comments": "comment",
+    "event": "event",
+    "entrance_code": "entrance_code",
+}
+
+
+def given_ids(rows: Rows, result: Json, document: Callable[[], Json]) -> Ids:
+    """The ids of what a step made, from its ``result`` and a state or patch that shows it."""
+    tables = {
+        "options": rows.options,
+        "assumptions": rows.items,
+        "criteria": rows.items,
+        "proposals": rows.proposals,
+        "comments": rows.comments,
+    }
+
+    def next_id(collection: str) -> str:
+        if NAMED[collection] in result:
+            return str(result[NAMED[collection]])
+        shown = document().get(collection, {})
+        fresh = [id for id in shown if shown[id] is not None and id not in tables[collection]]
+        return str(min(fresh, key=lambda id: shown[id].get("position", 0)))
+
+    return next_id

@@ -1,0 +1,271 @@
+"""The rows of one event as plain dicts, and all that follows from them.
+
+Nothing is kept that can be counted: a tally counts vote rows, staleness compares versions, a
+window is a sort. Slow and obvious on purpose; it shares no code with what it is held against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+Row = dict[str, Any]
+
+#: Of the domain, and settings of the server: how many there may be, and how many a room shows.
+LIMITS = {
+    "options": 20,
+    "assumptions": 500,
+    "criteria": 100,
+    "pending": 1_000,
+    "shown_proposals": 200,
+    "shown_comments": 200,
+    "shown_members": 500,
+}
+
+
+class Rows:
+    """The tables of one event; reads only."""
+
+    def __init__(self, **limits: int) -> None:
+        self.limits = LIMITS | limits
+        self.seq = 0
+        self.event: Row = {}
+        self.codes: list[str] = []  # the present one is the last
+        self.members: dict[str, Row] = {}
+        self.options: dict[str, Row] = {}
+        self.items: dict[str, Row] = {}  # assumptions and criteria
+        self.said: dict[tuple[str, str], list[str | None]] = {}  # (item, part) -> by version
+        self.proposals: dict[str, Row] = {}
+        self.votes: dict[str, dict[str, Row]] = {}  # proposal -> user
+        self.ballots: dict[str, Row] = {}
+        self.comments: dict[str, Row] = {}
+
+    # --- people
+
+    def eligible(self) -> set[str]:
+        return {user for user, row in self.members.items() if row["status"] == "accepted"}
+
+    def admins(self) -> set[str]:
+        return {user for user in self.eligible() if self.members[user]["role"] == "admin"}
+
+    def is_full(self) -> bool:
+        return len(self.eligible()) >= int(self.event["max_members"])
+
+    def waiting(self) -> list[str]:
+        """Those who wait to be let in, the longest waiting first."""
+        rows = self.members
+        waiting = [user for user in rows if rows[user]["status"] == "pending"]
+        return sorted(waiting, key=lambda user: (rows[user]["requested_at"], user))
+
+    # --- items
+
+    def live(self, kind: str) -> list[str]:
+        return [id for id, row in self.items.items() if row["kind"] == kind and not row["deleted"]]
+
+    def made(self) -> int:
+        """Options, assumptions and criteria ever made: the next position."""
+        return len(self.options) + len(self.items)
+
+    # --- proposals
+
+    def pending(self) -> list[Row]:
+        return [row for row in self.proposals.values() if row["status"] == "pending"]
+
+    def version(self, proposal: Row) -> int | None:
+        """The present version of what ``proposal`` wants to change."""
+        if proposal["target"] is None:
+            return None
+        part = "conclusion_version" if proposal["kind"] == "conclusion" else "version"
+        return int(self.items[proposal["target"]][part])
+
+    def is_stale(self, proposal: Row) -> bool:
+        return self.version(proposal) != proposal["base_version"]
+
+    def standing(self, proposal: Row, user: str) -> bool:
+        """Whether an active vote of ``user`` is on the words that stand now."""
+        row = self.votes[proposal["id"]].get(user)
+        return row is not None and row["active"] and row["revision"] == proposal["revision"]
+
+    def agree(self, proposal: Row) -> int:
+        return sum(self.standing(proposal, user) for user in self.eligible())
+
+    def voters(self, proposal: Row) -> int:
+        rows, people = self.votes[proposal["id"]], self.eligible()
+        return sum(rows[user]["revision"] == proposal["revision"] for user in rows.keys() & people)
+
+    def tally(self, proposal: Row) -> Row:
+        """agree and eligible: of now, or as they stood when it was decided."""
+        if proposal["decision"]:
+            return {key: proposal["decision"][key] for key in ("agree", "eligible")}
+        return {"agree": self.agree(proposal), "eligible": len(self.eligible())}
+
+    def passes(self, proposal: Row, now: datetime) -> bool:
+        policy = self.event["policy"]
+        rule, eligible = policy[proposal["kind"]], len(self.eligible())
+        opens, expires = proposal["opens_at"], proposal["expires_at"]
+        quorum = policy.get("quorum_percent")
+        return (
+            proposal["status"] == "pending"
+            and self.event["status"] == "in_progress"
+            and rule["auto"]
+            and not self.is_stale(proposal)
+            and (opens is None or now >= opens)
+            and (expires is None or now < expires)
+            and enough(rule["rule"], rule["threshold"], self.agree(proposal), eligible)
+            and (quorum is None or self.voters(proposal) * 100 >= quorum * eligible)
+        )
+
+    def results(self) -> Row:
+        """The final count: options by votes, the live criteria by the ballots' points."""
+        votes = {id: 0 for id, row in self.options.items() if not row["deleted"]}
+        points = dict.fromkeys(self.live("criterion"), 0)
+        for ballot in self.ballots.values():
+            votes[ballot["option"]] += 1
+            for criterion, worth in zip(self.ranking(ballot), (3, 2, 1), strict=False):
+                points[criterion] += worth
+        return {
+            "ballots": len(self.ballots),
+            "eligible": len(self.eligible()),
+            "options": ranked("option", "votes", votes, self.options),
+            "criteria": ranked("criterion", "points", points, self.items),
+        }
+
+    def ranking(self, ballot: Row) -> list[str]:
+        """What is left of a ballot's order of criteria."""
+        return [id for id in ballot["criterion_order"] if not self.items[id]["deleted"]]
+
+    # --- what a room shows
+
+    def shown_proposals(self) -> list[Row]:
+        resolved = [row for row in self.proposals.values() if row["status"] != "pending"]
+        resolved.sort(key=lambda row: int(row["resolved_no"]))
+        return self.pending() + resolved[-self.limits["shown_proposals"] :]
+
+    def shown_comments(self) -> dict[str, Row]:
+        return {
+            id: row
+            for id, row in self.comments.items()
+            if not row["deleted"] and not row["left_window"]
+        }
+
+    def shown_members(self) -> set[str]:
+        late = {user for user in self.eligible() if self.members[user]["beyond"]}
+        return self.eligible() - late | self.admins()
+
+    def state(self, audience: str) -> Row:
+        """The state document of ``member``, ``admin`` or ``applicant``."""
+        event = self.event
+        collections = ("options", "assumptions", "criteria", "proposals", "comments", "members")
+        if audience == "applicant":
+            about = {key: event[key] for key in ("id", "subject", "status")}
+            return {"event": about, "counts": {}} | {name: {} for name in collections}
+        state: Row = {
+            "event": present(
+                event,
+                *("id", "subject", "status", "max_members", "policy", "policy_version"),
+                *("criteria_rev", "created_at"),
+                entrance_code=self.codes[-1],
+            ),
+            "options": {
+                id: present(row, "content", "position")
+                for id, row in self.options.items()
+                if not row["deleted"]
+            },
+            "assumptions": {
+                id: present(self.items[id], "content", "version", "position")
+                for id in self.live("assumption")
+            },
+            "criteria": {
+                id: present(
+                    self.items[id],
+                    *("content", "version", "position", "conclusion", "conclusion_version"),
+                )
+                for id in self.live("criterion")
+            },
+            "proposals": {row["id"]: self.shown(row) for row in self.shown_proposals()},
+            "comments": {
+                id: present(
+                    row, "proposal", "criterion", "author", "content", "version", "created_at"
+                )
+                for id, row in self.shown_comments().items()
+            },
+            "members": {
+                user: present(self.members[user], "name", "role") for user in self.shown_members()
+            },
+            "counts": {
+                "members": len(self.eligible()),
+                "ballots": len(self.ballots),
+                "proposals": len(self.proposals),
+                "comments": sum(not row["deleted"] for row in self.comments.values()),
+            },
+        }
+        if event["results"] is not None:
+            state["results"] = event["results"]
+        if audience == "admin":
+            state["requests"] = {
+                user: present(self.members[user], "name", "requested_at")
+                for user in self.waiting()
+            }
+        return state
+
+    def shown(self, proposal: Row) -> Row:
+        is_open = proposal["status"] == "pending"
+        return present(
+            proposal,
+            *("kind", "category", "target", "base_version", "content", "reason", "author"),
+            *("status", "resolution", "resolution_reason", "resolved_by", "resolved_at"),
+            *("decision", "revision", "opens_at", "expires_at", "created_at"),
+            *("reverts", "reverted_by"),
+            agree=self.tally(proposal)["agree"],
+            stale=self.is_stale(proposal) if is_open else proposal["stale"],
+        )
+
+    def you(self, user: str) -> Row:
+        """What is ``user``'s alone."""
+        me = self.members[user]
+        you: Row = {
+            "membership": present(me, "status", role=self.role(user)),
+            "votes": {
+                row["id"]: row["revision"]
+                for row in self.shown_proposals()
+                if self.standing(row, user)
+            },
+        }
+        if ballot := self.ballots.get(user):
+            you["ballot"] = ballot | {"criterion_order": self.ranking(ballot)}
+        return you
+
+    def role(self, user: str) -> str | None:
+        me = self.members.get(user)
+        return str(me["role"]) if me and me["status"] == "accepted" else None
+
+
+def enough(rule: str, threshold: int, agree: int, eligible: int) -> bool:
+    """Whether ``agree`` of ``eligible`` reach the threshold, in whole numbers."""
+    if rule == "count":
+        return agree >= threshold
+    return eligible > 0 and agree * 100 >= threshold * eligible
+
+
+def ranked(name: str, measure: str, counts: dict[str, int], rows: dict[str, Row]) -> list[Row]:
+    """The most first, then by position; equal counts share a rank."""
+    order = sorted(counts, key=lambda id: (-counts[id], rows[id]["position"]))
+    rank = {id: 1 + sum(other > counts[id] for other in counts.values()) for id in order}
+    return [{name: id, measure: counts[id], "rank": rank[id]} for id in order]
+
+
+def present(row: Row, *fields: str, **computed: Any) -> Row:
+    """The fields that have a value, times as the wire writes them."""
+    values = [(field, row[field]) for field in fields] + list(computed.items())
+    return {field: plain(value) for field, value in values if value is not None}
+
+
+def plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+    return value
+
+
+def by_number(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: int(row["number"]))
