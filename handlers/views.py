@@ -152,6 +152,11 @@ def comment_view(comment: Comment | None, event: Event) -> View | None:
     """``state.comments[id]``: those above the floor."""
     if comment is None or comment.deleted or comment.number <= event.comment_floor:
         return None
+    return comment_fields(comment)
+
+
+def comment_fields(comment: Comment) -> View:
+    """A comment, shown in the room or not."""
     return _present(
         {
             "proposal": comment.proposal_id,

@@ -38,6 +38,8 @@ class Statement:
     def __init__(self, construct: ClauseElement) -> None:
         compiled = construct.compile(dialect=_DIALECT)
         self.sql = str(compiled)
+        # An ``IN`` list is filled in by SQLAlchemy at execution, which does not happen here.
+        assert "POSTCOMPILE" not in self.sql, self.sql
         self.names: list[str] = list(compiled.positiontup or ())
         # Constants that Core made parameters of.
         self.constants: dict[str, Any] = {

@@ -20,10 +20,12 @@ from collections.abc import Iterator
 from itertools import islice, pairwise
 
 from tests.model.chain import instant, raw, verify_chain
-from tests.model.folding import Meeting, Moment, difference, parts_of
+from tests.model.deciding import Answer, asked
+from tests.model.difference import answer_differs, difference
+from tests.model.folding import Meeting, Moment, parts_of
 from tests.model.history import History, Json, Operation, Violation
 from tests.model.ids import given_ids
-from tests.model.reference import Answer, Model, asked
+from tests.model.reference import Model
 
 #: Answers that decided nothing, by what the client may conclude.
 NO_EFFECT = frozenset(
@@ -227,7 +229,7 @@ def _step(model: Model, row: Json, history: History) -> Iterator[Violation]:
         raise _Astray(2, row, "was decided before")
     if answer[1]["applied"] != row["answer"]["applied"]:
         raise _Astray(5, row, f"should be {answer}")
-    if differs := difference(answer, _stored(row)):
+    if differs := answer_differs(answer, _stored(row)):
         yield Violation(5, row["seq"], f"{row['command']}: {differs}")
 
 
@@ -247,7 +249,7 @@ class _Refusals:
         """Try what waits for this position; what can wait goes on to the next."""
         for last, row in self.waiting.pop(model.seq, ()):
             answer = model.probe(row["user"], _command(row), instant(row["at"]))
-            if answer == _stored(row):
+            if answer and not answer_differs(answer, _stored(row)):
                 continue
             if model.seq < last:
                 self.waiting[model.seq + 1].append((last, row))

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
+from tests.model.difference import difference
 from tests.model.history import Json, Stream, Violation
 from tests.model.reference import Model, merge
 
@@ -162,24 +162,3 @@ def parts_of(stream: Stream) -> tuple[list[Part], list[Violation]]:
     elif stream.live:
         strays.append(Violation(8, None, f"{stream.socket} is live without a snapshot"))
     return parts, strays
-
-
-def difference(expected: Any, got: Any, path: str = "") -> str:
-    """Where ``got`` departs from ``expected``, in words; empty where it does not."""
-    if expected == got and type(expected) is type(got):
-        return ""
-    if isinstance(expected, dict) and isinstance(got, dict):
-        inner = (
-            difference(expected.get(key, ABSENT), got.get(key, ABSENT), f"{path}.{key}")
-            for key in sorted(expected.keys() | got.keys())
-        )
-        return "; ".join(text for text in inner if text)
-    return f"{path or 'it'} is {got!r}, should be {expected!r}"
-
-
-class _Absent:
-    def __repr__(self) -> str:
-        return "absent"
-
-
-ABSENT = _Absent()

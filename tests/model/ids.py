@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.model.reference import Ids
+from tests.model.deciding import Ids
 from tests.model.rows import Rows
 
 Json = dict[str, Any]

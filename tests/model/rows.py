@@ -6,7 +6,6 @@ window is a sort. Slow and obvious on purpose; it shares no code with what it is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +30,7 @@ class Rows:
         self.limits = LIMITS | limits
         self.seq = 0
         self.event: Row = {}
+        self.window_closed = False  # whether members who join now are shown only as admins
         self.codes: list[str] = []  # the present one is the last
         self.members: dict[str, Row] = {}
         self.options: dict[str, Row] = {}
@@ -232,9 +232,14 @@ class Rows:
                 if self.standing(row, user)
             },
         }
-        if ballot := self.ballots.get(user):
-            you["ballot"] = ballot | {"criterion_order": self.ranking(ballot)}
+        if user in self.ballots:
+            you["ballot"] = self.ballot(user)
         return you
+
+    def ballot(self, user: str) -> Row:
+        """What stands of somebody's ballot."""
+        ballot = self.ballots[user]
+        return ballot | {"criterion_order": self.ranking(ballot)}
 
     def role(self, user: str) -> str | None:
         me = self.members.get(user)
@@ -265,7 +270,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
     return value
-
-
-def by_number(rows: Iterable[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: int(row["number"]))

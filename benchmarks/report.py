@@ -1,0 +1,174 @@
+"""Rows of measured against peer, as a table and as JSON."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
+
+#: More is better (a rate), or less (a time).
+Better = Literal["more", "less"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a ratio must reach, and what would be better still."""
+
+    must: float
+    further: float
+    better: Better
+
+    def met(self, ratio: float) -> str:
+        """In words: ``no``, ``yes``, ``further``."""
+        more = self.better == "more"
+        if ratio >= self.further if more else ratio <= self.further:
+            return "further"
+        return "yes" if (ratio >= self.must if more else ratio <= self.must) else "no"
+
+    def __str__(self) -> str:
+        sign = "≥" if self.better == "more" else "≤"
+        return f"{sign} {self.must:g}, {sign} {self.further:g}"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One repetition: what was measured, the peer beside it, and the ratio of the two."""
+
+    value: float
+    peer: float
+    ratio: float
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Row:
+    """One line of the table: a measurement repeated."""
+
+    what: str
+    unit: str
+    peer: str
+    peer_unit: str = ""
+    target: Target | None = None
+    samples: list[Sample] = field(default_factory=list)
+
+    def add(self, value: float, peer: float, **detail: Any) -> None:
+        """One repetition, with its peer."""
+        self.samples.append(Sample(value, peer, value / peer, detail))
+
+    @property
+    def ratio(self) -> float:
+        """The median of the ratios (not the ratio of the medians)."""
+        return statistics.median(sample.ratio for sample in self.samples)
+
+    @property
+    def value(self) -> float:
+        """The median of what was measured."""
+        return statistics.median(sample.value for sample in self.samples)
+
+    @property
+    def peer_value(self) -> float:
+        """The median of the peer."""
+        return statistics.median(sample.peer for sample in self.samples)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The lowest and the highest ratio."""
+        ratios = [sample.ratio for sample in self.samples]
+        return min(ratios), max(ratios)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, each repetition included."""
+        low, high = self.spread
+        return {
+            "what": self.what,
+            "value": _rounded(self.value),
+            "unit": self.unit,
+            "peer": self.peer,
+            "peer_value": _rounded(self.peer_value),
+            "peer_unit": self.peer_unit or self.unit,
+            "ratio": _rounded(self.ratio),
+            "ratio_lowest": _rounded(low),
+            "ratio_highest": _rounded(high),
+            "must": self.target and self.target.must,
+            "further": self.target and self.target.further,
+            "met": self.target and self.target.met(self.ratio),
+            "samples": [
+                {
+                    "value": _rounded(sample.value),
+                    "peer": _rounded(sample.peer),
+                    "ratio": _rounded(sample.ratio),
+                    **sample.detail,
+                }
+                for sample in self.samples
+            ],
+        }
+
+
+@dataclass
+class Report:
+    """A table with its heading."""
+
+    title: str
+    heading: dict[str, Any]
+    lines: list[str]
+    rows: list[Row] = field(default_factory=list)
+
+    def show(self) -> None:
+        """Print it."""
+        console = Console()
+        width = None if console.is_terminal else 150
+        console = Console(width=width, highlight=False)
+        console.print()
+        for line in self.lines:
+            console.print(line, style="dim")
+        table = Table(title=self.title, title_justify="left", title_style="bold")
+        table.add_column("what")
+        table.add_column("Ayes", justify="right", no_wrap=True)
+        table.add_column("peer", no_wrap=False)
+        table.add_column("", justify="right", no_wrap=True)
+        table.add_column("ratio", justify="right", no_wrap=True)
+        table.add_column("lowest, highest", justify="right", no_wrap=True)
+        table.add_column("must, further", justify="right", no_wrap=True)
+        table.add_column("met")
+        for row in self.rows:
+            low, high = row.spread
+            table.add_row(
+                row.what,
+                f"{_shown(row.value)} {row.unit}",
+                row.peer,
+                f"{_shown(row.peer_value)} {row.peer_unit or row.unit}",
+                f"{row.ratio:.2f}",
+                f"{low:.2f}, {high:.2f}",
+                str(row.target) if row.target else "",
+                row.target.met(row.ratio) if row.target else "",
+            )
+        console.print(table)
+
+    def save(self, name: str) -> Path:
+        """Write ``results/<name>.json``; its path."""
+        RESULTS.mkdir(exist_ok=True)
+        path = RESULTS / f"{name}.json"
+        content = {**self.heading, "rows": [row.as_json() for row in self.rows]}
+        path.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
+        return path
+
+
+def median(values: Sequence[float]) -> float:
+    """The median."""
+    return statistics.median(values)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

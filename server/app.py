@@ -1,0 +1,125 @@
+"""The application: the socket's door, and the probes."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from protocol import SUBPROTOCOL, answers
+from protocol.closes import CloseCode
+from server.frames import frame
+from server.node import Node
+from server.session import Session
+from server.settings import Settings
+from server.wire import EXTENSION, Wire
+
+#: What a client is asked to wait where there is no place for it now.
+FULL_RETRY_MS = 2_000
+
+_BEARER = re.compile(r"\ABearer +([A-Za-z0-9_.~+/=-]+)\Z", re.IGNORECASE)
+
+
+def make_app(node: Node) -> Starlette:
+    """The ASGI application of ``node``."""
+
+    async def healthz(request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(request: Request) -> Response:
+        ready = await node.is_ready()
+        return JSONResponse({"ready": ready}, status_code=200 if ready else 503)
+
+    return Starlette(
+        routes=[
+            WebSocketRoute("/v1/socket", SocketDoor(node)),  # type: ignore[arg-type]  # ASGI
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+        ]
+    )
+
+
+class SocketDoor:
+    """``GET /v1/socket``: accepts every upgrade, even to refuse it.
+
+    A browser cannot read an HTTP status on an upgrade, but it can read a close code.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take a connection from its upgrade to its end."""
+        await receive()
+        headers = {key: value.decode("latin-1") for key, value in scope["headers"]}
+        offered: list[str] = scope["subprotocols"]
+        refusal = None
+        chosen: str | None = None
+        if not origin_allowed(headers.get(b"origin"), scope, self._node.settings):
+            refusal = CloseCode.ORIGIN_NOT_ALLOWED
+            chosen = offered[0] if offered else None
+        elif SUBPROTOCOL in offered:
+            chosen = SUBPROTOCOL
+        elif offered:
+            refusal, chosen = CloseCode.NO_COMMON_SUBPROTOCOL, offered[0]
+        await send({"type": "websocket.accept", "subprotocol": chosen})
+        wire: Wire = scope["extensions"][EXTENSION]
+        if refusal is None and self._node.draining:
+            wire.send(_bye(CloseCode.DRAINING, self._node.retry_after_ms(), "going away"))
+            refusal = CloseCode.DRAINING
+        elif refusal is None and self._node.is_full():
+            wire.send(_bye(CloseCode.FLOOD, FULL_RETRY_MS, "too many connections"))
+            refusal = CloseCode.FLOOD
+        if refusal is not None:
+            wire.close(refusal, refusal.name.lower())
+        else:
+            bearer = _BEARER.match(headers.get(b"authorization", ""))
+            client = scope.get("client")
+            session = Session(
+                self._node,
+                wire,
+                bearer=bearer[1] if bearer else None,
+                address=client[0] if client else "",
+            )
+            self._node.open(session)
+            wire.attach(session)
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+
+
+def _bye(code: CloseCode, retry_after_ms: int, message: str) -> bytes:
+    return frame(answers.bye(code, retry_after_ms=retry_after_ms, message=message))
+
+
+def origin_allowed(origin: str | None, scope: Scope, settings: Settings) -> bool:
+    """Whether a page of ``origin`` may connect.
+
+    No browser leaves ``Origin`` out, so a request without it is none. Otherwise it must be the
+    server's own address (as it listens, or its public one) or on the list, exactly.
+    """
+    if origin is None:
+        return True
+    if origin in settings.allowed_origins:
+        return True
+    own = {_origin_of(settings.public_url)} if settings.public_url else set()
+    server = scope.get("server")
+    port = server[1] if server else settings.port
+    hosts = {settings.host}
+    if settings.host in ("127.0.0.1", "::1", "localhost"):
+        hosts |= {"127.0.0.1", "localhost", "::1"}
+    for host in hosts - {"0.0.0.0", "::"}:
+        bracketed = f"[{host}]" if ":" in host else host
+        own.add(f"http://{bracketed}:{port}")
+        if port == 80:
+            own.add(f"http://{bracketed}")
+    return origin in own
+
+
+def _origin_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

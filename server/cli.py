@@ -1,0 +1,133 @@
+"""The command line: ``ayes serve | token | demo | check-config | migrate``."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+
+from server import settings as s
+from server.settings import SETTINGS, SettingsError
+
+_DURATION = re.compile(r"\A([0-9]+)([smhd])\Z")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+    except SettingsError as err:
+        print(f"ayes: {err}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ayes", description="A realtime decision server: every vote counts exactly once."
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="run the server")
+    _add_settings(serve)
+    serve.add_argument("--demo", action="store_true", help="let bots decide something, and show it")
+    serve.set_defaults(run=_serve)
+
+    token = commands.add_parser("token", help="print a token for a user")
+    _add_settings(token)
+    token.add_argument("--user", required=True, help="the user's id (sub)")
+    token.add_argument("--name", help="the name that others see")
+    token.add_argument("--ttl", default="1h", help="lifetime: 90s, 15m, 1h, 7d (default 1h)")
+    token.set_defaults(run=_token)
+
+    demo = commands.add_parser("demo", help="let bots decide something, and show the room")
+    _add_settings(demo)
+    demo.add_argument("--url", help="a running server's address; without it, one is started")
+    demo.set_defaults(run=_demo)
+
+    check = commands.add_parser("check-config", help="print the settings, secrets masked")
+    _add_settings(check)
+    check.set_defaults(run=_check_config)
+
+    migrate = commands.add_parser("migrate", help="bring the database's schema up to date")
+    _add_settings(migrate)
+    migrate.set_defaults(run=_migrate)
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """A flag for every setting; it wins over the environment."""
+    group = parser.add_argument_group("settings", "each also as AYES_… in the environment")
+    for name, rule in SETTINGS.items():
+        flag = "--" + name.replace("_", "-")
+        group.add_argument(flag, dest=name, metavar=name.upper(), help=rule.help.replace("%", "%%"))
+
+
+def _settings(arguments: argparse.Namespace) -> s.Settings:
+    return s.load({name: getattr(arguments, name) for name in SETTINGS})
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    settings = _settings(arguments)
+    if arguments.demo:
+        from server import demo
+
+        return demo.serve_and_show(settings)
+    from server import process
+
+    return process.run(settings)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from server import demo
+
+    return demo.run(_settings(arguments), arguments.url)
+
+
+def _token(arguments: argparse.Namespace) -> int:
+    from server.auth import Authenticator, kept_secret
+
+    settings = _settings(arguments)
+    match = _DURATION.match(arguments.ttl)
+    if match is None:
+        raise SettingsError(f"--ttl: {arguments.ttl!r} is none of 90s, 15m, 1h, 7d")
+    lifetime = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    auth = Authenticator(
+        settings.auth_secret or kept_secret(settings.data_dir),
+        audience=settings.auth_audience,
+        issuer=settings.auth_issuer,
+    )
+    print(auth.make(arguments.user, arguments.name, lifetime))
+    return 0
+
+
+def _check_config(arguments: argparse.Namespace) -> int:
+    for variable, value in s.printable(_settings(arguments)).items():
+        print(f"{variable}={value}")
+    return 0
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    settings = _settings(arguments)
+    if settings.database_url is None:
+        raise SettingsError("ayes migrate needs AYES_DATABASE_URL; the embedded database "
+                            "is migrated when the server starts")
+    from persistence.migrate import upgrade
+
+    try:
+        upgrade(settings.database_url)
+    except OSError as err:
+        print(f"ayes: the database is out of reach: {err}", file=sys.stderr)
+        return 1
+    print("the schema is up to date")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,285 @@
+"""A session's desk: everything that is no command, one request after another.
+
+Subscriptions, questions, and the snapshots that a changed role or a lag calls for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from handlers import views
+from handlers.audiences import Audience
+from persistence.reading import Own
+from protocol import answers, merge_patch
+from protocol.errors import ErrorCode, ProtocolError, Refusal, Rejection
+from protocol.requests import Request, ResumePoint, Subscribe, Unsubscribe
+from server import questions
+from server.frames import frame
+from server.room import Room, merge
+from server.subscription import Subscription
+
+if TYPE_CHECKING:
+    from server.session import Session
+
+log = logging.getLogger("ayes.desk")
+
+#: Longest that one request may take; then it is answered with ``timeout``.
+REQUEST_SECONDS = 10.0
+
+_ENDS = frozenset({"removed", "left", "revoked"})
+
+
+class _Renewal(NamedTuple):
+    """A subscription that needs a snapshot, and why."""
+
+    subscription: Subscription
+    reason: str
+
+
+class Desk:
+    """The queue of a session's requests and the task that works on it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._queue: deque[Request | _Renewal] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._writable = asyncio.Event()
+
+    def take(self, request: Request) -> bool:
+        """Put a request in the queue; ``False`` where it is full."""
+        if len(self._queue) >= self._session.node.settings.inflight:
+            return False
+        self._put(request)
+        return True
+
+    def resume(self, point: ResumePoint) -> bool:
+        """A room that ``hello`` names is answered like a ``subscribe``."""
+        return self.take(Subscribe(event=point.event, epoch=point.epoch, seq=point.seq))
+
+    def writable(self) -> None:
+        """The socket takes bytes again."""
+        self._writable.set()
+
+    def close(self) -> None:
+        """Nothing more is answered."""
+        self._queue.clear()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _put(self, request: Request | _Renewal) -> None:
+        self._queue.append(request)
+        if self._task is None:
+            self._task = asyncio.create_task(self._work(), name="desk")
+
+    async def _work(self) -> None:
+        while self._queue:
+            request = self._queue.popleft()
+            try:
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    await self._answer(request)
+            except ProtocolError as err:
+                self._fail(request, err)
+            except TimeoutError:
+                self._fail(request, Rejection(ErrorCode.TIMEOUT))
+            except Exception:
+                log.exception("a request failed")
+                self._fail(request, Rejection(ErrorCode.INTERNAL))
+        self._task = None
+
+    def _fail(self, request: Request | _Renewal, err: ProtocolError) -> None:
+        if isinstance(request, _Renewal):
+            # It cannot be told what it would have to know: let the client come back for it.
+            subscription = request.subscription
+            if self._forget(subscription):
+                lost = err.code in (ErrorCode.NOT_A_MEMBER, ErrorCode.NOT_FOUND)
+                self._end(subscription.room.event_id, "removed" if lost else "revoked")
+            return
+        self._session.error(err, ref=request.ref, event=getattr(request, "event", None))
+
+    async def _answer(self, request: Request | _Renewal) -> None:
+        if isinstance(request, _Renewal):
+            if self._is_current(request.subscription):
+                await self._renew(request.subscription, request.reason)
+        elif isinstance(request, Subscribe):
+            await self._subscribe(request)
+        elif isinstance(request, Unsubscribe):
+            self._unsubscribe(request)
+        else:
+            self._session.say(await questions.answer(self._session, request))
+
+    # Rooms.
+
+    def _is_current(self, subscription: Subscription) -> bool:
+        return self._session.subscriptions.get(subscription.room.event_id) is subscription
+
+    def _forget(self, subscription: Subscription) -> bool:
+        """Leave a room; whether this socket was in it by this subscription."""
+        self._session.node.rooms.leave(subscription)
+        if not self._is_current(subscription):
+            return False
+        del self._session.subscriptions[subscription.room.event_id]
+        return True
+
+    def _end(self, event_id: str, reason: str, ref: str | int | None = None) -> None:
+        message = answers.unsubscribed(event=event_id, reason=reason, ref=ref)
+        self._session.send_room(frame(message))
+
+    def _unsubscribe(self, request: Unsubscribe) -> None:
+        subscription = self._session.subscriptions.get(request.event)
+        if subscription is None:
+            raise Refusal(ErrorCode.NOT_FOUND, "not subscribed", details={"path": "event"})
+        self._forget(subscription)
+        self._end(request.event, "client", request.ref)
+
+    async def _subscribe(self, request: Subscribe) -> None:
+        session = self._session
+        held = session.subscriptions.get(request.event)
+        if held is None and len(session.subscriptions) >= session.node.settings.subscriptions:
+            raise Rejection(
+                ErrorCode.LIMIT_REACHED,
+                "this socket is in as many rooms as it may be in",
+                details={"limit": session.node.settings.subscriptions},
+            )
+        assert session.identity is not None
+        user = session.identity.actor.user
+
+        def place(room: Room) -> Subscription:
+            return Subscription(room, user, session, self._renewal)
+
+        subscription, own = await session.node.rooms.enter(request.event, place)
+        try:
+            await self._bring_up(subscription, own, request)
+        except BaseException:
+            session.node.rooms.leave(subscription)
+            raise
+        if held is not None:
+            session.node.rooms.leave(held)
+
+    async def _bring_up(
+        self, subscription: Subscription, own: Own, request: Subscribe
+    ) -> None:
+        """Answer with what happened since the client's position, or with everything."""
+        room = subscription.room
+        reason = "initial"
+        steps = None
+        if request.epoch is not None and request.seq is not None:
+            reason = self._why_not_resumed(room, request.epoch, request.seq)
+            if not reason:
+                steps = await self._session.node.rooms.steps_since(room, request.seq)
+                reason = "gap" if steps is None else ""
+        await self._until_writable()
+        # From here on nothing waits, so that nothing comes between what is read and what is told.
+        you, audience = self._standing(subscription, own)
+        if steps is not None and any(
+            "membership" in step.patches.you.get(subscription.user, {}) for step in steps
+        ):
+            steps, reason = None, "role"
+        if steps is None:
+            self._tell_snapshot(subscription, audience, you, reason, request.ref)
+        else:
+            assert request.seq is not None
+            seq = steps[-1].seq if steps else request.seq
+            message = answers.resumed(
+                event=room.event_id,
+                epoch=room.epoch,
+                from_=request.seq,
+                seq=seq,
+                patch=answers.encode(merge(steps, audience)),
+                you=answers.encode(you),
+                ref=request.ref,
+            )
+            self._go_live(subscription, audience, seq, message)
+
+    def _why_not_resumed(self, room: Room, epoch: str, seq: int) -> str:
+        if epoch != room.epoch:
+            return "epoch"
+        if seq > room.seq:
+            log.critical(
+                "event %s: a client knows step %d, the database only %d: "
+                "committed data was lost",
+                room.event_id,
+                seq,
+                room.seq,
+            )
+            return "ahead"
+        return "gap" if room.seq - seq > self._session.node.settings.resume_steps else ""
+
+    async def _renew(self, subscription: Subscription, reason: str) -> None:
+        """A snapshot for a subscription that was live: its role, its lag, or a new epoch."""
+        own = await self._session.node.rooms.standing(subscription.room, subscription.user)
+        await self._until_writable()
+        you, audience = self._standing(subscription, own)
+        self._tell_snapshot(subscription, audience, you, reason)
+
+    def _renewal(self, subscription: Subscription, reason: str) -> None:
+        """A live subscription asks for a snapshot, or has ended."""
+        if not self._is_current(subscription):
+            return
+        if reason not in _ENDS:
+            self._put(_Renewal(subscription, reason))
+            return
+        self._forget(subscription)
+        self._end(subscription.room.event_id, reason)
+
+    def _standing(
+        self, subscription: Subscription, own: Own
+    ) -> tuple[dict[str, Any], Audience]:
+        """The whole ``you``, with what was told since it was read, and the audience it puts one in.
+
+        Raises ``not_a_member`` where that is no longer one.
+        """
+        you: dict[str, Any] = {
+            "membership": views.membership_view(own.membership),
+            "votes": dict(own.votes),
+        }
+        if own.ballot is not None:
+            you["ballot"] = views.ballot_view(own.ballot)
+        merge_patch.apply(you, subscription.take_own())
+        membership = you["membership"]
+        status = membership.get("status")
+        if status == "pending":
+            return you, "applicant"
+        if status != "accepted":
+            raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": status})
+        return you, "admin" if membership.get("role") == "admin" else "member"
+
+    def _tell_snapshot(
+        self,
+        subscription: Subscription,
+        audience: Audience,
+        you: dict[str, Any],
+        reason: str,
+        ref: str | int | None = None,
+    ) -> None:
+        room = subscription.room
+        message = answers.snapshot(
+            event=room.event_id,
+            epoch=room.epoch,
+            seq=room.seq,
+            reason=reason,
+            state=room.snapshot(audience),
+            you=answers.encode(you),
+            ref=ref,
+        )
+        self._go_live(subscription, audience, room.seq, message)
+
+    def _go_live(
+        self, subscription: Subscription, audience: Audience, seq: int, message: bytes
+    ) -> None:
+        room = subscription.room
+        subscription.audience = audience
+        subscription.seq = seq
+        subscription.live = True
+        self._session.subscriptions[room.event_id] = subscription
+        self._session.node.rooms.present.add(room)
+        self._session.send_room(frame(message))
+        subscription.pull()
+
+    async def _until_writable(self) -> None:
+        """A snapshot is large: it waits until the socket has room for it."""
+        while not self._session.room():
+            self._writable.clear()
+            await self._writable.wait()

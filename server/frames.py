@@ -1,0 +1,46 @@
+"""WebSocket frames as bytes (RFC 6455, 5.2), made once and written to any number of sockets."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+FIN_TEXT: Final = 0x81
+"""The first byte of a text message in one frame, without extensions."""
+
+PING: Final = b"\x89\x00"
+"""An empty ping."""
+
+#: A control frame holds 125 bytes (RFC 6455, 5.5), a close frame's code two of them.
+REASON_BYTES: Final = 123
+
+_SHORT: Final = struct.Struct("!BB").pack
+_MEDIUM: Final = struct.Struct("!BBH").pack
+_LONG: Final = struct.Struct("!BBQ").pack
+_CLOSE: Final = struct.Struct("!BBH").pack
+
+
+def frame(payload: bytes) -> bytes:
+    """An unmasked, uncompressed text frame that holds ``payload``, which must be UTF-8.
+
+    It is valid on a connection with permessage-deflate too (RFC 7692, 6: a message may go
+    uncompressed, RSV1 clear).
+    """
+    size = len(payload)
+    if size < 126:
+        return _SHORT(FIN_TEXT, size) + payload
+    if size < 65_536:
+        return _MEDIUM(FIN_TEXT, 126, size) + payload
+    return _LONG(FIN_TEXT, 127, size) + payload
+
+
+def close_frame(code: int, reason: str = "") -> bytes:
+    """A close frame; a reason too long is cut between two characters."""
+    text = reason_for(reason).encode()
+    return _CLOSE(0x88, 2 + len(text), code) + text
+
+
+def reason_for(reason: str) -> str:
+    """``reason``, cut to what a close frame holds."""
+    raw = reason.encode("utf-8", "replace")
+    return raw[:REASON_BYTES].decode("utf-8", "ignore")

@@ -1,0 +1,214 @@
+"""The guard over HTTP: deadlines and sizes for what a client has yet to send.
+
+It relies on uvicorn's ``HttpToolsProtocol`` (private names are listed in
+``tests/server/test_guard.py``); stock, a silent connection is never closed, a header may be of any
+size and take for ever, and a response to a peer that never reads keeps its connection for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+from uvicorn.server import ServerState
+
+from server.budgets import budgets_of
+from server.progress import Progress, sever
+
+#: What a header field costs beside its name and value: colon, space, CR, LF.
+_FIELD_BYTES = 4
+#: What a request line costs beside its target: method, version, spaces, CR, LF.
+_LINE_BYTES = 20
+
+
+class _OverBudget(Exception):
+    """Ends the parser. httptools turns it into its own error, which uvicorn answers with a 400."""
+
+
+class GuardedHttp(HttpToolsProtocol):
+    """uvicorn's HTTP protocol, with an end to everything a client can draw out."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.budgets = budgets_of(config)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._progress: Progress | None = None
+        self._in_header = False
+        self._in_body = False
+        self._header_bytes = 0
+        self._upgraded = False
+
+    # The connection.
+
+    def connection_made(  # type: ignore[override]  # as uvicorn itself narrows it
+        self, transport: asyncio.Transport
+    ) -> None:
+        """Begin, with a deadline for the first header."""
+        super().connection_made(transport)
+        self._await_client()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End, with every timer of it."""
+        self._met()
+        if self._progress is not None:
+            self._progress.stop()
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and set a deadline for what is still missing."""
+        before = self._header_bytes
+        super().data_received(data)
+        if self._upgraded or self.transport.is_closing():
+            self._met()
+            return
+        if self._in_header and self._header_bytes == before:
+            # Nothing whole came out of it: the parser keeps it, so it is counted here.
+            self._header_bytes += len(data)
+            if self._header_bytes > self.budgets.header_bytes:
+                self.send_400_response("The request header is too large.")
+                self._met()
+                return
+        self._await_client()
+
+    def eof_received(self) -> None:
+        """The transport closes; not without a bound."""
+        self._watch()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Pass the connection on; the WebSocket class has a deadline of its own."""
+        self._upgraded = True
+        self._met()
+        super().handle_websocket_upgrade()
+
+    # The parser.
+
+    def on_message_begin(self) -> None:
+        """A request begins, and with it its header."""
+        if len(self.pipeline) >= self.budgets.pipelined:
+            raise _OverBudget("too many pipelined requests")
+        self._in_header = True
+        self._header_bytes = _LINE_BYTES
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the target."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of the header, or of the trailer."""
+        self._count(len(name) + len(value) + _FIELD_BYTES)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The header is whole."""
+        self._in_header = False
+        self._in_body = True
+        self._met()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._in_body = False
+        self._met()
+        super().on_message_complete()
+
+    def _count(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > self.budgets.header_bytes:
+            raise _OverBudget("the header is too large")
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse a request: 431 (RFC 6585, 5) where its header is too large."""
+        if self.transport.is_closing():
+            return
+        if self._header_bytes > self.budgets.header_bytes:
+            head = b"connection: close\r\ncontent-length: 0\r\n\r\n"
+            self.transport.write(STATUS_LINE[431] + head)
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
+        self._watch()
+
+    # The deadlines.
+
+    def _await_client(self) -> None:
+        """Set a deadline where it is the client's turn, and none of uvicorn's runs."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if self._in_body:
+            within = self.budgets.body_s
+        elif self._in_header or cycle is None or cycle.response_complete:
+            within = self.budgets.handshake_s
+        else:
+            return
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(within, self._late)
+
+    def _met(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _late(self) -> None:
+        self._deadline = None
+        self.abort()
+
+    # The output.
+
+    def on_response_complete(self) -> None:
+        """A response was written; it must also leave."""
+        super().on_response_complete()
+        self._watch()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection."""
+        super().timeout_keep_alive_handler()
+        self._watch()
+
+    def pause_writing(self) -> None:
+        """The transport is full: the response waits, with a bound."""
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        """It is not any more, which is progress."""
+        super().resume_writing()
+        if self._progress is not None and not self.transport.is_closing():
+            self._progress.stop()
+
+    def shutdown(self) -> None:
+        """Close, after the response that is being written. Never raises."""
+        super().shutdown()
+        self._watch()
+
+    def _watch(self) -> None:
+        if self.unsent():
+            if self._progress is None:
+                self._progress = Progress(self.loop, self.budgets.stall_s, self)
+            self._progress.watch()
+
+    def unsent(self) -> int:
+        """Bytes that the operating system has not taken yet."""
+        return self.transport.get_write_buffer_size()
+
+    def sent(self) -> int:
+        """Minus what is unsent: while the transport is full or closing, where it matters, uvicorn
+        writes nothing, so that only progress makes it grow."""
+        return -self.unsent()
+
+    def abort(self) -> None:
+        """End now, with a reset."""
+        sever(self.transport)

@@ -1,0 +1,42 @@
+"""Entrance codes are short, so guessing them is made slow: a few wrong ones, then a long wait."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+
+from protocol.errors import ErrorCode, Rejection
+from server.rate import TokenBucket
+
+#: Wrong codes a user may try at once, and how many a second after that. At this pace one user
+#: needs centuries for the 36^6 codes there are.
+BURST = 10
+PER_SECOND = 0.1
+#: Users remembered; the longest quiet one is forgotten first.
+MOST_USERS = 10_000
+
+
+class Guesses:
+    """Wrong codes per user."""
+
+    def __init__(self) -> None:
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def check(self, user: str) -> None:
+        """Raise ``rate_limited`` where ``user`` has guessed wrong too often."""
+        bucket = self._buckets.get(user)
+        if bucket is not None and not bucket.has(time.monotonic()):
+            raise Rejection(
+                ErrorCode.RATE_LIMITED, "too many wrong codes", retry_after_ms=bucket.wait_ms()
+            )
+
+    def failed(self, user: str) -> None:
+        """``user`` tried a code that opens nothing."""
+        now = time.monotonic()
+        bucket = self._buckets.get(user)
+        if bucket is None:
+            bucket = self._buckets[user] = TokenBucket(PER_SECOND, BURST, now)
+            if len(self._buckets) > MOST_USERS:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(user)
+        bucket.take(now)

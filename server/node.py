@@ -1,0 +1,247 @@
+"""One node: the parts of a running server, and what they share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import uuid
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+
+from handlers import registry
+from handlers.decide import Submission, failed
+from handlers.lane import Lanes
+from handlers.step import Actor
+from persistence import reading
+from persistence.database import Database
+from protocol import PROTOCOL_VERSION, answers
+from protocol.closes import CloseCode
+from protocol.commands import MembershipJoin
+from protocol.errors import ErrorCode, ProtocolError, Refusal
+from server.auth import Authenticator, Identity
+from server.gather import Gather
+from server.guesses import Guesses
+from server.pulse import Pulse
+from server.rooms import RoomRegistry, unreachable
+from server.session import Session
+from server.settings import Settings
+from server.timers import Timers
+
+log = logging.getLogger("ayes.node")
+
+#: Namespace of the ids of events: UUIDv5 of (user, command id), so that a retried create finds
+#: the event it made.
+EVENTS = uuid.UUID("6f2f9e4e-0f5b-5c5e-9d0a-617965732e31")
+#: Users remembered as known to the database.
+MOST_KNOWN_USERS = 100_000
+#: Longest that a stop waits for accepted commands; they end within the lane's own budget.
+FINISH_SECONDS = 10.0
+
+
+def ayes_version() -> str:
+    """The installed version."""
+    try:
+        return version("ayes")
+    except PackageNotFoundError:
+        return "0"
+
+
+def event_id_of(user: str, command_id: str) -> str:
+    """The id of the event that this ``event.create`` makes."""
+    return str(uuid.uuid5(EVENTS, f"{user}\0{command_id}"))
+
+
+class Node:
+    """A server process: database, lanes, rooms, sessions."""
+
+    def __init__(self, settings: Settings, database: Database, auth: Authenticator) -> None:
+        registry.load()
+        self.settings = settings
+        self.texts = settings.texts()
+        self.limits = settings.domain()
+        self.database = database
+        self.auth = auth
+        self.rooms = RoomRegistry(database, self.limits)
+        self.lanes = Lanes(database, self.rooms, self.limits)
+        self.guesses = Guesses()
+        self.sessions: set[Session] = set()
+        self.draining = False
+        self._by_user: dict[str, set[Session]] = {}
+        self._known: dict[str, str] = {}
+        self._users: Gather[tuple[str, str], bool] = Gather(self._put_users)
+        self._pulse = Pulse(self)
+        self._timers = Timers(database, self.lanes)
+        self._version = ayes_version()
+
+    async def start(self) -> None:
+        """Open what is needed; raises where the database is out of reach."""
+        await self.database.open()
+        self.rooms.start()
+        self._pulse.start()
+        self._timers.start()
+
+    async def stop(self) -> None:
+        """Finish what was accepted, then close."""
+        self.draining = True
+        await self._timers.stop()
+        try:
+            async with asyncio.timeout(FINISH_SECONDS):
+                await self.lanes.drained()
+        except TimeoutError:
+            log.error("some commands did not end in time")
+        await self._pulse.stop()
+        await self.rooms.stop()
+        await self.database.close()
+
+    async def drain(self) -> None:
+        """Send the clients away, each at a moment of its own within the drain's window.
+
+        Commands that were accepted end and are answered first; new ones get ``draining``.
+        """
+        self.draining = True
+        loop = asyncio.get_running_loop()
+        window = float(self.settings.drain_seconds)
+        if self.sessions:
+            spread = min(window / 2, len(self.sessions) / 200)
+            for session in self.sessions:
+                loop.call_later(random.uniform(0, spread), self._send_away, session)
+        try:
+            async with asyncio.timeout(window):
+                await self.lanes.drained()
+                while self.sessions:
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            log.warning("%d sockets are cut", len(self.sessions))
+            for session in tuple(self.sessions):
+                session.wire.abort()
+
+    def _send_away(self, session: Session) -> None:
+        if session.inflight and session in self.sessions:
+            # Its last answers first.
+            asyncio.get_running_loop().call_later(0.01, self._send_away, session)
+            return
+        session.bye(
+            CloseCode.DRAINING,
+            retry_after_ms=self.retry_after_ms(),
+            message="the server is going away",
+        )
+
+    def retry_after_ms(self) -> int:
+        """When a client of a server that goes away should come back: each at its own moment."""
+        return random.randint(100, 2_000)
+
+    # Sessions.
+
+    def open(self, session: Session) -> None:
+        """Count a socket that has just been accepted."""
+        self.sessions.add(session)
+
+    def forget(self, session: Session) -> None:
+        """A socket is gone."""
+        self.sessions.discard(session)
+        if session.identity is not None:
+            user = session.identity.actor.user
+            own = self._by_user.get(user, set())
+            own.discard(session)
+            if not own:
+                self._by_user.pop(user, None)
+
+    def is_full(self) -> bool:
+        """Whether no further socket is taken now."""
+        settings = self.settings
+        if len(self.sessions) >= settings.connections:
+            return True
+        nameless = sum(s.identity is None for s in self.sessions) if (
+            len(self.sessions) >= settings.unauthenticated
+        ) else 0
+        return nameless >= settings.unauthenticated
+
+    def admit(self, session: Session, identity: Identity) -> bool:
+        """Whether this user may have one more socket; if so, it is counted as theirs."""
+        own = self._by_user.setdefault(identity.actor.user, set())
+        if len(own) >= self.settings.connections_per_user:
+            return False
+        session.identity = identity
+        own.add(session)
+        return True
+
+    async def know_user(self, actor: Actor) -> None:
+        """Make the user's row the first time they are seen, in a transaction of its own."""
+        if self._known.get(actor.user) == actor.name:
+            return
+        try:
+            await self._users.ask((actor.user, actor.name))
+        except Exception as err:
+            raise unreachable(err) from err
+        if len(self._known) >= MOST_KNOWN_USERS:
+            self._known.clear()
+        self._known[actor.user] = actor.name
+
+    async def _put_users(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], bool]:
+        await reading.put_users(self.database, dict(keys))
+        return dict.fromkeys(keys, True)
+
+    def welcome(self, session: Session, identity: Identity, ref: str | int | None) -> bytes:
+        """The ``welcome`` of a session."""
+        settings = self.settings
+        limits = {
+            name: getattr(settings, name)
+            for name in ("message_bytes", "batch", "inflight", "subscriptions")
+        }
+        limits["commands_per_second"] = settings.commands_per_second
+        limits["burst"] = settings.commands_burst
+        return answers.reply(
+            "welcome",
+            ref,
+            session=session.id,
+            user={"id": identity.actor.user, "name": identity.actor.name},
+            time=answers.timestamp(datetime.now(UTC)),
+            heartbeat_ms=settings.heartbeat_ms,
+            limits=limits,
+            server={"version": self._version, "protocol": PROTOCOL_VERSION},
+        )
+
+    # Commands that do not name their event.
+
+    def submit_create(self, submission: Submission) -> None:
+        """``event.create``: the event's id follows from who asks and under which id."""
+        user, command_id = submission.key
+        self.lanes.submit(event_id_of(user, command_id), submission)
+
+    async def submit_join(self, submission: Submission, command: MembershipJoin) -> None:
+        """``membership.join``: the code says which event, retired codes too."""
+        user = submission.actor.user
+        try:
+            self.guesses.check(user)
+            event_id = await self._event_of(command.code)
+            if event_id is None:
+                self.guesses.failed(user)
+                raise Refusal(
+                    ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"}
+                )
+        except ProtocolError as err:
+            submission.reply(submission, failed(submission, err))
+            return
+        self.lanes.submit(event_id, submission)
+
+    async def _event_of(self, code: str) -> str | None:
+        try:
+            return await reading.event_of_code(self.database, code)
+        except Exception as err:
+            raise unreachable(err) from err
+
+    async def is_ready(self) -> bool:
+        """Whether a load balancer should send clients here."""
+        if self.draining:
+            return False
+        try:
+            async with asyncio.timeout(2.0):
+                await reading.clock(self.database)
+        except Exception as err:
+            log.info("not ready: %r", err)
+            return False
+        return True
+
+

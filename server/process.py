@@ -1,0 +1,164 @@
+"""From settings to a running server, and from a signal to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+import uvicorn
+
+from persistence.database import Database
+from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from persistence.migrate import upgrade_async
+from persistence.sole import SoleServer, SoleServerError
+from server.app import make_app
+from server.auth import Authenticator, kept_secret
+from server.budgets import Budgets, GuardedConfig
+from server.node import Node
+from server.settings import Settings
+
+log = logging.getLogger("ayes")
+
+#: Longest that uvicorn waits for connections after ours are gone.
+GRACEFUL_SECONDS = 5
+#: What a shell expects of a command that could not start.
+EXIT_FAILURE = 1
+
+
+class StartError(Exception):
+    """The server cannot start; the message is fit to print to an operator."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with the drain before it closes every socket with 1012."""
+
+    def __init__(self, config: uvicorn.Config, node: Node) -> None:
+        super().__init__(config)
+        self._node = node
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, send the clients away, then let uvicorn end."""
+        for server in self.servers:
+            server.close()
+        await self._node.drain()
+        await super().shutdown(sockets)
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal; the exit status."""
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    # A line for each connection, and for each migration that is not needed, tells nobody anything.
+    for chatty in ("uvicorn.error", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    embedded: EmbeddedPostgres | None = None
+    # A signal while the database starts must not leave it running.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
+    try:
+        url = settings.database_url
+        if url is None:
+            embedded = EmbeddedPostgres(settings.data_dir)
+            url = embedded.start()
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(settings, url))
+    except (StartError, EmbeddedPostgresError, SoleServerError) as err:
+        print(f"ayes: {err}", file=sys.stderr)
+        return EXIT_FAILURE
+    except _Interrupted:
+        return 0
+    finally:
+        if embedded is not None:
+            embedded.stop()
+    return 0
+
+
+class _Interrupted(Exception):  # noqa: N818 - a signal, not an error
+    pass
+
+
+def _interrupted(number: int, _: Any) -> None:
+    raise _Interrupted
+
+
+def _loop_factory() -> Any:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+async def serve(settings: Settings, database_url: str) -> None:
+    """Migrate, open everything, serve until a signal, finish, close everything."""
+    try:
+        await upgrade_async(database_url)
+    except OSError as err:
+        raise StartError(f"the database is out of reach: {err}") from err
+    secret = settings.auth_secret or kept_secret(settings.data_dir)
+    auth = Authenticator(
+        secret,
+        audience=settings.auth_audience,
+        issuer=settings.auth_issuer,
+        longest_name=settings.name_length,
+    )
+    async with SoleServer(database_url):
+        node = Node(
+            settings, Database(database_url, connections=settings.database_connections), auth
+        )
+        listener = _listen(settings)
+        try:
+            await node.start()
+            server = Server(_config(settings, node), node)
+            host, port = listener.getsockname()[:2]
+            _announce(settings, host, port)
+            await server.serve(sockets=[listener])
+        finally:
+            await node.stop()
+            listener.close()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The listening socket; made here, so that a taken port is a clear message."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    if os.name == "posix":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as err:
+        listener.close()
+        raise StartError(
+            f"cannot listen on {settings.host}:{settings.port}: {err.strerror}"
+        ) from err
+    listener.set_inheritable(False)
+    return listener
+
+
+def _config(settings: Settings, node: Node) -> uvicorn.Config:
+    return GuardedConfig(
+        make_app(node),
+        budgets=Budgets(
+            commands_per_second=settings.commands_per_second, burst=settings.commands_burst
+        ),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        backlog=2048,
+    )
+
+
+def _announce(settings: Settings, host: str, port: int) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    log.info("listening on ws://%s:%d/v1/socket", shown, port)
+    print(f"ayes is ready: http://{shown}:{port}", flush=True)

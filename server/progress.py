@@ -1,0 +1,88 @@
+"""Output that no longer moves: the watch over it, and the cut."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from typing import Final, Protocol
+
+#: How often a connection with unsent output is looked at while ``stall_s`` runs. It is given up
+#: between one and one and a quarter of that time after it moved last.
+CHECKS: Final = 4
+
+_RESET: Final = struct.pack("ii", 1, 0)
+
+
+def sever(transport: asyncio.Transport) -> None:
+    """End a connection now, its unsent output thrown away. Never raises.
+
+    With ``SO_LINGER`` 0 the kernel sends a reset and forgets the socket; otherwise it would keep
+    what the peer does not read, and the FIN behind it, for minutes.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        with contextlib.suppress(OSError):  # already gone
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()
+
+
+class Output(Protocol):
+    """What is watched."""
+
+    def unsent(self) -> int:
+        """Bytes that the operating system has not taken yet."""
+
+    def sent(self) -> int:
+        """A figure that grows when it takes some, and at no other time."""
+
+    def abort(self) -> None:
+        """End the connection."""
+
+
+class Progress:
+    """Ends a connection whose unsent output has made no progress for ``stall_s``.
+
+    It watches only while there is unsent output: an idle connection has no timer.
+    """
+
+    __slots__ = ("_every", "_last", "_loop", "_output", "_still", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, stall_s: float, output: Output) -> None:
+        self._loop = loop
+        self._every = stall_s / CHECKS
+        self._output = output
+        self._timer: asyncio.TimerHandle | None = None
+        self._last = 0
+        self._still = 0
+
+    @property
+    def watching(self) -> bool:
+        """Whether a timer runs."""
+        return self._timer is not None
+
+    def watch(self) -> None:
+        """Begin, unless it has begun."""
+        if self._timer is None:
+            self._last = self._output.sent()
+            self._still = 0
+            self._timer = self._loop.call_later(self._every, self._look)
+
+    def stop(self) -> None:
+        """End the watch."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        if not self._output.unsent():
+            return
+        sent = self._output.sent()
+        self._still = 0 if sent > self._last else self._still + 1
+        self._last = sent
+        if self._still >= CHECKS:
+            self._output.abort()
+        else:
+            self._timer = self._loop.call_later(self._every, self._look)

@@ -1,0 +1,104 @@
+"""What happens by the clock on every socket: heartbeats, silence, expired tokens, presence."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import orjson
+
+from protocol import answers
+from protocol.closes import CloseCode
+from server.frames import frame
+from server.session import EXPIRY_GRACE, Phase, Session
+
+if TYPE_CHECKING:
+    from server.node import Node
+
+log = logging.getLogger("ayes.pulse")
+
+#: Seconds between two looks at all sockets; also the shortest time between two ``presence``.
+TICK_SECONDS = 1.0
+
+
+class Pulse:
+    """One task for all sockets of the node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._beat(), name="pulse")
+
+    async def stop(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _beat(self) -> None:
+        interval = min(TICK_SECONDS, self._node.settings.heartbeat_ms / 4000)
+        presence_at = 0.0
+        while True:
+            await asyncio.sleep(interval)
+            now = asyncio.get_running_loop().time()
+            try:
+                self._look(now)
+                if now >= presence_at:
+                    presence_at = now + TICK_SECONDS
+                    self._tell_presence()
+            except Exception:
+                log.exception("the pulse failed")
+
+    def _look(self, now: float) -> None:
+        settings = self._node.settings
+        wall = datetime.now(UTC)
+        silence = 2 * settings.heartbeat_ms / 1000
+        for session in tuple(self._node.sessions):
+            if session.phase in (Phase.HELLO, Phase.GREETING):
+                if now - session.opened_at > settings.hello_seconds:
+                    session.close(CloseCode.NO_HELLO)
+            elif now - session.heard_at > silence:
+                session.close(CloseCode.NO_HEARTBEAT)
+            elif session.expired_for(wall) > EXPIRY_GRACE:
+                session.close(CloseCode.TOKEN_EXPIRED)
+            elif now >= session.beat_at:
+                session.beat_at = now + settings.heartbeat_ms / 1000
+                self._heartbeat(session, wall)
+
+    def _heartbeat(self, session: Session, wall: datetime) -> None:
+        positions = {
+            event_id: [subscription.room.epoch, subscription.room.seq]
+            for event_id, subscription in session.subscriptions.items()
+            if subscription.live
+        }
+        session.say(
+            answers.reply(
+                "heartbeat", None, time=answers.timestamp(wall), positions=positions
+            )
+        )
+        session.wire.ping()
+
+    def _tell_presence(self) -> None:
+        """Tell the rooms whose count of connected members changed, or who has not heard it."""
+        changed = self._node.rooms.take_present()
+        for room in changed:
+            online = room.online()
+            message = frame(
+                orjson.dumps({"type": "presence", "event": room.event_id, "online": online})
+            )
+            for subscription in room.subscriptions:
+                if (
+                    subscription.live
+                    and subscription.audience != "applicant"
+                    and subscription.told_online != online
+                ):
+                    if subscription.outlet.room():
+                        subscription.outlet.send_room(message)
+                        subscription.told_online = online
+                    else:
+                        self._node.rooms.present.add(room)

@@ -1,0 +1,146 @@
+"""Questions: requests that read and are answered once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from handlers import preview, views
+from handlers.decide import recorded_ack, recorded_refusal
+from handlers.step import Actor
+from persistence import lists, reading
+from persistence.records import Membership
+from protocol import answers
+from protocol import requests as r
+from protocol.errors import ErrorCode, Refusal, Rejection
+from server.rooms import unreachable
+
+if TYPE_CHECKING:
+    from server.node import Node
+    from server.session import Session
+
+
+async def answer(session: Session, request: r.Request) -> bytes:
+    """The answer to ``request``; raises ``ProtocolError``."""
+    assert session.identity is not None
+    return await ask(session.node, session.identity.actor, request)
+
+
+async def ask(node: Node, actor: Actor, request: r.Request) -> bytes:
+    """The answer to ``actor``'s ``request``, whichever way it came."""
+    try:
+        kind, fields = await _ask(node, actor, request)
+    except Exception as err:
+        raise unreachable(err) from err
+    return answers.reply(kind, request.ref, **fields)
+
+
+async def _ask(node: Node, actor: Actor, request: r.Request) -> tuple[str, dict[str, Any]]:
+    match request:
+        case r.CommandStatus():
+            return "status", await _status(node, actor, request)
+        case r.EventsList():
+            return "events", await _events(node, actor, request)
+        case r.EventOverview():
+            return "overview", await _overview(node, actor, request)
+        case r.EventPreviewPolicy():
+            found = await preview.would_accept(
+                node.database, request.event, actor, request.policy, node.limits
+            )
+            return "policy_preview", {"event": request.event, "would_accept": found}
+        case r.CommentsList():
+            return "comments", await _comments(node, actor, request)
+        case r.ProposalsList():
+            return "proposals", await _proposals(node, actor, request)
+        case r.MembersList():
+            return "members", await _members(node, actor, request)
+    raise Rejection(ErrorCode.UNKNOWN_TYPE)
+
+
+async def _status(node: Node, actor: Actor, request: r.CommandStatus) -> dict[str, Any]:
+    """What became of the actor's own commands; of anybody else's nothing is told."""
+    event = request.event
+    # Asked before the journal: what is decided in between is still told as pending, never absent.
+    waiting = {id for id in request.ids if node.lanes.is_pending(event, (actor.user, id))}
+    decided = await reading.decided(node.database, event, actor.user, request.ids)
+    known = {line.command_id: line for line in decided}
+    told: list[dict[str, Any]] = []
+    for id in request.ids:
+        line = known.get(id)
+        if line is None:
+            told.append({"id": id, "state": "pending" if id in waiting else "absent"})
+        elif line.seq is not None:
+            ack = orjson.Fragment(recorded_ack(event, line, replayed=True))
+            told.append({"id": id, "state": "committed", "ack": ack})
+        else:
+            body = answers.error_body(recorded_refusal(line), id=id, event=event, replayed=True)
+            told.append({"id": id, "state": "refused", "error": body})
+    return {"event": event, "commands": told}
+
+
+async def _events(node: Node, actor: Actor, request: r.EventsList) -> dict[str, Any]:
+    found, following = await lists.events_of(
+        node.database, actor.user, after=request.after, limit=request.limit
+    )
+    return {"events": found} | ({"next": following} if following else {})
+
+
+async def _overview(node: Node, actor: Actor, request: r.EventOverview) -> dict[str, Any]:
+    node.guesses.check(actor.user)
+    found = await lists.overview(node.database, request.code, actor.user)
+    if found is None:
+        node.guesses.failed(actor.user)
+        raise Refusal(ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"})
+    return found
+
+
+async def _member(node: Node, actor: Actor, event: str) -> Membership:
+    """The actor's accepted membership; raises ``not_found`` or ``not_a_member``."""
+    own = await reading.own(
+        node.database, [(event, actor.user)], resolved_shown=node.limits.resolved_shown
+    )
+    if not own or own[0].membership is None:
+        raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+    membership = own[0].membership
+    if membership.status != "accepted":
+        raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": membership.status})
+    return membership
+
+
+async def _comments(node: Node, actor: Actor, request: r.CommentsList) -> dict[str, Any]:
+    await _member(node, actor, request.event)
+    found, following = await lists.comments(
+        node.database, request.event, before=request.before, limit=request.limit
+    )
+    shown = [{"id": comment.id} | views.comment_fields(comment) for comment in found]
+    return _page("comments", request.event, shown, following)
+
+
+async def _proposals(node: Node, actor: Actor, request: r.ProposalsList) -> dict[str, Any]:
+    await _member(node, actor, request.event)
+    found, following = await lists.proposals(
+        node.database,
+        request.event,
+        before=request.before,
+        limit=request.limit,
+        shown=node.limits.resolved_shown,
+    )
+    shown = [{"id": proposal.id} | views.proposal_view(proposal) for proposal in found]
+    return _page("proposals", request.event, shown, following)
+
+
+async def _members(node: Node, actor: Actor, request: r.MembersList) -> dict[str, Any]:
+    await _member(node, actor, request.event)
+    found, following = await lists.members(
+        node.database, request.event, before=request.before, limit=request.limit
+    )
+    shown = [{"id": m.user_id, "name": m.name, "role": m.role} for m in found]
+    return _page("members", request.event, shown, following)
+
+
+def _page(
+    kind: str, event: str, shown: list[dict[str, Any]], following: int | None
+) -> dict[str, Any]:
+    page: dict[str, Any] = {"event": event, kind: shown}
+    return page if following is None else page | {"next": following}

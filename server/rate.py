@@ -1,0 +1,32 @@
+"""A token bucket: how many messages a socket may send."""
+
+from __future__ import annotations
+
+
+class TokenBucket:
+    """``rate`` a second, and ``burst`` at once. The clock (seconds) is passed in."""
+
+    __slots__ = ("_at", "_burst", "_rate", "_tokens")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = burst
+        self._at = now
+
+    def has(self, now: float) -> bool:
+        """Whether one more would be allowed."""
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        return self._tokens >= 1
+
+    def take(self, now: float) -> bool:
+        """Whether one more is allowed; if so, it is spent."""
+        if not self.has(now):
+            return False
+        self._tokens -= 1
+        return True
+
+    def wait_ms(self) -> int:
+        """Milliseconds until one is allowed again, at least 1."""
+        return max(1, int((1 - self._tokens) / self._rate * 1000))

@@ -1,0 +1,224 @@
+"""A room: one event as its subscribers see it, at the position of the last committed step.
+
+This is the committed view; what a lane holds while it decides is never seen here. Steps come in
+from the lane of this node or, where they were committed elsewhere, from the journal. What goes out
+is *pulled*: a subscriber that can take bytes gets everything since its position as one merged
+patch, made once for all who stand at the same place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import orjson
+
+from handlers.audiences import Audience, Patches
+from protocol import answers, merge_patch
+from server.frames import frame
+from server.subscription import Subscription
+
+#: Steps kept in memory; who comes back from further away is served from the journal.
+STEPS_IN_MEMORY = 2_048
+#: In a busy room, frames to a socket are at least this far apart: more steps merge into each, and
+#: nothing is lost. The first one after a quiet while goes at once.
+FRAME_GAP = 0.004
+#: Merged patches kept: most sockets of a room stand at one of a few positions.
+MOST_MERGED = 64
+
+
+class RoomStep(NamedTuple):
+    """A committed step, ready to be told."""
+
+    seq: int
+    patches: Patches
+    encoded: dict[str, bytes]
+
+
+class Room:
+    """The committed view of one event, and who watches it."""
+
+    def __init__(self, event_id: str) -> None:
+        self.event_id = event_id
+        self.epoch = ""
+        self.seq = 0
+        self.document: dict[str, Any] = {}
+        """``state`` as members see it."""
+        self.requests: dict[str, Any] = {}
+        self.subscriptions: set[Subscription] = set()
+        self.by_user: dict[str, set[Subscription]] = {}
+        self.steps: deque[RoomStep] = deque(maxlen=STEPS_IN_MEMORY)
+        self._waiting: list[asyncio.Future[None]] = []
+        self._snapshots: dict[Audience, tuple[int, bytes]] = {}
+        self._merged: dict[tuple[int, Audience], bytes] = {}
+        self._frames: dict[tuple[int, Audience], bytes] = {}
+        self._flushing: asyncio.TimerHandle | asyncio.Handle | None = None
+        self._flushed_at = 0.0
+
+    # Who is there.
+
+    def enter(self, subscription: Subscription) -> None:
+        """Register before reading: what is told from now on is kept for the subscriber."""
+        self.subscriptions.add(subscription)
+        self.by_user.setdefault(subscription.user, set()).add(subscription)
+
+    def leave(self, subscription: Subscription) -> None:
+        """Nothing of this room goes to ``subscription`` any more."""
+        self.subscriptions.discard(subscription)
+        own = self.by_user.get(subscription.user)
+        if own is not None:
+            own.discard(subscription)
+            if not own:
+                del self.by_user[subscription.user]
+
+    def online(self) -> int:
+        """Members (not sockets) with a live subscription here."""
+        return sum(
+            any(s.live and s.audience != "applicant" for s in own)
+            for own in self.by_user.values()
+        )
+
+    # What comes in.
+
+    def reset(self, epoch: str, seq: int, document: dict[str, Any]) -> None:
+        """Take a view read from the database; ``document`` is the admins'."""
+        self.epoch, self.seq = epoch, seq
+        self.requests = document.pop("requests", {})
+        self.document = document
+        self.steps.clear()
+        self._snapshots.clear()
+        self._moved()
+
+    def apply(self, steps: Iterable[RoomStep]) -> None:
+        """Fold the steps that follow this room's position; older ones are dropped."""
+        moved = False
+        for step in steps:
+            if step.seq <= self.seq:
+                continue
+            assert step.seq == self.seq + 1
+            self.seq = step.seq
+            moved = True
+            self.steps.append(step)
+            merge_patch.apply(self.document, step.patches.member)
+            if step.patches.admin:
+                changed = {"requests": self.requests}
+                merge_patch.apply(changed, step.patches.admin)
+                self.requests = changed["requests"]
+            self._tell_owners(step)
+        if moved:
+            self._moved()
+            self._schedule_flush()
+
+    def _moved(self) -> None:
+        self._merged.clear()
+        self._frames.clear()
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    async def moves(self) -> None:
+        """Wait until the room's position changes."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        await future
+
+    def _tell_owners(self, step: RoomStep) -> None:
+        if everyone := step.patches.everyone:
+            for subscription in self.subscriptions:
+                subscription.tell_own(everyone)
+        for user, patch in step.patches.you.items():
+            for subscription in tuple(self.by_user.get(user, ())):
+                subscription.tell_own(patch)
+
+    # What goes out.
+
+    def _schedule_flush(self) -> None:
+        if self._flushing is not None or not self.subscriptions:
+            return
+        loop = asyncio.get_running_loop()
+        wait = self._flushed_at + FRAME_GAP - loop.time()
+        if wait <= 0:
+            self._flushing = loop.call_soon(self._flush)
+        else:
+            self._flushing = loop.call_later(wait, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = None
+        self._flushed_at = asyncio.get_running_loop().time()
+        for subscription in tuple(self.subscriptions):
+            subscription.pull()
+
+    def reaches_back_to(self, seq: int) -> bool:
+        """Whether memory holds every step after ``seq``."""
+        return seq == self.seq or (bool(self.steps) and self.steps[0].seq <= seq + 1)
+
+    def merged(self, after: int, audience: Audience) -> bytes:
+        """The steps after ``after`` as one patch, encoded; memory must reach back that far."""
+        patch = self._merged.get((after, audience))
+        if patch is None:
+            patch = self._merge(after, audience)
+            if len(self._merged) < MOST_MERGED:
+                self._merged[after, audience] = patch
+        return patch
+
+    def _merge(self, after: int, audience: Audience) -> bytes:
+        count = self.seq - after
+        if count == 0:
+            return b"{}"
+        steps = [self.steps[index] for index in range(-count, 0)]
+        if count == 1 and not (audience == "admin" and steps[0].patches.admin):
+            label = "applicant" if audience == "applicant" else "member"
+            return steps[0].encoded.get(label, b"{}")
+        return orjson.dumps(merge(steps, audience))
+
+    def diff_frame(self, after: int, audience: Audience) -> bytes:
+        """The frame that takes a subscriber from ``after`` to the top."""
+        made = self._frames.get((after, audience))
+        if made is None:
+            made = frame(
+                answers.diff(
+                    event=self.event_id,
+                    epoch=self.epoch,
+                    from_=after,
+                    seq=self.seq,
+                    patch=self.merged(after, audience),
+                )
+            )
+            if len(self._frames) < MOST_MERGED:
+                self._frames[after, audience] = made
+        return made
+
+    def snapshot(self, audience: Audience) -> bytes:
+        """``state`` for an audience, encoded once per position."""
+        made = self._snapshots.get(audience)
+        if made is None or made[0] != self.seq:
+            made = self._snapshots[audience] = (self.seq, orjson.dumps(self._state(audience)))
+        return made[1]
+
+    def _state(self, audience: Audience) -> dict[str, Any]:
+        if audience == "admin":
+            return self.document | {"requests": self.requests}
+        if audience == "member":
+            return self.document
+        event = self.document["event"]
+        shown: dict[str, Any] = {
+            name: {} for name in self.document if isinstance(self.document[name], dict)
+        }
+        shown.pop("results", None)
+        return shown | {"event": {key: event[key] for key in ("id", "subject", "status")}}
+
+
+def merge(steps: Iterable[RoomStep], audience: Audience) -> dict[str, Any]:
+    """The steps' patches for an audience as one."""
+    merged: dict[str, Any] = {}
+    for step in steps:
+        if audience == "applicant":
+            merge_patch.compose(merged, step.patches.applicant)
+            continue
+        merge_patch.compose(merged, step.patches.member)
+        if audience == "admin":
+            merge_patch.compose(merged, step.patches.admin)
+    return merged

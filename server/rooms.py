@@ -1,0 +1,298 @@
+"""All rooms of this node: loaded when someone enters, told by the lanes, held against the database.
+
+What a lane commits is told here at once. What another process commits shows in the sweep, which
+compares the tops of all rooms with the database; a hole in ``seq`` is filled from the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from handlers.audiences import Patches, document
+from handlers.decide import StepRecord
+from handlers.step import DomainLimits
+from persistence import reading
+from persistence.database import Database
+from persistence.faults import Fault, fault_of
+from persistence.reading import Own, Stored
+from protocol.errors import ErrorCode, Refusal, Rejection
+from server.gather import Gather
+from server.room import Room, RoomStep
+from server.subscription import Subscription
+
+log = logging.getLogger("ayes.rooms")
+
+#: Seconds between two comparisons of the rooms' tops with the database.
+SWEEP_SECONDS = 1.0
+#: Longest that a reader waits until the room has what the database told it.
+CATCH_UP_SECONDS = 5.0
+#: Steps read from the journal in one statement.
+JOURNAL_PAGE = 1_000
+#: Steps a room takes along from the journal when it is loaded, for those who come back.
+STEPS_AT_LOAD = 512
+#: Asked of a client when the database is out of reach.
+RETRY_AFTER_MS = 1_000
+
+_patches = msgspec.json.Decoder(Patches)
+_texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def step_of(stored: Stored) -> RoomStep:
+    """A step as the journal has it, ready to be told."""
+    texts = {label: bytes(text) for label, text in _texts.decode(stored.patches).items()}
+    return RoomStep(stored.seq, _patches.decode(stored.patches), texts)
+
+
+class RoomRegistry:
+    """The rooms somebody on this node is in."""
+
+    def __init__(self, database: Database, limits: DomainLimits) -> None:
+        self._database = database
+        self._limits = limits
+        self._rooms: dict[str, Room] = {}
+        self._loading: dict[str, asyncio.Task[Room]] = {}
+        self._filling: dict[str, asyncio.Task[None]] = {}
+        self._own: Gather[tuple[str, str], Own] = Gather(self._fetch_own)
+        self._sweeper: asyncio.Task[None] | None = None
+        self.present: set[Room] = set()
+        """Rooms whose presence may have changed."""
+
+    def start(self) -> None:
+        """Begin the sweep."""
+        self._sweeper = asyncio.create_task(self._sweep(), name="room sweep")
+
+    async def stop(self) -> None:
+        """End the sweep and whatever is still being read."""
+        tasks = [*self._loading.values(), *self._filling.values()]
+        if self._sweeper is not None:
+            tasks.append(self._sweeper)  # type: ignore[arg-type]  # only awaited
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def top(self, event_id: str) -> tuple[str, int] | None:
+        """Where a room stands here."""
+        room = self._rooms.get(event_id)
+        return (room.epoch, room.seq) if room is not None else None
+
+    def take_present(self) -> set[Room]:
+        """The rooms whose presence may have changed since this was last asked."""
+        changed, self.present = self.present, set()
+        return changed
+
+    # Told by the lanes.
+
+    def publish(self, event_id: str, epoch: str, steps: Sequence[StepRecord]) -> None:
+        """Take committed steps; a hole before them is filled from the journal."""
+        room = self._rooms.get(event_id)
+        if room is None:
+            return
+        self._take(room, epoch, [RoomStep(s.seq, s.patches, s.encoded) for s in steps])
+
+    def suspect(self, event_id: str) -> None:
+        """Steps may have been committed that nobody published: look."""
+        room = self._rooms.get(event_id)
+        if room is not None:
+            self._fill(room)
+
+    def _take(self, room: Room, epoch: str, steps: list[RoomStep]) -> None:
+        if epoch != room.epoch or steps[0].seq > room.seq + 1:
+            self._fill(room)
+            return
+        room.apply(steps)
+
+    # Entering and leaving.
+
+    async def enter(
+        self, event_id: str, subscription_of: Any
+    ) -> tuple[Subscription, Own]:
+        """Register a subscription, then read what is its owner's.
+
+        ``subscription_of(room)`` makes it. Returns it with the owner's standing, the room being at
+        least at the position that was read. Raises ``not_found`` or ``not_a_member``,
+        ``overloaded`` where the database is out of reach.
+        """
+        while True:
+            room = await self._room(event_id)
+            # It may have been emptied, and forgotten, while this waited for it.
+            if self._rooms.get(event_id) is room:
+                break
+        subscription: Subscription = subscription_of(room)
+        room.enter(subscription)
+        try:
+            return subscription, await self.standing(room, subscription.user)
+        except BaseException:
+            self.leave(subscription)
+            raise
+
+    async def standing(self, room: Room, user: str) -> Own:
+        """What is ``user``'s own, the room being at least at that position."""
+        own = await self._ask_own(room.event_id, user)
+        if own is None or own.membership is None:
+            raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+        if own.membership.status not in ("accepted", "pending"):
+            raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": own.membership.status})
+        if own.epoch != room.epoch or own.seq > room.seq:
+            await self._catch_up(room, own)
+        return own
+
+    def leave(self, subscription: Subscription) -> None:
+        """Take a subscription out; the last one takes the room along."""
+        room = subscription.room
+        subscription.live = False
+        room.leave(subscription)
+        self.present.add(room)
+        if not room.subscriptions and self._rooms.get(room.event_id) is room:
+            del self._rooms[room.event_id]
+            self.present.discard(room)
+
+    async def _room(self, event_id: str) -> Room:
+        room = self._rooms.get(event_id)
+        if room is not None:
+            return room
+        task = self._loading.get(event_id)
+        if task is None:
+            task = asyncio.create_task(self._load(event_id), name=f"load room {event_id}")
+            self._loading[event_id] = task
+            task.add_done_callback(lambda _: self._loading.pop(event_id, None))
+        return await asyncio.shield(task)
+
+    async def _load(self, event_id: str) -> Room:
+        room = Room(event_id)
+        await self._read(room)
+        # From here on the lanes' steps come in; what was committed while it was read shows as a
+        # hole, or to the reader of a later position, and is filled then.
+        self._rooms[event_id] = room
+        return room
+
+    async def _read(self, room: Room) -> None:
+        """The view, and the last steps before it, from the database."""
+        try:
+            state = await reading.room(
+                self._database, room.event_id, resolved_shown=self._limits.resolved_shown
+            )
+            if state.event_record is None:
+                raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+            recent = await reading.steps(
+                self._database,
+                room.event_id,
+                after=max(state.seq - STEPS_AT_LOAD, 0),
+                to=state.seq,
+            )
+        except Exception as err:
+            raise unreachable(err) from err
+        room.reset(state.epoch, state.seq, document(state, "admin", self._limits))
+        room.steps.extend(step_of(stored) for stored in recent)
+
+    async def _ask_own(self, event_id: str, user: str) -> Own | None:
+        try:
+            return await self._own.ask((event_id, user))
+        except Exception as err:
+            raise unreachable(err) from err
+
+    async def _fetch_own(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Own]:
+        found = await reading.own(
+            self._database, keys, resolved_shown=self._limits.resolved_shown
+        )
+        return {(own.event, own.user): own for own in found}
+
+    # Catching up with what was committed elsewhere, or while nobody looked.
+
+    async def _catch_up(self, room: Room, own: Own) -> None:
+        self._fill(room)
+        try:
+            async with asyncio.timeout(CATCH_UP_SECONDS):
+                while room.epoch != own.epoch or room.seq < own.seq:
+                    await room.moves()
+        except TimeoutError:
+            raise Rejection(ErrorCode.OVERLOADED, retry_after_ms=RETRY_AFTER_MS) from None
+
+    def _fill(self, room: Room) -> None:
+        if room.event_id in self._filling:
+            return
+        task = asyncio.create_task(self._fill_from_journal(room), name="fill room")
+        self._filling[room.event_id] = task
+        task.add_done_callback(lambda _: self._filling.pop(room.event_id, None))
+
+    async def _fill_from_journal(self, room: Room) -> None:
+        """Bring ``room`` to the top; a new epoch, or a database behind it, is a new view."""
+        try:
+            while True:
+                # What this node commits while the top is read is not lost data.
+                told = room.seq
+                tops = await reading.tops(self._database, [room.event_id])
+                if not tops:
+                    return
+                top = tops[0]
+                if top.epoch != room.epoch or top.seq < told:
+                    await self._start_over(room, top.epoch)
+                    return
+                if top.seq <= room.seq:
+                    return
+                to = min(top.seq, room.seq + JOURNAL_PAGE)
+                stored = await reading.steps(
+                    self._database, room.event_id, after=room.seq, to=to
+                )
+                room.apply([step_of(line) for line in stored])
+        except Exception as err:
+            if fault_of(err) is None and not isinstance(err, Rejection):
+                log.exception("event %s: the room could not be filled", room.event_id)
+            # Out of reach: the next sweep tries again.
+
+    async def _start_over(self, room: Room, epoch: str) -> None:
+        """What this room told is not what the database holds: everybody gets a snapshot."""
+        reason = "epoch"
+        if epoch == room.epoch:
+            reason = "ahead"
+            log.critical(
+                "event %s: the database is behind what was told: committed data was lost",
+                room.event_id,
+            )
+        await self._read(room)
+        for subscription in tuple(room.subscriptions):
+            subscription.start_over(reason)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            for event_id, room in list(self._rooms.items()):
+                if not room.subscriptions:
+                    del self._rooms[event_id]
+            if not self._rooms:
+                continue
+            try:
+                tops = await reading.tops(self._database, list(self._rooms))
+            except Exception as err:
+                if fault_of(err) is None:
+                    log.exception("the sweep failed")
+                continue
+            for top in tops:
+                watched = self._rooms.get(top.event)
+                if watched is not None and (top.epoch, top.seq) != (watched.epoch, watched.seq):
+                    self._fill(watched)
+
+    async def steps_since(self, room: Room, after: int) -> list[RoomStep] | None:
+        """The steps after ``after`` up to the room's position, from memory and the journal."""
+        to = room.seq
+        first = room.steps[0].seq if room.steps else to + 1
+        older: list[RoomStep] = []
+        while (at := older[-1].seq if older else after) < first - 1:
+            page = await reading.steps(
+                self._database, room.event_id, after=at, to=min(first - 1, at + JOURNAL_PAGE)
+            )
+            if not page:
+                return None
+            older += [step_of(line) for line in page]
+        return older + [step for step in room.steps if after < step.seq]
+
+
+def unreachable(err: Exception) -> Exception:
+    """``overloaded`` where the database is out of reach or too busy; anything else as it is."""
+    if fault_of(err) in (None, Fault.REFUSED):
+        return err
+    return Rejection(ErrorCode.OVERLOADED, retry_after_ms=RETRY_AFTER_MS)

@@ -1,0 +1,380 @@
+"""One WebSocket: its phases, what comes in, what goes out.
+
+    hello ──hello──▶ greeting ──welcome──▶ open ──▶ closed
+      └──────────────┴── anything wrong ────────────▶
+
+The reader never waits: a command goes to its event's lane and is answered from there, everything
+else to this session's own desk, which works on one request at a time. Both are bounded by
+``inflight``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from handlers.decide import ENTROPY_BYTES, Answer, Submission
+from protocol import answers
+from protocol.closes import CloseCode
+from protocol.codec import Invalid, Message, decode_frame
+from protocol.commands import Command, EventCommand, MembershipJoin
+from protocol.errors import ErrorCode, ProtocolError, Rejection, bad_request
+from protocol.requests import Auth, Hello, Ping, Request
+from server.auth import Identity
+from server.desk import Desk
+from server.frames import frame
+from server.wire import Wire
+from server.rate import TokenBucket
+from server.subscription import Subscription
+
+if TYPE_CHECKING:
+    from server.node import Node
+
+log = logging.getLogger("ayes.session")
+
+#: Frames that are no JSON object or array until the socket is closed.
+MOST_BAD_FRAMES = 10
+#: Seconds that an expired token still holds the socket open, to be renewed.
+EXPIRY_GRACE = 60.0
+#: Asked of a client that has too much in flight.
+BUSY_RETRY_MS = 100
+#: Bytes of answers put into one frame, for clients that send batches themselves.
+BATCH_BYTES = 32_768
+
+
+class Phase(Enum):
+    """Where a session is in its life."""
+
+    HELLO = "hello"
+    GREETING = "greeting"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Session:
+    """What the server knows of one socket; the ``Receiver`` of its wire."""
+
+    def __init__(self, node: Node, wire: Wire, *, bearer: str | None, address: str) -> None:
+        self.node = node
+        self.wire = wire
+        self.address = address
+        self.phase = Phase.HELLO
+        self.identity: Identity | None = None
+        self.subscriptions: dict[str, Subscription] = {}
+        self.inflight = 0
+        """Commands whose answer is not known yet."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self.opened_at = now
+        self.heard_at = now
+        self.beat_at = now + node.settings.heartbeat_ms / 1000
+        self.id = os.urandom(8).hex()
+        self._loop = loop
+        self._bearer = bearer
+        settings = node.settings
+        self._bucket = TokenBucket(settings.commands_per_second, settings.commands_burst, now)
+        self._refused = 0
+        self._bad_frames = 0
+        self._speaks_batches = False
+        self._out: list[bytes] = []
+        self._flushing: asyncio.Handle | None = None
+        self._held: deque[Message | Invalid] = deque()
+        self._holding = False
+        self._desk = Desk(self)
+        self._task: asyncio.Task[None] | None = None
+
+    # The wire's side.
+
+    def text(self, payload: bytes) -> None:
+        """One text message."""
+        settings = self.node.settings
+        got = decode_frame(
+            payload,
+            limits=self.node.texts,
+            message_bytes=settings.message_bytes,
+            longest_batch=settings.batch,
+        )
+        self._speaks_batches |= got.is_batch
+        if got.bad:
+            self._bad_frame(got.messages[0])
+            return
+        for message in got.messages:
+            self._take(message)
+
+    def binary(self) -> None:
+        """A binary message: there are none in this protocol."""
+        self._bad_frame(Invalid(Rejection(ErrorCode.BAD_FRAME, "binary frames carry nothing")))
+
+    def alive(self) -> None:
+        """Anything came."""
+        self.heard_at = self._loop.time()
+
+    def writable(self) -> None:
+        """The socket takes bytes again."""
+        self._desk.writable()
+        for subscription in tuple(self.subscriptions.values()):
+            subscription.pull()
+
+    def closed(self, code: int) -> None:
+        """The socket is gone. What it asked for and was accepted runs to its end."""
+        self.phase = Phase.CLOSED
+        self._out.clear()
+        self._held.clear()
+        for subscription in self.subscriptions.values():
+            self.node.rooms.leave(subscription)
+        self.subscriptions.clear()
+        self._desk.close()
+        if self._task is not None:
+            self._task.cancel()
+        self.node.forget(self)
+
+    # What comes in.
+
+    def _bad_frame(self, message: Message | Invalid) -> None:
+        assert isinstance(message, Invalid)
+        self._bad_frames += 1
+        self.error(message.error)
+        if self._bad_frames >= MOST_BAD_FRAMES:
+            self.close(CloseCode.PROTOCOL_VIOLATION, "too many frames that are no messages")
+
+    def _take(self, message: Message | Invalid) -> None:
+        if self.phase is Phase.CLOSED:
+            return
+        if not self._bucket.take(self._loop.time()):
+            self._too_fast(message)
+            return
+        if self._refused:
+            self._refused -= 1
+        if self.phase is Phase.HELLO:
+            self._greet(message)
+        elif self._holding:
+            if len(self._held) >= self.node.settings.inflight:
+                self._refuse(message, Rejection(ErrorCode.BUSY, retry_after_ms=BUSY_RETRY_MS))
+            else:
+                self._held.append(message)
+        else:
+            self._dispatch(message)
+
+    def _too_fast(self, message: Message | Invalid) -> None:
+        wait = self._bucket.wait_ms()
+        self._refused += 1
+        if self._refused > self.node.settings.commands_burst:
+            self.bye(CloseCode.FLOOD, retry_after_ms=wait, message="too many messages")
+            return
+        self._refuse(message, Rejection(ErrorCode.RATE_LIMITED, retry_after_ms=wait))
+
+    def _refuse(self, message: Message | Invalid, err: Rejection) -> None:
+        """An error about a message that is not looked at further."""
+        self.error(
+            err,
+            id=message.id if isinstance(message, Command | Invalid) else None,
+            ref=message.ref if isinstance(message, Request | Invalid) else None,
+            event=getattr(message, "event", None),
+        )
+
+    def _dispatch(self, message: Message | Invalid) -> None:
+        if isinstance(message, Command):
+            self._command(message)
+        elif isinstance(message, Invalid):
+            self.error(message.error, id=message.id, ref=message.ref)
+        elif isinstance(message, Ping):
+            self.say(answers.reply("pong", message.ref, time=answers.timestamp(datetime.now(UTC))))
+        elif isinstance(message, Auth):
+            self._renew(message)
+        elif isinstance(message, Hello):
+            self.error(bad_request("type", "hello comes once, and first"), ref=message.ref)
+        elif not self._desk.take(message):
+            self._refuse(message, Rejection(ErrorCode.BUSY, retry_after_ms=BUSY_RETRY_MS))
+
+    def _command(self, command: Command) -> None:
+        identity = self.identity
+        assert identity is not None
+        err = None
+        if identity.expires <= datetime.now(UTC):
+            err = Rejection(ErrorCode.AUTH_EXPIRED)
+        elif self.node.draining:
+            err = Rejection(ErrorCode.DRAINING, retry_after_ms=self.node.retry_after_ms())
+        elif self.inflight >= self.node.settings.inflight:
+            err = Rejection(ErrorCode.BUSY, retry_after_ms=BUSY_RETRY_MS)
+        if err is not None:
+            self._refuse(command, err)
+            return
+        submission = Submission(
+            command,
+            identity.actor,
+            entropy=os.urandom(ENTROPY_BYTES),
+            reply=self._answered,
+            expires=identity.expires,
+        )
+        self.inflight += 1
+        if isinstance(command, EventCommand):
+            self.node.lanes.submit(command.event, submission)
+        elif isinstance(command, MembershipJoin):
+            # Which event it is has to be looked up; what comes behind it stays behind it.
+            self._hold(self.node.submit_join(submission, command))
+        else:
+            self.node.submit_create(submission)
+
+    def _answered(self, submission: Submission, answer: Answer) -> None:
+        self.inflight -= 1
+        self.say(answer.message)
+
+    # Opening, and renewing the token.
+
+    def _greet(self, message: Message | Invalid) -> None:
+        if not isinstance(message, Hello):
+            self._refuse(message, Rejection(ErrorCode.UNAUTHENTICATED, "say hello first"))
+            self.close(CloseCode.PROTOCOL_VIOLATION, "hello comes first")
+            return
+        self.phase = Phase.GREETING
+        self._hold(self._welcome(message))
+
+    def _hold(self, work: asyncio._CoroutineLike[None]) -> None:
+        """Keep what comes in meanwhile, in order, until ``work`` is done."""
+        self._holding = True
+        self._task = asyncio.ensure_future(self._hold_until(work))
+
+    async def _hold_until(self, work: asyncio._CoroutineLike[None]) -> None:
+        try:
+            await work
+        except Exception:
+            log.exception("session %s failed", self.id)
+            self.close(CloseCode.INTERNAL)
+        self._task = None
+        self._holding = False
+        while self._held and not self._holding and self.phase is Phase.OPEN:
+            self._dispatch(self._held.popleft())
+
+    async def _welcome(self, hello: Hello) -> None:
+        token = hello.token or self._bearer
+        self._bearer = None
+        if token is None:
+            self._turn_away(Rejection(ErrorCode.UNAUTHENTICATED), hello.ref)
+            return
+        try:
+            identity = self.node.auth.check(token)
+        except Rejection as err:
+            self._turn_away(err, hello.ref)
+            return
+        if not self.node.admit(self, identity):
+            self.close(CloseCode.TOO_MANY_CONNECTIONS)
+            return
+        try:
+            await self.node.know_user(identity.actor)
+        except Rejection as err:
+            self.error(err, ref=hello.ref)
+            self.close(CloseCode.INTERNAL, "the database is out of reach")
+            return
+        self.identity = identity
+        self.phase = Phase.OPEN
+        self.say(self.node.welcome(self, identity, hello.ref))
+        for point in hello.resume:
+            if not self._desk.resume(point):
+                busy = Rejection(ErrorCode.BUSY, retry_after_ms=BUSY_RETRY_MS)
+                self.error(busy, event=point.event)
+
+    def _turn_away(self, err: Rejection, ref: str | int | None) -> None:
+        expired = err.code == ErrorCode.AUTH_EXPIRED
+        self.error(err, ref=ref)
+        self.close(CloseCode.TOKEN_EXPIRED if expired else CloseCode.BAD_TOKEN)
+
+    def _renew(self, message: Auth) -> None:
+        assert self.identity is not None
+        try:
+            identity = self.node.auth.check(message.token)
+        except Rejection as err:
+            self.error(err, ref=message.ref)
+            return
+        if identity.actor.user != self.identity.actor.user:
+            err = Rejection(ErrorCode.UNAUTHENTICATED, "this token is another user's")
+            self.error(err, ref=message.ref)
+            return
+        self.identity = identity
+        expires = answers.timestamp(identity.expires)
+        self.say(answers.reply("authenticated", message.ref, expires=expires))
+
+    def expired_for(self, now: datetime) -> float:
+        """Seconds since the token expired; negative while it is good."""
+        if self.identity is None:
+            return float("-inf")
+        return (now - self.identity.expires).total_seconds()
+
+    # What goes out.
+
+    def say(self, message: bytes) -> None:
+        """Send an answer; those of one turn of the loop go out in one write."""
+        if self.phase is Phase.CLOSED:
+            return
+        self._out.append(message)
+        if self._flushing is None:
+            self._flushing = self._loop.call_soon(self._flush)
+
+    def error(
+        self,
+        err: ProtocolError,
+        *,
+        id: str | None = None,
+        ref: str | int | None = None,
+        event: str | None = None,
+    ) -> None:
+        """Send an error."""
+        self.say(answers.error(err, id=id, ref=ref, event=event))
+
+    def _flush(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        out, self._out = self._out, []
+        if not out:
+            return
+        if self._speaks_batches and len(out) > 1:
+            out = _batched(out, self.node.settings.batch)
+        self.wire.send(b"".join([frame(message) for message in out]))
+
+    def room(self) -> bool:
+        """Whether a frame of a room may be written now."""
+        return self.phase is Phase.OPEN and self.wire.room()
+
+    def send_room(self, data: bytes) -> None:
+        """Write a room's frame; answers that wait go before it."""
+        if self.phase is Phase.CLOSED:
+            return
+        self._flush()
+        self.wire.send_room(data)
+
+    def bye(self, code: CloseCode, *, retry_after_ms: int, message: str) -> None:
+        """Tell the client when to come back, then close."""
+        self.say(answers.bye(code, retry_after_ms=retry_after_ms, message=message))
+        self.close(code, message)
+
+    def close(self, code: CloseCode, reason: str = "") -> None:
+        """Close with ``code``; what was said before still goes out."""
+        if self.phase is Phase.CLOSED:
+            return
+        self._flush()
+        self.phase = Phase.CLOSED
+        self.wire.close(code, reason or code.name.lower())
+
+
+def _batched(messages: list[bytes], longest: int) -> list[bytes]:
+    """Messages put together into arrays, within the batch's and a frame's bounds."""
+    frames: list[bytes] = []
+    group: list[bytes] = []
+    size = 0
+    for message in messages:
+        if group and (size + len(message) > BATCH_BYTES or len(group) >= longest):
+            frames.append(_array(group))
+            group, size = [], 0
+        group.append(message)
+        size += len(message)
+    frames.append(_array(group))
+    return frames
+
+
+def _array(messages: list[bytes]) -> bytes:
+    return messages[0] if len(messages) == 1 else b"[" + b",".join(messages) + b"]"

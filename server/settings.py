@@ -1,0 +1,216 @@
+"""Every setting of the server, in one table: read once, frozen, printable with secrets masked.
+
+A setting is given by its environment variable or by the flag of the same name
+(``AYES_MESSAGE_BYTES``, ``--message-bytes``); the flag wins.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from handlers.step import DomainLimits
+from persistence.embedded import default_data_dir
+from protocol.fields import TextLimits
+
+PREFIX = "AYES_"
+#: HS256 keys shorter than its digest are refused (RFC 7518 3.2).
+SHORTEST_SECRET = 32
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message is fit to print to an operator."""
+
+
+class Setting(NamedTuple):
+    """How a setting is told about."""
+
+    help: str
+    secret: bool = False
+    least: int | None = None
+    most: int | None = None
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server runs with."""
+
+    host: str = "127.0.0.1"
+    port: int = 8400
+    data_dir: Path = msgspec.field(default_factory=default_data_dir)
+    database_url: str | None = None
+    database_connections: int = 10
+    public_url: str | None = None
+    allowed_origins: tuple[str, ...] = ()
+    auth_secret: str | None = None
+    auth_audience: str = "ayes"
+    auth_issuer: str | None = None
+    heartbeat_ms: int = 20_000
+    message_bytes: int = 65_536
+    batch: int = 256
+    inflight: int = 256
+    subscriptions: int = 64
+    commands_per_second: int = 200
+    commands_burst: int = 1_000
+    connections_per_user: int = 20
+    connections: int = 20_000
+    unauthenticated: int = 1_024
+    resume_steps: int = 10_000
+    hello_seconds: int = 10
+    drain_seconds: int = 10
+    log_level: str = "info"
+    subject_length: int = 200
+    content_length: int = 2_000
+    reason_length: int = 2_000
+    comment_length: int = 2_000
+    option_length: int = 200
+    name_length: int = 100
+    options: int = 20
+    assumptions: int = 500
+    criteria: int = 100
+    pending_proposals: int = 1_000
+    resolved_shown: int = 200
+    comments_shown: int = 200
+    members_shown: int = 500
+
+    def texts(self) -> TextLimits:
+        """The longest texts."""
+        return TextLimits(
+            **{name: getattr(self, f"{name}_length") for name in TextLimits.__struct_fields__}
+        )
+
+    def domain(self) -> DomainLimits:
+        """How much there may be of everything."""
+        return DomainLimits(
+            **{name: getattr(self, name) for name in DomainLimits.__struct_fields__}
+        )
+
+
+SETTINGS: dict[str, Setting] = {
+    "host": Setting("address to listen on"),
+    "port": Setting("port to listen on; 0 takes a free one", least=0, most=65_535),
+    "data_dir": Setting("where the embedded database and the made secret are kept"),
+    "database_url": Setting("postgresql:// URL; without one, a private PostgreSQL is run"),
+    "database_connections": Setting("connections to PostgreSQL", least=2, most=200),
+    "public_url": Setting("address the server is reached at, where a proxy stands before it"),
+    "allowed_origins": Setting("origins of pages that may connect, separated by commas"),
+    "auth_secret": Setting("HS256 secret of at least 32 bytes; made where none is given", True),
+    "auth_audience": Setting("audience (aud) that a token must name"),
+    "auth_issuer": Setting("issuer (iss) that a token must name, if any"),
+    "heartbeat_ms": Setting("milliseconds between heartbeats", least=100, most=600_000),
+    "message_bytes": Setting("bytes of a frame", least=1_024, most=1_000_000),
+    "batch": Setting("messages of a frame", least=1, most=10_000),
+    "inflight": Setting("unanswered messages of a socket", least=1, most=10_000),
+    "subscriptions": Setting("rooms a socket may be in", least=1, most=10_000),
+    "commands_per_second": Setting("messages a second of a socket", least=1, most=1_000_000),
+    "commands_burst": Setting("messages at once beyond that", least=1, most=1_000_000),
+    "connections_per_user": Setting("sockets of one user", least=1, most=100_000),
+    "connections": Setting("sockets in all", least=1, most=1_000_000),
+    "unauthenticated": Setting("sockets that have not said hello", least=1, most=1_000_000),
+    "resume_steps": Setting("steps a client may be behind and still resume", least=0, most=100_000),
+    "hello_seconds": Setting("seconds to say hello in", least=1, most=600),
+    "drain_seconds": Setting("seconds over which clients are sent away", least=0, most=600),
+    "log_level": Setting("debug, info, warning or error"),
+    "subject_length": Setting("characters of a subject", least=1, most=10_000),
+    "content_length": Setting("characters of an item or proposal", least=1, most=100_000),
+    "reason_length": Setting("characters of a reason", least=1, most=100_000),
+    "comment_length": Setting("characters of a comment", least=1, most=100_000),
+    "option_length": Setting("characters of an option", least=1, most=10_000),
+    "name_length": Setting("characters of a user's name", least=1, most=1_000),
+    "options": Setting("options of an event", least=1, most=1_000),
+    "assumptions": Setting("assumptions of an event", least=1, most=10_000),
+    "criteria": Setting("criteria of an event", least=1, most=10_000),
+    "pending_proposals": Setting("pending proposals of an event", least=1, most=100_000),
+    "resolved_shown": Setting("resolved proposals a room shows", least=1, most=10_000),
+    "comments_shown": Setting("comments a room shows", least=1, most=10_000),
+    "members_shown": Setting("members, beside admins, a room shows", least=1, most=10_000),
+}
+_HINTS = get_type_hints(Settings)
+assert list(SETTINGS) == list(Settings.__struct_fields__)
+
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+def load(flags: Mapping[str, str | None] | None = None) -> Settings:
+    """The settings from the environment and ``flags`` (name → text); raises ``SettingsError``."""
+    given: dict[str, Any] = {}
+    for name in SETTINGS:
+        text = (flags or {}).get(name)
+        if text is None:
+            text = os.environ.get(PREFIX + name.upper())
+        if text is not None and text != "":
+            given[name] = _parse(name, text)
+    settings = Settings(**given)
+    _check(settings)
+    return settings
+
+
+def _parse(name: str, text: str) -> Any:
+    hint = _HINTS[name]
+    if hint is int:
+        return _integer(name, text)
+    if hint is Path:
+        return Path(text).expanduser().absolute()
+    if get_origin(hint) is tuple:
+        assert get_args(hint)[0] is str
+        return tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+    return text
+
+
+def _integer(name: str, text: str) -> int:
+    rule = SETTINGS[name]
+    try:
+        number = int(text)
+    except ValueError:
+        raise SettingsError(f"{PREFIX}{name.upper()}: {text!r} is no whole number") from None
+    if (rule.least is not None and number < rule.least) or (
+        rule.most is not None and number > rule.most
+    ):
+        raise SettingsError(
+            f"{PREFIX}{name.upper()}: {number} is not between {rule.least} and {rule.most}"
+        )
+    return number
+
+
+def _check(settings: Settings) -> None:
+    secret = settings.auth_secret
+    if secret is not None and len(secret.encode()) < SHORTEST_SECRET:
+        raise SettingsError(
+            f"AYES_AUTH_SECRET has {len(secret.encode())} bytes; at least {SHORTEST_SECRET} "
+            "are needed (try: openssl rand -base64 32)"
+        )
+    url = settings.database_url
+    if url is not None and urlsplit(url).scheme not in ("postgresql", "postgres"):
+        raise SettingsError("AYES_DATABASE_URL must begin with postgresql://")
+    if settings.log_level not in _LEVELS:
+        raise SettingsError(f"AYES_LOG_LEVEL: {settings.log_level!r} is none of {_LEVELS}")
+
+
+def printable(settings: Settings) -> dict[str, str]:
+    """Environment variable → value, secrets and passwords masked."""
+    shown = {}
+    for name, rule in SETTINGS.items():
+        value = getattr(settings, name)
+        text = "" if value is None else ",".join(value) if isinstance(value, tuple) else str(value)
+        if rule.secret and text:
+            text = "********"
+        shown[PREFIX + name.upper()] = mask_password(text) if "://" in text else text
+    return shown
+
+
+def mask_password(url: str) -> str:
+    """``url`` with its password masked, whether it stands before the host or in the query."""
+    parts = urlsplit(url)
+    netloc = parts.netloc
+    if "@" in netloc and ":" in netloc.rpartition("@")[0]:
+        user, _, host = netloc.rpartition("@")
+        netloc = f"{user.partition(':')[0]}:********@{host}"
+    query = "&".join(
+        f"{pair.partition('=')[0]}=********" if pair.lower().startswith("password=") else pair
+        for pair in parts.query.split("&")
+    )
+    return urlunsplit(parts._replace(netloc=netloc, query=query))

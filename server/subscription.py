@@ -1,0 +1,113 @@
+"""One socket's place in one room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+
+from handlers.audiences import Audience
+from protocol import answers, merge_patch
+from server.frames import frame
+
+if TYPE_CHECKING:
+    from server.room import Room
+
+
+class Outlet(Protocol):
+    """Where a subscription writes: the session's lane for rooms."""
+
+    def room(self) -> bool:
+        """Whether a frame may be written now."""
+
+    def send_room(self, data: bytes) -> None:
+        """Write frames that are ready."""
+
+
+class Subscription:
+    """What one socket was told of one room, and what waits to be told.
+
+    It is *live* between a snapshot (or ``resumed``) and the end. Before, and while its audience
+    changes, what concerns its owner is kept.
+    """
+
+    __slots__ = (
+        "_own",
+        "_renew",
+        "audience",
+        "live",
+        "outlet",
+        "room",
+        "seq",
+        "told_online",
+        "user",
+    )
+
+    def __init__(
+        self, room: Room, user: str, outlet: Outlet, renew: Callable[[Subscription, str], None]
+    ) -> None:
+        self.room = room
+        self.user = user
+        self.outlet = outlet
+        self.audience: Audience = "member"
+        self.live = False
+        self.seq = 0
+        """The position this socket was brought to."""
+        self.told_online = -1
+        """The count of connected members this socket was last told."""
+        self._own: dict[str, Any] = {}
+        self._renew = renew
+        """Asks for a snapshot (a reason), or, for ``removed``, ``left``, ``revoked``, the end."""
+
+    def tell_own(self, patch: dict[str, Any]) -> None:
+        """A patch on the owner's ``you``, to go out with the next frame of the room.
+
+        Patches are absolute, so all of them since this was registered can be folded into whatever
+        was read since: what they say again does no harm.
+        """
+        merge_patch.compose(self._own, patch)
+        membership = patch.get("membership")
+        if self.live and membership is not None:
+            self._standing_changed(membership)
+
+    def _standing_changed(self, membership: dict[str, Any]) -> None:
+        status = membership.get("status", "")
+        ends = {"removed": "removed", "left": "left", "rejected": "revoked", None: "left"}
+        if status in ends:
+            self._stop(ends[status])
+        elif "role" in membership or status == "accepted":
+            self._stop("role")
+
+    def _stop(self, reason: str) -> None:
+        """Nothing more from here on until the session has acted on ``reason``."""
+        self.live = False
+        self._renew(self, reason)
+
+    def start_over(self, reason: str) -> None:
+        """What this was told no longer holds: ask for a snapshot."""
+        if self.live:
+            self._stop(reason)
+
+    def take_own(self) -> dict[str, Any]:
+        """What waits to be told of the owner's own; it waits no more."""
+        waiting, self._own = self._own, {}
+        return waiting
+
+    def pull(self) -> None:
+        """Take what the room has, if the socket can take it now."""
+        room = self.room
+        if not self.live or (self.seq == room.seq and not self._own):
+            return
+        if not self.outlet.room():
+            return
+        if self.seq != room.seq:
+            if not room.reaches_back_to(self.seq):
+                self._stop("lag")
+                return
+            self.outlet.send_room(room.diff_frame(self.seq, self.audience))
+            self.seq = room.seq
+        if self._own:
+            patch = orjson.dumps(self.take_own())
+            own = answers.you(event=room.event_id, seq=self.seq, patch=patch)
+            self.outlet.send_room(frame(own))

@@ -1,0 +1,141 @@
+"""How any command is decided: once, by checks in their order, then effects or none."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from tests.model.rows import Row, Rows, present
+
+Answer = tuple[str, Row]
+#: Gives the id that the server chose for the next new thing of a collection of the state
+#: ("options", "proposals", …); under "event" and "entrance_code" those.
+Ids = Callable[[str], str]
+
+RUNNING = ("in_progress",)
+DECIDING = ("in_progress", "paused")
+OPEN = ("not_started", "in_progress", "paused")
+
+
+class Refused(Exception):  # noqa: N818 - an answer
+    """The answer is an error; ``final`` ones are remembered."""
+
+    def __init__(self, code: str, *, final: bool = True, **details: Any) -> None:
+        self.code, self.final, self.details = code, final, details
+
+
+class Same(Exception):  # noqa: N818 - an answer
+    """What is asked for is so already: ``applied: false``."""
+
+    def __init__(self, **result: Any) -> None:
+        self.result = result
+
+
+class WouldAct(Exception):  # noqa: N818 - an answer
+    """All checks have passed, and only they were asked for."""
+
+
+class Deciding(Rows):
+    """A command is a method, named as its type with ``_`` for ``.``: checks, ``begin()``, effects."""
+
+    user: str
+    name: str
+    now: datetime
+    ids: Ids
+
+    def __init__(self, **limits: int) -> None:
+        super().__init__(**limits)
+        self.answers: dict[tuple[str, str], tuple[Row, Answer]] = {}
+        self.probing = False
+
+    def apply(self, user: str, name: str, command: Row, at: datetime, *, ids: Ids) -> Answer:
+        """What the server must answer to ``command`` decided at ``at``, and its effects here.
+
+        ``("ack", {"applied", "result"})`` or ``("error", {"code", "details"})``. A repeat gives what
+        it gave. ``not_due`` is a timer's early question, which a server leaves unanswered.
+        """
+        wish = asked(command)
+        key = (user, command["id"])
+        if wish["type"] == "membership.join" and wish["code"] not in self.codes:
+            return "error", {"code": "not_found", "details": {}}
+        if key in self.answers:
+            before, answer = self.answers[key]
+            return answer if before == wish else ("error", {"code": "id_conflict", "details": {}})
+        self.user, self.name, self.now, self.ids = user, name, at, ids
+        try:
+            decide = getattr(self, wish["type"].replace(".", "_"))
+            result = decide(**{key: wish[key] for key in wish if key != "type"})
+            answer = "ack", {"applied": True, "result": result or {}}
+        except Same as same:
+            self.begin()
+            answer = "ack", {"applied": False, "result": same.result}
+        except Refused as refused:
+            details = present(refused.details, *refused.details)
+            answer = "error", {"code": refused.code, "details": details}
+            if not refused.final:
+                return answer
+        if not self.probing:
+            self.answers[key] = wish, answer
+        return answer
+
+    def probe(self, user: str, command: Row, at: datetime) -> Answer | None:
+        """The refusal that ``command`` would meet at ``at``, if any; changes nothing."""
+        self.probing = True
+        try:
+            return self.apply(user, user, command, at, ids=str)
+        except WouldAct:
+            return None
+        finally:
+            self.probing = False
+
+    def begin(self) -> None:
+        """Nothing stands against the command: it takes its place in the journal."""
+        if self.probing:
+            raise WouldAct
+        self.seq += 1
+
+    def membership(self) -> Row:
+        return named(self.members, self.user)
+
+    def member(self) -> None:
+        if self.membership()["status"] != "accepted":
+            raise Refused("not_a_member")
+
+    def admin(self) -> None:
+        self.member()
+        if self.role(self.user) != "admin":
+            raise Refused("forbidden")
+
+    def when(self, *statuses: str, otherwise: str = "event_not_in_progress") -> None:
+        status = self.event["status"]
+        if status not in statuses:
+            raise Refused("event_finished" if status == "finished" else otherwise)
+
+    def before_start(self) -> None:
+        self.when("not_started", otherwise="invalid_transition")
+
+
+def named(table: dict[str, Row], id: str) -> Row:
+    """The row that a command names."""
+    if id not in table:
+        raise Refused("not_found")
+    return table[id]
+
+
+def asked(command: Row) -> Row:
+    """The command with its defaults, without what no server reads: what repeats are compared by."""
+    defaults = arguments(command["type"])
+    given = {key: value for key, value in command.items() if key in defaults}
+    return {"type": command["type"]} | {**defaults, **given}
+
+
+@functools.cache
+def arguments(kind: str) -> Row:
+    """The arguments of a command and their defaults."""
+    from tests.model.reference import Model  # made of the parts that import this
+
+    parameters = list(inspect.signature(getattr(Model, kind.replace(".", "_"))).parameters.values())[1:]
+    return {p.name: None if p.default is p.empty else p.default for p in parameters}

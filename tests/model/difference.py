@@ -1,0 +1,41 @@
+"""Where two values depart from each other, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.model.deciding import Answer
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT = _Absent()
+
+
+def difference(expected: Any, got: Any, path: str = "") -> str:
+    """Where ``got`` departs from ``expected``; empty where it does not."""
+    if isinstance(expected, dict) and isinstance(got, dict):
+        if expected == got:
+            return ""
+        inner = (
+            difference(expected.get(key, ABSENT), got.get(key, ABSENT), f"{path}.{key}")
+            for key in sorted(expected.keys() | got.keys())
+        )
+        return "; ".join(text for text in inner if text)
+    if expected == got and type(expected) is type(got):
+        return ""
+    return f"{path or 'it'} is {got!r}, should be {expected!r}"
+
+
+def answer_differs(expected: Answer, got: Answer) -> str:
+    """Where an answer departs from the model's. A refusal's details may say more than the model's."""
+    if expected[0] == got[0] == "error":
+        details = expected[1]["details"]
+        kept = {key: value for key, value in got[1]["details"].items() if key in details}
+        got = "error", {**got[1], "details": kept}
+    if expected[0] != got[0]:
+        return f"it is {got}, should be {expected}"
+    return difference(expected[1], got[1])

@@ -1,0 +1,492 @@
+"""Hypothesis drives a system and the model side by side, by all commands there are.
+
+Few users, few words, small limits: so that things meet. Ids repeat, revisions and versions are often
+old, strangers try everything. Every answer is compared, the states every few steps and at the end.
+What is drawn is one number a choice; a failure tells the commands themselves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from tests.model.deciding import Answer
+from tests.model.difference import answer_differs, difference
+from tests.model.ids import given_ids
+from tests.model.reference import Model
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+USERS = ("ada", "bob", "cid", "dot", "eve", "fay")
+WORDS = ("a", "b", "c")
+SMALL_LIMITS = {
+    "options": 3,
+    "assumptions": 3,
+    "criteria": 3,
+    "pending": 5,
+    "shown_proposals": 3,
+    "shown_comments": 2,
+    "shown_members": 2,
+}
+COMPARE_EVERY = 8
+
+#: More than 24 bits, and Hypothesis would mostly draw small ones.
+BITS = 24
+NUMBERS = st.integers(0, 2**BITS - 1)
+
+
+class System(Protocol):
+    """Something that decides the commands of one event."""
+
+    def execute(self, user: str, name: str, command: Json) -> Json | None:
+        """The ack or error; ``None`` where a timer's question is left unanswered."""
+
+    def state(self, audience: Any) -> Json:
+        """The state document of "member", "admin" or "applicant"."""
+
+    def you(self, user: str) -> Json:
+        """What is the user's own."""
+
+    def advance(self, seconds: float) -> None:
+        """Let time go by."""
+
+    def decided_at(self) -> datetime:
+        """When the last command was decided."""
+
+    def own_steps(self) -> Sequence[tuple[Json, datetime, Json]] | None:
+        """(command, time, ack) of the server's own steps since this was last asked, in order;
+        ``None`` where it has no timers, so that the machine may ask in their place."""
+
+
+class Choice:
+    """Choices out of one drawn number, the first ones the likeliest to remain when it shrinks."""
+
+    def __init__(self, number: int, more: int = 0) -> None:
+        self.number = number + (more << BITS)
+
+    def of(self, things: Sequence[T]) -> T:
+        self.number, index = divmod(self.number, len(things))
+        return things[index]
+
+    def one_in(self, chances: int) -> bool:
+        return self.of(range(chances)) == chances - 1
+
+
+
+
+def has_proposals(machine: EventMachine) -> bool:
+    return bool(machine.model.proposals)
+
+
+class EventMachine(RuleBasedStateMachine):
+    """Subclasses give ``system_of``."""
+
+    system_of: ClassVar[Callable[..., System]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.script: list[tuple[str, Json]] = []
+        self.commands = 0
+
+    # --- one step, on both sides
+
+    def send(
+        self, user: str, kind: str, /, *, id: str | None = None, **arguments: Any
+    ) -> Json | None:
+        """Have a command decided by both, and hold the answers against each other."""
+        self.commands += 1
+        command = {"type": kind, "id": id or f"command-{self.commands}"} | {
+            name: value for name, value in arguments.items() if value is not None
+        }
+        if kind not in ("event.create", "membership.join"):
+            command["event"] = self.model.event["id"]
+        self.script.append((user, command))
+        name = user.title() + "+" * (self.commands % 5 == 0)  # names change
+        repeated = (user, command["id"]) in self.model.answers
+        got = self.system.execute(user, name, command)
+        self.follow(user, name, command, got, repeated)
+        if self.commands % COMPARE_EVERY == 0:
+            self.compare()
+        return got
+
+    def follow(self, user: str, name: str, command: Json, got: Json | None, repeated: bool) -> None:
+        for step, at, ack in self.system.own_steps() or ():
+            self.expect(self.apply("", "", step, at, ack), ack)
+        expected = self.apply(user, name, command, self.system.decided_at(), got)
+        self.expect(expected, got)
+        if got and got["type"] == "ack":
+            assert got["replayed"] == repeated, self.story(f"replayed is {got['replayed']}")
+            if not repeated:
+                assert got["seq"] == self.model.seq, self.story(f"seq should be {self.model.seq}")
+
+    def apply(self, user: str, name: str, command: Json, at: datetime, got: Json | None) -> Answer:
+        result = (got or {}).get("result") or {}
+        ids = given_ids(self.model, result, lambda: self.system.state("member"))
+        try:
+            return self.model.apply(user, name, command, at, ids=ids)
+        except ValueError as err:  # nothing new to be found
+            raise AssertionError(self.story(f"{got}, but nothing was made: {err}")) from err
+
+    def expect(self, expected: Answer, got: Json | None) -> None:
+        if got is None or expected[1].get("code") == "not_due":
+            same = got is None and expected[1].get("code") == "not_due"
+            assert same, self.story(f"{got}, should be {expected}")
+            return
+        keys = ("applied", "result") if got["type"] == "ack" else ("code", "details")
+        differs = answer_differs(expected, (got["type"], {key: got[key] for key in keys}))
+        assert not differs, self.story(differs)
+
+    def compare(self) -> None:
+        for audience in ("admin", "member", "applicant"):
+            differs = difference(self.model.state(audience), self.system.state(audience))
+            assert not differs, self.story(f"state for {audience}: {differs}")
+        for user in self.model.members:
+            differs = difference(self.model.you(user), self.system.you(user))
+            assert not differs, self.story(f"you of {user}: {differs}")
+
+    def story(self, what: str) -> str:
+        lines = [f"  {user or 'timer'}: {json.dumps(command)}" for user, command in self.script]
+        return "\n".join([*lines, what])
+
+    def teardown(self) -> None:
+        if self.script:
+            self.compare()
+
+    # --- how it begins
+
+    @initialize(n=NUMBERS, m=NUMBERS)
+    def begin(self, n: int, m: int) -> None:
+        c = Choice(n, m)
+        limits = SMALL_LIMITS if c.one_in(2) else {}
+        self.model = Model(**limits)
+        self.system = type(self).system_of(**limits)
+        policy = self.a_policy(c)
+        if c.of((True, True, False)):
+            policy["membership_auto"] = True
+        self.send(
+            "ada",
+            "event.create",
+            subject="s",
+            policy=policy,
+            max_members=c.of((100, 4, 3)),
+            options=list(WORDS[: c.of((2, 1))]),
+            assumptions=list(WORDS[: c.of((1, 2, 0))]),
+            criteria=list(WORDS[: c.of((2, 1, 3, 0))]),
+            entrance_code="AAAAAA",
+        )
+        for user in USERS[1 : c.of((4, 3, 5, 2, 1))]:
+            self.send(user, "membership.join", code="AAAAAA")
+        if not policy.get("membership_auto") and c.of((True, True, True, False)):
+            self.send("ada", "membership.approve_all")
+        if c.of((True, True, True, True, False)):
+            self.send("ada", "event.start")
+
+    def a_policy(self, c: Choice) -> Json:
+        """A patch; what is not drawn stays."""
+        policy: Json = {}
+        for kind in ("assumption", "criterion", "conclusion"):
+            if c.of((True, True, False)):
+                rule = c.of(("count", "percent"))
+                thresholds = (1, 2, 3) if rule == "count" else (50, 100, 1, 34, 58)
+                policy[kind] = {"rule": rule, "threshold": c.of(thresholds)}
+            if c.one_in(8):
+                policy.setdefault(kind, {})["auto"] = c.of((False, True))
+        for name, values in (
+            ("proposer_votes", (True, False)),
+            ("quorum_percent", (50, 100)),
+            ("min_open_seconds", (10, 0)),
+            ("ttl_seconds", (20, 0)),
+        ):
+            if c.one_in(3):
+                policy[name] = c.of(values)
+        return policy
+
+    # --- choosing among what there is
+
+    def somebody(self, c: Choice) -> str:
+        """Mostly a member."""
+        return c.of((*sorted(self.model.eligible()) * 4, *USERS))
+
+    def an_admin(self, c: Choice) -> str:
+        return c.of(sorted(self.model.admins())) if c.of((True,) * 5 + (False,)) else c.of(USERS)
+
+    def a_proposal(self, c: Choice) -> str:
+        pending = [row["id"] for row in self.model.pending()]
+        return c.of([*pending * 4, *list(self.model.proposals)[-4:], "nothing"])
+
+    def an_item(self, c: Choice, kind: str) -> str:
+        return c.of([*self.model.live(kind) * 5, *list(self.model.items)[-3:], "nothing"])
+
+    def version_of(self, c: Choice, row: Json | None, field: str = "version") -> int:
+        held = (row or {}).get(field)
+        return int(held or 0) + c.of((0,) * 7 + (1,)) - c.of((0,) * 7 + (bool(held),))
+
+    # --- proposals and votes
+
+    @precondition(has_proposals)
+    @rule(n=NUMBERS)
+    def vote(self, n: int) -> None:
+        c = Choice(n)
+        user, id = self.somebody(c), self.a_proposal(c)
+        row = self.model.proposals.get(id)
+        self.send(user, "vote.cast", proposal=id, revision=self.version_of(c, row, "revision"))
+
+    @precondition(has_proposals)
+    @rule(n=NUMBERS, m=NUMBERS)
+    def vote_in_turn(self, n: int, m: int) -> None:
+        c = Choice(n)
+        id = self.a_proposal(c)
+        row = self.model.proposals.get(id)
+        for user in sorted(self.model.eligible())[: 1 + m % 4]:
+            self.send(user, "vote.cast", proposal=id, revision=row["revision"] if row else 1)
+
+    @precondition(has_proposals)
+    @rule(n=NUMBERS)
+    def retract(self, n: int) -> None:
+        c = Choice(n)
+        self.send(self.somebody(c), "vote.retract", proposal=self.a_proposal(c))
+
+    @rule(n=NUMBERS, m=NUMBERS)
+    def propose(self, n: int, m: int) -> None:
+        c = Choice(n, m)
+        kind = c.of(("assumption", "criterion", "conclusion"))
+        category = c.of(("update", "create", "delete"))
+        self.a_new_proposal(c, kind, category)
+
+    @rule(n=NUMBERS, m=NUMBERS)
+    def propose_a_conclusion(self, n: int, m: int) -> None:
+        c = Choice(n, m)
+        self.a_new_proposal(c, "conclusion", c.of(("create", "create", "update", "delete")))
+
+    @rule(n=NUMBERS, m=NUMBERS)
+    def propose_rivals(self, n: int, m: int) -> None:
+        """Two or three on one thing, so that one's acceptance makes the others stale."""
+        c = Choice(n, m)
+        kind = c.of(("assumption", "criterion"))
+        id = self.an_item(c, kind)
+        version = self.model.items[id]["version"] if id in self.model.items else 1
+        for user in sorted(self.model.eligible())[: c.of((2, 3))]:
+            category = c.of(("update", "update", "delete"))
+            self.send(
+                user,
+                "proposal.create",
+                kind=kind,
+                category=category,
+                target=id,
+                base_version=version,
+                content=None if category == "delete" else c.of(WORDS),
+            )
+
+    def a_new_proposal(self, c: Choice, kind: str, category: str) -> None:
+        target = base = None
+        if category != "create" or kind == "conclusion":
+            target = self.an_item(c, "criterion" if kind == "conclusion" else kind)
+            field = "conclusion_version" if kind == "conclusion" else "version"
+            base = max(self.version_of(c, self.model.items.get(target), field), 0)
+        self.send(
+            self.somebody(c),
+            "proposal.create",
+            kind=kind,
+            category=category,
+            target=target,
+            base_version=base,
+            content=None if category == "delete" else c.of(WORDS),
+            reason=c.of((None, "r", "")),
+        )
+
+    @precondition(has_proposals)
+    @rule(n=NUMBERS)
+    def decide(self, n: int) -> None:
+        c = Choice(n)
+        user, id = self.an_admin(c), self.a_proposal(c)
+        kind = c.of(("accept", "accept", "accept", "reject", "moderate"))
+        if kind == "accept":
+            stale = c.of((None, True))
+            self.send(user, "proposal.accept", proposal=id, allow_stale=stale)
+        else:
+            self.send(user, f"proposal.{kind}", proposal=id, reason=c.of((None, "r")))
+
+    @precondition(has_proposals)
+    @rule(n=NUMBERS)
+    def revert(self, n: int) -> None:
+        c = Choice(n)
+        done = [id for id, row in self.model.proposals.items() if row["status"] == "accepted"]
+        id = c.of([*done, *done, "nothing"]) if c.of((True, True, True, False)) else self.a_proposal(c)
+        self.send(self.an_admin(c), "proposal.revert", proposal=id, reason=c.of((None, "r")))
+
+    @precondition(has_proposals)
+    @rule(n=NUMBERS)
+    def withdraw(self, n: int) -> None:
+        c = Choice(n)
+        id = self.a_proposal(c)
+        self.send(self.its_author(c, id), "proposal.withdraw", proposal=id)
+
+    @precondition(has_proposals)
+    @rule(n=NUMBERS)
+    def rebase(self, n: int) -> None:
+        c = Choice(n)
+        stale = [row["id"] for row in self.model.pending() if self.model.is_stale(row)]
+        id = c.of(stale) if stale and c.of((True, True, False)) else self.a_proposal(c)
+        row = self.model.proposals.get(id)
+        base = (self.model.version(row) if row else None) or 0
+        base = c.of((base, base, base, base + 1, row["base_version"] or 0 if row else 0))
+        content = c.of((None, *WORDS))
+        user = self.its_author(c, id)
+        self.send(user, "proposal.rebase", proposal=id, base_version=base, content=content)
+
+    def its_author(self, c: Choice, id: str) -> str:
+        row = self.model.proposals.get(id)
+        return row["author"] if row and c.of((True,) * 5 + (False,)) else self.somebody(c)
+
+    # --- the event and its rules
+
+    @rule(n=NUMBERS)
+    def lead(self, n: int) -> None:
+        c = Choice(n)
+        kinds = ("start", "resume", "start", "resume", "pause", "resume", "start", "finish")
+        self.send(self.an_admin(c), f"event.{c.of(kinds)}")
+
+    @rule(n=NUMBERS, m=NUMBERS)
+    def set_policy(self, n: int, m: int) -> None:
+        c = Choice(n, m)
+        policy = self.a_policy(c)
+        if c.one_in(4):
+            policy["membership_auto"] = c.of((True, False))
+        if c.one_in(6):
+            policy[c.of(("quorum_percent", "ttl_seconds", "proposer_votes", "min_open_seconds"))] = None
+        if c.one_in(12):
+            policy["assumption"] = {"rule": c.of(("percent", "count")), "threshold": 101}
+        version = self.version_of(c, self.model.event, "policy_version")
+        self.send(self.an_admin(c), "event.set_policy", policy_version=version, policy=policy)
+
+    @rule(n=NUMBERS)
+    def change_event(self, n: int) -> None:
+        c = Choice(n)
+        if c.one_in(3):
+            self.send(self.an_admin(c), "event.rotate_code")
+            return
+        subject, most = c.of((None, None, "s", "t")), c.of((3, 2, 100, None, 4))
+        self.send(self.an_admin(c), "event.update", subject=subject, max_members=most)
+
+    @rule(n=NUMBERS, m=NUMBERS)
+    def edit_directly(self, n: int, m: int) -> None:
+        c = Choice(n, m)
+        user, kind = self.an_admin(c), c.of(("criterion", "assumption", "option"))
+        act = c.of(("add", "edit", "remove"))
+        if act == "add":
+            self.send(user, f"{kind}.add", content=c.of(WORDS))
+            return
+        arguments: Json = {"content": c.of(WORDS)} if act == "edit" else {}
+        if kind == "option":
+            arguments["option"] = c.of([*self.model.options, "nothing"])
+        else:
+            arguments[kind] = self.an_item(c, kind)
+            row = self.model.items.get(arguments[kind])
+            arguments["version"] = max(self.version_of(c, row), 0)
+        self.send(user, f"{kind}.{act}", **arguments)
+
+    # --- members
+
+    @rule(n=NUMBERS)
+    def join(self, n: int) -> None:
+        c = Choice(n)
+        code = c.of((self.model.codes[-1],) * 6 + (self.model.codes[0], "ZZZZZZ"))
+        self.send(c.of(USERS), "membership.join", code=code)
+
+    @rule(n=NUMBERS)
+    def go(self, n: int) -> None:
+        c = Choice(n)
+        user = self.somebody(c)
+        if c.one_in(3):
+            self.send(user, "membership.cancel")
+        else:
+            heir = c.of((None, None, None, *USERS))
+            self.send(user, "membership.leave", transfer_to=heir)
+
+    @rule(n=NUMBERS)
+    def see_to_members(self, n: int) -> None:
+        c = Choice(n)
+        admin, act = self.an_admin(c), c.of(("approve", "remove", "reject", "set_role", "set_role"))
+        waiting = self.model.waiting()
+        user = c.of((*waiting, *waiting, *USERS, "nobody")) if act != "remove" else c.of(USERS)
+        role = c.of(("admin", "member")) if act == "set_role" else None
+        self.send(admin, f"membership.{act}", user=user, role=role)
+
+    @rule(n=NUMBERS)
+    def see_to_all(self, n: int) -> None:
+        c = Choice(n)
+        act = c.of(("approve_all", "approve_all", "approve_all", "reject_all"))
+        self.send(self.an_admin(c), f"membership.{act}")
+
+    # --- ballots and comments
+
+    @rule(n=NUMBERS, m=NUMBERS)
+    def ballot(self, n: int, m: int) -> None:
+        c = Choice(n, m)
+        user = self.somebody(c)
+        if c.one_in(5):
+            self.send(user, "ballot.clear")
+            return
+        order = self.model.live("criterion")
+        order = order[::-1] if c.one_in(2) else order
+        order = order[1:] if c.one_in(10) else order
+        revision = self.version_of(c, self.model.event, "criteria_rev")
+        option = c.of([*self.model.options, *self.model.options, "nothing"])
+        self.send(
+            user, "ballot.submit", option=option, criterion_order=order, criteria_rev=revision
+        )
+
+    @rule(n=NUMBERS)
+    def comment(self, n: int) -> None:
+        c = Choice(n)
+        user, act = self.somebody(c), c.of(("add", "add", "edit", "remove"))
+        if act == "add":
+            on = {"proposal": self.a_proposal(c)} if c.one_in(2) else {"criterion": self.an_item(c, "criterion")}
+            self.send(user, "comment.add", content=c.of(WORDS), **on)
+            return
+        id = c.of([*list(self.model.comments)[-4:], "nothing"])
+        row = self.model.comments.get(id)
+        user = row["author"] if row and c.of((True, True, False)) else user
+        if act == "remove":
+            self.send(user, "comment.remove", comment=id)
+        else:
+            version = self.version_of(c, row)
+            self.send(user, "comment.edit", comment=id, version=max(version, 0), content=c.of(WORDS))
+
+    # --- again, and time
+
+    @rule(n=NUMBERS)
+    def repeat(self, n: int) -> None:
+        """The same id again: the same command, another one, or somebody else's."""
+        c = Choice(n)
+        asked = [(user, command) for user, command in self.script if user]
+        user, command = asked[-1 - c.of(range(min(len(asked), 12)))]
+        command = {key: value for key, value in command.items() if key != "event"}
+        id, kind = command.pop("id"), command.pop("type")
+        how = c.of(("same", "same", "same", "other words", "other user"))
+        if how == "other words":
+            kind, command = "event.rotate_code", {}
+        if kind == "event.create" and how == "other user":
+            return  # that makes another event
+        self.send(c.of(USERS) if how == "other user" else user, kind, id=id, **command)
+
+    @rule(n=NUMBERS)
+    def time_passes(self, n: int) -> None:
+        c = Choice(n)
+        self.system.advance(c.of((10, 5, 20, 0.0007, 9.9995)))
+        if self.system.own_steps() is None:
+            self.timers_ask(c)
+
+    def timers_ask(self, c: Choice) -> None:
+        for row in list(self.model.proposals.values())[-4:]:
+            id = row["id"]
+            if c.one_in(2):
+                self.send("", "proposal.expire", id=f"expire-{id}", proposal=id)
+            if c.one_in(2):
+                self.send("", "proposal.mature", id=f"open-{id}-{row['revision']}", proposal=id)

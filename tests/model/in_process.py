@@ -1,0 +1,264 @@
+"""The handlers, run in memory: what a lane does with a batch of one, without a database.
+
+The rows that were written lie in ``Rows`` as the database would hold them. The state that commands
+are decided on is dropped now and then, as when another process has moved the event, and loaded anew
+with only what a lane loads; whatever else is asked for comes by ``Missing``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from handlers import registry, views
+from handlers.audiences import Audience, document
+from handlers.decide import Decision, Submission, decide, remembered, replay
+from handlers.step import Actor, DomainLimits
+from handlers.timers import SERVER, ProposalExpire, ProposalMature
+from persistence.records import Decided
+from persistence.state import EventState, Missing, Need
+from persistence.transaction import Line
+from protocol.codec import decode_command
+from protocol.fields import TextLimits
+from protocol.merge_patch import apply
+
+Json = dict[str, Any]
+
+EVENT = "e_1"
+TABLES = (
+    *("options", "items", "proposals", "memberships", "votes", "ballots", "comments"),
+    *("item_history", "entrance_codes"),
+)
+_TEXTS = TextLimits()
+_TIMERS = {"proposal.expire": ProposalExpire, "proposal.mature": ProposalMature}
+_ROW_OF = {
+    "membership": "memberships",
+    "option": "options",
+    "item": "items",
+    "proposal": "proposals",
+    "ballot": "ballots",
+    "comment": "comments",
+    "code": "entrance_codes",
+}
+
+registry.load()
+
+
+class InProcess:
+    """A ``System`` of one event; see ``tests.model.generate``."""
+
+    def __init__(self, *, forget_every: int = 3, **limits: int) -> None:
+        self.limits = domain_limits(limits)
+        self.clock = datetime(2026, 11, 23, 8, 0, 0, 123456, tzinfo=UTC)
+        self.forget_every = forget_every
+        self.stored = EventState(EVENT)
+        self.known: dict[tuple[str, str], Decided] = {}
+        self.lines: list[Line] = []
+        self.submitted = 0
+        self.held: EventState | None = None
+        self.folded: dict[str, Json] = {}
+        self.folded_you: dict[str, Json] = defaultdict(lambda: {"membership": {}, "votes": {}})
+
+    def execute(self, user: str, name: str, command: Json) -> Json | None:
+        """The answer; ``None`` where a timer asked too early."""
+        self.submitted += 1
+        entropy = hashlib.sha256(b"%d" % self.submitted).digest()
+        answered: Any = None
+        if user == SERVER:
+            typed: Any = _TIMERS[command["type"]](
+                id=command["id"], event=EVENT, proposal=command["proposal"]
+            )
+        else:
+            typed = decode_command(json.dumps(command).encode(), limits=_TEXTS)
+        if command["type"] == "membership.join" and command["code"] not in self.stored.entrance_codes:
+            return {"type": "error", "id": command["id"], "code": "not_found", "details": {}}
+        submission = Submission(
+            typed, Actor(user, name), entropy=entropy, reply=lambda *_: None
+        )
+        state = self._state()
+        if (known := self.known.get(submission.key)) is not None:
+            answered = replay(state, submission, known, first=False)
+        elif (decision := self._decide(state, submission)) is None:
+            return None
+        else:
+            answered = decision.answer
+            if decision.line is not None:
+                self._write(state, decision, decision.line)
+        return dict(json.loads(answered.message))
+
+    def _state(self) -> EventState:
+        if self.held is None or self.submitted % self.forget_every == 0:
+            self.held = self._load()
+        return self.held
+
+    def _decide(self, state: EventState, submission: Submission) -> Decision | None:
+        while True:
+            try:
+                return decide(state, submission, self.clock, self.limits)
+            except Missing as missing:
+                self._fetch(state, missing.need)
+
+    def _write(self, state: EventState, decision: Decision, line: Line) -> None:
+        self.lines.append(line)
+        self.known[line.user_id, line.command_id] = remembered(line)
+        if decision.step is None:
+            return
+        stored = self.stored
+        stored.seq, stored.hash, stored.epoch = state.seq, state.hash, state.epoch
+        if decision.event_changed:
+            stored.event_record = state.event
+        for table, key in decision.changed:
+            row = getattr(state, table)[key]
+            if row is None:
+                getattr(stored, table).pop(key, None)
+            else:
+                getattr(stored, table)[key] = row
+        self._fold(decision)
+
+    # --- reading, as persistence reads
+
+    def _load(self) -> EventState:
+        stored = self.stored
+        state = EventState(EVENT, stored.event_record)
+        state.seq, state.hash, state.epoch = stored.seq, stored.hash, stored.epoch
+        state.options = {k: row for k, row in stored.options.items() if row and not row.deleted}
+        state.items = {k: row for k, row in stored.items.items() if row and not row.deleted}
+        pending = [row for row in stored.proposals.values() if row and row.status == "pending"]
+        for row in sorted(pending, key=lambda row: row.number):
+            state.proposals[row.id] = row
+            state.pending[row.id] = None
+        return state
+
+    def _fetch(self, state: EventState, need: Need) -> None:
+        stored, key = self.stored, need.key
+        match need.kind:
+            case "vote":
+                state.votes.setdefault(key, stored.votes.get(key))  # type: ignore[arg-type]
+                return
+            case "version":
+                state.item_history[key] = stored.item_history.get(key)  # type: ignore[index, arg-type]
+                return
+            case "waiting":
+                for user, member in stored.memberships.items():
+                    if member and member.status == "pending":
+                        state.memberships.setdefault(user, member)
+            case "votes_of":
+                for pair, vote in stored.votes.items():
+                    proposal = stored.proposals[pair[0]]
+                    if pair[1] == key[0] and proposal and proposal.status == "pending":
+                        state.votes.setdefault(pair, vote)
+            case "ballots":
+                for user, ballot in stored.ballots.items():
+                    state.ballots.setdefault(user, ballot)
+            case "comments_shown":
+                for id, comment in stored.comments.items():
+                    if comment and not comment.deleted and comment.number > state.event.comment_floor:
+                        state.comments.setdefault(id, comment)
+            case "resolved":
+                for id, resolved in stored.proposals.items():
+                    if resolved and resolved.resolved_no == key[0]:
+                        state.proposals.setdefault(id, resolved)
+            case kind:
+                table = _ROW_OF[kind]
+                getattr(state, table).setdefault(key[0], getattr(stored, table).get(key[0]))
+                return
+        state.complete.add(need)
+
+    # --- what rooms are told
+
+    def state(self, audience: Audience) -> Json:
+        """The state document, and beside it the law: a fold of all diffs is the same."""
+        made = self._document(audience)
+        assert made == self.folded[audience], f"fold law, {audience}: {self.folded[audience]}"
+        return made
+
+    def _document(self, audience: Audience) -> Json:
+        room = self._load()
+        room.proposals |= {
+            id: row
+            for id, row in self.stored.proposals.items()
+            if row and views.is_shown(row, room.event, self.limits)
+        }
+        room.memberships = dict(self.stored.memberships)
+        for need in (Need("waiting"), Need("comments_shown")):
+            self._fetch(room, need)
+        return document(room, audience, self.limits)
+
+    def you(self, user: str) -> Json:
+        """What is ``user``'s own, and the same law."""
+        stored = self.stored
+        own: Json = {"membership": views.membership_view(stored.memberships.get(user)), "votes": {}}
+        for (id, voter), vote in stored.votes.items():
+            proposal = stored.proposals[id]
+            shown = views.is_shown(proposal, stored.event, self.limits)
+            if voter == user and shown and views.vote_view(vote, proposal):
+                own["votes"][id] = views.vote_view(vote, proposal)
+        if ballot := views.ballot_view(stored.ballots.get(user)):
+            own["ballot"] = ballot
+        folded = self.folded_you[user]
+        assert own == folded, f"fold law, you of {user}: {folded}, read {own}"
+        return own
+
+    def _fold(self, decision: Decision) -> None:
+        assert decision.step is not None
+        patches = decision.step.patches
+        if not self.folded:
+            self.folded = {name: self._document(name) for name in ("member", "admin", "applicant")}
+        for audience, patch in (
+            ("member", patches.member),
+            ("admin", patches.member),
+            ("admin", patches.admin),
+            ("applicant", patches.applicant),
+        ):
+            apply(self.folded[audience], json.loads(json.dumps(patch)))
+        for user, patch in patches.you.items():
+            apply(self.folded_you[user], json.loads(json.dumps(patch)))
+        for own in self.folded_you.values():
+            apply(own, patches.everyone)
+
+    # --- time, and the journal
+
+    def advance(self, seconds: float) -> None:
+        self.clock += timedelta(seconds=seconds)
+
+    def decided_at(self) -> datetime:
+        return self.clock
+
+    def own_steps(self) -> None:
+        """There are no timers here: whoever drives this asks in their place."""
+        return None
+
+    def rows(self) -> list[Json]:
+        """The journal as the checker takes it."""
+        return [
+            {
+                "user": line.user_id,
+                "id": line.command_id,
+                "seq": line.seq,
+                "command": line.command,
+                "payload": json.loads(line.payload),
+                "payload_text": line.payload,
+                "answer": json.loads(line.answer),
+                "answer_text": line.answer,
+                "patches": json.loads(line.patches or "{}"),
+                "at": line.at,
+                "prev_hash": line.prev_hash,
+                "hash": line.hash,
+                "salt": line.salt,
+            }
+            for line in self.lines
+        ]
+
+
+def domain_limits(limits: dict[str, int]) -> DomainLimits:
+    """The server's limits, from the model's names of them."""
+    names = {
+        "pending": "pending_proposals",
+        "shown_proposals": "resolved_shown",
+        "shown_comments": "comments_shown",
+        "shown_members": "members_shown",
+    }
+    return DomainLimits(**{names.get(name, name): limit for name, limit in limits.items()})

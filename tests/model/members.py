@@ -1,0 +1,163 @@
+"""Members: who asks, who is let in, and what goes with those who go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.model.deciding import OPEN, Refused, Same, named
+from tests.model.proposals import Proposals
+from tests.model.rows import Row, present
+
+
+class Members(Proposals):
+    """``membership.*``"""
+
+    def membership_join(self, code: str) -> Row:
+        if code != self.codes[-1]:
+            raise Refused("not_found")
+        me = self.members.get(self.user, {"status": None})
+        if me["status"] in ("pending", "accepted"):
+            raise Same(event=self.event["id"], status=me["status"])
+        self.when(*OPEN)
+        if self.event["policy"]["membership_auto"] and me["status"] != "removed":
+            self.spare_seat()
+            self.begin()
+            self.let_in(self.user, self.name)
+        else:
+            self.begin()
+            self.stand(self.user, "pending", name=self.name, requested_at=self.now)
+        return {"event": self.event["id"], "status": self.members[self.user]["status"]}
+
+    def membership_cancel(self) -> None:
+        if self.membership()["status"] != "pending":
+            raise Refused("invalid_transition")
+        self.begin()
+        del self.members[self.user]
+
+    def membership_leave(self, transfer_to: str | None = None) -> Row:
+        if self.membership()["status"] == "left":
+            raise Same(status="left")
+        self.member()
+        if transfer_to is None:
+            self.keep_an_admin(self.user)
+        else:
+            self.admin()
+            if self.accepted(transfer_to) is self.membership():
+                raise Refused("invalid_transition")
+        self.begin()
+        if transfer_to is not None:
+            self.members[transfer_to]["role"] = "admin"
+        self.put_out(self.user, "left")
+        return {"status": "left"}
+
+    def membership_remove(self, user: str) -> Row:
+        self.admin()
+        self.unless_so(user, "removed")
+        self.when(*OPEN)
+        self.accepted(user)
+        self.keep_an_admin(user)
+        self.begin()
+        self.put_out(user, "removed")
+        return self.verdict(user)
+
+    def membership_approve(self, user: str) -> Row:
+        self.settle(user, "accepted")
+        self.spare_seat()
+        self.begin()
+        self.let_in(user, self.members[user]["name"], by=self.user)
+        return self.verdict(user)
+
+    def membership_reject(self, user: str) -> Row:
+        self.settle(user, "rejected")
+        self.begin()
+        self.stand(user, "rejected", by=self.user)
+        return self.verdict(user)
+
+    def settle(self, user: str, goal: str) -> None:
+        self.admin()
+        self.unless_so(user, goal)
+        self.when(*OPEN)
+        status = named(self.members, user)["status"]
+        if status in ("accepted", "rejected"):
+            raise Refused("already_resolved", **self.verdict(user))
+        if status != "pending":
+            raise Refused("invalid_transition")
+
+    def unless_so(self, user: str, status: str) -> None:
+        if user in self.members and self.members[user]["status"] == status:
+            raise Same(**self.verdict(user))
+
+    def membership_approve_all(self) -> Row:
+        self.admin()
+        waiting = self.waiting()
+        if not waiting or self.is_full():
+            raise Same(approved=[], waiting=waiting)
+        self.when(*OPEN)
+        self.begin()
+        approved = waiting[: self.event["max_members"] - len(self.eligible())]
+        for user in approved:
+            self.let_in(user, self.members[user]["name"], by=self.user)
+        return {"approved": approved, "waiting": self.waiting()}
+
+    def membership_reject_all(self) -> Row:
+        self.admin()
+        rejected = self.waiting()
+        result: Row = {"approved": [], "waiting": [], "rejected": rejected}
+        if not rejected:
+            raise Same(**result)
+        self.when(*OPEN)
+        self.begin()
+        for user in rejected:
+            self.stand(user, "rejected", by=self.user)
+        return result
+
+    def membership_set_role(self, user: str, role: str) -> Row:
+        self.admin()
+        if self.role(user) == role:
+            raise Same(user=user, role=role)
+        row = self.accepted(user)
+        if role == "member":
+            self.keep_an_admin(user)
+        self.begin()
+        row["role"] = role
+        return {"user": user, "role": role}
+
+    # --- who they are
+
+    def accepted(self, user: str) -> Row:
+        row = named(self.members, user)
+        if row["status"] != "accepted":
+            raise Refused("invalid_transition")
+        return row
+
+    def keep_an_admin(self, user: str) -> None:
+        if self.admins() == {user}:
+            raise Refused("last_admin")
+
+    def spare_seat(self) -> None:
+        if self.is_full():
+            raise Refused("event_full")
+
+    def stand(self, user: str, status: str, by: str | None = None, **fields: Any) -> None:
+        row = self.members.setdefault(user, {})
+        row |= {"status": status, "role": "member", "by": by, "at": self.now, "beyond": False}
+        row |= fields
+
+    def let_in(self, user: str, name: str, role: str = "member", by: str | None = None) -> None:
+        """An accepted member, who is shown while there is room among those who are no admins."""
+        ordinary = self.shown_members() - self.admins()
+        self.window_closed |= len(ordinary) >= self.limits["shown_members"]
+        self.stand(user, "accepted", by, name=name, role=role, beyond=self.window_closed)
+
+    def put_out(self, user: str, status: str) -> None:
+        """The votes on what is pending stand no longer, the ballot is gone."""
+        self.stand(user, status, by=self.user)
+        self.ballots.pop(user, None)
+        for row in self.pending():
+            if user in self.votes[row["id"]]:
+                self.votes[row["id"]][user]["active"] = False
+        self.look_at_all()
+
+    def verdict(self, user: str) -> Row:
+        """What was decided of somebody, by whom and when."""
+        return present(self.members[user], "status", "by", "at", user=user)
