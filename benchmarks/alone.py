@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from benchmarks.child import Child
 from benchmarks.gathering import gather, join
 from benchmarks.report import Row, Target
 from benchmarks.rig import Rig, close
 from benchmarks.server_process import HOST
-from benchmarks.voters import Ballot, LoadRun, Voter, alternate, percentiles
-from benchmarks.watchers import Watchers, watching
+from benchmarks.voters import Ballot, Voter, alternate, percentiles
+from benchmarks.watchers import watching
 
 WATCHERS = 100
 #: Between an answer and the next command, where each is to find the system at rest.
@@ -63,7 +64,7 @@ async def measure(rig: Rig) -> list[Row]:
             for row, gap in ((rows.watched_closely, 0.0), (rows.watched, GAP)):
                 run, steps = await alternate(voter, rig.meter, count=count, gap=gap)
                 row.add(run.p50, peer.p50, ayes=run.as_json(), pgbench=peer.as_json())
-                p50, p99 = await _arrivals(watchers, run, steps)
+                p50, p99 = await _arrivals(watchers, steps)
             detail = {"pgbench": bare.as_json(), "p50_ms": round(p50, 3), "p99_ms": round(p99, 3)}
             rows.last.add(p99, bare.p50, **detail)
             rows.last_ms.add(p99, 1.0)
@@ -72,11 +73,9 @@ async def measure(rig: Rig) -> list[Row]:
     return rows.all()
 
 
-async def _arrivals(
-    watchers: Watchers, run: LoadRun, steps: list[tuple[int, float]]
-) -> tuple[float, float]:
+async def _arrivals(watchers: Child, steps: list[tuple[int, float]]) -> tuple[float, float]:
     """p50 and p99 in ms, from a vote sent to the last watcher's diff."""
-    answer = await watchers.arrivals([seq for seq, _ in steps])
+    answer = await watchers.ask({"steps": [seq for seq, _ in steps]})
     if answer["gaps"]:
         raise RuntimeError(f"{answer['gaps']} diffs did not follow on what came before")
     waits = [last - sent for last, (_, sent) in zip(answer["last"], steps, strict=True)]

@@ -12,7 +12,7 @@ import base64
 import itertools
 import os
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import orjson
 
@@ -72,14 +72,29 @@ class Client(asyncio.Protocol):
         self._prefix = f"setup-{os.urandom(6).hex()}-"
 
     @classmethod
-    async def connect(cls, host: str, port: int, token: str) -> Client:
-        """Open a socket and say hello; returns after ``welcome``."""
+    async def silent(cls, host: str, port: int) -> Self:
+        """Open a socket and say nothing."""
         loop = asyncio.get_running_loop()
         _, client = await loop.create_connection(cls, host, port)
         await client._upgrade(host, port)
+        return client
+
+    @classmethod
+    async def connect(cls, host: str, port: int, token: str) -> Self:
+        """Open a socket and say hello; returns after ``welcome``."""
+        client = await cls.silent(host, port)
         welcome = client._expect("welcome")
         client.send({"type": "hello", "token": token})
         await asyncio.wait_for(welcome, ANSWER_TIMEOUT)
+        return client
+
+    @classmethod
+    async def resumed(cls, host: str, port: int, token: str, resume: list[Message]) -> Self:
+        """Open a socket, and in the hello ask for what was missed; returns when it is there."""
+        client = await cls.silent(host, port)
+        answer = client._expect("resumed")
+        client.send({"type": "hello", "token": token, "resume": resume})
+        await asyncio.wait_for(answer, ANSWER_TIMEOUT)
         return client
 
     async def command(self, type_: str, **arguments: Any) -> Message:

@@ -5,7 +5,7 @@
 Spoken to in lines of JSON on standard input: first what to watch, ``{"host", "port", "event",
 "tokens"}``, answered by ``{"ready": true}`` once all are subscribed; then, as often as wanted,
 ``{"steps": [seq, ...]}``, answered by when the last of all watchers had each step (monotonic
-seconds, the same clock in every process of a machine), and what came over the wire since.
+seconds, the same clock in every process of a machine).
 """
 
 from __future__ import annotations
@@ -13,18 +13,15 @@ from __future__ import annotations
 import asyncio
 import sys
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Any
 
-import orjson
 import uvloop
 
+from benchmarks.child import Child, Words, serve, started
 from benchmarks.load import ANSWER_TIMEOUT, Client, Message
 
-#: A line holds every step of a run.
-LINE_BYTES = 64 * 2**20
 #: Seconds between two looks at whether all have come as far as they should.
 CHECK_EVERY = 0.01
 
@@ -37,8 +34,6 @@ class Watcher:
         self._event = event
         self._seqs: list[int] = []
         self._times: list[float] = []
-        self.frames = 0
-        self.bytes = 0
         self.gaps = 0
 
     async def subscribe(self) -> None:
@@ -47,7 +42,6 @@ class Watcher:
         answer = await self._client.request("subscribe", event=self._event)
         self._seqs.append(answer["seq"])
         self._times.append(monotonic())
-        self._counted = (self._client.frames_in, self._client.bytes_in)
 
     def _on_message(self, message: Message) -> None:
         if message["type"] != "diff":
@@ -68,89 +62,46 @@ class Watcher:
         """The moment this watcher had step ``seq``."""
         return self._times[bisect_left(self._seqs, seq)]
 
-    def counted(self) -> tuple[int, int]:
-        """Frames and bytes since the last call."""
-        before = self._counted
-        self._counted = (self._client.frames_in, self._client.bytes_in)
-        return self._counted[0] - before[0], self._counted[1] - before[1]
-
 
 class Watchers:
-    """The process of the watchers, seen from the command that started it."""
+    """All watchers of a room, in this process."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(self) -> None:
+        self._watchers: list[Watcher] = []
 
-    async def arrivals(self, steps: Sequence[int]) -> Message:
-        """When the last watcher had each of ``steps``; waits until all have the highest."""
-        return await self._ask({"steps": list(steps)})
+    async def answer(self, question: Words) -> Words:
+        """What the lines on standard input ask for."""
+        if "event" in question:
+            return await self._enter(question)
+        return await self._arrivals(question["steps"])
 
-    async def _ask(self, question: Any) -> Message:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(orjson.dumps(question) + b"\n")
-        line = await asyncio.wait_for(self._process.stdout.readline(), ANSWER_TIMEOUT)
-        if not line:
-            raise RuntimeError("the watchers' process ended")
-        answer: Message = orjson.loads(line)
-        return answer
+    async def _enter(self, spec: Words) -> Words:
+        for token in spec["tokens"]:
+            client = await Client.connect(spec["host"], spec["port"], token)
+            self._watchers.append(Watcher(client, spec["event"]))
+            await self._watchers[-1].subscribe()
+        return {"ready": True}
 
-
-@asynccontextmanager
-async def watching(host: str, port: int, event: str, tokens: list[str]) -> AsyncIterator[Watchers]:
-    """As many watchers as ``tokens``, all subscribed to ``event``."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.watchers"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=LINE_BYTES,
-    )
-    try:
-        watchers = Watchers(process)
-        await watchers._ask({"host": host, "port": port, "event": event, "tokens": tokens})
-        yield watchers
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-async def main() -> None:
-    """Answer the lines on standard input until it ends."""
-    lines = asyncio.StreamReader(limit=LINE_BYTES)
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(lines), sys.stdin
-    )
-    spec = orjson.loads(await lines.readline())
-    watchers = []
-    for token in spec["tokens"]:
-        client = await Client.connect(spec["host"], spec["port"], token)
-        watchers.append(Watcher(client, spec["event"]))
-        await watchers[-1].subscribe()
-    _answer({"ready": True})
-    while line := await lines.readline():
-        steps = orjson.loads(line)["steps"]
+    async def _arrivals(self, steps: list[int]) -> Words:
         for _ in range(int(ANSWER_TIMEOUT / CHECK_EVERY)):
-            if min(watcher.seq for watcher in watchers) >= max(steps):
+            if min(watcher.seq for watcher in self._watchers) >= max(steps):
                 break
             await asyncio.sleep(CHECK_EVERY)
         else:
             raise TimeoutError("not all watchers reached the last step")
-        counts = [watcher.counted() for watcher in watchers]
-        _answer(
-            {
-                "last": [max(watcher.when(seq) for watcher in watchers) for seq in steps],
-                "frames": sum(frames for frames, _ in counts),
-                "bytes": sum(size for _, size in counts),
-                "gaps": sum(watcher.gaps for watcher in watchers),
-            }
-        )
+        return {
+            "last": [max(watcher.when(seq) for watcher in self._watchers) for seq in steps],
+            "gaps": sum(watcher.gaps for watcher in self._watchers),
+        }
 
 
-def _answer(message: Message) -> None:
-    sys.stdout.buffer.write(orjson.dumps(message) + b"\n")
-    sys.stdout.buffer.flush()
+@asynccontextmanager
+async def watching(host: str, port: int, event: str, tokens: list[str]) -> AsyncIterator[Child]:
+    """As many watchers as ``tokens``, all subscribed to ``event``, in a process of their own."""
+    async with started(sys.executable, "-m", "benchmarks.watchers") as child:
+        await child.ask({"host": host, "port": port, "event": event, "tokens": tokens})
+        yield child
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    uvloop.run(serve(Watchers().answer))

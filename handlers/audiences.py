@@ -8,15 +8,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from handlers import views
-from handlers.step import DomainLimits, Step
+from handlers.step import ABSENT, DomainLimits, Step
 from handlers.views import View
-from persistence.records import Event, Proposal
+from persistence.records import Ballot, Comment, Item, Membership, Option, Proposal, Vote
 from persistence.state import EventState
 from protocol.merge_patch import difference
 
@@ -42,81 +42,105 @@ _COLLECTIONS = ("options", "assumptions", "criteria", "proposals", "comments", "
 
 def patches_of(step: Step) -> Patches:
     """What ``step`` changed, as every audience sees it."""
-    member: dict[str, Any] = {}
-    admin: dict[str, Any] = {}
-    applicant: dict[str, Any] = {}
-    you: dict[str, dict[str, Any]] = {}
-    before, after = step.event_before, step.state.event
-    told_before = before if before is not None else after
-    for (table, key), _ in step.before.items():
-        if table == "votes":
-            _tell_vote(step, key, you)
-    for id, old, new in step.changed("proposals"):
-        if patch := _proposal_patch(old, new, told_before, after, step.limits):
-            member.setdefault("proposals", {})[id] = patch.get(_WHOLE, patch)
-    for id, old, new in step.changed("options"):
-        _tell(member, "options", id, views.option_view(old), views.option_view(new))
-    for id, old, new in step.changed("items"):
-        collection = "assumptions" if new.kind == "assumption" else "criteria"
-        _tell(member, collection, id, views.item_view(old), views.item_view(new))
-    for id, old, new in step.changed("comments"):
-        _tell(
-            member,
-            "comments",
-            id,
-            views.comment_view(old, told_before),
-            views.comment_view(new, after),
-        )
-    for user, old, new in step.changed("memberships"):
-        _tell(
-            member,
-            "members",
-            user,
-            views.member_view(old, told_before),
-            views.member_view(new, after),
-        )
-        _tell(admin, "requests", user, views.request_view(old), views.request_view(new))
-        own = difference(views.membership_view(old), views.membership_view(new))
-        if own:
-            you.setdefault(user, {})["membership"] = own
-    for user, old, new in step.changed("ballots"):
-        shown = views.ballot_view(new)
-        if shown != views.ballot_view(old) or new is not None:
-            you.setdefault(user, {})["ballot"] = shown
-    if before is not after:
-        _tell_event(member, applicant, before, after)
+    told = _Told(step)
+    for (table, key), held in step.before.items():
+        look = _LOOKS.get(table)
+        if look is not None:
+            old = None if held is ABSENT else held
+            look(told, key, old, getattr(step.state, table)[key])
+    if told.before is not told.after:
+        told.event()
     return Patches(
-        member=member, admin=admin, applicant=applicant, you=you, everyone=dict(step.everyone)
+        member=told.member,
+        admin=told.admin,
+        applicant=told.applicant,
+        you=told.you,
+        everyone=dict(step.everyone),
     )
 
 
-#: A view that stands in place of a patch, since ``None`` (gone) is a value too.
-_WHOLE = "\0whole"
+class _Told:
+    """The patches of one step as they grow; a method for each kind of record."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self.before = step.event_before
+        self.after = step.state.event
+        self.floors = self.before or self.after
+        """The event by which it is judged what was shown before."""
+        self.member: dict[str, Any] = {}
+        self.admin: dict[str, Any] = {}
+        self.applicant: dict[str, Any] = {}
+        self.you: dict[str, dict[str, Any]] = {}
+
+    def proposal(self, id: str, old: Proposal | None, new: Proposal) -> None:
+        limits = self.step.limits
+        was_shown = views.is_shown(old, self.floors, limits)
+        if views.is_shown(new, self.after, limits):
+            if was_shown:
+                assert old is not None
+                change = views.proposal_change(old, new)
+                if not change:
+                    return
+            else:
+                change = views.proposal_view(new)
+            self.member.setdefault("proposals", {})[id] = change
+        elif was_shown:
+            self.member.setdefault("proposals", {})[id] = None
+
+    def vote(self, key: tuple[str, str], old: Vote | None, new: Vote) -> None:
+        proposal_id, user = key
+        shown = views.vote_view(new, self.step.state.proposals.get(proposal_id))
+        # Absolute, and null where there was nothing: no harm, and no second look at the past.
+        self.you.setdefault(user, {}).setdefault("votes", {})[proposal_id] = shown
+
+    def option(self, id: str, old: Option | None, new: Option) -> None:
+        _tell(self.member, "options", id, views.option_view(old), views.option_view(new))
+
+    def item(self, id: str, old: Item | None, new: Item) -> None:
+        collection = "assumptions" if new.kind == "assumption" else "criteria"
+        _tell(self.member, collection, id, views.item_view(old), views.item_view(new))
+
+    def comment(self, id: str, old: Comment | None, new: Comment) -> None:
+        before, after = views.comment_view(old, self.floors), views.comment_view(new, self.after)
+        _tell(self.member, "comments", id, before, after)
+
+    def membership(self, user: str, old: Membership | None, new: Membership | None) -> None:
+        before, after = views.member_view(old, self.floors), views.member_view(new, self.after)
+        _tell(self.member, "members", user, before, after)
+        _tell(self.admin, "requests", user, views.request_view(old), views.request_view(new))
+        own = difference(views.membership_view(old), views.membership_view(new))
+        if own:
+            self.you.setdefault(user, {})["membership"] = own
+
+    def ballot(self, user: str, old: Ballot | None, new: Ballot | None) -> None:
+        # Told even where only the criteria changed beneath it: its owner is to look again.
+        self.you.setdefault(user, {})["ballot"] = views.ballot_view(new)
+
+    def event(self) -> None:
+        before, after = self.before, self.after
+        for patch, view in (
+            (self.member, views.event_view),
+            (self.applicant, views.applicant_event_view),
+        ):
+            if change := difference(view(before) if before else {}, view(after)):
+                patch["event"] = change
+        counts = difference(views.counts_view(before) if before else {}, views.counts_view(after))
+        if counts:
+            self.member["counts"] = counts
+        if after.results is not None and (before is None or before.results is None):
+            self.member["results"] = after.results
 
 
-def _proposal_patch(
-    old: Proposal | None,
-    new: Proposal,
-    before: Event,
-    after: Event,
-    limits: DomainLimits,
-) -> dict[str, Any]:
-    was_shown = views.is_shown(old, before, limits)
-    is_shown = views.is_shown(new, after, limits)
-    if was_shown and is_shown:
-        assert old is not None
-        return views.proposal_change(old, new)
-    if is_shown:
-        return views.proposal_view(new)
-    return {_WHOLE: None} if was_shown else {}
-
-
-def _tell_vote(step: Step, key: tuple[str, str], you: dict[str, dict[str, Any]]) -> None:
-    proposal_id, user = key
-    proposal = step.state.proposals.get(proposal_id)
-    shown = views.vote_view(step.state.votes[key], proposal)
-    # Absolute, and null where there was nothing: no harm, and no second look at the past.
-    you.setdefault(user, {}).setdefault("votes", {})[proposal_id] = shown
+_LOOKS: dict[str, Callable[[_Told, Any, Any, Any], None]] = {
+    "proposals": _Told.proposal,
+    "votes": _Told.vote,
+    "options": _Told.option,
+    "items": _Told.item,
+    "comments": _Told.comment,
+    "memberships": _Told.membership,
+    "ballots": _Told.ballot,
+}
 
 
 def _tell(
@@ -126,22 +150,6 @@ def _tell(
         return
     change = difference(old, new) if old is not None and new is not None else new
     patch.setdefault(collection, {})[id] = change
-
-
-def _tell_event(
-    member: dict[str, Any], applicant: dict[str, Any], before: Event | None, after: Event
-) -> None:
-    for patch, view in (
-        (member, views.event_view),
-        (applicant, views.applicant_event_view),
-    ):
-        if change := difference(view(before) if before else {}, view(after)):
-            patch["event"] = change
-    counts = difference(views.counts_view(before) if before else {}, views.counts_view(after))
-    if counts:
-        member["counts"] = counts
-    if after.results is not None and (before is None or before.results is None):
-        member["results"] = after.results
 
 
 def document(state: EventState, audience: Audience, limits: DomainLimits) -> dict[str, Any]:

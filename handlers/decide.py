@@ -7,8 +7,9 @@ with the state as it was before.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,7 +18,7 @@ import orjson
 from handlers import permissions
 from handlers.audiences import NO_PATCHES, Patches, patches_of
 from handlers.registry import HANDLERS
-from handlers.step import Actor, DomainLimits, Step
+from handlers.step import Actor, DomainLimits, Step, TableName
 from handlers.timers import TIMERS, NotDue
 from persistence import journal
 from persistence.records import Decided
@@ -95,7 +96,7 @@ class Decision(NamedTuple):
     answer: Answer
     line: Line | None = None
     step: StepRecord | None = None
-    changed: dict[tuple[str, Any], Any] = {}  # noqa: RUF012 - a tuple's default, never changed
+    changed: Mapping[tuple[TableName, Any], Any] = MappingProxyType({})
     event_changed: bool = False
 
 
@@ -289,7 +290,8 @@ def replay(state: EventState, submission: Submission, known: Decided, *, first: 
 
 def recorded_ack(event: str, known: Decided, *, replayed: bool) -> bytes:
     """The ack that the journal holds."""
-    assert known.seq is not None and known.hash is not None
+    assert known.seq is not None
+    assert known.hash is not None
     body = _ack_body.decode(known.answer)
     return answers.ack(
         id=known.command_id,

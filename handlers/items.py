@@ -95,9 +95,7 @@ def make_item(step: Step, kind: ItemKind, content: str) -> Item:
     longest = step.limits.assumptions if kind == "assumption" else step.limits.criteria
     if len(step.state.live_items(kind)) >= longest:
         raise Refusal(ErrorCode.LIMIT_REACHED, f"there are as many {kind}s as may be")
-    item = Item(
-        id=step.new_id(kind[0]), kind=kind, content=content, position=next_position(step)
-    )
+    item = Item(id=step.new_id(kind[0]), kind=kind, content=content, position=next_position(step))
     write_item(step, item, "content")
     return item
 

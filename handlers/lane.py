@@ -111,7 +111,7 @@ class Lane:
                 if fault is None or fault is Fault.REFUSED:
                     await self._divide(batch, err)
                     return
-                pause = random.uniform(0, delay)
+                pause = random.uniform(0, delay)  # noqa: S311 - jitter
                 if loop.time() + pause >= deadline:
                     log.warning("event %s: gave up on %d: %r", self.event_id, len(batch), err)
                     self._give_up(batch, fault)
@@ -169,10 +169,10 @@ class Lane:
             for submission in batch:
                 if (held := known.get(submission.key)) is not None:
                     first = submission.attempted and submission.key not in work.decided
-                    work.recovered |= first
-                    work.answers.append(
-                        (submission, replay(state, submission, held, first=first))
-                    )
+                    if first:
+                        work.recovered = True
+                        work.decided.add(submission.key)
+                    work.answers.append((submission, replay(state, submission, held, first=first)))
                     continue
                 decision = None
                 for _ in range(MOST_QUESTIONS):
@@ -204,9 +204,7 @@ class Lane:
             self.state = state
         return Batch(work.answers, work.steps, state.epoch, work.recovered)
 
-    async def _state(
-        self, transaction: EventTransaction, position: Position | None
-    ) -> EventState:
+    async def _state(self, transaction: EventTransaction, position: Position | None) -> EventState:
         """The state kept from the last batch, if no other process has moved the event since."""
         held = self.state
         if position is None:
@@ -288,5 +286,3 @@ class Lanes:
             if lane.task is None:
                 del self._lanes[event_id]
                 return
-
-

@@ -122,9 +122,7 @@ def _put_out(step: Step, held: Membership, act: str) -> Membership:
     )
     event = step.event
     step.put(ended)
-    step.change_event(
-        members=event.members - 1, admins=event.admins - (held.role == "admin")
-    )
+    step.change_event(members=event.members - 1, admins=event.admins - (held.role == "admin"))
     tallies.member_goes(step, held.user_id)
     if event.ballots and step.state.ballot(held.user_id) is not None:
         step.drop("ballots", held.user_id)

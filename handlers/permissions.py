@@ -33,7 +33,9 @@ class Permission(NamedTuple):
     """The refusal in any other status but ``finished``, which has its own."""
 
 
-_ALL: Final[frozenset[EventStatus]] = frozenset({"not_started", "in_progress", "paused", "finished"})
+_ALL: Final[frozenset[EventStatus]] = frozenset(
+    {"not_started", "in_progress", "paused", "finished"}
+)
 _LIVE: Final = _ALL - {"finished"}
 _BEFORE: Final[frozenset[EventStatus]] = frozenset({"not_started"})
 _RUNNING: Final[frozenset[EventStatus]] = frozenset({"in_progress"})

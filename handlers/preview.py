@@ -21,32 +21,31 @@ async def would_accept(
 
     Raises ``Refusal`` for who is no accepted member.
     """
-    async with database.connection() as connection:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            state = await loading.load(connection, event_id)
-            if state.event_record is None:
-                raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
-            await loading.fetch(connection, state, {Need("membership", (actor.user,))})
-            own = state.membership(actor.user)
-            if own is None:
-                raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
-            if own.status != "accepted":
-                raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": own.status})
-            policy = merge_policy(state.event.policy, patch)
-            now = await connection.fetchval("SELECT clock_timestamp()")
-            for _ in range(_MOST_QUESTIONS):
-                step = Step(
-                    state,
-                    actor=actor,
-                    command_id="preview",
-                    now=now,
-                    limits=limits,
-                    entropy=bytes(32),
-                )
-                try:
-                    step.change_event(policy=policy)
-                    return look_at_all(step)
-                except Missing as missing:
-                    step.undo()
-                    await loading.fetch(connection, state, {missing.need})
+    async with database.snapshot() as connection:
+        state = await loading.load(connection, event_id)
+        if state.event_record is None:
+            raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+        await loading.fetch(connection, state, {Need("membership", (actor.user,))})
+        own = state.membership(actor.user)
+        if own is None:
+            raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+        if own.status != "accepted":
+            raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": own.status})
+        policy = merge_policy(state.event.policy, patch)
+        now = await connection.fetchval("SELECT clock_timestamp()")
+        for _ in range(_MOST_QUESTIONS):
+            step = Step(
+                state,
+                actor=actor,
+                command_id="preview",
+                now=now,
+                limits=limits,
+                entropy=bytes(32),
+            )
+            try:
+                step.change_event(policy=policy)
+                return look_at_all(step)
+            except Missing as missing:
+                step.undo()
+                await loading.fetch(connection, state, {missing.need})
     raise RuntimeError("a preview asked for too much")

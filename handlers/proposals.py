@@ -11,7 +11,7 @@ from handlers.registry import handles
 from handlers.resolution import accept, close, forget_votes, live_item, look_at, summary
 from handlers.step import Outcome, Step
 from handlers.votes import open_proposal
-from persistence.records import Item, Proposal, Resolution
+from persistence.records import Item, Part, Proposal, Resolution
 from protocol import commands as c
 from protocol.errors import ErrorCode, Refusal
 
@@ -146,7 +146,9 @@ def rebase(step: Step, command: c.ProposalRebase) -> Outcome:
     if proposal.target is None:
         raise Refusal(ErrorCode.INVALID_TRANSITION, "what is newly proposed has no version")
     if command.content is not None and proposal.category == "delete":
-        raise Refusal(ErrorCode.BAD_REQUEST, "a deletion has no content", details={"path": "content"})
+        raise Refusal(
+            ErrorCode.BAD_REQUEST, "a deletion has no content", details={"path": "content"}
+        )
     current = _present_version(step, proposal)
     if command.base_version != current:
         raise Refusal(ErrorCode.STALE, details={"path": "base_version", "current": current})
@@ -205,7 +207,8 @@ def _effect(step: Step, undone: Proposal) -> dict[str, object]:
 
 def _opposite(step: Step, undone: Proposal) -> Proposal:
     """The proposal that undoes ``undone``, if the item still is what ``undone`` made of it."""
-    assert undone.item_id is not None and undone.item_version is not None
+    assert undone.item_id is not None
+    assert undone.item_version is not None
     blank = Proposal(
         id="", number=0, kind=undone.kind, category="create", author="", created_at=step.now
     )
@@ -224,7 +227,7 @@ def _opposite(step: Step, undone: Proposal) -> Proposal:
         return replace(targeted, category="delete")
     if concluding and current == 1:
         return replace(targeted, category="delete")
-    part = "conclusion" if concluding else "content"
+    part: Part = "conclusion" if concluding else "content"
     before = step.state.version(item.id, part, current - 1)
     content = before.content if before is not None else None
     if content is None:

@@ -129,7 +129,8 @@ def _apply(step: Step, proposal: Proposal) -> tuple[str, int]:
 
 
 def _create(step: Step, proposal: Proposal) -> tuple[str, int]:
-    assert proposal.content is not None and proposal.kind != "conclusion"
+    assert proposal.content is not None
+    assert proposal.kind != "conclusion"
     item = Item(
         id=derived_id(proposal.kind[0], step.state.id, proposal.id),
         kind=proposal.kind,

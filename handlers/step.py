@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b32encode
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -45,7 +44,8 @@ TableName: TypeAlias = Literal[
     "votes",
 ]
 
-_ABSENT: Any = object()
+#: Under a key that was not held at all before the step.
+ABSENT: Any = object()
 _ID_CHARACTERS = 16
 """80 bits: no two of the things of one event will ever share an id."""
 
@@ -144,7 +144,7 @@ class Step:
         """Put a new or changed record in its place."""
         table, key, value = _place(record)
         rows: dict[Any, Any] = getattr(self.state, table)
-        self.before.setdefault((table, key), rows.get(key, _ABSENT))
+        self.before.setdefault((table, key), rows.get(key, ABSENT))
         rows[key] = value
         if type(record) is Proposal:
             self._keep_pending(record)
@@ -152,7 +152,7 @@ class Step:
     def drop(self, table: Literal["memberships", "ballots"], key: str) -> None:
         """Take a record away."""
         rows: dict[str, Any] = getattr(self.state, table)
-        self.before.setdefault((table, key), rows.get(key, _ABSENT))
+        self.before.setdefault((table, key), rows.get(key, ABSENT))
         rows[key] = None
 
     def touch(self, record: Record) -> None:
@@ -177,7 +177,7 @@ class Step:
         """Put everything back as it was before this step."""
         for (table, key), value in self.before.items():
             rows: dict[Any, Any] = getattr(self.state, table)
-            if value is _ABSENT:
+            if value is ABSENT:
                 rows.pop(key, None)
             else:
                 rows[key] = value
@@ -189,22 +189,17 @@ class Step:
             self._pending_before = None
         self._ids = 0
 
-    def changed(self, table: TableName) -> Iterable[tuple[Any, Any, Any]]:
-        """(key, before, after) of what this step touched in ``table``; ``None`` for no record."""
-        rows: dict[Any, Any] = getattr(self.state, table)
-        for (name, key), value in self.before.items():
-            if name == table:
-                yield key, (None if value is _ABSENT else value), rows[key]
-
     # What commands name, or the refusal that says why not.
 
     def proposal(self, id: str) -> Proposal:
         """The proposal ``id``; ``not_found`` where there is none."""
-        return found(self.state.proposal(id), "proposal")
+        proposal: Proposal = found(self.state.proposal(id), "proposal")
+        return proposal
 
     def member(self, user: str) -> Membership:
         """The standing of ``user``, whatever it is; ``not_found`` where there is none."""
-        return found(self.state.membership(user), "user")
+        membership: Membership = found(self.state.membership(user), "user")
+        return membership
 
     def is_admin(self) -> bool:
         """Whether the actor is an accepted admin."""

@@ -17,9 +17,7 @@ def cast(step: Step, proposal: Proposal, user: str, held: Vote | None) -> Propos
     """``user``'s vote on the present revision; ``held`` is the vote there was, if any."""
     step.put(Vote(proposal_id=proposal.id, user_id=user, revision=proposal.revision, active=True))
     took_part = held is not None and held.revision == proposal.revision
-    changed = replace(
-        proposal, agree=proposal.agree + 1, voters=proposal.voters + (not took_part)
-    )
+    changed = replace(proposal, agree=proposal.agree + 1, voters=proposal.voters + (not took_part))
     step.put(changed)
     return changed
 
@@ -40,9 +38,7 @@ def member_goes(step: Step, user: str) -> None:
             step.put(replace(vote, active=False))
         if vote.revision == proposal.revision:
             step.put(
-                replace(
-                    proposal, agree=proposal.agree - vote.active, voters=proposal.voters - 1
-                )
+                replace(proposal, agree=proposal.agree - vote.active, voters=proposal.voters - 1)
             )
 
 

@@ -21,7 +21,7 @@ SERVER: Final = ""
 """The user of the server's own steps."""
 
 
-class NotDue(Exception):  # noqa: N818 - an answer, not an error
+class NotDue(Exception):
     """It is not time, or there is nothing to do: nothing is written, nothing remembered."""
 
 

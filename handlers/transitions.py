@@ -24,9 +24,7 @@ EVENT_REACHES: Final[dict[str, EventStatus]] = {
 
 #: Act → status it starts from (``None``: no membership) → status it leads to. ``join`` is what
 #: asking leads to where a policy lets people in; ``ask`` where a person decides.
-MEMBERSHIP: Final[
-    dict[str, dict[MembershipStatus | None, MembershipStatus | None]]
-] = {
+MEMBERSHIP: Final[dict[str, dict[MembershipStatus | None, MembershipStatus | None]]] = {
     "join": {None: "accepted", "left": "accepted", "rejected": "accepted", "removed": "pending"},
     "ask": {None: "pending", "left": "pending", "rejected": "pending", "removed": "pending"},
     "cancel": {"pending": None},

@@ -6,6 +6,7 @@ cannot tell different stories.
 
 from __future__ import annotations
 
+import operator
 from typing import Any, TypeAlias
 
 import msgspec
@@ -117,17 +118,23 @@ def proposal_view(proposal: Proposal) -> View:
     return view
 
 
+_plain_fields = operator.attrgetter(*PROPOSAL_FIELDS)
+_time_fields = operator.attrgetter(*PROPOSAL_TIMES)
+
+
 def proposal_change(before: Proposal, after: Proposal) -> View:
     """The patch between two views of one proposal; written out since every vote makes one."""
-    patch: View = {}
-    for field in PROPOSAL_FIELDS:
-        value = getattr(after, field)
-        if value != getattr(before, field):
-            patch[field] = value
-    for field in PROPOSAL_TIMES:
-        moment = getattr(after, field)
-        if moment != getattr(before, field):
-            patch[field] = None if moment is None else timestamp(moment)
+    old, new = _plain_fields(before), _plain_fields(after)
+    patch: View = {
+        field: value
+        for field, held, value in zip(PROPOSAL_FIELDS, old, new, strict=True)
+        if held is not value and held != value
+    }
+    times, moved = _time_fields(before), _time_fields(after)
+    if times != moved:
+        for field, held, moment in zip(PROPOSAL_TIMES, times, moved, strict=True):
+            if held != moment:
+                patch[field] = None if moment is None else timestamp(moment)
     return patch
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 
@@ -79,13 +79,23 @@ class Database:
             raise asyncpg.InterfaceError("the database is closed")
         connection = await self._pool.acquire(timeout=CONNECT_TIMEOUT)
         try:
-            yield connection
+            # The pool's proxy has every method of the connection it stands for.
+            yield cast("asyncpg.Connection[Any]", connection)
         except BaseException as err:
             if not isinstance(err, Exception) or fault_of(err) is not None:
                 connection.terminate()
             raise
         finally:
             await self._pool.release(connection)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[asyncpg.Connection[Any]]:
+        """A connection whose reads all see the same moment."""
+        async with (
+            self.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection
 
 
 async def _leave_as_it_is(connection: asyncpg.Connection[Any]) -> None:

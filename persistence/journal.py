@@ -25,8 +25,8 @@ def digest(salt: bytes, label: bytes, text: bytes) -> bytes:
 
 
 def moment(at: datetime) -> str:
-    """``at`` as the header has it: RFC 3339, UTC, microseconds, ``Z``."""
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond:06d}Z"
+    """``at``, in UTC, as the header has it: RFC 3339, microseconds, ``Z``."""
+    return at.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def seal(
@@ -43,18 +43,11 @@ def seal(
     patches: dict[str, bytes],
 ) -> bytes:
     """The hash of a line. ``fingerprint`` is the digest of its payload, ``at`` its ``moment``."""
-    parts = [
-        '{"seq":%d,"at":"%s","command":"%s","user":"%s","id":"%s","payload":"%s","answer":"%s"'
-        % (
-            seq,
-            at,
-            command,
-            digest(salt, b"user", user).hex(),
-            digest(salt, b"id", id).hex(),
-            fingerprint.hex(),
-            digest(salt, b"answer", answer).hex(),
-        )
-    ]
+    digests = {"user": user, "id": id, "payload": None, "answer": answer}
+    parts = [f'{{"seq":{seq},"at":"{at}","command":"{command}"']
+    for name, text in digests.items():
+        part = fingerprint if text is None else digest(salt, name.encode(), text)
+        parts.append(f',"{name}":"{part.hex()}"')
     for label in PATCH_LABELS:
         if text := patches.get(label):
             parts.append(f',"{label}":"{digest(salt, label.encode(), text).hex()}"')

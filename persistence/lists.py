@@ -47,7 +47,9 @@ def _events_of() -> Statement:
 
 _EVENTS_OF = _events_of()
 _OVERVIEW = Statement(
-    select(t.events).where(t.events.c.entrance_code == bindparam("code", type_=Text)).where(
+    select(t.events)
+    .where(t.events.c.entrance_code == bindparam("code", type_=Text))
+    .where(
         t.events.c.id
         == select(t.entrance_codes.c.event_id)
         .where(t.entrance_codes.c.code == bindparam("code", type_=Text))
@@ -90,9 +92,7 @@ _PROPOSALS = Statement(
     .where(
         t.proposals.c.event_id == EVENT,
         t.proposals.c.resolved_no
-        < func.coalesce(
-            _BEFORE, t.events.c.resolutions - bindparam("shown", type_=Integer) + 1
-        ),
+        < func.coalesce(_BEFORE, t.events.c.resolutions - bindparam("shown", type_=Integer) + 1),
     )
     .order_by(t.proposals.c.resolved_no.desc())
     .limit(_LIMIT)
@@ -143,12 +143,11 @@ def _cursor(after: str | None) -> tuple[datetime | None, str | None]:
 
 async def overview(database: Database, code: str, user: str) -> dict[str, Any] | None:
     """What one may know before joining by ``code``; ``None`` where it opens nothing."""
-    async with database.connection() as connection:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            event = await _OVERVIEW.row(connection, code=code)
-            if event is None:
-                return None
-            return await _overview_of(connection, event, user)
+    async with database.snapshot() as connection:
+        event = await _OVERVIEW.row(connection, code=code)
+        if event is None:
+            return None
+        return await _overview_of(connection, event, user)
 
 
 async def _overview_of(

@@ -23,7 +23,7 @@ from persistence.records import (
     Proposal,
     Vote,
 )
-from persistence.state import EventState, Need
+from persistence.state import EventState, Need, NeedKind
 from persistence.statements import EVENT, Statement, any_of, many
 from protocol.policy import Policy
 
@@ -185,8 +185,8 @@ async def load_room(
 async def fetch(
     connection: asyncpg.Connection[Any], state: EventState, needs: Iterable[Need]
 ) -> None:
-    """Bring what ``needs`` names into ``state``, one query a kind; what is not there as ``None``."""
-    grouped: dict[str, list[Any]] = defaultdict(list)
+    """Bring what ``needs`` names into ``state``, a query a kind; what is not there, as ``None``."""
+    grouped: dict[NeedKind, list[Any]] = defaultdict(list)
     for kind, key in needs:
         grouped[kind].append(key)
     for kind, keys in grouped.items():
@@ -197,7 +197,7 @@ async def fetch(
         else:
             for key in keys:
                 await _fetch_set(connection, state, kind, key)
-                state.complete.add(Need(kind, key))  # type: ignore[arg-type]  # a NeedKind
+                state.complete.add(Need(kind, key))
 
 
 async def _fetch_by_key(
@@ -264,5 +264,3 @@ async def _fetch_set(
             state.item_history[key] = read(ItemVersion, row) if row else None
         case _:
             raise AssertionError(f"nothing fetches {kind}")
-
-

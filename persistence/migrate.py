@@ -1,4 +1,4 @@
-"""Schema migrations: Alembic, under an advisory lock, so that nodes that start together take turns."""
+"""Schema migrations: Alembic, under an advisory lock: nodes that start together take turns."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 from sqlalchemy import BigInteger, Text, and_, bindparam, column, func, or_, select
@@ -56,9 +56,7 @@ def _own() -> Statement:
     )
     votes = (
         select(func.json_object_agg(v.c.proposal_id, v.c.revision))
-        .select_from(
-            v.join(p, and_(p.c.event_id == v.c.event_id, p.c.id == v.c.proposal_id))
-        )
+        .select_from(v.join(p, and_(p.c.event_id == v.c.event_id, p.c.id == v.c.proposal_id)))
         .where(
             v.c.event_id == asked.c.event_id,
             v.c.user_id == asked.c.user_id,
@@ -94,9 +92,7 @@ def _own() -> Statement:
 
 
 _OWN = _own()
-_MEMBER_FIELDS = [
-    c.name for c in t.memberships.columns if c.name not in ("event_id", "user_id")
-]
+_MEMBER_FIELDS = [c.name for c in t.memberships.columns if c.name not in ("event_id", "user_id")]
 _STEPS = Statement(
     select(t.journal.c.seq, t.journal.c.hash, t.journal.c.patches)
     .where(
@@ -137,9 +133,7 @@ def _put_users() -> Statement:
         .table_valued(column("id", Text), column("name", Text), name="seen")
         .render_derived()
     )
-    statement = insert(t.users).from_select(
-        ["id", "name"], select(source.c.id, source.c.name)
-    )
+    statement = insert(t.users).from_select(["id", "name"], select(source.c.id, source.c.name))
     return Statement(
         statement.on_conflict_do_update(
             index_elements=["id"],
@@ -185,9 +179,8 @@ async def own(
 
 async def room(database: Database, event_id: str, *, resolved_shown: int) -> EventState:
     """All that a room shows, from one snapshot of the database."""
-    async with database.connection() as connection:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return await loading.load_room(connection, event_id, resolved_shown=resolved_shown)
+    async with database.snapshot() as connection:
+        return await loading.load_room(connection, event_id, resolved_shown=resolved_shown)
 
 
 async def steps(database: Database, event_id: str, *, after: int, to: int) -> list[Stored]:

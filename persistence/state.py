@@ -51,7 +51,7 @@ class Need(NamedTuple):
     key: tuple[Any, ...] = ()
 
 
-class Missing(Exception):  # noqa: N818 - a request, not an error
+class Missing(Exception):
     """The state does not hold this yet."""
 
     def __init__(self, need: Need) -> None:
@@ -152,9 +152,7 @@ class EventState:
     def live_items(self, kind: str) -> list[Item]:
         """The assumptions or criteria there are, by position."""
         found = [
-            item
-            for item in self.items.values()
-            if item and item.kind == kind and not item.deleted
+            item for item in self.items.values() if item and item.kind == kind and not item.deleted
         ]
         return sorted(found, key=lambda item: item.position)
 
@@ -171,9 +169,7 @@ class EventState:
     def votes_of(self, user: str) -> list[Vote]:
         """``user``'s votes on pending proposals, retracted ones included."""
         self._whole(Need("votes_of", (user,)))
-        return [
-            vote for id in self.pending if (vote := self.votes.get((id, user))) is not None
-        ]
+        return [vote for id in self.pending if (vote := self.votes.get((id, user))) is not None]
 
     def all_ballots(self) -> list[Ballot]:
         """Every ballot."""
@@ -197,9 +193,7 @@ class EventState:
             raise Missing(need)
 
 
-def _get(
-    rows: dict[Any, R | None], key: Any, kind: NeedKind, need: tuple[Any, ...]
-) -> R | None:
+def _get(rows: dict[Any, R | None], key: Any, kind: NeedKind, need: tuple[Any, ...]) -> R | None:
     try:
         return rows[key]
     except KeyError:

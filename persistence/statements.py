@@ -7,7 +7,7 @@ constructs cost nothing once compiled.
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 from sqlalchemy import (
@@ -25,18 +25,19 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import asyncpg as dialect
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.schema import Column, Table
 
 from persistence import tables as t
 
-_DIALECT = dialect.dialect()
+_DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]  # so it is in SQLAlchemy
 
 
 class Statement:
     """A compiled statement with named parameters."""
 
     def __init__(self, construct: ClauseElement) -> None:
-        compiled = construct.compile(dialect=_DIALECT)
+        compiled = cast(SQLCompiler, construct.compile(dialect=_DIALECT))
         self.sql = str(compiled)
         # An ``IN`` list is filled in by SQLAlchemy at execution, which does not happen here.
         assert "POSTCOMPILE" not in self.sql, self.sql
@@ -48,9 +49,7 @@ class Statement:
 
     def arguments(self, values: dict[str, Any]) -> list[Any]:
         """The values in the order of the placeholders."""
-        return [
-            values[name] if name in values else self.constants.get(name) for name in self.names
-        ]
+        return [values[name] if name in values else self.constants.get(name) for name in self.names]
 
     async def rows(self, connection: asyncpg.Connection[Any], **values: Any) -> list[Any]:
         """All rows."""

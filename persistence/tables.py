@@ -24,7 +24,6 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.types import TypeEngine
 
 metadata = MetaData(
     naming_convention={
@@ -36,7 +35,7 @@ metadata = MetaData(
 )
 
 
-def _moment() -> TypeEngine[object]:
+def _moment() -> DateTime:
     return DateTime(timezone=True)
 
 
@@ -205,7 +204,9 @@ proposals = Table(
     Column("reverts", Text),
     Column("reverted_by", Text),
     PrimaryKeyConstraint("event_id", "id"),
-    Index("proposals_pending_idx", "event_id", "number", postgresql_where=text("status = 'pending'")),
+    Index(
+        "proposals_pending_idx", "event_id", "number", postgresql_where=text("status = 'pending'")
+    ),
     Index("proposals_resolved_idx", "event_id", "resolved_no"),
     Index(
         "proposals_opens_at_idx",

@@ -23,7 +23,7 @@ import asyncpg
 import msgspec
 import orjson
 
-from persistence import loading
+from persistence import loading, tables
 from persistence import statements as s
 from persistence.database import Database
 from persistence.records import Decided
@@ -60,7 +60,7 @@ class Line(NamedTuple):
 
 assert Line._fields == s.JOURNAL_COLUMNS
 
-_event_columns = tuple(c.name for c in s.t.events.columns)
+_event_columns = tuple(c.name for c in tables.events.columns)
 _record_columns = {
     name: tuple(c.name for c in s.written_columns(name))
     for name in (

@@ -22,7 +22,7 @@ def encode(value: Any) -> bytes:
 
 def timestamp(moment: datetime) -> str:
     """RFC 3339, UTC, milliseconds, ``Z``. ``moment`` must be in UTC."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def ack(
@@ -104,14 +104,17 @@ def snapshot(
     ref: str | int | None = None,
 ) -> bytes:
     """``snapshot``; ``state`` and ``you`` are already JSON, and shared where they can be."""
-    return b'{"type":"snapshot",%b"event":%b,"epoch":%b,"seq":%d,"reason":"%b","state":%b,"you":%b}' % (
-        _ref(ref),
-        orjson.dumps(event),
-        orjson.dumps(epoch),
-        seq,
-        reason.encode(),
-        state,
-        you,
+    return (
+        b'{"type":"snapshot",%b"event":%b,"epoch":%b,"seq":%d,"reason":"%b","state":%b,"you":%b}'
+        % (
+            _ref(ref),
+            orjson.dumps(event),
+            orjson.dumps(epoch),
+            seq,
+            reason.encode(),
+            state,
+            you,
+        )
     )
 
 

@@ -59,7 +59,7 @@ def decode_frame(
     """
     if len(payload) > message_bytes:
         return Frame([_too_large(payload, message_bytes)], is_batch=False)
-    if not payload.lstrip()[:1] == b"[":
+    if payload.lstrip()[:1] != b"[":
         message = _decode(payload, limits)
         is_bad = isinstance(message, Invalid) and message.error.code == ErrorCode.BAD_FRAME
         return Frame([message], is_batch=False, bad=is_bad)

@@ -38,9 +38,10 @@ MaxMembers = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 EntranceCode = Annotated[str, msgspec.Meta(pattern=r"\A[A-Z0-9]{6}\Z")]
 PageSize = Annotated[int, msgspec.Meta(ge=1, le=200)]
 #: Echoed in the answer to whatever is no command.
-Echo = Annotated[str, msgspec.Meta(max_length=64)] | Annotated[
-    int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)
-]
+Echo = (
+    Annotated[str, msgspec.Meta(max_length=64)]
+    | Annotated[int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)]
+)
 
 #: Names of the limits in ``TextLimits``.
 TextKind: TypeAlias = Literal["subject", "content", "reason", "comment", "option", "name"]

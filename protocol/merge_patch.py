@@ -43,7 +43,7 @@ def difference(before: Json, after: Json) -> Json:
 
     Objects below are compared by key, everything else by value.
     """
-    patch: Json = {key: None for key in before.keys() - after.keys()}
+    patch: Json = dict.fromkeys(before.keys() - after.keys())
     for key, value in after.items():
         held = before.get(key)
         if isinstance(value, dict) and isinstance(held, dict):

@@ -68,10 +68,10 @@ class PolicyPatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     criterion: KindPolicyPatch | UnsetType = UNSET
     conclusion: KindPolicyPatch | UnsetType = UNSET
     membership_auto: bool | UnsetType = UNSET
-    quorum_percent: Percent | None | UnsetType = UNSET
-    min_open_seconds: Seconds | None | UnsetType = UNSET
-    ttl_seconds: Seconds | None | UnsetType = UNSET
-    proposer_votes: bool | None | UnsetType = UNSET
+    quorum_percent: Percent | UnsetType | None = UNSET
+    min_open_seconds: Seconds | UnsetType | None = UNSET
+    ttl_seconds: Seconds | UnsetType | None = UNSET
+    proposer_votes: bool | UnsetType | None = UNSET
 
 
 def merge_policy(policy: Policy, patch: PolicyPatch) -> Policy:

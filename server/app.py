@@ -37,7 +37,7 @@ def make_app(node: Node) -> Starlette:
 
     return Starlette(
         routes=[
-            WebSocketRoute("/v1/socket", SocketDoor(node)),  # type: ignore[arg-type]  # ASGI
+            WebSocketRoute("/v1/socket", SocketDoor(node)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ]
@@ -112,7 +112,7 @@ def origin_allowed(origin: str | None, scope: Scope, settings: Settings) -> bool
     hosts = {settings.host}
     if settings.host in ("127.0.0.1", "::1", "localhost"):
         hosts |= {"127.0.0.1", "localhost", "::1"}
-    for host in hosts - {"0.0.0.0", "::"}:
+    for host in hosts - {"0.0.0.0", "::"}:  # noqa: S104 - not listened on here
         bracketed = f"[{host}]" if ":" in host else host
         own.add(f"http://{bracketed}:{port}")
         if port == 80:

@@ -116,8 +116,10 @@ def _check_config(arguments: argparse.Namespace) -> int:
 def _migrate(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     if settings.database_url is None:
-        raise SettingsError("ayes migrate needs AYES_DATABASE_URL; the embedded database "
-                            "is migrated when the server starts")
+        raise SettingsError(
+            "ayes migrate needs AYES_DATABASE_URL; the embedded database "
+            "is migrated when the server starts"
+        )
     from persistence.migrate import upgrade
 
     try:

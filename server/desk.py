@@ -158,9 +158,7 @@ class Desk:
         if held is not None:
             session.node.rooms.leave(held)
 
-    async def _bring_up(
-        self, subscription: Subscription, own: Own, request: Subscribe
-    ) -> None:
+    async def _bring_up(self, subscription: Subscription, own: Own, request: Subscribe) -> None:
         """Answer with what happened since the client's position, or with everything."""
         room = subscription.room
         reason = "initial"
@@ -198,8 +196,7 @@ class Desk:
             return "epoch"
         if seq > room.seq:
             log.critical(
-                "event %s: a client knows step %d, the database only %d: "
-                "committed data was lost",
+                "event %s: a client knows step %d, the database only %d: committed data was lost",
                 room.event_id,
                 seq,
                 room.seq,
@@ -224,9 +221,7 @@ class Desk:
         self._forget(subscription)
         self._end(subscription.room.event_id, reason)
 
-    def _standing(
-        self, subscription: Subscription, own: Own
-    ) -> tuple[dict[str, Any], Audience]:
+    def _standing(self, subscription: Subscription, own: Own) -> tuple[dict[str, Any], Audience]:
         """The whole ``you``, with what was told since it was read, and the audience it puts one in.
 
         Raises ``not_a_member`` where that is no longer one.

@@ -9,7 +9,6 @@ import uuid
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
-
 from handlers import registry
 from handlers.decide import Submission, failed
 from handlers.lane import Lanes
@@ -68,6 +67,8 @@ class Node:
         self.guesses = Guesses()
         self.sessions: set[Session] = set()
         self.draining = False
+        self._empty = asyncio.Event()
+        self._empty.set()
         self._by_user: dict[str, set[Session]] = {}
         self._known: dict[str, str] = {}
         self._users: Gather[tuple[str, str], bool] = Gather(self._put_users)
@@ -106,12 +107,12 @@ class Node:
         if self.sessions:
             spread = min(window / 2, len(self.sessions) / 200)
             for session in self.sessions:
-                loop.call_later(random.uniform(0, spread), self._send_away, session)
+                moment = random.uniform(0, spread)  # noqa: S311 - spreads load
+                loop.call_later(moment, self._send_away, session)
         try:
             async with asyncio.timeout(window):
                 await self.lanes.drained()
-                while self.sessions:
-                    await asyncio.sleep(0.02)
+                await self._empty.wait()
         except TimeoutError:
             log.warning("%d sockets are cut", len(self.sessions))
             for session in tuple(self.sessions):
@@ -130,17 +131,20 @@ class Node:
 
     def retry_after_ms(self) -> int:
         """When a client of a server that goes away should come back: each at its own moment."""
-        return random.randint(100, 2_000)
+        return random.randint(100, 2_000)  # noqa: S311 - spreads load
 
     # Sessions.
 
     def open(self, session: Session) -> None:
         """Count a socket that has just been accepted."""
         self.sessions.add(session)
+        self._empty.clear()
 
     def forget(self, session: Session) -> None:
         """A socket is gone."""
         self.sessions.discard(session)
+        if not self.sessions:
+            self._empty.set()
         if session.identity is not None:
             user = session.identity.actor.user
             own = self._by_user.get(user, set())
@@ -153,9 +157,11 @@ class Node:
         settings = self.settings
         if len(self.sessions) >= settings.connections:
             return True
-        nameless = sum(s.identity is None for s in self.sessions) if (
-            len(self.sessions) >= settings.unauthenticated
-        ) else 0
+        nameless = (
+            sum(s.identity is None for s in self.sessions)
+            if (len(self.sessions) >= settings.unauthenticated)
+            else 0
+        )
         return nameless >= settings.unauthenticated
 
     def admit(self, session: Session, identity: Identity) -> bool:
@@ -243,5 +249,3 @@ class Node:
             log.info("not ready: %r", err)
             return False
         return True
-
-

@@ -11,9 +11,9 @@ import sys
 from typing import Any
 
 import uvicorn
+from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
 from persistence.database import Database
-from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from persistence.migrate import upgrade_async
 from persistence.sole import SoleServer, SoleServerError
 from server.app import make_app
@@ -71,7 +71,7 @@ def run(settings: Settings) -> int:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(serve(settings, url))
     except (StartError, EmbeddedPostgresError, SoleServerError) as err:
-        print(f"ayes: {err}", file=sys.stderr)
+        print(f"ayes: {err}", file=sys.stderr)  # noqa: T201 - the command's own output
         return EXIT_FAILURE
     except _Interrupted:
         return 0
@@ -81,7 +81,7 @@ def run(settings: Settings) -> int:
     return 0
 
 
-class _Interrupted(Exception):  # noqa: N818 - a signal, not an error
+class _Interrupted(Exception):
     pass
 
 
@@ -161,4 +161,4 @@ def _config(settings: Settings, node: Node) -> uvicorn.Config:
 def _announce(settings: Settings, host: str, port: int) -> None:
     shown = f"[{host}]" if ":" in host else host
     log.info("listening on ws://%s:%d/v1/socket", shown, port)
-    print(f"ayes is ready: http://{shown}:{port}", flush=True)
+    print(f"ayes is ready: http://{shown}:{port}", flush=True)  # noqa: T201 - as above

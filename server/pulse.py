@@ -77,9 +77,7 @@ class Pulse:
             if subscription.live
         }
         session.say(
-            answers.reply(
-                "heartbeat", None, time=answers.timestamp(wall), positions=positions
-            )
+            answers.reply("heartbeat", None, time=answers.timestamp(wall), positions=positions)
         )
         session.wire.ping()
 

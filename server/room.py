@@ -76,8 +76,7 @@ class Room:
     def online(self) -> int:
         """Members (not sockets) with a live subscription here."""
         return sum(
-            any(s.live and s.audience != "applicant" for s in own)
-            for own in self.by_user.values()
+            any(s.live and s.audience != "applicant" for s in own) for own in self.by_user.values()
         )
 
     # What comes in.

@@ -68,9 +68,9 @@ class RoomRegistry:
 
     async def stop(self) -> None:
         """End the sweep and whatever is still being read."""
-        tasks = [*self._loading.values(), *self._filling.values()]
+        tasks: list[asyncio.Task[Any]] = [*self._loading.values(), *self._filling.values()]
         if self._sweeper is not None:
-            tasks.append(self._sweeper)  # type: ignore[arg-type]  # only awaited
+            tasks.append(self._sweeper)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -108,9 +108,7 @@ class RoomRegistry:
 
     # Entering and leaving.
 
-    async def enter(
-        self, event_id: str, subscription_of: Any
-    ) -> tuple[Subscription, Own]:
+    async def enter(self, event_id: str, subscription_of: Any) -> tuple[Subscription, Own]:
         """Register a subscription, then read what is its owner's.
 
         ``subscription_of(room)`` makes it. Returns it with the owner's standing, the room being at
@@ -165,9 +163,9 @@ class RoomRegistry:
     async def _load(self, event_id: str) -> Room:
         room = Room(event_id)
         await self._read(room)
-        # From here on the lanes' steps come in; what was committed while it was read shows as a
-        # hole, or to the reader of a later position, and is filled then.
+        # From here on the lanes' steps come in; what was committed while it was read is filled.
         self._rooms[event_id] = room
+        self._fill(room)
         return room
 
     async def _read(self, room: Room) -> None:
@@ -196,9 +194,7 @@ class RoomRegistry:
             raise unreachable(err) from err
 
     async def _fetch_own(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Own]:
-        found = await reading.own(
-            self._database, keys, resolved_shown=self._limits.resolved_shown
-        )
+        found = await reading.own(self._database, keys, resolved_shown=self._limits.resolved_shown)
         return {(own.event, own.user): own for own in found}
 
     # Catching up with what was committed elsewhere, or while nobody looked.
@@ -235,9 +231,7 @@ class RoomRegistry:
                 if top.seq <= room.seq:
                     return
                 to = min(top.seq, room.seq + JOURNAL_PAGE)
-                stored = await reading.steps(
-                    self._database, room.event_id, after=room.seq, to=to
-                )
+                stored = await reading.steps(self._database, room.event_id, after=room.seq, to=to)
                 room.apply([step_of(line) for line in stored])
         except Exception as err:
             if fault_of(err) is None and not isinstance(err, Rejection):

@@ -14,9 +14,10 @@ import asyncio
 import logging
 import os
 from collections import deque
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from handlers.decide import ENTROPY_BYTES, Answer, Submission
 from protocol import answers
@@ -28,9 +29,9 @@ from protocol.requests import Auth, Hello, Ping, Request
 from server.auth import Identity
 from server.desk import Desk
 from server.frames import frame
-from server.wire import Wire
 from server.rate import TokenBucket
 from server.subscription import Subscription
+from server.wire import Wire
 
 if TYPE_CHECKING:
     from server.node import Node
@@ -234,12 +235,12 @@ class Session:
         self.phase = Phase.GREETING
         self._hold(self._welcome(message))
 
-    def _hold(self, work: asyncio._CoroutineLike[None]) -> None:
+    def _hold(self, work: Coroutine[Any, Any, None]) -> None:
         """Keep what comes in meanwhile, in order, until ``work`` is done."""
         self._holding = True
         self._task = asyncio.ensure_future(self._hold_until(work))
 
-    async def _hold_until(self, work: asyncio._CoroutineLike[None]) -> None:
+    async def _hold_until(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except Exception:
@@ -291,8 +292,8 @@ class Session:
             self.error(err, ref=message.ref)
             return
         if identity.actor.user != self.identity.actor.user:
-            err = Rejection(ErrorCode.UNAUTHENTICATED, "this token is another user's")
-            self.error(err, ref=message.ref)
+            other = Rejection(ErrorCode.UNAUTHENTICATED, "this token is another user's")
+            self.error(other, ref=message.ref)
             return
         self.identity = identity
         expires = answers.timestamp(identity.expires)

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
+from persistence.embedded import default_data_dir
 
 from handlers.step import DomainLimits
-from persistence.embedded import default_data_dir
 from protocol.fields import TextLimits
 
 PREFIX = "AYES_"

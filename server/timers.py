@@ -78,9 +78,7 @@ class Timers:
         return now - OVERLAP
 
     def _ask(self, command: EventCommand) -> None:
-        submission = Submission(
-            command, _SERVER, entropy=os.urandom(ENTROPY_BYTES), reply=_heard
-        )
+        submission = Submission(command, _SERVER, entropy=os.urandom(ENTROPY_BYTES), reply=_heard)
         self._lanes.submit(command.event, submission)
 
 

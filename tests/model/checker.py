@@ -29,8 +29,7 @@ from tests.model.reference import Model
 
 #: Answers that decided nothing, by what the client may conclude.
 NO_EFFECT = frozenset(
-    "bad_frame unknown_type too_large unauthenticated auth_expired rate_limited busy draining "
-    "overloaded".split()
+    ["bad_frame", "unknown_type", "too_large", "unauthenticated", "auth_expired", "rate_limited", "busy", "draining", "overloaded"]
 )
 UNKNOWN = frozenset(("timeout", "commit_unknown", "internal"))
 #: Refusals of the model that mean: no effect of yours.
@@ -207,7 +206,7 @@ def _replay(history: History, rows: list[Json]) -> Iterator[Violation]:
             yield Violation(9, seq, f"was shown, and the journal ends at {top.seq}")
 
 
-class _Astray(Exception):  # noqa: N818 - carries a finding
+class _Astray(Exception):
     def __init__(self, invariant: int, row: Json, what: str) -> None:
         self.violation = Violation(invariant, row["seq"], f"{row['command']}: {what}")
 

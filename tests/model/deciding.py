@@ -20,21 +20,21 @@ DECIDING = ("in_progress", "paused")
 OPEN = ("not_started", "in_progress", "paused")
 
 
-class Refused(Exception):  # noqa: N818 - an answer
+class Refused(Exception):
     """The answer is an error; ``final`` ones are remembered."""
 
     def __init__(self, code: str, *, final: bool = True, **details: Any) -> None:
         self.code, self.final, self.details = code, final, details
 
 
-class Same(Exception):  # noqa: N818 - an answer
+class Same(Exception):
     """What is asked for is so already: ``applied: false``."""
 
     def __init__(self, **result: Any) -> None:
         self.result = result
 
 
-class WouldAct(Exception):  # noqa: N818 - an answer
+class WouldAct(Exception):
     """All checks have passed, and only they were asked for."""
 
 
