@@ -13,20 +13,24 @@ import argparse
 import asyncio
 import statistics
 import sys
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
 
-import asyncpg
 import uvloop
 
 from benchmarks.broadcast import Broadcast, broadcasting
 from benchmarks.child import Child
-from benchmarks.gathering import Gathering, gather, join
+from benchmarks.gathering import gather, join
 from benchmarks.listeners import listening
 from benchmarks.load import Client
-from benchmarks.machine import Machine, resident_kib
+from benchmarks.machine import Machine
+from benchmarks.pgbench import version
 from benchmarks.report import Report, Row, Target
+from benchmarks.rig import close
 from benchmarks.server_process import HOST, ServerProcess, running
+from benchmarks.sockets import QUICK, Plan, crowd, idle_sockets, opening, storm
 from benchmarks.voters import Ballot, Tally, Voter, drain
 
 MEMBERS = 500
@@ -37,22 +41,6 @@ STEP = (
     '{"type":"diff","event":"0190f0a0-0000-7000-8000-000000000000","from":123456,"seq":123457,'
     '"patch":{"proposals":{"0190f0a0-0000-7000-8000-000000000001":{"agree":57}}}}'
 )
-#: Sockets of one user in the trials that count sockets, so that members need not be made for each.
-SOCKETS_EACH = 20
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much is measured."""
-
-    rounds: int = 3
-    seconds: float = 5.0
-    idle: int = 2_000
-    crowd: int = 10_000
-    storm: int = 2_000
-
-
-QUICK = Plan(rounds=3, seconds=2.0, idle=500, crowd=2_000, storm=500)
 
 
 @dataclass(frozen=True)
@@ -88,14 +76,17 @@ async def busy_room(server: ServerProcess, peer: Broadcast, plan: Plan) -> list[
     voters = [Voter(c, [Ballot(gathering.event, gathering.proposals[0])]) for c in clients]
     name = f"Node ws, {MEMBERS} sockets"
     steps = Row(
-        f"steps × members, {MEMBERS} watch one busy room", "/s", name, target=Target(3, 30, "more")
+        f"steps times members, {MEMBERS} watch one busy room",
+        "/s",
+        name,
+        target=Target(3, 30, "more"),
     )
     frames = Row("frames, the same room", "/s", name)
     votes = Row("votes meanwhile", "/s", "votes with nobody watching")
 
     async with listening() as ours, listening() as theirs:
         quiet = await _votes(voters, plan.seconds)
-        await ours.ask(_opening(server, gathering, users))
+        await ours.ask(opening(server, gathering, users))
         await theirs.ask({"host": HOST, "port": peer.port, "tokens": users})
         for _ in range(plan.rounds):
             rates = []
@@ -115,7 +106,7 @@ async def busy_room(server: ServerProcess, peer: Broadcast, plan: Plan) -> list[
             steps.add(got.steps, rival, ayes=got.as_json())
             frames.add(got.frames, rival, ayes=got.as_json())
             votes.add(rate, quiet)
-    _close(clients)
+    close(clients)
     return [steps, frames, votes]
 
 
@@ -137,67 +128,56 @@ async def _votes(voters: list[Voter], seconds: float) -> float:
     return rate
 
 
-async def idle_sockets(server: ServerProcess, peer: Broadcast, plan: Plan) -> list[Row]:
-    """Resident memory that sockets cost which are subscribed and silent."""
-    row = Row("an idle subscribed socket, resident", "KiB", "Node ws, an open socket")
-    for number in range(plan.rounds):
-        users, gathering, clients = await _room(server, f"idle-{number}", plan.idle)
-        async with listening() as ours, listening() as theirs:
-            # The first sockets pay for what all share.
-            await ours.ask(_opening(server, gathering, users[:100]))
-            before = await _resident(server.pid)
-            await ours.ask(_opening(server, gathering, users))
-            ayes = (await _resident(server.pid) - before) / plan.idle
-            await theirs.ask({"host": HOST, "port": peer.port, "tokens": users[:100]})
-            before = await _resident(peer.child.pid)
-            await theirs.ask({"host": HOST, "port": peer.port, "tokens": users})
-            row.add(ayes, (await _resident(peer.child.pid) - before) / plan.idle)
-        _close(clients)
-        await asyncio.sleep(1.0)
-    limit = Row("the same, against 1 KiB", "KiB", "1 KiB", target=Target(30, 20, "less"))
-    for sample in row.samples:
-        limit.add(sample.value, 1.0)
-    return [row, limit]
+TRIALS: dict[str, Callable[[ServerProcess, Broadcast, Plan], Awaitable[list[Row]]]] = {
+    "busy": busy_room,
+    "storm": storm,
+    "idle": idle_sockets,
+    "crowd": crowd,
+}
 
 
-async def crowd(server: ServerProcess, plan: Plan) -> list[Row]:
-    """Resident memory of a server with many sockets in four rooms."""
-    row = Row(f"{plan.crowd:,} sockets in 4 rooms, resident", "MiB", "1 MiB")
-    row.target = Target(400, 250, "less")
-    clients: list[Client] = []
-    async with listening() as ours:
-        for number in range(4):
-            users, gathering, made = await _room(server, f"crowd-{number}", plan.crowd // 4)
-            await ours.ask(_opening(server, gathering, users))
-            clients += made
-        row.add(await _resident(server.pid) / 1024, 1.0)
-    _close(clients)
-    return [row]
+async def run(trials: list[str], plan: Plan, name: str | None) -> int:
+    """Run ``trials``, each on a fresh server; show and save what they found; how many failed."""
+    failed = 0
+    async with broadcasting() as peer:
+        report = Report("Fan-out", {}, [])
+        for trial in trials:
+            begun = time.monotonic()
+            try:
+                async with running() as server:
+                    machine = Machine.here(await version(server.postgres))
+                    report.rows += await TRIALS[trial](server, peer, plan)
+            except Exception:
+                failed += 1
+                traceback.print_exc()
+                continue
+            report.heading = {
+                "machine": machine.as_json(),
+                "peer": peer.version,
+                "plan": asdict(plan),
+            }
+            report.lines = [machine.line(), f"peer: Node {peer.version}"]
+            print(f"{trial}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+    report.show()
+    if name and report.rows:
+        print(f"saved: {report.save(name).name}")
+    return failed
 
 
-async def storm(server: ServerProcess, plan: Plan) -> list[Row]:
-    """Many sockets come back at once, each a little behind."""
-    row = Row(f"{plan.storm:,} sockets resume at once, p99", "ms", "1 s")
-    row.target = Target(5, 2, "less")
-    work = Row("transactions of PostgreSQL for each", "", "one", target=Target(3, 1, "less"))
-    users, gathering, clients = await _room(server, "storm", plan.storm)
-    answer = await clients[0].request("subscribe", event=gathering.event)
-    position = [gathering.event, answer["epoch"], answer["seq"]]
-    voter = Voter(clients[0], [Ballot(gathering.event, gathering.proposals[0])])
-    for _ in range(plan.rounds):
-        tally = Tally()
-        for _ in range(50):
-            voter.vote(tally)
-        await drain([voter], tally)
-        async with listening() as ours:
-            before = await _transactions(server)
-            spec = {"host": HOST, "port": server.port, "at": position}
-            tokens = {user: server.token(user) for user in set(users)}
-            answer = await ours.ask({**spec, "resume": [tokens[user] for user in users]})
-            p99 = statistics.quantiles(answer["waited"], n=100, method="inclusive")[98]
-            row.samples.append(_seconds(p99))
-            await asyncio.sleep(1.5)
-            work.add((await _transactions(server) - before) / plan.storm, 1.0)
-        await asyncio.sleep(1.0)
-    _close(clients)
-    return [row, work]
+def main() -> int:
+    """Read the arguments and run; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fanout", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer sockets, less time; not saved")
+    parser.add_argument("--only", help=f"some of {', '.join(TRIALS)}, separated by commas")
+    parser.add_argument("--save", metavar="NAME", help="results/NAME.json (default: fanout)")
+    given = parser.parse_args()
+    trials = given.only.split(",") if given.only else list(TRIALS)
+    if unknown := set(trials) - set(TRIALS):
+        parser.error(f"no such trial: {', '.join(sorted(unknown))}")
+    whole = not (given.quick or given.only)
+    plan = QUICK if given.quick else Plan()
+    return uvloop.run(run(trials, plan, given.save or ("fanout" if whole else None)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

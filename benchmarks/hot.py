@@ -29,7 +29,9 @@ async def measure(rig: Rig) -> list[Row]:
     batches = Row("the same, 16 in flight, what is due in one frame", "/s", PEER)
     batches.target = many.target
     watched = Row("the same, 1 in flight, all 100 watching too", "/s", PEER)
-    lean = Row("the same, 1 in flight", "/s", f"{PEER}, fewest round trips")
+    lean = Row(
+        "votes, one proposal, 100 voters, 1 in flight each", "/s", f"{PEER}, fewest round trips"
+    )
 
     before = await rig.peer.votes(clients=32, seconds=rig.plan.peer_seconds)
     for _ in range(rig.plan.rounds):

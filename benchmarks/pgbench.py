@@ -113,6 +113,16 @@ class PeerRun:
         }
 
 
+async def version(address: PostgresAddress) -> str:
+    """PostgreSQL's version."""
+    connection = await asyncpg.connect(address.url("postgres"))
+    try:
+        found: str = await connection.fetchval("SHOW server_version")
+    finally:
+        await connection.close()
+    return found
+
+
 class Peer:
     """pgbench on one PostgreSQL; ``prepare`` first."""
 
@@ -120,8 +130,8 @@ class Peer:
         self._address = address
         self._program = _program()
 
-    async def prepare(self) -> str:
-        """Make the database with its tables and rows; PostgreSQL's version."""
+    async def prepare(self) -> None:
+        """Make the database with its tables and rows."""
         connection = await asyncpg.connect(self._address.url("postgres"))
         try:
             await connection.execute(f'CREATE DATABASE "{DATABASE}"')
@@ -132,11 +142,9 @@ class Peer:
             await connection.execute(_schema())
             await connection.execute(_ROWS)
             await connection.execute("VACUUM ANALYZE")
-            version: str = await connection.fetchval("SHOW server_version")
         finally:
             await connection.close()
         await self.votes(clients=4, seconds=1)
-        return version
 
     async def settings(self) -> dict[str, str]:
         """The settings of PostgreSQL that decide what a commit costs."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +19,7 @@ Better = Literal["more", "less"]
 
 @dataclass(frozen=True)
 class Target:
-    """What a ratio must reach, and what would be better still."""
+    """What a ratio must reach, and what would be better still; a value, where there is no peer."""
 
     must: float
     further: float
@@ -50,17 +49,16 @@ class Sample:
 
 @dataclass(eq=False)
 class Row:
-    """One line of the table: a measurement repeated."""
+    """One line of the table: a measurement repeated; without ``peer``, an absolute one."""
 
     what: str
     unit: str
-    peer: str
-    peer_unit: str = ""
+    peer: str = ""
     target: Target | None = None
     samples: list[Sample] = field(default_factory=list)
 
-    def add(self, value: float, peer: float, **detail: Any) -> None:
-        """One repetition, with its peer."""
+    def add(self, value: float, peer: float = 1.0, **detail: Any) -> None:
+        """One repetition, with its peer if it has one."""
         self.samples.append(Sample(value, peer, value / peer, detail))
 
     @property
@@ -80,31 +78,32 @@ class Row:
 
     @property
     def spread(self) -> tuple[float, float]:
-        """The lowest and the highest ratio."""
+        """The lowest and the highest ratio, or value."""
         ratios = [sample.ratio for sample in self.samples]
         return min(ratios), max(ratios)
 
     def as_json(self) -> dict[str, Any]:
         """Everything, each repetition included."""
         low, high = self.spread
+        beside = {
+            "peer": self.peer,
+            "peer_value": _rounded(self.peer_value),
+            "ratio": _rounded(self.ratio),
+        }
         return {
             "what": self.what,
             "value": _rounded(self.value),
             "unit": self.unit,
-            "peer": self.peer,
-            "peer_value": _rounded(self.peer_value),
-            "peer_unit": self.peer_unit or self.unit,
-            "ratio": _rounded(self.ratio),
-            "ratio_lowest": _rounded(low),
-            "ratio_highest": _rounded(high),
+            **(beside if self.peer else {}),
+            "lowest": _rounded(low),
+            "highest": _rounded(high),
             "must": self.target and self.target.must,
             "further": self.target and self.target.further,
             "met": self.target and self.target.met(self.ratio),
             "samples": [
                 {
                     "value": _rounded(sample.value),
-                    "peer": _rounded(sample.peer),
-                    "ratio": _rounded(sample.ratio),
+                    **({"peer": _rounded(sample.peer)} if self.peer else {}),
                     **sample.detail,
                 }
                 for sample in self.samples
@@ -144,9 +143,9 @@ class Report:
                 row.what,
                 f"{_shown(row.value)} {row.unit}",
                 row.peer,
-                f"{_shown(row.peer_value)} {row.peer_unit or row.unit}",
-                f"{row.ratio:.2f}",
-                f"{low:.2f}, {high:.2f}",
+                f"{_shown(row.peer_value)} {row.unit}" if row.peer else "",
+                _shown(row.ratio) if row.peer else "",
+                f"{_shown(low)}, {_shown(high)}",
                 str(row.target) if row.target else "",
                 row.target.met(row.ratio) if row.target else "",
             )
@@ -159,11 +158,6 @@ class Report:
         content = {**self.heading, "rows": [row.as_json() for row in self.rows]}
         path.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
         return path
-
-
-def median(values: Sequence[float]) -> float:
-    """The median."""
-    return statistics.median(values)
 
 
 def _rounded(value: float) -> float:

@@ -20,7 +20,7 @@ import uvloop
 
 from benchmarks import alone, growth, hot, spread
 from benchmarks.machine import Machine
-from benchmarks.pgbench import Peer
+from benchmarks.pgbench import Peer, version
 from benchmarks.report import Report, Row
 from benchmarks.rig import QUICK, Plan, Rig
 from benchmarks.server_process import running
@@ -38,7 +38,8 @@ async def run(trials: list[str], plan: Plan, name: str | None) -> int:
     failed = 0
     async with running() as server:
         peer = Peer(server.postgres)
-        machine = Machine.here(await peer.prepare())
+        await peer.prepare()
+        machine = Machine.here(await version(server.postgres))
         settings = await peer.settings()
         report = Report(
             "Votes",

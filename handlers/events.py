@@ -17,8 +17,6 @@ from protocol import commands as c
 from protocol.errors import ErrorCode, Refusal, Rejection
 from protocol.policy import Policy, merge_policy
 
-_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-_CODE_LENGTH = 6
 #: 36^6 codes: with a million events, one draw in two thousand is taken, sixteen in a row never.
 _CODE_DRAWS = 16
 
@@ -76,14 +74,9 @@ def create(step: Step, command: c.EventCreate) -> Outcome:
 
 
 def _free_code(step: Step) -> str:
-    """A code that opens no event, and never did; drawn from the step's own entropy."""
+    """A code that opens no event, and never did."""
     for draw in range(_CODE_DRAWS):
-        number = int.from_bytes(step.entropy[:8], "big") + draw * 0x9E3779B97F4A7C15
-        letters = []
-        for _ in range(_CODE_LENGTH):
-            number, letter = divmod(number, len(_ALPHABET))
-            letters.append(_ALPHABET[letter])
-        code = "".join(letters)
+        code = step.draw_code(draw)
         if step.state.owner_of_code(code) is None:
             return code
     raise RuntimeError("no free entrance code")

@@ -50,6 +50,12 @@ _ID_CHARACTERS = 16
 """80 bits: no two of the things of one event will ever share an id."""
 
 
+_CODE_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_CODE_LENGTH = 6
+#: Makes the next draw of the same entropy another number (2^64 over the golden ratio, odd).
+_ODD = 0x9E3779B97F4A7C15
+
+
 class DomainLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How much there may be of everything, and how much of it a room shows. Settings."""
 
@@ -128,6 +134,15 @@ class Step:
         """
         self._ids += 1
         return derived_id(prefix, self.state.id, self.user, self.command_id, str(self._ids))
+
+    def draw_code(self, draw: int) -> str:
+        """The ``draw``-th random entrance code of this step."""
+        number = int.from_bytes(self.entropy[:8], "big") + draw * _ODD
+        letters = []
+        for _ in range(_CODE_LENGTH):
+            number, letter = divmod(number, len(_CODE_ALPHABET))
+            letters.append(_CODE_ALPHABET[letter])
+        return "".join(letters)
 
     # Changes.
 

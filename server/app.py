@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from protocol import SUBPROTOCOL, answers
 from protocol.closes import CloseCode
+from server import http
 from server.frames import frame
 from server.node import Node
 from server.session import Session
@@ -40,6 +41,7 @@ def make_app(node: Node) -> Starlette:
             WebSocketRoute("/v1/socket", SocketDoor(node)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
+            *http.routes(node),
         ]
     )
 

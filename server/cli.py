@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
+from persistence.embedded import EmbeddedPostgresError
+
+from persistence.database import Database
 from server import settings as s
+from server.database_url import database_url
 from server.settings import SETTINGS, SettingsError
 
 _DURATION = re.compile(r"\A([0-9]+)([smhd])\Z")
@@ -54,6 +61,23 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check-config", help="print the settings, secrets masked")
     _add_settings(check)
     check.set_defaults(run=_check_config)
+
+    journal = commands.add_parser("journal", help="print what happened in an event")
+    _add_settings(journal)
+    journal.add_argument("event", help="the event's id")
+    journal.add_argument("--after", type=int, default=0, help="only what follows this line")
+    journal.add_argument("--follow", action="store_true", help="go on as it happens")
+    journal.set_defaults(run=_journal)
+
+    verify = commands.add_parser("verify", help="prove an event's journal, or an exported one")
+    _add_settings(verify)
+    verify.add_argument("what", metavar="EVENT|FILE", help="the event's id, or an export")
+    verify.set_defaults(run=_verify)
+
+    export = commands.add_parser("export", help="print an event's journal as JSON Lines")
+    _add_settings(export)
+    export.add_argument("event", help="the event's id")
+    export.set_defaults(run=_export)
 
     migrate = commands.add_parser("migrate", help="bring the database's schema up to date")
     _add_settings(migrate)
@@ -110,6 +134,67 @@ def _token(arguments: argparse.Namespace) -> int:
 def _check_config(arguments: argparse.Namespace) -> int:
     for variable, value in s.printable(_settings(arguments)).items():
         print(f"{variable}={value}")
+    return 0
+
+
+def _journal(arguments: argparse.Namespace) -> int:
+    from server import audit
+
+    return _with_database(
+        arguments,
+        lambda database: audit.show(
+            database, arguments.event, after=arguments.after, follow=arguments.follow
+        ),
+    )
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from server import audit
+
+    return _with_database(arguments, lambda database: audit.export(database, arguments.event))
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from server import audit
+
+    limits = _settings(arguments).domain()
+    path = Path(arguments.what)
+    if path.is_file():
+        try:
+            print(audit.verify_file(path, limits))
+        except audit.AuditError as err:
+            print(f"ayes: {err}", file=sys.stderr)
+            return 1
+        return 0
+
+    async def verify(database: Database) -> None:
+        print(await audit.verify_event(database, arguments.what, limits))
+
+    return _with_database(arguments, verify)
+
+
+def _with_database(
+    arguments: argparse.Namespace, work: Callable[[Database], Coroutine[Any, Any, None]]
+) -> int:
+    """Run ``work`` on the configured database, or on the embedded one, running or not."""
+    from server.audit import AuditError
+
+    settings = _settings(arguments)
+
+    async def run(url: str) -> None:
+        database = Database(url, connections=2)
+        await database.open()
+        try:
+            await work(database)
+        finally:
+            await database.close()
+
+    try:
+        with database_url(settings) as url:
+            asyncio.run(run(url))
+    except (AuditError, EmbeddedPostgresError, OSError) as err:
+        print(f"ayes: {err}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -8,17 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from handlers import views
-from handlers.audiences import Audience
 from persistence.reading import Own
-from protocol import answers, merge_patch
+from protocol import answers
 from protocol.errors import ErrorCode, ProtocolError, Refusal, Rejection
 from protocol.requests import Request, ResumePoint, Subscribe, Unsubscribe
 from server import questions
 from server.frames import frame
-from server.room import Room, merge
+from server.placing import Placed, bring_up
+from server.room import Room
 from server.subscription import Subscription
 
 if TYPE_CHECKING:
@@ -151,65 +150,31 @@ class Desk:
 
         subscription, own = await session.node.rooms.enter(request.event, place)
         try:
-            await self._bring_up(subscription, own, request)
+            placed = await self._bring_up(subscription, own, request)
         except BaseException:
             session.node.rooms.leave(subscription)
             raise
         if held is not None:
             session.node.rooms.leave(held)
-
-    async def _bring_up(self, subscription: Subscription, own: Own, request: Subscribe) -> None:
-        """Answer with what happened since the client's position, or with everything."""
-        room = subscription.room
-        reason = "initial"
-        steps = None
-        if request.epoch is not None and request.seq is not None:
-            reason = self._why_not_resumed(room, request.epoch, request.seq)
-            if not reason:
-                steps = await self._session.node.rooms.steps_since(room, request.seq)
-                reason = "gap" if steps is None else ""
-        await self._until_writable()
-        # From here on nothing waits, so that nothing comes between what is read and what is told.
-        you, audience = self._standing(subscription, own)
-        if steps is not None and any(
-            "membership" in step.patches.you.get(subscription.user, {}) for step in steps
-        ):
-            steps, reason = None, "role"
-        if steps is None:
-            self._tell_snapshot(subscription, audience, you, reason, request.ref)
-        else:
-            assert request.seq is not None
-            seq = steps[-1].seq if steps else request.seq
-            message = answers.resumed(
-                event=room.event_id,
-                epoch=room.epoch,
-                from_=request.seq,
-                seq=seq,
-                patch=answers.encode(merge(steps, audience)),
-                you=answers.encode(you),
-                ref=request.ref,
-            )
-            self._go_live(subscription, audience, seq, message)
-
-    def _why_not_resumed(self, room: Room, epoch: str, seq: int) -> str:
-        if epoch != room.epoch:
-            return "epoch"
-        if seq > room.seq:
-            log.critical(
-                "event %s: a client knows step %d, the database only %d: committed data was lost",
-                room.event_id,
-                seq,
-                room.seq,
-            )
-            return "ahead"
-        return "gap" if room.seq - seq > self._session.node.settings.resume_steps else ""
+        self._go_live(placed)
 
     async def _renew(self, subscription: Subscription, reason: str) -> None:
         """A snapshot for a subscription that was live: its role, its lag, or a new epoch."""
         own = await self._session.node.rooms.standing(subscription.room, subscription.user)
-        await self._until_writable()
-        you, audience = self._standing(subscription, own)
-        self._tell_snapshot(subscription, audience, you, reason)
+        request = Subscribe(event=subscription.room.event_id)
+        self._go_live(await self._bring_up(subscription, own, request, reason))
+
+    async def _bring_up(
+        self, subscription: Subscription, own: Own, request: Subscribe, reason: str = "initial"
+    ) -> Placed:
+        return await bring_up(
+            self._session.node,
+            subscription,
+            own,
+            request,
+            reason=reason,
+            writable=self._until_writable,
+        )
 
     def _renewal(self, subscription: Subscription, reason: str) -> None:
         """A live subscription asks for a snapshot, or has ended."""
@@ -221,56 +186,12 @@ class Desk:
         self._forget(subscription)
         self._end(subscription.room.event_id, reason)
 
-    def _standing(self, subscription: Subscription, own: Own) -> tuple[dict[str, Any], Audience]:
-        """The whole ``you``, with what was told since it was read, and the audience it puts one in.
-
-        Raises ``not_a_member`` where that is no longer one.
-        """
-        you: dict[str, Any] = {
-            "membership": views.membership_view(own.membership),
-            "votes": dict(own.votes),
-        }
-        if own.ballot is not None:
-            you["ballot"] = views.ballot_view(own.ballot)
-        merge_patch.apply(you, subscription.take_own())
-        membership = you["membership"]
-        status = membership.get("status")
-        if status == "pending":
-            return you, "applicant"
-        if status != "accepted":
-            raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": status})
-        return you, "admin" if membership.get("role") == "admin" else "member"
-
-    def _tell_snapshot(
-        self,
-        subscription: Subscription,
-        audience: Audience,
-        you: dict[str, Any],
-        reason: str,
-        ref: str | int | None = None,
-    ) -> None:
-        room = subscription.room
-        message = answers.snapshot(
-            event=room.event_id,
-            epoch=room.epoch,
-            seq=room.seq,
-            reason=reason,
-            state=room.snapshot(audience),
-            you=answers.encode(you),
-            ref=ref,
-        )
-        self._go_live(subscription, audience, room.seq, message)
-
-    def _go_live(
-        self, subscription: Subscription, audience: Audience, seq: int, message: bytes
-    ) -> None:
-        room = subscription.room
-        subscription.audience = audience
-        subscription.seq = seq
+    def _go_live(self, placed: Placed) -> None:
+        subscription = placed.subscription
         subscription.live = True
-        self._session.subscriptions[room.event_id] = subscription
-        self._session.node.rooms.present.add(room)
-        self._session.send_room(frame(message))
+        self._session.subscriptions[placed.event] = subscription
+        self._session.node.rooms.present.add(subscription.room)
+        self._session.send_room(frame(placed.message))
         subscription.pull()
 
     async def _until_writable(self) -> None:

@@ -34,6 +34,12 @@ def frame(payload: bytes) -> bytes:
     return _LONG(FIN_TEXT, 127, size) + payload
 
 
+def payload_of(data: bytes) -> bytes:
+    """The payload of one frame made by ``frame``."""
+    length = data[1]
+    return data[2 if length < 126 else 4 if length == 126 else 10 :]
+
+
 def close_frame(code: int, reason: str = "") -> bytes:
     """A close frame; a reason too long is cut between two characters."""
     text = reason_for(reason).encode()

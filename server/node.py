@@ -22,6 +22,7 @@ from protocol.errors import ErrorCode, ProtocolError, Refusal
 from server.auth import Authenticator, Identity
 from server.gather import Gather
 from server.guesses import Guesses
+from server.pace import Paces
 from server.pulse import Pulse
 from server.rooms import RoomRegistry, unreachable
 from server.session import Session
@@ -65,6 +66,7 @@ class Node:
         self.rooms = RoomRegistry(database, self.limits)
         self.lanes = Lanes(database, self.rooms, self.limits)
         self.guesses = Guesses()
+        self.paces = Paces(settings.commands_per_second, settings.commands_burst)
         self.sessions: set[Session] = set()
         self.draining = False
         self._empty = asyncio.Event()

@@ -22,7 +22,8 @@ def sever(transport: asyncio.Transport) -> None:
     what the peer does not read, and the FIN behind it, for minutes.
     """
     sock = transport.get_extra_info("socket")
-    if sock is not None:
+    # A closing transport without output has closed its socket, whose number may be another's now.
+    if sock is not None and (transport.get_write_buffer_size() or not transport.is_closing()):
         with contextlib.suppress(OSError):  # already gone
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     transport.abort()

@@ -108,6 +108,16 @@ async def _member(node: Node, actor: Actor, event: str) -> Membership:
     return membership
 
 
+async def admin(node: Node, actor: Actor, event: str) -> None:
+    """Raise unless the actor is an admin of the event."""
+    try:
+        membership = await _member(node, actor, event)
+    except Exception as err:
+        raise unreachable(err) from err
+    if membership.role != "admin":
+        raise Refusal(ErrorCode.FORBIDDEN, details={"role": membership.role})
+
+
 async def _comments(node: Node, actor: Actor, request: r.CommentsList) -> dict[str, Any]:
     await _member(node, actor, request.event)
     found, following = await lists.comments(

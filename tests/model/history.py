@@ -58,6 +58,6 @@ class History:
     final: Mapping[str, Json] = field(default_factory=dict)
     """The state documents at the end, by audience."""
     names: Mapping[str, str] = field(default_factory=dict)
-    """User → the name their token gives, where it is not the user's id."""
+    """User → name, for those whom no room ever shows; else their id is taken."""
     limits: Mapping[str, int] = field(default_factory=dict)
     """Limits of the server that differ from ``tests.model.rows.LIMITS``."""

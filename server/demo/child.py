@@ -1,0 +1,138 @@
+"""A server of the demo's own: a process that is started, awaited and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from pathlib import Path
+
+import server
+from server.demo.failure import DemoError
+from server.settings import PREFIX, SETTINGS, Settings
+
+#: What the server prints when it listens, with its address behind it.
+READY = "ayes is ready: "
+#: Longest that a start may take; the first one makes a database.
+START_SECONDS = 120.0
+#: Longest that a stop may take beyond the server's own drain; then it is killed.
+STOP_SECONDS = 20.0
+#: Bytes of the server's log that are kept to be shown where it fails.
+LOG_BYTES = 16_384
+
+
+class Child:
+    """A running server; made by ``start``, ended by ``stop``."""
+
+    def __init__(self, process: asyncio.subprocess.Process, stop_seconds: float) -> None:
+        self.url = ""
+        self._process = process
+        self._stop_seconds = stop_seconds
+        self._log = bytearray()
+        self._passing = False
+        self._tasks = [asyncio.create_task(self._keep_log(), name="server log")]
+
+    @classmethod
+    async def start(cls, settings: Settings) -> Child:
+        """Run ``ayes serve`` with ``settings``, on a free port where the default one is taken.
+
+        Returns once it listens; raises ``DemoError`` with its own words where it does not.
+        """
+        # Not from the working directory, which may hold another `server`.
+        home = str(Path(server.__file__).parent.parent)
+        paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "server.cli", "serve"),
+            env=os.environ | environment(settings) | {"PYTHONPATH": os.pathsep.join(paths)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            # A group of its own: a Ctrl-C is ours to pass on, after the bots have gone.
+            process_group=0,
+        )
+        child = cls(process, settings.drain_seconds + STOP_SECONDS)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await child._until_ready()
+        except TimeoutError:
+            await child.stop()
+            raise DemoError(f"the server was not ready after {START_SECONDS:.0f} s") from None
+        except BaseException:
+            await child.stop()
+            raise
+        return child
+
+    async def _until_ready(self) -> None:
+        assert self._process.stdout is not None
+        while line := (await self._process.stdout.readline()).decode(errors="replace"):
+            if line.startswith(READY):
+                self.url = line.removeprefix(READY).strip()
+                self._tasks.append(asyncio.create_task(self._drop_output(), name="server output"))
+                return
+        await self._process.wait()
+        await self._tasks[0]
+        raise DemoError(f"the server did not start:\n{self.log()}")
+
+    async def _drop_output(self) -> None:
+        assert self._process.stdout is not None
+        while await self._process.stdout.read(LOG_BYTES):
+            pass
+
+    async def _keep_log(self) -> None:
+        assert self._process.stderr is not None
+        while chunk := await self._process.stderr.read(LOG_BYTES):
+            if self._passing:
+                sys.stderr.write(chunk.decode(errors="replace"))
+                sys.stderr.flush()
+            self._log += chunk
+            del self._log[:-LOG_BYTES]
+
+    def log(self) -> str:
+        """The last of what the server logged."""
+        return self._log.decode(errors="replace").strip()
+
+    def pass_log(self) -> None:
+        """From now on the server's log goes to our own standard error."""
+        self._passing = True
+
+    async def ended(self) -> int:
+        """Wait until the server ends by itself; its exit status."""
+        return await self._process.wait()
+
+    async def stop(self) -> None:
+        """End it: politely, and after a deadline by force."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+        try:
+            async with asyncio.timeout(self._stop_seconds):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """``settings`` as the environment of a server, with a free port where the default is taken."""
+    given = {}
+    for name in SETTINGS:
+        value = getattr(settings, name)
+        if name == "port" and value == Settings().port and not _is_free(settings.host, value):
+            value = 0
+        text = ",".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
+        given[PREFIX + name.upper()] = text
+    return given
+
+
+def _is_free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,255 @@
+"""The same over HTTP, for bots behind proxies and for scripts: the same handlers, the same journal,
+the same ids, the same answers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from datetime import UTC
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+import orjson
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from handlers.decide import ENTROPY_BYTES, Answer, Submission
+from persistence import audit
+from protocol import answers
+from protocol import requests as r
+from protocol.codec import decode_command
+from protocol.commands import EventCommand, MembershipJoin
+from protocol.errors import ERRORS, ErrorCode, ProtocolError, Rejection, bad_request
+from server import questions
+from server.auth import Identity
+from server.stream import once, stream
+
+if TYPE_CHECKING:
+    from server.node import Node
+
+#: Longest that a command is waited for; the lane's own budget is shorter.
+ANSWER_SECONDS = 15.0
+#: Longest that a body may take to come.
+BODY_SECONDS = 10.0
+#: Lines of the journal in one page.
+LONGEST_PAGE = 200
+
+R = TypeVar("R", bound=r.Request)
+Endpoint = Callable[[Request, Identity], Awaitable[Response]]
+
+
+def routes(node: Node) -> list[Route]:
+    """The routes of protocol.md's HTTP part."""
+    api = _Api(node)
+    event = "/v1/events/{event}"
+    return [
+        Route("/v1/commands", api.guarded(api.command), methods=["POST"]),
+        Route("/v1/events", api.guarded(api.events)),
+        Route(event, api.guarded(api.snapshot)),
+        Route(f"{event}/comments", api.guarded(api.page(r.CommentsList))),
+        Route(f"{event}/proposals", api.guarded(api.page(r.ProposalsList))),
+        Route(f"{event}/members", api.guarded(api.page(r.MembersList))),
+        Route(f"{event}/journal", api.guarded(api.journal)),
+        Route(f"{event}/commands/{{id}}", api.guarded(api.status)),
+        Route(f"{event}/stream", api.guarded(api.stream)),
+    ]
+
+
+class _Api:
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def guarded(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+        """``endpoint`` behind the token, and every error as the socket would tell it."""
+
+        async def answered(request: Request) -> Response:
+            try:
+                return await endpoint(request, self._identity(request))
+            except ProtocolError as err:
+                return _error(err, event=request.path_params.get("event"))
+
+        return answered
+
+    def _identity(self, request: Request) -> Identity:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Rejection(ErrorCode.UNAUTHENTICATED)
+        identity = self._node.auth.check(token.strip())
+        self._node.paces.take(identity.actor.user)
+        return identity
+
+    # Commands.
+
+    async def command(self, request: Request, identity: Identity) -> Response:
+        """``POST /v1/commands``: 200 with the ack, or the error with its status."""
+        node = self._node
+        command = decode_command(
+            _with_id(await self._body(request), request.headers.get("idempotency-key")),
+            limits=node.texts,
+        )
+        await node.know_user(identity.actor)
+        if node.draining:
+            raise Rejection(ErrorCode.DRAINING, retry_after_ms=node.retry_after_ms())
+        heard: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def reply(_: Submission, answer: Answer) -> None:
+            if not heard.done():
+                heard.set_result(answer)
+
+        submission = Submission(
+            command,
+            identity.actor,
+            entropy=os.urandom(ENTROPY_BYTES),
+            reply=reply,
+            expires=identity.expires,
+        )
+        if isinstance(command, EventCommand):
+            node.lanes.submit(command.event, submission)
+        elif isinstance(command, MembershipJoin):
+            await node.submit_join(submission, command)
+        else:
+            node.submit_create(submission)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                answer = await heard
+        except TimeoutError:
+            err = answers.error(Rejection(ErrorCode.TIMEOUT), id=command.id)
+            return _json(err, ERRORS[ErrorCode.TIMEOUT].http)
+        return _json(answer.message, 200 if answer.error is None else ERRORS[answer.error].http)
+
+    async def _body(self, request: Request) -> bytes:
+        most = self._node.settings.message_bytes
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > most:
+                        raise Rejection(ErrorCode.TOO_LARGE, details={"limit": most})
+        except TimeoutError:
+            raise Rejection(ErrorCode.BAD_REQUEST, "the body did not come in time") from None
+        except ClientDisconnect:
+            raise Rejection(ErrorCode.BAD_REQUEST, "the body ended too soon") from None
+        return bytes(body)
+
+    # Questions.
+
+    async def events(self, request: Request, identity: Identity) -> Response:
+        """``GET /v1/events?after=&limit=``: mine."""
+        return await self._ask(r.EventsList, identity, request)
+
+    def page(self, kind: type[r.History]) -> Endpoint:
+        """``GET /v1/events/{event}/…?before=&limit=``: what is older than the room shows."""
+
+        async def answered(request: Request, identity: Identity) -> Response:
+            return await self._ask(kind, identity, request, event=request.path_params["event"])
+
+        return answered
+
+    async def status(self, request: Request, identity: Identity) -> Response:
+        """``GET /v1/events/{event}/commands/{id}``: did my vote count?"""
+        fields = {"event": request.path_params["event"], "ids": [request.path_params["id"]]}
+        return await self._ask(r.CommandStatus, identity, None, **fields)
+
+    async def _ask(
+        self, kind: type[R], identity: Identity, request: Request | None, **fields: Any
+    ) -> Response:
+        if request is not None:
+            fields = dict(request.query_params) | fields
+        question = _typed(kind, fields)
+        return _json(await questions.ask(self._node, identity.actor, question))
+
+    async def journal(self, request: Request, identity: Identity) -> Response:
+        """``GET /v1/events/{event}/journal?after=&limit=``: admins read what happened."""
+        event = request.path_params["event"]
+        page = _typed(_JournalPage, dict(request.query_params))
+        await questions.admin(self._node, identity.actor, event)
+        rows = await audit.journal_page(
+            self._node.database, event, after=page.after, limit=page.limit + 1
+        )
+        lines = [_line(row) for row in rows[: page.limit]]
+        body: dict[str, Any] = {"type": "journal", "event": event, "lines": lines}
+        if len(rows) > page.limit:
+            body["next"] = lines[-1]["seq"]
+        return _json(orjson.dumps(body))
+
+    # Rooms.
+
+    async def snapshot(self, request: Request, identity: Identity) -> Response:
+        """``GET /v1/events/{event}``: the same snapshot that a subscriber gets."""
+        event = request.path_params["event"]
+        return _json(await once(self._node, identity.actor.user, event))
+
+    async def stream(self, request: Request, identity: Identity) -> Response:
+        """``GET /v1/events/{event}/stream``: Server-Sent Events, resumed by ``Last-Event-ID``."""
+        event = request.path_params["event"]
+        last = request.headers.get("last-event-id", "")
+        return await stream(self._node, identity, event, last)
+
+
+class _JournalPage(msgspec.Struct, kw_only=True):
+    after: int = 0
+    limit: int = 50
+
+    def __post_init__(self) -> None:
+        if self.after < 0 or not 1 <= self.limit <= LONGEST_PAGE:
+            raise ValueError(f"`limit` is 1 to {LONGEST_PAGE}, `after` 0 or more - at `$.limit`")
+
+
+def _typed(kind: type[Any], fields: dict[str, Any]) -> Any:
+    """A request from query parameters, which are all text."""
+    fields.pop("type", None)
+    try:
+        return msgspec.convert(
+            fields | {"type": kind.__struct_config__.tag} if kind.__struct_config__.tag else fields,
+            kind,
+            strict=False,
+        )
+    except msgspec.ValidationError as err:
+        told, _, path = str(err).partition(" - at `$.")
+        raise bad_request(path.rstrip("`"), told) from None
+
+
+def _with_id(body: bytes, key: str | None) -> bytes:
+    """The command under the id of the ``Idempotency-Key`` header, where it has none itself."""
+    if key is None:
+        return body
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body
+    if not isinstance(fields, dict) or "id" in fields:
+        return body
+    return orjson.dumps(fields | {"id": key})
+
+
+def _line(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "seq": row["seq"],
+        "at": row["at"].astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "user": row["user_id"],
+        "id": row["command_id"],
+        "command": row["command"],
+        "salt": row["salt"].hex(),
+        "payload": row["payload"],
+        "answer": row["answer"],
+        "patches": row["patches"],
+        "prev_hash": row["prev_hash"].hex(),
+        "hash": row["hash"].hex(),
+    }
+
+
+def _json(body: bytes, status: int = 200) -> Response:
+    headers = {"cache-control": "no-store"}
+    return Response(body, status_code=status, media_type="application/json", headers=headers)
+
+
+def _error(err: ProtocolError, *, event: str | None) -> Response:
+    response = _json(answers.error(err, event=event), ERRORS[err.code].http)
+    if err.retry_after_ms is not None:
+        response.headers["retry-after"] = str(-(-err.retry_after_ms // 1000))
+    if err.code in (ErrorCode.UNAUTHENTICATED, ErrorCode.AUTH_EXPIRED):
+        response.headers["www-authenticate"] = "Bearer"
+    return response

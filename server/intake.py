@@ -1,0 +1,208 @@
+"""What one WebSocket brings: counted against its budgets, put together, and handed on.
+
+Whole text frames, nearly all there is, are taken apart here. From the first byte of anything else,
+a read goes through websockets' own parser, which knows all the rules; so a frame is never seen by
+both, and what is wrong is always judged there.
+"""
+
+from __future__ import annotations
+
+from types import GeneratorType
+from typing import TYPE_CHECKING, cast
+
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.streams import StreamReader
+
+from protocol.closes import CloseCode
+from server.budgets import Budgets
+from server.frames import FIN_TEXT
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # a platform without the compiled part
+    from websockets.utils import apply_mask
+
+if TYPE_CHECKING:
+    from server.guard import GuardedWebSocket
+    from server.wire import Receiver
+
+
+class Intake:
+    """One socket's input."""
+
+    __slots__ = (
+        "_aligned",
+        "_budgets",
+        "_conn",
+        "_controls_left",
+        "_frames_left",
+        "_guard",
+        "_is_text",
+        "_parts",
+        "_refilled_at",
+        "deaf",
+        "receiver",
+    )
+
+    def __init__(self, guard: GuardedWebSocket, conn: ServerProtocol, budgets: Budgets) -> None:
+        self._guard = guard
+        self._conn = conn
+        self._budgets = budgets
+        self._aligned = False
+        self._parts: list[bytes] = []
+        self._is_text = False
+        self._frames_left = budgets.frame_burst
+        self._controls_left = budgets.controls_per_second
+        self._refilled_at = guard.loop.time()
+        self.receiver: Receiver | None = None
+        self.deaf = False
+        """Whether everything that still comes is thrown away."""
+
+    def feed(self, data: bytes) -> None:
+        """Take ``data`` apart and hand on what is whole. Raises what the receiver raises."""
+        if self.deaf:
+            return
+        self._refill()
+        if self._aligned and self.receiver is not None and not self._guard.wire.shut:
+            taken = self._texts(self.receiver, data)
+            if taken == len(data) or self.deaf:
+                return
+            data = data[taken:]
+        self._parse(data)
+
+    def attach(self, receiver: Receiver) -> None:
+        """Hand messages to ``receiver`` from now on."""
+        self.receiver = receiver
+        self._aligned = between_messages(self._conn)
+
+    def stop(self) -> None:
+        """Throw away what came, and what still comes."""
+        self.deaf = True
+        self._parts = []
+
+    def deliver(self, payload: bytes, *, is_text: bool) -> None:
+        """Hand one message to the receiver, or to ASGI's queue; 1007 for text that is no UTF-8."""
+        if is_text and not (payload.isascii() or _is_utf8(payload)):
+            self._guard.fail(1007, "invalid UTF-8")
+        elif self.receiver is None:
+            self._guard.enqueue(payload, is_text=is_text)
+        elif is_text:
+            self.receiver.text(payload)
+        else:
+            self.receiver.binary()
+
+    def _refill(self) -> None:
+        budgets = self._budgets
+        now = self._guard.loop.time()
+        passed = now - self._refilled_at
+        self._refilled_at = now
+        frames = self._frames_left + passed * budgets.frame_rate
+        self._frames_left = min(frames, budgets.frame_burst)
+        controls = self._controls_left + passed * budgets.controls_per_second
+        self._controls_left = min(controls, budgets.controls_per_second)
+
+    def _texts(self, receiver: Receiver, data: bytes) -> int:
+        """Hand over the whole, unfragmented text frames that ``data`` begins with.
+
+        Returns how many bytes they were. What is not one of them, or over the budget, or unmasked,
+        is left to the parser.
+        """
+        start, end = 0, len(data)
+        left = self._frames_left
+        wire = self._guard.wire
+        while start + 6 <= end and data[start] == FIN_TEXT and left >= 1:
+            size = data[start + 1]
+            body = start + 6
+            if size < 0x80 or size == 0xFF:
+                break
+            if size == 0xFE:
+                body += 2
+                size = 0x80 + (data[start + 2] << 8 | data[start + 3])
+            stop = body + size - 0x80
+            if stop > end:
+                break
+            payload = apply_mask(data[body:stop], data[body - 4 : body])
+            if not (payload.isascii() or _is_utf8(payload)):
+                self._guard.fail(1007, "invalid UTF-8")
+                return stop
+            start = stop
+            left -= 1
+            receiver.text(payload)
+            if wire.shut:
+                break
+        self._frames_left = left
+        if start and not wire.shut:
+            receiver.alive()
+        return start
+
+    def _parse(self, data: bytes) -> None:
+        """Let websockets take ``data`` apart, and count what it finds."""
+        conn, guard = self._conn, self._guard
+        conn.receive_data(data)
+        heard = False
+        for event in conn.events_received():
+            if isinstance(event, Request):
+                guard.handle_connect(event)
+            elif isinstance(event, Frame):
+                heard = True
+                self._frame(event)
+            if self.deaf:
+                return
+        if conn.state is State.CONNECTING:
+            guard.refuse_handshake(is_early=heard)
+            return
+        if conn.parser_exc is not None:
+            guard.parser_failed()
+            return
+        if conn.writes:
+            guard.wire.answer(b"".join(conn.data_to_send()))
+        if self.receiver is not None and not guard.wire.shut:
+            self._aligned = between_messages(conn)
+            if heard:
+                self.receiver.alive()
+
+    def _frame(self, event: Frame) -> None:
+        opcode = event.opcode
+        if opcode is Opcode.CLOSE:
+            self._guard.closed_by_peer()
+        elif opcode is Opcode.PING or opcode is Opcode.PONG:
+            self._controls_left -= 1
+            if self._controls_left < 0:
+                self._guard.fail(CloseCode.FLOOD, "too many control frames")
+        else:
+            self._frames_left -= 1
+            if self._frames_left < 0:
+                self._guard.fail(CloseCode.FLOOD, "too many frames")
+            elif not self._guard.wire.shut:
+                self._collect(event)
+
+    def _collect(self, event: Frame) -> None:
+        if event.opcode is not Opcode.CONT:
+            self._is_text = event.opcode is Opcode.TEXT
+        self._parts.append(cast("bytes", event.data))
+        if len(self._parts) > self._budgets.fragments:
+            self._guard.fail(CloseCode.PROTOCOL_VIOLATION, "too many fragments")
+        elif event.fin:
+            parts, self._parts = self._parts, []
+            self.deliver(parts[0] if len(parts) == 1 else b"".join(parts), is_text=self._is_text)
+
+
+def _is_utf8(payload: bytes) -> bool:
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def between_messages(conn: ServerProtocol) -> bool:
+    """Whether the parser waits for the first byte of a message."""
+    if conn.reader.buffer or conn.current_size is not None:
+        return False
+    parser: object = conn.parser
+    while isinstance(parser, GeneratorType) and parser.gi_yieldfrom is not None:
+        parser = parser.gi_yieldfrom
+    return isinstance(parser, GeneratorType) and parser.gi_code is StreamReader.at_eof.__code__

@@ -1,0 +1,160 @@
+"""Rooms over HTTP: one snapshot, or a stream of Server-Sent Events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.responses import Response, StreamingResponse
+
+from protocol import answers
+from protocol.errors import ErrorCode, Refusal, Rejection
+from protocol.requests import Subscribe
+from server.auth import Identity
+from server.frames import payload_of
+from server.placing import Placed, bring_up
+from server.subscription import Subscription
+
+if TYPE_CHECKING:
+    from server.node import Node
+    from server.room import Room
+
+#: Bytes that may wait for a slow reader before its room's diffs merge instead.
+WAITING_BYTES = 65_536
+
+
+class _Position(msgspec.Struct):
+    epoch: str = ""
+    seq: int = 0
+    type: str = ""
+
+
+_position = msgspec.json.Decoder(_Position)
+
+
+class _Feed:
+    """What waits to be sent to one reader: a ``Subscription``'s outlet."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[bytes] = deque()
+        self.bytes = 0
+        self.ended = False
+        self.renewals: deque[str] = deque()
+        self._something = asyncio.Event()
+
+    def room(self) -> bool:
+        """Whether there is room for one more."""
+        return not self.ended and self.bytes < WAITING_BYTES
+
+    def send_room(self, data: bytes) -> None:
+        """Keep a message until it can be sent; it comes as a frame."""
+        message = payload_of(data)
+        self.bytes += len(message)
+        self.waiting.append(message)
+        self._something.set()
+
+    def renew(self, subscription: Subscription, reason: str) -> None:
+        """The subscription needs a snapshot, or has ended: the reader comes back for it."""
+        self.renewals.append(reason)
+        self._something.set()
+
+    async def something(self, seconds: float) -> None:
+        """Wait until there is something, or for so long."""
+        if self.waiting or self.renewals:
+            return
+        self._something.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._something.wait()
+        except TimeoutError:
+            pass
+
+
+async def once(node: Node, user: str, event: str) -> bytes:
+    """The snapshot of ``event`` for ``user``, as a message."""
+    feed = _Feed()
+    placed = await _place(node, user, event, feed, None, None)
+    node.rooms.leave(placed.subscription)
+    return placed.message
+
+
+async def _place(
+    node: Node, user: str, event: str, feed: _Feed, epoch: str | None, seq: int | None
+) -> Placed:
+    def make(room: Room) -> Subscription:
+        return Subscription(room, user, feed, feed.renew)
+
+    subscription, own = await node.rooms.enter(event, make)
+    try:
+        return await bring_up(node, subscription, own, Subscribe(event=event, epoch=epoch, seq=seq))
+    except BaseException:
+        node.rooms.leave(subscription)
+        raise
+
+
+async def stream(node: Node, identity: Identity, event: str, last_id: str) -> Response:
+    """Server-Sent Events of a room; each has the id ``<epoch>:<seq>`` of where it leads."""
+    if node.is_full():
+        raise Rejection(ErrorCode.BUSY, "too many connections", retry_after_ms=2_000)
+    epoch, _, seq = last_id.rpartition(":")
+    known = bool(epoch) and seq.isascii() and seq.isdigit() and len(seq) < 17
+    feed = _Feed()
+    placed = await _place(
+        node,
+        identity.actor.user,
+        event,
+        feed,
+        epoch if known else None,
+        int(seq) if known else None,
+    )
+    # Nothing waited since the position was taken: what comes from here on is kept in the feed.
+    placed.subscription.live = True
+    node.rooms.present.add(placed.subscription.room)
+    body = _events(node, identity, placed, feed)
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(body, media_type="text/event-stream", headers=headers)
+
+
+async def _events(
+    node: Node, identity: Identity, placed: Placed, feed: _Feed
+) -> AsyncIterator[bytes]:
+    subscription = placed.subscription
+    beat = node.settings.heartbeat_ms / 1000
+    try:
+        yield _event(placed.message)
+        while not node.draining and identity.expires > datetime.now(UTC):
+            await feed.something(beat)
+            if not feed.waiting and not feed.renewals:
+                yield b": still here\n\n"
+            while feed.waiting:
+                message = feed.waiting.popleft()
+                feed.bytes -= len(message)
+                yield _event(message)
+            subscription.pull()
+            if feed.renewals:
+                reason = feed.renewals.popleft()
+                try:
+                    own = await node.rooms.standing(subscription.room, identity.actor.user)
+                    again = await bring_up(
+                        node, subscription, own, Subscribe(event=placed.event), reason=reason
+                    )
+                except Refusal:
+                    yield _event(answers.unsubscribed(event=placed.event, reason=reason))
+                    return
+                subscription.live = True
+                yield _event(again.message)
+    finally:
+        feed.ended = True
+        node.rooms.leave(subscription)
+
+
+def _event(message: bytes) -> bytes:
+    position: Any = _position.decode(message)
+    head = b"event: %b\n" % position.type.encode()
+    if position.epoch:
+        head += b"id: %b:%d\n" % (position.epoch.encode(), position.seq)
+    return head + b"data: %b\n\n" % message

@@ -1,0 +1,198 @@
+"""Running servers: one in this process, on the test's own loop; one that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from persistence.database import Database
+from server import process
+from server.auth import Authenticator
+from server.node import Node
+from server.settings import Settings
+from tests.promises.client import Client
+
+SECRET = "a secret of the tests, long enough for HS256"
+AUDIENCE = "ayes"
+ROOT = Path(__file__).parents[2]
+#: Connections to PostgreSQL of one server under test; several share one PostgreSQL.
+CONNECTIONS = 4
+
+auth = Authenticator(SECRET, audience=AUDIENCE)
+
+
+def token(user: str, *, name: str | None = None, seconds: float = 3_600) -> str:
+    """A token for ``user``."""
+    return auth.make(user, name, timedelta(seconds=seconds))
+
+
+class Address:
+    """Where a server listens, and who is connected to it."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.clients: list[Client] = []
+
+    @property
+    def url(self) -> str:
+        """The socket's address."""
+        return f"ws://127.0.0.1:{self.port}/v1/socket"
+
+    async def open(self, user: str = "", **options: Any) -> Client:
+        """A socket on which nothing was said yet."""
+        client = await Client.open(self.url, user, **options)
+        self.clients.append(client)
+        return client
+
+    async def connect(
+        self, user: str, *, name: str | None = None, resume: Sequence[Any] = (), **options: Any
+    ) -> Client:
+        """A socket that has said hello."""
+        client = await self.open(user, **options)
+        answer = await client.hello(token(user, name=name), resume=list(resume))
+        assert answer["type"] == "welcome", answer
+        return client
+
+    async def leave(self) -> None:
+        """Close every client, and look for promises that were broken."""
+        await asyncio.gather(*(client.leave() for client in self.clients))
+        violations = [what for client in self.clients for what in client.violations]
+        assert not violations, violations
+
+
+class Running(Address):
+    """A server in this process."""
+
+    def __init__(self, node: Node, port: int) -> None:
+        super().__init__(port)
+        self.node = node
+        self.stop_listening: Any = None
+
+    async def drain(self) -> None:
+        """What a SIGTERM does."""
+        await self.stop_listening()
+
+
+def settings_for(database_url: str, **changes: Any) -> Settings:
+    """Settings of a server under test."""
+    settings = Settings(
+        port=0,
+        database_url=database_url,
+        database_connections=CONNECTIONS,
+        auth_secret=SECRET,
+        auth_audience=AUDIENCE,
+        drain_seconds=5,
+    )
+    return msgspec.structs.replace(settings, **changes)
+
+
+@asynccontextmanager
+async def running(
+    database_url: str, *, database: Database | None = None, **changes: Any
+) -> AsyncIterator[Running]:
+    """A server on a free port and this loop, its schema there already; stopped at the end."""
+    settings = settings_for(database_url, **changes)
+    node = Node(
+        settings,
+        database or Database(database_url, connections=settings.database_connections),
+        auth,
+    )
+    listener = process._listen(settings)
+    config = process._config(settings, node)
+    config.load()
+    server = process.Server(config, node)
+    server.lifespan = config.lifespan_class(config)
+    stopped = False
+
+    async def stop() -> None:
+        nonlocal stopped
+        if not stopped:
+            stopped = True
+            await server.shutdown(sockets=[listener])
+
+    await node.start()
+    try:
+        await server.startup(sockets=[listener])
+        found = Running(node, listener.getsockname()[1])
+        found.stop_listening = stop
+        try:
+            yield found
+        finally:
+            await stop()
+        await found.leave()
+    finally:
+        await node.stop()
+        listener.close()
+
+
+class Killable(Address):
+    """A server in a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+        super().__init__(port)
+        self.process = process
+        self.log: list[str] = []
+
+    async def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        await self.process.wait()
+
+    async def terminate(self) -> int:
+        """SIGTERM; the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return await self.process.wait()
+
+
+@asynccontextmanager
+async def killable(
+    database_url: str, data_dir: Path, *, port: int = 0, **changes: Any
+) -> AsyncIterator[Killable]:
+    """``ayes serve`` in a process of its own; killed at the end if it still runs."""
+    environment = os.environ | {
+        "AYES_DATABASE_URL": database_url,
+        "AYES_DATABASE_CONNECTIONS": str(CONNECTIONS),
+        "AYES_DATA_DIR": str(data_dir),
+        "AYES_AUTH_SECRET": SECRET,
+        "AYES_AUTH_AUDIENCE": AUDIENCE,
+        "AYES_PORT": str(port),
+        **{f"AYES_{name.upper()}": str(value) for name, value in changes.items()},
+    }
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "server.cli", "serve"),
+        cwd=ROOT,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    assert child.stderr is not None
+    found = Killable(child, port)
+    reading = asyncio.create_task(_read_log(child.stderr, found.log))
+    try:
+        async with asyncio.timeout(30):
+            ready = (await child.stdout.readline()).decode()
+        assert ready.startswith("ayes is ready"), (ready, found.log)
+        found.port = int(ready.rsplit(":", 1)[1])
+        yield found
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.wait()
+        await reading
+        # The rest of the pipe, so that its transport closes with the loop still there.
+        await child.stdout.read()
+
+
+async def _read_log(stream: asyncio.StreamReader, log: list[str]) -> None:
+    while line := await stream.readline():
+        log.append(line.decode(errors="replace").rstrip())

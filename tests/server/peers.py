@@ -1,0 +1,361 @@
+"""A real server behind the guard, and the peers that try it: polite, hostile and deaf ones."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import functools
+import inspect
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import uvicorn
+import uvloop
+from websockets.asyncio.client import ClientConnection, connect
+
+from server.guard import EXTENSION, Budgets, GuardedConfig, Wire, frame
+
+#: What no step of these tests comes near, so that a hang is a failure and not a timeout of it all.
+SOON = 15.0
+
+Message = MutableMapping[str, Any]
+
+
+def on_both_loops(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Run an asynchronous test on asyncio's loop and on uvloop's: their transports differ."""
+
+    @pytest.mark.parametrize(
+        "loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+    )
+    def run(loop_factory: Callable[[], asyncio.AbstractEventLoop], **fixtures: Any) -> None:
+        async def within() -> None:
+            async with asyncio.timeout(30):
+                await test(**fixtures)
+
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(within())
+
+    own = inspect.Parameter("loop_factory", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    wanted = inspect.signature(test, eval_str=False).parameters.values()
+    functools.update_wrapper(run, test)
+    del run.__dict__["__wrapped__"]
+    run.__signature__ = inspect.Signature([own, *wanted])  # type: ignore[attr-defined]
+    return run
+
+
+class Recorder:
+    """A receiver that keeps what it was told; ``answer`` decides what a text does."""
+
+    def __init__(self, wire: Wire, answer: Callable[[Recorder, bytes], None] | None = None) -> None:
+        self.wire = wire
+        self.answer = answer
+        self.texts: list[bytes] = []
+        self.binaries = 0
+        self.lives = 0
+        self.writables = 0
+        self.codes: list[int] = []
+        self.after_closed = 0
+        self._changed = asyncio.Event()
+
+    def text(self, payload: bytes) -> None:
+        self.texts.append(payload)
+        self._note()
+        if self.answer is not None:
+            self.answer(self, payload)
+        else:
+            self.wire.send(frame(payload))
+
+    def binary(self) -> None:
+        self.binaries += 1
+        self._note()
+
+    def alive(self) -> None:
+        self.lives += 1
+        self._note()
+
+    def writable(self) -> None:
+        self.writables += 1
+        self._note()
+
+    def closed(self, code: int) -> None:
+        self.codes.append(code)
+        self._changed.set()
+
+    def _note(self) -> None:
+        if self.codes:
+            self.after_closed += 1
+        self._changed.set()
+
+    async def until(self, happened: Callable[[Recorder], object]) -> None:
+        """Wait for a call after which ``happened`` holds."""
+        async with asyncio.timeout(SOON):
+            while not happened(self):
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def until_closed(self) -> int:
+        """Wait for the end; the code of it."""
+        await self.until(lambda self: self.codes)
+        return self.codes[0]
+
+
+@dataclass
+class Application:
+    """The ASGI application of these tests. The path says what it does."""
+
+    answer: Callable[[Recorder, bytes], None] | None = None
+    recorders: asyncio.Queue[Recorder] = field(default_factory=asyncio.Queue)
+    disconnects: list[int] = field(default_factory=list)
+    requests: list[bytes] = field(default_factory=list)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    was_shut_down: bool = False
+
+    async def __call__(self, scope: Message, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope["path"], receive, send)
+        else:
+            assert (await receive())["type"] == "websocket.connect"
+            await self._websocket(scope, receive, send)
+
+    async def _lifespan(self, receive: Any, send: Any) -> None:
+        while True:
+            kind = (await receive())["type"]
+            self.was_shut_down = kind == "lifespan.shutdown"
+            await send({"type": f"{kind}.complete"})
+            if self.was_shut_down:
+                return
+
+    async def _websocket(self, scope: Message, receive: Any, send: Any) -> None:
+        wire: Wire = scope["extensions"][EXTENSION]
+        path = scope["path"]
+        if path == "/refused":
+            await send({"type": "websocket.close"})
+            return
+        if path == "/hung":
+            self.disconnects.append((await receive())["code"])
+            return
+        if path == "/early":
+            with pytest.raises(RuntimeError):
+                wire.attach(Recorder(wire))
+        await send({"type": "websocket.accept"})
+        if path == "/plain":
+            while (message := await receive())["type"] == "websocket.receive":
+                await send({"type": "websocket.send", "text": message["text"]})
+            self.disconnects.append(message["code"])
+            return
+        if path == "/late":
+            await self.go_on.wait()
+        if path == "/closes":
+            await send({"type": "websocket.close", "code": 4001, "reason": "go"})
+        recorder = Recorder(wire, self.answer)
+        wire.attach(recorder)
+        self.recorders.put_nowait(recorder)
+        message = await receive()
+        assert message["type"] == "websocket.disconnect"
+        self.disconnects.append(message["code"])
+
+    async def _http(self, path: str, receive: Any, send: Any) -> None:
+        body, more = b"", True
+        while more and path != "/unread":
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                self.disconnects.append(0)
+                return
+            body += message["body"]
+            more = message["more_body"]
+        self.requests.append(body)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if path == "/big":
+            for _ in range(256):
+                await send({"type": "http.response.body", "body": bytes(65_536), "more_body": True})
+        if path == "/stream":
+            await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+            await self.go_on.wait()
+        await send({"type": "http.response.body", "body": b"done"})
+
+
+@dataclass
+class Served:
+    """A running server."""
+
+    app: Application
+    server: uvicorn.Server
+    port: int
+    task: asyncio.Task[None]
+
+    @property
+    def connections(self) -> set[Any]:
+        """uvicorn's own list."""
+        return self.server.server_state.connections
+
+    def client(self, path: str = "/wire", **options: Any) -> connect:
+        """A polite client; to be entered or awaited."""
+        options = {"compression": None, "max_size": None, "proxy": None} | options
+        return connect(f"ws://127.0.0.1:{self.port}{path}", **options)
+
+    async def pair(self) -> tuple[ClientConnection, Recorder]:
+        """A polite client and the server's side of it."""
+        client = await self.client()
+        return client, await self.recorder()
+
+    async def recorder(self) -> Recorder:
+        """The server's side of the latest client."""
+        async with asyncio.timeout(SOON):
+            return await self.app.recorders.get()
+
+    async def until_gone(self, left: int = 0) -> None:
+        """Wait until uvicorn has no more than ``left`` connections."""
+        async with asyncio.timeout(SOON):
+            while len(self.connections) > left:
+                await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        """As SIGTERM does; raises what the server raised."""
+        self.server.should_exit = True
+        async with asyncio.timeout(SOON):
+            await self.task
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    answer: Callable[[Recorder, bytes], None] | None = None,
+    *,
+    budgets: Budgets | None = None,
+    **options: Any,
+) -> AsyncIterator[Served]:
+    """A server on a free port. Its socket's own buffer is small, so that a deaf peer shows soon."""
+    app = Application(answer)
+    options = {"log_config": None, "lifespan": "on", "timeout_graceful_shutdown": 5} | options
+    config = GuardedConfig(app, budgets=budgets or Budgets(), **options)
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(256)
+        listener.setblocking(False)
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server.serve([listener]))
+        served = Served(app, server, listener.getsockname()[1], task)
+        async with asyncio.timeout(SOON):
+            while not server.started:
+                assert not task.done(), task
+                await asyncio.sleep(0.005)
+        try:
+            yield served
+        finally:
+            await served.stop()
+
+
+def masked(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0) -> bytes:
+    """A client's frame."""
+    first = (0x80 if fin else 0) | rsv | opcode
+    size = len(payload)
+    if size < 126:
+        head = struct.pack("!BB", first, 0x80 | size)
+    elif size < 65_536:
+        head = struct.pack("!BBH", first, 0xFE, size)
+    else:
+        head = struct.pack("!BBQ", first, 0xFF, size)
+    mask = os.urandom(4)
+    key = (mask * (size // 4 + 1))[:size]
+    body = (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
+    return head + mask + body
+
+
+CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+
+HANDSHAKE = (
+    b"Host: ayes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: "
+    + base64.b64encode(bytes(16))
+    + b"\r\nSec-WebSocket-Version: 13\r\n"
+)
+
+
+class Raw:
+    """A peer that says any bytes, and reads only when it is told to."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._loop = asyncio.get_running_loop()
+        self._rest = b""
+
+    async def say(self, data: bytes) -> None:
+        """Send all of it."""
+        async with asyncio.timeout(SOON):
+            await self._loop.sock_sendall(self.sock, data)
+
+    async def say_until_gone(self, data: bytes) -> int:
+        """Send again and again until the server has had enough; how many bytes it took."""
+        said = 0
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await self.say(data)
+                said += len(data)
+        return said
+
+    async def hear(self, most: int = 65_536) -> bytes:
+        """What is there; nothing at the end, reset or not."""
+        async with asyncio.timeout(SOON):
+            try:
+                return await self._loop.sock_recv(self.sock, most)
+            except ConnectionError:
+                return b""
+
+    async def hear_all(self) -> bytes:
+        """Everything up to the end."""
+        got, self._rest = self._rest, b""
+        while data := await self.hear():
+            got += data
+        return got
+
+    async def head(self) -> bytes:
+        """A response's header."""
+        while b"\r\n\r\n" not in self._rest:
+            data = await self.hear()
+            assert data, self._rest
+            self._rest += data
+        head, _, self._rest = self._rest.partition(b"\r\n\r\n")
+        return head
+
+    async def frames(self) -> list[tuple[int, bytes]]:
+        """The server's frames up to the end, each an opcode and a payload."""
+        data = await self.hear_all()
+        found = []
+        while len(data) >= 2:
+            size, at = data[1], 2
+            if size == 126:
+                size, at = int.from_bytes(data[2:4], "big"), 4
+            elif size == 127:
+                size, at = int.from_bytes(data[2:10], "big"), 10
+            found.append((data[0] & 15, data[at : at + size]))
+            data = data[at + size :]
+        return found
+
+    async def verdict(self) -> int:
+        """The code in the close frame, which must be the last frame; 1006 without one."""
+        frames = await self.frames()
+        if not frames or frames[-1][0] != CLOSE:
+            return 1006
+        return int.from_bytes(frames[-1][1][:2], "big")
+
+
+@contextlib.asynccontextmanager
+async def raw(served: Served, path: str | None = None, *, deaf: bool = False) -> AsyncIterator[Raw]:
+    """A peer; with a path, after the handshake."""
+    with socket.socket() as sock:
+        if deaf:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", served.port))
+        peer = Raw(sock)
+        if path is not None:
+            await peer.say(b"GET " + path.encode() + b" HTTP/1.1\r\n" + HANDSHAKE + b"\r\n")
+            assert b" 101 " in await peer.head()
+        yield peer
