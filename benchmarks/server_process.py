@@ -19,6 +19,7 @@ from pathlib import Path
 import jwt
 
 from benchmarks.machine import CpuMeter
+from persistence.postmaster import SUPERUSER
 
 HOST = "127.0.0.1"
 #: A first start makes a database cluster; the deadline is for a slow disk.
@@ -50,7 +51,7 @@ class PostgresAddress:
 
     def url(self, database: str) -> str:
         """A libpq URL."""
-        return f"postgresql://postgres@/{database}?host={self.host}&port={self.port}"
+        return f"postgresql://{SUPERUSER}@/{database}?host={self.host}&port={self.port}"
 
     @classmethod
     def under(cls, directory: Path) -> PostgresAddress:

@@ -7,11 +7,9 @@ database), ``postgres.log``, ``socket``.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
@@ -20,13 +18,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from persistence.data_directory import (
+    let_in,
+    make_home,
+    socket_folder,
+    sync_folder,
+    take_lock,
+)
 from persistence.postgres_account import Account, EmbeddedPostgresError, account_for
 from persistence.postgres_binaries import Binaries, find_binaries, within_reach
 from persistence.postmaster import (
     LOOK_INTERVAL,
     NO_SUCH_DATABASE,
     PORT,
-    SOCKET_NAME,
     SUPERUSER,
     TAKEN,
     WELCOME,
@@ -35,18 +39,15 @@ from persistence.postmaster import (
     signals_held,
 )
 
-if sys.platform != "win32":
-    import fcntl
-
 __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "default_data_dir"]
 
 log = logging.getLogger("ayes.postgres")
 
 DATABASE = "ayes"
-#: A longer path of a socket than this some systems refuse (Linux takes 107 bytes, macOS 103).
-LONGEST_SOCKET_PATH = 103
 #: The log is set aside at a start that finds it longer; with the one before, twice this at most.
 LONGEST_LOG = 8 * 1024 * 1024
+#: How long a fast shutdown may take where the start has failed.
+GIVING_UP = 5.0
 #: Below this many free bytes a failure is put down to a full disk: one segment of the log.
 LITTLE_SPACE = 16 * 1024 * 1024
 
@@ -79,7 +80,7 @@ def default_data_dir() -> Path:
         return Path.home() / "Library" / "Application Support" / "ayes"
     chosen = os.environ.get("XDG_DATA_HOME", "")
     # The XDG base directory specification: a relative path there is to be ignored.
-    home = Path(chosen) if os.path.isabs(chosen) else Path.home() / ".local" / "share"
+    home = Path(chosen) if Path(chosen).is_absolute() else Path.home() / ".local" / "share"
     return home / "ayes"
 
 
@@ -90,7 +91,7 @@ class EmbeddedPostgres:
     """
 
     def __init__(self, data_dir: Path, *, settings: Mapping[str, str] | None = None) -> None:
-        self._home = Path(os.path.abspath(data_dir))
+        self._home = Path.cwd() / data_dir
         self._data = self._home / "postgres"
         self._settings = dict(settings or {})
         self._lock: int | None = None
@@ -112,18 +113,16 @@ class EmbeddedPostgres:
             return self._url(self._postmaster)
         deadline = time.monotonic() + timeout
         try:
-            _make_home(self._home)
-            self._lock = _take_lock(self._home)
+            make_home(self._home)
+            self._lock = take_lock(self._home)
             account = account_for(self._data)
-            _let_in(account, self._home)
-            self._run(account, deadline)
-            assert self._postmaster is not None
-            return self._url(self._postmaster)
+            let_in(account, self._home)
+            return self._url(self._running(account, deadline))
         except (OSError, subprocess.SubprocessError) as err:
-            self.stop()
+            self.stop(timeout=GIVING_UP)
             raise EmbeddedPostgresError(f"{self._cannot} {_told(err)}{self._space()}") from err
         except BaseException:
-            self.stop()
+            self.stop(timeout=GIVING_UP)
             raise
 
     def stop(self, *, timeout: float = 30.0) -> None:
@@ -139,6 +138,14 @@ class EmbeddedPostgres:
         if lock is not None:
             os.close(lock)
 
+    def running_url(self) -> str | None:
+        """Where it runs already, for somebody else's server; ``None`` if it does not."""
+        if sys.platform == "win32" or not self._data.exists():
+            return None
+        sockets = socket_folder(self._home, account_for(self._data))
+        running = Postmaster.find(self._data, sockets)
+        return self._url(running) if running is not None else None
+
     @property
     def _cannot(self) -> str:
         return f"the embedded database in {self._home} cannot run:"
@@ -149,19 +156,24 @@ class EmbeddedPostgres:
             f"?host={quote(str(postmaster.sockets), safe='/')}&port={PORT}"
         )
 
-    def _run(self, account: Account, deadline: float) -> None:
-        sockets = _socket_folder(self._home, account)
+    def _running(self, account: Account, deadline: float) -> Postmaster:
+        sockets = socket_folder(self._home, account)
         self._postmaster = Postmaster.find(self._data, sockets)
         if self._postmaster is not None:
             log.info("taking over the PostgreSQL that runs already (pid %d)", self._postmaster.pid)
-            if self._ready(deadline):
-                return
+            if self._ready(self._postmaster, deadline):
+                return self._postmaster
+            if self._postmaster.runs():
+                raise EmbeddedPostgresError(
+                    f"{self._cannot} the PostgreSQL that runs there already "
+                    f"(pid {self._postmaster.pid}) does not answer"
+                )
         for leftover in self._home.glob("postgres*-new-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         binaries = self._binaries(account)
         if not self._data.exists():
             self._make(binaries, account, deadline)
-        self._launch(binaries, account, sockets, deadline)
+        return self._launched(binaries, account, sockets, deadline)
 
     def _binaries(self, account: Account) -> Binaries:
         """Programs that fit the data that is there."""
@@ -207,11 +219,13 @@ class EmbeddedPostgres:
                 conf.flush()
                 os.fsync(conf.fileno())
             scratch.rename(self._data)
-            _sync_folder(self._home)
+            sync_folder(self._home)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def _launch(self, binaries: Binaries, account: Account, sockets: Path, deadline: float) -> None:
+    def _launched(
+        self, binaries: Binaries, account: Account, sockets: Path, deadline: float
+    ) -> Postmaster:
         place = str(sockets).replace('"', '""')
         settings = ALWAYS | {"unix_socket_directories": f'"{place}"'} | self._settings
         path = self._home / "postgres.log"
@@ -222,32 +236,31 @@ class EmbeddedPostgres:
             while True:
                 since = os.fstat(written).st_size
                 with signals_held():
-                    self._postmaster = Postmaster.launch(
+                    self._postmaster = postmaster = Postmaster.launch(
                         binaries, account, self._data, sockets, settings, written
                     )
-                if self._ready(deadline):
-                    return
+                if self._ready(postmaster, deadline):
+                    return postmaster
                 told = os.pread(written, 100_000, since).decode(errors="replace").strip()
                 # Children of a killed postmaster need a moment to notice.
                 if "shared memory block" in told and time.monotonic() < deadline:
                     time.sleep(LOOK_INTERVAL)
                     continue
-                why = "it ended:" if not self._postmaster.runs() else "it was not ready in time:"
+                why = "it ended:" if not postmaster.runs() else "it was not ready in time:"
                 raise EmbeddedPostgresError(
                     f"{self._cannot} {why}\n{told[-2_000:] or '(it said nothing)'}{self._space()}"
                 )
         finally:
             os.close(written)
 
-    def _ready(self, deadline: float) -> bool:
-        """Wait until the database answers, and make it if it is missing; not if it ended."""
-        assert self._postmaster is not None
-        while self._postmaster.runs():
-            state = ask(self._postmaster.sockets, DATABASE)
+    def _ready(self, postmaster: Postmaster, deadline: float) -> bool:
+        """Wait until the database answers, and make it if it is missing; false if it ended."""
+        while postmaster.runs():
+            state = ask(postmaster.sockets, DATABASE)
             if state == WELCOME:
                 return True
             if state == NO_SUCH_DATABASE:
-                made = ask(self._postmaster.sockets, "postgres", f"CREATE DATABASE {DATABASE}")
+                made = ask(postmaster.sockets, "postgres", f"CREATE DATABASE {DATABASE}")
                 if made == WELCOME or made in TAKEN:
                     return True
             if time.monotonic() > deadline:
@@ -262,92 +275,6 @@ class EmbeddedPostgres:
         except OSError:
             return ""
         return f" (the disk has {free // 1024} KiB left)" if free < LITTLE_SPACE else ""
-
-
-def _make_home(home: Path) -> None:
-    """Make the data directory and what is missing above it; what is there stays as it is."""
-    missing = [folder for folder in (home, *home.parents) if not folder.exists()]
-    for folder in reversed(missing):
-        folder.mkdir(mode=0o700)
-        if os.geteuid() == 0:
-            # Whatever the umask: PostgreSQL's account must get through, but need not look round.
-            folder.chmod(0o711 if folder == home else 0o755)
-
-
-def _take_lock(home: Path) -> int:
-    """The lock on the data directory; it ends with this process, however that ends."""
-    lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    except BlockingIOError:
-        holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(lock)
-        raise EmbeddedPostgresError(
-            f"another ayes server (pid {holder}) is using {home}. Stop it, or choose another data "
-            "directory (AYES_DATA_DIR)"
-        ) from None
-    except BaseException:
-        os.close(lock)
-        raise
-    return lock
-
-
-def _let_in(account: Account, home: Path) -> None:
-    """See that the account gets to the data directory. Only a directory that is Ayes' alone is
-    opened for it, to step through; folders above never."""
-    if account.other and not account.may_enter(home):
-        ours = {"lock", "socket", "postgres", "postgres.log", "secret"}
-        if account.may_enter(home.parent) and {entry.name for entry in home.iterdir()} <= ours:
-            home.chmod(stat.S_IMODE(home.stat().st_mode) | 0o011)
-    account.check_reach(home)
-
-
-def _socket_folder(home: Path, account: Account) -> Path:
-    """A folder for the socket that only the account (and root) may enter.
-
-    In the data directory, or where its path is too long for a socket, in a place for such things.
-    """
-    folders = [home / "socket"]
-    name = f"ayes-{hashlib.sha256(os.fsencode(os.path.realpath(home))).hexdigest()[:12]}"
-    if os.geteuid() == 0:
-        folders.append(Path("/run") / name)
-    elif runtime := os.environ.get("XDG_RUNTIME_DIR"):
-        folders.append(Path(runtime) / name)
-    folders += [Path(tempfile.gettempdir()) / name, Path("/tmp") / name]  # noqa: S108 - checked below
-    for folder in folders:
-        if len(os.fsencode(folder / SOCKET_NAME)) > LONGEST_SOCKET_PATH:
-            continue
-        if not (folder.parent.is_dir() and os.access(folder.parent, os.W_OK)):
-            continue
-        if not account.may_enter(folder.parent):
-            continue
-        try:
-            folder.mkdir(mode=0o700)
-            account.give(folder)
-        except FileExistsError:
-            found = folder.lstat()
-            private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
-            if not private or found.st_uid != account.uid:
-                raise EmbeddedPostgresError(
-                    f"{folder}, where the database's socket goes, must be a folder that belongs to "
-                    f"user {account.name!r} alone. Remove it"
-                ) from None
-        return folder
-    raise EmbeddedPostgresError(
-        f"there is no private place for the database's socket: {home} is too long a path, and "
-        "none of the usual places can be written to"
-    )
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` outlast a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _told(err: OSError | subprocess.SubprocessError) -> str:

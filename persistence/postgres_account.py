@@ -1,4 +1,4 @@
-"""As whom PostgreSQL runs: it refuses to run as root, so root lends it an account without powers."""
+"""As whom PostgreSQL runs: it refuses to be root, so root lends it an account without powers."""
 
 from __future__ import annotations
 

@@ -7,10 +7,9 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +89,8 @@ class Postmaster:
         for number, patience in ((signal.SIGINT, timeout), (signal.SIGQUIT, IMMEDIATE_TIMEOUT)):
             if not self.runs():
                 return True
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
             deadline = time.monotonic() + patience
             while self.runs() and time.monotonic() < deadline:
                 time.sleep(LOOK_INTERVAL)
@@ -99,10 +99,10 @@ class Postmaster:
 
 def serves(pid: int, data: Path) -> bool:
     """Whether ``pid`` is a PostgreSQL that runs on ``data``, and not one that got its number."""
-    if sys.platform == "linux":
+    if Path("/proc/self/cwd").exists():
         try:
             # A postmaster works in its data directory; a zombie nowhere.
-            return os.path.samefile(f"/proc/{pid}/cwd", data)
+            return Path(f"/proc/{pid}/cwd").samefile(data)
         except OSError:
             return False
     asked = subprocess.run(
@@ -160,7 +160,7 @@ def _answer(link: socket.socket) -> str | None:
             kind, length = struct.unpack("!cI", head)
             body = stream.read(length - 4)
             if kind == b"E":
-                fields = dict((field[:1], field[1:]) for field in body.split(b"\0"))
+                fields = {field[:1]: field[1:] for field in body.split(b"\0")}
                 state = fields.get(b"C", b"XX000").decode()
             if kind == b"Z":
                 return state

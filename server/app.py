@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -70,23 +71,24 @@ class SocketDoor:
         elif offered:
             refusal, chosen = CloseCode.NO_COMMON_SUBPROTOCOL, offered[0]
         await send({"type": "websocket.accept", "subprotocol": chosen})
+        client = scope.get("client")
+        address = client[0] if client else ""
         wire: Wire = scope["extensions"][EXTENSION]
         if refusal is None and self._node.draining:
             wire.send(_bye(CloseCode.DRAINING, self._node.retry_after_ms(), "going away"))
             refusal = CloseCode.DRAINING
-        elif refusal is None and self._node.is_full():
+        elif refusal is None and not self._node.crowd.is_welcome(address, time.monotonic()):
             wire.send(_bye(CloseCode.FLOOD, FULL_RETRY_MS, "too many connections"))
             refusal = CloseCode.FLOOD
         if refusal is not None:
             wire.close(refusal, refusal.name.lower())
         else:
             bearer = _BEARER.match(headers.get(b"authorization", ""))
-            client = scope.get("client")
             session = Session(
                 self._node,
                 wire,
                 bearer=bearer[1] if bearer else None,
-                address=client[0] if client else "",
+                address=address,
             )
             self._node.open(session)
             wire.attach(session)

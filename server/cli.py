@@ -11,9 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from persistence.embedded import EmbeddedPostgresError
-
 from persistence.database import Database
+from persistence.embedded import EmbeddedPostgresError
 from server import settings as s
 from server.database_url import database_url
 from server.settings import SETTINGS, SettingsError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 import uuid
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -20,9 +21,11 @@ from protocol.closes import CloseCode
 from protocol.commands import MembershipJoin
 from protocol.errors import ErrorCode, ProtocolError, Refusal
 from server.auth import Authenticator, Identity
+from server.crowd import Crowd
 from server.gather import Gather
 from server.guesses import Guesses
 from server.pace import Paces
+from server.pruning import Pruning
 from server.pulse import Pulse
 from server.rooms import RoomRegistry, unreachable
 from server.session import Session
@@ -67,15 +70,15 @@ class Node:
         self.lanes = Lanes(database, self.rooms, self.limits)
         self.guesses = Guesses()
         self.paces = Paces(settings.commands_per_second, settings.commands_burst)
-        self.sessions: set[Session] = set()
+        self.crowd = Crowd(settings, time.monotonic())
         self.draining = False
         self._empty = asyncio.Event()
         self._empty.set()
-        self._by_user: dict[str, set[Session]] = {}
         self._known: dict[str, str] = {}
         self._users: Gather[tuple[str, str], bool] = Gather(self._put_users)
         self._pulse = Pulse(self)
         self._timers = Timers(database, self.lanes)
+        self._pruning = Pruning(database)
         self._version = ayes_version()
 
     async def start(self) -> None:
@@ -84,11 +87,13 @@ class Node:
         self.rooms.start()
         self._pulse.start()
         self._timers.start()
+        self._pruning.start()
 
     async def stop(self) -> None:
         """Finish what was accepted, then close."""
         self.draining = True
         await self._timers.stop()
+        await self._pruning.stop()
         try:
             async with asyncio.timeout(FINISH_SECONDS):
                 await self.lanes.drained()
@@ -137,42 +142,27 @@ class Node:
 
     # Sessions.
 
+    @property
+    def sessions(self) -> set[Session]:
+        """All open sockets."""
+        return self.crowd.sessions
+
     def open(self, session: Session) -> None:
         """Count a socket that has just been accepted."""
-        self.sessions.add(session)
+        self.crowd.enter(session)
         self._empty.clear()
 
     def forget(self, session: Session) -> None:
         """A socket is gone."""
-        self.sessions.discard(session)
+        self.crowd.leave(session, session.identity.actor.user if session.identity else None)
         if not self.sessions:
             self._empty.set()
-        if session.identity is not None:
-            user = session.identity.actor.user
-            own = self._by_user.get(user, set())
-            own.discard(session)
-            if not own:
-                self._by_user.pop(user, None)
-
-    def is_full(self) -> bool:
-        """Whether no further socket is taken now."""
-        settings = self.settings
-        if len(self.sessions) >= settings.connections:
-            return True
-        nameless = (
-            sum(s.identity is None for s in self.sessions)
-            if (len(self.sessions) >= settings.unauthenticated)
-            else 0
-        )
-        return nameless >= settings.unauthenticated
 
     def admit(self, session: Session, identity: Identity) -> bool:
         """Whether this user may have one more socket; if so, it is counted as theirs."""
-        own = self._by_user.setdefault(identity.actor.user, set())
-        if len(own) >= self.settings.connections_per_user:
+        if not self.crowd.name(session, identity.actor.user):
             return False
         session.identity = identity
-        own.add(session)
         return True
 
     async def know_user(self, actor: Actor) -> None:

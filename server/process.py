@@ -11,14 +11,15 @@ import sys
 from typing import Any
 
 import uvicorn
-from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
 from persistence.database import Database
+from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from persistence.migrate import upgrade_async
 from persistence.sole import SoleServer, SoleServerError
 from server.app import make_app
 from server.auth import Authenticator, kept_secret
 from server.budgets import Budgets, GuardedConfig
+from server.crowd import raise_file_limit
 from server.node import Node
 from server.settings import Settings
 
@@ -51,6 +52,7 @@ class Server(uvicorn.Server):
 
 def run(settings: Settings) -> int:
     """Serve until a signal; the exit status."""
+    raise_file_limit()
     logging.basicConfig(
         level=settings.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s %(message)s",

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
-from persistence.embedded import default_data_dir
 
 from handlers.step import DomainLimits
+from persistence.embedded import default_data_dir
 from protocol.fields import TextLimits
 
 PREFIX = "AYES_"
@@ -57,7 +57,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     commands_per_second: int = 200
     commands_burst: int = 1_000
     connections_per_user: int = 20
-    connections: int = 20_000
+    connections_per_address: int = 0
+    connections: int | None = None
+    admissions_per_second: int = 1_000
     unauthenticated: int = 1_024
     resume_steps: int = 10_000
     hello_seconds: int = 10
@@ -109,7 +111,13 @@ SETTINGS: dict[str, Setting] = {
     "commands_per_second": Setting("messages a second of a socket", least=1, most=1_000_000),
     "commands_burst": Setting("messages at once beyond that", least=1, most=1_000_000),
     "connections_per_user": Setting("sockets of one user", least=1, most=100_000),
-    "connections": Setting("sockets in all", least=1, most=1_000_000),
+    "connections_per_address": Setting("sockets of one address; 0: any", least=0, most=1_000_000),
+    "connections": Setting(
+        "sockets in all; without it 20,000, or nine tenths of the file limit",
+        least=1,
+        most=1_000_000,
+    ),
+    "admissions_per_second": Setting("new sockets a second", least=1_000, most=1_000_000),
     "unauthenticated": Setting("sockets that have not said hello", least=1, most=1_000_000),
     "resume_steps": Setting("steps a client may be behind and still resume", least=0, most=100_000),
     "hello_seconds": Setting("seconds to say hello in", least=1, most=600),
@@ -151,7 +159,7 @@ def load(flags: Mapping[str, str | None] | None = None) -> Settings:
 
 def _parse(name: str, text: str) -> Any:
     hint = _HINTS[name]
-    if hint is int:
+    if hint in (int, int | None):
         return _integer(name, text)
     if hint is Path:
         return Path(text).expanduser().absolute()

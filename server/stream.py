@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -98,7 +99,7 @@ async def _place(
 
 async def stream(node: Node, identity: Identity, event: str, last_id: str) -> Response:
     """Server-Sent Events of a room; each has the id ``<epoch>:<seq>`` of where it leads."""
-    if node.is_full():
+    if not node.crowd.is_welcome("", time.monotonic()):
         raise Rejection(ErrorCode.BUSY, "too many connections", retry_after_ms=2_000)
     epoch, _, seq = last_id.rpartition(":")
     known = bool(epoch) and seq.isascii() and seq.isdigit() and len(seq) < 17

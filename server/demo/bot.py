@@ -12,13 +12,13 @@ import json
 import uuid
 from collections.abc import Callable
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
 from protocol import SUBPROTOCOL, merge_patch
+from server.demo.address import is_loopback
 from server.demo.failure import DemoError
 from server.demo.ledger import Ledger
 
@@ -28,23 +28,6 @@ Message: TypeAlias = dict[str, Any]
 ANSWER_SECONDS = 30.0
 #: Times a command is sent, where it is answered with "again, please".
 MOST_TRIES = 20
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - an address to be replaced
-
-
-def socket_url(url: str) -> str:
-    """The socket's address on the server at ``url``; raises ``DemoError`` for what is no URL."""
-    parts = urlsplit(url)
-    scheme = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}.get(parts.scheme)
-    if scheme is None or not parts.hostname:
-        raise DemoError(f"--url: {url!r} is no address of a server; http://127.0.0.1:8400 is one")
-    host = _ANY.get(parts.hostname, parts.hostname)
-    netloc = f"[{host}]" if ":" in host else host
-    netloc += f":{parts.port}" if parts.port else ""
-    path = parts.path.rstrip("/")
-    if not path.endswith("/v1/socket"):
-        path += "/v1/socket"
-    return urlunsplit((scheme, netloc, path, "", ""))
 
 
 class Bot:
@@ -76,12 +59,11 @@ class Bot:
 
     async def open(self) -> None:
         """Connect and say hello; into its room again, where it was in one."""
-        loopback = urlsplit(self._url).hostname in _LOOPBACK
         try:
             self._socket = await connect(
                 self._url,
                 subprotocols=[Subprotocol(SUBPROTOCOL)],
-                proxy=None if loopback else True,
+                proxy=None if is_loopback(self._url) else True,
                 max_size=None,
             )
         except (OSError, TimeoutError, WebSocketException) as err:

@@ -8,8 +8,10 @@ import os
 import socket
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import server
+from server.demo.address import reachable
 from server.demo.failure import DemoError
 from server.settings import PREFIX, SETTINGS, Settings
 
@@ -19,6 +21,8 @@ READY = "ayes is ready: "
 START_SECONDS = 120.0
 #: Longest that a stop may take beyond the server's own drain; then it is killed.
 STOP_SECONDS = 20.0
+#: Seconds between two tries whether it listens.
+TRY_EVERY = 0.02
 #: Bytes of the server's log that are kept to be shown where it fails.
 LOG_BYTES = 16_384
 
@@ -70,10 +74,24 @@ class Child:
             if line.startswith(READY):
                 self.url = line.removeprefix(READY).strip()
                 self._tasks.append(asyncio.create_task(self._drop_output(), name="server output"))
+                await self._until_it_listens()
                 return
         await self._process.wait()
         await self._tasks[0]
         raise DemoError(f"the server did not start:\n{self.log()}")
+
+    async def _until_it_listens(self) -> None:
+        """It prints its address a moment before it takes connections."""
+        parts = urlsplit(reachable(self.url))
+        while self._process.returncode is None:
+            try:
+                _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+            except OSError:
+                await asyncio.sleep(TRY_EVERY)
+            else:
+                writer.close()
+                return
+        raise DemoError(f"the server ended at once:\n{self.log()}")
 
     async def _drop_output(self) -> None:
         assert self._process.stdout is not None

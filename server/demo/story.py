@@ -12,7 +12,7 @@ from typing import Any
 
 from server.demo.bot import Bot, Message
 from server.demo.failure import DemoError
-from server.demo.feed import Feed, short
+from server.demo.feed import Feed
 
 #: Given names only; the first one is the admin.
 NAMES = ("Ada", "Ben", "Cleo", "Dev", "Elsa", "Finn", "Gus")
@@ -121,7 +121,7 @@ class Story:
             await self._vote(name, proposal)
         self._feed.say("Cleo clicks a moment too late. She is told what was decided, and where.")
         await self._pace.read()
-        late = await self._give(self._bots["Cleo"], self._ballot(proposal))
+        late = await self._give(self._bots["Cleo"], self._vote_for(proposal))
         if late["type"] != "error" or late["code"] != "proposal_closed":
             raise DemoError(f"a vote after the decision was answered {late}")
         await self._pace.read()
@@ -133,7 +133,7 @@ class Story:
             await self._vote(name, proposal)
         finn = self._bots["Finn"]
         self._feed.say("Finn votes, and his link breaks before the ack arrives.")
-        vote = finn.prepare(**self._ballot(proposal))
+        vote = finn.prepare(**self._vote_for(proposal))
         finn.go_deaf()
         before = self._admin.seq
         await finn.send_unheard(vote)
@@ -156,7 +156,7 @@ class Story:
         gus = self._bots["Gus"]
         self._feed.say("Gus clicks twice: two ids, one vote.")
         await self._pace.click()
-        both = [gus.send(gus.prepare(**self._ballot(proposal))) for _ in range(2)]
+        both = [gus.send(gus.prepare(**self._vote_for(proposal))) for _ in range(2)]
         for answer in await asyncio.gather(*both):
             self._feed.answer(gus.user, answer)
         await self._pace.read()
@@ -231,12 +231,9 @@ class Story:
 
     async def _vote(self, name: str, proposal: str) -> None:
         bot = self._bots[name]
-        await self._do(bot, **self._ballot(proposal))
+        await self._do(bot, **self._vote_for(proposal))
         await self._pace.click()
 
-    def _ballot(self, proposal: str) -> Message:
+    def _vote_for(self, proposal: str) -> Message:
         revision = self._admin.state["proposals"][proposal]["revision"]
         return {"type": "vote.cast", "proposal": proposal, "revision": revision}
-
-
-__all__ = ["NAMES", "SUBJECT", "Pace", "Story", "short"]

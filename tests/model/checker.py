@@ -185,11 +185,11 @@ def _replay(history: History, rows: list[Json]) -> Iterator[Violation]:
         yield from part.gaps()
         for meeting in part.meetings():
             meetings[meeting[0]].append(meeting)
-    refusals = _Refusals(history, rows)
+    refusals, names = _Refusals(history, rows), _names(history, rows)
     yield from refusals.at(model)
     for row in rows:
         try:
-            yield from _step(model, row, history)
+            yield from _step(model, row, names.get(row["seq"], ""))
         except _Astray as astray:
             yield astray.violation  # from here on, nothing would be comparable
             return
@@ -213,14 +213,14 @@ class _Astray(Exception):
         self.violation = Violation(invariant, row["seq"], f"{row['command']}: {what}")
 
 
-def _step(model: Model, row: Json, history: History) -> Iterator[Violation]:
+def _step(model: Model, row: Json, name: str) -> Iterator[Violation]:
     """One row through the model; raises ``_Astray`` where its effects would differ."""
     command = _command(row)
     result = row["answer"].get("result") or {}
     patches = row.get("patches") or {}
     ids = given_ids(model, result, lambda: patches.get("member", {}))
     try:
-        answer = model.apply(row["user"], _name(row, history), command, instant(row["at"]), ids=ids)
+        answer = model.apply(row["user"], name, command, instant(row["at"]), ids=ids)
     except Exception as err:  # whatever a journal that is no journal of ours can break
         raise _Astray(5, row, f"cannot be replayed: {err!r}") from err
     if answer[0] == "error":
@@ -233,14 +233,20 @@ def _step(model: Model, row: Json, history: History) -> Iterator[Violation]:
         yield Violation(5, row["seq"], f"{row['command']}: {differs}")
 
 
-def _name(row: Json, history: History) -> str:
-    """Names come with tokens, so the rooms are asked which one the server was given."""
-    user, patches = row["user"], row.get("patches") or {}
-    for audience, collection in (("member", "members"), ("admin", "requests")):
-        shown = patches.get(audience, {}).get(collection, {}).get(user) or {}
-        if "name" in shown:
-            return str(shown["name"])
-    return history.names.get(user, user)
+def _names(history: History, rows: list[Json]) -> dict[int, str]:
+    """Names come with tokens: which one a join brought, the next patch that shows it tells."""
+    names: dict[int, str] = {}
+    seen: dict[str, str] = {}
+    for row in reversed(rows):
+        patches = row.get("patches") or {}
+        for audience, collection in (("member", "members"), ("admin", "requests")):
+            for user, shown in patches.get(audience, {}).get(collection, {}).items():
+                if shown and "name" in shown:
+                    seen[user] = shown["name"]
+        if row["command"] in ("event.create", "membership.join") and row["answer"]["applied"]:
+            user = row["user"]
+            names[row["seq"]] = seen.pop(user, history.names.get(user, user))
+    return names
 
 
 class _Refusals:

@@ -18,6 +18,9 @@ DEFAULT_POLICY: Row = {
     "conclusion": {"auto": True, "rule": "percent", "threshold": 60},
     "membership_auto": False,
 }
+#: What is left out of ``event.create``.
+NO_POLICY: Row = {}
+NO_TEXTS: list[str] = []
 
 
 class Model(Members):
@@ -27,16 +30,16 @@ class Model(Members):
         self,
         subject: str,
         max_members: int = 100,
-        policy: Row | None = None,
-        options: list[str] | None = None,
-        assumptions: list[str] | None = None,
-        criteria: list[str] | None = None,
+        policy: Row = NO_POLICY,
+        options: list[str] = NO_TEXTS,
+        assumptions: list[str] = NO_TEXTS,
+        criteria: list[str] = NO_TEXTS,
         entrance_code: str | None = None,
     ) -> Row:
         assert not self.event, "another event than this model's"
-        merged = checked(merge(DEFAULT_POLICY, policy or {}), final=False)
+        merged = checked(merge(DEFAULT_POLICY, policy), final=False)
         begun_with = {"options": options, "assumptions": assumptions, "criteria": criteria}
-        if any(len(texts or []) > self.limits[name] for name, texts in begun_with.items()):
+        if any(len(texts) > self.limits[name] for name, texts in begun_with.items()):
             raise Refused("limit_reached", final=False)
         self.begin()
         self.codes.append(entrance_code or self.ids("entrance_code"))
@@ -53,11 +56,11 @@ class Model(Members):
             "results": None,
         }
         self.let_in(self.user, self.name, "admin")
-        for content in options or []:
+        for content in options:
             self.make_option(content)
-        for content in assumptions or []:
+        for content in assumptions:
             self.make_item("assumption", content)
-        for content in criteria or []:
+        for content in criteria:
             self.make_item("criterion", content)
         self.event["criteria_rev"] = 1
         return {"event": self.event["id"], "entrance_code": self.codes[-1]}

@@ -21,7 +21,7 @@ from server.node import Node
 from server.settings import Settings
 from tests.promises.client import Client
 
-SECRET = "a secret of the tests, long enough for HS256"
+SECRET = "a secret of the tests: with sixty-four bytes and more, enough for HS512 too"
 AUDIENCE = "ayes"
 ROOT = Path(__file__).parents[2]
 #: Connections to PostgreSQL of one server under test; several share one PostgreSQL.

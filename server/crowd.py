@@ -1,0 +1,107 @@
+"""How many sockets there may be, and how fast they may come."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from server.rate import TokenBucket
+from server.settings import Settings
+
+if TYPE_CHECKING:
+    from server.session import Session
+
+#: Sockets in all, where the file limit allows as many.
+MOST_CONNECTIONS = 20_000
+#: The share of open files that may be sockets; the rest is the database's, logs, and the listener.
+SHARE_OF_FILES = 0.9
+
+
+def connections_allowed(settings: Settings) -> int:
+    """Sockets this process takes: the setting, or what the file limit leaves."""
+    if settings.connections is not None:
+        return settings.connections
+    if sys.platform == "win32":
+        return MOST_CONNECTIONS
+    import resource
+
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return min(MOST_CONNECTIONS, int(files * SHARE_OF_FILES))
+
+
+def raise_file_limit() -> None:
+    """Take as many open files as the system gives without asking."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):
+            # Some systems name a limit that they do not give; then the old one stands.
+            return
+
+
+class Crowd:
+    """Counts the sockets of a node: all, those without a name, by address and by user."""
+
+    def __init__(self, settings: Settings, now: float) -> None:
+        self._settings = settings
+        self._most = connections_allowed(settings)
+        rate = settings.admissions_per_second
+        self._admissions = TokenBucket(rate, rate, now)
+        self._nameless: set[Session] = set()
+        self._addresses: Counter[str] = Counter()
+        self._users: dict[str, set[Session]] = {}
+        self.sessions: set[Session] = set()
+
+    def is_welcome(self, address: str, now: float) -> bool:
+        """Whether one more socket from ``address`` is taken now."""
+        settings = self._settings
+        return (
+            len(self.sessions) < self._most
+            and len(self._nameless) < settings.unauthenticated
+            and not (
+                settings.connections_per_address
+                and self._addresses[address] >= settings.connections_per_address
+            )
+            and self._admissions.take(now)
+        )
+
+    def enter(self, session: Session) -> None:
+        """Count a socket that was just accepted."""
+        self.sessions.add(session)
+        self._nameless.add(session)
+        self._addresses[session.address] += 1
+
+    def name(self, session: Session, user: str) -> bool:
+        """Count a socket as ``user``'s; ``False`` where they have as many as they may have."""
+        own = self._users.setdefault(user, set())
+        if len(own) >= self._settings.connections_per_user:
+            return False
+        own.add(session)
+        self._nameless.discard(session)
+        return True
+
+    def of(self, user: str) -> frozenset[Session]:
+        """The sockets of ``user``."""
+        return frozenset(self._users.get(user, ()))
+
+    def leave(self, session: Session, user: str | None) -> None:
+        """A socket is gone."""
+        if session not in self.sessions:
+            return
+        self.sessions.discard(session)
+        self._nameless.discard(session)
+        self._addresses[session.address] -= 1
+        if not self._addresses[session.address]:
+            del self._addresses[session.address]
+        if user is not None and (own := self._users.get(user)) is not None:
+            own.discard(session)
+            if not own:
+                del self._users[user]

@@ -1,0 +1,116 @@
+"""A picture of the demo's screen, as SVG: ``python -m server.demo.picture FILE``.
+
+It is taken from a real decision on a real server, in the middle of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.terminal_theme import TerminalTheme
+
+from server import settings as s
+from server.demo.child import Child
+from server.demo.failure import DemoError
+from server.demo.stage import Show
+
+#: Columns and lines.
+SIZE = (126, 31)
+#: The scene before which it is taken: some things are decided, some still open.
+SCENE = "an_admin_decides"
+#: Quick, and slow enough for the room to tell who is online.
+PACE = 0.3
+
+_THEME = TerminalTheme(
+    (13, 17, 23),
+    (222, 228, 236),
+    [
+        (13, 17, 23),
+        (255, 123, 114),
+        (86, 211, 100),
+        (227, 179, 65),
+        (121, 166, 255),
+        (210, 153, 255),
+        (86, 212, 221),
+        (177, 186, 196),
+    ],
+    [
+        (110, 118, 129),
+        (255, 161, 152),
+        (126, 231, 135),
+        (242, 204, 96),
+        (165, 195, 255),
+        (226, 186, 255),
+        (126, 231, 245),
+        (240, 246, 252),
+    ],
+)
+#: rich's own, without its window and without fonts from elsewhere.
+_FORMAT = """\
+<svg viewBox="0 0 {terminal_width} {terminal_height}" xmlns="http://www.w3.org/2000/svg">
+<style>
+.{unique_id}-matrix {{
+font-family: "Fira Code", "JetBrains Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace;
+font-size: {char_height}px; line-height: {line_height}px; font-variant-ligatures: none;
+}}
+{styles}
+</style>
+<defs>
+<clipPath id="{unique_id}-clip-terminal">
+<rect width="{terminal_width}" height="{terminal_height}"/>
+</clipPath>
+{lines}
+</defs>
+<rect fill="#0d1117" width="{terminal_width}" height="{terminal_height}" rx="10"/>
+<g transform="translate(8, 8)" clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}
+<g class="{unique_id}-matrix">
+{matrix}
+</g>
+</g>
+</svg>
+"""
+
+
+async def take(settings: s.Settings) -> str:
+    """The picture, of a decision on a server started for it."""
+    width, height = SIZE
+    recorder = Console(
+        record=True, width=width, height=height, file=io.StringIO(), force_terminal=True,
+        color_system="standard", legacy_windows=False,
+    )
+
+    def scene(name: str) -> None:
+        if name == SCENE:
+            recorder.print(show.screen.picture(width, height), end="")
+
+    child = await Child.start(settings)
+    try:
+        show = Show(settings, child.url, Console(file=io.StringIO()), pace=PACE, scene=scene)
+        await show.play()
+    finally:
+        await child.stop()
+    return recorder.export_svg(title="", theme=_THEME, code_format=_FORMAT, unique_id="ayes")
+
+
+def main() -> int:
+    """Take the picture and write it; the exit status."""
+    parser = argparse.ArgumentParser(description="A picture of the demo's screen.")
+    parser.add_argument("file", type=Path, help="the SVG to write")
+    arguments = parser.parse_args()
+    try:
+        svg = asyncio.run(take(s.load()))
+    except (DemoError, s.SettingsError) as err:
+        sys.stderr.write(f"picture: {err}\n")
+        return 1
+    arguments.file.write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,439 @@
+"""Protocol §3, the six promises about commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.promises.client import Client, together
+from tests.promises.conftest import Start
+from tests.promises.running import Running
+from tests.promises.scenes import by_count, gathering
+
+
+async def lines(url: str, event: str) -> list[asyncpg.Record]:
+    """The journal of an event, refusals last."""
+    connection = await asyncpg.connect(url)
+    try:
+        rows: list[asyncpg.Record] = await connection.fetch(
+            "SELECT * FROM journal WHERE event_id = $1 ORDER BY seq NULLS LAST, at", event
+        )
+    finally:
+        await connection.close()
+    return rows
+
+
+def same(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer without what tells the first from a repeat."""
+    return {key: value for key, value in answer.items() if key != "replayed"}
+
+
+# 1. An ack means durable.
+
+
+async def test_an_ack_is_sent_after_commit(server: Running, migrated_url: str) -> None:
+    scene = await gathering(server)
+    reader = await asyncpg.connect(migrated_url)
+    try:
+        for _ in range(20):
+            ack = await scene.admin.ack("event.rotate_code", event=scene.event)
+            row = await reader.fetchrow(
+                "SELECT encode(hash, 'hex') AS hash, command_id FROM journal "
+                "WHERE event_id = $1 AND seq = $2",
+                scene.event,
+                ack["seq"],
+            )
+            assert row is not None
+            assert (row["hash"], row["command_id"]) == (ack["hash"], ack["id"])
+    finally:
+        await reader.close()
+
+
+async def test_the_database_flushes_every_commit(server: Running) -> None:
+    async with server.node.database.connection() as connection:
+        assert await connection.fetchval("SHOW synchronous_commit") == "on"
+
+
+# 2. Exactly one effect.
+
+
+async def test_a_repeat_gets_the_same_ack(server: Running) -> None:
+    scene = await gathering(server, 1)
+    (client,) = scene.members
+    proposal = await scene.propose()
+    first = await client.ack(
+        "vote.cast", id="my-vote-1", event=scene.event, proposal=proposal, revision=1
+    )
+    assert (first["applied"], first["replayed"]) == (True, False)
+    other_tab = await server.connect(client.user)
+    for sender in (client, other_tab, client):
+        again = await sender.ack(
+            "vote.cast", id="my-vote-1", event=scene.event, proposal=proposal, revision=1
+        )
+        assert again["replayed"] is True
+        assert same(again) == same(first)
+    assert (await scene.state())["proposals"][proposal]["agree"] == 1
+
+
+async def test_the_same_id_over_twenty_sockets_at_once_has_one_effect(
+    start: Start, migrated_url: str
+) -> None:
+    server = await start(connections_per_user=30)
+    scene = await gathering(server, 1, policy=by_count(5))
+    (voter,) = scene.members
+    sockets = [await server.connect(voter.user) for _ in range(20)]
+    for _ in range(5):
+        proposal = await scene.propose()
+        id = voter.new_id()
+        acks = await together(
+            *(
+                socket.ack("vote.cast", id=id, event=scene.event, proposal=proposal, revision=1)
+                for socket in sockets
+            )
+        )
+        assert sorted(ack["replayed"] for ack in acks) == [False] + [True] * 19
+        assert all(same(ack) == same(acks[0]) for ack in acks)
+        assert (await scene.state())["proposals"][proposal]["agree"] == 1
+        found = [line for line in await lines(migrated_url, scene.event) if line["command_id"] == id]
+        assert len(found) == 1
+
+
+async def test_one_id_twice_in_one_batch_is_one_command(server: Running) -> None:
+    scene = await gathering(server)
+    client = scene.admin
+    command = {"type": "event.rotate_code", "id": "twice-in-batch", "event": scene.event}
+    futures = [client.expect(command["id"]) for _ in range(3)]
+    await client.say([command] * 3)
+    acks = [await client.answered(future) for future in futures]
+    assert [ack["replayed"] for ack in acks] == [False, True, True]
+    assert len({ack["result"]["entrance_code"] for ack in acks}) == 1
+
+
+async def test_the_same_id_with_another_payload_is_a_conflict(server: Running) -> None:
+    scene = await gathering(server)
+    admin = scene.admin
+    proposal = await scene.propose()
+    given = {"event": scene.event, "proposal": proposal, "content": "one"}
+    await admin.ack("comment.add", id="conflict-1", **given)
+    for type_, changed in (
+        ("comment.add", given | {"content": "two"}),
+        ("event.pause", {"event": scene.event}),
+    ):
+        error = await admin.refused("id_conflict", type_, id="conflict-1", **changed)
+        assert (error["effect"], error["retry"]) == ("none", "fix")
+    # What says the same is no other payload: field order, unknown fields, white space, defaults.
+    await admin.raw(
+        json.dumps(
+            {"x": 1, "content": "one", "proposal": proposal}
+            | {"event": scene.event, "id": "conflict-1", "type": "comment.add", "criterion": None},
+            indent=3,
+        )
+    )
+    again = await admin.answered(admin.expect("conflict-1"))
+    assert again["replayed"] is True
+    assert (await scene.state())["counts"]["comments"] == 1
+
+
+async def test_a_conflict_in_one_batch_spares_the_first(server: Running) -> None:
+    scene = await gathering(server)
+    proposal = await scene.propose()
+    admin = scene.admin
+    commands = [
+        {
+            "type": "comment.add",
+            "id": "same-batch",
+            "event": scene.event,
+            "proposal": proposal,
+            "content": content,
+        }
+        for content in ("one", "two", "one")
+    ]
+    futures = [admin.expect("same-batch") for _ in commands]
+    await admin.say(commands)
+    answers = [await admin.answered(future) for future in futures]
+    assert [a.get("code", a.get("replayed")) for a in answers] == [False, "id_conflict", True]
+
+
+async def test_ids_are_of_a_user_and_an_event(server: Running) -> None:
+    one = await gathering(server, 1)
+    two = await gathering(server)
+    for client, event in (
+        (one.admin, one.event),
+        (two.admin, two.event),
+    ):
+        assert (await client.ack("event.pause", id="shared-id", event=event))["applied"]
+    proposal_error = await one.members[0].send(
+        "event.resume", id="shared-id", event=one.event
+    )
+    assert proposal_error["code"] == "forbidden"
+
+
+async def test_a_retried_create_finds_the_event_it_made(server: Running) -> None:
+    ada, tab = await server.connect("ada"), await server.connect("ada")
+    acks = await together(
+        *(
+            client.ack("event.create", id="make-it-once", subject="Once")
+            for client in (ada, tab) * 5
+        )
+    )
+    assert len({ack["event"] for ack in acks}) == 1
+    assert sorted(ack["replayed"] for ack in acks) == [False] + [True] * 9
+    assert len((await ada.ask("events.list"))["events"]) == 1
+    bob = await server.connect("bob")
+    other = await bob.ack("event.create", id="make-it-once", subject="Once")
+    assert other["event"] != acks[0]["event"]
+
+
+# 3. Every command is answered, and an answer decided under the lock is final.
+
+
+async def test_a_refusal_is_remembered(server: Running, migrated_url: str) -> None:
+    scene = await gathering(server, 1)
+    (client,) = scene.members
+    first = await client.refused("forbidden", "event.pause", id="too-early-1", event=scene.event)
+    assert (first["effect"], first["retry"]) == ("none", "no")
+    assert "replayed" not in first
+    await scene.do("membership.set_role", user=client.user, role="admin")
+    late = await client.refused("forbidden", "event.pause", id="too-early-1", event=scene.event)
+    assert late["replayed"] is True
+    assert same(late) == same(first)
+    assert (await scene.state())["event"]["status"] == "in_progress"
+    await client.refused("id_conflict", "event.finish", id="too-early-1", event=scene.event)
+    (line,) = (
+        line
+        for line in await lines(migrated_url, scene.event)
+        if line["command_id"] == "too-early-1"
+    )
+    assert (line["seq"], line["hash"], line["patches"]) == (None, None, None)
+    assert (await client.ack("event.pause", id="in-time-1", event=scene.event))["applied"]
+
+
+async def test_a_late_vote_stays_refused(server: Running) -> None:
+    """Told no, the duplicate of a vote cannot count later."""
+    scene = await gathering(server, 1)
+    (client,) = scene.members
+    proposal = await scene.propose()
+    await scene.do("event.pause")
+    vote = {"id": "late-vote-1", "event": scene.event, "proposal": proposal, "revision": 1}
+    await client.refused("event_not_in_progress", "vote.cast", **vote)
+    await scene.do("event.resume")
+    again = await client.refused("event_not_in_progress", "vote.cast", **vote)
+    assert again["replayed"] is True
+    assert (await scene.state())["proposals"][proposal]["agree"] == 0
+
+
+async def test_what_decided_nothing_is_not_remembered(start: Start) -> None:
+    server = await start(subject_length=10)
+    client = await server.connect("ada")
+    error = await client.refused("bad_request", "event.create", id="try-again", subject="x" * 11)
+    assert error["details"]["path"] == "subject"
+    ack = await client.ack("event.create", id="try-again", subject="short")
+    assert ack["replayed"] is False
+
+
+async def test_a_bad_request_that_only_the_state_shows_is_remembered(server: Running) -> None:
+    scene = await gathering(server, options=["a"], criteria=["c"])
+    room = await scene.admin.subscribe(scene.event)
+    (option,) = room.state["options"]
+    given = {
+        "event": scene.event,
+        "option": option,
+        "criterion_order": [],
+        "criteria_rev": room.state["event"]["criteria_rev"],
+    }
+    first = await scene.admin.refused("bad_request", "ballot.submit", id="ballot-01", **given)
+    assert first["details"]["path"] == "criterion_order"
+    again = await scene.admin.refused("bad_request", "ballot.submit", id="ballot-01", **given)
+    assert again["replayed"] is True
+
+
+async def test_a_stranger_is_told_not_found_as_for_what_does_not_exist(server: Running) -> None:
+    scene = await gathering(server)
+    stranger = await scene.newcomer()
+    answers = []
+    for event in (scene.event, "no-such-event"):
+        for _ in range(2):
+            answer = await stranger.refused(
+                "not_found", "event.pause", id="knock-knock", event=event
+            )
+            answers.append({k: v for k, v in answer.items() if k != "event"})
+    assert all(answer == answers[0] for answer in answers)
+
+
+async def test_a_status_tells_what_became_of_commands(server: Running) -> None:
+    scene = await gathering(server, 1)
+    (client,) = scene.members
+    proposal = await scene.propose()
+    vote = {"event": scene.event, "proposal": proposal, "revision": 1}
+    ack = await client.ack("vote.cast", id="committed-1", **vote)
+    refusal = await client.refused("forbidden", "event.pause", id="refused-01", event=scene.event)
+    status = await client.ask(
+        "command.status",
+        event=scene.event,
+        ids=["committed-1", "refused-01", "never-sent", "committed-1"],
+    )
+    told = status["commands"]
+    assert [entry["id"] for entry in told] == [
+        *("committed-1", "refused-01", "never-sent", "committed-1")
+    ]
+    assert [entry["state"] for entry in told] == ["committed", "refused", "absent", "committed"]
+    assert same(told[0]["ack"]) == same(ack)
+    assert same(told[1]["error"]) == same(refusal)
+    # Of somebody else's commands nothing is told, and asking counts for nothing.
+    others = await scene.admin.ask(
+        "command.status", event=scene.event, ids=["committed-1", "refused-01"]
+    )
+    assert [entry["state"] for entry in others["commands"]] == ["absent", "absent"]
+    assert (await scene.state())["proposals"][proposal]["agree"] == 1
+
+
+async def test_a_status_is_pending_while_the_command_waits(
+    server: Running, migrated_url: str
+) -> None:
+    scene = await gathering(server)
+    blocker = await asyncpg.connect(migrated_url)
+    try:
+        async with blocker.transaction():
+            await blocker.execute("SELECT 1 FROM events WHERE id = $1 FOR UPDATE", scene.event)
+            waiting = await scene.admin.post("event.pause", id="waiting-1", event=scene.event)
+            while not server.node.lanes.is_pending(scene.event, (scene.admin.user, "waiting-1")):
+                await asyncio.sleep(0)
+            status = await scene.admin.ask(
+                "command.status", event=scene.event, ids=["waiting-1", "not-there-1"]
+            )
+            assert status["commands"] == [
+                {"id": "waiting-1", "state": "pending"},
+                {"id": "not-there-1", "state": "absent"},
+            ]
+        assert (await scene.admin.answered(waiting))["applied"]
+    finally:
+        await blocker.close()
+
+
+# 4. Same intent, new id.
+
+
+async def test_a_double_click_is_acked_as_not_applied(server: Running) -> None:
+    scene = await gathering(server, 1)
+    (client,) = scene.members
+    proposal = await scene.propose()
+    room = await client.subscribe(scene.event)
+    vote = {"event": scene.event, "proposal": proposal, "revision": 1}
+    first = await client.ack("vote.cast", **vote)
+    second = await client.ack("vote.cast", **vote)
+    assert (second["applied"], second["replayed"]) == (False, False)
+    assert second["result"] == first["result"]
+    assert second["seq"] == first["seq"] + 1
+    await room.reached(second["seq"])
+    (covering,) = (d for d in room.diffs if d["from"] < second["seq"] <= d["seq"])
+    if covering["from"] == first["seq"]:
+        assert covering["patch"] == {}
+    assert room.state["proposals"][proposal]["agree"] == 1
+
+
+# 5. Order.
+
+
+async def test_commands_of_one_socket_and_event_keep_their_order(server: Running) -> None:
+    one, two = await gathering(server), await gathering(server)
+    client = one.admin
+    await two.do("membership.approve_all")
+    proposals = {one.event: await one.propose(), two.event: await two.propose()}
+    other = await server.connect(two.admin.user)
+    sent: list[tuple[Client, str, str]] = []
+    for number in range(120):
+        sender, scene = (client, one) if number % 3 else (other, two)
+        id = f"ordered-{number:04d}"
+        await sender.post(
+            "comment.add",
+            id=id,
+            event=scene.event,
+            proposal=proposals[scene.event],
+            content=str(number),
+        )
+        sent.append((sender, scene.event, id))
+    for sender, scene in ((client, one), (other, two)):
+        wanted = [id for who, _, id in sent if who is sender]
+        await sender.until(lambda s=sender, w=wanted: s.received[-1].get("id") == w[-1], "the last")  # type: ignore[misc]
+        acks = [m for m in sender.of("ack") if m["id"].startswith("ordered-")]
+        assert [ack["id"] for ack in acks] == wanted
+        seqs = [ack["seq"] for ack in acks]
+        assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+        comments = (await scene.state())["comments"].values()
+        assert [c["content"] for c in sorted(comments, key=lambda c: int(c["content"]))] == [
+            str(int(id[-4:])) for id in wanted
+        ]
+
+
+async def test_a_join_holds_what_comes_behind_it(server: Running) -> None:
+    scene = await gathering(server)
+    proposal = await scene.propose()
+    for _ in range(5):
+        client = await scene.newcomer()
+        join = await client.post("membership.join", code=scene.code)
+        vote = await client.post(
+            "vote.cast", event=scene.event, proposal=proposal, revision=1
+        )
+        joined, voted = await client.answered(join), await client.answered(vote)
+        assert (joined["type"], voted["type"]) == ("ack", "ack"), voted
+        assert joined["seq"] < voted["seq"]
+
+
+async def test_events_run_in_parallel(server: Running, migrated_url: str) -> None:
+    """Who waits for one event's lock keeps nobody else."""
+    stuck, free = await gathering(server), await gathering(server)
+    client = await server.connect(stuck.admin.user)
+    blocker = await asyncpg.connect(migrated_url)
+    try:
+        async with blocker.transaction():
+            await blocker.execute("SELECT 1 FROM events WHERE id = $1 FOR UPDATE", stuck.event)
+            waiting = await client.post("event.pause", event=stuck.event)
+            made = await client.result("event.create", subject="Meanwhile")
+            assert await client.ack("event.start", event=made["event"])
+            assert await free.do("event.pause") == {"status": "paused"}
+            assert not waiting.done()
+        assert (await client.answered(waiting))["applied"]
+    finally:
+        await blocker.close()
+
+
+# 6. A command that was accepted runs to its end even if its socket dies.
+
+
+@pytest.mark.parametrize("cut", ["close", "abort"])
+async def test_a_command_runs_to_its_end_though_its_socket_died(
+    server: Running, migrated_url: str, cut: str
+) -> None:
+    scene = await gathering(server, 1)
+    (client,) = scene.members
+    proposals = [await scene.propose() for _ in range(5)]
+    blocker = await asyncpg.connect(migrated_url)
+    ids = [client.new_id() for _ in proposals]
+    try:
+        async with blocker.transaction():
+            await blocker.execute("SELECT 1 FROM events WHERE id = $1 FOR UPDATE", scene.event)
+            for id, proposal in zip(ids, proposals, strict=True):
+                await client.post(
+                    "vote.cast", id=id, event=scene.event, proposal=proposal, revision=1
+                )
+            lanes = server.node.lanes
+            while not all(lanes.is_pending(scene.event, (client.user, id)) for id in ids):
+                await asyncio.sleep(0)
+            await (client.leave() if cut == "close" else client.drop())
+        await server.node.lanes.drained()
+    finally:
+        await blocker.close()
+    back = await server.connect(client.user)
+    status = await back.ask("command.status", event=scene.event, ids=ids)
+    assert [entry["state"] for entry in status["commands"]] == ["committed"] * 5
+    for id, proposal in zip(ids, proposals, strict=True):
+        again = await back.ack(
+            "vote.cast", id=id, event=scene.event, proposal=proposal, revision=1
+        )
+        assert again["replayed"] is True
+    state = await scene.state()
+    assert [state["proposals"][proposal]["agree"] for proposal in proposals] == [1] * 5

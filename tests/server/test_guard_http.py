@@ -1,0 +1,180 @@
+"""The guard over HTTP: what a client can draw out has an end, and what is slow in order has none."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from server.guard import Budgets
+from tests.server.peers import on_both_loops, raw, serving
+
+GET = b"GET / HTTP/1.1\r\nhost: ayes\r\n\r\n"
+SHORT = Budgets(handshake_s=0.2, body_s=0.2)
+
+
+@on_both_loops
+async def test_a_connection_is_kept_between_requests_and_closed_when_idle() -> None:
+    async with serving(budgets=SHORT, timeout_keep_alive=1) as served, raw(served) as peer:
+        loop = asyncio.get_running_loop()
+        for _ in range(2):
+            await peer.say(GET)
+            assert b" 200 " in await peer.head()
+            await asyncio.sleep(0.5)
+        begun = loop.time()
+        assert (await peer.hear_all()).endswith(b"done\r\n0\r\n\r\n")
+        assert loop.time() - begun > 0.2
+        await served.until_gone()
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"",
+        b"GET",
+        b"GET / HTTP/1.1\r\nhost: ay",
+        b"\r\n",
+        b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n",
+    ],
+)
+@on_both_loops
+async def test_a_header_has_a_deadline(start: bytes) -> None:
+    async with serving(budgets=SHORT) as served, raw(served) as peer:
+        if start:
+            await peer.say(start)
+        assert await peer.hear_all() == b""
+        await served.until_gone()
+
+
+@on_both_loops
+async def test_a_header_that_trickles_in_is_not_longer_in_coming() -> None:
+    async with serving(budgets=SHORT) as served:
+        for kept in (b"", GET):
+            for drop in (b"a: b\r\n", b"\r\n" if kept else b"x"):
+                async with raw(served) as peer:
+                    if kept:
+                        await peer.say(kept)
+                        await peer.head()
+                    begun = asyncio.get_running_loop().time()
+                    await peer.say(b"GET / HTTP/1.1\r\n" if drop != b"\r\n" else drop)
+                    while served.connections:
+                        await asyncio.sleep(0.03)
+                        try:
+                            await peer.say(drop)
+                        except ConnectionError:
+                            break
+                    assert asyncio.get_running_loop().time() - begun < 5
+                    await served.until_gone()
+
+
+@on_both_loops
+async def test_a_body_has_a_deadline() -> None:
+    async with serving(budgets=SHORT) as served:
+        for path in (b"/", b"/unread"):
+            async with raw(served) as peer:
+                await peer.say(b"POST " + path + b" HTTP/1.1\r\ncontent-length: 9\r\n\r\nfour")
+                heard = await peer.hear_all()
+                assert (b" 200 " in heard) == (path == b"/unread")
+            await served.until_gone()
+
+
+@on_both_loops
+async def test_a_slow_request_within_its_deadlines_is_answered() -> None:
+    async with serving(budgets=Budgets(handshake_s=0.5, body_s=0.5)) as served:
+        async with raw(served) as peer:
+            for part in (
+                b"",
+                b"POST / HTTP/1.1\r\n",
+                b"content-length: 8\r\n\r\n",
+                b"four",
+                b"more",
+            ):
+                await asyncio.sleep(0.15)
+                if part:
+                    await peer.say(part)
+            assert b" 200 " in await peer.head()
+            assert served.app.requests == [b"fourmore"]
+
+
+@on_both_loops
+async def test_a_response_may_take_longer_than_any_deadline() -> None:
+    budgets = Budgets(handshake_s=0.1, body_s=0.1, stall_s=0.1, flush_s=0.1)
+    async with serving(budgets=budgets) as served, raw(served) as peer:
+        await peer.say(GET.replace(b"/ ", b"/stream "))
+        assert b" 200 " in await peer.head()
+        await asyncio.sleep(0.5)
+        served.app.go_on.set()
+        assert (await peer.hear_all()).endswith(b"done\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"a: " + b"b" * 9000,
+        b"a: b\r\n" * 1500,
+        b"a" * 9000 + b": b",
+        b"a: " + b"b" * 300_000,
+        b"transfer-encoding: chunked\r\n\r\n0\r\na: " + b"b" * 9000,
+    ],
+)
+@on_both_loops
+async def test_a_header_over_8_kib_is_refused(header: bytes) -> None:
+    async with serving() as served:
+        for line in (b"POST / HTTP/1.1\r\n", b"POST /wire HTTP/1.1\r\nupgrade: websocket\r\n"):
+            async with raw(served) as peer:
+                await peer.say(line + header)
+                assert (await peer.hear_all())[:13] in {b"HTTP/1.1 431 ", b"HTTP/1.1 200 ", b""}
+            await served.until_gone()
+
+
+@on_both_loops
+async def test_a_target_over_8_kib_is_refused() -> None:
+    async with serving() as served, raw(served) as peer:
+        await peer.say(b"GET /" + b"x" * 9000)
+        assert b" 431 " in await peer.head()
+        await peer.hear_all()
+        await served.until_gone()
+
+
+@on_both_loops
+async def test_a_header_of_8_kib_is_taken() -> None:
+    async with serving() as served, raw(served) as peer:
+        await peer.say(b"GET / HTTP/1.1\r\na: " + b"b" * 8100 + b"\r\n\r\n")
+        assert b" 200 " in await peer.head()
+
+
+@on_both_loops
+async def test_pipelined_requests_are_answered_up_to_a_bound() -> None:
+    async with serving() as served:
+        async with raw(served) as peer:
+            await peer.say(GET * 20)
+            heard = b""
+            while heard.count(b" 200 ") < 20:
+                heard += await peer.hear()
+        async with raw(served) as peer:
+            await peer.say(GET * 5000)
+            await peer.hear_all()
+        await served.until_gone()
+        assert len(served.app.requests) < 60
+
+
+@on_both_loops
+async def test_a_client_that_never_reads_its_response_is_given_up() -> None:
+    async with serving(budgets=Budgets(stall_s=0.3)) as served:
+        async with raw(served, deaf=True) as peer:
+            await peer.say(GET.replace(b"/ ", b"/big "))
+            await served.until_gone()
+            assert len(await peer.hear_all()) < 16 << 20
+        await served.stop()
+
+
+@on_both_loops
+async def test_a_client_that_reads_slowly_gets_all_of_its_response() -> None:
+    async with serving(budgets=Budgets(stall_s=0.3)) as served, raw(served) as peer:
+        await peer.say(GET.replace(b"/ ", b"/big ").replace(b"host", b"connection: close\r\nhost"))
+        heard = 0
+        while data := await peer.hear(400_000):
+            heard += len(data)
+            await asyncio.sleep(0.02)
+        assert heard > 16 << 20
+        await served.until_gone()
