@@ -64,7 +64,7 @@ def let_in(account: Account, home: Path) -> None:
 def socket_folder(home: Path, account: Account) -> Path:
     """A folder for the socket that only the account (and root) may enter.
 
-    In the data directory, or where its path is too long for a socket, in a place for such things.
+    In the data directory, or where its path will not do for a socket, in a place for such things.
     """
     folders = [home / "socket"]
     name = f"ayes-{hashlib.sha256(os.fsencode(os.path.realpath(home))).hexdigest()[:12]}"
@@ -74,7 +74,8 @@ def socket_folder(home: Path, account: Account) -> Path:
         folders.append(Path(runtime) / name)
     folders += [Path(tempfile.gettempdir()) / name, Path("/tmp") / name]  # noqa: S108 - checked below
     for folder in folders:
-        if len(os.fsencode(folder / SOCKET_NAME)) > LONGEST_SOCKET_PATH:
+        # A comma would part two hosts in a URL.
+        if len(os.fsencode(folder / SOCKET_NAME)) > LONGEST_SOCKET_PATH or "," in str(folder):
             continue
         if not (folder.parent.is_dir() and os.access(folder.parent, os.W_OK)):
             continue
@@ -93,8 +94,8 @@ def socket_folder(home: Path, account: Account) -> Path:
                 ) from None
         return folder
     raise EmbeddedPostgresError(
-        f"there is no private place for the database's socket: {home} is too long a path, and "
-        "none of the usual places can be written to"
+        f"there is no private place for the database's socket: {home} is too long a path "
+        "or has a comma, and none of the usual places can be written to"
     )
 
 

@@ -142,7 +142,8 @@ def _unrepresentable(value: Any, path: str = "") -> str:
 def _loads(payload: bytes) -> Any:
     """The payload as plain values, read as leniently as JSON's grammar allows; else ``None``."""
     try:
-        return json.loads(payload, parse_constant=_no_constant)
+        # As text: of bytes, it would guess the encoding and take UTF-16 or a byte order mark too.
+        return json.loads(payload.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return None
 

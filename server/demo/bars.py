@@ -6,8 +6,8 @@ from rich.text import Text
 
 from server.demo.bot import Message
 
-_WIDTH = 18
 _FULL, _EMPTY = "━", "╌"
+_RESULT_WIDTH = 12
 
 
 def needed(proposal: Message, event: Message, counts: Message) -> int:
@@ -21,15 +21,15 @@ def needed(proposal: Message, event: Message, counts: Message) -> int:
     return -(-int(rule["threshold"]) * int(eligible) // 100)
 
 
-def tally(proposal: Message, event: Message, counts: Message) -> Text:
+def tally(proposal: Message, event: Message, counts: Message, *, width: int) -> Text:
     """A bar that is full at the threshold, and the figures: ``━━━━╌╌ 2 of 3``."""
     agree, goal = proposal["agree"], needed(proposal, event, counts)
-    full = _WIDTH * min(agree, goal) // goal
+    full = width * min(agree, goal) // goal
     carried = agree >= goal
     style = "green" if carried else "cyan" if proposal["status"] == "pending" else "yellow"
     figures = f" {agree} of {goal}"
     return Text.assemble(
-        (_FULL * full, style), (_EMPTY * (_WIDTH - full), "dim"), (figures, f"bold {style}")
+        (_FULL * full, style), (_EMPTY * (width - full), "dim"), (figures, f"bold {style}")
     )
 
 

@@ -58,9 +58,9 @@ class Feed:
             return
         text = Text(f"{who}ack #{answer['seq']}")
         if answer["replayed"]:
-            text.append(" replayed: true — counted once", "bold magenta")
+            text.append(" replayed: true, counted once", "bold magenta")
         elif not answer["applied"]:
-            text.append(" applied: false — already so", "bold yellow")
+            text.append(" applied: false, already so", "bold yellow")
         self._put("✓", text, "green")
 
     def diff(self, message: Message, state: Message) -> None:
@@ -79,10 +79,6 @@ class Feed:
             self._proposal(id, change, state["proposals"].get(id, {}))
             for id, change in patch.get("proposals", {}).items()
         ]
-        for collection, what in (("assumptions", "assumption"), ("criteria", "criterion")):
-            for id, change in patch.get(collection, {}).items():
-                new = "conclusion of " if "conclusion" in (change or {}) else ""
-                words.append(f"{new}{what} {short(id)}")
         if status := patch.get("event", {}).get("status"):
             words.append(f"event {status.replace('_', ' ')}")
         if asking := [id for id, request in patch.get("requests", {}).items() if request]:
@@ -102,9 +98,9 @@ class Feed:
             return f"proposal {short(id)} by {self.name(proposal['author'])}"
         words = f"vote {short(id)} agree {change['agree']}" if "agree" in change else short(id)
         if "status" in change:
-            by = {"auto_votes": "votes", "admin": self.name(proposal.get("resolved_by"))}
-            resolution = proposal["resolution"]
-            words += f" → {change['status']} by {by.get(resolution, resolution)}"
+            words += f" → {change['status']}"
+            if proposal["resolution"] != "auto_votes":
+                words += f" by {self.name(proposal.get('resolved_by'))}"
         return words
 
 

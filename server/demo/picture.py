@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -20,12 +21,14 @@ from server.demo.failure import DemoError
 from server.demo.stage import Show
 
 #: Columns and lines.
-SIZE = (126, 31)
+SIZE = (124, 30)
 #: The scene before which it is taken: some things are decided, some still open.
 SCENE = "an_admin_decides"
 #: Quick, and slow enough for the room to tell who is online.
 PACE = 0.3
 
+_MARGIN = 10
+_VIEW_BOX = re.compile(r'viewBox="0 0 ([0-9.]+) ([0-9.]+)"')
 _THEME = TerminalTheme(
     (13, 17, 23),
     (222, 228, 236),
@@ -66,8 +69,8 @@ font-size: {char_height}px; line-height: {line_height}px; font-variant-ligatures
 </clipPath>
 {lines}
 </defs>
-<rect fill="#0d1117" width="{terminal_width}" height="{terminal_height}" rx="10"/>
-<g transform="translate(8, 8)" clip-path="url(#{unique_id}-clip-terminal)">
+<rect fill="#0d1117" x="-10" y="-10" width="100%" height="100%" rx="12"/>
+<g clip-path="url(#{unique_id}-clip-terminal)">
 {backgrounds}
 <g class="{unique_id}-matrix">
 {matrix}
@@ -95,7 +98,13 @@ async def take(settings: s.Settings) -> str:
         await show.play()
     finally:
         await child.stop()
-    return recorder.export_svg(title="", theme=_THEME, code_format=_FORMAT, unique_id="ayes")
+    svg = recorder.export_svg(title="", theme=_THEME, code_format=_FORMAT, unique_id="ayes")
+    return _VIEW_BOX.sub(_with_margin, svg, count=1)
+
+
+def _with_margin(view_box: re.Match[str]) -> str:
+    width, height = (float(size) + 2 * _MARGIN for size in view_box.groups())
+    return f'viewBox="{-_MARGIN} {-_MARGIN} {width:g} {height:g}"'
 
 
 def main() -> int:

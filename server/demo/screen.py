@@ -29,8 +29,7 @@ FRAME_SECONDS = 1 / 15
 LEAST_WIDTH, LEAST_HEIGHT = 80, 22
 #: From this width on there is a place for the members too.
 _WIDTH_FOR_PEOPLE = 100
-#: Lines inside the panels from which on proposals stand apart.
-_AIRY_ROOM = 26
+_BAR, _SHORT_BAR = 18, 8
 #: Lines of head, note and borders.
 _FRAME_LINES = 8
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red", "bright_cyan")
@@ -54,6 +53,8 @@ class Screen:
             bot.name: _COLOURS[index % len(_COLOURS)] for index, bot in enumerate(bots)
         }
         self.online = 0
+        """Members the server last said are connected."""
+        self._is_wide = True
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Screen:
@@ -79,6 +80,7 @@ class Screen:
 
     def picture(self, width: int, height: int) -> RenderableType:
         """The room now, in as many columns and lines."""
+        self._is_wide = width >= _WIDTH_FOR_PEOPLE
         layout = Layout(size=height)
         layout.split_column(
             Layout(self._head(), size=3),
@@ -86,9 +88,9 @@ class Screen:
             Layout(self._note(), size=3),
         )
         room = height - _FRAME_LINES
-        parts = [Layout(self._middle(room), ratio=5), Layout(self._stream(room), ratio=4)]
-        if width >= _WIDTH_FOR_PEOPLE:
-            parts.insert(0, Layout(self._people(), size=24))
+        parts = [Layout(self._middle(room), ratio=1), Layout(self._stream(room), ratio=1)]
+        if self._is_wide:
+            parts.insert(0, Layout(self._people(), size=20))
         layout["body"].split_row(*parts)
         return layout
 
@@ -147,10 +149,10 @@ class Screen:
             self._state("proposals").items(),
             key=lambda pair: (pair[1]["created_at"], self._number(pair[0])),
         )
-        airy = room >= _AIRY_ROOM
-        each = 3 if airy else 2
+        space = room - len(agreed) - 2
+        airy = 3 * len(proposals) <= space + 1
         # The oldest decided ones make way: what they decided stands below.
-        fits = max((room - len(agreed) - 2) // each, 1)
+        fits = max(space // 2, 1)
         pending = [pair for pair in proposals if pair[1]["status"] == "pending"]
         decided = [pair for pair in proposals if pair[1]["status"] != "pending"]
         shown = {id for id, _ in pending}
@@ -172,21 +174,19 @@ class Screen:
         mark = Text("✓ ", "bold green") if accepted else Text("◇ ", "cyan")
         author = next((bot.name for bot in self._bots if bot.user == proposal["author"]), "")
         head = Text.assemble(mark, (proposal["content"], "bold"), no_wrap=True, overflow="ellipsis")
-        line = Text.assemble("  ", tally(proposal, self._state("event"), self._state("counts")))
+        width = _BAR if self._is_wide else _SHORT_BAR
+        bar = tally(proposal, self._state("event"), self._state("counts"), width=width)
+        line = Text.assemble("  ", bar, no_wrap=True, overflow="ellipsis")
         comments = sum(c.get("proposal") == id for c in self._state("comments").values())
-        line.append("  ")
         if accepted:
             by_votes = proposal["resolution"] == "auto_votes"
-            line.append("by votes" if by_votes else f"by {self._who(proposal)}", "green")
+            by = "votes" if by_votes else self._feed.name(proposal.get("resolved_by"))
+            line.append(f"  accepted by {by}", "green")
         else:
-            line.append_text(Text.assemble(self._name(author), (f" {short(id)}", "dim")))
+            line.append_text(Text.assemble("  ", self._name(author), (f"  {short(id)}", "dim")))
         if comments:
             line.append(f"  {comments} comment{'s' if comments > 1 else ''}", "dim")
-        line.no_wrap = True
         return Group(head, line)
-
-    def _who(self, proposal: Message) -> str:
-        return self._feed.name(proposal.get("resolved_by"))
 
     def _agreed(self) -> Iterable[RenderableType]:
         for collection, mark in (("assumptions", "assumption"), ("criteria", "criterion")):
@@ -197,12 +197,12 @@ class Screen:
                 )
                 if conclusion := item.get("conclusion"):
                     yield Text.assemble(
-                        (f"{'':<11}", ""), ("→ ", "cyan"), (conclusion, "cyan"), no_wrap=True
+                        (f"{'':<11}→ {conclusion}", "cyan"), no_wrap=True, overflow="ellipsis"
                     )
 
     def _stream(self, room: int) -> RenderableType:
         table = Table.grid(padding=(0, 1), expand=True)
-        table.add_column(justify="right", no_wrap=True, width=4)
+        table.add_column(justify="right", no_wrap=True, width=6)
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         told = [line for line in self._feed.lines if line.mark != "·"][-room:]
         for line in told:

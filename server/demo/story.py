@@ -102,7 +102,7 @@ class Story:
         """What do we take for granted, and what do we measure by?"""
         self._feed.say("Members propose. Three votes carry an assumption or a criterion.")
         for name, kind, words in (
-            ("Ben", "assumption", "Everybody can be away for three days"),
+            ("Ben", "assumption", "Everybody can take three days off"),
             ("Cleo", "criterion", "All of us get there by train"),
             ("Dev", "criterion", "There is room to work together"),
             ("Gus", "criterion", "We can cook for ourselves"),
@@ -116,7 +116,7 @@ class Story:
     async def votes_and_a_late_one(self) -> None:
         """The third vote accepts, in the same step; the fourth is told so."""
         self._feed.say("The vote that reaches the threshold accepts, in one step and one diff.")
-        proposal = self._proposals["Everybody can be away for three days"]
+        proposal = self._proposals["Everybody can take three days off"]
         for name in ("Ben", "Elsa", "Dev"):
             await self._vote(name, proposal)
         self._feed.say("Cleo clicks a moment too late. She is told what was decided, and where.")
@@ -153,6 +153,7 @@ class Story:
         """Two ids, one intent: the second changes nothing, and is no error."""
         proposal = self._proposals["There is room to work together"]
         await self._vote("Ben", proposal)
+        await self._vote("Gus", self._proposals["We can cook for ourselves"])
         gus = self._bots["Gus"]
         self._feed.say("Gus clicks twice: two ids, one vote.")
         await self._pace.click()
@@ -162,12 +163,11 @@ class Story:
         await self._pace.read()
 
     async def an_admin_decides(self) -> None:
-        """One vote, a word for it, and the admin's approval, which is no vote."""
+        """A word for it, and the admin's approval, which is no vote."""
         proposal = self._proposals["We can cook for ourselves"]
-        await self._vote("Gus", proposal)
         elsa = self._bots["Elsa"]
         await self._do(elsa, "comment.add", proposal=proposal, content="It saves us the bill.")
-        self._feed.say("Ada accepts this one herself. An admin's approval is no vote.")
+        self._feed.say("Ada accepts one herself. An admin's approval is no vote.")
         await self._pace.read()
         await self._do(self._admin, "proposal.accept", proposal=proposal)
         await self._pace.click()

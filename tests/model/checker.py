@@ -84,6 +84,8 @@ def _answers(history: History) -> Iterator[Violation]:
         if row is None:
             yield from _unfounded(operation, answer)
             continue
+        if _found_no_event(operation) and _asked(row) != asked(operation.command):
+            continue
         is_conflict = answer.get("code") == "id_conflict"
         if row["payload"] is not None and is_conflict != (asked(operation.command) != _asked(row)):
             yield Violation(2, row["seq"], f"{key}: other words or not, {answer['type']} {answer}")
@@ -105,10 +107,15 @@ def _unfounded(operation: Operation, answer: Json) -> Iterator[Violation]:
         yield Violation(1, answer["seq"], f"{what} was acked and is not in the journal")
     elif code == "id_conflict":
         yield Violation(2, None, f"{what}: id_conflict with nothing")
-    elif operation.command["type"] not in ("event.create", "membership.join"):
-        # Those found no event to be remembered with; a bad request may not have come so far.
-        if code != "bad_request":
-            yield Violation(10, None, f"{what} was refused ({code}), and that is not remembered")
+    elif code != "bad_request" and not _found_no_event(operation):
+        # A bad request may not have come as far as the event.
+        yield Violation(10, None, f"{what} was refused ({code}), and that is not remembered")
+
+
+def _found_no_event(operation: Operation) -> bool:
+    """Whether it was refused with nothing to be remembered under."""
+    code, kind = (operation.answer or {}).get("code"), operation.command["type"]
+    return bool(code) and (kind == "event.create" or (kind, code) == ("membership.join", "not_found"))
 
 
 def _same_answer(key: tuple[str, str], answer: Json, row: Json) -> Iterator[Violation]:

@@ -226,7 +226,7 @@ class Client:
         return result
 
     async def refused(
-        self, code: str, type: str, *, id: str | None = None, **fields: Any
+        self, code: str, type: str, /, *, id: str | None = None, **fields: Any
     ) -> Message:
         """Send a command that must be refused with ``code``; the error."""
         answer = await self.send(type, id=id, **fields)

