@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import statistics
+
 from benchmarks.child import Child
 from benchmarks.gathering import gather, join
+from benchmarks.pgbench import PeerRun
 from benchmarks.report import Row, Target
 from benchmarks.rig import Rig, close
 from benchmarks.server_process import HOST
-from benchmarks.voters import Ballot, Voter, alternate, percentiles
+from benchmarks.voters import Ballot, LoadRun, Voter, alternate, percentiles
 from benchmarks.watchers import watching
 
 WATCHERS = 100
 #: Between an answer and the next command, where each is to find the system at rest.
 GAP = 0.02
 PEER = "pgbench, 1 client, p50"
+PEER_APART = "pgbench, 1 client, 50 a second, p50"
+PEER_LEAN = "pgbench, 1 client, fewest round trips, p50"
 BARE = "a bare commit, p50"
 
 
@@ -21,22 +26,42 @@ class Rows:
     """The lines of this trial."""
 
     def __init__(self) -> None:
-        self.alone = Row("ack of one vote, idle, p50", "ms", PEER)
-        self.alone.target = Target(2, 1.5, "less")
-        self.alone_apart = Row("ack of one vote, idle, 20 ms apart, p50", "ms", PEER)
-        self.lean = Row("ack of one vote, idle, p50", "ms", f"{PEER}, fewest round trips")
-        self.watched = Row("ack of one vote, 100 watching, 20 ms apart, p50", "ms", PEER)
-        self.watched.target = Target(3, 2, "less")
-        self.watched_closely = Row("ack of one vote, 100 watching, at once again, p50", "ms", PEER)
-        self.last = Row("vote → last of 100 has it, 20 ms apart, p99", "ms", BARE)
-        self.last.target = Target(10, 5, "less")
-        self.last_ms = Row("the same, in ms", "ms")
-        self.last_ms.target = Target(25, 25, "less")
-        self.last_median = Row("the same, p50", "ms", BARE)
+        must = Target(2, 1.5, "less")
+        must_watched = Target(3, 2, "less")
+        self.alone = Row("ack, idle, one after another, p50", "ms", PEER, must)
+        self.apart = Row("ack, idle, 20 ms apart, p50", "ms", PEER_APART, must)
+        self.lean = Row("ack, idle, one after another, p50", "ms", PEER_LEAN)
+        self.watched = Row("ack, 100 watching, one after another, p50", "ms", PEER)
+        self.watched_apart = Row(
+            "ack, 100 watching, 20 ms apart, p50", "ms", PEER_APART, must_watched
+        )
+        self.last_median = Row("vote → last of 100 has it, 20 ms apart, p50", "ms", BARE)
+        self.last = Row(
+            "vote → last of 100 has it, 20 ms apart, p99", "ms", BARE, Target(10, 5, "less")
+        )
+        self.last_ms = Row("the same, in ms", "ms", target=Target(25, 25, "less"))
 
     def all(self) -> list[Row]:
         """In the order of the table."""
         return list(vars(self).values())
+
+
+class Peers:
+    """What pgbench makes of one vote at a time, and of nothing but a commit."""
+
+    def __init__(self, closely: PeerRun, apart: PeerRun, lean: PeerRun, bare: PeerRun) -> None:
+        self.closely, self.apart, self.lean, self.bare = closely, apart, lean, bare
+
+    @classmethod
+    async def measured(cls, rig: Rig) -> Peers:
+        """All four, now."""
+        seconds = rig.plan.peer_seconds
+        return cls(
+            await rig.peer.votes(clients=1, seconds=seconds),
+            await rig.peer.votes(clients=1, seconds=seconds, rate=1 / GAP),
+            await rig.peer.votes(clients=1, seconds=seconds, lean=True),
+            await rig.peer.bare_commits(seconds=seconds),
+        )
 
 
 async def measure(rig: Rig) -> list[Row]:
@@ -49,27 +74,33 @@ async def measure(rig: Rig) -> list[Row]:
     await alternate(voter, rig.meter, count=20, gap=0)
     tokens = [rig.server.token(user) for user in users[1:]]
 
-    rows, count, seconds = Rows(), rig.plan.singles, rig.plan.peer_seconds
+    rows, count = Rows(), rig.plan.singles
+    before = await Peers.measured(rig)
     for _ in range(rig.plan.rounds):
-        peer = await rig.peer.votes(clients=1, seconds=seconds)
-        fewest = await rig.peer.votes(clients=1, seconds=seconds, lean=True)
-        bare = await rig.peer.bare_commits(seconds=seconds)
         closely, _ = await alternate(voter, rig.meter, count=count, gap=0)
         apart, _ = await alternate(voter, rig.meter, count=count, gap=GAP)
-        for row, run in ((rows.alone, closely), (rows.alone_apart, apart)):
-            row.add(run.p50, peer.p50, ayes=run.as_json(), pgbench=peer.as_json())
-        rows.lean.add(closely.p50, fewest.p50, ayes=closely.as_json(), pgbench=fewest.as_json())
         async with watching(HOST, rig.server.port, gathering.event, tokens) as watchers:
-            for row, gap in ((rows.watched_closely, 0.0), (rows.watched, GAP)):
-                run, steps = await alternate(voter, rig.meter, count=count, gap=gap)
-                row.add(run.p50, peer.p50, ayes=run.as_json(), pgbench=peer.as_json())
-                p50, p99 = await _arrivals(watchers, steps)
-            detail = {"pgbench": bare.as_json(), "p50_ms": round(p50, 3), "p99_ms": round(p99, 3)}
-            rows.last.add(p99, bare.p50, **detail)
-            rows.last_ms.add(p99)
-            rows.last_median.add(p50, bare.p50)
+            watched, _ = await alternate(voter, rig.meter, count=count, gap=0)
+            watched_apart, steps = await alternate(voter, rig.meter, count=count, gap=GAP)
+            p50, p99 = await _arrivals(watchers, steps)
+        after = await Peers.measured(rig)
+        _beside(rows.alone, closely, before.closely, after.closely)
+        _beside(rows.apart, apart, before.apart, after.apart)
+        _beside(rows.lean, closely, before.lean, after.lean)
+        _beside(rows.watched, watched, before.closely, after.closely)
+        _beside(rows.watched_apart, watched_apart, before.apart, after.apart)
+        bare = statistics.mean((before.bare.p50, after.bare.p50))
+        rows.last_median.add(p50, bare)
+        rows.last.add(p99, bare, before=before.bare.as_json(), after=after.bare.as_json())
+        rows.last_ms.add(p99)
+        before = after
     close([client])
     return rows.all()
+
+
+def _beside(row: Row, run: LoadRun, before: PeerRun, after: PeerRun) -> None:
+    middle = statistics.mean((before.p50, after.p50))
+    row.add(run.p50, middle, ayes=run.as_json(), before=before.as_json(), after=after.as_json())
 
 
 async def _arrivals(watchers: Child, steps: list[tuple[int, float]]) -> tuple[float, float]:

@@ -45,7 +45,7 @@ async def measure(rig: Rig) -> list[Row]:
         await asyncio.gather(*(c.request("unsubscribe", event=gathering.event) for c in clients))
         fewest = await rig.peer.votes(clients=32, seconds=rig.plan.peer_seconds, lean=True)
         after = await rig.peer.votes(clients=32, seconds=rig.plan.peer_seconds)
-        rate = statistics.median((before.rate, after.rate))
+        rate = statistics.mean((before.rate, after.rate))
         peers = {"before": before.as_json(), "after": after.as_json()}
         for row, run in runs.items():
             row.add(run.rate, rate, ayes=run.as_json(), **peers)

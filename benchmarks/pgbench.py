@@ -162,17 +162,29 @@ class Peer:
         return {row["name"]: row["value"] for row in rows}
 
     async def votes(
-        self, *, clients: int, seconds: float, events: int = 1, lean: bool = False
+        self,
+        *,
+        clients: int,
+        seconds: float,
+        events: int = 1,
+        lean: bool = False,
+        rate: float | None = None,
     ) -> PeerRun:
-        """Votes by ``clients`` connections over ``events`` rows, chosen at random."""
+        """Votes by ``clients`` connections over ``events`` rows, chosen at random.
+
+        ``rate`` holds them to so many a second; without, each follows on the one before.
+        """
         script = LEAN_VOTE if lean else VOTE
-        return await self._run(script, clients, seconds, events=events, voters=VOTERS)
+        paced = (f"--rate={rate:g}",) if rate else ()
+        return await self._run(script, clients, seconds, *paced, events=events, voters=VOTERS)
 
     async def bare_commits(self, *, seconds: float) -> PeerRun:
         """The smallest commits, one after another on one connection."""
         return await self._run(BARE_COMMIT, 1, seconds)
 
-    async def _run(self, script: str, clients: int, seconds: float, **variables: int) -> PeerRun:
+    async def _run(
+        self, script: str, clients: int, seconds: float, *options: str, **variables: int
+    ) -> PeerRun:
         with tempfile.TemporaryDirectory(prefix="ayes-pgbench-") as name:
             directory = Path(name)
             (directory / "script.sql").write_text(script)
@@ -181,6 +193,7 @@ class Peer:
                 *("--no-vacuum", "--protocol=prepared", f"--client={clients}"),
                 *(f"--jobs={min(2, clients)}", f"--time={max(1, round(seconds))}", "--log"),
                 *(f"--define={name}={value}" for name, value in variables.items()),
+                *options,
                 *("--file=script.sql", f"--host={self._address.host}"),
                 *(f"--port={self._address.port}", f"--username={SUPERUSER}", DATABASE),
                 cwd=directory,
@@ -200,9 +213,14 @@ def _rate(output: str) -> float:
 
 
 def _latencies(directory: Path) -> Sequence[float]:
-    """p50 and p99 in ms; the third field of a line is the transaction's time in µs."""
+    """p50 and p99 in ms.
+
+    The third field of a line is the transaction's time in µs. Where a rate was given, that counts
+    from the moment the transaction was due, and the seventh field is how late it began.
+    """
     logs = [log.read_text() for log in directory.glob("pgbench_log.*")]
-    times = [int(line.split()[2]) / 1_000 for log in logs for line in log.splitlines()]
+    lines = [line.split() for log in logs for line in log.splitlines()]
+    times = [(int(line[2]) - (int(line[6]) if len(line) > 6 else 0)) / 1_000 for line in lines]
     cuts = statistics.quantiles(times, n=100, method="inclusive")
     return cuts[49], cuts[98]
 

@@ -38,7 +38,7 @@ async def measure(rig: Rig) -> list[Row]:
         runs = {one: await rig.drive(voters), many: await rig.drive(voters, inflight=16)}
         fewest = await rig.peer.votes(clients=32, seconds=seconds, events=EVENTS, lean=True)
         after = await rig.peer.votes(clients=32, seconds=seconds, events=EVENTS)
-        rate = statistics.median((before.rate, after.rate))
+        rate = statistics.mean((before.rate, after.rate))
         peers = {"before": before.as_json(), "after": after.as_json()}
         for row, run in runs.items():
             row.add(run.rate, rate, ayes=run.as_json(), **peers)

@@ -52,6 +52,7 @@ class Submission:
         "deadline",
         "entropy",
         "expires",
+        "issued",
         "key",
         "payload",
         "reply",
@@ -65,13 +66,16 @@ class Submission:
         entropy: bytes,
         reply: Callable[[Submission, Answer], None],
         expires: datetime | None = None,
+        issued: datetime | None = None,
     ) -> None:
         self.command = command
         self.actor = actor
         self.entropy = entropy
         self.reply = reply
         self.expires = expires
-        """When the sender's token expires; checked again under the lock."""
+        """When the sender's token expires; checked again under the lock. The server has none."""
+        self.issued = issued
+        """When it was made, where it says so: a revocation may have ended it meanwhile."""
         self.key: CommandKey = (actor.user, command.id)
         self.payload = msgspec.json.encode(command)
         """The command as it was understood: what a repeat must be equal to."""

@@ -12,7 +12,8 @@ import asyncio
 import logging
 import random
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from handlers.decide import Answer, StepRecord, Submission, decide, failed, remembered, replay
@@ -100,6 +101,7 @@ class Lane:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + BUDGET
         delay = FIRST_DELAY
+        fault: Fault | None = None
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
@@ -107,7 +109,9 @@ class Lane:
             except Exception as err:
                 # What it holds may be half of what was not committed.
                 self.state = None
-                fault = fault_of(err)
+                # The end of the budget, while another try waited for the lock, is no lost link.
+                if not (fault is Fault.LOCKED and isinstance(err, TimeoutError)):
+                    fault = fault_of(err)
                 if fault is None or fault is Fault.REFUSED:
                     await self._divide(batch, err)
                     return
@@ -174,6 +178,12 @@ class Lane:
                         work.decided.add(submission.key)
                     work.answers.append((submission, replay(state, submission, held, first=first)))
                     continue
+                if submission.expires is not None and lanes.revoked(
+                    submission.actor.user, submission.issued
+                ):
+                    err = Rejection(ErrorCode.UNAUTHENTICATED, "access was revoked")
+                    work.answers.append((submission, failed(submission, err)))
+                    continue
                 decision = None
                 for _ in range(MOST_QUESTIONS):
                     try:
@@ -197,8 +207,9 @@ class Lane:
                 await transaction.write(
                     work.lines, state, work.changed, made=made, event_changed=work.event_changed
                 )
+                # Repeats of what was decided before this batch are not in doubt.
                 for submission in batch:
-                    submission.attempted = True
+                    submission.attempted |= submission.key in work.decided
                 await transaction.commit()
         if state.held() < MOST_RECORDS and state.event_record is not None:
             self.state = state
@@ -230,10 +241,19 @@ class _Work:
 class Lanes:
     """All lanes of this node."""
 
-    def __init__(self, database: Database, rooms: Rooms, limits: DomainLimits) -> None:
+    def __init__(
+        self,
+        database: Database,
+        rooms: Rooms,
+        limits: DomainLimits,
+        *,
+        revoked: Callable[[str, datetime | None], bool] = lambda user, issued: False,
+    ) -> None:
         self.database = database
         self.rooms = rooms
         self.limits = limits
+        self.revoked = revoked
+        """Whether the tokens of a user that were made at a moment are refused by now."""
         self._lanes: OrderedDict[str, Lane] = OrderedDict()
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
@@ -248,7 +268,6 @@ class Lanes:
         lane = self._lanes.get(event_id)
         if lane is None:
             lane = self._lanes[event_id] = Lane(event_id, self)
-            self._forget_idle()
         else:
             self._lanes.move_to_end(event_id)
         if len(lane.queue) >= LONGEST_QUEUE:
@@ -261,6 +280,8 @@ class Lanes:
             self._idle.clear()
             lane.task = asyncio.create_task(lane.run(), name=f"lane {event_id}")
             lane.task.add_done_callback(self._lane_rests)
+            # Only now: an idle lane is one without a task.
+            self._forget_idle()
 
     def is_pending(self, event_id: str, key: CommandKey) -> bool:
         """Whether the command of this key waits for its decision on this node."""

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -134,6 +135,9 @@ class EmbeddedPostgres:
         postmaster, self._postmaster = self._postmaster, None
         if postmaster is not None and not postmaster.stop(timeout):
             log.error("PostgreSQL (pid %d) did not stop", postmaster.pid)
+        if postmaster is not None and postmaster.sockets.parent != self._home:
+            with suppress(OSError):
+                postmaster.sockets.rmdir()
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)

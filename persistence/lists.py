@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -134,11 +134,12 @@ def _cursor(after: str | None) -> tuple[datetime | None, str | None]:
     at, _, id = after.partition("~")
     try:
         moment = datetime.fromisoformat(at)
-    except ValueError:
+        if moment.tzinfo is None or not id:
+            raise ValueError
+        # The first and the last day there are may not exist in UTC.
+        return moment.astimezone(UTC), id
+    except (ValueError, OverflowError):
         raise bad_request("after", "this is no page's `next`") from None
-    if moment.tzinfo is None or not id:
-        raise bad_request("after", "this is no page's `next`")
-    return moment, id
 
 
 async def overview(database: Database, code: str, user: str) -> dict[str, Any] | None:

@@ -1,7 +1,8 @@
 """The tables.
 
-Every key begins with ``event_id`` (but ``users`` and ``entrance_codes``, which are looked up
-before the event is known), so that an event with all that belongs to it lies on one shard.
+Every key begins with ``event_id`` (but ``users``, ``revocations`` and ``entrance_codes``, which are
+looked up before the event is known), so that an event with all that belongs to it lies on one
+shard.
 Ids are text made by the server; positions (``seq``, ``*_no``) count within the event.
 """
 
@@ -45,6 +46,22 @@ users = Table(
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("created_at", _moment(), nullable=False, server_default=text("now()")),
+)
+
+revocations = Table(
+    "revocations",
+    metadata,
+    # No reference to users: access can be revoked that was never used.
+    Column("user_id", Text, primary_key=True),
+    Column("revoked_before", _moment(), nullable=False),
+    # The transaction that wrote the row, for ``persistence.revocations``, which says why.
+    Column(
+        "changed",
+        BigInteger,
+        nullable=False,
+        server_default=text("(pg_current_xact_id()::text)::bigint"),
+    ),
+    Index("revocations_changed_idx", "changed"),
 )
 
 entrance_codes = Table(

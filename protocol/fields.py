@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, get_args, get
 
 import msgspec
 
-from protocol.errors import bad_request
+from protocol.errors import Rejection, bad_request
 
 #: The largest integer that JavaScript holds exactly; positions stay below it.
 MAX_SAFE_INTEGER = 2**53 - 1
@@ -33,6 +33,8 @@ Ref = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Epoch = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Version = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
+#: Where something stands among its like: comments as made, proposals as resolved, members as joined.
+Ordinal = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
 Position = Annotated[int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)]
 MaxMembers = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 EntranceCode = Annotated[str, msgspec.Meta(pattern=r"\A[A-Z0-9]{6}\Z")]
@@ -111,6 +113,19 @@ def _text_fields(message: type[msgspec.Struct]) -> tuple[tuple[str, Text | None,
     return tuple(found)
 
 
+@functools.cache
+def _nested_fields(message: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The fields of ``message`` that hold messages within it, one or a list."""
+    hints = typing.get_type_hints(message, include_extras=True)
+    return tuple(name for name, hint in hints.items() if _has_struct(hint))
+
+
+def _has_struct(hint: Any) -> bool:
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return True
+    return any(_has_struct(inner) for inner in get_args(hint))
+
+
 def _text_of(hint: Any) -> tuple[Text | None, bool, bool]:
     origin = get_origin(hint)
     if origin is Annotated:
@@ -152,3 +167,18 @@ def normalise(message: msgspec.Struct, limits: TextLimits) -> None:
                 for index, item in enumerate(value)
             ]
             setattr(message, name, cleaned)
+    for name in _nested_fields(type(message)):
+        value = getattr(message, name)
+        if isinstance(value, msgspec.Struct):
+            _normalise_within(value, name, limits)
+        elif isinstance(value, list):
+            for index, inner in enumerate(value):
+                _normalise_within(inner, f"{name}[{index}]", limits)
+
+
+def _normalise_within(message: msgspec.Struct, path: str, limits: TextLimits) -> None:
+    try:
+        normalise(message, limits)
+    except Rejection as err:
+        inner = err.details.get("path", "")
+        raise bad_request(f"{path}.{inner}" if inner else path, err.message) from None

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from protocol.fields import CommandId, Echo, EntranceCode, Epoch, PageSize, Position, Ref
+from protocol.fields import CommandId, Echo, EntranceCode, Epoch, Ordinal, PageSize, Position, Ref
 from protocol.policy import PolicyPatch
 
 #: A JWT; longer ones are refused before they are looked at.
@@ -100,7 +100,7 @@ class History(Request, kw_only=True):
     """A page of what is older than the room shows; ``before`` is the last page's ``next``."""
 
     event: Ref
-    before: Position | None = None
+    before: Ordinal | None = None
     limit: PageSize = 50
 
 

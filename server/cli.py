@@ -1,4 +1,4 @@
-"""The command line: ``ayes serve | token | demo | check-config | migrate``."""
+"""The command line: ``ayes serve | token | revoke | demo | journal | …``; ``ayes --help``."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import asyncio
 import re
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from persistence.database import Database
 from persistence.embedded import EmbeddedPostgresError
+from protocol.errors import Rejection
+from protocol.fields import clean_text
 from server import settings as s
 from server.database_url import database_url
 from server.settings import SETTINGS, SettingsError
@@ -51,6 +53,18 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--name", help="the name that others see")
     token.add_argument("--ttl", default="1h", help="lifetime: 90s, 15m, 1h, 7d (default 1h)")
     token.set_defaults(run=_token)
+
+    revoke = commands.add_parser("revoke", help="refuse the tokens a user has, and close sockets")
+    _add_settings(revoke)
+    revoke.add_argument("--user", required=True, help="the user's id (sub)")
+    revoke.add_argument(
+        "--before",
+        default="now",
+        metavar="TIME",
+        help="refuse tokens issued before: now (default), or a time with its zone, such as "
+        "2026-11-23T08:00:00Z",
+    )
+    revoke.set_defaults(run=_revoke)
 
     demo = commands.add_parser("demo", help="let bots decide something, and show the room")
     _add_settings(demo)
@@ -114,20 +128,38 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _token(arguments: argparse.Namespace) -> int:
-    from server.auth import Authenticator, kept_secret
+    from server.auth import authenticator_for
 
     settings = _settings(arguments)
+    if settings.auth_jwks_url is not None and settings.auth_secret is None:
+        raise SettingsError(
+            "with AYES_AUTH_JWKS_URL, tokens are the issuer's to make; "
+            "for others AYES_AUTH_SECRET is needed as well"
+        )
     match = _DURATION.match(arguments.ttl)
     if match is None:
         raise SettingsError(f"--ttl: {arguments.ttl!r} is none of 90s, 15m, 1h, 7d")
     lifetime = timedelta(**{_UNITS[match[2]]: int(match[1])})
-    auth = Authenticator(
-        settings.auth_secret or kept_secret(settings.data_dir),
-        audience=settings.auth_audience,
-        issuer=settings.auth_issuer,
-    )
-    print(auth.make(arguments.user, arguments.name, lifetime))
+    print(authenticator_for(settings).make(arguments.user, arguments.name, lifetime))
     return 0
+
+
+def _revoke(arguments: argparse.Namespace) -> int:
+    from persistence import revocations
+
+    try:
+        user = clean_text(arguments.user, "user")
+        moment = None if arguments.before == "now" else datetime.fromisoformat(arguments.before)
+    except (Rejection, ValueError) as err:
+        raise SettingsError(f"--user or --before: {err}") from None
+    if moment is not None and moment.tzinfo is None:
+        raise SettingsError(f"--before: {arguments.before} does not say in which zone (try …Z)")
+
+    async def revoke(database: Database) -> None:
+        before = await revocations.revoke(database, user, moment)
+        print(f"tokens of {user} issued before {before.astimezone(UTC).isoformat()} are refused")
+
+    return _with_database(arguments, revoke)
 
 
 def _check_config(arguments: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from server import questions
 from server.frames import frame
 from server.placing import Placed, bring_up
 from server.room import Room
-from server.subscription import Subscription
+from server.subscription import END_OF_STATUS, Subscription
 
 if TYPE_CHECKING:
     from server.session import Session
@@ -28,7 +28,7 @@ log = logging.getLogger("ayes.desk")
 #: Longest that one request may take; then it is answered with ``timeout``.
 REQUEST_SECONDS = 10.0
 
-_ENDS = frozenset({"removed", "left", "revoked"})
+_ENDS = frozenset(END_OF_STATUS.values())
 
 
 class _Renewal(NamedTuple):
@@ -93,8 +93,8 @@ class Desk:
             # It cannot be told what it would have to know: let the client come back for it.
             subscription = request.subscription
             if self._forget(subscription):
-                lost = err.code in (ErrorCode.NOT_A_MEMBER, ErrorCode.NOT_FOUND)
-                self._end(subscription.room.event_id, "removed" if lost else "revoked")
+                status = err.details.get("status", "left")
+                self._end(subscription.room.event_id, END_OF_STATUS.get(status, "revoked"))
             return
         self._session.error(err, ref=request.ref, event=getattr(request, "event", None))
 

@@ -24,7 +24,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.http11 import Request
-from websockets.protocol import State
+from websockets.protocol import Event, State
 
 from protocol.closes import CloseCode
 from server.budgets import Budgets, GuardedConfig, budgets_of
@@ -70,6 +70,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         self.conn.max_message_size = self.budgets.message_bytes
         self.ping_interval = None  # the application pings; uvicorn would close with 1011
         self._buffer = _shared_buffer(server_state, self.budgets.slice_bytes)
+        self._rest = memoryview(b"")
         self._intake = Intake(self, self.conn, self.budgets)
         self._code: int | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -130,24 +131,57 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """A slice was read."""
-        if nbytes == len(self._buffer) and not self.read_paused:
-            # uvloop reads on while a read fills the buffer; the others come first.
-            self.transport.pause_reading()
-            self.loop.call_soon(self._next_slice)
-        self.data_received(bytes(self._buffer[:nbytes]))
-
-    def _next_slice(self) -> None:
-        if not (self.read_paused or self.transport.is_closing()):
-            self.transport.resume_reading()
+        self._take(bytes(self._buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
-        """Take in what was read. uvicorn calls this itself with the handshake."""
+        """Much was read: uvloop knows no buffer of a protocol that is an ``asyncio.Protocol`` too,
+        and brings up to 256,000 bytes. uvicorn comes here with the handshake."""
+        if self._rest:  # reading went on all the same
+            self._rest = memoryview(bytes(self._rest) + data)
+        elif len(data) <= len(self._buffer):
+            self._take(data)
+        else:
+            self.transport.pause_reading()
+            self._rest = memoryview(data)
+            self._next_slice()
+
+    def _next_slice(self) -> None:
+        """Take one slice of the rest, and go on after the others had their turn."""
+        size = len(self._buffer)
+        data, self._rest = bytes(self._rest[:size]), self._rest[size:]
+        self._take(data)
+        if self._intake.deaf:
+            self._rest = memoryview(b"")
+        if self._rest:
+            self.loop.call_soon(self._next_slice)
+        elif not (self.read_paused or self.transport.is_closing()):
+            self.transport.resume_reading()
+
+    def _take(self, data: bytes) -> None:
         try:
             self._intake.feed(data)
         except Exception:
             self._defect()
 
     # ASGI.
+
+    def shake_hands(self, events: list[Event]) -> None:
+        """Begin with a good request, end with a bad one or with frames before the accept.
+
+        Stock, some bad ones hang for ever. A client must wait for the response (RFC 6455, 4.1).
+        """
+        for event in events:
+            if isinstance(event, Request):
+                self.handle_connect(event)
+            else:
+                self.wire.abort()
+        if self.conn.parser_exc is not None:
+            self.wire.abort()
+        elif self.conn.handshake_exc is not None and not self.transport.is_closing():
+            self.transport.write(b"".join(self.conn.data_to_send()) or _BAD_REQUEST)
+            self.end(1006)
+            self._intake.stop()
+            self._finish()
 
     def handle_connect(self, event: Request) -> None:
         """Start the application, with the wire in its scope."""
@@ -158,14 +192,15 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
 
     async def send(self, message: ASGISendEvent) -> None:
         """ASGI's ``send``. A close goes the way of ``Wire.close``, which has an end."""
-        if self.handshake_complete and self.conn.state is not State.CONNECTING:
-            if message["type"] == "websocket.close":
-                self.close(message.get("code", 1000), message.get("reason") or "")
-                return
-            if self.wire.shut:
-                raise ClientDisconnected
+        kind = message["type"]
+        if self.wire.shut and kind != "websocket.close":
+            raise ClientDisconnected
+        if kind == "websocket.close" and self.conn.state is not State.CONNECTING:
+            close = cast("dict[str, Any]", message)
+            self.close(close.get("code", 1000), close.get("reason") or "")
+            return
         await super().send(message)
-        if message["type"] == "websocket.accept":
+        if kind == "websocket.accept":
             self._shaken()
             # uvicorn is done with these, which would stay as long as the socket.
             self.__dict__.pop("request", None)
@@ -225,6 +260,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         self._code = code
         self.wire.shut = True
         self.close_sent = True
+        self.handshake_complete = True  # uvicorn has no more to say to it
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         if self._intake.receiver is not None:
             # From the loop: the application may be walking over its sockets just now.
@@ -284,19 +320,6 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
             self.fail(CloseCode.INTERNAL)
         else:
             self.fail(found.code, found.reason)
-
-    def refuse_handshake(self, *, is_early: bool) -> None:
-        """End what is no handshake, or goes on before it was accepted.
-
-        Stock, the first hangs for ever.
-        """
-        if is_early:  # a client must wait for the response (RFC 6455, 4.1)
-            self.wire.abort()
-        elif self.conn.handshake_exc is not None and not self.transport.is_closing():
-            self.transport.write(b"".join(self.conn.data_to_send()) or _BAD_REQUEST)
-            self.end(1006)
-            self._intake.stop()
-            self._finish()
 
     def _defect(self) -> None:
         """The one funnel for what should not have happened: log it, give this socket up."""

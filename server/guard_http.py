@@ -49,6 +49,8 @@ class GuardedHttp(HttpToolsProtocol):
         self._in_body = False
         self._header_bytes = 0
         self._upgraded = False
+        self._kept = 0
+        self._moved = False
 
     # The connection.
 
@@ -69,19 +71,17 @@ class GuardedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse, and set a deadline for what is still missing."""
-        before = self._header_bytes
+        self._moved = False
         super().data_received(data)
         if self._upgraded or self.transport.is_closing():
             self._met()
             return
-        if self._in_header and self._header_bytes == before:
-            # Nothing whole came out of it: the parser keeps it, so it is counted here.
-            self._header_bytes += len(data)
-            if self._header_bytes > self.budgets.header_bytes:
-                self.send_400_response("The request header is too large.")
-                self._met()
-                return
-        self._await_client()
+        # What is no body and completes nothing, the parser keeps: a field of a header or a trailer.
+        self._kept = 0 if self._moved else self._kept + len(data)
+        if self._kept > self.budgets.header_bytes:
+            self.send_400_response("The request header is too large.")
+        else:
+            self._await_client()
 
     def eof_received(self) -> None:
         """The transport closes; not without a bound."""
@@ -116,13 +116,19 @@ class GuardedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The header is whole."""
         self._in_header = False
-        self._in_body = True
+        self._in_body = self._moved = True
         self._met()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._moved = True
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         self._in_body = False
+        self._moved = True
         self._met()
         super().on_message_complete()
 
@@ -133,9 +139,12 @@ class GuardedHttp(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a request: 431 (RFC 6585, 5) where its header is too large."""
-        if self.transport.is_closing():
+        self._met()
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None and cycle.response_started and not cycle.response_complete:
+            self.abort()  # in the middle of another response
             return
-        if self._header_bytes > self.budgets.header_bytes:
+        if max(self._header_bytes, self._kept) > self.budgets.header_bytes:
             head = b"connection: close\r\ncontent-length: 0\r\n\r\n"
             self.transport.write(STATUS_LINE[431] + head)
             self.transport.close()

@@ -76,7 +76,7 @@ class _Api:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Rejection(ErrorCode.UNAUTHENTICATED)
-        identity = self._node.auth.check(token.strip())
+        identity = self._node.identify(token.strip())
         self._node.paces.take(identity.actor.user)
         return identity
 
@@ -104,6 +104,7 @@ class _Api:
             entropy=os.urandom(ENTROPY_BYTES),
             reply=reply,
             expires=identity.expires,
+            issued=identity.issued,
         )
         if isinstance(command, EventCommand):
             node.lanes.submit(command.event, submission)

@@ -11,7 +11,6 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, cast
 
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.streams import StreamReader
@@ -142,18 +141,14 @@ class Intake:
         """Let websockets take ``data`` apart, and count what it finds."""
         conn, guard = self._conn, self._guard
         conn.receive_data(data)
-        heard = False
-        for event in conn.events_received():
-            if isinstance(event, Request):
-                guard.handle_connect(event)
-            elif isinstance(event, Frame):
-                heard = True
-                self._frame(event)
+        events = conn.events_received()
+        if conn.state is State.CONNECTING:
+            guard.shake_hands(events)
+            return
+        for event in events:
+            self._frame(cast("Frame", event))
             if self.deaf:
                 return
-        if conn.state is State.CONNECTING:
-            guard.refuse_handshake(is_early=heard)
-            return
         if conn.parser_exc is not None:
             guard.parser_failed()
             return
@@ -161,7 +156,7 @@ class Intake:
             guard.wire.answer(b"".join(conn.data_to_send()))
         if self.receiver is not None and not guard.wire.shut:
             self._aligned = between_messages(conn)
-            if heard:
+            if events:
                 self.receiver.alive()
 
     def _frame(self, event: Frame) -> None:
@@ -200,7 +195,7 @@ def _is_utf8(payload: bytes) -> bool:
 
 def between_messages(conn: ServerProtocol) -> bool:
     """Whether the parser waits for the first byte of a message."""
-    if conn.reader.buffer or conn.current_size is not None:
+    if conn.state is not State.OPEN or conn.reader.buffer or conn.current_size is not None:
         return False
     parser: object = conn.parser
     while isinstance(parser, GeneratorType) and parser.gi_yieldfrom is not None:

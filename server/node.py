@@ -27,6 +27,7 @@ from server.guesses import Guesses
 from server.pace import Paces
 from server.pruning import Pruning
 from server.pulse import Pulse
+from server.revocations import Revocations
 from server.rooms import RoomRegistry, unreachable
 from server.session import Session
 from server.settings import Settings
@@ -67,13 +68,15 @@ class Node:
         self.database = database
         self.auth = auth
         self.rooms = RoomRegistry(database, self.limits)
-        self.lanes = Lanes(database, self.rooms, self.limits)
+        self.revocations = Revocations(database, self._revoked)
+        self.lanes = Lanes(database, self.rooms, self.limits, revoked=self.revocations.is_revoked)
         self.guesses = Guesses()
         self.paces = Paces(settings.commands_per_second, settings.commands_burst)
         self.crowd = Crowd(settings, time.monotonic())
         self.draining = False
         self._empty = asyncio.Event()
         self._empty.set()
+        self._kept: set[asyncio.Task[None]] = set()
         self._known: dict[str, str] = {}
         self._users: Gather[tuple[str, str], bool] = Gather(self._put_users)
         self._pulse = Pulse(self)
@@ -84,6 +87,8 @@ class Node:
     async def start(self) -> None:
         """Open what is needed; raises where the database is out of reach."""
         await self.database.open()
+        await self.revocations.start()
+        self.auth.start()
         self.rooms.start()
         self._pulse.start()
         self._timers.start()
@@ -96,11 +101,14 @@ class Node:
         await self._pruning.stop()
         try:
             async with asyncio.timeout(FINISH_SECONDS):
+                await asyncio.gather(*self._kept, return_exceptions=True)
                 await self.lanes.drained()
         except TimeoutError:
             log.error("some commands did not end in time")
         await self._pulse.stop()
         await self.rooms.stop()
+        await self.auth.stop()
+        await self.revocations.stop()
         await self.database.close()
 
     async def drain(self) -> None:
@@ -140,6 +148,11 @@ class Node:
         """When a client of a server that goes away should come back: each at its own moment."""
         return random.randint(100, 2_000)  # noqa: S311 - spreads load
 
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Hold a task that nobody else does until it ends."""
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
+
     # Sessions.
 
     @property
@@ -164,6 +177,29 @@ class Node:
             return False
         session.identity = identity
         return True
+
+    def identify(self, token: str) -> Identity:
+        """Who ``token`` speaks for: ``Authenticator.check``, and ``Revoked``."""
+        identity = self.auth.check(token)
+        self.revocations.check(identity)
+        return identity
+
+    async def identify_patiently(self, token: str) -> Identity:
+        """The same, but a key that is not at hand is waited for, for a moment."""
+        identity = await self.auth.check_patiently(token)
+        self.revocations.check(identity)
+        return identity
+
+    def _revoked(self, user: str, before: datetime) -> None:
+        """Close the sockets that a revoked token holds open."""
+        closed = 0
+        for session in self.crowd.of(user):
+            identity = session.identity
+            if identity is not None and self.revocations.is_revoked(user, identity.issued):
+                session.close(CloseCode.REVOKED)
+                closed += 1
+        if closed:
+            log.info("access revoked: %d sockets closed", closed)
 
     async def know_user(self, actor: Actor) -> None:
         """Make the user's row the first time they are seen, in a transaction of its own."""

@@ -17,7 +17,7 @@ from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from persistence.migrate import upgrade_async
 from persistence.sole import SoleServer, SoleServerError
 from server.app import make_app
-from server.auth import Authenticator, kept_secret
+from server.auth import authenticator_for
 from server.budgets import Budgets, GuardedConfig
 from server.crowd import raise_file_limit
 from server.node import Node
@@ -105,16 +105,11 @@ async def serve(settings: Settings, database_url: str) -> None:
         await upgrade_async(database_url)
     except OSError as err:
         raise StartError(f"the database is out of reach: {err}") from err
-    secret = settings.auth_secret or kept_secret(settings.data_dir)
-    auth = Authenticator(
-        secret,
-        audience=settings.auth_audience,
-        issuer=settings.auth_issuer,
-        longest_name=settings.name_length,
-    )
     async with SoleServer(database_url):
         node = Node(
-            settings, Database(database_url, connections=settings.database_connections), auth
+            settings,
+            Database(database_url, connections=settings.database_connections),
+            authenticator_for(settings),
         )
         listener = _listen(settings)
         try:

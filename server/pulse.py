@@ -12,7 +12,7 @@ import orjson
 from protocol import answers
 from protocol.closes import CloseCode
 from server.frames import frame
-from server.session import EXPIRY_GRACE, Phase, Session
+from server.session import Phase, Session
 
 if TYPE_CHECKING:
     from server.node import Node
@@ -47,14 +47,15 @@ class Pulse:
             await asyncio.sleep(interval)
             now = asyncio.get_running_loop().time()
             try:
-                self._look(now)
+                # The next look is one interval away, and a heartbeat is at most its time apart.
+                self._look(now, now + interval)
                 if now >= presence_at:
                     presence_at = now + TICK_SECONDS
                     self._tell_presence()
             except Exception:
                 log.exception("the pulse failed")
 
-    def _look(self, now: float) -> None:
+    def _look(self, now: float, next_look: float) -> None:
         settings = self._node.settings
         wall = datetime.now(UTC)
         silence = 2 * settings.heartbeat_ms / 1000
@@ -64,9 +65,9 @@ class Pulse:
                     session.close(CloseCode.NO_HELLO)
             elif now - session.heard_at > silence:
                 session.close(CloseCode.NO_HEARTBEAT)
-            elif session.expired_for(wall) > EXPIRY_GRACE:
+            elif session.expired_for(wall) > settings.expiry_grace_seconds:
                 session.close(CloseCode.TOKEN_EXPIRED)
-            elif now >= session.beat_at:
+            elif next_look >= session.beat_at:
                 session.beat_at = now + settings.heartbeat_ms / 1000
                 self._heartbeat(session, wall)
 

@@ -30,6 +30,7 @@ from server.auth import Identity
 from server.desk import Desk
 from server.frames import frame
 from server.rate import TokenBucket
+from server.revocations import Revoked
 from server.subscription import Subscription
 from server.wire import Wire
 
@@ -40,8 +41,6 @@ log = logging.getLogger("ayes.session")
 
 #: Frames that are no JSON object or array until the socket is closed.
 MOST_BAD_FRAMES = 10
-#: Seconds that an expired token still holds the socket open, to be renewed.
-EXPIRY_GRACE = 60.0
 #: Asked of a client that has too much in flight.
 BUSY_RETRY_MS = 100
 #: Bytes of answers put into one frame, for clients that send batches themselves.
@@ -87,7 +86,6 @@ class Session:
         self._held: deque[Message | Invalid] = deque()
         self._holding = False
         self._desk = Desk(self)
-        self._task: asyncio.Task[None] | None = None
 
     # The wire's side.
 
@@ -130,8 +128,6 @@ class Session:
             self.node.rooms.leave(subscription)
         self.subscriptions.clear()
         self._desk.close()
-        if self._task is not None:
-            self._task.cancel()
         self.node.forget(self)
 
     # What comes in.
@@ -211,6 +207,7 @@ class Session:
             entropy=os.urandom(ENTROPY_BYTES),
             reply=self._answered,
             expires=identity.expires,
+            issued=identity.issued,
         )
         self.inflight += 1
         if isinstance(command, EventCommand):
@@ -238,7 +235,8 @@ class Session:
     def _hold(self, work: Coroutine[Any, Any, None]) -> None:
         """Keep what comes in meanwhile, in order, until ``work`` is done."""
         self._holding = True
-        self._task = asyncio.ensure_future(self._hold_until(work))
+        # The node's, not the socket's: a command that was taken runs to its end without it.
+        self.node.keep(asyncio.create_task(self._hold_until(work), name="session holds"))
 
     async def _hold_until(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -246,7 +244,6 @@ class Session:
         except Exception:
             log.exception("session %s failed", self.id)
             self.close(CloseCode.INTERNAL)
-        self._task = None
         self._holding = False
         while self._held and not self._holding and self.phase is Phase.OPEN:
             self._dispatch(self._held.popleft())
@@ -258,9 +255,11 @@ class Session:
             self._turn_away(Rejection(ErrorCode.UNAUTHENTICATED), hello.ref)
             return
         try:
-            identity = self.node.auth.check(token)
+            identity = await self.node.identify_patiently(token)
         except Rejection as err:
             self._turn_away(err, hello.ref)
+            return
+        if self.wire.shut:
             return
         if not self.node.admit(self, identity):
             self.close(CloseCode.TOO_MANY_CONNECTIONS)
@@ -271,7 +270,8 @@ class Session:
             self.error(err, ref=hello.ref)
             self.close(CloseCode.INTERNAL, "the database is out of reach")
             return
-        self.identity = identity
+        if self.phase is not Phase.GREETING:
+            return
         self.phase = Phase.OPEN
         self.say(self.node.welcome(self, identity, hello.ref))
         for point in hello.resume:
@@ -280,14 +280,21 @@ class Session:
                 self.error(busy, event=point.event)
 
     def _turn_away(self, err: Rejection, ref: str | int | None) -> None:
-        expired = err.code == ErrorCode.AUTH_EXPIRED
         self.error(err, ref=ref)
-        self.close(CloseCode.TOKEN_EXPIRED if expired else CloseCode.BAD_TOKEN)
+        if isinstance(err, Revoked):
+            self.close(CloseCode.REVOKED)
+        elif err.code == ErrorCode.AUTH_EXPIRED:
+            self.close(CloseCode.TOKEN_EXPIRED)
+        elif err.code == ErrorCode.OVERLOADED:
+            # Not the token's fault: the client is to come back.
+            self.close(CloseCode.INTERNAL, err.message)
+        else:
+            self.close(CloseCode.BAD_TOKEN)
 
     def _renew(self, message: Auth) -> None:
         assert self.identity is not None
         try:
-            identity = self.node.auth.check(message.token)
+            identity = self.node.identify(message.token)
         except Rejection as err:
             self.error(err, ref=message.ref)
             return

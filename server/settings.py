@@ -49,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     auth_secret: str | None = None
     auth_audience: str = "ayes"
     auth_issuer: str | None = None
+    auth_jwks_url: str | None = None
     heartbeat_ms: int = 20_000
     message_bytes: int = 65_536
     batch: int = 256
@@ -63,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     unauthenticated: int = 1_024
     resume_steps: int = 10_000
     hello_seconds: int = 10
+    expiry_grace_seconds: int = 60
     drain_seconds: int = 10
     log_level: str = "info"
     subject_length: int = 200
@@ -101,8 +103,9 @@ SETTINGS: dict[str, Setting] = {
     "public_url": Setting("address the server is reached at, where a proxy stands before it"),
     "allowed_origins": Setting("origins of pages that may connect, separated by commas"),
     "auth_secret": Setting("HS256 secret of at least 32 bytes; made where none is given", True),
-    "auth_audience": Setting("audience (aud) that a token must name"),
+    "auth_audience": Setting("audiences (aud), separated by commas; a token must name one"),
     "auth_issuer": Setting("issuer (iss) that a token must name, if any"),
+    "auth_jwks_url": Setting("https URL of the issuer's public keys (JWKS): RS256, ES256, EdDSA"),
     "heartbeat_ms": Setting("milliseconds between heartbeats", least=100, most=600_000),
     "message_bytes": Setting("bytes of a frame", least=1_024, most=1_000_000),
     "batch": Setting("messages of a frame", least=1, most=10_000),
@@ -121,6 +124,9 @@ SETTINGS: dict[str, Setting] = {
     "unauthenticated": Setting("sockets that have not said hello", least=1, most=1_000_000),
     "resume_steps": Setting("steps a client may be behind and still resume", least=0, most=100_000),
     "hello_seconds": Setting("seconds to say hello in", least=1, most=600),
+    "expiry_grace_seconds": Setting(
+        "seconds that an expired token still holds its socket open", least=0, most=3_600
+    ),
     "drain_seconds": Setting("seconds over which clients are sent away", least=0, most=600),
     "log_level": Setting("debug, info, warning or error"),
     "subject_length": Setting("characters of a subject", least=1, most=10_000),
@@ -191,6 +197,14 @@ def _check(settings: Settings) -> None:
             f"AYES_AUTH_SECRET has {len(secret.encode())} bytes; at least {SHORTEST_SECRET} "
             "are needed (try: openssl rand -base64 32)"
         )
+    if not any(name.strip() for name in settings.auth_audience.split(",")):
+        raise SettingsError("AYES_AUTH_AUDIENCE names no audience")
+    if settings.auth_jwks_url is not None:
+        # Most commands need no keys, and what reads them is slow to import.
+        from server.jwks import url_fault
+
+        if (fault := url_fault(settings.auth_jwks_url)) is not None:
+            raise SettingsError(f"AYES_AUTH_JWKS_URL {fault}")
     url = settings.database_url
     if url is not None and urlsplit(url).scheme not in ("postgresql", "postgres"):
         raise SettingsError("AYES_DATABASE_URL must begin with postgresql://")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Bytes that may wait for a slow reader before its room's diffs merge instead.
 WAITING_BYTES = 65_536
+#: Longest that a stream goes on after the server drains, or its token ends or is revoked.
+LOOK_SECONDS = 1.0
 
 
 class _Position(msgspec.Struct):
@@ -125,11 +127,15 @@ async def _events(
 ) -> AsyncIterator[bytes]:
     subscription = placed.subscription
     beat = node.settings.heartbeat_ms / 1000
+    quiet_until = time.monotonic() + beat
     try:
         yield _event(placed.message)
-        while not node.draining and identity.expires > datetime.now(UTC):
-            await feed.something(beat)
-            if not feed.waiting and not feed.renewals:
+        while not node.draining and _holds(node, identity):
+            await feed.something(min(beat, LOOK_SECONDS))
+            if feed.waiting or feed.renewals:
+                quiet_until = time.monotonic() + beat
+            elif time.monotonic() >= quiet_until:
+                quiet_until = time.monotonic() + beat
                 yield b": still here\n\n"
             while feed.waiting:
                 message = feed.waiting.popleft()
@@ -151,6 +157,12 @@ async def _events(
     finally:
         feed.ended = True
         node.rooms.leave(subscription)
+
+
+def _holds(node: Node, identity: Identity) -> bool:
+    """Whether the token that began a stream is still good."""
+    revoked = node.revocations.is_revoked(identity.actor.user, identity.issued)
+    return identity.expires > datetime.now(UTC) and not revoked
 
 
 def _event(message: bytes) -> bytes:

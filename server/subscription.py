@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from server.room import Room
 
 
+#: Membership status → the reason that ``unsubscribed`` gives; ``None``: a request taken back.
+END_OF_STATUS = {"removed": "removed", "left": "left", "rejected": "revoked", None: "left"}
+
+
 class Outlet(Protocol):
     """Where a subscription writes: the session's lane for rooms."""
 
@@ -73,9 +77,8 @@ class Subscription:
 
     def _standing_changed(self, membership: dict[str, Any]) -> None:
         status = membership.get("status", "")
-        ends = {"removed": "removed", "left": "left", "rejected": "revoked", None: "left"}
-        if status in ends:
-            self._stop(ends[status])
+        if status in END_OF_STATUS:
+            self._stop(END_OF_STATUS[status])
         elif "role" in membership or status == "accepted":
             self._stop("role")
 

@@ -35,8 +35,6 @@ def tally(proposal: Message, event: Message, counts: Message, *, width: int) -> 
 
 def result_bar(votes: int, ballots: int, *, first: bool) -> Text:
     """An option's share of the ballots."""
-    full = _WIDTH * votes // max(ballots, 1) * 2 // 3
+    full = _RESULT_WIDTH * votes // max(ballots, 1)
     style = "green" if first else "cyan"
-    return Text.assemble(
-        (_FULL * full, style), (f" {votes}" if full else f"{votes}", f"bold {style}")
-    )
+    return Text.assemble((_FULL * full, style), (f"{' ' * bool(full)}{votes}", f"bold {style}"))

@@ -17,6 +17,8 @@ from server.settings import PREFIX, SETTINGS, Settings
 
 #: What the server prints when it listens, with its address behind it.
 READY = "ayes is ready: "
+#: The port that gives way to a free one where it is taken; another one was asked for.
+DEFAULT_PORT = Settings().port
 #: Longest that a start may take; the first one makes a database.
 START_SECONDS = 120.0
 #: Longest that a stop may take beyond the server's own drain; then it is killed.
@@ -138,7 +140,7 @@ def environment(settings: Settings) -> dict[str, str]:
     given = {}
     for name in SETTINGS:
         value = getattr(settings, name)
-        if name == "port" and value == Settings().port and not _is_free(settings.host, value):
+        if name == "port" and value == DEFAULT_PORT and not _is_free(settings.host, value):
             value = 0
         text = ",".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
         given[PREFIX + name.upper()] = text

@@ -21,7 +21,7 @@ from server.demo.failure import DemoError
 from server.demo.stage import Show
 
 #: Columns and lines.
-SIZE = (124, 30)
+SIZE = (128, 29)
 #: The scene before which it is taken: some things are decided, some still open.
 SCENE = "an_admin_decides"
 #: Quick, and slow enough for the room to tell who is online.
@@ -80,12 +80,17 @@ font-size: {char_height}px; line-height: {line_height}px; font-variant-ligatures
 """
 
 
-async def take(settings: s.Settings) -> str:
+async def take(settings: s.Settings, pace: float = PACE) -> str:
     """The picture, of a decision on a server started for it."""
     width, height = SIZE
     recorder = Console(
-        record=True, width=width, height=height, file=io.StringIO(), force_terminal=True,
-        color_system="standard", legacy_windows=False,
+        record=True,
+        width=width,
+        height=height,
+        file=io.StringIO(),
+        force_terminal=True,
+        color_system="standard",
+        legacy_windows=False,
     )
 
     def scene(name: str) -> None:
@@ -94,7 +99,7 @@ async def take(settings: s.Settings) -> str:
 
     child = await Child.start(settings)
     try:
-        show = Show(settings, child.url, Console(file=io.StringIO()), pace=PACE, scene=scene)
+        show = Show(settings, child.url, Console(file=io.StringIO()), pace=pace, scene=scene)
         await show.play()
     finally:
         await child.stop()

@@ -7,6 +7,7 @@ times a second and only where something changed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -63,10 +64,11 @@ class Screen:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Give the terminal back."""
+        """Give the terminal back; raises what went wrong with the drawing."""
         assert self._task is not None
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
 
     async def _draw(self) -> None:
         live = Live(console=self._console, screen=True, auto_refresh=False, transient=True)
@@ -185,7 +187,7 @@ class Screen:
         else:
             line.append_text(Text.assemble("  ", self._name(author), (f"  {short(id)}", "dim")))
         if comments:
-            line.append(f"  {comments} comment{'s' if comments > 1 else ''}", "dim")
+            line.append(f"  ✎ {comments}", "dim")
         return Group(head, line)
 
     def _agreed(self) -> Iterable[RenderableType]:

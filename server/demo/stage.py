@@ -47,7 +47,7 @@ def run(settings: Settings, url: str | None) -> int:
             await Show(settings, child.url, console).play()
         finally:
             await child.stop()
-        console.print("\nRun a server that stays: [bold]ayes serve[/]")
+        console.print(f"\nRun a server that stays: [bold]{summary.program('ayes')} serve[/]")
         return 0
 
     return _until_signal(show, interrupted=EXIT_INTERRUPTED)
@@ -60,8 +60,9 @@ def serve_and_show(settings: Settings) -> int:
         console = _console()
         child = await _start(settings, console)
         try:
-            await Show(settings, child.url, console).play()
-            summary.how_to_go_on(console, child.url)
+            show = Show(settings, child.url, console)
+            await show.play()
+            summary.how_to_go_on(console, child.url, show.bots[0].event)
             child.pass_log()
             return await child.ended()
         finally:

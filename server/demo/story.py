@@ -186,7 +186,7 @@ class Story:
             category="create",
             target=target,
             base_version=criteria[target]["conclusion_version"],
-            content="The sea wins: one change of trains at most",
+            content="The sea, by one change of trains",
         )
         await self._pace.click()
         for name in ("Dev", "Ben", "Cleo", "Elsa", "Finn"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,14 +15,17 @@ from server.demo.address import socket_url
 from server.demo.bars import needed
 from server.demo.ledger import Ledger
 
+#: The longest word on how something was decided; the proposal's words give way to it.
+_DECIDED_WIDTH = len("accepted by an admin")
+
 
 def sum_up(console: Console, ledger: Ledger, state: dict[str, Any], seq: int) -> None:
     """The tallies by the server beside the votes that were sent, and the figures."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("proposal", no_wrap=True, overflow="ellipsis")
     for head in ("votes given", "counted"):
-        table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("decided", no_wrap=True, style="green")
+        table.add_column(head, justify="right", no_wrap=True, min_width=len(head))
+    table.add_column("decided", style="green", no_wrap=True, min_width=_DECIDED_WIDTH)
     for id, proposal in state["proposals"].items():
         carried = needed(proposal, state["event"], state["counts"])
         by = "votes" if proposal["resolution"] == "auto_votes" else "an admin"
@@ -53,9 +59,23 @@ def sum_up(console: Console, ledger: Ledger, state: dict[str, Any], seq: int) ->
     console.print("\n[bold green]Every vote counted once.[/]")
 
 
-def how_to_go_on(console: Console, url: str) -> None:
+def how_to_go_on(console: Console, url: str, event: str) -> None:
     """Where the server listens, and how to speak to it."""
-    console.print(f"\nThe server goes on at [bold]{url}[/] until Ctrl-C. To speak to it yourself:")
-    console.print("  [bold]ayes token --user you --name You[/]   prints a token")
-    console.print(f"  [bold]websockets {socket_url(url)}[/]   opens a socket; then")
-    console.print('  [bold]{"type":"hello","token":"…"}[/]   see docs/protocol.md')
+    ayes, websockets = program("ayes"), program("websockets")
+    console.print(f"\nThe server goes on at [bold]{url}[/] until Ctrl-C. From another terminal:\n")
+    for command, what in (
+        (f"{ayes} verify {event}", "proves this decision's journal, line by line"),
+        (f"{ayes} token --user you --name You", "prints a token"),
+        (f"{websockets} {socket_url(url)}", 'opens a socket; then {"type":"hello","token":"…"}'),
+    ):
+        console.print(Text.assemble("  ", (command, "bold"), "\n", (f"      {what}", "dim")))
+    console.print("\nWhat else can be said there: docs/protocol.md")
+
+
+def program(name: str) -> str:
+    """How to call a program that was installed with this server."""
+    if shutil.which(name) is not None:
+        return name
+    path = Path(sys.executable).with_name(name)
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -17,7 +17,7 @@ AUDIENCES = ("member", "admin", "applicant", "you", "everyone")
 
 
 def verify_chain(rows: Iterable[dict[str, Any]]) -> list[tuple[int, str]]:
-    """(seq, what is wrong) of every row, in order of ``seq``, that does not follow from the last."""
+    """(seq, what is wrong) of every row that does not follow from the one before it."""
     wrong = []
     previous = bytes(32)
     for row in sorted((row for row in rows if row["seq"] is not None), key=lambda row: row["seq"]):

@@ -29,7 +29,17 @@ from tests.model.reference import Model
 
 #: Answers that decided nothing, by what the client may conclude.
 NO_EFFECT = frozenset(
-    ["bad_frame", "unknown_type", "too_large", "unauthenticated", "auth_expired", "rate_limited", "busy", "draining", "overloaded"]
+    [
+        "bad_frame",
+        "unknown_type",
+        "too_large",
+        "unauthenticated",
+        "auth_expired",
+        "rate_limited",
+        "busy",
+        "draining",
+        "overloaded",
+    ]
 )
 UNKNOWN = frozenset(("timeout", "commit_unknown", "internal"))
 #: Refusals of the model that mean: no effect of yours.
@@ -71,17 +81,16 @@ def _positions(rows: list[Json]) -> Iterator[Violation]:
 def _answers(history: History) -> Iterator[Violation]:
     """1, 2, 10: whoever asked was told what stands in the journal."""
     stored: dict[tuple[str, str], Json] = {}
-    for row in history.rows:
-        if (row["user"], row["id"]) in stored:
-            yield Violation(2, row["seq"], f"{row['user']} {row['id']} is decided twice")
-        stored[row["user"], row["id"]] = row
+    for line in history.rows:
+        if (line["user"], line["id"]) in stored:
+            yield Violation(2, line["seq"], f"{line['user']} {line['id']} is decided twice")
+        stored[line["user"], line["id"]] = line
     told_first: set[tuple[str, str]] = set()
     for operation in history.operations:
         answer, key = operation.answer, (operation.user, operation.command["id"])
         if answer is None or answer.get("code") in NO_EFFECT | UNKNOWN:
             continue
-        row = stored.get(key)
-        if row is None:
+        if (row := stored.get(key)) is None:
             yield from _unfounded(operation, answer)
             continue
         if _found_no_event(operation) and _asked(row) != asked(operation.command):
@@ -115,7 +124,9 @@ def _unfounded(operation: Operation, answer: Json) -> Iterator[Violation]:
 def _found_no_event(operation: Operation) -> bool:
     """Whether it was refused with nothing to be remembered under."""
     code, kind = (operation.answer or {}).get("code"), operation.command["type"]
-    return bool(code) and (kind == "event.create" or (kind, code) == ("membership.join", "not_found"))
+    return bool(code) and (
+        kind == "event.create" or (kind, code) == ("membership.join", "not_found")
+    )
 
 
 def _same_answer(key: tuple[str, str], answer: Json, row: Json) -> Iterator[Violation]:

@@ -39,7 +39,7 @@ class WouldAct(Exception):
 
 
 class Deciding(Rows):
-    """A command is a method, named as its type with ``_`` for ``.``: checks, ``begin()``, effects."""
+    """A command is a method, its type with ``_`` for ``.``: checks, ``begin()``, effects."""
 
     user: str
     name: str
@@ -54,8 +54,8 @@ class Deciding(Rows):
     def apply(self, user: str, name: str, command: Row, at: datetime, *, ids: Ids) -> Answer:
         """What the server must answer to ``command`` decided at ``at``, and its effects here.
 
-        ``("ack", {"applied", "result"})`` or ``("error", {"code", "details"})``. A repeat gives what
-        it gave. ``not_due`` is a timer's early question, which a server leaves unanswered.
+        ``("ack", {"applied", "result"})`` or ``("error", {"code", "details"})``. A repeat gives
+        what it gave. ``not_due`` is a timer's early question, which a server leaves unanswered.
         """
         wish = asked(command)
         key = (user, command["id"])
@@ -137,5 +137,7 @@ def arguments(kind: str) -> Row:
     """The arguments of a command and their defaults."""
     from tests.model.reference import Model  # made of the parts that import this
 
-    parameters = list(inspect.signature(getattr(Model, kind.replace(".", "_"))).parameters.values())[1:]
+    parameters = list(
+        inspect.signature(getattr(Model, kind.replace(".", "_"))).parameters.values()
+    )[1:]
     return {p.name: None if p.default is p.empty else p.default for p in parameters}

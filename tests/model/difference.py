@@ -31,7 +31,7 @@ def difference(expected: Any, got: Any, path: str = "") -> str:
 
 
 def answer_differs(expected: Answer, got: Answer) -> str:
-    """Where an answer departs from the model's. A refusal's details may say more than the model's."""
+    """Where an answer departs from the model's; a refusal's details may say more."""
     if expected[0] == got[0] == "error":
         details = expected[1]["details"]
         kept = {key: value for key, value in got[1]["details"].items() if key in details}

@@ -37,8 +37,8 @@ class Moment:
 
     def audience(self, user: str) -> str | None:
         """What ``user`` may see of the room now."""
-        is_waiting = user in self.model.waiting()
-        return "applicant" if is_waiting else self.model.role(user)
+        me = self.model.members.get(user)
+        return "applicant" if me and me["status"] == "pending" else self.model.role(user)
 
 
 Meeting = tuple[int, Callable[[Moment], Iterator[Violation]]]

@@ -1,7 +1,8 @@
 """Hypothesis drives a system and the model side by side, by all commands there are.
 
-Few users, few words, small limits: so that things meet. Ids repeat, revisions and versions are often
-old, strangers try everything. Every answer is compared, the states every few steps and at the end.
+Few users, few words, small limits: so that things meet. Ids repeat, revisions and versions are
+often old, strangers try everything. Every answer is compared, the states every few steps and at the
+end.
 What is drawn is one number a choice; a failure tells the commands themselves.
 """
 
@@ -76,8 +77,6 @@ class Choice:
 
     def one_in(self, chances: int) -> bool:
         return self.of(range(chances)) == chances - 1
-
-
 
 
 def has_proposals(machine: EventMachine) -> bool:
@@ -199,7 +198,7 @@ class EventMachine(RuleBasedStateMachine):
                 policy.setdefault(kind, {})["auto"] = c.of((False, True))
         for name, values in (
             ("proposer_votes", (True, False)),
-            ("quorum_percent", (50, 100)),
+            ("quorum_percent", (50, 100, 75)),
             ("min_open_seconds", (10, 0)),
             ("ttl_seconds", (20, 0)),
         ):
@@ -214,10 +213,10 @@ class EventMachine(RuleBasedStateMachine):
         return c.of((*sorted(self.model.eligible()) * 4, *USERS))
 
     def an_admin(self, c: Choice) -> str:
-        return c.of(sorted(self.model.admins())) if c.of((True,) * 5 + (False,)) else c.of(USERS)
+        return c.of((*sorted(self.model.admins()) * 12, *USERS))
 
     def a_proposal(self, c: Choice) -> str:
-        pending = [row["id"] for row in self.model.pending()]
+        pending = [str(row["id"]) for row in self.model.pending()]
         return c.of([*pending * 4, *list(self.model.proposals)[-4:], "nothing"])
 
     def an_item(self, c: Choice, kind: str) -> str:
@@ -251,6 +250,24 @@ class EventMachine(RuleBasedStateMachine):
     def retract(self, n: int) -> None:
         c = Choice(n)
         self.send(self.somebody(c), "vote.retract", proposal=self.a_proposal(c))
+
+    @precondition(has_proposals)
+    @rule(n=NUMBERS)
+    def waver(self, n: int) -> None:
+        """Votes, takes it back, perhaps goes and returns, perhaps votes again."""
+        c = Choice(n)
+        user, id = self.somebody(c), self.a_proposal(c)
+        row = self.model.proposals.get(id)
+        vote: Json = {"proposal": id, "revision": row["revision"] if row else 1}
+        self.send(user, "vote.cast", **vote)
+        if c.one_in(2):
+            self.send(user, "vote.retract", proposal=id)
+        if c.one_in(3):
+            self.send(user, "membership.leave")
+            self.send(user, "membership.join", code=self.model.codes[-1])
+            self.send(self.an_admin(c), "membership.approve", user=user)
+        if c.one_in(2):
+            self.send(user, "vote.cast", **vote)
 
     @rule(n=NUMBERS, m=NUMBERS)
     def propose(self, n: int, m: int) -> None:
@@ -317,7 +334,11 @@ class EventMachine(RuleBasedStateMachine):
     def revert(self, n: int) -> None:
         c = Choice(n)
         done = [id for id, row in self.model.proposals.items() if row["status"] == "accepted"]
-        id = c.of([*done, *done, "nothing"]) if c.of((True, True, True, False)) else self.a_proposal(c)
+        id = (
+            c.of([*done, *done, "nothing"])
+            if c.of((True, True, True, False))
+            else self.a_proposal(c)
+        )
         self.send(self.an_admin(c), "proposal.revert", proposal=id, reason=c.of((None, "r")))
 
     @precondition(has_proposals)
@@ -332,7 +353,7 @@ class EventMachine(RuleBasedStateMachine):
     def rebase(self, n: int) -> None:
         c = Choice(n)
         stale = [row["id"] for row in self.model.pending() if self.model.is_stale(row)]
-        id = c.of(stale) if stale and c.of((True, True, False)) else self.a_proposal(c)
+        id = c.of([*stale * 8, self.a_proposal(c)])
         row = self.model.proposals.get(id)
         base = (self.model.version(row) if row else None) or 0
         base = c.of((base, base, base, base + 1, row["base_version"] or 0 if row else 0))
@@ -342,7 +363,7 @@ class EventMachine(RuleBasedStateMachine):
 
     def its_author(self, c: Choice, id: str) -> str:
         row = self.model.proposals.get(id)
-        return row["author"] if row and c.of((True,) * 5 + (False,)) else self.somebody(c)
+        return c.of([*([str(row["author"])] * 5 if row else []), self.somebody(c)])
 
     # --- the event and its rules
 
@@ -359,7 +380,9 @@ class EventMachine(RuleBasedStateMachine):
         if c.one_in(4):
             policy["membership_auto"] = c.of((True, False))
         if c.one_in(6):
-            policy[c.of(("quorum_percent", "ttl_seconds", "proposer_votes", "min_open_seconds"))] = None
+            policy[
+                c.of(("quorum_percent", "ttl_seconds", "proposer_votes", "min_open_seconds"))
+            ] = None
         if c.one_in(12):
             policy["assumption"] = {"rule": c.of(("percent", "count")), "threshold": 101}
         version = self.version_of(c, self.model.event, "policy_version")
@@ -447,7 +470,11 @@ class EventMachine(RuleBasedStateMachine):
         c = Choice(n)
         user, act = self.somebody(c), c.of(("add", "add", "edit", "remove"))
         if act == "add":
-            on = {"proposal": self.a_proposal(c)} if c.one_in(2) else {"criterion": self.an_item(c, "criterion")}
+            on = (
+                {"proposal": self.a_proposal(c)}
+                if c.one_in(2)
+                else {"criterion": self.an_item(c, "criterion")}
+            )
             self.send(user, "comment.add", content=c.of(WORDS), **on)
             return
         id = c.of([*list(self.model.comments)[-4:], "nothing"])
@@ -457,7 +484,9 @@ class EventMachine(RuleBasedStateMachine):
             self.send(user, "comment.remove", comment=id)
         else:
             version = self.version_of(c, row)
-            self.send(user, "comment.edit", comment=id, version=max(version, 0), content=c.of(WORDS))
+            self.send(
+                user, "comment.edit", comment=id, version=max(version, 0), content=c.of(WORDS)
+            )
 
     # --- again, and time
 

@@ -1,7 +1,7 @@
 """Ids are opaque and the server's to choose, so the model is told which ones it gave.
 
-A thing that one step made is named in the answer, or is the one in the room (or in the step's patch)
-that the model does not know yet; of several, positions tell which was made first.
+A thing that one step made is named in the answer, or is the one in the room (or in the step's
+patch) that the model does not know yet; of several, positions tell which was made first.
 """
 
 from __future__ import annotations

@@ -73,11 +73,12 @@ class InProcess:
             )
         else:
             typed = decode_command(json.dumps(command).encode(), limits=_TEXTS)
-        if command["type"] == "membership.join" and command["code"] not in self.stored.entrance_codes:
+        if (
+            command["type"] == "membership.join"
+            and command["code"] not in self.stored.entrance_codes
+        ):
             return {"type": "error", "id": command["id"], "code": "not_found", "details": {}}
-        submission = Submission(
-            typed, Actor(user, name), entropy=entropy, reply=lambda *_: None
-        )
+        submission = Submission(typed, Actor(user, name), entropy=entropy, reply=lambda *_: None)
         state = self._state()
         if (known := self.known.get(submission.key)) is not None:
             answered = replay(state, submission, known, first=False)
@@ -136,10 +137,10 @@ class InProcess:
         stored, key = self.stored, need.key
         match need.kind:
             case "vote":
-                state.votes.setdefault(key, stored.votes.get(key))  # type: ignore[arg-type]
+                state.votes.setdefault(key, stored.votes.get(key))
                 return
             case "version":
-                state.item_history[key] = stored.item_history.get(key)  # type: ignore[index, arg-type]
+                state.item_history[key] = stored.item_history.get(key)
                 return
             case "waiting":
                 for user, member in stored.memberships.items():
@@ -155,7 +156,11 @@ class InProcess:
                     state.ballots.setdefault(user, ballot)
             case "comments_shown":
                 for id, comment in stored.comments.items():
-                    if comment and not comment.deleted and comment.number > state.event.comment_floor:
+                    if (
+                        comment
+                        and not comment.deleted
+                        and comment.number > state.event.comment_floor
+                    ):
                         state.comments.setdefault(id, comment)
             case "resolved":
                 for id, resolved in stored.proposals.items():

@@ -160,7 +160,9 @@ class Proposals(Items):
         undo = {"kind": row["kind"], "category": category, "target": target}
         self.room_to_accept(undo)
         self.begin()
-        made = self.make_proposal(**undo, base_version=self.version(undo), content=content, reason=reason)
+        made = self.make_proposal(
+            **undo, base_version=self.version(undo), content=content, reason=reason
+        )
         self.accept(made, "revert")
         row["reverted_by"], made["reverts"] = made["id"], row["id"]
         return {"proposal": made["id"], **outcome(made)}
@@ -276,7 +278,8 @@ class Proposals(Items):
         row["stale"] = self.is_stale(row)
         if row["kind"] == "conclusion":
             item = self.items[row["target"]]
-            item |= {"conclusion": row["content"], "conclusion_version": self.version(row) + 1}
+            item["conclusion"] = row["content"]
+            item["conclusion_version"] += 1
             self.said[item["id"], "conclusion"].append(row["content"])
         elif row["category"] == "create":
             item = self.items[self.make_item(row["kind"], row["content"])]

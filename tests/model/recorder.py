@@ -166,5 +166,7 @@ def compose(first: Json, second: Json) -> Json:
     made = dict(first)
     for key, value in second.items():
         held = made.get(key)
-        made[key] = compose(held, value) if isinstance(held, dict) and isinstance(value, dict) else value
+        made[key] = (
+            compose(held, value) if isinstance(held, dict) and isinstance(value, dict) else value
+        )
     return made

@@ -67,14 +67,14 @@ class Model(Members):
 
     def event_update(self, subject: str | None = None, max_members: int | None = None) -> None:
         self.admin()
-        wished = {"subject": subject, "max_members": max_members}
+        wished: Row = {"subject": subject, "max_members": max_members}
         changes = {k: v for k, v in wished.items() if v is not None and v != self.event[k]}
         if not changes:
             raise Same
         self.when(*OPEN)
         if "subject" in changes:
             self.before_start()
-        if changes.get("max_members", self.event["max_members"]) < len(self.eligible()):
+        if "max_members" in changes and int(changes["max_members"]) < len(self.eligible()):
             raise Refused("limit_reached", current=len(self.eligible()))
         self.begin()
         self.event |= changes

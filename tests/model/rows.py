@@ -80,12 +80,12 @@ class Rows:
         return int(self.items[proposal["target"]][part])
 
     def is_stale(self, proposal: Row) -> bool:
-        return self.version(proposal) != proposal["base_version"]
+        return bool(self.version(proposal) != proposal["base_version"])
 
     def standing(self, proposal: Row, user: str) -> bool:
         """Whether an active vote of ``user`` is on the words that stand now."""
         row = self.votes[proposal["id"]].get(user)
-        return row is not None and row["active"] and row["revision"] == proposal["revision"]
+        return bool(row and row["active"] and row["revision"] == proposal["revision"])
 
     def agree(self, proposal: Row) -> int:
         return sum(self.standing(proposal, user) for user in self.eligible())
@@ -204,8 +204,7 @@ class Rows:
             state["results"] = event["results"]
         if audience == "admin":
             state["requests"] = {
-                user: present(self.members[user], "name", "requested_at")
-                for user in self.waiting()
+                user: present(self.members[user], "name", "requested_at") for user in self.waiting()
             }
         return state
 

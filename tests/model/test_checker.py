@@ -18,7 +18,9 @@ def a_run() -> History:
     """Members vote something in; somebody resumes, is promoted, is removed; ids repeat."""
     run = Recorder()
     policy = {"membership_auto": True, "assumption": {"threshold": 2}}
-    made = run.send("ada", "event.create", subject="s", policy=policy, assumptions=["a"], options=["o"])
+    made = run.send(
+        "ada", "event.create", subject="s", policy=policy, assumptions=["a"], options=["o"]
+    )
     code, item = made["result"]["entrance_code"], run.model.live("assumption")[0]
     run.subscribe("ada", "ada-1")
     for user in ("bob", "cid", "dot"):
@@ -26,7 +28,7 @@ def a_run() -> History:
         run.subscribe(user, f"{user}-1")
     run.send("ada", "event.start")
     run.send("stranger", "vote.cast", proposal="p", revision=1)
-    update = {"kind": "assumption", "category": "update", "target": item, "base_version": 1}
+    update: Json = {"kind": "assumption", "category": "update", "target": item, "base_version": 1}
     first = run.send("bob", "proposal.create", content="b", **update)["result"]["proposal"]
     rival = run.send("cid", "proposal.create", content="c", **update)["result"]["proposal"]
     run.send("cid", "vote.cast", id="the-vote", proposal=first, revision=1)
@@ -88,7 +90,7 @@ def lost_ack(history: History) -> None:
         if stream.live:
             stream.messages = [m for m in stream.messages if m.get("seq", 0) < TOP]
             stream.heard_at = []
-    del history.final["admin"], history.final["member"]  # type: ignore[attr-defined]
+    del history.final["admin"], history.final["member"]
 
 
 def ack_with_another_seq(history: History) -> None:

@@ -61,7 +61,9 @@ class Table:
         for user in users:
             self(user, "membership.join", code=self.model.codes[-1])
 
-    def propose(self, user: str, kind: str = "assumption", category: str = "create", **more: Any) -> str:
+    def propose(
+        self, user: str, kind: str = "assumption", category: str = "create", **more: Any
+    ) -> str:
         more = ({} if category == "delete" else {"content": "new"}) | more
         made = self(user, "proposal.create", kind=kind, category=category, **more)
         return str(made["proposal"])
@@ -103,7 +105,9 @@ def test_percent_is_exact_for_every_small_electorate() -> None:
             assert passing == [agree >= least for agree in range(eligible + 1)]
 
 
-@pytest.mark.parametrize(("agree", "percent", "eligible"), [(57, 57, 100), (58, 58, 100), (29, 58, 50)])
+@pytest.mark.parametrize(
+    ("agree", "percent", "eligible"), [(57, 57, 100), (58, 58, 100), (29, 58, 50)]
+)
 def test_what_floats_refuse_passes(agree: int, percent: int, eligible: int) -> None:
     assert enough("percent", percent, agree, eligible)
     assert not enough("percent", percent, agree - 1, eligible)
@@ -134,14 +138,24 @@ PERMISSIONS = [
     ("event.update", {"max_members": 50}, "admin", "nip"),
     ("event.set_policy", {"policy_version": 1, "policy": {"quorum_percent": 1}}, "admin", "nip"),
     ("event.rotate_code", {}, "admin", "nip"),
-    ("proposal.create", {"kind": "assumption", "category": "create", "content": "x"}, "member", "i"),
+    (
+        "proposal.create",
+        {"kind": "assumption", "category": "create", "content": "x"},
+        "member",
+        "i",
+    ),
     ("vote.cast", {"proposal": "open", "revision": 1}, "member", "i"),
     ("proposal.withdraw", {"proposal": "bobs"}, "member", "ip"),
     ("proposal.accept", {"proposal": "open"}, "admin", "ip"),
     ("proposal.reject", {"proposal": "open"}, "admin", "ip"),
     ("proposal.moderate", {"proposal": "open"}, "admin", "ip"),
     ("proposal.revert", {"proposal": "done"}, "admin", "ip"),
-    ("ballot.submit", {"option": "o", "criterion_order": ["k", "l"], "criteria_rev": 1}, "member", "i"),
+    (
+        "ballot.submit",
+        {"option": "o", "criterion_order": ["k", "l"], "criteria_rev": 1},
+        "member",
+        "i",
+    ),
     ("comment.add", {"criterion": "k", "content": "x"}, "member", "nip"),
     ("membership.leave", {}, "member", "nipf"),
     ("membership.approve", {"user": "eve"}, "admin", "nip"),
@@ -177,8 +191,11 @@ def test_the_table_of_permissions(
                 table("ada", "proposal.accept", proposal=named["done"])
                 table.model.event["criteria_rev"] = 1
         return table, {
-            key: [named.get(v, v) for v in value] if isinstance(value, list) else named.get(value, value)
-            if isinstance(value, str) else value
+            key: [named.get(v, v) for v in value]
+            if isinstance(value, list)
+            else named.get(value, value)
+            if isinstance(value, str)
+            else value
             for key, value in arguments.items()
         }
 
@@ -209,12 +226,16 @@ def test_the_table_of_permissions(
 def test_a_created_item_is_there_and_criteria_move_on(table: Table) -> None:
     table.vote(table.propose("bob", "criterion"), "ada", "bob")
     assert table.model.event["criteria_rev"] == 2
-    assert [table.model.items[id]["content"] for id in table.model.live("criterion")] == ["k", "l", "new"]
+    assert [table.model.items[id]["content"] for id in table.model.live("criterion")] == [
+        "k",
+        "l",
+        "new",
+    ]
 
 
 def test_an_update_makes_its_rivals_stale_and_those_do_not_pass(table: Table) -> None:
     item = table.item()
-    on_it = {"category": "update", "target": item, "base_version": 1}
+    on_it: Row = {"category": "update", "target": item, "base_version": 1}
     first, rival = table.propose("bob", **on_it), table.propose("cid", **on_it)
     table.vote(first, "ada", "bob")
     assert table.vote(rival, "ada", "bob", "cid")["status"] == "pending"
@@ -228,7 +249,7 @@ def test_an_update_makes_its_rivals_stale_and_those_do_not_pass(table: Table) ->
 
 
 def test_an_admin_may_accept_what_is_stale(table: Table) -> None:
-    on_it = {"category": "update", "target": table.item(), "base_version": 1}
+    on_it: Row = {"category": "update", "target": table.item(), "base_version": 1}
     first, rival = table.propose("bob", **on_it), table.propose("cid", content="other", **on_it)
     table("ada", "proposal.accept", proposal=first)
     table("ada", "proposal.accept", proposal=rival, allow_stale=True)
@@ -248,7 +269,7 @@ def test_a_conclusion_is_made_changed_and_cleared(table: Table) -> None:
     criterion = table.item("criterion")
     row = table.model.items[criterion]
     for category, version in (("create", 0), ("update", 1), ("delete", 2)):
-        on_it = {"target": criterion, "base_version": version}
+        on_it: Row = {"target": criterion, "base_version": version}
         table.vote(table.propose("bob", "conclusion", category, **on_it), "ada", "bob")
     assert (row["conclusion"], row["conclusion_version"], row["version"]) == (None, 3, 1)
     on_it = {"kind": "conclusion", "target": criterion, "base_version": 3, "content": "x"}
@@ -272,7 +293,7 @@ def test_a_revert_puts_back_what_was(
         return sorted((r["content"], str(r["conclusion"])) for r in rows if not r["deleted"])
 
     before = words()
-    on_it = {}
+    on_it: Row = {}
     if version is not None:
         target = table.item("assumption" if kind == "assumption" else "criterion")
         on_it = {"target": target, "base_version": version}
@@ -367,9 +388,13 @@ def test_3_the_same_id_gives_the_same_answer(table: Table) -> None:
     other = table.propose("bob")
     table.vote(other, "ada")
     assert table.same("ada", "vote.cast", proposal=other, revision=1)["agree"] == 1
-    assert table.no("ada", "vote.cast", id="one-intent", proposal=other, revision=1) == "id_conflict"
+    assert (
+        table.no("ada", "vote.cast", id="one-intent", proposal=other, revision=1) == "id_conflict"
+    )
     refused = table.say("ada", "vote.cast", id="refused-once", proposal="nothing", revision=1)
-    assert table.say("ada", "vote.cast", id="refused-once", proposal="nothing", revision=1) == refused
+    assert (
+        table.say("ada", "vote.cast", id="refused-once", proposal="nothing", revision=1) == refused
+    )
 
 
 def test_4_the_second_admin_is_told_of_the_first(table: Table) -> None:
@@ -384,8 +409,12 @@ def test_4_the_second_admin_is_told_of_the_first(table: Table) -> None:
 
 def test_5_a_lowered_threshold_accepts_the_oldest_first(table: Table) -> None:
     table("ada", "event.set_policy", policy_version=1, policy={"assumption": {"threshold": 4}})
-    on_it = {"category": "update", "target": table.item(), "base_version": 1}
-    first, rival, free = table.propose("bob", **on_it), table.propose("cid", **on_it), table.propose("dot")
+    on_it: Row = {"category": "update", "target": table.item(), "base_version": 1}
+    first, rival, free = (
+        table.propose("bob", **on_it),
+        table.propose("cid", **on_it),
+        table.propose("dot"),
+    )
     for proposal in (first, rival, free):
         table.vote(proposal, "ada", "bob")
     lower = {"policy_version": 2, "policy": {"assumption": {"threshold": 2}}}
@@ -537,8 +566,20 @@ def test_an_applicant_sees_subject_and_status_only() -> None:
     table = Table({"membership_auto": False})
     table.join("bob")
     state = table.model.state("applicant")
-    assert state.pop("event") == {"id": table.model.event["id"], "subject": "s", "status": "not_started"}
-    assert state.keys() == {"counts", "options", "assumptions", "criteria", "proposals", "comments", "members"}
+    assert state.pop("event") == {
+        "id": table.model.event["id"],
+        "subject": "s",
+        "status": "not_started",
+    }
+    assert state.keys() == {
+        "counts",
+        "options",
+        "assumptions",
+        "criteria",
+        "proposals",
+        "comments",
+        "members",
+    }
     assert not any(state.values())
     assert table.model.you("bob") == {"membership": {"status": "pending"}, "votes": {}}
     assert table.model.state("admin")["requests"].keys() == {"bob"}
@@ -550,7 +591,11 @@ def test_limits_hold_and_by_votes_it_waits() -> None:
     proposal = table.propose("ada")
     assert table.vote(proposal, "ada")["status"] == "pending"
     assert table.no("ada", "proposal.accept", proposal=proposal) == "limit_reached"
-    table("ada", "proposal.accept", proposal=table.propose("ada", category="delete", target=table.item(), base_version=1))
+    table(
+        "ada",
+        "proposal.accept",
+        proposal=table.propose("ada", category="delete", target=table.item(), base_version=1),
+    )
     table("ada", "event.set_policy", policy_version=1, policy={"quorum_percent": 1})
     assert table.status(proposal) == ("accepted", "auto_votes")
     assert LIMITS["assumptions"] == 500

@@ -59,16 +59,15 @@ def test_the_owners_end_is_the_databases_end(home: Path) -> None:
 
 
 def test_a_second_process_is_refused_with_the_pid_of_the_first(home: Path) -> None:
-    with owner(home) as first, owner(home / ".") as second:
+    with owner(home) as first:
         assert first.stdout is not None
-        assert second.stderr is not None
-        refused, going_on = (second, first) if second.wait(PATIENCE) else (first, second)
-        assert refused.stderr is not None
-        assert f"another ayes server (pid {going_on.pid})" in refused.stderr.read()
-        assert refused.wait(PATIENCE) == 1
-        assert going_on.stdin is not None
-        going_on.stdin.close()
-        assert going_on.wait(PATIENCE) == 0
+        assert first.stdout.readline().startswith("postgresql://")
+        with owner(home) as second:
+            _, errors = second.communicate(timeout=PATIENCE)
+        assert second.returncode == 1
+        assert f"another ayes server (pid {first.pid})" in errors
+        first.communicate(timeout=PATIENCE)
+        assert first.returncode == 0
 
 
 def test_an_unclean_end_of_the_database_is_recovered_from(home: Path) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import socket
 import uuid
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
@@ -62,7 +64,10 @@ class Room:
                 self._begin(message)
                 self.state = message["state"]
             case "resumed":
-                if (message["epoch"], message["from"]) != (self.epoch, self.seq):
+                # Diffs may have come since it was asked for: an overlap does no harm.
+                if message["epoch"] != self.epoch or not (
+                    message["from"] <= self.seq <= message["seq"]
+                ):
                     self.client.violate(f"resumed from {message['from']}, held {self.seq}")
                 self._begin(message)
                 self.state = fold(self.state, message["patch"])
@@ -113,8 +118,8 @@ class Room:
 class Client:
     """One socket."""
 
-    def __init__(self, socket: ClientConnection, user: str) -> None:
-        self.socket = socket
+    def __init__(self, connection: ClientConnection, user: str) -> None:
+        self.socket = connection
         self.user = user
         self.received: list[Message] = []
         self.frames: list[Any] = []
@@ -138,11 +143,24 @@ class Client:
         subprotocols: Sequence[str] | None = ("ayes.v1",),
         origin: str | None = None,
         headers: dict[str, str] | None = None,
+        receive_buffer: int | None = None,
     ) -> Client:
-        """A socket on which nothing was said yet."""
+        """A socket on which nothing was said yet.
+
+        ``receive_buffer``: bytes that the operating system takes for a client that does not read.
+        """
         offered = None if subprotocols is None else [Subprotocol(name) for name in subprotocols]
-        socket = await connect(
+        ready: dict[str, Any] = {}
+        if receive_buffer is not None:
+            # Only before the connection is made does the peer's window follow from it.
+            ready["sock"] = plain = socket.socket()
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            plain.setblocking(False)
+            parts = urlsplit(url)
+            await asyncio.get_running_loop().sock_connect(plain, (parts.hostname, parts.port))
+        connection = await connect(
             url,
+            **ready,
             proxy=None,
             compression=None,
             subprotocols=offered,
@@ -153,7 +171,7 @@ class Client:
             max_size=None,
             max_queue=None,
         )
-        return cls(socket, user)
+        return cls(connection, user)
 
     async def hello(self, token: str | None, **fields: Any) -> Message:
         """Say hello; the ``welcome``, or the error."""

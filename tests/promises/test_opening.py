@@ -234,10 +234,10 @@ async def test_an_expired_token_stops_commands_until_it_is_renewed(server: Runni
 
 
 async def test_an_expired_token_holds_the_socket_for_its_grace_only(
-    server: Running, monkeypatch: pytest.MonkeyPatch
+    start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.pulse.EXPIRY_GRACE", 0.2)
     monkeypatch.setattr("server.pulse.TICK_SECONDS", 0.05)
+    server = await start(expiry_grace_seconds=0)
     client = await server.open("ada")
     await client.hello(token("ada", seconds=1.1))
     assert await client.gone() == 4401

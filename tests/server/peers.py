@@ -45,8 +45,16 @@ def on_both_loops(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     wanted = inspect.signature(test, eval_str=False).parameters.values()
     functools.update_wrapper(run, test)
     del run.__dict__["__wrapped__"]
-    run.__signature__ = inspect.Signature([own, *wanted])  # type: ignore[attr-defined]
-    return run
+    vars(run)["__signature__"] = inspect.Signature([own, *wanted])
+    made: Callable[..., None] = run
+    return made
+
+
+async def until(happened: Callable[[], object]) -> None:
+    """Wait for what nothing tells: the state of uvicorn."""
+    async with asyncio.timeout(SOON):
+        while not happened():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 class Recorder:
@@ -174,7 +182,7 @@ class Application:
         self.requests.append(body)
         await send({"type": "http.response.start", "status": 200, "headers": []})
         if path == "/big":
-            for _ in range(256):
+            for _ in range(64):
                 await send({"type": "http.response.body", "body": bytes(65_536), "more_body": True})
         if path == "/stream":
             await send({"type": "http.response.body", "body": b"begun", "more_body": True})
@@ -213,9 +221,7 @@ class Served:
 
     async def until_gone(self, left: int = 0) -> None:
         """Wait until uvicorn has no more than ``left`` connections."""
-        async with asyncio.timeout(SOON):
-            while len(self.connections) > left:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(self.connections) <= left)
 
     async def stop(self) -> None:
         """As SIGTERM does; raises what the server raised."""
@@ -243,10 +249,7 @@ async def serving(
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve([listener]))
         served = Served(app, server, listener.getsockname()[1], task)
-        async with asyncio.timeout(SOON):
-            while not server.started:
-                assert not task.done(), task
-                await asyncio.sleep(0.005)
+        await until(lambda: server.started or task.done())
         try:
             yield served
         finally:

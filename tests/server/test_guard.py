@@ -36,6 +36,7 @@ from tests.server.peers import (
     on_both_loops,
     raw,
     serving,
+    until,
 )
 
 
@@ -116,8 +117,8 @@ async def test_uvicorns_protocols_have_the_attributes_that_the_guard_uses() -> N
     assert config.http_protocol_class is GuardedHttp
     stock = WebSocketsSansIOProtocol(config, ServerState(), LifespanOff(config).state)
     assert stock.close_timer is None
-    assert (stock.handshake_complete, stock.close_sent, stock.disconnected) == (False,) * 3
-    assert (stock.read_paused, stock.frames, stock.curr_msg_data_type) == (False, [], "bytes")
+    assert [stock.handshake_complete, stock.close_sent, stock.disconnected] == [False] * 3
+    assert [stock.read_paused, stock.frames, stock.curr_msg_data_type] == [False, [], "bytes"]
     assert isinstance(stock.queue, asyncio.Queue)
     assert stock.ping_interval is None
     http = HttpToolsProtocol(config, ServerState(), {})
@@ -192,13 +193,12 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("name", BROKEN)
 @on_both_loops
-async def test_broken_frames_get_the_right_code(name: str) -> None:
-    data, code = BROKEN[name]
+async def test_broken_frames_get_the_right_code() -> None:
     async with serving(quiet) as served:
-        assert await verdict(served, data) == code
-        assert await verdict(served, masked(TEXT, b"good") + data) == code
+        for name, (data, code) in BROKEN.items():
+            assert (name, await verdict(served, data)) == (name, code)
+            assert (name, await verdict(served, masked(TEXT, b"good") + data)) == (name, code)
 
 
 @on_both_loops
@@ -249,10 +249,13 @@ async def test_a_close_that_cannot_be_flushed_is_an_abort_within_a_second() -> N
 
 @on_both_loops
 async def test_a_client_that_goes_on_sending_still_hears_why_it_was_closed() -> None:
-    async with serving(quiet) as served, served.client() as client:
-        await client.send("x" * (4 << 20))
-        await client.wait_closed()
-        assert client.close_code == 1009
+    async with serving(quiet) as served:
+        async with raw(served, "/wire") as peer:
+            saying = asyncio.create_task(peer.say(masked(TEXT, bytes(4 << 20))))
+            assert await peer.verdict() == 1009
+            saying.cancel()
+            await asyncio.wait([saying])
+        await served.until_gone()
 
 
 # Fragments.
@@ -273,18 +276,17 @@ async def test_a_message_has_64_fragments_at_most() -> None:
 
 @on_both_loops
 async def test_empty_fragments_do_not_keep_others_waiting() -> None:
-    async with serving() as served, served.client() as bystander:
-        async with raw(served, "/wire") as peer:
-            flood = masked(TEXT, fin=False) + masked(CONT, fin=False) * 10_000
-            said = asyncio.create_task(peer.say_until_gone(flood))
-            async with asyncio.timeout(5):
-                for _ in range(20):
-                    await bystander.send("x")
-                    await bystander.recv()
-                async with served.client() as late:
-                    await late.send("x")
-                    await late.recv()
-            await said
+    async with serving() as served, served.client() as bystander, raw(served, "/wire") as peer:
+        flood = masked(TEXT, fin=False) + masked(CONT, fin=False) * 10_000
+        said = asyncio.create_task(peer.say_until_gone(flood))
+        async with asyncio.timeout(5):
+            for _ in range(20):
+                await bystander.send("x")
+                await bystander.recv()
+            async with served.client() as late:
+                await late.send("x")
+                await late.recv()
+        await said
 
 
 # Floods.
@@ -313,7 +315,8 @@ async def test_the_budget_fills_again_at_the_published_rate() -> None:
 
 @on_both_loops
 async def test_a_flood_is_closed_and_nobody_else_notices() -> None:
-    async with serving() as served, served.client() as bystander:
+    budgets = Budgets(flush_s=0.2)
+    async with serving(budgets=budgets) as served, served.client() as bystander:
         for attack in (
             masked(TEXT, b"{}") * 5000,
             masked(PING) * 5000,
@@ -326,6 +329,7 @@ async def test_a_flood_is_closed_and_nobody_else_notices() -> None:
                 while not flood.done():
                     await bystander.send("x")
                     assert await bystander.recv() == "x"
+                    await asyncio.sleep(0.005)
                 await flood
         await served.until_gone(left=1)
 
@@ -335,7 +339,7 @@ async def test_pings_over_their_budget_are_a_flood() -> None:
     budgets = Budgets(controls_per_second=10)
     async with serving(budgets=budgets) as served:
         for opcode in (PING, PONG):
-            assert await verdict(served, masked(opcode) * 10 + masked(CLOSE)) == 1006
+            assert await verdict(served, masked(opcode) * 10 + masked(CLOSE, b"\x03\xe8")) == 1000
             assert await verdict(served, masked(opcode) * 11) == 4429
 
 
@@ -379,11 +383,12 @@ async def test_one_peers_input_is_taken_in_slices() -> None:
     async with serving(count, budgets=plenty) as served, raw(served, "/wire") as peer:
         recorder = await served.recorder()
         turn()
-        number = (1 << 20) // len(smallest)
+        number = (1 << 19) // len(smallest)
         await peer.say(smallest * number)
         await recorder.until(lambda r: len(r.texts) == number)
         over.append(True)
-        assert max(turns) <= 8192 // len(smallest) + 2
+        # The end of one of uvloop's reads and the beginning of the next may share a turn.
+        assert max(turns) <= 2 * (8192 // len(smallest) + 1)
 
 
 @on_both_loops
@@ -466,8 +471,7 @@ async def test_frames_before_the_accept_end_the_connection() -> None:
         for early in (masked(TEXT, b"x"), masked(CLOSE), masked(3)):
             async with raw(served) as peer:
                 await peer.say(b"GET /hung HTTP/1.1\r\n" + HANDSHAKE + b"\r\n")
-                while not served.server.server_state.tasks:
-                    await asyncio.sleep(0.01)
+                await until(lambda: served.server.server_state.tasks)
                 await peer.say(early)
                 assert await peer.hear_all() == b""
             await served.until_gone()
@@ -499,8 +503,7 @@ async def test_a_shutdown_survives_every_kind_of_peer(caplog: pytest.LogCaptureF
             await recorders[0].until_closed()
             await hung.say(b"GET /hung HTTP/1.1\r\n" + HANDSHAKE + b"\r\n")
             await half.say(b"GET / HT")
-            while not len(served.server.server_state.tasks) >= 5:
-                await asyncio.sleep(0.01)
+            await until(lambda: len(served.server.server_state.tasks) == 4)
             await served.stop()
             await polite.wait_closed()
             await plain.wait_closed()

@@ -1,0 +1,279 @@
+"""The schema of every message and of its parts, by name, made from the types.
+
+msgspec says what the types say. Added is what stands elsewhere, each from its one place: the texts'
+limits, the rules of ``Command.check``, merge patches on what they patch, and the tables of codes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, Final, TypeAlias, get_args, get_origin
+
+import msgspec
+
+from protocol import commands as c
+from protocol.closes import CLOSES
+from protocol.commands import COMMANDS
+from protocol.errors import ERRORS
+from protocol.fields import Text, TextLimits, _text_fields
+from protocol.messages import AnyOf, PatchOf
+from protocol.replies import MESSAGES
+from protocol.requests import REQUESTS
+from protocol.results import RESULTS
+
+Schema: TypeAlias = dict[str, Any]
+Struct: TypeAlias = type[msgspec.Struct]
+
+#: What ``fields.clean_text`` refuses: control characters other than newline and tab.
+_CONTROL: Final = r"\u0000-\u0008\u000b-\u001f\u007f-\u009f"
+_CLEAN: Final = f"^[^{_CONTROL}]*$"
+_NOT_BLANK: Final = rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$"
+_NONE: Final = {"type": "null"}
+_TARGETED: Final = {"target": {"type": "string"}, "base_version": {"type": "integer"}}
+
+#: The rules of ``Command.check``, which a type cannot say.
+_CHECKS: Final[dict[type[c.Command], Schema]] = {
+    c.ProposalCreate: {
+        "allOf": [
+            {
+                "if": {
+                    "properties": {
+                        "category": {"const": "create"},
+                        "kind": {"enum": ["assumption", "criterion"]},
+                    }
+                },
+                "then": {"properties": {"target": _NONE, "base_version": _NONE}},
+                "else": {"required": list(_TARGETED), "properties": _TARGETED},
+            },
+            {
+                "if": {"properties": {"category": {"const": "delete"}}},
+                "then": {"properties": {"content": _NONE}},
+                "else": {"required": ["content"], "properties": {"content": {"type": "string"}}},
+            },
+        ]
+    },
+    c.CommentAdd: {
+        "oneOf": [
+            {"required": [one], "properties": {one: {"type": "string"}, other: _NONE}}
+            for one, other in (("proposal", "criterion"), ("criterion", "proposal"))
+        ]
+    },
+}
+
+
+def definitions(limits: TextLimits | None, ref: str) -> dict[str, Schema]:
+    """Name → schema of every message, of its parts, and of the unions of them.
+
+    ``ref`` is the template of references, with ``{name}``.
+    """
+    return _Definitions(limits or TextLimits(), ref).made
+
+
+def reachable(roots: Iterable[Struct]) -> dict[str, Struct]:
+    """Name → class of ``roots`` and of all that their fields hold, marked kinds included."""
+    found: dict[str, Struct] = {}
+    waiting = deque(roots)
+    while waiting:
+        kind = waiting.popleft()
+        if found.setdefault(kind.__name__, kind) is not kind:
+            raise TypeError(f"two types are called {kind.__name__}")
+        for hint in typing.get_type_hints(kind, include_extras=True).values():
+            waiting += [inner for inner in _structs(hint) if inner.__name__ not in found]
+    return found
+
+
+def _structs(hint: Any) -> Iterator[Struct]:
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        yield hint
+    elif isinstance(hint, AnyOf):
+        yield from hint.kinds
+    elif isinstance(hint, PatchOf):
+        yield hint.kind
+    else:
+        for inner in get_args(hint):
+            yield from _structs(inner)
+
+
+def _mark(hint: Any) -> AnyOf | PatchOf | None:
+    notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return next((note for note in notes if isinstance(note, AnyOf | PatchOf)), None)
+
+
+class _Definitions:
+    """The definitions while they are made."""
+
+    def __init__(self, limits: TextLimits, ref: str) -> None:
+        self._limits = limits
+        self._ref_template = ref
+        spoken = reachable((*COMMANDS, *REQUESTS))
+        self._kinds = reachable((*MESSAGES, *RESULTS.values())) | spoken
+        _, made = msgspec.json.schema_components(self._kinds.values(), ref_template=ref)
+        self.made: dict[str, Schema] = {name: _clean(schema) for name, schema in made.items()}
+        for name, kind in spoken.items():
+            self._texts(name, kind)
+        for kind, rule in _CHECKS.items():
+            self.made[kind.__name__] |= rule
+        for name, kind in self._kinds.items():
+            self._marks(name, kind)
+        self._error()
+        self._close_code()
+        self._unions()
+
+    def _ref(self, name: str) -> Schema:
+        return {"$ref": self._ref_template.format(name=name)}
+
+    def _name(self, schema: Schema) -> str | None:
+        ref = schema.get("$ref")
+        return None if ref is None else str(ref).rpartition("/")[2]
+
+    # Texts that clients send.
+
+    def _texts(self, name: str, kind: Struct) -> None:
+        properties = self.made[name].get("properties", {})
+        for field, mark, _ in _text_fields(kind):
+            for text in _strings(properties[field]):
+                self._limit(text, mark)
+
+    def _limit(self, text: Schema, mark: Text | None) -> None:
+        if mark is None:
+            text.setdefault("pattern", _CLEAN)
+            return
+        text["maxLength"] = getattr(self._limits, mark.kind)
+        text["pattern"] = _CLEAN if mark.blank else _NOT_BLANK
+        if not mark.blank:
+            text["minLength"] = 1
+
+    # Fields whose type says less than is known.
+
+    def _marks(self, name: str, kind: Struct) -> None:
+        for field in msgspec.structs.fields(kind):
+            hint = typing.get_type_hints(kind, include_extras=True)[field.name]
+            match _mark(hint):
+                case AnyOf(kinds):
+                    choice = {"anyOf": [self._ref(inner.__name__) for inner in kinds]}
+                    self.made[name]["properties"][field.encode_name] = choice
+                case PatchOf(inner, patched):
+                    patch = self._patch(inner.__name__, patched)
+                    self.made[name]["properties"][field.encode_name] = patch
+
+    def _patch(self, name: str, patched: str | None = None) -> Schema:
+        """A reference to the merge patch on ``name``, made where it is not there yet.
+
+        What always has a value is never ``null``; what may be absent is removed by it.
+        """
+        patched = patched or f"{name}Patch"
+        if patched not in self.made:
+            whole = self.made[name]
+            self.made[patched] = {}
+            self.made[patched] = {
+                "title": patched,
+                "description": f"A JSON Merge Patch (RFC 7396) on {name}.",
+                "type": "object",
+                "properties": {
+                    field: self._changed(schema)
+                    if field in whole.get("required", ())
+                    else _nullable(self._changed(schema))
+                    for field, schema in whole["properties"].items()
+                },
+            }
+        return self._ref(patched)
+
+    def _changed(self, schema: Schema) -> Schema:
+        """What a patch may say of a value: objects in part, all else as a whole."""
+        name = self._name(schema)
+        if name is not None and "properties" in self.made[name]:
+            return self._patch(name)
+        if isinstance(schema.get("additionalProperties"), dict):
+            entry = _nullable(self._changed(schema["additionalProperties"]))
+            return schema | {"additionalProperties": entry}
+        return schema
+
+    # Tables.
+
+    def _error(self) -> None:
+        """The codes, and what follows from each."""
+        self.made["ErrorCode"] = {
+            "title": "ErrorCode",
+            "description": "The closed set of error codes.",
+            "type": "string",
+            "enum": [code.value for code in ERRORS],
+            "oneOf": [
+                {"const": code.value, "description": rule.meaning} for code, rule in ERRORS.items()
+            ],
+        }
+        verdicts: dict[tuple[str, str], list[str]] = {}
+        for code, rule in ERRORS.items():
+            verdicts.setdefault((rule.effect, rule.retry), []).append(code.value)
+        self.made["Error"]["oneOf"] = [
+            {
+                "properties": {
+                    "code": {"enum": codes},
+                    "effect": {"const": effect},
+                    "retry": {"const": retry},
+                }
+            }
+            for (effect, retry), codes in verdicts.items()
+        ]
+
+    def _close_code(self) -> None:
+        self.made["CloseCode"] = {
+            "title": "CloseCode",
+            "description": "Why the server closed: 4000-4499 come back, 4500-4999 do not.",
+            "type": "integer",
+            "enum": [int(code) for code in CLOSES],
+            "oneOf": [
+                {"const": int(code), "description": meaning} for code, meaning in CLOSES.items()
+            ],
+        }
+
+    def _unions(self) -> None:
+        for command, result in RESULTS.items():
+            self.made[f"{command.__name__}Result"] = self._ref(result.__name__)
+        self._union("Command", "What changes an event.", COMMANDS)
+        self._union("Request", "What changes nothing.", REQUESTS)
+        self._union("ClientMessage", "What a client sends.", (*COMMANDS, *REQUESTS))
+        self._union("ServerMessage", "What the server sends.", MESSAGES)
+
+    def _union(self, name: str, description: str, kinds: Iterable[Struct]) -> None:
+        self.made[name] = {
+            "title": name,
+            "description": description,
+            "oneOf": [self._ref(kind.__name__) for kind in kinds],
+        }
+
+
+def _nullable(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _strings(schema: Schema) -> Iterator[Schema]:
+    """The texts that a field may hold, itself, in a list, or among other things."""
+    if schema.get("type") == "string":
+        yield schema
+    for inner in schema.get("anyOf", ()):
+        yield from _strings(inner)
+    if isinstance(items := schema.get("items"), dict):
+        yield from _strings(items)
+
+
+def _clean(schema: Any) -> Any:
+    """``schema`` in the words of the standard: ECMA-262 patterns, plain descriptions, ``const``."""
+    if isinstance(schema, list):
+        return [_clean(inner) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    clean = {key: _clean(value) for key, value in schema.items() if key != "discriminator"}
+    if isinstance(pattern := clean.get("pattern"), str):
+        clean["pattern"] = re.sub(r"\\Z\Z", "$", re.sub(r"\A\\A", "^", pattern))
+    if isinstance(text := clean.get("description"), str):
+        clean["description"] = inspect.cleandoc(text).replace("``", "`")
+    values = clean.get("enum")
+    if isinstance(values, list) and all(isinstance(value, str) for value in values):
+        clean["type"] = "string"
+        if len(values) == 1:
+            clean["const"] = clean.pop("enum")[0]
+    return clean

@@ -1,0 +1,258 @@
+"""What the server says: the line, the answers to commands, the rooms; a class per ``type``.
+
+What it answers to questions is in ``protocol/replies``, and there the list of all. These classes
+describe the wire for readers and for the published schema, and decode what a server sent; the
+server itself puts its bytes together in ``protocol/answers``. A client must ignore fields, and
+messages, that it does not know.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from protocol.closes import CloseCode
+from protocol.commands import Role
+from protocol.errors import Effect, ErrorCode, Retry
+from protocol.fields import CommandId, Echo, Epoch, MaxMembers, Position, UserId, Version
+from protocol.results import RESULTS
+from protocol.state import (
+    AdminState,
+    ApplicantState,
+    Count,
+    EventId,
+    EventStatus,
+    MembershipStatus,
+    MemberState,
+    ProposalStatus,
+    Resolution,
+    Time,
+    You,
+)
+
+
+class AnyOf(NamedTuple):
+    """Marks a field that holds one of several objects, told apart by the conversation."""
+
+    kinds: tuple[type[msgspec.Struct], ...]
+
+
+class PatchOf(NamedTuple):
+    """Marks a field that holds a JSON Merge Patch (RFC 7396) on an object of ``kind``."""
+
+    kind: type[msgspec.Struct]
+    name: str
+
+
+Milliseconds = Annotated[int, Meta(ge=0)]
+Hash = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z", description="SHA-256, in lower-case hex.")]
+State = Annotated[dict[str, Any], AnyOf((MemberState, AdminState, ApplicantState))]
+#: The admins' state has all there is; what the others see are parts of it.
+StatePatch = Annotated[dict[str, Any], PatchOf(AdminState, "StatePatch")]
+YouPatch = Annotated[dict[str, Any], PatchOf(You, "YouPatch")]
+SnapshotReason: TypeAlias = Literal["initial", "gap", "epoch", "ahead", "lag", "role"]
+EndReason: TypeAlias = Literal["client", "removed", "left", "revoked"]
+
+
+class Said(msgspec.Struct, kw_only=True, frozen=True, tag_field="type", omit_defaults=True):
+    """A message of the server."""
+
+
+class Reply(Said, kw_only=True):
+    """The answer to a request; echoes its ``ref``."""
+
+    ref: Echo | UnsetType = UNSET
+
+
+# The line.
+
+
+class WelcomeUser(msgspec.Struct, kw_only=True, frozen=True):
+    """Who one is, as the token says."""
+
+    id: UserId
+    name: str
+
+
+class Limits(msgspec.Struct, kw_only=True, frozen=True):
+    """What this server takes from one socket.
+
+    ``message_bytes`` of a frame, ``batch`` messages in one, ``inflight`` unanswered ones,
+    ``subscriptions`` at a time, ``commands_per_second`` and ``burst`` beyond that.
+    """
+
+    message_bytes: Count
+    batch: Count
+    inflight: Count
+    subscriptions: Count
+    commands_per_second: Count
+    burst: Count
+
+
+class ServerInfo(msgspec.Struct, kw_only=True, frozen=True):
+    """The version of the server, and of the protocol that it speaks."""
+
+    version: str
+    protocol: str
+
+
+class Welcome(Reply, tag="welcome", kw_only=True):
+    """The answer to ``hello``: the socket is open. A heartbeat comes every ``heartbeat_ms``."""
+
+    session: str
+    user: WelcomeUser
+    time: Time
+    heartbeat_ms: Milliseconds
+    limits: Limits
+    server: ServerInfo
+
+
+class Authenticated(Reply, tag="authenticated", kw_only=True):
+    """The token was renewed, and is good until ``expires``."""
+
+    expires: Time
+
+
+class Pong(Reply, tag="pong", kw_only=True):
+    """The answer to ``ping``."""
+
+    time: Time
+
+
+class Heartbeat(Said, tag="heartbeat", kw_only=True):
+    """The line is alive. ``positions``: subscribed event → its epoch and the top of its room."""
+
+    time: Time
+    positions: dict[EventId, tuple[Epoch, Position]]
+
+
+class Bye(Said, tag="bye", kw_only=True):
+    """A close with ``code`` follows; come back after ``retry_after_ms``."""
+
+    code: CloseCode
+    retry_after_ms: Milliseconds
+    message: str
+
+
+# Commands.
+
+
+class Ack(Said, tag="ack", kw_only=True):
+    """A command was decided, and is durable.
+
+    ``seq`` is its place in the event's journal and ``hash`` seals that line. ``applied`` is false
+    where there was nothing to change. ``replayed``: this id was answered before, with this ack.
+    """
+
+    id: CommandId
+    event: EventId
+    seq: Position
+    hash: Hash
+    applied: bool
+    replayed: bool
+    result: Annotated[dict[str, Any], AnyOf(tuple(dict.fromkeys(RESULTS.values())))]
+
+
+class ErrorDetails(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """What the reader needs to go on.
+
+    ``path``: the field that is wrong. ``current``: the version or number that stands. ``status``,
+    ``resolution``, ``by``, ``at``, ``seq``: how it was decided before. ``limit``: the most there
+    may be.
+    """
+
+    path: str | UnsetType = UNSET
+    current: Version | UnsetType = UNSET
+    status: EventStatus | MembershipStatus | ProposalStatus | UnsetType = UNSET
+    resolution: Resolution | UnsetType = UNSET
+    user: UserId | UnsetType = UNSET
+    role: Role | UnsetType = UNSET
+    by: UserId | UnsetType = UNSET
+    at: Time | UnsetType = UNSET
+    seq: Position | UnsetType = UNSET
+    limit: Count | UnsetType = UNSET
+    max_members: MaxMembers | UnsetType = UNSET
+
+
+class Error(Said, tag="error", kw_only=True):
+    """Any answer that is none of the others.
+
+    ``id`` or ``ref`` is that of the message it answers, where that could be read. ``effect`` says
+    whether anything happened, ``retry`` what to send next: the ``same`` id again (after
+    ``retry_after_ms``), a new id after a ``fix``, the same id after a new token (``auth``), or
+    nothing (``no``). ``replayed``: this id was refused before, with this error.
+    """
+
+    id: str | UnsetType = UNSET
+    ref: Annotated[str, Meta(max_length=64)] | int | UnsetType = UNSET
+    event: str | UnsetType = UNSET
+    code: ErrorCode
+    message: str
+    effect: Effect
+    retry: Retry
+    retry_after_ms: Milliseconds | UnsetType = UNSET
+    replayed: bool | UnsetType = UNSET
+    details: ErrorDetails
+
+
+# Rooms.
+
+
+class Snapshot(Reply, tag="snapshot", kw_only=True):
+    """The room as a whole, at ``seq``, and why it comes whole."""
+
+    event: EventId
+    epoch: Epoch
+    seq: Position
+    reason: SnapshotReason
+    state: State
+    you: You
+
+
+class Resumed(Reply, tag="resumed", kw_only=True):
+    """All that happened from the client's position to ``seq``, as one patch on ``state``."""
+
+    event: EventId
+    epoch: Epoch
+    from_: Position = msgspec.field(name="from")
+    seq: Position
+    patch: StatePatch
+    you: You
+
+
+class Diff(Said, tag="diff", kw_only=True):
+    """The steps after ``from`` up to ``seq`` as one patch on ``state``; never half a step.
+
+    To be applied only where ``from`` is the client's own position. The patch is empty where the
+    steps changed nothing that its reader may see.
+    """
+
+    event: EventId
+    epoch: Epoch
+    from_: Position = msgspec.field(name="from")
+    seq: Position
+    patch: StatePatch
+
+
+class OwnDiff(Said, tag="you", kw_only=True):
+    """A patch on ``you``, as of ``seq``."""
+
+    event: EventId
+    seq: Position
+    patch: YouPatch
+
+
+class Unsubscribed(Reply, tag="unsubscribed", kw_only=True):
+    """Nothing of this room follows, and why."""
+
+    event: EventId
+    reason: EndReason
+
+
+class Presence(Said, tag="presence", kw_only=True):
+    """How many members are connected now."""
+
+    event: EventId
+    online: Count

@@ -1,0 +1,221 @@
+"""What the server answers to questions, and the list of everything it says."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from protocol.commands import Role
+from protocol.fields import CommandId, MaxMembers, Ordinal, Position, UserId
+from protocol.messages import (
+    Ack,
+    Authenticated,
+    Bye,
+    Diff,
+    Error,
+    Hash,
+    Heartbeat,
+    OwnDiff,
+    Pong,
+    Presence,
+    Reply,
+    Resumed,
+    Said,
+    Snapshot,
+    Unsubscribed,
+    Welcome,
+)
+from protocol.state import (
+    Comment,
+    CommentId,
+    Count,
+    EventId,
+    EventStatus,
+    Member,
+    Membership,
+    Option,
+    OptionId,
+    Proposal,
+    ProposalId,
+)
+
+
+class Committed(msgspec.Struct, kw_only=True, frozen=True, tag_field="state", tag="committed"):
+    """It was decided; this was the ack."""
+
+    id: CommandId
+    ack: Ack
+
+
+class Refused(msgspec.Struct, kw_only=True, frozen=True, tag_field="state", tag="refused"):
+    """It was refused for good; this was the error."""
+
+    id: CommandId
+    error: Error
+
+
+class Pending(msgspec.Struct, kw_only=True, frozen=True, tag_field="state", tag="pending"):
+    """It waits to be decided."""
+
+    id: CommandId
+
+
+class Absent(msgspec.Struct, kw_only=True, frozen=True, tag_field="state", tag="absent"):
+    """Nothing is known of it as of now; the same id sent again settles it."""
+
+    id: CommandId
+
+
+class Status(Reply, tag="status", kw_only=True):
+    """What became of one's commands, in the order asked."""
+
+    event: str
+    commands: list[Committed | Refused | Pending | Absent]
+
+
+class ListedEvent(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """One of the events that one is in or waits for; a role only where accepted."""
+
+    id: EventId
+    subject: str
+    status: EventStatus
+    membership: Literal["pending", "accepted"]
+    seq: Position
+    role: Role | UnsetType = UNSET
+
+
+class Events(Reply, tag="events", kw_only=True):
+    """One's events, the newest first; ``next`` is the ``after`` of the page that follows."""
+
+    events: list[ListedEvent]
+    next: str | UnsetType = UNSET
+
+
+class ListedOption(Option, kw_only=True):
+    """An option with its id."""
+
+    id: OptionId
+
+
+class Overview(Reply, tag="overview", kw_only=True):
+    """What one may know of an event before joining it. ``admins``: their names."""
+
+    event: EventId
+    subject: str
+    status: EventStatus
+    options: list[ListedOption]
+    admins: list[str]
+    members: Count
+    max_members: MaxMembers
+    membership: Membership | UnsetType = UNSET
+
+
+class PolicyPreview(Reply, tag="policy_preview", kw_only=True):
+    """The pending proposals that the policy would accept now, in that order."""
+
+    event: EventId
+    would_accept: list[ProposalId]
+
+
+class ListedComment(Comment, kw_only=True):
+    """A comment with its id."""
+
+    id: CommentId
+
+
+class Comments(Reply, tag="comments", kw_only=True):
+    """Comments, the newest first; ``next`` is the ``before`` of the page that follows."""
+
+    event: EventId
+    comments: list[ListedComment]
+    next: Ordinal | UnsetType = UNSET
+
+
+class ListedProposal(Proposal, kw_only=True):
+    """A proposal with its id."""
+
+    id: ProposalId
+
+
+class Proposals(Reply, tag="proposals", kw_only=True):
+    """Resolved proposals, the last decided first; ``next`` is the next page's ``before``."""
+
+    event: EventId
+    proposals: list[ListedProposal]
+    next: Ordinal | UnsetType = UNSET
+
+
+class ListedMember(Member, kw_only=True):
+    """A member with their id."""
+
+    id: UserId
+
+
+class Members(Reply, tag="members", kw_only=True):
+    """Accepted members, the last to join first; ``next`` is the next page's ``before``."""
+
+    event: EventId
+    members: list[ListedMember]
+    next: Ordinal | UnsetType = UNSET
+
+
+class JournalLine(msgspec.Struct, kw_only=True, frozen=True):
+    """An accepted command, sealed.
+
+    ``at`` is RFC 3339 in UTC with microseconds; ``user`` is empty for the server's own steps;
+    ``payload``, ``answer`` and ``patches`` are JSON texts, to the letter as they were sealed.
+    """
+
+    seq: Position
+    at: Annotated[
+        str,
+        Meta(
+            pattern=r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z",
+            extra_json_schema={"format": "date-time"},
+        ),
+    ]
+    user: str
+    id: CommandId
+    command: str
+    salt: Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+    payload: str
+    answer: str
+    patches: str
+    prev_hash: Hash
+    hash: Hash
+
+
+class Journal(Said, tag="journal", kw_only=True):
+    """A page of an event's journal; ``next`` is the next page's ``after``. Over HTTP only."""
+
+    event: EventId
+    lines: list[JournalLine]
+    next: Position | UnsetType = UNSET
+
+
+#: Everything the server says.
+MESSAGES: Final[tuple[type[Said], ...]] = (
+    Welcome,
+    Authenticated,
+    Pong,
+    Heartbeat,
+    Bye,
+    Ack,
+    Error,
+    Snapshot,
+    Resumed,
+    Diff,
+    OwnDiff,
+    Unsubscribed,
+    Presence,
+    Status,
+    Events,
+    Overview,
+    PolicyPreview,
+    Comments,
+    Proposals,
+    Members,
+    Journal,
+)

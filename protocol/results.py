@@ -1,0 +1,222 @@
+"""``result`` of an ack: what each command made, or where it led."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from protocol import commands as c
+from protocol.fields import EntranceCode, Position, UserId, Version
+from protocol.state import (
+    AssumptionId,
+    CommentId,
+    Count,
+    CriterionId,
+    EventId,
+    EventStatus,
+    MembershipStatus,
+    OptionId,
+    ProposalId,
+    ProposalStatus,
+    Resolution,
+    Time,
+)
+
+
+class Result(msgspec.Struct, kw_only=True, frozen=True):
+    """What an ack says beside "done"."""
+
+
+class Nothing(Result, kw_only=True):
+    """There is nothing more to say."""
+
+
+class EventMade(Result, kw_only=True):
+    """The new event, and the code that opens it."""
+
+    event: EventId
+    entrance_code: EntranceCode
+
+
+class PolicySet(Result, kw_only=True):
+    """The version of the policy now, and the pending proposals it accepted, in that order."""
+
+    policy_version: Version
+    accepted: list[ProposalId]
+
+
+class CodeMade(Result, kw_only=True):
+    """The code that opens the event from now on."""
+
+    entrance_code: EntranceCode
+
+
+class EventLed(Result, kw_only=True):
+    """The status that the event is in now."""
+
+    status: EventStatus
+
+
+class OptionChanged(Result, kw_only=True):
+    """The option that was made, changed or removed."""
+
+    option: OptionId
+
+
+class AssumptionChanged(Result, kw_only=True):
+    """The assumption that was made, changed or removed, and its version now."""
+
+    assumption: AssumptionId
+    version: Version
+
+
+class CriterionChanged(Result, kw_only=True):
+    """The criterion that was made, changed or removed, and its version now."""
+
+    criterion: CriterionId
+    version: Version
+
+
+class Joined(Result, kw_only=True):
+    """The event, and whether one is in or waits."""
+
+    event: EventId
+    status: Literal["pending", "accepted"]
+
+
+class Left(Result, kw_only=True):
+    """One is out."""
+
+    status: Literal["left"]
+
+
+class MembershipDecided(Result, kw_only=True):
+    """A user's standing now, who decided it, if anybody did, and when."""
+
+    user: UserId
+    status: MembershipStatus
+    by: UserId | UnsetType = UNSET
+    at: Time | UnsetType = UNSET
+
+
+class AllDecided(Result, kw_only=True):
+    """Who was let in, who was turned away, and who still waits for a place; longest wait first."""
+
+    approved: list[UserId]
+    waiting: list[UserId]
+    rejected: list[UserId] | UnsetType = UNSET
+
+
+class RoleSet(Result, kw_only=True):
+    """The role that a member has now."""
+
+    user: UserId
+    role: c.Role
+
+
+class ProposalMade(Result, kw_only=True):
+    """The new proposal; ``accepted`` at once where its author's own vote was enough."""
+
+    proposal: ProposalId
+    revision: Version
+    status: ProposalStatus
+
+
+class ProposalClosed(Result, kw_only=True):
+    """How a proposal was closed, by whom (absent: by the server), when, and at which ``seq``."""
+
+    status: ProposalStatus
+    resolution: Resolution
+    at: Time
+    seq: Position
+    by: UserId | UnsetType = UNSET
+
+
+class ProposalReverted(ProposalClosed, kw_only=True):
+    """The proposal that undid the other one."""
+
+    proposal: ProposalId
+
+
+class ProposalRebased(Result, kw_only=True):
+    """The revision to vote for from now on."""
+
+    revision: Version
+
+
+class VoteRetracted(Result, kw_only=True):
+    """The tally without one's vote: ``agree`` of ``eligible``."""
+
+    agree: Count
+    eligible: Count
+
+
+class VoteCounted(Result, kw_only=True):
+    """The tally with one's vote, and whether it carried the proposal."""
+
+    agree: Count
+    eligible: Count
+    status: ProposalStatus
+
+
+class CommentChanged(Result, kw_only=True):
+    """The comment that was made or removed."""
+
+    comment: CommentId
+
+
+class CommentEdited(Result, kw_only=True):
+    """The comment, and its version now."""
+
+    comment: CommentId
+    version: Version
+
+
+AnyResult: TypeAlias = type[Result]
+
+#: Command → what its ack's ``result`` is.
+RESULTS: Final[dict[type[c.Command], AnyResult]] = {
+    c.EventCreate: EventMade,
+    c.EventUpdate: Nothing,
+    c.EventSetPolicy: PolicySet,
+    c.EventRotateCode: CodeMade,
+    c.EventStart: EventLed,
+    c.EventPause: EventLed,
+    c.EventResume: EventLed,
+    c.EventFinish: EventLed,
+    c.OptionAdd: OptionChanged,
+    c.OptionEdit: OptionChanged,
+    c.OptionRemove: OptionChanged,
+    c.AssumptionAdd: AssumptionChanged,
+    c.AssumptionEdit: AssumptionChanged,
+    c.AssumptionRemove: AssumptionChanged,
+    c.CriterionAdd: CriterionChanged,
+    c.CriterionEdit: CriterionChanged,
+    c.CriterionRemove: CriterionChanged,
+    c.MembershipJoin: Joined,
+    c.MembershipCancel: Nothing,
+    c.MembershipLeave: Left,
+    c.MembershipApprove: MembershipDecided,
+    c.MembershipReject: MembershipDecided,
+    c.MembershipRemove: MembershipDecided,
+    c.MembershipApproveAll: AllDecided,
+    c.MembershipRejectAll: AllDecided,
+    c.MembershipSetRole: RoleSet,
+    c.ProposalCreate: ProposalMade,
+    c.ProposalWithdraw: ProposalClosed,
+    c.ProposalReject: ProposalClosed,
+    c.ProposalModerate: ProposalClosed,
+    c.ProposalRevert: ProposalReverted,
+    c.ProposalRebase: ProposalRebased,
+    c.ProposalAccept: ProposalClosed,
+    c.VoteCast: VoteCounted,
+    c.VoteRetract: VoteRetracted,
+    c.BallotSubmit: Nothing,
+    c.BallotClear: Nothing,
+    c.CommentAdd: CommentChanged,
+    c.CommentEdit: CommentEdited,
+    c.CommentRemove: CommentChanged,
+}
+assert RESULTS.keys() == set(c.COMMANDS)

@@ -1,0 +1,295 @@
+"""What a room shows: ``state`` for each audience, and ``you``.
+
+Collections are objects keyed by id, always there, empty or not. A field without a value is absent,
+never ``null``; only patches hold ``null``, which removes. Times are RFC 3339, UTC, milliseconds,
+``Z``. A client must ignore fields that it does not know.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from protocol.commands import Category, Role
+from protocol.fields import EntranceCode, MaxMembers, UserId, Version
+from protocol.policy import KindPolicy, Percent, ProposalKind, Rule, Seconds, Threshold
+
+EventStatus: TypeAlias = Literal["not_started", "in_progress", "paused", "finished"]
+MembershipStatus: TypeAlias = Literal["pending", "accepted", "rejected", "left", "removed"]
+ProposalStatus: TypeAlias = Literal["pending", "accepted", "rejected", "deleted"]
+Resolution: TypeAlias = Literal[
+    "auto_votes",
+    "admin",
+    "revert",
+    "expired",
+    "withdrawn",
+    "moderated",
+    "target_deleted",
+    "event_finished",
+]
+
+EventId = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z",
+        description="An event's id: the UUIDv5 of its maker and the id of `event.create`.",
+        examples=["0190a4d2-9f0e-5c5e-9d0a-617965732e31"],
+    ),
+]
+OptionId = Annotated[str, Meta(pattern=r"\Ao_[a-z2-7]{16}\Z")]
+AssumptionId = Annotated[str, Meta(pattern=r"\Aa_[a-z2-7]{16}\Z")]
+CriterionId = Annotated[str, Meta(pattern=r"\Ac_[a-z2-7]{16}\Z")]
+ItemId = Annotated[str, Meta(pattern=r"\A[ac]_[a-z2-7]{16}\Z")]
+ProposalId = Annotated[str, Meta(pattern=r"\Ap_[a-z2-7]{16}\Z")]
+CommentId = Annotated[str, Meta(pattern=r"\Am_[a-z2-7]{16}\Z")]
+Time = Annotated[
+    str,
+    Meta(
+        pattern=r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z",
+        description="RFC 3339, UTC, milliseconds.",
+        examples=["2026-11-23T08:00:00.000Z"],
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+Count = Annotated[int, Meta(ge=0)]
+Rank = Annotated[int, Meta(ge=1)]
+
+
+class View(msgspec.Struct, kw_only=True, frozen=True):
+    """A part of what a room shows."""
+
+
+class EventPolicy(View, kw_only=True):
+    """What it takes for a proposal to pass by itself. Rules that are off are absent."""
+
+    assumption: KindPolicy
+    criterion: KindPolicy
+    conclusion: KindPolicy
+    membership_auto: bool
+    quorum_percent: Percent | UnsetType = UNSET
+    min_open_seconds: Seconds | UnsetType = UNSET
+    ttl_seconds: Seconds | UnsetType = UNSET
+    proposer_votes: bool | UnsetType = UNSET
+
+
+class Event(View, kw_only=True):
+    """The event itself. ``criteria_rev`` grows when a criterion comes or goes."""
+
+    id: EventId
+    subject: str
+    status: EventStatus
+    entrance_code: EntranceCode
+    max_members: MaxMembers
+    policy: EventPolicy
+    policy_version: Version
+    criteria_rev: Version
+    created_at: Time
+
+
+class ApplicantEvent(View, kw_only=True):
+    """The event, as those see it who wait to be let in."""
+
+    id: EventId
+    subject: str
+    status: EventStatus
+
+
+class Option(View, kw_only=True):
+    """An option of the final ballot. Positions give the order; they have gaps."""
+
+    content: str
+    position: Count
+
+
+class Assumption(View, kw_only=True):
+    """A premise of the decision. ``version`` is 1, and one more with every accepted change."""
+
+    content: str
+    version: Version
+    position: Count
+
+
+class Criterion(View, kw_only=True):
+    """What an option is judged by, with its conclusion where there is one.
+
+    ``conclusion_version`` is 0, and one more with every change of the conclusion, its clearing
+    included.
+    """
+
+    content: str
+    version: Version
+    position: Count
+    conclusion_version: Version
+    conclusion: str | UnsetType = UNSET
+
+
+class Decision(View, kw_only=True):
+    """The tally and the rule that stood when a proposal was closed."""
+
+    agree: Count
+    eligible: Count
+    rule: Rule
+    threshold: Threshold
+    policy_version: Version
+
+
+class Proposal(View, kw_only=True):
+    """A proposed change.
+
+    ``target`` is the item to change, for a conclusion its criterion; ``base_version`` the version
+    it was proposed on. ``agree`` counts the votes for ``revision``; of how many, while it is
+    pending, is ``counts.members``. ``stale``: the item has changed since; it does not pass by
+    itself. Until ``opens_at`` and from ``expires_at`` on, votes are taken and decide nothing.
+    ``resolved_by`` is the user whose step closed it, absent where the server's own did.
+    """
+
+    kind: ProposalKind
+    category: Category
+    author: UserId
+    status: ProposalStatus
+    agree: Count
+    revision: Version
+    stale: bool
+    created_at: Time
+    target: ItemId | UnsetType = UNSET
+    base_version: Version | UnsetType = UNSET
+    content: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    resolution: Resolution | UnsetType = UNSET
+    resolution_reason: str | UnsetType = UNSET
+    resolved_by: UserId | UnsetType = UNSET
+    resolved_at: Time | UnsetType = UNSET
+    decision: Decision | UnsetType = UNSET
+    opens_at: Time | UnsetType = UNSET
+    expires_at: Time | UnsetType = UNSET
+    reverts: ProposalId | UnsetType = UNSET
+    reverted_by: ProposalId | UnsetType = UNSET
+
+
+class Comment(View, kw_only=True):
+    """What somebody said beside a proposal or a criterion; one of the two is named."""
+
+    author: UserId
+    content: str
+    version: Version
+    created_at: Time
+    proposal: ProposalId | UnsetType = UNSET
+    criterion: CriterionId | UnsetType = UNSET
+
+
+class Member(View, kw_only=True):
+    """An accepted member."""
+
+    name: str
+    role: Role
+
+
+class JoinRequest(View, kw_only=True):
+    """Somebody who waits to be let in; admins see them."""
+
+    name: str
+    requested_at: Time
+
+
+class Counts(View, kw_only=True):
+    """Totals, whatever the room's windows show: accepted members, ballots given, proposals ever
+    made, comments there are."""
+
+    members: Count
+    ballots: Count
+    proposals: Count
+    comments: Count
+
+
+class OptionResult(View, kw_only=True):
+    """How often an option was chosen. Equal counts share a rank."""
+
+    option: OptionId
+    votes: Count
+    rank: Rank
+
+
+class CriterionResult(View, kw_only=True):
+    """The weight of a criterion: 3 points for each first place, 2 for a second, 1 for a third."""
+
+    criterion: CriterionId
+    points: Count
+    rank: Rank
+
+
+class Results(View, kw_only=True):
+    """The final ballot, counted when the event finished; the best first."""
+
+    ballots: Count
+    eligible: Count
+    options: list[OptionResult]
+    criteria: list[CriterionResult]
+
+
+class MemberState(View, kw_only=True):
+    """``state`` as members see it."""
+
+    event: Event
+    options: dict[OptionId, Option]
+    assumptions: dict[AssumptionId, Assumption]
+    criteria: dict[CriterionId, Criterion]
+    proposals: dict[ProposalId, Proposal]
+    comments: dict[CommentId, Comment]
+    members: dict[UserId, Member]
+    counts: Counts
+    results: Results | UnsetType = UNSET
+
+
+class AdminState(MemberState, kw_only=True):
+    """``state`` as admins see it: also who waits to be let in."""
+
+    requests: dict[UserId, JoinRequest]
+
+
+class Hidden(View, kw_only=True):
+    """Nothing of it is shown."""
+
+
+Empty = Annotated[dict[str, Hidden], Meta(max_length=0)]
+
+
+class ApplicantState(View, kw_only=True):
+    """``state`` as those see it who wait to be let in: all collections are there, and empty."""
+
+    event: ApplicantEvent
+    options: Empty
+    assumptions: Empty
+    criteria: Empty
+    proposals: Empty
+    comments: Empty
+    members: Empty
+    counts: Hidden
+
+
+class Membership(View, kw_only=True):
+    """One's own standing; a role only while accepted."""
+
+    status: MembershipStatus
+    role: Role | UnsetType = UNSET
+
+
+class Ballot(View, kw_only=True):
+    """One's own final ballot.
+
+    ``criterion_order`` holds the criteria that are left of those that were ranked;
+    ``criteria_rev`` is the one it was given under.
+    """
+
+    option: OptionId
+    criterion_order: list[CriterionId]
+    criteria_rev: Version
+
+
+class You(View, kw_only=True):
+    """What is the reader's alone. ``votes``: proposal → the revision voted for, of those shown."""
+
+    membership: Membership
+    votes: dict[ProposalId, Version]
+    ballot: Ballot | UnsetType = UNSET

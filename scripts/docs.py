@@ -1,0 +1,273 @@
+"""Writes the parts of docs/ that follow from the code, so that they cannot tell another story.
+
+A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``; ``fields TYPE``
+is the one with an argument. ``--check`` writes nothing and fails where a part is not current.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+import msgspec  # noqa: E402
+from wording import fields_of  # noqa: E402
+
+from handlers import transitions  # noqa: E402
+from handlers.permissions import PERMISSIONS, Permission, Standing  # noqa: E402
+from protocol.closes import CLOSES, may_reconnect  # noqa: E402
+from protocol.commands import COMMANDS, Command, type_of  # noqa: E402
+from protocol.errors import ERRORS, FINAL, ErrorCode  # noqa: E402
+from protocol.replies import MESSAGES  # noqa: E402
+from protocol.requests import REQUESTS  # noqa: E402
+from protocol.results import RESULTS  # noqa: E402
+from server.settings import PREFIX, SETTINGS, Settings  # noqa: E402
+
+_PART = re.compile(r"(<!-- generated: (\w+)(?: ([\w.]+))? -->\n).*?(<!-- end -->)", re.DOTALL)
+_STATUSES = ("not_started", "in_progress", "paused", "finished")
+#: Where bounds are declared: constants with a ``#:`` comment, and the fields of ``Budgets``.
+_BOUNDED = ("protocol", "persistence", "handlers", "server")
+
+
+def table(heads: list[str], rows: Iterator[list[str]] | list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def errors() -> str:
+    """Every error code."""
+    return table(
+        ["code", "meaning", "effect", "retry", "remembered", "HTTP"],
+        [
+            [
+                f"`{code.value}`",
+                rule.meaning,
+                rule.effect,
+                rule.retry,
+                _remembered(code),
+                str(rule.http),
+            ]
+            for code, rule in ERRORS.items()
+        ],
+    )
+
+
+def _remembered(code: ErrorCode) -> str:
+    if code is ErrorCode.BAD_REQUEST:
+        return "where only the event's state showed it"
+    return "yes" if code in FINAL else ""
+
+
+def closes() -> str:
+    """Every close code of ours."""
+    return table(
+        ["code", "why", "then"],
+        [
+            [f"`{int(code)}`", why, "reconnect" if may_reconnect(code) else "stop"]
+            for code, why in CLOSES.items()
+        ],
+    )
+
+
+def commands() -> str:
+    """Every command: what it does, its fields, who may, what the ack says."""
+    told, group = [], ""
+    for command in COMMANDS:
+        kind = type_of(command)
+        if kind.partition(".")[0] != group:
+            group = kind.partition(".")[0]
+            told.append(f"\n#### {group}.*\n")
+        told.append(f"\n**`{kind}`** — {_sentence(command)}\n\n{_fields(command)}")
+        told.append(f"- result: {', '.join(fields_of(RESULTS[command])) or 'none'}\n")
+        told.append(f"- who: {_who(PERMISSIONS[command])}\n")
+    return "".join(told).lstrip("\n") + "\n"
+
+
+def _who(permission: Permission) -> str:
+    who = {Standing.ANYONE: "whoever may know of it", Standing.MEMBER: "members"}
+    standing = who.get(permission.standing, "admins")
+    if len(permission.statuses) == len(_STATUSES):
+        return standing
+    when = [status.replace("_", " ") for status in _STATUSES if status in permission.statuses]
+    return f"{standing}, while {' or '.join(when)}"
+
+
+def _sentence(message: type[msgspec.Struct]) -> str:
+    text = textwrap.dedent(f"    {message.__doc__ or ''}").strip()
+    return " ".join(text.split()).replace("``", "`")
+
+
+def _fields(message: type[msgspec.Struct]) -> str:
+    known = {"id", "event"} if issubclass(message, Command) else {"ref"}
+    told = [field for field in fields_of(message) if not _is_one_of(field, known)]
+    return f"- fields: {', '.join(told) or 'none'}\n"
+
+
+def _is_one_of(field: str, names: set[str]) -> bool:
+    return field.lstrip("[").split("`")[1] in names
+
+
+def fields(kind: str) -> str:
+    """The fields of one message."""
+    for message in (*REQUESTS, *MESSAGES, *COMMANDS):
+        if message.__struct_config__.tag == kind:
+            return f"{_sentence(message)}\n\n{_fields(message)}"
+    raise SystemExit(f"no message has the type {kind}")
+
+
+def permissions() -> str:
+    """Who may do what, in which status."""
+
+    def row(command: type[Command], permission: Permission) -> list[str]:
+        cells = []
+        for status in _STATUSES:
+            finished = ErrorCode.EVENT_FINISHED
+            otherwise = finished if status == "finished" else permission.otherwise
+            cells.append("✓" if status in permission.statuses else f"`{otherwise.value}`")
+        return [f"`{type_of(command)}`", permission.standing.value, *cells]
+
+    heads = ["command", "who", *(status.replace("_", " ") for status in _STATUSES)]
+    return table(heads, [row(command, found) for command, found in PERMISSIONS.items()])
+
+
+def statuses() -> str:
+    """The transitions of events and of memberships."""
+    event = [
+        [f"`event.{act}`", start.replace("_", " "), end.replace("_", " ")]
+        for act, steps in transitions.EVENT.items()
+        for start, end in steps.items()
+    ]
+    membership = [
+        [act, start or "(none)", end or "(none)"]
+        for act, steps in transitions.MEMBERSHIP.items()
+        for start, end in steps.items()
+    ]
+    heads = ["from", "to"]
+    return f"{table(['command', *heads], event)}\n{table(['act', *heads], membership)}"
+
+
+def settings() -> str:
+    """Every setting."""
+    defaults = Settings()
+
+    def default(name: str) -> str:
+        if name == "data_dir":
+            return "`/var/lib/ayes` as root, else a folder of the user's"
+        value = getattr(defaults, name)
+        return "" if value in (None, ()) else f"`{value}`"
+
+    def span(name: str) -> str:
+        rule = SETTINGS[name]
+        return "" if rule.least is None else f"{rule.least:,} to {rule.most:,}"
+
+    return table(
+        ["variable", "what", "default", "range"],
+        [
+            [f"`{PREFIX}{name.upper()}`", rule.help, default(name), span(name)]
+            for name, rule in SETTINGS.items()
+        ],
+    )
+
+
+def bounds() -> str:
+    """Every named limit and deadline, by module, with the sentence beside it in the code."""
+    told = []
+    for package in _BOUNDED:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if "demo" not in path.parts and (found := list(_constants(path))):
+                told.append(f"\n**{path.relative_to(ROOT)}**\n\n")
+                told.append(table(["name", "value", "what"], found))
+    return "".join(told).lstrip("\n")
+
+
+def _constants(path: Path) -> Iterator[list[str]]:
+    source = path.read_text()
+    lines = source.splitlines()
+    told_at = 0
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef) and node.name == "Budgets":
+            yield from _budgets(node)
+        target, value = _assigned(node)
+        if target is None or value is None or not _is_figure(value):
+            continue
+        comment: list[str] = []
+        at = node.lineno - 2
+        while at >= 0 and lines[at].startswith("#: "):
+            comment.insert(0, lines[at][3:])
+            at -= 1
+        if not comment and node.lineno == told_at + 1:
+            comment = ["(with the one above)"]
+        if comment and not target.startswith("_"):
+            told_at = node.end_lineno or 0
+            yield [f"`{target}`", f"`{ast.unparse(value)}`", " ".join(comment)]
+
+
+def _assigned(node: ast.stmt) -> tuple[str | None, ast.expr | None]:
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        return node.targets[0].id, node.value
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return node.target.id, node.value
+    return None, None
+
+
+def _is_figure(value: ast.expr) -> bool:
+    if isinstance(value, ast.BinOp):
+        return _is_figure(value.left) and _is_figure(value.right)
+    if isinstance(value, ast.Call):
+        return ast.unparse(value.func) == "timedelta"
+    return isinstance(value, ast.Constant) and type(value.value) in (int, float)
+
+
+def _budgets(node: ast.ClassDef) -> Iterator[list[str]]:
+    for field, text in zip(node.body, node.body[1:], strict=False):
+        name, value = _assigned(field)
+        if name and value and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            words = " ".join(str(text.value.value).split())
+            yield [f"`Budgets.{name}`", f"`{ast.unparse(value)}`", words]
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    part.__name__: part
+    for part in (errors, closes, commands, permissions, statuses, settings, bounds)
+}
+
+
+def current(text: str) -> str:
+    """``text`` with its generated parts as the code has them now."""
+
+    def part(match: re.Match[str]) -> str:
+        begin, name, argument, end = match.groups()
+        made = fields(argument) if argument else PARTS[name]()
+        return f"{begin}{made.replace('``', '`')}{end}"
+
+    return _PART.sub(part, text)
+
+
+def main() -> int:
+    """Write, or compare; the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="only tell what is not current")
+    check = parser.parse_args().check
+    behind = []
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        text = path.read_text()
+        made = current(text)
+        if made != text:
+            behind.append(str(path.relative_to(ROOT)))
+            if not check:
+                path.write_text(made)
+    for name in behind:
+        print(f"{name}: {'not current, run scripts/docs' if check else 'written'}")
+    return 1 if check and behind else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

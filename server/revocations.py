@@ -1,0 +1,100 @@
+"""Revoked access, as this node knows it.
+
+Promised: once a revocation is committed, every node that can reach the database has read it after
+``POLL_SECONDS`` and the time of one small statement. From then on that node takes no token of the
+user that was issued before the revocation, closes the sockets such a token had opened, ends the
+streams, and decides no command that came with one, not even one that waited for its event's lock.
+What was decided before stays. A node that cannot reach the database goes by what it knew last, and
+decides nothing meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from persistence import revocations
+from persistence.database import Database
+from persistence.faults import Fault, fault_of
+from protocol.errors import ErrorCode, Rejection
+from server.auth import Identity
+
+log = logging.getLogger("ayes.revocations")
+
+#: Seconds between two looks.
+POLL_SECONDS = 1.0
+#: Looks until the table is read as a whole, for rows that were changed or deleted by hand.
+LOOKS_UNTIL_ALL = 300
+
+
+class Revoked(Rejection):
+    """The token was good, and the user's access was revoked after it was made."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.UNAUTHENTICATED, "access was revoked")
+
+
+class Revocations:
+    """Who was revoked; ``tell(user, before)`` hears of each that is new.
+
+    One entry a user that was ever revoked is held in memory, some 200 bytes.
+    """
+
+    def __init__(self, database: Database, tell: Callable[[str, datetime], None]) -> None:
+        self._database = database
+        self._tell = tell
+        self._cursor = 0
+        self._looks = 0
+        self._task: asyncio.Task[None] | None = None
+        self.before: dict[str, datetime] = {}
+        """User → tokens issued before this are refused. The same object for ever."""
+
+    async def start(self) -> None:
+        """Read all there are, then go on looking; raises where the database is out of reach."""
+        await self.look()
+        self._task = asyncio.create_task(self._poll(), name="revocations")
+
+    async def stop(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def check(self, identity: Identity) -> None:
+        """Raise ``Revoked`` where the token of ``identity`` is too old."""
+        if self.before and self.is_revoked(identity.actor.user, identity.issued):
+            raise Revoked
+
+    def is_revoked(self, user: str, issued: datetime | None) -> bool:
+        """Whether a token made then is too old; one that does not say when it was made is."""
+        before = self.before.get(user)
+        return before is not None and (issued is None or issued < before)
+
+    async def look(self) -> None:
+        """Read what is new."""
+        all_of_it = self._looks % LOOKS_UNTIL_ALL == 0
+        found = await revocations.changed(self._database, 0 if all_of_it else self._cursor)
+        if found.cursor < self._cursor:
+            # Another database under the same address: its transactions count anew.
+            found = await revocations.changed(self._database)
+            all_of_it = True
+        self._looks += 1
+        self._cursor = found.cursor
+        new = {user: at for user, at in found.before.items() if self.before.get(user) != at}
+        if all_of_it:
+            self.before.clear()
+        self.before.update(found.before)
+        for user, before in new.items():
+            self._tell(user, before)
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                await self.look()
+            except Exception as err:
+                if fault_of(err) in (None, Fault.REFUSED):
+                    log.exception("revocations could not be read")
+                # Out of reach: the next look tries again, from the same place.

@@ -1,0 +1,219 @@
+"""The same over HTTP: the same handlers, journal, ids and answers; streams that resume."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.promises.client import PATIENCE, Message
+from tests.promises.conftest import Start
+from tests.promises.fold import fold
+from tests.promises.running import Running, token
+from tests.promises.scenes import gathering
+
+
+def caller(server: Running, user: str | None, **headers: str) -> httpx.AsyncClient:
+    """An HTTP client of ``user``."""
+    given = {"authorization": f"Bearer {token(user)}"} if user else {}
+    return httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{server.port}/v1",
+        headers=given | headers,
+        timeout=PATIENCE,
+        trust_env=False,
+    )
+
+
+async def test_a_command_over_http_is_the_command_over_the_socket(server: Running) -> None:
+    scene = await gathering(server, 1)
+    proposal = await scene.propose()
+    command = {
+        "type": "vote.cast",
+        "id": "vote-over-both",
+        "event": scene.event,
+        "proposal": proposal,
+        "revision": 1,
+    }
+    member = scene.members[0]
+    async with caller(server, member.user) as http:
+        posted = await http.post("/commands", json=command)
+    assert posted.status_code == 200
+    again = await member.send(**command)
+    assert again == posted.json() | {"replayed": True}
+
+
+async def test_the_idempotency_key_header_stands_in_for_the_id(server: Running) -> None:
+    body = {"type": "event.create", "subject": "By header"}
+    async with caller(server, "header-user", **{"idempotency-key": "key-12345"}) as http:
+        first = await http.post("/commands", json=body)
+        second = await http.post("/commands", json=body)
+    assert first.json()["id"] == "key-12345"
+    assert second.json() == first.json() | {"replayed": True}
+
+
+#: What goes wrong → (body, status, code).
+WRONG: dict[str, tuple[Any, int, str]] = {
+    "no JSON": ("{", 400, "bad_frame"),
+    "an array": ([], 400, "bad_frame"),
+    "no id": ({"type": "event.create", "subject": "s"}, 400, "bad_request"),
+    "no such type": ({"type": "event.destroy", "id": "12345678"}, 400, "unknown_type"),
+    "no command": ({"type": "ping"}, 400, "unknown_type"),
+    "no such event": (
+        {"type": "vote.cast", "id": "12345678", "event": "e", "proposal": "p", "revision": 1},
+        404,
+        "not_found",
+    ),
+    "too large": (
+        {"type": "event.create", "id": "12345678", "subject": "x" * 70_000},
+        413,
+        "too_large",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+async def test_what_is_wrong_has_its_status_and_the_sockets_body(
+    server: Running, what: str
+) -> None:
+    body, status, code = WRONG[what]
+    content = body if isinstance(body, str) else json.dumps(body)
+    async with caller(server, "wrong-user") as http:
+        answer = await http.post("/commands", content=content)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.json()["type"] == "error"
+
+
+async def test_refusals_have_their_statuses(server: Running) -> None:
+    scene = await gathering(server, 1)
+    member = scene.members[0].user
+    command = {"type": "event.pause", "id": "pause-1234", "event": scene.event}
+    async with caller(server, member) as http:
+        forbidden = await http.post("/commands", json=command)
+        conflict = await http.post("/commands", json=command | {"type": "event.finish"})
+        closed = await http.get(f"/events/{scene.event}/journal")
+    assert (forbidden.status_code, forbidden.json()["code"]) == (403, "forbidden")
+    assert (conflict.status_code, conflict.json()["code"]) == (422, "id_conflict")
+    assert closed.status_code == 403
+    async with caller(server, scene.admin.user) as http:
+        start = command | {"type": "event.resume", "id": "resume-123"}
+        assert (await http.post("/commands", json=start)).json()["applied"] is False
+        not_now = command | {"type": "option.add", "content": "o", "id": "option-123"}
+        assert (await http.post("/commands", json=not_now)).status_code == 409
+
+
+async def test_without_a_good_token_nothing_is_told(server: Running) -> None:
+    async with caller(server, None) as http:
+        for headers in ({}, {"authorization": "Bearer nonsense"}, {"authorization": "Basic x"}):
+            answer = await http.get("/events", headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+            assert answer.headers["www-authenticate"] == "Bearer"
+        old = {"authorization": f"Bearer {token('late', seconds=-10)}"}
+        answer = await http.get("/events", headers=old)
+        assert (answer.status_code, answer.json()["code"]) == (401, "auth_expired")
+
+
+async def test_too_fast_is_429_and_says_when(start: Start) -> None:
+    server = await start(commands_per_second=1, commands_burst=3)
+    async with caller(server, "hasty") as http:
+        answers = [await http.get("/events") for _ in range(5)]
+    assert answers[-1].status_code == 429
+    assert answers[-1].json()["retry_after_ms"] > 0
+    assert int(answers[-1].headers["retry-after"]) >= 1
+
+
+async def test_the_snapshot_is_the_sockets(server: Running) -> None:
+    scene = await gathering(server, 2, options=["a"])
+    room = await scene.members[0].subscribe(scene.event)
+    async with caller(server, scene.members[0].user) as http:
+        answer = (await http.get(f"/events/{scene.event}")).json()
+    assert (answer["state"], answer["you"], answer["seq"]) == (room.state, room.you, room.seq)
+    async with caller(server, "no-part-in-it") as http:
+        assert (await http.get(f"/events/{scene.event}")).status_code == 404
+
+
+async def test_lists_journal_and_status(server: Running) -> None:
+    scene = await gathering(server, 2)
+    command = (await scene.admin.ack("event.rotate_code", event=scene.event))["id"]
+    async with caller(server, scene.admin.user) as http:
+        events = (await http.get("/events", params={"limit": 1})).json()
+        assert [event["id"] for event in events["events"]] == [scene.event]
+        members = (await http.get(f"/events/{scene.event}/members", params={"limit": 2})).json()
+        assert len(members["members"]) == 2
+        rest = await http.get(
+            f"/events/{scene.event}/members", params={"before": members["next"]}
+        )
+        assert [member["role"] for member in rest.json()["members"]] == ["admin"]
+        status = (await http.get(f"/events/{scene.event}/commands/{command}")).json()
+        assert status["commands"][0]["state"] == "committed"
+        page = (await http.get(f"/events/{scene.event}/journal", params={"limit": 2})).json()
+        assert [line["seq"] for line in page["lines"]] == [1, 2]
+        after = {"after": page["next"], "limit": 100}
+        rest = await http.get(f"/events/{scene.event}/journal", params=after)
+        assert rest.json()["lines"][0]["prev_hash"] == page["lines"][-1]["hash"]
+        wrong = await http.get(f"/events/{scene.event}/journal", params={"limit": "many"})
+        assert wrong.json()["details"]["path"] == "limit"
+
+
+async def events_of(response: httpx.Response) -> AsyncIterator[tuple[str, Message]]:
+    """(id, message) of each Server-Sent Event."""
+    id_ = ""
+    async for line in response.aiter_lines():
+        field, _, value = line.partition(": ")
+        if field == "id":
+            id_ = value
+        elif field == "data":
+            yield id_, json.loads(value)
+
+
+async def test_a_stream_is_the_room_and_resumes_by_its_last_id(server: Running) -> None:
+    scene = await gathering(server, 1)
+    url = f"/events/{scene.event}/stream"
+    state: Message = {}
+    last = ""
+    async with caller(server, scene.members[0].user) as http:
+        async with http.stream("GET", url) as response, asyncio.timeout(PATIENCE):
+            assert response.headers["content-type"].startswith("text/event-stream")
+            sent = None
+            async for last, message in events_of(response):
+                if message["type"] == "snapshot":
+                    state = message["state"]
+                    sent = await scene.admin.ack("event.pause", event=scene.event)
+                elif message["type"] == "diff":
+                    state = fold(state, message["patch"])
+                    assert sent is not None
+                    if message["seq"] >= sent["seq"]:
+                        break
+        assert state["event"]["status"] == "paused"
+        ack = await scene.admin.ack("event.resume", event=scene.event)
+        headers = {"last-event-id": last}
+        async with http.stream("GET", url, headers=headers) as response:
+            async for id_, message in events_of(response):
+                assert message["type"] == "resumed"
+                assert id_.endswith(f":{ack['seq']}")
+                state = fold(state, message["patch"])
+                break
+    assert state == (await _as_member(server, scene.members[0].user, scene.event))
+
+
+async def test_a_stream_ends_when_its_reader_is_removed(server: Running) -> None:
+    scene = await gathering(server, 1)
+    user = scene.members[0].user
+    url = f"/events/{scene.event}/stream"
+    kinds = []
+    async with caller(server, user) as http, http.stream("GET", url) as response:
+        async with asyncio.timeout(PATIENCE):
+            async for _, message in events_of(response):
+                kinds.append(message["type"])
+                if message["type"] == "snapshot":
+                    await scene.do("membership.remove", user=user)
+    assert kinds[0] == "snapshot"
+    assert kinds[-1] == "unsubscribed"
+
+
+async def _as_member(server: Running, user: str, event: str) -> Message:
+    client = await server.connect(user)
+    return (await client.subscribe(event)).state

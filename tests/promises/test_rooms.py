@@ -1,0 +1,513 @@
+"""Protocol §4: snapshot, diff, resume; what is told, to whom, and what never is."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.promises.client import Client, Room
+from tests.promises.conftest import Start
+from tests.promises.fold import fold
+from tests.promises.running import Running, token
+from tests.promises.scenarios import SCENARIOS
+from tests.promises.scenes import Scene, by_count, fresh, gathering
+from tests.promises.stage import stage
+
+
+async def test_a_subscription_begins_with_a_snapshot(server: Running) -> None:
+    scene = await gathering(server, 1, options=["a"], assumptions=["b"], criteria=["c"])
+    (member,) = scene.members
+    room = await member.subscribe(scene.event)
+    (start,) = room.starts
+    assert (start["type"], start["reason"]) == ("snapshot", "initial")
+    assert set(start) - {"ref"} == {"type", "event", "epoch", "seq", "reason", "state", "you"}
+    assert set(room.state) == {
+        *("event", "options", "assumptions", "criteria", "proposals", "comments", "members"),
+        "counts",
+    }
+    event = room.state["event"]
+    assert set(event) == {
+        *("id", "subject", "status", "entrance_code", "max_members", "policy", "policy_version"),
+        *("criteria_rev", "created_at"),
+    }
+    assert event["id"] == scene.event
+    assert room.state["counts"] == {"members": 2, "ballots": 0, "proposals": 0, "comments": 0}
+    assert room.you == {"membership": {"status": "accepted", "role": "member"}, "votes": {}}
+    admin = await scene.admin.subscribe(scene.event)
+    assert set(admin.state) - set(room.state) == {"requests"}
+
+
+async def test_nothing_is_ever_null_in_a_snapshot(server: Running) -> None:
+    def nulls(value: Any) -> bool:
+        if isinstance(value, dict):
+            return any(nulls(inner) for inner in value.values())
+        if isinstance(value, list):
+            return any(nulls(inner) for inner in value)
+        return value is None
+
+    made = await stage(server)
+    await made.do("proposal.accept", proposal=made.proposals["conclusion"])
+    await made.do("event.finish")
+    for client in made.everyone:
+        reader = await server.connect(client.user)
+        room = await reader.subscribe(made.event)
+        assert not nulls(room.state)
+        assert not nulls(room.you)
+
+
+async def test_no_room_message_without_a_subscription(server: Running) -> None:
+    scene = await gathering(server, 2)
+    watcher, deaf = scene.members
+    room = await watcher.subscribe(scene.event)
+    proposal = await scene.propose()
+    await scene.vote(deaf, proposal)
+    ack = await scene.vote(watcher, proposal)
+    await room.reached(ack["seq"])
+    await deaf.ask("ping")
+    assert {message["type"] for message in deaf.received} == {"welcome", "ack", "pong"}
+    assert {message["type"] for message in scene.admin.received} == {"welcome", "ack"}
+
+
+async def test_you_goes_to_all_of_ones_own_sockets_and_to_nobody_else(server: Running) -> None:
+    scene = await gathering(server, 2)
+    voter, other = scene.members
+    tab = await server.connect(voter.user)
+    rooms = await scene.watch(voter, tab, other, scene.admin)
+    proposal = await scene.propose()
+    ack = await scene.vote(voter, proposal)
+    for room in rooms:
+        await room.reached(ack["seq"])
+    for room in rooms[:2]:
+        await room.client.saw("you")
+        assert room.you["votes"] == {proposal: 1}
+        assert room.yours[-1]["seq"] >= ack["seq"]
+    for room in rooms[2:]:
+        await room.client.ask("ping")
+        assert room.yours == []
+        assert "votes" not in str(room.diffs)
+        assert voter.user not in str(room.diffs[-1])
+
+
+async def test_one_command_is_one_step_for_everybody(server: Running) -> None:
+    """The vote that crosses, the acceptance, its content and the rivals: never half of it."""
+    scene = await gathering(server, 2, policy=by_count(2), started=False, assumptions=["old"])
+    await scene.do("event.start")
+    one, two = scene.members
+    (item,) = (await scene.state())["assumptions"]
+    given = {"category": "update", "target": item, "base_version": 1}
+    proposal = await scene.propose(one, content="new", **given)
+    rival = await scene.propose(two, content="newer", **given)
+    await scene.vote(one, proposal)
+    (room,) = await scene.watch(scene.admin)
+    ack = await scene.vote(two, proposal)
+    assert ack["result"]["status"] == "accepted"
+    await room.reached(ack["seq"])
+    (diff,) = room.diffs
+    assert (diff["from"], diff["seq"]) == (ack["seq"] - 1, ack["seq"])
+    patch = diff["patch"]
+    assert patch["assumptions"] == {item: {"content": "new", "version": 2}}
+    assert patch["proposals"][rival] == {"stale": True}
+    decided = patch["proposals"][proposal]
+    assert (decided["status"], decided["resolution"], decided["resolved_by"]) == (
+        "accepted",
+        "auto_votes",
+        two.user,
+    )
+    assert decided["decision"] == {
+        "agree": 2,
+        "eligible": 3,
+        "rule": "count",
+        "threshold": 2,
+        "policy_version": 1,
+    }
+
+
+async def test_positions_move_for_everyone(server: Running) -> None:
+    """A step that an audience may not see is an empty patch to it."""
+    scene = await gathering(server, 1, joins=False)
+    applicant = await scene.newcomer()
+    await scene.join(applicant)
+    outer = await applicant.subscribe(scene.event)
+    inner = await scene.members[0].subscribe(scene.event)
+    seq = (await scene.join(await scene.newcomer()))["seq"]
+    await inner.reached(seq)
+    await outer.reached(seq)
+    assert inner.diffs[-1]["patch"] == {}
+    ack = await scene.admin.ack("proposal.create", event=scene.event, kind="assumption",
+                                category="create", content="secret")  # fmt: skip
+    await outer.reached(ack["seq"])
+    assert "secret" not in str(applicant.received)
+
+
+async def test_an_applicant_sees_subject_status_and_the_approval_live(server: Running) -> None:
+    scene = await gathering(server, 1, joins=False, options=["pizza"])
+    applicant = await scene.newcomer()
+    await scene.join(applicant)
+    room = await applicant.subscribe(scene.event)
+    assert room.state["event"] == {
+        "id": scene.event,
+        "subject": "Where do we eat?",
+        "status": "in_progress",
+    }
+    hidden = ("options", "assumptions", "criteria", "proposals", "comments", "members", "counts")
+    assert all(room.state[name] == {} for name in hidden)
+    assert room.you == {"membership": {"status": "pending"}, "votes": {}}
+    await scene.do("event.pause")
+    await applicant.until(lambda: room.state["event"]["status"] == "paused")
+    await scene.do("membership.approve", user=applicant.user)
+    await applicant.until(lambda: len(room.starts) == 2)
+    assert room.starts[1]["reason"] == "role"
+    assert room.you["membership"] == {"status": "accepted", "role": "member"}
+    assert len(room.state["options"]) == 1
+
+
+async def test_a_changed_role_is_a_new_snapshot(server: Running) -> None:
+    scene = await gathering(server, 1, joins=False)
+    (member,) = scene.members
+    room = await member.subscribe(scene.event)
+    await scene.join(await scene.newcomer("somebody"))
+    for role, sees in (("admin", True), ("member", False)):
+        before = len(room.starts)
+        await scene.do("membership.set_role", user=member.user, role=role)
+        await member.until(lambda n=before: len(room.starts) > n)  # type: ignore[misc]
+        assert room.starts[-1]["reason"] == "role"
+        assert room.you["membership"]["role"] == role
+        assert ("requests" in room.state) == sees
+
+
+# Resume.
+
+
+async def test_a_known_position_is_resumed(server: Running) -> None:
+    scene = await gathering(server, 1)
+    (member,) = scene.members
+    room = await member.subscribe(scene.event)
+    await member.leave()
+    proposal = await scene.propose()
+    tab = await server.connect(member.user)
+    await scene.vote(tab, proposal)
+    back = await server.connect(member.user)
+    mine = back.adopt(room)
+    before = mine.seq
+    await back.resume(scene.event)
+    (start,) = mine.starts[-1:]
+    assert (start["type"], start["from"], start["seq"]) == ("resumed", before, before + 2)
+    assert start["you"]["votes"] == {proposal: 1}
+    fresh_room = await tab.subscribe(scene.event)
+    assert (mine.state, mine.you) == (fresh_room.state, fresh_room.you)
+
+
+async def test_at_the_top_there_is_nothing_to_patch(server: Running) -> None:
+    scene = await gathering(server)
+    room = await scene.admin.subscribe(scene.event)
+    await scene.admin.resume(scene.event)
+    assert room.starts[-1]["type"] == "resumed"
+    assert room.starts[-1]["patch"] == {}
+    assert room.starts[-1]["from"] == room.starts[-1]["seq"] == room.seq
+
+
+async def test_hello_resumes_rooms_in_one_round_trip(server: Running) -> None:
+    scene, other = await gathering(server, 1), await gathering(server)
+    (member,) = scene.members
+    room = await member.subscribe(scene.event)
+    await member.leave()
+    await scene.do("event.rotate_code")
+    back = await server.open(member.user)
+    mine = back.adopt(room)
+    back.room(other.event)
+    await back.hello(
+        token(member.user),
+        resume=[
+            {"event": scene.event, "epoch": room.epoch, "seq": room.seq},
+            {"event": other.event},
+        ],
+    )
+    await back.saw("resumed")
+    (error,) = await back.saw("error")
+    assert (error["code"], error["event"]) == ("not_found", other.event)
+    await scene.do("event.pause")
+    await back.until(lambda: mine.state["event"]["status"] == "paused")
+
+
+async def test_every_position_there_was_can_be_resumed(start: Start) -> None:
+    """From memory, from the journal, and by a server that was not there."""
+    first, second = await start(), await start()
+    made = await stage(first)
+    (room,) = (r for r in made.rooms if r.client is made.members[0])
+    states = {}
+    reader = await first.connect(made.members[0].user)
+    state = room.starts[0]["state"]
+    states[room.starts[0]["seq"]] = state
+    for name in ("comment.add", "event.rotate_code", "membership.approve_all", "proposal.rebase"):
+        await SCENARIOS[name](made)
+    await made.settled()
+    for diff in room.diffs:
+        state = fold(state, diff["patch"])
+        states[diff["seq"]] = state
+    other = await second.connect(made.members[0].user)
+    for seq, held in states.items():
+        for client in (reader, other):
+            mine = client.room(made.event)
+            mine.epoch, mine.seq, mine.state = room.epoch, seq, held
+            await client.subscribe(made.event, epoch=room.epoch, seq=seq)
+            assert mine.starts[-1]["type"] == "resumed"
+            assert mine.starts[-1]["from"] == seq
+            assert (mine.seq, mine.state, mine.you) == (room.seq, room.state, room.you)
+
+
+async def test_too_far_behind_is_a_gap(start: Start) -> None:
+    server = await start(resume_steps=3)
+    scene = await gathering(server)
+    room = await scene.admin.subscribe(scene.event)
+    seq = room.seq
+    for number in range(5):
+        await scene.do("event.rotate_code")
+        reader = await server.connect(scene.admin.user)
+        mine = reader.adopt(room)
+        mine.seq, mine.state = seq, room.starts[0]["state"]
+        await reader.resume(scene.event)
+        answer = mine.starts[-1]
+        if number < 3:
+            assert answer["type"] == "resumed"
+        else:
+            assert (answer["type"], answer["reason"]) == ("snapshot", "gap")
+
+
+async def test_another_epoch_is_told(server: Running) -> None:
+    scene = await gathering(server)
+    room = await scene.admin.subscribe(scene.event)
+    await scene.admin.subscribe(scene.event, epoch="another", seq=room.seq)
+    assert (room.starts[-1]["type"], room.starts[-1]["reason"]) == ("snapshot", "epoch")
+
+
+async def test_ahead_of_the_server_is_told_and_alarms(
+    server: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = await gathering(server)
+    room = await scene.admin.subscribe(scene.event)
+    await scene.admin.subscribe(scene.event, epoch=room.epoch, seq=room.seq + 1)
+    assert (room.starts[-1]["type"], room.starts[-1]["reason"]) == ("snapshot", "ahead")
+    assert [r for r in caplog.records if r.levelname == "CRITICAL" and scene.event in r.message]
+
+
+async def test_a_changed_role_while_away_is_told(server: Running) -> None:
+    scene = await gathering(server, 1)
+    (member,) = scene.members
+    room = await member.subscribe(scene.event)
+    await member.drop()
+    await scene.do("membership.set_role", user=member.user, role="admin")
+    back = await server.connect(member.user)
+    mine = back.adopt(room)
+    await back.resume(scene.event)
+    assert (mine.starts[-1]["type"], mine.starts[-1]["reason"]) == ("snapshot", "role")
+    assert "requests" in mine.state
+
+
+async def test_a_restored_database_is_another_epoch_to_everybody(
+    server: Running, migrated_url: str
+) -> None:
+    scene = await gathering(server)
+    room = await scene.admin.subscribe(scene.event)
+    connection = await asyncpg.connect(migrated_url)
+    await connection.execute("UPDATE events SET epoch = 'restored' WHERE id = $1", scene.event)
+    await connection.close()
+    await scene.admin.until(lambda: len(room.starts) == 2)
+    assert (room.starts[-1]["reason"], room.epoch) == ("epoch", "restored")
+
+
+async def test_a_second_subscribe_goes_on_from_its_answer(server: Running) -> None:
+    scene = await gathering(server, 1)
+    (member,) = scene.members
+    room = await member.subscribe(scene.event)
+    proposal = await scene.propose()
+
+    async def comment() -> None:
+        for number in range(40):
+            await scene.do("comment.add", proposal=proposal, content=str(number))
+
+    async def subscribe() -> None:
+        for number in range(20):
+            await (member.resume if number % 2 else member.subscribe)(scene.event)
+
+    await asyncio.gather(comment(), subscribe())
+    top = (await scene.admin.subscribe(scene.event)).seq
+    await room.reached(top)
+    fresh_room = await (await server.connect(member.user)).subscribe(scene.event)
+    assert (room.state, room.you) == (fresh_room.state, fresh_room.you)
+
+
+# Who may not.
+
+
+async def test_who_may_not_know_the_event_gets_not_found(server: Running) -> None:
+    scene = await gathering(server)
+    stranger = await scene.newcomer()
+    answers = []
+    for event in (scene.event, "no-such-event"):
+        answer = await stranger.request({"type": "subscribe", "event": event})
+        answers.append((answer["code"], answer["message"], answer["details"]))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == "not_found"
+
+
+async def test_a_former_member_is_told_so(server: Running) -> None:
+    scene = await gathering(server, 1, joins=True)
+    (member,) = scene.members
+    await member.ack("membership.leave", event=scene.event)
+    answer = await member.request({"type": "subscribe", "event": scene.event})
+    assert answer["code"] == "not_a_member"
+
+
+# The end of a subscription.
+
+
+async def silent_from_here(room: Room, scene: Scene) -> None:
+    """Nothing of the room comes any more, whatever happens in it."""
+    before = len(room.client.received)
+    await scene.do("event.rotate_code")
+    proposal = await scene.propose()
+    other = await server_reader(scene)
+    await scene.do("comment.add", proposal=proposal, content="still here?")
+    await other.until(lambda: bool(other.rooms[scene.event].diffs))
+    await room.client.ask("ping")
+    late = [m for m in room.client.received[before:] if m.get("event") == scene.event]
+    assert late == []
+
+
+async def server_reader(scene: Scene) -> Client:
+    """A socket that sees when the room has been told."""
+    reader = await scene.server.connect(scene.admin.user)
+    await reader.subscribe(scene.event)
+    return reader
+
+
+async def test_unsubscribed_by_the_client(server: Running) -> None:
+    scene = await gathering(server, 1)
+    (member,) = scene.members
+    room = await member.subscribe(scene.event)
+    answer = await member.ask("unsubscribe", event=scene.event)
+    assert (answer["type"], answer["reason"]) == ("unsubscribed", "client")
+    await silent_from_here(room, scene)
+    again = await member.request({"type": "unsubscribe", "event": scene.event})
+    assert again["code"] == "not_found"
+
+
+@pytest.mark.parametrize("reason", ["removed", "left", "revoked", "cancelled"])
+async def test_unsubscribed_by_what_happened(server: Running, reason: str) -> None:
+    scene = await gathering(server, 0, joins=reason in ("removed", "left"))
+    who = await scene.newcomer()
+    await scene.join(who)
+    tab = await server.connect(who.user)
+    rooms = await scene.watch(who, tab)
+    match reason:
+        case "removed":
+            await scene.do("membership.remove", user=who.user)
+        case "left":
+            await who.ack("membership.leave", event=scene.event)
+        case "revoked":
+            await scene.do("membership.reject", user=who.user)
+        case "cancelled":
+            await who.ack("membership.cancel", event=scene.event)
+    for room in rooms:
+        assert await room.closed() == {"cancelled": "left"}.get(reason, reason)
+    for room in rooms:
+        await silent_from_here(room, scene)
+
+
+async def test_who_comes_back_subscribes_anew(server: Running) -> None:
+    scene = await gathering(server, 1, joins=True)
+    (member,) = scene.members
+    room = await member.subscribe(scene.event)
+    await member.ack("membership.leave", event=scene.event)
+    await room.closed()
+    await scene.join(member)
+    await member.subscribe(scene.event)
+    assert room.starts[-1]["reason"] == "initial"
+    answer = await scene.do("event.rotate_code")
+    await member.until(
+        lambda: room.state["event"]["entrance_code"] == answer["entrance_code"], "the new code"
+    )
+
+
+# Cut at random.
+
+
+async def test_sockets_cut_at_random_end_in_the_same_state(server: Running) -> None:
+    rng = random.Random(20261123)
+    scene = await gathering(server, 5, policy=by_count(3))
+    proposals = [await scene.propose() for _ in range(12)]
+    done = asyncio.Event()
+    known: dict[str, Room] = {}
+
+    async def watch(user: str, rng: random.Random) -> Room:
+        while True:
+            client = await server.connect(user)
+            if user in known:
+                client.adopt(known[user])
+                room = await client.resume(scene.event)
+                assert room.starts[-1]["type"] == "resumed"
+            else:
+                room = await client.subscribe(scene.event)
+            known[user] = room
+            if done.is_set():
+                return room
+            cut = room.seq + rng.randint(0, 12)
+            while room.seq < cut and not done.is_set():
+                await asyncio.sleep(0.005)
+            if rng.random() < 0.5:
+                await client.drop()
+            else:
+                await client.leave()
+
+    async def act(client: Client, rng: random.Random) -> None:
+        for _ in range(40):
+            proposal = rng.choice(proposals)
+            kind = rng.random()
+            if kind < 0.6:
+                await scene.vote(client, proposal)
+            elif kind < 0.8:
+                await client.send("vote.retract", event=scene.event, proposal=proposal)
+            else:
+                await client.send(
+                    "comment.add", event=scene.event, proposal=proposal, content=fresh("words")
+                )
+
+    watching = [
+        asyncio.create_task(watch(client.user, random.Random(rng.random())))
+        for client in scene.everyone
+    ]
+    await asyncio.gather(*(act(m, random.Random(rng.random())) for m in scene.members))
+    done.set()
+    for room in await asyncio.gather(*watching):
+        fresh_room = await (await server.connect(room.client.user)).subscribe(scene.event)
+        await room.reached(fresh_room.seq)
+        await room.client.ask("ping")
+        assert (room.state, room.you) == (fresh_room.state, fresh_room.you)
+
+
+async def test_a_room_that_another_process_moves_is_followed(start: Start) -> None:
+    """Two nodes on one database: the sweep finds what nobody told, the journal fills it."""
+    here, there = await start(), await start()
+    scene = await gathering(here, 1)
+    (member,) = scene.members
+    far = await there.connect(scene.admin.user)
+    room = await far.subscribe(scene.event)
+    proposal = await scene.propose(member)
+    for number in range(10):
+        await scene.do("comment.add", proposal=proposal, content=str(number))
+    await far.until(lambda: len(room.state["comments"]) == 10)
+    # And commands decided on both sides in turn keep one order.
+    acks = []
+    for number in range(20):
+        sender = (scene.admin, far)[number % 2]
+        acks.append(await sender.ack("comment.add", event=scene.event, proposal=proposal,
+                                     content="turn"))  # fmt: skip
+    seqs = [ack["seq"] for ack in acks]
+    assert seqs == list(range(seqs[0], seqs[0] + 20))
+    await room.reached(seqs[-1])
+    near = await scene.admin.subscribe(scene.event)
+    assert near.state == room.state
