@@ -52,10 +52,10 @@ class Submission:
         "deadline",
         "entropy",
         "expires",
-        "issued",
         "key",
         "payload",
         "reply",
+        "revoked",
     )
 
     def __init__(
@@ -66,7 +66,7 @@ class Submission:
         entropy: bytes,
         reply: Callable[[Submission, Answer], None],
         expires: datetime | None = None,
-        issued: datetime | None = None,
+        revoked: Callable[[], bool] = lambda: False,
     ) -> None:
         self.command = command
         self.actor = actor
@@ -74,8 +74,8 @@ class Submission:
         self.reply = reply
         self.expires = expires
         """When the sender's token expires; checked again under the lock. The server has none."""
-        self.issued = issued
-        """When it was made, where it says so: a revocation may have ended it meanwhile."""
+        self.revoked = revoked
+        """Whether that token was revoked; asked under the lock."""
         self.key: CommandKey = (actor.user, command.id)
         self.payload = msgspec.json.encode(command)
         """The command as it was understood: what a repeat must be equal to."""
@@ -129,6 +129,8 @@ def decide(
     command = submission.command
     if submission.expires is not None and now >= submission.expires:
         return Decision(_error(submission, Rejection(ErrorCode.AUTH_EXPIRED)))
+    if submission.revoked():
+        return Decision(_error(submission, Rejection(ErrorCode.UNAUTHENTICATED)))
     step = Step(
         state,
         actor=submission.actor,

@@ -72,9 +72,10 @@ async def changed(database: Database, since: int = 0) -> Changes:
 
 
 async def revoke(database: Database, user: str, before: datetime | None = None) -> datetime:
-    """Refuse the tokens of ``user`` that were issued before ``before``: now, by the database's clock.
+    """Refuse the tokens of ``user`` that were issued before ``before``.
 
-    Returns the moment that holds: one that was given earlier and is later stands.
+    Without it, before now by the database's clock. Returns the moment that holds: where an earlier
+    call gave a later one, that one stands.
     """
     async with database.connection() as connection:
         row = await _REVOKE.row(connection, user=user, before=before)

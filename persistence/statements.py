@@ -86,13 +86,20 @@ LOCK_EVENT = Statement(
     .where(t.events.c.id == EVENT)
     .with_for_update(key_share=True)
 )
+#: The same for several events at once, but only those that are free, and none that is not there.
+LOCK_FREE_EVENTS = Statement(
+    select(t.events.c.id, t.events.c.epoch, t.events.c.seq, t.events.c.hash)
+    .where(any_of(t.events.c.id, "ids"))
+    .with_for_update(key_share=True, skip_locked=True)
+)
 
 
 def _asked() -> Any:
-    """The (user, command id) pairs asked for, as rows."""
+    """The (event, user, command id) asked for, as rows."""
+    columns = (column(name, Text) for name in ("event_id", "user_id", "command_id"))
     return (
-        func.unnest(many("users", Text), many("ids", Text))
-        .table_valued(column("user_id", Text), column("command_id", Text), name="asked")
+        func.unnest(many("events", Text), many("users", Text), many("ids", Text))
+        .table_valued(*columns, name="asked")
         .render_derived()
     )
 
@@ -102,10 +109,17 @@ def _remembered() -> Any:
     j = t.journal
     known = (
         select(
-            j.c.user_id, j.c.command_id, j.c.seq, j.c.salt, j.c.fingerprint, j.c.answer, j.c.hash
+            j.c.event_id,
+            j.c.user_id,
+            j.c.command_id,
+            j.c.seq,
+            j.c.salt,
+            j.c.fingerprint,
+            j.c.answer,
+            j.c.hash,
         )
         .where(
-            j.c.event_id == EVENT,
+            j.c.event_id == asked.c.event_id,
             j.c.user_id == asked.c.user_id,
             j.c.command_id == asked.c.command_id,
         )

@@ -1,14 +1,15 @@
-"""The locked transaction of an event: everything a batch of commands does happens in one.
+"""The locked transaction: everything a batch of commands does to an event happens in one.
 
-    async with EventTransaction.begin(database, event_id) as transaction:
-        position = await transaction.lock()
+    async with Transaction.begin(database) as transaction:
+        position = await transaction.lock(event_id)
         now, known = await transaction.clock_and_remembered(keys)
         state = ...                     # kept from before if ``position`` agrees, else load()
         await transaction.fetch(state, needs)
-        await transaction.write(lines, state, changed)
+        await transaction.write(lines, state, changed, ...)
         await transaction.commit()
 
-The row's lock comes first and is the only one, so that no two transactions can wait for each other.
+The rows' locks come first and are the only ones. A transaction that waits for a lock holds no
+other; one that takes several takes only those that are free: so no two can wait for each other.
 Leaving the block without ``commit`` rolls back.
 """
 
@@ -77,57 +78,59 @@ _record_columns = {
 }
 
 
-class EventTransaction:
-    """One transaction on one event; made by ``begin``."""
+class Transaction:
+    """One transaction on one event, or on several; made by ``begin``."""
 
-    def __init__(self, connection: asyncpg.Connection[Any], event_id: str) -> None:
+    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
         self._connection = connection
-        self.event_id = event_id
-        self.committing = False
-        """Whether COMMIT was sent: from then on an error leaves the outcome unknown."""
 
     @classmethod
     @asynccontextmanager
-    async def begin(cls, database: Database, event_id: str) -> AsyncIterator[EventTransaction]:
+    async def begin(cls, database: Database) -> AsyncIterator[Transaction]:
         """Open a transaction; it is rolled back on leaving unless committed."""
         async with database.connection() as connection:
-            transaction = cls(connection, event_id)
             await connection.execute("BEGIN")
             try:
-                yield transaction
+                yield cls(connection)
             finally:
                 # After a lost link there is nothing to roll back; the pool cuts the connection.
                 if not connection.is_closed() and connection.is_in_transaction():
                     await connection.execute("ROLLBACK")
 
-    async def lock(self) -> Position | None:
-        """Lock the event's row; ``None`` where there is no such event."""
-        row = await s.LOCK_EVENT.row(self._connection, event=self.event_id)
+    async def lock(self, event_id: str) -> Position | None:
+        """Lock the event's row, waiting for it; ``None`` where there is no such event."""
+        row = await s.LOCK_EVENT.row(self._connection, event=event_id)
         return Position(*row) if row else None
 
+    async def lock_free(self, event_ids: Sequence[str]) -> dict[str, Position]:
+        """Lock those of the events that are there and that nobody else holds; never waits."""
+        rows = await s.LOCK_FREE_EVENTS.rows(self._connection, ids=event_ids)
+        return {row["id"]: Position(row["epoch"], row["seq"], row["hash"]) for row in rows}
+
     async def clock_and_remembered(
-        self, keys: Sequence[CommandKey]
-    ) -> tuple[datetime, dict[CommandKey, Decided]]:
-        """The database's clock now, and which of ``keys`` the journal has answered already."""
+        self, keys: Sequence[tuple[str, CommandKey]]
+    ) -> tuple[datetime, dict[tuple[str, CommandKey], Decided]]:
+        """The database's clock now, and which (event, key) of ``keys`` are answered already."""
         rows = await s.CLOCK_AND_REMEMBERED.rows(
             self._connection,
-            event=self.event_id,
-            users=[user for user, _ in keys],
-            ids=[id for _, id in keys],
+            events=[event for event, _ in keys],
+            users=[user for _, (user, _) in keys],
+            ids=[id for _, (_, id) in keys],
         )
         now: datetime = rows[0]["now"]
         known = {}
         for row in rows:
             fields = dict(row)
             del fields["now"]
-            if fields["user_id"] is not None:
+            event = fields.pop("event_id")
+            if event is not None:
                 decided = Decided(**fields)
-                known[decided.user_id, decided.command_id] = decided
+                known[event, (decided.user_id, decided.command_id)] = decided
         return now, known
 
-    async def load(self) -> EventState:
+    async def load(self, event_id: str) -> EventState:
         """The event as it stands."""
-        return await loading.load(self._connection, self.event_id)
+        return await loading.load(self._connection, event_id)
 
     async def fetch(self, state: EventState, needs: Iterable[Need]) -> None:
         """Bring into ``state`` what a command asked for."""
@@ -142,12 +145,12 @@ class EventTransaction:
         made: bool,
         event_changed: bool,
     ) -> None:
-        """Write a batch in one statement.
+        """Write an event's batch in one statement.
 
         ``changed`` names, per table, the keys whose records in ``state`` are new. ``made``: the
         event has no row yet. ``event_changed``: more of its row than the position changed.
         """
-        values: dict[str, Any] = {"event": self.event_id}
+        values: dict[str, Any] = {"event": state.id}
         for name, column in zip(s.JOURNAL_COLUMNS, zip(*lines, strict=True), strict=True):
             values[f"journal_{name}"] = column
         puts, drops = set(), set()
@@ -174,7 +177,6 @@ class EventTransaction:
 
     async def commit(self) -> None:
         """COMMIT; returns once it is durable (``synchronous_commit=on``)."""
-        self.committing = True
         await self._connection.execute("COMMIT")
 
 

@@ -14,7 +14,7 @@ from protocol import replies as a
 from protocol import requests as r
 from protocol.closes import CLOSES
 from protocol.commands import COMMANDS
-from protocol.definitions import Schema, Struct, definitions
+from protocol.definitions import Schema, Struct, definitions, first_line
 from protocol.fields import TextLimits
 from protocol.results import RESULTS
 from protocol.schema import encode
@@ -52,10 +52,10 @@ HEARD: Final[tuple[Struct, ...]] = (*COMMANDS, *r.REQUESTS)
 
 _CHANNEL: Final = "socket"
 _ABOUT: Final = """\
-A realtime decision server. Operations are named from the server's side: it *receives* what clients \
-send and *sends* what they get. A frame is text and holds one message, or an array of them. \
-`hello` comes first. Every command is answered by one `ack` or one `error` with its `id`, every \
-request by one reply or one `error` with its `ref`."""
+A realtime decision server. Operations are named from the server's side: it *receives* what \
+clients send and *sends* what they get. A frame is text and holds one message, or an array of \
+them. `hello` comes first. Every command is answered by one `ack` or one `error` with its `id`, \
+every request by one reply or one `error` with its `ref`."""
 
 
 def document(limits: TextLimits | None = None) -> dict[str, Any]:
@@ -105,9 +105,9 @@ def _channel() -> dict[str, Any]:
     return {
         "address": "/v1/socket",
         "title": "The socket",
-        "description": f"WebSocket, sub-protocol `{SUBPROTOCOL}`. The server accepts every upgrade, "
-        "even to refuse it by a close code. The code's range is the verdict: 4000-4499 come back "
-        "with full jitter and resume, 4500-4999 do not.\n\n"
+        "description": f"WebSocket, sub-protocol `{SUBPROTOCOL}`. The server accepts every "
+        "upgrade, even to refuse it by a close code. The code's range is the verdict: 4000-4499 "
+        "come back with full jitter and resume, 4500-4999 do not.\n\n"
         f"| code | meaning |\n| --- | --- |\n{closes}",
         "messages": {
             kind.__name__: {"$ref": f"#/components/messages/{kind.__name__}"}
@@ -130,7 +130,7 @@ def _receives(kind: Struct, answers: tuple[type[m.Said], ...]) -> dict[str, Any]
     return {
         "action": "receive",
         "channel": {"$ref": f"#/channels/{_CHANNEL}"},
-        "summary": _first_line(kind),
+        "summary": first_line(kind),
         "messages": [_in_channel(kind)],
         "reply": {
             "channel": {"$ref": f"#/channels/{_CHANNEL}"},
@@ -144,7 +144,7 @@ def _pushed() -> dict[str, Any]:
         f"send{kind.__name__}": {
             "action": "send",
             "channel": {"$ref": f"#/channels/{_CHANNEL}"},
-            "summary": _first_line(kind),
+            "summary": first_line(kind),
             "messages": [_in_channel(kind)],
         }
         for kind in PUSHED
@@ -156,7 +156,7 @@ def _message(kind: Struct) -> dict[str, Any]:
     made = {
         "name": tag,
         "title": tag,
-        "summary": _first_line(kind),
+        "summary": first_line(kind),
         "payload": {"$ref": f"#/components/schemas/{kind.__name__}"},
     }
     if kind in RESULTS:
@@ -167,10 +167,6 @@ def _message(kind: Struct) -> dict[str, Any]:
 
 def _in_channel(kind: Struct) -> dict[str, str]:
     return {"$ref": f"#/channels/{_CHANNEL}/messages/{kind.__name__}"}
-
-
-def _first_line(kind: Struct) -> str:
-    return (kind.__doc__ or "").strip().partition("\n")[0].replace("``", "`")
 
 
 def _draft_7(schema: Any) -> Any:

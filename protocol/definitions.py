@@ -112,7 +112,7 @@ class _Definitions:
         spoken = reachable((*COMMANDS, *REQUESTS))
         self._kinds = reachable((*MESSAGES, *RESULTS.values())) | spoken
         _, made = msgspec.json.schema_components(self._kinds.values(), ref_template=ref)
-        self.made: dict[str, Schema] = {name: _clean(schema) for name, schema in made.items()}
+        self.made: dict[str, Schema] = {name: clean(schema) for name, schema in made.items()}
         for name, kind in spoken.items():
             self._texts(name, kind)
         for kind, rule in _CHECKS.items():
@@ -246,6 +246,11 @@ class _Definitions:
         }
 
 
+def first_line(kind: Struct) -> str:
+    """What ``kind`` is, in a sentence or two."""
+    return (kind.__doc__ or "").strip().partition("\n")[0].replace("``", "`")
+
+
 def _nullable(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
@@ -260,20 +265,20 @@ def _strings(schema: Schema) -> Iterator[Schema]:
         yield from _strings(items)
 
 
-def _clean(schema: Any) -> Any:
+def clean(schema: Any) -> Any:
     """``schema`` in the words of the standard: ECMA-262 patterns, plain descriptions, ``const``."""
     if isinstance(schema, list):
-        return [_clean(inner) for inner in schema]
+        return [clean(inner) for inner in schema]
     if not isinstance(schema, dict):
         return schema
-    clean = {key: _clean(value) for key, value in schema.items() if key != "discriminator"}
-    if isinstance(pattern := clean.get("pattern"), str):
-        clean["pattern"] = re.sub(r"\\Z\Z", "$", re.sub(r"\A\\A", "^", pattern))
-    if isinstance(text := clean.get("description"), str):
-        clean["description"] = inspect.cleandoc(text).replace("``", "`")
-    values = clean.get("enum")
+    made = {key: clean(value) for key, value in schema.items() if key != "discriminator"}
+    if isinstance(pattern := made.get("pattern"), str):
+        made["pattern"] = re.sub(r"\\Z\Z", "$", re.sub(r"\A\\A", "^", pattern))
+    if isinstance(text := made.get("description"), str):
+        made["description"] = inspect.cleandoc(text).replace("``", "`")
+    values = made.get("enum")
     if isinstance(values, list) and all(isinstance(value, str) for value in values):
-        clean["type"] = "string"
+        made["type"] = "string"
         if len(values) == 1:
-            clean["const"] = clean.pop("enum")[0]
-    return clean
+            made["const"] = made.pop("enum")[0]
+    return made

@@ -56,7 +56,7 @@ SnapshotReason: TypeAlias = Literal["initial", "gap", "epoch", "ahead", "lag", "
 EndReason: TypeAlias = Literal["client", "removed", "left", "revoked"]
 
 
-class Said(msgspec.Struct, kw_only=True, frozen=True, tag_field="type", omit_defaults=True):
+class Said(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True):
     """A message of the server."""
 
 
@@ -69,14 +69,14 @@ class Reply(Said, kw_only=True):
 # The line.
 
 
-class WelcomeUser(msgspec.Struct, kw_only=True, frozen=True):
+class WelcomeUser(msgspec.Struct, kw_only=True):
     """Who one is, as the token says."""
 
     id: UserId
     name: str
 
 
-class Limits(msgspec.Struct, kw_only=True, frozen=True):
+class Limits(msgspec.Struct, kw_only=True):
     """What this server takes from one socket.
 
     ``message_bytes`` of a frame, ``batch`` messages in one, ``inflight`` unanswered ones,
@@ -91,7 +91,7 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True):
     burst: Count
 
 
-class ServerInfo(msgspec.Struct, kw_only=True, frozen=True):
+class ServerInfo(msgspec.Struct, kw_only=True):
     """The version of the server, and of the protocol that it speaks."""
 
     version: str
@@ -155,7 +155,7 @@ class Ack(Said, tag="ack", kw_only=True):
     result: Annotated[dict[str, Any], AnyOf(tuple(dict.fromkeys(RESULTS.values())))]
 
 
-class ErrorDetails(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+class ErrorDetails(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What the reader needs to go on.
 
     ``path``: the field that is wrong. ``current``: the version or number that stands. ``status``,

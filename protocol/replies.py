@@ -42,27 +42,27 @@ from protocol.state import (
 )
 
 
-class Committed(msgspec.Struct, kw_only=True, frozen=True, tag_field="state", tag="committed"):
+class Committed(msgspec.Struct, kw_only=True, tag_field="state", tag="committed"):
     """It was decided; this was the ack."""
 
     id: CommandId
     ack: Ack
 
 
-class Refused(msgspec.Struct, kw_only=True, frozen=True, tag_field="state", tag="refused"):
+class Refused(msgspec.Struct, kw_only=True, tag_field="state", tag="refused"):
     """It was refused for good; this was the error."""
 
     id: CommandId
     error: Error
 
 
-class Pending(msgspec.Struct, kw_only=True, frozen=True, tag_field="state", tag="pending"):
+class Pending(msgspec.Struct, kw_only=True, tag_field="state", tag="pending"):
     """It waits to be decided."""
 
     id: CommandId
 
 
-class Absent(msgspec.Struct, kw_only=True, frozen=True, tag_field="state", tag="absent"):
+class Absent(msgspec.Struct, kw_only=True, tag_field="state", tag="absent"):
     """Nothing is known of it as of now; the same id sent again settles it."""
 
     id: CommandId
@@ -75,7 +75,7 @@ class Status(Reply, tag="status", kw_only=True):
     commands: list[Committed | Refused | Pending | Absent]
 
 
-class ListedEvent(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+class ListedEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One of the events that one is in or waits for; a role only where accepted."""
 
     id: EventId
@@ -161,7 +161,7 @@ class Members(Reply, tag="members", kw_only=True):
     next: Ordinal | UnsetType = UNSET
 
 
-class JournalLine(msgspec.Struct, kw_only=True, frozen=True):
+class JournalLine(msgspec.Struct, kw_only=True):
     """An accepted command, sealed.
 
     ``at`` is RFC 3339 in UTC with microseconds; ``user`` is empty for the server's own steps;

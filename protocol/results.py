@@ -25,7 +25,7 @@ from protocol.state import (
 )
 
 
-class Result(msgspec.Struct, kw_only=True, frozen=True):
+class Result(msgspec.Struct, kw_only=True):
     """What an ack says beside "done"."""
 
 

@@ -57,7 +57,7 @@ Count = Annotated[int, Meta(ge=0)]
 Rank = Annotated[int, Meta(ge=1)]
 
 
-class View(msgspec.Struct, kw_only=True, frozen=True):
+class View(msgspec.Struct, kw_only=True):
     """A part of what a room shows."""
 
 

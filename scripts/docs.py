@@ -13,6 +13,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -22,11 +23,13 @@ from wording import fields_of  # noqa: E402
 
 from handlers import transitions  # noqa: E402
 from handlers.permissions import PERMISSIONS, Permission, Standing  # noqa: E402
+from protocol import state as shown  # noqa: E402
 from protocol.closes import CLOSES, may_reconnect  # noqa: E402
 from protocol.commands import COMMANDS, Command, type_of  # noqa: E402
 from protocol.errors import ERRORS, FINAL, ErrorCode  # noqa: E402
+from protocol.messages import ErrorDetails, Reply  # noqa: E402
 from protocol.replies import MESSAGES  # noqa: E402
-from protocol.requests import REQUESTS  # noqa: E402
+from protocol.requests import REQUESTS, Request  # noqa: E402
 from protocol.results import RESULTS  # noqa: E402
 from server.settings import PREFIX, SETTINGS, Settings  # noqa: E402
 
@@ -106,7 +109,9 @@ def _sentence(message: type[msgspec.Struct]) -> str:
 
 
 def _fields(message: type[msgspec.Struct]) -> str:
-    known = {"id", "event"} if issubclass(message, Command) else {"ref"}
+    known = {"ref"} if issubclass(message, Request | Reply) else set()
+    if issubclass(message, Command):
+        known = {"id", "event"}
     told = [field for field in fields_of(message) if not _is_one_of(field, known)]
     return f"- fields: {', '.join(told) or 'none'}\n"
 
@@ -117,8 +122,9 @@ def _is_one_of(field: str, names: set[str]) -> bool:
 
 def fields(kind: str) -> str:
     """The fields of one message."""
-    for message in (*REQUESTS, *MESSAGES, *COMMANDS):
-        if message.__struct_config__.tag == kind:
+    messages: tuple[type[msgspec.Struct], ...] = (*REQUESTS, *MESSAGES, *COMMANDS, ErrorDetails)
+    for message in messages:
+        if kind in (message.__struct_config__.tag, message.__name__):
             return f"{_sentence(message)}\n\n{_fields(message)}"
     raise SystemExit(f"no message has the type {kind}")
 
@@ -234,9 +240,27 @@ def _budgets(node: ast.ClassDef) -> Iterator[list[str]]:
             yield [f"`Budgets.{name}`", f"`{ast.unparse(value)}`", words]
 
 
+def state() -> str:
+    """What a room shows, one kind of object after another."""
+    told = []
+    for name, kind in vars(shown).items():
+        if isinstance(kind, type) and issubclass(kind, shown.View) and kind.__struct_fields__:
+            told.append(f"\n**{_spaced(name)}** — {_sentence(kind)}\n")
+            if kind is not shown.ApplicantState:
+                told.append(f"\n{_fields(kind)}")
+    for name in ("EventStatus", "MembershipStatus", "ProposalStatus", "Resolution"):
+        values = ", ".join(f"`{value}`" for value in get_args(getattr(shown, name)))
+        told.append(f"\n**{_spaced(name)}** — {values}\n")
+    return "".join(told).lstrip("\n")
+
+
+def _spaced(name: str) -> str:
+    return re.sub(r"(?<!^)([A-Z])", r" \1", name).lower()
+
+
 PARTS: dict[str, Callable[[], str]] = {
     part.__name__: part
-    for part in (errors, closes, commands, permissions, statuses, settings, bounds)
+    for part in (errors, closes, commands, permissions, statuses, settings, bounds, state)
 }
 
 

@@ -10,11 +10,13 @@ import msgspec
 from msgspec import NODEFAULT, UNSET, UnsetType
 
 from protocol import fields as f
-from protocol import policy
+from protocol import policy, state
 from protocol.messages import AnyOf, PatchOf
 
 _LIMITS = f.TextLimits()
 _PLAIN = {str: "text", int: "integer", bool: "true or false", float: "number", dict: "object"}
+#: Fields of an object that is told where it stands.
+_SMALL = 6
 #: Kinds of field that have a name of their own.
 _NAMED: list[tuple[Any, str]] = [
     (f.CommandId, "command id"),
@@ -24,6 +26,11 @@ _NAMED: list[tuple[Any, str]] = [
     (f.Position, "position"),
     (f.Version, "version"),
     (policy.PolicyPatch, "policy, or a part of one"),
+    (state.Count, "count"),
+    (state.EventStatus, "event status"),
+    (state.MembershipStatus, "membership status"),
+    (state.ProposalStatus, "proposal status"),
+    (state.Resolution, "resolution"),
     (policy.KindPolicyPatch, "rule, or a part of one"),
 ]
 
@@ -67,9 +74,18 @@ def words_of(hint: Any) -> str:
         return f"[{', '.join(words_of(part) for part in get_args(hint))}]"
     if origin is dict:
         return f"object of {words_of(get_args(hint)[1])} by {words_of(get_args(hint)[0])}"
-    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+    if isinstance(hint, type) and _is_small(hint):
         return _object(hint)
     return _PLAIN.get(hint) or _spaced(hint.__name__)
+
+
+def _is_small(hint: type) -> bool:
+    """Whether a struct is told in place; the others are told once, under their names."""
+    return (
+        issubclass(hint, msgspec.Struct)
+        and not issubclass(hint, state.View)
+        and len(hint.__struct_fields__) <= _SMALL
+    )
 
 
 def _object(kind: type[msgspec.Struct]) -> str:

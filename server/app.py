@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -14,11 +13,11 @@ from starlette.types import Receive, Scope, Send
 
 from protocol import SUBPROTOCOL, answers
 from protocol.closes import CloseCode
-from server import http
+from server import http, published
 from server.frames import frame
 from server.node import Node
+from server.origins import origin_allowed
 from server.session import Session
-from server.settings import Settings
 from server.wire import EXTENSION, Wire
 
 #: What a client is asked to wait where there is no place for it now.
@@ -43,6 +42,7 @@ def make_app(node: Node) -> Starlette:
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             *http.routes(node),
+            *published.routes(node.texts),
         ]
     )
 
@@ -98,32 +98,3 @@ class SocketDoor:
 
 def _bye(code: CloseCode, retry_after_ms: int, message: str) -> bytes:
     return frame(answers.bye(code, retry_after_ms=retry_after_ms, message=message))
-
-
-def origin_allowed(origin: str | None, scope: Scope, settings: Settings) -> bool:
-    """Whether a page of ``origin`` may connect.
-
-    No browser leaves ``Origin`` out, so a request without it is none. Otherwise it must be the
-    server's own address (as it listens, or its public one) or on the list, exactly.
-    """
-    if origin is None:
-        return True
-    if origin in settings.allowed_origins:
-        return True
-    own = {_origin_of(settings.public_url)} if settings.public_url else set()
-    server = scope.get("server")
-    port = server[1] if server else settings.port
-    hosts = {settings.host}
-    if settings.host in ("127.0.0.1", "::1", "localhost"):
-        hosts |= {"127.0.0.1", "localhost", "::1"}
-    for host in hosts - {"0.0.0.0", "::"}:  # noqa: S104 - not listened on here
-        bracketed = f"[{host}]" if ":" in host else host
-        own.add(f"http://{bracketed}:{port}")
-        if port == 80:
-            own.add(f"http://{bracketed}")
-    return origin in own
-
-
-def _origin_of(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"

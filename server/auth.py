@@ -190,7 +190,8 @@ class Authenticator:
         claims: dict[str, object] = {
             "sub": user,
             "aud": self._audiences[0],
-            "iat": now,
+            # With its fraction: a token made right after a revocation is good.
+            "iat": now.timestamp(),
             "exp": now + lifetime,
         }
         if name is not None:

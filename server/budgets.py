@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,6 +113,24 @@ class GuardedConfig(Config):
             "ws_ping_timeout": None,
         }
         super().__init__(app, **(guarded | options))
+
+    def configure_logging(self) -> None:
+        """Drop what would put a token in a log, whatever the level.
+
+        uvicorn's lines hold the URL of each request and each socket; at ``debug``, where websockets
+        writes to the same logger, all headers and all frames.
+        """
+        super().configure_logging()
+        logging.getLogger("uvicorn.error").addFilter(_is_warning)
+        logging.getLogger("uvicorn.access").addFilter(_nothing)
+
+
+def _is_warning(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
 
 
 def budgets_of(config: Config) -> Budgets:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+
 from persistence.database import Database
 from persistence.embedded import EmbeddedPostgresError
 from protocol.errors import Rejection
@@ -223,7 +225,7 @@ def _with_database(
     try:
         with database_url(settings) as url:
             asyncio.run(run(url))
-    except (AuditError, EmbeddedPostgresError, OSError) as err:
+    except (AuditError, EmbeddedPostgresError, asyncpg.PostgresError, OSError) as err:
         print(f"ayes: {err}", file=sys.stderr)
         return 1
     return 0

@@ -42,11 +42,6 @@ def payload_of(data: bytes) -> bytes:
 
 def close_frame(code: int, reason: str = "") -> bytes:
     """A close frame; a reason too long is cut between two characters."""
-    text = reason_for(reason).encode()
+    text = reason.encode("utf-8", "replace")
+    text = text[:REASON_BYTES].decode("utf-8", "ignore").encode()
     return _CLOSE(0x88, 2 + len(text), code) + text
-
-
-def reason_for(reason: str) -> str:
-    """``reason``, cut to what a close frame holds."""
-    raw = reason.encode("utf-8", "replace")
-    return raw[:REASON_BYTES].decode("utf-8", "ignore")

@@ -28,9 +28,10 @@ from websockets.protocol import Event, State
 
 from protocol.closes import CloseCode
 from server.budgets import Budgets, GuardedConfig, budgets_of
-from server.frames import close_frame, frame, reason_for
+from server.frames import close_frame, frame
 from server.guard_http import GuardedHttp
 from server.intake import Intake
+from server.mailbox import Mailbox
 from server.wire import EXTENSION, Receiver, Wire
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.budgets = budgets_of(config)
         self.conn.max_message_size = self.budgets.message_bytes
+        self.queue = Mailbox()  # type: ignore[assignment]  # has what is used of a queue
         self.ping_interval = None  # the application pings; uvicorn would close with 1011
         self._buffer = _shared_buffer(server_state, self.budgets.slice_bytes)
         self._rest = memoryview(b"")
@@ -104,6 +106,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
                 self.close(1012)
             else:
                 self.send_500_response()
+                self.end(1006)
                 self._finish()
         except Exception:
             log.exception("a socket could not be closed")
@@ -201,10 +204,13 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
             return
         await super().send(message)
         if kind == "websocket.accept":
+            if self.conn.state is State.CONNECTING:  # the peer is gone, which uvicorn does not say
+                raise ClientDisconnected
             self._shaken()
-            # uvicorn is done with these, which would stay as long as the socket.
+            # They are done with, and would stay as long as the socket.
             self.__dict__.pop("request", None)
             self.__dict__.pop("response", None)
+            self._intake.forget_handshake()
 
     def enqueue(self, payload: bytes, *, is_text: bool) -> None:
         """Queue a message for ASGI's ``receive``; nothing is read until it was taken."""
@@ -221,7 +227,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         """See ``Wire.attach``."""
         if self._intake.receiver is not None:
             raise RuntimeError("a receiver is attached already")
-        if self.conn.state is State.CONNECTING:
+        if self.conn.state is State.CONNECTING and not self.wire.shut:
             raise RuntimeError("the socket is not accepted yet")
         self._intake.attach(receiver)
         if self.wire.shut:
@@ -273,10 +279,11 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         if self.conn.state is State.CONNECTING:
             self.wire.abort()
             return
-        reason = reason_for(reason)
         if self.conn.state is State.OPEN:
-            self.conn.send_close(code, reason)
-        self.wire.last(b"".join(self.conn.data_to_send()))
+            self.conn.send_close(code)
+        # The parser may be ahead of us, with pongs or an echo to send: ours was the first word.
+        self.conn.data_to_send()
+        self.wire.last(close_frame(code, reason))
         self.end(code, reason)
         self._hear_again()
         self._abort_after(self.budgets.echo_s)

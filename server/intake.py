@@ -77,6 +77,13 @@ class Intake:
         self.receiver = receiver
         self._aligned = between_messages(self._conn)
 
+    def forget_handshake(self) -> None:
+        """Begin with a new parser, where that makes no difference: the first one still holds the
+        request, 2 KiB."""
+        if between_messages(self._conn):
+            self._conn.parser = self._conn.parse()
+            next(self._conn.parser)
+
     def stop(self) -> None:
         """Throw away what came, and what still comes."""
         self.deaf = True

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from handlers import registry
 from handlers.decide import Submission, failed
-from handlers.lane import Lanes
+from handlers.lanes import Lanes
 from handlers.step import Actor
 from persistence import reading
 from persistence.database import Database
@@ -69,7 +69,7 @@ class Node:
         self.auth = auth
         self.rooms = RoomRegistry(database, self.limits)
         self.revocations = Revocations(database, self._revoked)
-        self.lanes = Lanes(database, self.rooms, self.limits, revoked=self.revocations.is_revoked)
+        self.lanes = Lanes(database, self.rooms, self.limits)
         self.guesses = Guesses()
         self.paces = Paces(settings.commands_per_second, settings.commands_burst)
         self.crowd = Crowd(settings, time.monotonic())
@@ -190,12 +190,11 @@ class Node:
         self.revocations.check(identity)
         return identity
 
-    def _revoked(self, user: str, before: datetime) -> None:
+    def _revoked(self, user: str) -> None:
         """Close the sockets that a revoked token holds open."""
         closed = 0
         for session in self.crowd.of(user):
-            identity = session.identity
-            if identity is not None and self.revocations.is_revoked(user, identity.issued):
+            if session.is_revoked():
                 session.close(CloseCode.REVOKED)
                 closed += 1
         if closed:

@@ -37,19 +37,18 @@ class Revoked(Rejection):
 
 
 class Revocations:
-    """Who was revoked; ``tell(user, before)`` hears of each that is new.
+    """Who was revoked; ``tell(user)`` hears of each that is new.
 
     One entry a user that was ever revoked is held in memory, some 200 bytes.
     """
 
-    def __init__(self, database: Database, tell: Callable[[str, datetime], None]) -> None:
+    def __init__(self, database: Database, tell: Callable[[str], None]) -> None:
         self._database = database
         self._tell = tell
         self._cursor = 0
         self._looks = 0
         self._task: asyncio.Task[None] | None = None
-        self.before: dict[str, datetime] = {}
-        """User → tokens issued before this are refused. The same object for ever."""
+        self._before: dict[str, datetime] = {}
 
     async def start(self) -> None:
         """Read all there are, then go on looking; raises where the database is out of reach."""
@@ -64,12 +63,12 @@ class Revocations:
 
     def check(self, identity: Identity) -> None:
         """Raise ``Revoked`` where the token of ``identity`` is too old."""
-        if self.before and self.is_revoked(identity.actor.user, identity.issued):
+        if self._before and self.is_revoked(identity.actor.user, identity.issued):
             raise Revoked
 
     def is_revoked(self, user: str, issued: datetime | None) -> bool:
         """Whether a token made then is too old; one that does not say when it was made is."""
-        before = self.before.get(user)
+        before = self._before.get(user)
         return before is not None and (issued is None or issued < before)
 
     async def look(self) -> None:
@@ -82,12 +81,12 @@ class Revocations:
             all_of_it = True
         self._looks += 1
         self._cursor = found.cursor
-        new = {user: at for user, at in found.before.items() if self.before.get(user) != at}
+        new = [user for user, before in found.before.items() if self._before.get(user) != before]
         if all_of_it:
-            self.before.clear()
-        self.before.update(found.before)
-        for user, before in new.items():
-            self._tell(user, before)
+            self._before.clear()
+        self._before.update(found.before)
+        for user in new:
+            self._tell(user)
 
     async def _poll(self) -> None:
         while True:

@@ -207,7 +207,7 @@ class Session:
             entropy=os.urandom(ENTROPY_BYTES),
             reply=self._answered,
             expires=identity.expires,
-            issued=identity.issued,
+            revoked=self.is_revoked,
         )
         self.inflight += 1
         if isinstance(command, EventCommand):
@@ -305,6 +305,13 @@ class Session:
         self.identity = identity
         expires = answers.timestamp(identity.expires)
         self.say(answers.reply("authenticated", message.ref, expires=expires))
+
+    def is_revoked(self) -> bool:
+        """Whether the token was revoked that this socket goes by."""
+        identity = self.identity
+        return identity is not None and self.node.revocations.is_revoked(
+            identity.actor.user, identity.issued
+        )
 
     def expired_for(self, now: datetime) -> float:
         """Seconds since the token expired; negative while it is good."""

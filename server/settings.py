@@ -17,6 +17,7 @@ import msgspec
 from handlers.step import DomainLimits
 from persistence.embedded import default_data_dir
 from protocol.fields import TextLimits
+from server.origins import origin_of
 
 PREFIX = "AYES_"
 #: HS256 keys shorter than its digest are refused (RFC 7518 3.2).
@@ -197,6 +198,11 @@ def _check(settings: Settings) -> None:
             f"AYES_AUTH_SECRET has {len(secret.encode())} bytes; at least {SHORTEST_SECRET} "
             "are needed (try: openssl rand -base64 32)"
         )
+    for origin in settings.allowed_origins:
+        if origin_of(origin) is None or urlsplit(origin).path or "@" in origin:
+            raise SettingsError(
+                f"AYES_ALLOWED_ORIGINS: {origin!r} is no origin (https://host, https://host:port)"
+            )
     if not any(name.strip() for name in settings.auth_audience.split(",")):
         raise SettingsError("AYES_AUTH_AUDIENCE names no audience")
     if settings.auth_jwks_url is not None:

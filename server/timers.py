@@ -12,7 +12,7 @@ import os
 from datetime import datetime, timedelta
 
 from handlers.decide import ENTROPY_BYTES, Answer, Submission
-from handlers.lane import Lanes
+from handlers.lanes import Lanes
 from handlers.step import Actor
 from handlers.timers import SERVER, expiry, maturity
 from persistence import due

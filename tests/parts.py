@@ -46,8 +46,9 @@ PORT_TRIES = 5
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A temporary folder that another account may be let into; pytest's own is closed to others."""
+    """A temporary folder that PostgreSQL's account gets through; pytest's own is closed to it."""
     path = Path(tempfile.mkdtemp(prefix="ayes-test-", dir=_in_memory()))
+    path.chmod(0o711)
     try:
         yield path
     finally:

@@ -137,10 +137,11 @@ class Model(Members):
     def ballot_submit(self, option: str, criterion_order: list[str], criteria_rev: int) -> None:
         self.member()
         wish = {"option": option, "criterion_order": criterion_order, "criteria_rev": criteria_rev}
-        if self.user in self.ballots and wish == self.ballot(self.user):
+        is_current = criteria_rev == self.event["criteria_rev"]
+        if is_current and self.user in self.ballots and wish == self.ballot(self.user):
             raise Same
         self.when(*RUNNING)
-        if criteria_rev != self.event["criteria_rev"]:
+        if not is_current:
             raise Refused("stale_criteria", current=self.event["criteria_rev"])
         if named(self.options, option)["deleted"]:
             raise Refused("target_gone")

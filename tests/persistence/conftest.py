@@ -14,9 +14,8 @@ from tests.parts import QUICK, folder
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that PostgreSQL's account gets through, with nothing in it."""
+    """An empty folder, to make data directories in."""
     with folder() as path:
-        path.chmod(0o711)
         yield path
 
 
@@ -24,7 +23,6 @@ def place() -> Iterator[Path]:
 def _made() -> Iterator[Path]:
     with folder() as path:
         home = path / "ayes"
-        path.chmod(0o711)
         postgres = EmbeddedPostgres(home, settings=QUICK)
         postgres.start()
         postgres.stop()

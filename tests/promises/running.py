@@ -97,14 +97,18 @@ def settings_for(database_url: str, **changes: Any) -> Settings:
 
 @asynccontextmanager
 async def running(
-    database_url: str, *, database: Database | None = None, **changes: Any
+    database_url: str,
+    *,
+    database: Database | None = None,
+    authenticator: Authenticator = auth,
+    **changes: Any,
 ) -> AsyncIterator[Running]:
     """A server on a free port and this loop, its schema there already; stopped at the end."""
     settings = settings_for(database_url, **changes)
     node = Node(
         settings,
         database or Database(database_url, connections=settings.database_connections),
-        auth,
+        authenticator,
     )
     listener = process._listen(settings)
     config = process._config(settings, node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from typing import Any
 
 import asyncpg
@@ -62,7 +63,7 @@ class Mute:
         self.writer.write(masked(0x81, json.dumps(message).encode()))
 
     async def frames(self) -> list[tuple[int, bytes]]:
-        """All frames until the server ends it: opcode and payload."""
+        """All frames until the close frame or the end: opcode and payload."""
         found = []
         try:
             while True:
@@ -73,6 +74,8 @@ class Mute:
                         await self.reader.readexactly(2 if size == 126 else 8), "big"
                     )
                 found.append((first & 15, await self.reader.readexactly(size)))
+                if found[-1][0] == 8:
+                    return found
         except (asyncio.IncompleteReadError, ConnectionError):
             return found
 
@@ -167,6 +170,10 @@ async def test_presence_counts_members_not_sockets(
 async def stalled(server: Running, user: str, event: str) -> tuple[Client, asyncio.Transport]:
     """A subscribed client that reads no further; its transport."""
     client = await server.connect(user, receive_buffer=32_768)
+    (session,) = (s for s in server.node.sessions if s.id == client.welcome["session"])
+    # The operating system would take megabytes for somebody on the same machine.
+    sending = session.wire._transport.get_extra_info("socket")
+    sending.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
     await client.subscribe(event)
     transport = client.socket.transport
     transport.pause_reading()

@@ -242,7 +242,7 @@ async def test_every_position_there_was_can_be_resumed(start: Start) -> None:
     reader = await first.connect(made.members[0].user)
     state = room.starts[0]["state"]
     states[room.starts[0]["seq"]] = state
-    for name in ("comment.add", "event.rotate_code", "membership.approve_all", "proposal.rebase"):
+    for name in ("comment.add", "membership.approve_all", "event.rotate_code", "proposal.rebase"):
         await SCENARIOS[name](made)
     await made.settled()
     for diff in room.diffs:

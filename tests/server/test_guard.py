@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from asyncio.selector_events import _SelectorSocketTransport  # type: ignore[attr-defined]
 
 import pytest
@@ -16,11 +17,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.exceptions import InvalidStatus
-from websockets.protocol import State
+from websockets.protocol import Protocol, State
 from websockets.server import ServerProtocol
 
 from server.guard import Budgets, GuardedConfig, GuardedHttp, GuardedWebSocket, frame
 from server.intake import between_messages
+from server.mailbox import Mailbox
 from tests.server.peers import (
     BINARY,
     CLOSE,
@@ -72,7 +74,6 @@ def test_uvicorn_has_what_the_guard_overrides_and_uses() -> None:
         "data_received",
         "handle_connect",
         "send",
-        "receive",
         "run_asgi",
         "on_task_complete",
         "send_500_response",
@@ -103,6 +104,8 @@ def test_uvicorn_has_what_the_guard_overrides_and_uses() -> None:
     made = list(inspect.signature(WebSocketsSansIOProtocol.__init__).parameters)
     assert made == ["self", "config", "server_state", "app_state", "_loop"]
     assert list(inspect.signature(HttpToolsProtocol.__init__).parameters) == made
+    used = re.findall(r"self\.queue\.(\w+)\(", inspect.getsource(WebSocketsSansIOProtocol))
+    assert set(used) <= set(dir(Mailbox))
     ending = inspect.getsource(WebSocketsSansIOProtocol.run_asgi)
     assert "if self.close_timer is None:\n            self.transport.close()" in ending
     assert "self.close_timer.cancel()" in inspect.getsource(
@@ -122,7 +125,7 @@ async def test_uvicorns_protocols_have_the_attributes_that_the_guard_uses() -> N
     assert isinstance(stock.queue, asyncio.Queue)
     assert stock.ping_interval is None
     http = HttpToolsProtocol(config, ServerState(), {})
-    assert http.cycle is None
+    assert vars(http)["cycle"] is None
     assert len(http.pipeline) == 0
     # asyncio's transport must take a protocol with a buffer, given to it later.
     assert "BufferedProtocol" in inspect.getsource(_SelectorSocketTransport.set_protocol)
@@ -138,6 +141,13 @@ def test_websockets_parser_shows_where_it_stands() -> None:
     conn.send_response(conn.accept(request))  # type: ignore[arg-type]
     assert conn.state is State.OPEN
     assert conn.handshake_exc is None
+    assert between_messages(conn)
+    # An open connection can have a new parser, as its constructor makes one.
+    assert "self.parser = self.parse()\n        next(self.parser)" in inspect.getsource(
+        Protocol.__init__
+    )
+    conn.parser = conn.parse()
+    next(conn.parser)
     assert between_messages(conn)
     whole = masked(TEXT, b"x" * 200)
     for at in range(len(whole)):

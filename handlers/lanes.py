@@ -1,0 +1,276 @@
+"""All lanes of a node, and the transactions they share: group commit.
+
+While transactions commit, the next commands gather, in their lanes and lane behind lane; whoever is
+done takes all that are ready, locks their events at once, decides them in memory, writes, commits
+once, and answers each command on its own. Alone, a command waits for nobody; under load the
+batches grow by themselves. There is no timer that waits for a batch to fill.
+
+Such a *convoy* never waits for a lock: an event that somebody else holds, one that is not there
+yet, and everything in a convoy that fails, goes *alone*, in a transaction that may wait and is
+tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import OrderedDict, deque
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
+from typing import Any
+
+from handlers.decide import Submission, failed
+from handlers.lane import LONGEST_BATCH, Batch, Lane, Rooms, Terms
+from handlers.step import DomainLimits
+from persistence.database import Database
+from persistence.faults import Fault, fault_of
+from persistence.transaction import CommandKey, Transaction
+from protocol.errors import ErrorCode, Rejection
+
+log = logging.getLogger("ayes.lanes")
+
+#: Commands that may wait for one event on this node; beyond that ``busy``.
+LONGEST_QUEUE = 20_000
+#: Convoys under way at once: one decides while the others wait for their commit. More of them
+#: only make each smaller.
+CONVOYS = 3
+#: Events of one convoy: so many that the commit's cost is shared by all that could be.
+MOST_EVENTS = 64
+#: Batches alone at once; each may hold a connection for as long as a lock is waited for.
+MOST_ALONE = 4
+#: Time in which a batch is tried; then ``busy``, ``overloaded`` or ``commit_unknown``.
+BUDGET = 5.0
+#: First and longest wait between two tries, both drawn with full jitter.
+FIRST_DELAY = 0.05
+LONGEST_DELAY = 0.5
+#: Lanes kept with their state though nothing waits in them.
+MOST_IDLE_LANES = 4_096
+#: What a client is asked to wait after ``busy`` or ``overloaded``.
+RETRY_AFTER_MS = 500
+
+
+class Lanes:
+    """Takes commands, and answers every one of them."""
+
+    def __init__(
+        self,
+        database: Database,
+        rooms: Rooms,
+        limits: DomainLimits,
+        *,
+        revoked: Callable[[str, datetime | None], bool] = lambda user, issued: False,
+    ) -> None:
+        self.database = database
+        self.rooms = rooms
+        self._terms = Terms(limits, revoked)
+        self._lanes: OrderedDict[str, Lane] = OrderedDict()
+        self._ready: deque[Lane] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._convoys = 0
+        self._alone = asyncio.Semaphore(MOST_ALONE)
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._busy = 0
+
+    def submit(self, event_id: str, submission: Submission) -> None:
+        """Put a command in its event's lane; it will be answered, through its ``reply``.
+
+        Commands of one event are decided in the order in which they were submitted. What works on
+        them belongs to the node, not to whoever submitted.
+        """
+        lane = self._lanes.get(event_id)
+        if lane is None:
+            lane = self._lanes[event_id] = Lane(event_id)
+        else:
+            self._lanes.move_to_end(event_id)
+        if len(lane.queue) >= LONGEST_QUEUE:
+            err = Rejection(ErrorCode.BUSY, retry_after_ms=RETRY_AFTER_MS)
+            submission.reply(submission, failed(submission, err))
+            return
+        lane.queue.append(submission)
+        if not lane.busy:
+            lane.busy = True
+            self._busy += 1
+            self._idle.clear()
+            self._queue_up(lane)
+            # Only now: an idle lane is one that is not busy.
+            self._forget_idle()
+
+    def is_pending(self, event_id: str, key: CommandKey) -> bool:
+        """Whether the command of this key waits for its decision on this node."""
+        lane = self._lanes.get(event_id)
+        return lane is not None and lane.holds(key)
+
+    async def drained(self) -> None:
+        """Wait until no command waits anywhere."""
+        await self._idle.wait()
+
+    def _queue_up(self, lane: Lane) -> None:
+        """``lane`` wants a transaction."""
+        self._ready.append(lane)
+        if self._convoys < CONVOYS:
+            self._convoys += 1
+            self._start(self._drive(), "convoy")
+
+    def _rest(self, lane: Lane) -> None:
+        """``lane`` has had its transaction."""
+        lane.running = ()
+        if lane.queue:
+            self._queue_up(lane)
+            return
+        lane.busy = False
+        self._busy -= 1
+        if not self._busy:
+            self._idle.set()
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # Together.
+
+    async def _drive(self) -> None:
+        """Take what is ready until nothing is."""
+        try:
+            while self._ready:
+                batches = self._gather()
+                try:
+                    alone = await self._together(batches)
+                except Exception as err:
+                    log.info("a convoy of %d events goes apart after %r", len(batches), err)
+                    alone = batches
+                for batch in alone:
+                    self._start(self._by_itself(batch), f"alone {batch.event_id}")
+        finally:
+            self._convoys -= 1
+
+    def _gather(self) -> list[Batch]:
+        batches: list[Batch] = []
+        commands = 0
+        while self._ready and len(batches) < MOST_EVENTS and commands < LONGEST_BATCH:
+            batch = self._ready.popleft().take()
+            batches.append(batch)
+            commands += len(batch.submissions)
+        return batches
+
+    async def _together(self, batches: list[Batch]) -> list[Batch]:
+        """Settle those whose events are free, in one transaction; the others are returned."""
+        async with (
+            asyncio.timeout(BUDGET),
+            Transaction.begin(self.database) as transaction,
+        ):
+            free = await transaction.lock_free([batch.event_id for batch in batches])
+            here = [batch for batch in batches if batch.event_id in free]
+            if here:
+                keys = [key for batch in here for key in batch.asked()]
+                now, known = await transaction.clock_and_remembered(keys)
+                for batch in here:
+                    position = free[batch.event_id]
+                    await batch.decide(transaction, position, now, known, self._terms)
+                await self._commit(transaction, here)
+        for batch in here:
+            self._done(batch)
+        return [batch for batch in batches if batch.event_id not in free]
+
+    async def _commit(self, transaction: Transaction, batches: Sequence[Batch]) -> None:
+        written = [batch for batch in batches if batch.has_lines]
+        if not written:
+            return
+        for batch in written:
+            await batch.write(transaction)
+        for batch in written:
+            batch.committing()
+        await transaction.commit()
+
+    def _done(self, batch: Batch) -> None:
+        try:
+            batch.committed(self.rooms)
+        except Exception:
+            # A reply that raises is its receiver's defect, never the next command's.
+            log.exception("event %s: an answer could not be given", batch.event_id)
+        self._rest(batch.lane)
+
+    # Alone.
+
+    async def _by_itself(self, batch: Batch) -> None:
+        async with self._alone:
+            try:
+                await self._settle(batch)
+            except Exception:
+                log.exception("event %s: a batch failed", batch.event_id)
+        self._rest(batch.lane)
+
+    async def _settle(self, batch: Batch) -> None:
+        """Answer every command of ``batch``, whatever happens."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + BUDGET
+        delay = FIRST_DELAY
+        fault: Fault | None = None
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._attempt(batch)
+            except Exception as err:
+                # What it holds may be half of what was not committed.
+                batch.lane.state = None
+                # The end of the budget, while another try waited for the lock, is no lost link.
+                if not (fault is Fault.LOCKED and isinstance(err, TimeoutError)):
+                    fault = fault_of(err)
+                if fault is None or fault is Fault.REFUSED:
+                    await self._divide(batch, err)
+                    return
+                pause = random.uniform(0, delay)  # noqa: S311 - jitter
+                if loop.time() + pause >= deadline:
+                    count = len(batch.submissions)
+                    log.warning("event %s: gave up on %d: %r", batch.event_id, count, err)
+                    self._give_up(batch, fault)
+                    return
+                log.info("event %s: trying again after %r", batch.event_id, err)
+                await asyncio.sleep(pause)
+                delay = min(delay * 2, LONGEST_DELAY)
+            else:
+                batch.committed(self.rooms)
+                return
+
+    async def _attempt(self, batch: Batch) -> None:
+        async with Transaction.begin(self.database) as transaction:
+            position = await transaction.lock(batch.event_id)
+            now, known = await transaction.clock_and_remembered(batch.asked())
+            await batch.decide(transaction, position, now, known, self._terms)
+            await self._commit(transaction, [batch])
+
+    async def _divide(self, batch: Batch, err: Exception) -> None:
+        """Halve a batch that cannot be written, until the bad command stands alone."""
+        submissions = batch.submissions
+        if len(submissions) > 1:
+            middle = len(submissions) // 2
+            await self._settle(Batch(batch.lane, submissions[:middle]))
+            await self._settle(Batch(batch.lane, submissions[middle:]))
+            return
+        log.error("event %s: %s failed", batch.event_id, submissions[0].command, exc_info=err)
+        self._answer(submissions, Rejection(ErrorCode.INTERNAL))
+
+    def _give_up(self, batch: Batch, fault: Fault) -> None:
+        unknown = [s for s in batch.submissions if s.attempted]
+        clear = [s for s in batch.submissions if not s.attempted]
+        code = ErrorCode.OVERLOADED if fault is Fault.LINK else ErrorCode.BUSY
+        self._answer(clear, Rejection(code, retry_after_ms=RETRY_AFTER_MS))
+        if unknown:
+            err = Rejection(ErrorCode.COMMIT_UNKNOWN, retry_after_ms=RETRY_AFTER_MS)
+            self._answer(unknown, err)
+            self.rooms.suspect(batch.event_id)
+
+    def _answer(self, submissions: Sequence[Submission], err: Rejection) -> None:
+        for submission in submissions:
+            submission.reply(submission, failed(submission, err))
+
+    def _forget_idle(self) -> None:
+        """Bound what idle lanes hold, the longest unused first."""
+        if len(self._lanes) <= MOST_IDLE_LANES:
+            return
+        for event_id, lane in self._lanes.items():
+            if not lane.busy:
+                del self._lanes[event_id]
+                return

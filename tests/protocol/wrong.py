@@ -1,0 +1,257 @@
+"""Wrong messages, made from the message types themselves: a new field is tested unasked."""
+
+from __future__ import annotations
+
+import json
+import typing
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import inspect as i
+
+from protocol.commands import COMMANDS, Command
+from protocol.fields import Text, TextLimits
+from protocol.requests import REQUESTS, Request
+
+LIMITS = TextLimits()
+#: Stands for a field that is left out.
+MISSING: Any = object()
+#: Longest path a message is taken into.
+_DEEP = 300
+
+MESSAGES: tuple[type[Command] | type[Request], ...] = (*COMMANDS, *REQUESTS)
+
+_EXAMPLES: dict[str, Any] = {
+    "id": "example-1",
+    "code": "ABC123",
+    "entrance_code": "ABC123",
+    "ref": "r1",
+    "epoch": "e",
+    "ids": ["example-2"],
+}
+
+
+class Raw(NamedTuple):
+    """JSON that Python would not write."""
+
+    text: str
+
+
+class Wrong(NamedTuple):
+    """A wrong message: what it is, its bytes, the path of the field that is to blame."""
+
+    what: str
+    payload: bytes
+    path: str
+    keyed: bool
+    """Whether its id (or ref) is still good."""
+
+
+def name_of(message: type[msgspec.Struct]) -> str:
+    """The ``type`` on the wire."""
+    return str(message.__struct_config__.tag)
+
+
+def example(message: type[msgspec.Struct]) -> dict[str, Any]:
+    """A message of this type in which every field is set and right."""
+    info = i.type_info(message)
+    assert isinstance(info, i.StructType)
+    made = {"type": name_of(message)} | _struct(info)
+    # Of fields that exclude each other, the ones that go together.
+    match name_of(message):
+        case "proposal.create":
+            made |= {"kind": "assumption", "category": "update"}
+        case "comment.add":
+            del made["criterion"]
+    return made
+
+
+def _struct(info: i.StructType) -> dict[str, Any]:
+    return {field.name: _EXAMPLES.get(field.name, _right(field.type)) for field in info.fields}
+
+
+def _right(kind: i.Type) -> Any:
+    match kind:
+        case i.UnionType():
+            return _right(_options(kind)[0])
+        case i.StrType():
+            return "x"
+        case i.IntType():
+            return max(kind.ge or 1, 1)
+        case i.BoolType():
+            return True
+        case i.LiteralType():
+            return kind.values[0]
+        case i.ListType():
+            return [_right(kind.item_type)]
+        case i.StructType():
+            return _struct(kind)
+    raise AssertionError(kind)
+
+
+def _options(kind: i.Type) -> list[i.Type]:
+    """The types a value may have, but for ``null`` and "left out"."""
+    if not isinstance(kind, i.UnionType):
+        return [kind]
+    return [t for t in kind.types if not isinstance(t, i.NoneType | i.CustomType)
+            and "unset" not in type(t).__name__.lower()]  # fmt: skip
+
+
+def nullable(kind: i.Type) -> bool:
+    """Whether ``null`` is right."""
+    return isinstance(kind, i.UnionType) and kind.includes_none
+
+
+def wrong_messages(message: type[msgspec.Struct]) -> Iterator[Wrong]:
+    """Every field of ``message`` with every kind of wrong value."""
+    info = i.type_info(message)
+    assert isinstance(info, i.StructType)
+    marks = texts_of(message)
+    for field in info.fields:
+        for what, value, path in _wrong(field, marks.get(field.name)):
+            given = example(message)
+            if value is MISSING:
+                del given[field.name]
+            else:
+                given[field.name] = value
+            keyed = field.name not in ("id", "ref")
+            yield Wrong(f"{field.name}: {what}", written(given), path or field.name, keyed)
+
+
+def texts_of(message: type[msgspec.Struct]) -> dict[str, Text]:
+    """Field → the mark that says how long its text may be."""
+    found: dict[str, Text] = {}
+    for name, hint in typing.get_type_hints(message, include_extras=True).items():
+        if (mark := _mark(hint)) is not None:
+            found[name] = mark
+    return found
+
+
+def _mark(hint: Any) -> Text | None:
+    for part in typing.get_args(hint):
+        if isinstance(part, Text):
+            return part
+        if (found := _mark(part)) is not None:
+            return found
+    return None
+
+
+def _wrong(field: i.Field, mark: Text | None) -> Iterator[tuple[str, Any, str]]:
+    """(what, value, path where it is not the field's own)."""
+    if field.required:
+        yield "missing", MISSING, ""
+    if not nullable(field.type):
+        yield "null", None, ""
+    options = _options(field.type)
+    allowed = {type(option) for option in options}
+    if not allowed & {i.ListType}:
+        yield "a list", [], ""
+        yield "a deep list", _deep(), ""
+    if not allowed & {i.StructType}:
+        yield "an object", {}, ""
+    if not allowed & {i.BoolType}:
+        yield "a boolean", True, ""
+    if not allowed & {i.IntType}:
+        yield "an integer", 5, ""
+    yield "a fraction", 1.5, ""
+    yield "a number without end", Raw("1e400"), ""
+    for option in options:
+        yield from _wrong_of(option, mark, field.name)
+
+
+def _wrong_of(kind: i.Type, mark: Text | None, path: str) -> Iterator[tuple[str, Any, str]]:
+    match kind:
+        case i.StrType():
+            yield from ((what, value, "") for what, value in _texts(kind, mark))
+        case i.IntType():
+            yield "a text", "5x", ""
+            if kind.ge is not None:
+                yield "one too small", kind.ge - 1, ""
+            if kind.le is not None:
+                yield "one too large", kind.le + 1, ""
+            for huge in (2**63, -(2**63) - 1, 2**64, 10**40):
+                yield f"{huge}", huge, ""
+        case i.BoolType():
+            for value in (0, 1, "true"):
+                yield f"{value!r}", value, ""
+        case i.LiteralType():
+            yield "an unknown word", "no such word", ""
+            yield "an empty text", "", ""
+        case i.ListType():
+            yield "a text", "x", ""
+            if kind.max_length is not None:
+                yield "one too many", [_right(kind.item_type)] * (kind.max_length + 1), ""
+            if path == "ids":
+                yield "one too many", ["example-2"] * 257, ""
+            for what, value, inner in _wrong_of(kind.item_type, mark, ""):
+                yield f"[1] {what}", [_good_item(path, kind), value], f"{path}[1]" + (
+                    f".{inner}" if inner else ""
+                )
+            yield "[0] null", [None], f"{path}[0]"
+        case i.StructType():
+            yield "a text", "x", ""
+            for field in kind.fields:
+                for what, value, inner in _wrong(field, None):
+                    given = _struct(kind)
+                    if value is MISSING:
+                        del given[field.name]
+                    else:
+                        given[field.name] = value
+                    here = inner or field.name
+                    yield f"{here} {what}", given, f"{path}.{here}" if path else here
+
+
+def _good_item(path: str, kind: i.ListType) -> Any:
+    return "example-2" if path == "ids" else _right(kind.item_type)
+
+
+def _texts(kind: i.StrType, mark: Text | None) -> Iterator[tuple[str, Any]]:
+    longest = getattr(LIMITS, mark.kind) if mark else kind.max_length
+    if kind.pattern:
+        yield "another pattern", "not this!"
+        yield "a line feed behind it", "ABC123\n"
+    if longest:
+        yield "one too long", "x" * (longest + 1)
+        yield "one too long, in other letters", "é" * (longest + 1)
+    if (kind.min_length or 0) > 0 or (mark and not mark.blank):
+        yield "empty", ""
+    if mark and not mark.blank:
+        yield "blank", " \n\t\u2003"
+    for character in "\0\x01\x07\x0b\r\x1b\x7f\x80\x85\x9f":
+        yield f"U+{ord(character):04X}", f"a{character}b"
+    for surrogate in (r"\ud800", r"\udfff", r"a\udc00b", r"\ud83d\ud83d"):
+        yield f"a lone surrogate {surrogate}", Raw(f'"{surrogate}"')
+
+
+def _deep() -> Any:
+    value: Any = []
+    for _ in range(_DEEP):
+        value = [value]
+    return value
+
+
+class _Writer(json.JSONEncoder):
+    def default(self, value: Any) -> Any:
+        raise TypeError(value)
+
+
+def written(message: Any) -> bytes:
+    """``message`` as JSON, with what Python would not write put in by hand."""
+    marks: dict[str, str] = {}
+
+    def mark(value: Any) -> Any:
+        if isinstance(value, Raw):
+            key = f"@@{len(marks)}@@"
+            marks[f'"{key}"'] = value.text
+            return key
+        if isinstance(value, dict):
+            return {k: mark(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [mark(v) for v in value]
+        return value
+
+    text = json.dumps(mark(message))
+    for key, raw in marks.items():
+        text = text.replace(key, raw)
+    return text.encode()

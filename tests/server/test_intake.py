@@ -1,0 +1,170 @@
+"""The short path for whole text frames, held against websockets' parser over random streams."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+from uvicorn.server import ServerState
+
+from server.guard import EXTENSION, Budgets, GuardedConfig, GuardedWebSocket, Wire, frame
+from tests.server.peers import BINARY, CLOSE, CONT, HANDSHAKE, PING, PONG, TEXT, masked
+
+BUDGETS = Budgets(
+    commands_per_second=0, burst=30, frames_beside=0, burst_beside=0, controls_per_second=8
+)
+
+
+class Paper(asyncio.Transport):
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closing = False
+        self.eof = False
+
+    def write(self, data: Any) -> None:
+        assert not self.eof
+        self.written += data
+
+    def write_eof(self) -> None:
+        self.eof = True
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def close(self) -> None:
+        self.closing = True
+
+    abort = close
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+class Log:
+    """A receiver that closes on ``!``, fails on ``?``, and answers everything else."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.told: list[object] = []
+
+    def text(self, payload: bytes) -> None:
+        assert not self.wire.shut
+        self.told.append(payload.decode())
+        if payload.startswith(b"!"):
+            self.wire.close(4001)
+        elif payload.startswith(b"?"):
+            raise LookupError("a defect")
+        else:
+            self.wire.send(frame(payload))
+
+    def binary(self) -> None:
+        self.told.append(b"")
+
+    def alive(self) -> None:
+        assert not self.wire.shut
+
+    def writable(self) -> None:
+        raise AssertionError("nothing was ever unsent")
+
+    def closed(self, code: int) -> None:
+        self.told.append(code)
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Attach a log."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    log = Log(scope["extensions"][EXTENSION])
+    scope["state"]["logs"].append(log)
+    log.wire.attach(log)
+    await receive()
+
+
+def stream(rng: random.Random) -> list[bytes]:
+    """Frames, a few of them broken, cut into reads."""
+    frames = []
+    for _ in range(rng.randint(1, 40)):
+        text = rng.choice(["", "", "", "", "", "!", "?"]) * (rng.random() < 0.1)
+        text += rng.choice("aü€") * rng.choice([0, 1, 9, 42, 125, 126, 900, 9000])
+        payload = text.encode()
+        kind = rng.choices(range(7), [60, 5, 8, 8, 2, 3, 3])[0]
+        half = len(payload) // 2
+        frames.append(
+            [
+                lambda p=payload: masked(TEXT, p),
+                lambda p=payload: masked(BINARY, p),
+                lambda p=payload, h=half: masked(TEXT, p[:h], fin=False) + masked(CONT, p[h:]),
+                lambda p=payload: masked(rng.choice([PING, PONG]), p[:125]),
+                lambda: masked(CLOSE, b"\x03\xe8"),
+                lambda p=payload: masked(TEXT, p + b"\xc3"),
+                lambda p=payload: bytes([rng.randrange(256), rng.randrange(256)]) + p[:20],
+            ][kind]()
+        )
+    if rng.random() < 0.3:
+        return frames
+    whole = b"".join(frames)
+    longest = rng.choice([3, 40, 3000, 9000])
+    reads = []
+    while whole:
+        size = rng.randint(1, longest)
+        reads.append(whole[:size])
+        whole = whole[size:]
+    return reads
+
+
+async def outcome(config: GuardedConfig, reads: list[bytes], *, short: bool) -> tuple[object, ...]:
+    """What the application was told and the peer was sent."""
+    logs: list[Log] = []
+    transport = Paper()
+    guard = GuardedWebSocket(config, ServerState(), {"logs": logs})
+    guard.connection_made(transport)
+    guard.data_received(b"GET / HTTP/1.1\r\n" + HANDSHAKE + b"\r\n")
+    while not logs:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    buffer = guard.get_buffer(-1)
+    for read in reads:
+        for at in range(0, len(read), len(buffer)):
+            data = read[at : at + len(buffer)]
+            if not short:
+                guard._intake._aligned = False
+            if not transport.closing:
+                buffer[: len(data)] = data
+                guard.buffer_updated(len(data))
+    guard.connection_lost(None)
+    await asyncio.gather(*guard.tasks)
+    told = logs[0].told
+    assert [type(what) is int or isinstance(what, int) for what in told].count(True) == 1
+    assert isinstance(told[-1], int)
+    return told, transport.written.partition(b"\r\n\r\n")[2], transport.eof
+
+
+async def test_the_short_path_and_the_parser_agree(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("CRITICAL")
+    config = GuardedConfig(application, budgets=BUDGETS, log_config=None)
+    config.load()
+    ends: set[object] = set()
+    for seed in range(400):
+        reads = stream(random.Random(seed))
+        with_it = await outcome(config, reads, short=True)
+        assert with_it == await outcome(config, reads, short=False), seed
+        told = with_it[0]
+        assert isinstance(told, list)
+        ends.add(int(told[-1]))
+    assert ends >= {1000, 1002, 1006, 1007, 4001, 4004, 4429}

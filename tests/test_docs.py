@@ -1,0 +1,90 @@
+"""The documentation: its generated parts are current, its examples are what the server speaks."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from protocol.codec import Invalid, decode_frame
+from protocol.fields import TextLimits
+from protocol.replies import MESSAGES
+from tests.parts import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
+SPOKEN = [ROOT / "README.md", ROOT / "docs" / "protocol.md"]
+
+_union: Any = reduce(or_, MESSAGES)
+_said = msgspec.json.Decoder(_union)
+_LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
+
+
+def lines(page: Path, speaker: str) -> list[str]:
+    text = page.read_text()
+    return [line[2:] for line in text.splitlines() if line.startswith(f"{speaker} {{")]
+
+
+def test_the_generated_parts_are_current() -> None:
+    found = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "docs.py", "--check"],
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+@pytest.mark.parametrize("page", SPOKEN, ids=lambda page: page.name)
+def test_what_a_client_says_there_the_server_understands(page: Path) -> None:
+    said = lines(page, "C")
+    assert said
+    for line in said:
+        [message] = decode_frame(
+            line.encode(), limits=TextLimits(), message_bytes=65_536, longest_batch=256
+        ).messages
+        assert not isinstance(message, Invalid), (line, message)
+
+
+@pytest.mark.parametrize("page", SPOKEN, ids=lambda page: page.name)
+def test_what_the_server_says_there_has_the_published_shape(page: Path) -> None:
+    said = lines(page, "S")
+    assert said
+    for line in said:
+        _said.decode(line)
+
+
+def test_every_message_has_its_place_in_the_protocol() -> None:
+    page = (ROOT / "docs" / "protocol.md").read_text()
+    for message in MESSAGES:
+        assert f"`{message.__struct_config__.tag}`" in page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text()
+    for target, anchor in _LINK.findall(text):
+        if target.startswith("http"):
+            continue
+        to = page if not target else (page.parent / target).resolve()
+        assert to.exists(), target
+        if anchor:
+            assert anchor[1:] in _anchors(to.read_text()), anchor
+
+
+def _anchors(text: str) -> set[str]:
+    heads = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_the_picture_asks_nobody_for_anything() -> None:
+    svg = (ROOT / "docs" / "demo.svg").read_text()
+    assert "http" not in svg.replace("http://www.w3.org/2000/svg", "")
+    assert len(svg) < 64 * 1024
