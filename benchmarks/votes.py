@@ -1,7 +1,7 @@
 """What a vote costs, beside PostgreSQL's own load generator.
 
     python -m benchmarks.votes            about ten minutes
-    python -m benchmarks.votes --quick    about two
+    python -m benchmarks.votes --quick    about three
 
 It starts what it needs: the server with a PostgreSQL of its own and an empty database, and pgbench
 in that same PostgreSQL. See README.md for how to read the table.

@@ -50,13 +50,13 @@ def edit(step: Step, command: c.CommentEdit) -> Outcome:
         raise Refusal(ErrorCode.FORBIDDEN, "only its author can edit a comment")
     if comment.deleted:
         raise Refusal(ErrorCode.TARGET_GONE, details={"path": "comment"})
+    result = {"comment": comment.id, "version": comment.version}
+    if comment.content == command.content:
+        return Outcome(result, applied=False)
     if comment.version != command.version:
         raise Refusal(
             ErrorCode.VERSION_CONFLICT, details={"path": "version", "current": comment.version}
         )
-    result = {"comment": comment.id, "version": comment.version}
-    if comment.content == command.content:
-        return Outcome(result, applied=False)
     step.put(replace(comment, content=command.content, version=comment.version + 1))
     return Outcome(result | {"version": comment.version + 1})
 

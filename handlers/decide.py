@@ -49,13 +49,12 @@ class Submission:
         "actor",
         "attempted",
         "command",
-        "deadline",
         "entropy",
         "expires",
+        "issued",
         "key",
         "payload",
         "reply",
-        "revoked",
     )
 
     def __init__(
@@ -66,7 +65,7 @@ class Submission:
         entropy: bytes,
         reply: Callable[[Submission, Answer], None],
         expires: datetime | None = None,
-        revoked: Callable[[], bool] = lambda: False,
+        issued: datetime | None = None,
     ) -> None:
         self.command = command
         self.actor = actor
@@ -74,14 +73,13 @@ class Submission:
         self.reply = reply
         self.expires = expires
         """When the sender's token expires; checked again under the lock. The server has none."""
-        self.revoked = revoked
-        """Whether that token was revoked; asked under the lock."""
+        self.issued = issued
+        """When it was made, where it says so: a revocation may have ended it meanwhile."""
         self.key: CommandKey = (actor.user, command.id)
         self.payload = msgspec.json.encode(command)
         """The command as it was understood: what a repeat must be equal to."""
         self.attempted = False
         """Whether a COMMIT with this command in it was sent: it may have been decided."""
-        self.deadline = 0.0
 
 
 class StepRecord(NamedTuple):
@@ -129,8 +127,6 @@ def decide(
     command = submission.command
     if submission.expires is not None and now >= submission.expires:
         return Decision(_error(submission, Rejection(ErrorCode.AUTH_EXPIRED)))
-    if submission.revoked():
-        return Decision(_error(submission, Rejection(ErrorCode.UNAUTHENTICATED)))
     step = Step(
         state,
         actor=submission.actor,
@@ -280,18 +276,23 @@ def remembered(line: Line) -> Decided:
 def replay(state: EventState, submission: Submission, known: Decided, *, first: bool) -> Answer:
     """The answer that was given, again; ``id_conflict`` where the command is another one.
 
+    ``state`` holds the sender's membership.
+
     ``first``: its sender has not been answered yet (the link broke during COMMIT).
     """
     fingerprint = journal.digest(known.salt, b"payload", submission.payload)
-    if fingerprint != known.fingerprint:
-        return _error(submission, Rejection(ErrorCode.ID_CONFLICT), state)
-    if known.seq is not None and known.hash is not None:
+    is_same = fingerprint == known.fingerprint
+    if known.seq is not None and is_same:
         return Answer(recorded_ack(state.id, known, replayed=not first))
-    refusal = recorded_refusal(known)
-    # To a stranger a remembered "not found" must look like any other, or it would tell them
-    # that there is an event.
-    hidden = refusal.code == ErrorCode.NOT_FOUND and not state.memberships.get(known.user_id)
-    return _error(submission, refusal, state, replayed=not (first or hidden))
+    if known.seq is None:
+        refusal = recorded_refusal(known)
+        # To a stranger a remembered "not found" must look like any other, or it would tell them
+        # that there is an event.
+        if refusal.code == ErrorCode.NOT_FOUND and state.membership(known.user_id) is None:
+            return _error(submission, refusal, state)
+        if is_same:
+            return _error(submission, refusal, state, replayed=not first)
+    return _error(submission, Rejection(ErrorCode.ID_CONFLICT), state)
 
 
 def recorded_ack(event: str, known: Decided, *, replayed: bool) -> bytes:

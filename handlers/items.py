@@ -117,9 +117,9 @@ def _edit(step: Step, kind: ItemKind, id: str, version: int, content: str) -> Ou
     item = _named(step, kind, id)
     if item.deleted:
         raise Refusal(ErrorCode.TARGET_GONE, details={"path": kind})
-    _check_version(item, version)
     if item.content == content:
         return Outcome({kind: item.id, "version": item.version}, applied=False)
+    _check_version(item, version)
     changed = replace(item, content=content, version=item.version + 1)
     write_item(step, changed, "content")
     return Outcome({kind: item.id, "version": changed.version})

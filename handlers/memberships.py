@@ -24,6 +24,8 @@ def join(step: Step, command: c.MembershipJoin) -> Outcome:
     event = step.event
     if command.code != event.entrance_code:
         raise Refusal(ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"})
+    if event.status == "finished":
+        raise Refusal(ErrorCode.EVENT_FINISHED)
     if held is not None and held.status in ("accepted", "pending"):
         return Outcome({"event": event.id, "status": held.status}, applied=False)
     act = "join" if event.policy.membership_auto else "ask"
@@ -36,6 +38,9 @@ def join(step: Step, command: c.MembershipJoin) -> Outcome:
         requested_at=step.now,
         # Kept from before, if they ever were a member: then there may be votes of theirs.
         joined_at=held.joined_at if held else None,
+        # And of who was removed, that they were: taking the request back does not undo it.
+        ended_at=held.ended_at if held and held.status == "removed" else None,
+        decided_by=held.decided_by if held and held.status == "removed" else None,
     )
     if status == "accepted":
         _let_in(step, asking)
@@ -74,7 +79,10 @@ def cancel(step: Step, command: c.MembershipCancel) -> Outcome:
     """Take one's request back, as if it had never been."""
     held = _own(step)
     membership_transition("cancel", held.status)
-    step.drop("memberships", step.user)
+    if held.ended_at is not None:
+        step.put(replace(held, status="removed"))
+    else:
+        step.drop("memberships", step.user)
     return Outcome({})
 
 
@@ -88,6 +96,8 @@ def leave(step: Step, command: c.MembershipLeave) -> Outcome:
         raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": held.status})
     heir = command.transfer_to
     if heir is not None:
+        if held.role != "admin":
+            raise Refusal(ErrorCode.FORBIDDEN, "only an admin can name a successor")
         successor = step.member(heir)
         if successor.status != "accepted" or heir == step.user:
             raise Refusal(

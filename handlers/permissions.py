@@ -64,7 +64,8 @@ PERMISSIONS: Final[dict[type[c.Command], Permission]] = {
     c.CriterionAdd: _DIRECT,
     c.CriterionEdit: _DIRECT,
     c.CriterionRemove: _DIRECT,
-    c.MembershipJoin: Permission(_ANYONE, _LIVE),
+    # In a live event only: the handler says so, once the code has shown that one may know.
+    c.MembershipJoin: Permission(_ANYONE, _ALL),
     c.MembershipCancel: Permission(_ANYONE, _ALL),
     c.MembershipLeave: Permission(_ANYONE, _ALL),
     c.MembershipApprove: Permission(_ADMIN, _LIVE),

@@ -27,6 +27,7 @@ EVENT_REACHES: Final[dict[str, EventStatus]] = {
 MEMBERSHIP: Final[dict[str, dict[MembershipStatus | None, MembershipStatus | None]]] = {
     "join": {None: "accepted", "left": "accepted", "rejected": "accepted", "removed": "pending"},
     "ask": {None: "pending", "left": "pending", "rejected": "pending", "removed": "pending"},
+    # Or back to ``removed``, for who asked again after that.
     "cancel": {"pending": None},
     "approve": {"pending": "accepted"},
     "reject": {"pending": "rejected"},

@@ -30,13 +30,7 @@ def event_view(event: Event) -> View:
         "status": event.status,
         "entrance_code": event.entrance_code,
         "max_members": event.max_members,
-        "policy": msgspec.to_builtins(event.policy, str_keys=True)
-        | {
-            # The rules that always stand, defaults or not.
-            kind: msgspec.to_builtins(event.policy.of(kind))
-            for kind in ("assumption", "criterion", "conclusion")
-        }
-        | {"membership_auto": event.policy.membership_auto},
+        "policy": _present(msgspec.to_builtins(event.policy)),
         "policy_version": event.policy_version,
         "criteria_rev": event.criteria_rev,
         "created_at": timestamp(event.created_at),

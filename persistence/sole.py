@@ -27,10 +27,16 @@ class SoleServerError(Exception):
 
 
 class SoleServer:
-    """Holds the lock while the server runs; ``async with SoleServer(url):``."""
+    """Holds the lock while the server runs; ``async with SoleServer(url):``.
 
-    def __init__(self, url: str) -> None:
+    ``shared``: there is a bus, so that others with one may run beside this one.
+    """
+
+    def __init__(self, url: str, *, shared: bool = False) -> None:
         self._url = url
+        self._take = (
+            "SELECT pg_try_advisory_lock_shared($1)" if shared else "SELECT pg_try_advisory_lock($1)"
+        )
         self._connection: asyncpg.Connection[Any] | None = None
 
     async def __aenter__(self) -> SoleServer:
@@ -41,12 +47,12 @@ class SoleServer:
         )
         self._connection = connection
         deadline = time.monotonic() + WAIT_SECONDS
-        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", SOLE_LOCK):
+        while not await connection.fetchval(self._take, SOLE_LOCK):
             if time.monotonic() > deadline:
                 await connection.close()
                 raise SoleServerError(
-                    "another ayes server uses this database. Several servers need a bus "
-                    "between them, which this one was not given."
+                    "another ayes server uses this database. Several servers need Redis between "
+                    "them: give all of them the same AYES_REDIS_URL"
                 )
             await asyncio.sleep(_TRY_EVERY)
         return self

@@ -27,6 +27,7 @@ import orjson
 from persistence import loading, tables
 from persistence import statements as s
 from persistence.database import Database
+from persistence.faults import fault_of
 from persistence.records import Decided
 from persistence.state import EventState, Need
 
@@ -92,10 +93,14 @@ class Transaction:
             await connection.execute("BEGIN")
             try:
                 yield cls(connection)
-            finally:
-                # After a lost link there is nothing to roll back; the pool cuts the connection.
-                if not connection.is_closed() and connection.is_in_transaction():
-                    await connection.execute("ROLLBACK")
+            except BaseException as err:
+                # Cut by the pool rather than rolled back: a link that hangs would keep the answer
+                # from everybody for as long as a statement may take.
+                if isinstance(err, Exception) and fault_of(err) is None:
+                    await _roll_back(connection)
+                raise
+            else:
+                await _roll_back(connection)
 
     async def lock(self, event_id: str) -> Position | None:
         """Lock the event's row, waiting for it; ``None`` where there is no such event."""
@@ -178,6 +183,11 @@ class Transaction:
     async def commit(self) -> None:
         """COMMIT; returns once it is durable (``synchronous_commit=on``)."""
         await self._connection.execute("COMMIT")
+
+
+async def _roll_back(connection: asyncpg.Connection[Any]) -> None:
+    if not connection.is_closed() and connection.is_in_transaction():
+        await connection.execute("ROLLBACK")
 
 
 def _row(table: str, key: Any, record: Any) -> tuple[Any, ...]:

@@ -38,6 +38,8 @@ class Invalid(NamedTuple):
     error: Rejection
     id: str | None = None
     ref: str | int | None = None
+    type: str | None = None
+    """The type it gave, where there is a message of that type."""
 
 
 class Frame(NamedTuple):
@@ -63,9 +65,8 @@ def decode_frame(
         message = _decode(payload, limits)
         is_bad = isinstance(message, Invalid) and message.error.code == ErrorCode.BAD_FRAME
         return Frame([message], is_batch=False, bad=is_bad)
-    try:
-        elements = _elements.decode(payload)
-    except (msgspec.DecodeError, RecursionError):
+    elements = _elements_of(payload)
+    if elements is None:
         return Frame([_bad_frame()], is_batch=True, bad=True)
     if len(elements) > longest_batch:
         error = Rejection(
@@ -74,8 +75,22 @@ def decode_frame(
             details={"limit": longest_batch},
         )
         return Frame([Invalid(error)], is_batch=True)
-    messages = [_decode(bytes(element), limits, inner=True) for element in elements]
+    messages = [_decode(element, limits, inner=True) for element in elements]
     return Frame(messages, is_batch=True)
+
+
+def _elements_of(payload: bytes) -> list[bytes] | None:
+    """The messages of a batch, or ``None`` where it is no JSON array."""
+    try:
+        return [bytes(element) for element in _elements.decode(payload)]
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    # A lone surrogate in one element must not cost its neighbours their answers.
+    found = _loads(payload)
+    try:
+        return [json.dumps(e).encode() for e in found] if isinstance(found, list) else None
+    except RecursionError:
+        return None
 
 
 def decode_command(payload: bytes, *, limits: TextLimits) -> Command:
@@ -120,11 +135,12 @@ def _explain(payload: bytes, problem: str | None, *, inner: bool = False) -> Inv
         return Invalid(Rejection(ErrorCode.UNKNOWN_TYPE, details={"path": "type"}), *keys)
     if problem is None:
         path = _unrepresentable(found)
-        return Invalid(bad_request(path, "a text or number cannot be represented"), *keys)
+        wrong = bad_request(path, "a text or number cannot be represented")
+        return Invalid(wrong, *keys, kind)
     path = match[1] if (match := _PATH.search(problem)) else ""
     if missing := _MISSING.match(problem):
         path = f"{path}.{missing[1]}" if path else missing[1]
-    return Invalid(bad_request(path, _PATH.sub("", problem)), *keys)
+    return Invalid(bad_request(path, _PATH.sub("", problem)), *keys, kind)
 
 
 def _unrepresentable(value: Any, path: str = "") -> str:

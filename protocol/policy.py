@@ -35,7 +35,7 @@ class KindPolicy(msgspec.Struct, frozen=True, kw_only=True):
     threshold: Threshold
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The whole policy. Rules that are ``None`` are off and absent on the wire."""
 
     assumption: KindPolicy = KindPolicy(auto=True, rule="count", threshold=3)

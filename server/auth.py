@@ -190,9 +190,9 @@ class Authenticator:
         claims: dict[str, object] = {
             "sub": user,
             "aud": self._audiences[0],
-            # With its fraction: a token made right after a revocation is good.
+            # With their fractions: a token made right after a revocation is good.
             "iat": now.timestamp(),
-            "exp": now + lifetime,
+            "exp": (now + lifetime).timestamp(),
         }
         if name is not None:
             claims["name"] = name

@@ -1,12 +1,9 @@
 """The guard: what one connection may cost the others, and the direct path to the application.
 
 ``GuardedWebSocket`` and ``GuardedHttp`` are given to uvicorn as ``ws=`` and ``http=``, by
-``GuardedConfig`` or by hand. They and ``server/intake.py``, and nothing else in Ayes, touch what is
-private in uvicorn and websockets; ``tests/server/test_guard.py`` pins every name of it against the
-installed versions.
-
-A socket is read one slice at a time into a buffer that all sockets share, which gives the loop to
-the others in between and leaves the rest with the operating system.
+``GuardedConfig`` or by hand. They, ``server/slices.py`` and ``server/intake.py``, and nothing else
+in Ayes, touch what is private in uvicorn and websockets; ``tests/server/test_pins.py`` pins every
+name of it against the installed versions.
 
 Whoever ends a connection, three things happen once: ``Wire.shut``, a ``websocket.disconnect`` in
 ASGI's queue, ``Receiver.closed``. Then the transport goes, within ``flush_s``, or ``echo_s`` where
@@ -21,7 +18,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.http11 import Request
 from websockets.protocol import Event, State
@@ -32,6 +28,7 @@ from server.frames import close_frame, frame
 from server.guard_http import GuardedHttp
 from server.intake import Intake
 from server.mailbox import Mailbox
+from server.slices import SlicedReading, shared_buffer
 from server.wire import EXTENSION, Receiver, Wire
 
 if TYPE_CHECKING:
@@ -54,7 +51,7 @@ log = logging.getLogger("ayes.guard")
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
-class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
+class GuardedWebSocket(SlicedReading):
     """uvicorn's WebSocket protocol within budgets, with a ``Wire`` to the application."""
 
     wire: Wire
@@ -71,8 +68,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         self.conn.max_message_size = self.budgets.message_bytes
         self.queue = Mailbox()  # type: ignore[assignment]  # has what is used of a queue
         self.ping_interval = None  # the application pings; uvicorn would close with 1011
-        self._buffer = _shared_buffer(server_state, self.budgets.slice_bytes)
-        self._rest = memoryview(b"")
+        self.read_into(shared_buffer(server_state, self.budgets.slice_bytes))
         self._intake = Intake(self, self.conn, self.budgets)
         self._code: int | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -128,39 +124,12 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
             except Exception:
                 self._defect()
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the transport puts what it reads: one slice, used up before the next read."""
-        return self._buffer
+    def is_deaf(self) -> bool:
+        """Whether what is read is thrown away."""
+        return self._intake.deaf
 
-    def buffer_updated(self, nbytes: int) -> None:
-        """A slice was read."""
-        self._take(bytes(self._buffer[:nbytes]))
-
-    def data_received(self, data: bytes) -> None:
-        """Much was read: uvloop knows no buffer of a protocol that is an ``asyncio.Protocol`` too,
-        and brings up to 256,000 bytes. uvicorn comes here with the handshake."""
-        if self._rest:  # reading went on all the same
-            self._rest = memoryview(bytes(self._rest) + data)
-        elif len(data) <= len(self._buffer):
-            self._take(data)
-        else:
-            self.transport.pause_reading()
-            self._rest = memoryview(data)
-            self._next_slice()
-
-    def _next_slice(self) -> None:
-        """Take one slice of the rest, and go on after the others had their turn."""
-        size = len(self._buffer)
-        data, self._rest = bytes(self._rest[:size]), self._rest[size:]
-        self._take(data)
-        if self._intake.deaf:
-            self._rest = memoryview(b"")
-        if self._rest:
-            self.loop.call_soon(self._next_slice)
-        elif not (self.read_paused or self.transport.is_closing()):
-            self.transport.resume_reading()
-
-    def _take(self, data: bytes) -> None:
+    def take(self, data: bytes) -> None:
+        """Take in a slice of what was read."""
         try:
             self._intake.feed(data)
         except Exception:
@@ -359,12 +328,3 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-
-
-def _shared_buffer(state: ServerState, size: int) -> memoryview:
-    """The buffer of all sockets of one server, and so of one loop."""
-    found = getattr(state, "ayes_buffer", None)
-    if not isinstance(found, memoryview) or len(found) != size:
-        found = memoryview(bytearray(size))
-        state.ayes_buffer = found  # type: ignore[attr-defined]  # ours, on uvicorn's object
-    return found

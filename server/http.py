@@ -104,7 +104,7 @@ class _Api:
             entropy=os.urandom(ENTROPY_BYTES),
             reply=reply,
             expires=identity.expires,
-            revoked=lambda: node.revocations.is_revoked(identity.actor.user, identity.issued),
+            issued=identity.issued,
         )
         if isinstance(command, EventCommand):
             node.lanes.submit(command.event, submission)

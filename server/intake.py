@@ -174,6 +174,9 @@ class Intake:
             self._controls_left -= 1
             if self._controls_left < 0:
                 self._guard.fail(CloseCode.FLOOD, "too many control frames")
+            elif opcode is Opcode.PING and self._conn.writes:
+                # Its pong, before the answers to the messages behind it.
+                self._guard.wire.answer(self._conn.writes.pop(0))
         else:
             self._frames_left -= 1
             if self._frames_left < 0:

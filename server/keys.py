@@ -59,18 +59,20 @@ class RemoteKeys:
         self._refresh_seconds = refresh_seconds
         self._cooldown_seconds = cooldown_seconds
         self._first_backoff = first_backoff
+        self.failures = 0
+        """Fetches that failed since the last that did not."""
         self._keys: KeySet = {}
         self._missing: dict[str, float] = {}
         self._wanted: set[str] = set()
         self._demand = asyncio.Event()
         self._turned = asyncio.Event()
-        self._failures = 0
         self._loading = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to fetch; the first keys are there when they are there."""
-        self._task = asyncio.create_task(self._keep(), name="issuer's keys")
+        """Begin to fetch, once; the first keys are there when they are there."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._keep(), name="issuer's keys")
 
     async def stop(self) -> None:
         """End; a fetch under way is left to its own deadline."""
@@ -97,7 +99,7 @@ class RemoteKeys:
         """Wait until a name is found or missing, or it is clear that this is not known for now."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while not (self._failures or self._keys.get(kid) or self.is_missing(kid)):
+                while not (self.failures or self._keys.get(kid) or self.is_missing(kid)):
                     self.want(kid)
                     await self._turned.wait()
 
@@ -111,7 +113,7 @@ class RemoteKeys:
                 earliest = self._cooldown_seconds
                 latest = self._refresh_seconds * random.uniform(0.8, 1)  # noqa: S311 - jitter
             else:
-                backoff = min(self._first_backoff * 2**self._failures / 2, LONGEST_BACKOFF)
+                backoff = min(self._first_backoff * 2**self.failures / 2, LONGEST_BACKOFF)
                 earliest = latest = backoff * random.uniform(0.5, 1)  # noqa: S311 - jitter
             not_before = loop.time() + earliest
             turned, self._turned = self._turned, asyncio.Event()
@@ -128,7 +130,7 @@ class RemoteKeys:
         try:
             keys = await self._fetch()
         except Exception as err:
-            self._failures = min(self._failures + 1, 16)
+            self.failures = min(self.failures + 1, 16)
             told = str(err) if isinstance(err, KeySetError) else repr(err)
             log.warning("the keys at %s cannot be had: %s", self._url, told)
             return False
@@ -137,7 +139,7 @@ class RemoteKeys:
         if not keys:
             log.warning("there is no usable key at %s", self._url)
         self._keys = keys
-        self._failures = 0
+        self.failures = 0
         self._wanted -= keys.keys()
         if not self._wanted:
             self._demand.clear()

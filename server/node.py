@@ -21,6 +21,7 @@ from protocol.closes import CloseCode
 from protocol.commands import MembershipJoin
 from protocol.errors import ErrorCode, ProtocolError, Refusal
 from server.auth import Authenticator, Identity
+from server.bus import Bus, MemoryBus
 from server.crowd import Crowd
 from server.gather import Gather
 from server.guesses import Guesses
@@ -60,16 +61,22 @@ def event_id_of(user: str, command_id: str) -> str:
 class Node:
     """A server process: database, lanes, rooms, sessions."""
 
-    def __init__(self, settings: Settings, database: Database, auth: Authenticator) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        auth: Authenticator,
+        bus: Bus | None = None,
+    ) -> None:
         registry.load()
         self.settings = settings
         self.texts = settings.texts()
         self.limits = settings.domain()
         self.database = database
         self.auth = auth
-        self.rooms = RoomRegistry(database, self.limits)
+        self.rooms = RoomRegistry(database, self.limits, bus or MemoryBus())
         self.revocations = Revocations(database, self._revoked)
-        self.lanes = Lanes(database, self.rooms, self.limits)
+        self.lanes = Lanes(database, self.rooms, self.limits, revoked=self.revocations.is_revoked)
         self.guesses = Guesses()
         self.paces = Paces(settings.commands_per_second, settings.commands_burst)
         self.crowd = Crowd(settings, time.monotonic())
@@ -89,7 +96,7 @@ class Node:
         await self.database.open()
         await self.revocations.start()
         self.auth.start()
-        self.rooms.start()
+        await self.rooms.start()
         self._pulse.start()
         self._timers.start()
         self._pruning.start()

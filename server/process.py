@@ -18,6 +18,8 @@ from persistence.migrate import upgrade_async
 from persistence.sole import SoleServer, SoleServerError
 from server.app import make_app
 from server.auth import authenticator_for
+from server.bus import MemoryBus
+from server.redis_bus import RedisBus
 from server.budgets import Budgets, GuardedConfig
 from server.crowd import raise_file_limit
 from server.node import Node
@@ -27,6 +29,8 @@ log = logging.getLogger("ayes")
 
 #: Longest that uvicorn waits for connections after ours are gone.
 GRACEFUL_SECONDS = 5
+#: Connections that wait to be accepted.
+BACKLOG = 2_048
 #: What a shell expects of a command that could not start.
 EXIT_FAILURE = 1
 
@@ -105,11 +109,12 @@ async def serve(settings: Settings, database_url: str) -> None:
         await upgrade_async(database_url)
     except OSError as err:
         raise StartError(f"the database is out of reach: {err}") from err
-    async with SoleServer(database_url):
+    async with SoleServer(database_url, shared=settings.redis_url is not None):
         node = Node(
             settings,
             Database(database_url, connections=settings.database_connections),
             authenticator_for(settings),
+            RedisBus(settings.redis_url) if settings.redis_url else MemoryBus(),
         )
         listener = _listen(settings)
         try:
@@ -131,6 +136,8 @@ def _listen(settings: Settings) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
+        # Who is told the address may connect at once, and waits a moment for the server.
+        listener.listen(BACKLOG)
     except OSError as err:
         listener.close()
         raise StartError(
@@ -151,7 +158,7 @@ def _config(settings: Settings, node: Node) -> uvicorn.Config:
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
-        backlog=2048,
+        backlog=BACKLOG,
     )
 
 

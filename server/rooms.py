@@ -21,6 +21,7 @@ from persistence.database import Database
 from persistence.faults import Fault, fault_of
 from persistence.reading import Own, Stored
 from protocol.errors import ErrorCode, Refusal, Rejection
+from server.bus import Bus, Hint
 from server.gather import Gather
 from server.room import Room, RoomStep
 from server.subscription import Subscription
@@ -51,8 +52,9 @@ def step_of(stored: Stored) -> RoomStep:
 class RoomRegistry:
     """The rooms somebody on this node is in."""
 
-    def __init__(self, database: Database, limits: DomainLimits) -> None:
+    def __init__(self, database: Database, limits: DomainLimits, bus: Bus) -> None:
         self._database = database
+        self._bus = bus
         self._limits = limits
         self._rooms: dict[str, Room] = {}
         self._loading: dict[str, asyncio.Task[Room]] = {}
@@ -62,12 +64,14 @@ class RoomRegistry:
         self.present: set[Room] = set()
         """Rooms whose presence may have changed."""
 
-    def start(self) -> None:
-        """Begin the sweep."""
+    async def start(self) -> None:
+        """Begin to hear of other nodes' steps, by the bus and by the sweep."""
+        await self._bus.start(self._hint)
         self._sweeper = asyncio.create_task(self._sweep(), name="room sweep")
 
     async def stop(self) -> None:
         """End the sweep and whatever is still being read."""
+        await self._bus.stop()
         tasks: list[asyncio.Task[Any]] = [*self._loading.values(), *self._filling.values()]
         if self._sweeper is not None:
             tasks.append(self._sweeper)
@@ -89,6 +93,7 @@ class RoomRegistry:
 
     def publish(self, event_id: str, epoch: str, steps: Sequence[StepRecord]) -> None:
         """Take committed steps; a hole before them is filled from the journal."""
+        self._bus.tell(Hint(event_id, epoch, steps[-1].seq))
         room = self._rooms.get(event_id)
         if room is None:
             return
@@ -98,6 +103,12 @@ class RoomRegistry:
         """Steps may have been committed that nobody published: look."""
         room = self._rooms.get(event_id)
         if room is not None:
+            self._fill(room)
+
+    def _hint(self, hint: Hint) -> None:
+        """Another node says that an event has moved; what it did, the journal tells."""
+        room = self._rooms.get(hint.event)
+        if room is not None and (hint.epoch != room.epoch or hint.seq > room.seq):
             self._fill(room)
 
     def _take(self, room: Room, epoch: str, steps: list[RoomStep]) -> None:
@@ -146,8 +157,12 @@ class RoomRegistry:
         room.leave(subscription)
         self.present.add(room)
         if not room.subscriptions and self._rooms.get(room.event_id) is room:
-            del self._rooms[room.event_id]
-            self.present.discard(room)
+            self._drop(room)
+
+    def _drop(self, room: Room) -> None:
+        del self._rooms[room.event_id]
+        self._bus.unwatch(room.event_id)
+        self.present.discard(room)
 
     async def _room(self, event_id: str) -> Room:
         room = self._rooms.get(event_id)
@@ -165,6 +180,7 @@ class RoomRegistry:
         await self._read(room)
         # From here on the lanes' steps come in; what was committed while it was read is filled.
         self._rooms[event_id] = room
+        self._bus.watch(event_id)
         self._fill(room)
         return room
 
@@ -254,9 +270,9 @@ class RoomRegistry:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            for event_id, room in list(self._rooms.items()):
+            for room in list(self._rooms.values()):
                 if not room.subscriptions:
-                    del self._rooms[event_id]
+                    self._drop(room)
             if not self._rooms:
                 continue
             try:

@@ -207,7 +207,7 @@ class Session:
             entropy=os.urandom(ENTROPY_BYTES),
             reply=self._answered,
             expires=identity.expires,
-            revoked=self.is_revoked,
+            issued=identity.issued,
         )
         self.inflight += 1
         if isinstance(command, EventCommand):
@@ -226,7 +226,11 @@ class Session:
 
     def _greet(self, message: Message | Invalid) -> None:
         if not isinstance(message, Hello):
-            self._refuse(message, Rejection(ErrorCode.UNAUTHENTICATED, "say hello first"))
+            err = Rejection(ErrorCode.UNAUTHENTICATED, "say hello first")
+            if isinstance(message, Invalid) and message.type == "hello":
+                # It is one, but not well formed: tell which field is wrong.
+                err = message.error
+            self._refuse(message, err)
             self.close(CloseCode.PROTOCOL_VIOLATION, "hello comes first")
             return
         self.phase = Phase.GREETING

@@ -45,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path = msgspec.field(default_factory=default_data_dir)
     database_url: str | None = None
     database_connections: int = 10
+    redis_url: str | None = None
     public_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
     auth_secret: str | None = None
@@ -101,6 +102,7 @@ SETTINGS: dict[str, Setting] = {
     "data_dir": Setting("where the embedded database and the made secret are kept"),
     "database_url": Setting("postgresql:// URL; without one, a private PostgreSQL is run"),
     "database_connections": Setting("connections to PostgreSQL", least=2, most=200),
+    "redis_url": Setting("redis:// or rediss:// URL; several servers need one between them"),
     "public_url": Setting("address the server is reached at, where a proxy stands before it"),
     "allowed_origins": Setting("origins of pages that may connect, separated by commas"),
     "auth_secret": Setting("HS256 secret of at least 32 bytes; made where none is given", True),
@@ -214,6 +216,9 @@ def _check(settings: Settings) -> None:
     url = settings.database_url
     if url is not None and urlsplit(url).scheme not in ("postgresql", "postgres"):
         raise SettingsError("AYES_DATABASE_URL must begin with postgresql://")
+    redis = settings.redis_url
+    if redis is not None and urlsplit(redis).scheme not in ("redis", "rediss", "unix"):
+        raise SettingsError("AYES_REDIS_URL must begin with redis://, rediss:// or unix://")
     if settings.log_level not in _LEVELS:
         raise SettingsError(f"AYES_LOG_LEVEL: {settings.log_level!r} is none of {_LEVELS}")
 

@@ -63,7 +63,11 @@ class Deciding(Rows):
             return "error", {"code": "not_found", "details": {}}
         if key in self.answers:
             before, answer = self.answers[key]
-            return answer if before == wish else ("error", {"code": "id_conflict", "details": {}})
+            # To a stranger, what is there and what is not must look the same.
+            unknown = user not in self.members and answer[1].get("code") == "not_found"
+            if before == wish or unknown:
+                return answer
+            return "error", {"code": "id_conflict", "details": {}}
         self.user, self.name, self.now, self.ids = user, name, at, ids
         try:
             decide = getattr(self, wish["type"].replace(".", "_"))

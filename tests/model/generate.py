@@ -9,20 +9,20 @@ What is drawn is one number a choice; a failure tells the commands themselves.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar
 
-from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from tests.model.choice import NUMBERS, Choice
 from tests.model.deciding import Answer
 from tests.model.difference import answer_differs, difference
 from tests.model.ids import given_ids
 from tests.model.reference import Model
+from tests.model.system import System
 
 Json = dict[str, Any]
-T = TypeVar("T")
 
 USERS = ("ada", "bob", "cid", "dot", "eve", "fay")
 WORDS = ("a", "b", "c")
@@ -36,47 +36,6 @@ SMALL_LIMITS = {
     "shown_members": 2,
 }
 COMPARE_EVERY = 8
-
-#: More than 24 bits, and Hypothesis would mostly draw small ones.
-BITS = 24
-NUMBERS = st.integers(0, 2**BITS - 1)
-
-
-class System(Protocol):
-    """Something that decides the commands of one event."""
-
-    def execute(self, user: str, name: str, command: Json) -> Json | None:
-        """The ack or error; ``None`` where a timer's question is left unanswered."""
-
-    def state(self, audience: Any) -> Json:
-        """The state document of "member", "admin" or "applicant"."""
-
-    def you(self, user: str) -> Json:
-        """What is the user's own."""
-
-    def advance(self, seconds: float) -> None:
-        """Let time go by."""
-
-    def decided_at(self) -> datetime:
-        """When the last command was decided."""
-
-    def own_steps(self) -> Sequence[tuple[Json, datetime, Json]] | None:
-        """(command, time, ack) of the server's own steps since this was last asked, in order;
-        ``None`` where it has no timers, so that the machine may ask in their place."""
-
-
-class Choice:
-    """Choices out of one drawn number, the first ones the likeliest to remain when it shrinks."""
-
-    def __init__(self, number: int, more: int = 0) -> None:
-        self.number = number + (more << BITS)
-
-    def of(self, things: Sequence[T]) -> T:
-        self.number, index = divmod(self.number, len(things))
-        return things[index]
-
-    def one_in(self, chances: int) -> bool:
-        return self.of(range(chances)) == chances - 1
 
 
 def has_proposals(machine: EventMachine) -> bool:

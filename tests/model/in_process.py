@@ -81,6 +81,7 @@ class InProcess:
         submission = Submission(typed, Actor(user, name), entropy=entropy, reply=lambda *_: None)
         state = self._state()
         if (known := self.known.get(submission.key)) is not None:
+            self._fetch(state, Need("membership", (user,)))
             answered = replay(state, submission, known, first=False)
         elif (decision := self._decide(state, submission)) is None:
             return None

@@ -21,10 +21,10 @@ class Items(Deciding):
 
     def option_edit(self, option: str, content: str) -> Row:
         self.admin()
+        self.before_start()
         row = self.options.get(option)
         if row and not row["deleted"] and row["content"] == content:
             raise Same(option=option)
-        self.before_start()
         if named(self.options, option)["deleted"]:
             raise Refused("target_gone")
         self.begin()
@@ -33,9 +33,9 @@ class Items(Deciding):
 
     def option_remove(self, option: str) -> Row:
         self.admin()
+        self.before_start()
         if option in self.options and self.options[option]["deleted"]:
             raise Same(option=option)
-        self.before_start()
         row = named(self.options, option)
         self.begin()
         row["deleted"] = True
@@ -68,10 +68,10 @@ class Items(Deciding):
 
     def edit_item(self, kind: str, id: str, version: int, content: str) -> Row:
         self.admin()
+        self.before_start()
         row = self.of_kind(kind).get(id)
         if row and not row["deleted"] and row["content"] == content:
             raise Same(**{kind: id, "version": row["version"]})
-        self.before_start()
         row = named(self.of_kind(kind), id)
         if row["deleted"]:
             raise Refused("target_gone")
@@ -82,10 +82,10 @@ class Items(Deciding):
 
     def remove_item(self, kind: str, id: str, version: int) -> Row:
         self.admin()
+        self.before_start()
         row = self.of_kind(kind).get(id)
         if row and row["deleted"]:
             raise Same(**{kind: id, "version": row["version"]})
-        self.before_start()
         row = named(self.of_kind(kind), id)
         self.same_version(row, version)
         self.begin()

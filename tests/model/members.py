@@ -15,24 +15,32 @@ class Members(Proposals):
     def membership_join(self, code: str) -> Row:
         if code != self.codes[-1]:
             raise Refused("not_found")
+        self.when(*OPEN)
         me = self.members.get(self.user, {"status": None})
         if me["status"] in ("pending", "accepted"):
             raise Same(event=self.event["id"], status=me["status"])
-        self.when(*OPEN)
         if self.event["policy"]["membership_auto"] and me["status"] != "removed":
             self.spare_seat()
             self.begin()
             self.let_in(self.user, self.name)
         else:
             self.begin()
-            self.stand(self.user, "pending", name=self.name, requested_at=self.now)
+            barred = (me["by"], me["at"]) if me["status"] == "removed" else None
+            self.stand(
+                self.user, "pending", name=self.name, requested_at=self.now, barred=barred
+            )
         return {"event": self.event["id"], "status": self.members[self.user]["status"]}
 
     def membership_cancel(self) -> None:
-        if self.membership()["status"] != "pending":
+        row = self.membership()
+        if row["status"] != "pending":
             raise Refused("invalid_transition")
         self.begin()
-        del self.members[self.user]
+        if row["barred"]:
+            by, at = row["barred"]
+            row |= {"status": "removed", "by": by, "at": at}
+        else:
+            del self.members[self.user]
 
     def membership_leave(self, transfer_to: str | None = None) -> Row:
         if self.membership()["status"] == "left":
@@ -52,8 +60,8 @@ class Members(Proposals):
 
     def membership_remove(self, user: str) -> Row:
         self.admin()
-        self.unless_so(user, "removed")
         self.when(*OPEN)
+        self.unless_so(user, "removed")
         self.accepted(user)
         self.keep_an_admin(user)
         self.begin()
@@ -75,8 +83,8 @@ class Members(Proposals):
 
     def settle(self, user: str, goal: str) -> None:
         self.admin()
-        self.unless_so(user, goal)
         self.when(*OPEN)
+        self.unless_so(user, goal)
         status = named(self.members, user)["status"]
         if status in ("accepted", "rejected"):
             raise Refused("already_resolved", **self.verdict(user))
@@ -89,10 +97,10 @@ class Members(Proposals):
 
     def membership_approve_all(self) -> Row:
         self.admin()
+        self.when(*OPEN)
         waiting = self.waiting()
         if not waiting or self.is_full():
             raise Same(approved=[], waiting=waiting)
-        self.when(*OPEN)
         self.begin()
         approved = waiting[: self.event["max_members"] - len(self.eligible())]
         for user in approved:
@@ -101,11 +109,11 @@ class Members(Proposals):
 
     def membership_reject_all(self) -> Row:
         self.admin()
+        self.when(*OPEN)
         rejected = self.waiting()
         result: Row = {"approved": [], "waiting": [], "rejected": rejected}
         if not rejected:
             raise Same(**result)
-        self.when(*OPEN)
         self.begin()
         for user in rejected:
             self.stand(user, "rejected", by=self.user)

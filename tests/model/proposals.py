@@ -85,10 +85,10 @@ class Proposals(Items):
 
     def proposal_withdraw(self, proposal: str, reason: str | None = None) -> Row:
         self.member()
+        self.when(*DECIDING)
         row = self.proposals.get(proposal)
         if row and row["author"] == self.user:
             self.unless(row, "deleted", "withdrawn")
-        self.when(*DECIDING)
         row = self.own(proposal)
         self.still_open(row, otherwise="proposal_closed")
         return self.end(row, "deleted", "withdrawn", reason)
@@ -101,8 +101,8 @@ class Proposals(Items):
 
     def overrule(self, proposal: str, status: str, resolution: str, reason: str | None) -> Row:
         self.admin()
-        self.unless(self.proposals.get(proposal), status, resolution)
         self.when(*DECIDING)
+        self.unless(self.proposals.get(proposal), status, resolution)
         row = named(self.proposals, proposal)
         self.still_open(row, otherwise="already_resolved")
         return self.end(row, status, resolution, reason)
@@ -115,8 +115,8 @@ class Proposals(Items):
 
     def proposal_accept(self, proposal: str, allow_stale: bool = False) -> Row:
         self.admin()
-        self.unless(self.proposals.get(proposal), "accepted")
         self.when(*DECIDING)
+        self.unless(self.proposals.get(proposal), "accepted")
         row = named(self.proposals, proposal)
         self.still_open(row, otherwise="already_resolved")
         if self.is_stale(row) and not allow_stale:
@@ -128,12 +128,12 @@ class Proposals(Items):
 
     def proposal_rebase(self, proposal: str, base_version: int, content: str | None = None) -> Row:
         self.member()
+        self.when(*RUNNING)
         row = self.proposals.get(proposal)
         if row and row["author"] == self.user and row["status"] == "pending" and row["target"]:
             unchanged = base_version == row["base_version"] and content in (None, row["content"])
             if unchanged and not self.is_stale(row):
                 raise Same(revision=row["revision"])
-        self.when(*RUNNING)
         row = self.own(proposal)
         self.still_open(row, otherwise="proposal_closed")
         if row["target"] is None:
@@ -149,10 +149,10 @@ class Proposals(Items):
 
     def proposal_revert(self, proposal: str, reason: str | None = None) -> Row:
         self.admin()
+        self.when(*DECIDING)
         row = self.proposals.get(proposal)
         if row and row["reverted_by"]:
             raise Same(proposal=row["reverted_by"], **outcome(self.proposals[row["reverted_by"]]))
-        self.when(*DECIDING)
         row = named(self.proposals, proposal)
         if row["status"] != "accepted":
             raise Refused("invalid_transition")
@@ -186,12 +186,11 @@ class Proposals(Items):
 
     def vote_cast(self, proposal: str, revision: int) -> Row:
         self.member()
-        row = self.proposals.get(proposal)
-        if row and row["revision"] == revision and self.standing(row, self.user):
-            raise Same(**self.tally(row), status=row["status"])
         self.when(*RUNNING)
         row = named(self.proposals, proposal)
         self.still_open(row, otherwise="proposal_closed")
+        if row["revision"] == revision and self.standing(row, self.user):
+            raise Same(**self.tally(row), status=row["status"])
         if row["revision"] != revision:
             raise Refused("revision_changed", current=row["revision"])
         self.begin()
@@ -201,12 +200,11 @@ class Proposals(Items):
 
     def vote_retract(self, proposal: str) -> Row:
         self.member()
-        row = self.proposals.get(proposal)
-        if row and not self.standing(row, self.user):
-            raise Same(**self.tally(row))
         self.when(*RUNNING)
         row = named(self.proposals, proposal)
         self.still_open(row, otherwise="proposal_closed")
+        if not self.standing(row, self.user):
+            raise Same(**self.tally(row))
         self.begin()
         self.votes[proposal][self.user]["active"] = False
         return self.tally(row)

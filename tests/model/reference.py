@@ -67,11 +67,11 @@ class Model(Members):
 
     def event_update(self, subject: str | None = None, max_members: int | None = None) -> None:
         self.admin()
+        self.when(*OPEN)
         wished: Row = {"subject": subject, "max_members": max_members}
         changes = {k: v for k, v in wished.items() if v is not None and v != self.event[k]}
         if not changes:
             raise Same
-        self.when(*OPEN)
         if "subject" in changes:
             self.before_start()
         if "max_members" in changes and int(changes["max_members"]) < len(self.eligible()):
@@ -81,10 +81,10 @@ class Model(Members):
 
     def event_set_policy(self, policy_version: int, policy: Row) -> Row:
         self.admin()
+        self.when(*OPEN)
         current, merged = self.event["policy_version"], merge(self.event["policy"], policy)
         if policy_version == current and merged == self.event["policy"]:
             raise Same(policy_version=current, accepted=[])
-        self.when(*OPEN)
         if policy_version != current:
             raise Refused("version_conflict", current=current)
         checked(merged, final=True)
@@ -136,11 +136,11 @@ class Model(Members):
 
     def ballot_submit(self, option: str, criterion_order: list[str], criteria_rev: int) -> None:
         self.member()
+        self.when(*RUNNING)
         wish = {"option": option, "criterion_order": criterion_order, "criteria_rev": criteria_rev}
         is_current = criteria_rev == self.event["criteria_rev"]
         if is_current and self.user in self.ballots and wish == self.ballot(self.user):
             raise Same
-        self.when(*RUNNING)
         if not is_current:
             raise Refused("stale_criteria", current=self.event["criteria_rev"])
         if named(self.options, option)["deleted"]:
@@ -152,9 +152,9 @@ class Model(Members):
 
     def ballot_clear(self) -> None:
         self.member()
+        self.when(*RUNNING)
         if self.user not in self.ballots:
             raise Same
-        self.when(*RUNNING)
         self.begin()
         del self.ballots[self.user]
 
@@ -188,10 +188,10 @@ class Model(Members):
 
     def comment_edit(self, comment: str, version: int, content: str) -> Row:
         self.member()
+        self.when(*OPEN)
         row = self.comments.get(comment)
         if row and row["author"] == self.user and not row["deleted"] and row["content"] == content:
             raise Same(comment=comment, version=row["version"])
-        self.when(*OPEN)
         row = named(self.comments, comment)
         if row["author"] != self.user:
             raise Refused("forbidden")
@@ -204,11 +204,11 @@ class Model(Members):
 
     def comment_remove(self, comment: str) -> Row:
         self.member()
+        self.when(*OPEN)
         row = self.comments.get(comment)
         mine = row is not None and (row["author"] == self.user or self.role(self.user) == "admin")
         if row and row["deleted"] and mine:
             raise Same(comment=comment)
-        self.when(*OPEN)
         row = named(self.comments, comment)
         if not mine:
             raise Refused("forbidden")

@@ -218,8 +218,11 @@ class Client:
         await self.socket.send(frame)
 
     async def say(self, message: Message | list[Message]) -> None:
-        """Send without waiting for an answer."""
-        await self.socket.send(json.dumps(message))
+        """Send without waiting for an answer; raises ``Gone``."""
+        try:
+            await self.socket.send(json.dumps(message))
+        except websockets.ConnectionClosed:
+            raise Gone(self.close_code, "before it could be sent") from None
 
     async def post(self, type: str, *, id: str | None = None, **fields: Any) -> Posted:
         """Send a command; its answer can be awaited later."""

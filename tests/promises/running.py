@@ -17,6 +17,7 @@ import msgspec
 from persistence.database import Database
 from server import process
 from server.auth import Authenticator
+from server.bus import Bus
 from server.node import Node
 from server.settings import Settings
 from tests.promises.client import Client
@@ -101,6 +102,7 @@ async def running(
     *,
     database: Database | None = None,
     authenticator: Authenticator = auth,
+    bus: Bus | None = None,
     **changes: Any,
 ) -> AsyncIterator[Running]:
     """A server on a free port and this loop, its schema there already; stopped at the end."""
@@ -109,6 +111,7 @@ async def running(
         settings,
         database or Database(database_url, connections=settings.database_connections),
         authenticator,
+        bus,
     )
     listener = process._listen(settings)
     config = process._config(settings, node)

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from server.guard import Budgets
-from tests.server.peers import on_both_loops, raw, serving
+from tests.server.peers import on_both_loops, serving
+from tests.server.raw import raw
 
 GET = b"GET / HTTP/1.1\r\nhost: ayes\r\n\r\n"
 CLOSING = b"\r\nconnection: close\r\n\r\n"

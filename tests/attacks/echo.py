@@ -1,0 +1,84 @@
+"""An application that sends back what it gets, behind the guard: the target of the conformance cases.
+
+Two paths, since there are two ways through the guard. ``/wire`` attaches a receiver, as Ayes does;
+it hears that a binary message came, never what was in it, so it cannot echo those. ``/asgi`` is
+plain ASGI, and echoes everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+
+from server.guard import EXTENSION, Budgets, GuardedConfig, Wire, frame
+
+PATHS = ("/wire", "/asgi")
+
+#: The conformance cases send messages of 16 MiB, cut into 64-byte fragments, and thousands at once.
+#: That is what the budgets are there to refuse, so here they are out of the way.
+WIDE = Budgets(
+    commands_per_second=1e9,
+    controls_per_second=1e9,
+    fragments=1 << 20,
+    message_bytes=32 << 20,
+    output_bytes=64 << 20,
+    ack_bytes=64 << 20,
+)
+
+
+class Echo:
+    """A receiver that sends each text back."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def text(self, payload: bytes) -> None:
+        self._wire.send(frame(payload))
+
+    def binary(self) -> None:
+        pass
+
+    def alive(self) -> None:
+        pass
+
+    def writable(self) -> None:
+        pass
+
+    def closed(self, code: int) -> None:
+        pass
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Echo until the end."""
+    assert scope["type"] == "websocket"
+    await receive()
+    await send({"type": "websocket.accept"})
+    if scope["path"] == "/wire":
+        wire: Wire = scope["extensions"][EXTENSION]
+        wire.attach(Echo(wire))
+    while (message := await receive())["type"] == "websocket.receive":
+        kind = "text" if message.get("text") is not None else "bytes"
+        await send({"type": "websocket.send", kind: message[kind]})
+
+
+@asynccontextmanager
+async def echoing(budgets: Budgets = WIDE) -> AsyncIterator[int]:
+    """A server of ``application`` on a free port of loopback; the port."""
+    config = GuardedConfig(application, budgets=budgets, log_config=None, lifespan="off")
+    config.load()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(256)
+        server = uvicorn.Server(config)
+        server.lifespan = config.lifespan_class(config)
+        await server.startup(sockets=[listener])
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            async with asyncio.timeout(20):
+                await server.shutdown(sockets=[listener])

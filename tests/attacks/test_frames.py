@@ -1,0 +1,41 @@
+"""Random frames, good and broken, against a real server in which somebody goes on voting."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.budgets import Budgets
+from tests.attacks.conftest import Attack
+from tests.attacks.fuzzing import fuzz
+from tests.attacks.target import Bystander
+from tests.promises.running import token
+from tests.promises.scenes import gathering
+
+FRAMES = 100_000
+SEED = 20_261_123
+
+
+@pytest.mark.timeout(120)
+async def test_a_hundred_thousand_frames_break_nothing(attack: Attack) -> None:
+    # The deadline of a handshake is shortened: many of these never end by themselves.
+    target = await attack(
+        budgets=Budgets(handshake_s=1, echo_s=1),
+        connections_per_user=1_000,
+        admissions_per_second=1_000_000,
+    )
+    scene = await gathering(target, 4)
+    bystander = await Bystander.of(scene)
+    tokens = [token(client.user) for client in scene.members[:4]]
+    at_rest = len(target.connections)
+    async with bystander.voting():
+        found = await fuzz(target.port, tokens, scene.event, seed=SEED, frames=FRAMES)
+    assert not found.wrong, (len(found.wrong), found.wrong[:10])
+    assert found.hung == 0
+    assert found.frames >= FRAMES
+    # It went everywhere it was to go.
+    assert {1000, 1002, 1005, 1007, 1009} <= set(found.codes), found.codes
+    assert {400, 431} & set(found.refused), found.refused
+    assert {"bad_request", "unknown_type"} <= set(found.errors), found.errors
+    await target.until_left(at_rest)
+    assert len(bystander.waits) > 100
+    await bystander.vote()

@@ -1,0 +1,200 @@
+"""The same wrong messages on a real socket, and right ones that say strange things."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from protocol.errors import ERRORS, ErrorCode
+from protocol.requests import Hello
+from tests.promises.client import Client, Message
+from tests.promises.conftest import Start
+from tests.promises.scenes import fresh, gathering
+from tests.protocol.wrong import MESSAGES, name_of, wrong_messages
+
+#: Values of the right type that mean mischief.
+STRANGE = [
+    "'; DROP TABLE events; --",
+    "%s%n{0}$1\\",
+    '"},{"type":"ack"}',
+    "<script>alert(1)</script>",
+    "../../etc/passwd",
+    "\u202eevil",
+    "\u2028",
+    "\ufffe\uffff",
+    "𒐫" * 64,
+    "e\u0301" * 32,
+    " ",
+    "null",
+    "0",
+]
+
+
+@pytest.fixture
+def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Nothing is logged as a defect, no traceback, and nobody's token."""
+    # The libraries' own, at this level, are about bytes; a server never shows them.
+    caplog.set_level(logging.DEBUG, logger="ayes")
+    yield
+    for record in caplog.records:
+        assert record.exc_info is None, record.getMessage()
+        assert record.levelno < logging.ERROR, record.getMessage()
+        assert "eyJ" not in record.getMessage(), "a token in the log"
+
+
+async def answered(client: Client, messages: list[bytes]) -> list[Message]:
+    """Send all of it in batches; as many answers."""
+    before = len(client.received)
+    for start in range(0, len(messages), 200):
+        await client.raw("[" + b",".join(messages[start : start + 200]).decode() + "]")
+        wanted = before + min(start + 200, len(messages))
+        await client.until(lambda n=wanted: len(client.received) >= n, f"{wanted} answers")  # type: ignore[misc]
+    return client.received[before:]
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_every_wrong_message_gets_its_error_on_the_socket(start: Start) -> None:
+    server = await start(commands_per_second=1_000_000, commands_burst=1_000_000)
+    client = await server.connect(fresh("wrong"))
+    bystander = await server.connect(fresh("bystander"))
+    sent = 0
+    for message in MESSAGES:
+        wrong = [w.payload for w in wrong_messages(message) if len(w.payload) < 60_000]
+        # Over the limit of a frame it would be another error.
+        groups: list[list[bytes]] = [[]]
+        for payload in wrong:
+            if sum(map(len, groups[-1])) + len(payload) > 60_000:
+                groups.append([])
+            groups[-1].append(payload)
+        for group in groups:
+            got = await answered(client, group)
+            sent += len(group)
+            assert len(got) == len(group)
+            for answer in got:
+                assert (answer["type"], answer["code"]) == ("error", "bad_request"), name_of(message)
+    assert sent > 2_000
+    assert (await bystander.ask("ping"))["type"] == "pong"
+    assert (await client.ask("ping"))["type"] == "pong"
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_strange_values_get_documented_answers(start: Start) -> None:
+    """Right by type, so they go all the way to the database; none of them is a defect."""
+    server = await start(commands_per_second=1_000_000, commands_burst=1_000_000)
+    scene = await gathering(server, options=["o"], assumptions=["a"], criteria=["c"])
+    client = scene.admin
+    event = scene.event
+    at: dict[str, Any] = {"event": event}
+    proposal = await scene.propose()
+    for word in STRANGE:
+        short = word[:64]
+        versions = {"version": 2**31 - 1}
+        commands: list[tuple[str, Message]] = [
+            ("event.pause", {"event": short}),
+            ("proposal.accept", at | {"proposal": short}),
+            ("vote.cast", at | {"proposal": short, "revision": 2**31 - 1}),
+            ("vote.cast", at | {"proposal": proposal, "revision": 2**31 - 1}),
+            ("option.edit", at | {"option": short, "content": "x"}),
+            ("criterion.edit", at | {"criterion": short, "content": "x"} | versions),
+            ("membership.approve", at | {"user": word[:255]}),
+            ("membership.set_role", at | {"user": word[:255], "role": "admin"}),
+            ("membership.leave", at | {"transfer_to": word[:255]}),
+            ("comment.edit", at | {"comment": short, "content": "x"} | versions),
+            ("ballot.submit", at | {"option": short, "criterion_order": [short] * 50,
+                                    "criteria_rev": 1}),
+            ("proposal.create", at | {"kind": "criterion", "category": "update", "content": "x",
+                                      "target": short, "base_version": 2**31 - 1}),
+            ("event.set_policy", at | {"policy_version": 2**31 - 1, "policy": {}}),
+        ]  # fmt: skip
+        for type_, fields in commands:
+            answer = await client.send(type_, **fields)
+            assert answer["type"] == "error", (type_, word)
+            assert ErrorCode(answer["code"]) in ERRORS
+            assert answer["effect"] == "none", (type_, word, answer)
+        # What is text is kept to the letter (in NFC) and told to the letter.
+        if word.strip():
+            made = await client.ack("comment.add", **at, proposal=proposal, content=word)
+            shown = (await scene.state())["comments"][made["result"]["comment"]]["content"]
+            assert shown == unicodedata.normalize("NFC", word)
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_strange_questions_get_documented_answers(start: Start) -> None:
+    server = await start(commands_per_second=1_000_000, commands_burst=1_000_000)
+    scene = await gathering(server)
+    client = scene.admin
+    biggest = 2**31 - 1
+    for word in STRANGE:
+        short = word[:64]
+        for question in (
+            {"type": "subscribe", "event": short},
+            {"type": "subscribe", "event": scene.event, "epoch": short, "seq": 0},
+            {"type": "unsubscribe", "event": short},
+            {"type": "command.status", "event": short, "ids": ["12345678"]},
+            {"type": "events.list", "after": word[:200]},
+            {"type": "event.preview_policy", "event": short, "policy": {}},
+            {"type": "comments.list", "event": short},
+            {"type": "proposals.list", "event": short, "before": biggest},
+            {"type": "members.list", "event": short, "limit": 200},
+        ):
+            answer = await client.request(question)
+            assert answer["type"] in ("error", "snapshot", "status"), question
+            assert answer.get("code") != "internal", question
+    for after in (
+        "0001-01-01T00:00:00+14:00~x",
+        "9999-12-31T23:59:59-14:00~x",
+        "2026-11-23T08:00:00~x",
+        "2026-11-23T08:00:00+00:00~",
+        "2026-11-23T08:00:00+00:00",
+    ):
+        answer = await client.request({"type": "events.list", "after": after})
+        assert (answer["code"], answer["details"]["path"]) == ("bad_request", "after"), after
+    for kind in ("comments", "proposals", "members"):
+        for before in (0, 1, biggest):
+            answer = await client.ask(f"{kind}.list", event=scene.event, before=before)
+            assert isinstance(answer[kind], list)
+    for seq in (0, 2**53 - 1):
+        room = await client.subscribe(scene.event)
+        answer = await client.ask("subscribe", event=scene.event, epoch="another", seq=seq)
+        assert (answer["type"], answer["reason"]) == ("snapshot", "epoch")
+        assert room.seq == answer["seq"]
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_a_wrong_hello_is_turned_away_with_4501(start: Start) -> None:
+    server = await start(unauthenticated=100)
+    wrong = [w for w in wrong_messages(Hello) if not w.what.startswith("ref")]
+    for chosen in wrong[:: max(1, len(wrong) // 25)]:
+        client = await server.open()
+        await client.raw(chosen.payload.decode())
+        assert await client.gone() == 4501, chosen.what
+        (error,) = client.of("error")
+        assert error["code"] in ("unauthenticated", "bad_request"), chosen.what
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_what_one_sends_ends_nobody_elses_socket(start: Start) -> None:
+    server = await start()
+    scene = await gathering(server, 1)
+    (member,) = scene.members
+    room = await member.subscribe(scene.event)
+    attackers = [await server.open() for _ in range(4)]
+    for attacker, payload in zip(
+        attackers,
+        ("[" * 60_000, "\x00", json.dumps({"type": "x" * 60_000}), "{" * 1_000),
+        strict=True,
+    ):
+        for _ in range(12):
+            try:
+                await attacker.raw(payload)
+            except Exception:
+                break
+    await asyncio.gather(*(attacker.gone() for attacker in attackers))
+    ack = await scene.admin.ack("event.rotate_code", event=scene.event)
+    await room.reached(ack["seq"])

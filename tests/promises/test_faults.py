@@ -1,0 +1,351 @@
+"""What goes wrong below: bad writes, broken handlers, locks, lost sessions, lost COMMITs."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+from handlers import registry
+from handlers.lanes import BUDGET
+from handlers.registry import HANDLERS
+from handlers.step import Outcome, Step
+from protocol.commands import CommentAdd
+from tests.promises.client import Client, Message
+from tests.promises.proxy import Mode, proxy_before
+from tests.promises.running import Running, running
+from tests.promises.scenes import Scene, by_count, gathering
+from tests.promises.tables import agree_with_the_tables, journal
+
+registry.load()
+
+
+@asynccontextmanager
+async def held(url: str, event: str) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """The event's row locked from outside meanwhile."""
+    connection = await asyncpg.connect(url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT 1 FROM events WHERE id = $1 FOR UPDATE", event)
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def one_batch(
+    server: Running, url: str, scene: Scene, commands: list[tuple[Client, Message]]
+) -> list[Message]:
+    """All commands decided in one transaction; their answers."""
+    posted = []
+    async with held(url, scene.event):
+        # The first one alone waits for the lock; the rest gather behind it.
+        first = await scene.admin.post("event.rotate_code", event=scene.event)
+        lanes = server.node.lanes
+        for client, command in commands:
+            posted.append(await client.post(event=scene.event, **command))
+        for client, command in commands:
+            while not lanes.is_pending(scene.event, (client.user, command["id"])):
+                await asyncio.sleep(0)
+    await scene.admin.answered(first)
+    return [
+        await client.answered(future)
+        for (client, _), future in zip(commands, posted, strict=True)
+    ]
+
+
+Handler = Callable[[Step, Any], Outcome]
+
+
+@pytest.fixture
+def spoiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comments that say ``boom`` raise half way; ``poison`` cannot be written."""
+    good: Handler = HANDLERS[CommentAdd]
+
+    def comment(step: Step, command: CommentAdd) -> Outcome:
+        if command.content == "poison":
+            command = msgspec.structs.replace(command, content="\0")
+        outcome = good(step, command)
+        if command.content == "boom":
+            raise RuntimeError("boom")
+        return outcome
+
+    monkeypatch.setitem(HANDLERS, CommentAdd, comment)
+
+
+def comments(scene: Scene, proposal: str, words: list[str]) -> list[tuple[Client, Message]]:
+    """A comment of each word, by the members in turn."""
+    return [
+        (
+            scene.members[number % len(scene.members)],
+            {
+                "type": "comment.add",
+                "id": f"{word}-{number:04d}",
+                "proposal": proposal,
+                "content": word,
+            },
+        )
+        for number, word in enumerate(words)
+    ]
+
+
+@pytest.mark.usefixtures("spoiled")
+@pytest.mark.parametrize("bad", ["poison", "boom"])
+async def test_a_bad_command_gets_internal_and_its_neighbours_never_notice(
+    server: Running, migrated_url: str, bad: str
+) -> None:
+    scene = await gathering(server, 3)
+    proposal = await scene.propose()
+    (room,) = await scene.watch(scene.admin)
+    words = [bad if number in (3, 4, 11) else f"good{number}" for number in range(14)]
+    answers = await one_batch(server, migrated_url, scene, comments(scene, proposal, words))
+    for word, answer in zip(words, answers, strict=True):
+        if word == bad:
+            assert (answer["type"], answer.get("code")) == ("error", "internal")
+            assert (answer["effect"], answer["retry"]) == ("unknown", "same")
+        else:
+            assert (answer["type"], answer.get("applied")) == ("ack", True), answer
+    acks = [answer for answer in answers if answer["type"] == "ack"]
+    for number in range(3):
+        seqs = [answer["seq"] for answer in answers[number::3] if answer["type"] == "ack"]
+        assert seqs == sorted(seqs)
+    await agree_with_the_tables(migrated_url, scene.event, acks)
+    await room.reached(max(ack["seq"] for ack in acks))
+    shown = [comment["content"] for comment in room.state["comments"].values()]
+    assert sorted(shown) == sorted(word for word in words if word != bad)
+    assert room.state["counts"]["comments"] == 11
+    assert (await scene.state()) == room.state
+
+
+@pytest.mark.usefixtures("spoiled")
+async def test_what_was_internal_may_be_sent_again(server: Running) -> None:
+    scene = await gathering(server, 1)
+    proposal = await scene.propose()
+    given = {"event": scene.event, "proposal": proposal, "content": "boom"}
+    for _ in range(2):
+        await scene.admin.refused("internal", "comment.add", id="again-001", **given)
+    assert (await scene.admin.ack("event.pause", event=scene.event))["applied"]
+
+
+async def test_a_locked_event_is_busy_and_the_others_go_on(
+    server: Running, migrated_url: str
+) -> None:
+    stuck, free = await gathering(server, 1), await gathering(server, 1, policy=by_count(1))
+    loop = asyncio.get_running_loop()
+    client = stuck.members[0]
+    proposal = await stuck.propose()
+    vote = {"id": "stuck-001", "event": stuck.event, "proposal": proposal, "revision": 1}
+    async with held(migrated_url, stuck.event):
+        begun = loop.time()
+        waiting = await client.post("vote.cast", **vote)
+        behind = await client.post("comment.add", id="stuck-002", event=stuck.event,
+                                   proposal=proposal, content="behind it")  # fmt: skip
+        while not waiting.done():
+            other = await free.propose()
+            ack = await free.vote(free.members[0], other)
+            assert ack["result"]["status"] == "accepted"
+            assert (await client.ask("ping"))["type"] == "pong"
+        took = loop.time() - begun
+        answer = await client.answered(waiting)
+        assert (answer["code"], answer["effect"], answer["retry"]) == ("busy", "none", "same")
+        assert answer["retry_after_ms"] > 0
+        assert took > BUDGET * 0.9
+        late = await client.answered(behind)
+        assert late["code"] == "busy"
+    # What was told "busy" decided nothing: the same id may come again.
+    assert (await stuck.state())["comments"] == {}
+    again = await client.ack("vote.cast", **vote)
+    assert (again["applied"], again["replayed"]) == (True, False)
+
+
+async def test_all_sessions_killed_while_people_vote(server: Running, migrated_url: str) -> None:
+    scene = await gathering(server, 6, policy=by_count(99))
+    proposals = [await scene.propose() for _ in range(10)]
+    (room,) = await scene.watch(scene.admin)
+    done = asyncio.Event()
+    rng = random.Random(4)
+
+    async def vote(client: Client) -> list[Message]:
+        answers = []
+        for proposal in proposals:
+            for type_, extra in (
+                ("vote.cast", {"revision": 1}),
+                ("vote.retract", {}),
+                ("vote.cast", {"revision": 1}),
+            ):
+                fields = {"event": scene.event, "proposal": proposal} | extra
+                id = client.new_id()
+                answer = await client.send(type_, id=id, **fields)
+                while answer["type"] == "error" and answer["retry"] == "same":
+                    await asyncio.sleep(answer.get("retry_after_ms", 0) / 1000)
+                    answer = await client.send(type_, id=id, **fields)
+                answers.append(answer)
+        return answers
+
+    async def kill() -> int:
+        killer = await asyncpg.connect(migrated_url)
+        killed = 0
+        while not done.is_set():
+            killed += await killer.fetchval(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            await asyncio.sleep(rng.uniform(0.02, 0.15))
+        await killer.close()
+        return killed
+
+    killing = asyncio.create_task(kill())
+    answers = [a for part in await asyncio.gather(*(vote(m) for m in scene.members)) for a in part]
+    done.set()
+    assert await killing > 3
+    assert all(answer["type"] == "ack" for answer in answers)
+    assert all(answer["applied"] for answer in answers)
+    await agree_with_the_tables(migrated_url, scene.event, answers)
+    lines = await journal(migrated_url, scene.event)
+    votes = [line for line in lines if line["command"].startswith("vote.")]
+    assert len(votes) == 6 * 10 * 3
+    await room.reached(lines[-1]["seq"])
+    assert {room.state["proposals"][proposal]["agree"] for proposal in proposals} == {6}
+
+
+@pytest.mark.parametrize("mode", ["before", "after"])
+async def test_a_commit_whose_answer_is_lost(migrated_url: str, mode: Mode) -> None:
+    """The lane looks it up, and everybody gets the answer that was decided, once as the first."""
+    async with proxy_before(migrated_url) as proxy, running(proxy.url) as server:
+        scene = await gathering(server, 4, policy=by_count(99))
+        room, *_ = await scene.watch(scene.admin, *scene.members)
+        proposals = [await scene.propose() for _ in range(8)]
+        for proposal in proposals:
+            proxy.fail(mode)
+            commands = [
+                (
+                    member,
+                    {
+                        "type": "vote.cast",
+                        "id": f"{member.user}-{proposal}",
+                        "proposal": proposal,
+                        "revision": 1,
+                    },
+                )
+                for member in scene.members
+            ]
+            answers = await asyncio.gather(
+                *(client.send(event=scene.event, **command) for client, command in commands)
+            )
+            assert proxy.mode == "through"
+            for answer in answers:
+                assert (answer["type"], answer.get("applied")) == ("ack", True), answer
+                assert answer["replayed"] is False
+            # A repeat is one, whatever happened to its first.
+            for (client, command), first in zip(commands, answers, strict=True):
+                again = await client.ack(event=scene.event, **command)
+                assert again == first | {"replayed": True}
+            await agree_with_the_tables(migrated_url, scene.event, answers)
+        assert proxy.cuts == len(proposals)
+        top = (await journal(migrated_url, scene.event))[-1]["seq"]
+        await room.reached(top)
+        assert {room.state["proposals"][p]["agree"] for p in proposals} == {4}
+        covered = [(diff["from"], diff["seq"]) for diff in room.diffs]
+        assert all(a[1] == b[0] for a, b in zip(covered, covered[1:], strict=False))
+
+
+async def test_a_repeat_in_the_batch_of_a_lost_commit_is_still_a_repeat(migrated_url: str) -> None:
+    async with proxy_before(migrated_url) as proxy, running(proxy.url) as server:
+        scene = await gathering(server, 2)
+        proposal = await scene.propose()
+        (old,) = await one_batch(
+            server, migrated_url, scene, comments(scene, proposal, ["old"])
+        )
+        assert old["replayed"] is False
+        fresh = comments(scene, proposal, ["old", "new"])
+        repeated = [*fresh, fresh[1]]
+        posted = []
+        async with held(migrated_url, scene.event):
+            await scene.admin.post("event.rotate_code", event=scene.event)
+            for client, command in repeated:
+                posted.append((client, await client.post(event=scene.event, **command)))
+            for client, command in repeated:
+                while not server.node.lanes.is_pending(scene.event, (client.user, command["id"])):
+                    await asyncio.sleep(0)
+            proxy.fail("after")
+        answers = [await client.answered(future) for client, future in posted]
+        assert proxy.cuts == 1
+        # Both of the new one, or the rotation alone, were in the COMMIT that was lost.
+        assert [answer["replayed"] for answer in answers] == [True, False, True]
+        assert answers[0] == old | {"replayed": True}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches are given up sooner, so that nobody waits for it here."""
+    monkeypatch.setattr("handlers.lanes.BUDGET", 1.0)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_commit_on_a_frozen_link_is_looked_up_on_another(migrated_url: str) -> None:
+    async with proxy_before(migrated_url) as proxy, running(proxy.url) as server:
+        scene = await gathering(server, 1)
+        proposal = await scene.propose()
+        proxy.fail("frozen")
+        async with asyncio.timeout(5):
+            ack = await scene.vote(scene.members[0], proposal)
+        assert (ack["type"], ack["applied"], ack["replayed"]) == ("ack", True, False)
+        await agree_with_the_tables(migrated_url, scene.event, [ack])
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_commit_that_nobody_can_look_up_is_unknown_and_settled_later(
+    migrated_url: str,
+) -> None:
+    async with proxy_before(migrated_url) as proxy, running(proxy.url) as server:
+        scene = await gathering(server, 2)
+        one, two = scene.members
+        proposal = await scene.propose()
+        vote = {"event": scene.event, "proposal": proposal, "revision": 1}
+        room = await scene.admin.subscribe(scene.event)
+        proxy.fail("stopped")
+        async with asyncio.timeout(8):
+            first = await one.post("vote.cast", id="frozen-01", **vote)
+            while not proxy.cuts:
+                await asyncio.sleep(0.01)
+            behind = await two.post("vote.cast", id="behind-01", **vote)
+            unknown, clear = await one.answered(first), await two.answered(behind)
+        assert (unknown["code"], unknown["effect"], unknown["retry"]) == (
+            "commit_unknown",
+            "unknown",
+            "same",
+        )
+        assert (clear["code"], clear["effect"], clear["retry"]) == ("overloaded", "none", "same")
+        proxy.thaw()
+        ack = await one.ack("vote.cast", id="frozen-01", **vote)
+        assert (ack["applied"], ack["replayed"]) == (True, True)
+        later = await two.ack("vote.cast", id="behind-01", **vote)
+        assert (later["applied"], later["replayed"]) == (True, False)
+        await room.reached(later["seq"])
+        assert room.state["proposals"][proposal]["agree"] == 2
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_database_out_of_reach_is_overloaded_and_nothing_is_acked(
+    migrated_url: str,
+) -> None:
+    async with proxy_before(migrated_url) as proxy:
+        async with running(proxy.url) as server:
+            scene = await gathering(server, 1)
+            room = await scene.admin.subscribe(scene.event)
+            proposal = await scene.propose()
+            proxy.refuse()
+            vote = {"id": "no-reach1", "event": scene.event, "proposal": proposal, "revision": 1}
+            answer = await scene.members[0].send("vote.cast", **vote)
+            assert (answer["code"], answer["effect"]) == ("overloaded", "none")
+            listing = await scene.admin.request({"type": "events.list"})
+            assert listing["code"] == "overloaded"
+            proxy.thaw()
+            ack = await scene.members[0].ack("vote.cast", **vote)
+            assert (ack["applied"], ack["replayed"]) == (True, False)
+            await room.reached(ack["seq"])
