@@ -203,6 +203,7 @@ def _accepted(
     state.seq, state.hash = seq, sealed
     stored = b",".join(b'"%b":%b' % (label.encode(), text) for label, text in encoded.items())
     line = Line(
+        event_id=state.id,
         user_id=step.user,
         command_id=command.id,
         seq=seq,
@@ -244,6 +245,7 @@ def _refused(
     salt = submission.entropy[_SALT]
     body = {"code": refusal.code, "message": refusal.message, "details": refusal.details}
     line = Line(
+        event_id=state.id,
         user_id=submission.actor.user,
         command_id=submission.command.id,
         seq=None,

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from handlers.decide import (
     Answer,
     StepRecord,
@@ -22,9 +24,10 @@ from handlers.decide import (
 )
 from handlers.foresight import needs_of
 from handlers.step import DomainLimits
-from persistence.records import Decided
+from persistence.records import Decided, Proposal
 from persistence.state import EventState, Missing
-from persistence.transaction import CommandKey, Line, Position, Transaction
+from persistence.transaction import CommandKey, Line, Position, Transaction, Written
+from protocol.commands import type_of
 from protocol.errors import ErrorCode, Rejection
 
 #: Commands of one transaction. More gain little (the commit is shared by hundreds already) and
@@ -108,6 +111,7 @@ class Batch:
         self._lines: list[Line] = []
         self._decided: set[CommandKey] = set()
         self._changed: defaultdict[str, set[Any]] = defaultdict(set)
+        self._tallies: set[str] = set()
         self._event_changed = False
         self._made = False
         self._recovered = False
@@ -176,7 +180,7 @@ class Batch:
             except Missing as missing:
                 await transaction.fetch(state, {missing.need})
         else:
-            raise RuntimeError(f"{submission.command} asks for too much")
+            raise RuntimeError(f"{type_of(submission.command)} asks for too much")
         if decision is None:
             # A timer that asked too early: nothing is written, nobody waits.
             return
@@ -187,23 +191,28 @@ class Batch:
         if decision.step is not None:
             self.steps.append(decision.step)
             self._event_changed |= decision.event_changed
-            for table, key in decision.changed:
-                self._changed[table].add(key)
+            for (table, key), before in decision.changed.items():
+                if table == "proposals" and _only_tally(before, state.proposals[key]):
+                    self._tallies.add(key)
+                else:
+                    self._changed[table].add(key)
 
     @property
     def has_lines(self) -> bool:
         """Whether anything is to be written."""
         return bool(self._lines)
 
-    async def write(self, transaction: Transaction) -> None:
-        """Write what was decided, in one statement."""
+    def written(self) -> Written:
+        """What was decided, as it is to be written."""
         assert self._state is not None
-        await transaction.write(
-            self._lines,
+        return Written(
             self._state,
+            self._lines,
             self._changed,
-            made=self._made,
-            event_changed=self._event_changed,
+            # A whole row says the tally too.
+            self._tallies - self._changed.get("proposals", set()),
+            self._made,
+            self._event_changed,
         )
 
     def committing(self) -> None:
@@ -226,3 +235,12 @@ class Batch:
             rooms.publish(self.event_id, state.epoch, self.steps)
         if self._recovered:
             rooms.suspect(self.event_id)
+
+
+def _only_tally(before: Any, after: Proposal | None) -> bool:
+    """Whether a proposal changed by nothing but its votes: what nearly all steps do."""
+    return (
+        isinstance(before, Proposal)
+        and after is not None
+        and msgspec.structs.replace(before, agree=after.agree, voters=after.voters) == after
+    )

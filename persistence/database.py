@@ -17,6 +17,8 @@ LOCK_TIMEOUT_MS = 2_000
 STATEMENT_TIMEOUT_MS = 8_000
 #: A transaction that its process forgot gives the lock back after this.
 IDLE_IN_TRANSACTION_MS = 10_000
+#: Longest wait for one's turn, when all connections are in use.
+TURN_TIMEOUT = 5.0
 #: Longest wait for a new connection to be made.
 CONNECT_TIMEOUT = 5.0
 #: Longest wait for a statement's answer, a little over what the server allows it.
@@ -37,6 +39,9 @@ SESSION = {
     # running them.
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
+    # A generic plan made while a table is small would scan it for as long as the connection
+    # lives. Every hot statement has its index (a test holds that), so no scan is ever better.
+    "enable_seqscan": "off",
 }
 
 
@@ -47,6 +52,9 @@ class Database:
         self.url = url
         self._connections = connections
         self._pool: asyncpg.Pool[Any] | None = None
+        # The pool gives a connection to who asks first when it is free, which is who just gave it
+        # back; a queue before it gives everyone their turn.
+        self._turn = asyncio.Semaphore(connections)
 
     async def open(self) -> None:
         """Make the pool; raises what the driver raises where the database is out of reach."""
@@ -75,18 +83,24 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection[Any]]:
         """A connection; one that met a fault is cut rather than used again."""
-        if self._pool is None:
-            raise asyncpg.InterfaceError("the database is closed")
-        connection = await self._pool.acquire(timeout=CONNECT_TIMEOUT)
+        async with asyncio.timeout(TURN_TIMEOUT):
+            await self._turn.acquire()
         try:
-            # The pool's proxy has every method of the connection it stands for.
-            yield cast("asyncpg.Connection[Any]", connection)
-        except BaseException as err:
-            if not isinstance(err, Exception) or fault_of(err) is not None:
-                connection.terminate()
-            raise
+            pool = self._pool
+            if pool is None:
+                raise asyncpg.InterfaceError("the database is closed")
+            connection = await pool.acquire(timeout=CONNECT_TIMEOUT)
+            try:
+                # The pool's proxy has every method of the connection it stands for.
+                yield cast("asyncpg.Connection[Any]", connection)
+            except BaseException as err:
+                if not isinstance(err, Exception) or fault_of(err) is not None:
+                    connection.terminate()
+                raise
+            finally:
+                await pool.release(connection)
         finally:
-            await self._pool.release(connection)
+            self._turn.release()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[asyncpg.Connection[Any]]:

@@ -94,6 +94,7 @@ def _votes() -> Statement:
             t.votes.c.proposal_id == asked.c.proposal_id,
             t.votes.c.user_id == asked.c.user_id,
         )
+        .limit(1)
         .lateral("held")
     )
     return Statement(select(held).select_from(asked.join(held, true())))
@@ -113,6 +114,7 @@ def _votes_of() -> Statement:
             t.votes.c.proposal_id == pending.c.id,
             t.votes.c.user_id == bindparam("user", type_=Text),
         )
+        .limit(1)
         .lateral("held")
     )
     return Statement(select(held).select_from(pending.join(held, true())))

@@ -35,7 +35,9 @@ class SoleServer:
     def __init__(self, url: str, *, shared: bool = False) -> None:
         self._url = url
         self._take = (
-            "SELECT pg_try_advisory_lock_shared($1)" if shared else "SELECT pg_try_advisory_lock($1)"
+            "SELECT pg_try_advisory_lock_shared($1)"
+            if shared
+            else "SELECT pg_try_advisory_lock($1)"
         )
         self._connection: asyncpg.Connection[Any] | None = None
 

@@ -7,6 +7,7 @@ constructs cost nothing once compiled.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import asyncpg
@@ -26,7 +27,7 @@ from sqlalchemy.dialects.postgresql import asyncpg as dialect
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.schema import Column, Table
+from sqlalchemy.sql.schema import Table
 
 from persistence import tables as t
 
@@ -123,6 +124,8 @@ def _remembered() -> Any:
             j.c.user_id == asked.c.user_id,
             j.c.command_id == asked.c.command_id,
         )
+        # It is a key, so there is one at most; said, it keeps the planner from a join over all.
+        .limit(1)
         .lateral("known")
     )
     clock = select(func.clock_timestamp().label("now")).subquery("clock")
@@ -134,102 +137,94 @@ def _remembered() -> Any:
 CLOCK_AND_REMEMBERED = Statement(_remembered())
 
 
-# Writing: one statement for all that a batch changed.
+# Writing: one statement for all that a transaction changed, in however many events.
 
-_KEYS: dict[str, tuple[str, ...]] = {
+KEYS: dict[str, tuple[str, ...]] = {
     "ballots": ("event_id", "user_id"),
     "comments": ("event_id", "id"),
     "entrance_codes": ("code",),
+    "events": ("id",),
     "item_history": ("event_id", "item_id", "part", "version"),
     "items": ("event_id", "id"),
+    "journal": (),
     "memberships": ("event_id", "user_id"),
     "options": ("event_id", "id"),
     "proposals": ("event_id", "id"),
     "votes": ("event_id", "proposal_id", "user_id"),
 }
 #: Rows of these are only ever added: a second one is a defect, or another node's.
-_ADDED_ONLY = frozenset({"entrance_codes", "item_history"})
-JOURNAL_COLUMNS = tuple(c.name for c in t.journal.columns if c.name != "event_id")
+_ADDED_ONLY = frozenset({"entrance_codes", "item_history", "journal"})
 
 
-def written_columns(table: str) -> list[Column[Any]]:
-    """The columns of ``table`` that a record fills; the event's id is one value for all."""
-    return [c for c in t.metadata.tables[table].columns if c.name != "event_id"]
+def columns_of(table: str) -> tuple[str, ...]:
+    """The columns of ``table``, in the order in which rows are written."""
+    return tuple(c.name for c in t.metadata.tables[table].columns)
 
 
-def _source(table: Table, columns: list[Column[Any]]) -> Any:
-    """The new rows, as arrays unnested side by side."""
+def _source(table: Table, names: Sequence[str], part: str) -> Any:
+    """The rows to write, as arrays unnested side by side: ``:<part>_<column>``."""
+    columns = [table.c[name] for name in names]
     return (
-        func.unnest(*(many(f"{table.name}_{c.name}", c.type) for c in columns))
-        .table_valued(*(column(c.name, c.type) for c in columns), name=f"new_{table.name}")
+        func.unnest(*(many(f"{part}_{c.name}", c.type) for c in columns))
+        .table_valued(*(column(c.name, c.type) for c in columns), name=f"new_{part}")
         .render_derived()
     )
 
 
-def _put(table: Table) -> Any:
-    """Insert rows, or replace those that are there."""
-    columns = written_columns(table.name)
-    source = _source(table, columns)
-    names = [c.name for c in columns]
-    values = [source.c[name] for name in names]
-    if "event_id" in table.c:
-        names, values = ["event_id", *names], [EVENT, *values]
-    statement = insert(table).from_select(names, select(*values))
-    if table.name in _ADDED_ONLY or table.name == "journal":
+def _put(table: Table, *, new: bool = False) -> Any:
+    """Insert rows, or replace those that are there; ``new``: there must be none."""
+    names = columns_of(table.name)
+    source = _source(table, names, table.name)
+    statement = insert(table).from_select(list(names), select(*(source.c[n] for n in names)))
+    if new or table.name in _ADDED_ONLY:
         return statement
-    keys = _KEYS[table.name]
+    keys = KEYS[table.name]
     changed = {name: statement.excluded[name] for name in names if name not in keys}
     return statement.on_conflict_do_update(index_elements=list(keys), set_=changed)
 
 
 def _drop(table: Table) -> Any:
-    """Delete the rows of these users."""
+    """Delete the rows of these users in these events."""
+    part = f"gone_{table.name}"
+    source = _source(table, ("event_id", "user_id"), part)
     return delete(table).where(
-        table.c.event_id == EVENT, any_of(table.c.user_id, f"{table.name}_dropped")
+        table.c.event_id == source.c.event_id, table.c.user_id == source.c.user_id
     )
 
 
-def _put_event() -> Any:
-    """The whole row of the event: made, or changed beyond its position."""
-    row = {c.name: bindparam(f"events_{c.name}", type_=c.type) for c in t.events.columns}
-    statement = insert(t.events).values(row)
-    return statement.on_conflict_do_update(
-        index_elements=["id"],
-        set_={name: statement.excluded[name] for name in row if name != "id"},
-    )
-
-
-def _make_event() -> Any:
-    row = {c.name: bindparam(f"events_{c.name}", type_=c.type) for c in t.events.columns}
-    return insert(t.events).values(row)
-
-
-def _advance_event() -> Any:
-    """Only the position: all that most steps change of the event's row."""
+def _change(table: Table, key: Sequence[str], values: Sequence[str], part: str) -> Any:
+    """Change a few columns of rows that are there."""
+    source = _source(table, (*key, *values), part)
     return (
-        update(t.events)
-        .where(t.events.c.id == EVENT)
-        .values(
-            seq=bindparam("events_seq", type_=t.events.c.seq.type),
-            hash=bindparam("events_hash", type_=t.events.c.hash.type),
-        )
+        update(table)
+        .where(*(table.c[name] == source.c[name] for name in key))
+        .values({name: source.c[name] for name in values})
     )
 
 
-_EVENT_WRITES = {"make": _make_event, "put": _put_event, "advance": _advance_event}
+#: Columns of the event's row that every step changes, and most steps change alone.
+POSITION = ("id", "seq", "hash")
+#: Columns of a proposal that a vote changes.
+TALLY = ("event_id", "id", "agree", "voters")
+
+_PARTS: dict[str, Callable[[], Any]] = {
+    "made": lambda: _put(t.events, new=True),
+    "advanced": lambda: _change(t.events, POSITION[:1], POSITION[1:], "advanced"),
+    "tallies": lambda: _change(t.proposals, TALLY[:2], TALLY[2:], "tallies"),
+    "gone_ballots": lambda: _drop(t.ballots),
+    "gone_memberships": lambda: _drop(t.memberships),
+}
 
 
 @functools.cache
-def write(event: str, puts: frozenset[str], drops: frozenset[str]) -> Statement:
-    """One statement that writes a batch: journal lines, changed rows, and the event's row.
+def write(parts: frozenset[str]) -> Statement:
+    """One statement that writes journal lines and ``parts``: tables' names, or those of ``_PARTS``.
 
-    ``event`` is ``make``, ``put``, ``advance``, or ``none`` where nothing was accepted. Its parts
-    are data-modifying CTEs on different tables, so their order does not matter.
+    The parts are data-modifying CTEs on different rows, so their order does not matter.
     """
-    parts = [_put(t.metadata.tables[name]).cte(f"put_{name}") for name in sorted(puts)]
-    parts += [_drop(t.metadata.tables[name]).cte(f"drop_{name}") for name in sorted(drops)]
-    journal = _put(t.journal)
-    if event == "none":
-        return Statement(journal.add_cte(*parts))
-    main = _EVENT_WRITES[event]()
-    return Statement(main.add_cte(journal.cte("put_journal"), *parts))
+    made = [
+        _PARTS[part]() if part in _PARTS else _put(t.metadata.tables[part])
+        for part in sorted(parts - {"journal"})
+    ]
+    ctes = [statement.cte(f"part_{number}") for number, statement in enumerate(made)]
+    return Statement(_put(t.journal).add_cte(*ctes))

@@ -5,7 +5,7 @@
         now, known = await transaction.clock_and_remembered(keys)
         state = ...                     # kept from before if ``position`` agrees, else load()
         await transaction.fetch(state, needs)
-        await transaction.write(lines, state, changed, ...)
+        await transaction.write(batches)
         await transaction.commit()
 
 The rows' locks come first and are the only ones. A transaction that waits for a lock holds no
@@ -15,7 +15,8 @@ Leaving the block without ``commit`` rolls back.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ import asyncpg
 import msgspec
 import orjson
 
-from persistence import loading, tables
+from persistence import loading
 from persistence import statements as s
 from persistence.database import Database
 from persistence.faults import fault_of
@@ -44,8 +45,9 @@ class Position(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A row of the journal, its fields in the order of the table's columns after ``event_id``."""
+    """A row of the journal, its fields in the order of the table's columns."""
 
+    event_id: str
     user_id: str
     command_id: str
     seq: int | None
@@ -60,15 +62,29 @@ class Line(NamedTuple):
     hash: bytes | None
 
 
-assert Line._fields == s.JOURNAL_COLUMNS
+assert Line._fields == s.columns_of("journal")
 
-_event_columns = tuple(c.name for c in tables.events.columns)
-_record_columns = {
-    name: tuple(c.name for c in s.written_columns(name))
+
+class Written(NamedTuple):
+    """What a batch leaves to be written of one event."""
+
+    state: EventState
+    lines: Sequence[Line]
+    changed: Mapping[str, set[Any]]
+    """Table → keys whose records in ``state`` are new."""
+    tallies: set[str]
+    """Proposals of which nothing but the tally changed; not among ``changed``."""
+    made: bool
+    """The event has no row yet."""
+    event_changed: bool
+    """More of the event's row changed than its position."""
+
+
+_RECORDS = {
+    name: s.columns_of(name)[1:]
     for name in (
         "ballots",
         "comments",
-        "entrance_codes",
         "item_history",
         "items",
         "memberships",
@@ -77,6 +93,8 @@ _record_columns = {
         "votes",
     )
 }
+#: Tables with columns of JSON.
+_WITH_JSON = frozenset({"ballots", "proposals"})
 
 
 class Transaction:
@@ -141,44 +159,20 @@ class Transaction:
         """Bring into ``state`` what a command asked for."""
         await loading.fetch(self._connection, state, needs)
 
-    async def write(
-        self,
-        lines: Sequence[Line],
-        state: EventState,
-        changed: dict[str, set[Any]],
-        *,
-        made: bool,
-        event_changed: bool,
-    ) -> None:
-        """Write an event's batch in one statement.
-
-        ``changed`` names, per table, the keys whose records in ``state`` are new. ``made``: the
-        event has no row yet. ``event_changed``: more of its row than the position changed.
-        """
-        values: dict[str, Any] = {"event": state.id}
-        for name, column in zip(s.JOURNAL_COLUMNS, zip(*lines, strict=True), strict=True):
-            values[f"journal_{name}"] = column
-        puts, drops = set(), set()
-        for table, keys in changed.items():
-            rows: dict[Any, Any] = getattr(state, table)
-            if gone := [key for key in keys if rows[key] is None]:
-                drops.add(table)
-                values[f"{table}_dropped"] = gone
-            if kept := [_row(table, key, rows[key]) for key in keys if rows[key] is not None]:
-                puts.add(table)
-                columns = _record_columns[table]
-                for name, column in zip(columns, zip(*kept, strict=True), strict=True):
-                    values[f"{table}_{name}"] = column
-        accepted = any(line.seq is not None for line in lines)
-        kind = "none"
-        if accepted:
-            kind = "make" if made else "put" if event_changed else "advance"
-            values["events_seq"] = state.seq
-            values["events_hash"] = state.hash
-            if kind != "advance":
-                values |= _event_values(state)
-        statement = s.write(kind, frozenset(puts), frozenset(drops))
-        await statement.run(self._connection, **values)
+    async def write(self, batches: Iterable[Written]) -> None:
+        """Write all of it in one statement."""
+        rows: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        for written in batches:
+            rows["journal"] += written.lines
+            _gather_rows(rows, written)
+        values: dict[str, Any] = {}
+        for part, found in rows.items():
+            # The made row is a whole row of the table.
+            name = "events" if part == "made" else part
+            columns = _COLUMNS.get(part) or s.columns_of(name)
+            for column, cells in zip(columns, zip(*found, strict=True), strict=True):
+                values[f"{name}_{column}"] = cells
+        await s.write(frozenset(rows)).run(self._connection, **values)
 
     async def commit(self) -> None:
         """COMMIT; returns once it is durable (``synchronous_commit=on``)."""
@@ -190,25 +184,63 @@ async def _roll_back(connection: asyncpg.Connection[Any]) -> None:
         await connection.execute("ROLLBACK")
 
 
-def _row(table: str, key: Any, record: Any) -> tuple[Any, ...]:
-    if table == "entrance_codes":
-        return (key,)
-    values = [getattr(record, name) for name in _record_columns[table]]
-    if table in ("proposals", "ballots"):
-        return tuple(_json(value) for value in values)
-    return tuple(values)
+#: Parts that write some columns only.
+_COLUMNS = {
+    "advanced": s.POSITION,
+    "tallies": s.TALLY,
+    "gone_ballots": ("event_id", "user_id"),
+    "gone_memberships": ("event_id", "user_id"),
+}
+
+
+def _gather_rows(rows: dict[str, list[tuple[Any, ...]]], written: Written) -> None:
+    """The rows of one event, by the part of the statement that writes them."""
+    state, event_id = written.state, written.state.id
+    for table, keys in written.changed.items():
+        records: dict[Any, Any] = getattr(state, table)
+        for key in keys:
+            record = records[key]
+            if record is None:
+                rows[f"gone_{table}"].append((event_id, key))
+            elif table == "entrance_codes":
+                rows[table].append((key, event_id))
+            else:
+                rows[table].append(_row(table, event_id, record))
+    for id in written.tallies:
+        proposal = state.proposals[id]
+        assert proposal is not None
+        rows["tallies"].append((event_id, id, proposal.agree, proposal.voters))
+    if all(line.seq is None for line in written.lines):
+        return
+    if written.made:
+        rows["made"].append(_event_row(state))
+    elif written.event_changed:
+        rows["events"].append(_event_row(state))
+    else:
+        rows["advanced"].append((event_id, state.seq, state.hash))
+
+
+def _row(table: str, event_id: str, record: Any) -> tuple[Any, ...]:
+    values = [getattr(record, name) for name in _RECORDS[table]]
+    if table in _WITH_JSON:
+        return (event_id, *map(_json, values))
+    return (event_id, *values)
 
 
 def _json(value: Any) -> Any:
     return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
 
 
-def _event_values(state: EventState) -> dict[str, Any]:
+def _event_row(state: EventState) -> tuple[Any, ...]:
     event = state.event
-    values = {f"events_{name}": getattr(event, name) for name in _event_columns}
-    values["events_policy"] = msgspec.json.encode(event.policy).decode()
-    values["events_results"] = _json(event.results)
-    values["events_epoch"] = state.epoch
-    values["events_seq"] = state.seq
-    values["events_hash"] = state.hash
-    return values
+    changed = {
+        "policy": msgspec.json.encode(event.policy).decode(),
+        "results": _json(event.results),
+        "epoch": state.epoch,
+        "seq": state.seq,
+        "hash": state.hash,
+    }
+    return tuple(
+        changed[name] if name in changed else getattr(event, name)
+        for name in s.columns_of("events")
+    )

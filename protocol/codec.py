@@ -143,16 +143,32 @@ def _explain(payload: bytes, problem: str | None, *, inner: bool = False) -> Inv
     return Invalid(bad_request(path, _PATH.sub("", problem)), *keys, kind)
 
 
-def _unrepresentable(value: Any, path: str = "") -> str:
-    """The path of the first text that holds a lone surrogate; of a field, the first there is."""
-    if isinstance(value, str):
-        return path if any("\ud800" <= character <= "\udfff" for character in value) else ""
-    pairs: Any = ()
-    if isinstance(value, dict):
-        pairs = ((f"{path}.{key}" if path else key, inner) for key, inner in value.items())
-    elif isinstance(value, list):
-        pairs = ((f"{path}[{index}]", inner) for index, inner in enumerate(value))
-    return next((hit for at, inner in pairs if (hit := _unrepresentable(inner, at))), "")
+def _unrepresentable(value: Any) -> str:
+    """The path of the first text that holds a lone surrogate; of a field, the first there is.
+
+    Without recursion, as the reader of JSON goes as deep as Python's stack allows, and without
+    writing out a path for each of many values under one long key.
+    """
+    waiting: list[tuple[Any, Any]] = [((), value)]
+    while waiting:
+        way, value = waiting.pop()
+        if isinstance(value, str):
+            if any("\ud800" <= character <= "\udfff" for character in value):
+                return _path(way)
+        elif isinstance(value, dict):
+            waiting += [((way, key), value[key]) for key in reversed(value)]
+        elif isinstance(value, list):
+            waiting += [((way, index), value[index]) for index in reversed(range(len(value)))]
+    return ""
+
+
+def _path(way: Any) -> str:
+    """``a.b[0]`` of the pairs ``((((), "a"), "b"), 0)``."""
+    steps: list[str] = []
+    while way:
+        way, step = way
+        steps.append(f"[{step}]" if isinstance(step, int) else f".{step}")
+    return "".join(reversed(steps)).removeprefix(".")
 
 
 def _loads(payload: bytes) -> Any:

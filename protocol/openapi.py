@@ -26,6 +26,8 @@ _ABOUT_EVENT: Final = (*_COMMON, 403, 404)
 #: Statuses of errors of a command: all there are.
 _ALL: Final = tuple(sorted({rule.http for rule in ERRORS.values()}))
 
+_STREAMED: Final = (m.Snapshot, m.Resumed, m.Diff, m.OwnDiff, m.Unsubscribed)
+
 _ABOUT: Final = """\
 The same as on the socket, for scripts and for bots behind proxies: the same commands, ids, \
 journal and answers. A command sent again under its id has no second effect, whichever way it \
@@ -217,10 +219,20 @@ def _json(kind: Struct, told: str) -> dict[str, Any]:
 
 def _stream() -> dict[str, Any]:
     told = (
-        "Each event's type is that of its message, its data the message, its id `<epoch>:<seq>`: "
-        "`snapshot` or `resumed` first, then `diff`, `you`, and `unsubscribed` at the end."
+        "Each event's type is that of its message, its data the message, and its id where the "
+        "message leads to: `snapshot` or `resumed` first, then `diff`, `you`, and `unsubscribed` "
+        "at the end."
     )
-    return _response(told, {"text/event-stream": {"schema": {"type": "string"}}})
+    sent = {
+        "type": "object",
+        "properties": {
+            "event": {"enum": [kind.__struct_config__.tag for kind in _STREAMED]},
+            "id": {"type": "string", "pattern": "^[^:]+:[0-9]+$"},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+        },
+        "required": ["event", "data"],
+    }
+    return _response(told, {"text/event-stream": {"schema": sent}})
 
 
 def _command() -> dict[str, Any]:

@@ -62,7 +62,7 @@ class KeysPending(Rejection):
 class _Header(msgspec.Struct):
     alg: str
     kid: str | None = None
-    crit: msgspec.Raw | None = None
+    crit: Any = None
 
 
 _header = msgspec.json.Decoder(_Header)

@@ -1,8 +1,8 @@
 """What one node tells the others: that an event has moved.
 
-A message is a hint and nothing more: *this event stands at this position now*. Whoever has a room of
-it reads what is new from the journal. So a message that is lost, repeated, late or forged can do
-no harm: nothing of it is ever told to a client. The rooms' sweep finds whatever no hint told of.
+A message is a hint and nothing more: *this event stands at this position now*. Whoever has a room
+of it reads what is new from the journal. So a message that is lost, repeated, late or forged can
+do no harm: nothing of it is ever told to a client. The rooms' sweep finds what no hint told of.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The guard over HTTP: deadlines and sizes for what a client has yet to send.
 
 It relies on uvicorn's ``HttpToolsProtocol`` (private names are listed in
-``tests/server/test_guard.py``); stock, a silent connection is never closed, a header may be of any
+``tests/server/test_pins.py``); stock, a silent connection is never closed, a header may be of any
 size and take for ever, and a response to a peer that never reads keeps its connection for ever.
 """
 

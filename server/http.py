@@ -4,6 +4,7 @@ the same ids, the same answers."""
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC
@@ -22,6 +23,7 @@ from protocol import requests as r
 from protocol.codec import decode_command
 from protocol.commands import EventCommand, MembershipJoin
 from protocol.errors import ERRORS, ErrorCode, ProtocolError, Rejection, bad_request
+from protocol.fields import PageSize, Position, normalise
 from server import questions
 from server.auth import Identity
 from server.stream import once, stream
@@ -33,10 +35,11 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 15.0
 #: Longest that a body may take to come.
 BODY_SECONDS = 10.0
-#: Lines of the journal in one page.
-LONGEST_PAGE = 200
+
+log = logging.getLogger("ayes.http")
 
 R = TypeVar("R", bound=r.Request)
+S = TypeVar("S", bound=msgspec.Struct)
 Endpoint = Callable[[Request, Identity], Awaitable[Response]]
 
 
@@ -65,12 +68,21 @@ class _Api:
         """``endpoint`` behind the token, and every error as the socket would tell it."""
 
         async def answered(request: Request) -> Response:
+            event = request.path_params.get("event")
             try:
                 return await endpoint(request, self._identity(request))
             except ProtocolError as err:
-                return _error(err, event=request.path_params.get("event"))
+                return _error(err, event=event)
+            except Exception:
+                log.exception("%s %s failed", request.method, request.url.path)
+                return _error(Rejection(ErrorCode.INTERNAL), event=event)
 
         return answered
+
+    def _event(self, request: Request) -> str:
+        """The event in the path; raises ``bad_request`` for what can be no event's id."""
+        asked: r.Subscribe = self._typed(r.Subscribe, {"event": request.path_params["event"]})
+        return asked.event
 
     def _identity(self, request: Request) -> Identity:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -159,13 +171,13 @@ class _Api:
     ) -> Response:
         if request is not None:
             fields = dict(request.query_params) | fields
-        question = _typed(kind, fields)
+        question = self._typed(kind, fields)
         return _json(await questions.ask(self._node, identity.actor, question))
 
     async def journal(self, request: Request, identity: Identity) -> Response:
         """``GET /v1/events/{event}/journal?after=&limit=``: admins read what happened."""
-        event = request.path_params["event"]
-        page = _typed(_JournalPage, dict(request.query_params))
+        event = self._event(request)
+        page = self._typed(_JournalPage, dict(request.query_params))
         await questions.admin(self._node, identity.actor, event)
         rows = await audit.journal_page(
             self._node.database, event, after=page.after, limit=page.limit + 1
@@ -176,41 +188,35 @@ class _Api:
             body["next"] = lines[-1]["seq"]
         return _json(orjson.dumps(body))
 
+    def _typed(self, kind: type[S], fields: dict[str, Any]) -> S:
+        """A request from a path and query parameters, which are all text."""
+        fields.pop("type", None)
+        tag = kind.__struct_config__.tag
+        try:
+            typed = msgspec.convert(fields | {"type": tag} if tag else fields, kind, strict=False)
+        except msgspec.ValidationError as err:
+            told, _, path = str(err).partition(" - at `$.")
+            raise bad_request(path.rstrip("`"), told) from None
+        normalise(typed, self._node.texts)
+        return typed
+
     # Rooms.
 
     async def snapshot(self, request: Request, identity: Identity) -> Response:
         """``GET /v1/events/{event}``: the same snapshot that a subscriber gets."""
-        event = request.path_params["event"]
+        event = self._event(request)
         return _json(await once(self._node, identity.actor.user, event))
 
     async def stream(self, request: Request, identity: Identity) -> Response:
         """``GET /v1/events/{event}/stream``: Server-Sent Events, resumed by ``Last-Event-ID``."""
-        event = request.path_params["event"]
+        event = self._event(request)
         last = request.headers.get("last-event-id", "")
         return await stream(self._node, identity, event, last)
 
 
 class _JournalPage(msgspec.Struct, kw_only=True):
-    after: int = 0
-    limit: int = 50
-
-    def __post_init__(self) -> None:
-        if self.after < 0 or not 1 <= self.limit <= LONGEST_PAGE:
-            raise ValueError(f"`limit` is 1 to {LONGEST_PAGE}, `after` 0 or more - at `$.limit`")
-
-
-def _typed(kind: type[Any], fields: dict[str, Any]) -> Any:
-    """A request from query parameters, which are all text."""
-    fields.pop("type", None)
-    try:
-        return msgspec.convert(
-            fields | {"type": kind.__struct_config__.tag} if kind.__struct_config__.tag else fields,
-            kind,
-            strict=False,
-        )
-    except msgspec.ValidationError as err:
-        told, _, path = str(err).partition(" - at `$.")
-        raise bad_request(path.rstrip("`"), told) from None
+    after: Position = 0
+    limit: PageSize = 50
 
 
 def _with_id(body: bytes, key: str | None) -> bytes:

@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import (
@@ -68,7 +68,7 @@ class _Parameters(msgspec.Struct):
     alg: str | None = None
     use: str | None = None
     key_ops: list[str] | None = None
-    d: msgspec.Raw | None = None
+    d: Any = None
 
 
 def url_fault(url: str) -> str | None:

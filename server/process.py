@@ -18,11 +18,11 @@ from persistence.migrate import upgrade_async
 from persistence.sole import SoleServer, SoleServerError
 from server.app import make_app
 from server.auth import authenticator_for
-from server.bus import MemoryBus
-from server.redis_bus import RedisBus
 from server.budgets import Budgets, GuardedConfig
+from server.bus import MemoryBus
 from server.crowd import raise_file_limit
 from server.node import Node
+from server.redis_bus import RedisBus
 from server.settings import Settings
 
 log = logging.getLogger("ayes")
@@ -30,6 +30,8 @@ log = logging.getLogger("ayes")
 #: Longest that uvicorn waits for connections after ours are gone.
 GRACEFUL_SECONDS = 5
 #: Connections that wait to be accepted.
+BACKLOG = 2_048
+#: Connections that may wait to be accepted: a reconnect storm comes within a second.
 BACKLOG = 2_048
 #: What a shell expects of a command that could not start.
 EXIT_FAILURE = 1
@@ -144,6 +146,8 @@ def _listen(settings: Settings) -> socket.socket:
             f"cannot listen on {settings.host}:{settings.port}: {err.strerror}"
         ) from err
     listener.set_inheritable(False)
+    # Before "ready" is said, so that who reads it can connect.
+    listener.listen(BACKLOG)
     return listener
 
 

@@ -93,9 +93,11 @@ class RedisBus:
 
     async def stop(self) -> None:
         """End."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Again and again: a cancellation that meets the client in mid-read can be lost in it.
+        while pending := [task for task in self._tasks if not task.done()]:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=REDIS_SECONDS)
         self._tasks.clear()
 
     def tell(self, hint: Hint) -> None:

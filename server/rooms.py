@@ -172,8 +172,14 @@ class RoomRegistry:
         if task is None:
             task = asyncio.create_task(self._load(event_id), name=f"load room {event_id}")
             self._loading[event_id] = task
-            task.add_done_callback(lambda _: self._loading.pop(event_id, None))
+            task.add_done_callback(lambda done: self._loaded(event_id, done))
         return await asyncio.shield(task)
+
+    def _loaded(self, event_id: str, task: asyncio.Task[Room]) -> None:
+        self._loading.pop(event_id, None)
+        if not task.cancelled():
+            # Who asked may be gone, and nobody left to take it.
+            task.exception()
 
     async def _load(self, event_id: str) -> Room:
         room = Room(event_id)

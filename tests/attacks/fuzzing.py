@@ -47,18 +47,22 @@ class _Peer(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.got = bytearray()
-        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.answered = asyncio.Event()
+        """Whether the handshake has a response, or never will."""
+        self.gone = asyncio.Event()
 
     def data_received(self, data: bytes) -> None:
         self.got += data
+        if not self.answered.is_set() and b"\r\n\r\n" in self.got:
+            self.answered.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self.gone.done():
-            self.gone.set_result(None)
+        self.answered.set()
+        self.gone.set()
 
 
 async def fuzz(
-    port: int, tokens: list[str], event: str, *, seed: int, frames: int, sockets: int = 24
+    port: int, tokens: list[str], event: str, *, seed: int, frames: int, sockets: int = 64
 ) -> Verdicts:
     """Tell ``frames`` frames, or a few more, over ``sockets`` connections at a time."""
     found = Verdicts()
@@ -83,7 +87,9 @@ async def _tell(port: int, told: Story, rng: random.Random, found: Verdicts) -> 
     try:
         transport.write(told.request)
         if told.upgrades:
-            await _answered(peer)
+            # Frames before the response would be a violation of their own.
+            async with asyncio.timeout(ENDED_S):
+                await peer.answered.wait()
         for data in _cut(rng, told.said):
             transport.write(data)
             if rng.random() < 0.2:
@@ -96,7 +102,7 @@ async def _tell(port: int, told: Story, rng: random.Random, found: Verdicts) -> 
         elif told.ending == "half-close" or told.wild:
             transport.write_eof()
         async with asyncio.timeout(ENDED_S):
-            await peer.gone
+            await peer.gone.wait()
     except TimeoutError:
         found.hung += 1
         found.wrong.append(f"hung: {told.ending} {told.request[:80]!r} {told.said[-1:]!r}")
@@ -104,13 +110,6 @@ async def _tell(port: int, told: Story, rng: random.Random, found: Verdicts) -> 
         transport.abort()
     if told.ending != "reset":
         _judge(bytes(peer.got), told, found)
-
-
-async def _answered(peer: _Peer) -> None:
-    """Wait for the end of the handshake: frames before it would be a violation of their own."""
-    async with asyncio.timeout(ENDED_S):
-        while b"\r\n\r\n" not in peer.got and not peer.gone.done():  # noqa: ASYNC110
-            await asyncio.sleep(0)
 
 
 def _cut(rng: random.Random, said: list[bytes]) -> Iterator[bytes]:

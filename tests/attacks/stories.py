@@ -12,7 +12,7 @@ import random
 import struct
 from dataclasses import dataclass, field
 
-from tests.server.peers import BINARY, CLOSE, CONT, HANDSHAKE, PING, PONG, TEXT
+from tests.server.raw import BINARY, CLOSE, CONT, HANDSHAKE, PING, PONG, TEXT
 
 ENDINGS = ("close", "half-close", "reset", "wait")
 _UPGRADE = b"GET /v1/socket HTTP/1.1\r\n" + HANDSHAKE + b"\r\n"

@@ -118,22 +118,17 @@ class Bystander:
 
     @asynccontextmanager
     async def voting(self, gap: float = 0.005) -> AsyncIterator[None]:
-        """Vote as long as the block runs, ``gap`` seconds between two; at least once after it."""
+        """Vote as long as the block runs, ``gap`` seconds between two; the last one is awaited."""
+        over = asyncio.Event()
 
         async def go_on() -> None:
-            while True:
+            while not over.is_set():
                 await self.vote()
                 await asyncio.sleep(gap)
 
-        task = asyncio.create_task(go_on())
-        try:
-            yield
-        finally:
-            if not task.done():
-                task.cancel()
-            results = await asyncio.gather(task, return_exceptions=True)
-            for result in results:
-                if isinstance(result, Exception):
-                    raise result
-        # A vote that was cut short may have been decided: the next one tells.
-        self._agrees = bool(self._client.room(self._event).you.get("votes", {}).get(self._proposal))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(go_on())
+            try:
+                yield
+            finally:
+                over.set()

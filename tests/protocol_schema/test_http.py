@@ -147,3 +147,24 @@ async def test_a_stream_says_what_the_socket_says(ada: Visitor) -> None:
                     break
     assert [message["type"] for message in seen] == ["snapshot", "diff"]
     assert not [told for message in seen for told in message_problems(message)]
+
+
+#: No PostgreSQL text may hold U+0000: one such id would fail the queries of everybody it shares one
+#: with.
+NUL = "%00"
+
+
+@pytest.mark.parametrize("path", ["", "/comments", "/journal", "/stream", "/commands/{id}"])
+async def test_what_can_be_no_id_is_a_bad_request(ada: Visitor, path: str) -> None:
+    for event in (NUL, "x" * 65):
+        ada.event = event
+        body = await ada.get(f"{EVENT}{path}", 400)
+        assert (body["code"], body["details"]["path"]) == ("bad_request", "event")
+
+
+async def test_a_position_beyond_all_is_a_bad_request(ada: Visitor) -> None:
+    await ada.get(f"{EVENT}/journal", 400, after=2**53)
+    await ada.get(f"{EVENT}/journal", 400, after=-1)
+    await ada.get(f"{EVENT}/comments", 400, before=2**63)
+    await ada.get("/v1/events", 400, after="2026-01-01T00:00:00Z~\x00")
+    await ada.get("/v1/events", 400, ref="\x00")

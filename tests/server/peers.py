@@ -17,7 +17,7 @@ import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 
 from server.guard import EXTENSION, Budgets, GuardedConfig, Wire, frame
-from tests.server.raw import SOON
+from tests.server.raw import SOON, raw
 
 Message = MutableMapping[str, Any]
 
@@ -249,3 +249,19 @@ async def serving(
             yield served
         finally:
             await served.stop()
+
+
+def quiet(_: Recorder, __: bytes) -> None:
+    """Answers nothing."""
+
+
+async def verdict(served: Served, data: bytes) -> int:
+    """The close code that ``data`` gets, which the receiver must be told too."""
+    async with raw(served, "/wire") as peer:
+        recorder = await served.recorder()
+        await peer.say(data)
+        code = await peer.verdict()
+        assert await recorder.until_closed() == code
+        assert recorder.after_closed == 0
+    await served.until_gone()
+    return code

@@ -1,29 +1,12 @@
-"""Floods: fragments, frames, pings, and peers that never read. Each limit is tried from both sides."""
+"""Floods of fragments, frames and pings, and peers that never read; each limit from both sides."""
 
 from __future__ import annotations
 
 import asyncio
 
 from server.guard import Budgets, frame
-from tests.server.peers import Recorder, Served, on_both_loops, serving
+from tests.server.peers import Recorder, on_both_loops, quiet, serving, verdict
 from tests.server.raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, masked, raw
-
-
-def quiet(_: Recorder, __: bytes) -> None:
-    """Answers nothing."""
-
-
-async def verdict(served: Served, data: bytes) -> int:
-    """The close code that ``data`` gets, which the receiver must be told too."""
-    async with raw(served, "/wire") as peer:
-        recorder = await served.recorder()
-        await peer.say(data)
-        code = await peer.verdict()
-        assert await recorder.until_closed() == code
-        assert recorder.after_closed == 0
-    await served.until_gone()
-    return code
-
 
 # Fragments.
 

@@ -8,25 +8,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from server.guard import Budgets, frame
-from tests.server.peers import Recorder, Served, on_both_loops, serving, until
+from tests.server.peers import on_both_loops, quiet, serving, until, verdict
 from tests.server.raw import CLOSE, CONT, HANDSHAKE, PING, PONG, TEXT, masked, raw
-
-
-def quiet(_: Recorder, __: bytes) -> None:
-    """Answers nothing."""
-
-
-async def verdict(served: Served, data: bytes) -> int:
-    """The close code that ``data`` gets, which the receiver must be told too."""
-    async with raw(served, "/wire") as peer:
-        recorder = await served.recorder()
-        await peer.say(data)
-        code = await peer.verdict()
-        assert await recorder.until_closed() == code
-        assert recorder.after_closed == 0
-    await served.until_gone()
-    return code
-
 
 # Frames.
 

@@ -11,14 +11,10 @@ from websockets.exceptions import ConnectionClosed
 
 from server.frames import close_frame, frame
 from server.guard import Budgets
-from tests.server.peers import Recorder, on_both_loops, serving
+from tests.server.peers import Recorder, on_both_loops, quiet, serving
 from tests.server.raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, masked, raw
 
 SIZES = [0, 1, 125, 126, 127, 8185, 8192, 65_535, 65_536, 300_000, 1 << 20]
-
-
-def quiet(_: Recorder, __: bytes) -> None:
-    """Answers nothing."""
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -137,7 +137,13 @@ def upgrade() -> None:
             name=op.f("journal_position_check"),
         ),
         sa.PrimaryKeyConstraint("event_id", "user_id", "command_id", name=op.f("journal_pkey")),
-        sa.UniqueConstraint("event_id", "seq", name=op.f("journal_event_id_seq_key")),
+    )
+    op.create_index(
+        "journal_event_id_seq_key",
+        "journal",
+        ["event_id", "seq"],
+        unique=True,
+        postgresql_where=sa.text("seq IS NOT NULL"),
     )
     op.create_index(
         "journal_refusals_at_idx",
