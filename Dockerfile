@@ -2,12 +2,11 @@
 FROM python:3.13.14-slim-trixie AS build
 WORKDIR /src
 RUN python -m venv /opt/ayes
-COPY constraints.txt pyproject.toml LICENSE ./
+COPY constraints.txt pyproject.toml LICENSE README.md ./
 COPY protocol protocol
 COPY persistence persistence
 COPY handlers handlers
 COPY server server
-COPY web web
 RUN /opt/ayes/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt . \
     && /opt/ayes/bin/pip uninstall --yes pip
 

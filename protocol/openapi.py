@@ -26,7 +26,7 @@ _ABOUT_EVENT: Final = (*_COMMON, 403, 404)
 #: Statuses of errors of a command: all there are.
 _ALL: Final = tuple(sorted({rule.http for rule in ERRORS.values()}))
 
-_STREAMED: Final = (m.Snapshot, m.Resumed, m.Diff, m.OwnDiff, m.Unsubscribed)
+_STREAMED: Final = (m.Snapshot, m.Resumed, m.Diff, m.OwnDiff, m.Presence, m.Unsubscribed)
 
 _ABOUT: Final = """\
 The same as on the socket, for scripts and for bots behind proxies: the same commands, ids, \
@@ -220,8 +220,8 @@ def _json(kind: Struct, told: str) -> dict[str, Any]:
 def _stream() -> dict[str, Any]:
     told = (
         "Each event's type is that of its message, its data the message, and its id where the "
-        "message leads to: `snapshot` or `resumed` first, then `diff`, `you`, and `unsubscribed` "
-        "at the end."
+        "message leads to: `snapshot` or `resumed` first, then `diff`, `you` and `presence`, and "
+        "`unsubscribed` at the end."
     )
     sent = {
         "type": "object",

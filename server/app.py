@@ -6,6 +6,7 @@ import re
 import time
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -13,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from protocol import SUBPROTOCOL, answers
 from protocol.closes import CloseCode
+from protocol.errors import ErrorCode, Rejection
 from server import http, published
 from server.frames import frame
 from server.node import Node
@@ -36,15 +38,28 @@ def make_app(node: Node) -> Starlette:
         ready = await node.is_ready()
         return JSONResponse({"ready": ready}, status_code=200 if ready else 503)
 
-    return Starlette(
+    async def unknown(request: Request, err: Exception) -> Response:
+        """A path or method there is none of, in the body that every other error has."""
+        assert isinstance(err, HTTPException)
+        told = Rejection(ErrorCode.NOT_FOUND, err.detail)
+        body = answers.error(told)
+        return Response(
+            body, status_code=err.status_code, media_type="application/json", headers=err.headers
+        )
+
+    app = Starlette(
+        exception_handlers={404: unknown, 405: unknown},
         routes=[
             WebSocketRoute("/v1/socket", SocketDoor(node)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             *http.routes(node),
             *published.routes(node.texts),
-        ]
+        ],
     )
+    # A redirect would be made from the Host header: let a wrong path be a wrong path.
+    app.router.redirect_slashes = False
+    return app
 
 
 class SocketDoor:

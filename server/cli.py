@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import re
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -21,20 +22,28 @@ from server import settings as s
 from server.database_url import database_url
 from server.settings import SETTINGS, SettingsError
 
+#: What shells say of a command that SIGPIPE or SIGINT ended.
+EXIT_BROKEN_PIPE = 141
+EXIT_INTERRUPTED = 130
+
 _DURATION = re.compile(r"\A([0-9]+)([smhd])\Z")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit status."""
-    arguments = _parser().parse_args(argv)
     try:
+        arguments = _parser().parse_args(argv)
         status: int = arguments.run(arguments)
     except SettingsError as err:
         print(f"ayes: {err}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Whoever reads the output has enough of it; say nothing more, not even at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
     except KeyboardInterrupt:
-        return 130
+        return EXIT_INTERRUPTED
     return status
 
 
@@ -93,6 +102,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(export)
     export.add_argument("event", help="the event's id")
     export.set_defaults(run=_export)
+
+    epoch = commands.add_parser(
+        "new-epoch", help="after a restore: let no client go on with what was lost"
+    )
+    _add_settings(epoch)
+    epoch.add_argument("event", nargs="?", help="one event's id; without it, all events")
+    epoch.set_defaults(run=_new_epoch)
 
     migrate = commands.add_parser("migrate", help="bring the database's schema up to date")
     _add_settings(migrate)
@@ -225,10 +241,22 @@ def _with_database(
     try:
         with database_url(settings) as url:
             asyncio.run(run(url))
+    except BrokenPipeError:
+        raise
     except (AuditError, EmbeddedPostgresError, asyncpg.PostgresError, OSError) as err:
         print(f"ayes: {err}", file=sys.stderr)
         return 1
     return 0
+
+
+def _new_epoch(arguments: argparse.Namespace) -> int:
+    from persistence.epochs import renew
+
+    async def work(database: Database) -> None:
+        count = await renew(database, arguments.event)
+        print(f"{count} events have a new epoch")
+
+    return _with_database(arguments, work)
 
 
 def _migrate(arguments: argparse.Namespace) -> int:

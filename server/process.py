@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -29,8 +30,8 @@ log = logging.getLogger("ayes")
 
 #: Longest that uvicorn waits for connections after ours are gone.
 GRACEFUL_SECONDS = 5
-#: Connections that wait to be accepted.
-BACKLOG = 2_048
+#: Objects made until a young collection, and how many of each generation until the next one's.
+GC_THRESHOLDS = (50_000, 20, 50)
 #: Connections that may wait to be accepted: a reconnect storm comes within a second.
 BACKLOG = 2_048
 #: What a shell expects of a command that could not start.
@@ -123,6 +124,7 @@ async def serve(settings: Settings, database_url: str) -> None:
             await node.start()
             server = Server(_config(settings, node), node)
             host, port = listener.getsockname()[:2]
+            _settle_memory()
             _announce(settings, host, port)
             await server.serve(sockets=[listener])
         finally:
@@ -130,10 +132,23 @@ async def serve(settings: Settings, database_url: str) -> None:
             listener.close()
 
 
+def _settle_memory() -> None:
+    """Keep the collector from what lives as long as the process, and from running every moment.
+
+    Every command makes a few hundred objects that reference counting takes away again; at the
+    default threshold the youngest generation was collected with each vote, for a tenth of the
+    server's time under load.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
 def _listen(settings: Settings) -> socket.socket:
     """The listening socket; made here, so that a taken port is a clear message."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named, since asyncio gives TCP_NODELAY only to sockets that name it.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if os.name == "posix":
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -146,8 +161,6 @@ def _listen(settings: Settings) -> socket.socket:
             f"cannot listen on {settings.host}:{settings.port}: {err.strerror}"
         ) from err
     listener.set_inheritable(False)
-    # Before "ready" is said, so that who reads it can connect.
-    listener.listen(BACKLOG)
     return listener
 
 

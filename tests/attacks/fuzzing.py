@@ -107,7 +107,8 @@ async def _tell(port: int, told: Story, rng: random.Random, found: Verdicts) -> 
         found.hung += 1
         found.wrong.append(f"hung: {told.ending} {told.request[:80]!r} {told.said[-1:]!r}")
     finally:
-        transport.abort()
+        if not peer.gone.is_set():
+            transport.abort()
     if told.ending != "reset":
         _judge(bytes(peer.got), told, found)
 

@@ -14,7 +14,7 @@ from websockets import ConnectionClosed
 from protocol import answers
 from protocol.codec import Invalid, decode_frame
 from protocol.commands import COMMANDS
-from protocol.errors import ErrorCode
+from protocol.errors import FINAL, ErrorCode
 from protocol.fields import TextLimits, normalise
 from protocol.requests import REQUESTS
 from tests.attacks.conftest import Attack
@@ -88,7 +88,9 @@ async def test_random_messages_on_a_socket_get_documented_answers(attack: Attack
     codes = {key for key in seen if key in set(map(str, ErrorCode))}
     assert "internal" not in codes, seen
     assert codes >= {"bad_frame", "bad_request", "unknown_type", "not_found"}, seen
-    assert seen["ack"] > 20
+    # Some were decided, this way and that.
+    assert seen["ack"] > 5
+    assert sum(seen[code] for code in FINAL - {ErrorCode.BAD_REQUEST}) > 200, seen
     await bystander.vote()
 
 

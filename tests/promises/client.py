@@ -30,7 +30,7 @@ PATIENCE = 20.0
 ROOM_MESSAGES = ("diff", "you", "presence")
 
 
-class Gone(Exception):  # noqa: N818 - what happened, not a mistake
+class Gone(Exception):
     """The socket closed before the answer came."""
 
     def __init__(self, code: int, reason: str) -> None:

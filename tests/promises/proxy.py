@@ -102,9 +102,7 @@ class Proxy:
 
 
 class _Link:
-    def __init__(
-        self, proxy: Proxy, near: asyncio.StreamWriter, far: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, proxy: Proxy, near: asyncio.StreamWriter, far: asyncio.StreamWriter) -> None:
         self.proxy = proxy
         self.near = near
         self.far = far

@@ -187,7 +187,9 @@ async def propose(s: Stage) -> None:
     await s.propose(third, reason="because")
     await s.do("event.set_policy", policy_version=3, policy={"assumption": {"threshold": 1}})
     await s.propose(third, category="update", target=s.assumptions[2], base_version=1)
-    await s.propose(first, kind="criterion", category="delete", target=s.criteria[2], base_version=1)
+    await s.propose(
+        first, kind="criterion", category="delete", target=s.criteria[2], base_version=1
+    )
 
 
 @plays("proposal.withdraw")

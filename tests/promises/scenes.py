@@ -71,9 +71,7 @@ class Scene:
 
     async def vote(self, by: Client, proposal: str, revision: int = 1) -> Message:
         """A vote's answer."""
-        return await by.send(
-            "vote.cast", event=self.event, proposal=proposal, revision=revision
-        )
+        return await by.send("vote.cast", event=self.event, proposal=proposal, revision=revision)
 
     async def watch(self, *clients: Client) -> list[Room]:
         """Subscribe, all at once; their rooms."""

@@ -77,7 +77,9 @@ async def test_every_wrong_message_gets_its_error_on_the_socket(start: Start) ->
             sent += len(group)
             assert len(got) == len(group)
             for answer in got:
-                assert (answer["type"], answer["code"]) == ("error", "bad_request"), name_of(message)
+                assert (answer["type"], answer["code"]) == ("error", "bad_request"), name_of(
+                    message
+                )
     assert sent > 2_000
     assert (await bystander.ask("ping"))["type"] == "pong"
     assert (await client.ask("ping"))["type"] == "pong"

@@ -98,7 +98,9 @@ async def test_the_same_id_over_twenty_sockets_at_once_has_one_effect(
         assert sorted(ack["replayed"] for ack in acks) == [False] + [True] * 19
         assert all(same(ack) == same(acks[0]) for ack in acks)
         assert (await scene.state())["proposals"][proposal]["agree"] == 1
-        found = [line for line in await lines(migrated_url, scene.event) if line["command_id"] == id]
+        found = [
+            line for line in await lines(migrated_url, scene.event) if line["command_id"] == id
+        ]
         assert len(found) == 1
 
 
@@ -166,9 +168,7 @@ async def test_ids_are_of_a_user_and_an_event(server: Running) -> None:
         (two.admin, two.event),
     ):
         assert (await client.ack("event.pause", id="shared-id", event=event))["applied"]
-    proposal_error = await one.members[0].send(
-        "event.resume", id="shared-id", event=one.event
-    )
+    proposal_error = await one.members[0].send("event.resume", id="shared-id", event=one.event)
     assert proposal_error["code"] == "forbidden"
 
 
@@ -376,9 +376,7 @@ async def test_a_join_holds_what_comes_behind_it(server: Running) -> None:
     for _ in range(5):
         client = await scene.newcomer()
         join = await client.post("membership.join", code=scene.code)
-        vote = await client.post(
-            "vote.cast", event=scene.event, proposal=proposal, revision=1
-        )
+        vote = await client.post("vote.cast", event=scene.event, proposal=proposal, revision=1)
         joined, voted = await client.answered(join), await client.answered(vote)
         assert (joined["type"], voted["type"]) == ("ack", "ack"), voted
         assert joined["seq"] < voted["seq"]
@@ -432,9 +430,7 @@ async def test_a_command_runs_to_its_end_though_its_socket_died(
     status = await back.ask("command.status", event=scene.event, ids=ids)
     assert [entry["state"] for entry in status["commands"]] == ["committed"] * 5
     for id, proposal in zip(ids, proposals, strict=True):
-        again = await back.ack(
-            "vote.cast", id=id, event=scene.event, proposal=proposal, revision=1
-        )
+        again = await back.ack("vote.cast", id=id, event=scene.event, proposal=proposal, revision=1)
         assert again["replayed"] is True
     state = await scene.state()
     assert [state["proposals"][proposal]["agree"] for proposal in proposals] == [1] * 5

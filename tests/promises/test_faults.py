@@ -54,8 +54,7 @@ async def one_batch(
                 await asyncio.sleep(0)
     await scene.admin.answered(first)
     return [
-        await client.answered(future)
-        for (client, _), future in zip(commands, posted, strict=True)
+        await client.answered(future) for (client, _), future in zip(commands, posted, strict=True)
     ]
 
 
@@ -135,7 +134,7 @@ async def test_what_was_internal_may_be_sent_again(server: Running) -> None:
 async def test_a_locked_event_is_busy_and_the_others_go_on(
     server: Running, migrated_url: str
 ) -> None:
-    stuck, free = await gathering(server, 1), await gathering(server, 1, policy=by_count(1))
+    stuck, free = await gathering(server, 1), await gathering(server)
     loop = asyncio.get_running_loop()
     client = stuck.members[0]
     proposal = await stuck.propose()
@@ -146,9 +145,7 @@ async def test_a_locked_event_is_busy_and_the_others_go_on(
         behind = await client.post("comment.add", id="stuck-002", event=stuck.event,
                                    proposal=proposal, content="behind it")  # fmt: skip
         while not waiting.done():
-            other = await free.propose()
-            ack = await free.vote(free.members[0], other)
-            assert ack["result"]["status"] == "accepted"
+            await free.do("event.rotate_code")
             assert (await client.ask("ping"))["type"] == "pong"
         took = loop.time() - begun
         answer = await client.answered(waiting)
@@ -258,9 +255,7 @@ async def test_a_repeat_in_the_batch_of_a_lost_commit_is_still_a_repeat(migrated
     async with proxy_before(migrated_url) as proxy, running(proxy.url) as server:
         scene = await gathering(server, 2)
         proposal = await scene.propose()
-        (old,) = await one_batch(
-            server, migrated_url, scene, comments(scene, proposal, ["old"])
-        )
+        (old,) = await one_batch(server, migrated_url, scene, comments(scene, proposal, ["old"]))
         assert old["replayed"] is False
         fresh = comments(scene, proposal, ["old", "new"])
         repeated = [*fresh, fresh[1]]
@@ -334,18 +329,17 @@ async def test_a_commit_that_nobody_can_look_up_is_unknown_and_settled_later(
 async def test_a_database_out_of_reach_is_overloaded_and_nothing_is_acked(
     migrated_url: str,
 ) -> None:
-    async with proxy_before(migrated_url) as proxy:
-        async with running(proxy.url) as server:
-            scene = await gathering(server, 1)
-            room = await scene.admin.subscribe(scene.event)
-            proposal = await scene.propose()
-            proxy.refuse()
-            vote = {"id": "no-reach1", "event": scene.event, "proposal": proposal, "revision": 1}
-            answer = await scene.members[0].send("vote.cast", **vote)
-            assert (answer["code"], answer["effect"]) == ("overloaded", "none")
-            listing = await scene.admin.request({"type": "events.list"})
-            assert listing["code"] == "overloaded"
-            proxy.thaw()
-            ack = await scene.members[0].ack("vote.cast", **vote)
-            assert (ack["applied"], ack["replayed"]) == (True, False)
-            await room.reached(ack["seq"])
+    async with proxy_before(migrated_url) as proxy, running(proxy.url) as server:
+        scene = await gathering(server, 1)
+        room = await scene.admin.subscribe(scene.event)
+        proposal = await scene.propose()
+        proxy.refuse()
+        vote = {"id": "no-reach1", "event": scene.event, "proposal": proposal, "revision": 1}
+        answer = await scene.members[0].send("vote.cast", **vote)
+        assert (answer["code"], answer["effect"]) == ("overloaded", "none")
+        listing = await scene.admin.request({"type": "events.list"})
+        assert listing["code"] == "overloaded"
+        proxy.thaw()
+        ack = await scene.members[0].ack("vote.cast", **vote)
+        assert (ack["applied"], ack["replayed"]) == (True, False)
+        await room.reached(ack["seq"])

@@ -143,9 +143,7 @@ async def test_lists_journal_and_status(server: Running) -> None:
         assert [event["id"] for event in events["events"]] == [scene.event]
         members = (await http.get(f"/events/{scene.event}/members", params={"limit": 2})).json()
         assert len(members["members"]) == 2
-        rest = await http.get(
-            f"/events/{scene.event}/members", params={"before": members["next"]}
-        )
+        rest = await http.get(f"/events/{scene.event}/members", params={"before": members["next"]})
         assert [member["role"] for member in rest.json()["members"]] == ["admin"]
         status = (await http.get(f"/events/{scene.event}/commands/{command}")).json()
         assert status["commands"][0]["state"] == "committed"

@@ -73,13 +73,9 @@ async def test_killed_while_people_vote(migrated_url: str, tmp_path: Path) -> No
                 voters = [Voter(m.user, event, proposals) for m in scene.members]
             clients = [await server.connect(voter.user) for voter in voters]
             unanswered += sum(
-                await asyncio.gather(
-                    *(v.resend(c) for v, c in zip(voters, clients, strict=True))
-                )
+                await asyncio.gather(*(v.resend(c) for v, c in zip(voters, clients, strict=True)))
             )
-            voting = asyncio.gather(
-                *(v.vote(c) for v, c in zip(voters, clients, strict=True))
-            )
+            voting = asyncio.gather(*(v.vote(c) for v, c in zip(voters, clients, strict=True)))
             if life < 2:
                 goal = sum(len(v.answers) for v in voters) + 200
                 while sum(len(v.answers) for v in voters) < goal:
@@ -105,7 +101,9 @@ async def test_killed_while_people_vote(migrated_url: str, tmp_path: Path) -> No
     acks = [ack for voter in voters for ack in voter.acks()]
     await agree_with_the_tables(migrated_url, event, acks)
     lines = await journal(migrated_url, event)
-    cast = [(line["user_id"], line["command_id"]) for line in lines if line["command"] == "vote.cast"]
+    cast = [
+        (line["user_id"], line["command_id"]) for line in lines if line["command"] == "vote.cast"
+    ]
     assert sorted(cast) == sorted((v.user, id) for v in voters for id in v.sent)
 
 
@@ -115,9 +113,7 @@ async def test_stopped_while_people_vote(migrated_url: str, tmp_path: Path) -> N
         scene = await gathering(server, 4, policy=by_count(99))
         proposals = [await scene.propose() for _ in range(120)]
         voters = [Voter(m.user, scene.event, proposals) for m in scene.members]
-        voting = asyncio.gather(
-            *(v.vote(c) for v, c in zip(voters, scene.members, strict=True))
-        )
+        voting = asyncio.gather(*(v.vote(c) for v, c in zip(voters, scene.members, strict=True)))
         while sum(len(v.answers) for v in voters) < 100:
             await asyncio.sleep(0.002)
         assert await server.terminate() == 0

@@ -89,8 +89,10 @@ def masked(first: int, payload: bytes) -> bytes:
     """A client's frame."""
     mask = os.urandom(4)
     size = len(payload)
-    head = bytes([first, 0x80 | size]) if size < 126 else (
-        bytes([first, 0x80 | 126]) + size.to_bytes(2, "big")
+    head = (
+        bytes([first, 0x80 | size])
+        if size < 126
+        else (bytes([first, 0x80 | 126]) + size.to_bytes(2, "big"))
     )
     return head + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
 

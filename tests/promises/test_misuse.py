@@ -214,7 +214,9 @@ async def test_a_ref_is_echoed_whatever_is_answered(server: Running) -> None:
             def told(before: int = before, ref: object = ref) -> bool:
                 return any(m.get("ref", ...) == ref for m in client.received[before:])
 
-            if ref == "" and request["type"] in ("nonsense",) or "limit" in request and ref == "":
+            if (ref == "" and request["type"] in ("nonsense",)) or (
+                "limit" in request and ref == ""
+            ):
                 continue  # told to nobody in particular
             await client.until(told, f"{request['type']} with ref {ref!r}")
 

@@ -100,7 +100,9 @@ async def test_an_outbox_cursor_that_skips_a_slower_transaction(
     assert moments == sorted(moments)
 
 
-@pytest.mark.parametrize(("agree", "eligible", "percent"), [(57, 100, 57), (58, 100, 58), (29, 50, 58)])
+@pytest.mark.parametrize(
+    ("agree", "eligible", "percent"), [(57, 100, 57), (58, 100, 58), (29, 50, 58)]
+)
 async def test_percent_by_floats(
     server: Running, agree: int, eligible: int, percent: int, migrated_url: str
 ) -> None:
@@ -154,9 +156,7 @@ async def test_non_members_can_vote(server: Running) -> None:
         (former, "not_a_member"),
         (removed, "not_a_member"),
     ):
-        await client.refused(
-            code, "vote.cast", event=scene.event, proposal=proposal, revision=1
-        )
+        await client.refused(code, "vote.cast", event=scene.event, proposal=proposal, revision=1)
     state = await scene.state()
     assert (state["proposals"][proposal]["agree"], state["assumptions"]) == (0, {})
 

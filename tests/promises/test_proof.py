@@ -73,7 +73,7 @@ PLANTED = {
         "was changed",
     ),
     "a changed answer": (
-        "UPDATE journal SET answer = '{\"applied\":true,\"result\":{}}' "
+        'UPDATE journal SET answer = \'{"applied":true,"result":{}}\' '
         "WHERE event_id = $1 AND seq = 3",
         "line 3 was changed",
     ),

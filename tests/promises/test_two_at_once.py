@@ -25,9 +25,7 @@ def codes(answers: list[Message]) -> Counter[str]:
 
 
 async def cast(client: Client, scene: Scene, proposal: str) -> Message:
-    return await client.send(
-        "vote.cast", event=scene.event, proposal=proposal, revision=1
-    )
+    return await client.send("vote.cast", event=scene.event, proposal=proposal, revision=1)
 
 
 # 1. Two votes cross the threshold together.
@@ -324,16 +322,12 @@ async def test_who_is_removed_gets_not_a_member_and_then_nothing(
     try:
         async with blocker.transaction():
             await blocker.execute("SELECT 1 FROM events WHERE id = $1 FOR UPDATE", scene.event)
-            removal = await scene.admin.post(
-                "membership.remove", event=scene.event, user=goes.user
-            )
+            removal = await scene.admin.post("membership.remove", event=scene.event, user=goes.user)
             lanes = server.node.lanes
             while not lanes.is_pending(scene.event, (scene.admin.user, pending_id(removal, scene))):
                 await asyncio.sleep(0)
             queued = [
-                await tabs[0].post(
-                    "vote.cast", event=scene.event, proposal=proposal, revision=1
-                )
+                await tabs[0].post("vote.cast", event=scene.event, proposal=proposal, revision=1)
                 for proposal in proposals
             ]
             await tabs[0].ask("ping")
@@ -357,9 +351,7 @@ async def test_who_is_removed_gets_not_a_member_and_then_nothing(
 
 def pending_id(posted: asyncio.Future[Message], scene: Scene) -> str:
     """The id of a command that was posted."""
-    return next(
-        key for key, waiting in scene.admin._answers.items() if posted in waiting
-    )
+    return next(key for key, waiting in scene.admin._answers.items() if posted in waiting)
 
 
 # 8. The last admin.
@@ -377,9 +369,7 @@ async def test_the_last_admin_stays(server: Running) -> None:
         "last_admin", "membership.set_role", event=event, user=admin.user, role="member"
     )
     for heir in (applicant.user, admin.user):
-        await admin.refused(
-            "invalid_transition", "membership.leave", event=event, transfer_to=heir
-        )
+        await admin.refused("invalid_transition", "membership.leave", event=event, transfer_to=heir)
     await admin.refused("not_found", "membership.leave", event=event, transfer_to="nobody")
     await admin.ack("membership.leave", event=event, transfer_to=member.user)
     state = (await member.subscribe(event)).state
@@ -569,18 +559,14 @@ async def test_a_finish_closes_what_is_pending_and_brings_the_result(server: Run
             ballots,
             {"option": option, "votes": ballots, "rank": 1},
         )
-        assert results["criteria"] == [
-            {"criterion": criterion, "points": 3 * ballots, "rank": 1}
-        ]
+        assert results["criteria"] == [{"criterion": criterion, "points": 3 * ballots, "rank": 1}]
 
 
 # 12. A criterion added or removed after someone's ballot.
 
 
 async def test_a_ballot_outlives_a_change_of_the_criteria(server: Running) -> None:
-    scene = await gathering(
-        server, 2, options=["pizza"], criteria=["price", "distance", "taste"]
-    )
+    scene = await gathering(server, 2, options=["pizza"], criteria=["price", "distance", "taste"])
     voter, other = scene.members
     room, elsewhere = await scene.watch(voter, other)
     (option,) = room.state["options"]

@@ -129,9 +129,7 @@ async def test_who_is_removed_on_one_node_is_gone_on_the_other(
         )
 
 
-async def test_forged_messages_reach_nobody(
-    migrated_url: str, redis_server: RedisServer
-) -> None:
+async def test_forged_messages_reach_nobody(migrated_url: str, redis_server: RedisServer) -> None:
     buses: list[Bus] = [RedisBus(redis_server.url), RedisBus(redis_server.url)]
     async with two(migrated_url, buses) as (one, other):
         scene, watcher, room, proposal = await watched(one, other)
@@ -157,9 +155,7 @@ async def test_forged_messages_reach_nobody(
         assert room.state["proposals"] == before["proposals"]
 
 
-async def test_a_second_server_without_redis_is_refused(
-    migrated_url: str, tmp_path: Path
-) -> None:
+async def test_a_second_server_without_redis_is_refused(migrated_url: str, tmp_path: Path) -> None:
     async with killable(migrated_url, tmp_path / "one"):
         with pytest.raises(AssertionError, match="AYES_REDIS_URL"):
             async with killable(migrated_url, tmp_path / "two"):

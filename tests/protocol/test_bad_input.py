@@ -21,8 +21,8 @@ from tests.protocol.wrong import (
     example,
     name_of,
     texts_of,
-    wrong_messages,
     written,
+    wrong_messages,
 )
 
 DOCUMENTED = {

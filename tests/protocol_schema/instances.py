@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 Schema = dict[str, Any]
 
 #: Code points that a text on the wire can hold: no lone surrogates, which are no text at all.
-_CHARACTERS = st.characters(exclude_categories=("Cs",))
+_CHARACTERS = st.characters(exclude_categories=["Cs"])
 
 
 class Instances:
@@ -32,7 +32,8 @@ class Instances:
             return st.sampled_from(schema["enum"])
         if "anyOf" in schema:
             return st.one_of([self._of(choice) for choice in schema["anyOf"]])
-        return getattr(self, f"_{schema['type']}")(schema)
+        made: st.SearchStrategy[Any] = getattr(self, f"_{schema['type']}")(schema)
+        return made
 
     def _null(self, _: Schema) -> st.SearchStrategy[None]:
         return st.none()

@@ -18,11 +18,18 @@ import pytest
 from protocol import openapi, schema
 from tests.promises.running import ROOT, Running, running, token
 
-#: Requests per operation and phase.
+#: Random requests per operation. Beside them, every edge of every parameter is tried once.
 EXAMPLES = int(os.environ.get("AYES_FUZZ_EXAMPLES", "8"))
+#: Also every edge of every field of every command: some 2,000 requests.
+THOROUGH = "AYES_FUZZ_EXAMPLES" in os.environ
 SEED = int(os.environ.get("AYES_FUZZ_SEED", "1"))
 #: Seconds for all of them.
-LONGEST = 30 + EXAMPLES * 3
+LONGEST = 30 + EXAMPLES * 3 + THOROUGH * 300
+CONFIG = """
+[[operations]]
+include-path = "/v1/commands"
+phases.coverage.enabled = {thorough}
+"""
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -63,6 +70,8 @@ async def test_no_request_gets_an_answer_that_is_not_published(
 ) -> None:
     document = tmp_path / "openapi.json"
     document.write_bytes(schema.encode(openapi.document()))
+    config = CONFIG.format(thorough=str(THOROUGH).lower())
+    (tmp_path / "schemathesis.toml").write_text(config)
     # The rate limit is the same for every answer; here it would only hide them.
     async with running(
         database_url, commands_per_second=1_000_000, commands_burst=1_000_000

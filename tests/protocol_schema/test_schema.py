@@ -71,7 +71,7 @@ def test_the_error_codes_are_enumerated_with_their_effect_and_retry() -> None:
     assert DEFS["ErrorCode"]["enum"] == [code.value for code in ERRORS]
     check = Draft202012Validator({"$ref": "#/$defs/Error", "$defs": DEFS})
     for code, rule in ERRORS.items():
-        error = {"type": "error", "code": code.value, "message": "", "details": {}}
+        error: dict[str, Any] = {"type": "error", "code": code.value, "message": "", "details": {}}
         assert check.is_valid(error | {"effect": rule.effect, "retry": rule.retry})
         other = "unknown" if rule.effect == "none" else "none"
         assert not check.is_valid(error | {"effect": other, "retry": rule.retry})

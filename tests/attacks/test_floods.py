@@ -1,0 +1,174 @@
+"""Floods, trickles and crowds against a server in which somebody goes on voting."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+
+from protocol.closes import CloseCode
+from server.budgets import Budgets
+from tests.attacks.conftest import Attack
+from tests.attacks.floods import (
+    FLOODS,
+    TRICKLES,
+    UPGRADE,
+    ends,
+    flood,
+    idle,
+    subscribe_deaf,
+    trickle,
+)
+from tests.attacks.target import Bystander, Target, until
+from tests.promises.running import token
+from tests.promises.scenes import Scene, gathering
+
+#: The deadline for attackers in quality.md's terms: gone in 10 s.
+GONE_S = 10.0
+#: For those that never read.
+DEAF_GONE_S = 25.0
+MIB = 1 << 20
+#: Nobody here answers a close frame; as it comes, that is waited for longer.
+BRIEF = Budgets(echo_s=0.3)
+
+LIMITS = {
+    "messages": {CloseCode.FLOOD},
+    "messages in batches": {CloseCode.FLOOD},
+    "pings": {CloseCode.FLOOD},
+    "pings, full": {CloseCode.FLOOD},
+    "pongs": {CloseCode.FLOOD},
+    "fragments": {CloseCode.FLOOD, CloseCode.PROTOCOL_VIOLATION},
+    "empty fragments": {CloseCode.FLOOD, CloseCode.PROTOCOL_VIOLATION},
+    "a fragment, and pings": {CloseCode.FLOOD},
+    "one long message": {1009},
+    "too large, again and again": {CloseCode.FLOOD},
+    "no JSON": {CloseCode.PROTOCOL_VIOLATION},
+}
+
+
+async def scene_of(target: Target) -> tuple[Scene, Bystander]:
+    """A room, and who votes in it."""
+    scene = await gathering(target)
+    return scene, await Bystander.of(scene)
+
+
+async def test_every_flood_is_ended_and_says_why(attack: Attack) -> None:
+    """With the limits as they come; four of each kind at a time."""
+    target = await attack(budgets=Budgets(flush_s=0.5))
+    scene, bystander = await scene_of(target)
+    at_rest = len(target.connections)
+    async with bystander.voting():
+        for name, (first, again) in FLOODS.items():
+            found = await asyncio.gather(
+                *(flood(target.port, token(f"flood-{n}"), first, again) for n in range(4))
+            )
+            # A reset may overtake the close frame of a server that is still being shouted at.
+            codes = {end.code for end in found} - {0}
+            assert codes <= LIMITS[name], (name, codes)
+            assert codes, name
+            assert all(end.seconds < GONE_S for end in found), name
+        await target.until_left(at_rest)
+    await bystander.vote()
+
+
+async def test_who_trickles_or_says_nothing_is_gone_at_the_deadline(attack: Attack) -> None:
+    target = await attack(budgets=Budgets(handshake_s=0.5, body_s=0.7))
+    _, bystander = await scene_of(target)
+    at_rest = len(target.connections)
+    async with bystander.voting():
+        found = await asyncio.gather(
+            *(
+                trickle(target.port, data, gap)
+                for data in TRICKLES.values()
+                for gap in (0.005, 0.02)
+                for _ in range(10)
+            )
+        )
+        await target.until_left(at_rest)
+    assert all(end.seconds < GONE_S for end in found)
+    # A slow body is answered 401 before it is whole; nothing here was ever upgraded.
+    assert set(ends(found)) == {0}
+    assert not any(b" 101 " in end.got for end in found)
+
+
+async def test_sockets_without_a_name_are_limited_and_sent_away(attack: Attack) -> None:
+    target = await attack(budgets=BRIEF, unauthenticated=100, hello_seconds=1)
+    _, bystander = await scene_of(target)
+    at_rest = len(target.connections)
+    async with bystander.voting():
+        found = await asyncio.gather(*(idle(target.port) for _ in range(300)))
+        counted = ends(found)
+        assert counted == {CloseCode.NO_HELLO: 100, CloseCode.FLOOD: 200}, counted
+        assert all(
+            (b'"type":"bye"' in end.got and b'"retry_after_ms"' in end.got)
+            == (end.code == CloseCode.FLOOD)
+            for end in found
+        )
+        assert all(end.seconds < GONE_S for end in found)
+        await target.until_left(at_rest)
+
+
+async def test_a_storm_of_connections_is_thinned_and_nobody_is_left_hanging(
+    attack: Attack,
+) -> None:
+    target = await attack(
+        budgets=BRIEF, connections=80, connections_per_address=60, hello_seconds=1
+    )
+    _, bystander = await scene_of(target)
+    at_rest = len(target.connections)
+    async with bystander.voting():
+        for _ in range(2):
+            found = await asyncio.gather(*(idle(target.port) for _ in range(400)))
+            counted = ends(found)
+            assert counted.keys() == {CloseCode.NO_HELLO, CloseCode.FLOOD}, counted
+            assert counted[CloseCode.NO_HELLO] == 60 - at_rest
+            await target.until_left(at_rest)
+    # There is room again, for the polite.
+    assert (await target.connect("late")).welcome["type"] == "welcome"
+
+
+async def test_fifty_deaf_readers_of_a_busy_room_cost_little_and_go(attack: Attack) -> None:
+    """Memory is this whole process's: the server, and what its clients hold."""
+    target = await attack(
+        budgets=Budgets(stall_s=2, commands_per_second=1_000_000, burst=1_000_000),
+        connections_per_user=100,
+        commands_per_second=1_000_000,
+        commands_burst=1_000_000,
+    )
+    scene, bystander = await scene_of(target)
+    await bystander.votes(20)
+    at_rest = len(target.connections)
+    before = resident()
+    admin = token(scene.admin.user)
+    deaf = [await subscribe_deaf(target.port, admin, scene.event) for _ in range(50)]
+    proposal = await scene.propose()
+    most = unsent = 0
+    async with bystander.voting(), asyncio.timeout(DEAF_GONE_S):
+        while len(target.connections) > at_rest:
+            # What fills the buffers of the kernel, until the sockets are full.
+            await asyncio.gather(
+                *(
+                    scene.admin.ack(
+                        "comment.add", event=scene.event, proposal=proposal, content="x" * 2_000
+                    )
+                    for _ in range(64)
+                )
+            )
+            most = max(most, resident())
+            unsent = max(unsent, sum(session.wire.unsent() for session in target.node.sessions))
+    for peer in deaf:
+        peer.close()
+    assert unsent > 50 * 65_536, "they were never full"
+    assert most - before < 64 * MIB, f"{(most - before) / MIB:.1f} MiB"
+    await until(lambda: len(target.node.sessions) <= at_rest)
+    await bystander.vote()
+
+
+def resident() -> int:
+    """Bytes of memory this process holds now."""
+    with open("/proc/self/statm") as statm:  # noqa: PTH123 - read often
+        return int(statm.read().split()[1]) * resource.getpagesize()
+
+
+def test_the_list_of_limits_is_that_of_floods() -> None:
+    assert LIMITS.keys() == FLOODS.keys()
+    assert UPGRADE.endswith(b"\r\n\r\n")

@@ -1,0 +1,261 @@
+"""The house rules that no linter knows: the direction of imports, tables that agree, floors."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import distributions, version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from handlers import registry
+from handlers.permissions import PERMISSIONS
+from handlers.registry import HANDLERS
+from persistence import records
+from persistence.tables import metadata
+from protocol.commands import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+#: From the ground up; each may import those before it.
+HOUSE = ("protocol", "persistence", "handlers", "server")
+#: A reader finds their way by the tree alone: one noun a file.
+LONGEST_FILE = 420
+
+
+def sources(*folders: str) -> list[Path]:
+    """The Python files below ``folders``."""
+    found = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    assert found
+    return sorted(found)
+
+
+def imported(path: Path) -> Iterator[tuple[str, int]]:
+    """Every module that ``path`` imports, wherever in the file, and the line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            assert node.module is not None
+            yield node.module, node.lineno
+
+
+@pytest.mark.parametrize("package", HOUSE)
+def test_imports_run_one_way(package: str) -> None:
+    below = HOUSE[: HOUSE.index(package) + 1]
+    forbidden = {*HOUSE, "tests", "benchmarks", "web", "clients"} - set(below)
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {module}"
+        for path in sources(package)
+        for module, line in imported(path)
+        if module.partition(".")[0] in forbidden
+    ]
+    assert not wrong, wrong
+
+
+def test_the_ground_is_pure() -> None:
+    """``protocol`` does no I/O, reads no clock, draws no number."""
+    impure = {
+        *("asyncio", "socket", "os", "pathlib", "random", "secrets", "time", "uuid", "logging"),
+        *("asyncpg", "sqlalchemy", "starlette", "uvicorn", "redis", "threading", "subprocess"),
+    }
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {module}"
+        for path in sources("protocol")
+        for module, line in imported(path)
+        if module.partition(".")[0] in impure
+    ]
+    assert not wrong, wrong
+
+
+def test_only_the_server_knows_the_web() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {module}"
+        for path in sources("protocol", "persistence", "handlers")
+        for module, line in imported(path)
+        if module.partition(".")[0] in ("starlette", "uvicorn", "redis", "websockets", "httptools")
+    ]
+    assert not wrong, wrong
+
+
+def test_only_the_lanes_and_readers_touch_a_database() -> None:
+    """Handlers and rules are pure: they return what should change."""
+    pure = {
+        *("audiences", "ballots", "comments", "decide", "events", "foresight", "items"),
+        *("memberships", "permissions", "proposals", "registry", "resolution", "rules", "step"),
+        *("tallies", "timers", "transitions", "views", "votes"),
+    }
+    wrong = [
+        f"{path.name}:{line} imports {module}"
+        for path in sources("handlers")
+        if path.stem in pure
+        for module, line in imported(path)
+        if module in ("persistence.database", "persistence.reading", "persistence.loading",
+                      "persistence.lists", "asyncpg", "asyncio")
+    ]  # fmt: skip
+    assert not wrong, wrong
+
+
+def test_commands_handlers_and_permissions_are_the_same_set() -> None:
+    registry.load()
+    assert set(HANDLERS) == set(PERMISSIONS) == set(COMMANDS)
+    assert len(COMMANDS) == len(set(COMMANDS)) == 40
+
+
+#: Table → record; what a record leaves out is the event it lives in, or what only storage knows.
+RECORDS: dict[str, Any] = {
+    "ballots": records.Ballot,
+    "comments": records.Comment,
+    "events": records.Event,
+    "item_history": records.ItemVersion,
+    "items": records.Item,
+    "memberships": records.Membership,
+    "options": records.Option,
+    "proposals": records.Proposal,
+    "votes": records.Vote,
+}
+
+
+@pytest.mark.parametrize("name", sorted(RECORDS))
+def test_records_are_named_as_their_columns(name: str) -> None:
+    columns = [column.name for column in metadata.tables[name].columns]
+    fields = [field.name for field in msgspec.structs.fields(RECORDS[name])]
+    assert sorted(fields) == sorted(set(columns) - {"event_id"})
+
+
+def test_every_key_begins_with_the_event() -> None:
+    looked_up_before = {"users", "entrance_codes", "events", "revocations"}
+    for name, table in metadata.tables.items():
+        first = next(iter(table.primary_key.columns)).name
+        assert name in looked_up_before or first == "event_id", name
+
+
+async def test_migrations_make_exactly_the_tables(database_url: str) -> None:
+    import asyncpg
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: asyncpg.connect(database_url),
+        poolclass=sa.pool.NullPool,
+    )
+
+    def compare(connection: sa.Connection) -> list[Any]:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        return list(compare_metadata(context, metadata))
+
+    async with engine.connect() as connection:
+        differences = await connection.run_sync(compare)
+        # Autogenerate looks at no check constraint.
+        checks = {
+            row[0]
+            for row in await connection.execute(
+                sa.text("SELECT conname FROM pg_constraint WHERE contype = 'c'"
+                        " AND connamespace = 'public'::regnamespace")
+            )
+        }  # fmt: skip
+    await engine.dispose()
+    assert differences == []
+    wanted = {
+        str(constraint.name)
+        for table in metadata.tables.values()
+        for constraint in table.constraints
+        if isinstance(constraint, sa.CheckConstraint)
+    }
+    assert checks == wanted
+
+
+async def test_a_second_upgrade_changes_nothing_and_two_at_once_take_turns(
+    empty_database_url: str,
+) -> None:
+    from persistence.migrate import upgrade_async
+
+    await asyncio.gather(*(upgrade_async(empty_database_url) for _ in range(3)))
+    await upgrade_async(empty_database_url)
+
+
+def test_no_dependency_ships_one_of_our_names() -> None:
+    """Four generic names at the top: the server is an application, never a library."""
+    ours = {*HOUSE, "tests", "web", "benchmarks"}
+    taken = []
+    for distribution in distributions():
+        if distribution.metadata["Name"].lower() == "ayes":
+            continue
+        tops = {Path(str(file)).parts[0] for file in distribution.files or () if file.parts}
+        names = {top.removesuffix(".py") for top in tops}
+        if clash := names & ours:
+            taken.append(f"{distribution.metadata['Name']}: {sorted(clash)}")
+    assert not taken, taken
+
+
+#: quality.md, "dependencies".
+FLOORS = {
+    "starlette": (1, 0, 1),
+    "uvicorn": (0, 54),
+    "websockets": (16, 1),
+    "h11": (0, 16),
+    "orjson": (3, 11, 6),
+    "redis": (4, 5, 4),
+    "asyncpg": (0, 31),
+}
+
+
+@pytest.mark.parametrize("name", sorted(FLOORS))
+def test_dependencies_are_above_their_floors(name: str) -> None:
+    floor = FLOORS[name]
+    assert numbers(version(name)) >= floor
+    asked = re.search(
+        rf'^    "{name}(?:\[[^]]*\])?>=([0-9.]+)', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
+    )
+    assert asked is not None, f"pyproject.toml asks for no floor of {name}"
+    assert numbers(asked[1]) >= floor
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """The release of a version."""
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
+
+
+def test_files_are_short_enough_to_be_read() -> None:
+    long = {
+        str(path.relative_to(ROOT)): count
+        for path in sources(*HOUSE)
+        if (count := len(path.read_text().splitlines())) > LONGEST_FILE
+    }
+    assert not long, long
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in sources(*HOUSE)
+        if ast.get_docstring(ast.parse(path.read_text())) is None
+    ]
+    assert not silent, silent
+
+
+def test_the_repository_speaks_of_itself_alone() -> None:
+    """No path of a machine it was written on."""
+    hints = re.compile(r"/(?:home|root|Users|work)/[\w.]")
+    wrong = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in sources(*HOUSE)
+        if (match := hints.search(path.read_text()))
+    ]
+    assert not wrong, wrong
+
+
+def test_this_python_is_one_that_is_promised() -> None:
+    assert sys.version_info >= (3, 11)
+    assert 'requires-python = ">=3.11"' in (ROOT / "pyproject.toml").read_text()
