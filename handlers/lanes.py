@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
@@ -51,6 +52,27 @@ MOST_IDLE_LANES = 4_096
 RETRY_AFTER_MS = 500
 
 
+def _unheard(seconds: float) -> None:
+    """Nobody measures."""
+
+
+class Counts:
+    """What has happened since the start; for the metrics."""
+
+    __slots__ = ("acked", "alone", "refused", "retried", "transactions", "undecided")
+
+    def __init__(self) -> None:
+        self.acked = 0
+        self.refused = 0
+        """Answered with an error from a transaction: refusals, and what it could not decide."""
+        self.undecided = 0
+        """Given up on: ``busy``, ``overloaded``, ``commit_unknown``, ``internal``."""
+        self.transactions = 0
+        self.alone = 0
+        """Batches that could not go with a convoy."""
+        self.retried = 0
+
+
 class Lanes:
     """Takes commands, and answers every one of them."""
 
@@ -65,6 +87,9 @@ class Lanes:
         self.database = database
         self.rooms = rooms
         self._terms = Terms(limits, revoked)
+        self.counts = Counts()
+        self.observe: Callable[[float], None] = _unheard
+        """Hears how many seconds each committed transaction took."""
         self._lanes: OrderedDict[str, Lane] = OrderedDict()
         self._ready: deque[Lane] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -97,6 +122,10 @@ class Lanes:
             self._queue_up(lane)
             # Only now: an idle lane is one that is not busy.
             self._forget_idle()
+
+    def waiting(self) -> int:
+        """Commands that wait for their decision, or are in a transaction."""
+        return sum(len(lane.queue) + len(lane.running) for lane in self._lanes.values())
 
     def is_pending(self, event_id: str, key: CommandKey) -> bool:
         """Whether the command of this key waits for its decision on this node."""
@@ -158,6 +187,7 @@ class Lanes:
 
     async def _together(self, batches: list[Batch]) -> list[Batch]:
         """Settle those whose events are free, in one transaction; the others are returned."""
+        began = time.monotonic()
         async with (
             asyncio.timeout(BUDGET),
             Transaction.begin(self.database) as transaction,
@@ -171,6 +201,8 @@ class Lanes:
                     position = free[batch.event_id]
                     await batch.decide(transaction, position, now, known, self._terms)
                 await self._commit(transaction, here)
+        if here:
+            self._committed(began)
         for batch in here:
             self._done(batch)
         return [batch for batch in batches if batch.event_id not in free]
@@ -184,7 +216,17 @@ class Lanes:
             batch.committing()
         await transaction.commit()
 
+    def _committed(self, began: float) -> None:
+        self.counts.transactions += 1
+        self.observe(time.monotonic() - began)
+
+    def _count(self, batch: Batch) -> None:
+        acked = sum(answer.error is None for _, answer in batch.answers)
+        self.counts.acked += acked
+        self.counts.refused += len(batch.answers) - acked
+
     def _done(self, batch: Batch) -> None:
+        self._count(batch)
         try:
             batch.committed(self.rooms)
         except Exception:
@@ -195,6 +237,7 @@ class Lanes:
     # Alone.
 
     async def _by_itself(self, batch: Batch) -> None:
+        self.counts.alone += 1
         async with self._alone:
             try:
                 await self._settle(batch)
@@ -227,19 +270,23 @@ class Lanes:
                     log.warning("event %s: gave up on %d: %r", batch.event_id, count, err)
                     self._give_up(batch, fault)
                     return
+                self.counts.retried += 1
                 log.info("event %s: trying again after %r", batch.event_id, err)
                 await asyncio.sleep(pause)
                 delay = min(delay * 2, LONGEST_DELAY)
             else:
+                self._count(batch)
                 batch.committed(self.rooms)
                 return
 
     async def _attempt(self, batch: Batch) -> None:
+        began = time.monotonic()
         async with Transaction.begin(self.database) as transaction:
             position = await transaction.lock(batch.event_id)
             now, known = await transaction.clock_and_remembered(batch.asked())
             await batch.decide(transaction, position, now, known, self._terms)
             await self._commit(transaction, [batch])
+        self._committed(began)
 
     async def _divide(self, batch: Batch, err: Exception) -> None:
         """Halve a batch that cannot be written, until the bad command stands alone."""
@@ -265,6 +312,7 @@ class Lanes:
             self.rooms.suspect(batch.event_id)
 
     def _answer(self, submissions: Sequence[Submission], err: Rejection) -> None:
+        self.counts.undecided += len(submissions)
         for submission in submissions:
             submission.reply(submission, failed(submission, err))
 

@@ -67,7 +67,6 @@ _MEMBERSHIPS = _of_event(t.memberships, any_of(t.memberships.c.user_id, "keys"))
 _OPTIONS = _of_event(t.options, any_of(t.options.c.id, "keys"))
 _ITEMS = _of_event(t.items, any_of(t.items.c.id, "keys"))
 _PROPOSALS = _of_event(t.proposals, any_of(t.proposals.c.id, "keys"))
-_RESOLVED = _of_event(t.proposals, any_of(t.proposals.c.resolved_no, "keys", Integer))
 _BALLOTS = _of_event(t.ballots, any_of(t.ballots.c.user_id, "keys"))
 _ALL_BALLOTS = _of_event(t.ballots)
 _COMMENTS = _of_event(t.comments, any_of(t.comments.c.id, "keys"))
@@ -100,6 +99,23 @@ def _votes() -> Statement:
     return Statement(select(held).select_from(asked.join(held, true())))
 
 
+def _resolved() -> Statement:
+    """One index probe a number, for the same reason."""
+    asked = (
+        func.unnest(many("keys", Integer))
+        .table_valued(column("resolved_no", Integer), name="asked")
+        .render_derived()
+    )
+    held = (
+        _select(t.proposals)
+        .where(
+            t.proposals.c.event_id == EVENT, t.proposals.c.resolved_no == asked.c.resolved_no
+        )
+        .lateral("held")
+    )
+    return Statement(select(held).select_from(asked.join(held, true())))
+
+
 def _votes_of() -> Statement:
     """A user's votes on pending proposals, found from the pending ones."""
     pending = (
@@ -122,6 +138,7 @@ def _votes_of() -> Statement:
 
 _VOTES = _votes()
 _VOTES_OF = _votes_of()
+_RESOLVED = _resolved()
 
 #: (kind → statement, record type, table of the state): one row by its key.
 _BY_KEY: dict[str, tuple[Statement, Any, str]] = {

@@ -223,7 +223,13 @@ proposals = Table(
     Index(
         "proposals_pending_idx", "event_id", "number", postgresql_where=text("status = 'pending'")
     ),
-    Index("proposals_resolved_idx", "event_id", "resolved_no"),
+    # Partial, so that no look-up by id takes it for the key: with no statistics, one would.
+    Index(
+        "proposals_resolved_idx",
+        "event_id",
+        "resolved_no",
+        postgresql_where=text("resolved_no IS NOT NULL"),
+    ),
     Index(
         "proposals_opens_at_idx",
         "opens_at",

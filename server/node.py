@@ -74,7 +74,8 @@ class Node:
         self.limits = settings.domain()
         self.database = database
         self.auth = auth
-        self.rooms = RoomRegistry(database, self.limits, bus or MemoryBus())
+        self.bus = bus or MemoryBus()
+        self.rooms = RoomRegistry(database, self.limits, self.bus)
         self.revocations = Revocations(database, self._revoked)
         self.lanes = Lanes(database, self.rooms, self.limits, revoked=self.revocations.is_revoked)
         self.guesses = Guesses()

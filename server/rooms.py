@@ -79,6 +79,10 @@ class RoomRegistry:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def count(self) -> int:
+        """How many rooms there are."""
+        return len(self._rooms)
+
     def top(self, event_id: str) -> tuple[str, int] | None:
         """Where a room stands here."""
         room = self._rooms.get(event_id)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 import orjson
 
+from protocol import answers
 from protocol.commands import COMMANDS, type_of
-from protocol.errors import ERRORS
+from protocol.errors import ERRORS, ProtocolError
 from protocol.replies import MESSAGES, Journal
 from tests.promises.running import Running
 from tests.protocol_schema.tour import Tour
@@ -55,3 +56,12 @@ async def test_every_message_of_a_long_visit_is_as_published(server: Running) ->
     decoder = msgspec.json.Decoder(union)
     for message in tour.heard:
         decoder.decode(orjson.dumps(message))
+
+
+def test_every_error_there_can_be_is_as_published() -> None:
+    """Also those that only clocks, faults and floods bring about."""
+    for code in ERRORS:
+        err = ProtocolError(code, details={"path": "event"}, retry_after_ms=100)
+        body = answers.error_body(err, id="x", ref=1, event="e", replayed=True)
+        assert not message_problems(body)
+        assert not message_problems(answers.error_body(ProtocolError(code)))

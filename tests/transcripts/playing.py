@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict, deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +110,13 @@ class Socket:
 
 
 class Player:
-    """Plays transcripts against the server at ``url``."""
+    """Plays transcripts against the server at ``url``; ``look`` is shown whatever is heard."""
 
-    def __init__(self, url: str, token: TokenMaker) -> None:
+    def __init__(
+        self, url: str, token: TokenMaker, look: Callable[[Json], None] = lambda message: None
+    ) -> None:
         self._url = url
+        self._look = look
         self._memory = Memory(token)
         self._sockets: dict[str, Socket] = {}
 
@@ -153,6 +157,7 @@ class Player:
         pattern = line["message"]
         stream = stream_of(pattern | self._named(pattern))
         heard = await socket.next(stream)
+        self._look(heard)
         try:
             self._memory.match(pattern, heard)
         except Mismatch as err:

@@ -11,6 +11,7 @@ import pytest
 from protocol.errors import ERRORS
 from server.auth import Authenticator
 from tests.promises.running import AUDIENCE, SECRET, running
+from tests.protocol_schema.validity import message_problems
 from tests.transcripts.matching import Memory, Mismatch
 from tests.transcripts.playing import Player, lines_of, stream_of
 
@@ -30,8 +31,13 @@ def token_of(asked: dict[str, Any]) -> str:
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 async def test_the_server_says_what_the_transcript_has(database_url: str, path: Path) -> None:
     lines = lines_of(path)
+    problems: list[str] = []
     async with running(database_url, **lines[0].get("settings", {})) as server:
-        await Player(server.url, token_of).play(lines)
+        player = Player(
+            server.url, token_of, lambda message: problems.extend(message_problems(message))
+        )
+        await player.play(lines)
+    assert not problems, problems
 
 
 async def test_a_transcript_can_be_played_twice_to_one_server(database_url: str) -> None:

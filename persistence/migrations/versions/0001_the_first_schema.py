@@ -252,7 +252,11 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'pending'"),
     )
     op.create_index(
-        "proposals_resolved_idx", "proposals", ["event_id", "resolved_no"], unique=False
+        "proposals_resolved_idx",
+        "proposals",
+        ["event_id", "resolved_no"],
+        unique=False,
+        postgresql_where=sa.text("resolved_no IS NOT NULL"),
     )
     op.create_table(
         "users",
@@ -282,7 +286,11 @@ def downgrade() -> None:
     op.drop_index("votes_user_idx", table_name="votes")
     op.drop_table("votes")
     op.drop_table("users")
-    op.drop_index("proposals_resolved_idx", table_name="proposals")
+    op.drop_index(
+        "proposals_resolved_idx",
+        table_name="proposals",
+        postgresql_where=sa.text("resolved_no IS NOT NULL"),
+    )
     op.drop_index(
         "proposals_pending_idx",
         table_name="proposals",

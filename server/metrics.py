@@ -1,0 +1,108 @@
+"""Metrics for Prometheus, each declared once: name, kind, what it says, and where it is read.
+
+Read when they are asked for, from numbers that the parts keep anyway, so that a vote pays nothing
+for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from prometheus_client import CollectorRegistry, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from server.redis_bus import RedisBus
+
+if TYPE_CHECKING:
+    from server.node import Node
+
+Kind: TypeAlias = Literal["counter", "gauge"]
+#: Seconds; a lone vote takes about one or two milliseconds.
+BUCKETS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0, 2.0, 5.0)
+
+
+class Declared(NamedTuple):
+    """A metric and where its value is read."""
+
+    kind: Kind
+    help: str
+    read: Callable[[Node], float]
+
+
+METRICS: dict[str, Declared] = {
+    "ayes_sockets": Declared("gauge", "Open WebSockets.", lambda n: len(n.sessions)),
+    "ayes_rooms": Declared("gauge", "Events watched here.", lambda n: n.rooms.count()),
+    "ayes_commands_waiting": Declared(
+        "gauge", "Commands that wait for their decision.", lambda n: n.lanes.waiting()
+    ),
+    "ayes_draining": Declared("gauge", "1 while the server goes away.", lambda n: n.draining),
+    "ayes_bus_up": Declared(
+        "gauge",
+        "1 while hints of other nodes are heard; always 1 without Redis.",
+        lambda n: n.bus.is_up if isinstance(n.bus, RedisBus) else 1,
+    ),
+    "ayes_commands_acked": Declared(
+        "counter", "Commands answered with an ack.", lambda n: n.lanes.counts.acked
+    ),
+    "ayes_commands_refused": Declared(
+        "counter",
+        "Commands answered with an error decided in a transaction.",
+        lambda n: n.lanes.counts.refused,
+    ),
+    "ayes_commands_undecided": Declared(
+        "counter",
+        "Commands given up on: busy, overloaded, commit_unknown, internal.",
+        lambda n: n.lanes.counts.undecided,
+    ),
+    "ayes_transactions": Declared(
+        "counter", "Transactions committed.", lambda n: n.lanes.counts.transactions
+    ),
+    "ayes_batches_alone": Declared(
+        "counter", "Batches that could not share a transaction.", lambda n: n.lanes.counts.alone
+    ),
+    "ayes_transactions_retried": Declared(
+        "counter", "Transactions tried again.", lambda n: n.lanes.counts.retried
+    ),
+}
+
+
+class _Reader(Collector):
+    """Reads the declared metrics of a node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def collect(self) -> Iterator[Metric]:
+        for name, declared in METRICS.items():
+            family = CounterMetricFamily if declared.kind == "counter" else GaugeMetricFamily
+            yield family(name, declared.help, value=float(declared.read(self._node)))
+
+
+def routes(node: Node) -> list[Route]:
+    """``/metrics``, in Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Reader(node))
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    taken = Histogram(
+        "ayes_transaction_seconds",
+        "From the start of a transaction to its commit.",
+        buckets=BUCKETS,
+        registry=registry,
+    )
+    node.lanes.observe = taken.observe
+
+    async def metrics(request: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return [Route("/metrics", metrics)]

@@ -1,0 +1,154 @@
+"""SIGTERM to a server at work: what it owes its clients, checked against its successor."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.attacks.floods import UPGRADE, connected, subscribe_deaf
+from tests.promises.client import Client, Gone, Message
+from tests.promises.running import Killable, killable, token
+from tests.promises.scenes import Scene, gathering
+from tests.server.raw import CLOSE, masked
+
+VOTERS = 10
+#: Commands of one voter that wait for their answers at the same time.
+INFLIGHT = 8
+#: Seconds of load before the signal.
+LOAD_S = 0.5
+DRAIN_S = 3
+#: From SIGTERM to the exit: the drain, uvicorn's own wait, the accepted commands' end, and slack.
+BOUND_S = DRAIN_S + 5 + 10 + 2
+
+
+@dataclass
+class Stopped:
+    """One stop."""
+
+    status: int
+    seconds: float
+    commands: int = 0
+    acked: int = 0
+    refused: int = 0
+    unanswered: int = 0
+    """Sent, and the socket closed before the answer."""
+    decided_unseen: int = 0
+    """Of those, decided all the same, as the successor's replay shows."""
+    wrong: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Command:
+    message: Message
+    answer: Message | None = None
+
+
+class _Voter:
+    """Votes and takes it back, several in flight, until there is no server."""
+
+    def __init__(self, client: Client, event: str, proposal: str) -> None:
+        self.client = client
+        self.commands: list[_Command] = []
+        self._at = {"event": event, "proposal": proposal}
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(INFLIGHT):
+                group.create_task(self._alternate())
+
+    async def _alternate(self) -> None:
+        while True:
+            kind = ("vote.cast", "vote.retract")[len(self.commands) % 2]
+            revision = {"revision": 1} if kind == "vote.cast" else {}
+            message = {"type": kind, "id": self.client.new_id()} | self._at | revision
+            command = _Command(message)
+            try:
+                future = self.client.expect(message["id"])
+                self.commands.append(command)
+                await self.client.say(message)
+                command.answer = await future
+            except Exception as err:
+                if isinstance(err, Gone) or self.client.socket.close_code is not None:
+                    return
+                raise
+
+
+async def stop_under_load(database_url: str, data_dir: Path) -> Stopped:
+    """Start a server, load it, stop it with peers that do not go, and question its successor."""
+    settings: dict[str, Any] = {"drain_seconds": DRAIN_S, "connections_per_user": 100}
+    async with killable(database_url, data_dir, **settings) as server:
+        scene = await gathering(server, VOTERS, max_members=100)
+        proposal = await scene.propose()
+        voters = [_Voter(client, scene.event, proposal) for client in scene.members]
+        working = [asyncio.create_task(voter.run()) for voter in voters]
+        async with _who_do_not_go(server, scene):
+            await asyncio.sleep(LOAD_S)
+            begun = time.monotonic()
+            async with asyncio.timeout(BOUND_S):
+                status = await server.terminate()
+            stopped = Stopped(status, time.monotonic() - begun)
+        async with asyncio.timeout(10):
+            await asyncio.gather(*working)
+        stopped.wrong += [f"log: {line}" for line in server.log if _is_defect(line)]
+        for client in server.clients:
+            await client.gone()
+            if client.close_code not in (4001, 1006):
+                stopped.wrong.append(f"{client.user} closed with {client.close_code}")
+            stopped.wrong += client.violations
+    async with killable(database_url, data_dir) as successor:
+        for voter in voters:
+            again = await successor.connect(voter.client.user)
+            for command in voter.commands:
+                await _settle(again, command, stopped)
+        await successor.leave()
+        await successor.terminate()
+    return stopped
+
+
+@contextlib.asynccontextmanager
+async def _who_do_not_go(server: Killable, scene: Scene) -> AsyncIterator[None]:
+    """A peer in mid-close, two hung handshakes, a silent connection, and a deaf reader."""
+    admin = token(scene.admin.user)
+    closing = await subscribe_deaf(server.port, admin, scene.event)
+    deaf = await subscribe_deaf(server.port, admin, scene.event)
+    try:
+        await asyncio.get_running_loop().sock_sendall(closing, masked(CLOSE, b"\x03\xe8"))
+        async with (
+            connected(server.port, UPGRADE[:-2]),
+            connected(server.port, b"POST /v1/commands HTTP/1.1\r\nHost: a\r\nContent-Length: 9"),
+            connected(server.port),
+        ):
+            yield
+    finally:
+        closing.close()
+        deaf.close()
+
+
+async def _settle(again: Client, command: _Command, stopped: Stopped) -> None:
+    """Send a command once more, and hold the answer against the first."""
+    stopped.commands += 1
+    first, message = command.answer, command.message
+    fields = {name: value for name, value in message.items() if name not in ("type", "id")}
+    answer = await again.send(message["type"], id=message["id"], **fields)
+    if first is None:
+        stopped.unanswered += 1
+        stopped.decided_unseen += bool(answer.get("replayed"))
+        if answer["type"] != "ack":
+            stopped.wrong.append(f"unanswered, then {answer}")
+    elif first["type"] == "ack":
+        stopped.acked += 1
+        if answer != first | {"replayed": True}:
+            stopped.wrong.append(f"acked {first}, then {answer}")
+    else:
+        stopped.refused += 1
+        if first["effect"] != "none" or answer.get("replayed", False):
+            stopped.wrong.append(f"refused {first}, then {answer}")
+
+
+def _is_defect(line: str) -> bool:
+    return "Traceback" in line or " ERROR " in line or " CRITICAL " in line

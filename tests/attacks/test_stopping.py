@@ -1,0 +1,19 @@
+"""A stop under load, with peers that do not go. ``benchmarks/attacks.py`` does it twenty times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.stopping import BOUND_S, stop_under_load
+
+
+@pytest.mark.timeout(90)
+async def test_a_stop_under_load_loses_no_command(migrated_url: str, tmp_path: Path) -> None:
+    stopped = await stop_under_load(migrated_url, tmp_path)
+    assert not stopped.wrong, stopped.wrong[:5]
+    assert stopped.status == 0
+    assert stopped.seconds < BOUND_S
+    assert stopped.acked > 50
+    assert stopped.commands == stopped.acked + stopped.refused + stopped.unanswered
