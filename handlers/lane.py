@@ -27,7 +27,7 @@ from handlers.step import DomainLimits
 from persistence.records import Decided, Proposal
 from persistence.state import EventState, Missing
 from persistence.transaction import CommandKey, Line, Position, Transaction, Written
-from protocol.commands import type_of
+from protocol.commands import EventCreate, type_of
 from protocol.errors import ErrorCode, Rejection
 
 #: Commands of one transaction. More gain little (the commit is shared by hundreds already) and
@@ -75,11 +75,11 @@ class Lane:
         self.state: EventState | None = None
         """The event as the last batch left it, if that was committed."""
 
-    def take(self) -> Batch:
-        """The next batch: all that wait, within its bound."""
+    def take(self, deadline: float) -> Batch:
+        """The next batch: all that wait, within its bound; to be answered by ``deadline``."""
         longest = min(len(self.queue), LONGEST_BATCH)
         self.running = [self.queue.popleft() for _ in range(longest)]
-        return Batch(self, self.running)
+        return Batch(self, self.running, deadline)
 
     def holds(self, key: CommandKey) -> bool:
         """Whether a command of this key waits or is being decided."""
@@ -89,15 +89,21 @@ class Lane:
 class Batch:
     """Commands of one event that share a transaction."""
 
-    def __init__(self, lane: Lane, submissions: Sequence[Submission]) -> None:
+    def __init__(self, lane: Lane, submissions: Sequence[Submission], deadline: float) -> None:
         self.lane = lane
         self.submissions = submissions
+        self.deadline = deadline
+        """The loop's time until which it is tried, in a convoy and alone together."""
         self._begin()
 
     @property
     def event_id(self) -> str:
         """Whose commands these are."""
         return self.lane.event_id
+
+    def makes_its_event(self) -> bool:
+        """Whether the event may not be there yet because this batch makes it."""
+        return any(type(s.command) is EventCreate for s in self.submissions)
 
     def asked(self) -> list[tuple[str, CommandKey]]:
         """What the journal is asked about."""

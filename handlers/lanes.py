@@ -43,6 +43,9 @@ MOST_EVENTS = 64
 MOST_ALONE = 4
 #: Time in which a batch is tried; then ``busy``, ``overloaded`` or ``commit_unknown``.
 BUDGET = 5.0
+#: The share of it that a convoy may take. It waits for no lock, so one that takes longer hangs on
+#: its link; the rest is for another try on a fresh one.
+CONVOYS_SHARE = 0.4
 #: First and longest wait between two tries, both drawn with full jitter.
 FIRST_DELAY = 0.05
 LONGEST_DELAY = 0.5
@@ -177,10 +180,11 @@ class Lanes:
             self._convoys -= 1
 
     def _gather(self) -> list[Batch]:
+        deadline = asyncio.get_running_loop().time() + BUDGET
         batches: list[Batch] = []
         commands = 0
         while self._ready and len(batches) < MOST_EVENTS and commands < LONGEST_BATCH:
-            batch = self._ready.popleft().take()
+            batch = self._ready.popleft().take(deadline)
             batches.append(batch)
             commands += len(batch.submissions)
         return batches
@@ -189,23 +193,25 @@ class Lanes:
         """Settle those whose events are free, in one transaction; the others are returned."""
         began = time.monotonic()
         async with (
-            asyncio.timeout(BUDGET),
+            asyncio.timeout(BUDGET * CONVOYS_SHARE),
             Transaction.begin(self.database) as transaction,
         ):
             free = await transaction.lock_free([batch.event_id for batch in batches])
-            here = [batch for batch in batches if batch.event_id in free]
+            # An event that is made now is not there to be locked; if another node made it
+            # meanwhile, its key is taken, and everything goes alone.
+            here = [b for b in batches if b.event_id in free or b.makes_its_event()]
             if here:
                 keys = [key for batch in here for key in batch.asked()]
                 now, known = await transaction.clock_and_remembered(keys)
                 for batch in here:
-                    position = free[batch.event_id]
+                    position = free.get(batch.event_id)
                     await batch.decide(transaction, position, now, known, self._terms)
                 await self._commit(transaction, here)
         if here:
             self._committed(began)
         for batch in here:
             self._done(batch)
-        return [batch for batch in batches if batch.event_id not in free]
+        return [batch for batch in batches if batch not in here]
 
     async def _commit(self, transaction: Transaction, batches: Sequence[Batch]) -> None:
         written = [batch for batch in batches if batch.has_lines]
@@ -238,22 +244,28 @@ class Lanes:
 
     async def _by_itself(self, batch: Batch) -> None:
         self.counts.alone += 1
-        async with self._alone:
+        try:
+            async with asyncio.timeout_at(batch.deadline):
+                await self._alone.acquire()
+        except TimeoutError:
+            self._give_up(batch, Fault.LOCKED)
+        else:
             try:
                 await self._settle(batch)
             except Exception:
                 log.exception("event %s: a batch failed", batch.event_id)
+            finally:
+                self._alone.release()
         self._rest(batch.lane)
 
     async def _settle(self, batch: Batch) -> None:
         """Answer every command of ``batch``, whatever happens."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + BUDGET
         delay = FIRST_DELAY
         fault: Fault | None = None
         while True:
             try:
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout_at(batch.deadline):
                     await self._attempt(batch)
             except Exception as err:
                 # What it holds may be half of what was not committed.
@@ -265,7 +277,7 @@ class Lanes:
                     await self._divide(batch, err)
                     return
                 pause = random.uniform(0, delay)  # noqa: S311 - jitter
-                if loop.time() + pause >= deadline:
+                if loop.time() + pause >= batch.deadline:
                     count = len(batch.submissions)
                     log.warning("event %s: gave up on %d: %r", batch.event_id, count, err)
                     self._give_up(batch, fault)
@@ -293,8 +305,10 @@ class Lanes:
         submissions = batch.submissions
         if len(submissions) > 1:
             middle = len(submissions) // 2
-            await self._settle(Batch(batch.lane, submissions[:middle]))
-            await self._settle(Batch(batch.lane, submissions[middle:]))
+            for half in (submissions[:middle], submissions[middle:]):
+                # Each with the time of its own that it takes to find the bad one.
+                deadline = asyncio.get_running_loop().time() + BUDGET
+                await self._settle(Batch(batch.lane, half, deadline))
             return
         # Its type only: what people wrote is no business of the log's.
         kind = type_of(submissions[0].command)

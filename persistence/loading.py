@@ -108,9 +108,8 @@ def _resolved() -> Statement:
     )
     held = (
         _select(t.proposals)
-        .where(
-            t.proposals.c.event_id == EVENT, t.proposals.c.resolved_no == asked.c.resolved_no
-        )
+        .where(t.proposals.c.event_id == EVENT, t.proposals.c.resolved_no == asked.c.resolved_no)
+        .limit(1)
         .lateral("held")
     )
     return Statement(select(held).select_from(asked.join(held, true())))

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from server.wire import Receiver
 
 
+#: A frame counts once more against its budget for each so many bytes: a published frame is 64 KiB
+#: at most and counts five times, one of the hard cap of 1 MiB sixty-five times.
+FRAME_BYTES = 16_384
+
+
 class Intake:
     """One socket's input."""
 
@@ -135,7 +140,7 @@ class Intake:
                 self._guard.fail(1007, "invalid UTF-8")
                 return stop
             start = stop
-            left -= 1
+            left -= 1 + len(payload) // FRAME_BYTES
             receiver.text(payload)
             if wire.shut:
                 break
@@ -178,7 +183,7 @@ class Intake:
                 # Its pong, before the answers to the messages behind it.
                 self._guard.wire.answer(self._conn.writes.pop(0))
         else:
-            self._frames_left -= 1
+            self._frames_left -= 1 + len(event.data) // FRAME_BYTES
             if self._frames_left < 0:
                 self._guard.fail(CloseCode.FLOOD, "too many frames")
             elif not self._guard.wire.shut:

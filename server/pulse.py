@@ -62,7 +62,7 @@ class Pulse:
         for session in tuple(self._node.sessions):
             if session.phase in (Phase.HELLO, Phase.GREETING):
                 if now - session.opened_at > settings.hello_seconds:
-                    session.close(CloseCode.NO_HELLO)
+                    session.cut(CloseCode.NO_HELLO)
             elif now - session.heard_at > silence:
                 session.close(CloseCode.NO_HEARTBEAT)
             elif session.expired_for(wall) > settings.expiry_grace_seconds:

@@ -41,6 +41,8 @@ log = logging.getLogger("ayes.session")
 
 #: Frames that are no JSON object or array until the socket is closed.
 MOST_BAD_FRAMES = 10
+#: Seconds for the close frame of who never said hello.
+CUT_SECONDS = 1.0
 #: Asked of a client that has too much in flight.
 BUSY_RETRY_MS = 100
 #: Bytes of answers put into one frame, for clients that send batches themselves.
@@ -370,6 +372,11 @@ class Session:
         """Tell the client when to come back, then close."""
         self.say(answers.bye(code, retry_after_ms=retry_after_ms, message=message))
         self.close(code, message)
+
+    def cut(self, code: CloseCode) -> None:
+        """Close one who never said who they are: no patience with the echo either."""
+        self.close(code)
+        self._loop.call_later(CUT_SECONDS, self.wire.abort)
 
     def close(self, code: CloseCode, reason: str = "") -> None:
         """Close with ``code``; what was said before still goes out."""

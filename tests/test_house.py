@@ -216,7 +216,9 @@ def test_dependencies_are_above_their_floors(name: str) -> None:
     floor = FLOORS[name]
     assert numbers(version(name)) >= floor
     asked = re.search(
-        rf'^    "{name}(?:\[[^]]*\])?>=([0-9.]+)', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
+        rf'^    "{name}(?:\[[^]]*\])?>=([0-9.]+)',
+        (ROOT / "pyproject.toml").read_text(),
+        re.MULTILINE,
     )
     assert asked is not None, f"pyproject.toml asks for no floor of {name}"
     assert numbers(asked[1]) >= floor

@@ -137,9 +137,7 @@ KEYS = {
 def grown_url(postgres_url: str, template: str) -> Iterator[str]:
     """A database with a few thousand rows in several events, and no statistics."""
     with database(postgres_url, template) as url:
-        quiet = [
-            f"ALTER TABLE {name} SET (autovacuum_enabled = off)" for name in metadata.tables
-        ]
+        quiet = [f"ALTER TABLE {name} SET (autovacuum_enabled = off)" for name in metadata.tables]
 
         async def grow() -> None:
             connection = await asyncpg.connect(url)

@@ -98,7 +98,15 @@ def test_rooms(ref: Any) -> None:
             you=answers.encode(you),
             ref=ref,
         )
-    ) == {"type": "resumed", **echoed, **position, "from": 41, "seq": 44, "patch": patch, "you": you}
+    ) == {
+        "type": "resumed",
+        **echoed,
+        **position,
+        "from": 41,
+        "seq": 44,
+        "patch": patch,
+        "you": you,
+    }
     assert json.loads(answers.unsubscribed(event=EVENT, reason="left", ref=ref)) == {
         "type": "unsubscribed",
         **echoed,
@@ -115,7 +123,14 @@ def test_rooms(ref: Any) -> None:
 def test_diff_and_you() -> None:
     assert json.loads(
         answers.diff(event=EVENT, epoch="e1", from_=44, seq=47, patch=b'{"a":null}')
-    ) == {"type": "diff", "event": EVENT, "epoch": "e1", "from": 44, "seq": 47, "patch": {"a": None}}
+    ) == {
+        "type": "diff",
+        "event": EVENT,
+        "epoch": "e1",
+        "from": 44,
+        "seq": 47,
+        "patch": {"a": None},
+    }
     assert json.loads(answers.you(event=EVENT, seq=47, patch=b"{}")) == {
         "type": "you",
         "event": EVENT,

@@ -202,7 +202,8 @@ _json = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(["type", "id", "event", "ref", "policy", "resume", "token"]) | st.text(),
+            st.sampled_from(["type", "id", "event", "ref", "policy", "resume", "token"])
+            | st.text(),
             inner,
             max_size=6,
         )

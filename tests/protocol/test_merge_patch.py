@@ -48,8 +48,11 @@ def test_apply_folds_as_the_rfc_says(target: Any, patch: Any, result: Any) -> No
     assert patch == given
 
 
-_leaves = st.booleans() | st.integers(-3, 3) | st.sampled_from("xyz") | st.lists(
-    st.integers(0, 2), max_size=2
+_leaves = (
+    st.booleans()
+    | st.integers(-3, 3)
+    | st.sampled_from("xyz")
+    | st.lists(st.integers(0, 2), max_size=2)
 )
 _keys = st.sampled_from("abc")
 _documents: Any = st.recursive(

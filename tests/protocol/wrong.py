@@ -192,8 +192,10 @@ def _wrong_of(kind: i.Type, mark: Text | None, path: str) -> Iterator[tuple[str,
             if kind.max_length is not None:
                 yield "one too many", [_good_item(path, kind)] * (kind.max_length + 1), ""
             for what, value, inner in _wrong_of(_bare(kind.item_type), mark, ""):
-                yield f"[1] {what}", [_good_item(path, kind), value], f"{path}[1]" + (
-                    f".{inner}" if inner else ""
+                yield (
+                    f"[1] {what}",
+                    [_good_item(path, kind), value],
+                    f"{path}[1]" + (f".{inner}" if inner else ""),
                 )
             yield "[0] null", [None], f"{path}[0]"
         case i.StructType():

@@ -1,0 +1,98 @@
+"""Sockets that come back after their server was restarted, in a process of their own.
+
+    python -m benchmarks.comers
+
+Spoken to in lines of JSON on standard input. ``{"host", "port", "comers": [[token, event, epoch,
+seq], ...], "to": {event: seq}}`` opens a socket for each at the same moment, says hello with its
+position, and is answered by how long each took until it was whole: ``resumed``, at the top of its
+room. Who is sent away, because so many are not let in in one second, waits what it was told and
+tries again, as any client does; that time counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import monotonic
+
+import uvloop
+
+from benchmarks.child import Child, Words, serve, started
+from benchmarks.load import Client, ClosedError, Message, RefusedError
+
+#: Most tries of one socket; each waits up to twice what the one before did.
+TRIES = 8
+#: What a client waits at most before its second try, where it was not told how long.
+FIRST_WAIT = 0.5
+
+
+class Comer(Client):
+    """A client that keeps what it was told on being sent away."""
+
+    retry_after = 0.0
+
+    def _read_message(self, message: Message) -> None:
+        if message["type"] == "bye":
+            self.retry_after = message["retry_after_ms"] / 1000
+        super()._read_message(message)
+
+
+class Comers:
+    """All of them, and what became of each."""
+
+    def __init__(self) -> None:
+        self._open: list[Comer] = []
+
+    async def answer(self, question: Words) -> Words:
+        """What the line on standard input asks for."""
+        begun = monotonic()
+        seen: Counter[str] = Counter()
+
+        async def come(token: str, event: str, epoch: str, seq: int) -> float:
+            resume = {"event": event, "epoch": epoch, "seq": seq}
+            answer = await self._come(question, token, resume, seen)
+            seen[answer["type"]] += 1
+            if answer["seq"] < question["to"][event]:
+                raise RuntimeError(f"not whole: at {answer['seq']} of {question['to'][event]}")
+            return monotonic() - begun
+
+        waited = await asyncio.gather(*(come(*comer) for comer in question["comers"]))
+        return {"waited": waited, "seen": seen}
+
+    async def _come(
+        self, where: Words, token: str, resume: Message, seen: Counter[str]
+    ) -> Message:
+        wait = FIRST_WAIT
+        for _ in range(TRIES):
+            comer: Comer | None = None
+            try:
+                comer = await Comer.silent(where["host"], where["port"])
+                answers = [comer._expect(kind) for kind in ("resumed", "snapshot")]
+                comer.send({"type": "hello", "token": token, "resume": [resume]})
+                done, _ = await asyncio.wait(answers, return_when=asyncio.FIRST_COMPLETED)
+                answer = done.pop().result()
+                for future in answers:
+                    future.cancel()
+                self._open.append(comer)
+                return answer
+            except (ClosedError, OSError):
+                seen["sent away"] += 1
+                told = comer.retry_after if comer is not None else 0.0
+                await asyncio.sleep(told + random.uniform(0, wait))
+                wait *= 2
+        raise RefusedError({"code": "sent away", "message": f"{TRIES} times"})
+
+
+@asynccontextmanager
+async def coming() -> AsyncIterator[Child]:
+    """A process of comers, none there yet."""
+    async with started(sys.executable, "-m", "benchmarks.comers") as child:
+        yield child
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(Comers().answer))
