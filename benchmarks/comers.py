@@ -63,20 +63,13 @@ class Comers:
         waited = await asyncio.gather(*(come(*comer) for comer in question["comers"]))
         return {"waited": waited, "seen": seen}
 
-    async def _come(
-        self, where: Words, token: str, resume: Message, seen: Counter[str]
-    ) -> Message:
+    async def _come(self, where: Words, token: str, resume: Message, seen: Counter[str]) -> Message:
         wait = FIRST_WAIT
         for _ in range(TRIES):
             comer: Comer | None = None
             try:
                 comer = await Comer.silent(where["host"], where["port"])
-                answers = [comer._expect(kind) for kind in ("resumed", "snapshot")]
-                comer.send({"type": "hello", "token": token, "resume": [resume]})
-                done, _ = await asyncio.wait(answers, return_when=asyncio.FIRST_COMPLETED)
-                answer = done.pop().result()
-                for future in answers:
-                    future.cancel()
+                answer = await _first(comer, token, resume)
                 self._open.append(comer)
                 return answer
             except (ClosedError, OSError):
@@ -85,6 +78,19 @@ class Comers:
                 await asyncio.sleep(told + random.uniform(0, wait))
                 wait *= 2
         raise RefusedError({"code": "sent away", "message": f"{TRIES} times"})
+
+
+async def _first(comer: Comer, token: str, resume: Message) -> Message:
+    """The answer to a hello with a position: ``resumed``, or a snapshot where that cannot be."""
+    answers = [comer._expect(kind) for kind in ("resumed", "snapshot")]
+    comer.send({"type": "hello", "token": token, "resume": [resume]})
+    try:
+        await asyncio.wait(answers, return_when=asyncio.FIRST_COMPLETED)
+        return next(future.result() for future in answers if future.done())
+    finally:
+        for future in answers:
+            if not future.cancel():
+                future.exception()  # both fail where the socket is closed
 
 
 @asynccontextmanager

@@ -30,13 +30,12 @@ import uvloop
 from benchmarks.comers import coming
 from benchmarks.gathering import Gathering
 from benchmarks.listeners import listening
-from benchmarks.load import Client
 from benchmarks.machine import Machine, resident_kib
 from benchmarks.pgbench import version
 from benchmarks.report import Report, Row, Target
 from benchmarks.rig import close
 from benchmarks.server_process import HOST, SETTINGS, PostgresAddress, ServerProcess
-from benchmarks.sockets import SETTLE, SOCKETS_EACH, STEPS_MISSED, opening, room
+from benchmarks.sockets import SETTLE, STEPS_MISSED, opening, room
 from benchmarks.voters import Ballot, Tally, Voter, drain
 from persistence.embedded import EmbeddedPostgres
 

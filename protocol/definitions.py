@@ -150,9 +150,9 @@ class _Definitions:
     # Fields whose type says less than is known.
 
     def _marks(self, name: str, kind: Struct) -> None:
+        hints = typing.get_type_hints(kind, include_extras=True)
         for field in msgspec.structs.fields(kind):
-            hint = typing.get_type_hints(kind, include_extras=True)[field.name]
-            match _mark(hint):
+            match _mark(hints[field.name]):
                 case AnyOf(kinds):
                     choice = {"anyOf": [self._ref(inner.__name__) for inner in kinds]}
                     self.made[name]["properties"][field.encode_name] = choice

@@ -33,7 +33,7 @@ Ref = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Epoch = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Version = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
-#: Where something stands among its like: comments as made, proposals as resolved, members as joined.
+#: Where something stands among its like: comments as made, proposals as resolved.
 Ordinal = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
 Position = Annotated[int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)]
 MaxMembers = Annotated[int, msgspec.Meta(ge=1, le=100_000)]

@@ -165,7 +165,9 @@ def _open_paths() -> dict[str, Any]:
         "properties": {"ready": {"type": "boolean"}},
         "required": ["ready"],
     }
-    healthz = {"200": _response("It does.", {"text/plain": {"schema": {"type": "string"}}})}
+    plain = {"text/plain": {"schema": {"type": "string"}}}
+    healthz = {"200": _response("It does.", plain)}
+    metrics = {"200": _response("In Prometheus' text format.", plain)}
     readyz = {
         status: _response(told, {"application/json": {"schema": ready}})
         for status, told in (("200", "Yes."), ("503", "No: it starts, drains, or has no database."))
@@ -178,6 +180,7 @@ def _open_paths() -> dict[str, Any]:
     made = {
         "/healthz": _unguarded("getHealth", "Whether the process answers.", healthz),
         "/readyz": _unguarded("getReadiness", "Whether clients should come here.", readyz),
+        "/metrics": _unguarded("getMetrics", "What the server counts and measures.", metrics),
     }
     for path, (name, told, kind) in documents.items():
         content = {f"application/{kind}": {"schema": {"type": "object"}}}

@@ -5,6 +5,7 @@ Made from the types in ``protocol/`` with this server's limits, encoded once.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import hashlib
 from collections.abc import Awaitable, Callable
@@ -33,7 +34,8 @@ def routes(limits: TextLimits) -> list[Route]:
 
 def _endpoint(path: str, limits: TextLimits) -> Callable[[Request], Awaitable[Response]]:
     async def published(request: Request) -> Response:
-        body, etag, media_type = _encoded(path, limits)
+        # Made once, which takes a moment that the sockets need not wait for.
+        body, etag, media_type = await asyncio.to_thread(_encoded, path, limits)
         headers = {"etag": etag, "cache-control": f"public, max-age={MAX_AGE}"}
         asked = request.headers.get("if-none-match", "")
         # A weak comparison (RFC 9110, 13.1.2): a proxy may have put W/ before it.

@@ -11,6 +11,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
@@ -66,9 +67,16 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "websocket.send", kind: message[kind]})
 
 
+@dataclass(frozen=True)
+class Echoing:
+    """Where it listens."""
+
+    port: int
+
+
 @asynccontextmanager
-async def echoing(budgets: Budgets = WIDE) -> AsyncIterator[int]:
-    """A server of ``application`` on a free port of loopback; the port."""
+async def echoing(budgets: Budgets = WIDE) -> AsyncIterator[Echoing]:
+    """A server of ``application`` on a free port of loopback."""
     config = GuardedConfig(application, budgets=budgets, log_config=None, lifespan="off")
     config.load()
     with socket.socket() as listener:
@@ -78,7 +86,7 @@ async def echoing(budgets: Budgets = WIDE) -> AsyncIterator[int]:
         server.lifespan = config.lifespan_class(config)
         await server.startup(sockets=[listener])
         try:
-            yield listener.getsockname()[1]
+            yield Echoing(listener.getsockname()[1])
         finally:
             async with asyncio.timeout(20):
                 await server.shutdown(sockets=[listener])

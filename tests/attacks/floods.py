@@ -36,7 +36,10 @@ FLOODS = {
     "fragments": (masked(TEXT, b"x", fin=False), _fragment * 1_000),
     "empty fragments": (masked(TEXT, fin=False), _empty * 1_000),
     "a fragment, and pings": (masked(TEXT, b"x", fin=False), masked(PING) * 1_000),
-    "one long message": (masked(TEXT, bytes(65_000), fin=False), masked(CONT, bytes(65_000), fin=False)),
+    "one long message": (
+        masked(TEXT, bytes(65_000), fin=False),
+        masked(CONT, bytes(65_000), fin=False),
+    ),
     "too large, again and again": (b"", masked(TEXT, bytes(66_000)) * 4),
     "no JSON": (b"", masked(TEXT, b"no") * 100),
 }
@@ -46,7 +49,8 @@ TRICKLES = {
     "nothing": b"",
     "a request": UPGRADE,
     "a header without end": UPGRADE[:-2] + b"X: " + b"y" * 4_000,
-    "a body": b"POST /v1/commands HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\n" + b"z" * 4_000,
+    "a body": b"POST /v1/commands HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\n"
+    + b"z" * 4_000,
     "chunks": b"POST /v1/commands HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     + b"1\r\nz\r\n" * 900,
 }

@@ -94,17 +94,16 @@ async def stop_under_load(database_url: str, data_dir: Path) -> Stopped:
             stopped = Stopped(status, time.monotonic() - begun)
         async with asyncio.timeout(10):
             await asyncio.gather(*working)
-        stopped.wrong += [f"log: {line}" for line in server.log if _is_defect(line)]
+        stopped.wrong += [f"log: {line}" for line in server.log if is_defect(line)]
         for client in server.clients:
             await client.gone()
             if client.close_code not in (4001, 1006):
                 stopped.wrong.append(f"{client.user} closed with {client.close_code}")
             stopped.wrong += client.violations
-    async with killable(database_url, data_dir) as successor:
+    async with killable(database_url, data_dir, inflight=10_000) as successor:
         for voter in voters:
             again = await successor.connect(voter.client.user)
-            for command in voter.commands:
-                await _settle(again, command, stopped)
+            await asyncio.gather(*(_settle(again, command, stopped) for command in voter.commands))
         await successor.leave()
         await successor.terminate()
     return stopped
@@ -150,5 +149,6 @@ async def _settle(again: Client, command: _Command, stopped: Stopped) -> None:
             stopped.wrong.append(f"refused {first}, then {answer}")
 
 
-def _is_defect(line: str) -> bool:
+def is_defect(line: str) -> bool:
+    """Whether a line of a server's log tells of a defect."""
     return "Traceback" in line or " ERROR " in line or " CRITICAL " in line

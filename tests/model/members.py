@@ -26,9 +26,7 @@ class Members(Proposals):
         else:
             self.begin()
             barred = (me["by"], me["at"]) if me["status"] == "removed" else None
-            self.stand(
-                self.user, "pending", name=self.name, requested_at=self.now, barred=barred
-            )
+            self.stand(self.user, "pending", name=self.name, requested_at=self.now, barred=barred)
         return {"event": self.event["id"], "status": self.members[self.user]["status"]}
 
     def membership_cancel(self) -> None:

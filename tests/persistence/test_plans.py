@@ -36,7 +36,8 @@ INSERT INTO events (id, subject, entrance_code, status, max_members, policy, pol
     {PEOPLE}, 1, 10, 0, {PROPOSALS}, 0, {PEOPLE}, 20, {PROPOSALS}, 200, 0
   FROM generate_series(1, {ALL_EVENTS}) e;
 INSERT INTO entrance_codes (code, event_id)
-  SELECT 'C' || e || '-' || n, 'e' || e FROM generate_series(1, {EVENTS}) e, generate_series(1, 20) n;
+  SELECT 'C' || e || '-' || n, 'e' || e
+  FROM generate_series(1, {EVENTS}) e, generate_series(1, 20) n;
 INSERT INTO memberships (event_id, user_id, name, status, role, requested_at, joined_at, joined_no)
   SELECT 'e' || e, 'u' || n, 'n', CASE WHEN n % 10 = 0 THEN 'pending' ELSE 'accepted' END,
     CASE WHEN n = 1 THEN 'admin' ELSE 'member' END, now(), now(), n
@@ -68,8 +69,8 @@ INSERT INTO comments (event_id, id, number, proposal_id, author, content, versio
   FROM generate_series(1, {EVENTS}) e, generate_series(1, 300) n;
 INSERT INTO journal (event_id, user_id, command_id, seq, command, salt, fingerprint, payload,
     answer, patches, at, prev_hash, hash)
-  SELECT 'e' || e, 'u' || (n % {PEOPLE}), 'command-' || n, CASE WHEN n % 8 > 0 THEN n END, 'vote.cast',
-    '', '', '{{}}', '{{}}', '{{}}', now(), CASE WHEN n % 8 > 0 THEN ''::bytea END,
+  SELECT 'e' || e, 'u' || (n % {PEOPLE}), 'command-' || n, CASE WHEN n % 8 > 0 THEN n END,
+    'vote.cast', '', '', '{{}}', '{{}}', '{{}}', now(), CASE WHEN n % 8 > 0 THEN ''::bytea END,
     CASE WHEN n % 8 > 0 THEN ''::bytea END
   FROM generate_series(1, {EVENTS}) e, generate_series(1, {LINES}) n;
 """

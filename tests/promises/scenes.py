@@ -89,8 +89,8 @@ class Scene:
         proposal = await self.propose(kind=kind, content=content or fresh(kind))
         before = set((await self.state())[plural(kind)])
         await self.do("proposal.accept", proposal=proposal)
-        (made,) = set((await self.state())[plural(kind)]) - before
-        return made
+        made: set[str] = set((await self.state())[plural(kind)]) - before
+        return made.pop()
 
 
 _made = 0

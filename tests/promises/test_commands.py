@@ -119,7 +119,7 @@ async def test_the_same_id_with_another_payload_is_a_conflict(server: Running) -
     scene = await gathering(server)
     admin = scene.admin
     proposal = await scene.propose()
-    given = {"event": scene.event, "proposal": proposal, "content": "one"}
+    given: dict[str, Any] = {"event": scene.event, "proposal": proposal, "content": "one"}
     await admin.ack("comment.add", id="conflict-1", **given)
     for type_, changed in (
         ("comment.add", given | {"content": "two"}),
@@ -219,7 +219,12 @@ async def test_a_late_vote_stays_refused(server: Running) -> None:
     (client,) = scene.members
     proposal = await scene.propose()
     await scene.do("event.pause")
-    vote = {"id": "late-vote-1", "event": scene.event, "proposal": proposal, "revision": 1}
+    vote: dict[str, Any] = {
+        "id": "late-vote-1",
+        "event": scene.event,
+        "proposal": proposal,
+        "revision": 1,
+    }
     await client.refused("event_not_in_progress", "vote.cast", **vote)
     await scene.do("event.resume")
     again = await client.refused("event_not_in_progress", "vote.cast", **vote)
@@ -240,7 +245,7 @@ async def test_a_bad_request_that_only_the_state_shows_is_remembered(server: Run
     scene = await gathering(server, options=["a"], criteria=["c"])
     room = await scene.admin.subscribe(scene.event)
     (option,) = room.state["options"]
-    given = {
+    given: dict[str, Any] = {
         "event": scene.event,
         "option": option,
         "criterion_order": [],
@@ -269,7 +274,7 @@ async def test_a_status_tells_what_became_of_commands(server: Running) -> None:
     scene = await gathering(server, 1)
     (client,) = scene.members
     proposal = await scene.propose()
-    vote = {"event": scene.event, "proposal": proposal, "revision": 1}
+    vote: dict[str, Any] = {"event": scene.event, "proposal": proposal, "revision": 1}
     ack = await client.ack("vote.cast", id="committed-1", **vote)
     refusal = await client.refused("forbidden", "event.pause", id="refused-01", event=scene.event)
     status = await client.ask(
@@ -323,7 +328,7 @@ async def test_a_double_click_is_acked_as_not_applied(server: Running) -> None:
     (client,) = scene.members
     proposal = await scene.propose()
     room = await client.subscribe(scene.event)
-    vote = {"event": scene.event, "proposal": proposal, "revision": 1}
+    vote: dict[str, Any] = {"event": scene.event, "proposal": proposal, "revision": 1}
     first = await client.ack("vote.cast", **vote)
     second = await client.ack("vote.cast", **vote)
     assert (second["applied"], second["replayed"]) == (False, False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -74,7 +75,8 @@ def spoiled(monkeypatch: pytest.MonkeyPatch) -> None:
             raise RuntimeError("boom")
         return outcome
 
-    monkeypatch.setitem(HANDLERS, CommentAdd, comment)
+    patched: dict[Any, Any] = HANDLERS
+    monkeypatch.setitem(patched, CommentAdd, comment)
 
 
 def comments(scene: Scene, proposal: str, words: list[str]) -> list[tuple[Client, Message]]:
@@ -125,7 +127,7 @@ async def test_a_bad_command_gets_internal_and_its_neighbours_never_notice(
 async def test_what_was_internal_may_be_sent_again(server: Running) -> None:
     scene = await gathering(server, 1)
     proposal = await scene.propose()
-    given = {"event": scene.event, "proposal": proposal, "content": "boom"}
+    given: Message = {"event": scene.event, "proposal": proposal, "content": "boom"}
     for _ in range(2):
         await scene.admin.refused("internal", "comment.add", id="again-001", **given)
     assert (await scene.admin.ack("event.pause", event=scene.event))["applied"]
@@ -138,7 +140,7 @@ async def test_a_locked_event_is_busy_and_the_others_go_on(
     loop = asyncio.get_running_loop()
     client = stuck.members[0]
     proposal = await stuck.propose()
-    vote = {"id": "stuck-001", "event": stuck.event, "proposal": proposal, "revision": 1}
+    vote: Message = {"id": "stuck-001", "event": stuck.event, "proposal": proposal, "revision": 1}
     async with held(migrated_url, stuck.event):
         begun = loop.time()
         waiting = await client.post("vote.cast", **vote)
@@ -220,7 +222,7 @@ async def test_a_commit_whose_answer_is_lost(migrated_url: str, mode: Mode) -> N
         proposals = [await scene.propose() for _ in range(8)]
         for proposal in proposals:
             proxy.fail(mode)
-            commands = [
+            commands: list[tuple[Client, Message]] = [
                 (
                     member,
                     {
@@ -249,7 +251,7 @@ async def test_a_commit_whose_answer_is_lost(migrated_url: str, mode: Mode) -> N
         await room.reached(top)
         assert {room.state["proposals"][p]["agree"] for p in proposals} == {4}
         covered = [(diff["from"], diff["seq"]) for diff in room.diffs]
-        assert all(a[1] == b[0] for a, b in zip(covered, covered[1:], strict=False))
+        assert all(a[1] == b[0] for a, b in itertools.pairwise(covered))
 
 
 async def test_a_repeat_in_the_batch_of_a_lost_commit_is_still_a_repeat(migrated_url: str) -> None:
@@ -302,7 +304,7 @@ async def test_a_commit_that_nobody_can_look_up_is_unknown_and_settled_later(
         scene = await gathering(server, 2)
         one, two = scene.members
         proposal = await scene.propose()
-        vote = {"event": scene.event, "proposal": proposal, "revision": 1}
+        vote: Message = {"event": scene.event, "proposal": proposal, "revision": 1}
         room = await scene.admin.subscribe(scene.event)
         proxy.fail("stopped")
         async with asyncio.timeout(8):
@@ -335,7 +337,12 @@ async def test_a_database_out_of_reach_is_overloaded_and_nothing_is_acked(
         room = await scene.admin.subscribe(scene.event)
         proposal = await scene.propose()
         proxy.refuse()
-        vote = {"id": "no-reach1", "event": scene.event, "proposal": proposal, "revision": 1}
+        vote: Message = {
+            "id": "no-reach1",
+            "event": scene.event,
+            "proposal": proposal,
+            "revision": 1,
+        }
         answer = await scene.members[0].send("vote.cast", **vote)
         assert (answer["code"], answer["effect"]) == ("overloaded", "none")
         listing = await scene.admin.request({"type": "events.list"})

@@ -31,7 +31,7 @@ def caller(server: Running, user: str | None, **headers: str) -> httpx.AsyncClie
 async def test_a_command_over_http_is_the_command_over_the_socket(server: Running) -> None:
     scene = await gathering(server, 1)
     proposal = await scene.propose()
-    command = {
+    command: dict[str, Any] = {
         "type": "vote.cast",
         "id": "vote-over-both",
         "event": scene.event,
@@ -176,7 +176,7 @@ async def test_a_stream_is_the_room_and_resumes_by_its_last_id(server: Running) 
         async with http.stream("GET", url) as response, asyncio.timeout(PATIENCE):
             assert response.headers["content-type"].startswith("text/event-stream")
             sent = None
-            async for last, message in events_of(response):
+            async for last, message in events_of(response):  # noqa: B007 - the last one counts
                 if message["type"] == "snapshot":
                     state = message["state"]
                     sent = await scene.admin.ack("event.pause", event=scene.event)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import socket
-from typing import Any
 
 import asyncpg
 import pytest
@@ -48,19 +48,16 @@ class Mute:
     def __init__(self, port: int) -> None:
         self.port = port
 
-    async def open(self) -> None:
-        """Upgrade and say hello."""
+    async def open(self, behind_it: bytes = b"") -> None:
+        """Upgrade and say hello; ``behind_it`` goes out in the same write."""
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
         self.writer.write(
             b"GET /v1/socket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
         await self.reader.readuntil(b"\r\n\r\n")
-        self.say({"type": "hello", "token": token("mute")})
-
-    def say(self, message: Any) -> None:
-        """Send a message."""
-        self.writer.write(masked(0x81, json.dumps(message).encode()))
+        hello = json.dumps({"type": "hello", "token": token("mute")}).encode()
+        self.writer.write(masked(0x81, hello) + behind_it)
 
     async def frames(self) -> list[tuple[int, bytes]]:
         """All frames until the close frame or the end: opcode and payload."""
@@ -130,11 +127,7 @@ async def test_a_hello_and_a_close_in_one_segment_leave_nothing_behind(
 ) -> None:
     for _ in range(5):
         mute = Mute(server.port)
-        hello = masked(0x81, json.dumps({"type": "hello", "token": token("mute")}).encode())
-        mute.say = lambda message, m=mute: m.writer.write(  # type: ignore[method-assign]
-            hello + masked(0x88, (1000).to_bytes(2, "big"))
-        )
-        await mute.open()
+        await mute.open(behind_it=masked(0x88, (1000).to_bytes(2, "big")))
         async with asyncio.timeout(5):
             await mute.frames()
         await mute.close()
@@ -162,7 +155,7 @@ async def test_presence_counts_members_not_sockets(
     await two.leave()
     await one.until(lambda: room.online == 2)
     told = [message["online"] for message in one.of("presence")]
-    assert all(a != b for a, b in zip(told, told[1:], strict=False))
+    assert all(a != b for a, b in itertools.pairwise(told))
     assert stranger.of("presence") == []
 
 

@@ -223,7 +223,8 @@ async def test_a_ref_is_echoed_whatever_is_answered(server: Running) -> None:
 
 async def test_a_ref_of_a_wrong_kind_is_a_bad_request(server: Running) -> None:
     client = await server.connect("ada")
-    for ref in (True, 1.5, -1, 2**53, [], {}, "r" * 65):
+    refs: tuple[Any, ...] = (True, 1.5, -1, 2**53, [], {}, "r" * 65)
+    for ref in refs:
         before = len(client.of("error"))
         await client.say({"type": "ping", "ref": ref})
         error = (await client.saw("error", before + 1))[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import asyncpg
 import pytest
@@ -87,7 +88,7 @@ async def test_an_outbox_cursor_that_skips_a_slower_transaction(
     for told in (room, watching):
         await told.reached(top)
         covered = [(diff["from"], diff["seq"]) for diff in told.diffs]
-        assert all(a[1] == b[0] for a, b in zip(covered, covered[1:], strict=False))
+        assert all(a[1] == b[0] for a, b in itertools.pairwise(covered))
         assert len(told.state["comments"]) == 40
     connection = await asyncpg.connect(migrated_url)
     rows = await connection.fetch(
@@ -165,7 +166,7 @@ async def test_no_idempotency_on_votes(server: Running) -> None:
     scene = await gathering(server, 1, policy=by_count(3))
     (member,) = scene.members
     proposal = await scene.propose()
-    vote = {"event": scene.event, "proposal": proposal, "revision": 1}
+    vote: Message = {"event": scene.event, "proposal": proposal, "revision": 1}
     first = await member.ack("vote.cast", id="the-one-vote", **vote)
     again = await member.ack("vote.cast", id="the-one-vote", **vote)
     other = await member.ack("vote.cast", **vote)
@@ -227,7 +228,7 @@ async def test_edits_to_deleted_items_report_success(server: Running) -> None:
         ("criterion", "criteria"),
     ):
         (id,) = state[collection]
-        version = {} if kind == "option" else {"version": 1}
+        version: Message = {} if kind == "option" else {"version": 1}
         await scene.do(f"{kind}.remove", **{kind: id}, **version)
         error = await scene.admin.refused(
             "target_gone", f"{kind}.edit", event=scene.event, content="new", **{kind: id}, **version
@@ -247,7 +248,7 @@ async def test_admins_can_decide_in_a_finished_event(server: Running) -> None:
         await scene.admin.refused(
             "event_finished", f"proposal.{verb}", event=scene.event, proposal=pending
         )
-    for type_, fields in (
+    given: tuple[tuple[str, Message], ...] = (
         ("proposal.revert", {"proposal": accepted}),
         ("event.set_policy", {"policy_version": 1, "policy": by_count(1)}),
         ("event.update", {"max_members": 50}),
@@ -257,7 +258,8 @@ async def test_admins_can_decide_in_a_finished_event(server: Running) -> None:
         ("event.resume", {}),
         ("event.pause", {}),
         ("event.start", {}),
-    ):
+    )
+    for type_, fields in given:
         await scene.admin.refused("event_finished", type_, event=scene.event, **fields)
     assert await scene.state() == before
 
@@ -280,7 +282,7 @@ async def test_changes_that_send_no_event(server: Running) -> None:
         assert diff["patch"] != {}, ack
 
     await shows(await scene.join(applicant))
-    before = [
+    before: list[tuple[str, Message]] = [
         ("event.update", {"subject": "Other", "max_members": 9}),
         ("option.add", {"content": "p"}),
         ("option.edit", {"option": option, "content": "q"}),

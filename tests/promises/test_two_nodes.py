@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
+from typing import Any
 
 import orjson
 import pytest
@@ -165,7 +167,7 @@ async def test_a_second_server_without_redis_is_refused(migrated_url: str, tmp_p
 async def test_two_servers_with_redis_run_side_by_side(
     migrated_url: str, tmp_path: Path, redis_server: RedisServer
 ) -> None:
-    url = {"redis_url": redis_server.url}
+    url: dict[str, Any] = {"redis_url": redis_server.url}
     async with (
         killable(migrated_url, tmp_path / "one", **url) as one,
         killable(migrated_url, tmp_path / "two", **url) as other,

@@ -69,7 +69,9 @@ def test_an_error_with_all_there_can_be() -> None:
 @pytest.mark.parametrize("ref", [None, 0, 7, "", "r", 'quo"te\\', "ü"])
 def test_rooms(ref: Any) -> None:
     echoed = {} if ref is None else {"ref": ref}
-    state, you, patch = {"counts": {}}, {"votes": {}}, {"event": {"status": "paused"}}
+    state: dict[str, Any] = {"counts": {}}
+    you: dict[str, Any] = {"votes": {}}
+    patch = {"event": {"status": "paused"}}
     position = {"event": EVENT, "epoch": "e1"}
     assert json.loads(
         answers.snapshot(

@@ -36,7 +36,8 @@ def test_what_is_left_out_stays() -> None:
 
 @pytest.mark.parametrize("kind", ["assumption", "criterion", "conclusion"])
 def test_a_percentage_is_at_most_100_however_it_comes_about(kind: str) -> None:
-    assert merge_policy(Policy(), patch(**{kind: {"rule": "count", "threshold": 101}}))
+    counted = merge_policy(Policy(), patch(**{kind: {"rule": "count", "threshold": 101}}))
+    assert getattr(counted, kind).threshold == 101
     for step in (
         {"rule": "percent", "threshold": 101},
         {"rule": "percent"},

@@ -99,6 +99,7 @@ async def test_every_route_answers_as_published(ada: Visitor) -> None:
     await ada.get(f"{EVENT}/journal", 400, limit="many")
     await ada.get(f"{EVENT}/commands/{{id}}", 200)
     await ada.get("/healthz", 200)
+    await ada.get("/metrics", 200)
     assert await ada.get("/readyz", 200) == {"ready": True}
 
 

@@ -25,7 +25,7 @@ ISSUER = "https://issuer.example"
 async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
     """Wait for what nobody tells of: another thread's work, a place in a queue."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.01)
 
 

@@ -48,7 +48,7 @@ def on_both_loops(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 async def until(happened: Callable[[], object]) -> None:
     """Wait for what nothing tells: the state of uvicorn."""
     async with asyncio.timeout(SOON):
-        while not happened():  # noqa: ASYNC110
+        while not happened():
             await asyncio.sleep(0.01)
 
 

@@ -1,0 +1,72 @@
+"""Attackers in a process of their own, spoken to in lines of JSON on standard input.
+
+    python -m benchmarks.attackers
+
+``{"port", "kind", "seconds", "sockets", "tokens"}`` attacks a server on loopback for so long, a new
+connection for each that was ended, and is answered by how they ended: ``ends`` by close code,
+``longest`` the seconds that one of them lasted at most. ``kind`` is a flood or a trickle of
+``tests/attacks/floods.py``, or ``idle``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import monotonic
+
+import uvloop
+
+from benchmarks.child import Child, Words, serve, started
+from tests.attacks.floods import FLOODS, TRICKLES, End, ends, flood, idle, trickle
+
+#: Between two bytes of a trickle.
+GAP = 0.2
+
+
+async def answer(question: Words) -> Words:
+    """Attack, and tell how it went."""
+    tokens = itertools.cycle(question["tokens"])
+    until = monotonic() + question["seconds"]
+    found: list[End] = []
+    failed = 0
+
+    async def go_on() -> None:
+        nonlocal failed
+        while monotonic() < until:
+            try:
+                found.append(await attack(question["port"], question["kind"], next(tokens)))
+            except (TimeoutError, OSError):
+                failed += 1
+                await asyncio.sleep(0.05)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(question["sockets"]):
+            group.create_task(go_on())
+    return {
+        "ends": {str(code): count for code, count in ends(found).items()},
+        "longest": max((end.seconds for end in found), default=0.0),
+        "failed": failed,
+    }
+
+
+async def attack(port: int, kind: str, token: str) -> End:
+    """One attacker's connection, to its end."""
+    if kind in FLOODS:
+        return await flood(port, token, *FLOODS[kind])
+    if kind in TRICKLES:
+        return await trickle(port, TRICKLES[kind], GAP)
+    return await idle(port)
+
+
+@asynccontextmanager
+async def attackers() -> AsyncIterator[Child]:
+    """A process of them, idle yet."""
+    async with started(sys.executable, "-m", "benchmarks.attackers") as child:
+        yield child
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(answer))
