@@ -19,8 +19,8 @@ import secrets
 import statistics
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -209,9 +209,7 @@ async def storm(place: Place, plan: Plan) -> list[Row]:
 async def run(plan: Plan, name: str | None) -> None:
     """Everything; prints the table, and saves it where there is a ``name``."""
     raise_limit(plan.crowd + FILES_BESIDE)
-    with tempfile.TemporaryDirectory(prefix="ayes-bench-") as folder:
-        directory = Path(folder)
-        directory.chmod(0o711)  # as root, PostgreSQL runs as another user
+    with folder() as directory:
         place = Place(directory)
         await place.start()
         try:
@@ -226,6 +224,15 @@ async def run(plan: Plan, name: str | None) -> None:
     report.show()
     if name:
         print(f"saved: {report.save(name).name}")
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A directory that goes away; as root, PostgreSQL runs as another user, who must get in."""
+    with tempfile.TemporaryDirectory(prefix="ayes-bench-") as name:
+        directory = Path(name)
+        directory.chmod(0o711)
+        yield directory
 
 
 def raise_limit(files: int) -> None:

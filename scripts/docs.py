@@ -19,7 +19,6 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 import msgspec  # noqa: E402
-from wording import fields_of  # noqa: E402
 
 from handlers import transitions  # noqa: E402
 from handlers.permissions import PERMISSIONS, Permission, Standing  # noqa: E402
@@ -31,6 +30,7 @@ from protocol.messages import ErrorDetails, Reply  # noqa: E402
 from protocol.replies import MESSAGES  # noqa: E402
 from protocol.requests import REQUESTS, Request  # noqa: E402
 from protocol.results import RESULTS  # noqa: E402
+from scripts.wording import fields_of  # noqa: E402
 from server.settings import PREFIX, SETTINGS, Settings  # noqa: E402
 
 _PART = re.compile(r"(<!-- generated: (\w+)(?: ([\w.]+))? -->\n).*?(<!-- end -->)", re.DOTALL)

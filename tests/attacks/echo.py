@@ -1,4 +1,4 @@
-"""An application that sends back what it gets, behind the guard: the target of the conformance cases.
+"""An application that sends back what it gets, behind the guard, for the conformance cases.
 
 Two paths, since there are two ways through the guard. ``/wire`` attaches a receiver, as Ayes does;
 it hears that a binary message came, never what was in it, so it cannot echo those. ``/asgi`` is
@@ -67,7 +67,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "websocket.send", kind: message[kind]})
 
 
-@dataclass(frozen=True)
+@dataclass
 class Echoing:
     """Where it listens."""
 

@@ -64,11 +64,13 @@ class _Voter:
     async def _alternate(self) -> None:
         while True:
             kind = ("vote.cast", "vote.retract")[len(self.commands) % 2]
-            revision = {"revision": 1} if kind == "vote.cast" else {}
-            message = {"type": kind, "id": self.client.new_id()} | self._at | revision
+            id_ = self.client.new_id()
+            message: Message = {"type": kind, "id": id_} | self._at
+            if kind == "vote.cast":
+                message["revision"] = 1
             command = _Command(message)
             try:
-                future = self.client.expect(message["id"])
+                future = self.client.expect(id_)
                 self.commands.append(command)
                 await self.client.say(message)
                 command.answer = await future

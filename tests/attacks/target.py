@@ -10,7 +10,7 @@ from typing import Any
 
 from persistence.database import Database
 from server import process
-from server.budgets import Budgets
+from server.budgets import Budgets, GuardedConfig
 from server.node import Node
 from tests.promises.client import Client
 from tests.promises.running import Running, auth, settings_for
@@ -60,7 +60,7 @@ async def attacked(
     listener = process._listen(settings)
     config = process._config(settings, node)
     if budgets is not None:
-        assert isinstance(config, process.GuardedConfig)
+        assert isinstance(config, GuardedConfig)
         config.budgets = budgets
     config.load()
     server = process.Server(config, node)

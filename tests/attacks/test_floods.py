@@ -30,7 +30,7 @@ MIB = 1 << 20
 #: Nobody here answers a close frame; as it comes, that is waited for longer.
 BRIEF = Budgets(echo_s=0.3)
 
-LIMITS = {
+LIMITS: dict[str, set[int]] = {
     "messages": {CloseCode.FLOOD},
     "messages in batches": {CloseCode.FLOOD},
     "pings": {CloseCode.FLOOD},
@@ -54,7 +54,7 @@ async def scene_of(target: Target) -> tuple[Scene, Bystander]:
 async def test_every_flood_is_ended_and_says_why(attack: Attack) -> None:
     """With the limits as they come; two of each kind at a time."""
     target = await attack(budgets=Budgets(flush_s=0.5))
-    scene, bystander = await scene_of(target)
+    _, bystander = await scene_of(target)
     at_rest = len(target.connections)
     async with bystander.voting():
         for name, (first, again) in FLOODS.items():
