@@ -12,10 +12,11 @@ from handlers.registry import handles
 from handlers.resolution import close, look_at_all
 from handlers.step import Outcome, Step
 from handlers.transitions import event_transition
-from persistence.records import EntranceCode, Event, EventStatus, Membership, Proposal
+from persistence.records import EntranceCode, Event, Membership, Proposal
 from protocol import commands as c
 from protocol.errors import ErrorCode, Refusal, Rejection
 from protocol.policy import Policy, merge_policy
+from protocol.state import EventStatus
 
 #: 36^6 codes: with a million events, one draw in two thousand is taken, sixteen in a row never.
 _CODE_DRAWS = 16

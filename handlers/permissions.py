@@ -10,9 +10,9 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from handlers.step import Step
-from persistence.records import EventStatus
 from protocol import commands as c
 from protocol.errors import ErrorCode, Refusal
+from protocol.state import EventStatus
 
 
 class Standing(Enum):

@@ -11,9 +11,10 @@ from handlers.registry import handles
 from handlers.resolution import accept, close, forget_votes, live_item, look_at, summary
 from handlers.step import Outcome, Step
 from handlers.votes import open_proposal
-from persistence.records import Item, Part, Proposal, Resolution
+from persistence.records import Item, Part, Proposal
 from protocol import commands as c
 from protocol.errors import ErrorCode, Refusal
+from protocol.state import Resolution
 
 
 @handles(c.ProposalCreate)

@@ -14,11 +14,10 @@ from persistence.records import (
     ItemVersion,
     Part,
     Proposal,
-    ProposalStatus,
-    Resolution,
 )
 from protocol.answers import timestamp
 from protocol.errors import ErrorCode, Refusal
+from protocol.state import ProposalStatus, Resolution
 
 
 def look_at_all(step: Step) -> list[str]:

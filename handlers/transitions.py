@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from persistence.records import EventStatus, MembershipStatus
 from protocol.errors import ErrorCode, Refusal
+from protocol.state import EventStatus, MembershipStatus
 
 #: Command → status it starts from → status it leads to.
 EVENT: Final[dict[str, dict[EventStatus, EventStatus]]] = {

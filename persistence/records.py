@@ -12,20 +12,8 @@ import msgspec
 
 from protocol.commands import Category, Role
 from protocol.policy import Policy, ProposalKind
+from protocol.state import EventStatus, MembershipStatus, ProposalStatus, Resolution
 
-EventStatus: TypeAlias = Literal["not_started", "in_progress", "paused", "finished"]
-MembershipStatus: TypeAlias = Literal["pending", "accepted", "rejected", "left", "removed"]
-ProposalStatus: TypeAlias = Literal["pending", "accepted", "rejected", "deleted"]
-Resolution: TypeAlias = Literal[
-    "auto_votes",
-    "admin",
-    "revert",
-    "expired",
-    "withdrawn",
-    "moderated",
-    "target_deleted",
-    "event_finished",
-]
 ItemKind: TypeAlias = Literal["assumption", "criterion"]
 Part: TypeAlias = Literal["content", "conclusion"]
 

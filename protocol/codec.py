@@ -200,7 +200,7 @@ def _keys(found: dict[str, Any]) -> tuple[str | None, str | int | None]:
     """The id and the ref under which the sender can be answered, where they are usable."""
     id_, ref = found.get("id"), found.get("ref")
     return (
-        id_ if isinstance(id_, str) and _printable(id_) else None,
+        id_ if isinstance(id_, str) and id_ and _printable(id_) else None,
         ref
         if (isinstance(ref, str) and _printable(ref))
         or (isinstance(ref, int) and not isinstance(ref, bool) and abs(ref) < 2**53)
@@ -209,7 +209,7 @@ def _keys(found: dict[str, Any]) -> tuple[str | None, str | int | None]:
 
 
 def _printable(key: str) -> bool:
-    return 0 < len(key) <= _LONGEST_KEY and key.isprintable()
+    return len(key) <= _LONGEST_KEY and key.isprintable()
 
 
 def _bad_frame() -> Invalid:

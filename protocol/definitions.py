@@ -19,7 +19,7 @@ from protocol import commands as c
 from protocol.closes import CLOSES
 from protocol.commands import COMMANDS
 from protocol.errors import ERRORS
-from protocol.fields import Text, TextLimits, _text_fields
+from protocol.fields import Text, TextLimits, text_fields
 from protocol.messages import AnyOf, PatchOf
 from protocol.replies import MESSAGES
 from protocol.requests import REQUESTS
@@ -134,7 +134,7 @@ class _Definitions:
 
     def _texts(self, name: str, kind: Struct) -> None:
         properties = self.made[name].get("properties", {})
-        for field, mark, _ in _text_fields(kind):
+        for field, mark, _ in text_fields(kind):
             for text in _strings(properties[field]):
                 self._limit(text, mark)
 

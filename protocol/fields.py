@@ -103,7 +103,7 @@ def clean_length(value: str, text: Text, path: str, limits: TextLimits) -> str:
 
 
 @functools.cache
-def _text_fields(message: type[msgspec.Struct]) -> tuple[tuple[str, Text | None, bool], ...]:
+def text_fields(message: type[msgspec.Struct]) -> tuple[tuple[str, Text | None, bool], ...]:
     """(field, its mark, whether it is a list) of every field of ``message`` that holds text."""
     found = []
     for name, hint in typing.get_type_hints(message, include_extras=True).items():
@@ -150,7 +150,7 @@ def normalise(message: msgspec.Struct, limits: TextLimits) -> None:
 
     Raises ``Rejection`` (``bad_request``) naming the field in ``details.path``.
     """
-    for name, mark, is_list in _text_fields(type(message)):
+    for name, mark, is_list in text_fields(type(message)):
         value = getattr(message, name)
         if isinstance(value, str):
             # Ids are ASCII nearly always, and then nothing is to be done.
