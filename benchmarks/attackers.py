@@ -2,8 +2,8 @@
 
     python -m benchmarks.attackers
 
-``{"port", "kind", "seconds", "sockets", "tokens"}`` attacks a server on loopback for so long, a new
-connection for each that was ended, and is answered by how they ended: ``ends`` by close code,
+``{"port", "kind", "seconds", "sockets", "pause", "tokens"}`` attacks a server on loopback for so
+long, a new connection ``pause`` seconds after one was ended, and is answered by how they ended: ``ends`` by close code,
 ``longest`` the seconds that one of them lasted at most. ``kind`` is a flood or a trickle of
 ``tests/attacks/floods.py``, or ``idle``.
 """
@@ -38,6 +38,7 @@ async def answer(question: Words) -> Words:
         while monotonic() < until:
             try:
                 found.append(await attack(question["port"], question["kind"], next(tokens)))
+                await asyncio.sleep(question["pause"])
             except (TimeoutError, OSError):
                 failed += 1
                 await asyncio.sleep(0.05)

@@ -1,7 +1,7 @@
 """The attacks of tests/attacks at full length, and what a member of the room notices of them.
 
     python -m benchmarks.attacks                   all; some ten minutes
-    python -m benchmarks.attacks --only floods     one of: frames messages floods deaf stops
+    python -m benchmarks.attacks --only floods     one of: frames messages floods storms deaf stops
 
 Server and attackers have a process each. A figure that is a time is a ratio to the same thing
 before the attack, in the same run. What must hold whatever the machine does (documented codes, no
@@ -52,6 +52,8 @@ VOTES = 300
 ATTACK_S = 3.0
 #: Connections of one attack at a time.
 SOCKETS = 8
+#: Seconds until an attacker that was ended is back.
+PAUSE_S = 1.0
 #: Longest for attackers to be gone, and for those that never read.
 GONE_S, DEAF_GONE_S = 10.0, 25.0
 SETTINGS = {"connections_per_user": 100_000, "unauthenticated": 100}
@@ -107,7 +109,7 @@ async def many_messages(ground: Ground) -> list[Row]:
     return [row]
 
 
-async def floods(ground: Ground) -> list[Row]:
+async def floods(ground: Ground, pause: float = PAUSE_S) -> list[Row]:
     """A member's p99 under each attack, beside what it was before."""
     rows = []
     async with ground.room() as (server, _, bystander), attackers() as child:
@@ -122,6 +124,7 @@ async def floods(ground: Ground) -> list[Row]:
                     "kind": kind,
                     "seconds": ATTACK_S,
                     "sockets": SOCKETS,
+                    "pause": pause,
                     "tokens": [token(f"attacker-{n}") for n in range(SOCKETS)],
                 }
                 seen = len(bystander.waits)
@@ -133,6 +136,11 @@ async def floods(ground: Ground) -> list[Row]:
                 longest.add(answer["longest"])
             rows += [row, longest]
     return rows
+
+
+async def storms(ground: Ground) -> list[Row]:
+    """The same from attackers that are back at once: what they cost is their handshakes too."""
+    return await floods(ground, 0.0)
 
 
 async def deaf(ground: Ground) -> list[Row]:
@@ -215,6 +223,7 @@ TRIALS: dict[str, Callable[[Ground], Awaitable[list[Row]]]] = {
     "frames": frames,
     "messages": many_messages,
     "floods": floods,
+    "storms": storms,
     "deaf": deaf,
     "stops": stops,
 }

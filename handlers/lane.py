@@ -72,6 +72,8 @@ class Lane:
         self.running: Sequence[Submission] = ()
         self.busy = False
         """Whether it waits for a transaction, or is in one."""
+        self.records = 0
+        """How many records it was last seen to hold."""
         self.state: EventState | None = None
         """The event as the last batch left it, if that was committed."""
 
@@ -102,8 +104,12 @@ class Batch:
         return self.lane.event_id
 
     def makes_its_event(self) -> bool:
-        """Whether the event may not be there yet because this batch makes it."""
-        return any(type(s.command) is EventCreate for s in self.submissions)
+        """Whether all this batch asks for is to make the event, which then need not be there.
+
+        With anything beside that, an event that is there and held by somebody else would be
+        taken for none at all.
+        """
+        return all(type(s.command) is EventCreate for s in self.submissions)
 
     def asked(self) -> list[tuple[str, CommandKey]]:
         """What the journal is asked about."""

@@ -51,6 +51,8 @@ FIRST_DELAY = 0.05
 LONGEST_DELAY = 0.5
 #: Lanes kept with their state though nothing waits in them.
 MOST_IDLE_LANES = 4_096
+#: Records they hold in all; a vote or a membership is one.
+MOST_RECORDS_IDLE = 1_000_000
 #: What a client is asked to wait after ``busy`` or ``overloaded``.
 RETRY_AFTER_MS = 500
 
@@ -101,6 +103,7 @@ class Lanes:
         self._idle = asyncio.Event()
         self._idle.set()
         self._busy = 0
+        self._records = 0
 
     def submit(self, event_id: str, submission: Submission) -> None:
         """Put a command in its event's lane; it will be answered, through its ``reply``.
@@ -149,6 +152,7 @@ class Lanes:
     def _rest(self, lane: Lane) -> None:
         """``lane`` has had its transaction."""
         lane.running = ()
+        self._weigh(lane)
         if lane.queue:
             self._queue_up(lane)
             return
@@ -330,11 +334,17 @@ class Lanes:
         for submission in submissions:
             submission.reply(submission, failed(submission, err))
 
+    def _weigh(self, lane: Lane) -> None:
+        """Keep count of the records that lanes hold between batches."""
+        records = lane.state.held() if lane.state is not None else 0
+        self._records += records - lane.records
+        lane.records = records
+
     def _forget_idle(self) -> None:
         """Bound what idle lanes hold, the longest unused first."""
-        if len(self._lanes) <= MOST_IDLE_LANES:
-            return
-        for event_id, lane in self._lanes.items():
-            if not lane.busy:
-                del self._lanes[event_id]
+        while len(self._lanes) > MOST_IDLE_LANES or self._records > MOST_RECORDS_IDLE:
+            idle = next((lane for lane in self._lanes.values() if not lane.busy), None)
+            if idle is None:
                 return
+            self._records -= idle.records
+            del self._lanes[idle.event_id]

@@ -351,3 +351,25 @@ async def test_a_database_out_of_reach_is_overloaded_and_nothing_is_acked(
         ack = await scene.members[0].ack("vote.cast", **vote)
         assert (ack["applied"], ack["replayed"]) == (True, False)
         await room.reached(ack["seq"])
+
+
+async def test_what_follows_a_repeated_create_waits_for_the_held_event(
+    server: Running, migrated_url: str
+) -> None:
+    client = await server.connect("maker-of-one")
+    create = {"id": "create-it-1", "subject": "Held"}
+    event = (await client.result("event.create", **create))["event"]
+    async with held(migrated_url, event):
+        again = client.expect(create["id"])
+        update = client.expect("update-it-1")
+        await client.say(
+            [
+                {"type": "event.create", **create},
+                {"type": "event.update", "id": "update-it-1", "event": event, "max_members": 7},
+            ]
+        )
+        lanes = server.node.lanes
+        while not lanes.is_pending(event, (client.user, "update-it-1")):
+            await asyncio.sleep(0)
+    assert (await client.answered(again))["replayed"] is True
+    assert (await client.answered(update))["applied"] is True
