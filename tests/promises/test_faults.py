@@ -359,7 +359,7 @@ async def test_what_follows_a_repeated_create_waits_for_the_held_event(
     client = await server.connect("maker-of-one")
     create = {"id": "create-it-1", "subject": "Held"}
     event = (await client.result("event.create", **create))["event"]
-    async with held(migrated_url, event):
+    async with held(migrated_url, event) as holder:
         again = client.expect(create["id"])
         update = client.expect("update-it-1")
         await client.say(
@@ -368,8 +368,9 @@ async def test_what_follows_a_repeated_create_waits_for_the_held_event(
                 {"type": "event.update", "id": "update-it-1", "event": event, "max_members": 7},
             ]
         )
-        lanes = server.node.lanes
-        while not lanes.is_pending(event, (client.user, "update-it-1")):
-            await asyncio.sleep(0)
+        # Until it waits for the lock, or was answered without it.
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        while not (update.done() or await holder.fetchval(waits)):
+            await asyncio.sleep(0.01)
     assert (await client.answered(again))["replayed"] is True
     assert (await client.answered(update))["applied"] is True
