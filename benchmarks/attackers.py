@@ -3,9 +3,9 @@
     python -m benchmarks.attackers
 
 ``{"port", "kind", "seconds", "sockets", "pause", "tokens"}`` attacks a server on loopback for so
-long, a new connection ``pause`` seconds after one was ended, and is answered by how they ended: ``ends`` by close code,
-``longest`` the seconds that one of them lasted at most. ``kind`` is a flood or a trickle of
-``tests/attacks/floods.py``, or ``idle``.
+long, a new connection ``pause`` seconds after one was ended. The answer tells how they ended:
+``ends`` by close code, ``longest`` the seconds that one of them lasted at most, and how many never
+did, ``failed``. ``kind`` is a flood or a trickle of ``tests/attacks/floods.py``, or ``idle``.
 """
 
 from __future__ import annotations

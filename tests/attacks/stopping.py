@@ -108,6 +108,7 @@ async def stop_under_load(database_url: str, data_dir: Path) -> Stopped:
             await asyncio.gather(*(_settle(again, command, stopped) for command in voter.commands))
         await successor.leave()
         await successor.terminate()
+        stopped.wrong += [f"successor: {line}" for line in successor.log if is_defect(line)]
     return stopped
 
 
@@ -135,7 +136,11 @@ async def _settle(again: Client, command: _Command, stopped: Stopped) -> None:
     stopped.commands += 1
     first, message = command.answer, command.message
     fields = {name: value for name, value in message.items() if name not in ("type", "id")}
-    answer = await again.send(message["type"], id=message["id"], **fields)
+    try:
+        answer = await again.send(message["type"], id=message["id"], **fields)
+    except AssertionError as err:
+        stopped.wrong.append(f"{err}: {message}, first {first}, {len(again.received)} received")
+        return
     if first is None:
         stopped.unanswered += 1
         stopped.decided_unseen += bool(answer.get("replayed"))
