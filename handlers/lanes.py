@@ -6,8 +6,8 @@ once, and answers each command on its own. Alone, a command waits for nobody; un
 batches grow by themselves. There is no timer that waits for a batch to fill.
 
 Such a *convoy* never waits for a lock: an event that somebody else holds, one that is not there
-yet, and everything in a convoy that fails, goes *alone*, in a transaction that may wait and is
-tried again.
+(unless it is made now), and everything in a convoy that fails, goes *alone*, in a transaction that
+may wait and is tried again.
 """
 
 from __future__ import annotations
