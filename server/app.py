@@ -22,9 +22,6 @@ from server.origins import origin_allowed
 from server.session import Session
 from server.wire import EXTENSION, Wire
 
-#: What a client is asked to wait where there is no place for it now.
-FULL_RETRY_MS = 2_000
-
 _BEARER = re.compile(r"\ABearer +([A-Za-z0-9_.~+/=-]+)\Z", re.IGNORECASE)
 
 
@@ -94,7 +91,7 @@ class SocketDoor:
             wire.send(_bye(CloseCode.DRAINING, self._node.retry_after_ms(), "going away"))
             refusal = CloseCode.DRAINING
         elif refusal is None and not self._node.crowd.is_welcome(address, time.monotonic()):
-            wire.send(_bye(CloseCode.FLOOD, FULL_RETRY_MS, "too many connections"))
+            wire.send(_bye(CloseCode.FLOOD, self._node.retry_after_ms(), "too many connections"))
             refusal = CloseCode.FLOOD
         if refusal is not None:
             wire.close(refusal, refusal.name.lower())

@@ -109,7 +109,7 @@ async def test_pings_of_a_peer_that_never_reads_fill_nothing() -> None:
         look()
         await peer.say_until_gone(masked(PING, bytes(125)) * 100)
         assert await recorder.until_closed() == 1006
-        assert 10_000 < most <= 50_000 + 8192
+        assert 10_000 < most <= 50_000 + Budgets().slice_bytes
         await served.until_gone()
 
 
@@ -137,7 +137,7 @@ async def test_one_peers_input_is_taken_in_slices() -> None:
         await peer.say(smallest * number)
         await recorder.until(lambda r: len(r.texts) == number)
         over.append(True)
-        assert max(turns) <= 8192 // len(smallest) + 1
+        assert max(turns) <= Budgets().slice_bytes // len(smallest) + 1
 
 
 @on_both_loops
