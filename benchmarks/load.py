@@ -157,7 +157,7 @@ class Client(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]
+        self._transport = transport  # type: ignore[assignment]  # a TCP one, always
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = self.closed or ClosedError(f"connection lost: {exc}")

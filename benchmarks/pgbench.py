@@ -254,4 +254,4 @@ SELECT 'event-' || n, 'proposal', 1, 'assumption', 'create', 'A premise', 'voter
 INSERT INTO votes (event_id, proposal_id, user_id, revision, active)
 SELECT 'event-' || n, 'proposal', 'voter-' || v, 1, false
   FROM generate_series(1, {EVENTS}) AS n, generate_series(1, {VOTERS}) AS v;
-"""  # noqa: S608
+"""  # noqa: S608 - constants of this file

@@ -21,7 +21,6 @@ from persistence.state import EventState
 from protocol.merge_patch import difference
 
 Audience: TypeAlias = Literal["member", "admin", "applicant"]
-AUDIENCES: tuple[Audience, ...] = ("member", "admin", "applicant")
 
 
 class Patches(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -212,7 +212,7 @@ def _accepted(
         fingerprint=fingerprint,
         payload=submission.payload.decode(),
         answer=body.decode(),
-        patches="{%s}" % stored.decode(),  # noqa: UP031 - braces
+        patches="{%s}" % stored.decode(),  # noqa: UP031 - an f-string would double every brace
         at=step.now,
         prev_hash=previous,
         hash=sealed,

@@ -248,7 +248,7 @@ class EmbeddedPostgres:
                 told = os.pread(written, 100_000, since).decode(errors="replace").strip()
                 # Children of a killed postmaster need a moment to notice.
                 if "shared memory block" in told and time.monotonic() < deadline:
-                    time.sleep(LOOK_INTERVAL)
+                    time.sleep(LOOK_INTERVAL)  # another process: nothing to await
                     continue
                 why = "it ended:" if not postmaster.runs() else "it was not ready in time:"
                 raise EmbeddedPostgresError(
@@ -269,7 +269,7 @@ class EmbeddedPostgres:
                     return True
             if time.monotonic() > deadline:
                 return False
-            time.sleep(LOOK_INTERVAL)
+            time.sleep(LOOK_INTERVAL)  # another process: nothing to await
         return False
 
     def _space(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from protocol.commands import COMMANDS, Command, type_of
+from protocol.commands import COMMANDS, Command
 from protocol.errors import ErrorCode, Rejection, bad_request
 from protocol.fields import TextLimits, normalise
 from protocol.requests import REQUESTS, Request
@@ -25,7 +25,6 @@ _union: Any = functools.reduce(operator.or_, (*COMMANDS, *REQUESTS))
 _message: msgspec.json.Decoder[Message] = msgspec.json.Decoder(_union)
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
 _types = frozenset(str(kind.__struct_config__.tag) for kind in (*COMMANDS, *REQUESTS))
-_commands = {type_of(kind): kind for kind in COMMANDS}
 
 _PATH = re.compile(r" - at `\$\.?([^`]*)`\Z")
 _MISSING = re.compile(r"\AObject missing required field `([^`]+)`")

@@ -83,11 +83,6 @@ class RoomRegistry:
         """How many rooms there are."""
         return len(self._rooms)
 
-    def top(self, event_id: str) -> tuple[str, int] | None:
-        """Where a room stands here."""
-        room = self._rooms.get(event_id)
-        return (room.epoch, room.seq) if room is not None else None
-
     def take_present(self) -> set[Room]:
         """The rooms whose presence may have changed since this was last asked."""
         changed, self.present = self.present, set()
