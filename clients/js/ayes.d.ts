@@ -1,0 +1,668 @@
+// The client of an Ayes server, for browsers and for Node 22 or newer (20 with a WebSocket given).
+// What a field of the state means: docs/protocol.md, "what a room shows".
+
+export type Status = "idle" | "connecting" | "open" | "waiting" | "offline" | "stopped";
+
+/** What is said in an error: `same` id again, a new id after a `fix`, the same after `auth`, `no`. */
+export type Retry = "same" | "fix" | "auth" | "no";
+/** Whether anything happened; `unknown` is settled by the same id, sent again. */
+export type Effect = "none" | "unknown";
+
+/** The codes of the server (docs/protocol.md, "errors"), and four that the client itself gives. */
+export type ErrorCode =
+  | "bad_frame" | "bad_request" | "unknown_type" | "too_large"
+  | "unauthenticated" | "auth_expired"
+  | "forbidden" | "not_a_member" | "not_eligible" | "not_found"
+  | "event_not_in_progress" | "event_finished" | "event_full"
+  | "proposal_closed" | "already_resolved"
+  | "target_gone" | "stale" | "revision_changed" | "stale_criteria" | "version_conflict"
+  | "last_admin" | "limit_reached" | "invalid_transition" | "id_conflict"
+  | "rate_limited" | "busy" | "draining" | "overloaded"
+  | "timeout" | "commit_unknown" | "internal"
+  /** The client was stopped; a command that waits stays in the outbox. */
+  | "stopped"
+  /** The server closed for good, with the close code in `details.close`. */
+  | "closed"
+  /** `cancel` came before the command was ever sent. */
+  | "cancelled"
+  /** The room was left, or was closed by the server: `details.reason`. */
+  | "room_closed";
+
+export interface ErrorDetails {
+  /** The field that is wrong. */
+  path?: string;
+  /** The version or number that stands. */
+  current?: number;
+  status?: string;
+  resolution?: Resolution;
+  user?: string;
+  role?: Role;
+  by?: string;
+  at?: string;
+  seq?: number;
+  limit?: number;
+  max_members?: number;
+  /** The close code, where a close was the answer. */
+  close?: number;
+  reason?: string;
+}
+
+export class AyesError extends Error {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    more?: {
+      effect?: Effect;
+      retry?: Retry;
+      details?: ErrorDetails;
+      id?: string;
+      event?: string;
+      retryAfterMs?: number;
+      replayed?: boolean;
+    },
+  );
+  readonly code: ErrorCode;
+  readonly effect: Effect;
+  readonly retry: Retry;
+  readonly details: ErrorDetails;
+  /** The command that was refused, if it was one. */
+  readonly id: string | undefined;
+  readonly event: string | undefined;
+  readonly retryAfterMs: number | undefined;
+  /** This id was refused before, with this error. */
+  readonly replayed: boolean;
+}
+
+// What the server says.
+
+export interface User {
+  id: string;
+  name: string;
+}
+
+export interface Limits {
+  message_bytes: number;
+  batch: number;
+  inflight: number;
+  subscriptions: number;
+  commands_per_second: number;
+  burst: number;
+}
+
+export interface Welcome {
+  type: "welcome";
+  session: string;
+  user: User;
+  time: string;
+  heartbeat_ms: number;
+  limits: Limits;
+  server: { version: string; protocol: string };
+}
+
+export interface Ack<Result = Record<string, unknown>> {
+  type: "ack";
+  id: string;
+  event: string;
+  /** Its place in the event's journal; the diff that reaches it shows what it did. */
+  seq: number;
+  hash: string;
+  /** False where there was nothing to change. */
+  applied: boolean;
+  /** This id was answered before, with this ack. */
+  replayed: boolean;
+  result: Result;
+}
+
+export type EventStatus = "not_started" | "in_progress" | "paused" | "finished";
+export type MembershipStatus = "pending" | "accepted" | "rejected" | "left" | "removed";
+export type ProposalStatus = "pending" | "accepted" | "rejected" | "deleted";
+export type Role = "admin" | "member";
+export type Kind = "assumption" | "criterion" | "conclusion";
+export type Category = "create" | "update" | "delete";
+export type Resolution =
+  | "auto_votes" | "admin" | "revert" | "expired"
+  | "withdrawn" | "moderated" | "target_deleted" | "event_finished";
+
+export interface Rule {
+  auto: boolean;
+  rule: "count" | "percent";
+  threshold: number;
+}
+
+export interface Policy {
+  assumption: Rule;
+  criterion: Rule;
+  conclusion: Rule;
+  membership_auto: boolean;
+  quorum_percent?: number;
+  min_open_seconds?: number;
+  ttl_seconds?: number;
+  proposer_votes?: boolean;
+}
+
+/** Applicants see `id`, `subject` and `status` alone. */
+export interface EventState {
+  id: string;
+  subject: string;
+  status: EventStatus;
+  entrance_code?: string;
+  max_members?: number;
+  policy?: Policy;
+  policy_version?: number;
+  criteria_rev?: number;
+  created_at?: string;
+}
+
+export interface Option {
+  content: string;
+  position: number;
+}
+
+export interface Assumption {
+  content: string;
+  version: number;
+  position: number;
+}
+
+export interface Criterion {
+  content: string;
+  version: number;
+  position: number;
+  conclusion_version: number;
+  conclusion?: string;
+}
+
+export interface Decision {
+  agree: number;
+  eligible: number;
+  rule: "count" | "percent";
+  threshold: number;
+  policy_version: number;
+}
+
+export interface Proposal {
+  kind: Kind;
+  category: Category;
+  author: string;
+  status: ProposalStatus;
+  agree: number;
+  revision: number;
+  stale: boolean;
+  created_at: string;
+  target?: string;
+  base_version?: number;
+  content?: string;
+  reason?: string;
+  resolution?: Resolution;
+  resolution_reason?: string;
+  resolved_by?: string;
+  resolved_at?: string;
+  decision?: Decision;
+  opens_at?: string;
+  expires_at?: string;
+  reverts?: string;
+  reverted_by?: string;
+}
+
+export interface Comment {
+  author: string;
+  content: string;
+  version: number;
+  created_at: string;
+  proposal?: string;
+  criterion?: string;
+}
+
+export interface Member {
+  name: string;
+  role: Role;
+}
+
+export interface JoinRequest {
+  name: string;
+  requested_at: string;
+}
+
+export interface Results {
+  ballots: number;
+  eligible: number;
+  options: { option: string; votes: number; rank: number }[];
+  criteria: { criterion: string; points: number; rank: number }[];
+}
+
+/** What a room shows; collections are keyed by id. */
+export interface State {
+  readonly event: Readonly<EventState>;
+  readonly options: Readonly<Record<string, Option>>;
+  readonly assumptions: Readonly<Record<string, Assumption>>;
+  readonly criteria: Readonly<Record<string, Criterion>>;
+  readonly proposals: Readonly<Record<string, Proposal>>;
+  readonly comments: Readonly<Record<string, Comment>>;
+  readonly members: Readonly<Record<string, Member>>;
+  /** Empty for applicants. */
+  readonly counts: Readonly<{
+    members?: number;
+    ballots?: number;
+    proposals?: number;
+    comments?: number;
+  }>;
+  /** Only for admins. */
+  readonly requests?: Readonly<Record<string, JoinRequest>>;
+  /** Only when finished. */
+  readonly results?: Readonly<Results>;
+}
+
+/** What is one's own. */
+export interface You {
+  readonly membership: Readonly<{ status: MembershipStatus; role?: Role }>;
+  /** Proposal → the revision voted for. */
+  readonly votes: Readonly<Record<string, number>>;
+  readonly ballot?: Readonly<{
+    option: string;
+    criterion_order: string[];
+    criteria_rev: number;
+  }>;
+}
+
+// Commands and what they bring: docs/protocol.md, "every command".
+
+export interface ProposalResult {
+  status: ProposalStatus;
+  resolution: Resolution;
+  at: string;
+  seq: number;
+  by?: string;
+}
+
+export interface MembershipResult {
+  user: string;
+  status: MembershipStatus;
+  by?: string;
+  at?: string;
+}
+
+type Nothing = Record<string, never>;
+type InEvent<Fields = unknown> = { event: string } & Fields;
+type Plan = { [Name in keyof Policy]?: Policy[Name] extends Rule | undefined ? Partial<Rule> : Policy[Name] | null };
+type Item<Name extends string> = InEvent<Record<Name, string>>;
+type OnMember = { args: InEvent<{ user: string }>; result: MembershipResult };
+type OnProposal = { args: InEvent<{ proposal: string; reason?: string }>; result: ProposalResult };
+type Everybody = { approved: string[]; waiting: string[]; rejected?: string[] };
+
+export interface Commands {
+  "event.create": {
+    args: {
+      subject: string;
+      max_members?: number;
+      policy?: Plan;
+      options?: string[];
+      assumptions?: string[];
+      criteria?: string[];
+      entrance_code?: string;
+    };
+    result: { event: string; entrance_code: string };
+  };
+  "event.update": { args: InEvent<{ subject?: string; max_members?: number }>; result: Nothing };
+  "event.set_policy": {
+    args: InEvent<{ policy_version: number; policy: Plan }>;
+    result: { policy_version: number; accepted: string[] };
+  };
+  "event.rotate_code": { args: InEvent; result: { entrance_code: string } };
+  "event.start": { args: InEvent; result: { status: EventStatus } };
+  "event.pause": { args: InEvent; result: { status: EventStatus } };
+  "event.resume": { args: InEvent; result: { status: EventStatus } };
+  "event.finish": { args: InEvent; result: { status: EventStatus } };
+  "option.add": { args: InEvent<{ content: string }>; result: { option: string } };
+  "option.edit": { args: Item<"option"> & { content: string }; result: { option: string } };
+  "option.remove": { args: Item<"option">; result: { option: string } };
+  "assumption.add": { args: InEvent<{ content: string }>; result: { assumption: string; version: number } };
+  "assumption.edit": {
+    args: Item<"assumption"> & { version: number; content: string };
+    result: { assumption: string; version: number };
+  };
+  "assumption.remove": {
+    args: Item<"assumption"> & { version: number };
+    result: { assumption: string; version: number };
+  };
+  "criterion.add": { args: InEvent<{ content: string }>; result: { criterion: string; version: number } };
+  "criterion.edit": {
+    args: Item<"criterion"> & { version: number; content: string };
+    result: { criterion: string; version: number };
+  };
+  "criterion.remove": {
+    args: Item<"criterion"> & { version: number };
+    result: { criterion: string; version: number };
+  };
+  "membership.join": { args: { code: string }; result: { event: string; status: "pending" | "accepted" } };
+  "membership.cancel": { args: InEvent; result: Nothing };
+  "membership.leave": { args: InEvent<{ transfer_to?: string }>; result: { status: "left" } };
+  "membership.approve": OnMember;
+  "membership.reject": OnMember;
+  "membership.remove": OnMember;
+  "membership.approve_all": { args: InEvent; result: Everybody };
+  "membership.reject_all": { args: InEvent; result: Everybody };
+  "membership.set_role": { args: InEvent<{ user: string; role: Role }>; result: { user: string; role: Role } };
+  "proposal.create": {
+    args: InEvent<{
+      kind: Kind;
+      category: Category;
+      target?: string;
+      base_version?: number;
+      content?: string;
+      reason?: string;
+    }>;
+    result: { proposal: string; revision: number; status: ProposalStatus };
+  };
+  "proposal.withdraw": OnProposal;
+  "proposal.reject": OnProposal;
+  "proposal.moderate": OnProposal;
+  "proposal.revert": {
+    args: InEvent<{ proposal: string; reason?: string }>;
+    result: ProposalResult & { proposal: string };
+  };
+  "proposal.rebase": {
+    args: InEvent<{ proposal: string; base_version: number; content?: string }>;
+    result: { revision: number };
+  };
+  "proposal.accept": { args: InEvent<{ proposal: string; allow_stale?: boolean }>; result: ProposalResult };
+  "vote.cast": {
+    args: InEvent<{ proposal: string; revision: number }>;
+    result: { agree: number; eligible: number; status: ProposalStatus };
+  };
+  "vote.retract": { args: InEvent<{ proposal: string }>; result: { agree: number; eligible: number } };
+  "ballot.submit": {
+    args: InEvent<{ option: string; criterion_order: string[]; criteria_rev: number }>;
+    result: Nothing;
+  };
+  "ballot.clear": { args: InEvent; result: Nothing };
+  "comment.add": {
+    args: InEvent<{ content: string; proposal?: string; criterion?: string }>;
+    result: { comment: string };
+  };
+  "comment.edit": {
+    args: Item<"comment"> & { version: number; content: string };
+    result: { comment: string; version: number };
+  };
+  "comment.remove": { args: Item<"comment">; result: { comment: string } };
+}
+
+export type CommandType = keyof Commands;
+export type Args<T extends CommandType> = Commands[T]["args"];
+export type RoomArgs<T extends CommandType> = Omit<Args<T>, "event">;
+export type AckOf<T extends CommandType> = Ack<Commands[T]["result"]>;
+
+// Questions and their answers: docs/protocol.md, "questions".
+
+type Page<Name extends string, Listed> = { type: Name; event: string; next?: number } & Record<Name, (Listed & { id: string })[]>;
+type PageArgs = { event: string; before?: number; limit?: number };
+
+export interface Queries {
+  "events.list": {
+    args: { after?: string; limit?: number };
+    reply: {
+      type: "events";
+      events: {
+        id: string;
+        subject: string;
+        status: EventStatus;
+        membership: "pending" | "accepted";
+        seq: number;
+        role?: Role;
+      }[];
+      next?: string;
+    };
+  };
+  "event.overview": {
+    args: { code: string };
+    reply: {
+      type: "overview";
+      event: string;
+      subject: string;
+      status: EventStatus;
+      options: (Option & { id: string })[];
+      admins: string[];
+      members: number;
+      max_members: number;
+      membership?: { status: MembershipStatus; role?: Role };
+    };
+  };
+  "event.preview_policy": {
+    args: { event: string; policy: Plan };
+    reply: { type: "policy_preview"; event: string; would_accept: string[] };
+  };
+  "command.status": {
+    args: { event: string; ids: string[] };
+    reply: {
+      type: "status";
+      event: string;
+      commands: (
+        | { state: "committed"; id: string; ack: Ack }
+        | { state: "refused"; id: string; error: Record<string, unknown> }
+        | { state: "pending" | "absent"; id: string }
+      )[];
+    };
+  };
+  "comments.list": { args: PageArgs; reply: Page<"comments", Comment> };
+  "proposals.list": { args: PageArgs; reply: Page<"proposals", Proposal> };
+  "members.list": { args: PageArgs; reply: Page<"members", Member> };
+  ping: { args: Record<string, never>; reply: { type: "pong"; time: string } };
+}
+
+export type QueryType = keyof Queries;
+
+// The outbox: commands that have no answer yet, kept over a reload.
+
+export interface Entry {
+  id: string;
+  type: string;
+  event?: string;
+  args: Record<string, unknown>;
+  /** When the command was given; milliseconds since 1970. */
+  since: number;
+  /** Who gave it, where that was known; it is sent as no other user. */
+  user?: string;
+}
+
+/** A place to keep entries. All may fail: the client then goes on without, and says so (`fault`). */
+export interface Outbox {
+  /** Entries that no other living page holds, oldest first; from now on they are this page's. */
+  load(): Promise<Entry[]>;
+  put(entry: Entry): Promise<void>;
+  remove(id: string): Promise<void>;
+  /** The page goes away: others may take what is left. */
+  release?(): void;
+}
+
+/** Kept in memory: gone with the page. */
+export function memoryOutbox(): Outbox;
+/** Kept in a `Storage`, such as `localStorage`, one item an entry, their keys beginning with `key`. */
+export function storageOutbox(storage: Storage, key?: string): Outbox;
+/** Kept in an IndexedDB database of this name. */
+export function indexedDbOutbox(name?: string): Outbox;
+
+// The client.
+
+export interface Pending {
+  readonly id: string;
+  readonly type: string;
+  readonly event: string | undefined;
+  readonly args: Readonly<Record<string, unknown>>;
+  /** When it was given; milliseconds since 1970. */
+  readonly since: number;
+  /** Whether it may have reached the server already; false: it surely has not. */
+  readonly sent: boolean;
+  readonly tries: number;
+}
+
+export interface Clock {
+  now(): number;
+  setTimeout(run: () => void, ms: number): unknown;
+  clearTimeout(timer: unknown): void;
+}
+
+export interface WebSocketLike {
+  readonly readyState: number;
+  readonly bufferedAmount: number;
+  send(text: string): void;
+  close(code?: number, reason?: string): void;
+  addEventListener(type: string, listener: (event: any) => void): void;
+  removeEventListener(type: string, listener: (event: any) => void): void;
+}
+
+export interface ClientOptions {
+  /** The JWT, or a function that gives one; asked again at every hello, and when it nears its end. */
+  token?: string | (() => string | Promise<string>);
+  client?: { name?: string; version?: string };
+  /** `null`, the default: commands without an answer are gone with the page. */
+  outbox?: Outbox | null;
+  WebSocket?: new (url: string, protocols?: string | string[]) => WebSocketLike;
+  clock?: Clock;
+  /** A number from 0 up to 1, as `Math.random`; for the jitter alone. */
+  random?: () => number;
+  /** Milliseconds a command may stay unanswered on an open socket before its id is sent again. */
+  answerTimeout?: number;
+  /** Milliseconds: a wait before the n-th try in a row is random below min(cap, base · 2ⁿ). */
+  backoff?: { base?: number; cap?: number };
+  /** Where `online`, `pagehide` and their like are heard; the page's window, or `null`. */
+  page?: EventTarget | null;
+}
+
+export interface CommandOptions {
+  /** The idempotency id: 8 to 64 of `A-Z a-z 0-9 _ -`. A fresh UUIDv7 where left out. */
+  id?: string;
+}
+
+export interface ClientEvents {
+  status: CustomEvent<{ status: Status; before: Status; retryAt: number | null }>;
+  welcome: CustomEvent<Welcome>;
+  /** What waits has changed. */
+  pending: CustomEvent<{ pending: readonly Pending[] }>;
+  bye: CustomEvent<{ code: number; retryAfterMs: number; message: string }>;
+  acked: CustomEvent<{ id: string; ack: Ack }>;
+  /** A command was refused for good; its promise was rejected with the same error. */
+  refused: CustomEvent<{ id: string; error: AyesError }>;
+  /** What went wrong beside any command: a token that could not be had, an outbox that cannot write. */
+  fault: CustomEvent<{ where: "token" | "outbox" | "server"; error: unknown }>;
+}
+
+export class Client extends EventTarget {
+  constructor(url: string | URL, options?: ClientOptions);
+
+  readonly status: Status;
+  readonly user: User | undefined;
+  readonly limits: Limits | undefined;
+  readonly session: string | undefined;
+  /** When the next connection is tried (milliseconds since 1970), or `null`. */
+  readonly retryAt: number | null;
+  /** Commands without an answer, oldest first. */
+  readonly pending: readonly Pending[];
+  /** The first welcome; rejects where the server closes for good before. */
+  readonly ready: Promise<Welcome>;
+  /** The outbox was read: what was left in it stands in `pending`. */
+  readonly loaded: Promise<void>;
+  /** Rooms entered and not left, by event. */
+  readonly rooms: ReadonlyMap<string, Room>;
+
+  /** Connect, and stay so; does nothing where that is under way. */
+  start(): this;
+  /** Try now instead of at `retryAt`. */
+  retry(): void;
+  /** Close. What waits rejects with `stopped`; commands stay in the outbox. */
+  stop(): Promise<void>;
+
+  /** Enter a room; the same object for the same event. */
+  subscribe(event: string): Promise<Room>;
+  command<T extends CommandType>(type: T, args: Args<T>, options?: CommandOptions): Promise<AckOf<T>>;
+  query<T extends QueryType>(type: T, args?: Queries[T]["args"]): Promise<Queries[T]["reply"]>;
+  /** The promise of a command that waits, such as one from before a reload. */
+  adopt(id: string): Promise<Ack> | undefined;
+  /** Take back a command that was surely never sent; false where it may have been. */
+  cancel(id: string): boolean;
+
+  addEventListener<K extends keyof ClientEvents>(
+    type: K,
+    listener: ((event: ClientEvents[K]) => void) | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}
+
+/** Why a snapshot came; `lag` also where a reader of changes was too slow and several became one. */
+export type Reason = "initial" | "gap" | "epoch" | "ahead" | "lag" | "role";
+
+export interface Change {
+  /** The position before. */
+  readonly from: number;
+  readonly seq: number;
+  /** What changed, as an RFC 7396 merge patch; absent where the state came whole. */
+  readonly patch?: Readonly<Record<string, unknown>>;
+  /** Set where the state came whole. */
+  readonly reason?: Reason;
+}
+
+export type ClosedReason = "client" | "removed" | "left" | "revoked" | "stopped" | ErrorCode;
+
+export interface RoomEvents {
+  change: CustomEvent<Change>;
+  you: CustomEvent<{ seq: number; patch: Readonly<Record<string, unknown>> }>;
+  presence: CustomEvent<{ online: number }>;
+  /** `live` has changed. */
+  live: CustomEvent<{ live: boolean }>;
+  closed: CustomEvent<{ reason: ClosedReason; error?: AyesError }>;
+}
+
+/** One event as it stands, kept whole. Values are replaced, never changed in place. */
+export class Room extends EventTarget implements AsyncIterable<Change> {
+  private constructor();
+  readonly event: string;
+  readonly state: State;
+  readonly you: You;
+  readonly seq: number;
+  readonly epoch: string;
+  /** Connected members, where the server has told. */
+  readonly online: number | undefined;
+  /** Whether the state follows the server now; false while disconnected. */
+  readonly live: boolean;
+  /** Why it was closed; undefined while it is open. */
+  readonly closed: ClosedReason | undefined;
+
+  /** Resolves once the room stands at `seq` or later, such as that of an ack. */
+  reached(seq: number): Promise<void>;
+  /** Leave the room, not the event. */
+  leave(): Promise<void>;
+
+  command<T extends CommandType>(type: T, args?: RoomArgs<T>, options?: CommandOptions): Promise<AckOf<T>>;
+  /** Agree with a proposal's words as they stand here, or with those of `revision`. */
+  vote(proposal: string, options?: CommandOptions & { revision?: number }): Promise<AckOf<"vote.cast">>;
+  retract(proposal: string, options?: CommandOptions): Promise<AckOf<"vote.retract">>;
+  approve(
+    proposal: string,
+    options?: CommandOptions & { allow_stale?: boolean },
+  ): Promise<AckOf<"proposal.accept">>;
+  reject(
+    proposal: string,
+    options?: CommandOptions & { reason?: string },
+  ): Promise<AckOf<"proposal.reject">>;
+
+  [Symbol.asyncIterator](): AsyncIterator<Change, void, undefined>;
+
+  addEventListener<K extends keyof RoomEvents>(
+    type: K,
+    listener: ((event: RoomEvents[K]) => void) | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}
+
+/** `target` with the RFC 7396 merge patch applied; neither is changed. */
+export function mergePatch<T>(target: T, patch: unknown): T;
+/** A fresh UUIDv7, fit for an idempotency id. */
+export function newId(): string;
