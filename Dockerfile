@@ -7,6 +7,8 @@ COPY protocol protocol
 COPY persistence persistence
 COPY handlers handlers
 COPY server server
+COPY web web
+COPY clients/js clients/js
 RUN /opt/ayes/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt . \
     && /opt/ayes/bin/pip uninstall --yes pip
 

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from protocol import SUBPROTOCOL, answers
 from protocol.closes import CloseCode
 from protocol.errors import ErrorCode, Rejection
-from server import http, metrics, published
+from server import http, metrics, page, published
 from server.frames import frame
 from server.node import Node
 from server.origins import origin_allowed
@@ -53,6 +53,7 @@ def make_app(node: Node) -> Starlette:
             *http.routes(node),
             *published.routes(node.texts),
             *metrics.routes(node),
+            *page.routes(node),
         ],
     )
     # A redirect would be made from the Host header: let a wrong path be a wrong path.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -32,16 +33,30 @@ def origin_allowed(origin: str | None, scope: Scope, settings: Settings) -> bool
     return origin in _allowed(settings.allowed_origins, settings.public_url, settings.host, port)
 
 
+def own_origins(scope: Scope, settings: Settings) -> frozenset[str]:
+    """The origins that are this server's own: where it listens, and its public address."""
+    server = scope.get("server")
+    return _own(settings.public_url, settings.host, server[1] if server else settings.port)
+
+
 @functools.lru_cache(maxsize=64)
 def _allowed(
     listed: tuple[str, ...], public_url: str | None, host: str, port: int
 ) -> frozenset[str]:
+    return _own(public_url, host, port) | _origins(listed)
+
+
+@functools.lru_cache(maxsize=64)
+def _own(public_url: str | None, host: str, port: int) -> frozenset[str]:
     hosts = {host.lower()} - _ANY
     if hosts & _LOOPBACK:
         hosts |= _LOOPBACK
-    own = [f"http://{f'[{name}]' if ':' in name else name}:{port}" for name in hosts]
-    given = [*listed, *own, *([public_url] if public_url else [])]
-    return frozenset(origin for url in given if (origin := origin_of(url)) is not None)
+    listening = [f"http://{f'[{name}]' if ':' in name else name}:{port}" for name in hosts]
+    return _origins([*listening, *([public_url] if public_url else [])])
+
+
+def _origins(urls: Iterable[str]) -> frozenset[str]:
+    return frozenset(origin for url in urls if (origin := origin_of(url)) is not None)
 
 
 def origin_of(url: str) -> str | None:

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from protocol import asyncapi, openapi, schema
 from protocol.fields import TextLimits
+from server.conditional import is_known
 
 #: Path → what makes the document, and its media type.
 DOCUMENTS = {
@@ -37,9 +38,7 @@ def _endpoint(path: str, limits: TextLimits) -> Callable[[Request], Awaitable[Re
         # Made once, which takes a moment that the sockets need not wait for.
         body, etag, media_type = await asyncio.to_thread(_encoded, path, limits)
         headers = {"etag": etag, "cache-control": f"public, max-age={MAX_AGE}"}
-        asked = request.headers.get("if-none-match", "")
-        # A weak comparison (RFC 9110, 13.1.2): a proxy may have put W/ before it.
-        if any(tag.strip().removeprefix("W/") in (etag, "*") for tag in asked.split(",")):
+        if is_known(request, etag):
             return Response(status_code=304, headers=headers)
         return Response(body, media_type=media_type, headers=headers)
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
+import zipfile
 from importlib.metadata import packages_distributions, version
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from server.page import folders
 from tests.parts import ROOT
 
+#: What the wheel puts at the top.
+PACKAGES = ("handlers", "persistence", "protocol", "server")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REQUIREMENTS = {
     (found := Requirement(line)).name.lower(): found for line in PROJECT["project"]["dependencies"]
@@ -57,8 +65,33 @@ def test_the_lock_names_no_place() -> None:
 
 
 def test_no_other_package_has_the_name_of_one_of_ours() -> None:
-    ours = set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    ours = set(PACKAGES)
     owners = packages_distributions()
     assert {name: set(owners.get(name, ())) - {"ayes"} for name in ours} == {
         name: set() for name in ours
     }
+
+
+def test_a_wheel_brings_the_page_and_what_browsers_need_of_the_sdk(tmp_path: Path) -> None:
+    building = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(building, cwd=ROOT, check=True, capture_output=True, timeout=50)
+    [wheel] = tmp_path.glob("*.whl")
+    installed = tmp_path / "installed"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(installed)
+    tops = {name.partition("/")[0] for name in archive.namelist()}
+    assert {name for name in tops if not name.endswith(".dist-info")} == set(PACKAGES)
+    # As the server there finds them: read from the wheel, in the same number as in the checkout.
+    shown = "from server.page import folders; print([folder.names() for folder in folders()])"
+    found = subprocess.run(
+        [sys.executable, "-c", shown],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(installed)},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    here = folders()
+    assert (installed / "server" / "static" / "app" / "index.html").is_file()
+    assert found.stdout.strip() == str([folder.names() for folder in here])

@@ -1,0 +1,117 @@
+"""The page and the JavaScript SDK, served to browsers: ``/``, ``/app/…``, ``/sdk/…``.
+
+What is below ``/#/`` is the page's own affair, so there is no other address of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from server.conditional import is_known
+from server.files import File, Folder
+from server.origins import own_origins
+from server.page_headers import headers
+
+if TYPE_CHECKING:
+    from server.node import Node
+
+INDEX = "index.html"
+#: The SDK's files that a browser needs; beside them are its package, its tests, its examples.
+SDK_PARTS = ("ayes.js", "src")
+
+#: Where a wheel has both (pyproject.toml puts them there), and where a checkout has them.
+_INSTALLED = Path(__file__).parent / "static"
+_CHECKOUT = Path(__file__).parents[1]
+
+
+def routes(node: Node) -> list[Route]:
+    """The routes of the page."""
+    pages = Pages(node)
+    return [
+        Route("/", pages.index),
+        Route("/app/{path:path}", pages.of(pages.app)),
+        Route("/sdk/{path:path}", pages.of(pages.sdk)),
+    ]
+
+
+def folders() -> tuple[Folder, Folder]:
+    """The files of the page, and of the SDK; of an installed server, or of a checkout."""
+    if _INSTALLED.is_dir():
+        app, sdk = _INSTALLED / "app", _INSTALLED / "sdk"
+    else:
+        app, sdk = _CHECKOUT / "web", _CHECKOUT / "clients" / "js"
+    found = Folder(app), Folder(sdk, only=SDK_PARTS)
+    for folder in found:
+        folder.look()
+    return found
+
+
+class Pages:
+    """Answers requests for the page's files.
+
+    An installed server reads them once. In a checkout they are looked at with every request, so
+    that whoever works on the page sees what they wrote.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._live = not _INSTALLED.is_dir()
+        self.app, self.sdk = folders()
+
+    async def index(self, request: Request) -> Response:
+        """``GET /``: the page itself, whatever the query."""
+        return await self._answer(request, self.app, INDEX)
+
+    def of(self, folder: Folder) -> Callable[[Request], Awaitable[Response]]:
+        """An endpoint for the files of ``folder``; the page itself has one address only."""
+
+        async def answered(request: Request) -> Response:
+            path: str = request.path_params["path"]
+            if path == INDEX:
+                raise HTTPException(404)
+            return await self._answer(request, folder, path)
+
+        return answered
+
+    async def _answer(self, request: Request, folder: Folder, path: str) -> Response:
+        if self._live:
+            await asyncio.to_thread(folder.look)
+        file = folder.find(path)
+        if file is None:
+            raise HTTPException(404)
+        return _sent(request, file, self._headers(request))
+
+    def _headers(self, request: Request) -> dict[str, str]:
+        return headers(own_origins(request.scope, self._node.settings), frozenset())
+
+
+def _sent(request: Request, file: File, fixed: dict[str, str]) -> Response:
+    """The file, packed where the browser can unpack it; or 304, where it has it already."""
+    packed = file.packed if _takes_gzip(request) else None
+    made = fixed | {
+        "etag": file.etag if packed is None else file.packed_etag,
+        "vary": "accept-encoding",
+    }
+    if is_known(request, made["etag"]):
+        return Response(status_code=304, headers=made)
+    if packed is not None:
+        made["content-encoding"] = "gzip"
+    made["content-type"] = file.media_type
+    return Response(file.body if packed is None else packed, headers=made)
+
+
+def _takes_gzip(request: Request) -> bool:
+    """Whether ``Accept-Encoding`` names gzip, and not to refuse it (RFC 9110, 12.5.3)."""
+    for offer in request.headers.get("accept-encoding", "").lower().split(","):
+        coding, _, weight = offer.partition(";")
+        if coding.strip() == "gzip":
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
