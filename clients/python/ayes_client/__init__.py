@@ -1,0 +1,43 @@
+"""A client for Ayes, the realtime decision server: one socket, and every vote counts once.
+
+    async with Client("https://ayes.example", token) as client:
+        room = await client.subscribe(event)
+        await room.vote(proposal)
+
+``ayes_client.errors`` draws the tree of what can be raised.
+"""
+
+from ayes_client import errors
+from ayes_client.changes import Change, Changes
+from ayes_client.client import Client, Status, User
+from ayes_client.command import Ack, Command, Outcome, Pending
+from ayes_client.errors import AyesError
+from ayes_client.ids import id_from, new_id
+from ayes_client.outbox import FileOutbox, Kept, Outbox
+from ayes_client.room import Room
+from ayes_client.session import Limits
+from ayes_client.tokens import Token
+from ayes_client.version import VERSION as __version__
+
+__all__ = [
+    "Ack",
+    "AyesError",
+    "Change",
+    "Changes",
+    "Client",
+    "Command",
+    "FileOutbox",
+    "Kept",
+    "Limits",
+    "Outbox",
+    "Outcome",
+    "Pending",
+    "Room",
+    "Status",
+    "Token",
+    "User",
+    "__version__",
+    "errors",
+    "id_from",
+    "new_id",
+]

@@ -1,0 +1,38 @@
+"""Ids of commands: what makes a vote count once, however often it is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+import uuid
+
+_ID = re.compile(r"\A[A-Za-z0-9_-]{8,64}\Z")
+
+
+def new_id() -> str:
+    """A fresh id: a UUIDv7 (RFC 9562 5.7), so that ids sort by the time they were made."""
+    milliseconds = time.time_ns() // 1_000_000
+    number = (milliseconds & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10), "big")
+    number = number & ~(0xF << 76) | 0x7 << 76
+    number = number & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=number))
+
+
+def id_from(*parts: str | bytes) -> str:
+    """The id that follows from ``parts``: the same ones give the same id, on any machine.
+
+    For work that is done again from its source, such as the rows of a file. Parts do not run
+    together: ``("ab", "c")`` and ``("a", "bc")`` differ.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()[:40]
+
+
+def is_id(text: str) -> bool:
+    """Whether a server takes ``text`` as an id: 8 to 64 of ``A-Z a-z 0-9 _ -``."""
+    return _ID.match(text) is not None

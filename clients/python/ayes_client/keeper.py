@@ -1,0 +1,90 @@
+"""Writes the outbox beside the event loop: many commands at once share one write and one fsync."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ayes_client.errors import OutboxError
+from ayes_client.flight import Entry
+from ayes_client.outbox import Kept, Outbox
+
+
+class Keeper:
+    """``kept`` is told of entries that are durable now, ``failed`` of those that could not be."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        kept: Callable[[list[Entry]], None],
+        failed: Callable[[list[Entry], OutboxError], None],
+    ) -> None:
+        self._outbox = outbox
+        self._kept = kept
+        self._failed = failed
+        self._put: list[Entry] = []
+        self._done: list[str] = []
+        self._work = asyncio.Event()
+        self._busy = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self._user: str | None = None
+
+    async def open(self) -> list[Kept]:
+        """What was kept before; writes from now on. Raises ``OutboxError``."""
+        found = await asyncio.to_thread(self._outbox.open)
+        self._task = asyncio.create_task(self._run(), name="ayes outbox")
+        return found
+
+    async def belong_to(self, user: str) -> None:
+        """Raises ``OutboxError`` where what is kept is another user's."""
+        if self._user == user:
+            return
+        async with self._busy:
+            await asyncio.to_thread(self._outbox.belong_to, user)
+        self._user = user
+
+    def put(self, entry: Entry) -> None:
+        """Keep ``entry``."""
+        self._put.append(entry)
+        self._work.set()
+
+    def done(self, id: str) -> None:
+        """Forget the command ``id``: it has its answer."""
+        self._done.append(id)
+        self._work.set()
+
+    async def close(self) -> None:
+        """Write what is left, and let go of the outbox."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._write()
+        await asyncio.to_thread(self._outbox.close)
+        self._task = None
+
+    async def _run(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            # A write is not left half-way where the client is stopped during it.
+            writing = asyncio.ensure_future(self._write())
+            try:
+                await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                await writing
+                raise
+
+    async def _write(self) -> None:
+        async with self._busy:
+            put, self._put = self._put, []
+            done, self._done = self._done, []
+            if not put and not done:
+                return
+            kept = [Kept(entry.command, entry.since) for entry in put]
+            try:
+                await asyncio.to_thread(self._outbox.write, kept, done)
+            except OutboxError as err:
+                self._failed(put, err)
+            else:
+                self._kept(put)

@@ -1,0 +1,211 @@
+"""The outbox: a file that holds every command from before it is first sent until it is answered.
+
+A bot that dies between sending a vote and hearing of it comes back, finds the vote's id here and
+sends it again: one vote, whatever happened to the first one.
+
+The file is JSON lines: ``{"user":…}`` once, ``{"put":{…}}`` with a command, ``{"done":id}`` when it
+has its answer. Lines are only ever appended, and what is put is on the disk (fsync) before it is
+sent. A line that a crash left unfinished is the last one, was therefore never sent, and is dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import IO, Protocol
+
+import orjson
+
+from ayes_client.command import Command, command_from
+from ayes_client.errors import OutboxError
+
+if sys.platform == "win32":  # pragma: no cover
+    import msvcrt
+else:
+    import fcntl
+
+#: Bytes of answered commands that are carried along before the file is written anew.
+MOST_WASTE = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A command in the outbox; ``since`` in seconds since the epoch."""
+
+    command: Command
+    since: float
+
+
+class Outbox(Protocol):
+    """Where pending commands are kept. Called from one thread at a time, which may block.
+
+    Whatever is raised as ``OutboxError`` reaches those who gave the commands.
+    """
+
+    def open(self) -> list[Kept]:
+        """What was kept and never answered, the oldest first."""
+
+    def belong_to(self, user: str) -> None:
+        """Commands are ``user``'s; raises ``OutboxError`` where they are somebody else's."""
+
+    def write(self, put: Sequence[Kept], done: Sequence[str]) -> None:
+        """Keep ``put``, durably when this returns; forget ``done``."""
+
+    def close(self) -> None:
+        """No more of this."""
+
+
+class FileOutbox:
+    """An outbox in a file of its own, for one user, held by one process at a time."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._file: FileIO | None = None
+        self._lock: IO[bytes] | None = None
+        self._user: str | None = None
+        self._held: dict[str, Kept] = {}
+        self._size = 0
+
+    def open(self) -> list[Kept]:
+        """Raises ``OutboxError`` where another process holds it, or it is no outbox."""
+        try:
+            self._lock = _locked(self._path.with_name(self._path.name + ".lock"))
+            self._read()
+            self._compact()
+        except OSError as err:
+            self.close()
+            raise OutboxError(f"{self._path}: {err.strerror or err}") from err
+        except OutboxError:
+            self.close()
+            raise
+        return list(self._held.values())
+
+    def belong_to(self, user: str) -> None:
+        """An id is unique per user: sent as another one, it would be another command."""
+        if self._user == user:
+            return
+        if self._user is not None:
+            raise OutboxError(
+                f"{self._path} holds commands of user {self._user!r}; the token is of {user!r}"
+            )
+        self._user = user
+        self._append(_line({"user": user}), durable=True)
+
+    def write(self, put: Sequence[Kept], done: Sequence[str]) -> None:
+        """One write and one fsync for all of ``put``."""
+        for id in done:
+            self._held.pop(id, None)
+        self._held |= {kept.command.id: kept for kept in put}
+        lines = [_put(kept) for kept in put] + [_line({"done": id}) for id in done]
+        self._append(b"".join(lines), durable=bool(put))
+        if not self._held and self._size > MOST_WASTE:
+            self._rewrite()
+
+    def close(self) -> None:
+        """Let another process have it."""
+        for file in (self._file, self._lock):
+            if file is not None:
+                file.close()
+        self._file = self._lock = None
+
+    def _append(self, data: bytes, *, durable: bool) -> None:
+        if self._file is None:
+            raise OutboxError(f"{self._path} is not open")
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            if durable:
+                os.fsync(self._file.fileno())
+        except OSError as err:
+            # Half a line may be there, and the next one must not be glued to it.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file.fileno(), self._size)
+            raise OutboxError(f"{self._path}: {err.strerror or err}") from err
+        self._size += len(data)
+
+    def _rewrite(self) -> None:
+        try:
+            self._compact()
+        except OSError as err:
+            raise OutboxError(f"{self._path}: {err.strerror or err}") from err
+
+    def _read(self) -> None:
+        try:
+            text = self._path.read_bytes()
+        except FileNotFoundError:
+            return
+        whole, _, _torn = text.rpartition(b"\n")
+        for number, line in enumerate(whole.split(b"\n") if whole else (), 1):
+            try:
+                self._understand(orjson.loads(line))
+            except (ValueError, KeyError, TypeError) as err:
+                raise OutboxError(f"{self._path}: line {number} is none of an outbox") from err
+
+    def _understand(self, line: dict[str, object]) -> None:
+        match line:
+            case {"put": dict(put)}:
+                command = command_from(put["command"])
+                self._held[command.id] = Kept(command, float(put["since"]))
+            case {"done": str(id)}:
+                self._held.pop(id, None)
+            case {"user": str(user)}:
+                self._user = user
+            case _:
+                raise ValueError
+
+    def _compact(self) -> None:
+        """Write the file anew with what it still holds; the old one stands until that is done."""
+        head = [] if self._user is None else [_line({"user": self._user})]
+        data = b"".join(head + [_put(kept) for kept in self._held.values()])
+        fresh = self._path.with_name(self._path.name + ".new")
+        with fresh.open("wb") as file:
+            # Commands hold what people wrote: nobody else's to read.
+            fresh.chmod(0o600)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if self._file is not None:
+            self._file.close()
+        fresh.replace(self._path)
+        _sync_folder(self._path.parent)
+        self._file = self._path.open("ab", buffering=0)
+        self._size = len(data)
+
+
+def _line(content: dict[str, object]) -> bytes:
+    return orjson.dumps(content) + b"\n"
+
+
+def _put(kept: Kept) -> bytes:
+    return _line({"put": {"command": kept.command.message(), "since": kept.since}})
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """``path`` open and locked; the lock ends with the process, however that ends."""
+    file = path.open("ab")
+    try:
+        if sys.platform == "win32":  # pragma: no cover
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise OutboxError(f"another process holds {path.with_suffix('')}") from None
+    return file
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` durable, where folders can be opened."""
+    if sys.platform == "win32":  # pragma: no cover
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,68 @@
+"""A real server, and clients of the Python SDK on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from typing import Any, TypeAlias
+
+import pytest
+
+from ayes_client import Client, Room
+from tests.parts import database
+from tests.promises.running import Running, running, token
+from tests.promises.scenes import BY_HAND, fresh
+
+Connect: TypeAlias = Callable[..., Any]
+#: Waits between two attempts, so that tests need not.
+SOON = (0.02, 0.1)
+
+
+@pytest.fixture(scope="session")
+def migrated_url(postgres_url: str, template: str) -> Iterator[str]:
+    """One database for all of these tests: each has events and people of its own."""
+    with database(postgres_url, template) as url:
+        yield url
+
+
+@pytest.fixture
+async def server(migrated_url: str) -> AsyncIterator[Running]:
+    """A running server with the default settings."""
+    async with running(migrated_url) as found:
+        yield found
+
+
+@pytest.fixture
+async def connect(server: Running) -> AsyncIterator[Connect]:
+    """Opens clients of the SDK; they end with the test."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(user: str | None = None, **options: Any) -> Client:
+            client = client_of(server.url, user or fresh("user"), **options)
+            return await stack.enter_async_context(client)
+
+        yield begin
+
+
+def client_of(url: str, user: str, **options: Any) -> Client:
+    """A client that was not started yet."""
+    given = {"token": lambda: token(user), "open_timeout": 10, "backoff": SOON} | options
+    return Client(url, **given)
+
+
+async def gathering(client: Client, **fields: Any) -> Room:
+    """An event in progress that ``client`` made, where nothing passes by itself."""
+    policy = BY_HAND | {"membership_auto": True} | fields.pop("policy", {})
+    made = await client.command("event.create", {"subject": "Lunch", "policy": policy, **fields})
+    room = await client.subscribe(made.event)
+    ack = await room.command("event.start")
+    await room.reached(ack.seq)
+    return room
+
+
+async def proposal(room: Room, content: str = "We have an hour") -> str:
+    """A pending proposal, shown in the room."""
+    ack = await room.propose("assumption", content)
+    await room.reached(ack.seq)
+    made: str = ack.result["proposal"]
+    return made
