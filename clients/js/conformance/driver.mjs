@@ -1,0 +1,165 @@
+// The driver of this client for the shared suite: tests/clients/README.md says what it does.
+
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+import { Client, storageOutbox } from "../ayes.js";
+
+const rooms = new Map();
+let client = null;
+
+function tell(told, fields) {
+  process.stdout.write(`${JSON.stringify({ told, ...fields })}\n`);
+}
+
+function errorOf({ code, effect, retry, details, replayed }) {
+  return { code, effect, retry, details, replayed };
+}
+
+/** A `Storage` whose items are files of a folder. */
+class FolderStorage {
+  constructor(path) {
+    this.path = path;
+    mkdirSync(path, { recursive: true });
+  }
+
+  get #names() {
+    return readdirSync(this.path).filter((name) => !name.endsWith(".new"));
+  }
+
+  get length() {
+    return this.#names.length;
+  }
+
+  key(index) {
+    const name = this.#names[index];
+    return name === undefined ? null : decodeURIComponent(name);
+  }
+
+  getItem(key) {
+    return readFileSync(this.#file(key), "utf8");
+  }
+
+  setItem(key, text) {
+    const file = this.#file(key);
+    writeFileSync(`${file}.new`, text);
+    renameSync(`${file}.new`, file);
+  }
+
+  removeItem(key) {
+    rmSync(this.#file(key), { force: true });
+  }
+
+  #file(key) {
+    return join(this.path, encodeURIComponent(key));
+  }
+}
+
+function tokens(given) {
+  let next = 0;
+  return () => {
+    const token = given[Math.min(next, given.length - 1)];
+    next += 1;
+    if (token === null) throw new Error("no token today");
+    return token;
+  };
+}
+
+function settle(id, promise) {
+  promise.then(
+    (ack) => tell("ack", { id, ack }),
+    (error) => tell("error", { id, error: errorOf(error) }),
+  );
+}
+
+function watch(room) {
+  if (rooms.get(room.event) === room) return;
+  const { event } = room;
+  rooms.set(event, room);
+  room.addEventListener("change", ({ detail }) =>
+    tell("change", { event, from: detail.from, seq: detail.seq, reason: detail.reason ?? null }),
+  );
+  room.addEventListener("you", ({ detail }) => tell("you", { event, seq: detail.seq }));
+  room.addEventListener("presence", ({ detail }) => tell("presence", { event, online: detail.online }));
+  room.addEventListener("closed", ({ detail }) => {
+    rooms.delete(event);
+    if (detail.reason !== "client") tell("closed", { event, reason: detail.reason });
+  });
+}
+
+const DO = {
+  start({ url, tokens: given, outbox, answer_timeout_ms: answerTimeout, backoff_ms: backoff, client: named }) {
+    client = new Client(url, {
+      token: tokens(given),
+      client: named,
+      outbox: outbox ? storageOutbox(new FolderStorage(outbox)) : null,
+      answerTimeout,
+      backoff,
+    });
+    client.addEventListener("status", ({ detail }) => {
+      tell("status", { status: detail.status === "offline" ? "waiting" : detail.status });
+    });
+    client.addEventListener("bye", ({ detail }) => {
+      tell("bye", { code: detail.code, retry_after_ms: detail.retryAfterMs });
+    });
+    client.ready.then(
+      (welcome) => tell("ready", { user: welcome.user.id }),
+      (error) => tell("ready_error", { error: errorOf(error) }),
+    );
+    const started = client;
+    if (outbox) {
+      client.loaded.then(() => {
+        const ids = started.pending.filter(({ sent }) => sent).map(({ id }) => id);
+        tell("loaded", { ids });
+        for (const id of ids) settle(id, started.adopt(id));
+      });
+    }
+    client.start();
+  },
+  subscribe({ event }) {
+    client.subscribe(event).then(
+      (room) => {
+        watch(room);
+        tell("subscribed", { event, seq: room.seq });
+      },
+      (error) => tell("subscribe_error", { event, error: errorOf(error) }),
+    );
+  },
+  leave({ event }) {
+    rooms.get(event).leave().then(() => tell("left", { event }));
+  },
+  command({ id, type, args }) {
+    settle(id, client.command(type, args, { id }));
+  },
+  commands({ commands }) {
+    for (const command of commands) DO.command(command);
+  },
+  query({ key, type, args }) {
+    client.query(type, args).then(
+      (reply) => tell("reply", { key, reply }),
+      (error) => tell("reply_error", { key, error: errorOf(error) }),
+    );
+  },
+  state({ event }) {
+    const room = client.rooms.get(event);
+    if (room?.state === undefined) tell("state", { event, state: null });
+    else {
+      const { state, you, seq, epoch, live } = room;
+      tell("state", { event, state, you, seq, epoch, live });
+    }
+  },
+  pending() {
+    tell("pending", { pending: client.pending.map(({ id, type, sent }) => ({ id, type, sent })) });
+  },
+  stop() {
+    client.stop().then(() => tell("stopped", {}));
+  },
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const order = JSON.parse(line);
+  DO[order.do](order);
+}
+await client?.stop();
+process.exit(0);

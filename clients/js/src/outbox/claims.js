@@ -1,0 +1,52 @@
+// Which page an entry belongs to, where several share one outbox.
+//
+// Each page holds a Web Lock of its own for as long as it lives, so that others can see whose entries
+// were left behind. Without Web Locks everybody takes everything: the same id sent twice does no harm.
+
+export class Claims {
+  owner = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  #free = null;
+
+  constructor(name, locks = globalThis.navigator?.locks) {
+    this.name = name;
+    this.locks = locks;
+  }
+
+  /** Run `work(isFree)` while no other page does; `isFree(owner)` tells whose entries may be taken. */
+  async take(work) {
+    if (!this.locks) return work(() => true);
+    return this.locks.request(this.name, async () => {
+      await this.#hold();
+      const { held } = await this.locks.query();
+      const living = new Set(held.map((lock) => lock.name));
+      return work((owner) => owner === this.owner || !living.has(this.#lockOf(owner)));
+    });
+  }
+
+  /** This page goes: what it has left may be taken. */
+  release() {
+    this.#free?.();
+    this.#free = null;
+  }
+
+  #lockOf(owner) {
+    return `${this.name}/${owner}`;
+  }
+
+  async #hold() {
+    if (this.#free) return;
+    await new Promise((held, failed) => {
+      const kept = () =>
+        new Promise((free) => {
+          this.#free = free;
+          held();
+        });
+      this.locks.request(this.#lockOf(this.owner), kept).catch(failed);
+    });
+  }
+}
+
+/** Oldest first: by the time they were given, then by their order on one page. */
+export function inOrder(records) {
+  return records.sort((a, b) => a.entry.since - b.entry.since || a.order - b.order);
+}

@@ -1,0 +1,40 @@
+// An outbox in `localStorage`, or anything else that is a `Storage`: one item an entry, so that two
+// pages never write over each other.
+
+import { Claims, inOrder } from "./claims.js";
+
+export function storageOutbox(storage, key = "ayes.outbox") {
+  const claims = new Claims(key);
+  let order = 0;
+  const keyOf = (id) => `${key}:${id}`;
+  const write = (entry) => {
+    order += 1;
+    storage.setItem(keyOf(entry.id), JSON.stringify({ entry, owner: claims.owner, order }));
+  };
+  return {
+    load: () =>
+      claims.take(async (isFree) => {
+        const mine = inOrder(records(storage, `${key}:`)).filter(({ owner }) => isFree(owner));
+        for (const { entry } of mine) write(entry);
+        return mine.map(({ entry }) => entry);
+      }),
+    put: async (entry) => write(entry),
+    remove: async (id) => storage.removeItem(keyOf(id)),
+    release: () => claims.release(),
+  };
+}
+
+function records(storage, prefix) {
+  const found = [];
+  for (let index = 0; index < storage.length; index += 1) {
+    const key = storage.key(index);
+    if (!key?.startsWith(prefix)) continue;
+    try {
+      const record = JSON.parse(storage.getItem(key));
+      if (typeof record?.entry?.id === "string") found.push(record);
+    } catch {
+      // Somebody else's, or cut short: nothing that could be sent.
+    }
+  }
+  return found;
+}
