@@ -1,17 +1,17 @@
-"""What one node tells the others: that an event has moved.
+"""What one node tells the others: that an event has moved, and how many of its members are here.
 
-A message is a hint and nothing more: *this event stands at this position now*. Whoever has a room
-of it reads what is new from the journal. So a message that is lost, repeated, late or forged can
-do no harm: nothing of it is ever told to a client. The rooms' sweep finds what no hint told of.
+A message is a hint and nothing more. A ``Hint`` says *this event stands at this position now*;
+whoever has a room of it reads what is new from the journal. So a message that is lost, repeated,
+late or forged can do no harm: nothing of it is ever told to a client. The rooms' sweep finds what
+no hint told of. A ``Headcount`` feeds ``presence``, a number that decides nothing and is in no
+journal; a forged one can make that number wrong for a while, and never higher than the members.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
-
-#: Hears of an event that may have moved.
-Listener = Callable[["Hint"], None]
+from typing import NamedTuple, Protocol, TypeAlias
 
 
 class Hint(NamedTuple):
@@ -22,8 +22,32 @@ class Hint(NamedTuple):
     seq: int = 0
 
 
+class Headcount(NamedTuple):
+    """How many members of an event are connected to ``node``."""
+
+    event: str
+    node: str
+    online: int
+    marks: frozenset[bytes] | None = None
+    """A mark for each of them, the same on every node; ``None``: too many to name."""
+    asks: bool = False
+    """Whether the others should tell theirs."""
+
+
+Told: TypeAlias = Hint | Headcount
+#: Hears what another node told; must not raise.
+Listener: TypeAlias = Callable[[Told], None]
+
+
 class Bus(Protocol):
-    """Carries hints between nodes; no call waits or raises."""
+    """Carries what is told between nodes; no call waits or raises."""
+
+    node: str
+    """A name of this node, random, for as long as the process lives."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether other nodes can be told and heard now; for the metrics."""
 
     async def start(self, listener: Listener) -> None:
         """Begin to listen; ``listener`` must not raise."""
@@ -31,11 +55,11 @@ class Bus(Protocol):
     async def stop(self) -> None:
         """End; what is still waiting to be told may be lost."""
 
-    def tell(self, hint: Hint) -> None:
-        """Tell the other nodes; only the newest hint of an event matters."""
+    def tell(self, told: Told) -> None:
+        """Tell the other nodes; only the newest of an event and kind matters."""
 
     def watch(self, event: str) -> None:
-        """Hear hints of ``event`` from now on."""
+        """Hear of ``event`` from now on."""
 
     def unwatch(self, event: str) -> None:
         """Hear no more of ``event``."""
@@ -44,7 +68,10 @@ class Bus(Protocol):
 class MemoryBus:
     """Nodes within one process; with one node, nobody to tell."""
 
+    is_up = True
+
     def __init__(self, others: set[MemoryBus] | None = None) -> None:
+        self.node = uuid.uuid4().hex
         self._others = others if others is not None else set()
         self._watched: set[str] = set()
         self._listener: Listener | None = None
@@ -59,16 +86,16 @@ class MemoryBus:
         self._others.discard(self)
         self._listener = None
 
-    def tell(self, hint: Hint) -> None:
+    def tell(self, told: Told) -> None:
         """Tell those who watch."""
         for other in tuple(self._others):
             if other is not self:
-                other.hear(hint)
+                other.hear(told)
 
-    def hear(self, hint: Hint) -> None:
-        """Take a hint of another node."""
-        if self._listener is not None and hint.event in self._watched:
-            self._listener(hint)
+    def hear(self, told: Told) -> None:
+        """Take what another node told."""
+        if self._listener is not None and told.event in self._watched:
+            self._listener(told)
 
     def watch(self, event: str) -> None:
         """Hear of ``event``."""

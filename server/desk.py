@@ -190,7 +190,7 @@ class Desk:
         subscription = placed.subscription
         subscription.live = True
         self._session.subscriptions[placed.event] = subscription
-        self._session.node.rooms.present.add(subscription.room)
+        self._session.node.rooms.presence.touch(subscription.room)
         self._session.send_room(frame(placed.message))
         subscription.pull()
 

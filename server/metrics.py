@@ -21,8 +21,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from server.redis_bus import RedisBus
-
 if TYPE_CHECKING:
     from server.node import Node
 
@@ -48,8 +46,8 @@ METRICS: dict[str, Declared] = {
     "ayes_draining": Declared("gauge", "1 while the server goes away.", lambda n: n.draining),
     "ayes_bus_up": Declared(
         "gauge",
-        "1 while hints of other nodes are heard; always 1 without Redis.",
-        lambda n: n.bus.is_up if isinstance(n.bus, RedisBus) else 1,
+        "1 while Redis, or every shard of it, answers; always 1 without Redis.",
+        lambda n: n.bus.is_up,
     ),
     "ayes_commands_acked": Declared(
         "counter", "Commands answered with an ack.", lambda n: n.lanes.counts.acked

@@ -51,7 +51,7 @@ class Pulse:
                 self._look(now, now + interval)
                 if now >= presence_at:
                     presence_at = now + TICK_SECONDS
-                    self._tell_presence()
+                    self._tell_presence(now)
             except Exception:
                 log.exception("the pulse failed")
 
@@ -82,11 +82,11 @@ class Pulse:
         )
         session.wire.ping()
 
-    def _tell_presence(self) -> None:
+    def _tell_presence(self, now: float) -> None:
         """Tell the rooms whose count of connected members changed, or who has not heard it."""
-        changed = self._node.rooms.take_present()
-        for room in changed:
-            online = room.online()
+        presence = self._node.rooms.presence
+        for room in presence.turn(now):
+            online = presence.online(room)
             message = frame(
                 orjson.dumps({"type": "presence", "event": room.event_id, "online": online})
             )
@@ -100,4 +100,4 @@ class Pulse:
                         subscription.outlet.send_room(message)
                         subscription.told_online = online
                     else:
-                        self._node.rooms.present.add(room)
+                        presence.again(room)

@@ -73,11 +73,13 @@ class Room:
             if not own:
                 del self.by_user[subscription.user]
 
-    def online(self) -> int:
-        """Members (not sockets) with a live subscription here."""
-        return sum(
-            any(s.live and s.audience != "applicant" for s in own) for own in self.by_user.values()
-        )
+    def members_here(self) -> list[str]:
+        """The members (each once) with a live subscription on this node."""
+        return [
+            user
+            for user, own in self.by_user.items()
+            if any(s.live and s.audience != "applicant" for s in own)
+        ]
 
     # What comes in.
 

@@ -21,8 +21,9 @@ from persistence.database import Database
 from persistence.faults import Fault, fault_of
 from persistence.reading import Own, Stored
 from protocol.errors import ErrorCode, Refusal, Rejection
-from server.bus import Bus, Hint
+from server.bus import Bus, Hint, Told
 from server.gather import Gather
+from server.presence import Presence
 from server.room import Room, RoomStep
 from server.subscription import Subscription
 
@@ -61,12 +62,11 @@ class RoomRegistry:
         self._filling: dict[str, asyncio.Task[None]] = {}
         self._own: Gather[tuple[str, str], Own] = Gather(self._fetch_own)
         self._sweeper: asyncio.Task[None] | None = None
-        self.present: set[Room] = set()
-        """Rooms whose presence may have changed."""
+        self.presence = Presence(bus)
 
     async def start(self) -> None:
         """Begin to hear of other nodes' steps, by the bus and by the sweep."""
-        await self._bus.start(self._hint)
+        await self._bus.start(self._heard)
         self._sweeper = asyncio.create_task(self._sweep(), name="room sweep")
 
     async def stop(self) -> None:
@@ -82,11 +82,6 @@ class RoomRegistry:
     def count(self) -> int:
         """How many rooms there are."""
         return len(self._rooms)
-
-    def take_present(self) -> set[Room]:
-        """The rooms whose presence may have changed since this was last asked."""
-        changed, self.present = self.present, set()
-        return changed
 
     # Told by the lanes.
 
@@ -104,10 +99,17 @@ class RoomRegistry:
         if room is not None:
             self._fill(room)
 
-    def _hint(self, hint: Hint) -> None:
-        """Another node says that an event has moved; what it did, the journal tells."""
-        room = self._rooms.get(hint.event)
-        if room is not None and (hint.epoch != room.epoch or hint.seq > room.seq):
+    def _heard(self, told: Told) -> None:
+        """Another node says that an event has moved, or who is connected to it there."""
+        room = self._rooms.get(told.event)
+        if room is None:
+            return
+        if not isinstance(told, Hint):
+            self.presence.hear(room, told, asyncio.get_running_loop().time())
+            return
+        if not told.epoch:
+            self.presence.begin(room)
+        if told.epoch != room.epoch or told.seq > room.seq:
             self._fill(room)
 
     def _take(self, room: Room, epoch: str, steps: list[RoomStep]) -> None:
@@ -154,14 +156,14 @@ class RoomRegistry:
         room = subscription.room
         subscription.live = False
         room.leave(subscription)
-        self.present.add(room)
+        self.presence.touch(room)
         if not room.subscriptions and self._rooms.get(room.event_id) is room:
             self._drop(room)
 
     def _drop(self, room: Room) -> None:
         del self._rooms[room.event_id]
         self._bus.unwatch(room.event_id)
-        self.present.discard(room)
+        self.presence.end(room)
 
     async def _room(self, event_id: str) -> Room:
         room = self._rooms.get(event_id)
@@ -186,6 +188,7 @@ class RoomRegistry:
         # From here on the lanes' steps come in; what was committed while it was read is filled.
         self._rooms[event_id] = room
         self._bus.watch(event_id)
+        self.presence.begin(room)
         self._fill(room)
         return room
 

@@ -17,6 +17,7 @@ import msgspec
 from handlers.step import DomainLimits
 from persistence.embedded import default_data_dir
 from protocol.fields import TextLimits
+from server import redis_url
 from server.origins import origin_of
 
 PREFIX = "AYES_"
@@ -102,7 +103,10 @@ SETTINGS: dict[str, Setting] = {
     "data_dir": Setting("where the embedded database and the made secret are kept"),
     "database_url": Setting("postgresql:// URL; without one, a private PostgreSQL is run"),
     "database_connections": Setting("connections to PostgreSQL", least=2, most=200),
-    "redis_url": Setting("redis:// or rediss:// URL; several servers need one between them"),
+    "redis_url": Setting(
+        "redis://, rediss:// (TLS), redis+cluster:// or rediss+cluster:// URL; several servers "
+        "need one between them"
+    ),
     "public_url": Setting("address the server is reached at, where a proxy stands before it"),
     "allowed_origins": Setting("origins of pages that may connect, separated by commas"),
     "auth_secret": Setting("HS256 secret of at least 32 bytes; made where none is given", True),
@@ -216,9 +220,10 @@ def _check(settings: Settings) -> None:
     url = settings.database_url
     if url is not None and urlsplit(url).scheme not in ("postgresql", "postgres"):
         raise SettingsError("AYES_DATABASE_URL must begin with postgresql://")
-    redis = settings.redis_url
-    if redis is not None and urlsplit(redis).scheme not in ("redis", "rediss", "unix"):
-        raise SettingsError("AYES_REDIS_URL must begin with redis://, rediss:// or unix://")
+    if settings.redis_url is not None:
+        fault = redis_url.fault_in(settings.redis_url)
+        if fault is not None:
+            raise SettingsError(f"AYES_REDIS_URL {fault}")
     if settings.log_level not in _LEVELS:
         raise SettingsError(f"AYES_LOG_LEVEL: {settings.log_level!r} is none of {_LEVELS}")
 

@@ -116,7 +116,7 @@ async def stream(node: Node, identity: Identity, event: str, last_id: str) -> Re
     )
     # Nothing waited since the position was taken: what comes from here on is kept in the feed.
     placed.subscription.live = True
-    node.rooms.present.add(placed.subscription.room)
+    node.rooms.presence.touch(placed.subscription.room)
     body = _events(node, identity, placed, feed)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(body, media_type="text/event-stream", headers=headers)

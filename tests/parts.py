@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -139,10 +139,21 @@ def empty_database_url(postgres_url: str) -> Iterator[str]:
 
 
 class RedisServer:
-    """A private Redis on one port of loopback; keeps nothing on disk."""
+    """A private Redis on one port of loopback; keeps nothing on disk.
 
-    def __init__(self, port: int | None = None) -> None:
+    ``program`` stands in for ``redis-server``; ``options`` are of its configuration.
+    """
+
+    def __init__(
+        self,
+        port: int | None = None,
+        *,
+        program: str | None = None,
+        options: Mapping[str, str | int] | None = None,
+    ) -> None:
         self._chosen = port
+        self._program = program
+        self.options = options or {}
         self.port = port or 0
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -153,7 +164,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        program = redis_server()
+        program = self._program or redis_server()
         for _ in range(PORT_TRIES):
             self.port = self._chosen or free_port()
             if self._started(program):
@@ -171,7 +182,7 @@ class RedisServer:
     def _started(self, program: str) -> bool:
         options = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no"}
         command = [program]
-        for name, value in options.items():
+        for name, value in (options | dict(self.options)).items():
             command += [f"--{name}", str(value)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=tempfile.gettempdir()
@@ -188,7 +199,7 @@ class RedisServer:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as link:
                 link.sendall(b"PING\r\n")
-                return link.recv(7) == b"+PONG\r\n"
+                return link.recv(7) in (b"+PONG\r\n", b"-NOAUTH")
         except OSError:
             return False
 

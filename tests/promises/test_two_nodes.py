@@ -8,16 +8,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 from redis.asyncio import Redis
 
+from server import presence
 from server.bus import Bus, MemoryBus
 from server.redis_bus import PREFIX, RedisBus
 from tests.parts import RedisServer
 from tests.promises.client import Client, Room
 from tests.promises.running import Running, killable, running
 from tests.promises.scenes import Scene, gathering
+from tests.redis_parts import RedisCluster
 
 
 @pytest.fixture
@@ -141,6 +144,8 @@ async def test_forged_messages_reach_nobody(migrated_url: str, redis_server: Red
             pipe = forger.pipeline(transaction=False)
             for number in range(10_000):
                 forged = {
+                    "kind": "hint",
+                    "node": "forger",
                     "epoch": room.epoch if number % 2 else "forged",
                     "seq": room.seq + number % 7,
                     "steps": [{"seq": room.seq + 1, "patches": {"member": patch}}],
@@ -154,6 +159,77 @@ async def test_forged_messages_reach_nobody(migrated_url: str, redis_server: Red
         told = [m for m in watcher.received[seen:] if m["type"] in ("diff", "snapshot", "you")]
         assert [m["patch"] for m in told] == [{"event": {"status": "paused"}}]
         assert room.state["proposals"] == before["proposals"]
+
+
+@pytest.fixture(params=["redis", "cluster"])
+def redis_of_a_kind(request: pytest.FixtureRequest) -> Iterator[str]:
+    """One Redis, and a cluster of them."""
+    if request.param == "redis":
+        yield request.getfixturevalue("redis_server").url
+        return
+    with RedisCluster() as cluster:
+        yield cluster.url
+
+
+async def test_presence_is_summed_over_nodes_and_everybody_counts_once(
+    migrated_url: str, redis_of_a_kind: str
+) -> None:
+    buses: list[Bus] = [RedisBus(redis_of_a_kind), RedisBus(redis_of_a_kind)]
+    async with two(migrated_url, buses) as (one, other):
+        scene = await gathering(one, 3)
+        ada, ben, cleo = scene.members
+        here, _ = await scene.watch(ada, ben)
+        there = await (await other.connect(cleo.user)).subscribe(scene.event)
+        # On both nodes, with a socket each.
+        twice = await other.connect(ada.user)
+        await twice.subscribe(scene.event)
+        await ada.until(lambda: here.online == 3, "both nodes counted")
+        await there.client.until(lambda: there.online == 3, "both nodes counted")
+        await ben.leave()
+        await there.client.until(lambda: there.online == 2, "one less, told by the other node")
+        await twice.leave()
+        await scene.watch(scene.admin)
+        await there.client.until(lambda: there.online == 3, "ada still, on one node")
+        await there.client.leave()
+        await ada.until(lambda: here.online == 2, "the other node has nobody left")
+
+
+async def test_with_redis_gone_each_node_is_left_with_its_own_count(
+    migrated_url: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "LIFE_SECONDS", 2.0)
+    monkeypatch.setattr(presence, "REFRESH_SECONDS", 0.5)
+    buses: list[Bus] = [RedisBus(redis_server.url), RedisBus(redis_server.url)]
+    async with two(migrated_url, buses) as (one, other):
+        scene, watcher, room, _ = await watched(one, other)
+        (here,) = await scene.watch(scene.members[1])
+        await watcher.until(lambda: room.online == 2, "both nodes counted")
+        redis_server.stop()
+        await watcher.until(lambda: room.online == 1, "its own count")
+        await scene.members[1].until(lambda: here.online == 1, "its own count")
+        redis_server.start()
+        await watcher.until(lambda: room.online == 2, "both nodes counted again")
+
+
+async def test_redis_gone_is_seen_in_the_metrics_and_takes_no_node_out_of_service(
+    migrated_url: str, redis_server: RedisServer
+) -> None:
+    async with (
+        running(migrated_url, bus=RedisBus(redis_server.url)) as node,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{node.port}", trust_env=False) as http,
+    ):
+
+        async def shows(up: int) -> None:
+            async with asyncio.timeout(20):
+                while f"ayes_bus_up {up}.0" not in (await http.get("/metrics")).text:
+                    await asyncio.sleep(0.05)
+
+        await shows(1)
+        redis_server.stop()
+        await shows(0)
+        assert (await http.get("/readyz")).status_code == 200
+        redis_server.start()
+        await shows(1)
 
 
 async def test_a_second_server_without_redis_is_refused(migrated_url: str, tmp_path: Path) -> None:

@@ -1,0 +1,68 @@
+"""Two nodes on one bus, each with an ear, for the tests of the bus."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeAlias
+
+from server.bus import Bus, Told
+from server.redis_bus import RedisBus
+
+#: Longest wait for anything.
+PATIENCE = 20.0
+
+
+class Ear:
+    """Remembers what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[Told] = []
+        self._moved = asyncio.Event()
+
+    def __call__(self, told: Told) -> None:
+        self.heard.append(told)
+        self._moved.set()
+
+    async def hears(self, told: Told) -> None:
+        """Wait until ``told`` was heard."""
+        async with asyncio.timeout(PATIENCE):
+            while told not in self.heard:
+                self._moved.clear()
+                await self._moved.wait()
+
+
+#: Two buses, and what each heard.
+Pair: TypeAlias = AbstractAsyncContextManager[tuple[Bus, Bus, Ear, Ear]]
+
+
+def pair(url: str) -> Pair:
+    """Two nodes on one Redis."""
+    return pair_of(RedisBus(url), RedisBus(url))
+
+
+@asynccontextmanager
+async def pair_of(one: Bus, other: Bus) -> AsyncIterator[tuple[Bus, Bus, Ear, Ear]]:
+    """Two nodes, started, and stopped at the end."""
+    ears = Ear(), Ear()
+    await one.start(ears[0])
+    await other.start(ears[1])
+    try:
+        yield one, other, ears[0], ears[1]
+    finally:
+        await one.stop()
+        await other.stop()
+
+
+async def told(bus: Bus, ear: Ear, message: Told) -> None:
+    """Tell until it is heard: nothing promises that a single message arrives."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            bus.tell(message)
+            try:
+                async with asyncio.timeout(0.5):
+                    await ear.hears(message)
+                    return
+            except TimeoutError:
+                continue
