@@ -8,16 +8,16 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
-import msgspec
-
 from protocol import PROTOCOL_VERSION
 from protocol import messages as m
 from protocol import replies as a
 from protocol import requests as r
 from protocol.commands import COMMANDS
-from protocol.definitions import Schema, Struct, clean, definitions, first_line
+from protocol.definitions import Schema, definitions, first_line
 from protocol.errors import ERRORS
 from protocol.fields import CommandId, PageSize, Position, Ref, TextLimits
+from protocol.openapi_open import open_paths, open_schemas
+from protocol.openapi_parts import json_of, of, operation, parameter, query, ref, response
 from protocol.schema import encode
 
 #: Statuses of errors: of every route behind a token, and of those about one event.
@@ -36,7 +36,8 @@ comes. Every error has the same body as on the socket; `code` says what it was."
 
 def document(limits: TextLimits | None = None) -> dict[str, Any]:
     """The whole document, with the text limits of this server."""
-    schemas = definitions(limits, "#/components/schemas/{name}")
+    limits = limits or TextLimits()
+    schemas = definitions(limits, "#/components/schemas/{name}") | open_schemas(limits)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -60,19 +61,19 @@ def document(limits: TextLimits | None = None) -> dict[str, Any]:
 
 def _paths(schemas: dict[str, Schema]) -> dict[str, Any]:
     event = "/v1/events/{event}"
-    of_event = [_parameter("event", "path", _of(Ref), "The event's id.")]
+    of_event = [parameter("event", "path", of(Ref), "The event's id.")]
     return {
         "/v1/commands": {
-            "post": _operation(
+            "post": operation(
                 "sendCommand",
                 "Send a command; its answer comes when it is decided.",
-                _json(m.Ack, "The command was decided, and is durable."),
+                json_of(m.Ack, "The command was decided, and is durable."),
                 _ALL,
                 parameters=[
-                    _parameter(
+                    parameter(
                         "Idempotency-Key",
                         "header",
-                        _of(CommandId),
+                        of(CommandId),
                         "The command's `id`, where the body has none.",
                         required=False,
                     )
@@ -81,31 +82,31 @@ def _paths(schemas: dict[str, Schema]) -> dict[str, Any]:
             | {"requestBody": _command()}
         },
         "/v1/events": {
-            "get": _operation(
+            "get": operation(
                 "listEvents",
                 first_line(r.EventsList),
-                _json(a.Events, first_line(a.Events)),
+                json_of(a.Events, first_line(a.Events)),
                 _COMMON,
-                parameters=_query(schemas, r.EventsList, "after", "limit"),
+                parameters=query(schemas, r.EventsList, "after", "limit"),
             )
         },
         event: {
-            "get": _operation(
+            "get": operation(
                 "getEvent",
                 "The room as a whole, as a subscriber gets it.",
-                _json(m.Snapshot, first_line(m.Snapshot)),
+                json_of(m.Snapshot, first_line(m.Snapshot)),
                 _ABOUT_EVENT,
                 parameters=of_event,
             )
         },
         **{
             f"{event}/{name}": {
-                "get": _operation(
+                "get": operation(
                     f"list{name.capitalize()}",
                     first_line(asked),
-                    _json(answer, first_line(answer)),
+                    json_of(answer, first_line(answer)),
                     _ABOUT_EVENT,
-                    parameters=of_event + _query(schemas, asked, "before", "limit"),
+                    parameters=of_event + query(schemas, asked, "before", "limit"),
                 )
             }
             for name, asked, answer in (
@@ -115,36 +116,36 @@ def _paths(schemas: dict[str, Schema]) -> dict[str, Any]:
             )
         },
         f"{event}/journal": {
-            "get": _operation(
+            "get": operation(
                 "readJournal",
                 "What happened, for admins; `after` is the last page's `next`.",
-                _json(a.Journal, first_line(a.Journal)),
+                json_of(a.Journal, first_line(a.Journal)),
                 _ABOUT_EVENT,
                 parameters=[
                     *of_event,
-                    _parameter("after", "query", _of(Position), required=False),
-                    _parameter("limit", "query", _of(PageSize), required=False),
+                    parameter("after", "query", of(Position), required=False),
+                    parameter("limit", "query", of(PageSize), required=False),
                 ],
             )
         },
         f"{event}/commands/{{id}}": {
-            "get": _operation(
+            "get": operation(
                 "getCommandStatus",
                 "What became of this command of mine?",
-                _json(a.Status, first_line(a.Status)),
+                json_of(a.Status, first_line(a.Status)),
                 _COMMON,
-                parameters=[*of_event, _parameter("id", "path", _of(CommandId))],
+                parameters=[*of_event, parameter("id", "path", of(CommandId))],
             )
         },
         f"{event}/stream": {
-            "get": _operation(
+            "get": operation(
                 "streamEvent",
                 "The room as Server-Sent Events.",
                 _stream(),
                 _ABOUT_EVENT,
                 parameters=[
                     *of_event,
-                    _parameter(
+                    parameter(
                         "Last-Event-ID",
                         "header",
                         {"type": "string"},
@@ -154,70 +155,8 @@ def _paths(schemas: dict[str, Schema]) -> dict[str, Any]:
                 ],
             )
         },
-        **_open_paths(),
+        **open_paths(),
     }
-
-
-def _open_paths() -> dict[str, Any]:
-    """What needs no token."""
-    ready = {
-        "type": "object",
-        "properties": {"ready": {"type": "boolean"}},
-        "required": ["ready"],
-    }
-    plain = {"text/plain": {"schema": {"type": "string"}}}
-    healthz = {"200": _response("It does.", plain)}
-    metrics = {"200": _response("In Prometheus' text format.", plain)}
-    readyz = {
-        status: _response(told, {"application/json": {"schema": ready}})
-        for status, told in (("200", "Yes."), ("503", "No: it starts, drains, or has no database."))
-    }
-    documents = {
-        "/v1/schema": ("getSchema", "The JSON Schema of every message.", "schema+json"),
-        "/v1/asyncapi.json": ("getAsyncApi", "The socket.", "vnd.aai.asyncapi+json"),
-        "/v1/openapi.json": ("getOpenApi", "This document.", "vnd.oai.openapi+json"),
-    }
-    made = {
-        "/healthz": _unguarded("getHealth", "Whether the process answers.", healthz),
-        "/readyz": _unguarded("getReadiness", "Whether clients should come here.", readyz),
-        "/metrics": _unguarded("getMetrics", "What the server counts and measures.", metrics),
-    }
-    for path, (name, told, kind) in documents.items():
-        content = {f"application/{kind}": {"schema": {"type": "object"}}}
-        answers = {"200": _response(told, content), "304": _response("It has not changed.")}
-        made[path] = _unguarded(name, told, answers)
-    return {path: {"get": operation} for path, operation in made.items()}
-
-
-def _operation(
-    name: str,
-    summary: str,
-    answer: dict[str, Any],
-    errors: tuple[int, ...],
-    *,
-    parameters: list[dict[str, Any]],
-) -> dict[str, Any]:
-    failures = {
-        str(status): {"$ref": f"#/components/responses/Error{status}"} for status in sorted(errors)
-    }
-    return {
-        "operationId": name,
-        "summary": summary,
-        "parameters": parameters,
-        "responses": {"200": answer, **failures},
-    }
-
-
-def _unguarded(name: str, summary: str, answers: dict[str, Any]) -> dict[str, Any]:
-    return {"operationId": name, "summary": summary, "security": [], "responses": answers}
-
-
-def _response(told: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"description": told} | ({"content": content} if content else {})
-
-
-def _json(kind: Struct, told: str) -> dict[str, Any]:
-    return _response(told, {"application/json": {"schema": _ref(kind)}})
 
 
 def _stream() -> dict[str, Any]:
@@ -235,7 +174,7 @@ def _stream() -> dict[str, Any]:
         },
         "required": ["event", "data"],
     }
-    return _response(told, {"text/event-stream": {"schema": sent}})
+    return response(told, {"text/event-stream": {"schema": sent}})
 
 
 def _command() -> dict[str, Any]:
@@ -254,8 +193,8 @@ def _error(status: int) -> dict[str, Any]:
     """The error that is told with ``status``, its codes and its headers."""
     codes = {code.value: rule.meaning for code, rule in ERRORS.items() if rule.http == status}
     told = "\n".join(f"- `{code}`: {meaning}" for code, meaning in codes.items())
-    schema = {"allOf": [_ref(m.Error), {"properties": {"code": {"enum": list(codes)}}}]}
-    made = _response(told, {"application/json": {"schema": schema}})
+    schema = {"allOf": [ref(m.Error), {"properties": {"code": {"enum": list(codes)}}}]}
+    made = response(told, {"application/json": {"schema": schema}})
     if status == 401:
         made["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
     if status in (429, 503):
@@ -263,36 +202,6 @@ def _error(status: int) -> dict[str, Any]:
             "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}
         }
     return made
-
-
-def _query(schemas: dict[str, Schema], asked: Struct, *names: str) -> list[dict[str, Any]]:
-    """Query parameters for fields of a request, as its type has them."""
-    properties = schemas[asked.__name__]["properties"]
-    return [
-        _parameter(name, "query", _not_null(properties[name]), required=False) for name in names
-    ]
-
-
-def _not_null(schema: Schema) -> Schema:
-    """In a query, what has no value is left out."""
-    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
-    return choices[0] if len(choices) == 1 else schema
-
-
-def _parameter(
-    name: str, place: str, schema: Schema, told: str = "", *, required: bool = True
-) -> dict[str, Any]:
-    made: dict[str, Any] = {"name": name, "in": place, "required": required, "schema": schema}
-    return made | ({"description": told} if told else {})
-
-
-def _of(kind: Any) -> Schema:
-    made: Schema = clean(msgspec.json.schema(kind))
-    return made
-
-
-def _ref(kind: Struct) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{kind.__name__}"}
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from protocol.closes import CloseCode
 from protocol.errors import ErrorCode, Rejection
 from server import http, metrics, page, published
 from server.frames import frame
+from server.http_answers import json_answer
 from server.node import Node
 from server.origins import origin_allowed
 from server.session import Session
@@ -38,11 +39,11 @@ def make_app(node: Node) -> Starlette:
     async def unknown(request: Request, err: Exception) -> Response:
         """A path or method there is none of, in the body that every other error has."""
         assert isinstance(err, HTTPException)
-        told = Rejection(ErrorCode.NOT_FOUND, err.detail)
-        body = answers.error(told)
-        return Response(
-            body, status_code=err.status_code, media_type="application/json", headers=err.headers
+        answer = json_answer(
+            answers.error(Rejection(ErrorCode.NOT_FOUND, err.detail)), err.status_code
         )
+        answer.headers.update(err.headers or {})
+        return answer
 
     app = Starlette(
         exception_handlers={404: unknown, 405: unknown},

@@ -24,6 +24,7 @@ from protocol.errors import ErrorCode, Rejection
 from protocol.fields import clean_text
 from server.jwks import LONGEST_KID, PUBLIC_ALGORITHMS
 from server.keys import RemoteKeys
+from server.provider import FETCHES, Provider
 from server.settings import Settings
 
 _SECRET_ALGORITHM = "HS256"  # noqa: S105 - a name
@@ -62,6 +63,7 @@ class KeysPending(Rejection):
 class _Header(msgspec.Struct):
     alg: str
     kid: str | None = None
+    typ: Any = None
     crit: Any = None
 
 
@@ -71,7 +73,9 @@ _header = msgspec.json.Decoder(_Header)
 class Authenticator:
     """Checks tokens against a secret, the issuer's keys, or both.
 
-    ``audience`` is one, or several separated by commas; a token must name one of them.
+    ``audience`` is one, or several separated by commas; a token must name one of them. With a
+    ``provider``, the keys are its own: they sign the ID tokens of those who sign in with it, and
+    other tokens, for ``audience``, only where ``shared_keys`` says so.
     """
 
     def __init__(
@@ -81,17 +85,24 @@ class Authenticator:
         audience: str,
         issuer: str | None = None,
         keys: RemoteKeys | None = None,
+        provider: Provider | None = None,
+        shared_keys: bool = False,
         longest_name: int = 100,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._secret = secret
         self._audiences = [name.strip() for name in audience.split(",") if name.strip()]
+        self._provider = provider
+        self._shared_keys = shared_keys or provider is None
         self._issuer = issuer
         self._keys = keys
         self._longest_name = longest_name
         self._clock = clock
         self._options: Any = {
-            "require": [*_REQUIRED, *(["iss"] if issuer else [])],
+            "require": _REQUIRED,
+            # Looked at here: what they must be depends on who made the token.
+            "verify_aud": False,
+            "verify_iss": False,
             # The clock is read once, and ``exp`` looked at last.
             "verify_exp": False,
             "verify_nbf": False,
@@ -108,6 +119,10 @@ class Authenticator:
         if self._keys is not None:
             await self._keys.stop()
 
+    def provider_origins(self) -> frozenset[str]:
+        """The origins that the page needs to sign people in, besides the server's own."""
+        return frozenset() if self._provider is None else self._provider.origins()
+
     def check(self, token: str) -> Identity:
         """The token's user.
 
@@ -115,17 +130,19 @@ class Authenticator:
         with it; ``KeysPending`` where its key has yet to be fetched, which this sets off. Asks
         nobody and never waits.
         """
-        key, algorithm = self._key_of(token)
+        header = _header_of(token)
+        key, algorithm = self._key_of(header)
         now = self._clock()
         try:
             claims = jwt.decode(
                 token,
                 key,
                 algorithms=[algorithm],
-                audience=self._audiences,
-                issuer=self._issuer,
                 options=self._options,
             )
+            is_id_token = self._is_id_token(header, claims)
+            if not is_id_token and not self._is_for_us(header, claims):
+                raise Rejection(ErrorCode.UNAUTHENTICATED)
             expires, issued, begins = (_moment(claims, name) for name in ("exp", "iat", "nbf"))
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, OSError, RecursionError):
             # Which of them it was is nobody's business but the token's maker's.
@@ -133,6 +150,8 @@ class Authenticator:
         assert expires is not None
         if any(moment is not None and moment > now + LEEWAY for moment in (issued, begins)):
             raise Rejection(ErrorCode.UNAUTHENTICATED)
+        if is_id_token and not claims.get("name"):
+            claims["name"] = claims.get("preferred_username")
         identity = Identity(self._actor(claims), expires, issued)
         if expires <= now:
             raise Rejection(ErrorCode.AUTH_EXPIRED)
@@ -147,9 +166,35 @@ class Authenticator:
             await self._keys.settle(err.kid)
         return self.check(token)
 
-    def _key_of(self, token: str) -> tuple[str | jwt.PyJWK, str]:
-        """The key that must have signed ``token``, and the one algorithm it is for."""
-        header = _header_of(token)
+    def _is_for_us(self, header: _Header, claims: dict[str, Any]) -> bool:
+        """Whether the token is for one of the audiences, from the issuer that it must be from."""
+        if header.alg != _SECRET_ALGORITHM and not self._shared_keys:
+            return False
+        if self._issuer is not None and claims.get("iss") != self._issuer:
+            return False
+        return not set(self._audiences).isdisjoint(_audiences_of(claims))
+
+    def _is_id_token(self, header: _Header, claims: dict[str, Any]) -> bool:
+        """Whether the provider tells the page who somebody is (OpenID Connect Core 1.0, 3.1.3.7).
+
+        The same keys sign access tokens and news of sign-outs, which say what they are (RFC 8725,
+        3.11) and are nobody's proof here.
+        """
+        provider = self._provider
+        if provider is None or header.alg == _SECRET_ALGORITHM:
+            return False
+        typ = header.typ.lower() if isinstance(header.typ, str) else header.typ
+        audiences = _audiences_of(claims)
+        party = claims.get("azp", None if len(audiences) > 1 else provider.client_id)
+        return (
+            typ in (None, "jwt")
+            and claims.get("iss") == provider.issuer
+            and provider.client_id in audiences
+            and party == provider.client_id
+        )
+
+    def _key_of(self, header: _Header) -> tuple[str | jwt.PyJWK, str]:
+        """The key that must have signed the token, and the one algorithm it is for."""
         if header.alg == _SECRET_ALGORITHM and self._secret is not None:
             return self._secret, _SECRET_ALGORITHM
         kid = header.kid
@@ -179,7 +224,7 @@ class Authenticator:
         if "\n" in user or "\t" in user:
             raise Rejection(ErrorCode.UNAUTHENTICATED)
         # A strange name is the identity provider's doing; it must not keep anybody out.
-        shown = _one_line(name) if isinstance(name, str) else ""
+        shown = one_line(name) if isinstance(name, str) else ""
         return Actor(user, (shown or user)[: self._longest_name])
 
     def make(self, user: str, name: str | None, lifetime: timedelta) -> str:
@@ -209,13 +254,22 @@ def authenticator_for(settings: Settings) -> Authenticator:
     """
     url = settings.auth_jwks_url
     secret = settings.auth_secret
-    if secret is None and url is None:
+    provider, keys = None, None
+    if settings.oidc_issuer is not None and settings.oidc_client_id is not None:
+        provider = Provider(settings.oidc_issuer, settings.oidc_client_id, jwks_url=url)
+        keys = RemoteKeys(provider.address, load=provider.load, fetches=FETCHES)
+    elif url is not None:
+        keys = RemoteKeys(url)
+    elif secret is None:
         secret = kept_secret(settings.data_dir)
     return Authenticator(
         secret,
         audience=settings.auth_audience,
         issuer=settings.auth_issuer,
-        keys=None if url is None else RemoteKeys(url),
+        keys=keys,
+        provider=provider,
+        # Keys that were named for tokens of ``auth_audience`` go on to be good for them.
+        shared_keys=url is not None,
         longest_name=settings.name_length,
     )
 
@@ -234,6 +288,15 @@ def _header_of(token: str) -> _Header:
     return header
 
 
+def _audiences_of(claims: dict[str, Any]) -> list[str]:
+    """Whom the token is for (RFC 7519, 4.1.3); raises ``TypeError`` where that is no text."""
+    named = claims["aud"]
+    found = named if isinstance(named, list) else [named]
+    if not all(isinstance(name, str) for name in found):
+        raise TypeError("aud is no text")
+    return found
+
+
 def _moment(claims: dict[str, Any], name: str) -> datetime | None:
     """A NumericDate (RFC 7519 2); absent is ``None``, and null is none at all."""
     if name not in claims:
@@ -244,7 +307,7 @@ def _moment(claims: dict[str, Any], name: str) -> datetime | None:
     return datetime.fromtimestamp(value, UTC)
 
 
-def _one_line(name: str) -> str:
+def one_line(name: str) -> str:
     """``name`` in NFC, without control characters and with single spaces."""
     shown = "".join(c for c in name if c.isspace() or unicodedata.category(c) not in ("Cc", "Cs"))
     return unicodedata.normalize("NFC", " ".join(shown.split()))

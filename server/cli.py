@@ -149,9 +149,10 @@ def _token(arguments: argparse.Namespace) -> int:
     from server.auth import authenticator_for
 
     settings = _settings(arguments)
-    if settings.auth_jwks_url is not None and settings.auth_secret is None:
+    issuer = settings.auth_jwks_url or settings.oidc_issuer
+    if issuer is not None and settings.auth_secret is None:
         raise SettingsError(
-            "with AYES_AUTH_JWKS_URL, tokens are the issuer's to make; "
+            "with AYES_AUTH_JWKS_URL or AYES_OIDC_ISSUER, tokens are the issuer's to make; "
             "for others AYES_AUTH_SECRET is needed as well"
         )
     match = _DURATION.match(arguments.ttl)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import orjson
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -26,6 +26,8 @@ from protocol.errors import ERRORS, ErrorCode, ProtocolError, Rejection, bad_req
 from protocol.fields import PageSize, Position, normalise
 from server import questions
 from server.auth import Identity
+from server.body import read_body
+from server.http_answers import error_answer, json_answer
 from server.stream import once, stream
 
 if TYPE_CHECKING:
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
 
 #: Longest that a command is waited for; the lane's own budget is shorter.
 ANSWER_SECONDS = 15.0
-#: Longest that a body may take to come.
-BODY_SECONDS = 10.0
 
 log = logging.getLogger("ayes.http")
 
@@ -72,10 +72,10 @@ class _Api:
             try:
                 return await endpoint(request, self._identity(request))
             except ProtocolError as err:
-                return _error(err, event=event)
+                return error_answer(err, event=event)
             except Exception:
                 log.exception("%s %s failed", request.method, request.url.path)
-                return _error(Rejection(ErrorCode.INTERNAL), event=event)
+                return error_answer(Rejection(ErrorCode.INTERNAL), event=event)
 
         return answered
 
@@ -98,7 +98,10 @@ class _Api:
         """``POST /v1/commands``: 200 with the ack, or the error with its status."""
         node = self._node
         command = decode_command(
-            _with_id(await self._body(request), request.headers.get("idempotency-key")),
+            _with_id(
+                await read_body(request, node.settings.message_bytes),
+                request.headers.get("idempotency-key"),
+            ),
             limits=node.texts,
         )
         await node.know_user(identity.actor)
@@ -129,23 +132,10 @@ class _Api:
                 answer = await heard
         except TimeoutError:
             err = answers.error(Rejection(ErrorCode.TIMEOUT), id=command.id)
-            return _json(err, ERRORS[ErrorCode.TIMEOUT].http)
-        return _json(answer.message, 200 if answer.error is None else ERRORS[answer.error].http)
-
-    async def _body(self, request: Request) -> bytes:
-        most = self._node.settings.message_bytes
-        body = bytearray()
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                async for chunk in request.stream():
-                    body += chunk
-                    if len(body) > most:
-                        raise Rejection(ErrorCode.TOO_LARGE, details={"limit": most})
-        except TimeoutError:
-            raise Rejection(ErrorCode.BAD_REQUEST, "the body did not come in time") from None
-        except ClientDisconnect:
-            raise Rejection(ErrorCode.BAD_REQUEST, "the body ended too soon") from None
-        return bytes(body)
+            return json_answer(err, ERRORS[ErrorCode.TIMEOUT].http)
+        return json_answer(
+            answer.message, 200 if answer.error is None else ERRORS[answer.error].http
+        )
 
     # Questions.
 
@@ -172,7 +162,7 @@ class _Api:
         if request is not None:
             fields = dict(request.query_params) | fields
         question = self._typed(kind, fields)
-        return _json(await questions.ask(self._node, identity.actor, question))
+        return json_answer(await questions.ask(self._node, identity.actor, question))
 
     async def journal(self, request: Request, identity: Identity) -> Response:
         """``GET /v1/events/{event}/journal?after=&limit=``: admins read what happened."""
@@ -186,7 +176,7 @@ class _Api:
         body: dict[str, Any] = {"type": "journal", "event": event, "lines": lines}
         if len(rows) > page.limit:
             body["next"] = lines[-1]["seq"]
-        return _json(orjson.dumps(body))
+        return json_answer(orjson.dumps(body))
 
     def _typed(self, kind: type[S], fields: dict[str, Any]) -> S:
         """A request from a path and query parameters, which are all text."""
@@ -205,7 +195,7 @@ class _Api:
     async def snapshot(self, request: Request, identity: Identity) -> Response:
         """``GET /v1/events/{event}``: the same snapshot that a subscriber gets."""
         event = self._event(request)
-        return _json(await once(self._node, identity.actor.user, event))
+        return json_answer(await once(self._node, identity.actor.user, event))
 
     async def stream(self, request: Request, identity: Identity) -> Response:
         """``GET /v1/events/{event}/stream``: Server-Sent Events, resumed by ``Last-Event-ID``."""
@@ -246,17 +236,3 @@ def _line(row: dict[str, Any]) -> dict[str, Any]:
         "prev_hash": row["prev_hash"].hex(),
         "hash": row["hash"].hex(),
     }
-
-
-def _json(body: bytes, status: int = 200) -> Response:
-    headers = {"cache-control": "no-store"}
-    return Response(body, status_code=status, media_type="application/json", headers=headers)
-
-
-def _error(err: ProtocolError, *, event: str | None) -> Response:
-    response = _json(answers.error(err, event=event), ERRORS[err.code].http)
-    if err.retry_after_ms is not None:
-        response.headers["retry-after"] = str(-(-err.retry_after_ms // 1000))
-    if err.code in (ErrorCode.UNAUTHENTICATED, ErrorCode.AUTH_EXPIRED):
-        response.headers["www-authenticate"] = "Bearer"
-    return response

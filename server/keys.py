@@ -43,6 +43,7 @@ class RemoteKeys:
     """The keys at one address.
 
     While the issuer is out of reach, the keys that were had last stay good, however long it takes.
+    ``fetches`` says how many documents ``load`` fetches one after another.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class RemoteKeys:
         url: str,
         *,
         load: Load = jwks.load,
+        fetches: int = 1,
         refresh_seconds: float = REFRESH_SECONDS,
         cooldown_seconds: float = COOLDOWN_SECONDS,
         first_backoff: float = FIRST_BACKOFF,
     ) -> None:
         self._url = url
         self._load = load
+        self._fetches = fetches
         self._refresh_seconds = refresh_seconds
         self._cooldown_seconds = cooldown_seconds
         self._first_backoff = first_backoff
@@ -182,5 +185,5 @@ class RemoteKeys:
 
         threading.Thread(target=work, name="issuer's keys", daemon=True).start()
         self._loading = True
-        async with asyncio.timeout(jwks.FETCH_SECONDS + 1):
+        async with asyncio.timeout(jwks.FETCH_SECONDS * self._fetches + 1):
             return await done

@@ -8,7 +8,6 @@ import random
 import time
 import uuid
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 
 from handlers import registry
 from handlers.decide import Submission, failed
@@ -33,6 +32,7 @@ from server.rooms import RoomRegistry, unreachable
 from server.session import Session
 from server.settings import Settings
 from server.timers import Timers
+from server.version import ayes_version
 
 log = logging.getLogger("ayes.node")
 
@@ -43,14 +43,6 @@ EVENTS = uuid.UUID("6f2f9e4e-0f5b-5c5e-9d0a-617965732e31")
 MOST_KNOWN_USERS = 100_000
 #: Longest that a stop waits for accepted commands; they end within the lane's own budget.
 FINISH_SECONDS = 10.0
-
-
-def ayes_version() -> str:
-    """The installed version."""
-    try:
-        return version("ayes")
-    except PackageNotFoundError:
-        return "0"
 
 
 def event_id_of(user: str, command_id: str) -> str:

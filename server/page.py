@@ -10,15 +10,20 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from protocol.page import OidcClient, PageSettings
 from server.conditional import is_known
 from server.files import File, Folder
+from server.http_answers import json_answer
+from server.local import LocalMode
 from server.origins import own_origins
 from server.page_headers import headers
+from server.version import ayes_version
 
 if TYPE_CHECKING:
     from server.node import Node
@@ -39,6 +44,8 @@ def routes(node: Node) -> list[Route]:
         Route("/", pages.index),
         Route("/app/{path:path}", pages.of(pages.app)),
         Route("/sdk/{path:path}", pages.of(pages.sdk)),
+        Route("/v1/page.json", pages.settings),
+        Route("/v1/local/token", pages.local.token, methods=["POST"]),
     ]
 
 
@@ -63,6 +70,7 @@ class Pages:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self.local = LocalMode(node)
         self._live = not _INSTALLED.is_dir()
         self.app, self.sdk = folders()
 
@@ -81,6 +89,24 @@ class Pages:
 
         return answered
 
+    async def settings(self, request: Request) -> Response:
+        """``GET /v1/page.json``: how people sign in here, whoever asks."""
+        settings = self._node.settings
+        client = None
+        if settings.oidc_issuer is not None and settings.oidc_client_id is not None:
+            client = OidcClient(
+                issuer=settings.oidc_issuer,
+                client_id=settings.oidc_client_id,
+                scopes=settings.oidc_scopes,
+            )
+        told = PageSettings(
+            oidc=client,
+            local=self.local.is_for(request),
+            version=ayes_version(),
+            public_url=settings.public_url,
+        )
+        return json_answer(msgspec.json.encode(told))
+
     async def _answer(self, request: Request, folder: Folder, path: str) -> Response:
         if self._live:
             await asyncio.to_thread(folder.look)
@@ -90,7 +116,9 @@ class Pages:
         return _sent(request, file, self._headers(request))
 
     def _headers(self, request: Request) -> dict[str, str]:
-        return headers(own_origins(request.scope, self._node.settings), frozenset())
+        return headers(
+            own_origins(request.scope, self._node.settings), self._node.auth.provider_origins()
+        )
 
 
 def _sent(request: Request, file: File, fixed: dict[str, str]) -> Response:

@@ -22,6 +22,7 @@ from server.auth import authenticator_for
 from server.budgets import Budgets, GuardedConfig
 from server.bus import MemoryBus
 from server.crowd import raise_file_limit
+from server.local import is_set_up
 from server.node import Node
 from server.redis_bus import RedisBus
 from server.settings import Settings
@@ -182,4 +183,7 @@ def _config(settings: Settings, node: Node) -> uvicorn.Config:
 def _announce(settings: Settings, host: str, port: int) -> None:
     shown = f"[{host}]" if ":" in host else host
     log.info("listening on ws://%s:%d/v1/socket", shown, port)
-    print(f"ayes is ready: http://{shown}:{port}", flush=True)  # noqa: T201 - as above
+    page = settings.public_url or f"http://{shown}:{port}"
+    how = ", and sign in by name" if is_set_up(settings) else ""
+    told = f"ayes is ready: http://{shown}:{port}\nopen {page.rstrip('/')}/{how}"
+    print(told, flush=True)  # noqa: T201 - as above

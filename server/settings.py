@@ -53,6 +53,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     auth_audience: str = "ayes"
     auth_issuer: str | None = None
     auth_jwks_url: str | None = None
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_scopes: str = "openid profile offline_access"
     heartbeat_ms: int = 20_000
     message_bytes: int = 65_536
     batch: int = 256
@@ -113,6 +116,9 @@ SETTINGS: dict[str, Setting] = {
     "auth_audience": Setting("audiences (aud), separated by commas; a token must name one"),
     "auth_issuer": Setting("issuer (iss) that a token must name, if any"),
     "auth_jwks_url": Setting("https URL of the issuer's public keys (JWKS): RS256, ES256, EdDSA"),
+    "oidc_issuer": Setting("https URL of the OpenID Connect provider that people sign in with"),
+    "oidc_client_id": Setting("what the page is called there: a public client, no secret"),
+    "oidc_scopes": Setting("what the page asks of it; scopes it does not know are left out"),
     "heartbeat_ms": Setting("milliseconds between heartbeats", least=100, most=600_000),
     "message_bytes": Setting("bytes of a frame", least=1_024, most=1_000_000),
     "batch": Setting("messages of a frame", least=1, most=10_000),
@@ -217,6 +223,7 @@ def _check(settings: Settings) -> None:
 
         if (fault := url_fault(settings.auth_jwks_url)) is not None:
             raise SettingsError(f"AYES_AUTH_JWKS_URL {fault}")
+    _check_oidc(settings)
     url = settings.database_url
     if url is not None and urlsplit(url).scheme not in ("postgresql", "postgres"):
         raise SettingsError("AYES_DATABASE_URL must begin with postgresql://")
@@ -226,6 +233,25 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"AYES_REDIS_URL {fault}")
     if settings.log_level not in _LEVELS:
         raise SettingsError(f"AYES_LOG_LEVEL: {settings.log_level!r} is none of {_LEVELS}")
+
+
+def _check_oidc(settings: Settings) -> None:
+    issuer, client = settings.oidc_issuer, settings.oidc_client_id
+    if issuer is None and client is None:
+        return
+    if issuer is None or client is None:
+        raise SettingsError("AYES_OIDC_ISSUER and AYES_OIDC_CLIENT_ID are set together, or neither")
+    from server.jwks import url_fault
+
+    if (fault := url_fault(issuer)) is not None:
+        raise SettingsError(f"AYES_OIDC_ISSUER {fault}")
+    if urlsplit(issuer).query or urlsplit(issuer).fragment or "?" in issuer:
+        # OpenID Connect Discovery 1.0, 3: scheme, host, and a path at most.
+        raise SettingsError(f"AYES_OIDC_ISSUER: {issuer!r} has a query or a fragment")
+    if not client.isascii() or not client.isprintable():
+        raise SettingsError("AYES_OIDC_CLIENT_ID: only printable ASCII (RFC 6749, appendix A)")
+    if "openid" not in settings.oidc_scopes.split():
+        raise SettingsError("AYES_OIDC_SCOPES must hold openid, or there is no ID token")
 
 
 def printable(settings: Settings) -> dict[str, str]:

@@ -37,7 +37,8 @@ def test_beside_keys_a_secret_counts_only_where_it_was_given(tmp_path: Path) -> 
         ("AYES_AUTH_SECRET", "x" * 31),
         ("AYES_AUTH_AUDIENCE", " , "),
         *(
-            ("AYES_AUTH_JWKS_URL", url)
+            (variable, url)
+            for variable in ("AYES_AUTH_JWKS_URL", "AYES_OIDC_ISSUER")
             for url in (
                 *("http://issuer.example/keys", "http://127.0.0.1.nip.io/keys", "issuer.example"),
                 *("file:///etc/passwd", "ftp://issuer.example/keys", "https://", "https:///keys"),
@@ -68,12 +69,36 @@ def test_https_or_loopback(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert s.load().auth_jwks_url == url
 
 
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"OIDC_CLIENT_ID": ""}, "AYES_OIDC_CLIENT_ID"),
+        ({"OIDC_ISSUER": ""}, "AYES_OIDC_ISSUER"),
+        ({"OIDC_ISSUER": "https://issuer.example?tenant=a"}, "AYES_OIDC_ISSUER"),
+        ({"OIDC_ISSUER": "https://issuer.example/#a"}, "AYES_OIDC_ISSUER"),
+        ({"OIDC_CLIENT_ID": "pagé"}, "AYES_OIDC_CLIENT_ID"),
+        ({"OIDC_CLIENT_ID": "a\nb"}, "AYES_OIDC_CLIENT_ID"),
+        ({"OIDC_SCOPES": "profile email"}, "AYES_OIDC_SCOPES"),
+    ],
+)
+def test_a_provider_is_set_up_as_a_whole(
+    changes: dict[str, str], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = {"OIDC_ISSUER": "https://issuer.example", "OIDC_CLIENT_ID": "page"}
+    for name, value in (whole | changes).items():
+        monkeypatch.setenv(f"AYES_{name}", value)
+    with pytest.raises(SettingsError, match=named):
+        s.load()
+
+
 def test_an_issuer_s_tokens_are_not_ours_to_make(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = ["--data-dir", str(tmp_path), "--auth-jwks-url", KEYS_URL]
     assert cli.main(["token", "--user", "ada", *given]) == 2
-    assert "issuer" in capsys.readouterr().err
+    provider = ["--oidc-issuer", "https://issuer.example", "--oidc-client-id", "page"]
+    assert cli.main(["token", "--user", "ada", "--data-dir", str(tmp_path), *provider]) == 2
+    assert capsys.readouterr().err.count("issuer's to make") == 2
     assert not (tmp_path / "auth_secret").exists()
     assert cli.main(["token", "--user", "ada", *given, "--auth-secret", SECRET]) == 0
     token = capsys.readouterr().out.strip()

@@ -1,0 +1,28 @@
+"""A request's body: bounded in bytes and in time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import ClientDisconnect, Request
+
+from protocol.errors import ErrorCode, Rejection
+
+#: Longest that a body may take to come.
+BODY_SECONDS = 10.0
+
+
+async def read_body(request: Request, most: int) -> bytes:
+    """The body; raises ``too_large`` over ``most`` bytes, ``bad_request`` where it does not end."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise Rejection(ErrorCode.TOO_LARGE, details={"limit": most})
+    except TimeoutError:
+        raise Rejection(ErrorCode.BAD_REQUEST, "the body did not come in time") from None
+    except ClientDisconnect:
+        raise Rejection(ErrorCode.BAD_REQUEST, "the body ended too soon") from None
+    return bytes(body)

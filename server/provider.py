@@ -1,0 +1,107 @@
+"""The OpenID Connect provider that people sign in with: where its keys are, and where to ask it.
+
+Both are in the document that it publishes about itself (OpenID Connect Discovery 1.0). What is here
+blocks; ``server.keys`` runs it in a thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from server import jwks
+from server.jwks import KeySet, KeySetError, url_fault
+from server.origins import origin_of
+
+log = logging.getLogger("ayes.provider")
+
+#: How long the document is good; it is fetched again sooner where the keys are not where it says.
+DOCUMENT_SECONDS: Final = 3_600.0
+#: Documents that one ``load`` fetches at most.
+FETCHES: Final = 2
+_DOCUMENT: Final = "/.well-known/openid-configuration"
+
+
+class _Document(msgspec.Struct):
+    issuer: str
+    jwks_uri: str
+    token_endpoint: str
+
+
+_document = msgspec.json.Decoder(_Document)
+
+
+class Provider:
+    """What is known of the provider at ``issuer``, where the page is called ``client_id``.
+
+    ``jwks_url`` is where its keys are, if it is not for the provider to say. Then they can be had
+    without its document.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        client_id: str,
+        *,
+        jwks_url: str | None = None,
+        fetch: Callable[[str], bytes] = jwks.fetch,
+    ) -> None:
+        self.issuer = issuer
+        self.client_id = client_id
+        self._jwks_url = jwks_url
+        self._fetch = fetch
+        self._known: _Document | None = None
+        self._known_at = 0.0
+
+    @property
+    def address(self) -> str:
+        """Where the provider tells about itself."""
+        return self.issuer.rstrip("/") + _DOCUMENT
+
+    def origins(self) -> frozenset[str]:
+        """Where the page asks: the provider's own origin, and that of its tokens once known."""
+        known = self._known
+        urls = [self.issuer, *([known.token_endpoint] if known is not None else [])]
+        return frozenset(origin for url in urls if (origin := origin_of(url)) is not None)
+
+    def load(self, _: str = "") -> KeySet:
+        """The provider's keys. Blocks; raises ``KeySetError`` or ``OSError``."""
+        try:
+            self._discover()
+        except (KeySetError, OSError) as err:
+            if self._jwks_url is None:
+                raise
+            log.warning("the provider at %s tells nothing of itself: %s", self.issuer, err)
+        url = self._jwks_url
+        if url is None:
+            assert self._known is not None
+            url = self._known.jwks_uri
+        try:
+            return jwks.read_key_set(self._fetch(url))
+        except (KeySetError, OSError):
+            self._known_at = 0.0
+            raise
+
+    def _discover(self) -> None:
+        now = time.monotonic()
+        if self._known is not None and self._known_at and now - self._known_at < DOCUMENT_SECONDS:
+            return
+        try:
+            found = _document.decode(self._fetch(self.address))
+        except (msgspec.DecodeError, RecursionError):
+            raise KeySetError("the provider's document is none") from None
+        if found.issuer != self.issuer:
+            # OpenID Connect Discovery 1.0, 4.3: exactly, or one provider could speak for another.
+            raise KeySetError(f"the provider calls itself {found.issuer[:200]!r}")
+        for url in (found.jwks_uri, found.token_endpoint):
+            fault = url_fault(url)
+            if fault is None and urlsplit(self.issuer).scheme != urlsplit(url).scheme:
+                fault = "is of another scheme than the issuer"
+            if fault is not None:
+                raise KeySetError(f"an address of the provider {fault}")
+        self._known, self._known_at = found, now
