@@ -84,6 +84,14 @@ class Room:
                 return
         raise self._closing()
 
+    def shown(self, collection: str, id: str) -> Any:
+        """A thing of the state by its id; raises ``NotFound`` where the room does not show it."""
+        found = self.state.get(collection, {}).get(id)
+        if found is None:
+            what = f"this room shows no {id} among its {collection}; name its version yourself"
+            raise NotFound(what, event=self.event)
+        return found
+
     # Commands. Each is answered by an ack, or raises what refuses it.
 
     async def command(self, type: str, args: Json | None = None, *, id: str | None = None) -> Ack:
@@ -95,7 +103,7 @@ class Room:
     ) -> Ack:
         """Agree with a proposal: with its words as the room shows them, or of ``revision``."""
         if revision is None:
-            revision = self._shown("proposals", proposal)["revision"]
+            revision = self.shown("proposals", proposal)["revision"]
         return await self.command("vote.cast", {"proposal": proposal, "revision": revision}, id=id)
 
     async def retract(self, proposal: str, *, id: str | None = None) -> Ack:
@@ -139,7 +147,7 @@ class Room:
     ) -> Ack:
         """Propose a change. ``base_version`` is that of the target as the room shows it."""
         if target is not None and base_version is None:
-            shown = self._shown("assumptions" if kind == "assumption" else "criteria", target)
+            shown = self.shown("assumptions" if kind == "assumption" else "criteria", target)
             base_version = shown["conclusion_version" if kind == "conclusion" else "version"]
         args = _given(
             kind=kind,
@@ -182,13 +190,6 @@ class Room:
     async def leave(self) -> None:
         """Leave the room, not the event: nothing of it follows. The line need not be there."""
         await self._client._leave(self)
-
-    def _shown(self, collection: str, id: str) -> Any:
-        found = self.state.get(collection, {}).get(id)
-        if found is None:
-            what = f"this room shows no {id} among its {collection}; name its version yourself"
-            raise NotFound(what, event=self.event)
-        return found
 
     # What the server says. Only the client calls these.
 

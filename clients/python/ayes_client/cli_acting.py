@@ -1,0 +1,241 @@
+"""The commands of ``ayes-client`` that change something, each under an id of its own."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import orjson
+
+from ayes_client.cli_output import Output, UsageError, plain
+from ayes_client.client import Client
+from ayes_client.command import Ack
+from ayes_client.errors import from_message
+from ayes_client.ids import new_id
+from ayes_client.merge_patch import Json
+
+Arguments: TypeAlias = argparse.Namespace
+Run: TypeAlias = Callable[[Client, Arguments, Output], Awaitable[int]]
+
+#: What is a question and no command; ``send`` takes both.
+QUESTIONS = (
+    *("command.status", "events.list", "event.overview", "event.preview_policy"),
+    *("comments.list", "proposals.list", "members.list"),
+)
+
+
+def sent_id(arguments: Arguments) -> str | None:
+    """The id of the command that was given to the client, if one was."""
+    found: str | None = getattr(arguments, "given_id", None)
+    return found
+
+
+async def _command(client: Client, arguments: Arguments, type: str, args: Json) -> Ack:
+    """Give a command, under the id that was asked for or a new one."""
+    arguments.given_id = arguments.id or new_id()
+    return await client.command(type, args, id=arguments.given_id)
+
+
+async def _before(client: Client, arguments: Arguments) -> Ack | None:
+    """What was answered to ``--id`` before; raises the refusal.
+
+    Asked where the command's fields come from the room: the room may have moved since, and the same
+    id with other fields would be another command.
+    """
+    if arguments.id is None:
+        return None
+    asked = {"event": arguments.event, "ids": [arguments.id]}
+    answer = await client.query("command.status", asked)
+    found = answer["commands"][0]
+    if found["state"] == "committed":
+        return Ack.from_message({**found["ack"], "replayed": True})
+    if found["state"] == "refused":
+        raise from_message({**found["error"], "replayed": True})
+    return None
+
+
+# Taking part.
+
+
+async def create(client: Client, arguments: Arguments, output: Output) -> int:
+    policy: Json = dict(arguments.policy or {})
+    if arguments.open:
+        policy["membership_auto"] = True
+    args = {
+        "subject": arguments.subject,
+        "options": arguments.option,
+        "assumptions": arguments.assumption,
+        "criteria": arguments.criterion,
+        "policy": policy,
+        "max_members": arguments.max_members,
+        "entrance_code": arguments.code,
+    }
+    wanted = {name: value for name, value in args.items() if value not in (None, [], {})}
+    ack = await _command(client, arguments, "event.create", wanted)
+    output.ack(ack, f"made event {ack.event}, entrance code {ack.result['entrance_code']}")
+    return 0
+
+
+async def join(client: Client, arguments: Arguments, output: Output) -> int:
+    ack = await _command(client, arguments, "membership.join", {"code": arguments.code})
+    waits = "in" if ack.result["status"] == "accepted" else "waiting to be let in"
+    output.ack(ack, f"event {ack.event}: you are {waits}")
+    return 0
+
+
+async def propose(client: Client, arguments: Arguments, output: Output) -> int:
+    category = "update" if arguments.update else "delete" if arguments.delete else "create"
+    target = arguments.update or arguments.delete or arguments.of
+    if (arguments.content is None) != (category == "delete"):
+        raise UsageError("a deletion has no words, and anything else needs some")
+    ack = await _before(client, arguments)
+    if ack is None:
+        version = arguments.base_version
+        if target is not None and version is None:
+            room = await client.subscribe(arguments.event)
+            kept = "assumptions" if arguments.kind == "assumption" else "criteria"
+            field = "conclusion_version" if arguments.kind == "conclusion" else "version"
+            version = room.shown(kept, target)[field]
+        args = {
+            "event": arguments.event,
+            "kind": arguments.kind,
+            "category": category,
+            "content": arguments.content,
+            "target": target,
+            "base_version": version,
+            "reason": arguments.reason,
+        }
+        wanted = {name: value for name, value in args.items() if value is not None}
+        ack = await _command(client, arguments, "proposal.create", wanted)
+    output.ack(ack, f"proposal {ack.result['proposal']} is {ack.result['status']}")
+    return 0
+
+
+async def vote(client: Client, arguments: Arguments, output: Output) -> int:
+    revision = arguments.revision
+    ack = await _before(client, arguments) if revision is None else None
+    if ack is None and revision is None:
+        room = await client.subscribe(arguments.event)
+        revision = room.shown("proposals", arguments.proposal)["revision"]
+    if ack is None:
+        args = {"event": arguments.event, "proposal": arguments.proposal, "revision": revision}
+        ack = await _command(client, arguments, "vote.cast", args)
+    found = ack.result
+    output.ack(ack, f"{found['agree']} of {found['eligible']} agree: {found['status']}")
+    return 0
+
+
+async def retract(client: Client, arguments: Arguments, output: Output) -> int:
+    args = {"event": arguments.event, "proposal": arguments.proposal}
+    ack = await _command(client, arguments, "vote.retract", args)
+    output.ack(ack, f"{ack.result['agree']} of {ack.result['eligible']} agree")
+    return 0
+
+
+async def approve(client: Client, arguments: Arguments, output: Output) -> int:
+    more = {"allow_stale": True} if arguments.allow_stale else {}
+    return await _close(client, arguments, output, "proposal.accept", more)
+
+
+async def reject(client: Client, arguments: Arguments, output: Output) -> int:
+    return await _close(client, arguments, output, "proposal.reject", _reason(arguments))
+
+
+async def withdraw(client: Client, arguments: Arguments, output: Output) -> int:
+    return await _close(client, arguments, output, "proposal.withdraw", _reason(arguments))
+
+
+def _reason(arguments: Arguments) -> Json:
+    return {} if arguments.reason is None else {"reason": arguments.reason}
+
+
+async def _close(
+    client: Client, arguments: Arguments, output: Output, type: str, more: Json
+) -> int:
+    args = {"event": arguments.event, "proposal": arguments.proposal, **more}
+    ack = await _command(client, arguments, type, args)
+    found = ack.result
+    output.ack(ack, f"proposal {arguments.proposal} is {found['status']} ({found['resolution']})")
+    return 0
+
+
+async def comment(client: Client, arguments: Arguments, output: Output) -> int:
+    args = {"event": arguments.event, "content": arguments.text}
+    beside = "proposal" if arguments.proposal else "criterion"
+    args[beside] = arguments.proposal or arguments.criterion
+    ack = await _command(client, arguments, "comment.add", args)
+    output.ack(ack, f"comment {ack.result['comment']}")
+    return 0
+
+
+async def ballot(client: Client, arguments: Arguments, output: Output) -> int:
+    if arguments.clear:
+        cleared = await _command(client, arguments, "ballot.clear", {"event": arguments.event})
+        output.ack(cleared, "your ballot is taken back")
+        return 0
+    if arguments.option is None:
+        raise UsageError("name an option, or --clear")
+    ack = await _before(client, arguments)
+    if ack is None:
+        room = await client.subscribe(arguments.event)
+        args = {
+            "event": arguments.event,
+            "option": arguments.option,
+            "criterion_order": arguments.criteria,
+            "criteria_rev": room.state["event"].get("criteria_rev", 1),
+        }
+        ack = await _command(client, arguments, "ballot.submit", args)
+    output.ack(ack, "your ballot is given")
+    return 0
+
+
+# Deciding who takes part, and when.
+
+
+async def admit(client: Client, arguments: Arguments, output: Output) -> int:
+    return await _decide(client, arguments, output, "approve")
+
+
+async def deny(client: Client, arguments: Arguments, output: Output) -> int:
+    return await _decide(client, arguments, output, "reject")
+
+
+async def _decide(client: Client, arguments: Arguments, output: Output, what: str) -> int:
+    if (arguments.user is None) != arguments.all:
+        raise UsageError("name a user, or --all")
+    if arguments.all:
+        ack = await _command(
+            client, arguments, f"membership.{what}_all", {"event": arguments.event}
+        )
+        decided = ack.result.get("rejected") if what == "reject" else ack.result["approved"]
+        words = f"{'turned away' if what == 'reject' else 'let in'}: {len(decided or [])}"
+        output.ack(ack, f"{words}, still waiting: {len(ack.result['waiting'])}")
+    else:
+        args = {"event": arguments.event, "user": arguments.user}
+        ack = await _command(client, arguments, f"membership.{what}", args)
+        output.ack(ack, f"{plain(arguments.user)} is {ack.result['status']}")
+    return 0
+
+
+def leading(type: str) -> Run:
+    async def lead(client: Client, arguments: Arguments, output: Output) -> int:
+        ack = await _command(client, arguments, type, {"event": arguments.event})
+        output.ack(ack, f"the event is {ack.result['status']}")
+        return 0
+
+    return lead
+
+
+# Anything else.
+
+
+async def send(client: Client, arguments: Arguments, output: Output) -> int:
+    args = dict(arguments.fields)
+    if arguments.type in QUESTIONS:
+        answer = await client.query(arguments.type, args)
+        output.tell(answer, orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
+        return 0
+    ack = await _command(client, arguments, arguments.type, args)
+    output.ack(ack, orjson.dumps(ack.result).decode())
+    return 0

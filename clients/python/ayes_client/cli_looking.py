@@ -1,0 +1,103 @@
+"""The commands of ``ayes-client`` that only look."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TypeAlias
+
+from ayes_client.cli_output import Output, moved, plain, results_words, standing
+from ayes_client.client import Client
+from ayes_client.errors import AyesError
+from ayes_client.merge_patch import Json
+
+Arguments: TypeAlias = argparse.Namespace
+
+#: Entries of a page.
+PAGE = 200
+
+
+async def events(client: Client, arguments: Arguments, output: Output) -> int:
+    after: Json = {}
+    while True:
+        page = await client.query("events.list", {"limit": PAGE, **after})
+        for event in page["events"]:
+            role = event.get("role", event["membership"])
+            words = f"{event['id']}  {event['status']:<12} {role:<8} {plain(event['subject'])}"
+            output.tell(event, words)
+        if "next" not in page:
+            return 0
+        after = {"after": page["next"]}
+
+
+async def status(client: Client, arguments: Arguments, output: Output) -> int:
+    if arguments.ids:
+        return await _statuses(client, arguments, output)
+    room = await client.subscribe(arguments.event)
+    told = {"event": room.event, "epoch": room.epoch, "seq": room.seq}
+    lines = standing(room.state, room.you, room.seq)
+    output.tell({**told, "state": room.state, "you": room.you}, *lines)
+    return 0
+
+
+async def _statuses(client: Client, arguments: Arguments, output: Output) -> int:
+    asked = {"event": arguments.event, "ids": arguments.ids}
+    answer = await client.query("command.status", asked)
+    worst = 0
+    for found in answer["commands"]:
+        words = f"{found['id']}  {found['state']}"
+        match found["state"]:
+            case "committed":
+                words += f" (#{found['ack']['seq']})"
+            case "refused":
+                worst = max(worst, 3)
+                words += f" ({found['error']['code']})"
+            case _:
+                worst = 6
+        output.tell(found, words)
+    return worst
+
+
+async def watch(client: Client, arguments: Arguments, output: Output) -> int:
+    room = await client.subscribe(arguments.event)
+    shown: Json = {}
+    async for change in room:
+        before, shown = shown, room.state
+        told = {"event": room.event, "from": change.from_seq, "seq": change.seq}
+        if change.patch is None:
+            whole = {"state": room.state, "you": room.you, "reason": change.reason}
+            output.tell({**told, **whole}, *standing(room.state, room.you, room.seq))
+        else:
+            lines = [f"#{change.seq}  {line}" for line in moved(before, shown, change.patch)]
+            output.tell({**told, "patch": change.patch}, *lines)
+    output.complain(f"the room was closed: {room.closed}")
+    return 3
+
+
+async def overview(client: Client, arguments: Arguments, output: Output) -> int:
+    found = await client.query("event.overview", {"code": arguments.code})
+    lines = [
+        f"{plain(found['subject'])}  [{found['status']}]",
+        f"event {found['event']}, {found['members']} of {found['max_members']} members",
+        f"admins: {', '.join(plain(name, 40) for name in found['admins'])}",
+        *(f"  {option['id']}  {plain(option['content'])}" for option in found["options"]),
+    ]
+    if "membership" in found:
+        lines.append(f"you are {found['membership'].get('role', found['membership']['status'])}")
+    output.tell(found, *lines)
+    return 0
+
+
+async def results(client: Client, arguments: Arguments, output: Output) -> int:
+    room = await client.subscribe(arguments.event)
+    if "results" not in room.state:
+        status = room.state["event"]["status"]
+        ballots = room.state.get("counts", {}).get("ballots", 0)
+        raise _no_results(f"the event is {status}; {ballots} ballots so far", room.event)
+    output.tell(room.state["results"], *results_words(room.state))
+    return 0
+
+
+def _no_results(words: str, event: str) -> AyesError:
+    error = AyesError(words, event=event)
+    error.code = "no_results"
+    return error

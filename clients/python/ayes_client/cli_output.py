@@ -1,0 +1,192 @@
+"""What the command line prints: JSON lines for programs, words for people."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from ayes_client.command import Ack
+from ayes_client.errors import AyesError
+from ayes_client.merge_patch import Json
+
+#: Characters of a text shown in a line; the rest is in the JSON.
+LONGEST = 72
+#: Collection of the state → what one of its things is called.
+COLLECTIONS = {
+    "options": "option",
+    "assumptions": "assumption",
+    "criteria": "criterion",
+    "proposals": "proposal",
+    "comments": "comment",
+    "members": "member",
+    "requests": "request",
+}
+
+
+class UsageError(Exception):
+    """The command cannot be tried as it was given."""
+
+
+class Output:
+    """stdout for what was asked, stderr for what went wrong."""
+
+    def __init__(self, prog: str, *, json: bool) -> None:
+        self.prog = prog
+        self.json = json
+
+    def tell(self, content: Json, *lines: str) -> None:
+        """``content`` for programs, or ``lines`` for people."""
+        if self.json:
+            print(orjson.dumps(content).decode(), flush=True)
+        else:
+            for line in lines:
+                print(line, flush=True)
+
+    def ack(self, ack: Ack, words: str) -> None:
+        """What a command did, and its place in the event."""
+        if not ack.applied:
+            words += "; there was nothing to change"
+        again = ", as answered before" if ack.replayed else ""
+        self.tell(ack.to_dict(), f"{words} (#{ack.seq}{again})")
+
+    def error(self, error: AyesError) -> None:
+        """What went wrong: for people on stderr, for programs on stdout."""
+        if self.json:
+            print(orjson.dumps(error.to_dict()).decode(), flush=True)
+        else:
+            self.complain(error_words(error))
+
+    def tell_unknown(self, id: str) -> None:
+        """For programs: sent, and not answered."""
+        if self.json:
+            unknown = {"type": "error", "code": "timeout", "effect": "unknown", "retry": "same"}
+            message = "not answered in time; send the same id again"
+            self.tell({**unknown, "id": id, "message": message, "details": {}})
+
+    def complain(self, words: str) -> None:
+        """One line on stderr."""
+        print(f"{self.prog}: {words}", file=sys.stderr)
+
+
+def plain(text: str, longest: int = LONGEST) -> str:
+    """A text in one line that cannot move the cursor or colour the screen."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def error_words(error: AyesError) -> str:
+    """An error in one line, with how it was decided before where that is told."""
+    words = f"{error.code}: {plain(error.message, 200)}"
+    told = [
+        f"{name} {plain(str(error.details[name]))}"
+        for name in ("path", "status", "resolution", "by", "current", "limit", "seq", "close")
+        if name in error.details
+    ]
+    return f"{words} ({', '.join(told)})" if told else words
+
+
+def tally(state: Json, proposal: Json) -> str:
+    """``3 of 5``: who agrees, of how many."""
+    decision = proposal.get("decision")
+    eligible = decision["eligible"] if decision else state.get("counts", {}).get("members", "?")
+    return f"{proposal['agree']} of {eligible}"
+
+
+def name_of(state: Json, user: str | None) -> str:
+    """A member's name, or the id of somebody whom the room does not show."""
+    if not user:
+        return "the server"
+    return plain(str(state.get("members", {}).get(user, {}).get("name", user)), 30)
+
+
+def proposal_words(state: Json, id: str, proposal: Json) -> str:
+    """A proposal in one line."""
+    what = f"{proposal['category']} {proposal['kind']}"
+    words = f"{id}  {what}  {tally(state, proposal)}"
+    if proposal["status"] != "pending":
+        words += f"  {proposal['status']} ({proposal.get('resolution')})"
+    elif proposal.get("stale"):
+        words += "  stale"
+    if proposal.get("target"):
+        words += f"  on {proposal['target']}"
+    content = proposal.get("content")
+    said = f"  “{plain(content)}”" if content else ""
+    return f"{words}{said}  by {name_of(state, proposal['author'])}"
+
+
+def standing(state: Json, you: Json, seq: int) -> Iterator[str]:
+    """Where an event stands, for people."""
+    event = state["event"]
+    counts = state.get("counts", {})
+    head = f"{plain(event['subject'])}  [{event['status']}]"
+    if "members" in counts:
+        head += f"  {counts['members']} members, {counts['ballots']} ballots"
+    yield f"{head}  #{seq}"
+    membership = you.get("membership", {})
+    yield f"you are {membership.get('role') or membership.get('status', 'nobody here')}"
+    if code := event.get("entrance_code"):
+        yield f"entrance code {code}"
+    for collection in ("options", "assumptions", "criteria"):
+        items = sorted(state.get(collection, {}).items(), key=lambda item: item[1]["position"])
+        if items:
+            yield f"{collection}:"
+        for id, item in items:
+            conclusion = item.get("conclusion")
+            then = f"  → {plain(conclusion)}" if conclusion else ""
+            yield f"  {id}  {plain(item['content'])}{then}"
+    yield from _proposals(state, you)
+
+
+def _proposals(state: Json, you: Json) -> Iterator[str]:
+    shown = sorted(state.get("proposals", {}).items(), key=lambda item: item[1]["created_at"])
+    if shown:
+        yield "proposals:"
+    for id, proposal in shown:
+        mine = "  ✓ yours" if id in you.get("votes", {}) else ""
+        yield f"  {proposal_words(state, id, proposal)}{mine}"
+
+
+def moved(before: Json, state: Json, patch: Json) -> Iterator[str]:
+    """What a patch changed, for people."""
+    for collection, one in COLLECTIONS.items():
+        for id, change in (patch.get(collection) or {}).items():
+            yield from _item(before, state, collection, one, id, change)
+    event = patch.get("event")
+    for field, value in (event or {}).items():
+        yield f"event: {field} is {plain(str(value))}"
+    if "results" in patch:
+        yield "the ballots are counted: see results"
+
+
+def _item(
+    before: Json, state: Json, collection: str, one: str, id: str, change: Any
+) -> Iterator[str]:
+    if change is None:
+        yield f"- {one} {id}"
+        return
+    item = state[collection][id]
+    new = id not in before.get(collection, {})
+    if one == "proposal":
+        sign = "+" if new else "*" if "status" in change else "~"
+        yield f"{sign} proposal {proposal_words(state, id, item)}"
+    else:
+        words = item.get("content") or item.get("name") or ""
+        by = f"  by {name_of(state, item['author'])}" if "author" in item else ""
+        yield f"{'+' if new else '~'} {one} {id}  {plain(words)}{by}"
+
+
+def results_words(state: Json) -> Iterator[str]:
+    """The final ballot, counted."""
+    results = state["results"]
+    yield f"{results['ballots']} of {results['eligible']} gave a ballot"
+    for found in results["options"]:
+        content = state["options"].get(found["option"], {}).get("content", found["option"])
+        yield f"  {found['rank']}. {plain(content)}  {found['votes']} votes"
+    if results["criteria"]:
+        yield "what weighed most:"
+    for found in results["criteria"]:
+        content = state["criteria"].get(found["criterion"], {}).get("content", found["criterion"])
+        yield f"  {found['rank']}. {plain(content)}  {found['points']} points"

@@ -1,0 +1,188 @@
+"""The commands of ``ayes-client`` and what each takes: one table, ``VERBS``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import orjson
+
+from ayes_client import cli_acting as act
+from ayes_client import cli_looking as look
+from ayes_client.cli_acting import Run
+from ayes_client.merge_patch import Json
+
+Add: TypeAlias = Callable[[argparse.ArgumentParser], None]
+
+
+class Verb(NamedTuple):
+    """A command of the command line. ``endless``: it goes on until it is interrupted."""
+
+    name: str
+    help: str
+    add: Add
+    run: Run
+    has_id: bool = False
+    endless: bool = False
+
+
+def _field(text: str) -> tuple[str, object]:
+    """``name=text`` or ``name:=json``."""
+    name, found, value = text.partition("=")
+    if not found or not name.rstrip(":"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither name=text nor name:=json")
+    if not name.endswith(":"):
+        return name, value
+    return name[:-1], _json(value)
+
+
+def _json(text: str) -> object:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as err:
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON: {err}") from None
+
+
+def _json_object(text: str) -> Json:
+    found = _json(text)
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON object")
+    return found
+
+
+# What each takes.
+
+
+def _nothing(parser: argparse.ArgumentParser) -> None:
+    pass
+
+
+def _event(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("event", metavar="EVENT", help="the event's id")
+
+
+def _proposal(parser: argparse.ArgumentParser) -> None:
+    _event(parser)
+    parser.add_argument("proposal", metavar="PROPOSAL", help="the proposal's id")
+
+
+def _status_arguments(parser: argparse.ArgumentParser) -> None:
+    _event(parser)
+    parser.add_argument(
+        "ids", nargs="*", metavar="ID", help="ids of commands: what became of them, instead"
+    )
+
+
+def _code(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("code", metavar="CODE", help="the entrance code")
+
+
+def _create_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("subject", metavar="SUBJECT", help="what is to be decided")
+    for name in ("option", "assumption", "criterion"):
+        parser.add_argument(
+            f"--{name}", action="append", default=[], metavar="TEXT", help=f"an {name}; repeatable"
+        )
+    parser.add_argument("--open", action="store_true", help="let in whoever has the code")
+    parser.add_argument("--max-members", type=int, metavar="N", help="how many there may be")
+    parser.add_argument("--code", metavar="CODE", help="the entrance code; else one is made")
+    parser.add_argument(
+        "--policy", type=_json_object, metavar="JSON", help="the policy, or a part of one"
+    )
+
+
+def _propose_arguments(parser: argparse.ArgumentParser) -> None:
+    _event(parser)
+    parser.add_argument("kind", choices=("assumption", "criterion", "conclusion"))
+    parser.add_argument("content", nargs="?", metavar="TEXT", help="the proposed words")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--update", metavar="ITEM", help="change this item")
+    what.add_argument("--delete", metavar="ITEM", help="delete this item")
+    what.add_argument("--of", metavar="CRITERION", help="the criterion of a new conclusion")
+    parser.add_argument("--base-version", type=int, metavar="N", help="else as the room shows it")
+    parser.add_argument("--reason", metavar="TEXT", help="why")
+
+
+def _vote_arguments(parser: argparse.ArgumentParser) -> None:
+    _proposal(parser)
+    parser.add_argument(
+        "--revision", type=int, metavar="N", help="the words voted for; else as the room shows them"
+    )
+
+
+def _approve_arguments(parser: argparse.ArgumentParser) -> None:
+    _proposal(parser)
+    parser.add_argument("--allow-stale", action="store_true", help="even on an older version")
+
+
+def _reason_arguments(parser: argparse.ArgumentParser) -> None:
+    _proposal(parser)
+    parser.add_argument("--reason", metavar="TEXT", help="why")
+
+
+def _comment_arguments(parser: argparse.ArgumentParser) -> None:
+    _event(parser)
+    parser.add_argument("text", metavar="TEXT")
+    beside = parser.add_mutually_exclusive_group(required=True)
+    beside.add_argument("--proposal", metavar="PROPOSAL", help="beside this proposal")
+    beside.add_argument("--criterion", metavar="CRITERION", help="beside this criterion")
+
+
+def _ballot_arguments(parser: argparse.ArgumentParser) -> None:
+    _event(parser)
+    parser.add_argument("option", nargs="?", metavar="OPTION", help="the option chosen")
+    parser.add_argument(
+        "criteria", nargs="*", metavar="CRITERION", help="all criteria, the weightiest first"
+    )
+    parser.add_argument("--clear", action="store_true", help="take the ballot back")
+
+
+def _user_arguments(parser: argparse.ArgumentParser) -> None:
+    _event(parser)
+    parser.add_argument("user", nargs="?", metavar="USER", help="the user's id")
+    parser.add_argument("--all", action="store_true", help="all who wait")
+
+
+def _send_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("type", metavar="TYPE", help="such as option.add, or events.list")
+    parser.add_argument(
+        "fields", nargs="*", type=_field, metavar="FIELD", help="name=text or name:=json"
+    )
+
+
+VERBS: tuple[Verb, ...] = (
+    Verb("events", "list your events, the newest first", _nothing, look.events),
+    Verb(
+        "status",
+        "show where an event stands, or what became of commands",
+        _status_arguments,
+        look.status,
+    ),
+    Verb("watch", "show an event, and go on as it changes", _event, look.watch, endless=True),
+    Verb("overview", "show what an entrance code opens, before joining", _code, look.overview),
+    Verb("create", "make an event, and be its first admin", _create_arguments, act.create, True),
+    Verb("join", "join by an entrance code", _code, act.join, True),
+    Verb("admit", "let in who waits", _user_arguments, act.admit, True),
+    Verb("deny", "turn away who waits", _user_arguments, act.deny, True),
+    Verb("start", "start the event", _event, act.leading("event.start"), True),
+    Verb("pause", "pause the event", _event, act.leading("event.pause"), True),
+    Verb("resume", "go on after a pause", _event, act.leading("event.resume"), True),
+    Verb(
+        "finish",
+        "finish the event and count the ballots",
+        _event,
+        act.leading("event.finish"),
+        True,
+    ),
+    Verb("propose", "propose a change", _propose_arguments, act.propose, True),
+    Verb("vote", "agree with a proposal", _vote_arguments, act.vote, True),
+    Verb("retract", "take your vote back", _proposal, act.retract, True),
+    Verb("approve", "decide for a proposal, as an admin", _approve_arguments, act.approve, True),
+    Verb("reject", "decide against a proposal, as an admin", _reason_arguments, act.reject, True),
+    Verb("withdraw", "take your own proposal back", _reason_arguments, act.withdraw, True),
+    Verb("comment", "comment on a proposal or a criterion", _comment_arguments, act.comment, True),
+    Verb("ballot", "give your final ballot, or take it back", _ballot_arguments, act.ballot, True),
+    Verb("results", "show the counted ballots of a finished event", _event, look.results),
+    Verb("send", "send any command, or ask any question", _send_arguments, act.send, True),
+)

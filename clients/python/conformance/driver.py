@@ -1,0 +1,225 @@
+"""The Python SDK under the conformance suite: orders on stdin, what the SDK told on stdout.
+
+``tests/clients/README.md`` has the orders and the lines. Nothing here retries, waits or decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from typing import Any, TypeAlias
+
+from ayes_client import AyesError, Client, Room
+from ayes_client.changes import Change
+
+Json: TypeAlias = dict[str, Any]
+#: Bytes of the longest order: a batch of commands.
+MOST_BYTES = 16 * 1024 * 1024
+
+
+class Driver:
+    """One client at a time; a ``start`` after a ``stop`` makes a new one."""
+
+    def __init__(self) -> None:
+        self._client: Client | None = None
+        self._rooms: dict[str, Room] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Take orders until stdin ends."""
+        reader = asyncio.StreamReader(limit=MOST_BYTES)
+        loop = asyncio.get_running_loop()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        while line := await reader.readline():
+            await self._obey(json.loads(line))
+        if self._client is not None:
+            await self._client.stop()
+        await asyncio.gather(*self._tasks)
+
+    async def _obey(self, order: Json) -> None:
+        match order["do"]:
+            case "start":
+                self._start(order)
+            case "stop":
+                self._go(self._stop(self._the_client()))
+            case "subscribe":
+                self._go(self._subscribe(order["event"]))
+            case "leave":
+                self._go(self._leave(order["event"]))
+            case "command":
+                self._command(order)
+            case "commands":
+                for command in order["commands"]:
+                    self._command(command)
+            case "query":
+                self._go(self._query(order))
+            case "state":
+                self._state(order["event"])
+            case "pending":
+                pending = self._the_client().pending
+                waiting = [{"id": p.id, "type": p.type, "sent": p.sent} for p in pending]
+                tell("pending", pending=waiting)
+            case other:
+                raise ValueError(f"no such order: {other}")
+        # What was ordered is begun before the next order is read.
+        await asyncio.sleep(0)
+
+    def _go(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _the_client(self) -> Client:
+        assert self._client is not None, "no start came before"
+        return self._client
+
+    # Orders.
+
+    def _start(self, order: Json) -> None:
+        tokens = list(order["tokens"])
+
+        def token() -> str:
+            given = tokens.pop(0) if len(tokens) > 1 else tokens[0]
+            if given is None:
+                raise RuntimeError("the suite has no token now")
+            return str(given)
+
+        options: Json = {}
+        if order.get("backoff_ms"):
+            waits = order["backoff_ms"]
+            options["backoff"] = (waits["base"] / 1000, waits["cap"] / 1000)
+        if order.get("answer_timeout_ms"):
+            options["answer_timeout"] = order["answer_timeout_ms"] / 1000
+        if order.get("outbox"):
+            options["outbox"] = order["outbox"] + ".outbox"
+        if order.get("client"):
+            options |= {"name": order["client"]["name"], "version": order["client"]["version"]}
+        self._rooms.clear()
+        self._client = client = Client(order["url"], token, **options)
+        client.on("status", lambda status: tell("status", status=status))
+        client.on(
+            "bye",
+            lambda bye: tell("bye", code=bye["code"], retry_after_ms=bye["retry_after_ms"]),
+        )
+        client.start()
+        self._go(self._ready(client))
+        if order.get("outbox"):
+            self._go(self._loaded(client))
+
+    async def _ready(self, client: Client) -> None:
+        try:
+            user = await client.ready()
+        except AyesError as err:
+            tell("ready_error", error=told(err))
+        else:
+            tell("ready", user=user.id)
+
+    async def _loaded(self, client: Client) -> None:
+        found = await client.loaded()
+        tell("loaded", ids=[pending.id for pending in found])
+        for pending in found:
+            if (future := client.adopt(pending.id)) is not None:
+                self._go(self._settle(pending.id, _awaited(future)))
+
+    async def _stop(self, client: Client) -> None:
+        await client.stop()
+        # What was promised is settled; let it be told first.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        tell("stopped")
+
+    def _command(self, order: Json) -> None:
+        work = self._the_client().command(order["type"], order["args"], id=order["id"])
+        self._go(self._settle(order["id"], work))
+
+    async def _settle(self, id: str, work: Coroutine[Any, Any, Any]) -> None:
+        try:
+            ack = await work
+        except AyesError as err:
+            tell("error", id=id, error=told(err))
+        else:
+            tell("ack", id=id, ack=ack.to_dict())
+
+    async def _query(self, order: Json) -> None:
+        try:
+            reply = await self._the_client().query(order["type"], order["args"])
+        except AyesError as err:
+            tell("reply_error", key=order["key"], error=told(err))
+        else:
+            tell("reply", key=order["key"], reply=reply)
+
+    # Rooms.
+
+    async def _subscribe(self, event: str) -> None:
+        client = self._the_client()
+        entering = asyncio.ensure_future(client.subscribe(event))
+        await asyncio.sleep(0)
+        room = client.rooms.get(event)
+        if room is not None and self._rooms.get(event) is not room:
+            self._rooms[event] = room
+            self._listen(room)
+        try:
+            room = await entering
+        except AyesError as err:
+            tell("subscribe_error", event=event, error=told(err))
+        else:
+            tell("subscribed", event=event, seq=room.seq)
+
+    def _listen(self, room: Room) -> None:
+        event = room.event
+
+        def changed(change: Change) -> None:
+            tell(
+                "change",
+                **{"event": event, "from": change.from_seq, "seq": change.seq},
+                reason=change.reason,
+            )
+
+        def mine(patch: Json | None) -> None:
+            if patch is not None:
+                tell("you", event=event, seq=room.seq)
+
+        room.on("change", changed)
+        room.on("you", mine)
+        room.on("presence", lambda online: tell("presence", event=event, online=online))
+        room.on("closed", lambda reason: self._closed(room, reason))
+
+    def _closed(self, room: Room, reason: str) -> None:
+        if room.seq >= 0 or reason in ("client", "left", "removed", "revoked"):
+            tell("closed", event=room.event, reason=reason)
+
+    async def _leave(self, event: str) -> None:
+        room = self._rooms.get(event)
+        if room is not None:
+            await room.leave()
+        tell("left", event=event)
+
+    def _state(self, event: str) -> None:
+        room = self._the_client().rooms.get(event) or self._rooms.get(event)
+        if room is None or room.seq < 0:
+            tell("state", event=event, state=None)
+            return
+        told_state = {"state": room.state, "you": room.you, "seq": room.seq, "epoch": room.epoch}
+        tell("state", event=event, live=room.live, **told_state)
+
+
+async def _awaited(future: asyncio.Future[Any]) -> Any:
+    return await future
+
+
+def told(error: AyesError) -> Json:
+    """An error as the suite compares it."""
+    wanted = ("code", "effect", "retry", "details", "message", "replayed")
+    return {name: getattr(error, name) for name in wanted}
+
+
+def tell(what: str, **fields: Any) -> None:
+    """A line of stdout."""
+    sys.stdout.write(json.dumps({"told": what, **fields}) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    asyncio.run(Driver().run())
