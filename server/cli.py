@@ -18,6 +18,7 @@ from persistence.database import Database
 from persistence.embedded import EmbeddedPostgresError
 from protocol.errors import Rejection
 from protocol.fields import clean_text
+from server import cli_client
 from server import settings as s
 from server.database_url import database_url
 from server.settings import SETTINGS, SettingsError
@@ -32,8 +33,11 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit status."""
+    given = sys.argv[1:] if argv is None else list(argv)
+    if cli_client.is_asked(given):
+        return cli_client.forward(given)
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = _parser().parse_args(given)
         status: int = arguments.run(arguments)
     except SettingsError as err:
         print(f"ayes: {err}", file=sys.stderr)
@@ -49,7 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="ayes", description="A realtime decision server: every vote counts exactly once."
+        prog="ayes",
+        description="A realtime decision server: every vote counts exactly once.",
+        epilog=cli_client.HELP,
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 

@@ -77,6 +77,11 @@ def plain(text: str, longest: int = LONGEST) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
+def some(count: int, what: str) -> str:
+    """``1 vote``, ``2 votes``."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def error_words(error: AyesError) -> str:
     """An error in one line, with how it was decided before where that is told."""
     words = f"{error.code}: {plain(error.message, 200)}"
@@ -123,7 +128,7 @@ def standing(state: Json, you: Json, seq: int) -> Iterator[str]:
     counts = state.get("counts", {})
     head = f"{plain(event['subject'])}  [{event['status']}]"
     if "members" in counts:
-        head += f"  {counts['members']} members, {counts['ballots']} ballots"
+        head += f"  {some(counts['members'], 'member')}, {some(counts['ballots'], 'ballot')}"
     yield f"{head}  #{seq}"
     membership = you.get("membership", {})
     yield f"you are {membership.get('role') or membership.get('status', 'nobody here')}"
@@ -184,9 +189,9 @@ def results_words(state: Json) -> Iterator[str]:
     yield f"{results['ballots']} of {results['eligible']} gave a ballot"
     for found in results["options"]:
         content = state["options"].get(found["option"], {}).get("content", found["option"])
-        yield f"  {found['rank']}. {plain(content)}  {found['votes']} votes"
+        yield f"  {found['rank']}. {plain(content)}  {some(found['votes'], 'vote')}"
     if results["criteria"]:
         yield "what weighed most:"
     for found in results["criteria"]:
         content = state["criteria"].get(found["criterion"], {}).get("content", found["criterion"])
-        yield f"  {found['rank']}. {plain(content)}  {found['points']} points"
+        yield f"  {found['rank']}. {plain(content)}  {some(found['points'], 'point')}"

@@ -212,7 +212,8 @@ class Client:
         if self._final is not None:
             return
         self._final = error
-        self.trouble = str(error)
+        if not isinstance(error, Stopped):
+            self.trouble = str(error)
         for room in list(self.rooms.values()):
             room._end(self._ending())
         self.rooms.clear()
