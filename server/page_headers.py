@@ -34,7 +34,8 @@ def headers(own: frozenset[str], elsewhere: frozenset[str]) -> dict[str, str]:
     sockets = {
         f"{_SOCKETS[parts.scheme]}://{parts.netloc}"
         for parts in map(urlsplit, own)
-        if parts.scheme in _SOCKETS
+        # There is no way to write an IPv6 address there (CSP Level 3, 2.3.1).
+        if parts.scheme in _SOCKETS and "[" not in parts.netloc
     }
     sources = ["'self'", *sorted(sockets), *sorted(elsewhere)]
     policy = (

@@ -48,6 +48,11 @@ class Address:
         """The socket's address."""
         return f"ws://127.0.0.1:{self.port}/v1/socket"
 
+    @property
+    def base(self) -> str:
+        """The page's address, without a path."""
+        return f"http://127.0.0.1:{self.port}"
+
     async def open(self, user: str = "", **options: Any) -> Client:
         """A socket on which nothing was said yet."""
         client = await Client.open(self.url, user, **options)

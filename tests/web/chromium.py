@@ -1,0 +1,69 @@
+"""The browser: found, or fetched by ``scripts/install-chromium``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from playwright.async_api import Browser, async_playwright
+
+from tests.parts import ROOT
+
+#: Longest that fetching it may take: some 100 MB.
+INSTALL_SECONDS = 600.0
+#: Longest that it may take to start, in milliseconds, on a machine that has other things to do.
+START_MS = 60_000
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FETCHED = ROOT / ".cache" / "chromium" / "run"
+
+#: Chromium asks nobody for anything, and could reach nobody but this machine.
+QUIET = [
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--disable-quic", "--disable-gpu", "--no-first-run", "--no-pings"),
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1",
+]
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """A browser without a window."""
+    program = await asyncio.to_thread(_program) or await _fetched()
+    # Chromium's sandbox refuses to be root's.
+    options = [*QUIET, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    async with async_playwright() as playwright:
+        found = await playwright.chromium.launch(
+            executable_path=program, args=options, timeout=START_MS
+        )
+        try:
+            yield found
+        finally:
+            await found.close()
+
+
+def _program() -> str | None:
+    given = os.environ.get("AYES_TEST_CHROMIUM")
+    for name in (given,) if given else NAMES:
+        if (found := shutil.which(name)) is not None:
+            return found
+    return str(FETCHED) if FETCHED.exists() else None
+
+
+async def _fetched() -> str:
+    script = str(Path(ROOT) / "scripts" / "install-chromium")
+    fetching = await asyncio.create_subprocess_exec(script, sys.executable)
+    try:
+        async with asyncio.timeout(INSTALL_SECONDS):
+            status = await fetching.wait()
+    finally:
+        if fetching.returncode is None:
+            fetching.kill()
+            await fetching.wait()
+    program = await asyncio.to_thread(_program)
+    if status != 0 or program is None:
+        raise RuntimeError("there is no Chromium; install one, or set AYES_TEST_CHROMIUM")
+    return program

@@ -1,0 +1,95 @@
+"""A browser, servers for it, and people who visit them.
+
+Everything here runs on one loop a worker, since a browser is started once on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any, NamedTuple, TypeAlias
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page
+
+from tests.promises.conftest import migrated_url
+from tests.promises.running import Running, running
+from tests.web.chromium import chromium
+from tests.web.watch import Watch
+
+__all__ = ["migrated_url"]
+
+#: Longest that a page may take to do what is expected of it, in milliseconds.
+PATIENCE_MS = 15_000
+LOOP: Any = "session"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of this folder share the browser's loop."""
+    for item in items:
+        if item.path.is_relative_to(__file__.rpartition("/")[0]):
+            item.add_marker(pytest.mark.asyncio(loop_scope=LOOP), append=False)
+
+
+class Visitor(NamedTuple):
+    """Somebody with a page open."""
+
+    context: BrowserContext
+    page: Page
+    watch: Watch
+
+
+StartSite: TypeAlias = Callable[..., Awaitable[Running]]
+Visit: TypeAlias = Callable[..., Awaitable[Visitor]]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope=LOOP)
+async def browser() -> AsyncIterator[Browser]:
+    """One Chromium a worker."""
+    async with chromium() as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope=LOOP)
+async def start_site(migrated_url: str) -> AsyncIterator[StartSite]:
+    """Starts servers; with no settings given, people sign in by name. They end with the test."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(**changes: Any) -> Running:
+            changes = {"auth_secret": None} | changes
+            return await stack.enter_async_context(running(migrated_url, **changes))
+
+        yield begin
+
+
+@pytest_asyncio.fixture(loop_scope=LOOP)
+async def site(start_site: StartSite) -> Running:
+    """A running server where people sign in by name."""
+    return await start_site()
+
+
+@pytest_asyncio.fixture(loop_scope=LOOP)
+async def visit(browser: Browser) -> AsyncIterator[Visit]:
+    """Opens pages, each in a profile of its own; at the end none of them may have a fault.
+
+    ``await visit(server, "/#/e/1", viewport=…)``: the rest are options of a browser context.
+    """
+    visitors: list[Visitor] = []
+
+    async def go(server: Any, path: str = "/", **options: Any) -> Visitor:
+        base = server if isinstance(server, str) else server.base
+        context = await browser.new_context(base_url=base, **options)
+        context.set_default_timeout(PATIENCE_MS)
+        page = await context.new_page()
+        visitors.append(Visitor(context, page, Watch(page, base)))
+        await page.goto(path)
+        return visitors[-1]
+
+    try:
+        yield go
+    finally:
+        for visitor in visitors:
+            await visitor.context.close()
+    faults = [fault for visitor in visitors for fault in visitor.watch.faults]
+    assert not faults, faults
