@@ -12,8 +12,8 @@ import msgspec
 from protocol.fields import CommandId, Echo, EntranceCode, Epoch, Ordinal, PageSize, Position, Ref
 from protocol.policy import PolicyPatch
 
-#: A JWT; longer ones are refused before they are looked at.
-Token = Annotated[str, msgspec.Meta(min_length=1, max_length=16_384)]
+#: Of any length here: one that is empty or too long is a bad token, not a malformed message.
+Token = Annotated[str, msgspec.Meta(description="A JWT, 16,384 characters at most.")]
 
 
 class Request(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True):

@@ -230,6 +230,10 @@ class Session:
         if not isinstance(message, Hello):
             err = Rejection(ErrorCode.UNAUTHENTICATED, "say hello first")
             if isinstance(message, Invalid) and message.type == "hello":
+                if message.error.details.get("path") == "token":
+                    # What is no text is a bad token like any other.
+                    self._turn_away(Rejection(ErrorCode.UNAUTHENTICATED), message.ref)
+                    return
                 # It is one, but not well formed: tell which field is wrong.
                 err = message.error
             self._refuse(message, err)
@@ -255,7 +259,7 @@ class Session:
             self._dispatch(self._held.popleft())
 
     async def _welcome(self, hello: Hello) -> None:
-        token = hello.token or self._bearer
+        token = self._bearer if hello.token is None else hello.token
         self._bearer = None
         if token is None:
             self._turn_away(Rejection(ErrorCode.UNAUTHENTICATED), hello.ref)

@@ -106,6 +106,14 @@ async def test_a_bad_token_closes_4500(server: Running) -> None:
         assert await client.gone() == 4500
 
 
+@pytest.mark.parametrize("bad", ["", "x" * 20_000, 5, ["a"], {}, True])
+async def test_a_token_of_another_shape_is_a_bad_token_too(server: Running, bad: object) -> None:
+    client = await server.open()
+    answer = await client.request({"type": "hello", "token": bad})
+    assert (answer["code"], answer["retry"]) == ("unauthenticated", "auth")
+    assert await client.gone() == 4500
+
+
 async def test_an_expired_token_closes_4401(server: Running) -> None:
     client = await server.open()
     answer = await client.hello(token("ada", seconds=-1))
