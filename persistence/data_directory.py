@@ -18,7 +18,9 @@ if sys.platform != "win32":
 #: A longer path of a socket than this some systems refuse (Linux takes 107 bytes, macOS 103).
 LONGEST_SOCKET_PATH = 103
 #: What may be in a directory that is Ayes' alone.
-OWN_NAMES = {"lock", "socket", "postgres", "postgres.log", "postgres.log.1", "auth_secret"}
+OWN_NAMES = {"lock", "socket", "postgres", "auth_secret"} | {
+    f"postgres.log{suffix}" for suffix in ("", ".1", ".new")
+}
 
 
 def make_home(home: Path) -> None:

@@ -28,6 +28,7 @@ from persistence.data_directory import (
 )
 from persistence.postgres_account import Account, EmbeddedPostgresError, account_for
 from persistence.postgres_binaries import Binaries, find_binaries, within_reach
+from persistence.postgres_log import PostgresLog
 from persistence.postmaster import (
     LOOK_INTERVAL,
     NO_SUCH_DATABASE,
@@ -45,8 +46,6 @@ __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "default_data_dir"]
 log = logging.getLogger("ayes.postgres")
 
 DATABASE = "ayes"
-#: The log is set aside at a start that finds it longer; with the one before, twice this at most.
-LONGEST_LOG = 8 * 1024 * 1024
 #: How long a fast shutdown may take where the start has failed.
 GIVING_UP = 5.0
 #: Below this many free bytes a failure is put down to a full disk: one segment of the log.
@@ -95,6 +94,7 @@ class EmbeddedPostgres:
         self._home = Path.cwd() / data_dir
         self._data = self._home / "postgres"
         self._settings = dict(settings or {})
+        self.log = PostgresLog(self._home)
         self._lock: int | None = None
         self._postmaster: Postmaster | None = None
 
@@ -232,10 +232,7 @@ class EmbeddedPostgres:
     ) -> Postmaster:
         place = str(sockets).replace('"', '""')
         settings = ALWAYS | {"unix_socket_directories": f'"{place}"'} | self._settings
-        path = self._home / "postgres.log"
-        if path.exists() and path.stat().st_size > LONGEST_LOG:
-            path.replace(path.with_suffix(".log.1"))
-        written = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        written = self.log.open()
         try:
             while True:
                 since = os.fstat(written).st_size

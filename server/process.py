@@ -16,6 +16,7 @@ import uvicorn
 from persistence.database import Database
 from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from persistence.migrate import upgrade_async
+from persistence.postgres_log import PostgresLog
 from persistence.sole import SoleServer, SoleServerError
 from server.app import make_app
 from server.auth import authenticator_for
@@ -35,6 +36,8 @@ GRACEFUL_SECONDS = 5
 GC_THRESHOLDS = (50_000, 20, 50)
 #: Connections that may wait to be accepted: a reconnect storm comes within a second.
 BACKLOG = 2_048
+#: Seconds between two looks at the embedded database's log.
+LOG_LOOK_SECONDS = 60.0
 #: What a shell expects of a command that could not start.
 EXIT_FAILURE = 1
 
@@ -79,7 +82,7 @@ def run(settings: Settings) -> int:
             embedded = EmbeddedPostgres(settings.data_dir)
             url = embedded.start()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(serve(settings, url))
+            runner.run(serve(settings, url, embedded.log if embedded is not None else None))
     except (StartError, EmbeddedPostgresError, SoleServerError) as err:
         print(f"ayes: {err}", file=sys.stderr)  # noqa: T201 - the command's own output
         return EXIT_FAILURE
@@ -107,8 +110,13 @@ def _loop_factory() -> Any:
     return uvloop.new_event_loop
 
 
-async def serve(settings: Settings, database_url: str) -> None:
-    """Migrate, open everything, serve until a signal, finish, close everything."""
+async def serve(
+    settings: Settings, database_url: str, database_log: PostgresLog | None = None
+) -> None:
+    """Migrate, open everything, serve until a signal, finish, close everything.
+
+    ``database_log``, the embedded database's, is kept within its bound meanwhile.
+    """
     try:
         await upgrade_async(database_url)
     except OSError as err:
@@ -121,6 +129,7 @@ async def serve(settings: Settings, database_url: str) -> None:
             RedisBus(settings.redis_url) if settings.redis_url else MemoryBus(),
         )
         listener = _listen(settings)
+        bounding = asyncio.create_task(_bounded(database_log), name="database log")
         try:
             await node.start()
             server = Server(_config(settings, node), node)
@@ -129,8 +138,18 @@ async def serve(settings: Settings, database_url: str) -> None:
             _announce(settings, host, port)
             await server.serve(sockets=[listener])
         finally:
+            bounding.cancel()
             await node.stop()
             listener.close()
+
+
+async def _bounded(database_log: PostgresLog | None) -> None:
+    while database_log is not None:
+        await asyncio.sleep(LOG_LOOK_SECONDS)
+        try:
+            await asyncio.to_thread(database_log.bound)
+        except OSError as err:
+            log.warning("the database's log cannot be cut: %s", err)
 
 
 def _settle_memory() -> None:

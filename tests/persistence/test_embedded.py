@@ -12,9 +12,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from persistence import embedded
 from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError, default_data_dir
 from persistence.postgres_account import account_for
+from persistence.postgres_log import LONGEST_LOG
 from tests.parts import QUICK, execute, named
 from tests.persistence.processes import digest, postmaster_of, using
 
@@ -219,10 +219,30 @@ def test_a_private_directory_with_other_things_in_it_is_not_opened(home: Path) -
 
 
 def test_a_long_log_is_set_aside(postgres: EmbeddedPostgres, home: Path) -> None:
-    os.truncate(home / "postgres.log", embedded.LONGEST_LOG + 1)
+    os.truncate(home / "postgres.log", LONGEST_LOG + 1)
     postgres.start()
-    assert (home / "postgres.log").stat().st_size < embedded.LONGEST_LOG
-    assert (home / "postgres.log.1").stat().st_size > embedded.LONGEST_LOG
+    assert (home / "postgres.log").stat().st_size < LONGEST_LOG
+    assert (home / "postgres.log.1").stat().st_size > LONGEST_LOG
+
+
+async def test_a_log_that_grows_while_the_database_runs_is_bounded(
+    postgres: EmbeddedPostgres, home: Path
+) -> None:
+    url = postgres.start()
+    log, before = home / "postgres.log", home / "postgres.log.1"
+    with log.open("ab") as filling:
+        filling.write(b"x" * (LONGEST_LOG + 1) + b"the end")
+    postgres.log.bound()
+    assert before.read_bytes().endswith(b"the end")
+    assert before.stat().st_size == LONGEST_LOG
+    assert stat.S_IMODE(before.stat().st_mode) == 0o600
+    # It goes on at the start of the file, not behind a hole.
+    with pytest.raises(asyncpg.PostgresError):
+        await rows(url, "SELECT wrong")
+    assert b"wrong" in log.read_bytes()
+    assert log.stat().st_size < 10_000
+    postgres.log.bound()
+    assert b"wrong" in log.read_bytes()
 
 
 def test_a_data_directory_is_the_systems_for_root_and_the_users_own_else(
