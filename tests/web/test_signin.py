@@ -1,0 +1,203 @@
+"""Signing in by name and with a token from elsewhere, as the page does it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, Route
+
+from tests.promises.running import Running, auth, token
+from tests.web.conftest import StartSite, Visit, Visitor
+
+#: What a page would show of it.
+TOLD = """
+    const told = () => ({
+        user: signin.user, error: signin.error?.code ?? null, ways: signin.ways,
+        ends: signin.expires?.getTime() ?? null, changes: window.changes,
+        at: location.pathname + location.search + location.hash,
+        kept: Object.values(sessionStorage).join(),
+    });
+"""
+OPEN = f"""async () => {{
+    {TOLD}
+    const {{ SignIn }} = await import("/app/signin/signin.js");
+    window.signin = await SignIn.open();
+    window.changes = 0;
+    signin.addEventListener("change", () => window.changes += 1);
+    return told();
+}}"""
+DAY = 86_400_000
+
+
+async def blank(visitor: Visitor, site: Running, path: str = "/") -> dict[str, Any]:
+    """The sign-in module in a page that does nothing else, under the page's own headers."""
+
+    async def answer(route: Route) -> None:
+        await route.fulfill(response=await route.fetch(), body="<!doctype html><title>A</title>")
+
+    await visitor.context.route(lambda url: url.startswith(f"{site.base}/?"), answer)
+    await visitor.context.route(f"{site.base}/", answer)
+    await visitor.page.goto(path)
+    return await opened(visitor.page)
+
+
+async def opened(page: Page) -> dict[str, Any]:
+    """The module opened; what there is then."""
+    found: dict[str, Any] = await page.evaluate(OPEN)
+    return found
+
+
+async def does(page: Page, call: str) -> dict[str, Any]:
+    """What there is after ``signin.<call>``; its result, or its error's code, as ``result``."""
+    found: dict[str, Any] = await page.evaluate(
+        f"""async () => {{
+            {TOLD}
+            let result;
+            try {{ result = (await signin.{call}) ?? null; }} catch (error) {{
+                if (error.name !== "SignInError") throw error;
+                result = error.code;
+            }}
+            return {{ ...told(), result }};
+        }}"""
+    )
+    return found
+
+
+async def someone(visit: Visit, site: Running, path: str = "/") -> tuple[Visitor, dict[str, Any]]:
+    """A visitor with the module open."""
+    # Not the page itself, which would open the module first.
+    visitor = await visit(site, "/healthz")
+    visitor.watch.allow(r"status of (400|404|429|5\d\d)")
+    return visitor, await blank(visitor, site, path)
+
+
+async def test_a_name_is_enough_and_outlives_a_reload(site: Running, visit: Visit) -> None:
+    ada, found = await someone(visit, site, "/#/e/1")
+    assert (found["user"], found["error"], found["kept"]) == (None, None, "")
+    assert found["ways"] == {"provider": False, "name": True, "token": True}
+    assert (await does(ada.page, "token()"))["result"] == "expired"
+    found = await does(ada.page, "withName('  Zoë \\n  King ')")
+    assert found["user"] == {"way": "name", "name": "Zoë King"}
+    assert (found["changes"], found["at"]) == (1, "/#/e/1")
+    assert 0.4 * DAY < found["ends"] - time.time() * 1000 < 0.6 * DAY
+    given = (await does(ada.page, "token()"))["result"]
+    client = await site.open()
+    assert (await client.hello(given))["user"]["name"] == "Zoë King"
+    await ada.page.reload()
+    assert (await opened(ada.page))["user"] == found["user"]
+    assert (await does(ada.page, "token()"))["result"] == given
+    # Another tab is another person, and signing out leaves nothing behind.
+    other = await ada.context.new_page()
+    await other.goto(site.base)
+    assert (await opened(other))["user"] is None
+    found = await does(ada.page, "out()")
+    assert (found["user"], found["kept"], found["error"]) == (None, "", None)
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 101, "a\\u0000b"])
+async def test_what_is_no_name_is_told(site: Running, visit: Visit, name: str) -> None:
+    ada, _ = await someone(visit, site)
+    found = await does(ada.page, f"withName('{name}')")
+    assert (found["result"], found["user"]) == ("name", None)
+
+
+async def test_by_name_only_where_it_is_offered(start_site: StartSite, visit: Visit) -> None:
+    site = await start_site(auth_secret="x" * 64)
+    ada, found = await someone(visit, site)
+    assert found["ways"] == {"provider": False, "name": False, "token": True}
+    assert (await does(ada.page, "withName('Ada')"))["result"] == "refused"
+    assert (await does(ada.page, "withProvider()"))["result"] == "provider"
+
+
+async def test_a_token_from_elsewhere_is_taken_as_it_is(site: Running, visit: Visit) -> None:
+    ada, _ = await someone(visit, site)
+    given = token("u_12", name="Ada ✓")
+    found = await does(ada.page, f"withToken('\\n Bearer  {given} ')")
+    assert found["user"] == {"way": "token", "name": "Ada ✓"}
+    assert (await does(ada.page, "token()"))["result"] == given
+    for text in ("", "nonsense", "a.b.c", given + "x.y", f"{given} x", "e30.e30.e30"):
+        refused = await does(ada.page, f"withToken('{text}')")
+        assert refused["result"] == "malformed", text
+        assert refused["user"] == found["user"]
+    old = auth.make("u_12", None, timedelta(seconds=-1))
+    assert (await does(ada.page, f"withToken('{old}')"))["result"] == "expired"
+    # What the server would not have is forgotten, and why is told.
+    found = await does(ada.page, "refused()")
+    assert (found["user"], found["error"], found["kept"]) == (None, "refused", "")
+
+
+async def test_a_pasted_token_ends_and_nobody_is_signed_in_then(
+    site: Running, visit: Visit
+) -> None:
+    ada, _ = await someone(visit, site)
+    await does(ada.page, f"withToken('{token('u_12')}')")
+    await does(ada.page, "ended()")
+    found = await does(ada.page, "token()")
+    assert (found["result"], found["user"], found["error"]) == ("expired", None, "expired")
+
+
+async def test_a_name_s_token_is_renewed_once_however_many_ask(site: Running, visit: Visit) -> None:
+    ada, _ = await someone(visit, site)
+    await does(ada.page, "withName('Ada')")
+    first = (await does(ada.page, "token()"))["result"]
+    asked: list[str] = []
+    ada.page.on("request", lambda request: asked.append(request.url))
+    await does(ada.page, "ended()")
+    three = await ada.page.evaluate("() => Promise.all([1, 2, 3].map(() => signin.token()))")
+    assert len(set(three)) == 1
+    assert three[0] != first
+    assert asked == [f"{site.base}/v1/local/token"]
+
+
+async def test_while_the_server_is_gone_a_good_token_is_given_and_an_old_one_waited_for(
+    site: Running, visit: Visit
+) -> None:
+    ada, _ = await someone(visit, site)
+    ada.watch.allow("net::ERR_")
+    await does(ada.page, "withName('Ada')")
+    good = (await does(ada.page, "token()"))["result"]
+    await ada.context.set_offline(True)
+    assert (await does(ada.page, "token()"))["result"] == good
+    await does(ada.page, "ended()")
+    found = await does(ada.page, "token()")
+    # Still Ada: it may work later.
+    assert (found["result"], found["user"]["name"]) == ("unreachable", "Ada")
+    await ada.context.set_offline(False)
+    assert (await does(ada.page, "token()"))["result"] != good
+
+
+async def test_opening_waits_for_a_server_that_is_on_its_way(site: Running, visit: Visit) -> None:
+    ada = await visit(site, "/healthz")
+    ada.watch.allow(r"net::ERR_|status of 503")
+    tries = 0
+
+    async def answer(route: Route) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            await route.abort()
+        elif tries == 2:
+            await route.fulfill(status=503)
+        else:
+            await route.continue_()
+
+    await ada.context.route("**/v1/page.json", answer)
+    async with asyncio.timeout(10):
+        assert (await blank(ada, site))["ways"]["name"]
+    assert tries == 3
+
+
+async def test_an_answer_that_this_tab_did_not_ask_for_is_cleaned_away(
+    site: Running, visit: Visit
+) -> None:
+    ada, found = await someone(visit, site, "/?code=abc&state=def#/e/1")
+    assert (found["error"], found["at"]) == ("state", "/#/e/1")
+    await does(ada.page, "withName('Ada')")
+    await ada.page.goto("/?error=access_denied&state=def")
+    found = await opened(ada.page)
+    # It does not matter to somebody who is signed in.
+    assert (found["user"]["name"], found["error"], found["at"]) == ("Ada", None, "/")

@@ -1,0 +1,192 @@
+// Who uses the page: signs people in, keeps their token good, signs them out.
+
+import { SignInError } from "./error.js";
+import { keep, kept } from "./kept.js";
+import { Provider } from "./provider.js";
+import { HOME, localToken, settings } from "./server.js";
+import { claimsOf, endOfFresh, nameIn } from "./token.js";
+
+export { SignInError };
+
+const KEPT = "kept";
+// A token is renewed when less than a third of its life is left, two minutes at most.
+const LONGEST_MARGIN_MS = 120_000;
+
+/**
+ * Signs people in. `change` is told whenever `user` or `error` is another.
+ *
+ * What is kept: `{way, token, name, subject, begun, ends, refresh}`, times in milliseconds of this
+ * machine's clock, `refresh` only from a provider that gives one.
+ */
+export class SignIn extends EventTarget {
+  #config;
+  #provider;
+  #kept = null;
+  #error = null;
+  #renewal = null;
+
+  /** Use `SignIn.open()`. */
+  constructor(config) {
+    super();
+    this.#config = config;
+    this.#provider = config.oidc && new Provider(config.oidc);
+  }
+
+  /**
+   * Asks the server how people sign in, takes up what this tab has kept, and finishes a sign-in whose
+   * answer stands in the address, which is cleaned then. Once per page, before anything reads
+   * `location`. Rejects `unreachable`.
+   */
+  static async open() {
+    const signin = new SignIn(await settings());
+    signin.#kept = kept(KEPT);
+    await signin.#finish();
+    return signin;
+  }
+
+  /** What `/v1/page.json` says. */
+  get config() {
+    return this.#config;
+  }
+
+  /** What to offer: `{provider, name, token}`. */
+  get ways() {
+    return Object.freeze({ provider: !!this.#provider, name: this.#config.local, token: true });
+  }
+
+  /** `{way: "provider" | "name" | "token", name}`, or null. */
+  get user() {
+    return this.#kept && Object.freeze({ way: this.#kept.way, name: this.#kept.name });
+  }
+
+  /** When the token at hand ends, or null. */
+  get expires() {
+    return this.#kept && new Date(this.#kept.ends);
+  }
+
+  /** Why the last sign-in or its answer failed, or null. */
+  get error() {
+    return this.#error;
+  }
+
+  /** Leaves for the provider. Never resolves; rejects `provider`, or `denied` (the back button). */
+  async withProvider() {
+    if (!this.#provider) throw new SignInError("provider");
+    return this.#provider.begin(location.hash);
+  }
+
+  /** Signs in by name. Rejects `name`, `rate_limited`, `refused`, `unreachable`. */
+  async withName(name) {
+    this.#take(await named(name));
+  }
+
+  /** Signs in with a token from elsewhere. Rejects `malformed`, `expired`. */
+  async withToken(text) {
+    const token = text.trim().replace(/^Bearer\s+/i, "");
+    const claims = claimsOf(token);
+    const ends = claims.exp * 1000;
+    if (ends <= Date.now()) throw new SignInError("expired");
+    this.#take(made("token", token, claims, ends));
+  }
+
+  /**
+   * A token that is good for a while. Rejects `expired` where only a new sign-in helps, and nobody
+   * is signed in then; `provider` and `unreachable` where it may work later.
+   */
+  async token() {
+    const held = this.#kept;
+    if (!held) throw this.#error ?? new SignInError("expired");
+    const margin = Math.min((held.ends - held.begun) / 3, LONGEST_MARGIN_MS);
+    if (held.ends - Date.now() > margin) return held.token;
+    this.#renewal ??= this.#renewed(held).finally(() => {
+      this.#renewal = null;
+    });
+    return this.#renewal;
+  }
+
+  /** Forgets who it was. */
+  out() {
+    this.#take(null);
+  }
+
+  /** The same, and leaves for where the provider ends its own session, if there is such a place. */
+  async outAtProvider() {
+    const held = this.#kept;
+    this.out();
+    if (held?.way === "provider" && this.#provider) await this.#provider.end(held.token);
+  }
+
+  /** The server would not have the token. */
+  refused() {
+    this.#take(null, new SignInError("refused"));
+  }
+
+  /** The server says that the token at hand has ended, whatever the clock here says. */
+  ended() {
+    if (this.#kept) this.#kept = { ...this.#kept, ends: Date.now() };
+  }
+
+  async #finish() {
+    const query = new URLSearchParams(location.search);
+    if (!query.has("state") || !(query.has("code") || query.has("error"))) return;
+    let fragment = location.hash;
+    try {
+      if (!this.#provider) throw new SignInError("state");
+      const found = await this.#provider.finish(query);
+      fragment = found.fragment;
+      this.#take(provided(found));
+    } catch (error) {
+      fragment = error.fragment ?? fragment;
+      // An old answer, by a reload or a bookmark, does not matter to somebody who is signed in.
+      if (!(error.code === "state" && this.#kept)) this.#take(null, error);
+    }
+    history.replaceState(history.state, "", HOME.pathname + fragment);
+  }
+
+  /** A new token in place of `held`; while `held` is good, a failure does not matter. */
+  async #renewed(held) {
+    try {
+      const found = await this.#successor(held);
+      // Somebody signed out, or in anew, while it came.
+      if (this.#kept !== held) return await this.token();
+      this.#take(found);
+      return found.token;
+    } catch (error) {
+      if (this.#kept !== held) return this.token();
+      if (held.ends > Date.now()) return held.token;
+      if (error.code === "expired" || error.code === "refused") {
+        this.#take(null, new SignInError("expired", { cause: error }));
+        throw this.#error;
+      }
+      throw error;
+    }
+  }
+
+  async #successor(held) {
+    if (held.way === "name") return named(held.name);
+    if (held.way === "provider" && held.refresh && this.#provider)
+      return provided(await this.#provider.renew(held.refresh, held.subject));
+    throw new SignInError("expired");
+  }
+
+  #take(found, error = null) {
+    this.#kept = found;
+    this.#error = error;
+    keep(KEPT, found);
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+async function named(name) {
+  const found = await localToken(name);
+  const claims = claimsOf(found.token);
+  return { ...made("name", found.token, claims, endOfFresh(claims)), name: found.name };
+}
+
+function provided({ token, refresh, claims }) {
+  return { ...made("provider", token, claims, endOfFresh(claims)), refresh };
+}
+
+function made(way, token, claims, ends) {
+  return { way, token, name: nameIn(claims), subject: claims.sub, begun: Date.now(), ends };
+}
