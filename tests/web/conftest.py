@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import pytest
@@ -28,7 +29,8 @@ LOOP: Any = "session"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests of this folder share the browser's loop."""
     for item in items:
-        if item.path.is_relative_to(__file__.rpartition("/")[0]):
+        is_ours = item.path.is_relative_to(Path(__file__).parent)
+        if is_ours and pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope=LOOP), append=False)
 
 

@@ -37,7 +37,9 @@ async def blank(visitor: Visitor, site: Running, path: str = "/") -> dict[str, A
     """The sign-in module in a page that does nothing else, under the page's own headers."""
 
     async def answer(route: Route) -> None:
-        await route.fulfill(response=await route.fetch(), body="<!doctype html><title>A</title>")
+        await route.fulfill(
+            response=await route.fetch(), body="<!doctype html><link rel=icon href=data:,>"
+        )
 
     await visitor.context.route(lambda url: url.startswith(f"{site.base}/?"), answer)
     await visitor.context.route(f"{site.base}/", answer)
@@ -172,7 +174,7 @@ async def test_while_the_server_is_gone_a_good_token_is_given_and_an_old_one_wai
 
 async def test_opening_waits_for_a_server_that_is_on_its_way(site: Running, visit: Visit) -> None:
     ada = await visit(site, "/healthz")
-    ada.watch.allow(r"net::ERR_|status of 503")
+    ada.watch.allow(r"net::ERR_|status of (404|503)")
     tries = 0
 
     async def answer(route: Route) -> None:
