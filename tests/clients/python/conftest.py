@@ -38,7 +38,8 @@ async def connect(server: Running) -> AsyncIterator[Connect]:
     async with AsyncExitStack() as stack:
 
         async def begin(user: str | None = None, **options: Any) -> Client:
-            client = client_of(server.url, user or fresh("user"), **options)
+            url = options.pop("url", server.url)
+            client = client_of(url, user or fresh("user"), **options)
             return await stack.enter_async_context(client)
 
         yield begin
@@ -46,8 +47,8 @@ async def connect(server: Running) -> AsyncIterator[Connect]:
 
 def client_of(url: str, user: str, **options: Any) -> Client:
     """A client that was not started yet."""
-    given = {"token": lambda: token(user), "open_timeout": 10, "backoff": SOON} | options
-    return Client(url, **given)
+    given: dict[str, Any] = {"token": lambda: token(user), "open_timeout": 10, "backoff": SOON}
+    return Client(url, **(given | options))
 
 
 async def gathering(client: Client, **fields: Any) -> Room:

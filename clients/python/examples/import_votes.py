@@ -1,0 +1,103 @@
+"""Imports votes from a CSV file exactly once, even if it is run twice, or killed and run again.
+
+    AYES_URL=http://127.0.0.1:8400 python import_votes.py votes.csv --tokens tokens.csv
+
+``votes.csv`` has the columns ``user``, ``event``, ``proposal`` and, if wanted, ``revision`` (else
+1, the first words; it is not looked up, for a row must be the same command on every run).
+``tokens.csv`` has ``user`` and ``token``; a column ``token`` in ``votes.csv`` does as well.
+
+Each vote's id follows from the file's contents and the row's number. So a run needs to remember
+nothing: it sends everything, and the server answers what it knows already as it did before. A file
+that was changed is another import; a vote that stands already is then "nothing to change".
+
+Exit status: 0 where every vote counts, 3 where some were refused (they are listed).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import csv
+import hashlib
+import io
+import os
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from ayes_client import Client, Command, id_from
+from ayes_client.errors import Closed, NeedsAuth
+
+#: Users who are connected at a time, each with one socket.
+SOCKETS = 50
+#: Votes of one user that are sent and not answered at a time.
+IN_FLIGHT = 100
+
+
+def commands_of(path: Path) -> tuple[dict[str, list[Command]], dict[str, str]]:
+    """The votes of each user, and the tokens that stand beside them."""
+    contents = path.read_bytes()
+    digest = hashlib.sha256(contents).digest()
+    votes: dict[str, list[Command]] = defaultdict(list)
+    tokens: dict[str, str] = {}
+    rows = csv.DictReader(io.StringIO(contents.decode("utf-8-sig"), newline=""))
+    for number, row in enumerate(rows, 1):
+        args = {"proposal": row["proposal"], "revision": int(row.get("revision") or 1)}
+        id = id_from("import_votes", digest, str(number))
+        votes[row["user"]].append(Command(type="vote.cast", event=row["event"], args=args, id=id))
+        if row.get("token"):
+            tokens[row["user"]] = row["token"]
+    return votes, tokens
+
+
+def tokens_of(path: Path) -> dict[str, str]:
+    """The tokens of a file with the columns ``user`` and ``token``."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return {row["user"]: row["token"] for row in csv.DictReader(file)}
+
+
+async def vote(url: str, user: str, token: str, votes: list[Command], done: Counter[str]) -> None:
+    """Send one user's votes."""
+    try:
+        async with Client(url, token, name="import_votes") as client:
+            async for outcome in client.send_all(votes, in_flight=IN_FLIGHT):
+                if outcome.ack is None:
+                    done["refused"] += 1
+                    proposal = outcome.command.args["proposal"]
+                    print(f"{user}: {proposal}: {outcome.error}", file=sys.stderr)
+                elif outcome.ack.replayed:
+                    done["counted before"] += 1
+                else:
+                    done["counted" if outcome.ack.applied else "stood already"] += 1
+    except (NeedsAuth, Closed) as err:
+        done["refused"] += len(votes)
+        print(f"{user}: none of {len(votes)} votes: {err}", file=sys.stderr)
+
+
+async def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("votes", type=Path, metavar="VOTES.CSV")
+    parser.add_argument("--tokens", type=Path, metavar="TOKENS.CSV")
+    arguments = parser.parse_args()
+    votes, tokens = commands_of(arguments.votes)
+    if arguments.tokens is not None:
+        tokens |= tokens_of(arguments.tokens)
+    if missing := votes.keys() - tokens.keys():
+        parser.error(f"no token for {', '.join(sorted(missing)[:5])}")
+    done: Counter[str] = Counter()
+    room = asyncio.Semaphore(SOCKETS)
+
+    async def one(user: str) -> None:
+        async with room:
+            await vote(os.environ["AYES_URL"], user, tokens[user], votes[user], done)
+
+    async with asyncio.TaskGroup() as group:
+        for user in votes:
+            group.create_task(one(user))
+    told = ", ".join(f"{count} {what}" for what, count in sorted(done.items()))
+    print(f"{sum(map(len, votes.values()))} votes: {told}")
+    return 3 if done["refused"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

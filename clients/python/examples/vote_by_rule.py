@@ -1,0 +1,60 @@
+"""A bot that agrees with every proposal whose words it likes, and with no other.
+
+    AYES_URL=http://127.0.0.1:8400 AYES_TOKEN=… python vote_by_rule.py EVENT rain umbrella
+
+It votes for a proposal that names one of the words, and looks anew where its author has changed
+them. Each vote's id follows from the event, the proposal and the revision, and stands in an outbox
+before it is sent: however often the bot is killed and started, each vote counts once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from typing import Any
+
+from ayes_client import Client, Room, id_from
+from ayes_client.errors import EventNotInProgress, ProposalClosed, RevisionChanged
+
+
+def likes(proposal: dict[str, Any], words: list[str]) -> bool:
+    """The rule. Put yours here."""
+    text = proposal.get("content", "").casefold()
+    return any(word.casefold() in text for word in words)
+
+
+async def decide(room: Room, words: list[str], given: set[str]) -> None:
+    """Vote for what is there now and not voted for yet."""
+    for proposal, shown in list(room.state["proposals"].items()):
+        id = id_from("vote_by_rule", room.event, proposal, str(shown["revision"]))
+        if shown["status"] != "pending" or id in given or not likes(shown, words):
+            continue
+        try:
+            ack = await room.vote(proposal, revision=shown["revision"], id=id)
+        except (ProposalClosed, RevisionChanged, EventNotInProgress) as err:
+            # Somebody was faster, which is no fault: what comes next is told by the room.
+            print(f"{proposal}: {err}", flush=True)
+        else:
+            print(f"{proposal}: {ack.result['agree']} of {ack.result['eligible']}", flush=True)
+            given.add(id)
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("event", metavar="EVENT")
+    parser.add_argument("words", nargs="+", metavar="WORD")
+    parser.add_argument("--outbox", default="vote_by_rule.outbox", metavar="FILE")
+    arguments = parser.parse_args()
+    url, token = os.environ["AYES_URL"], os.environ["AYES_TOKEN"]
+    async with Client(url, token, name="vote_by_rule", outbox=arguments.outbox) as client:
+        room = await client.subscribe(arguments.event)
+        given: set[str] = set()
+        async for _ in room:
+            await decide(room, arguments.words, given)
+            if room.state["event"]["status"] == "finished":
+                break
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,95 @@
+"""The line between a client and a server, which can be cut, held, and made to swallow answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+#: Bytes passed on at a time.
+CHUNK = 65_536
+
+
+class Line:
+    """A TCP proxy. ``deaf``: what the server says is swallowed, what the client says arrives."""
+
+    def __init__(self, to_port: int) -> None:
+        self.to_port = to_port
+        self.port = 0
+        self.deaf = False
+        self.down = False
+        self.opened = 0
+        """Connections there were."""
+        self.heard = 0
+        """Bytes that reached the server."""
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    @property
+    def url(self) -> str:
+        """The server's address through this line."""
+        return f"ws://127.0.0.1:{self.port}/v1/socket"
+
+    def cut(self) -> None:
+        """Break what there is; new connections pass, unless the line is down."""
+        for writer in tuple(self._writers):
+            writer.transport.abort()
+        self.deaf = False
+
+    def break_down(self) -> None:
+        """Break what there is, and take nothing until ``mend``."""
+        self.down = True
+        self.cut()
+
+    def mend(self) -> None:
+        """Take connections again."""
+        self.down = False
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.down:
+            writer.transport.abort()
+            return
+        self.opened += 1
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.to_port)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._writers |= {writer, far_writer}
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pass(reader, far_writer, to_server=True))
+                group.create_task(self._pass(far_reader, writer, to_server=False))
+        except* OSError:
+            pass
+        finally:
+            self._writers -= {writer, far_writer}
+            writer.close()
+            far_writer.close()
+
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, to_server: bool
+    ) -> None:
+        while data := await reader.read(CHUNK):
+            if to_server:
+                self.heard += len(data)
+            elif self.deaf:
+                continue
+            writer.write(data)
+            await writer.drain()
+        with contextlib.suppress(OSError):
+            writer.close()
+
+
+@asynccontextmanager
+async def line_to(port: int) -> AsyncIterator[Line]:
+    """A line to the server at ``port`` of loopback."""
+    line = Line(port)
+    listener = await asyncio.start_server(line._serve, "127.0.0.1", 0)
+    line.port = listener.sockets[0].getsockname()[1]
+    try:
+        yield line
+    finally:
+        line.break_down()
+        listener.close()
+        await listener.wait_closed()

@@ -1,0 +1,37 @@
+"""Waiting for what a client tells."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ayes_client import Client
+from ayes_client.client import Told
+
+#: Longest wait for anything.
+PATIENCE = 20.0
+
+
+async def until(client: Client, what: Told, there: Callable[[], bool]) -> None:
+    """Wait until ``there``, looking whenever ``client`` tells ``what``."""
+    moved = asyncio.Event()
+    remove = client.on(what, lambda _: moved.set())
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not there():
+                moved.clear()
+                await moved.wait()
+    finally:
+        remove()
+
+
+async def status(client: Client, wanted: str) -> None:
+    """Wait until ``client`` has this status."""
+    await until(client, "status", lambda: client.status == wanted)
+
+
+async def eventually(there: Callable[[], bool]) -> None:
+    """Wait for what tells nobody: a byte on the line, a line of a child."""
+    async with asyncio.timeout(PATIENCE):
+        while not there():
+            await asyncio.sleep(0.01)
