@@ -7,15 +7,17 @@
 ``ayes_client.errors`` draws the tree of what can be raised.
 """
 
+import logging
+
 from ayes_client import errors
 from ayes_client.changes import Change, Changes
 from ayes_client.client import Client, Status, User
 from ayes_client.command import Ack, Command, Outcome, Pending
 from ayes_client.errors import AyesError
 from ayes_client.ids import id_from, new_id
+from ayes_client.limits import Limits
 from ayes_client.outbox import FileOutbox, Kept, Outbox
 from ayes_client.room import Room
-from ayes_client.session import Limits
 from ayes_client.tokens import Token
 from ayes_client.version import VERSION as __version__
 
@@ -41,3 +43,6 @@ __all__ = [
     "id_from",
     "new_id",
 ]
+
+# What to do with the log is for the program to say.
+logging.getLogger("ayes_client").addHandler(logging.NullHandler())

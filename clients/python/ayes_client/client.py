@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import Literal, NamedTuple, Self, TypeAlias
 
+from ayes_client import batch
 from ayes_client.address import socket_url
 from ayes_client.backoff import FIRST_SECONDS, LONGEST_SECONDS, Backoff
 from ayes_client.callbacks import Callback, Callbacks
@@ -20,11 +21,12 @@ from ayes_client.errors import AyesError, BadRequest, LineError, OutboxError, St
 from ayes_client.flight import Entry, Flight
 from ayes_client.ids import is_id, new_id
 from ayes_client.keeper import Keeper
+from ayes_client.limits import Limits
 from ayes_client.merge_patch import Json
 from ayes_client.outbox import FileOutbox, Outbox
 from ayes_client.questions import Questions
 from ayes_client.room import Room
-from ayes_client.session import Limits, Session
+from ayes_client.session import Session
 from ayes_client.tokens import Token, Tokens
 from ayes_client.version import VERSION
 
@@ -257,27 +259,7 @@ class Client:
         is room, and nothing is asked for while nobody takes what has come. A refusal is an
         ``Outcome`` with an error, and the others go on; only the end of the client is raised.
         """
-        landed: asyncio.Queue[Outcome] = asyncio.Queue()
-        source = iter(commands)
-        flying = 0
-        more = True
-        while True:
-            while more and flying < in_flight:
-                command = next(source, None)
-                if command is None:
-                    more = False
-                else:
-                    flying += 1
-                    try:
-                        entry = await self._give(command)
-                    except AyesError as err:
-                        landed.put_nowait(Outcome(command, None, err))
-                    else:
-                        entry.future.add_done_callback(_landing(landed, command))
-            if not flying:
-                return
-            outcome = await landed.get()
-            flying -= 1
+        async for outcome in batch.send_all(self._give, commands, in_flight):
             if outcome.error is not None and self._final is not None:
                 raise outcome.error
             yield outcome
@@ -333,20 +315,16 @@ class Client:
         if room is None:
             room = self.rooms[event] = Room(self, event)
             if self._session is not None and self._session.open:
-                self._session.ask_room(room)
+                self._session.rooms.ask(room)
         await asyncio.shield(room._entered)
         return room
 
     async def _leave(self, room: Room) -> None:
         if self.rooms.get(room.event) is room:
-            self._forget_room(room)
-            if self._session is not None and self._session.open:
-                self._session.leave_room(room)
-        room._close("client", None)
-
-    def _forget_room(self, room: Room) -> None:
-        if self.rooms.get(room.event) is room:
             del self.rooms[room.event]
+            if self._session is not None and self._session.open:
+                self._session.rooms.leave(room)
+        room._close("client", None)
 
     # What happens.
 
@@ -371,7 +349,7 @@ class Client:
         self.trouble = None
         assert self._session is not None
         for room in self.rooms.values():
-            self._session.ask_room(room)
+            self._session.rooms.ask(room)
         self._questions.again()
         self._be("open")
         self._callbacks.tell("welcome", message)
@@ -412,16 +390,3 @@ class Client:
             self._keeper.done(id)
         self._space.set()
         self._callbacks.tell("pending", self)
-
-
-def _landing(
-    landed: asyncio.Queue[Outcome], command: Command
-) -> Callable[[asyncio.Future[Ack]], None]:
-    def land(future: asyncio.Future[Ack]) -> None:
-        error = future.exception()
-        if error is None:
-            landed.put_nowait(Outcome(command, future.result(), None))
-        elif isinstance(error, AyesError):
-            landed.put_nowait(Outcome(command, None, error))
-
-    return land

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
-import time
 from collections import deque
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
@@ -23,11 +20,12 @@ from websockets.typing import Subprotocol
 
 from ayes_client.address import is_loopback
 from ayes_client.closes import is_final, reason
-from ayes_client.errors import AuthExpired, AyesError, Closed, NeedsAuth, OutboxError, from_message
+from ayes_client.entering import Entering
+from ayes_client.errors import AuthExpired, AyesError, Closed, OutboxError, from_message
+from ayes_client.limits import Limits
 from ayes_client.merge_patch import Json
 from ayes_client.pace import Pace
-from ayes_client.room import Room
-from ayes_client.tokens import expiry, renew_in
+from ayes_client.renewal import Renewal
 
 if TYPE_CHECKING:
     from ayes_client.client import Client
@@ -46,19 +44,6 @@ MOST_BYTES = 64 * 1024 * 1024
 SILENT_BEATS = 2.5
 #: Seconds between looks at what should have happened by now, at most.
 LOOK_SECONDS = 1.0
-#: Seconds that a room may stay behind the position of a heartbeat before it is asked for again.
-BEHIND_SECONDS = 1.0
-
-
-class Limits(NamedTuple):
-    """What the server takes from one socket, as ``welcome`` says; these until it does."""
-
-    message_bytes: int = 65_536
-    batch: int = 256
-    inflight: int = 256
-    subscriptions: int = 64
-    commands_per_second: int = 200
-    burst: int = 1_000
 
 
 @dataclass(slots=True)
@@ -78,7 +63,6 @@ class Session:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._loop = asyncio.get_running_loop()
-        self._refs = itertools.count(1)
         self._link: ClientConnection | None = None
         self._wake = asyncio.Event()
         self._say: deque[bytes] = deque()
@@ -90,16 +74,8 @@ class Session:
         self._refusal: AyesError | None = None
         self._final: AyesError | None = None
         self._silent = False
-        # Rooms that were asked for on this socket, by the ref of that; and since when.
-        self._asked: dict[str, tuple[Room, float]] = {}
-        self._behind: dict[str, float] = {}
-        # Renewing the token.
-        self._holds_commands = False
-        self._renew_at: float | None = None
-        self._renew = asyncio.Event()
-        self._renewed: asyncio.Future[Json] | None = None
-        self._renewal_ref = ""
-        self._skew = 0.0
+        self.rooms = Entering(client.rooms, self.say, self._token_expired)
+        self._renewal = Renewal(client._tokens, client._backoff(), self.say, self.wake)
 
     @property
     def open(self) -> bool:
@@ -120,19 +96,6 @@ class Session:
         """The same, of a message that is JSON already."""
         self._say.append(body)
         self._wake.set()
-
-    def ask_room(self, room: Room) -> None:
-        """Subscribe, from where the room stands; once at a time."""
-        if any(asked is room for asked, _ in self._asked.values()):
-            return
-        ref = f"room-{next(self._refs)}"
-        self._asked[ref] = (room, self._loop.time())
-        self.say({"type": "subscribe", "ref": ref, **position(room)})
-
-    def leave_room(self, room: Room) -> None:
-        """Unsubscribe."""
-        self._forget_asking(room)
-        self.say({"type": "unsubscribe", "ref": f"leave-{next(self._refs)}", "event": room.event})
 
     # From the opening to the end.
 
@@ -155,6 +118,8 @@ class Session:
             ended.why = "no answer in time"
         except (OSError, WebSocketException) as err:
             ended.why = str(err) or type(err).__name__
+        finally:
+            self.rooms.close()
         return self._epilogue(ended)
 
     def _epilogue(self, ended: Ended) -> Ended:
@@ -199,7 +164,7 @@ class Session:
             tasks = [
                 asyncio.create_task(self._pump(link), name="ayes pump"),
                 asyncio.create_task(self._watch(link), name="ayes watch"),
-                asyncio.create_task(self._renewals(), name="ayes renewals"),
+                asyncio.create_task(self._renew(), name="ayes renewals"),
             ]
             for task in tasks:
                 task.add_done_callback(partial(_cut, link))
@@ -215,11 +180,8 @@ class Session:
 
     def _hello(self, token: str) -> Json:
         hello: Json = {"type": "hello", "token": token, "client": self._client._name}
-        rooms = list(self._client.rooms.values())
-        if rooms:
-            hello["resume"] = [position(room) for room in rooms]
-            now = self._loop.time()
-            self._asked = {f"hello-{room.event}": (room, now) for room in rooms}
+        if resume := self.rooms.resume():
+            hello["resume"] = resume
         return hello
 
     async def _greet(self, frame: str | bytes, token: str) -> None:
@@ -231,17 +193,13 @@ class Session:
                 self._take(message)
 
     async def _welcome(self, message: Json, token: str) -> None:
-        known = {
-            name: message["limits"][name] for name in Limits._fields if name in message["limits"]
-        }
-        limits = Limits(**known)
+        limits = Limits.from_welcome(message)
         self._heartbeat = message["heartbeat_ms"] / 1000
         now = self._loop.time()
         self._pace = Pace(limits.commands_per_second, limits.burst, now)
         # Hello was one.
         self._pace.spend(1)
-        self._skew = _epoch_seconds(message["time"]) - time.time()
-        self._expires(expiry(token))
+        self._renewal.begin(token, message["time"])
         try:
             await self._client._keeper_belongs_to(message["user"]["id"])
         except OutboxError as err:
@@ -262,7 +220,7 @@ class Session:
                 # What is said now may never be read; the next socket says it.
                 return await asyncio.Event().wait()
             bodies = self._words(allowed, limits.message_bytes)
-            if not bodies and not self._holds_commands:
+            if not bodies and not self._renewal.holds:
                 room = min(allowed, self._client._in_flight(limits) - flight.inflight)
                 entries = flight.take(now, most=room, most_bytes=limits.message_bytes)
                 bodies = [entry.body for entry in entries]
@@ -273,7 +231,7 @@ class Session:
                 continue
             wait = self._pace.wait() if allowed < 1 else None
             full = flight.inflight >= self._client._in_flight(limits)
-            if wait is None and not full and not self._holds_commands:
+            if wait is None and not full and not self._renewal.holds:
                 at = flight.next_at(now)
                 wait = None if at is None else at - now
             with contextlib.suppress(TimeoutError):
@@ -309,98 +267,41 @@ class Session:
             case "error":
                 self._error(message)
             case "snapshot" | "resumed" | "diff" | "you" | "presence" | "unsubscribed":
-                self._room(message)
+                self.rooms.take(message)
             case "heartbeat":
-                self._compare(message["positions"])
+                self.rooms.compare(message["positions"])
             case "bye":
                 self._bye = message
                 self._client._callbacks.tell("bye", message)
             case "authenticated":
-                if self._renewed is not None and not self._renewed.done():
-                    self._renewed.set_result(message)
+                self._renewal.answer(message)
             case _ if "ref" in message:
                 self._client._questions.answer(message)
             case other:
                 log.debug("a message of a type unknown here: %r", other)
 
     def _error(self, message: Json) -> None:
-        ref = message.get("ref")
         if "id" in message:
-            error = self._client._flight.error(message, self._loop.time())
-            if error is not None:
-                self._expired()
+            if self._client._flight.error(message, self._loop.time()) is not None:
+                self._token_expired()
             self.wake()
-        elif ref is not None and ref == self._renewal_ref:
-            if self._renewed is not None and not self._renewed.done():
-                self._renewed.set_result(message)
-        elif ref in self._asked:
-            room, _ = self._asked.pop(ref)
-            self._room_refused(room, message)
-        elif ref is not None:
-            self._client._questions.refuse(message, self._expired)
-        elif not self.open:
-            self._refusal = from_message(message)
-            self._client._callbacks.tell("refused", self._refusal)
-        elif (named := self._client.rooms.get(message.get("event", ""))) is not None:
-            self._forget_asking(named)
-            self._room_refused(named, message)
+        elif self._renewal.answer(message) or self.rooms.refuse(message):
+            return
+        elif "ref" in message:
+            self._client._questions.refuse(message, self._token_expired)
         else:
             error = from_message(message)
+            if not self.open:
+                self._refusal = error
             log.warning("the server says %s", error)
             self._client._callbacks.tell("refused", error)
 
-    # Rooms.
+    def _token_expired(self) -> None:
+        self._renewal.expired()
 
-    def _room(self, message: Json) -> None:
-        ref = message.get("ref")
-        if message["type"] == "unsubscribed" and ref is not None:
-            # The answer to a leave; there may be a new room of this event by now.
-            return
-        room = self._client.rooms.get(message["event"])
-        if room is None:
-            return
-        if message["type"] in ("snapshot", "resumed", "unsubscribed"):
-            self._forget_asking(room)
-        if room._take(message):
-            self.ask_room(room)
-        if message["type"] == "unsubscribed":
-            self._client._forget_room(room)
-
-    def _room_refused(self, room: Room, message: Json) -> None:
-        error = from_message(message)
-        if error.retry == "same":
-            wait = 0.1 if error.retry_after_ms is None else error.retry_after_ms / 1000
-            self._loop.call_later(wait, self._ask_room_later, room)
-        elif isinstance(error, NeedsAuth):
-            self._expired()
-            self._loop.call_later(LOOK_SECONDS, self._ask_room_later, room)
-        else:
-            self._client._forget_room(room)
-            room._close(error.code, error)
-
-    def _ask_room_later(self, room: Room) -> None:
-        if self._client._session is self and self._client.rooms.get(room.event) is room:
-            self.ask_room(room)
-
-    def _forget_asking(self, room: Room) -> None:
-        for ref in [ref for ref, (asked, _) in self._asked.items() if asked is room]:
-            del self._asked[ref]
-        self._behind.pop(room.event, None)
-
-    def _compare(self, positions: dict[str, Any]) -> None:
-        """A heartbeat tells each room's top: where we are not there soon, something was lost."""
-        for event, (epoch, seq) in positions.items():
-            room = self._client.rooms.get(event)
-            if room is None or room.seq < 0:
-                continue
-            if room.epoch != epoch:
-                self.ask_room(room)
-            elif room.seq < seq:
-                self._loop.call_later(BEHIND_SECONDS, self._still_behind, room, seq)
-
-    def _still_behind(self, room: Room, seq: int) -> None:
-        if 0 <= room.seq < seq:
-            self._ask_room_later(room)
+    async def _renew(self) -> None:
+        await self._renewal.run()
+        self._final = AuthExpired("the token has expired, and there is no other")
 
     # The watch.
 
@@ -417,79 +318,15 @@ class Session:
                 return
             if self._client._flight.overdue(now, patience):
                 self.wake()
-            for ref, (room, since) in list(self._asked.items()):
-                if now - since > patience:
-                    del self._asked[ref]
-                    self.ask_room(room)
+            self.rooms.overdue(now, patience)
             for body in self._client._questions.overdue(now, patience):
                 self.say_body(body)
-
-    # The token.
-
-    def _expires(self, at: float | None) -> None:
-        if at is not None and self._client._tokens.renewable:
-            self._renew_at = self._loop.time() + renew_in(at, time.time() + self._skew)
-            self._renew.set()
-
-    def _expired(self) -> None:
-        """The server says that the token has expired: no command is sent until there is another."""
-        self._holds_commands = True
-        self._renew_at = None if self._renewed is not None else self._loop.time()
-        self._renew.set()
-
-    async def _renewals(self) -> None:
-        backoff = self._client._backoff()
-        while True:
-            while self._renew_at is None or self._renew_at > self._loop.time():
-                wait = None if self._renew_at is None else self._renew_at - self._loop.time()
-                self._renew.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait):
-                        await self._renew.wait()
-            self._renew_at = None
-            if not self._client._tokens.renewable:
-                self._final = AuthExpired("the token has expired, and there is no other")
-                return
-            if await self._renew_once():
-                backoff.reset()
-                self._holds_commands = False
-                self.wake()
-            else:
-                self._renew_at = self._loop.time() + max(LOOK_SECONDS / 10, backoff.next())
-
-    async def _renew_once(self) -> bool:
-        try:
-            token = await self._client._tokens.ask()
-        except Exception as err:
-            log.warning("no new token: %s", err)
-            return False
-        self._renewal_ref = f"auth-{next(self._refs)}"
-        self._renewed = self._loop.create_future()
-        self.say({"type": "auth", "ref": self._renewal_ref, "token": token})
-        try:
-            async with asyncio.timeout(OPEN_SECONDS):
-                answer = await self._renewed
-        except TimeoutError:
-            return False
-        finally:
-            self._renewed = None
-        if answer["type"] == "error":
-            log.warning("the server does not take the new token: %s", answer["message"])
-            return False
-        self._expires(_epoch_seconds(answer["expires"]))
-        return True
 
 
 def _cut(link: ClientConnection, task: asyncio.Task[object]) -> None:
     """A task ended of itself: so does its socket."""
     if not task.cancelled():
         link.transport.abort()
-
-
-def position(room: Room) -> Json:
-    """How far a room is known, for ``subscribe`` and ``hello``."""
-    known = {"epoch": room.epoch, "seq": room.seq} if room.seq >= 0 else {}
-    return {"event": room.event, **known}
 
 
 def messages(frame: str | bytes) -> list[Json]:
@@ -501,7 +338,3 @@ def messages(frame: str | bytes) -> list[Json]:
         return []
     found = content if isinstance(content, list) else [content]
     return [message for message in found if isinstance(message, dict)]
-
-
-def _epoch_seconds(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()

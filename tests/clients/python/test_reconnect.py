@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ayes_client import Change, Client, Room
-from ayes_client import session as session_module
+from ayes_client import Change, Client, Room, renewal
 from ayes_client.errors import AuthExpired, NotFound, Stopped, Unauthenticated, Unreachable
 from tests.clients.python.conftest import Connect, client_of, gathering, proposal
 from tests.clients.python.line import Line, line_to
@@ -159,7 +158,7 @@ async def test_a_token_is_renewed_before_it_expires(connect: Connect) -> None:
 async def test_a_command_that_met_an_expired_token_is_sent_again_with_a_new_one(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_module, "renew_in", lambda expires, now: 1_000.0)
+    monkeypatch.setattr(renewal, "renew_in", lambda expires, now: 1_000.0)
     user = fresh("ada")
     tokens = iter([token(user, seconds=1)])
     client = await connect(user, token=lambda: next(tokens, token(user)))

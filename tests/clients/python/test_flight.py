@@ -1,0 +1,178 @@
+"""Which command goes next: the oldest, within what the server takes, and nothing overtakes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from ayes_client import Command
+from ayes_client.errors import Busy, Forbidden, IdConflict, Internal, Stopped, TooLarge
+from ayes_client.flight import MOST_INTERNAL, Entry, Flight
+
+MANY = 1_000
+ROOMY = 65_536
+
+
+def flight() -> Flight:
+    return Flight(lambda id: None)
+
+
+def vote(number: int, proposal: str | None = None) -> Command:
+    args = {"proposal": proposal or f"p{number}", "revision": 1}
+    return Command(type="vote.cast", event="e", args=args, id=f"vote-{number:04}")
+
+
+def ids(entries: list[Entry]) -> list[str]:
+    return [entry.command.id for entry in entries]
+
+
+def error(id: str, code: str, retry: str, effect: str = "none", **more: Any) -> dict[str, Any]:
+    return {"type": "error", "id": id, "code": code, "retry": retry, "effect": effect,
+            "message": "…", "details": {}, **more}  # fmt: skip
+
+
+def ack(id: str) -> dict[str, Any]:
+    return {"type": "ack", "id": id, "event": "e", "seq": 1, "hash": "", "applied": True,
+            "replayed": False, "result": {}}  # fmt: skip
+
+
+async def test_the_oldest_go_first_and_again_after_the_line_broke() -> None:
+    found = flight()
+    for number in range(6):
+        found.add(vote(number), kept=True)
+    assert ids(found.take(0, most=4, most_bytes=ROOMY)) == [f"vote-000{n}" for n in range(4)]
+    found.ack(ack("vote-0001"))
+    found.lost()
+    assert ids(found.take(0, most=MANY, most_bytes=ROOMY)) == [
+        f"vote-000{n}" for n in (0, 2, 3, 4, 5)
+    ]
+
+
+async def test_nothing_is_sent_before_it_is_kept() -> None:
+    found = flight()
+    first = found.add(vote(0), kept=False)
+    found.add(vote(1), kept=True)
+    assert ids(found.take(0, most=MANY, most_bytes=ROOMY)) == ["vote-0001"]
+    found.keep([first])
+    assert ids(found.take(0, most=MANY, most_bytes=ROOMY)) == ["vote-0000"]
+
+
+async def test_two_about_one_thing_are_never_in_flight_together() -> None:
+    found = flight()
+    found.add(vote(0, "p"), kept=True)
+    found.add(
+        Command(type="vote.retract", event="e", args={"proposal": "p"}, id="retract-0"), kept=True
+    )
+    found.add(vote(2, "q"), kept=True)
+    assert ids(found.take(0, most=MANY, most_bytes=ROOMY)) == ["vote-0000", "vote-0002"]
+    found.error(error("vote-0000", "busy", "same", retry_after_ms=100), 0)
+    assert ids(found.take(0.2, most=MANY, most_bytes=ROOMY)) == ["vote-0000"]
+    found.ack(ack("vote-0000"))
+    assert ids(found.take(0.2, most=MANY, most_bytes=ROOMY)) == ["retract-0"]
+
+
+async def test_a_frame_holds_what_the_server_takes_and_no_more() -> None:
+    found = flight()
+    for number in range(10):
+        found.add(vote(number), kept=True)
+    size = len(found.add(vote(99), kept=True).body) + 1
+    assert len(found.take(0, most=MANY, most_bytes=2 + 3 * size)) == 3
+    assert len(found.take(0, most=2, most_bytes=ROOMY)) == 2
+
+
+async def test_a_command_that_no_frame_holds_is_refused_here() -> None:
+    found = flight()
+    entry = found.add(
+        Command(type="comment.add", event="e", args={"content": "x" * 5_000}), kept=True
+    )
+    assert found.take(0, most=MANY, most_bytes=4_096) == []
+    with pytest.raises(TooLarge) as caught:
+        await entry.future
+    assert (caught.value.effect, caught.value.retry) == ("none", "fix")
+
+
+async def test_too_fast_waits_for_all_and_keeps_the_order() -> None:
+    found = flight()
+    for number in range(3):
+        found.add(vote(number), kept=True)
+    found.take(0, most=2, most_bytes=ROOMY)
+    found.error(error("vote-0000", "rate_limited", "same", retry_after_ms=500), 10.0)
+    assert found.take(10.4, most=MANY, most_bytes=ROOMY) == []
+    assert found.next_at(10.4) == 10.5
+    assert ids(found.take(10.5, most=MANY, most_bytes=ROOMY)) == ["vote-0000", "vote-0002"]
+
+
+async def test_a_wrong_code_holds_up_nobody_else() -> None:
+    found = flight()
+    found.add(Command(type="membership.join", args={"code": "ZZZZZZ"}, id="join-0001"), kept=True)
+    found.add(vote(1), kept=True)
+    found.take(0, most=1, most_bytes=ROOMY)
+    found.error(error("join-0001", "rate_limited", "same", retry_after_ms=9_000), 0)
+    assert ids(found.take(0, most=MANY, most_bytes=ROOMY)) == ["vote-0001"]
+    assert ids(found.take(9.0, most=MANY, most_bytes=ROOMY)) == ["join-0001"]
+
+
+async def test_a_refusal_is_raised_and_frees_its_place() -> None:
+    found = flight()
+    entry = found.add(vote(0), kept=True)
+    found.take(0, most=MANY, most_bytes=ROOMY)
+    found.error(error("vote-0000", "forbidden", "no", event="e", replayed=True), 0)
+    with pytest.raises(Forbidden) as caught:
+        await entry.future
+    assert caught.value.replayed
+    assert len(found) == found.inflight == 0
+
+
+async def test_a_defect_of_the_server_is_not_asked_for_ever() -> None:
+    found = flight()
+    entry = found.add(vote(0), kept=True)
+    now, tries = 0.0, 0
+    while not entry.future.done():
+        now += 60.0
+        assert ids(found.take(now, most=MANY, most_bytes=ROOMY)) == ["vote-0000"]
+        found.error(error("vote-0000", "internal", "same", "unknown"), now)
+        tries += 1
+    assert tries == MOST_INTERNAL
+    with pytest.raises(Internal) as caught:
+        await entry.future
+    assert caught.value.effect == "unknown"
+
+
+async def test_an_answer_that_does_not_come_is_asked_for_again() -> None:
+    found = flight()
+    found.add(vote(0), kept=True)
+    found.take(0, most=MANY, most_bytes=ROOMY)
+    assert not found.overdue(1.9, 2.0)
+    assert found.overdue(2.0, 2.0)
+    assert ids(found.take(2.0, most=MANY, most_bytes=ROOMY)) == ["vote-0000"]
+    found.ack(ack("vote-0000"))
+    found.ack(ack("vote-0000"))
+    assert len(found) == 0
+
+
+async def test_the_same_command_is_one_and_another_under_its_id_is_none() -> None:
+    found = flight()
+    entry = found.add(vote(0), kept=True)
+    assert found.add(vote(0), kept=True) is entry
+    with pytest.raises(IdConflict):
+        found.add(vote(0, "another"), kept=True)
+
+
+async def test_the_end_settles_all() -> None:
+    found = flight()
+    entries = [found.add(vote(number), kept=True) for number in range(5)]
+    found.take(0, most=2, most_bytes=ROOMY)
+    sent = []
+
+    def make(was_sent: bool) -> Stopped:
+        sent.append(was_sent)
+        return Stopped()
+
+    found.end(make)
+    results = await asyncio.gather(*(entry.future for entry in entries), return_exceptions=True)
+    assert {type(result) for result in results} == {Stopped}
+    assert sent == [True, True, False, False, False]
+    assert found.take(0, most=MANY, most_bytes=ROOMY) == []
+    assert Busy.retry == "same"

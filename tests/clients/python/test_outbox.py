@@ -1,0 +1,247 @@
+"""The outbox: what is in it survives the bot, and is sent once more under its own id."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ayes_client import Client, Command, FileOutbox, Kept
+from ayes_client.errors import OutboxError, Stopped
+from ayes_client.flight import Entry
+from tests.clients.python.conftest import Connect, client_of, gathering, proposal
+from tests.clients.python.line import line_to
+from tests.clients.python.waiting import PATIENCE, eventually, status, until
+from tests.promises.running import ROOT, Running, token
+from tests.promises.scenes import fresh
+
+
+def commands(count: int) -> list[Kept]:
+    return [
+        Kept(Command(type="vote.cast", event="e", args={"proposal": f"p{number}", "revision": 1}),
+             float(number))
+        for number in range(count)
+    ]  # fmt: skip
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[FileOutbox, list[Kept]]]:
+    """An outbox, and what was in it."""
+    outbox = FileOutbox(path)
+    found = outbox.open()
+    try:
+        yield outbox, found
+    finally:
+        outbox.close()
+
+
+def test_what_is_kept_is_there_again_without_what_is_done(tmp_path: Path) -> None:
+    kept = commands(5)
+    with opened(tmp_path / "o") as (outbox, found):
+        assert found == []
+        outbox.belong_to("u_1")
+        outbox.write(kept[:3], [])
+        outbox.write(kept[3:], [kept[0].command.id, kept[3].command.id])
+    with opened(tmp_path / "o") as (_, found):
+        assert found == [kept[1], kept[2], kept[4]]
+
+
+def test_a_line_that_a_crash_tore_is_dropped_and_the_next_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "o"
+    first, second, third = commands(3)
+    with opened(path) as (outbox, _):
+        outbox.write([first, second], [])
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with opened(path) as (outbox, found):
+            assert found == [first, second][: whole[:length].count(b"\n")]
+            outbox.write([third], [])
+        with opened(path) as (_, found):
+            assert found[-1] == third
+
+
+def test_a_second_process_is_turned_away(tmp_path: Path) -> None:
+    with opened(tmp_path / "o"), pytest.raises(OutboxError, match="another process"):
+        FileOutbox(tmp_path / "o").open()
+    with opened(tmp_path / "o"):
+        pass
+
+
+def test_somebody_elses_commands_are_never_sent(tmp_path: Path) -> None:
+    with opened(tmp_path / "o") as (outbox, _):
+        outbox.belong_to("u_1")
+    with opened(tmp_path / "o") as (outbox, _):
+        outbox.belong_to("u_1")
+        with pytest.raises(OutboxError, match="u_1"):
+            outbox.belong_to("u_2")
+
+
+def test_what_is_no_outbox_is_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "diary"
+    path.write_text("Dear diary,\ntoday I voted.\n")
+    with pytest.raises(OutboxError, match="line 1"):
+        FileOutbox(path).open()
+    assert path.read_text().startswith("Dear diary")
+
+
+def test_answered_commands_do_not_pile_up(tmp_path: Path) -> None:
+    path = tmp_path / "o"
+    with opened(path) as (outbox, _):
+        outbox.belong_to("u_1")
+        for _ in range(60):
+            kept = commands(200)
+            outbox.write(kept, [])
+            outbox.write([], [entry.command.id for entry in kept])
+        assert path.stat().st_size < 2 * 1_048_576
+    with opened(path) as (outbox, found):
+        assert found == []
+        assert path.stat().st_size < 100
+        outbox.belong_to("u_1")
+
+
+def test_half_a_line_on_a_full_disk_spoils_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = commands(3)
+    with opened(tmp_path / "o") as (outbox, _):
+        outbox.write([first], [])
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", _full)
+            with pytest.raises(OutboxError, match="No space"):
+                outbox.write([second], [])
+        outbox.write([third], [])
+    with opened(tmp_path / "o") as (_, found):
+        assert found == [first, third]
+
+
+def _full(descriptor: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
+async def test_a_command_is_in_the_file_before_it_is_sent(connect: Connect, tmp_path: Path) -> None:
+    order: list[str] = []
+
+    class Watched(FileOutbox):
+        def write(self, put: Sequence[Kept], done: Sequence[str]) -> None:
+            super().write(put, done)
+            order.extend(f"put {kept.command.id}" for kept in put)
+            order.extend(f"done {id}" for id in done)
+
+    client: Client = await connect(outbox=Watched(tmp_path / "o"))
+    flight = client._flight
+    take = flight.take
+
+    def taking(now: float, *, most: int, most_bytes: int) -> list[Entry]:
+        taken = take(now, most=most, most_bytes=most_bytes)
+        order.extend(f"sent {entry.command.id}" for entry in taken)
+        return taken
+
+    flight.take = taking  # type: ignore[method-assign]
+    await client.command("event.create", {"subject": "Lunch"}, id="first-one")
+    await client.stop()
+    assert order == ["put first-one", "sent first-one", "done first-one"]
+
+
+async def test_what_could_not_be_kept_is_not_sent_and_told(
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await connect(outbox=tmp_path / "o")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", _full)
+        with pytest.raises(OutboxError) as caught:
+            await client.command("event.create", {"subject": "Lunch"})
+    assert caught.value.effect == "none"
+    assert (await client.command("event.create", {"subject": "Dinner"})).applied
+
+
+async def test_a_stopped_client_leaves_its_commands_to_the_next(
+    server: Running, connect: Connect, tmp_path: Path
+) -> None:
+    user = fresh("ada")
+    async with line_to(server.port) as line:
+        first = await connect(user, url=line.url, outbox=tmp_path / "o")
+        room = await gathering(first)
+        wanted = await proposal(room)
+        line.break_down()
+        await status(first, "waiting")
+        voting = asyncio.create_task(room.vote(wanted, id="kept-vote"))
+        await until(first, "pending", lambda: len(first.pending) == 1)
+        await first.stop()
+        with pytest.raises(Stopped):
+            await voting
+        second = client_of(server.url, user, outbox=tmp_path / "o")
+        second.start()
+        assert [(p.id, p.sent) for p in await second.loaded()] == [("kept-vote", True)]
+        adopted = second.adopt("kept-vote")
+        assert adopted is not None
+        assert (await adopted).result["agree"] == 1
+        await second.stop()
+
+
+async def test_another_users_outbox_ends_the_client(
+    server: Running, connect: Connect, tmp_path: Path
+) -> None:
+    first = await connect(outbox=tmp_path / "o")
+    await first.stop()
+    with pytest.raises(OutboxError):
+        await connect(outbox=tmp_path / "o")
+
+
+BOT = """
+import asyncio, sys
+from ayes_client import Client
+
+async def main() -> None:
+    url, token, outbox, event, proposal = sys.argv[1:]
+    async with Client(url, token, outbox=outbox, backoff=(0.02, 0.1)) as client:
+        for found in await client.loaded():
+            future = client.adopt(found.id)
+            if future is not None:
+                print("adopted", (await future).replayed, flush=True)
+        room = await client.subscribe(event)
+        print("voting", flush=True)
+        ack = await room.vote(proposal)
+        print("voted", ack.replayed, ack.result["agree"], flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_bot_killed_between_its_vote_and_the_answer_has_voted_once(
+    server: Running, connect: Connect, tmp_path: Path
+) -> None:
+    admin = await connect()
+    room = await gathering(admin)
+    wanted = await proposal(room)
+    user = fresh("bot")
+    newcomer = await connect(user)
+    await newcomer.command("membership.join", {"code": room.state["event"]["entrance_code"]})
+
+    async def bot(url: str) -> asyncio.subprocess.Process:
+        arguments = (url, token(user), str(tmp_path / "o"), room.event, wanted)
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", BOT, *arguments), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+
+    async with line_to(server.port) as line:
+        first = await bot(line.url)
+        assert first.stdout is not None
+        assert await first.stdout.readline() == b"voting\n"
+        line.deaf = True
+        await eventually(lambda: room.state["proposals"][wanted]["agree"] == 1)
+        first.send_signal(signal.SIGKILL)
+        told, _ = await first.communicate()
+    assert await first.wait() == -signal.SIGKILL
+    if told:
+        pytest.fail(f"the answer came before the line went deaf: {told!r}")
+    second = await bot(server.url)
+    async with asyncio.timeout(PATIENCE):
+        told, _ = await second.communicate()
+    assert told.decode().splitlines() == ["adopted True", "voting", "voted False 1"]

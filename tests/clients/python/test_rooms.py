@@ -1,0 +1,67 @@
+"""Folding: what a slow reader gets is what a quick one got, and nothing is changed in place."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ayes_client.changes import Change, Changes
+from ayes_client.merge_patch import compose, fold
+from protocol import merge_patch as reference
+
+_leaves: Any = st.sampled_from([None, 0, 1, "a", [1], True])
+_keys = st.sampled_from("abc")
+_shallow = st.dictionaries(_keys, _leaves, max_size=3)
+_deep = st.dictionaries(_keys, _leaves | _shallow, max_size=3)
+_patches = st.dictionaries(_keys, _leaves | _shallow | _deep, max_size=3)
+
+
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_nulls(held) for key, held in value.items() if held is not None}
+    return value
+
+
+_documents = _patches.map(without_nulls)
+
+
+@given(_documents, _patches)
+def test_folding_is_the_rfcs_and_changes_nothing_in_place(document: Any, patch: Any) -> None:
+    before = copy.deepcopy(document), copy.deepcopy(patch)
+    folded = fold(document, patch)
+    assert (document, patch) == before
+    assert folded == reference.apply(copy.deepcopy(document), copy.deepcopy(patch))
+
+
+@given(_patches, _patches)
+def test_composing_is_the_servers(first: Any, second: Any) -> None:
+    before = copy.deepcopy(first), copy.deepcopy(second)
+    composed = compose(first, second)
+    assert (first, second) == before
+    assert composed == reference.compose(copy.deepcopy(first), copy.deepcopy(second))
+
+
+async def test_a_slow_reader_gets_one_change_for_many() -> None:
+    reader = Changes(None)
+    state: dict[str, Any] = {}
+    for number in range(10_000):
+        patch = {"proposals": {f"p{number % 100}": {"agree": number}}}
+        state = fold(state, patch)
+        reader.put(Change(number, number + 1, patch, None))
+    change = await anext(reader)
+    assert (change.from_seq, change.seq) == (0, 10_000)
+    assert change.patch is not None
+    assert fold({}, change.patch) == state
+
+
+async def test_a_snapshot_in_between_makes_the_change_whole() -> None:
+    reader = Changes(None)
+    reader.put(Change(1, 2, {"a": 1}, None))
+    reader.put(Change(2, 9, None, "lag"))
+    reader.put(Change(9, 10, {"a": 2}, None))
+    assert await anext(reader) == Change(1, 10, None, "lag")
+    reader.end(None)
+    assert [change async for change in reader] == []

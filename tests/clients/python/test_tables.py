@@ -1,0 +1,93 @@
+"""What the SDK knows by heart is what the server says: it shares no code, so it is compared."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+
+import ayes_client
+from ayes_client import closes, errors, session
+from ayes_client.cli_acting import QUESTIONS
+from ayes_client.cli_verbs import VERBS
+from ayes_client.limits import Limits
+from protocol import SUBPROTOCOL, commands, requests
+from protocol import closes as server_closes
+from protocol.commands import type_of
+from protocol.errors import ERRORS
+from protocol.messages import Limits as ServerLimits
+from server.cli_client import COMMANDS
+from tests.parts import ROOT
+from tests.test_house import HOUSE, LONGEST_FILE, imported
+
+PACKAGE = ROOT / "clients" / "python"
+SOURCES = sorted((PACKAGE / "ayes_client").glob("*.py"))
+
+
+def test_every_code_of_the_server_has_its_class() -> None:
+    known = {
+        code: (found.effect, found.retry, found.meaning) for code, found in errors.CODES.items()
+    }
+    said = {str(code): (rule.effect, rule.retry, rule.meaning) for code, rule in ERRORS.items()}
+    assert known == said
+
+
+def test_the_tree_is_drawn_whole() -> None:
+    drawn = set(re.findall(r"\b[A-Z]\w+\b", (errors.__doc__ or "").partition("Two attributes")[0]))
+    classes = {
+        name for name, found in vars(errors).items()
+        if isinstance(found, type) and issubclass(found, errors.AyesError)
+    }  # fmt: skip
+    assert classes <= drawn
+
+
+def test_an_unknown_code_is_the_class_of_its_retry() -> None:
+    said = {"code": "of_tomorrow", "retry": "fix", "effect": "none", "message": "…", "details": {}}
+    error = errors.from_message(said)
+    assert type(error) is errors.NeedsFix
+    assert error.code == "of_tomorrow"
+
+
+def test_close_codes_have_the_servers_verdict() -> None:
+    assert set(closes.CLOSES) == {int(code) for code in server_closes.CloseCode}
+    for code in range(4000, 5000):
+        assert closes.is_final(code) is not server_closes.may_reconnect(code)
+
+
+def test_questions_are_those_that_the_server_answers() -> None:
+    socket_only = {"hello", "auth", "ping", "subscribe", "unsubscribe"}
+    asked = {str(found.__struct_config__.tag) for found in requests.REQUESTS} - socket_only
+    assert set(QUESTIONS) == asked
+    assert not set(QUESTIONS) & {type_of(command) for command in commands.COMMANDS}
+
+
+def test_limits_and_protocol_are_named_as_the_server_does() -> None:
+    assert Limits._fields == ServerLimits.__struct_fields__
+    assert str(session.SUBPROTOCOL) == SUBPROTOCOL
+
+
+def test_the_server_forwards_every_command_of_the_client() -> None:
+    assert set(COMMANDS) == {verb.name for verb in VERBS} | {"completion"}
+
+
+def test_the_version_is_told_once() -> None:
+    project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
+    assert project["version"] == ayes_client.__version__
+
+
+def test_it_depends_on_two_packages() -> None:
+    found = [re.split(r"[<>=;\[ ]", line)[0] for line in requires("ayes-client") or ()]
+    assert sorted(found) == ["orjson", "websockets"]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_a_module_is_short_says_what_it_is_and_imports_nothing_of_the_server(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= LONGEST_FILE
+    assert ast.get_docstring(ast.parse(text))
+    roots = {module.partition(".")[0] for module, _ in imported(path)}
+    assert not roots & {*HOUSE, "tests", "benchmarks"}
