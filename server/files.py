@@ -75,7 +75,7 @@ class Folder:
             except OSError:
                 # Gone, or being replaced: the next look tells.
                 continue
-            self._files[name] = _file(path.suffix, body)
+            self._files[name] = file_of(path.suffix, body)
             self._seen[name] = as_of
 
     def find(self, path: str) -> File | None:
@@ -101,7 +101,8 @@ class Folder:
         return found
 
 
-def _file(suffix: str, body: bytes) -> File:
+def file_of(suffix: str, body: bytes) -> File:
+    """``body`` as a file of this kind."""
     digest = hashlib.sha256(body).hexdigest()[:32]
     # mtime: the same bytes have the same tag, on every node and after every start.
     packed = None if suffix in _PACKED else gzip.compress(body, mtime=0)

@@ -14,6 +14,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page
 
+from server import page
+from server.files import File, Folder, file_of
+from tests.parts import ROOT
 from tests.promises.conftest import migrated_url
 from tests.promises.running import Running, running
 from tests.web.chromium import chromium
@@ -69,6 +72,25 @@ async def start_site(migrated_url: str) -> AsyncIterator[StartSite]:
 async def site(start_site: StartSite) -> Running:
     """A running server where people sign in by name."""
     return await start_site()
+
+
+class _Blank(Folder):
+    """The page's files, with nothing on the page: a test calls the modules itself."""
+
+    def find(self, path: str) -> File | None:
+        """As ``Folder``."""
+        if path == page.INDEX:
+            return file_of(
+                ".html", b"<!doctype html><title>Ayes</title><link rel=icon href=data:,>"
+            )
+        return super().find(path)
+
+
+@pytest.fixture
+def blank(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers that start from now on have an empty page."""
+    app, sdk = _Blank(ROOT / "web"), Folder(ROOT / "clients" / "js", only=page.SDK_PARTS)
+    monkeypatch.setattr(page, "folders", lambda: (app, sdk))
 
 
 @pytest_asyncio.fixture(loop_scope=LOOP)

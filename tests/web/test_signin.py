@@ -32,19 +32,7 @@ OPEN = f"""async () => {{
 }}"""
 DAY = 86_400_000
 
-
-async def blank(visitor: Visitor, site: Running, path: str = "/") -> dict[str, Any]:
-    """The sign-in module in a page that does nothing else, under the page's own headers."""
-
-    async def answer(route: Route) -> None:
-        await route.fulfill(
-            response=await route.fetch(), body="<!doctype html><link rel=icon href=data:,>"
-        )
-
-    await visitor.context.route(lambda url: url.startswith(f"{site.base}/?"), answer)
-    await visitor.context.route(f"{site.base}/", answer)
-    await visitor.page.goto(path)
-    return await opened(visitor.page)
+pytestmark = pytest.mark.usefixtures("blank")
 
 
 async def opened(page: Page) -> dict[str, Any]:
@@ -71,10 +59,9 @@ async def does(page: Page, call: str) -> dict[str, Any]:
 
 async def someone(visit: Visit, site: Running, path: str = "/") -> tuple[Visitor, dict[str, Any]]:
     """A visitor with the module open."""
-    # Not the page itself, which would open the module first.
-    visitor = await visit(site, "/healthz")
+    visitor = await visit(site, path)
     visitor.watch.allow(r"status of (400|404|429|5\d\d)")
-    return visitor, await blank(visitor, site, path)
+    return visitor, await opened(visitor.page)
 
 
 async def test_a_name_is_enough_and_outlives_a_reload(site: Running, visit: Visit) -> None:
@@ -173,7 +160,7 @@ async def test_while_the_server_is_gone_a_good_token_is_given_and_an_old_one_wai
 
 
 async def test_opening_waits_for_a_server_that_is_on_its_way(site: Running, visit: Visit) -> None:
-    ada = await visit(site, "/healthz")
+    ada = await visit(site)
     ada.watch.allow(r"net::ERR_|status of (404|503)")
     tries = 0
 
@@ -189,7 +176,7 @@ async def test_opening_waits_for_a_server_that_is_on_its_way(site: Running, visi
 
     await ada.context.route("**/v1/page.json", answer)
     async with asyncio.timeout(10):
-        assert (await blank(ada, site))["ways"]["name"]
+        assert (await opened(ada.page))["ways"]["name"]
     assert tries == 3
 
 

@@ -9,8 +9,8 @@ import { claimsOf, endOfFresh, nameIn } from "./token.js";
 export { SignInError };
 
 const KEPT = "kept";
-// A token is renewed when less than a third of its life is left, two minutes at most.
-const LONGEST_MARGIN_MS = 120_000;
+// A token is renewed when less than this share of its life is left; the SDK asks at a quarter.
+const SHARE = 1 / 3;
 
 /**
  * Signs people in. `change` is told whenever `user` or `error` is another.
@@ -96,8 +96,7 @@ export class SignIn extends EventTarget {
   async token() {
     const held = this.#kept;
     if (!held) throw this.#error ?? new SignInError("expired");
-    const margin = Math.min((held.ends - held.begun) / 3, LONGEST_MARGIN_MS);
-    if (held.ends - Date.now() > margin) return held.token;
+    if (held.ends - Date.now() > (held.ends - held.begun) * SHARE) return held.token;
     this.#renewal ??= this.#renewed(held).finally(() => {
       this.#renewal = null;
     });

@@ -1,0 +1,247 @@
+"""Signing in with a real OpenID Connect provider, from the first click to the last token."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any, NamedTuple, TypeAlias
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, expect
+
+from server.auth import authenticator_for
+from tests.parts import free_port
+from tests.promises.running import Running, settings_for
+from tests.web.conftest import LOOP, StartSite, Visit, Visitor
+from tests.web.identity import CLIENT, IdentityProvider, identity_provider
+from tests.web.test_signin import does, opened
+
+pytestmark = pytest.mark.usefixtures("blank")
+
+
+class Place(NamedTuple):
+    """A site, and the provider that its people sign in with."""
+
+    site: Running
+    provider: IdentityProvider
+
+
+StartPlace: TypeAlias = Callable[..., Awaitable[Place]]
+
+
+@pytest_asyncio.fixture(loop_scope=LOOP)
+async def start_place(start_site: StartSite, migrated_url: str) -> AsyncIterator[StartPlace]:
+    """Starts both; the options are the provider's."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(**options: Any) -> Place:
+            port = free_port()
+            provider = await stack.enter_async_context(
+                identity_provider(f"http://127.0.0.1:{port}", **options)
+            )
+            changes: dict[str, Any] = {
+                "port": port,
+                "auth_secret": None,
+                "oidc_issuer": provider.issuer,
+                "oidc_client_id": CLIENT,
+            }
+            auth = authenticator_for(settings_for(migrated_url, **changes))
+            site = await start_site(authenticator=auth, **changes)
+            # The page's policy names the place of the tokens once the server knows it.
+            assert provider.issuer in auth.provider_origins()
+            return Place(site, provider)
+
+        yield begin
+
+
+async def arriving(visit: Visit, place: Place, path: str = "/") -> Visitor:
+    """Somebody at the site, with the sign-in module open."""
+    visitor = await visit(place.site, path)
+    visitor.watch.allow_origin(place.provider.issuer)
+    # The provider's own page wants a font that it does not get; a code that was made up gets a 400.
+    visitor.watch.allow(r"fonts\.googleapis\.com|favicon\.ico|status of 400")
+    found = await opened(visitor.page)
+    assert found["ways"] == {"provider": True, "name": False, "token": True}
+    return visitor
+
+
+async def go(page: Page, path: str = "withProvider()") -> None:
+    """Leave for the provider."""
+    await page.evaluate(
+        f"() => {{ signin.{path}.catch((error) => {{ window.left = error.code }}) }}"
+    )
+
+
+async def signs_in(visitor: Visitor, place: Place, login: str = "ada") -> dict[str, Any]:
+    """The whole way there and back; what there is then."""
+    page = visitor.page
+    await go(page)
+    await page.get_by_placeholder("login").fill(login)
+    await page.get_by_placeholder("password").fill("anything")
+    await page.get_by_role("button", name="Sign-in").click()
+    await page.get_by_role("button", name="Continue").click()
+    await page.wait_for_url(f"{place.site.base}/?**")
+    return await opened(page)
+
+
+async def test_somebody_signs_in_and_is_let_in(start_place: StartPlace, visit: Visit) -> None:
+    place = await start_place()
+    ada = await arriving(visit, place, "/#/join/ABC123")
+    found = await signs_in(ada, place)
+    assert found["user"] == {"way": "provider", "name": "ada of the provider"}
+    # Where they were, and no trace of the code.
+    assert (found["error"], found["at"]) == (None, "/#/join/ABC123")
+    given = (await does(ada.page, "token()"))["result"]
+    client = await place.site.open()
+    welcome = await client.hello(given)
+    assert welcome["user"] == {"id": "ada", "name": "ada of the provider"}
+    # A reload is no new sign-in, and nothing is left of the old one that could be used again.
+    await ada.page.goto(f"{place.site.base}/?code=old&state=old")
+    found = await opened(ada.page)
+    assert (found["user"]["name"], found["error"]) == ("ada of the provider", None)
+    assert "verifier" not in found["kept"]
+
+
+async def test_who_says_no_is_back_where_they_were(start_place: StartPlace, visit: Visit) -> None:
+    place = await start_place()
+    eve = await arriving(visit, place, "/#/e/1")
+    await go(eve.page)
+    await eve.page.get_by_role("link", name="Cancel").click()
+    await eve.page.wait_for_url(f"{place.site.base}/?**")
+    found = await opened(eve.page)
+    assert (found["error"], found["user"], found["at"]) == ("denied", None, "/#/e/1")
+
+
+async def test_an_answer_with_another_state_or_code_signs_nobody_in(
+    start_place: StartPlace, visit: Visit
+) -> None:
+    place = await start_place()
+    ada = await arriving(visit, place)
+    await go(ada.page)
+    await expect(ada.page.get_by_placeholder("login")).to_be_visible()
+    forged = f"{place.site.base}/?code=forged&state=forged"
+    await ada.page.goto(forged)
+    assert (await opened(ada.page))["error"] == "state"
+    # With the right state, a code that the provider never gave.
+    state = await ada.page.evaluate(
+        "() => JSON.parse(sessionStorage.getItem('ayes.signin.asked')).state"
+    )
+    issuer = place.provider.issuer
+    await ada.page.goto(f"{place.site.base}/?code=forged&state={state}&iss={issuer}")
+    found = await opened(ada.page)
+    assert (found["error"], found["user"]) == ("provider", None)
+    # Another provider's answer (RFC 9207).
+    await go(ada.page)
+    await expect(ada.page.get_by_placeholder("login")).to_be_visible()
+    await ada.page.goto(f"{place.site.base}/healthz")
+    state = await ada.page.evaluate(
+        "() => JSON.parse(sessionStorage.getItem('ayes.signin.asked')).state"
+    )
+    await ada.page.goto(f"{place.site.base}/?code=x&state={state}&iss=https://evil.example")
+    assert (await opened(ada.page))["error"] == "provider"
+
+
+async def test_the_sdk_stays_on_one_socket_with_one_token_after_another(
+    start_place: StartPlace, visit: Visit
+) -> None:
+    place = await start_place(token_seconds=4)
+    ada = await arriving(visit, place)
+    await signs_in(ada, place)
+    await ada.page.evaluate(
+        """async () => {
+            const { Client } = await import("/sdk/ayes.js");
+            window.asked = [];
+            window.statuses = [];
+            window.client = new Client(location.origin, {
+                token: async () => { const t = await signin.token(); asked.push(t); return t; },
+            });
+            client.addEventListener("status", () => statuses.push(client.status));
+            client.start();
+            await client.ready;
+        }"""
+    )
+    [session] = place.site.node.sessions
+    first = session.identity
+    assert first is not None
+    # A token's life, and more.
+    async with asyncio.timeout(30):
+        while len(set(await ada.page.evaluate("() => asked"))) < 3:
+            await asyncio.sleep(0.1)
+    assert session in place.site.node.sessions
+    assert session.identity is not None
+    assert session.identity.expires > first.expires
+    assert await ada.page.evaluate("() => [client.status, client.user.id]") == ["open", "ada"]
+    assert await ada.page.evaluate("() => statuses.filter((s) => s === 'open').length") == 1
+
+
+async def test_while_the_provider_is_gone_a_token_is_used_to_its_end(
+    start_place: StartPlace, visit: Visit
+) -> None:
+    place = await start_place(token_seconds=6)
+    ada = await arriving(visit, place)
+    ada.watch.allow(r"net::ERR_")
+    await signs_in(ada, place)
+    await place.provider.stop()
+    good = (await does(ada.page, "token()"))["result"]
+    assert good.count(".") == 2
+    await does(ada.page, "ended()")
+    found = await does(ada.page, "token()")
+    # Still signed in: it may work later.
+    assert (found["result"], found["user"]["way"]) == ("provider", "provider")
+    # It is back, and remembers nobody: only a new sign-in helps.
+    async with identity_provider(place.site.base, port=place.provider.port, token_seconds=6):
+        found = await does(ada.page, "token()")
+        assert (found["result"], found["user"], found["error"]) == ("expired", None, "expired")
+        # And that works, with the provider's new keys.
+        await signs_in(ada, place)
+        given = (await does(ada.page, "token()"))["result"]
+        client = await place.site.open()
+        async with asyncio.timeout(20):
+            while (await client.hello(given))["type"] != "welcome":
+                client = await place.site.open()
+                await asyncio.sleep(0.2)
+                given = (await does(ada.page, "token()"))["result"]
+
+
+async def test_without_a_refresh_token_the_sign_in_ends_with_its_token(
+    start_place: StartPlace, visit: Visit
+) -> None:
+    place = await start_place(token_seconds=5, refresh=False)
+    ada = await arriving(visit, place)
+    await signs_in(ada, place)
+    assert (await does(ada.page, "token()"))["result"].count(".") == 2
+    await does(ada.page, "ended()")
+    found = await does(ada.page, "token()")
+    assert (found["result"], found["user"], found["error"]) == ("expired", None, "expired")
+    # The provider knows them still: they are back with a click.
+    await go(ada.page)
+    await ada.page.wait_for_url(f"{place.site.base}/?**")
+    assert (await opened(ada.page))["user"]["name"] == "ada of the provider"
+
+
+async def test_signing_out_ends_the_provider_s_session_too(
+    start_place: StartPlace, visit: Visit
+) -> None:
+    place = await start_place()
+    ada = await arriving(visit, place)
+    await signs_in(ada, place)
+    await go(ada.page, "outAtProvider()")
+    await ada.page.get_by_role("button", name="Yes, sign me out").click()
+    await ada.page.wait_for_url(f"{place.site.base}/**")
+    found = await opened(ada.page)
+    assert (found["user"], found["kept"]) == (None, "")
+    # The provider asks again who it is.
+    await go(ada.page)
+    await expect(ada.page.get_by_placeholder("login")).to_be_visible()
+
+
+async def test_a_provider_that_is_out_of_reach_is_told(
+    start_place: StartPlace, visit: Visit
+) -> None:
+    place = await start_place()
+    ada = await arriving(visit, place)
+    ada.watch.allow(r"net::ERR_")
+    await place.provider.stop()
+    assert (await does(ada.page, "withProvider()"))["result"] == "provider"
