@@ -1,5 +1,5 @@
 # The server in an image: no compiler, no pip, an account of its own.
-FROM python:3.13.14-slim-trixie AS build
+FROM python:3.13.15-slim-trixie AS build
 WORKDIR /src
 RUN python -m venv /opt/ayes
 COPY constraints.txt pyproject.toml LICENSE README.md ./
@@ -12,7 +12,7 @@ COPY clients/js clients/js
 RUN /opt/ayes/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt . \
     && /opt/ayes/bin/pip uninstall --yes pip
 
-FROM python:3.13.14-slim-trixie
+FROM python:3.13.15-slim-trixie
 RUN useradd --system --uid 10001 --home-dir /var/lib/ayes --create-home ayes
 COPY --from=build /opt/ayes /opt/ayes
 ENV PATH=/opt/ayes/bin:$PATH \

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from msgspec.structs import fields
 
+from server.node import FINISH_SECONDS
+from server.process import GRACEFUL_SECONDS
 from server.settings import Settings
 from tests.parts import ROOT
 
@@ -30,10 +32,13 @@ def test_every_image_is_pinned_to_a_release(image: str) -> None:
     assert re.fullmatch(r"[\w./-]+:\d+\.\d+(\.\d+)?(-[\w.-]+)?", image)
 
 
-def test_only_this_machine_reaches_the_ports() -> None:
-    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert ports
-    assert all(port.startswith("127.0.0.1:") for port in ports)
+NODES = ("node-1", "node-2")
+
+
+def test_only_this_machine_reaches_the_ports_and_only_the_proxy_has_one() -> None:
+    ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert set(ports) == {"proxy"}
+    assert all(port.startswith("127.0.0.1:") for port in ports["proxy"])
 
 
 def test_the_database_and_redis_are_on_a_network_without_a_way_out() -> None:
@@ -43,27 +48,76 @@ def test_the_database_and_redis_are_on_a_network_without_a_way_out() -> None:
         ]
 
 
-def test_the_node_waits_for_the_health_of_what_it_needs() -> None:
-    for name, condition in SERVICES["node"]["depends_on"].items():
-        assert condition == {"condition": "service_healthy"}
-        assert SERVICES[name]["healthcheck"]["test"]
+def test_the_schema_is_made_once_before_any_node() -> None:
+    assert SERVICES["migrate"]["command"] == ["migrate"]
+    assert SERVICES["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    for name in NODES:
+        condition = SERVICES[name]["depends_on"]["migrate"]["condition"]
+        assert condition == "service_completed_successfully"
+
+
+def test_a_node_waits_for_the_database_and_not_for_redis_to_be_well() -> None:
+    for name in NODES:
+        needs = SERVICES[name]["depends_on"]
+        assert needs["postgres"]["condition"] == "service_healthy"
+        assert needs["redis"]["condition"] == "service_started"
+    assert SERVICES["proxy"]["depends_on"] == {
+        name: {"condition": "service_healthy"} for name in NODES
+    }
+
+
+def test_everything_that_runs_on_has_a_health_check() -> None:
+    # The nodes have the image's.
     assert "HEALTHCHECK" in DOCKERFILE
+    for name in ("proxy", "postgres", "redis"):
+        assert SERVICES[name]["healthcheck"]["test"]
+    assert not any("healthcheck" in SERVICES[name] for name in NODES)
+
+
+def test_a_stop_waits_for_the_drain() -> None:
+    for name in NODES:
+        service = SERVICES[name]
+        drain = int(service["environment"]["AYES_DRAIN_SECONDS"])
+        assert int(service["stop_grace_period"].removesuffix("s")) >= (
+            drain + FINISH_SECONDS + GRACEFUL_SECONDS
+        )
+
+
+def test_no_container_of_ours_writes_to_its_image_or_has_a_capability() -> None:
+    for name in (*NODES, "migrate", "proxy"):
+        assert SERVICES[name]["read_only"] is True
+        assert SERVICES[name]["cap_drop"] == ["ALL"]
+        assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
+    assert all(service["read_only"] for service in SERVICES.values())
 
 
 def test_it_does_not_start_without_a_secret() -> None:
-    assert SERVICES["node"]["environment"]["AYES_AUTH_SECRET"].startswith("${AYES_AUTH_SECRET:?")
+    for name in NODES:
+        secret = SERVICES[name]["environment"]["AYES_AUTH_SECRET"]
+        assert secret.startswith("${AYES_AUTH_SECRET:?")
 
 
 def test_every_variable_is_a_setting_of_the_server() -> None:
     known = {f"AYES_{field.name.upper()}" for field in fields(Settings)}
-    used = set(SERVICES["node"]["environment"]) | set(re.findall(r"\bAYES_[A-Z_]+", DOCKERFILE))
+    used = set(re.findall(r"\bAYES_[A-Z_]+", DOCKERFILE))
+    used |= set(SERVICES["node-1"]["environment"]) - {"FORWARDED_ALLOW_IPS"}
     assert used <= known
 
 
-def test_data_is_kept_in_named_volumes() -> None:
-    for name in ("node", "postgres"):
-        volumes = [volume.split(":")[0] for volume in SERVICES[name]["volumes"]]
-        assert set(volumes) <= set(COMPOSE["volumes"])
+def test_data_is_kept_in_a_named_volume_and_nowhere_else() -> None:
+    kept = [volume.split(":")[0] for volume in SERVICES["postgres"]["volumes"]]
+    assert set(kept) == set(COMPOSE["volumes"])
+    assert not any("volumes" in SERVICES[name] for name in NODES)
+
+
+def test_the_proxy_reads_the_file_that_is_tested() -> None:
+    [mounted] = SERVICES["proxy"]["volumes"]
+    assert mounted.startswith("./deploy/haproxy/haproxy.cfg:")
+    assert mounted.endswith(":ro")
+    text = (ROOT / "deploy/haproxy/haproxy.cfg").read_text()
+    assert set(re.findall(r"^ +server (\S+) \1:8400$", text, re.MULTILINE)) == set(NODES)
+    assert SERVICES["proxy"]["ports"][0].endswith(":8080")
+    assert "bind :8080" in text
 
 
 def test_the_image_runs_as_nobody_special() -> None:

@@ -1,0 +1,422 @@
+"""The proxies' files, run: two nodes with Redis behind each proxy, and what clients see through it.
+
+    python -m tests.deploy.proxies [haproxy nginx caddy] [--idle SECONDS]
+
+The programs must be on the PATH (Debian has all three); one that is not there is a failure. About a
+minute and a half each, most of it the wait for what a timeout too short would cut.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+from websockets.typing import Subprotocol
+
+from persistence.embedded import EmbeddedPostgres
+from persistence.migrate import upgrade_async
+from tests.deploy.voting import Voting
+from tests.parts import ROOT, RedisServer, folder, free_port
+from tests.promises.client import Gone
+from tests.promises.running import Address, Killable, killable, token
+from tests.promises.scenes import Scene, fresh, gathering
+
+#: Over the proxies' timeouts, so that only the heartbeat can have kept a line open.
+IDLE_SECONDS = 70.0
+#: Longest wait for a proxy to start, and for anything to be seen through it.
+PATIENCE = 30.0
+#: Sockets of one address on one node.
+PER_ADDRESS = 40
+VOTERS = 12
+
+
+class Proxy(NamedTuple):
+    """How a proxy is run and told to read its file anew."""
+
+    file: str
+    command: Callable[[Path, int], list[str]]
+    reload: Callable[[Path, int], list[str] | None]
+    """A command, or ``None``: SIGUSR2 to the process."""
+    fit: Callable[[str, Path, int, int], str]
+    """The file for this machine: a port of loopback, a place for its pid, a port for orders."""
+
+
+def _listen(old: str, new: str) -> Callable[[str, Path, int, int], str]:
+    return lambda text, place, port, orders: once(text, old, new.format(port=port))
+
+
+def _fit_nginx(text: str, place: Path, port: int, orders: int) -> str:
+    text = once(text, "listen 8080;", f"listen 127.0.0.1:{port};")
+    return once(text, "pid /var/run/nginx.pid;", f"pid {place}/nginx.pid;")
+
+
+def _fit_caddy(text: str, place: Path, port: int, orders: int) -> str:
+    text = once(text, ":8080 {", f"http://127.0.0.1:{port} {{")
+    return once(text, "\tgrace_period", f"\tadmin 127.0.0.1:{orders}\n\tgrace_period")
+
+
+PROXIES = {
+    "haproxy": Proxy(
+        "haproxy/haproxy.cfg",
+        lambda file, orders: ["haproxy", "-W", "-db", "-f", str(file)],
+        lambda file, orders: None,
+        _listen("bind :8080", "bind 127.0.0.1:{port}"),
+    ),
+    "nginx": Proxy(
+        "nginx/nginx.conf",
+        lambda file, orders: ["nginx", "-g", "daemon off;", "-c", str(file)],
+        lambda file, orders: ["nginx", "-s", "reload", "-c", str(file)],
+        _fit_nginx,
+    ),
+    "caddy": Proxy(
+        "caddy/Caddyfile",
+        lambda file, orders: ["caddy", "run", "--adapter", "caddyfile", "--config", str(file)],
+        lambda file, orders: [
+            *("caddy", "reload", "--force", "--adapter", "caddyfile", "--config", str(file)),
+            *("--address", f"127.0.0.1:{orders}"),
+        ],
+        _fit_caddy,
+    ),
+}
+
+
+def once(text: str, old: str, new: str) -> str:
+    """Replace what stands in ``text`` exactly once."""
+    assert text.count(old) == 1, (old, text.count(old))
+    return text.replace(old, new)
+
+
+def fitted(proxy: Proxy, place: Path, port: int, orders: int, nodes: list[int]) -> str:
+    """The proxy's file as it stands in the repository, with this machine's ports in it."""
+    text = (ROOT / "deploy" / proxy.file).read_text()
+    for number, node in enumerate(nodes, 1):
+        text = re.sub(rf"\bnode-{number}:8400", f"127.0.0.1:{node}", text)
+    return proxy.fit(text, place, port, orders)
+
+
+class Site:
+    """Two nodes behind a proxy."""
+
+    def __init__(self, front: Address, nodes: list[Killable], proxy: Any, reload: Any) -> None:
+        self.front = front
+        self.nodes = nodes
+        self.proxy = proxy
+        self.reload = reload
+
+    @property
+    def url(self) -> str:
+        """The public address."""
+        return f"http://127.0.0.1:{self.front.port}"
+
+    async def sockets(self) -> list[int]:
+        """Open sockets of each node, asked past the proxy."""
+        found = []
+        async with httpx.AsyncClient(trust_env=False) as http:
+            for node in self.nodes:
+                told = (await http.get(f"http://127.0.0.1:{node.port}/metrics")).text
+                found.append(int(float(re.findall(r"^ayes_sockets (\S+)", told, re.M)[0])))
+        return found
+
+
+def say(what: str) -> None:
+    """A line of the report."""
+    print(f"  {what}", flush=True)  # noqa: T201 - the command's output
+
+
+@asynccontextmanager
+async def site(name: str, database: str, redis: str) -> AsyncIterator[Site]:
+    """Everything, started; stopped at the end."""
+    proxy = PROXIES[name]
+    program = shutil.which(proxy.command(Path(), 0)[0])
+    assert program is not None, f"{name} is not on the PATH"
+    async with AsyncExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ayes-proxy-")))
+        port, orders = free_port(), free_port()
+        settings: dict[str, Any] = {
+            "redis_url": redis,
+            "public_url": f"http://127.0.0.1:{port}",
+            "connections_per_address": PER_ADDRESS,
+            "drain_seconds": 5,
+        }
+        nodes = [
+            await stack.enter_async_context(killable(database, place / f"node-{n}", **settings))
+            for n in (1, 2)
+        ]
+        file = place / Path(proxy.file).name
+        file.write_text(fitted(proxy, place, port, orders, [node.port for node in nodes]))
+        running = await stack.enter_async_context(program_running(proxy.command(file, orders)))
+
+        async def reload() -> None:
+            order = proxy.reload(file, orders)
+            if order is None:
+                running.send_signal(signal.SIGUSR2)
+                return
+            told = await asyncio.create_subprocess_exec(*order, stderr=asyncio.subprocess.DEVNULL)
+            assert await told.wait() == 0
+
+        found = Site(Address(port), nodes, running, reload)
+        await until_ready(found)
+        yield found
+
+
+@asynccontextmanager
+async def program_running(command: list[str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A program; ended in the end, kindly, then not."""
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(5):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def until_ready(found: Site) -> None:
+    """Wait until the proxy answers with a node's word."""
+    async with asyncio.timeout(PATIENCE), httpx.AsyncClient(trust_env=False) as http:
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                if (await http.get(f"{found.url}/readyz")).status_code == 200:
+                    return
+            await asyncio.sleep(0.1)
+
+
+# What is looked at.
+
+
+async def upgrades(found: Site) -> Scene:
+    """WebSockets go through, to both nodes, and only from the right pages."""
+    scene = await gathering(found.front, 7)
+    await scene.watch(*scene.everyone)
+    shares = await found.sockets()
+    assert min(shares) >= 3, shares
+    good = await found.front.open(origin=found.url)
+    assert (await good.hello(token("ada")))["type"] == "welcome"
+    bad = await found.front.open(origin="https://elsewhere.example")
+    assert await bad.gone() == 4505
+    await good.leave()
+    say(f"WebSocket upgrades: 8 sockets, {shares} on the nodes; Origin checked (4505)")
+    return scene
+
+
+async def votes(found: Site, scene: Scene) -> str:
+    """A vote on one node is seen on the other."""
+    proposal = await scene.propose()
+    acks = [await scene.vote(member, proposal) for member in scene.members]
+    for client in scene.everyone:
+        await client.rooms[scene.event].reached(acks[-1]["seq"])
+    say(f"votes: {len(acks)} acked, seen by all {len(scene.everyone)} on both nodes")
+    return proposal
+
+
+async def hidden(found: Site) -> None:
+    """The metrics are not for the public."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        assert (await http.get(f"{found.url}/metrics")).status_code == 404
+        assert (await http.get(f"{found.url}/v1/schema")).status_code == 200
+    say("/metrics answers 404 outside, /v1/schema 200")
+
+
+async def addresses(found: Site) -> None:
+    """The nodes know the clients' addresses: one that has too many sockets is refused."""
+    opened, refused = [], 0
+    try:
+        for _ in range(2 * PER_ADDRESS + 10):
+            socket = await connect(
+                found.front.url,
+                proxy=None,
+                subprotocols=[Subprotocol("ayes.v1")],
+                local_addr=("127.0.0.9", 0),
+            )
+            opened.append(socket)
+        await asyncio.sleep(1)
+        refused = sum(socket.close_code == 4429 for socket in opened)
+        other = await found.front.connect("somebody else")
+        await other.leave()
+    finally:
+        await asyncio.gather(*(socket.close() for socket in opened))
+    assert refused == 10, refused
+    say(f"X-Forwarded-For: of {len(opened)} sockets of one address {refused} refused, another in")
+
+
+async def streams(found: Site, scene: Scene, idle: float) -> None:
+    """Server-Sent Events come as they are told; a long silence is survived."""
+    quiet = scene.members[0]
+    headers = {"authorization": f"Bearer {token(scene.admin.user)}"}
+    url = f"{found.url}/v1/events/{scene.event}/stream"
+    async with (
+        httpx.AsyncClient(trust_env=False, timeout=idle + PATIENCE) as http,
+        http.stream("GET", url, headers=headers) as answer,
+    ):
+        lines = answer.aiter_lines()
+        await until_line(lines, "snapshot")
+        late = [await one_step(scene, lines) for _ in range(10)]
+        began = time.monotonic()
+        await asyncio.sleep(idle)
+        beats = sum(m["type"] == "heartbeat" for m in quiet.received)
+        late.append(await one_step(scene, lines))
+        await quiet.rooms[scene.event].reached(scene.admin.rooms[scene.event].seq)
+        say(
+            f"SSE: a step is there at most {max(late) * 1000:.0f} ms after its ack, unbuffered; "
+            f"socket and stream open after {time.monotonic() - began:.0f} s without a vote "
+            f"({beats} heartbeats so far)"
+        )
+
+
+async def one_step(scene: Scene, lines: AsyncIterator[str]) -> float:
+    """Seconds from an ack to the event in the stream."""
+    words = f"words {time.monotonic_ns()}"
+    await scene.do("event.update", subject=words)
+    acked = time.monotonic()
+    await until_line(lines, words)
+    return time.monotonic() - acked
+
+
+async def until_line(lines: AsyncIterator[str], words: str) -> None:
+    """Read the stream up to a line with these words."""
+    async with asyncio.timeout(PATIENCE):
+        async for line in lines:
+            if words in line:
+                return
+    raise AssertionError("the stream ended")
+
+
+async def drains(found: Site, scene: Scene, proposal: str) -> None:
+    """A node goes away under load: its clients are told, come back, and lose nothing."""
+    voting = Voting(found.front, scene, proposal)
+    await voting.start(VOTERS)
+    await asyncio.sleep(1)
+    before = await found.sockets()
+    status = await found.nodes[0].terminate()
+    await asyncio.sleep(1)
+    await voting.stop()
+    assert status == 0, status
+    assert set(voting.codes) == {4001}, voting.codes
+    say(
+        f"drain: {before[0]} sockets on the node, it ended with 0; {voting.codes[4001]} voters "
+        f"were told 4001 and were back within {max(voting.gaps) * 1000:.0f} ms; "
+        f"{voting.acks} acks, none lost, none twice"
+    )
+
+
+async def returns(found: Site, database: str, redis: str, stack: AsyncExitStack) -> None:
+    """The node is back on its port: new sockets go there."""
+    port = found.nodes[0].port
+    place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ayes-node-")))
+    settings: dict[str, Any] = {"redis_url": redis, "public_url": found.url}
+    found.nodes[0] = await stack.enter_async_context(
+        killable(database, place, port=port, connections_per_address=PER_ADDRESS, **settings)
+    )
+    began = time.monotonic()
+    async with asyncio.timeout(PATIENCE):
+        while (await found.sockets())[0] < 3:
+            await found.front.connect(fresh("newcomer"))
+            await asyncio.sleep(0.2)
+    say(f"a node that is back gets sockets again, {time.monotonic() - began:.1f} s later")
+
+
+async def dies(found: Site, scene: Scene, proposal: str) -> None:
+    """kill -9: the sockets end at once, and the clients are on the other node."""
+    voting = Voting(found.front, scene, proposal)
+    await voting.start(VOTERS)
+    await asyncio.sleep(1)
+    shares = await found.sockets()
+    await found.nodes[1].kill()
+    await asyncio.sleep(2)
+    await voting.stop()
+    assert voting.gaps, "nobody was on the node that died"
+    say(
+        f"kill -9: {shares} sockets on the nodes, codes {sorted(voting.codes)}; "
+        f"{len(voting.gaps)} times a voter was back within "
+        f"{max(voting.gaps) * 1000:.0f} ms; {voting.acks} acks, none lost, none twice"
+    )
+
+
+async def reloads(found: Site, scene: Scene) -> None:
+    """The proxy reads its file anew: what becomes of open sockets, and that new ones get in."""
+    clients = [await found.front.connect(f"watcher {number}") for number in range(10)]
+    await found.reload()
+    await asyncio.sleep(3)
+    alive = 0
+    for client in clients:
+        with contextlib.suppress(Gone, AssertionError, WebSocketException):
+            await client.request({"type": "ping"})
+            alive += 1
+    fresh = await found.front.connect("after the reload")
+    await fresh.leave()
+    say(f"reload: {alive} of {len(clients)} open sockets live on; new ones get in")
+
+
+async def look(name: str, database: str, redis: str, idle: float) -> None:
+    """One proxy, everything."""
+    async with AsyncExitStack() as stack, site(name, database, redis) as found:
+        scene = await upgrades(found)
+        await hidden(found)
+        await addresses(found)
+        proposal = await votes(found, scene)
+        await reloads(found, scene)
+        if name == "caddy":
+            # Its reload closed the sockets; see the file.
+            scene = await upgrades(found)
+            proposal = await scene.propose()
+        await found.front.connect("bystander")
+        calm = await gathering(found.front, 1, started=False)
+        await calm.watch(*calm.everyone)
+        await streams(found, calm, idle)
+        await drains(found, scene, proposal)
+        await returns(found, database, redis, stack)
+        await dies(found, scene, proposal)
+
+
+async def run(names: list[str], idle: float) -> None:
+    """All that are named, one after the other, each with a fresh event in one database."""
+    redis = RedisServer()
+    with folder() as place:
+        postgres = EmbeddedPostgres(place)
+        redis.start()
+        try:
+            url = postgres.start()
+            await upgrade_async(url)
+            for name in names:
+                print(f"{name}:", flush=True)  # noqa: T201 - the command's output
+                await look(name, url, redis.url, idle)
+        finally:
+            redis.stop()
+            postgres.stop()
+
+
+def main() -> int:
+    """Read the arguments and run; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.deploy.proxies", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="PROXY", help=", ".join(PROXIES))
+    parser.add_argument("--idle", type=float, default=IDLE_SECONDS, help="seconds of silence")
+    given = parser.parse_args()
+    if unknown := set(given.names) - set(PROXIES):
+        parser.error(f"no such proxy: {', '.join(sorted(unknown))}")
+    asyncio.run(run(given.names or list(PROXIES), given.idle))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""What the manifests promise; scripts/check-deploy holds them against Kubernetes' own schemas."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from msgspec.structs import fields
+
+from server.node import FINISH_SECONDS
+from server.settings import Settings
+from tests.parts import ROOT
+
+FOLDER = ROOT / "deploy" / "kubernetes"
+#: File → its one object.
+MANIFESTS: dict[str, dict[str, Any]] = {
+    path.name: yaml.safe_load(path.read_text()) for path in sorted(FOLDER.glob("*.yaml"))
+}
+NODE: dict[str, Any] = MANIFESTS["deployment.yaml"]["spec"]["template"]["spec"]
+CONTAINER: dict[str, Any] = NODE["containers"][0]
+SETTINGS: dict[str, str] = MANIFESTS["configmap.yaml"]["data"]
+LABELS: dict[str, str] = MANIFESTS["deployment.yaml"]["spec"]["template"]["metadata"]["labels"]
+
+
+def test_what_is_applied_is_everything_but_the_examples() -> None:
+    applied = set(MANIFESTS["kustomization.yaml"]["resources"])
+    examples = {name for name in MANIFESTS if ".example." in name}
+    assert applied | examples | {"kustomization.yaml"} == set(MANIFESTS)
+    assert not applied & examples
+
+
+def test_every_variable_is_a_setting_of_the_server() -> None:
+    known = {f"AYES_{field.name.upper()}" for field in fields(Settings)}
+    used = set(SETTINGS) | set(MANIFESTS["secret.example.yaml"]["stringData"])
+    assert used - {"FORWARDED_ALLOW_IPS"} <= known
+    assert all(isinstance(value, str) for value in SETTINGS.values())
+
+
+def test_the_example_of_a_secret_holds_none() -> None:
+    for value in MANIFESTS["secret.example.yaml"]["stringData"].values():
+        assert "CHANGE-ME" in value
+
+
+def test_a_pod_is_given_time_for_the_whole_drain() -> None:
+    before = CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"]
+    drain = int(SETTINGS["AYES_DRAIN_SECONDS"])
+    assert NODE["terminationGracePeriodSeconds"] > before + drain + FINISH_SECONDS
+
+
+def test_probes_ask_what_they_are_for() -> None:
+    paths = {
+        name: CONTAINER[f"{name}Probe"]["httpGet"]["path"]
+        for name in ("startup", "liveness", "readiness")
+    }
+    # A database that is gone must not restart a pod that will serve again when it is back.
+    assert paths == {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
+
+
+@pytest.mark.parametrize("name", ["deployment.yaml", "migrate.yaml"])
+def test_no_container_has_rights_it_does_not_need(name: str) -> None:
+    pod = MANIFESTS[name]["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    user = re.findall(r"^USER (\d+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)[-1]
+    assert str(pod["securityContext"]["runAsUser"]) == user
+    for container in pod["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+        assert "memory" in container["resources"]["limits"]
+
+
+def test_service_links_do_not_write_over_the_settings() -> None:
+    # A Service named ayes would put AYES_PORT=tcp://… into every pod.
+    assert MANIFESTS["service.yaml"]["metadata"]["name"] == "ayes"
+    assert NODE["enableServiceLinks"] is False
+
+
+def test_everything_speaks_of_the_same_pods() -> None:
+    assert MANIFESTS["service.yaml"]["spec"]["selector"] == LABELS
+    budget = MANIFESTS["poddisruptionbudget.yaml"]["spec"]
+    assert budget["selector"]["matchLabels"] == LABELS
+    deployment = MANIFESTS["deployment.yaml"]["spec"]
+    assert deployment["selector"]["matchLabels"] == LABELS
+    for constraint in NODE["topologySpreadConstraints"]:
+        assert constraint["labelSelector"]["matchLabels"] == LABELS
+    target = MANIFESTS["horizontalpodautoscaler.yaml"]["spec"]["scaleTargetRef"]
+    assert target["name"] == MANIFESTS["deployment.yaml"]["metadata"]["name"]
+    job = MANIFESTS["migrate.yaml"]["spec"]["template"]["metadata"]["labels"]
+    assert job != LABELS, "the Service would send clients to the Job"
+
+
+def test_ports_agree() -> None:
+    [port] = CONTAINER["ports"]
+    assert str(port["containerPort"]) == SETTINGS["AYES_PORT"]
+    assert MANIFESTS["service.yaml"]["spec"]["ports"][0]["targetPort"] == port["name"]
+
+
+def test_the_metrics_are_not_for_the_public() -> None:
+    [rule] = MANIFESTS["ingress.example.yaml"]["spec"]["rules"]
+    paths = {path["path"]: path["pathType"] for path in rule["http"]["paths"]}
+    assert paths.pop("/") == "Exact"
+    assert not any("/metrics".startswith(path) for path in paths)

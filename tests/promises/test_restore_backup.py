@@ -1,0 +1,182 @@
+"""A real backup, restored by PostgreSQL's own programs, under two nodes with Redis between them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from persistence.postgres_binaries import find_binaries
+from server.redis_bus import RedisBus
+from tests.parts import ROOT, execute, named
+from tests.promises.client import Client, Room
+from tests.promises.running import SECRET, Running, running
+from tests.promises.scenes import Scene, gathering
+
+#: Votes that come after the backup.
+LOST = 3
+PROGRAM_SECONDS = 30.0
+
+
+async def run(*command: str, **environment: str) -> str:
+    """Run a program to its end; what it printed. Its failure is the test's."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(PROGRAM_SECONDS):
+        printed, _ = await process.communicate()
+    assert process.returncode == 0, printed.decode()
+    return printed.decode()
+
+
+async def ayes(url: str, *command: str) -> str:
+    """A command of ``ayes`` on the database."""
+    return await run(
+        *(sys.executable, "-m", "server.cli", *command),
+        AYES_DATABASE_URL=url,
+        AYES_AUTH_SECRET=SECRET,
+    )
+
+
+class Backup:
+    """What ``pg_dump`` made of a database, and ``pg_restore`` makes one of."""
+
+    def __init__(self, url: str, file: Path) -> None:
+        self.url = url
+        self.file = file
+        self._programs = find_binaries(None)
+
+    async def take(self) -> None:
+        """Back up a database in use."""
+        program = self._programs.program("pg_dump")
+        await run(program, "--format=custom", f"--file={self.file}", self.url)
+
+    async def restore(self) -> None:
+        """Put the backup in the place of the database, whoever is connected to it."""
+        name = urlsplit(self.url).path.removeprefix("/")
+        postgres = named(self.url, "postgres")
+        await asyncio.to_thread(
+            execute, postgres, f"DROP DATABASE {name} WITH (FORCE)", f"CREATE DATABASE {name}"
+        )
+        program = self._programs.program("pg_restore")
+        await run(program, "--no-owner", f"--dbname={self.url}", str(self.file))
+
+
+@asynccontextmanager
+async def two(url: str, redis: str) -> AsyncIterator[tuple[Running, Running]]:
+    """Two nodes."""
+    async with AsyncExitStack() as stack:
+        one, other = [
+            await stack.enter_async_context(running(url, bus=RedisBus(redis))) for _ in range(2)
+        ]
+        yield one, other
+
+
+async def voted(one: Running, other: Running, backup: Backup) -> tuple[Scene, list[Any], Room]:
+    """An event, backed up, then voted on: the acks that the backup does not know."""
+    scene = await gathering(one, LOST)
+    proposal = await scene.propose()
+    watcher = await other.connect(scene.members[0].user)
+    room = await watcher.subscribe(scene.event)
+    await scene.watch(*scene.members)
+    await backup.take()
+    acks = [
+        await member.ack(
+            "vote.cast", id=f"lost-vote-{number}", event=scene.event, proposal=proposal, revision=1
+        )
+        for number, member in enumerate(scene.members)
+    ]
+    await room.reached(acks[-1]["seq"])
+    assert room.state["proposals"][proposal]["agree"] == LOST
+    return scene, acks, room
+
+
+async def told_ahead(client: Client, event: str) -> Room:
+    """Wait until ``client`` is told that it knew more than the database."""
+    room = client.rooms[event]
+    await client.until(lambda: room.starts[-1].get("reason") == "ahead", "a snapshot: ahead")
+    return room
+
+
+async def comes_back(node: Running, client: Client, room: Room) -> Room:
+    """Resume from where ``room`` stood, as a client does after its socket was lost."""
+    again = await node.connect(client.user)
+    again.adopt(room)
+    return await again.resume(room.event)
+
+
+async def test_restored_under_running_nodes_everyone_is_told_ahead_and_an_alarm_is_logged(
+    database_url: str, redis_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    backup = Backup(database_url, tmp_path / "ayes.dump")
+    async with two(database_url, redis_url) as (one, other):
+        scene, acks, room = await voted(one, other, backup)
+        before = acks[-1]["seq"]
+        with caplog.at_level(logging.CRITICAL):
+            await backup.restore()
+            # Sockets on both nodes: each is told by itself that what it saw is gone.
+            for client in (room.client, *scene.members):
+                mine = await told_ahead(client, scene.event)
+                assert mine.seq == before - LOST
+                assert [p["agree"] for p in mine.state["proposals"].values()] == [0]
+        assert sum("committed data was lost" in r.message for r in caplog.records) >= 2
+        caplog.clear()
+        # And the journal goes on from what the database holds: the same ids are new commands.
+        (proposal,) = room.state["proposals"]
+        for number, member in enumerate(scene.members):
+            ack = await member.ack(
+                "vote.cast",
+                id=f"lost-vote-{number}",
+                event=scene.event,
+                proposal=proposal,
+                revision=1,
+            )
+            assert ack["replayed"] is False
+        await room.reached(ack["seq"])
+        assert room.state["proposals"][proposal]["agree"] == LOST
+    await ayes(database_url, "verify", scene.event)
+
+
+async def test_restored_with_a_new_epoch_nobody_resumes_across_it_on_any_node(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    backup = Backup(database_url, tmp_path / "ayes.dump")
+    async with two(database_url, redis_url) as (one, other):
+        scene, acks, room = await voted(one, other, backup)
+    await backup.restore()
+    assert "1 events have a new epoch" in await ayes(database_url, "new-epoch")
+    async with two(database_url, redis_url) as (one, other):
+        admin = await one.connect(scene.admin.user)
+        # Others take the positions that were given out before: without a new epoch, somebody who
+        # comes back at one of them would be told to go on.
+        for number in range(LOST + 1):
+            content = f"other words {number}"
+            fields = {"kind": "assumption", "category": "create", "content": content}
+            ack = await admin.ack("proposal.create", event=scene.event, **fields)
+        assert ack["seq"] > acks[-1]["seq"]
+        rooms = [
+            await comes_back(node, client, room)
+            for node in (one, other)
+            for client in (room.client, *scene.members)
+        ]
+        assert {found.starts[-1]["reason"] for found in rooms} == {"epoch"}
+        assert len({found.epoch for found in rooms}) == 1
+        assert rooms[0].epoch != room.epoch
+        assert all(found.state == rooms[0].state for found in rooms)
+        assert len(rooms[0].state["proposals"]) == LOST + 2
+        # A vote that was acknowledged and lost is "absent", and may be given again.
+        status = await rooms[0].client.ask("command.status", event=scene.event, ids=["lost-vote-0"])
+        assert [found["state"] for found in status["commands"]] == ["absent"]
+    await ayes(database_url, "verify", scene.event)
