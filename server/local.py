@@ -2,7 +2,7 @@
 
 It gives a token to whoever asks, so it is there only for somebody at this machine who asked this
 server itself: see ``LocalMode.is_for``. Whatever looks like a proxy, another host or another site
-ends it, and setting up real sign-in does (docs/decisions/0011-local-mode.md).
+ends it, and setting up real sign-in does (docs/decisions/0012-local-mode.md).
 """
 
 from __future__ import annotations
