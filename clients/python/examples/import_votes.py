@@ -56,11 +56,13 @@ def tokens_of(path: Path) -> dict[str, str]:
         return {row["user"]: row["token"] for row in csv.DictReader(file)}
 
 
-async def vote(url: str, user: str, token: str, votes: list[Command], done: Counter[str]) -> None:
+async def vote(
+    url: str, user: str, token: str, votes: list[Command], in_flight: int, done: Counter[str]
+) -> None:
     """Send one user's votes."""
     try:
         async with Client(url, token, name="import_votes") as client:
-            async for outcome in client.send_all(votes, in_flight=IN_FLIGHT):
+            async for outcome in client.send_all(votes, in_flight=in_flight):
                 if outcome.ack is None:
                     done["refused"] += 1
                     proposal = outcome.command.args["proposal"]
@@ -78,18 +80,21 @@ async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("votes", type=Path, metavar="VOTES.CSV")
     parser.add_argument("--tokens", type=Path, metavar="TOKENS.CSV")
+    parser.add_argument("--sockets", type=int, default=SOCKETS, metavar="N")
+    parser.add_argument("--in-flight", type=int, default=IN_FLIGHT, metavar="N")
     arguments = parser.parse_args()
+    url, in_flight = os.environ["AYES_URL"], arguments.in_flight
     votes, tokens = commands_of(arguments.votes)
     if arguments.tokens is not None:
         tokens |= tokens_of(arguments.tokens)
     if missing := votes.keys() - tokens.keys():
         parser.error(f"no token for {', '.join(sorted(missing)[:5])}")
     done: Counter[str] = Counter()
-    room = asyncio.Semaphore(SOCKETS)
+    room = asyncio.Semaphore(arguments.sockets)
 
     async def one(user: str) -> None:
         async with room:
-            await vote(os.environ["AYES_URL"], user, tokens[user], votes[user], done)
+            await vote(url, user, tokens[user], votes[user], in_flight, done)
 
     async with asyncio.TaskGroup() as group:
         for user in votes:

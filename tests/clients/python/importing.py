@@ -1,0 +1,164 @@
+"""The bot that imports a CSV of votes, killed in the middle: each vote counts exactly once.
+
+    python -m tests.clients.python.importing --users 100 --proposals 100 --kills 2
+
+starts a PostgreSQL and a server of its own, and reports what it saw.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import csv
+import os
+import signal
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from ayes_client import Client, Command, Room
+from persistence.embedded import EmbeddedPostgres
+from persistence.migrate import upgrade_async
+from tests.clients.python.conftest import client_of, gathering
+from tests.parts import ROOT
+from tests.promises.running import killable, token
+
+BOT = ROOT / "clients" / "python" / "examples" / "import_votes.py"
+#: Longest wait for the bot to get somewhere.
+PATIENCE = 300.0
+#: So that a kill finds the bot in the middle of it: few are connected, with few votes in flight.
+SLOWLY = ("--sockets", "5", "--in-flight", "5")
+
+
+class Import(NamedTuple):
+    """An event, and the files with everybody's votes on everything."""
+
+    room: Room
+    users: list[str]
+    proposals: list[str]
+    votes: Path
+    tokens: Path
+
+    @property
+    def size(self) -> int:
+        """Votes in the file."""
+        return len(self.users) * len(self.proposals)
+
+
+async def prepare(admin: Client, folder: Path, *, users: int, proposals: int) -> Import:
+    """An event with ``users`` members and ``proposals`` pending proposals."""
+    room = await gathering(admin, max_members=users + 1)
+    code = room.state["event"]["entrance_code"]
+    make = (
+        Command(
+            type="proposal.create",
+            event=room.event,
+            args={"kind": "assumption", "category": "create", "content": f"assumption {number}"},
+        )
+        for number in range(proposals)
+    )
+    made = [outcome.ack async for outcome in admin.send_all(make) if outcome.ack is not None]
+    names = [f"voter-{number:04}-{room.event[:8]}" for number in range(users)]
+    for start in range(0, users, 20):
+        await asyncio.gather(*(_join(admin.url, name, code) for name in names[start : start + 20]))
+    ids = [ack.result["proposal"] for ack in made]
+    with (folder / "votes.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["user", "event", "proposal"])
+        writer.writerows([name, room.event, id] for id in ids for name in names)
+    with (folder / "tokens.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["user", "token"])
+        writer.writerows([name, token(name)] for name in names)
+    await room.reached(max(ack.seq for ack in made))
+    return Import(room, names, ids, folder / "votes.csv", folder / "tokens.csv")
+
+
+async def _join(url: str, user: str, code: str) -> None:
+    async with client_of(url, user) as client:
+        await client.command("membership.join", {"code": code})
+
+
+async def begin(work: Import, url: str, *options: str) -> asyncio.subprocess.Process:
+    """Start the bot."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, str(BOT), str(work.votes), "--tokens", str(work.tokens), *options),
+        env=os.environ | {"AYES_URL": url},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def kill_at(work: Import, url: str, seq: int) -> int:
+    """Start the bot, and kill -9 it once the event stands at ``seq``; the votes counted by then."""
+    bot = await begin(work, url, *SLOWLY)
+    async with asyncio.timeout(PATIENCE):
+        await work.room.reached(seq)
+    bot.send_signal(signal.SIGKILL)
+    await bot.communicate()
+    assert bot.returncode == -signal.SIGKILL, "it was done before it could be killed"
+    return agreed(work)
+
+
+async def finish(work: Import, url: str) -> str:
+    """Run the bot to its end; what it says there."""
+    bot = await begin(work, url)
+    async with asyncio.timeout(PATIENCE):
+        said, errors = await bot.communicate()
+    assert bot.returncode == 0, errors.decode()
+    return said.decode().strip()
+
+
+def agreed(work: Import) -> int:
+    """Votes that the room shows."""
+    return sum(work.room.state["proposals"][id]["agree"] for id in work.proposals)
+
+
+async def each_once(work: Import, before: int) -> None:
+    """Every vote counts, and no step was made for it but one."""
+    await work.room.reached(before + work.size)
+    tallies = {work.room.state["proposals"][id]["agree"] for id in work.proposals}
+    assert tallies == {len(work.users)}, tallies
+    # One more step of ours shows the next position: nothing stood between.
+    ack = await work.room.comment("counted", proposal=work.proposals[0])
+    assert ack.seq == before + work.size + 1, ack.seq
+
+
+async def _main(users: int, proposals: int, kills: int) -> None:
+    say = partial(print, flush=True)
+    async with AsyncExitStack() as stack:
+        data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ayes-import-")))
+        data.chmod(0o711)
+        postgres = EmbeddedPostgres(data)
+        url = await asyncio.to_thread(postgres.start)
+        stack.push_async_callback(asyncio.to_thread, postgres.stop)
+        await upgrade_async(url)
+        server = await stack.enter_async_context(killable(url, data))
+        admin = await stack.enter_async_context(client_of(server.url, "admin"))
+        work = await prepare(admin, data, users=users, proposals=proposals)
+        before = work.room.seq
+        say(f"{work.size} votes of {users} users on {proposals} proposals")
+        for number in range(1, kills + 1):
+            counted = await kill_at(work, server.url, before + work.size * number // (kills + 1))
+            say(f"kill -9 number {number}: {counted} votes counted by then")
+        say(f"run to the end: {await finish(work, server.url)}")
+        await each_once(work, before)
+        say(f"run once more: {await finish(work, server.url)}")
+        say(f"each proposal has {users} votes, and the event {work.size} steps more: each once")
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--users", type=int, default=100)
+    parser.add_argument("--proposals", type=int, default=100)
+    parser.add_argument("--kills", type=int, default=2)
+    arguments = parser.parse_args()
+    asyncio.run(_main(arguments.users, arguments.proposals, arguments.kills))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""The examples of the docs do what they say, as programs of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ayes_client import Room
+from ayes_client.merge_patch import fold
+from tests.clients.python import importing
+from tests.clients.python.conftest import Connect, gathering, proposal
+from tests.clients.python.waiting import PATIENCE, eventually
+from tests.parts import ROOT
+from tests.promises.running import Running, token
+from tests.promises.scenes import fresh
+
+EXAMPLES = ROOT / "clients" / "python" / "examples"
+
+
+@asynccontextmanager
+async def program(
+    name: str, url: str, user: str, *arguments: str, **environment: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """An example, running; ended like a user would, by SIGINT."""
+    given = {"AYES_URL": url, "AYES_TOKEN": token(user), **environment}
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(EXAMPLES / name), *arguments),
+        env=os.environ | given,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        # A snapshot is one line.
+        limit=16 * 1024 * 1024,
+    )
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            child.send_signal(signal.SIGINT)
+        async with asyncio.timeout(PATIENCE):
+            await child.communicate()
+
+
+async def bot_in(connect: Connect) -> tuple[Room, str]:
+    """An event that an admin leads, and a member whose bot can vote there."""
+    room = await gathering(await connect())
+    user = fresh("bot")
+    member = await connect(user)
+    await member.command("membership.join", {"code": room.state["event"]["entrance_code"]})
+    await member.stop()
+    return room, user
+
+
+def agree(room: Room, id: str) -> int:
+    count: int = room.state["proposals"][id]["agree"]
+    return count
+
+
+def test_the_ten_lines_are_ten() -> None:
+    lines = (EXAMPLES / "ten_lines.py").read_text().splitlines()
+    assert len([line for line in lines if line.strip()]) <= 10
+
+
+async def test_the_ten_lines_vote_for_everything(server: Running, connect: Connect) -> None:
+    room, user = await bot_in(connect)
+    first = await proposal(room, "It was there before")
+    async with program("ten_lines.py", server.url, user, AYES_EVENT=room.event):
+        await eventually(lambda: agree(room, first) == 1)
+        second = await proposal(room, "It came later")
+        await eventually(lambda: agree(room, second) == 1)
+
+
+async def test_the_bot_votes_by_its_rule_alone_and_once(
+    server: Running, connect: Connect, tmp_path: Path
+) -> None:
+    room, user = await bot_in(connect)
+    liked = await proposal(room, "It will RAIN today")
+    other = await proposal(room, "The sun shines")
+    asked = (room.event, "rain", "--outbox", str(tmp_path / "outbox"))
+    async with program("vote_by_rule.py", server.url, user, *asked):
+        await eventually(lambda: agree(room, liked) == 1)
+    async with program("vote_by_rule.py", server.url, user, *asked) as child:
+        assert child.stdout is not None
+        assert await child.stdout.readline() == f"{liked}: 1 of 2\n".encode()
+        later = await proposal(room, "rainy days")
+        await eventually(lambda: agree(room, later) == 1)
+        await room.command("event.finish")
+        async with asyncio.timeout(PATIENCE):
+            assert await child.wait() == 0
+    assert agree(room, other) == 0
+
+
+async def test_the_mirror_shows_what_the_room_is(server: Running, connect: Connect) -> None:
+    room, user = await bot_in(connect)
+    async with program("mirror.py", server.url, user, room.event) as child:
+        assert child.stdout is not None
+        line: dict[str, Any] = json.loads(await child.stdout.readline())
+        mirrored = line["state"]
+        wanted = await proposal(room)
+        await room.reached((await room.vote(wanted)).seq)
+        async with asyncio.timeout(PATIENCE):
+            while line["seq"] < room.seq:
+                line = json.loads(await child.stdout.readline())
+                mirrored = fold(mirrored, line["patch"])
+    assert mirrored["proposals"] == room.state["proposals"]
+
+
+async def test_an_import_killed_twice_counts_each_vote_once(
+    server: Running, connect: Connect, tmp_path: Path
+) -> None:
+    """500 votes here; ``python -m tests.clients.python.importing`` takes 10,000."""
+    admin = await connect()
+    work = await importing.prepare(admin, tmp_path, users=10, proposals=50)
+    before = work.room.seq
+    killed = [
+        await importing.kill_at(work, server.url, before + work.size * part // 3) for part in (1, 2)
+    ]
+    assert killed[0] < killed[1] < work.size
+    said = await importing.finish(work, server.url)
+    assert said.startswith("500 votes: ")
+    await importing.each_once(work, before)
+    assert await importing.finish(work, server.url) == "500 votes: 500 counted before"
+
+
+async def test_an_import_lists_what_was_refused(
+    server: Running, connect: Connect, tmp_path: Path
+) -> None:
+    work = await importing.prepare(await connect(), tmp_path, users=2, proposals=2)
+    await work.room.approve(work.proposals[0])
+    bot = await importing.begin(work, server.url)
+    async with asyncio.timeout(PATIENCE):
+        said, errors = await bot.communicate()
+    assert bot.returncode == 3
+    assert said.decode().strip() == "4 votes: 2 counted, 2 refused"
+    assert errors.decode().count("proposal_closed") == 2
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_an_example_needs_only_the_client(name: str) -> None:
+    text = (EXAMPLES / name).read_text()
+    for package in ("protocol", "server", "handlers", "persistence", "tests"):
+        assert f"import {package}" not in text
+        assert f"from {package}" not in text
