@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TypeAlias
 
-from ayes_client.cli_output import Output, moved, plain, results_words, standing
+from ayes_client.cli_output import Output, moved, plain, results_words, some, standing
 from ayes_client.client import Client
 from ayes_client.errors import AyesError
 from ayes_client.merge_patch import Json
@@ -92,7 +92,7 @@ async def results(client: Client, arguments: Arguments, output: Output) -> int:
     if "results" not in room.state:
         status = room.state["event"]["status"]
         ballots = room.state.get("counts", {}).get("ballots", 0)
-        raise _no_results(f"the event is {status}; {ballots} ballots so far", room.event)
+        raise _no_results(f"the event is {status}; {some(ballots, 'ballot')} so far", room.event)
     output.tell(room.state["results"], *results_words(room.state))
     return 0
 

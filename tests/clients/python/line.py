@@ -18,6 +18,8 @@ class Line:
         self.to_port = to_port
         self.port = 0
         self.deaf = False
+        self.deaf_after: bytes | None = None
+        """Bytes of the server after whose passing the line is deaf."""
         self.down = False
         self.opened = 0
         """Connections there were."""
@@ -75,6 +77,8 @@ class Line:
                 self.heard += len(data)
             elif self.deaf:
                 continue
+            elif self.deaf_after is not None and self.deaf_after in data:
+                self.deaf = True
             writer.write(data)
             await writer.drain()
         with contextlib.suppress(OSError):

@@ -1,0 +1,358 @@
+"""``ayes-client`` as a user or a script meets it: a process, its output, its exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import pytest
+
+from ayes_client import cli
+from ayes_client.cli_output import plain
+from ayes_client.completion import SHELLS, script
+from ayes_client.errors import CODES, Closed, OutboxError, Stopped
+from tests.clients.python.conftest import Connect, gathering, proposal
+from tests.clients.python.line import line_to
+from tests.clients.python.waiting import PATIENCE, eventually
+from tests.parts import free_port
+from tests.promises.running import ROOT, Running, token
+from tests.promises.scenes import BY_HAND, fresh
+
+
+class Said(NamedTuple):
+    """What a command said, and its exit status."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one line of JSON."""
+        return json.loads(self.out)
+
+
+Run: TypeAlias = Callable[..., Awaitable[Said]]
+
+
+async def start(
+    url: str, user: str | None, *arguments: str, module: str = "ayes_client.cli"
+) -> asyncio.subprocess.Process:
+    """Begin a command as ``user``."""
+    given = {"AYES_URL": url, "AYES_TOKEN": "" if user is None else token(user, name=user.title())}
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, *arguments),
+        cwd=ROOT,
+        env=os.environ | given,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def ended(child: asyncio.subprocess.Process) -> Said:
+    """Wait for its end."""
+    async with asyncio.timeout(PATIENCE):
+        out, err = await child.communicate()
+    assert child.returncode is not None
+    return Said(child.returncode, out.decode(), err.decode())
+
+
+@pytest.fixture
+def run(server: Running) -> Run:
+    """Runs a command to its end, as a user."""
+
+    async def run(user: str | None, *arguments: str, url: str = "", **options: Any) -> Said:
+        return await ended(await start(url or server.url, user, *arguments, **options))
+
+    return run
+
+
+async def test_a_decision_from_the_terminal_alone(run: Run) -> None:
+    ada, bob = fresh("ada"), fresh("bob")
+    policy = json.dumps(BY_HAND)
+    made = await run(
+        *(ada, "create", "Where do we eat?", "--option", "Market", "--option", "Home"),
+        *("--criterion", "Close by", "--assumption", "An hour", "--policy", policy, "--json"),
+    )
+    assert made.status == 0
+    event, code = made.json["result"]["event"], made.json["result"]["entrance_code"]
+    listed = await run(ada, "events")
+    assert listed.out.split() == [event, "not_started", "admin", "Where", "do", "we", "eat?"]
+    seen = await run(bob, "overview", code)
+    assert "admins: " + ada.title() in seen.out
+    joined = await run(bob, "join", code)
+    assert joined == Said(0, f"event {event}: you are waiting to be let in (#2)\n", "")
+    assert (await run(ada, "admit", event, bob)).out == f"{bob} is accepted (#3)\n"
+    assert (await run(ada, "start", event)).out == "the event is in_progress (#4)\n"
+    proposed = await run(bob, "propose", event, "assumption", "It rains", "--json")
+    first = proposed.json["result"]["proposal"]
+    assert (await run(bob, "vote", event, first)).out == "1 of 2 agree: pending (#6)\n"
+    assert (await run(bob, "retract", event, first)).out == "0 of 2 agree (#7)\n"
+    said = await run(ada, "comment", event, "Are you sure?", "--proposal", first)
+    assert said.status == 0
+    approved = await run(ada, "approve", event, first)
+    assert approved.out == f"proposal {first} is accepted (admin) (#9)\n"
+    second = (await run(bob, "propose", event, "criterion", "Cheap", "--json")).json["result"]
+    rejected = await run(ada, "reject", event, second["proposal"], "--reason", "too cheap")
+    assert rejected.out == f"proposal {second['proposal']} is rejected (admin) (#11)\n"
+    third = (await run(bob, "propose", event, "criterion", "Warm", "--json")).json["result"]
+    withdrawn = await run(bob, "withdraw", event, third["proposal"])
+    assert withdrawn.out == f"proposal {third['proposal']} is deleted (withdrawn) (#13)\n"
+    state = (await run(bob, "status", event, "--json")).json["state"]
+    [criterion], [option, _] = state["criteria"], sorted(state["options"])
+    changed = await run(
+        bob, "propose", event, "criterion", "Closer", "--update", criterion, "--json"
+    )
+    assert (await run(ada, "approve", event, changed.json["result"]["proposal"])).status == 0
+    concluded = await run(bob, "propose", event, "conclusion", "Market is", "--of", criterion)
+    assert concluded.status == 0
+    ballot = await run(bob, "ballot", event, option, criterion)
+    assert ballot.out == "your ballot is given (#17)\n"
+    assert (await run(bob, "ballot", event, "--clear")).status == 0
+    assert (await run(bob, "ballot", event, option, criterion)).status == 0
+    early = await run(bob, "results", event)
+    assert early.status == cli.EXIT_REFUSED
+    assert early.err == "ayes-client: no_results: the event is in_progress; 1 ballot so far\n"
+    assert (await run(ada, "pause", event)).status == 0
+    assert (await run(ada, "resume", event)).status == 0
+    assert (await run(ada, "finish", event)).out == "the event is finished (#22)\n"
+    results = await run(bob, "results", event)
+    assert results.out.startswith("1 of 2 gave a ballot\n  1. ")
+    shown = await run(ada, "status", event)
+    assert shown.out.startswith("Where do we eat?  [finished]  2 members, 1 ballot  #22\n")
+
+
+async def test_the_same_id_is_the_same_command(run: Run, connect: Connect) -> None:
+    user = fresh("ada")
+    room = await gathering(await connect(user))
+    wanted = await proposal(room)
+    first = await run(user, "vote", room.event, wanted, "--id", "a-vote-of-mine")
+    again = await run(user, "vote", room.event, wanted, "--id", "a-vote-of-mine", "--json")
+    assert (first.status, again.status) == (0, 0)
+    assert again.json["replayed"]
+    await room.approve(wanted)
+    # The room has moved on; what was answered stands.
+    late = await run(user, "vote", room.event, wanted, "--id", "a-vote-of-mine", "--json")
+    assert (late.status, late.json["seq"]) == (0, again.json["seq"])
+    asked = await run(user, "status", room.event, "a-vote-of-mine", "none-of-mine")
+    assert asked.status == cli.EXIT_UNKNOWN
+    assert asked.out == f"a-vote-of-mine  committed (#{again.json['seq']})\nnone-of-mine  absent\n"
+
+
+async def test_watching_shows_the_room_and_what_moves_it(server: Running, connect: Connect) -> None:
+    user = fresh("ada")
+    room = await gathering(await connect(user))
+    child = await start(server.url, user, "watch", room.event)
+    lines: list[str] = []
+    assert child.stdout is not None
+
+    async def read() -> None:
+        assert child.stdout is not None
+        while line := await child.stdout.readline():
+            lines.append(line.decode())
+
+    reading = asyncio.create_task(read())
+    await eventually(lambda: any(line.startswith("entrance code") for line in lines))
+    wanted = await proposal(room, "It rains")
+    await room.vote(wanted)
+    await eventually(lambda: any("1 of 1" in line for line in lines))
+    assert f"#3  + proposal {wanted}  create assumption  0 of 1  “It rains”" in "".join(lines)
+    child.send_signal(signal.SIGINT)
+    await reading
+    assert await child.wait() == cli.EXIT_INTERRUPTED
+    assert child.stderr is not None
+    assert await child.stderr.read() == b""
+
+
+async def test_refusals_have_their_statuses(run: Run, connect: Connect) -> None:
+    user = fresh("ada")
+    room = await gathering(await connect(user))
+    wanted = await proposal(room)
+    await room.approve(wanted)
+    late = await run(user, "vote", room.event, wanted, "--revision", "1")
+    assert late.status == cli.EXIT_REFUSED
+    assert late.out == ""
+    assert late.err.startswith("ayes-client: proposal_closed: ")
+    assert "resolution admin" in late.err
+    refused = await run(user, "vote", room.event, wanted, "--revision", "1", "--json")
+    assert refused.json["code"] == "proposal_closed"
+    assert refused.json["details"]["resolution"] == "admin"
+    other = await proposal(room)
+    changed = await run(user, "vote", room.event, other, "--revision", "7")
+    assert changed.status == cli.EXIT_FIX
+    stranger = await run(fresh("stranger"), "status", room.event)
+    assert stranger.status == cli.EXIT_REFUSED
+    raw = await run(user, "send", "option.add", f"event={room.event}", "content:=7", "--json")
+    assert (raw.status, raw.json["details"]["path"]) == (cli.EXIT_FIX, "content")
+    question = await run(user, "send", "members.list", f"event={room.event}", "limit:=5", "--json")
+    assert (question.status, question.json["type"]) == (0, "members")
+
+
+async def test_a_bad_token_and_no_token_are_told_apart(run: Run, server: Running) -> None:
+    bad = await run(None, "events", "--token", "no.such.token")
+    assert bad.status == cli.EXIT_AUTH
+    assert "no.such.token" not in bad.err
+    none = await run(None, "events")
+    assert none.status == cli.EXIT_USAGE
+    assert "AYES_TOKEN" in none.err
+
+
+async def test_a_token_file_is_read(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(token(fresh("ada")) + "\n")
+    assert (await run(None, "events", "--token-file", str(path))).status == 0
+    missing = await run(None, "events", "--token-file", str(tmp_path / "none"))
+    assert missing.status == cli.EXIT_USAGE
+
+
+async def test_no_server_is_told_after_the_timeout(run: Run) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    said = await run("ada", "events", "--timeout", "1", url=url)
+    assert said.status == cli.EXIT_UNREACHABLE
+    assert said.err.startswith(f"ayes-client: unreachable: {url}: ")
+    told = await run("ada", "events", "--timeout", "1", "--json", url=url)
+    assert (told.json["code"], told.json["effect"]) == ("unreachable", "none")
+
+
+async def test_a_vote_without_an_answer_says_how_to_settle_it(
+    server: Running, connect: Connect, run: Run
+) -> None:
+    user = fresh("ada")
+    room = await gathering(await connect(user))
+    wanted = await proposal(room)
+    async with line_to(server.port) as line:
+        arguments = ("vote", room.event, wanted, "--id", "unheard-vote", "--revision", "1")
+        # The welcome passes; the ack does not.
+        line.deaf_after = b'"type":"welcome"'
+        said = await ended(await start(line.url, user, *arguments, "--timeout", "3"))
+    assert said.status == cli.EXIT_UNKNOWN
+    assert "--id unheard-vote" in said.err
+    settled = await run(user, *arguments, "--json")
+    assert (settled.status, settled.json["replayed"]) == (0, True)
+    assert room.state["proposals"][wanted]["agree"] == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("no-such-command",),
+        ("vote", "only-an-event"),
+        ("vote", "e", "p", "--id", "short"),
+        ("events", "--timeout", "0"),
+        ("events", "--url", "ftp://example"),
+        ("events", "--url", "http://user:secret@localhost"),
+        ("ballot", "e"),
+        ("admit", "e"),
+        ("comment", "e", "words"),
+        ("propose", "e", "assumption"),
+        ("send", "option.add", "nothing"),
+        ("create", "s", "--policy", "[1]"),
+    ],
+    ids=" ".join,
+)
+async def test_wrong_usage_is_2(run: Run, arguments: tuple[str, ...]) -> None:
+    said = await run("ada", *arguments)
+    assert said.status == cli.EXIT_USAGE
+    assert "Traceback" not in said.err
+    assert said.err
+
+
+async def test_the_servers_command_forwards(run: Run) -> None:
+    user = fresh("ada")
+    made = await run(user, "create", "Lunch", module="server.cli")
+    assert made.status == 0
+    failed = await run(user, "join", "ZZZZZ8", module="server.cli")
+    assert failed.status == cli.EXIT_REFUSED
+    assert failed.err.startswith("ayes: not_found")
+
+
+def test_without_the_client_the_server_says_what_to_install() -> None:
+    hidden = "import sys; sys.modules['ayes_client'] = None; "
+    code = hidden + "from server.cli import main; sys.exit(main(['vote', 'e', 'p']))"
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    assert said.returncode == 127
+    assert "pip install" in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_every_error_has_a_status() -> None:
+    found = {code: cli.status_of(kind()) for code, kind in CODES.items()}
+    assert {found[code] for code in ("unauthenticated", "auth_expired")} == {cli.EXIT_AUTH}
+    assert {found[code] for code in ("timeout", "commit_unknown", "internal")} == {cli.EXIT_UNKNOWN}
+    assert {found[code] for code in ("busy", "rate_limited", "draining")} == {cli.EXIT_UNREACHABLE}
+    assert {code for code, status in found.items() if status == cli.EXIT_FIX} == {
+        code for code, kind in CODES.items() if kind.retry == "fix"
+    }
+    assert {code for code, status in found.items() if status == cli.EXIT_REFUSED} == {
+        code for code, kind in CODES.items() if kind.retry == "no"
+    }
+    assert cli.status_of(Closed()) == cli.EXIT_AUTH
+    assert cli.status_of(OutboxError()) == cli.EXIT_UNREACHABLE
+    assert cli.status_of(Stopped()) == cli.EXIT_UNKNOWN
+
+
+def test_texts_cannot_move_the_cursor() -> None:
+    assert plain("red \x1b[31malert\x07\nnext\u202e line") == "red [31malert next line"
+    assert len(plain("x" * 500)) == 72
+
+
+# Completion.
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_knows_every_command_and_option(shell: str) -> None:
+    parser = cli.build_parser()
+    text = script(parser, shell)
+    for word in ("vote", "watch", "completion", "allow-stale", "token-file", "criterion"):
+        assert word in text
+
+
+def bash(code: str) -> str:
+    said = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=30)
+    assert said.returncode == 0, said.stderr
+    assert said.stderr == ""
+    return said.stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (("vo",), {"vote"}),
+        (("re",), {"resume", "retract", "reject", "results"}),
+        (("vote", "--r"), {"--revision"}),
+        (("--json", "approve", "--al"), {"--allow-stale"}),
+        (("propose", "e", "con"), {"conclusion"}),
+        (("completion", ""), {"bash", "zsh", "fish", "--help"}),
+        (("vote", "e", "--id", ""), set()),
+    ],
+)
+def test_bash_completes(tmp_path: Path, typed: tuple[str, ...], offered: set[str]) -> None:
+    path = tmp_path / "completion"
+    path.write_text(script(cli.build_parser(), "bash"))
+    words = " ".join(f"'{word}'" for word in ("ayes-client", *typed))
+    said = bash(
+        f"source {path}; COMP_WORDS=({words}); COMP_CWORD={len(typed)}; _ayes_client; "
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    assert set(said.split()) == offered
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_completion_script_is_well_formed(tmp_path: Path, shell: str) -> None:
+    """Each by its own shell where that is there; bash, which always is, reads its own."""
+    path = tmp_path / "completion"
+    path.write_text(script(cli.build_parser(), shell))
+    if shell == "bash":
+        bash(f"bash -n {path}")
+    quotes = path.read_text().replace("'\\''", "").replace("\\'", "")
+    assert quotes.count("'") % 2 == 0

@@ -1,0 +1,91 @@
+"""The client's pages: their code runs, their tables are the program's."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ayes_client import cli, errors
+from ayes_client.cli_verbs import VERBS
+from tests.clients.python.conftest import Connect, client_of, gathering, proposal
+from tests.parts import ROOT
+from tests.promises.running import Running, token
+from tests.promises.scenes import fresh
+
+PAGES = (ROOT / "docs" / "clients" / "python.md", ROOT / "clients" / "python" / "README.md")
+CLI = ROOT / "docs" / "clients" / "cli.md"
+_BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+def blocks(page: Path) -> list[str]:
+    return _BLOCK.findall(page.read_text())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+async def test_the_code_there_runs(
+    page: Path,
+    server: Running,
+    connect: Connect,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    user = fresh("ada")
+    client = await connect(user)
+    room = await gathering(client)
+    monkeypatch.chdir(tmp_path)
+
+    async def ask_the_issuer() -> str:
+        return token(user)
+
+    names: dict[str, Any] = {"ask_the_issuer": ask_the_issuer}
+    for text in blocks(page):
+        wanted = await proposal(room)
+        names |= {"client": client, "room": room, "event": room.event, "proposal": wanted}
+        names["token"] = token(user)
+        code = compile(
+            text.replace("https://ayes.example", server.url),
+            str(page),
+            "exec",
+            flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
+        )
+        running = eval(code, names)  # noqa: S307 - the page's own code
+        if running is not None:
+            await running
+    assert client.pending == []
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_commands_there_are_those_there_are() -> None:
+    told = re.findall(r"^\| `([a-z]+)` \| (.*) \|$", CLI.read_text(), re.MULTILINE)
+    assert told == [
+        *((verb.name, verb.help) for verb in VERBS),
+        ("completion", "print the completion script of a shell"),
+    ]
+
+
+def test_the_statuses_there_are_those_there_are() -> None:
+    told = {
+        int(number)
+        for cell in re.findall(r"^\| ([\d, ]+) \| ", CLI.read_text(), re.MULTILINE)
+        for number in cell.split(",")
+    }
+    mine = {value for name, value in vars(cli).items() if name.startswith("EXIT_")}
+    assert told == mine | {127}
+
+
+def test_the_classes_there_are_those_there_are() -> None:
+    for name in re.findall(r"`([A-Z]\w+)`", PAGES[0].read_text()):
+        assert hasattr(errors, name) or name in {"Ack", "None", "Room", "Outbox"}, name
+
+
+async def test_a_client_can_be_led_by_hand(server: Running) -> None:
+    client = client_of(server.url, "by-hand")
+    client.start()
+    assert (await client.ready()).id == "by-hand"
+    await client.stop()
+    assert client.status == "stopped"
