@@ -96,6 +96,16 @@ class Memory:
             case _:
                 self._equal(pattern, value, path)
 
+    def fits(self, pattern: Json, value: Json) -> bool:
+        """Whether ``value`` matches; binds only where it does."""
+        before = dict(self._bound)
+        try:
+            self.match(pattern, value)
+        except Mismatch:
+            self._bound = before
+            return False
+        return True
+
     def _is(self, kind: str, value: Json, path: str) -> None:
         if not KINDS[kind](value):
             raise Mismatch(f"{path}: {value!r} is no {kind}")
@@ -135,12 +145,7 @@ class Memory:
     def _entry(self, wanted: Json, left: dict[str, Json], path: str) -> str:
         """The first key whose value is as ``wanted``."""
         for key in sorted(left):
-            before = dict(self._bound)
-            try:
-                self.match(wanted, left[key], f"{path}.{key}")
-            except Mismatch:
-                self._bound = before
-            else:
+            if self.fits(wanted, left[key]):
                 return key
         raise Mismatch(f"{path}: nothing like {wanted!r} in {left!r}")
 

@@ -1,0 +1,160 @@
+"""A client under test, as its driver: orders in, what it was told out. README.md has the protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from tests.node import NODE
+from tests.transcripts.matching import Memory, Mismatch
+
+Json: TypeAlias = Any
+Told: TypeAlias = dict[str, Any]
+
+ROOT = Path(__file__).parents[2]
+DRIVERS = {
+    "js": [NODE, str(ROOT / "clients" / "js" / "conformance" / "driver.mjs")],
+    "python": [sys.executable, str(ROOT / "clients" / "python" / "conformance" / "driver.py")],
+}
+#: Longest wait for one thing that has to come; the machine may be busy.
+PATIENCE = 15.0
+#: Between two looks at what a client has, when it is not there yet.
+LOOK_INTERVAL = 0.02
+#: A line of a driver may hold a whole room.
+LONGEST_LINE = 16 * 1024 * 1024
+#: Told as often as it likes, and need not be expected.
+UNASKED = frozenset({"status", "ready", "change", "you", "presence", "bye", "left", "loaded"})
+#: Quick answers of a client whose server is next door.
+START = {
+    "tokens": ["token-1"],
+    "outbox": None,
+    "answer_timeout_ms": 20_000,
+    "backoff_ms": {"base": 20, "cap": 100},
+    "client": {"name": "suite", "version": "1"},
+}
+
+
+def stream_of(told: Told) -> tuple[str, str]:
+    """The stream within which order is meant: commands each have their own."""
+    name = told["told"]
+    return ("outcome" if name in ("ack", "error") else name), str(
+        told.get("id", told.get("event", told.get("key", "")))
+    )
+
+
+class Driver:
+    """A running driver."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.told: list[Told] = []
+        """Whatever it told and nobody has looked at yet, in order."""
+        self._moved = asyncio.Event()
+        self._reader = asyncio.create_task(self._read())
+
+    def order(self, **order: Json) -> None:
+        """Tell it to do something."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(order).encode() + b"\n")
+
+    def start(self, url: str, **options: Json) -> None:
+        """Start a client of the server at ``url``."""
+        self.order(do="start", url=url, **(START | options))
+
+    async def expect(self, pattern: Told, memory: Memory) -> Told:
+        """The next line of the pattern's stream, which must match.
+
+        Where the stream is one that may be silent or talkative (``UNASKED``), lines before the one
+        that matches are passed over.
+        """
+        wanted = stream_of(memory.fill(pattern))
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            for told in [told for told in self.told if stream_of(told) == wanted]:
+                if told["told"] not in UNASKED:
+                    memory.match(pattern, told)
+                elif not memory.fits(pattern, told):
+                    continue
+                self.told.remove(told)
+                return told
+            await self._wait(deadline, f"{pattern}")
+
+    async def look(self, order: Json, pattern: Json, memory: Memory) -> None:
+        """Ask with ``order`` until the answer matches."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            self.order(**order)
+            got = await self.expect({"told": order["do"], "$more": True} | _event(order), memory)
+            if memory.fits(pattern, got):
+                return
+            if time.monotonic() > deadline:
+                raise Mismatch(f"{pattern} instead of {json.dumps(got)}")
+            await asyncio.sleep(LOOK_INTERVAL)
+
+    def left(self) -> list[Told]:
+        """What was told, and expected nowhere."""
+        return [told for told in self.told if told["told"] not in UNASKED]
+
+    async def _wait(self, deadline: float, what: str) -> None:
+        if self._reader.done():
+            raise Mismatch(f"the driver is gone; {what} never came; left: {self.told}")
+        self._moved.clear()
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                await self._moved.wait()
+        except TimeoutError:
+            raise Mismatch(f"{what} never came; left: {self.told}") from None
+
+    async def _read(self) -> None:
+        assert self.process.stdout is not None
+        while line := await self.process.stdout.readline():
+            self.told.append(json.loads(line))
+            self._moved.set()
+        self._moved.set()
+
+    async def end(self) -> None:
+        """Close its stdin; it must end by itself, and in silence."""
+        assert self.process.stdin is not None
+        assert self.process.stderr is not None
+        self.process.stdin.close()
+        async with asyncio.timeout(PATIENCE):
+            errors = (await self.process.stderr.read()).decode()
+            await self._reader
+            status = await self.process.wait()
+        assert not errors, errors
+        assert status == 0, status
+
+
+def _event(order: Json) -> Told:
+    return {"event": order["event"]} if "event" in order else {}
+
+
+@asynccontextmanager
+async def driving(client: str) -> AsyncIterator[Driver]:
+    """The driver of ``client``, a key of ``DRIVERS``; a missing one is an error, not a skip."""
+    process = await asyncio.create_subprocess_exec(
+        *DRIVERS[client],
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=LONGEST_LINE,
+    )
+    driver = Driver(process)
+    try:
+        yield driver
+        await driver.end()
+    except BaseException as err:
+        if process.returncode is None:
+            process.kill()
+        assert process.stderr is not None
+        if errors := (await process.stderr.read()).decode():
+            err.add_note(f"the driver said: {errors[-2000:]}")
+        await driver._reader
+        await process.wait()
+        raise
