@@ -1,4 +1,4 @@
-"""A client under test, as its driver: orders in, what it was told out. README.md has the protocol."""
+"""A client under test, by its driver: orders in, what it was told out (see README.md)."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import json
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -68,10 +68,8 @@ class Socket:
         if not isinstance(payload, str | bytes):
             payload = json.dumps(payload)
         # A client that has just given up hears nothing; what it does then is looked at, not this.
-        try:
+        with suppress(websockets.ConnectionClosed):
             await self._link.send(payload)
-        except websockets.ConnectionClosed:
-            pass
 
     async def close(self, code: int) -> None:
         """Close properly."""
