@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from protocol import openapi
-from server import local
+from server import local, process
 from server.local import is_set_up, user_of
 from server.settings import Settings
 from tests.promises.conftest import Start
@@ -245,3 +245,19 @@ async def test_the_answers_are_as_published(site: Running) -> None:
         assert name in openapi.document()["components"]["schemas"]
         ref = {"$ref": f"#/components/schemas/{name}"}
         assert HTTP_CONTRACT.against(ref, told) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "open http://127.0.0.1:8400/, and sign in by name"),
+        ({"auth_secret": "x" * 32}, "open http://127.0.0.1:8400/"),
+        ({"public_url": "https://vote.example.org/ayes/"}, "open https://vote.example.org/ayes/"),
+    ],
+    ids=str,
+)
+def test_whoever_starts_the_server_is_told_what_to_open(
+    changes: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process._announce(Settings(**changes), "127.0.0.1", 8400)
+    assert capsys.readouterr().out.splitlines() == ["ayes is ready: http://127.0.0.1:8400", told]

@@ -80,7 +80,7 @@ def _install() -> None:
         if installed.exists() and installed.read_bytes() == lock:
             return
         subprocess.run(
-            [*NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+            [*NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"],
             cwd=HOME,
             check=True,
             timeout=INSTALL_SECONDS,
