@@ -50,15 +50,12 @@ def routes(node: Node) -> list[Route]:
 
 
 def folders() -> tuple[Folder, Folder]:
-    """The files of the page, and of the SDK; of an installed server, or of a checkout."""
+    """The page's and the SDK's, not looked at yet; of an installed server, or of a checkout."""
     if _INSTALLED.is_dir():
         app, sdk = _INSTALLED / "app", _INSTALLED / "sdk"
     else:
         app, sdk = _CHECKOUT / "web", _CHECKOUT / "clients" / "js"
-    found = Folder(app), Folder(sdk, only=SDK_PARTS)
-    for folder in found:
-        folder.look()
-    return found
+    return Folder(app), Folder(sdk, only=SDK_PARTS)
 
 
 class Pages:
@@ -73,6 +70,9 @@ class Pages:
         self.local = LocalMode(node)
         self._live = not _INSTALLED.is_dir()
         self.app, self.sdk = folders()
+        if not self._live:
+            self.app.look()
+            self.sdk.look()
 
     async def index(self, request: Request) -> Response:
         """``GET /``: the page itself, whatever the query."""

@@ -82,7 +82,7 @@ def test_a_wheel_brings_the_page_and_what_browsers_need_of_the_sdk(tmp_path: Pat
     tops = {name.partition("/")[0] for name in archive.namelist()}
     assert {name for name in tops if not name.endswith(".dist-info")} == set(PACKAGES)
     # As the server there finds them: read from the wheel, in the same number as in the checkout.
-    shown = "from server.page import folders; print([folder.names() for folder in folders()])"
+    shown = "from server.page import folders; print([f.look() or f.names() for f in folders()])"
     found = subprocess.run(
         [sys.executable, "-c", shown],
         cwd=tmp_path,
@@ -93,5 +93,7 @@ def test_a_wheel_brings_the_page_and_what_browsers_need_of_the_sdk(tmp_path: Pat
         timeout=50,
     )
     here = folders()
+    for folder in here:
+        folder.look()
     assert (installed / "server" / "static" / "app" / "index.html").is_file()
     assert found.stdout.strip() == str([folder.names() for folder in here])
