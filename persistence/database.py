@@ -58,9 +58,11 @@ class Database:
 
     async def open(self) -> None:
         """Make the pool; raises what the driver raises where the database is out of reach."""
-        self._pool = await asyncpg.create_pool(
+        self._pool = pool = await asyncpg.create_pool(
             self.url,
-            min_size=1,
+            # A floor would be restored by the pool itself, with a traceback in the log for each
+            # try while the database is away. No connection expires, so none is needed.
+            min_size=0,
             max_size=self._connections,
             max_inactive_connection_lifetime=0,
             timeout=CONNECT_TIMEOUT,
@@ -68,6 +70,12 @@ class Database:
             server_settings=SESSION,
             reset=_leave_as_it_is,
         )
+        try:
+            await pool.release(await pool.acquire(timeout=CONNECT_TIMEOUT))
+        except BaseException:
+            self._pool = None
+            pool.terminate()
+            raise
 
     async def close(self) -> None:
         """Give all connections back; those still in use after the deadline are cut."""

@@ -181,6 +181,8 @@ class RedisServer:
 
     def _started(self, program: str) -> bool:
         options = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no"}
+        # Whatever another Redis left in the folder is not for this one to load.
+        options["dbfilename"] = f"ayes-test-{self.port}.rdb"
         command = [program]
         for name, value in (options | dict(self.options)).items():
             command += [f"--{name}", str(value)]

@@ -77,7 +77,12 @@ class Proxy:
         if self._refusing:
             writer.transport.abort()
             return
-        far_reader, far_writer = await self._connect()
+        try:
+            far_reader, far_writer = await self._connect()
+        except OSError:
+            # No database there now: whoever came finds the door shut.
+            writer.transport.abort()
+            return
         self._writers |= {writer, far_writer}
         link = _Link(self, writer, far_writer)
         ways = [

@@ -1,0 +1,59 @@
+"""``python -m tests.campaign``: run a campaign, print its report; the exit status says how it was.
+
+The seed is printed first, and again with whatever is wrong: the same seed with the same numbers
+is the same plan.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+
+import uvloop
+
+from tests.campaign.campaign import Wanted, campaign
+
+
+def main() -> int:
+    """0: nothing is wrong, and something was proved."""
+    parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
+    parser.add_argument("--commands", type=int, default=20_000)
+    parser.add_argument("--faults", type=int, default=44)
+    parser.add_argument("--nodes", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=secrets.randbits(31))
+    parser.add_argument("--seconds", type=float, default=3_600.0, help="begin no round after that")
+    parser.add_argument("--plant", default="", help="put one of tests.campaign.bugs into the nodes")
+    parser.add_argument("--json", type=Path, help="write the report there")
+    parser.add_argument("--markdown", type=Path, help="and, for people, there")
+    parser.add_argument("--keep", type=Path, help="keep histories with something wrong there")
+    given = parser.parse_args()
+    print(f"seed {given.seed}", flush=True)  # noqa: T201
+    keep = given.keep or Path(tempfile.mkdtemp(prefix="ayes-campaign-"))
+    keep.mkdir(parents=True, exist_ok=True)
+    wanted = Wanted(
+        seed=given.seed,
+        commands=given.commands,
+        faults=given.faults,
+        nodes=given.nodes,
+        seconds=given.seconds,
+        planted=given.plant,
+        keep=keep,
+    )
+    report = uvloop.run(campaign(wanted))
+    if given.json:
+        given.json.write_text(report.json())
+    if given.markdown:
+        given.markdown.write_text(report.markdown())
+    print(report.markdown())  # noqa: T201
+    if report.wrong:
+        print(f"histories with something wrong: {keep}")  # noqa: T201
+    elif given.keep is None:
+        keep.rmdir()
+    return int(bool(report.wrong or report.weak()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

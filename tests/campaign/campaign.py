@@ -1,0 +1,180 @@
+"""A whole campaign: rounds one after another on the same nodes, each judged, all reported."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from protocol.closes import CloseCode
+from protocol.errors import ErrorCode
+from tests.campaign import faults
+from tests.campaign.judging import judge
+from tests.campaign.line import ABNORMAL
+from tests.campaign.nodes import NodeProcess
+from tests.campaign.plan import EVENTS, SEATS, USERS, plan
+from tests.campaign.report import GONE, Report
+from tests.campaign.round import Round
+from tests.campaign.venue import Venue, venue
+from tests.promises.running import CONNECTIONS
+
+#: Commands of one round. The model counts rather than keeps, so its replay costs the square.
+ROUND = 10_000
+#: Close codes that are documented, ours and the library's.
+CODES = {int(code) for code in CloseCode} | {ABNORMAL, 1000, 1001, 1012}
+#: Of those, the ones that tell a client it did wrong: no client here does.
+BLAMES = {code for code in CODES if code >= 4_500} | {int(CloseCode.NO_HELLO)}
+#: What a node may hold with two hundred sockets on it and a round under way.
+MOST_RESIDENT_KIB = 400 * 1024
+#: What it may hold more after a round than when it had just started: pools fill, and stay full.
+MORE_TASKS = 8
+MORE_FILES = CONNECTIONS + 16
+#: Until what was left behind is gone: a sweep of the rooms, and a beat of the bus.
+SETTLE_SECONDS = 15.0
+SAMPLE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a campaign is to be."""
+
+    seed: int
+    commands: int = 20_000
+    faults: int = 44
+    nodes: int = 2
+    seconds: float = 3_600.0
+    """No round begins after that."""
+    planted: str = ""
+    keep: Path = Path()
+    """Where histories with something wrong are kept."""
+
+
+async def campaign(wanted: Wanted) -> Report:
+    """Carry it out; what is wrong stands in the report."""
+    report = Report(
+        seed=wanted.seed,
+        commands=0,
+        nodes=wanted.nodes,
+        sockets=USERS * SEATS,
+        users=USERS,
+        events=EVENTS,
+    )
+    begun = time.monotonic()
+    async with venue(wanted.nodes, planted=wanted.planted) as place:
+        rng = random.Random(wanted.seed)
+        rounds = max(1, round(wanted.commands / ROUND))
+        for number in range(rounds):
+            seed = rng.getrandbits(32)
+            if time.monotonic() - begun > wanted.seconds:
+                break
+            share = [count // rounds + (number < count % rounds) for count in _counts(wanted)]
+            await _round(place, report, wanted, f"r{number}", seed, share)
+        await _settled(place, report)
+        for node in place.nodes:
+            report.wrong += node.defects()
+            if report.wrong:
+                (wanted.keep / f"{node.name}.log").write_text("\n".join(node.log))
+            report.wrong += [f"{node.name} exited with {code}" for code in node.exits if code]
+    report.seconds = time.monotonic() - begun
+    return report
+
+
+def _counts(wanted: Wanted) -> tuple[int, int]:
+    return wanted.commands, wanted.faults
+
+
+async def _round(
+    place: Venue, report: Report, wanted: Wanted, name: str, seed: int, share: list[int]
+) -> None:
+    commands, struck = share
+    drawn = plan(seed, commands, faults.draw(random.Random(seed), struck))
+    striker = faults.Striker()
+    played = Round(place, drawn, striker.fire, name=name)
+    striker.scene = played
+    watching = asyncio.create_task(_watch(place))
+    try:
+        await played.run()
+    finally:
+        watching.cancel()
+    judging = time.monotonic()
+    found = await judge(played, wanted.keep)
+    report.judged_seconds += time.monotonic() - judging
+    _add(report, played, striker)
+    report.wrong += [f"{name} (seed {seed}): {what}" for what in played.violations]
+    report.wrong += [f"{name}, {event}: {what}" for event, all in found.items() for what in all]
+
+
+def _add(report: Report, played: Round, striker: faults.Striker) -> None:
+    report.rounds += 1
+    report.commands += len(played.plan.commands)
+    report.answers += played.answers
+    report.faults += striker.struck
+    report.missed += striker.missed
+    report.operations += sum(len(event.operations) for event in played.events)
+    report.heal_seconds = max(report.heal_seconds, played.heal_seconds)
+    report.journal_lines += played.journal_lines
+    for line in played.lines():
+        report.streams += len(line.streams)
+        report.room_messages += sum(len(stream.messages) for stream in line.streams.values())
+    for seat in played.all_seats:
+        report.closes += seat.codes
+    report.wrong += [
+        f"sockets were closed with {code}"
+        for code in report.closes
+        if code not in CODES or code in BLAMES
+    ]
+    known = {code.value for code in ErrorCode} | {"ack", GONE}
+    report.wrong += [
+        f"an undocumented answer: {answer}"
+        for answer in report.answers
+        if answer.removesuffix(", replayed") not in known
+    ]
+    if played.unsettled:
+        report.wrong.append(f"{played.unsettled} commands were never decided")
+
+
+async def _watch(place: Venue) -> None:
+    """Look at what the nodes hold, now and then."""
+    while True:
+        await asyncio.sleep(SAMPLE_SECONDS)
+        for node in place.nodes:
+            if node.up.is_set():
+                await node.look()
+
+
+async def _settled(place: Venue, report: Report) -> None:
+    """Nobody is there any more: all is given back, and it never was too much."""
+    for node in place.nodes:
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while (left := await _left(node)) and time.monotonic() < deadline:
+            await asyncio.sleep(SAMPLE_SECONDS / 4)
+        report.wrong += left
+        most = node.most["resident KiB"]
+        report.resources[f"{node.name}: lives, most resident"] = (
+            f"{node.lives}, {most / 1024:.0f} MiB"
+        )
+        if most > MOST_RESIDENT_KIB:
+            report.wrong.append(f"{node.name} held {most / 1024:.0f} MiB")
+    rows = await place.postgres.rows(
+        "SELECT count(*) AS held FROM pg_stat_activity WHERE application_name = 'ayes'"
+    )
+    report.resources["connections to PostgreSQL at the end"] = str(rows[0]["held"])
+    if rows[0]["held"] > CONNECTIONS * len(place.nodes):
+        report.wrong.append(f"{rows[0]['held']} connections to PostgreSQL are open")
+
+
+async def _left(node: NodeProcess) -> list[str]:
+    """What a node holds that nobody needs any more."""
+    held, before = await node.report(), node.at_start
+    metrics = await asyncio.to_thread(node.metrics)
+    found = [
+        f"{node.name}: {name} is {metrics[name]:.0f} with nobody there"
+        for name in ("ayes_sockets", "ayes_rooms", "ayes_commands_waiting")
+        if metrics[name]
+    ]
+    for name, more in (("tasks", MORE_TASKS), ("files", MORE_FILES)):
+        if held[name] > before[name] + more:
+            found.append(f"{node.name}: {name} were {before[name]} and are {held[name]}")
+    return found

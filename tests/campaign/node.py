@@ -1,0 +1,128 @@
+"""A node of the campaign: the server as it is, with places in it where it can be made to die.
+
+This is a test's double, started by the campaign alone: it wraps functions of the server before the
+server is run, and listens for orders on its standard input. The server itself knows nothing of it.
+``python -m tests.campaign.node [BUG]``; with a bug, one of ``tests.campaign.bugs`` is put in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from handlers.decide import StepRecord
+from persistence.transaction import Transaction
+from server import process, settings
+from server.node import Node
+from server.rooms import RoomRegistry
+
+#: Where a node can be told to die, in the order of a command's way.
+POINTS = ("after the lock", "after the write", "after COMMIT", "after the ack")
+#: Until the acks that were given have left the process, and nothing else has happened.
+ACKS_LEAVE_SECONDS = 0.02
+
+
+class Orders:
+    """What this node was told to do."""
+
+    def __init__(self) -> None:
+        self.point = ""
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    def listen(self) -> None:
+        """Take orders from standard input, in a thread, until it ends."""
+        # Read without a buffer, whose lock a thread that waits would hold at the process's end.
+        while data := os.read(sys.stdin.fileno(), 4_096):
+            for line in data.decode().splitlines():
+                order, _, point = line.partition(" ")
+                if order == "die":
+                    self.point = point
+                elif order == "report" and self.loop is not None:
+                    self.loop.call_soon_threadsafe(report)
+
+    def pass_by(self, point: str) -> None:
+        """Die here if told to."""
+        if self.point == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def report() -> None:
+    """Say what this process holds, in one line of JSON."""
+    gc.collect()
+    status = Path("/proc/self/status").read_text()
+    resident = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    held = {
+        "tasks": len(asyncio.all_tasks()),
+        "files": sum(1 for _ in Path("/proc/self/fd").iterdir()),
+        "resident KiB": int(resident.split()[1]),
+    }
+    print(json.dumps(held), flush=True)  # noqa: T201 - the answer to an order
+
+
+def put_points(orders: Orders) -> None:
+    """Wrap what a command passes on its way."""
+
+    def dying(point: str, work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        @functools.wraps(work)
+        async def wrapped(*arguments: Any, **named: Any) -> Any:
+            result = await work(*arguments, **named)
+            if result or point != "after the lock":
+                orders.pass_by(point)
+            return result
+
+        return wrapped
+
+    for name, point in (
+        ("lock", "after the lock"),
+        ("lock_free", "after the lock"),
+        ("write", "after the write"),
+        ("commit", "after COMMIT"),
+    ):
+        setattr(Transaction, name, dying(point, getattr(Transaction, name)))
+
+    publish = RoomRegistry.publish
+
+    def publishing(
+        self: RoomRegistry, event_id: str, epoch: str, steps: Sequence[StepRecord]
+    ) -> None:
+        # The acks were just given, and leave with the loop's next turns; what is published from
+        # here on would be published by a process that is dead.
+        if orders.point != "after the ack":
+            publish(self, event_id, epoch, steps)
+        elif orders.loop is not None:
+            orders.loop.call_later(ACKS_LEAVE_SECONDS, orders.pass_by, "after the ack")
+
+    RoomRegistry.publish = publishing  # type: ignore[method-assign]
+
+    start = Node.start
+
+    async def starting(self: Node) -> None:
+        orders.loop = asyncio.get_running_loop()
+        await start(self)
+
+    Node.start = starting  # type: ignore[method-assign]
+
+
+def main() -> int:
+    """Run the server; its exit status."""
+    orders = Orders()
+    if sys.argv[1:]:
+        from tests.campaign import bugs
+
+        bugs.plant(sys.argv[1])
+    put_points(orders)
+    threading.Thread(target=orders.listen, name="orders", daemon=True).start()
+    return process.run(settings.load())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""What a campaign does, drawn from its seed alone: the commands, the faults, and their moments.
+
+A moment is a count of commands, never a time, so that a seed gives the same plan on any machine.
+Which proposal a command is about is one drawn number, put to use on what is known when it is sent:
+the plan is the seed's, how it interleaves is the machine's.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+USERS = 50
+SEATS = 4
+"""Sockets of each user."""
+EVENTS = 8
+HOT = 0
+"""The event that half of all commands go to."""
+#: The user who makes an event is its admin for good, so that somebody can always act; the next
+#: one helps.
+FIRST_ADMIN = tuple(range(EVENTS))
+
+Echo = Literal["none", "at once", "after", "second socket", "other words"]
+
+#: Kinds of command by how often they are drawn.
+MIX = {
+    "vote": 400,
+    "retract": 70,
+    "propose": 130,
+    "comment": 90,
+    "edit comment": 20,
+    "remove comment": 15,
+    "accept": 30,
+    "reject": 25,
+    "withdraw": 25,
+    "moderate": 10,
+    "rebase": 15,
+    "revert": 8,
+    "ballot": 35,
+    "clear ballot": 8,
+    "leave": 10,
+    "join": 25,
+    "remove": 8,
+    "approve": 12,
+    "promote": 6,
+    "demote": 6,
+    "policy": 8,
+    "rotate": 4,
+    "pause": 3,
+    "resume": 8,
+    "stranger": 10,
+}
+
+
+class Planned(NamedTuple):
+    """One command of the plan."""
+
+    number: int
+    event: int
+    user: int
+    seat: int
+    kind: str
+    draw: int
+    echoes: tuple[Echo, ...]
+    """How it is sent again, beside what has to be settled."""
+
+    @property
+    def id(self) -> str:
+        """Its idempotency id."""
+        return f"command-{self.number:07d}"
+
+
+class Strike(NamedTuple):
+    """One fault of the plan."""
+
+    at: int
+    """The number of the command it comes with."""
+    fault: str
+    draw: int
+
+
+class Plan(NamedTuple):
+    """A round's commands and faults, in order."""
+
+    seed: int
+    commands: Sequence[Planned]
+    strikes: Sequence[Strike]
+
+
+def plan(seed: int, commands: int, faults: Sequence[str]) -> Plan:
+    """``commands`` commands and one strike for each of ``faults``, spread over them."""
+    rng = random.Random(seed)
+    drawn = [_command(rng, number) for number in range(commands)]
+    order = list(faults)
+    rng.shuffle(order)
+    # Not at the very start, nor so late that nothing would be left to go wrong.
+    step = commands * 0.92 / max(len(order), 1)
+    strikes = [
+        Strike(int(commands * 0.02 + step * (place + rng.random())), fault, rng.getrandbits(32))
+        for place, fault in enumerate(order)
+    ]
+    return Plan(seed, drawn, strikes)
+
+
+def _command(rng: random.Random, number: int) -> Planned:
+    kinds, weights = zip(*MIX.items(), strict=True)
+    echoes: list[Echo] = []
+    if rng.random() < 0.30:
+        echoes.append(rng.choice(("at once", "after")))
+    if rng.random() < 0.20:
+        echoes.append("second socket")
+    if rng.random() < 0.05:
+        echoes.append("other words")
+    return Planned(
+        number=number,
+        event=HOT if rng.random() < 0.5 else rng.randrange(1, EVENTS),
+        user=rng.randrange(USERS),
+        seat=rng.randrange(SEATS),
+        kind=rng.choices(kinds, weights)[0],
+        draw=rng.getrandbits(48),
+        echoes=tuple(echoes),
+    )

@@ -1,0 +1,125 @@
+"""What a campaign found, as it is printed and kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.model.checker import NO_EFFECT, UNKNOWN
+
+#: The shares of operations that must have ended unknown, and been answered from the journal:
+#: with less the campaign proved nothing.
+LEAST_UNKNOWN = LEAST_REPLAYED = 0.01
+GONE = "none: the socket was gone"
+
+
+@dataclass
+class Report:
+    """The figures of one campaign."""
+
+    seed: int
+    commands: int
+    nodes: int
+    sockets: int
+    users: int
+    events: int
+    seconds: float = 0.0
+    judged_seconds: float = 0.0
+    heal_seconds: float = 0.0
+    """The longest of the rounds."""
+    rounds: int = 0
+    operations: int = 0
+    answers: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
+    closes: Counter[int] = field(default_factory=Counter)
+    journal_lines: int = 0
+    streams: int = 0
+    room_messages: int = 0
+    resources: dict[str, str] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def unknown(self) -> float:
+        """The share of operations that ended without saying what became of the command."""
+        total = self.answers[GONE] + sum(self.answers[code] for code in UNKNOWN)
+        return total / max(self.operations, 1)
+
+    @property
+    def replayed(self) -> float:
+        """The share that was answered from the journal."""
+        total = sum(count for name, count in self.answers.items() if name.endswith(", replayed"))
+        return total / max(self.operations, 1)
+
+    @property
+    def undecided(self) -> float:
+        """The share that was told that nothing was decided."""
+        return sum(self.answers[code] for code in NO_EFFECT) / max(self.operations, 1)
+
+    def weak(self) -> list[str]:
+        """Why it proved nothing, if so; a campaign without faults has nothing to prove here."""
+        if not self.faults:
+            return []
+        found = []
+        if self.unknown < LEAST_UNKNOWN:
+            found.append(f"only {self.unknown:.2%} of the operations ended unknown")
+        if self.replayed < LEAST_REPLAYED:
+            found.append(f"only {self.replayed:.2%} of the operations were replayed")
+        return found
+
+    def document(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return self.__dict__ | {
+            "unknown": self.unknown,
+            "replayed": self.replayed,
+            "weak": self.weak(),
+            "ok": not self.wrong and not self.weak(),
+        }
+
+    def json(self) -> str:
+        """The document as text."""
+        return json.dumps(self.document(), indent=1, default=str)
+
+    def markdown(self) -> str:
+        """The report for people."""
+        lines = [
+            f"Seed {self.seed}: {self.commands:,} commands in {self.rounds} rounds, "
+            f"{sum(self.faults.values())} faults, {self.nodes} nodes, {self.sockets} sockets, "
+            f"{self.users} users, {self.events} events a round, {os.cpu_count()} cores, "
+            f"{platform.python_implementation()} {platform.python_version()}.",
+            "",
+            "| | |",
+            "|---|---|",
+            f"| seconds, with the checker | {self.seconds:.0f}, "
+            f"{self.judged_seconds:.0f} of them the checker's |",
+            f"| operations (sendings) | {self.operations:,} |",
+            f"| ended unknown | {self.unknown:.2%} |",
+            f"| answered from the journal | {self.replayed:.2%} |",
+            f"| told that nothing was decided | {self.undecided:.2%} |",
+            f"| lines of journals replayed by the model | {self.journal_lines:,} |",
+            f"| streams, and messages in them | {self.streams:,}, {self.room_messages:,} |",
+            f"| longest until all was whole again | {self.heal_seconds:.1f} s |",
+            *(f"| {name} | {value} |" for name, value in self.resources.items()),
+            f"| **broken promises** | **{len(self.wrong)}** |",
+            "",
+            "| fault | times |",
+            "|---|---|",
+            *(f"| {name} | {count} |" for name, count in sorted(self.faults.items())),
+            *(f"| {name}, found nothing to strike | {c} |" for name, c in self.missed.items()),
+            "",
+            "| answer | operations |",
+            "|---|---|",
+            *(f"| {name} | {count:,} |" for name, count in self.answers.most_common()),
+            "",
+            "| sockets closed with | times |",
+            "|---|---|",
+            *(f"| {code} | {count:,} |" for code, count in sorted(self.closes.items())),
+        ]
+        if self.wrong or self.weak():
+            lines += ["", "What is wrong:", ""]
+            lines += [f"- {what}" for what in (self.weak() + self.wrong)[:50]]
+        return "\n".join(lines) + "\n"

@@ -1,0 +1,317 @@
+"""One round of a campaign: its own eight events, its plan carried out, everything recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from tests.campaign.line import Line, Shared
+from tests.campaign.phrasing import Phrasing, is_stranger, maker_of, other_words, user_of
+from tests.campaign.plan import EVENTS, HOT, SEATS, USERS, Plan, Planned, Strike
+from tests.campaign.seat import Seat, View
+from tests.campaign.venue import Venue
+from tests.model.checker import NO_EFFECT, UNKNOWN
+from tests.model.history import Json, Operation
+
+#: Commands on their way at once, each by somebody who waits for its answer.
+WORKERS = 128
+#: Faults that may wait for their turn before everybody takes a rest between two commands.
+MOST_STRIKES = 4
+PACE_SECONDS = 0.8
+#: Longest that a command stays unanswered on a line that holds: a batch's budget of 5 s, behind
+#: others of its event that may take theirs first, while something is frozen.
+ANSWER_SECONDS = 40.0
+#: How often something undecided is sent again, and the waits between, drawn.
+MOST_TRIES = 60
+FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
+#: Until all sockets are back, and all rooms at the top, once nothing is wrong any more.
+HEAL_SECONDS = 30.0
+LOOK_SECONDS = 0.05
+#: Between two looks for members who should be in their room and are not.
+ENTER_SECONDS = 0.3
+OPEN_POLICY: Json = {
+    "membership_auto": True,
+    "assumption": {"threshold": 3},
+    "criterion": {"threshold": 3},
+    "conclusion": {"rule": "percent", "threshold": 6},
+}
+
+Fire = Callable[[Strike], Awaitable[None]]
+
+
+@dataclass
+class Event:
+    """One event of the round, and what was sent about it."""
+
+    number: int
+    id: str = ""
+    code: str = ""
+    view: View = field(default_factory=View)
+    operations: list[Operation] = field(default_factory=list)
+    final: dict[str, Json] = field(default_factory=dict)
+    """The state documents at the end, by audience."""
+
+
+class Round:
+    """``run`` carries the plan out; what it leaves behind is for the judge."""
+
+    def __init__(self, venue: Venue, plan: Plan, fire: Fire, *, name: str) -> None:
+        self.venue, self.plan, self.name = venue, plan, name
+        self.events = [Event(number) for number in range(EVENTS)]
+        self.shared = Shared()
+        self.seats: dict[str, list[Seat]] = {}
+        self.violations: list[str] = []
+        self.unsettled = 0
+        self.journal_lines = 0
+        """Set by whoever reads the journals."""
+        self.heal_seconds = 0.0
+        self.answers: Counter[str] = Counter()
+        self._fire = fire
+        self._extra: list[Line] = []
+        self._staying: list[asyncio.Task[None]] = []
+        self._entering: set[asyncio.Task[None]] = set()
+
+    @property
+    def all_seats(self) -> list[Seat]:
+        """Everybody's."""
+        return [seat for seats in self.seats.values() for seat in seats]
+
+    @property
+    def event_ids(self) -> list[str]:
+        """The events, the hot one first."""
+        return [event.id for event in self.events]
+
+    async def run(self) -> None:
+        """Set the table, do everything, heal, and leave."""
+        await self._seat_everyone()
+        try:
+            await self._make_events()
+            sweeper = asyncio.create_task(self._let_in())
+            try:
+                await self._carry_out()
+                await self._heal()
+            finally:
+                sweeper.cancel()
+                await asyncio.gather(sweeper, *self._entering, return_exceptions=True)
+        finally:
+            await self._leave()
+
+    # The beginning.
+
+    async def _seat_everyone(self) -> None:
+        hosts = self.venue.nodes
+        for number in range(USERS):
+            user = user_of(number)
+            self.seats[user] = [
+                Seat(user, seat, hosts[seat % len(hosts)], self.shared) for seat in range(SEATS)
+            ]
+        self._staying = [asyncio.create_task(seat.stay()) for seat in self.all_seats]
+        await self._until(lambda: all(seat.is_open for seat in self.all_seats), "all sockets open")
+
+    async def _make_events(self) -> None:
+        await asyncio.gather(*(self._make(event) for event in self.events))
+        for number, seats in enumerate(self.seats.values()):
+            for seat in seats:
+                seat.event = self.events[room_of(number, seat.number)].id
+        for event in self.events:
+            self.seats[maker_of(event.number)][0].view = event.view
+        await self._until_in()
+
+    async def _make(self, event: Event) -> None:
+        maker = maker_of(event.number)
+        ids = (f"{self.name}-set-up-{event.number}-{count}" for count in itertools.count())
+        create: Json = {"type": "event.create", "subject": self.name, "policy": OPEN_POLICY}
+        create |= {"options": ["one", "two", "three"], "criteria": ["cheap", "near"]}
+        create |= {"assumptions": ["it rains"], "id": next(ids)}
+        made = await self.settle(event, maker, 0, create)
+        event.id, event.code = made["result"]["event"], made["result"]["entrance_code"]
+        join = {"type": "membership.join", "code": event.code}
+        users = [user for user in self.seats if not is_stranger(user, event.number)]
+        await asyncio.gather(
+            *(self.settle(event, user, 0, join | {"id": next(ids)}) for user in users)
+        )
+        await self.settle(
+            event, maker, 0, {"type": "event.start", "event": event.id, "id": next(ids)}
+        )
+
+    async def _until_in(self) -> None:
+        """Everybody who may be is in their room."""
+        seats = [seat for seat in self.all_seats if self._may_enter(seat)]
+        await asyncio.gather(*(seat.enter() for seat in seats))
+        await self._until(lambda: all(seat.subscribed for seat in seats), "all subscribed")
+
+    def _may_enter(self, seat: Seat) -> bool:
+        event = self.events[room_of(int(seat.user[-2:]), seat.number)]
+        state = event.view.state
+        if not state:
+            return not is_stranger(seat.user, event.number)
+        return seat.user in state["members"] or seat.user in state.get("requests", ())
+
+    async def _let_in(self) -> None:
+        """Who has come back to an event goes to its room again."""
+        while True:
+            await asyncio.sleep(ENTER_SECONDS)
+            for seat in self.all_seats:
+                if seat.is_open and not seat.subscribed and self._may_enter(seat):
+                    task = asyncio.create_task(seat.enter())
+                    self._entering.add(task)
+                    task.add_done_callback(self._entering.discard)
+
+    # The plan.
+
+    async def _carry_out(self) -> None:
+        strikes = iter(self.plan.strikes)
+        due = next(strikes, None)
+        firing: list[asyncio.Task[None]] = []
+        commands = iter(self.plan.commands)
+
+        async def work() -> None:
+            nonlocal due
+            for planned in commands:
+                while due is not None and due.at <= planned.number:
+                    firing.append(asyncio.ensure_future(self._fire(due)))
+                    due = next(strikes, None)
+                if sum(not each.done() for each in firing) > MOST_STRIKES:
+                    # Slower, so that there is load while the faults take their turns.
+                    await asyncio.sleep(PACE_SECONDS)
+                await self._do(planned)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WORKERS):
+                group.create_task(work())
+        while due is not None:
+            firing.append(asyncio.ensure_future(self._fire(due)))
+            due = next(strikes, None)
+        await asyncio.gather(*firing)
+
+    async def _do(self, planned: Planned) -> None:
+        """One command with its echoes, until it is decided."""
+        event = self.events[planned.event]
+        user, words = Phrasing(planned, event.id, event.view.state).words()
+        command = {"type": words["type"], "id": f"{self.name}-{planned.id}"} | words
+        seat, echoes = planned.seat, planned.echoes
+        sendings = [self.settle(event, user, seat, command)]
+        if "at once" in echoes:
+            sendings.append(self._once(event, user, seat, command))
+        if "second socket" in echoes:
+            sendings.append(self._once(event, user, seat + 1 + planned.draw % 2, command))
+        await asyncio.gather(*sendings)
+        if "after" in echoes:
+            await self._once(event, user, seat, command)
+        if "other words" in echoes and (other := other_words(command)) is not None:
+            await self._once(event, user, seat, other)
+
+    async def settle(self, event: Event, user: str, seat: int, command: Json) -> Json:
+        """Send ``command`` until an answer says what became of it; that answer."""
+        wait = FIRST_WAIT
+        answer: Json = {}
+        for number in range(MOST_TRIES):
+            answer = await self._once(event, user, seat + number, command)
+            if answer and answer.get("code") not in NO_EFFECT | UNKNOWN:
+                return answer
+            asked = answer.get("retry_after_ms", 0) / 1000
+            await asyncio.sleep(min(asked, LONGEST_WAIT) + random.uniform(0, wait))
+            wait = min(wait * 2, LONGEST_WAIT)
+        self.unsettled += 1
+        return answer
+
+    async def _once(self, event: Event, user: str, place: int, command: Json) -> Json:
+        """Send it from a seat that is open; the answer, or nothing where the line broke."""
+        seats = self.seats[user]
+        order = [seats[(place + turn) % SEATS] for turn in range(SEATS)]
+        while (seat := next((seat for seat in order if seat.is_open), None)) is None:
+            await asyncio.sleep(LOOK_SECONDS)
+        line = seat.line
+        assert line is not None
+        operation = Operation(user, line.name, command, time.monotonic())
+        event.operations.append(operation)
+        await line.send(operation, ANSWER_SECONDS)
+        answer = operation.answer
+        self.answers[told(answer)] += 1
+        return answer or {}
+
+    # The end.
+
+    async def _heal(self) -> None:
+        """Nothing is wrong any more: all come back, and all reach the top."""
+        begun = time.monotonic()
+        await self._until(lambda: all(seat.is_open for seat in self.all_seats), "all back")
+        for event in self.events:
+            # Paused, so that no timer takes a step while the end is looked at.
+            end = "event.finish" if event.number % 3 == 2 else "event.pause"
+            command = {"type": end, "event": event.id, "id": f"{self.name}-the-end"}
+            await self.settle(event, maker_of(event.number), 0, command)
+        rows = await self.venue.postgres.rows("SELECT id, seq FROM events")
+        tops = {row["id"]: row["seq"] for row in rows}
+        await self._until(
+            lambda: all(
+                seat.seq == tops[seat.event] if seat.subscribed else not self._may_enter(seat)
+                for seat in self.all_seats
+            ),
+            "all at the top",
+        )
+        self.heal_seconds = time.monotonic() - begun
+        for seat in self.all_seats:
+            assert seat.line is not None
+            if seat.subscribed and seat.is_open:
+                seat.line.streams[seat.event].live = True
+        await asyncio.gather(*(self._see_the_end(event) for event in self.events))
+
+    async def _see_the_end(self, event: Event) -> None:
+        """What somebody who comes now is shown, as an admin and as a member."""
+        state = event.view.state
+        maker = maker_of(event.number)
+        plain = next(user for user, who in state["members"].items() if who["role"] == "member")
+        for audience, user in (("admin", maker), ("member", plain)):
+            seat = Seat(user, SEATS + event.number, self.venue.nodes[0], self.shared)
+            seat.event, seat.view = event.id, View()
+            staying = asyncio.create_task(seat.stay())
+            await self._until(lambda seat=seat: seat.is_open, "the last look")  # type: ignore[misc]
+            await seat.enter()
+            event.final[audience] = seat.view.state
+            staying.cancel()
+            self._extra += seat.lines
+
+    async def _leave(self) -> None:
+        for task in self._staying:
+            task.cancel()
+        await asyncio.gather(*self._staying, return_exceptions=True)
+        for line in self.lines():
+            line.abort()
+            self.violations += line.violations
+
+    def lines(self) -> list[Line]:
+        """Every connection there was."""
+        return [line for seat in self.all_seats for line in seat.lines] + self._extra
+
+    async def _until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for it; where it does not come, that is noted, and the checker will say more."""
+        deadline = time.monotonic() + HEAL_SECONDS
+        while not condition():
+            if time.monotonic() > deadline:
+                self.violations.append(f"not within {HEAL_SECONDS:.0f} s: {what}")
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+def room_of(user: int, seat: int) -> int:
+    """The event whose room a user's socket is in: the makers' first sockets are in their own,
+    all other first ones in the hot one, the rest are spread."""
+    if seat == 0:
+        return user if user < EVENTS else HOT
+    return 1 + (user * (SEATS - 1) + seat) % (EVENTS - 1)
+
+
+def told(answer: Json | None) -> str:
+    """An operation's end, for the report."""
+    if answer is None:
+        return "none: the socket was gone"
+    if answer["type"] == "ack":
+        return "ack, replayed" if answer["replayed"] else "ack"
+    code: str = answer["code"]
+    return f"{code}, replayed" if answer.get("replayed") else code

@@ -1,0 +1,131 @@
+"""A place somebody sits at: a socket that comes back whenever it is lost, with what it knew."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from typing import Protocol
+
+from tests.campaign.line import Line, Shared, connect
+from tests.model.history import Json
+from tests.promises.fold import fold
+from tests.promises.running import token
+
+#: Longest that opening a line, or an answer to what is no command, may take.
+PATIENCE = 12.0
+#: Seconds before another try, at most; drawn.
+AGAIN = 0.3
+#: What a subscription may be refused with for now.
+LATER = frozenset(("overloaded", "timeout", "busy", "rate_limited", "internal", "draining"))
+
+
+class Host(Protocol):
+    """A node as its clients see it."""
+
+    port: int
+    up: asyncio.Event
+
+
+class View:
+    """What one observer sees of an event: the state that commands are put together from."""
+
+    def __init__(self) -> None:
+        self.state: Json = {}
+        self.ready = asyncio.Event()
+
+    def take(self, message: Json) -> None:
+        """Fold a message of the room."""
+        if message["type"] == "snapshot":
+            self.state = message["state"]
+            self.ready.set()
+        elif message["type"] in ("resumed", "diff"):
+            self.state = fold(self.state, message["patch"])
+
+
+class Seat:
+    """One of a user's sockets, at home on one node, in one room."""
+
+    def __init__(self, user: str, number: int, host: Host, shared: Shared) -> None:
+        self.user, self.number, self.host = user, number, host
+        self.event = ""
+        """The room it is in."""
+        self.view: View | None = None
+        """Whom to tell what is heard, where this is an observer's seat."""
+        self.line: Line | None = None
+        self.lines: list[Line] = []
+        self.codes: Counter[int] = Counter()
+        self.subscribed = False
+        self.seq = -1
+        self._epoch = ""
+        self._entering = False
+        self._shared = shared
+        self._wait = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something can be sent from here."""
+        line = self.line
+        return line is not None and not line.gone.is_set() and not line.is_deaf
+
+    async def stay(self) -> None:
+        """Be connected, for ever."""
+        while True:
+            await self.host.up.wait()
+            line = await self._open()
+            if line is not None:
+                self.line = line
+                await line.gone.wait()
+                self.codes[line.code or 0] += 1
+                self.subscribed = False
+            await asyncio.sleep(self._wait + random.uniform(0, AGAIN))
+            self._wait = 0.0
+
+    async def _open(self) -> Line | None:
+        name = f"{self.user}/{self.number}#{len(self.lines)}"
+        try:
+            line = await connect(name, self.user, self._shared, self.host.port, PATIENCE)
+        except (OSError, TimeoutError):
+            return None
+        self.lines.append(line)
+        line.on_room = self._hear
+        hello: Json = {"type": "hello", "token": token(self.user, name=self.user)}
+        if self._epoch:
+            hello["resume"] = [{"event": self.event, "epoch": self._epoch, "seq": self.seq}]
+        answer = await line.ask(hello, PATIENCE)
+        if answer is None or answer["type"] != "welcome":
+            line.abort()
+            return None
+        return line
+
+    async def enter(self) -> None:
+        """Subscribe, unless it is, or may not be, in the room."""
+        line = self.line
+        if self._entering or self.subscribed or line is None:
+            return
+        self._entering = True
+        try:
+            while self.is_open and line is self.line and not self.subscribed:
+                request: Json = {"type": "subscribe", "event": self.event}
+                if self._epoch:
+                    request |= {"epoch": self._epoch, "seq": self.seq}
+                answer = await line.ask(request, PATIENCE)
+                if answer is None or answer.get("code") not in LATER:
+                    return
+                await asyncio.sleep(AGAIN)
+        finally:
+            self._entering = False
+
+    def _hear(self, message: Json) -> None:
+        kind = message["type"]
+        if kind == "bye":
+            self._wait = message["retry_after_ms"] / 1000
+        if message.get("event") != self.event:
+            return
+        if kind in ("snapshot", "resumed", "diff"):
+            self._epoch, self.seq = message["epoch"], message["seq"]
+            self.subscribed = True
+        elif kind == "unsubscribed":
+            self._epoch, self.seq, self.subscribed = "", -1, False
+        if self.view is not None:
+            self.view.take(message)
