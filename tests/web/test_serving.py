@@ -24,7 +24,7 @@ async def test_the_policy_keeps_scripts_styles_and_requests_of_others_out(
 ) -> None:
     """What an injection would try, tried from the page's own console."""
     ada = await visit(site)
-    ada.watch.allow(r"Content Security Policy|Content-Security-Policy")
+    ada.watch.allow(r"Content Security Policy|Content-Security-Policy|Trusted")
     ada.watch.allow(r"^elsewhere: http://localhost")
     tries = {
         "an inline script": "document.head.append(Object.assign(document.createElement('script'),"
@@ -39,6 +39,9 @@ async def test_the_policy_keeps_scripts_styles_and_requests_of_others_out(
         " {href: 'http://localhost:9/'}))",
         "a frame": "document.body.append(Object.assign(document.createElement('iframe'),"
         " {src: 'http://localhost:9/'}))",
+        "text as markup": "document.body.innerHTML = '<b>broken</b>'",
+        "text as script": "setTimeout('window.broken = 4')",
+        "a policy of its own": "trustedTypes.createPolicy('default', {})",
     }
     for name, script in tries.items():
         told = await ada.page.evaluate(
@@ -46,7 +49,7 @@ async def test_the_policy_keeps_scripts_styles_and_requests_of_others_out(
                 addEventListener("securitypolicyviolation", () => resolve("kept out"),
                                  {{ once: true }});
                 setTimeout(() => resolve("let in"), 5000);
-                {script};
+                try {{ {script}; }} catch {{ /* it is told by the event */ }}
             }})"""
         )
         assert told == "kept out", name
