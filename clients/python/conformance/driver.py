@@ -171,6 +171,9 @@ class Driver:
         event = room.event
 
         def changed(change: Change) -> None:
+            if change.from_seq < 0 and change.reason == "initial":
+                # That one is told as ``subscribed``.
+                return
             tell(
                 "change",
                 **{"event": event, "from": change.from_seq, "seq": change.seq},
@@ -187,7 +190,7 @@ class Driver:
         room.on("closed", lambda reason: self._closed(room, reason))
 
     def _closed(self, room: Room, reason: str) -> None:
-        if room.seq >= 0 or reason in ("client", "left", "removed", "revoked"):
+        if room.seq >= 0 and reason != "client":
             tell("closed", event=room.event, reason=reason)
 
     async def _leave(self, event: str) -> None:
