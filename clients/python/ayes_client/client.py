@@ -177,7 +177,7 @@ class Client:
         try:
             if self._keeper is not None:
                 for kept in await self._keeper.open():
-                    self._flight.add_kept(kept.command, kept.since)
+                    self._flight.add_kept(kept.command, kept.since, kept.user)
             self._loaded.set()
             self._end(await self._connect_until_refused())
         except AyesError as err:
@@ -294,12 +294,11 @@ class Client:
         if self._final is not None:
             raise self._ending_of(False)
         count = len(self._flight)
-        entry = self._flight.add(command, kept=self._keeper is None)
+        entry = self._flight.add(command, kept=False)
         if len(self._flight) > count:
-            if self._keeper is not None:
-                self._keeper.put(entry)
+            entry.user = None if self.user is None else self.user.id
+            self._keep(entry)
             self._callbacks.tell("pending", self)
-            self._wake()
         return entry
 
     # Rooms.
@@ -347,6 +346,8 @@ class Client:
         self.session = message["session"]
         self.limits = limits
         self.trouble = None
+        for entry in self._flight.claim(self.user.id):
+            self._keep(entry)
         assert self._session is not None
         for room in self.rooms.values():
             self._session.rooms.ask(room)
@@ -362,10 +363,6 @@ class Client:
         most = limits.inflight
         return most if self._most_in_flight is None else min(most, self._most_in_flight)
 
-    async def _keeper_belongs_to(self, user: str) -> None:
-        if self._keeper is not None:
-            await self._keeper.belong_to(user)
-
     def _say_body(self, body: bytes) -> bool:
         if self._session is None or not self._session.open:
             return False
@@ -375,6 +372,13 @@ class Client:
     def _wake(self) -> None:
         if self._session is not None:
             self._session.wake()
+
+    def _keep(self, entry: Entry) -> None:
+        """Let ``entry`` be sent, once it is in the outbox, where there is one."""
+        if self._keeper is None:
+            self._kept([entry])
+        else:
+            self._keeper.put(entry)
 
     def _kept(self, entries: list[Entry]) -> None:
         self._flight.keep(entries)

@@ -23,7 +23,7 @@ import orjson
 
 from ayes_client.backoff import Backoff
 from ayes_client.command import Ack, Command, Pending
-from ayes_client.errors import AyesError, IdConflict, TooLarge, from_message
+from ayes_client.errors import AyesError, IdConflict, Stopped, TooLarge, from_message
 from ayes_client.merge_patch import Json
 
 #: Seconds until the same id is sent again, where the server names no time.
@@ -49,6 +49,7 @@ class Entry:
         "sent_at",
         "since",
         "tries",
+        "user",
     )
 
     def __init__(self, number: int, command: Command, *, since: float, kept: bool) -> None:
@@ -56,6 +57,7 @@ class Entry:
         self.command = command
         self.about = thing_of(command)
         self.before = False
+        self.user: str | None = None
         self.since = since
         self.kept = kept
         self.body = orjson.dumps(command.message())
@@ -149,11 +151,25 @@ class Flight:
         self._consider(entry)
         return entry
 
-    def add_kept(self, command: Command, since: float) -> Entry:
+    def add_kept(self, command: Command, since: float, user: str | None) -> Entry:
         """Take a command that an outbox held: an earlier client may have sent it."""
         entry = self.add(command, kept=True, since=since)
-        entry.before = True
+        entry.before, entry.user = True, user
         return entry
+
+    def claim(self, user: str) -> list[Entry]:
+        """The client is ``user``: what is nobody's is theirs, and returned, to be kept so before it
+        is sent. What is somebody else's ends here, and waits for them in the outbox.
+        """
+        claimed = [entry for entry in self._entries.values() if entry.user is None]
+        for entry in claimed:
+            entry.user, entry.kept = user, False
+        self._ready = [entry for entry in self._ready if entry.kept]
+        heapq.heapify(self._ready)
+        for entry in [entry for entry in self._entries.values() if entry.user != user]:
+            error = Stopped("it is another user's, and waits in the outbox for them")
+            self._settle(entry, error)
+        return claimed
 
     def keep(self, entries: Iterable[Entry]) -> None:
         """These are in the outbox now, and may be sent."""
@@ -234,6 +250,7 @@ class Flight:
         entry = self._entries.get(message["id"])
         if entry is not None:
             self._forget(entry)
+            self._ended(entry.command.id)
             if not entry.future.done():
                 entry.future.set_result(Ack.from_message(message))
 
@@ -272,7 +289,11 @@ class Flight:
             heapq.heappush(self._parked, (now + wait, entry.number, entry))
 
     def refuse(self, entry: Entry, error: AyesError) -> None:
-        """``entry`` ends with ``error``."""
+        """``entry`` ends with ``error``, for good."""
+        self._settle(entry, error)
+        self._ended(entry.command.id)
+
+    def _settle(self, entry: Entry, error: AyesError) -> None:
         self._forget(entry)
         error.id = entry.command.id
         if error.event is None:
@@ -310,4 +331,3 @@ class Flight:
                 self._consider(waiting[0])
             else:
                 del self._about[entry.about]
-        self._ended(entry.command.id)

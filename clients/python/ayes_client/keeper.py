@@ -27,21 +27,12 @@ class Keeper:
         self._work = asyncio.Event()
         self._busy = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
-        self._user: str | None = None
 
     async def open(self) -> list[Kept]:
         """What was kept before; writes from now on. Raises ``OutboxError``."""
         found = await asyncio.to_thread(self._outbox.open)
         self._task = asyncio.create_task(self._run(), name="ayes outbox")
         return found
-
-    async def belong_to(self, user: str) -> None:
-        """Raises ``OutboxError`` where what is kept is another user's."""
-        if self._user == user:
-            return
-        async with self._busy:
-            await asyncio.to_thread(self._outbox.belong_to, user)
-        self._user = user
 
     def put(self, entry: Entry) -> None:
         """Keep ``entry``."""
@@ -81,10 +72,11 @@ class Keeper:
             done, self._done = self._done, []
             if not put and not done:
                 return
-            kept = [Kept(entry.command, entry.since) for entry in put]
+            kept = [Kept(entry.command, entry.since, entry.user) for entry in put]
             try:
                 await asyncio.to_thread(self._outbox.write, kept, done)
             except OutboxError as err:
                 self._failed(put, err)
             else:
-                self._kept(put)
+                # One that was claimed meanwhile is written once more, and may go then.
+                self._kept([e for e, k in zip(put, kept, strict=True) if e.user == k.user])

@@ -3,8 +3,8 @@
 A bot that dies between sending a vote and hearing of it comes back, finds the vote's id here and
 sends it again: one vote, whatever happened to the first one.
 
-The file is JSON lines: ``{"user":…}`` once, ``{"put":{…}}`` with a command, ``{"done":id}`` when it
-has its answer. Lines are only ever appended, and what is put is on the disk (fsync) before it is
+The file is JSON lines: ``{"put":{…}}`` with a command and whose it is, ``{"done":id}`` when it has
+its answer. Lines are only ever appended, and what is put is on the disk (fsync) before it is
 sent. A line that a crash left unfinished is the last one, was therefore never sent, and is dropped.
 """
 
@@ -35,10 +35,14 @@ MOST_WASTE = 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A command in the outbox; ``since`` in seconds since the epoch."""
+    """A command in the outbox; ``since`` in seconds since the epoch; ``user`` once that is known.
+
+    An id is unique per user: sent as another one, it would be another command.
+    """
 
     command: Command
     since: float
+    user: str | None = None
 
 
 class Outbox(Protocol):
@@ -50,26 +54,24 @@ class Outbox(Protocol):
     def open(self) -> list[Kept]:
         """What was kept and never answered, the oldest first."""
 
-    def belong_to(self, user: str) -> None:
-        """Commands are ``user``'s; raises ``OutboxError`` where they are somebody else's."""
-
     def write(self, put: Sequence[Kept], done: Sequence[str]) -> None:
-        """Keep ``put``, durably when this returns; forget ``done``."""
+        """Keep ``put``, durably when this returns; forget ``done``. The same id replaces."""
 
     def close(self) -> None:
         """No more of this."""
 
 
 class FileOutbox:
-    """An outbox in a file of its own, for one user, held by one process at a time."""
+    """An outbox in a file of its own, held by one process at a time."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
         self._file: FileIO | None = None
         self._lock: IO[bytes] | None = None
-        self._user: str | None = None
         self._held: dict[str, Kept] = {}
         self._size = 0
+        self._whole = 0
+        """Bytes of the file when it was last written anew: nothing in it was answered then."""
 
     def open(self) -> list[Kept]:
         """Raises ``OutboxError`` where another process holds it, or it is no outbox."""
@@ -85,17 +87,6 @@ class FileOutbox:
             raise
         return list(self._held.values())
 
-    def belong_to(self, user: str) -> None:
-        """An id is unique per user: sent as another one, it would be another command."""
-        if self._user == user:
-            return
-        if self._user is not None:
-            raise OutboxError(
-                f"{self._path} holds commands of user {self._user!r}; the token is of {user!r}"
-            )
-        self._user = user
-        self._append(_line({"user": user}), durable=True)
-
     def write(self, put: Sequence[Kept], done: Sequence[str]) -> None:
         """One write and one fsync for all of ``put``."""
         for id in done:
@@ -103,7 +94,7 @@ class FileOutbox:
         self._held |= {kept.command.id: kept for kept in put}
         lines = [_put(kept) for kept in put] + [_line({"done": id}) for id in done]
         self._append(b"".join(lines), durable=bool(put))
-        if not self._held and self._size > MOST_WASTE:
+        if self._size > MOST_WASTE + 2 * self._whole:
             self._rewrite()
 
     def close(self) -> None:
@@ -151,18 +142,16 @@ class FileOutbox:
         match line:
             case {"put": dict(put)}:
                 command = command_from(put["command"])
-                self._held[command.id] = Kept(command, float(put["since"]))
+                user = put.get("user")
+                self._held[command.id] = Kept(command, float(put["since"]), user)
             case {"done": str(id)}:
                 self._held.pop(id, None)
-            case {"user": str(user)}:
-                self._user = user
             case _:
                 raise ValueError
 
     def _compact(self) -> None:
         """Write the file anew with what it still holds; the old one stands until that is done."""
-        head = [] if self._user is None else [_line({"user": self._user})]
-        data = b"".join(head + [_put(kept) for kept in self._held.values()])
+        data = b"".join([_put(kept) for kept in self._held.values()])
         fresh = self._path.with_name(self._path.name + ".new")
         with fresh.open("wb") as file:
             # Commands hold what people wrote: nobody else's to read.
@@ -175,7 +164,7 @@ class FileOutbox:
         fresh.replace(self._path)
         _sync_folder(self._path.parent)
         self._file = self._path.open("ab", buffering=0)
-        self._size = len(data)
+        self._size = self._whole = len(data)
 
 
 def _line(content: dict[str, object]) -> bytes:
@@ -183,7 +172,8 @@ def _line(content: dict[str, object]) -> bytes:
 
 
 def _put(kept: Kept) -> bytes:
-    return _line({"put": {"command": kept.command.message(), "since": kept.since}})
+    owner = {} if kept.user is None else {"user": kept.user}
+    return _line({"put": {"command": kept.command.message(), "since": kept.since, **owner}})
 
 
 def _locked(path: Path) -> IO[bytes]:

@@ -21,7 +21,7 @@ from websockets.typing import Subprotocol
 from ayes_client.address import is_loopback
 from ayes_client.closes import is_final, reason
 from ayes_client.entering import Entering
-from ayes_client.errors import AuthExpired, AyesError, Closed, OutboxError, from_message
+from ayes_client.errors import AuthExpired, AyesError, Closed, from_message
 from ayes_client.limits import Limits
 from ayes_client.merge_patch import Json
 from ayes_client.pace import Pace
@@ -160,7 +160,7 @@ class Session:
             await link.send(orjson.dumps(self._hello(token)), text=True)
             async with asyncio.timeout(OPEN_SECONDS):
                 while not self.open:
-                    await self._greet(await link.recv(), token)
+                    self._greet(await link.recv(), token)
             tasks = [
                 asyncio.create_task(self._pump(link), name="ayes pump"),
                 asyncio.create_task(self._watch(link), name="ayes watch"),
@@ -184,15 +184,15 @@ class Session:
             hello["resume"] = resume
         return hello
 
-    async def _greet(self, frame: str | bytes, token: str) -> None:
+    def _greet(self, frame: str | bytes, token: str) -> None:
         """Whatever comes before the welcome, and the welcome itself."""
         for message in messages(frame):
             if message.get("type") == "welcome" and not self.open:
-                await self._welcome(message, token)
+                self._welcome(message, token)
             else:
                 self._take(message)
 
-    async def _welcome(self, message: Json, token: str) -> None:
+    def _welcome(self, message: Json, token: str) -> None:
         limits = Limits.from_welcome(message)
         self._heartbeat = message["heartbeat_ms"] / 1000
         now = self._loop.time()
@@ -200,11 +200,6 @@ class Session:
         # Hello was one.
         self._pace.spend(1)
         self._renewal.begin(token, message["time"])
-        try:
-            await self._client._keeper_belongs_to(message["user"]["id"])
-        except OutboxError as err:
-            self._final = err
-            raise
         self._heard_at = self._opened_at = self._loop.time()
         self._client._welcomed(message, limits)
 

@@ -200,7 +200,7 @@ class Driver:
         tell("left", event=event)
 
     def _state(self, event: str) -> None:
-        room = self._the_client().rooms.get(event) or self._rooms.get(event)
+        room = self._the_client().rooms.get(event)
         if room is None or room.seq < 0:
             tell("state", event=event, state=None)
             return

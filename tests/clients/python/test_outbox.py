@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import signal
 import sys
@@ -45,7 +46,6 @@ def test_what_is_kept_is_there_again_without_what_is_done(tmp_path: Path) -> Non
     kept = commands(5)
     with opened(tmp_path / "o") as (outbox, found):
         assert found == []
-        outbox.belong_to("u_1")
         outbox.write(kept[:3], [])
         outbox.write(kept[3:], [kept[0].command.id, kept[3].command.id])
     with opened(tmp_path / "o") as (_, found):
@@ -74,13 +74,14 @@ def test_a_second_process_is_turned_away(tmp_path: Path) -> None:
         pass
 
 
-def test_somebody_elses_commands_are_never_sent(tmp_path: Path) -> None:
+def test_whose_a_command_is_is_kept_with_it(tmp_path: Path) -> None:
+    [nobodys, _] = commands(2)
+    claimed = dataclasses.replace(nobodys, user="u_1")
     with opened(tmp_path / "o") as (outbox, _):
-        outbox.belong_to("u_1")
-    with opened(tmp_path / "o") as (outbox, _):
-        outbox.belong_to("u_1")
-        with pytest.raises(OutboxError, match="u_1"):
-            outbox.belong_to("u_2")
+        outbox.write([nobodys], [])
+        outbox.write([claimed], [])
+    with opened(tmp_path / "o") as (_, found):
+        assert found == [claimed]
 
 
 def test_what_is_no_outbox_is_not_touched(tmp_path: Path) -> None:
@@ -94,7 +95,6 @@ def test_what_is_no_outbox_is_not_touched(tmp_path: Path) -> None:
 def test_answered_commands_do_not_pile_up(tmp_path: Path) -> None:
     path = tmp_path / "o"
     with opened(path) as (outbox, _):
-        outbox.belong_to("u_1")
         for _ in range(60):
             kept = commands(200)
             outbox.write(kept, [])
@@ -103,7 +103,6 @@ def test_answered_commands_do_not_pile_up(tmp_path: Path) -> None:
     with opened(path) as (outbox, found):
         assert found == []
         assert path.stat().st_size < 100
-        outbox.belong_to("u_1")
 
 
 def test_half_a_line_on_a_full_disk_spoils_no_other(
@@ -185,13 +184,29 @@ async def test_a_stopped_client_leaves_its_commands_to_the_next(
         await second.stop()
 
 
-async def test_another_users_outbox_ends_the_client(
+async def test_another_users_commands_wait_for_them(
     server: Running, connect: Connect, tmp_path: Path
 ) -> None:
-    first = await connect(outbox=tmp_path / "o")
-    await first.stop()
-    with pytest.raises(OutboxError):
-        await connect(outbox=tmp_path / "o")
+    user = fresh("ada")
+    async with line_to(server.port) as line:
+        first = await connect(user, url=line.url, outbox=tmp_path / "o")
+        line.break_down()
+        await status(first, "waiting")
+        making = asyncio.create_task(
+            first.command("event.create", {"subject": "Hers"}, id="hers-alone")
+        )
+        await until(first, "pending", lambda: len(first.pending) == 1)
+        await first.stop()
+        with pytest.raises(Stopped):
+            await making
+    second = await connect(outbox=tmp_path / "o")
+    assert second.pending == []
+    assert (await second.query("events.list"))["events"] == []
+    await second.stop()
+    third = await connect(user, outbox=tmp_path / "o")
+    await until(third, "pending", lambda: third.pending == [])
+    [made] = (await third.query("events.list"))["events"]
+    assert made["subject"] == "Hers"
 
 
 BOT = """
