@@ -76,10 +76,7 @@ export class Connection {
   probe() {
     if (!this.open || this.#timers.probe !== null) return;
     this.send([{ type: "ping" }]);
-    const asked = this.clock.now();
-    this.#set("probe", PROBE_MS, () => {
-      if (this.#heardAt < asked) this.#lose();
-    });
+    this.#set("probe", PROBE_MS, () => this.#lose());
   }
 
   /** Be away until `retry`, as a page that is put aside. */

@@ -1,0 +1,92 @@
+"""The JavaScript client's own tests, its types, and the package that npm would publish."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.node import NODE, NPM
+
+ROOT = Path(__file__).parents[2]
+CLIENT = ROOT / "clients" / "js"
+SOURCES = [CLIENT / "ayes.js", *sorted((CLIENT / "src").rglob("*.js"))]
+TYPES = Path(__file__).parent / "types"
+#: A run of everything takes a second or two; fetching and running the type checker up to fifteen.
+LONGEST = 100.0
+#: A reader finds their way by the tree alone: one noun a file.
+LONGEST_FILE = 400
+
+
+def run(*command: str, cwd: Path = CLIENT) -> str:
+    """What ``command`` prints; it must succeed."""
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=LONGEST)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.timeout(120)
+def test_its_own_tests_pass() -> None:
+    files = sorted(str(path) for path in (CLIENT / "tests").glob("*.test.js"))
+    assert files
+    run(NODE, "--test", "--test-reporter=tap", *files)
+
+
+def _installed() -> None:
+    """Bring the type checker as the lock file names it; two workers take turns."""
+    lock = (TYPES / "package-lock.json").read_bytes()
+    installed = TYPES / "node_modules" / ".installed"
+    with (TYPES / "package.json").open() as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if installed.exists() and installed.read_bytes() == lock:
+            return
+        run(*NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=TYPES)
+        installed.write_bytes(lock)
+
+
+@pytest.mark.timeout(240)
+def test_the_types_are_sound_and_refuse_what_they_should() -> None:
+    _installed()
+    run(NODE, "node_modules/typescript/bin/tsc", "-p", ".", cwd=TYPES)
+
+
+def test_what_is_typed_is_there_and_the_other_way_round() -> None:
+    script = "import('./ayes.js').then(m => console.log(JSON.stringify(Object.keys(m))))"
+    there = set(json.loads(run(NODE, "--input-type=module", "-e", script)))
+    typed = re.findall(
+        r"^export (?:class|function) (\w+)", (CLIENT / "ayes.d.ts").read_text(), re.MULTILINE
+    )
+    assert there == set(typed)
+
+
+def test_npm_would_publish_exactly_the_client() -> None:
+    packed = json.loads(run(*NPM, "pack", "--dry-run", "--json"))[0]
+    files = {entry["path"] for entry in packed["files"]}
+    examples = {f"examples/{path.name}" for path in (CLIENT / "examples").iterdir()}
+    assert examples
+    sources = {str(path.relative_to(CLIENT)) for path in SOURCES}
+    assert files == {"package.json", "README.md", "LICENSE", "ayes.d.ts"} | sources | examples
+
+
+def test_the_package_stands_alone() -> None:
+    package = json.loads((CLIENT / "package.json").read_text())
+    assert package["license"] == "Apache-2.0"
+    assert (CLIENT / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+    assert not {"dependencies", "devDependencies", "peerDependencies"} & set(package)
+    for path in SOURCES:
+        for module in re.findall(r"(?:from|import\() *\"([^\"]+)\"", path.read_text()):
+            assert module.startswith("."), f"{path.name} imports {module}"
+            assert (path.parent / module).resolve() in SOURCES
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_a_strict_policy_lets_it_run(path: Path) -> None:
+    """Nothing that a content security policy without ``unsafe-…`` would refuse."""
+    text = path.read_text()
+    assert not re.search(r"\beval\(|new Function|innerHTML|document\.write|import\(", text)
+    assert len(text.splitlines()) <= LONGEST_FILE
+    assert text.startswith("//"), "it does not say what it is"

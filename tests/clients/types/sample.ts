@@ -1,0 +1,54 @@
+// Read by `tsc --strict`, never run: what a user may write, and what the types must refuse.
+
+import { AyesError, Client, indexedDbOutbox, memoryOutbox, mergePatch, newId, Room, storageOutbox } from "../../../clients/js/ayes.js";
+
+const client = new Client("https://decide.example", {
+  token: async () => "jwt",
+  client: { name: "sample", version: "1" },
+  outbox: indexedDbOutbox(),
+  WebSocket: globalThis.WebSocket,
+  random: Math.random,
+  backoff: { base: 100 },
+}).start();
+new Client(new URL("wss://decide.example/v1/socket"), { token: "jwt", outbox: storageOutbox(localStorage) });
+new Client("/", { outbox: memoryOutbox() });
+
+client.addEventListener("status", ({ detail }) => detail.retryAt?.toFixed());
+client.addEventListener("refused", ({ detail }) => detail.error.details.seq?.toFixed());
+client.addEventListener("fault", ({ detail }) => detail.where.length);
+
+const room: Room = await client.subscribe("event");
+room.addEventListener("change", ({ detail }) => detail.patch ?? detail.reason);
+room.addEventListener("closed", ({ detail }) => detail.reason === "removed");
+const ack = await room.vote("p", { id: newId() });
+await room.reached(ack.seq);
+const agree: number = ack.result.agree;
+const made = await client.command("event.create", { subject: "s", policy: { assumption: { threshold: 2 } } });
+const code: string = made.result.entrance_code;
+const proposed = await room.command("proposal.create", { kind: "assumption", category: "create", content: "c" });
+const status: "pending" | "accepted" | "rejected" | "deleted" = proposed.result.status;
+const mine = await client.query("events.list");
+const names = mine.events.map(({ subject }) => subject);
+const older = await client.query("comments.list", { event: "e", before: 7 });
+const authors = older.comments.map(({ id, author }) => [id, author]);
+const content = room.state.proposals["p"]?.content;
+const count = mergePatch({ a: 1 }, { b: 2 }).a;
+for await (const { from, seq } of room) [from, seq].includes(room.seq);
+try {
+  await client.adopt("id");
+} catch (error) {
+  if (error instanceof AyesError && error.retry === "fix" && error.code === "revision_changed") error.details.current;
+}
+
+// @ts-expect-error no such command
+client.command("vote.casts", { event: "e", proposal: "p", revision: 1 });
+// @ts-expect-error a vote is for a revision
+client.command("vote.cast", { event: "e", proposal: "p" });
+// @ts-expect-error a kind that does not exist
+room.command("proposal.create", { kind: "axiom", category: "create" });
+// @ts-expect-error state is not written to
+room.state.counts.members = 3;
+// @ts-expect-error rooms are made by `subscribe`
+new Room();
+
+export { agree, authors, code, content, count, names, status };
