@@ -31,6 +31,18 @@ def test_beside_keys_a_secret_counts_only_where_it_was_given(tmp_path: Path) -> 
     assert authenticator_for(given).check(jwt.encode(claims(), SECRET, "HS256")).actor.user == "ada"
 
 
+def test_beside_a_provider_a_secret_counts_only_where_it_was_given(tmp_path: Path) -> None:
+    settings = Settings(
+        data_dir=tmp_path, oidc_issuer="https://issuer.example", oidc_client_id="page"
+    )
+    made = jwt.encode(claims(), kept_secret(tmp_path), "HS256")
+    with pytest.raises(Rejection) as refused:
+        authenticator_for(settings).check(made)
+    assert refused.value.code == ErrorCode.UNAUTHENTICATED
+    given = msgspec.structs.replace(settings, auth_secret=SECRET)
+    assert authenticator_for(given).check(jwt.encode(claims(), SECRET, "HS256")).actor.user == "ada"
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
