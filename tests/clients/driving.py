@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -73,7 +73,8 @@ class Driver:
         Where the stream is one that may be silent or talkative (``UNASKED``), lines before the one
         that matches are passed over.
         """
-        wanted = stream_of(memory.fill(pattern))
+        named = {k: memory.fill(pattern[k]) for k in ("id", "event", "key") if k in pattern}
+        wanted = stream_of({"told": pattern["told"]} | named)
         deadline = time.monotonic() + PATIENCE
         while True:
             for told in [told for told in self.told if stream_of(told) == wanted]:
@@ -96,6 +97,12 @@ class Driver:
             if time.monotonic() > deadline:
                 raise Mismatch(f"{pattern} instead of {json.dumps(got)}")
             await asyncio.sleep(LOOK_INTERVAL)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until ``condition`` holds, of whatever it is."""
+        async with asyncio.timeout(PATIENCE):
+            while not condition():
+                await asyncio.sleep(LOOK_INTERVAL)
 
     def left(self) -> list[Told]:
         """What was told, and expected nowhere."""

@@ -187,7 +187,7 @@ class Player:
         self._driver.order(**self._memory.fill(order))
 
     async def _told(self, pattern: Line, line: Line) -> None:
-        await self._driver.expect(_loose(self._named(pattern)), self._memory)
+        await self._driver.expect(loose(self._named(pattern)), self._memory)
 
     async def _kept(self, names: str, line: Line) -> None:
         """These commands are acked, each with its own id."""
@@ -197,7 +197,7 @@ class Player:
     async def _has(self, pattern: Line, line: Line) -> None:
         """The room becomes so."""
         order = {"do": "state", "event": pattern.get("event", EVENT)}
-        await self._driver.look(order, _loose({"told": "state"} | pattern), self._memory)
+        await self._driver.look(order, loose({"told": "state"} | pattern), self._memory)
 
     async def _waits(self, names: str, line: Line) -> None:
         """These commands become the ones without an answer, in this order."""
@@ -346,10 +346,10 @@ class Player:
             raise Mismatch(f"it came {since:.0f} ms after what went before")
 
 
-def _loose(pattern: Json) -> Json:
+def loose(pattern: Json) -> Json:
     """The pattern, with further fields allowed wherever it is no placeholder."""
     if not isinstance(pattern, dict):
-        return [_loose(inner) for inner in pattern] if isinstance(pattern, list) else pattern
+        return [loose(inner) for inner in pattern] if isinstance(pattern, list) else pattern
     if any(key in pattern for key in ("$any", "$bind", "$ref", "$id")):
         return pattern
-    return {"$more": True} | {key: _loose(value) for key, value in pattern.items()}
+    return {"$more": True} | {key: loose(value) for key, value in pattern.items()}

@@ -18,8 +18,8 @@ from ayes_client import cli
 from ayes_client.cli_output import plain
 from ayes_client.completion import SHELLS, script
 from ayes_client.errors import CODES, Closed, OutboxError, Stopped
+from tests.clients.line import line_to
 from tests.clients.python.conftest import Connect, gathering, proposal
-from tests.clients.python.line import line_to
 from tests.clients.python.waiting import PATIENCE, eventually
 from tests.parts import free_port
 from tests.promises.running import ROOT, Running, token

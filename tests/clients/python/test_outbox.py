@@ -16,8 +16,8 @@ import pytest
 from ayes_client import Client, Command, FileOutbox, Kept
 from ayes_client.errors import OutboxError, Stopped
 from ayes_client.flight import Entry
+from tests.clients.line import line_to
 from tests.clients.python.conftest import Connect, client_of, gathering, proposal
-from tests.clients.python.line import line_to
 from tests.clients.python.waiting import PATIENCE, eventually, status, until
 from tests.promises.running import ROOT, Running, token
 from tests.promises.scenes import fresh

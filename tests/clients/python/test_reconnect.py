@@ -10,8 +10,8 @@ import pytest
 
 from ayes_client import Change, Client, Room, renewal
 from ayes_client.errors import AuthExpired, NotFound, Stopped, Unauthenticated, Unreachable
+from tests.clients.line import Line, line_to
 from tests.clients.python.conftest import Connect, client_of, gathering, proposal
-from tests.clients.python.line import Line, line_to
 from tests.clients.python.waiting import PATIENCE, eventually, status, until
 from tests.parts import free_port
 from tests.promises.running import Running, killable, token

@@ -1,0 +1,45 @@
+"""The golden transcripts, told by every client to a real server, over lines that hold or break."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.clients.driving import DRIVERS
+from tests.clients.storytelling import Storyteller
+from tests.promises.running import running
+from tests.transcripts.playing import lines_of
+from tests.transcripts.test_transcripts import HERE, token_of
+
+#: The others are of misuse, tokens and positions, which an SDK does not let its user say.
+STORIES = (
+    "ballot",
+    "first-light",
+    "going",
+    "idempotency",
+    "late-vote",
+    "lowered-policy",
+    "refusals",
+)
+#: Share of the commands around which the connection breaks.
+CHANCE = 0.5
+
+
+@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("client", DRIVERS)
+async def test_a_client_lives_through_the_story(database_url: str, client: str, story: str) -> None:
+    lines = lines_of(HERE / f"{story}.jsonl")
+    async with running(database_url, **lines[0].get("settings", {})) as server:
+        await Storyteller(client, server, token_of).tell(lines)
+
+
+@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("client", DRIVERS)
+async def test_broken_connections_change_no_story(
+    database_url: str, client: str, story: str
+) -> None:
+    """Same answers, same positions: so each command had its effect once, and nothing was lost."""
+    lines = lines_of(HERE / f"{story}.jsonl")
+    async with running(database_url, **lines[0].get("settings", {})) as server:
+        teller = Storyteller(client, server, token_of, seed=len(story), chance=CHANCE)
+        await teller.tell(lines)
+        assert teller.cuts >= 3
