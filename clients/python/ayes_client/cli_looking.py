@@ -59,7 +59,8 @@ async def _statuses(client: Client, arguments: Arguments, output: Output) -> int
 
 async def watch(client: Client, arguments: Arguments, output: Output) -> int:
     room = await client.subscribe(arguments.event)
-    shown: Json = {}
+    client.on("status", lambda status: _line(client, output, status))
+    shown = room.state
     async for change in room:
         before, shown = shown, room.state
         told = {"event": room.event, "from": change.from_seq, "seq": change.seq}
@@ -71,6 +72,14 @@ async def watch(client: Client, arguments: Arguments, output: Output) -> int:
             output.tell({**told, "patch": change.patch}, *lines)
     output.complain(f"the room was closed: {room.closed}")
     return 3
+
+
+def _line(client: Client, output: Output, status: str) -> None:
+    """Say on stderr that what is shown is not the latest, and when it is again."""
+    if status == "waiting":
+        output.complain(f"no connection: {client.trouble}; trying again")
+    elif status == "open":
+        output.complain("connected again")
 
 
 async def overview(client: Client, arguments: Arguments, output: Output) -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import cast
 
 import orjson
 
 from ayes_client.command import Ack
 from ayes_client.errors import AyesError
 from ayes_client.merge_patch import Json
+from ayes_client.state import Proposal, State, You
 
 #: Characters of a text shown in a line; the rest is in the JSON.
 LONGEST = 72
@@ -37,7 +38,7 @@ class Output:
         self.prog = prog
         self.json = json
 
-    def tell(self, content: Json, *lines: str) -> None:
+    def tell(self, content: Mapping[str, object], *lines: str) -> None:
         """``content`` for programs, or ``lines`` for people."""
         if self.json:
             print(orjson.dumps(content).decode(), flush=True)
@@ -93,21 +94,22 @@ def error_words(error: AyesError) -> str:
     return f"{words} ({', '.join(told)})" if told else words
 
 
-def tally(state: Json, proposal: Json) -> str:
+def tally(state: State, proposal: Proposal) -> str:
     """``3 of 5``: who agrees, of how many."""
     decision = proposal.get("decision")
-    eligible = decision["eligible"] if decision else state.get("counts", {}).get("members", "?")
+    eligible = decision["eligible"] if decision else state["counts"].get("members", 0)
     return f"{proposal['agree']} of {eligible}"
 
 
-def name_of(state: Json, user: str | None) -> str:
+def name_of(state: State, user: str | None) -> str:
     """A member's name, or the id of somebody whom the room does not show."""
     if not user:
         return "the server"
-    return plain(str(state.get("members", {}).get(user, {}).get("name", user)), 30)
+    member = state["members"].get(user)
+    return plain(user if member is None else member["name"], 30)
 
 
-def proposal_words(state: Json, id: str, proposal: Json) -> str:
+def proposal_words(state: State, id: str, proposal: Proposal) -> str:
     """A proposal in one line."""
     what = f"{proposal['category']} {proposal['kind']}"
     words = f"{id}  {what}  {tally(state, proposal)}"
@@ -122,20 +124,21 @@ def proposal_words(state: Json, id: str, proposal: Json) -> str:
     return f"{words}{said}  by {name_of(state, proposal['author'])}"
 
 
-def standing(state: Json, you: Json, seq: int) -> Iterator[str]:
+def standing(state: State, you: You, seq: int) -> Iterator[str]:
     """Where an event stands, for people."""
     event = state["event"]
-    counts = state.get("counts", {})
+    counts = state["counts"]
     head = f"{plain(event['subject'])}  [{event['status']}]"
     if "members" in counts:
         head += f"  {some(counts['members'], 'member')}, {some(counts['ballots'], 'ballot')}"
     yield f"{head}  #{seq}"
-    membership = you.get("membership", {})
-    yield f"you are {membership.get('role') or membership.get('status', 'nobody here')}"
+    membership = you["membership"]
+    yield f"you are {membership.get('role', membership['status'])}"
     if code := event.get("entrance_code"):
         yield f"entrance code {code}"
     for collection in ("options", "assumptions", "criteria"):
-        items = sorted(state.get(collection, {}).items(), key=lambda item: item[1]["position"])
+        shown = cast(Json, state)[collection]
+        items = sorted(shown.items(), key=lambda item: item[1]["position"])
         if items:
             yield f"{collection}:"
         for id, item in items:
@@ -145,53 +148,50 @@ def standing(state: Json, you: Json, seq: int) -> Iterator[str]:
     yield from _proposals(state, you)
 
 
-def _proposals(state: Json, you: Json) -> Iterator[str]:
-    shown = sorted(state.get("proposals", {}).items(), key=lambda item: item[1]["created_at"])
+def _proposals(state: State, you: You) -> Iterator[str]:
+    shown = sorted(state["proposals"].items(), key=lambda item: item[1]["created_at"])
     if shown:
         yield "proposals:"
     for id, proposal in shown:
-        mine = "  ✓ yours" if id in you.get("votes", {}) else ""
+        mine = "  ✓ yours" if id in you["votes"] else ""
         yield f"  {proposal_words(state, id, proposal)}{mine}"
 
 
-def moved(before: Json, state: Json, patch: Json) -> Iterator[str]:
+def moved(before: State, state: State, patch: Json) -> Iterator[str]:
     """What a patch changed, for people."""
     for collection, one in COLLECTIONS.items():
-        for id, change in (patch.get(collection) or {}).items():
-            yield from _item(before, state, collection, one, id, change)
-    event = patch.get("event")
-    for field, value in (event or {}).items():
+        held = cast(Json, before).get(collection, {})
+        shown = cast(Json, state).get(collection, {})
+        for id in patch.get(collection) or ():
+            if id not in shown:
+                yield f"- {one} {id}"
+            elif one == "proposal":
+                sign = "~" if id in held else "+"
+                yield f"{sign} proposal {proposal_words(state, id, shown[id])}"
+            else:
+                yield f"{'~' if id in held else '+'} {one} {id}  {_words(state, shown[id])}"
+    for field, value in (patch.get("event") or {}).items():
         yield f"event: {field} is {plain(str(value))}"
     if "results" in patch:
         yield "the ballots are counted: see results"
 
 
-def _item(
-    before: Json, state: Json, collection: str, one: str, id: str, change: Any
-) -> Iterator[str]:
-    if change is None:
-        yield f"- {one} {id}"
-        return
-    item = state[collection][id]
-    new = id not in before.get(collection, {})
-    if one == "proposal":
-        sign = "+" if new else "*" if "status" in change else "~"
-        yield f"{sign} proposal {proposal_words(state, id, item)}"
-    else:
-        words = item.get("content") or item.get("name") or ""
-        by = f"  by {name_of(state, item['author'])}" if "author" in item else ""
-        yield f"{'+' if new else '~'} {one} {id}  {plain(words)}{by}"
+def _words(state: State, item: Json) -> str:
+    words = plain(item.get("content") or item.get("name") or "")
+    return f"{words}  by {name_of(state, item['author'])}" if "author" in item else words
 
 
-def results_words(state: Json) -> Iterator[str]:
-    """The final ballot, counted."""
+def results_words(state: State) -> Iterator[str]:
+    """The final ballot, counted; of a state that has ``results``."""
     results = state["results"]
     yield f"{results['ballots']} of {results['eligible']} gave a ballot"
-    for found in results["options"]:
-        content = state["options"].get(found["option"], {}).get("content", found["option"])
-        yield f"  {found['rank']}. {plain(content)}  {some(found['votes'], 'vote')}"
+    for chosen in results["options"]:
+        option = state["options"].get(chosen["option"])
+        words = chosen["option"] if option is None else option["content"]
+        yield f"  {chosen['rank']}. {plain(words)}  {some(chosen['votes'], 'vote')}"
     if results["criteria"]:
         yield "what weighed most:"
-    for found in results["criteria"]:
-        content = state["criteria"].get(found["criterion"], {}).get("content", found["criterion"])
-        yield f"  {found['rank']}. {plain(content)}  {some(found['points'], 'point')}"
+    for weighed in results["criteria"]:
+        criterion = state["criteria"].get(weighed["criterion"])
+        words = weighed["criterion"] if criterion is None else criterion["content"]
+        yield f"  {weighed['rank']}. {plain(words)}  {some(weighed['points'], 'point')}"

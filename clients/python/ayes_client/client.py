@@ -24,6 +24,7 @@ from ayes_client.keeper import Keeper
 from ayes_client.limits import Limits
 from ayes_client.merge_patch import Json
 from ayes_client.outbox import FileOutbox, Outbox
+from ayes_client.parts import Parts
 from ayes_client.questions import Questions
 from ayes_client.room import Room
 from ayes_client.session import Session
@@ -83,28 +84,29 @@ class Client:
         backoff: tuple[float, float] = (FIRST_SECONDS, LONGEST_SECONDS),
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self.url = socket_url(url)
         self.status: Status = "idle"
         self.user: User | None = None
         self.session: str | None = None
         """The server's name for the present connection, as its log has it."""
-        self.limits = Limits()
         self.retry_at: float | None = None
         """When the next attempt is made, in seconds since the epoch, while ``waiting``."""
         self.trouble: str | None = None
         """Why there is no connection, for people."""
-        self.rooms: dict[str, Room] = {}
-        """The rooms that one is in, by event."""
-        self.answer_timeout = answer_timeout
-        self._tokens = Tokens(token)
-        self._name = {"name": name, "version": version}
-        self._most_in_flight = in_flight
         self._open_timeout = open_timeout
-        self._waits = backoff
-        self._chance = chance
-        self._callbacks = Callbacks("status", "welcome", "bye", "refused", "pending")
-        self._flight = Flight(self._answered)
-        self._questions = Questions(self._say_body)
+        self._parts = Parts(
+            url=socket_url(url),
+            client={"name": name, "version": version},
+            tokens=Tokens(token),
+            flight=Flight(self._answered),
+            questions=Questions(self._say_body),
+            callbacks=Callbacks("status", "welcome", "bye", "refused", "pending"),
+            new_backoff=lambda: Backoff(*backoff, chance),
+            answer_timeout=answer_timeout,
+            most_in_flight=in_flight,
+        )
+        self._flight = self._parts.flight
+        self._questions = self._parts.questions
+        self._callbacks = self._parts.callbacks
         self._keeper: Keeper | None = None
         if isinstance(outbox, str | os.PathLike):
             outbox = FileOutbox(outbox)
@@ -117,6 +119,21 @@ class Client:
         self._ready = asyncio.Event()
         self._loaded = asyncio.Event()
         self._space = asyncio.Event()
+
+    @property
+    def url(self) -> str:
+        """The socket's address."""
+        return self._parts.url
+
+    @property
+    def limits(self) -> Limits:
+        """What the server takes from one socket, as its last welcome said."""
+        return self._parts.limits
+
+    @property
+    def rooms(self) -> dict[str, Room]:
+        """The rooms that one is in, by event; to be looked at."""
+        return self._parts.rooms
 
     # Life.
 
@@ -187,10 +204,10 @@ class Client:
             self._end(LineError(f"a defect of the client: {err}"))
 
     async def _connect_until_refused(self) -> AyesError:
-        backoff = self._backoff()
+        backoff = self._parts.new_backoff()
         while True:
             self._be("connecting")
-            self._session = session = Session(self)
+            self._session = session = Session(self._parts, self._welcomed)
             ended = await session.run()
             self._session = None
             self.session = None
@@ -341,10 +358,9 @@ class Client:
             self.status = status
             self._callbacks.tell("status", status)
 
-    def _welcomed(self, message: Json, limits: Limits) -> None:
+    def _welcomed(self, message: Json) -> None:
         self.user = User(message["user"]["id"], message["user"]["name"])
         self.session = message["session"]
-        self.limits = limits
         self.trouble = None
         for entry in self._flight.claim(self.user.id):
             self._keep(entry)
@@ -355,13 +371,6 @@ class Client:
         self._be("open")
         self._callbacks.tell("welcome", message)
         self._ready.set()
-
-    def _backoff(self) -> Backoff:
-        return Backoff(*self._waits, self._chance)
-
-    def _in_flight(self, limits: Limits) -> int:
-        most = limits.inflight
-        return most if self._most_in_flight is None else min(most, self._most_in_flight)
 
     def _say_body(self, body: bytes) -> bool:
         if self._session is None or not self._session.open:

@@ -51,14 +51,18 @@ Retry: TypeAlias = Literal["same", "fix", "auth", "no"]
 class AyesError(Exception):
     """An answer other than an ack.
 
-    ``details`` names what the reader needs to go on; ``id``, ``event`` and ``ref`` what was
-    answered; ``replayed`` that this id was refused before, with this error.
+    ``details`` names what the reader needs to go on, ``id`` and ``event`` what was answered.
+    ``replayed``: this id was refused before, with this error.
     """
 
     code: str = "error"
     effect: Effect = "none"
     retry: Retry = "no"
     meaning: ClassVar[str] = "Something went wrong."
+    """The first line of the class's docstring: said where the server says nothing else."""
+
+    def __init_subclass__(cls) -> None:
+        cls.meaning = (cls.__doc__ or cls.code).partition("\n")[0]
 
     def __init__(
         self,
@@ -122,195 +126,234 @@ class LineError(AyesError):
 
 
 class Forbidden(Refused):
+    """Your role may not do this."""
+
     code = "forbidden"
-    meaning = "Your role may not do this."
 
 
 class NotAMember(Refused):
+    """You are not an accepted member now."""
+
     code = "not_a_member"
-    meaning = "You are not an accepted member now."
 
 
 class NotEligible(Refused):
+    """This proposal does not take your vote."""
+
     code = "not_eligible"
-    meaning = "This proposal does not take your vote."
 
 
 class NotFound(Refused):
+    """It does not exist, or you may not know of it."""
+
     code = "not_found"
-    meaning = "It does not exist, or you may not know of it."
 
 
 class EventNotInProgress(Refused):
+    """The event is not in progress."""
+
     code = "event_not_in_progress"
-    meaning = "The event is not in progress."
 
 
 class EventFinished(Refused):
+    """The event is finished."""
+
     code = "event_finished"
-    meaning = "The event is finished."
 
 
 class EventFull(Refused):
+    """The event has all the members it may have."""
+
     code = "event_full"
-    meaning = "The event has all the members it may have."
 
 
 class ProposalClosed(Refused):
+    """The proposal is decided: see details."""
+
     code = "proposal_closed"
-    meaning = "The proposal is decided: see details."
 
 
 class AlreadyResolved(Refused):
+    """Somebody decided otherwise before you."""
+
     code = "already_resolved"
-    meaning = "Somebody decided otherwise before you."
 
 
 class LastAdmin(Refused):
+    """An event keeps at least one admin."""
+
     code = "last_admin"
-    meaning = "An event keeps at least one admin."
 
 
 class LimitReached(Refused):
+    """There are as many as there may be."""
+
     code = "limit_reached"
-    meaning = "There are as many as there may be."
 
 
 class InvalidTransition(Refused):
+    """Not possible from the present status."""
+
     code = "invalid_transition"
-    meaning = "Not possible from the present status."
 
 
 class BadFrame(NeedsFix):
+    """The frame is no JSON object or array."""
+
     code = "bad_frame"
-    meaning = "The frame is no JSON object or array."
 
 
 class BadRequest(NeedsFix):
+    """A field is missing or wrong: details.path."""
+
     code = "bad_request"
-    meaning = "A field is missing or wrong: details.path."
 
 
 class UnknownType(NeedsFix):
+    """No message has this type."""
+
     code = "unknown_type"
-    meaning = "No message has this type."
 
 
 class TooLarge(NeedsFix):
+    """The message or the batch is over its limit."""
+
     code = "too_large"
-    meaning = "The message or the batch is over its limit."
 
 
 class TargetGone(NeedsFix):
+    """The thing you name was deleted."""
+
     code = "target_gone"
-    meaning = "The thing you name was deleted."
 
 
 class Stale(NeedsFix):
+    """The item has a newer version: details.current."""
+
     code = "stale"
-    meaning = "The item has a newer version: details.current."
 
 
 class RevisionChanged(NeedsFix):
+    """The proposal says other words now."""
+
     code = "revision_changed"
-    meaning = "The proposal says other words now."
 
 
 class StaleCriteria(NeedsFix):
+    """The criteria changed: details.current."""
+
     code = "stale_criteria"
-    meaning = "The criteria changed: details.current."
 
 
 class VersionConflict(NeedsFix):
+    """Somebody changed it before you."""
+
     code = "version_conflict"
-    meaning = "Somebody changed it before you."
 
 
 class IdConflict(NeedsFix):
+    """This id was used for another command."""
+
     code = "id_conflict"
-    meaning = "This id was used for another command."
 
 
 class Unauthenticated(NeedsAuth):
+    """There is no valid token."""
+
     code = "unauthenticated"
-    meaning = "There is no valid token."
 
 
 class AuthExpired(NeedsAuth):
+    """The token has expired; renew it."""
+
     code = "auth_expired"
-    meaning = "The token has expired; renew it."
 
 
 class RateLimited(TryAgain):
+    """Too fast; wait retry_after_ms."""
+
     code = "rate_limited"
-    meaning = "Too fast; wait retry_after_ms."
 
 
 class Busy(TryAgain):
+    """Too much is waiting; wait retry_after_ms."""
+
     code = "busy"
-    meaning = "Too much is waiting; wait retry_after_ms."
 
 
 class Draining(TryAgain):
+    """The server is going away; reconnect."""
+
     code = "draining"
-    meaning = "The server is going away; reconnect."
 
 
 class Overloaded(TryAgain):
+    """The database is out of reach."""
+
     code = "overloaded"
-    meaning = "The database is out of reach."
 
 
 class Timeout(TryAgain):
+    """No answer in time; send the same id again."""
+
     code = "timeout"
     effect = "unknown"
-    meaning = "No answer in time; send the same id again."
 
 
 class CommitUnknown(TryAgain):
+    """The link broke during COMMIT; send the same id again."""
+
     code = "commit_unknown"
     effect = "unknown"
-    meaning = "The link broke during COMMIT; send the same id again."
 
 
 class Internal(TryAgain):
+    """A defect of the server; it was logged."""
+
     code = "internal"
     effect = "unknown"
-    meaning = "A defect of the server; it was logged."
 
 
 class Stopped(LineError):
-    """The command stays in the outbox, where there is one; its id settles what became of it."""
+    """The client was stopped before the answer came.
+
+    The command stays in the outbox, where there is one; its id settles what became of it.
+    """
 
     code = "stopped"
     effect = "unknown"
     retry = "same"
-    meaning = "The client was stopped before the answer came."
 
 
 class Closed(LineError):
-    """A close code of 4500 or more, without an error that says it better."""
+    """The server closed the connection for good.
+
+    A close code of 4500 or more, without an error that says it better.
+    """
 
     code = "closed"
-    meaning = "The server closed the connection for good."
 
 
 class RoomClosed(LineError):
-    """``details["reason"]``: ``client``, ``left``, ``removed``, ``revoked``."""
+    """The room was closed.
+
+    ``details["reason"]``: ``client``, ``left``, ``removed``, ``revoked``.
+    """
 
     code = "room_closed"
-    meaning = "The room was closed."
 
 
 class Unreachable(LineError):
+    """No server answered."""
+
     code = "unreachable"
     retry = "same"
-    meaning = "No server answered."
 
 
 class OutboxError(LineError):
+    """The outbox cannot be used."""
+
     code = "outbox"
-    meaning = "The outbox cannot be used."
 
 
 def _leaves(above: type[AyesError]) -> Iterator[type[AyesError]]:

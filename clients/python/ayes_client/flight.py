@@ -196,7 +196,8 @@ class Flight:
         size = 2
         while self._ready and len(taken) < most:
             entry = self._ready[0]
-            if entry.command.id not in self._entries or entry.command.id in self._inflight:
+            id = entry.command.id
+            if self._entries.get(id) is not entry or id in self._inflight:
                 heapq.heappop(self._ready)
             elif len(entry.body) > most_bytes:
                 heapq.heappop(self._ready)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from ayes_client.errors import OutboxError
@@ -30,7 +31,15 @@ class Keeper:
 
     async def open(self) -> list[Kept]:
         """What was kept before; writes from now on. Raises ``OutboxError``."""
-        found = await asyncio.to_thread(self._outbox.open)
+        opening = asyncio.ensure_future(asyncio.to_thread(self._outbox.open))
+        try:
+            found = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # Stopped meanwhile: what the thread opens is not to stay open.
+            with contextlib.suppress(OutboxError):
+                await opening
+                await asyncio.to_thread(self._outbox.close)
+            raise
         self._task = asyncio.create_task(self._run(), name="ayes outbox")
         return found
 

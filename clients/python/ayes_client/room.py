@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from ayes_client.callbacks import Callback, Callbacks
 from ayes_client.changes import Change, Changes
 from ayes_client.command import Ack
 from ayes_client.errors import AyesError, NotFound, RoomClosed, Stopped
 from ayes_client.merge_patch import Json, fold
+from ayes_client.state import State, You
 
 if TYPE_CHECKING:
     from ayes_client.client import Client
@@ -30,8 +31,8 @@ class Room:
     def __init__(self, client: Client, event: str) -> None:
         self._client = client
         self.event = event
-        self.state: Json = {}
-        self.you: Json = {}
+        self.state: State = cast(State, {})
+        self.you: You = cast(You, {})
         self.seq = -1
         """Position in the event's journal that ``state`` stands at; -1 before the first one."""
         self.epoch = ""
@@ -86,7 +87,7 @@ class Room:
 
     def shown(self, collection: str, id: str) -> Any:
         """A thing of the state by its id; raises ``NotFound`` where the room does not show it."""
-        found = self.state.get(collection, {}).get(id)
+        found = cast(Json, self.state).get(collection, {}).get(id)
         if found is None:
             what = f"this room shows no {id} among its {collection}; name its version yourself"
             raise NotFound(what, event=self.event)
@@ -198,15 +199,14 @@ class Room:
         match message["type"]:
             case "snapshot":
                 before = self.seq
-                self.state = message["state"]
-                self._begin(message)
-                self._move(Change(before, self.seq, None, message["reason"]))
+                self._begin(message, message["state"])
+                self._move(Change(before, self.seq, None, message.get("reason")))
             case "resumed":
                 return self._resume(message)
             case "diff":
                 return self._diff(message)
             case "you" if self.seq >= 0:
-                self.you = fold(self.you, message["patch"])
+                self.you = cast(You, fold(cast(Json, self.you), message["patch"]))
                 self._callbacks.tell("you", message["patch"])
             case "presence":
                 self.online = message["online"]
@@ -220,8 +220,7 @@ class Room:
         if message["epoch"] != self.epoch or not message["from"] <= before <= message["seq"]:
             self.seq = -1
             return True
-        self.state = fold(self.state, message["patch"])
-        self._begin(message)
+        self._begin(message, self._folded(message["patch"]))
         if self.seq > before:
             self._move(Change(before, self.seq, message["patch"], None))
         return False
@@ -234,15 +233,19 @@ class Room:
             if message["seq"] <= self.seq:
                 return False
             if message["from"] == self.seq:
+                self.state = self._folded(message["patch"])
                 before, self.seq = self.seq, message["seq"]
-                self.state = fold(self.state, message["patch"])
                 self._move(Change(before, self.seq, message["patch"], None))
                 return False
         return True
 
-    def _begin(self, message: Json) -> None:
-        self.epoch, self.seq = message["epoch"], message["seq"]
-        changed, self.you = self.you != message["you"], message["you"]
+    def _folded(self, patch: Json) -> State:
+        return cast(State, fold(cast(Json, self.state), patch))
+
+    def _begin(self, message: Json, state: State) -> None:
+        you = message["you"]
+        self.epoch, self.seq, self.state = message["epoch"], message["seq"], state
+        changed, self.you = self.you != you, you
         self.live = True
         if not self._entered.done():
             self._entered.set_result(None)

@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
@@ -21,14 +21,12 @@ from websockets.typing import Subprotocol
 from ayes_client.address import is_loopback
 from ayes_client.closes import is_final, reason
 from ayes_client.entering import Entering
-from ayes_client.errors import AuthExpired, AyesError, Closed, from_message
+from ayes_client.errors import AuthExpired, AyesError, Closed, LineError, from_message
 from ayes_client.limits import Limits
 from ayes_client.merge_patch import Json
 from ayes_client.pace import Pace
+from ayes_client.parts import Parts
 from ayes_client.renewal import Renewal
-
-if TYPE_CHECKING:
-    from ayes_client.client import Client
 
 log = logging.getLogger("ayes_client")
 
@@ -46,6 +44,14 @@ SILENT_BEATS = 2.5
 LOOK_SECONDS = 1.0
 
 
+#: What comes of a message that is not what it says it is.
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
+
+
+class Unreadable(Exception):
+    """The other side does not speak this protocol, or not today."""
+
+
 @dataclass(slots=True)
 class Ended:
     """How a socket ended. ``error`` is final where ``final``, and else only the reason told."""
@@ -58,10 +64,11 @@ class Ended:
 
 
 class Session:
-    """Of one client and one socket."""
+    """Of one client and one socket. ``welcomed`` is told of the welcome, once it is one."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, parts: Parts, welcomed: Callable[[Json], None]) -> None:
+        self._parts = parts
+        self._welcomed = welcomed
         self._loop = asyncio.get_running_loop()
         self._link: ClientConnection | None = None
         self._wake = asyncio.Event()
@@ -74,8 +81,8 @@ class Session:
         self._refusal: AyesError | None = None
         self._final: AyesError | None = None
         self._silent = False
-        self.rooms = Entering(client.rooms, self.say, self._token_expired)
-        self._renewal = Renewal(client._tokens, client._backoff(), self.say, self.wake)
+        self.rooms = Entering(parts.rooms, self.say, self._token_expired)
+        self._renewal = Renewal(parts.tokens, parts.new_backoff(), self.say, self.wake)
 
     @property
     def open(self) -> bool:
@@ -103,7 +110,7 @@ class Session:
         """Open, work, and end; raises nothing but cancellation and defects."""
         ended = Ended()
         try:
-            token = await self._client._tokens.ask()
+            token = await self._parts.tokens.ask()
         except AyesError as err:
             return Ended(error=err, final=True)
         except Exception as err:
@@ -114,9 +121,12 @@ class Session:
             pass
         except AyesError as err:
             return Ended(error=err, final=True)
+        except ImportError as err:
+            # A proxy of a kind that needs a package which is not there.
+            return Ended(error=LineError(str(err)), final=True)
         except TimeoutError:
             ended.why = "no answer in time"
-        except (OSError, WebSocketException) as err:
+        except (OSError, WebSocketException, Unreadable) as err:
             ended.why = str(err) or type(err).__name__
         finally:
             self.rooms.close()
@@ -138,13 +148,13 @@ class Session:
         elif is_final(code):
             ended.error, ended.final = self._refusal or Closed(reason(code)), True
             ended.error.details = {**ended.error.details, "close": code}
-        elif isinstance(self._refusal, AuthExpired) and not self._client._tokens.renewable:
+        elif isinstance(self._refusal, AuthExpired) and not self._parts.tokens.renewable:
             # The same token again would be refused again.
             ended.final = True
         return ended
 
     async def _converse(self, token: str) -> None:
-        url = self._client.url
+        url = self._parts.url
         async with connect(
             url,
             subprotocols=[SUBPROTOCOL],
@@ -160,7 +170,7 @@ class Session:
             await link.send(orjson.dumps(self._hello(token)), text=True)
             async with asyncio.timeout(OPEN_SECONDS):
                 while not self.open:
-                    self._greet(await link.recv(), token)
+                    self._greet(await link.recv(decode=False), token)
             tasks = [
                 asyncio.create_task(self._pump(link), name="ayes pump"),
                 asyncio.create_task(self._watch(link), name="ayes watch"),
@@ -170,7 +180,7 @@ class Session:
                 task.add_done_callback(partial(_cut, link))
             try:
                 while True:
-                    self._hear(await link.recv())
+                    self._hear(await link.recv(decode=False))
             finally:
                 for task in tasks:
                     task.cancel()
@@ -179,21 +189,24 @@ class Session:
                         log.error("a defect of this client", exc_info=result)
 
     def _hello(self, token: str) -> Json:
-        hello: Json = {"type": "hello", "token": token, "client": self._client._name}
+        hello: Json = {"type": "hello", "token": token, "client": self._parts.client}
         if resume := self.rooms.resume():
             hello["resume"] = resume
         return hello
 
-    def _greet(self, frame: str | bytes, token: str) -> None:
+    def _greet(self, frame: bytes, token: str) -> None:
         """Whatever comes before the welcome, and the welcome itself."""
         for message in messages(frame):
-            if message.get("type") == "welcome" and not self.open:
+            if message.get("type") != "welcome" or self.open:
+                self._take_safely(message)
+                continue
+            try:
                 self._welcome(message, token)
-            else:
-                self._take(message)
+            except UNREADABLE as err:
+                raise Unreadable("a welcome that this client cannot read") from err
 
     def _welcome(self, message: Json, token: str) -> None:
-        limits = Limits.from_welcome(message)
+        limits = self._parts.limits = Limits.from_welcome(message)
         self._heartbeat = message["heartbeat_ms"] / 1000
         now = self._loop.time()
         self._pace = Pace(limits.commands_per_second, limits.burst, now)
@@ -201,12 +214,12 @@ class Session:
         self._pace.spend(1)
         self._renewal.begin(token, message["time"])
         self._heard_at = self._opened_at = self._loop.time()
-        self._client._welcomed(message, limits)
+        self._welcomed(message)
 
     # What goes out.
 
     async def _pump(self, link: ClientConnection) -> object:
-        limits, flight = self._client.limits, self._client._flight
+        limits, flight = self._parts.limits, self._parts.flight
         while True:
             self._wake.clear()
             now = self._loop.time()
@@ -216,7 +229,7 @@ class Session:
                 return await asyncio.Event().wait()
             bodies = self._words(allowed, limits.message_bytes)
             if not bodies and not self._renewal.holds:
-                room = min(allowed, self._client._in_flight(limits) - flight.inflight)
+                room = min(allowed, self._parts.in_flight - flight.inflight)
                 entries = flight.take(now, most=room, most_bytes=limits.message_bytes)
                 bodies = [entry.body for entry in entries]
             if bodies:
@@ -225,7 +238,7 @@ class Session:
                 await link.send(frame, text=True)
                 continue
             wait = self._pace.wait() if allowed < 1 else None
-            full = flight.inflight >= self._client._in_flight(limits)
+            full = flight.inflight >= self._parts.in_flight
             if wait is None and not full and not self._renewal.holds:
                 at = flight.next_at(now)
                 wait = None if at is None else at - now
@@ -246,18 +259,21 @@ class Session:
 
     # What comes in.
 
-    def _hear(self, frame: str | bytes) -> None:
+    def _hear(self, frame: bytes) -> None:
         self._heard_at = self._loop.time()
         for message in messages(frame):
-            try:
-                self._take(message)
-            except (KeyError, TypeError, AttributeError):
-                log.exception("a message that this client cannot read: %r", message.get("type"))
+            self._take_safely(message)
+
+    def _take_safely(self, message: Json) -> None:
+        try:
+            self._take(message)
+        except UNREADABLE:
+            log.exception("a message that this client cannot read: %r", message.get("type"))
 
     def _take(self, message: Json) -> None:
         match message.get("type"):
             case "ack":
-                self._client._flight.ack(message)
+                self._parts.flight.ack(message)
                 self.wake()
             case "error":
                 self._error(message)
@@ -267,29 +283,29 @@ class Session:
                 self.rooms.compare(message["positions"])
             case "bye":
                 self._bye = message
-                self._client._callbacks.tell("bye", message)
+                self._parts.callbacks.tell("bye", message)
             case "authenticated":
                 self._renewal.answer(message)
             case _ if "ref" in message:
-                self._client._questions.answer(message)
+                self._parts.questions.answer(message)
             case other:
                 log.debug("a message of a type unknown here: %r", other)
 
     def _error(self, message: Json) -> None:
         if "id" in message:
-            if self._client._flight.error(message, self._loop.time()) is not None:
+            if self._parts.flight.error(message, self._loop.time()) is not None:
                 self._token_expired()
             self.wake()
         elif self._renewal.answer(message) or self.rooms.refuse(message):
             return
         elif "ref" in message:
-            self._client._questions.refuse(message, self._token_expired)
+            self._parts.questions.refuse(message, self._token_expired)
         else:
             error = from_message(message)
             if not self.open:
                 self._refusal = error
             log.warning("the server says %s", error)
-            self._client._callbacks.tell("refused", error)
+            self._parts.callbacks.tell("refused", error)
 
     def _token_expired(self) -> None:
         self._renewal.expired()
@@ -301,7 +317,7 @@ class Session:
     # The watch.
 
     async def _watch(self, link: ClientConnection) -> None:
-        patience = self._client.answer_timeout
+        patience = self._parts.answer_timeout
         silence = SILENT_BEATS * self._heartbeat
         pause = min(LOOK_SECONDS, silence / 5, patience / 5)
         while True:
@@ -311,10 +327,10 @@ class Session:
                 self._silent = True
                 link.transport.abort()
                 return
-            if self._client._flight.overdue(now, patience):
+            if self._parts.flight.overdue(now, patience):
                 self.wake()
             self.rooms.overdue(now, patience)
-            for body in self._client._questions.overdue(now, patience):
+            for body in self._parts.questions.overdue(now, patience):
                 self.say_body(body)
 
 
@@ -324,7 +340,7 @@ def _cut(link: ClientConnection, task: asyncio.Task[object]) -> None:
         link.transport.abort()
 
 
-def messages(frame: str | bytes) -> list[Json]:
+def messages(frame: bytes) -> list[Json]:
     """The messages of a frame; what is none is logged and passed over."""
     try:
         content = orjson.loads(frame)

@@ -21,10 +21,11 @@ async def main(event: str) -> None:
     async with Client(os.environ["AYES_URL"], os.environ["AYES_TOKEN"], name="mirror") as client:
         room = await client.subscribe(event)
         async for change in room:
+            line: dict[str, object] = {"from": change.from_seq, "seq": change.seq}
             if change.patch is None:
-                line = {"seq": change.seq, "reason": change.reason, "state": room.state}
+                line |= {"reason": change.reason, "state": room.state}
             else:
-                line = {"seq": change.seq, "from": change.from_seq, "patch": change.patch}
+                line["patch"] = change.patch
             # In a thread: a reader that does not read holds up this line, not the connection.
             await asyncio.to_thread(print, json.dumps(line, ensure_ascii=False), flush=True)
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-from typing import Any
 
 from ayes_client import Client, Room, id_from
 from ayes_client.errors import EventNotInProgress, ProposalClosed, RevisionChanged
+from ayes_client.state import Proposal
 
 
-def likes(proposal: dict[str, Any], words: list[str]) -> bool:
+def likes(proposal: Proposal, words: list[str]) -> bool:
     """The rule. Put yours here."""
     text = proposal.get("content", "").casefold()
     return any(word.casefold() in text for word in words)

@@ -171,6 +171,25 @@ async def test_watching_shows_the_room_and_what_moves_it(server: Running, connec
     assert await child.stderr.read() == b""
 
 
+async def test_watching_says_when_it_is_behind(server: Running, connect: Connect) -> None:
+    user = fresh("ada")
+    room = await gathering(await connect(user))
+    async with line_to(server.port) as line:
+        child = await start(line.url, user, "watch", room.event, "--json")
+        assert child.stdout is not None
+        assert child.stderr is not None
+        whole = json.loads(await child.stdout.readline())
+        assert whole["state"] == room.state
+        line.cut()
+        assert b"no connection: " in await child.stderr.readline()
+        assert b"connected again" in await child.stderr.readline()
+        await proposal(room)
+        told = json.loads(await child.stdout.readline())
+        assert told["from"] == whole["seq"]
+        child.send_signal(signal.SIGINT)
+        assert (await ended(child)).status == cli.EXIT_INTERRUPTED
+
+
 async def test_refusals_have_their_statuses(run: Run, connect: Connect) -> None:
     user = fresh("ada")
     room = await gathering(await connect(user))

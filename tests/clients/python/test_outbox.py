@@ -184,6 +184,16 @@ async def test_a_stopped_client_leaves_its_commands_to_the_next(
         await second.stop()
 
 
+async def test_a_client_stopped_at_once_holds_no_outbox(server: Running, tmp_path: Path) -> None:
+    for _ in range(20):
+        client = client_of(server.url, "hasty", outbox=tmp_path / "o")
+        client.start()
+        await asyncio.sleep(0)
+        await client.stop()
+    with opened(tmp_path / "o") as (_, found):
+        assert found == []
+
+
 async def test_another_users_commands_wait_for_them(
     server: Running, connect: Connect, tmp_path: Path
 ) -> None:

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from ayes_client import Change, Client, Room, renewal
 from ayes_client.errors import AuthExpired, NotFound, Stopped, Unauthenticated, Unreachable
@@ -252,6 +254,23 @@ async def test_a_server_that_is_not_there_is_waited_for_so_long_and_no_longer() 
     with pytest.raises(Unreachable, match=r"Connect"):
         async with Client(url, "token", open_timeout=0.3, backoff=(0.02, 0.1)):
             raise AssertionError("there is no server")
+
+
+async def test_a_server_that_speaks_something_else_is_tried_again() -> None:
+    async def babble(link: ServerConnection) -> None:
+        await link.recv()
+        await link.send('{"type":"welcome","limits":[],"time":7}')
+        await link.wait_closed()
+
+    async with serve(babble, "127.0.0.1", 0, subprotocols=[Subprotocol("ayes.v1")]) as server:
+        port = server.sockets[0].getsockname()[1]
+        client = client_of(f"ws://127.0.0.1:{port}", "ada")
+        client.start()
+        tries: list[str] = []
+        client.on("status", tries.append)
+        await eventually(lambda: tries.count("waiting") >= 2)
+        assert client.trouble == "a welcome that this client cannot read"
+        await client.stop()
 
 
 async def test_a_room_that_is_refused_again_is_closed_with_the_reason(

@@ -7,19 +7,23 @@ import re
 import tomllib
 from importlib.metadata import requires
 from pathlib import Path
+from typing import get_args
 
+import msgspec
 import pytest
 
 import ayes_client
-from ayes_client import closes, errors, session
+from ayes_client import closes, errors, session, state
 from ayes_client.cli_acting import QUESTIONS
 from ayes_client.cli_verbs import VERBS
 from ayes_client.limits import Limits
 from protocol import SUBPROTOCOL, commands, requests
 from protocol import closes as server_closes
+from protocol import state as server_state
 from protocol.commands import type_of
 from protocol.errors import ERRORS
 from protocol.messages import Limits as ServerLimits
+from protocol.policy import KindPolicy, ProposalKind, Rule
 from server.cli_client import COMMANDS
 from tests.parts import ROOT
 from tests.test_house import HOUSE, LONGEST_FILE, imported
@@ -91,3 +95,44 @@ def test_a_module_is_short_says_what_it_is_and_imports_nothing_of_the_server(pat
     assert ast.get_docstring(ast.parse(text))
     roots = {module.partition(".")[0] for module, _ in imported(path)}
     assert not roots & {*HOUSE, "tests", "benchmarks"}
+
+
+#: What those who wait to be let in are not shown is left out for them alone.
+HIDDEN: dict[str, set[str]] = {"Event": {"id", "subject", "status"}, "Counts": set()}
+SHAPES = {
+    **{name: getattr(server_state, name) for name in (
+        "EventPolicy", "Event", "Option", "Assumption", "Criterion", "Decision", "Proposal",
+        "Comment", "Member", "JoinRequest", "Counts", "OptionResult", "CriterionResult", "Results",
+        "Membership", "Ballot", "You",
+    )},
+    "State": server_state.AdminState,
+    "KindPolicy": KindPolicy,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(SHAPES))
+def test_a_shape_has_the_fields_that_the_server_sends(name: str) -> None:
+    mine = getattr(state, name)
+    fields = msgspec.structs.fields(SHAPES[name])
+    assert set(mine.__annotations__) == {field.name for field in fields}
+    always = {field.name for field in fields if field.required}
+    if name == "State":
+        always -= {"requests"}
+    assert set(mine.__required_keys__) == always & HIDDEN.get(name, always)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [
+        (state.EventStatus, server_state.EventStatus),
+        (state.MembershipStatus, server_state.MembershipStatus),
+        (state.ProposalStatus, server_state.ProposalStatus),
+        (state.Resolution, server_state.Resolution),
+        (state.Kind, ProposalKind),
+        (state.Category, commands.Category),
+        (state.Role, commands.Role),
+        (state.Rule, Rule),
+    ],
+)
+def test_words_are_those_of_the_server(mine: object, theirs: object) -> None:
+    assert get_args(mine) == get_args(theirs)

@@ -1,0 +1,219 @@
+"""The shapes of a room's ``state`` and ``you``, for editors and type checkers.
+
+They are plain dictionaries at run time, as the server sent them. A field without a value is absent.
+Times are RFC 3339, UTC, milliseconds, ``Z``. What a field means: ``docs/protocol.md``, "What a room
+shows". A newer server may send fields that stand in none of these.
+"""
+
+from typing import Literal, NotRequired, TypeAlias, TypedDict
+
+EventStatus: TypeAlias = Literal["not_started", "in_progress", "paused", "finished"]
+MembershipStatus: TypeAlias = Literal["pending", "accepted", "rejected", "left", "removed"]
+ProposalStatus: TypeAlias = Literal["pending", "accepted", "rejected", "deleted"]
+Resolution: TypeAlias = Literal[
+    "auto_votes",
+    "admin",
+    "revert",
+    "expired",
+    "withdrawn",
+    "moderated",
+    "target_deleted",
+    "event_finished",
+]
+Kind: TypeAlias = Literal["assumption", "criterion", "conclusion"]
+Category: TypeAlias = Literal["create", "update", "delete"]
+Role: TypeAlias = Literal["admin", "member"]
+Rule: TypeAlias = Literal["count", "percent"]
+
+
+class KindPolicy(TypedDict):
+    """When a proposal of one kind passes by votes."""
+
+    auto: bool
+    rule: Rule
+    threshold: int
+
+
+class EventPolicy(TypedDict):
+    """What it takes for a proposal to pass by itself; rules that are off are absent."""
+
+    assumption: KindPolicy
+    criterion: KindPolicy
+    conclusion: KindPolicy
+    membership_auto: bool
+    quorum_percent: NotRequired[int]
+    min_open_seconds: NotRequired[int]
+    ttl_seconds: NotRequired[int]
+    proposer_votes: NotRequired[bool]
+
+
+class Event(TypedDict):
+    """The event itself; who waits to be let in sees ``id``, ``subject`` and ``status`` alone."""
+
+    id: str
+    subject: str
+    status: EventStatus
+    entrance_code: NotRequired[str]
+    max_members: NotRequired[int]
+    policy: NotRequired[EventPolicy]
+    policy_version: NotRequired[int]
+    criteria_rev: NotRequired[int]
+    created_at: NotRequired[str]
+
+
+class Option(TypedDict):
+    """An option of the final ballot."""
+
+    content: str
+    position: int
+
+
+class Assumption(TypedDict):
+    """A premise of the decision."""
+
+    content: str
+    version: int
+    position: int
+
+
+class Criterion(TypedDict):
+    """What an option is judged by, with its conclusion where there is one."""
+
+    content: str
+    version: int
+    position: int
+    conclusion_version: int
+    conclusion: NotRequired[str]
+
+
+class Decision(TypedDict):
+    """The tally and the rule that stood when a proposal was closed."""
+
+    agree: int
+    eligible: int
+    rule: Rule
+    threshold: int
+    policy_version: int
+
+
+class Proposal(TypedDict):
+    """A proposed change; ``agree`` counts the votes for ``revision``."""
+
+    kind: Kind
+    category: Category
+    author: str
+    status: ProposalStatus
+    agree: int
+    revision: int
+    stale: bool
+    created_at: str
+    target: NotRequired[str]
+    base_version: NotRequired[int]
+    content: NotRequired[str]
+    reason: NotRequired[str]
+    resolution: NotRequired[Resolution]
+    resolution_reason: NotRequired[str]
+    resolved_by: NotRequired[str]
+    resolved_at: NotRequired[str]
+    decision: NotRequired[Decision]
+    opens_at: NotRequired[str]
+    expires_at: NotRequired[str]
+    reverts: NotRequired[str]
+    reverted_by: NotRequired[str]
+
+
+class Comment(TypedDict):
+    """What somebody said beside a proposal or a criterion; one of the two is named."""
+
+    author: str
+    content: str
+    version: int
+    created_at: str
+    proposal: NotRequired[str]
+    criterion: NotRequired[str]
+
+
+class Member(TypedDict):
+    """An accepted member."""
+
+    name: str
+    role: Role
+
+
+class JoinRequest(TypedDict):
+    """Somebody who waits to be let in."""
+
+    name: str
+    requested_at: str
+
+
+class Counts(TypedDict, total=False):
+    """Totals, whatever the room's windows show; nothing for those who wait to be let in."""
+
+    members: int
+    ballots: int
+    proposals: int
+    comments: int
+
+
+class OptionResult(TypedDict):
+    """How often an option was chosen."""
+
+    option: str
+    votes: int
+    rank: int
+
+
+class CriterionResult(TypedDict):
+    """The weight of a criterion: 3 points for a first place, 2 for a second, 1 for a third."""
+
+    criterion: str
+    points: int
+    rank: int
+
+
+class Results(TypedDict):
+    """The final ballot, counted; the best first."""
+
+    ballots: int
+    eligible: int
+    options: list[OptionResult]
+    criteria: list[CriterionResult]
+
+
+class State(TypedDict):
+    """What a room shows; collections are keyed by id. Only admins have ``requests``."""
+
+    event: Event
+    options: dict[str, Option]
+    assumptions: dict[str, Assumption]
+    criteria: dict[str, Criterion]
+    proposals: dict[str, Proposal]
+    comments: dict[str, Comment]
+    members: dict[str, Member]
+    counts: Counts
+    results: NotRequired[Results]
+    requests: NotRequired[dict[str, JoinRequest]]
+
+
+class Membership(TypedDict):
+    """One's own standing; a role only while accepted."""
+
+    status: MembershipStatus
+    role: NotRequired[Role]
+
+
+class Ballot(TypedDict):
+    """One's own final ballot; ``criterion_order``: those that are left of what was ranked."""
+
+    option: str
+    criterion_order: list[str]
+    criteria_rev: int
+
+
+class You(TypedDict):
+    """What is the reader's alone; ``votes``: proposal → the revision voted for, of those shown."""
+
+    membership: Membership
+    votes: dict[str, int]
+    ballot: NotRequired[Ballot]
