@@ -3,65 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Page, expect
 
-from server.auth import authenticator_for
-from tests.parts import free_port
-from tests.promises.running import Running, settings_for
-from tests.web.conftest import LOOP, StartSite, Visit, Visitor
-from tests.web.identity import CLIENT, IdentityProvider, identity_provider
+from tests.web.conftest import Visit, Visitor
+from tests.web.identity import identity_provider
+from tests.web.place import Place, StartPlace, at_provider, start_place, visiting
 from tests.web.test_signin import does, opened
+
+__all__ = ["start_place"]
 
 pytestmark = pytest.mark.usefixtures("blank")
 
 
-class Place(NamedTuple):
-    """A site, and the provider that its people sign in with."""
-
-    site: Running
-    provider: IdentityProvider
-
-
-StartPlace: TypeAlias = Callable[..., Awaitable[Place]]
-
-
-@pytest_asyncio.fixture(loop_scope=LOOP)
-async def start_place(start_site: StartSite, migrated_url: str) -> AsyncIterator[StartPlace]:
-    """Starts both; the options are the provider's."""
-    async with AsyncExitStack() as stack:
-
-        async def begin(**options: Any) -> Place:
-            port = free_port()
-            provider = await stack.enter_async_context(
-                identity_provider(f"http://127.0.0.1:{port}", **options)
-            )
-            changes: dict[str, Any] = {
-                "port": port,
-                "auth_secret": None,
-                "oidc_issuer": provider.issuer,
-                "oidc_client_id": CLIENT,
-            }
-            auth = authenticator_for(settings_for(migrated_url, **changes))
-            site = await start_site(authenticator=auth, **changes)
-            # The page's policy names the place of the tokens once the server knows it.
-            assert provider.issuer in auth.provider_origins()
-            return Place(site, provider)
-
-        yield begin
-
-
 async def arriving(visit: Visit, place: Place, path: str = "/") -> Visitor:
     """Somebody at the site, with the sign-in module open."""
-    visitor = await visit(place.site, path)
-    visitor.watch.allow_origin(place.provider.issuer)
-    # The provider's own page wants a font that it does not get; a code that was made up gets a 400.
-    visitor.watch.allow(r"fonts\.googleapis\.com|favicon\.ico|status of 400")
+    visitor = await visiting(visit, place, path)
     found = await opened(visitor.page)
     assert found["ways"] == {"provider": True, "name": False, "token": True}
     return visitor
@@ -78,10 +37,7 @@ async def signs_in(visitor: Visitor, place: Place, login: str = "ada") -> dict[s
     """The whole way there and back; what there is then."""
     page = visitor.page
     await go(page)
-    await page.get_by_placeholder("login").fill(login)
-    await page.get_by_placeholder("password").fill("anything")
-    await page.get_by_role("button", name="Sign-in").click()
-    await page.get_by_role("button", name="Continue").click()
+    await at_provider(page, login)
     await page.wait_for_url(f"{place.site.base}/?**")
     return await opened(page)
 
