@@ -90,3 +90,24 @@ def test_a_strict_policy_lets_it_run(path: Path) -> None:
     assert not re.search(r"\beval\(|new Function|innerHTML|document\.write|import\(", text)
     assert len(text.splitlines()) <= LONGEST_FILE
     assert text.startswith("//"), "it does not say what it is"
+
+
+PAGES = [CLIENT / "README.md", ROOT / "docs" / "clients" / "javascript.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_code_in_its_pages_is_code(page: Path, tmp_path: Path) -> None:
+    blocks = re.findall(r"```js\n(.*?)```", page.read_text(), re.DOTALL)
+    assert blocks
+    for number, block in enumerate(blocks):
+        path = tmp_path / f"{number}.mjs"
+        path.write_text(block)
+        run(NODE, "--check", str(path))
+        for name in re.findall(r"\b(?:client|room)\.(\w+)", block):
+            assert re.search(rf"\b{name}[(<:]", (CLIENT / "ayes.d.ts").read_text()), name
+
+
+def test_the_ten_lines_are_as_its_readme_shows_them() -> None:
+    lines = (CLIENT / "examples" / "ten-lines.js").read_text()
+    assert lines in (CLIENT / "README.md").read_text()
+    assert len([line for line in lines.splitlines() if line]) == 10

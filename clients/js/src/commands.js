@@ -329,7 +329,13 @@ export class Commands {
     this.#telling = true;
     queueMicrotask(() => {
       this.#telling = false;
-      this.tell("pending", { pending: this.pending });
+      // Made only where it is looked at: thousands may wait.
+      const commands = this;
+      this.tell("pending", {
+        get pending() {
+          return commands.pending;
+        },
+      });
     });
   }
 
