@@ -81,6 +81,11 @@ class Submission:
         self.attempted = False
         """Whether a COMMIT with this command in it was sent: it may have been decided."""
 
+    def wrote(self, known: Decided) -> bool:
+        """Whether ``known`` is what this very submission left, and not another of the same id,
+        here or on another node: the salt is its own."""
+        return known.salt == self.entropy[_SALT]
+
 
 class StepRecord(NamedTuple):
     """An accepted command as the rooms are told of it."""

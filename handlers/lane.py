@@ -167,7 +167,7 @@ class Batch:
 
     def _replay(self, submission: Submission, held: Decided, state: EventState) -> None:
         """Answer again; for the first time, where a COMMIT broke before it could be told."""
-        first = submission.attempted and submission.key not in self._decided
+        first = submission.wrote(held) and submission.key not in self._decided
         if first:
             self._recovered = True
             self._decided.add(submission.key)

@@ -1,1 +1,335 @@
-"""Bugs to put into a node, one at a time, so that the checker is seen to find each."""
+"""Bugs to put into a node, one at a time, so that the checker is seen to find each.
+
+They are patches on the running server's functions, made by ``tests.campaign.node`` before it
+serves; the server has no switch for any of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+import handlers.lane
+from handlers import decide, lanes, permissions, resolution, rules, timers
+from handlers.lane import Batch
+from handlers.lanes import Lanes
+from persistence import journal, reading, statements
+from persistence.database import Database
+from persistence.transaction import Transaction
+from protocol.errors import ErrorCode, Rejection
+from server.rooms import RoomRegistry
+from server.subscription import Subscription
+
+#: How long before the lock the look-up outside of it is made.
+EARLIER = timedelta(seconds=0.1)
+#: One diff in so many is dropped.
+DROPPED = 50
+
+COMMIT_LOST = "COMMIT cut before it goes out"
+ANSWER_LOST = "COMMIT cut before its answer"
+KILLED = "kill -9 after COMMIT"
+
+
+class Bug(NamedTuple):
+    """What to patch, which invariants it breaks, and the faults without which it would not show."""
+
+    plant: Callable[[], None]
+    breaks: frozenset[int]
+    faults: tuple[str, ...] = ()
+    policy: tuple[tuple[str, Any], ...] = ()
+    """Beside the events' usual policy."""
+
+
+BUGS: dict[str, Bug] = {}
+
+
+def bug(
+    name: str, *breaks: int, faults: Sequence[str] = (), **policy: Any
+) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Enter a bug under its name."""
+
+    def enter(plant: Callable[[], None]) -> Callable[[], None]:
+        BUGS[name] = Bug(plant, frozenset(breaks), tuple(faults), tuple(policy.items()))
+        return plant
+
+    return enter
+
+
+def plant(name: str) -> None:
+    """Put it in."""
+    BUGS[name].plant()
+
+
+def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    """Put ``make(what was there)`` in the place of an attribute."""
+    setattr(owner, name, make(getattr(owner, name)))
+
+
+@bug("ack before commit", 1, 2, faults=[COMMIT_LOST] * 6)
+def _ack_before_commit() -> None:
+    def early(self: Batch) -> None:
+        for submission in self.submissions:
+            submission.attempted |= submission.key in self._decided
+        for submission, answer in self.answers:
+            submission.reply(submission, answer)
+        self.answers = []
+
+    replace(Batch, "committing", lambda _: early)
+
+
+@bug("publish before commit", 7, 8, 9, faults=[COMMIT_LOST] * 6)
+def _publish_before_commit() -> None:
+    def early(commit: Any) -> Any:
+        async def wrapped(self: Lanes, transaction: Transaction, batches: Sequence[Batch]) -> None:
+            for batch in batches:
+                if batch.steps and batch._state is not None:
+                    self.rooms.publish(batch.event_id, batch._state.epoch, batch.steps)
+            await commit(self, transaction, batches)
+
+        return wrapped
+
+    replace(Lanes, "_commit", early)
+
+
+@bug("look-up outside the lock", 1, 2, 4)
+def _lookup_outside_the_lock() -> None:
+    def before(look: Any) -> Any:
+        async def wrapped(self: Transaction, keys: Any) -> Any:
+            now, known = await look(self, keys)
+            rows = await self._connection.fetch(
+                "SELECT event_id, user_id, command_id FROM journal WHERE event_id = ANY($1)"
+                " AND at > $2",
+                [event for event, _ in keys],
+                now - EARLIER,
+            )
+            for row in rows:
+                known.pop((row["event_id"], (row["user_id"], row["command_id"])), None)
+            return now, known
+
+        return wrapped
+
+    def lenient(put: Any) -> Any:
+        def wrapped(table: Any, **options: Any) -> Any:
+            made = put(table, **options)
+            return made.on_conflict_do_nothing() if table.name == "journal" else made
+
+        return wrapped
+
+    replace(Transaction, "clock_and_remembered", before)
+    replace(statements, "_put", lenient)
+
+
+@bug("seq from a sequence", 4, faults=[COMMIT_LOST] * 4)
+def _seq_from_a_sequence() -> None:
+    def skipping(current: Any) -> Any:
+        async def wrapped(self: Any, transaction: Transaction, position: Any) -> Any:
+            state = await current(self, transaction, position)
+            if getattr(self, "tried", False):
+                state.seq += 1  # the number of the try before is gone
+            self.tried = True
+            return state
+
+        return wrapped
+
+    replace(Batch, "_current", skipping)
+
+
+@bug("tally not read again", 5)
+def _tally_not_read_again() -> None:
+    def keeping(current: Any) -> Any:
+        async def wrapped(self: Any, transaction: Transaction, position: Any) -> Any:
+            held = self.lane.state
+            if held is None or position is None or held.event_record is None:
+                return await current(self, transaction, position)
+            held.seq, held.hash = position.seq, position.hash
+            return held
+
+        return wrapped
+
+    replace(Batch, "_current", keeping)
+
+
+_filling: ContextVar[bool] = ContextVar("filling", default=False)
+
+
+@bug("gap repair off by one", 8)
+def _gap_repair_off_by_one() -> None:
+    def marking(fill: Any) -> Any:
+        async def wrapped(self: RoomRegistry, room: Any) -> None:
+            _filling.set(True)
+            await fill(self, room)
+
+        return wrapped
+
+    def skipping(steps: Any) -> Any:
+        async def wrapped(*arguments: Any, **bounds: Any) -> Any:
+            found = await steps(*arguments, **bounds)
+            if _filling.get() and found:
+                found[0] = found[0]._replace(patches="{}")
+            return found
+
+        return wrapped
+
+    replace(RoomRegistry, "_fill_from_journal", marking)
+    replace(reading, "steps", skipping)
+
+
+@bug("fingerprint ignored", 2)
+def _fingerprint_ignored() -> None:
+    def trusting(replay: Any) -> Any:
+        def wrapped(state: Any, submission: Any, known: Any, *, first: bool) -> Any:
+            same = journal.digest(known.salt, b"payload", submission.payload)
+            known = msgspec.structs.replace(known, fingerprint=same)
+            return replay(state, submission, known, first=first)
+
+        return wrapped
+
+    replace(handlers.lane, "replay", trusting)
+
+
+@bug("replay not told as one", 2)
+def _replay_not_told_as_one() -> None:
+    def forgetful(replay: Any) -> Any:
+        def wrapped(state: Any, submission: Any, known: Any, *, first: bool) -> Any:
+            return replay(state, submission, known, first=True)
+
+        return wrapped
+
+    replace(handlers.lane, "replay", forgetful)
+
+
+class _Slow:
+    """A connection on which time goes by between two statements."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def fetch(self, *arguments: Any) -> Any:
+        """As the connection does."""
+        await asyncio.sleep(0.03)
+        return await self._connection.fetch(*arguments)
+
+    async def fetchrow(self, *arguments: Any) -> Any:
+        """As the connection does."""
+        return await self._connection.fetchrow(*arguments)
+
+
+@bug("snapshot outside one read", 7, 8, faults=[KILLED] * 4)
+def _snapshot_outside_one_read() -> None:
+    @asynccontextmanager
+    async def torn(self: Database) -> AsyncIterator[Any]:
+        async with self.connection() as connection:
+            yield _Slow(connection)
+
+    replace(Database, "snapshot", lambda _: torn)
+
+
+@bug("expiry not enforced", 5, ttl_seconds=1)
+def _expiry_not_enforced() -> None:
+    def late(proposal: Any, now: Any) -> bool:
+        return proposal.opens_at is None or now >= proposal.opens_at
+
+    replace(rules, "in_time", lambda _: late)
+    replace(timers, "in_time", lambda _: late)
+
+
+@bug("refusal not remembered", 10)
+def _refusal_not_remembered() -> None:
+    def forgetting(refused: Any) -> Any:
+        def wrapped(*arguments: Any) -> Any:
+            return refused(*arguments)._replace(line=None)
+
+        return wrapped
+
+    replace(decide, "_refused", forgetting)
+
+
+@bug("retried batch keeps its first answers", 1, 2, faults=[COMMIT_LOST] * 6)
+def _retried_batch_keeps_its_first_answers() -> None:
+    def stubborn(work: Any) -> Any:
+        async def wrapped(self: Any, *arguments: Any) -> None:
+            first = getattr(self, "first_answers", None)
+            await work(self, *arguments)
+            if first is None:
+                self.first_answers = list(self.answers)
+            else:
+                self.answers = first
+
+        return wrapped
+
+    replace(Batch, "decide", stubborn)
+
+
+@bug("diff dropped", 8)
+def _diff_dropped() -> None:
+    calls = itertools.count(1)
+
+    def losing(pull: Any) -> Any:
+        def wrapped(self: Subscription) -> None:
+            if self.live and self.seq != self.room.seq and next(calls) % DROPPED == 0:
+                self.seq = self.room.seq
+            pull(self)
+
+        return wrapped
+
+    replace(Subscription, "pull", losing)
+
+
+@bug("hash not chained", 1)
+def _hash_not_chained() -> None:
+    def alone(seal: Any) -> Any:
+        @functools.wraps(seal)
+        def wrapped(previous: bytes, **parts: Any) -> Any:
+            return seal(bytes(32), **parts)
+
+        return wrapped
+
+    replace(journal, "seal", alone)
+
+
+@bug("membership not checked under the lock", 5, 13)
+def _membership_not_checked() -> None:
+    def trusting(check: Any) -> Any:
+        def wrapped(step: Any, command: Any) -> None:
+            own = step.state.membership(step.user)
+            if own is None or own.status == "accepted":
+                check(step, command)
+
+        return wrapped
+
+    replace(permissions, "check", trusting)
+
+
+@bug("rivals not made stale", 5, 7, 8)
+def _rivals_not_made_stale() -> None:
+    replace(resolution, "_make_stale", lambda _: lambda step, proposal: None)
+
+
+@bug("who is removed goes on hearing", 8, 13)
+def _who_is_removed_goes_on_hearing() -> None:
+    replace(Subscription, "_standing_changed", lambda _: lambda self, membership: None)
+
+
+@bug("a lost answer taken for no effect", 3, faults=[ANSWER_LOST] * 6)
+def _a_lost_answer_taken_for_no_effect() -> None:
+    def giving_up(alone: Any) -> Any:
+        async def wrapped(self: Lanes, batch: Batch) -> None:
+            if not any(submission.attempted for submission in batch.submissions):
+                await alone(self, batch)
+                return
+            err = Rejection(ErrorCode.BUSY, retry_after_ms=lanes.RETRY_AFTER_MS)
+            self._answer(batch.submissions, err)
+            batch.lane.state = None
+            self._rest(batch.lane)
+
+        return wrapped
+
+    replace(Lanes, "_by_itself", giving_up)

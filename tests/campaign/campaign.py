@@ -11,13 +11,14 @@ from pathlib import Path
 from protocol.closes import CloseCode
 from protocol.errors import ErrorCode
 from tests.campaign import faults
-from tests.campaign.judging import judge
+from tests.campaign.judging import histories_of, judge
 from tests.campaign.line import ABNORMAL
 from tests.campaign.nodes import NodeProcess
 from tests.campaign.plan import EVENTS, SEATS, USERS, plan
 from tests.campaign.report import GONE, Report
 from tests.campaign.round import Round
 from tests.campaign.venue import Venue, venue
+from tests.model.history import History
 from tests.promises.running import CONNECTIONS
 
 #: Commands of one round. The model counts rather than keeps, so its replay costs the square.
@@ -34,6 +35,8 @@ MORE_FILES = CONNECTIONS + 16
 #: Until what was left behind is gone: a sweep of the rooms, and a beat of the bus.
 SETTLE_SECONDS = 15.0
 SAMPLE_SECONDS = 1.0
+#: Alarms of a round that are shown at once; the report has all.
+MOST_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,20 @@ async def campaign(wanted: Wanted) -> Report:
     async with venue(wanted.nodes, planted=wanted.planted) as place:
         rng = random.Random(wanted.seed)
         rounds = max(1, round(wanted.commands / ROUND))
+        judging: asyncio.Task[None] | None = None
         for number in range(rounds):
             seed = rng.getrandbits(32)
             if time.monotonic() - begun > wanted.seconds:
                 break
             share = [count // rounds + (number < count % rounds) for count in _counts(wanted)]
-            await _round(place, report, wanted, f"r{number}", seed, share)
+            name = f"r{number}"
+            histories = await _round(place, report, name, seed, share)
+            if judging is not None:
+                await judging
+            # While the next round is played, but for the last.
+            judging = asyncio.create_task(_judge(report, name, histories, wanted.keep))
+        if judging is not None:
+            await judging
         await _settled(place, report)
         for node in place.nodes:
             report.wrong += node.defects()
@@ -86,8 +97,8 @@ def _counts(wanted: Wanted) -> tuple[int, int]:
 
 
 async def _round(
-    place: Venue, report: Report, wanted: Wanted, name: str, seed: int, share: list[int]
-) -> None:
+    place: Venue, report: Report, name: str, seed: int, share: list[int]
+) -> list[History]:
     commands, struck = share
     drawn = plan(seed, commands, faults.draw(random.Random(seed), struck))
     striker = faults.Striker()
@@ -98,12 +109,21 @@ async def _round(
         await played.run()
     finally:
         watching.cancel()
-    judging = time.monotonic()
-    found = await judge(played, wanted.keep)
-    report.judged_seconds += time.monotonic() - judging
     _add(report, played, striker)
     report.wrong += [f"{name} (seed {seed}): {what}" for what in played.violations]
-    report.wrong += [f"{name}, {event}: {what}" for event, all in found.items() for what in all]
+    print(f"{name}: {commands} commands, {striker.struck.total()} faults", flush=True)  # noqa: T201
+    histories = await histories_of(played)
+    report.journal_lines += played.journal_lines
+    return histories
+
+
+async def _judge(report: Report, name: str, histories: list[History], keep: Path) -> None:
+    begun = time.monotonic()
+    wrong = await judge(name, histories, keep)
+    report.judged_seconds += time.monotonic() - begun
+    for what in wrong[:MOST_SHOWN]:
+        print(what, flush=True)  # noqa: T201
+    report.wrong += wrong
 
 
 def _add(report: Report, played: Round, striker: faults.Striker) -> None:
@@ -114,7 +134,6 @@ def _add(report: Report, played: Round, striker: faults.Striker) -> None:
     report.missed += striker.missed
     report.operations += sum(len(event.operations) for event in played.events)
     report.heal_seconds = max(report.heal_seconds, played.heal_seconds)
-    report.journal_lines += played.journal_lines
     for line in played.lines():
         report.streams += len(line.streams)
         report.room_messages += sum(len(stream.messages) for stream in line.streams.values())

@@ -75,22 +75,34 @@ async def history_of(played: Round, event: Event) -> History:
     )
 
 
-async def judge(played: Round, folder: Path) -> dict[str, list[str]]:
-    """Event → what is wrong with its history; histories with something wrong stay in ``folder``."""
+async def histories_of(played: Round) -> list[History]:
+    """What is known of each event of a round; to be asked for while nothing is wrong."""
+    return [await history_of(played, event) for event in played.events]
+
+
+async def judge(
+    name: str, histories: list[History], folder: Path, *, apart: bool = True
+) -> list[str]:
+    """What is wrong with a round's histories; those with something wrong stay in ``folder``.
+
+    ``apart``: in processes of their own, which a small history is not worth.
+    """
     turn = asyncio.Semaphore(AT_ONCE)
 
-    async def one(event: Event) -> list[str]:
+    async def one(number: int, history: History) -> list[str]:
+        path = folder / f"{name}-event-{number}.pickle"
         async with turn:
-            history = await history_of(played, event)
-            path = folder / f"{played.name}-event-{event.number}.pickle"
-            await asyncio.to_thread(path.write_bytes, pickle.dumps(history))
-            found = await _apart(path)
-            if not found:
-                path.unlink()
-            return found
+            if not apart:
+                found = [str(violation) for violation in check(history)]
+            else:
+                await asyncio.to_thread(path.write_bytes, pickle.dumps(history))
+                found = await _apart(path)
+                if not found:
+                    path.unlink()
+            return [f"{name}, event {number}: {what}" for what in found]
 
-    wrong = await asyncio.gather(*(one(event) for event in played.events))
-    return {f"event {event.number}": w for event, w in zip(played.events, wrong, strict=True) if w}
+    judged = await asyncio.gather(*(one(*each) for each in enumerate(histories)))
+    return [what for found in judged for what in found]
 
 
 async def _apart(path: Path) -> list[str]:

@@ -23,14 +23,8 @@ WORKERS = 128
 #: Faults that may wait for their turn before everybody takes a rest between two commands.
 MOST_STRIKES = 4
 PACE_SECONDS = 0.8
-#: Longest that a command stays unanswered on a line that holds: a batch's budget of 5 s, behind
-#: others of its event that may take theirs first, while something is frozen.
-ANSWER_SECONDS = 40.0
-#: How often something undecided is sent again, and the waits between, drawn.
-MOST_TRIES = 60
+#: Waits before something undecided is sent again, drawn.
 FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
-#: Until all sockets are back, and all rooms at the top, once nothing is wrong any more.
-HEAL_SECONDS = 30.0
 LOOK_SECONDS = 0.05
 #: Between two looks for members who should be in their room and are not.
 ENTER_SECONDS = 0.3
@@ -42,6 +36,19 @@ OPEN_POLICY: Json = {
 }
 
 Fire = Callable[[Strike], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a round waits for what should come."""
+
+    answer: float = 40.0
+    """Seconds for an answer on a line that holds: a batch's budget is 5 s, and others of its event
+    may take theirs first, while something is frozen."""
+    tries: int = 60
+    """How often something undecided is sent again."""
+    heal: float = 30.0
+    """Seconds until all sockets are back, or all rooms at the top, once nothing is wrong."""
 
 
 @dataclass
@@ -66,6 +73,9 @@ class Round:
         self.shared = Shared()
         self.seats: dict[str, list[Seat]] = {}
         self.violations: list[str] = []
+        self.policy = OPEN_POLICY
+        self.most_strikes = MOST_STRIKES
+        self.patience = Patience()
         self.unsettled = 0
         self.journal_lines = 0
         """Set by whoever reads the journals."""
@@ -125,7 +135,7 @@ class Round:
     async def _make(self, event: Event) -> None:
         maker = maker_of(event.number)
         ids = (f"{self.name}-set-up-{event.number}-{count}" for count in itertools.count())
-        create: Json = {"type": "event.create", "subject": self.name, "policy": OPEN_POLICY}
+        create: Json = {"type": "event.create", "subject": self.name, "policy": self.policy}
         create |= {"options": ["one", "two", "three"], "criteria": ["cheap", "near"]}
         create |= {"assumptions": ["it rains"], "id": next(ids)}
         made = await self.settle(event, maker, 0, create)
@@ -176,7 +186,7 @@ class Round:
                 while due is not None and due.at <= planned.number:
                     firing.append(asyncio.ensure_future(self._fire(due)))
                     due = next(strikes, None)
-                if sum(not each.done() for each in firing) > MOST_STRIKES:
+                if sum(not each.done() for each in firing) > self.most_strikes:
                     # Slower, so that there is load while the faults take their turns.
                     await asyncio.sleep(PACE_SECONDS)
                 await self._do(planned)
@@ -210,7 +220,7 @@ class Round:
         """Send ``command`` until an answer says what became of it; that answer."""
         wait = FIRST_WAIT
         answer: Json = {}
-        for number in range(MOST_TRIES):
+        for number in range(self.patience.tries):
             answer = await self._once(event, user, seat + number, command)
             if answer and answer.get("code") not in NO_EFFECT | UNKNOWN:
                 return answer
@@ -230,7 +240,7 @@ class Round:
         assert line is not None
         operation = Operation(user, line.name, command, time.monotonic())
         event.operations.append(operation)
-        await line.send(operation, ANSWER_SECONDS)
+        await line.send(operation, self.patience.answer)
         answer = operation.answer
         self.answers[told(answer)] += 1
         return answer or {}
@@ -291,10 +301,10 @@ class Round:
 
     async def _until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for it; where it does not come, that is noted, and the checker will say more."""
-        deadline = time.monotonic() + HEAL_SECONDS
+        deadline = time.monotonic() + self.patience.heal
         while not condition():
             if time.monotonic() > deadline:
-                self.violations.append(f"not within {HEAL_SECONDS:.0f} s: {what}")
+                self.violations.append(f"not within {self.patience.heal:.0f} s: {what}")
                 return
             await asyncio.sleep(LOOK_SECONDS)
 

@@ -164,6 +164,20 @@ def _asked_for(history: History, rows: list[Json]) -> Iterator[Violation]:
             for operation in operations
         ):
             yield Violation(3, row["seq"], f"{what} has an effect and was told it had none")
+        elif _nobody_was_first(operations):
+            what = f"{what} was decided, and all who asked were told that it was before, or was not"
+            yield Violation(3, row["seq"], what)
+
+
+def _nobody_was_first(operations: list[Operation]) -> bool:
+    """Whether every sending was answered for sure, and none with the decision itself."""
+    answers = [operation.answer for operation in operations]
+    return not any(
+        answer is None
+        or answer.get("code") in UNKNOWN
+        or (answer["type"] == "ack" and not answer["replayed"])
+        for answer in answers
+    )
 
 
 def _real_time(history: History, rows: list[Json]) -> Iterator[Violation]:

@@ -157,6 +157,16 @@ def effect_after_no_effect(history: History) -> None:
     operation(history, "crossing").answer = {"type": "error", "code": "busy", "details": {}}
 
 
+def decided_and_told_busy(history: History) -> None:
+    """A lost COMMIT taken for one that never came; the repeat finds it."""
+    told = operation(history, "crossing")
+    again = deepcopy(told)
+    again.sent_at, again.answered_at = 2_000.0, 2_001.0
+    answer(again)["replayed"] = True
+    told.answer = {"type": "error", "code": "busy", "details": {}}
+    history.operations.append(again)
+
+
 def step_the_server_does_not_have(history: History) -> None:
     last = accepted(history)[-1]
     last["user"], last["id"] = "", "because"
@@ -369,6 +379,7 @@ PLANTED: list[tuple[int, Callable[[History], Any]]] = [
     (3, effect_nobody_asked_for),
     (3, effect_of_other_words),
     (3, effect_after_no_effect),
+    (3, decided_and_told_busy),
     (3, step_the_server_does_not_have),
     (4, hole_in_seq),
     (4, time_runs_back),

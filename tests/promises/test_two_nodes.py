@@ -18,6 +18,7 @@ from server.bus import Bus, MemoryBus
 from server.redis_bus import PREFIX, RedisBus
 from tests.parts import RedisServer
 from tests.promises.client import Client, Room
+from tests.promises.proxy import proxy_before
 from tests.promises.running import Running, killable, running
 from tests.promises.scenes import Scene, gathering
 from tests.redis_parts import RedisCluster
@@ -118,6 +119,27 @@ async def test_the_same_id_on_two_nodes_has_one_effect(
             )
             assert sorted(answer["replayed"] for answer in answers) == [False, True]
             assert len({answer["seq"] for answer in answers}) == 1
+
+
+async def test_an_id_decided_elsewhere_after_a_lost_commit_is_told_as_a_repeat(
+    migrated_url: str, redis_server: RedisServer
+) -> None:
+    async with proxy_before(migrated_url) as proxy, AsyncExitStack() as stack:
+        bus, other_bus = RedisBus(redis_server.url), RedisBus(redis_server.url)
+        one = await stack.enter_async_context(running(proxy.url, bus=bus))
+        other = await stack.enter_async_context(running(migrated_url, bus=other_bus))
+        scene, watcher, _, proposal = await watched(one, other)
+        vote: dict[str, Any] = {"event": scene.event, "proposal": proposal, "revision": 1}
+        proxy.fail("before")
+        posted = await scene.members[0].post("vote.cast", id="here-and-there", **vote)
+        while not proxy.cuts:
+            await asyncio.sleep(0)
+        # The node whose COMMIT was lost cannot try again until the other one has decided.
+        proxy.refuse()
+        first = await watcher.ack("vote.cast", id="here-and-there", **vote)
+        proxy.thaw()
+        assert first["replayed"] is False
+        assert await scene.members[0].answered(posted) == first | {"replayed": True}
 
 
 async def test_who_is_removed_on_one_node_is_gone_on_the_other(
