@@ -14,7 +14,7 @@ from tests.campaign import faults
 from tests.campaign.judging import histories_of, judge
 from tests.campaign.line import ABNORMAL
 from tests.campaign.nodes import NodeProcess
-from tests.campaign.plan import EVENTS, SEATS, USERS, plan
+from tests.campaign.plan import EVENTS, SEATS, USERS, Plan, plan
 from tests.campaign.report import GONE, Report
 from tests.campaign.round import Round
 from tests.campaign.venue import Venue, venue
@@ -45,7 +45,7 @@ class Wanted:
 
     seed: int
     commands: int = 20_000
-    faults: int = 44
+    faults: int = 45
     nodes: int = 2
     seconds: float = 3_600.0
     """No round begins after that."""
@@ -68,14 +68,18 @@ async def campaign(wanted: Wanted) -> Report:
     async with venue(wanted.nodes, planted=wanted.planted) as place:
         rng = random.Random(wanted.seed)
         rounds = max(1, round(wanted.commands / ROUND))
+        drawn = faults.draw(rng, wanted.faults)
         judging: asyncio.Task[None] | None = None
         for number in range(rounds):
             seed = rng.getrandbits(32)
             if time.monotonic() - begun > wanted.seconds:
                 break
-            share = [count // rounds + (number < count % rounds) for count in _counts(wanted)]
+            commands = wanted.commands // rounds
+            commands += wanted.commands % rounds if number == 0 else 0
+            # Each round its share, and all together what was drawn.
+            round_plan = plan(seed, commands, drawn[number::rounds])
             name = f"r{number}"
-            histories = await _round(place, report, name, seed, share)
+            histories = await _round(place, report, name, round_plan)
             if judging is not None:
                 await judging
             # While the next round is played, but for the last.
@@ -92,15 +96,7 @@ async def campaign(wanted: Wanted) -> Report:
     return report
 
 
-def _counts(wanted: Wanted) -> tuple[int, int]:
-    return wanted.commands, wanted.faults
-
-
-async def _round(
-    place: Venue, report: Report, name: str, seed: int, share: list[int]
-) -> list[History]:
-    commands, struck = share
-    drawn = plan(seed, commands, faults.draw(random.Random(seed), struck))
+async def _round(place: Venue, report: Report, name: str, drawn: Plan) -> list[History]:
     striker = faults.Striker()
     played = Round(place, drawn, striker.fire, name=name)
     striker.scene = played
@@ -110,8 +106,8 @@ async def _round(
     finally:
         watching.cancel()
     _add(report, played, striker)
-    report.wrong += [f"{name} (seed {seed}): {what}" for what in played.violations]
-    print(f"{name}: {commands} commands, {striker.struck.total()} faults", flush=True)  # noqa: T201
+    report.wrong += [f"{name}: {what}" for what in played.violations]
+    print(f"{name}: {len(drawn.commands)} commands, {striker.struck.total()} faults", flush=True)  # noqa: T201
     histories = await histories_of(played)
     report.journal_lines += played.journal_lines
     return histories
