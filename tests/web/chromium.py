@@ -25,7 +25,7 @@ FETCHED = ROOT / ".cache" / "chromium" / "run"
 QUIET = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--disable-quic", "--disable-gpu", "--no-first-run", "--no-pings"),
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1 , EXCLUDE ::1",
 ]
 
 
