@@ -22,6 +22,8 @@ log = logging.getLogger("ayes.provider")
 
 #: How long the document is good; it is fetched again sooner where the keys are not where it says.
 DOCUMENT_SECONDS: Final = 3_600.0
+#: How long it is not asked for after a failure, where the keys are had without it.
+AGAIN_SECONDS: Final = 60.0
 #: Documents that one ``load`` fetches at most.
 FETCHES: Final = 2
 _DOCUMENT: Final = "/.well-known/openid-configuration"
@@ -57,6 +59,7 @@ class Provider:
         self._fetch = fetch
         self._known: _Document | None = None
         self._known_at = 0.0
+        self._not_before = 0.0
 
     @property
     def address(self) -> str:
@@ -71,26 +74,31 @@ class Provider:
 
     def load(self, _: str = "") -> KeySet:
         """The provider's keys. Blocks; raises ``KeySetError`` or ``OSError``."""
-        try:
-            self._discover()
-        except (KeySetError, OSError) as err:
-            if self._jwks_url is None:
-                raise
-            log.warning("the provider at %s tells nothing of itself: %s", self.issuer, err)
-        url = self._jwks_url
-        if url is None:
-            assert self._known is not None
-            url = self._known.jwks_uri
+        if self._jwks_url is None:
+            url = self._discover().jwks_uri
+        else:
+            url = self._jwks_url
+            self._try_to_discover()
         try:
             return jwks.read_key_set(self._fetch(url))
         except (KeySetError, OSError):
             self._known_at = 0.0
             raise
 
-    def _discover(self) -> None:
+    def _try_to_discover(self) -> None:
+        """For the page's sake alone: the keys do not wait for a provider that fails, each time."""
+        if time.monotonic() < self._not_before:
+            return
+        try:
+            self._discover()
+        except (KeySetError, OSError) as err:
+            self._not_before = time.monotonic() + AGAIN_SECONDS
+            log.warning("the provider at %s tells nothing of itself: %s", self.issuer, err)
+
+    def _discover(self) -> _Document:
         now = time.monotonic()
         if self._known is not None and self._known_at and now - self._known_at < DOCUMENT_SECONDS:
-            return
+            return self._known
         try:
             found = _document.decode(self._fetch(self.address))
         except (msgspec.DecodeError, RecursionError):
@@ -105,3 +113,4 @@ class Provider:
             if fault is not None:
                 raise KeySetError(f"an address of the provider {fault}")
         self._known, self._known_at = found, now
+        return found

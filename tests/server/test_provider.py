@@ -240,6 +240,9 @@ def test_keys_at_an_address_of_ours_need_no_document() -> None:
     provider = Provider(ISSUER, CLIENT, jwks_url=url, fetch=net.fetch)
     assert provider.load()
     assert provider.origins() == {"https://issuer.example"}
+    # And they do not wait for it each time.
+    provider.load()
+    assert net.asked == [provider.address, url, url]
 
 
 def test_the_page_may_ask_the_provider_and_where_its_tokens_are() -> None:
