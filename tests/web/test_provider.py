@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -58,6 +59,24 @@ async def test_somebody_signs_in_and_is_let_in(start_place: StartPlace, visit: V
     found = await opened(ada.page)
     assert (found["user"]["name"], found["error"]) == ("ada of the provider", None)
     assert "verifier" not in found["kept"]
+
+
+@pytest.mark.parametrize("minutes", [-8, 8])
+async def test_a_clock_that_is_minutes_off_keeps_nobody_out(
+    start_place: StartPlace, visit: Visit, minutes: int
+) -> None:
+    place = await start_place(token_seconds=60)
+    ada = await arriving(visit, place)
+    await ada.context.clock.install(time=datetime.now(UTC) + timedelta(minutes=minutes))
+    await ada.page.goto(place.site.base)
+    await opened(ada.page)
+    found = await signs_in(ada, place)
+    assert (found["error"], found["user"]["way"]) == (None, "provider")
+    # The token at hand is the one that came: by this clock it is long over, or not yet made.
+    first, second = [(await does(ada.page, "token()"))["result"] for _ in range(2)]
+    assert first == second
+    client = await place.site.open()
+    assert (await client.hello(first))["type"] == "welcome"
 
 
 async def test_who_says_no_is_back_where_they_were(start_place: StartPlace, visit: Visit) -> None:
