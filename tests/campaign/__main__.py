@@ -21,7 +21,8 @@ def main() -> int:
     """0: nothing is wrong, and something was proved."""
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
     parser.add_argument("--commands", type=int, default=20_000)
-    parser.add_argument("--faults", type=int, default=45)
+    parser.add_argument("--faults", type=int, default=Wanted.faults)
+    parser.add_argument("--only", default="", help="only faults whose names match this")
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=secrets.randbits(31))
     parser.add_argument("--seconds", type=float, default=3_600.0, help="begin no round after that")
@@ -37,6 +38,7 @@ def main() -> int:
         seed=given.seed,
         commands=given.commands,
         faults=given.faults,
+        only=given.only,
         nodes=given.nodes,
         seconds=given.seconds,
         planted=given.plant,

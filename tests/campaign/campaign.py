@@ -45,7 +45,9 @@ class Wanted:
 
     seed: int
     commands: int = 20_000
-    faults: int = 45
+    faults: int = sum(faults.MIX.values())
+    only: str = ""
+    """Of the faults, those whose names match."""
     nodes: int = 2
     seconds: float = 3_600.0
     """No round begins after that."""
@@ -68,7 +70,7 @@ async def campaign(wanted: Wanted) -> Report:
     async with venue(wanted.nodes, planted=wanted.planted) as place:
         rng = random.Random(wanted.seed)
         rounds = max(1, round(wanted.commands / ROUND))
-        drawn = faults.draw(rng, wanted.faults)
+        drawn = faults.draw(rng, wanted.faults, wanted.only)
         judging: asyncio.Task[None] | None = None
         for number in range(rounds):
             seed = rng.getrandbits(32)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -206,13 +207,13 @@ FAULTS: dict[str, Fault] = {
 #: How often each happens in a campaign of as many as these are together.
 MIX: dict[str, int] = {
     **{f"kill -9 {point}": 2 for point in POINTS},
-    "node stopped by SIGTERM": 2,
-    "COMMIT cut before it goes out": 6,
-    "COMMIT cut before its answer": 6,
-    "COMMIT frozen": 3,
+    "node stopped by SIGTERM": 1,
+    "COMMIT cut before it goes out": 12,
+    "COMMIT cut before its answer": 12,
+    "COMMIT frozen": 2,
     "PostgreSQL restarted, immediate": 1,
     "PostgreSQL restarted, fast": 1,
-    "PostgreSQL sessions killed": 3,
+    "PostgreSQL sessions killed": 2,
     "PostgreSQL frozen": 1,
     "event row locked from outside": 1,
     "Redis killed": 2,
@@ -226,11 +227,16 @@ MIX: dict[str, int] = {
 assert set(MIX) == set(FAULTS)
 
 
-def draw(rng: random.Random, count: int) -> list[str]:
-    """``count`` faults: whole mixes, and the rest of one by its weights."""
+def draw(rng: random.Random, count: int, only: str = "") -> list[str]:
+    """``count`` faults: whole mixes, and the rest of one by its weights.
+
+    ``only``: a regular expression of those to draw from, then each as often as the others.
+    """
     mix = [name for name, often in MIX.items() for _ in range(often)]
+    if only:
+        mix = [name for name in MIX if re.search(only, name)]
     found: list[str] = []
-    while len(found) < count:
+    while len(found) < count and mix:
         found += rng.sample(mix, min(len(mix), count - len(found)))
     return found
 

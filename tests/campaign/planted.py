@@ -7,11 +7,13 @@ checker as any campaign.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import re
 import secrets
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import uvloop
@@ -29,7 +31,9 @@ COMMANDS = 400
 TRIES = 3
 CLEAN = 20
 #: With a bug in it, what does not come soon never does.
-IMPATIENT = Patience(answer=8.0, tries=6, heal=3.0)
+IMPATIENT = Patience(answer=4.0, tries=4, heal=3.0)
+#: Longest that a round goes on; with some bugs a command waits for ever.
+LOOK_SECONDS = 25.0
 _INVARIANT = re.compile(r"invariant (\d+),")
 
 
@@ -51,7 +55,9 @@ async def look(place: Venue, name: str, seed: int, bug: Bug | None = None) -> Fo
     if bug:
         played.patience = IMPATIENT
         played.policy = played.policy | dict(bug.policy)
-    await played.run()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LOOK_SECONDS):
+            await played.run()
     with tempfile.TemporaryDirectory(prefix="ayes-planted-") as folder:
         found = await judge(name, await histories_of(played), Path(folder), apart=False)
     return Found(found + played.violations)

@@ -20,9 +20,10 @@ from tests.model.history import Json, Operation
 
 #: Commands on their way at once, each by somebody who waits for its answer.
 WORKERS = 128
-#: Faults that may wait for their turn before everybody takes a rest between two commands.
+#: Faults that may wait for their turn before everybody takes a rest between two commands,
+#: the longer the more of them wait.
 MOST_STRIKES = 4
-PACE_SECONDS = 0.8
+PACE_SECONDS, MOST_PACE_SECONDS = 0.1, 2.0
 #: Waits before something undecided is sent again, drawn.
 FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
 LOOK_SECONDS = 0.05
@@ -186,9 +187,10 @@ class Round:
                 while due is not None and due.at <= planned.number:
                     firing.append(asyncio.ensure_future(self._fire(due)))
                     due = next(strikes, None)
-                if sum(not each.done() for each in firing) > self.most_strikes:
+                waiting = sum(not each.done() for each in firing) - self.most_strikes
+                if waiting > 0:
                     # Slower, so that there is load while the faults take their turns.
-                    await asyncio.sleep(PACE_SECONDS)
+                    await asyncio.sleep(min(waiting * PACE_SECONDS, MOST_PACE_SECONDS))
                 await self._do(planned)
 
         async with asyncio.TaskGroup() as group:

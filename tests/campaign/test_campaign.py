@@ -11,25 +11,24 @@ import random
 import re
 import secrets
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.campaign.bugs import BUGS
-from tests.campaign.faults import FAULTS, draw
+from tests.campaign.faults import FAULTS, MIX, draw
 from tests.campaign.plan import plan
 from tests.promises.running import ROOT
 
-COMMANDS, FAULT_COUNT = 20_000, 45
+COMMANDS, FAULT_COUNT = 20_000, sum(MIX.values())
 #: Two loaded cores need longer than the 90 s that it takes on two quiet ones.
 CAMPAIGN_SECONDS = 280
 #: The bugs that ``scripts/test`` looks for; ``python -m tests.campaign.planted`` looks for all.
 PLANTED = (
     "ack before commit",
     "publish before commit",
-    "look-up outside the lock",
-    "tally not read again",
     "fingerprint ignored",
     "refusal not remembered",
 )
@@ -65,7 +64,8 @@ async def test_the_short_campaign_breaks_no_promise(tmp_path: Path) -> None:
     report: dict[str, Any] = json.loads((tmp_path / "report").read_text())
     assert report["wrong"] == []
     assert report["commands"] == COMMANDS
-    assert sum(report["faults"].values()) >= 40
+    # One or another may find nothing to strike at.
+    assert sum(report["faults"].values()) >= 0.9 * FAULT_COUNT
     assert min(report["unknown"], report["replayed"]) >= 0.01
 
 
@@ -100,5 +100,8 @@ def test_a_plan_sends_again_as_often_as_it_should() -> None:
 
 
 def test_the_short_campaign_has_every_fault() -> None:
-    assert set(draw(random.Random(1), FAULT_COUNT)) == set(FAULTS)
+    assert Counter(draw(random.Random(1), FAULT_COUNT)) == MIX
+    assert set(draw(random.Random(1), 4, only="^kill")) == {
+        name for name in FAULTS if "kill -9" in name
+    }
     assert set(PLANTED) <= set(BUGS)
