@@ -93,11 +93,14 @@ def is_set_up(settings: Settings) -> bool:
 
 def user_of(name: str) -> str:
     """The user id of ``name``: the same for every way to write it, in capitals or not."""
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    # What shows nothing makes no difference.
-    folded = "".join(c for c in folded if unicodedata.category(c) != "Cf")
-    digest = hashlib.sha256(folded.encode()).digest()[:15]
+    digest = hashlib.sha256(_folded(name).encode()).digest()[:15]
     return PREFIX + base64.b32encode(digest).decode().lower()
+
+
+def _folded(name: str) -> str:
+    """``name`` without what makes no difference: capitals, and what shows nothing."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(c for c in folded if unicodedata.category(c) != "Cf")
 
 
 def _is_own(public_url: str) -> bool:
@@ -168,4 +171,7 @@ async def _asked(request: Request, node: Node) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise bad_request("", "the body is no JSON object") from None
     normalise(asked, node.texts)
-    return one_line(asked.name)
+    name = one_line(asked.name)
+    if not _folded(name).strip():
+        raise bad_request("name", "this name shows nothing")
+    return name

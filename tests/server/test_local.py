@@ -180,6 +180,7 @@ async def test_it_is_gone_where_something_is(start: Start, changes: dict[str, An
                 *(b"", b"{}", b"[]", b"null", b'"Ada"', b"{", b"\xff", b'{"name":null}'),
                 *(b'{"name":""}', b'{"name":"  "}', b'{"name":7}', b'{"name":["Ada"]}'),
                 *(b'{"name":"A\\u0000da"}', b'{"name":"A\\u001bda"}', b'{"name":"\\ud800"}'),
+                *(b'{"name":"\\u200b"}', b'{"name":"\\u200d \\u2060"}'),
                 *(b'{"name":"' + b"x" * 101 + b'"}', b"[" * 5_000, b'{"Name":"Ada"}'),
             )
         ),
