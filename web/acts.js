@@ -1,0 +1,133 @@
+// What somebody asked for and what became of it: pending, confirmed at #seq, or refused, and why.
+//
+// The page shows nothing as done before the server has said so; it shows it as asked for.
+
+import { newId } from "../sdk/ayes.js";
+
+/** Milliseconds a confirmation stays to be read. */
+const SHOWN = 6_000;
+/** Refusals that are kept until they are dismissed; more are not read by anybody. */
+const MOST = 100;
+
+/** The place on the page that an act belongs to: one key for what excludes each other there. */
+export function keyOf(type, args) {
+  const [family, verb] = type.split(".");
+  switch (family) {
+    case "vote":
+      return `vote/${args.proposal}`;
+    case "proposal":
+      if (verb === "create") return `propose/${args.kind}/${args.category}/${args.target ?? ""}`;
+      return verb === "rebase" ? `rebase/${args.proposal}` : `decide/${args.proposal}`;
+    case "comment":
+      return verb === "add" ? `comment/${args.proposal ?? args.criterion}` : `said/${args.comment}`;
+    case "option":
+    case "assumption":
+    case "criterion":
+      return verb === "add" ? `add/${family}` : `item/${args[family]}`;
+    case "membership":
+      return args.user ? `member/${args.user}` : `membership/${verb}`;
+    case "event":
+      return verb in { start: 1, pause: 1, resume: 1, finish: 1 } ? "event/status" : `event/${verb}`;
+    default:
+      return family;
+  }
+}
+
+export class Acts {
+  /**
+   * `client`: the SDK's. `changed` is called whenever something is to be shown; `settled(act)` once
+   * for every act that was confirmed or refused.
+   */
+  constructor(client, changed, settled) {
+    this.client = client;
+    this.changed = changed;
+    this.settled = settled;
+    /** id → act, in the order given. */
+    this.all = new Map();
+  }
+
+  /** Commands that an earlier visit left without an answer are acts again. */
+  async adopt() {
+    await this.client.loaded;
+    for (const entry of this.client.pending) {
+      if (!this.all.has(entry.id)) this.follow(entry, this.client.adopt(entry.id));
+    }
+    this.changed();
+  }
+
+  /**
+   * Ask for `type` with `args`. Resolves with the act once it is settled; never rejects. What is
+   * asked for twice while the first waits is asked once.
+   */
+  run(type, args) {
+    const key = keyOf(type, args);
+    const before = this.of(args.event, key);
+    if (before?.state === "pending" && before.type === type && same(before.args, args)) return before.done;
+    if (before && before.state !== "pending") this.all.delete(before.id);
+    const id = newId();
+    const sending = (async () => this.client.command(type, args, { id }))();
+    return this.follow({ id, type, event: args.event, args, since: Date.now() }, sending);
+  }
+
+  follow(entry, sending) {
+    const { id, type, args, since } = entry;
+    const act = { id, type, args, since, event: entry.event, key: keyOf(type, args), state: "pending" };
+    act.done = Promise.resolve(sending).then(
+      (ack) => this.confirm(act, ack),
+      (error) => this.refuse(act, error),
+    );
+    this.all.set(id, act);
+    this.changed();
+    return act.done;
+  }
+
+  confirm(act, ack) {
+    Object.assign(act, { state: "confirmed", at: Date.now(), seq: ack.seq, applied: ack.applied, ack });
+    setTimeout(() => this.dismiss(act.id), SHOWN);
+    this.settled(act);
+    this.changed();
+    return act;
+  }
+
+  refuse(act, error) {
+    // Stopped: it stays in the outbox and is taken up by the next visit. Cancelled: as was asked.
+    if (error.code === "stopped" || error.code === "cancelled") {
+      this.all.delete(act.id);
+      act.state = error.code;
+    } else {
+      Object.assign(act, { state: "refused", error });
+      this.settled(act);
+    }
+    const refused = [...this.all.values()].filter((one) => one.state === "refused");
+    for (const old of refused.slice(0, -MOST)) this.all.delete(old.id);
+    this.changed();
+    return act;
+  }
+
+  /** The newest act at `key` of `event`, if any is still to be shown. */
+  of(event, key) {
+    let found;
+    for (const act of this.all.values()) if (act.key === key && act.event === event) found = act;
+    return found;
+  }
+
+  /** All acts of `event` whose key begins with `prefix`, the oldest first. */
+  under(event, prefix) {
+    return [...this.all.values()].filter((act) => act.event === event && act.key.startsWith(prefix));
+  }
+
+  pending() {
+    return [...this.all.values()].filter((act) => act.state === "pending");
+  }
+
+  dismiss(id) {
+    if (this.all.delete(id)) this.changed();
+  }
+
+  /** Take back what was never sent; false where it may be on its way. */
+  cancel(id) {
+    return this.client.cancel(id);
+  }
+}
+
+const same = (one, other) => Object.keys({ ...one, ...other }).every((name) => JSON.stringify(one[name]) === JSON.stringify(other[name]));

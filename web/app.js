@@ -1,0 +1,194 @@
+// The page as a whole: who is signed in, where one is, what is open, and when to draw.
+
+import { Drafts } from "./drafts.js";
+import { reason } from "./refusal.js";
+import { link, parse } from "./route.js";
+import { render } from "./render.js";
+import { Session } from "./session.js";
+import { setLanguage, t } from "./words.js";
+import { shell } from "./views/shell.js";
+
+/** Milliseconds between drawings that only move times on. */
+const TICK = 15_000;
+/** The same while the seconds to the next try are counted. */
+const COUNTDOWN = 1_000;
+
+export class App {
+  constructor(root, signin) {
+    this.root = root;
+    this.signin = signin;
+    this.session = null;
+    this.route = parse(location.hash);
+    this.drafts = new Drafts(() => this.changed());
+    this.ended = null;
+    this.open = new Map();
+    this.queued = false;
+    this.arrived = true;
+    this.returning = null;
+  }
+
+  start() {
+    addEventListener("hashchange", () => this.go());
+    this.signin.addEventListener("change", () => this.follow());
+    document.addEventListener("visibilitychange", () => this.changed());
+    this.follow();
+    this.tick();
+  }
+
+  /** Be signed in, or not, as the sign-in says. */
+  follow() {
+    if (this.signin.user && !this.session) this.begin();
+    else if (!this.signin.user && this.session) {
+      this.session.stop();
+      this.session = null;
+    }
+    this.changed();
+  }
+
+  begin() {
+    this.ended = null;
+    this.session = new Session(this.signin, {
+      changed: () => this.changed(),
+      settled: (act) => this.settled(act),
+      ended: (error) => this.finish(error),
+    });
+    const { client } = this.session;
+    client.addEventListener("welcome", () => this.drafts.open(client.user.id), { once: true });
+  }
+
+  /** The server would not go on. */
+  finish(error) {
+    this.ended = error;
+    this.session?.stop();
+    this.session = null;
+    const bad = [4500, 4503].includes(error.details?.close) || error.code === "unauthenticated";
+    if (bad) this.signin.refused();
+    this.changed();
+  }
+
+  signOut() {
+    this.ended = null;
+    this.signin.out();
+    location.hash = link.events();
+  }
+
+  go() {
+    const before = this.route;
+    this.route = parse(location.hash);
+    this.arrived = before.view !== this.route.view || before.event !== this.route.event || before.tab !== this.route.tab;
+    if (before.view !== this.route.view || before.event !== this.route.event) scrollTo(0, 0);
+    if (this.route.view === "events") this.session?.loadEvents();
+    this.changed();
+  }
+
+  /** An act was answered: say so, and go where it leads. */
+  settled(act) {
+    const room = this.session?.rooms.get(act.event);
+    if (act.state === "refused") {
+      this.announce(t("act.refused", { reason: reason(act.error, (user) => room?.name(user)) }));
+      this.giveBack(act);
+      return;
+    }
+    this.announce(t(act.applied ? "act.confirmed" : "act.same", { seq: act.seq }));
+    const { event } = act.ack;
+    if (act.type === "event.create") this.drafts.drop("create");
+    if (act.type === "event.create" && this.route.view === "new") location.hash = link.room(event);
+    if (act.type === "membership.join" && this.route.view === "join") {
+      this.session.forget(event);
+      location.hash = link.room(event);
+    }
+    if (act.type === "membership.leave" || act.type === "membership.cancel") {
+      if (this.route.event === act.event) location.hash = link.events();
+      this.session.forget(act.event);
+    }
+    if (/^(event|membership)\./.test(act.type)) this.session.loadEvents();
+  }
+
+  /** Words that were refused go back to where they were typed, unless others stand there now. */
+  giveBack(act) {
+    const form = `${act.event ?? ""}|${act.key}`;
+    for (const name of ["content", "reason"]) {
+      const text = act.args[name];
+      if (typeof text === "string" && text && !this.drafts.get(`${form}.${name}`)) {
+        this.drafts.set(`${form}.${name}`, text);
+        this.show(form, true);
+      }
+    }
+  }
+
+  /** For screen readers: what has just become of what was asked for. */
+  announce(text) {
+    document.getElementById("announcer").textContent = text;
+  }
+
+  /** Whether the part of the page called `key` is open. */
+  shown(key) {
+    return this.open.get(key) ?? false;
+  }
+
+  show(key, value) {
+    if (value) this.open.set(key, value);
+    else this.open.delete(key);
+    this.changed();
+  }
+
+  /** Close the form at `key`, and give the focus back to what opens it. */
+  fold(key) {
+    this.returning = key;
+    this.show(key, false);
+  }
+
+  speak(language) {
+    setLanguage(language, true);
+    this.changed();
+  }
+
+  get theme() {
+    return document.documentElement.dataset.theme ?? "system";
+  }
+
+  paint(theme) {
+    const { dataset } = document.documentElement;
+    if (theme === "system") delete dataset.theme;
+    else dataset.theme = theme;
+    try {
+      if (theme === "system") localStorage.removeItem("ayes:theme");
+      else localStorage.setItem("ayes:theme", theme);
+    } catch {
+      // Storage is off: it lasts for this visit.
+    }
+    this.changed();
+  }
+
+  /** Draw before the next frame; many changes are one drawing. */
+  changed() {
+    if (this.queued) return;
+    this.queued = true;
+    requestAnimationFrame(() => {
+      this.queued = false;
+      this.draw();
+    });
+  }
+
+  draw() {
+    render(this.root, shell(this));
+    const heading = this.root.querySelector("h1");
+    document.title = heading && this.session ? `${heading.textContent} · Ayes` : "Ayes";
+    if (this.returning) this.root.querySelector(`[data-opens="${CSS.escape(this.returning)}"]`)?.focus();
+    this.returning = null;
+    if (!this.arrived) return;
+    // A new view is read from its heading, as a new page would be.
+    this.arrived = false;
+    if (document.activeElement === document.body || !document.activeElement?.isConnected) {
+      heading?.focus({ preventScroll: true });
+    }
+  }
+
+  tick() {
+    const waiting = this.session && this.session.client.retryAt !== null;
+    setTimeout(() => {
+      this.changed();
+      this.tick();
+    }, waiting ? COUNTDOWN : Math.min(TICK, this.session && !this.session.online ? COUNTDOWN : TICK));
+  }
+}

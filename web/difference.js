@@ -1,0 +1,43 @@
+// Which words went and which came, to show what a proposed change changes.
+
+/** Beyond this the table of the comparison grows too large, and two texts side by side read better. */
+const MOST_WORDS = 400;
+
+/** `[{kind: "same"|"gone"|"new", text}]`, or null where the texts are too long to be compared. */
+export function difference(before, after) {
+  const a = words(before);
+  const b = words(after);
+  if (a.length > MOST_WORDS || b.length > MOST_WORDS) return null;
+  const lengths = table(a, b);
+  const parts = [];
+  const add = (kind, text) => {
+    const last = parts.at(-1);
+    if (last?.kind === kind) last.text += text;
+    else parts.push({ kind, text });
+  };
+  let i = 0;
+  let j = 0;
+  while (i < a.length || j < b.length) {
+    if (i < a.length && j < b.length && a[i] === b[j]) {
+      add("same", a[i]);
+      i++;
+      j++;
+    } else if (j >= b.length || (i < a.length && lengths[i + 1][j] >= lengths[i][j + 1])) add("gone", a[i++]);
+    else add("new", b[j++]);
+  }
+  return parts;
+}
+
+/** Words with the white space behind them. */
+const words = (text) => text.match(/\S+\s*|\s+/g) ?? [];
+
+/** `lengths[i][j]`: of the longest common subsequence of `a` from `i` and `b` from `j`. */
+function table(a, b) {
+  const lengths = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
+  for (let i = a.length - 1; i >= 0; i--) {
+    for (let j = b.length - 1; j >= 0; j--) {
+      lengths[i][j] = a[i] === b[j] ? lengths[i + 1][j + 1] + 1 : Math.max(lengths[i + 1][j], lengths[i][j + 1]);
+    }
+  }
+  return lengths;
+}

@@ -1,0 +1,70 @@
+// Who may do what, as in docs/permissions.md; a test compares it with the server's own table. It only
+// decides what is offered: whether something is done, the server decides, under the event's lock.
+
+const ALL = ["not_started", "in_progress", "paused", "finished"];
+const LIVE = ["not_started", "in_progress", "paused"];
+const BEFORE = ["not_started"];
+const RUNNING = ["in_progress"];
+const STARTED = ["in_progress", "paused"];
+
+const rule = (who, statuses) => ({ who, statuses });
+const direct = rule("admin", BEFORE);
+
+export const PERMISSIONS = {
+  "event.create": rule("anyone", ALL),
+  "event.update": rule("admin", LIVE),
+  "event.set_policy": rule("admin", LIVE),
+  "event.rotate_code": rule("admin", LIVE),
+  "event.start": rule("admin", ALL),
+  "event.pause": rule("admin", ALL),
+  "event.resume": rule("admin", ALL),
+  "event.finish": rule("admin", ALL),
+  "option.add": direct,
+  "option.edit": direct,
+  "option.remove": direct,
+  "assumption.add": direct,
+  "assumption.edit": direct,
+  "assumption.remove": direct,
+  "criterion.add": direct,
+  "criterion.edit": direct,
+  "criterion.remove": direct,
+  "membership.join": rule("anyone", ALL),
+  "membership.cancel": rule("anyone", ALL),
+  "membership.leave": rule("anyone", ALL),
+  "membership.approve": rule("admin", LIVE),
+  "membership.reject": rule("admin", LIVE),
+  "membership.remove": rule("admin", LIVE),
+  "membership.approve_all": rule("admin", LIVE),
+  "membership.reject_all": rule("admin", LIVE),
+  "membership.set_role": rule("admin", ALL),
+  "proposal.create": rule("member", RUNNING),
+  "proposal.withdraw": rule("member", STARTED),
+  "proposal.rebase": rule("member", RUNNING),
+  "proposal.accept": rule("admin", STARTED),
+  "proposal.reject": rule("admin", STARTED),
+  "proposal.moderate": rule("admin", STARTED),
+  "proposal.revert": rule("admin", STARTED),
+  "vote.cast": rule("member", RUNNING),
+  "vote.retract": rule("member", RUNNING),
+  "ballot.submit": rule("member", RUNNING),
+  "ballot.clear": rule("member", RUNNING),
+  "comment.add": rule("member", LIVE),
+  "comment.edit": rule("member", LIVE),
+  "comment.remove": rule("member", LIVE),
+};
+
+/** What leads from where: an event's transitions. */
+export const TRANSITIONS = {
+  "event.start": BEFORE,
+  "event.pause": RUNNING,
+  "event.resume": ["paused"],
+  "event.finish": STARTED,
+};
+
+/** Whether somebody with `role` may ask for `command` while the event is in `status`. */
+export function may(command, role, status) {
+  const { who, statuses } = PERMISSIONS[command];
+  if (who === "admin" && role !== "admin") return false;
+  if (who === "member" && !role) return false;
+  return statuses.includes(status) && (TRANSITIONS[command]?.includes(status) ?? true);
+}

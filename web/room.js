@@ -1,0 +1,149 @@
+// One event as the page holds it: the SDK's room, and what only this page knows of it.
+
+import { may } from "./permissions.js";
+
+/** Milliseconds after which what appears has just appeared, and was not simply there. */
+const SETTLED = 1_500;
+/** Milliseconds within which `you` follows an ack; until then the ack is the newer news. */
+const YOU_FOLLOWS = 2_000;
+const PAGE = 50;
+
+export class RoomStore {
+  constructor(event, client, acts, changed) {
+    this.event = event;
+    this.client = client;
+    this.acts = acts;
+    this.changed = changed;
+    this.room = null;
+    this.error = null;
+    this.since = Date.now();
+    /** How far `you` was told. */
+    this.youSeq = 0;
+    /** Proposals that were open while this page watched; they stay in their place when decided. */
+    this.watched = new Set();
+    /** User id → name, of everybody seen here. */
+    this.names = new Map();
+    /** Pages beyond the room's windows: what → {items, next, loading, error}. */
+    this.pages = { proposals: emptyPage(), comments: emptyPage(), members: emptyPage() };
+    this.enter();
+  }
+
+  async enter() {
+    this.error = null;
+    try {
+      this.room = await this.client.subscribe(this.event);
+    } catch (error) {
+      this.error = error;
+      this.changed();
+      return;
+    }
+    this.room.addEventListener("you", (event) => (this.youSeq = event.detail.seq));
+    for (const type of ["change", "you", "presence", "live", "closed"]) {
+      this.room.addEventListener(type, () => this.moved());
+    }
+    this.moved();
+  }
+
+  moved() {
+    const { state } = this.room;
+    for (const [id, member] of Object.entries(state.members ?? {})) this.names.set(id, member.name);
+    for (const [id, request] of Object.entries(state.requests ?? {})) this.names.set(id, request.name);
+    for (const [id, proposal] of Object.entries(state.proposals ?? {})) {
+      if (proposal.status === "pending") this.watched.add(id);
+    }
+    this.changed();
+  }
+
+  /** "loading", "refused" (see `error`), "closed" (see `room.closed`), "waiting" to be let in, or "open". */
+  get phase() {
+    if (this.error) return "refused";
+    if (!this.room) return "loading";
+    if (this.room.closed) return "closed";
+    return this.room.you.membership?.status === "accepted" ? "open" : "waiting";
+  }
+
+  get state() {
+    return this.room.state;
+  }
+
+  get you() {
+    return this.room.you;
+  }
+
+  get role() {
+    return this.room.you.membership?.role;
+  }
+
+  get status() {
+    return this.room.state.event.status;
+  }
+
+  /** Whether what appears now is news. */
+  get settled() {
+    return Date.now() - this.since > SETTLED;
+  }
+
+  run(type, args = {}) {
+    return this.acts.run(type, { event: this.event, ...args });
+  }
+
+  act(key) {
+    return this.acts.of(this.event, key);
+  }
+
+  name(user) {
+    return this.names.get(user);
+  }
+
+  /** Whether `command` is to be offered here. */
+  may(command) {
+    return may(command, this.role, this.status);
+  }
+
+  /** Whether my vote stands on `proposal`, as asked for, or as the server has told. */
+  agrees(id) {
+    const act = this.act(`vote/${id}`);
+    const ahead = act?.state === "pending" || (act?.state === "confirmed" && act.seq > this.youSeq && Date.now() - act.at < YOU_FOLLOWS);
+    if (ahead) return act.type === "vote.cast";
+    return this.you.votes[id] === this.state.proposals[id]?.revision;
+  }
+
+  get me() {
+    return this.client.user?.id;
+  }
+
+  /** No longer keep decided proposals among the open ones. */
+  tidy() {
+    for (const id of this.watched) {
+      if (this.state.proposals[id]?.status !== "pending") this.watched.delete(id);
+    }
+    this.changed();
+  }
+
+  /** One more page of `what` ("proposals", "comments", "members") from beyond the window. */
+  async more(what) {
+    const page = this.pages[what];
+    if (page.loading || page.done) return;
+    page.loading = true;
+    page.error = null;
+    this.changed();
+    try {
+      const asked = { event: this.event, limit: PAGE, ...(page.next && { before: page.next }) };
+      const reply = await this.client.query(`${what}.list`, asked);
+      for (const item of reply[what]) page.items.set(item.id, item);
+      page.next = reply.next;
+      page.done = reply.next === undefined;
+      if (what === "members") for (const member of reply.members) this.names.set(member.id, member.name);
+    } catch (error) {
+      page.error = error;
+    }
+    page.loading = false;
+    this.changed();
+  }
+
+  close() {
+    this.room?.leave().catch(() => {});
+  }
+}
+
+const emptyPage = () => ({ items: new Map(), next: undefined, done: false, loading: false, error: null });

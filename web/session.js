@@ -1,0 +1,119 @@
+// Somebody signed in: their socket, their rooms, their events, what they asked for.
+
+import { Client, indexedDbOutbox } from "../sdk/ayes.js";
+import { Acts } from "./acts.js";
+import { RoomStore } from "./room.js";
+
+/** Rooms kept open behind the one that is looked at, so that going back is immediate. */
+const MOST_ROOMS = 8;
+/** The page's own address, wherever a proxy may have put it. */
+const BASE = new URL("../", import.meta.url);
+
+export class Session {
+  /**
+   * `signin`: gives tokens. `changed` is called when something is to be shown, `settled(act)` when an
+   * act was answered, `ended(error)` when the server would not go on with this sign-in.
+   */
+  constructor(signin, { changed, settled, ended }) {
+    this.signin = signin;
+    this.changed = changed;
+    this.rooms = new Map();
+    this.events = { list: null, next: undefined, error: null, loading: false };
+    this.overviews = new Map();
+    this.end = null;
+    const address = new URL("v1/socket", BASE);
+    address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+    this.client = new Client(address, {
+      token: () => signin.token(),
+      client: { name: "ayes-page", version: signin.config?.version },
+      outbox: indexedDbOutbox("ayes"),
+    });
+    this.acts = new Acts(this.client, changed, settled);
+    for (const type of ["status", "welcome", "pending", "bye"]) {
+      this.client.addEventListener(type, () => changed());
+    }
+    this.client.addEventListener("welcome", () => this.loadEvents());
+    this.client.start();
+    this.acts.adopt();
+    this.client.ready.catch((error) => {
+      if (error.code !== "stopped") ended(error);
+    });
+  }
+
+  get user() {
+    return this.client.user;
+  }
+
+  get online() {
+    return this.client.status === "open";
+  }
+
+  room(event) {
+    let store = this.rooms.get(event);
+    if (store?.error || store?.room?.closed) {
+      // Asked for again by whoever comes back to it; see `forget`.
+      return store;
+    }
+    if (!store) {
+      store = new RoomStore(event, this.client, this.acts, this.changed);
+      this.rooms.set(event, store);
+      this.crowd();
+    }
+    return store;
+  }
+
+  /** Ask for a room anew that was closed or refused. */
+  forget(event) {
+    this.rooms.get(event)?.close();
+    this.rooms.delete(event);
+    this.changed();
+  }
+
+  crowd() {
+    while (this.rooms.size > MOST_ROOMS) this.forget(this.rooms.keys().next().value);
+  }
+
+  /** My events anew, or with `more` the next page of them. */
+  async loadEvents(more = false) {
+    const { events } = this;
+    if (events.loading) return;
+    events.loading = true;
+    events.error = null;
+    try {
+      const reply = await this.client.query("events.list", more ? { after: events.next } : {});
+      events.list = more ? [...events.list, ...reply.events] : reply.events;
+      events.next = reply.next;
+    } catch (error) {
+      if (error.code !== "stopped") events.error = error;
+    }
+    events.loading = false;
+    this.changed();
+  }
+
+  /** What may be known of the event behind `code` before joining: {loading, reply, error}. */
+  overview(code) {
+    let found = this.overviews.get(code);
+    if (!found) {
+      found = { loading: true, reply: null, error: null };
+      this.overviews.set(code, found);
+      this.client
+        .query("event.overview", { code })
+        .then((reply) => (found.reply = reply), (error) => (found.error = error))
+        .finally(() => {
+          found.loading = false;
+          this.changed();
+        });
+    }
+    return found;
+  }
+
+  /** Ask again the next time. */
+  forgetOverview(code) {
+    this.overviews.delete(code);
+    this.changed();
+  }
+
+  stop() {
+    return this.client.stop();
+  }
+}

@@ -1,0 +1,76 @@
+// A new event: its subject, and as much of the rest as is known already.
+
+import { h } from "../render.js";
+import { t } from "../words.js";
+import { field, numberField } from "./forms.js";
+import { button, noteOf } from "./parts.js";
+import { DEFAULTS, dropPolicyDrafts, policyFields, policyPatch } from "./policy-fields.js";
+
+const LISTS = { options: 200, assumptions: 2_000, criteria: 2_000 };
+const BLANK = { subject: "", options: ["", ""], assumptions: [""], criteria: [""], max_members: 100, policy: DEFAULTS };
+
+export function createView(app) {
+  const made = { ...BLANK, ...app.drafts.get("create") };
+  const change = (patch) => app.drafts.set("create", { ...BLANK, ...app.drafts.get("create"), ...patch });
+  const acts = app.session.acts.under(undefined, "event/create");
+  const act = acts.at(-1);
+  const busy = act?.state === "pending";
+  return h("form", { class: "narrow create", onsubmit: (event) => send(app, event, made) },
+    h("h1", { tabindex: -1 }, t("create.title")),
+    h("section", { class: "card stack" },
+      h("div", { class: "field subject-field" }, h("label", { for: "subject" }, t("create.subject")),
+        h("input", { id: "subject", value: made.subject, maxlength: 200, required: true, autocomplete: "off", placeholder: t("create.subject.example"),
+          oninput: (event) => change({ subject: event.target.value }) }))),
+    Object.entries(LISTS).map(([name, max]) => lines(name, max, made[name], (values) => change({ [name]: values }))),
+    h("details", { class: "card", key: "rules" },
+      h("summary", {}, h("h2", {}, t("policy.title")), h("span", { class: "quiet" }, t("create.rules.hint"))),
+      numberField(app, { draft: "create.max_members", label: t("create.max_members"), initial: made.max_members, min: 1, max: 100_000, required: true,
+        oninput: (event) => (app.drafts.set("create.max_members", event.target.value), change({ max_members: Number(event.target.value) })) }),
+      policyFields(app, { draft: "create.policy", policy: made.policy, change: (policy) => change({ policy }) })),
+    h("div", { class: "row submit-row" },
+      h("button", { class: "button primary", disabled: busy || !made.subject.trim() }, t("create.submit")),
+      act && act.state !== "confirmed" && noteOf(app, act, () => undefined)));
+}
+
+/** A list of texts, one a line, with always one more to write into. */
+function lines(name, max, values, change) {
+  const set = (index, text) => change(values.map((value, at) => (at === index ? text : value)));
+  return h("fieldset", { class: "card lines", key: name },
+    h("legend", {}, h("h2", {}, t(name))),
+    h("p", { class: "hint" }, t(`create.${name}.hint`)),
+    h("ol", {}, values.map((value, index) => h("li", { key: index },
+      h("input", { value, maxlength: max, "aria-label": t(`create.${name}.nth`, { count: index + 1 }), autocomplete: "off",
+        onkeydown: (event) => addOnEnter(event, () => change([...values, ""])),
+        oninput: (event) => set(index, event.target.value) }),
+      values.length > 1 && button(t("remove"), () => change(values.filter((_, at) => at !== index)), { kind: "quiet", sign: "cross", bare: true })))),
+    button(t(`create.${name}.add`), () => change([...values, ""]), { kind: "quiet small", sign: "plus" }));
+}
+
+/** Enter in the last line makes another instead of sending all. */
+function addOnEnter(event, add) {
+  if (event.key !== "Enter" || event.isComposing) return;
+  event.preventDefault();
+  const rows = event.target.closest("ol");
+  const next = event.target.closest("li").nextElementSibling;
+  if (next) next.querySelector("input").focus();
+  else if (event.target.value.trim()) {
+    add();
+    requestAnimationFrame(() => requestAnimationFrame(() => rows.lastElementChild.querySelector("input").focus()));
+  }
+}
+
+function send(app, event, made) {
+  event.preventDefault();
+  const written = (values) => values.map((value) => value.trim()).filter(Boolean);
+  const policy = policyPatch(DEFAULTS, made.policy);
+  app.session.acts.run("event.create", {
+    subject: made.subject.trim(),
+    max_members: made.max_members,
+    options: written(made.options),
+    assumptions: written(made.assumptions),
+    criteria: written(made.criteria),
+    ...(policy && { policy }),
+  });
+  dropPolicyDrafts(app, "create.policy");
+  app.drafts.drop("create.max_members");
+}

@@ -1,0 +1,123 @@
+// Fields whose words are kept as drafts, and the one form that proposals, edits and comments share.
+
+import { h } from "../render.js";
+import { number, t } from "../words.js";
+import { button, note } from "./parts.js";
+
+/** Part of a field's length from which on the length left is told. */
+const NEARLY = 0.8;
+
+/** An id that labels can point to. */
+export const idOf = (draft) => `f-${draft.replace(/[^\w-]/g, "-")}`;
+
+/**
+ * A labelled field. Its words are `drafts[draft]`, else `initial`. `max`: characters; `lines`: a
+ * field of several lines; `hint`: a sentence under it; `quiet`: the label is for screen readers.
+ */
+export function field(app, { draft, label, initial = "", max, lines = 0, hint, quiet = false, focus = false, ...props }) {
+  const id = idOf(draft);
+  const value = app.drafts.get(draft) ?? initial;
+  const length = [...String(value)].length;
+  const tight = max && length > max * NEARLY;
+  const told = [hint && `${id}-hint`, tight && `${id}-count`].filter(Boolean).join(" ");
+  return h("div", { class: "field", key: draft },
+    h("label", { for: id, class: quiet ? "unseen" : "" }, label),
+    h(lines ? "textarea" : "input", {
+      id, value, "data-draft": draft, rows: lines || undefined, type: lines ? undefined : "text",
+      autocomplete: "off", "aria-describedby": told || undefined, "aria-invalid": max && length > max ? "true" : undefined,
+      oninput: (event) => app.drafts.set(draft, event.target.value),
+      mount: focus ? (el) => el.focus() : undefined,
+      ...props,
+    }),
+    hint && h("p", { class: "hint", id: `${id}-hint` }, hint),
+    tight && h("p", { class: `hint ${length > max ? "over" : ""}`, id: `${id}-count` },
+      t("field.length", { length, max })));
+}
+
+/** A number; `drafts[draft]` or `initial`, within `min` and `max`. */
+export function numberField(app, { draft, label, initial, min, max, unit, ...props }) {
+  const id = idOf(draft);
+  return h("div", { class: "field number", key: draft },
+    h("label", { for: id }, label),
+    h("span", { class: "with-unit" },
+      h("input", { id, type: "number", inputmode: "numeric", min, max, step: 1, value: app.drafts.get(draft) ?? initial ?? "",
+        "data-draft": draft, oninput: (event) => app.drafts.set(draft, event.target.value), ...props }),
+      unit && h("span", { class: "unit" }, unit)),
+    min !== undefined && h("p", { class: "unseen" }, t("field.range", { min: number(min), max: number(max) })));
+}
+
+/**
+ * The form at `key` (an act's key): words, and with `reasoned` why. `initial`: the words that stand.
+ * `current`: {version, content} of what is changed, as it stands now; where it moved on since the
+ * form was opened, that is told beside the field. `send({content, reason, base})` gives the act.
+ */
+export function wordsForm(app, store, { key, label, submit, initial = "", current, max = 2_000, lines = 3, reasoned = false, wordless = false, allowSame = false, hint, send }) {
+  const form = `${store.event}|${key}`;
+  const draft = (name) => `${form}.${name}`;
+  const content = app.drafts.get(draft("content")) ?? initial;
+  const base = app.drafts.get(draft("base")) ?? current?.version;
+  const fold = () => app.fold(form);
+  const close = () => {
+    for (const name of ["content", "reason", "base"]) app.drafts.drop(draft(name));
+    fold();
+  };
+  const onsubmit = (event) => {
+    event.preventDefault();
+    const reason = app.drafts.get(draft("reason"))?.trim();
+    if (!wordless && !content.trim()) return;
+    send({ content: content.trim(), reason: reason || undefined, base });
+    close();
+  };
+  const unusable = !wordless && (!content.trim() || [...content].length > max || (!allowSame && content.trim() === initial));
+  return h("form", { class: "words-form", key: form, onsubmit },
+    !wordless && field(app, { draft: draft("content"), label, initial, max, lines, hint, focus: true,
+      mount: (el) => remember(app, draft("base"), current, el), onkeydown: keys(onsubmit, fold) }),
+    current && base !== undefined && current.version !== base && moved(app, draft, current, content),
+    reasoned && field(app, { draft: draft("reason"), label: t("form.reason"), max: 2_000, lines: 1,
+      onkeydown: keys(onsubmit, fold), ...(wordless && { mount: (el) => remember(app, draft("base"), current, el) }) }),
+    h("div", { class: "row" },
+      h("button", { class: "button primary", type: "submit", disabled: unusable }, submit),
+      button(t("cancel"), close, { kind: "quiet" }),
+      note(app, store, key)));
+}
+
+/** On which version the words were begun: kept with them, over a reload too. */
+function remember(app, draft, current, el) {
+  el.focus();
+  if (current && !app.drafts.has(draft)) app.drafts.set(draft, current.version);
+}
+
+/** Somebody else changed what is being changed: told beside the field, which is left alone. */
+function moved(app, draft, current, content) {
+  const take = () => {
+    const field = document.getElementById(idOf(draft("content")));
+    if (field) field.value = current.content ?? "";
+    app.drafts.set(draft("content"), current.content ?? "");
+    app.drafts.set(draft("base"), current.version);
+  };
+  const keep = () => {
+    app.drafts.set(draft("content"), content);
+    app.drafts.set(draft("base"), current.version);
+  };
+  return h("div", { class: "moved", role: "status" },
+    h("p", {}, t("form.moved")),
+    h("blockquote", {}, current.content ?? t("form.moved.gone")),
+    h("div", { class: "row" },
+      button(t("form.moved.keep"), keep, { kind: "small" }),
+      button(t("form.moved.take"), take, { kind: "quiet small" })));
+}
+
+/** The button that opens the form at `key`; while it is open, nothing. */
+export const opener = (app, store, key, label, props = {}) =>
+  button(label, () => app.show(`${store.event}|${key}`, true), { "data-opens": `${store.event}|${key}`, ...props });
+
+/** Whether the form at `key` is open. */
+export const formShown = (app, store, key) => app.shown(`${store.event}|${key}`);
+
+/** Control or Command with Enter sends; Escape folds the form and keeps its words. Never while an
+ * input method composes. */
+const keys = (send, fold) => (event) => {
+  if (event.isComposing) return;
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) send(event);
+  else if (event.key === "Escape") fold();
+};

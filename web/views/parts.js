@@ -1,0 +1,104 @@
+// The small parts that every view is made of.
+
+import { reason } from "../refusal.js";
+import { h } from "../render.js";
+import { exact, relative, t } from "../words.js";
+
+const ICONS = {
+  check: "M4.5 12.5l5 5L20 7",
+  cross: "M6 6l12 12M18 6L6 18",
+  plus: "M12 5v14M5 12h14",
+  pencil: "M4 20l1-4L16 5l3 3L8 19l-4 1zM13.5 7.5l3 3",
+  bin: "M5 7h14M10 7V4.5h4V7M7 7l1 13h8l1-13",
+  up: "M12 19V5M6 11l6-6 6 6",
+  down: "M12 5v14M6 13l6 6 6-6",
+  grip: "M9 6h.01M15 6h.01M9 12h.01M15 12h.01M9 18h.01M15 18h.01",
+  talk: "M5 5h14v10H10l-5 4z",
+  share: "M12 15V4M8 8l4-4 4 4M6 12v8h12v-8",
+  copy: "M9 9h11v11H9zM5 15V4h11",
+  undo: "M9 7L4 12l5 5M4 12h10a5 5 0 010 10h-2",
+  person: "M12 12a4 4 0 100-8 4 4 0 000 8zM4 21c0-4 4-6.5 8-6.5s8 2.5 8 6.5",
+  clock: "M12 21a9 9 0 100-18 9 9 0 000 18zM12 7v5l3.5 2",
+  gear: "M5 7h8M17 7h2M5 17h2M11 17h8M15 7a2 2 0 100-.01M9 17a2 2 0 100-.01",
+  ballot: "M5 4h14v16H5zM8.5 9l1.5 1.5L13 8M8.5 15h7",
+  scales: "M12 4v16M6 20h12M5 7h14M5 7l-2.5 6.5h5zM19 7l-2.5 6.5h5z",
+  play: "M8 5.5l10 6.5-10 6.5z",
+  pause: "M8.5 5v14M15.5 5v14",
+  flag: "M6 21V4h11l-2 4 2 4H6",
+  dots: "M6 12h.01M12 12h.01M18 12h.01",
+};
+
+/** A drawn sign; it says nothing that words beside it do not say. */
+export const icon = (name) =>
+  h("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
+
+/** A button. `kind`: primary, quiet, danger, agree. `sign`: an icon; `bare`: only that is seen. */
+export function button(label, onclick, { kind = "", sign, bare = false, ...props } = {}) {
+  const classes = ["button", kind, bare ? "bare" : ""].filter(Boolean).join(" ");
+  return h("button", { type: "button", class: classes, onclick, ...props, ...(bare && { "aria-label": label, title: label }) },
+    sign && icon(sign), bare ? null : h("span", {}, label));
+}
+
+/** What became of the act at `key`, in words beside its control. */
+export function note(app, store, key) {
+  const act = store.act(key);
+  return act ? noteOf(app, act, (user) => store.name(user)) : null;
+}
+
+export function noteOf(app, act, name) {
+  if (act.state === "pending") return waiting(app, act);
+  if (act.state === "confirmed") {
+    const said = t(act.applied ? "act.confirmed" : "act.same", { seq: act.seq });
+    return h("span", { class: "note confirmed", key: `note-${act.id}` }, icon("check"), said);
+  }
+  return h("span", { class: "note refused", key: `note-${act.id}` },
+    h("span", {}, reason(act.error, name)),
+    button(t("dismiss"), () => app.session.acts.dismiss(act.id), { kind: "quiet", sign: "cross", bare: true }));
+}
+
+function waiting(app, act) {
+  const { client, acts, online } = app.session;
+  const entry = client.pending.find((one) => one.id === act.id);
+  const queued = !online && entry && !entry.sent;
+  return h("span", { class: "note pending", key: `note-${act.id}` },
+    h("span", { class: "spinner", "aria-hidden": "true" }),
+    t(online ? "act.sending" : queued ? "act.queued" : "act.unknown"),
+    queued && button(t("act.take_back"), () => acts.cancel(act.id), { kind: "quiet small" }));
+}
+
+/** A moment, as far as it is from now; the exact one for who points at it. */
+export const time = (moment) => h("time", { datetime: moment, title: exact(moment) }, relative(moment));
+
+/** A short word on what something is. */
+export const pill = (text, kind = "") => h("span", { class: `pill ${kind}` }, text);
+
+/** A name where the page knows it. */
+export function person(store, user) {
+  if (user === store.me) return h("b", { class: "me" }, t("you"));
+  return h("b", {}, store.name(user) ?? t("people.unknown"));
+}
+
+/** The event's status. */
+export const statusPill = (status) => pill(t(`status.${status}`), `status-${status}`);
+
+/** Nothing is here, and what to do about it. */
+export const empty = (text, ...more) => h("div", { class: "empty" }, h("p", {}, text), more);
+
+/** Something could not be had. */
+export const trouble = (text, again) =>
+  h("div", { class: "trouble", role: "alert" }, h("p", {}, text), again && button(t("try_again"), again));
+
+export const loading = (text = t("loading")) =>
+  h("p", { class: "loading" }, h("span", { class: "spinner", "aria-hidden": "true" }), text);
+
+/** A dialog over the page; Escape closes it. */
+export function dialog(app, key, title, ...content) {
+  if (!app.shown(key)) return null;
+  const close = () => app.show(key, false);
+  const id = `dialog-${key.replace(/\W/g, "-")}`;
+  return h("dialog", { key, class: "dialog", "aria-labelledby": id, mount: (el) => el.showModal(), onclose: close,
+    onclick: (event) => event.target === event.currentTarget && close() },
+    h("div", { class: "dialog-body" },
+      h("header", {}, h("h2", { id }, title), button(t("close"), close, { kind: "quiet", sign: "cross", bare: true })),
+      content));
+}

@@ -1,0 +1,149 @@
+// One proposal: what it would change, how it stands, and what one may do about it.
+
+import { difference } from "../difference.js";
+import { h } from "../render.js";
+import { t } from "../words.js";
+import { comments } from "./comments.js";
+import { field, formShown, opener, wordsForm } from "./forms.js";
+import { button, icon, note, person, pill, time } from "./parts.js";
+import { tallyBar, verdict } from "./tally-bar.js";
+
+/** What kind of change it is: "New criterion". Takes a proposal or the arguments of one. */
+export const proposalTitle = ({ kind, category }) => t(`kind.${kind}.${category}`);
+
+export function proposalCard(app, store, id, proposal) {
+  const open = proposal.status === "pending";
+  return h("article", { class: `card proposal ${proposal.status} ${proposal.stale && open ? "is-stale" : ""}`, key: id, id: `proposal-${id}`, "aria-labelledby": `${id}-title`,
+    mount: (el) => store.settled && el.classList.add("arrive") },
+    h("header", { class: "proposal-head" },
+      h("h3", { class: "proposal-kind", id: `${id}-title` }, proposalTitle(proposal)),
+      h("p", { class: "quiet" }, person(store, proposal.author), " · ", time(proposal.created_at),
+        proposal.revision > 1 && [" · ", t("proposal.revision", { count: proposal.revision })])),
+    change(store, proposal),
+    proposal.reason && h("blockquote", { class: "reason" }, proposal.reason),
+    !open && outcome(store, proposal),
+    open && proposal.stale && staleness(app, store, id, proposal),
+    open && timing(proposal),
+    open && tallyBar(store, id, proposal),
+    open && h("div", { class: "row actions" }, voting(app, store, id, proposal), note(app, store, `vote/${id}`)),
+    open && deciding(app, store, id, proposal),
+    !open && note(app, store, `vote/${id}`),
+    comments(app, store, { proposal: id }));
+}
+
+/** The words: new ones, the difference, or what would go. */
+export function change(store, proposal) {
+  const { criteria, assumptions } = store.state;
+  const target = proposal.target && (criteria[proposal.target] ?? assumptions[proposal.target]);
+  if (proposal.kind === "conclusion") {
+    return h("div", { class: "change" },
+      h("p", { class: "about" }, t("proposal.about"), " ", h("b", {}, target?.content ?? t("proposal.gone"))),
+      words(proposal, target?.conclusion));
+  }
+  return h("div", { class: "change" }, words(proposal, target?.content));
+}
+
+function words({ category, content, status }, before) {
+  if (category === "delete") return h("p", { class: "words" }, h("del", {}, before ?? t("proposal.gone")));
+  // Once accepted, the new words are the item's own: nothing is left to compare with.
+  const parts = category === "update" && status === "pending" && before && difference(before, content);
+  if (!parts) return h("p", { class: "words" }, content);
+  const tags = { same: "span", gone: "del", new: "ins" };
+  return h("p", { class: "words" }, parts.map((part) => h(tags[part.kind], {}, part.text)));
+}
+
+/** How it was decided, by whom and when. */
+export function outcome(store, proposal) {
+  return h("div", { class: `outcome ${proposal.status}` },
+    h("p", {}, icon(proposal.status === "accepted" ? "check" : "cross"), h("b", {}, t(`outcome.${proposal.status}`)), " ", verdict(store, proposal)),
+    proposal.resolution_reason && h("blockquote", { class: "reason" }, proposal.resolution_reason));
+}
+
+function staleness(app, store, id, proposal) {
+  const { criteria, assumptions } = store.state;
+  const target = criteria[proposal.target] ?? assumptions[proposal.target];
+  const version = proposal.kind === "conclusion" ? target?.conclusion_version : target?.version;
+  const mine = proposal.author === store.me;
+  const key = `rebase/${id}`;
+  return h("div", { class: "banner stale" }, h("p", {}, t(mine ? "proposal.stale.mine" : "proposal.stale")),
+    mine && store.may("proposal.rebase") && version !== undefined && (proposal.category === "delete"
+      ? button(t("proposal.rebase"), () => store.run("proposal.rebase", { proposal: id, base_version: version }), { kind: "small" })
+      : formShown(app, store, key)
+        ? wordsForm(app, store, { key, label: t("form.content"), submit: t("proposal.rebase"), initial: proposal.content, allowSame: true,
+            current: { version, content: proposal.kind === "conclusion" ? target.conclusion : target.content },
+            send: ({ content, base }) => store.run("proposal.rebase", { proposal: id, base_version: base, content }) })
+        : opener(app, store, key, t("proposal.rebase"), { kind: "small" })),
+    !formShown(app, store, key) && note(app, store, key));
+}
+
+function timing({ opens_at: opens, expires_at: expires }) {
+  const now = Date.now();
+  if (!opens && !expires) return null;
+  return h("p", { class: "timing" }, icon("clock"),
+    opens && new Date(opens) > now && h("span", {}, t("proposal.opens"), " ", time(opens)),
+    expires && h("span", {}, t(new Date(expires) > now ? "proposal.expires" : "proposal.expired"), " ", time(expires)));
+}
+
+/** Agree, or take it back; while it is on its way, that is what the button says. */
+function voting(app, store, id, proposal) {
+  const asked = store.agrees(id);
+  const act = store.act(`vote/${id}`);
+  const mayVote = store.may("vote.cast");
+  const press = () => (asked
+    ? store.run("vote.retract", { proposal: id })
+    : store.run("vote.cast", { proposal: id, revision: proposal.revision }));
+  const pending = act?.state === "pending";
+  if (!mayVote) return asked ? pill(t("vote.agreed"), "agreed") : null;
+  return h("button", { type: "button", class: `button agree ${asked ? "on" : ""} ${pending ? "asked" : ""}`, "aria-pressed": String(asked),
+    "aria-disabled": pending ? "true" : undefined, onclick: () => !pending && press() },
+    icon("check"), h("span", {}, t(asked ? (pending ? "vote.agreeing" : "vote.agreed") : pending ? "vote.retracting" : "vote.agree")),
+    asked && !pending && h("span", { class: "undo" }, t("vote.retract")));
+}
+
+/** What its author and the admins may do. */
+function deciding(app, store, id, proposal) {
+  const key = `decide/${id}`;
+  const mine = proposal.author === store.me;
+  const busy = store.act(key)?.state === "pending";
+  const asking = app.shown(`reason|${id}`);
+  const offered = [
+    store.may("proposal.accept") && button(t(proposal.stale ? "proposal.accept_stale" : "proposal.accept"),
+      () => store.run("proposal.accept", { proposal: id, ...(proposal.stale && { allow_stale: true }) }), { kind: "small", sign: "check", key: "accept", disabled: busy }),
+    ...["reject", "moderate", "withdraw"].filter((verb) => store.may(`proposal.${verb}`) && (verb !== "withdraw" || mine)).map((verb) =>
+      button(t(`proposal.${verb}`), () => app.show(`reason|${id}`, verb), { kind: "small quiet", key: verb, disabled: busy, "aria-expanded": String(asking === verb) })),
+  ].filter(Boolean);
+  if (offered.length === 0) return note(app, store, key);
+  return h("div", { class: "deciding" },
+    h("div", { class: "row" }, offered, note(app, store, key)),
+    asking && reasonForm(app, store, id, asking, key));
+}
+
+function reasonForm(app, store, id, verb, key) {
+  const draft = `${store.event}|${key}.reason`;
+  const send = (event) => {
+    event.preventDefault();
+    const reason = app.drafts.get(draft)?.trim();
+    store.run(`proposal.${verb}`, { proposal: id, ...(reason && { reason }) });
+    app.drafts.drop(draft);
+    app.show(`reason|${id}`, false);
+  };
+  return h("form", { class: "words-form", onsubmit: send, key: `reason-${verb}` },
+    field(app, { draft, label: t(`proposal.${verb}.reason`), max: 2_000, focus: true }),
+    h("div", { class: "row" },
+      h("button", { class: `button small ${verb === "withdraw" ? "" : "danger"}` }, t(`proposal.${verb}`)),
+      button(t("cancel"), () => app.show(`reason|${id}`, false), { kind: "small quiet" })));
+}
+
+/** For the history: take an accepted one back by a new act. */
+export function reverting(app, store, id, proposal) {
+  const key = `decide/${id}`;
+  if (proposal.reverted_by) return pill(t("proposal.reverted"));
+  if (proposal.status !== "accepted" || !store.may("proposal.revert")) return note(app, store, key);
+  const asking = app.shown(`reason|${id}`) === "revert";
+  return h("div", { class: "deciding" },
+    h("div", { class: "row" },
+      button(t("proposal.revert"), () => app.show(`reason|${id}`, asking ? false : "revert"), { kind: "small quiet", sign: "undo", "aria-expanded": String(asking) }),
+      note(app, store, key)),
+    asking && reasonForm(app, store, id, "revert", key));
+}
+

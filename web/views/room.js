@@ -1,0 +1,114 @@
+// A room's frame: what is decided, where it stands, what an admin may do with it, and its parts.
+
+import { reason } from "../refusal.js";
+import { h } from "../render.js";
+import { link, TABS } from "../route.js";
+import { number, t } from "../words.js";
+import { ballotTab } from "./ballot.js";
+import { decideTab } from "./decide.js";
+import { historyTab } from "./history.js";
+import { button, dialog, icon, loading, note, statusPill, trouble } from "./parts.js";
+import { peopleTab } from "./people.js";
+import { settingsTab } from "./settings.js";
+import { shareDialog } from "./share.js";
+
+const SHOWS = { decide: decideTab, ballot: ballotTab, people: peopleTab, history: historyTab, settings: settingsTab };
+const SIGNS = { decide: "scales", ballot: "ballot", people: "person", history: "clock", settings: "gear" };
+
+export function roomView(app) {
+  const store = app.session.room(app.route.event);
+  switch (store.phase) {
+    case "loading":
+      return h("div", { class: "narrow" }, loading(t(app.session.online ? "room.loading" : "room.waiting_line")));
+    case "refused":
+      return shut(app, store, reason(store.error), store.error.retry !== "no");
+    case "closed":
+      return shut(app, store, t(`room.closed.${store.room.closed}`), false);
+    case "waiting":
+      return waitingRoom(app, store);
+    default:
+      return openRoom(app, store);
+  }
+}
+
+function shut(app, store, said, again) {
+  return h("div", { class: "narrow" },
+    h("h1", { tabindex: -1 }, t("room.shut")),
+    trouble(said, again ? () => app.session.forget(store.event) : undefined),
+    h("p", {}, h("a", { href: link.events() }, t("lost.back"))));
+}
+
+/** Somebody waits to be let in; the moment it happens, the room is here instead. */
+function waitingRoom(app, store) {
+  const { event } = store.state;
+  const status = store.you.membership?.status;
+  if (status !== "pending") return shut(app, store, t(`membership.is.${status ?? "none"}`), false);
+  return h("div", { class: "narrow waiting-room" },
+    h("article", { class: "card" },
+      statusPill(event.status),
+      h("h1", { tabindex: -1, class: "subject" }, event.subject),
+      h("p", { class: "breathing" }, h("span", { class: "pulse", "aria-hidden": "true" }), t("waiting.text")),
+      h("p", { class: "quiet" }, t("waiting.hint")),
+      h("div", { class: "row" }, button(t("waiting.cancel"), () => store.run("membership.cancel"), { kind: "quiet" }),
+        note(app, store, "membership/cancel"))));
+}
+
+function openRoom(app, store) {
+  const tab = app.route.tab;
+  return h("div", { class: `room tab-${tab}` },
+    head(app, store),
+    tabs(app, store),
+    h("section", { class: "tab", key: tab, "aria-label": t(`tab.${tab}`) }, SHOWS[tab](app, store)),
+    shareDialog(app, store),
+    finishDialog(app, store));
+}
+
+function head(app, store) {
+  const { state, room } = store;
+  const online = room.online;
+  return h("header", { class: "room-head" },
+    h("div", { class: "row facts" },
+      statusPill(state.event.status),
+      h("a", { class: "fact", href: link.room(store.event, "people") }, icon("person"), t("room.members", { count: state.counts.members })),
+      online !== undefined && room.live && h("span", { class: "fact online" }, h("span", { class: "dot", "aria-hidden": "true" }), t("room.online", { count: online })),
+      !room.live && h("span", { class: "fact stale" }, t("room.not_live", { seq: room.seq })),
+      h("span", { class: "fact seq", title: t("room.seq.title") }, `#${number(room.seq)}`)),
+    h("h1", { class: "subject", tabindex: -1 }, state.event.subject),
+    h("div", { class: "row controls" },
+      store.may("event.start") && control(store, "event.start", "play", "primary"),
+      store.may("event.resume") && control(store, "event.resume", "play", "primary"),
+      store.may("event.pause") && control(store, "event.pause", "pause"),
+      store.may("event.finish") && button(t("event.finish"), () => app.show("finish", true), { sign: "flag" }),
+      button(t("share"), () => app.show("share", true), { kind: "quiet", sign: "share" }),
+      note(app, store, "event/status")));
+}
+
+const control = (store, type, sign, kind = "") =>
+  button(t(type), () => store.run(type), { kind, sign, key: type, disabled: store.act("event/status")?.state === "pending" });
+
+function tabs(app, store) {
+  const open = Object.values(store.state.proposals).filter((proposal) => proposal.status === "pending").length;
+  const requests = Object.keys(store.state.requests ?? {}).length;
+  const counts = { decide: open, people: requests };
+  const finished = store.status === "finished";
+  return h("nav", { class: "tabs", "aria-label": t("room.parts") },
+    TABS.map((tab) => h("a", { key: tab, href: link.room(store.event, tab), "aria-current": app.route.tab === tab ? "page" : undefined },
+      icon(SIGNS[tab]), h("span", {}, t(tab === "ballot" && finished ? "tab.results" : `tab.${tab}`)),
+      counts[tab] > 0 && h("span", { class: "badge" }, h("span", { class: "unseen" }, t(`tab.${tab}.count`, { count: counts[tab] })),
+        h("span", { "aria-hidden": "true" }, number(counts[tab]))))));
+}
+
+function finishDialog(app, store) {
+  const { counts, proposals } = store.state;
+  const open = Object.values(proposals).filter((proposal) => proposal.status === "pending").length;
+  const finish = () => {
+    app.show("finish", false);
+    store.run("event.finish");
+  };
+  return dialog(app, "finish", t("finish.title"),
+    h("p", {}, t("finish.text")),
+    h("p", {}, t("finish.ballots", { count: counts.ballots, members: counts.members }), " ", open > 0 && t("finish.open", { count: open })),
+    h("div", { class: "row end" },
+      button(t("cancel"), () => app.show("finish", false), { kind: "quiet" }),
+      button(t("event.finish"), finish, { kind: "danger", sign: "flag" })));
+}

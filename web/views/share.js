@@ -1,0 +1,46 @@
+// How others get in: the code, the link, its QR code.
+
+import { codePicture } from "../code-picture.js";
+import { h } from "../render.js";
+import { address, link } from "../route.js";
+import { t } from "../words.js";
+import { button, dialog, note } from "./parts.js";
+
+export function shareDialog(app, store) {
+  if (!app.shown("share")) return null;
+  return dialog(app, "share", t("share.title"), ways(app, store));
+}
+
+/** The code, the link and the picture; for an admin also a new code. */
+export function ways(app, store) {
+  const { entrance_code: code } = store.state.event;
+  const whole = address(link.join(code));
+  return h("div", { class: "share" },
+    codePicture(whole, t("share.qr")),
+    h("div", { class: "stack" },
+      h("p", { class: "quiet" }, t("share.text")),
+      h("p", { class: "code big" }, code),
+      h("p", { class: "link" }, whole),
+      h("div", { class: "row" },
+        copy(app, t("share.copy"), whole, "copied-link"),
+        navigator.share && button(t("share.send"), () => navigator.share({ title: store.state.event.subject, url: whole }).catch(() => {}), { sign: "share" })),
+      store.may("event.rotate_code") && h("div", { class: "row" },
+        button(t("event.rotate_code"), () => store.run("event.rotate_code"), { kind: "quiet", sign: "undo" }), note(app, store, "event/rotate_code")),
+      store.may("event.rotate_code") && h("p", { class: "hint" }, t("share.rotate.hint"))));
+}
+
+function copy(app, label, text, key) {
+  const done = app.shown(key);
+  const write = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      app.show(key, "yes");
+      app.announce(t("copied"));
+    } catch {
+      app.show(key, "no");
+    }
+    setTimeout(() => app.show(key, false), 2_500);
+  };
+  const said = { yes: t("copied"), no: t("copy.failed") }[done] ?? label;
+  return button(said, write, { sign: done === "yes" ? "check" : "copy" });
+}

@@ -1,0 +1,69 @@
+// Sign in: with the provider, by name on this machine, or with a token at hand.
+
+import { reason } from "../refusal.js";
+import { h } from "../render.js";
+import { has, t } from "../words.js";
+import { field } from "./forms.js";
+import { button } from "./parts.js";
+
+export function signInView(app) {
+  const { ways } = app.signin;
+  const trying = app.shown("signing-in");
+  return h("div", { class: "sign-in" },
+    h("section", { class: "pitch" },
+      h("h1", { tabindex: -1 }, t("pitch.title")),
+      h("p", {}, t("pitch.text"))),
+    h("section", { class: "card", "aria-label": t("sign_in") },
+      problem(app),
+      ways.provider && h("button", { class: "button primary wide", type: "button", disabled: Boolean(trying),
+        onclick: () => attempt(app, () => app.signin.withProvider()) }, t("sign_in.provider")),
+      ways.name && byName(app, trying),
+      h("details", { class: "by-token", key: "token", open: !ways.provider && !ways.name },
+        h("summary", {}, t("sign_in.token.summary")), byToken(app, trying))));
+}
+
+function problem(app) {
+  const error = app.shown("sign-in-error") || app.signin.error;
+  if (app.ended) return h("p", { class: "trouble", role: "alert" }, reason(app.ended));
+  if (!error) return null;
+  const key = `sign_in.error.${error.code}`;
+  return h("p", { class: "trouble", role: "alert" }, t(has(key) ? key : "sign_in.error.refused"));
+}
+
+function byName(app, trying) {
+  const send = (event) => {
+    event.preventDefault();
+    const name = new FormData(event.target).get("name");
+    attempt(app, () => app.signin.withName(name));
+  };
+  return h("form", { class: "stack", onsubmit: send, key: "by-name" },
+    field(app, { draft: "sign-in.name", label: t("sign_in.name"), hint: t("sign_in.name.hint"), max: 100, name: "name", required: true, autocomplete: "nickname" }),
+    h("button", { class: "button primary wide", disabled: Boolean(trying) }, t("sign_in.name.submit")));
+}
+
+function byToken(app, trying) {
+  const send = (event) => {
+    event.preventDefault();
+    const token = new FormData(event.target).get("token").trim();
+    attempt(app, () => app.signin.withToken(token));
+  };
+  return h("form", { class: "stack", onsubmit: send },
+    // No draft: a token is kept by nobody but the sign-in.
+    h("div", { class: "field" }, h("label", { for: "token" }, t("sign_in.token")),
+      h("textarea", { id: "token", name: "token", rows: 3, required: true, spellcheck: "false", autocomplete: "off", "aria-describedby": "token-hint" }),
+      h("p", { class: "hint", id: "token-hint" }, t("sign_in.token.hint"))),
+    button(t("sign_in.token.submit"), undefined, { type: "submit", disabled: Boolean(trying) }));
+}
+
+async function attempt(app, way) {
+  app.ended = null;
+  app.show("sign-in-error", false);
+  app.show("signing-in", true);
+  try {
+    await way();
+    app.drafts.drop("sign-in.name");
+  } catch (error) {
+    app.show("sign-in-error", error);
+  }
+  app.show("signing-in", false);
+}
