@@ -76,7 +76,7 @@ export class App {
     const before = this.route;
     this.route = parse(location.hash);
     this.arrived = before.view !== this.route.view || before.event !== this.route.event || before.tab !== this.route.tab;
-    if (before.view !== this.route.view || before.event !== this.route.event) scrollTo(0, 0);
+    if (this.arrived) scrollTo(0, 0);
     if (this.route.view === "events") this.session?.loadEvents();
     this.changed();
   }

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Any
+from uuid import uuid4
 
 import httpx
-from uuid import uuid4
 
 
 class Stage:
@@ -21,14 +20,21 @@ class Stage:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self._http.aclose()
 
     async def headers(self, name: str) -> dict[str, str]:
         """What says that ``name`` asks."""
         if name not in self._tokens:
-            answer = (await self._http.post("/v1/local/token", json={"name": name})).raise_for_status().json()
+            answer = (
+                (await self._http.post("/v1/local/token", json={"name": name}))
+                .raise_for_status()
+                .json()
+            )
             self._tokens[name] = answer["token"]
             self.users[name] = answer["user"]
         return {"Authorization": f"Bearer {self._tokens[name]}"}
@@ -48,7 +54,9 @@ class Stage:
         state: dict[str, Any] = answer.raise_for_status().json()["state"]
         return state
 
-    async def event(self, maker: str, *members: str, start: bool = True, **fields: Any) -> tuple[str, str]:
+    async def event(
+        self, maker: str, *members: str, start: bool = True, **fields: Any
+    ) -> tuple[str, str]:
         """An event with these members, and its code."""
         fields = {"subject": "Where do we meet?", "policy": {"membership_auto": True}} | fields
         made = await self.run(maker, "event.create", **fields)
