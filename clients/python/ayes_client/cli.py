@@ -174,8 +174,10 @@ def _token(arguments: argparse.Namespace) -> Token:
 
         try:
             read()
-        except (OSError, UnicodeDecodeError) as err:
-            raise UsageError(f"--token-file {path}: {err}") from None
+        except OSError as err:
+            raise UsageError(f"--token-file {path}: {err.strerror}") from None
+        except UnicodeDecodeError:
+            raise UsageError(f"--token-file {path}: it is no text") from None
         return read
     token = arguments.token or os.environ.get("AYES_TOKEN")
     if not token:

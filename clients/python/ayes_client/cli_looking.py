@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TypeAlias
 
-from ayes_client.cli_output import Output, moved, plain, results_words, some, standing
+from ayes_client.cli_output import STANDINGS, Output, moved, plain, results_words, some, standing
 from ayes_client.client import Client
 from ayes_client.errors import AyesError
 from ayes_client.merge_patch import Json
@@ -91,7 +91,8 @@ async def overview(client: Client, arguments: Arguments, output: Output) -> int:
         *(f"  {option['id']}  {plain(option['content'])}" for option in found["options"]),
     ]
     if "membership" in found:
-        lines.append(f"you are {found['membership'].get('role', found['membership']['status'])}")
+        mine = found["membership"]
+        lines.append(f"you are {STANDINGS[mine.get('role', mine['status'])]}")
     output.tell(found, *lines)
     return 0
 

@@ -27,6 +27,17 @@ COLLECTIONS = {
 }
 
 
+#: A role, or a standing without one → what one is then.
+STANDINGS = {
+    "admin": "an admin",
+    "member": "a member",
+    "pending": "waiting to be let in",
+    "rejected": "turned away",
+    "left": "out: you have left",
+    "removed": "out: you were removed",
+}
+
+
 class UsageError(Exception):
     """The command cannot be tried as it was given."""
 
@@ -132,8 +143,7 @@ def standing(state: State, you: You, seq: int) -> Iterator[str]:
     if "members" in counts:
         head += f"  {some(counts['members'], 'member')}, {some(counts['ballots'], 'ballot')}"
     yield f"{head}  #{seq}"
-    membership = you["membership"]
-    yield f"you are {membership.get('role', membership['status'])}"
+    yield f"you are {STANDINGS[you['membership'].get('role', you['membership']['status'])]}"
     if code := event.get("entrance_code"):
         yield f"entrance code {code}"
     for collection in ("options", "assumptions", "criteria"):

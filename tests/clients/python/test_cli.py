@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -188,6 +189,24 @@ async def test_watching_says_when_it_is_behind(server: Running, connect: Connect
         assert told["from"] == whole["seq"]
         child.send_signal(signal.SIGINT)
         assert (await ended(child)).status == cli.EXIT_INTERRUPTED
+
+
+async def test_a_reader_that_had_enough_ends_it_quietly(server: Running, connect: Connect) -> None:
+    user = fresh("ada")
+    room = await gathering(await connect(user))
+    watch = f"{shlex.quote(sys.executable)} -m ayes_client.cli watch {room.event} --json"
+    child = await asyncio.create_subprocess_exec(
+        *("bash", "-c", f"{watch} | head -n 1 >/dev/null; echo ${{PIPESTATUS[0]}}"),
+        cwd=ROOT,
+        env=os.environ | {"AYES_URL": server.url, "AYES_TOKEN": token(user)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    ending = asyncio.create_task(ended(child))
+    while not ending.done():
+        await proposal(room)
+        await asyncio.wait([ending], timeout=0.2)
+    assert await ending == Said(0, f"{cli.EXIT_BROKEN_PIPE}\n", "")
 
 
 async def test_refusals_have_their_statuses(run: Run, connect: Connect) -> None:
