@@ -1,0 +1,152 @@
+"""The suite proved: clients with one mistake planted in each, all of them caught."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.clients import driving as drivers
+from tests.clients import misbehaving as servers
+from tests.clients.driving import driving
+from tests.clients.misbehaving import misbehaving
+from tests.clients.playing import Player
+from tests.clients.test_scenarios import SCENARIOS
+from tests.node import NODE
+from tests.transcripts.matching import Mismatch
+
+
+class Mistake(NamedTuple):
+    """Words of one file replaced by others, and the scenario that must notice."""
+
+    file: str
+    words: str
+    instead: str
+    scenario: str
+
+
+MISTAKES = {
+    "a new id for a second try": Mistake(
+        "command.js",
+        "type: this.type, id: this.id };",
+        "type: this.type, id: this.tries ? `${this.id}-${this.tries}` : this.id };",
+        "connections-drop-before-the-ack",
+    ),
+    "what has no answer is not sent again": Mistake(
+        "commands.js",
+        "    for (const command of flying) this.#ready(command);\n",
+        "",
+        "connections-drop-before-the-ack",
+    ),
+    "a gap is folded over": Mistake(
+        "room.js",
+        "(from !== this.#seq && seq > this.#seq)",
+        "false",
+        "rooms-gap",
+    ),
+    "an old diff is folded again": Mistake(
+        "room.js",
+        "} else if (seq > this.#seq) {",
+        "} else {",
+        "rooms-duplicate-diff",
+    ),
+    "the epoch is not looked at": Mistake(
+        "room.js",
+        "epoch !== this.#epoch || (from",
+        "(from",
+        "rooms-other-epoch-in-a-diff",
+    ),
+    "`retry_after_ms` is not waited for": Mistake(
+        "commands.js",
+        "retryAfterMs === undefined ? jitter",
+        "true ? jitter",
+        "answers-retry-after",
+    ),
+    "a retraction overtakes its vote": Mistake(
+        "command.js",
+        "if (event === undefined) return null;",
+        "return null;",
+        "order-retract-waits-for-its-vote",
+    ),
+    "more in flight than the server takes": Mistake(
+        "commands.js",
+        "inflight - this.#flying.size, batch",
+        "batch",
+        "order-inflight",
+    ),
+    "faster than the server allows": Mistake(
+        "pace.js",
+        "return Math.max(0, Math.floor(this.#tokens));",
+        "return Infinity;",
+        "order-rate",
+    ),
+    "no position in a resume": Mistake(
+        "room.js",
+        "seq === undefined || this.#whole ? { event } : { event, epoch, seq }",
+        "{ event }",
+        "connections-resume",
+    ),
+    "something new is said after a `bye`": Mistake(
+        "commands.js",
+        " && !this.connection.leaving",
+        "",
+        "connections-bye",
+    ),
+    "back too early after a `bye`": Mistake(
+        "connection.js",
+        "this.#byeUntil === null ? jitter",
+        "true ? jitter",
+        "connections-bye-before-the-welcome",
+    ),
+    "a final close is no reason to stop": Mistake(
+        "closes.js",
+        "return code >= 4500 && code <= 4999;",
+        "return false;",
+        "closes-4999",
+    ),
+    "an entry stays in the outbox": Mistake(
+        "commands.js",
+        "this.#attempt(this.outbox?.remove(command.id));",
+        "",
+        "outbox-refusal-empties-it",
+    ),
+    "one user's vote is sent as another": Mistake(
+        "commands.js",
+        "} else if (command.user !== user) {",
+        "} else if (false) {",
+        "outbox-another-user",
+    ),
+    "a hung socket is kept": Mistake(
+        "connection.js",
+        "const SILENT_BEATS = 2.5;",
+        "const SILENT_BEATS = 1;",
+        "connections-heartbeats-hold",
+    ),
+    "`__proto__` is no key": Mistake(
+        "merge-patch.js",
+        'if (name === "__proto__") {',
+        "if (false) {",
+        "rooms-fold",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
+async def test_a_planted_mistake_is_caught(
+    mistake: Mistake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "js"
+    shutil.copytree(drivers.ROOT / "clients" / "js", copy)
+    path = copy / "src" / mistake.file
+    text = path.read_text()
+    assert text.count(mistake.words) == 1, "the client was changed; plant it anew"
+    path.write_text(text.replace(mistake.words, mistake.instead))
+    monkeypatch.setitem(drivers.DRIVERS, "js", [NODE, str(copy / "conformance" / "driver.mjs")])
+    # What must not come has time to; what never comes need not be waited for as long.
+    for module in (drivers, servers):
+        monkeypatch.setattr(module, "PATIENCE", 3.0)
+    with pytest.raises(Mismatch):
+        async with misbehaving() as server, driving("js") as driver:
+            await Player(driver, server, tmp_path).play(SCENARIOS[mistake.scenario])
