@@ -538,6 +538,8 @@ export interface ClientEvents {
   /** What waits has changed. */
   pending: CustomEvent<{ pending: readonly Pending[] }>;
   bye: CustomEvent<{ code: number; retryAfterMs: number; message: string }>;
+  /** The server closed for good (4500 to 4999): `details.close` has the code. */
+  ended: CustomEvent<{ error: AyesError }>;
   acked: CustomEvent<{ id: string; ack: Ack }>;
   /** A command was refused for good; its promise was rejected with the same error. */
   refused: CustomEvent<{ id: string; error: AyesError }>;

@@ -169,7 +169,10 @@ export class Client extends EventTarget {
       welcome: (message) => this.#welcomed(message),
       message: (message) => this.#take(message),
       down: () => this.#down(),
-      final: (error) => this.#end(error.code, (more) => closedFor(error, more)),
+      final: (error) => {
+        this.#end(error.code, (more) => closedFor(error, more));
+        this.#tell("ended", { error });
+      },
       bye: ({ code, message }, retryAfterMs) => this.#tell("bye", { code, message, retryAfterMs }),
       fault: (where, error) => this.#tell("fault", { where, error }),
     };

@@ -155,6 +155,20 @@ test("a token without a function that has expired is the end", async () => {
   assert.equal(client.status, "stopped");
 });
 
+test("a close for good is told, whenever it comes", async () => {
+  const { client, last } = await opened();
+  const ended = [];
+  client.addEventListener("ended", ({ detail }) => ended.push([detail.error.code, detail.error.details.close]));
+  const vote = client.command("vote.cast", VOTE);
+  await settled();
+  last().end(4503);
+  await assert.rejects(vote, (error) => code("closed")(error) && error.effect === "unknown");
+  assert.deepEqual(ended, [["closed", 4503]]);
+  await assert.rejects(client.query("events.list"), code("closed"));
+  await client.stop();
+  assert.equal(client.status, "stopped");
+});
+
 test("a connection that is not greeted in time is given up", async () => {
   const { client, clock, sockets, last } = begin();
   client.start();
