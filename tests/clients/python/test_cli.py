@@ -75,6 +75,8 @@ def run(server: Running) -> Run:
     return run
 
 
+# Some thirty programs, one after another.
+@pytest.mark.timeout(180)
 async def test_a_decision_from_the_terminal_alone(run: Run) -> None:
     ada, bob = fresh("ada"), fresh("bob")
     policy = json.dumps(BY_HAND)
@@ -269,7 +271,7 @@ async def test_a_vote_without_an_answer_says_how_to_settle_it(
         arguments = ("vote", room.event, wanted, "--id", "unheard-vote", "--revision", "1")
         # The welcome passes; the ack does not.
         line.deaf_after = b'"type":"welcome"'
-        said = await ended(await start(line.url, user, *arguments, "--timeout", "3"))
+        said = await ended(await start(line.url, user, *arguments, "--timeout", "6"))
     assert said.status == cli.EXIT_UNKNOWN
     assert "--id unheard-vote" in said.err
     settled = await run(user, *arguments, "--json")
