@@ -95,8 +95,11 @@ class Place:
         return count
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[ServerProcess]:
-        """A server of its own process; stopped with SIGTERM."""
+    async def serving(self, **settings: str) -> AsyncIterator[ServerProcess]:
+        """A server of its own process; stopped with SIGTERM.
+
+        ``settings`` are further environment variables.
+        """
         environment = {name: value for name, value in os.environ.items() if name[:5] != "AYES_"}
         environment |= SETTINGS | {
             "AYES_DATABASE_URL": self.url,
@@ -105,6 +108,7 @@ class Place:
             "AYES_AUTH_SECRET": self._secret,
             "AYES_DRAIN_SECONDS": "1",
         }
+        environment |= settings
         log = self._directory / "server.log"
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(

@@ -15,6 +15,8 @@ from benchmarks.voters import Ballot, Voter
 SOCKETS = 200
 EVENTS_EACH = 5
 MEMBERS = 4
+#: Events made at the same time: each is a transaction alone.
+MAKING = 16
 EVENTS = SOCKETS * EVENTS_EACH
 PEER = "pgbench, 32 clients, 1,000 events"
 
@@ -22,7 +24,7 @@ PEER = "pgbench, 32 clients, 1,000 events"
 async def measure(rig: Rig) -> list[Row]:
     """One and four in flight over all events, against pgbench before and after."""
     clients = await rig.clients([f"spread-{number}" for number in range(SOCKETS)])
-    voters = await _voters(clients)
+    voters = await voters_of(clients)
 
     one = Row("votes, 1,000 events, 200 sockets, 1 in flight each", "/s", PEER)
     one.target = Target(2, 4, "more")
@@ -48,11 +50,14 @@ async def measure(rig: Rig) -> list[Row]:
     return [one, many, lean]
 
 
-async def _voters(clients: list[Client]) -> list[Voter]:
+async def voters_of(clients: list[Client]) -> list[Voter]:
     """Each client makes five events, and its three neighbours join them."""
 
+    gate = asyncio.Semaphore(MAKING)
+
     async def make(client: Client) -> list[Gathering]:
-        return [await gather(client, members=MEMBERS) for _ in range(EVENTS_EACH)]
+        async with gate:
+            return [await gather(client, members=MEMBERS) for _ in range(EVENTS_EACH)]
 
     made = await asyncio.gather(*(make(client) for client in clients))
     ballots: list[list[Ballot]] = [[] for _ in clients]

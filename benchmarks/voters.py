@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from benchmarks.load import Client, Message, frame
 from benchmarks.machine import CpuMeter, CpuTime
@@ -85,7 +85,8 @@ class Voter:
     def __init__(self, client: Client, ballots: Sequence[Ballot]) -> None:
         self.client = client
         self._ballots = ballots
-        self._turn = 0
+        self.turn = 0
+        """Commands sent so far."""
         self._prefix = f"v-{os.urandom(6).hex()}-"
         self._sent: dict[str, float] = {}
         self._due = 0
@@ -121,8 +122,8 @@ class Voter:
         return id_
 
     def _next(self) -> tuple[bytes, str]:
-        turn = self._turn
-        self._turn = turn + 1
+        turn = self.turn
+        self.turn = turn + 1
         id_ = f"{self._prefix}{turn:x}"
         command = self._ballots[turn % len(self._ballots)].next(id_)
         self._sent[id_] = time.monotonic()
@@ -207,9 +208,16 @@ def percentiles(seconds: Sequence[float]) -> tuple[float, float]:
     return cuts[49] * 1e3, cuts[98] * 1e3
 
 
+class Meter(Protocol):
+    """Reads processor time."""
+
+    def read(self) -> CpuTime:
+        """The times at this moment."""
+
+
 async def drive(
     voters: Sequence[Voter],
-    meter: CpuMeter,
+    meter: Meter,
     *,
     inflight: int,
     seconds: float,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
+import ssl
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -155,23 +159,77 @@ def until(holds: Callable[[], bool]) -> None:
 
 @contextmanager
 def tls_server(folder: Path, password: str) -> Iterator[str]:
-    """A Redis that speaks TLS and wants a password; its ``rediss://`` URL, database 3."""
+    """A Redis behind TLS that wants a password; its ``rediss://`` URL, database 3.
+
+    Python speaks the TLS: not every redis-server was built with it.
+    """
     authority = _certify(folder)
-    port = free_port()
-    options: dict[str, str | int] = {
-        "tls-port": port,
-        "tls-cert-file": str(folder / "server.pem"),
-        "tls-key-file": str(folder / "server.key"),
-        "tls-ca-cert-file": str(authority),
-        "tls-auth-clients": "no",
-        "requirepass": password,
-    }
-    server = RedisServer(options=options)
+    server = RedisServer(options={"requirepass": password})
     server.start()
     try:
-        yield f"rediss://:{password}@127.0.0.1:{port}/3?ssl_ca_certs={authority}"
+        with _TlsFront(folder, server.port) as port:
+            yield f"rediss://:{password}@127.0.0.1:{port}/3?ssl_ca_certs={authority}"
     finally:
         server.stop()
+
+
+class _TlsFront:
+    """Takes TLS on a port of loopback and passes on what is said, in a thread of its own."""
+
+    def __init__(self, folder: Path, behind: int) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(folder / "server.pem", folder / "server.key")
+        self._behind = behind
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._open: set[asyncio.StreamWriter] = set()
+
+    def __enter__(self) -> int:
+        self._thread.start()
+        starting = asyncio.run_coroutine_threadsafe(self._start(), self._loop)
+        return starting.result(START_TIMEOUT)
+
+    def __exit__(self, *_: object) -> None:
+        stopping = asyncio.run_coroutine_threadsafe(self._stop(), self._loop)
+        stopping.result(START_TIMEOUT)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(START_TIMEOUT)
+        self._loop.close()
+
+    async def _start(self) -> int:
+        self._server = await asyncio.start_server(
+            self._take, "127.0.0.1", 0, ssl=self._context, ssl_handshake_timeout=START_TIMEOUT
+        )
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def _stop(self) -> None:
+        self._server.close()
+        for writer in tuple(self._open):
+            writer.transport.abort()
+        while self._open:
+            await asyncio.sleep(LOOK_INTERVAL)
+        # What was aborted is closed in the loop's next turns.
+        await asyncio.sleep(LOOK_INTERVAL)
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        theirs, ours = await asyncio.open_connection("127.0.0.1", self._behind)
+        try:
+            await asyncio.gather(_pass_on(reader, ours), _pass_on(theirs, writer))
+        finally:
+            for side in (ours, writer):
+                side.transport.abort()
+            self._open.discard(writer)
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Copy until one side has enough, then let go of the other."""
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
 
 
 def _certify(folder: Path) -> Path:
