@@ -1,0 +1,50 @@
+"""The page itself, for people who sign in with a provider."""
+
+from __future__ import annotations
+
+import asyncio
+
+from playwright.async_api import expect
+
+from tests.web.conftest import Visit
+from tests.web.place import StartPlace, at_provider, start_place, visiting
+
+__all__ = ["start_place"]
+
+
+async def test_somebody_signs_in_reloads_and_signs_out(
+    start_place: StartPlace, visit: Visit
+) -> None:
+    place = await start_place()
+    ada = await visiting(visit, place)
+    page = ada.page
+    way_in = page.get_by_role("button", name="Sign in with your account")
+    await expect(page.get_by_label("Your name")).to_have_count(0)
+    await way_in.click()
+    await at_provider(page, "ada")
+    await expect(page.get_by_role("heading", name="My events")).to_be_visible()
+    await expect(page.get_by_text("ada of the provider").first).to_be_visible()
+    assert page.url == f"{place.site.base}/"
+    await page.reload()
+    await expect(page.get_by_role("heading", name="My events")).to_be_visible()
+    await page.get_by_text("ada of the provider").first.click()
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(way_in).to_be_visible()
+
+
+async def test_a_sign_in_that_cannot_be_renewed_ends_where_it_can_be_done_again(
+    start_place: StartPlace, visit: Visit
+) -> None:
+    place = await start_place(token_seconds=4, refresh=False)
+    ada = await visiting(visit, place)
+    page = ada.page
+    way_in = page.get_by_role("button", name="Sign in with your account")
+    await way_in.click()
+    await at_provider(page, "ada")
+    await expect(page.get_by_role("heading", name="My events")).to_be_visible()
+    await expect(page.get_by_role("alert")).to_contain_text("expired")
+    await way_in.click()
+    await expect(page.get_by_role("heading", name="My events")).to_be_visible()
+    async with asyncio.timeout(10):
+        while not place.site.node.sessions:
+            await asyncio.sleep(0.05)
