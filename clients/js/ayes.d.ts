@@ -567,7 +567,7 @@ export class Client extends EventTarget {
 
   /** Connect, and stay so; does nothing where that is under way. */
   start(): this;
-  /** Try now instead of at `retryAt`. */
+  /** Try now instead of at `retryAt`, even where the server asked for a longer wait. */
   retry(): void;
   /** Close. What waits rejects with `stopped`; commands stay in the outbox. */
   stop(): Promise<void>;

@@ -131,7 +131,7 @@ export class Client extends EventTarget {
   }
 
   retry() {
-    this.#connection.retry();
+    this.#connection.retry({ insisted: true });
   }
 
   async stop() {

@@ -41,6 +41,8 @@ export class Connection {
   #beat = Infinity;
   #refusal = null;
   #byeUntil = null;
+  /** The present wait is as long as a `bye` asked for. */
+  #bidden = false;
   #attempt = null;
   #timers = { retry: null, welcome: null, watch: null, probe: null, bye: null };
 
@@ -62,9 +64,10 @@ export class Connection {
     if (this.status === "idle" || this.status === "stopped") this.#connect();
   }
 
-  /** Connect now, if it waits. */
-  retry() {
-    if (this.status === "waiting" || this.status === "offline") this.#connect();
+  /** Connect now, if it waits; where the server said how long, only if that is `insisted` on. */
+  retry({ insisted = false } = {}) {
+    const waits = this.status === "waiting" || this.status === "offline";
+    if (waits && (insisted || !this.#bidden || this.retryAt === null)) this.#connect();
   }
 
   /** The network has come or gone: a wait is named after it. */
@@ -241,6 +244,7 @@ export class Connection {
     const now = this.clock.now();
     const jitter = this.backoff.next();
     const wait = this.#byeUntil === null ? jitter : Math.max(0, this.#byeUntil - now);
+    this.#bidden = this.#byeUntil !== null;
     this.#byeUntil = null;
     this.retryAt = now + wait;
     this.#set("retry", wait, () => this.#connect());

@@ -266,6 +266,24 @@ test("the page's network: back at once when it comes, asked about when it is sai
   assert.equal(client.status, "open");
 });
 
+test("a server that goes away is not asked too early, however often the page is looked at", async () => {
+  const page = new FakePage();
+  const { client, clock, sockets, last } = await opened({ page });
+  last().hear({ type: "bye", code: 4001, retry_after_ms: 3_000, message: "m" });
+  last().end(4001);
+  page.becomes("visible");
+  page.tells("online");
+  await clock.pass(2_900);
+  assert.equal(sockets.length, 1);
+  await clock.pass(200);
+  assert.equal(sockets.length, 2);
+  last().hear({ type: "bye", code: 4429, retry_after_ms: 60_000, message: "m" });
+  last().end(4429);
+  client.retry();
+  await settled();
+  assert.equal(sockets.length, 3);
+});
+
 test("a page that is put aside closes its socket, and is whole again when it comes back", async () => {
   const page = new FakePage();
   const released = [];
