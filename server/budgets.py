@@ -88,6 +88,13 @@ class Budgets:
     """For the last bytes of a connection that is over: a close frame after a violation, an echo."""
 
     @property
+    def frames_at_once(self) -> float:
+        """Frames, and messages in batches, that are read as they come: one in 32 of the burst, 43.
+        Whoever says more than that, and more than ``frame_rate`` a second, is eager, and has the
+        loop's time only together with all others that are (``Turns``)."""
+        return self.frame_burst / 32
+
+    @property
     def frame_rate(self) -> float:
         """Data frames a second."""
         return self.commands_per_second + self.frames_beside

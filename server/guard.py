@@ -28,7 +28,7 @@ from server.frames import close_frame, frame
 from server.guard_http import GuardedHttp
 from server.intake import Intake
 from server.mailbox import Mailbox
-from server.slices import SlicedReading, shared_buffer
+from server.slices import SlicedReading, shared_buffer, shared_turns
 from server.wire import EXTENSION, Receiver, Wire
 
 if TYPE_CHECKING:
@@ -68,7 +68,11 @@ class GuardedWebSocket(SlicedReading):
         self.conn.max_message_size = self.budgets.message_bytes
         self.queue = Mailbox()  # type: ignore[assignment]  # has what is used of a queue
         self.ping_interval = None  # the application pings; uvicorn would close with 1011
-        self.read_into(shared_buffer(server_state, self.budgets.slice_bytes))
+        self.read_into(
+            shared_buffer(server_state),
+            self.budgets.slice_bytes,
+            shared_turns(server_state, self.loop),
+        )
         self._intake = Intake(self, self.conn, self.budgets)
         self._code: int | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -88,6 +92,7 @@ class GuardedWebSocket(SlicedReading):
         self._shaken()
         self.end(1006)
         self.wire.lost()
+        self.forget_rest()
         super().connection_lost(exc)
 
     def eof_received(self) -> None:
@@ -128,12 +133,21 @@ class GuardedWebSocket(SlicedReading):
         """Whether what is read is thrown away."""
         return self._intake.deaf
 
-    def take(self, data: bytes) -> None:
-        """Take in a slice of what was read."""
+    def is_eager(self) -> bool:
+        """Whether it is to wait for its turn."""
+        return self._intake.is_eager()
+
+    def slice_of(self, rest: memoryview) -> int:
+        """How many bytes of ``rest`` are the next slice."""
+        return self._intake.slice_of(rest)
+
+    def take(self, data: bytes, *, more: bool) -> int:
+        """Take in a slice of what was read; how much of it was taken."""
         try:
-            self._intake.feed(data)
+            return self._intake.feed(data, more=more)
         except Exception:
             self._defect()
+            return len(data)
 
     # ASGI.
 
@@ -209,6 +223,10 @@ class GuardedWebSocket(SlicedReading):
             self.loop.call_soon(self._hand_over, queued)
         else:
             self._hear_again()
+
+    def weigh(self, messages: int) -> None:
+        """See ``Wire.weigh``."""
+        self._intake.weigh(messages)
 
     def _hand_over(self, queued: list[Any]) -> None:
         """Give the receiver what came before it."""

@@ -61,9 +61,8 @@ class Pulse:
         silence = 2 * settings.heartbeat_ms / 1000
         for session in tuple(self._node.sessions):
             if session.phase in (Phase.HELLO, Phase.GREETING):
-                if now - session.opened_at > settings.hello_seconds:
-                    session.cut(CloseCode.NO_HELLO)
-            elif now - session.heard_at > silence:
+                continue  # who has a deadline of their own
+            if now - session.heard_at > silence:
                 session.close(CloseCode.NO_HEARTBEAT)
             elif session.expired_for(wall) > settings.expiry_grace_seconds:
                 session.close(CloseCode.TOKEN_EXPIRED)

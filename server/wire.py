@@ -88,6 +88,13 @@ class Wire:
         """
         self._guard.attach(receiver)
 
+    def weigh(self, messages: int) -> None:
+        """Count ``messages`` more than one in the text that is being handed over.
+
+        Whoever says much at once is not refused for it, but waits for its turn (``Turns``).
+        """
+        self._guard.weigh(messages)
+
     def send(self, data: bytes) -> None:
         """Write ready-made frames: acks, answers, control messages.
 
@@ -130,6 +137,11 @@ class Wire:
         Raises ``websockets.ProtocolError`` for a code that no close frame may carry.
         """
         self._guard.close(code, reason)
+
+    def fail(self, code: int, reason: str = "") -> None:
+        """The same, over a violation: nothing more is heard, and the end is ``flush_s`` away."""
+        if not self.shut:
+            self._guard.fail(code, reason)
 
     def abort(self) -> None:
         """End now, with a reset; unsent output is thrown away."""

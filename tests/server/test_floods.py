@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 
 from server.guard import Budgets, frame
-from tests.server.peers import Recorder, on_both_loops, quiet, serving, verdict
+from server.turns import TURN_S
+from tests.server.peers import Recorder, on_both_loops, quiet, serving, until, verdict
 from tests.server.raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, masked, raw
 
 # Fragments.
@@ -138,6 +141,52 @@ async def test_one_peers_input_is_taken_in_slices() -> None:
         await recorder.until(lambda r: len(r.texts) == number)
         over.append(True)
         assert max(turns) <= Budgets().slice_bytes // len(smallest) + 1
+
+
+@on_both_loops
+async def test_all_eager_peers_together_have_one_slice_between_two_turns_of_the_others() -> None:
+    """Where a slice takes as long as their time, however many of them there are."""
+    turns: list[int] = []
+    at_once, messages, peers = 3, 30, 8
+    slow = masked(TEXT, bytes(490))
+
+    def answer(recorder: Recorder, _: bytes) -> None:
+        if len(recorder.texts) > at_once + 1:
+            turns[-1] += 1
+            time.sleep(TURN_S)
+
+    def turn() -> None:
+        turns.append(0)
+        if not over:
+            loop.call_soon(turn)
+
+    loop = asyncio.get_running_loop()
+    over: list[bool] = []
+    budgets = Budgets(commands_per_second=0.1, burst=at_once * 32, frames_beside=0, burst_beside=0)
+    async with serving(answer, budgets=budgets) as served, contextlib.AsyncExitStack() as stack:
+        eager = [await stack.enter_async_context(raw(served, "/wire")) for _ in range(peers)]
+        recorders = [await served.recorder() for _ in eager]
+        turn()
+        await asyncio.gather(*(peer.say(slow * messages) for peer in eager))
+        for recorder in recorders:
+            await recorder.until(lambda r: len(r.texts) == messages)
+        over.append(True)
+    assert sum(turns) >= peers * (messages - at_once - 2)
+    assert max(turns) <= Budgets().slice_bytes // len(slow)
+
+
+@on_both_loops
+async def test_who_is_polite_again_is_read_at_once_again() -> None:
+    budgets = Budgets(commands_per_second=1_000, burst=64, frames_beside=0, burst_beside=0)
+    async with serving(budgets=budgets) as served, raw(served, "/wire") as peer:
+        recorder = await served.recorder()
+        intake = recorder.wire._guard._intake
+        await peer.say(masked(TEXT, b"x") * 30)
+        await recorder.until(lambda r: len(r.texts) == 30)
+        assert intake.is_eager()
+        await until(lambda: not intake.is_eager())
+        await peer.say(masked(TEXT, b"x"))
+        await recorder.until(lambda r: len(r.texts) == 31)
 
 
 @on_both_loops
