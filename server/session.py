@@ -75,9 +75,8 @@ class Session:
         self._loop = loop
         self._bearer = bearer
         settings = node.settings
-        self._late: asyncio.TimerHandle | None = loop.call_later(
-            settings.hello_seconds, self._is_late
-        )
+        late = loop.call_later(settings.hello_seconds, self._is_late)
+        self._late: asyncio.TimerHandle | None = late
         self._bucket = TokenBucket(settings.commands_per_second, settings.commands_burst, now)
         self._refused = 0
         self._bad_frames = 0
