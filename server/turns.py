@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from time import thread_time
+from time import perf_counter
 from typing import Protocol
 
 #: Seconds in one go for all of them; the slice with which they end may take longer, a batch of 256
@@ -17,6 +17,8 @@ TURN_S = 0.0005
 OTHERS = 2
 #: The shortest such pause: what uvloop's clock can tell.
 SHORTEST_S = 0.001
+#: The longest: on a busy machine it may be the server that was not running meanwhile.
+LONGEST_S = 0.01
 
 
 class Waiting(Protocol):
@@ -43,12 +45,11 @@ class Turns:
             self._loop.call_later(self._pause, self._take)
 
     def _take(self) -> None:
-        # The processor's time: on a busy machine this thread may just not be running.
-        begun = now = thread_time()
+        begun = now = perf_counter()
         while self._waiting and now < begun + TURN_S:
             self._waiting.popleft().take_turn()
-            now = thread_time()
-        self._pause = max(SHORTEST_S, OTHERS * (now - begun))
+            now = perf_counter()
+        self._pause = min(max(SHORTEST_S, OTHERS * (now - begun)), LONGEST_S)
         self._is_due = bool(self._waiting)
         if self._is_due:
             self._loop.call_later(self._pause, self._take)
