@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.clients.driving import DRIVERS
+from tests.clients.driving import DRIVERS, driving
+from tests.clients.misbehaving import misbehaving
+from tests.clients.retelling import Retelling
 from tests.clients.storytelling import Storyteller
 from tests.promises.running import running
 from tests.transcripts.playing import lines_of
@@ -22,6 +24,23 @@ STORIES = (
 )
 #: Share of the commands around which the connection breaks.
 CHANCE = 0.5
+
+
+def roles(story: str) -> list[str]:
+    """The sockets of a story; one that sends arrays does on purpose what an SDK does by itself."""
+    lines = [line for line in lines_of(HERE / f"{story}.jsonl") if "dir" in line]
+    arrays = {line["socket"] for line in lines if isinstance(line.get("message"), list)}
+    return sorted({line["socket"] for line in lines} - arrays)
+
+
+@pytest.mark.parametrize(
+    ("story", "role"), [(story, role) for story in STORIES for role in roles(story)]
+)
+@pytest.mark.parametrize("client", DRIVERS)
+async def test_what_the_server_says_there_is_understood(client: str, story: str, role: str) -> None:
+    retelling = Retelling(lines_of(HERE / f"{story}.jsonl"), role)
+    async with misbehaving() as server, driving(client) as driver:
+        await retelling.play(driver, server)
 
 
 @pytest.mark.parametrize("story", STORIES)

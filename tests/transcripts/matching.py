@@ -55,6 +55,11 @@ class Memory:
             raise Mismatch(f"${name} was not bound yet")
         return self._bound[name]
 
+    def name(self, name: str, value: Json) -> Json:
+        """Bind ``name`` to ``value``, and give it back."""
+        self._bound[name] = value
+        return value
+
     # What is said.
 
     def fill(self, value: Json) -> Json:
