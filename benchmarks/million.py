@@ -29,6 +29,8 @@ MEDIAN_ROOM, SPREAD_ROOM, LARGEST_ROOM = 12, 1.4, 20_000
 BUSY = 0.6
 #: Sockets of one node, by its own limit (AYES_CONNECTIONS).
 SOCKETS = 20_000
+#: Members of one room that a node of its own takes; a hall has several such nodes.
+TOGETHER = 500
 #: Nodes that are tried: beyond, another way has to be found.
 MOST_NODES = 250
 #: Between two frames to a socket (FRAME_GAP): steps that come closer share one.
@@ -158,8 +160,8 @@ def _placed(size: int, nodes: int, place: Placement, chance: random.Random) -> C
     if place == "any":
         return Counter(chance.randrange(nodes) for _ in range(size))
     # Its own, and for halls too large for one, the next ones.
-    first, share = chance.randrange(nodes), SOCKETS // 4
-    return Counter((first + number // share) % nodes for number in range(size))
+    first = chance.randrange(nodes)
+    return Counter((first + number // TOGETHER) % nodes for number in range(size))
 
 
 def enough(
@@ -198,7 +200,7 @@ def table_of(members: int, hourly: float, seed: int) -> Table:
 def _column(load: Load, nodes: int, votes: float, costs: Costs) -> dict[str, str]:
     memory = max(costs.base + count * costs.socket for count in load.sockets) / 2**20
     return {
-        "nodes (a core each)": f"{nodes:,}",
+        "nodes (a core each)": f"{nodes:,}" if max(load.nodes) <= BUSY else f"over {nodes:,}",
         "busiest node, of its core": f"{max(load.nodes):.0%}",
         "mean node": f"{sum(load.nodes) / nodes:.0%}",
         "largest node, memory": f"{memory:,.0f} MiB",

@@ -15,7 +15,7 @@ from benchmarks.voters import Ballot, Voter
 SOCKETS = 200
 EVENTS_EACH = 5
 MEMBERS = 4
-#: Events made at the same time: each is a transaction alone.
+#: Events made, and joins sent, at the same time: from two nodes each is a transaction alone.
 MAKING = 16
 EVENTS = SOCKETS * EVENTS_EACH
 PEER = "pgbench, 32 clients, 1,000 events"
@@ -66,7 +66,8 @@ async def voters_of(clients: list[Client]) -> list[Voter]:
         for distance in range(MEMBERS):
             for gathering in made[(number - distance) % SOCKETS]:
                 if distance:
-                    await clients[number].command("membership.join", code=gathering.code)
+                    async with gate:
+                        await clients[number].command("membership.join", code=gathering.code)
                 ballots[number].append(Ballot(gathering.event, gathering.proposals[0]))
         random.Random(number).shuffle(ballots[number])
 
