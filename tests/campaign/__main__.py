@@ -12,9 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import uvloop
-
 from tests.campaign.campaign import Wanted, campaign
+from tests.campaign.command import run
+from tests.campaign.report import Report
 
 
 def main() -> int:
@@ -44,11 +44,14 @@ def main() -> int:
         planted=given.plant,
         keep=keep,
     )
-    report = uvloop.run(campaign(wanted))
-    if given.json:
-        given.json.write_text(report.json())
-    if given.markdown:
-        given.markdown.write_text(report.markdown())
+
+    def tell(report: Report) -> None:
+        if given.json:
+            given.json.write_text(report.json())
+        if given.markdown:
+            given.markdown.write_text(report.markdown())
+
+    report = run(campaign(wanted, tell))
     print(report.markdown())  # noqa: T201
     if report.wrong:
         print(f"histories with something wrong: {keep}")  # noqa: T201

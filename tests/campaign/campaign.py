@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,8 +57,8 @@ class Wanted:
     """Where histories with something wrong are kept."""
 
 
-async def campaign(wanted: Wanted) -> Report:
-    """Carry it out; what is wrong stands in the report."""
+async def campaign(wanted: Wanted, tell: Callable[[Report], None] = lambda report: None) -> Report:
+    """Carry it out; what is wrong stands in the report, which ``tell`` gets after each round."""
     report = Report(
         seed=wanted.seed,
         commands=0,
@@ -86,6 +87,8 @@ async def campaign(wanted: Wanted) -> Report:
                 await judging
             # While the next round is played, but for the last.
             judging = asyncio.create_task(_judge(report, name, histories, wanted.keep))
+            report.seconds = time.monotonic() - begun
+            tell(report)
         if judging is not None:
             await judging
         await _settled(place, report)
@@ -95,6 +98,7 @@ async def campaign(wanted: Wanted) -> Report:
                 (wanted.keep / f"{node.name}.log").write_text("\n".join(node.log))
             report.wrong += [f"{node.name} exited with {code}" for code in node.exits if code]
     report.seconds = time.monotonic() - begun
+    tell(report)
     return report
 
 

@@ -39,7 +39,7 @@ class Orders:
         self.loop: asyncio.AbstractEventLoop | None = None
 
     def listen(self) -> None:
-        """Take orders from standard input, in a thread, until it ends."""
+        """Take orders from standard input, in a thread; its end is the node's."""
         # Read without a buffer, whose lock a thread that waits would hold at the process's end.
         while data := os.read(sys.stdin.fileno(), 4_096):
             for line in data.decode().splitlines():
@@ -48,6 +48,8 @@ class Orders:
                     self.point = point
                 elif order == "report" and self.loop is not None:
                     self.loop.call_soon_threadsafe(report)
+        # Whoever started this is gone.
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def pass_by(self, point: str) -> None:
         """Die here if told to."""

@@ -16,9 +16,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import uvloop
-
-from tests.campaign import faults
+from tests.campaign import command, faults
 from tests.campaign.bugs import BUGS, Bug
 from tests.campaign.judging import histories_of, judge
 from tests.campaign.plan import plan
@@ -109,7 +107,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbits(31))
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)  # noqa: T201
-    return int(uvloop.run(run(given.bugs or list(BUGS), given.clean, given.seed)) > 0)
+    return int(command.run(run(given.bugs or list(BUGS), given.clean, given.seed)) > 0)
 
 
 if __name__ == "__main__":
