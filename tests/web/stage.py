@@ -20,12 +20,7 @@ class Stage:
     async def __aenter__(self) -> Stage:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *failure: object) -> None:
         await self._http.aclose()
 
     async def headers(self, name: str) -> dict[str, str]:

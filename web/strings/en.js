@@ -253,7 +253,7 @@ export default {
   "vote.retracting": "Taking back…",
   "tally.label": "Votes",
   "tally.agree": "{agree} of {eligible} agree",
-  "tally.missing": { one: "{count} more accepts it.", other: "{count} more accept it." },
+  "tally.missing": { one: "{count} more, and it passes.", other: "{count} more, and it passes." },
   "tally.waits": "Enough agree; it waits for the rest of the rules.",
   "tally.too_few": "It takes {need}, and there are {eligible} members.",
   "tally.by_admin": "An admin decides.",

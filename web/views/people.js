@@ -17,7 +17,7 @@ export function peopleTab(app, store) {
           store.room.online !== undefined && store.room.live && h("span", { class: "fact online" }, h("span", { class: "dot", "aria-hidden": "true" }), t("room.online", { count: store.room.online }))),
         members(app, store))),
     h("aside", { class: "stack" },
-      h("section", { class: "card", "aria-labelledby": "invite-title" }, h("h2", { id: "invite-title" }, t("share.title")), ways(app, store)),
+      store.status !== "finished" && h("section", { class: "card", "aria-labelledby": "invite-title" }, h("h2", { id: "invite-title" }, t("share.title")), ways(app, store)),
       h("div", { class: "row" }, button(t("leave"), () => app.show("leave", true), { kind: "quiet" }), note(app, store, "membership/leave"))),
     leaveDialog(app, store));
 }

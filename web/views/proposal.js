@@ -25,8 +25,9 @@ export function proposalCard(app, store, id, proposal) {
     open && proposal.stale && staleness(app, store, id, proposal),
     open && timing(proposal),
     open && tallyBar(store, id, proposal),
-    open && h("div", { class: "row actions" }, voting(app, store, id, proposal), note(app, store, `vote/${id}`)),
-    open && deciding(app, store, id, proposal),
+    open && h("div", { class: "row actions" },
+      voting(app, store, id, proposal), note(app, store, `vote/${id}`), deciding(app, store, id, proposal)),
+    open && reasonForm(app, store, id, app.shown(`reason|${id}`)),
     !open && note(app, store, `vote/${id}`),
     comments(app, store, { proposal: id }));
 }
@@ -110,15 +111,15 @@ function deciding(app, store, id, proposal) {
     store.may("proposal.accept") && button(t(proposal.stale ? "proposal.accept_stale" : "proposal.accept"),
       () => store.run("proposal.accept", { proposal: id, ...(proposal.stale && { allow_stale: true }) }), { kind: "small", sign: "check", key: "accept", disabled: busy }),
     ...["reject", "moderate", "withdraw"].filter((verb) => store.may(`proposal.${verb}`) && (verb !== "withdraw" || mine)).map((verb) =>
-      button(t(`proposal.${verb}`), () => app.show(`reason|${id}`, verb), { kind: "small quiet", key: verb, disabled: busy, "aria-expanded": String(asking === verb) })),
+      button(t(`proposal.${verb}`), () => app.show(`reason|${id}`, asking === verb ? false : verb), { kind: "small quiet", key: verb, disabled: busy, "aria-expanded": String(asking === verb) })),
   ].filter(Boolean);
-  if (offered.length === 0) return note(app, store, key);
-  return h("div", { class: "deciding" },
-    h("div", { class: "row" }, offered, note(app, store, key)),
-    asking && reasonForm(app, store, id, asking, key));
+  return h("div", { class: "row deciding" }, offered, note(app, store, key));
 }
 
-function reasonForm(app, store, id, verb, key) {
+/** Why, before it is done; nothing unless `verb` was pressed. */
+function reasonForm(app, store, id, verb) {
+  if (!verb) return null;
+  const key = `decide/${id}`;
   const draft = `${store.event}|${key}.reason`;
   const send = (event) => {
     event.preventDefault();
@@ -140,10 +141,11 @@ export function reverting(app, store, id, proposal) {
   if (proposal.reverted_by) return pill(t("proposal.reverted"));
   if (proposal.status !== "accepted" || !store.may("proposal.revert")) return note(app, store, key);
   const asking = app.shown(`reason|${id}`) === "revert";
-  return h("div", { class: "deciding" },
-    h("div", { class: "row" },
+  return [
+    h("div", { class: "row reverting" },
       button(t("proposal.revert"), () => app.show(`reason|${id}`, asking ? false : "revert"), { kind: "small quiet", sign: "undo", "aria-expanded": String(asking) }),
       note(app, store, key)),
-    asking && reasonForm(app, store, id, "revert", key));
+    asking && reasonForm(app, store, id, "revert"),
+  ];
 }
 

@@ -79,7 +79,7 @@ function head(app, store) {
       store.may("event.resume") && control(store, "event.resume", "play", "primary"),
       store.may("event.pause") && control(store, "event.pause", "pause"),
       store.may("event.finish") && button(t("event.finish"), () => app.show("finish", true), { sign: "flag" }),
-      button(t("share"), () => app.show("share", true), { kind: "quiet", sign: "share" }),
+      store.status !== "finished" && button(t("share"), () => app.show("share", true), { kind: "quiet", sign: "share" }),
       note(app, store, "event/status")));
 }
 

@@ -1,0 +1,154 @@
+"""People decide together on the page, over a line that holds."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.async_api import expect
+
+from tests.promises.running import Running
+from tests.web.conftest import Visit
+from tests.web.entering import enter, proposal
+from tests.web.stage import Stage
+
+TWO = {"membership_auto": True, "criterion": {"threshold": 2}, "assumption": {"threshold": 2}}
+
+
+async def test_two_browsers_decide_together(site: Running, visit: Visit) -> None:
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada", "Grace", policy=TWO)
+    ada = (await enter(visit, site, "Ada", f"/#/e/{event}")).page
+    grace = (await enter(visit, site, "Grace", f"/#/e/{event}")).page
+    await ada.get_by_role("button", name="Propose a criterion").click()
+    await ada.get_by_label("Propose a criterion").fill("Quiet at night")
+    await ada.get_by_role("button", name="Propose", exact=True).click()
+    card = proposal(grace, "Quiet at night")
+    await card.get_by_role("button", name="Agree").click()
+    await expect(card.get_by_text("1 of 2 agree")).to_be_visible()
+    await expect(card.get_by_text(re.compile(r"Confirmed at #\d+"))).to_be_visible()
+    await proposal(ada, "Quiet at night").get_by_role("button", name="Agree").click()
+    for page in (ada, grace):
+        await expect(proposal(page, "Quiet at night").get_by_text("Accepted")).to_be_visible()
+        await expect(
+            page.locator(".criteria .item").filter(has_text="Quiet at night")
+        ).to_be_visible()
+    await ada.get_by_role("link", name="History").click()
+    await expect(ada.locator(".entry").filter(has_text="Quiet at night")).to_contain_text(
+        "by votes"
+    )
+
+
+async def test_an_event_is_made_joined_and_opened_to_who_waits(site: Running, visit: Visit) -> None:
+    ada = (await enter(visit, site, "Ada", "/#/new")).page
+    await ada.get_by_label("What is to be decided?").fill("Which name?")
+    await ada.get_by_label("Option 1").fill("Ayes")
+    await ada.get_by_label("Criterion 1").fill("Short")
+    await ada.get_by_role("button", name="Create the event").click()
+    await expect(ada.get_by_role("heading", name="Which name?")).to_be_visible()
+    await ada.get_by_role("button", name="Invite").click()
+    code = await ada.locator("dialog .code").inner_text()
+    await expect(ada.get_by_role("img", name="QR code")).to_be_visible()
+    await ada.keyboard.press("Escape")
+
+    grace = (await enter(visit, site, "Grace", f"/#/join/{code}")).page
+    await expect(grace.get_by_text("By Ada")).to_be_visible()
+    await grace.get_by_role("button", name="Join").click()
+    await expect(grace.get_by_text("Waiting for an admin")).to_be_visible()
+    await ada.get_by_role("link", name="People").click()
+    await ada.get_by_role("button", name="Let in").click()
+    await expect(grace.get_by_role("link", name="Decide")).to_be_visible()
+    await ada.get_by_role("button", name="Start").click()
+    await expect(grace.get_by_text("In progress")).to_be_visible()
+
+
+async def test_an_admin_accepts_while_members_watch(site: Running, visit: Visit) -> None:
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada", "Grace")
+        await stage.propose("Grace", event, "Near the sea")
+    grace = (await enter(visit, site, "Grace", f"/#/e/{event}")).page
+    ada = (await enter(visit, site, "Ada", f"/#/e/{event}")).page
+    card = proposal(grace, "Near the sea")
+    await expect(card.get_by_role("button", name="Accept")).to_have_count(0)
+    await proposal(ada, "Near the sea").get_by_role("button", name="Accept").click()
+    await expect(card.locator(".outcome")).to_contain_text("Accepted by an admin")
+    await expect(card.locator(".outcome")).to_contain_text("Ada")
+    await expect(card.get_by_role("button", name="Agree")).to_have_count(0)
+
+
+async def test_typed_words_outlive_updates_and_a_reload(site: Running, visit: Visit) -> None:
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada", "Grace", policy=TWO, assumptions=["We all can come"])
+        grace = (await enter(visit, site, "Grace", f"/#/e/{event}")).page
+        await grace.get_by_role("button", name="Propose other words").click()
+        field = grace.get_by_role("textbox", name="Propose other words for this assumption")
+        await field.press_sequentially(" in May")
+        await field.evaluate("(el) => el.setSelectionRange(3, 6)")
+        [target] = (await stage.room("Ada", event))["assumptions"]
+        rival = await stage.propose(
+            "Ada", event, "Most can come",
+            kind="assumption", category="update", target=target, base_version=1,
+        )  # fmt: skip
+        for number in range(5):
+            await stage.propose("Ada", event, f"Criterion {number}")
+        await stage.vote(event, rival, "Ada", "Grace")
+    await expect(grace.locator("article.proposal")).to_have_count(6)
+    await expect(grace.locator(".moved")).to_contain_text("Most can come")
+    await expect(field).to_have_value("We all can come in May")
+    await expect(field).to_be_focused()
+    assert await field.evaluate("(el) => [el.selectionStart, el.selectionEnd]") == [3, 6]
+    await grace.reload()
+    await grace.get_by_role("button", name="Propose other words").click()
+    await expect(field).to_have_value("We all can come in May")
+    await expect(grace.locator(".moved")).to_contain_text("Most can come")
+
+
+async def test_a_ballot_is_given_by_keys_alone_and_counted(site: Running, visit: Visit) -> None:
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada", options=["Sea", "Hills"], criteria=["Cost", "Calm"])
+        ada = (await enter(visit, site, "Ada", f"/#/e/{event}/ballot")).page
+        await ada.get_by_role("radio", name="Hills").focus()
+        await ada.keyboard.press("Space")
+        grip = ada.get_by_role("button", name=re.compile("^Calm: place"))
+        await grip.focus()
+        await ada.keyboard.press("ArrowUp")
+        await expect(ada.locator(".ranking li").first).to_contain_text("Calm")
+        await expect(grip).to_be_focused()
+        await expect(ada.locator("#announcer")).to_have_text("Calm: now 1 of 2")
+        await ada.get_by_role("button", name="Give my ballot").focus()
+        await ada.keyboard.press("Enter")
+        await expect(ada.get_by_text("Your ballot is in.")).to_be_visible()
+        await stage.run("Ada", "event.finish", event=event)
+    await expect(ada.locator(".winner")).to_contain_text("Hills")
+    await expect(ada.locator(".chart").last.locator("li").first).to_contain_text("Calm")
+
+
+async def test_rules_are_previewed_and_set(site: Running, visit: Visit) -> None:
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada", "Grace")
+        await stage.vote(event, await stage.propose("Grace", event, "Calm"), "Grace")
+    ada = (await enter(visit, site, "Ada", f"/#/e/{event}/settings")).page
+    await ada.get_by_role("button", name="Change the rules").click()
+    await ada.get_by_role("group", name="Criteria").get_by_label("Agreeing votes").fill("1")
+    await ada.get_by_role("button", name="What would pass at once?").click()
+    await expect(ada.get_by_text("1 open proposal would be accepted")).to_be_visible()
+    await ada.get_by_role("button", name="Set these rules").click()
+    await expect(
+        ada.get_by_text("Criteria: a proposal passes with 1 agreeing vote.")
+    ).to_be_visible()
+    await ada.get_by_role("link", name="Decide").click()
+    await expect(ada.locator(".criteria")).to_contain_text("Calm")
+
+
+async def test_who_is_removed_is_told_at_once(site: Running, visit: Visit) -> None:
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada", "Grace")
+    grace = (await enter(visit, site, "Grace", f"/#/e/{event}")).page
+    ada = (await enter(visit, site, "Ada", f"/#/e/{event}/people")).page
+    await (
+        ada.locator(".people-list li")
+        .filter(has_text="Grace")
+        .get_by_role("button", name="Remove")
+        .click()
+    )
+    await ada.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    await expect(grace.get_by_text("You were removed from this event.")).to_be_visible()

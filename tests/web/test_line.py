@@ -1,0 +1,119 @@
+"""The page on a line that breaks: nothing is lost, nothing counts twice, nothing is pretended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.async_api import expect
+
+from tests.promises.running import Running, killable, token
+from tests.web.conftest import Visit
+from tests.web.entering import Wire, enter, proposal
+from tests.web.stage import Stage
+from tests.web.watch import OUTAGE
+
+
+async def test_the_network_goes_mid_vote_and_there_is_one_vote(site: Running, visit: Visit) -> None:
+    """The server hears the vote, the page never hears the ack; it asks again, under the same id."""
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada", "Grace")
+        asked = await stage.propose("Grace", event, "Calm")
+        ada = await enter(visit, site, "Ada")
+        ada.watch.allow(OUTAGE)
+        wire = Wire()
+        await wire.lay(ada.context)
+        await ada.page.goto(f"/#/e/{event}")
+        await ada.page.reload()
+        card = proposal(ada.page, "Calm")
+        await expect(card.get_by_role("button", name="Agree")).to_be_visible()
+        wire.deaf = True
+        await card.get_by_role("button", name="Agree").click()
+        await expect(card.get_by_role("button", name="Agreeing")).to_be_visible()
+        await expect(card.get_by_text("0 of 2 agree")).to_be_visible()
+        while (await stage.room("Grace", event))["proposals"][asked]["agree"] == 0:
+            await ada.page.wait_for_timeout(50)
+        await wire.sever()
+        await expect(card.get_by_text("Sent; waiting for the answer")).to_be_visible()
+        wire.mend()
+        await expect(card.get_by_role("button", name="You agree")).to_be_visible()
+        await expect(card.get_by_text("1 of 2 agree")).to_be_visible()
+        assert (await stage.room("Grace", event))["proposals"][asked]["agree"] == 1
+
+
+async def test_a_vote_that_waits_outlives_a_reload(site: Running, visit: Visit) -> None:
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada", "Grace")
+        asked = await stage.propose("Grace", event, "Calm")
+        ada = await enter(visit, site, "Ada")
+        ada.watch.allow(OUTAGE)
+        wire = Wire()
+        await wire.lay(ada.context)
+        await ada.page.goto(f"/#/e/{event}")
+        await ada.page.reload()
+        card = proposal(ada.page, "Calm")
+        await expect(card.get_by_role("button", name="Agree")).to_be_visible()
+        await wire.sever()
+        await expect(ada.page.locator(".line.away")).to_be_visible()
+        await card.get_by_role("button", name="Agree").click()
+        await expect(card.get_by_text("Kept here until you are connected")).to_be_visible()
+        await ada.page.reload()
+        await expect(
+            ada.page.get_by_text("1 action is kept here and will be sent.")
+        ).to_be_visible()
+        wire.mend()
+        await expect(card.get_by_role("button", name="You agree")).to_be_visible()
+        await expect(card.get_by_text("1 of 2 agree")).to_be_visible()
+        assert (await stage.room("Grace", event))["proposals"][asked]["agree"] == 1
+
+
+async def test_a_vote_that_comes_too_late_is_told_when_it_was_decided(
+    site: Running, visit: Visit
+) -> None:
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada", "Grace")
+        asked = await stage.propose("Ada", event, "Calm")
+        grace = await enter(visit, site, "Grace")
+        grace.watch.allow(OUTAGE)
+        wire = Wire()
+        await wire.lay(grace.context)
+        await grace.page.goto(f"/#/e/{event}")
+        await grace.page.reload()
+        card = proposal(grace.page, "Calm")
+        await expect(card.get_by_role("button", name="Agree")).to_be_visible()
+        await wire.sever()
+        await expect(grace.page.locator(".line.away")).to_be_visible()
+        await card.get_by_role("button", name="Agree").click()
+        seq = (await stage.run("Ada", "proposal.accept", event=event, proposal=asked))["seq"]
+        wire.mend()
+        await expect(card.locator(".note.refused")).to_contain_text(f"Already accepted at #{seq}")
+        await expect(card.locator(".outcome")).to_contain_text("0 of 2 agree")
+
+
+async def test_the_server_is_killed_under_the_page_and_comes_back(
+    migrated_url: str, tmp_path: Path, visit: Visit
+) -> None:
+    async with killable(migrated_url, tmp_path) as server:
+        visitor = await visit(server, locale="en-GB")
+        page = visitor.page
+        visitor.watch.allow(OUTAGE)
+        await page.get_by_label("Token", exact=True).fill(token("ada"))
+        await page.get_by_role("button", name="Sign in with this token").click()
+        await page.get_by_role("link", name="New event").click()
+        await page.get_by_label("What is to be decided?").fill("Where?")
+        await page.get_by_role("button", name="Create the event").click()
+        await page.get_by_role("button", name="Start").click()
+        await page.get_by_role("button", name="Propose a criterion").click()
+        await page.get_by_label("Propose a criterion").fill("Calm")
+        await page.get_by_role("button", name="Propose", exact=True).click()
+        card = proposal(page, "Calm")
+        await expect(card.get_by_role("button", name="Agree")).to_be_visible()
+        await server.kill()
+        await expect(page.locator(".line.away")).to_be_visible()
+        await expect(page.get_by_text("not live")).to_be_visible()
+        await card.get_by_role("button", name="Agree").click()
+        await expect(card.locator(".note.pending")).to_be_visible()
+        await expect(card.get_by_text("0 of 1 agree")).to_be_visible()
+    async with killable(migrated_url, tmp_path, port=server.port):
+        await expect(card.get_by_role("button", name="You agree")).to_be_visible()
+        await expect(card.get_by_text("1 of 1 agree")).to_be_visible()
+        await expect(page.locator(".line.open")).to_be_visible()
