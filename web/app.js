@@ -69,6 +69,7 @@ export class App {
   signOut() {
     this.ended = null;
     this.signin.out();
+    this.drafts.close();
     location.hash = link.events();
   }
 

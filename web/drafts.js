@@ -11,8 +11,9 @@ export class Drafts {
     this.held = new Map();
   }
 
-  /** From now on those of `owner`, with what an earlier visit left. */
+  /** From now on those of `owner`, with what an earlier visit left and what was typed before now. */
   open(owner) {
+    const early = this.prefix === "" ? [...this.held] : [];
     this.prefix = `ayes:draft:${owner}:`;
     this.held.clear();
     try {
@@ -25,6 +26,13 @@ export class Drafts {
     } catch {
       // Storage is off or holds what is not ours: drafts live as long as the page.
     }
+    for (const [key, value] of early) this.set(key, value);
+  }
+
+  /** Nobody's: what comes next was typed by somebody else. */
+  close() {
+    this.prefix = "";
+    this.held.clear();
   }
 
   get(key) {
@@ -56,6 +64,7 @@ export class Drafts {
   }
 
   store(key, text) {
+    if (this.prefix === "") return;
     try {
       if (text === null) localStorage.removeItem(this.prefix + key);
       else localStorage.setItem(this.prefix + key, text);

@@ -48,17 +48,13 @@ export class Session {
     return this.client.status === "open";
   }
 
+  /** The room of `event`, entered where it was not; one that was refused or closed stays so until `forget`. */
   room(event) {
-    let store = this.rooms.get(event);
-    if (store?.error || store?.room?.closed) {
-      // Asked for again by whoever comes back to it; see `forget`.
-      return store;
-    }
-    if (!store) {
-      store = new RoomStore(event, this.client, this.acts, this.changed);
-      this.rooms.set(event, store);
-      this.crowd();
-    }
+    const store = this.rooms.get(event) ?? new RoomStore(event, this.client, this.acts, this.changed);
+    // The one looked at last stands last, and is the last to go.
+    this.rooms.delete(event);
+    this.rooms.set(event, store);
+    while (this.rooms.size > MOST_ROOMS) this.forget(this.rooms.keys().next().value);
     return store;
   }
 
@@ -67,10 +63,6 @@ export class Session {
     this.rooms.get(event)?.close();
     this.rooms.delete(event);
     this.changed();
-  }
-
-  crowd() {
-    while (this.rooms.size > MOST_ROOMS) this.forget(this.rooms.keys().next().value);
   }
 
   /** My events anew, or with `more` the next page of them. */

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from server import page
 from server.files import File, Folder, file_of
@@ -27,6 +27,7 @@ __all__ = ["migrated_url"]
 #: Longest that a page may take to do what is expected of it, in milliseconds.
 PATIENCE_MS = 15_000
 LOOP: Any = "session"
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -152,3 +152,14 @@ async def test_who_is_removed_is_told_at_once(site: Running, visit: Visit) -> No
     )
     await ada.get_by_role("dialog").get_by_role("button", name="Remove").click()
     await expect(grace.get_by_text("You were removed from this event.")).to_be_visible()
+
+
+async def test_who_is_turned_down_is_told_so(site: Running, visit: Visit) -> None:
+    async with Stage(site.base) as stage:
+        event, code = await stage.event("Ada", policy={})
+        await stage.run("Grace", "membership.join", code=code)
+        grace = (await enter(visit, site, "Grace", f"/#/e/{event}")).page
+        await expect(grace.get_by_text("Waiting for an admin")).to_be_visible()
+        user = stage.users["Grace"]
+        await stage.run("Ada", "membership.reject", event=event, user=user)
+    await expect(grace.get_by_text("Your request was turned down.")).to_be_visible()

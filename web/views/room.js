@@ -3,7 +3,7 @@
 import { reason } from "../refusal.js";
 import { h } from "../render.js";
 import { link, TABS } from "../route.js";
-import { number, t } from "../words.js";
+import { has, number, t } from "../words.js";
 import { ballotTab } from "./ballot.js";
 import { decideTab } from "./decide.js";
 import { historyTab } from "./history.js";
@@ -23,12 +23,18 @@ export function roomView(app) {
     case "refused":
       return shut(app, store, reason(store.error), store.error.retry !== "no");
     case "closed":
-      return shut(app, store, t(`room.closed.${store.room.closed}`), false);
+      return shut(app, store, closed(store), false);
     case "waiting":
       return waitingRoom(app, store);
     default:
       return openRoom(app, store);
   }
+}
+
+function closed({ room, you }) {
+  // Whoever waits and is turned down is told by the room's end alone.
+  if (room.closed === "revoked" && you.membership?.role === undefined) return t("membership.is.rejected");
+  return has(`room.closed.${room.closed}`) ? t(`room.closed.${room.closed}`) : reason({ code: room.closed });
 }
 
 function shut(app, store, said, again) {
