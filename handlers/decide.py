@@ -49,6 +49,7 @@ class Submission:
         "actor",
         "attempted",
         "command",
+        "deadline",
         "entropy",
         "expires",
         "issued",
@@ -80,6 +81,8 @@ class Submission:
         """The command as it was understood: what a repeat must be equal to."""
         self.attempted = False
         """Whether a COMMIT with this command in it was sent: it may have been decided."""
+        self.deadline = 0.0
+        """The loop's time by which its lane answers it; set by the lane."""
 
     def wrote(self, known: Decided) -> bool:
         """Whether ``known`` is what this very submission left, and not another of the same id,

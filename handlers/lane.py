@@ -77,11 +77,11 @@ class Lane:
         self.state: EventState | None = None
         """The event as the last batch left it, if that was committed."""
 
-    def take(self, deadline: float) -> Batch:
-        """The next batch: all that wait, within its bound; to be answered by ``deadline``."""
+    def take(self) -> Batch:
+        """The next batch: all that wait, within its bound."""
         longest = min(len(self.queue), LONGEST_BATCH)
         self.running = [self.queue.popleft() for _ in range(longest)]
-        return Batch(self, self.running, deadline)
+        return Batch(self, self.running)
 
     def holds(self, key: CommandKey) -> bool:
         """Whether a command of this key waits or is being decided."""
@@ -91,12 +91,22 @@ class Lane:
 class Batch:
     """Commands of one event that share a transaction."""
 
-    def __init__(self, lane: Lane, submissions: Sequence[Submission], deadline: float) -> None:
+    def __init__(self, lane: Lane, submissions: Sequence[Submission]) -> None:
         self.lane = lane
         self.submissions = submissions
-        self.deadline = deadline
-        """The loop's time until which it is tried, in a convoy and alone together."""
         self._begin()
+
+    @property
+    def deadline(self) -> float:
+        """The loop's time at which the first of these commands is given up."""
+        return min(submission.deadline for submission in self.submissions)
+
+    def part_with(self, now: float) -> list[Submission]:
+        """Take out, and return, the commands whose time is over."""
+        overdue = [s for s in self.submissions if s.deadline <= now]
+        self.submissions = [s for s in self.submissions if s.deadline > now]
+        self.lane.running = [s for s in self.lane.running if s not in overdue]
+        return overdue
 
     @property
     def event_id(self) -> str:

@@ -41,8 +41,14 @@ CONVOYS = 3
 MOST_EVENTS = 64
 #: Batches alone at once; each may hold a connection for as long as a lock is waited for.
 MOST_ALONE = 4
-#: Time in which a batch is tried; then ``busy``, ``overloaded`` or ``commit_unknown``.
+#: Time from a command's arrival in which it is tried, wherever it waits (in its lane behind a batch
+#: that waits for the lock, in a convoy, alone); then ``busy``, ``overloaded``, ``commit_unknown``.
 BUDGET = 5.0
+#: What a command gets whose time was over before its first try alone: a lane that is only slow
+#: moves on, and decides it.
+LAST_TRY = 0.5
+#: Commands whose time is over so soon after another's are given up with it: each try locks anew.
+GRAIN = 0.1
 #: The share of it that a convoy may take. It waits for no lock, so one that takes longer hangs on
 #: its link; the rest is for another try on a fresh one.
 CONVOYS_SHARE = 0.4
@@ -120,6 +126,7 @@ class Lanes:
             err = Rejection(ErrorCode.BUSY, retry_after_ms=RETRY_AFTER_MS)
             submission.reply(submission, failed(submission, err))
             return
+        submission.deadline = asyncio.get_running_loop().time() + BUDGET
         lane.queue.append(submission)
         if not lane.busy:
             lane.busy = True
@@ -173,22 +180,22 @@ class Lanes:
         try:
             while self._ready:
                 batches = self._gather()
+                fault: Fault | None = Fault.LOCKED
                 try:
                     alone = await self._together(batches)
                 except Exception as err:
                     log.info("a convoy of %d events goes apart after %r", len(batches), err)
-                    alone = batches
+                    alone, fault = batches, None
                 for batch in alone:
-                    self._start(self._by_itself(batch), f"alone {batch.event_id}")
+                    self._start(self._by_itself(batch, fault), f"alone {batch.event_id}")
         finally:
             self._convoys -= 1
 
     def _gather(self) -> list[Batch]:
-        deadline = asyncio.get_running_loop().time() + BUDGET
         batches: list[Batch] = []
         commands = 0
         while self._ready and len(batches) < MOST_EVENTS and commands < LONGEST_BATCH:
-            batch = self._ready.popleft().take(deadline)
+            batch = self._ready.popleft().take()
             batches.append(batch)
             commands += len(batch.submissions)
         return batches
@@ -246,30 +253,32 @@ class Lanes:
 
     # Alone.
 
-    async def _by_itself(self, batch: Batch) -> None:
+    async def _by_itself(self, batch: Batch, fault: Fault | None) -> None:
+        """Settle ``batch`` in transactions of its own; ``fault`` is why it could not go along."""
         self.counts.alone += 1
-        try:
-            async with asyncio.timeout_at(batch.deadline):
-                await self._alone.acquire()
-        except TimeoutError:
-            self._give_up(batch, Fault.LOCKED)
-        else:
+        while batch.submissions:
             try:
-                await self._settle(batch)
+                async with asyncio.timeout_at(self._end_of_try(batch)):
+                    await self._alone.acquire()
+            except TimeoutError:
+                self._give_up(batch, Fault.LOCKED)
+                continue
+            try:
+                await self._settle(batch, fault)
             except Exception:
                 log.exception("event %s: a batch failed", batch.event_id)
             finally:
                 self._alone.release()
+            break
         self._rest(batch.lane)
 
-    async def _settle(self, batch: Batch) -> None:
+    async def _settle(self, batch: Batch, fault: Fault | None) -> None:
         """Answer every command of ``batch``, whatever happens."""
-        loop = asyncio.get_running_loop()
         delay = FIRST_DELAY
-        fault: Fault | None = None
-        while True:
+        end = self._end_of_try(batch)
+        while batch.submissions:
             try:
-                async with asyncio.timeout_at(batch.deadline):
+                async with asyncio.timeout_at(end):
                     await self._attempt(batch)
             except Exception as err:
                 # What it holds may be half of what was not committed.
@@ -281,19 +290,22 @@ class Lanes:
                     await self._divide(batch, err)
                     return
                 pause = random.uniform(0, delay)  # noqa: S311 - jitter
-                if loop.time() + pause >= batch.deadline:
-                    count = len(batch.submissions)
-                    log.warning("event %s: gave up on %d: %r", batch.event_id, count, err)
-                    self._give_up(batch, fault)
+                log.info("event %s: trying again after %r", batch.event_id, err)
+                self._give_up(batch, fault, pause)
+                if not batch.submissions:
                     return
                 self.counts.retried += 1
-                log.info("event %s: trying again after %r", batch.event_id, err)
                 await asyncio.sleep(pause)
                 delay = min(delay * 2, LONGEST_DELAY)
+                end = batch.deadline
             else:
                 self._count(batch)
                 batch.committed(self.rooms)
                 return
+
+    def _end_of_try(self, batch: Batch) -> float:
+        """Until when ``batch`` is tried for the first time."""
+        return max(batch.deadline, asyncio.get_running_loop().time() + LAST_TRY)
 
     async def _attempt(self, batch: Batch) -> None:
         began = time.monotonic()
@@ -312,16 +324,24 @@ class Lanes:
             for half in (submissions[:middle], submissions[middle:]):
                 # Each with the time of its own that it takes to find the bad one.
                 deadline = asyncio.get_running_loop().time() + BUDGET
-                await self._settle(Batch(batch.lane, half, deadline))
+                for submission in half:
+                    submission.deadline = deadline
+                await self._settle(Batch(batch.lane, half), None)
             return
         # Its type only: what people wrote is no business of the log's.
         kind = type_of(submissions[0].command)
         log.error("event %s: %s failed", batch.event_id, kind, exc_info=err)
         self._answer(submissions, Rejection(ErrorCode.INTERNAL))
 
-    def _give_up(self, batch: Batch, fault: Fault) -> None:
-        unknown = [s for s in batch.submissions if s.attempted]
-        clear = [s for s in batch.submissions if not s.attempted]
+    def _give_up(self, batch: Batch, fault: Fault, pause: float = 0.0) -> None:
+        """Answer those of ``batch`` whose time is over, or is after ``pause``; the others stay."""
+        now = asyncio.get_running_loop().time()
+        overdue = batch.part_with(now + max(pause, GRAIN))
+        if not overdue:
+            return
+        log.warning("event %s: gave up on %d: %s", batch.event_id, len(overdue), fault.name)
+        unknown = [s for s in overdue if s.attempted]
+        clear = [s for s in overdue if not s.attempted]
         code = ErrorCode.OVERLOADED if fault is Fault.LINK else ErrorCode.BUSY
         self._answer(clear, Rejection(code, retry_after_ms=RETRY_AFTER_MS))
         if unknown:

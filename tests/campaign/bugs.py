@@ -321,9 +321,9 @@ def _who_is_removed_goes_on_hearing() -> None:
 @bug("a lost answer taken for no effect", 3, faults=[ANSWER_LOST] * 6)
 def _a_lost_answer_taken_for_no_effect() -> None:
     def giving_up(alone: Any) -> Any:
-        async def wrapped(self: Lanes, batch: Batch) -> None:
+        async def wrapped(self: Lanes, batch: Batch, fault: Any) -> None:
             if not any(submission.attempted for submission in batch.submissions):
-                await alone(self, batch)
+                await alone(self, batch, fault)
                 return
             err = Rejection(ErrorCode.BUSY, retry_after_ms=lanes.RETRY_AFTER_MS)
             self._answer(batch.submissions, err)

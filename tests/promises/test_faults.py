@@ -13,7 +13,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from handlers import registry
+from handlers import lanes, registry
 from handlers.lanes import BUDGET
 from handlers.registry import HANDLERS
 from handlers.step import Outcome, Step
@@ -374,3 +374,28 @@ async def test_what_follows_a_repeated_create_waits_for_the_held_event(
             await asyncio.sleep(0.01)
     assert (await client.answered(again))["replayed"] is True
     assert (await client.answered(update))["applied"] is True
+
+
+async def test_what_waits_behind_a_held_event_is_told_busy_in_its_own_time(
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each within the budget from when it came, not from when the batch before it gave up."""
+    budget, gap, slack = 2.0, 0.5, 1.2
+    monkeypatch.setattr(lanes, "BUDGET", budget)
+    async with running(migrated_url) as server:
+        scene = await gathering(server, 1)
+        loop = asyncio.get_running_loop()
+
+        async def busy_after(number: int) -> float:
+            await asyncio.sleep(number * gap)
+            begun = loop.time()
+            fields = {"event": scene.event}
+            answer = await scene.admin.refused("busy", "event.rotate_code", **fields)
+            assert answer["retry_after_ms"] > 0
+            return loop.time() - begun
+
+        async with held(migrated_url, scene.event):
+            waits = await asyncio.gather(*(busy_after(number) for number in range(6)))
+        assert all(budget - lanes.GRAIN - 0.1 < wait < budget + slack for wait in waits), waits
+        # It is not remembered: the same may be tried again.
+        await scene.admin.ack("event.rotate_code", event=scene.event)
