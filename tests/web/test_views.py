@@ -122,9 +122,9 @@ async def seen(page: Page, way: str, view: str) -> list[str]:
 
 
 @pytest.mark.timeout(120)
-async def test_every_view_is_fit_for_all(site: Running, visit: Visit) -> None:
+@pytest.mark.parametrize("way", WAYS)
+async def test_every_view_is_fit_for_all(way: str, site: Running, visit: Visit) -> None:
     """No serious fault to axe, and nothing wider than the window."""
-    wrong: list[str] = []
     async with Stage(site.base) as stage:
         event, code = await busy_event(stage)
         done = await finished_event(stage)
@@ -139,18 +139,17 @@ async def test_every_view_is_fit_for_all(site: Running, visit: Visit) -> None:
         "rules": f"/#/e/{event}/settings",
         "results": f"/#/e/{done}/ballot",
     }
-    for way, options in WAYS.items():
-        page = (await visit(site, **options)).page
-        await expect(page.locator("input[name=name]")).to_be_visible()
-        wrong += await seen(page, way, "sign-in")
-        await page.locator("input[name=name]").fill("Ada")
-        await page.keyboard.press("Enter")
-        await expect(page.locator(".line.open")).to_be_visible()
-        for view, path in views.items():
-            await page.goto(path)
-            if view == "rules":
-                await page.locator(".settings .button").first.click()
-            wrong += await seen(page, way, view)
+    page = (await visit(site, **WAYS[way])).page
+    await expect(page.locator("input[name=name]")).to_be_visible()
+    wrong = await seen(page, way, "sign-in")
+    await page.locator("input[name=name]").fill("Ada")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".line.open")).to_be_visible()
+    for view, path in views.items():
+        await page.goto(path)
+        if view == "rules":
+            await page.locator(".settings .button").first.click()
+        wrong += await seen(page, way, view)
     assert wrong == []
 
 
