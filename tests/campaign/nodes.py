@@ -17,7 +17,7 @@ from tests.parts import free_port
 from tests.promises.running import AUDIENCE, CONNECTIONS, ROOT, SECRET
 
 #: Longest that a start may take while the database is healthy, on a machine with other work.
-START_SECONDS = 40.0
+START_SECONDS = 90.0
 #: Longest that a node lives on after SIGTERM: the drain, uvicorn's own wait, accepted commands.
 STOP_SECONDS = 30.0
 #: Between two tries to start where the database is out of reach.
