@@ -88,3 +88,13 @@ def test_the_picture_asks_nobody_for_anything() -> None:
     svg = (ROOT / "docs" / "demo.svg").read_text()
     assert "http" not in svg.replace("http://www.w3.org/2000/svg", "")
     assert len(svg) < 64 * 1024
+
+
+@pytest.mark.parametrize(
+    "example",
+    ["clients/python/examples/ten_lines.py", "clients/js/examples/ten-lines.js"],
+)
+def test_the_readme_shows_the_examples_that_are_run(example: str) -> None:
+    """Both are run against a real server by the clients' own tests."""
+    shown = (ROOT / "README.md").read_text()
+    assert f"\n{(ROOT / example).read_text().strip()}\n```\n" in shown
