@@ -163,3 +163,52 @@ async def test_who_is_turned_down_is_told_so(site: Running, visit: Visit) -> Non
         user = stage.users["Grace"]
         await stage.run("Ada", "membership.reject", event=event, user=user)
     await expect(grace.get_by_text("Your request was turned down.")).to_be_visible()
+
+
+async def test_a_stale_proposal_is_brought_up_to_date_and_an_accepted_one_undone(
+    site: Running, visit: Visit
+) -> None:
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada", "Grace", assumptions=["We all can come"])
+        [target] = (await stage.room("Ada", event))["assumptions"]
+        change = {"kind": "assumption", "category": "update", "target": target, "base_version": 1}
+        await stage.propose("Ada", event, "We can come in May", **change)
+        rival = await stage.propose("Grace", event, "Most can come", **change)
+        ada = (await enter(visit, site, "Ada", f"/#/e/{event}")).page
+        card = proposal(ada, "in May")
+        await expect(card.get_by_role("button", name="Agree")).to_be_visible()
+        await stage.run("Ada", "proposal.accept", event=event, proposal=rival)
+        await card.get_by_role("button", name="Bring up to date").click()
+        await card.get_by_role("textbox", name="Words").fill("Most can come in May")
+        await card.get_by_role("button", name="Bring up to date").click()
+    card = proposal(ada, "Most can come in May")
+    await expect(card.get_by_text("revision 2")).to_be_visible()
+    await ada.get_by_role("link", name="History").click()
+    entry = ada.locator(".entry").filter(has_text="Grace")
+    await entry.get_by_role("button", name="Undo").click()
+    await entry.get_by_label("Why is it undone?").fill("Too soon")
+    await entry.get_by_role("button", name="Undo").last.click()
+    await expect(entry.get_by_text("Undone later")).to_be_visible()
+    await ada.get_by_role("link", name="Decide").click()
+    await expect(ada.locator(".assumptions .item")).to_contain_text("We all can come")
+
+
+async def test_comments_are_said_changed_and_taken_away(site: Running, visit: Visit) -> None:
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada", "Grace")
+        await stage.propose("Grace", event, "Calm")
+    ada = (await enter(visit, site, "Ada", f"/#/e/{event}")).page
+    grace = (await enter(visit, site, "Grace", f"/#/e/{event}")).page
+    card = proposal(ada, "Calm")
+    await card.get_by_role("button", name="Comment").click()
+    await card.get_by_role("textbox", name="Comment").fill("<b>Why</b> not?")
+    await card.get_by_role("button", name="Send").click()
+    theirs = proposal(grace, "Calm")
+    await theirs.get_by_role("button", name="1 comment").click()
+    await expect(theirs.locator(".comment")).to_contain_text("<b>Why</b> not?")
+    await card.get_by_role("button", name="Edit the comment").click()
+    await card.get_by_role("textbox", name="Edit the comment").fill("Indeed")
+    await card.get_by_role("button", name="Save").click()
+    await expect(theirs.locator(".comment")).to_contain_text("Indeed")
+    await card.get_by_role("button", name="Remove the comment").click()
+    await expect(theirs.locator(".comment")).to_have_count(0)
