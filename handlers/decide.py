@@ -84,6 +84,13 @@ class Submission:
         self.deadline = 0.0
         """The loop's time by which its lane answers it; set by the lane."""
 
+    def tell(self, answer: Answer) -> None:
+        """Give the answer. A receiver that raises is logged: it costs nobody else theirs."""
+        try:
+            self.reply(self, answer)
+        except Exception:
+            log.exception("an answer could not be given")
+
     def wrote(self, known: Decided) -> bool:
         """Whether ``known`` is what this very submission left, and not another of the same id,
         here or on another node: the salt is its own."""

@@ -252,7 +252,7 @@ class Batch:
         if state.held() < MOST_RECORDS and state.event_record is not None:
             self.lane.state = state
         for submission, answer in self.answers:
-            submission.reply(submission, answer)
+            submission.tell(answer)
         if self.steps:
             rooms.publish(self.event_id, state.epoch, self.steps)
         if self._recovered:

@@ -124,7 +124,7 @@ class Lanes:
             self._lanes.move_to_end(event_id)
         if len(lane.queue) >= LONGEST_QUEUE:
             err = Rejection(ErrorCode.BUSY, retry_after_ms=RETRY_AFTER_MS)
-            submission.reply(submission, failed(submission, err))
+            submission.tell(failed(submission, err))
             return
         submission.deadline = asyncio.get_running_loop().time() + BUDGET
         lane.queue.append(submission)
@@ -247,8 +247,8 @@ class Lanes:
         try:
             batch.committed(self.rooms)
         except Exception:
-            # A reply that raises is its receiver's defect, never the next command's.
-            log.exception("event %s: an answer could not be given", batch.event_id)
+            # It is durable and answered; the rooms' sweep finds what they were not told.
+            log.exception("event %s: the rooms could not be told", batch.event_id)
         self._rest(batch.lane)
 
     # Alone.
@@ -352,7 +352,7 @@ class Lanes:
     def _answer(self, submissions: Sequence[Submission], err: Rejection) -> None:
         self.counts.undecided += len(submissions)
         for submission in submissions:
-            submission.reply(submission, failed(submission, err))
+            submission.tell(failed(submission, err))
 
     def _weigh(self, lane: Lane) -> None:
         """Keep count of the records that lanes hold between batches."""

@@ -255,7 +255,7 @@ class Node:
                     ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"}
                 )
         except ProtocolError as err:
-            submission.reply(submission, failed(submission, err))
+            submission.tell(failed(submission, err))
             return
         self.lanes.submit(event_id, submission)
 

@@ -14,10 +14,12 @@ import msgspec
 import pytest
 
 from handlers import lanes, registry
+from handlers.decide import Answer, Submission
 from handlers.lanes import BUDGET
 from handlers.registry import HANDLERS
 from handlers.step import Outcome, Step
 from protocol.commands import CommentAdd
+from server.session import Session
 from tests.promises.client import Client, Message
 from tests.promises.proxy import Mode, proxy_before
 from tests.promises.running import Running, running
@@ -399,3 +401,30 @@ async def test_what_waits_behind_a_held_event_is_told_busy_in_its_own_time(
         assert all(budget - lanes.GRAIN - 0.1 < wait < budget + slack for wait in waits), waits
         # It is not remembered: the same may be tried again.
         await scene.admin.ack("event.rotate_code", event=scene.event)
+
+
+async def test_an_answer_that_cannot_be_given_costs_nobody_else_theirs(
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    answered = Session._answered
+
+    def failing(self: Session, submission: Submission, answer: Answer) -> None:
+        if submission.command.id == "0-cannot-be-told":
+            raise LookupError("a defect of the receiver")
+        answered(self, submission, answer)
+
+    monkeypatch.setattr(Session, "_answered", failing)
+    async with running(migrated_url) as server:
+        scene = await gathering(server, 1)
+        proposal = await scene.propose()
+        at: Message = {"event": scene.event, "proposal": proposal, "content": "said"}
+        async with held(migrated_url, scene.event):
+            # The first goes alone; what comes behind it is one batch.
+            first = await scene.admin.post("event.rotate_code", event=scene.event)
+            await scene.admin.post("comment.add", id="0-cannot-be-told", **at)
+            others = [await scene.admin.post("comment.add", **at) for _ in range(3)]
+            while server.node.lanes.waiting() != 5:
+                await asyncio.sleep(0)
+        for future in (first, *others):
+            assert (await scene.admin.answered(future))["type"] == "ack"
+    assert "an answer could not be given" in caplog.text
