@@ -30,8 +30,10 @@ from server.settings import Settings
 
 log = logging.getLogger("ayes")
 
-#: Longest that uvicorn waits for connections after ours are gone.
-GRACEFUL_SECONDS = 5
+#: Longest that uvicorn waits for connections after ours are gone: those that were closed last have
+#: ``echo_s`` and ``flush_s`` yet. With 5 s, as long as the echo, a stop on a busy machine ended
+#: with an error in the log.
+GRACEFUL_SECONDS = 7
 #: Objects made until a young collection, and how many of each generation until the next one's.
 GC_THRESHOLDS = (50_000, 20, 50)
 #: Connections that may wait to be accepted: a reconnect storm comes within a second.

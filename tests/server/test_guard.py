@@ -8,6 +8,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from server.guard import Budgets, frame
+from server.process import GRACEFUL_SECONDS
 from tests.server.peers import on_both_loops, quiet, serving, until, verdict
 from tests.server.raw import CLOSE, CONT, HANDSHAKE, PING, PONG, TEXT, masked, raw
 
@@ -215,3 +216,8 @@ async def test_a_half_closed_peer_is_gone() -> None:
         peer.sock.shutdown(1)
         assert await recorder.until_closed() == 1006
         await served.until_gone()
+
+
+def test_a_stop_waits_longer_than_the_last_closed_socket_has() -> None:
+    budgets = Budgets()
+    assert budgets.echo_s + budgets.flush_s < GRACEFUL_SECONDS
