@@ -18,8 +18,8 @@ export function difference(before, after) {
   let i = 0;
   let j = 0;
   while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && a[i] === b[j]) {
-      add("same", a[i]);
+    if (i < a.length && j < b.length && alike(a[i], b[j])) {
+      add("same", b[j]);
       i++;
       j++;
     } else if (j >= b.length || (i < a.length && lengths[i + 1][j] >= lengths[i][j + 1])) add("gone", a[i++]);
@@ -30,13 +30,15 @@ export function difference(before, after) {
 
 /** Words with the white space behind them. */
 const words = (text) => text.match(/\S+\s*|\s+/g) ?? [];
+/** The same word; a text's last one has no white space behind it. */
+const alike = (one, other) => one.trimEnd() === other.trimEnd();
 
 /** `lengths[i][j]`: of the longest common subsequence of `a` from `i` and `b` from `j`. */
 function table(a, b) {
   const lengths = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
   for (let i = a.length - 1; i >= 0; i--) {
     for (let j = b.length - 1; j >= 0; j--) {
-      lengths[i][j] = a[i] === b[j] ? lengths[i + 1][j + 1] + 1 : Math.max(lengths[i + 1][j], lengths[i][j + 1]);
+      lengths[i][j] = alike(a[i], b[j]) ? lengths[i + 1][j + 1] + 1 : Math.max(lengths[i + 1][j], lengths[i][j + 1]);
     }
   }
   return lengths;
