@@ -127,7 +127,9 @@ class NodeProcess:
     def _tell(self, word: str) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{word}\n".encode())
+        # It may be dying, and its end not known yet.
+        with suppress(RuntimeError, OSError):
+            self._process.stdin.write(f"{word}\n".encode())
 
     async def report(self) -> dict[str, float]:
         """What the process holds now: tasks, open files, KiB of memory."""

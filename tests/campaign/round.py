@@ -193,13 +193,16 @@ class Round:
                     await asyncio.sleep(min(waiting * PACE_SECONDS, MOST_PACE_SECONDS))
                 await self._do(planned)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(WORKERS):
-                group.create_task(work())
-        while due is not None:
-            firing.append(asyncio.ensure_future(self._fire(due)))
-            due = next(strikes, None)
-        await asyncio.gather(*firing)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(WORKERS):
+                    group.create_task(work())
+            while due is not None:
+                firing.append(asyncio.ensure_future(self._fire(due)))
+                due = next(strikes, None)
+        finally:
+            # Whatever a fault has broken, it also heals.
+            await asyncio.shield(asyncio.gather(*firing))
 
     async def _do(self, planned: Planned) -> None:
         """One command with its echoes, until it is decided."""
