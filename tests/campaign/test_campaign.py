@@ -23,8 +23,10 @@ from tests.campaign.plan import plan
 from tests.promises.running import ROOT
 
 COMMANDS, FAULT_COUNT = 20_000, sum(MIX.values())
-#: Two loaded cores need longer than the 90 s that it takes on two quiet ones.
-CAMPAIGN_SECONDS = 280
+#: The least that a campaign must have struck; one or another fault may find nothing to strike at.
+LEAST_FAULTS = 40
+#: It takes two to three minutes on two cores that other tests share; so long only where more do.
+CAMPAIGN_SECONDS = 420
 #: The bugs that ``scripts/test`` looks for; ``python -m tests.campaign.planted`` looks for all.
 PLANTED = (
     "ack before commit",
@@ -32,7 +34,7 @@ PLANTED = (
     "fingerprint ignored",
     "refusal not remembered",
 )
-PLANTED_SECONDS = 200
+PLANTED_SECONDS = 300
 
 
 async def run(*arguments: str, seconds: float) -> tuple[int, str]:
@@ -65,8 +67,7 @@ async def test_the_short_campaign_breaks_no_promise(tmp_path: Path) -> None:
     report: dict[str, Any] = json.loads((tmp_path / "report").read_text())
     assert report["wrong"] == []
     assert report["commands"] == COMMANDS
-    # One or another may find nothing to strike at.
-    assert sum(report["faults"].values()) >= 0.9 * FAULT_COUNT
+    assert sum(report["faults"].values()) >= LEAST_FAULTS
     assert min(report["unknown"], report["replayed"]) >= 0.01
 
 
