@@ -510,8 +510,11 @@ export interface WebSocketLike {
 }
 
 export interface ClientOptions {
-  /** The JWT, or a function that gives one; asked again at every hello, and when it nears its end. */
-  token?: string | (() => string | Promise<string>);
+  /**
+   * The JWT, or a function that gives one; asked again at every hello, and when it nears its end. It
+   * hears whether the server said that the last one has `expired`: a clock that is wrong hides that.
+   */
+  token?: string | ((asked: { expired: boolean }) => string | Promise<string>);
   client?: { name?: string; version?: string };
   /** `null`, the default: commands without an answer are gone with the page. */
   outbox?: Outbox | null;

@@ -249,7 +249,7 @@ export class Client extends EventTarget {
       },
       offline: () => {
         this.#connection.networkChanged();
-        this.#connection.probe();
+        this.#connection.probe({ away: true });
       },
       shown: () => {
         this.#connection.retry();

@@ -11,6 +11,9 @@ const WELCOME_MS = 15_000;
 const SILENT_BEATS = 2.5;
 /** How soon a living server answers a ping that asks whether it is there. */
 const PROBE_MS = 5_000;
+/** The same where the browser has just said that the network is gone. It may be wrong, as it is for a
+ * server on one's own machine, so it is asked; it is mostly right, so it is not asked for long. */
+const AWAY_MS = 1_500;
 /** A socket that held so long was a good one: the next wait is short again. */
 const STEADY_MS = 5_000;
 /** After a `bye` the server closes; where it does not, the client does, this late. */
@@ -75,11 +78,11 @@ export class Connection {
     if (this.status === "waiting" || this.status === "offline") this.#become(this.#waitingStatus());
   }
 
-  /** Ask the server whether it is there; without an answer, the socket is given up. */
-  probe() {
-    if (!this.open || this.#timers.probe !== null) return;
+  /** Ask the server whether it is there; without an answer, the socket is given up, `away` soon. */
+  probe({ away = false } = {}) {
+    if (!this.open || (this.#timers.probe !== null && !away)) return;
     this.send([{ type: "ping" }]);
-    this.#set("probe", PROBE_MS, () => this.#lose());
+    this.#set("probe", away ? AWAY_MS : PROBE_MS, () => this.#lose());
   }
 
   /** Be away until `retry`, as a page that is put aside. */
@@ -206,6 +209,7 @@ export class Connection {
   }
 
   #closed(code) {
+    if (code === TOKEN_EXPIRED) this.token.ended = true;
     const expired = code === TOKEN_EXPIRED && !this.token.renewable;
     if (!isFinal(code) && !expired) {
       this.#lose();

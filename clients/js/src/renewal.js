@@ -34,7 +34,9 @@ export class Renewal {
 
   /** The server says that the token has ended. */
   now() {
-    if (this.#ref === null && this.#asking === null) this.#renew();
+    if (this.#ref !== null || this.#asking !== null) return;
+    this.token.ended = true;
+    this.#renew();
   }
 
   /** The answer to an `auth`, if `message` is one. */
@@ -46,6 +48,7 @@ export class Renewal {
       this.#plan(Date.parse(message.expires));
       this.done();
     } else {
+      this.token.ended = message.code === "auth_expired";
       this.#again();
     }
     return true;

@@ -5,10 +5,11 @@ import { within } from "./deferred.js";
 /** Longest that a token function may take. */
 const PATIENCE_MS = 30_000;
 
-
 export class Token {
   /** The one given last. */
   current = undefined;
+  /** The server said that it has ended, whatever the clock here says. */
+  ended = false;
 
   constructor(given, clock) {
     this.given = given;
@@ -23,8 +24,9 @@ export class Token {
   /** A token, asked for now; rejects with whatever the function does. */
   async ask() {
     if (this.renewable) {
-      const asked = Promise.resolve().then(() => this.given());
+      const asked = Promise.resolve().then(() => this.given({ expired: this.ended }));
       this.current = await within(asked, PATIENCE_MS, this.clock, "the token");
+      this.ended = false;
     } else {
       this.current = this.given;
     }

@@ -155,6 +155,32 @@ test("a token without a function that has expired is the end", async () => {
   assert.equal(client.status, "stopped");
 });
 
+test("a token that the server calls expired is not given again because the clock here thinks it good", async () => {
+  const asked = [];
+  const token = ({ expired }) => `t${asked.push(expired)}`;
+  const { client, clock, last } = await opened({ token });
+  client.command("vote.cast", VOTE, { id: "expired-1" }).catch(() => {});
+  await settled();
+  const expired = { type: "error", code: "auth_expired", retry: "auth", message: "m", effect: "none" };
+  last().hear({ ...expired, id: "expired-1" });
+  await settled();
+  assert.deepEqual(asked, [false, true]);
+  const [auth] = last().of("auth");
+  last().hear({ type: "authenticated", ref: auth.ref, expires: "2099-01-01T00:00:00.000Z" });
+  last().end(4401);
+  await clock.pass(1_000);
+  last().open();
+  last().hear(expired);
+  last().end(4401);
+  await clock.pass(1_000);
+  assert.deepEqual(asked, [false, true, true, true]);
+  last().open();
+  last().hear(welcome());
+  last().end(1006);
+  await clock.pass(1_000);
+  assert.deepEqual(asked, [false, true, true, true, false]);
+});
+
 test("a close for good is told, whenever it comes", async () => {
   const { client, last } = await opened();
   const ended = [];
@@ -254,8 +280,12 @@ test("the page's network: back at once when it comes, asked about when it is sai
   last().hear({ type: "pong" });
   await clock.pass(6_000);
   assert.equal(client.status, "open");
+  // It is shown again, and while the server has not answered, the network goes.
+  page.becomes("visible");
   page.tells("offline");
-  await clock.pass(6_000);
+  await clock.pass(1_400);
+  assert.equal(client.status, "open");
+  await clock.pass(200);
   assert.equal(client.status, "waiting");
   assert.ok(client.retryAt > clock.now());
   page.tells("online");
