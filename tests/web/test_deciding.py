@@ -122,6 +122,27 @@ async def test_a_ballot_is_given_by_keys_alone_and_counted(site: Running, visit:
     await expect(ada.locator(".chart").last.locator("li").first).to_contain_text("Calm")
 
 
+async def test_a_ballot_is_put_in_order_by_dragging(site: Running, visit: Visit) -> None:
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada", options=["Sea"], criteria=["Cost", "Calm", "Near"])
+    page = (await enter(visit, site, "Ada", f"/#/e/{event}/ballot")).page
+    rows = page.locator(".ranking .words")
+    await expect(rows).to_have_text(["Cost", "Calm", "Near"])
+    await page.get_by_role("button", name=re.compile("^Near: place")).hover()
+    await page.mouse.down()
+    top = await page.get_by_role("button", name=re.compile("^Cost: place")).bounding_box()
+    assert top is not None
+    await page.mouse.move(top["x"] + 4, top["y"] + 4, steps=8)
+    await page.mouse.up()
+    await expect(rows).to_have_text(["Near", "Cost", "Calm"])
+    await expect(page.locator("#announcer")).to_have_text("Near: now 1 of 3")
+    await page.get_by_role("radio", name="Sea").check()
+    await page.get_by_role("button", name="Give my ballot").click()
+    await expect(page.get_by_text("Your ballot is in.")).to_be_visible()
+    await page.reload()
+    await expect(rows).to_have_text(["Near", "Cost", "Calm"])
+
+
 async def test_rules_are_previewed_and_set(site: Running, visit: Visit) -> None:
     async with Stage(site.base) as stage:
         event, _ = await stage.event("Ada", "Grace")

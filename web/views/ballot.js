@@ -79,13 +79,14 @@ function ranking(app, store, order, may, change) {
     const next = order.filter((one) => one !== id);
     next.splice(to, 0, id);
     change(next);
-    app.announce(t("ballot.moved", { name: criteria[id].content, place: to + 1, count: order.length }));
+    tell(id, to);
   };
+  const tell = (id, to) => app.announce(t("ballot.moved", { name: criteria[id].content, place: to + 1, count: order.length }));
   return h("ol", { class: "ranking", "aria-labelledby": "ranking-title" }, order.map((id, place) =>
     h("li", { key: id, "data-id": id },
       h("span", { class: "place", "aria-hidden": "true" }, String(place + 1)),
       h("button", { type: "button", class: "grip", disabled: !may, "aria-label": t("ballot.grip", { name: criteria[id].content, place: place + 1, count: order.length }),
-        "aria-describedby": "ranking-hint", onkeydown: byKeys(id, place, order, move), onpointerdown: byDrag(id, change) }, icon("grip")),
+        "aria-describedby": "ranking-hint", onkeydown: byKeys(id, place, order, move), onpointerdown: byDrag(id, change, (to) => tell(id, to)) }, icon("grip")),
       h("span", { class: "words" }, criteria[id].content),
       h("span", { class: "points" }, place < 3 ? t("ballot.points", { count: 3 - place }) : ""),
       h("span", { class: "tools" },
@@ -101,7 +102,7 @@ const byKeys = (id, place, order, move) => (event) => {
 };
 
 /** Follow the pointer; the list is put in order as it passes over the others, and told at the end. */
-const byDrag = (id, change) => (event) => {
+const byDrag = (id, change, tell) => (event) => {
   if (event.button !== 0) return;
   const grip = event.currentTarget;
   const row = grip.closest("li");
@@ -109,6 +110,7 @@ const byDrag = (id, change) => (event) => {
   grip.setPointerCapture(event.pointerId);
   row.classList.add("dragged");
   let order = [...rows.children].map((one) => one.dataset.id);
+  const before = order.join();
   const follow = ({ clientY }) => {
     const others = [...rows.children].filter((one) => one.dataset.id !== id);
     const to = others.filter((one) => clientY > one.getBoundingClientRect().top + one.offsetHeight / 2).length;
@@ -121,6 +123,7 @@ const byDrag = (id, change) => (event) => {
   const end = () => {
     grip.removeEventListener("pointermove", follow);
     row.classList.remove("dragged");
+    if (order.join() !== before) tell(order.indexOf(id));
   };
   grip.addEventListener("pointermove", follow);
   grip.addEventListener("lostpointercapture", end, { once: true });
