@@ -1,36 +1,54 @@
 // What somebody is typing: kept at every key stroke, so that neither an update nor a reload loses it.
+// Each tab keeps its own; what a tab has left that is gone is taken over by the next that opens.
+
+import { Tab } from "./tab.js";
 
 /** More than anybody has open; the oldest go first. */
 const MOST = 200;
+/** Milliseconds after which nobody comes back to words that were left in a closed tab: 30 days. */
+const FORGOTTEN = 30 * 86_400_000;
 
 export class Drafts {
   /** `changed` is called after every change. */
-  constructor(changed) {
+  constructor(changed, tab = new Tab()) {
     this.changed = changed;
+    this.tab = tab;
     this.prefix = "";
     this.held = new Map();
+    this.opening = null;
   }
 
   /** From now on those of `owner`, with what an earlier visit left and what was typed before now. */
-  open(owner) {
+  async open(owner) {
+    const opening = (this.opening = {});
+    const lives = await this.tab.claim();
+    const all = `ayes:draft:${encodeURIComponent(owner)}:`;
+    const prefix = `${all}${this.tab.name}:`;
+    if (this.opening !== opening || this.prefix === prefix) return;
     const early = this.prefix === "" ? [...this.held] : [];
-    this.prefix = `ayes:draft:${owner}:`;
+    this.prefix = prefix;
     this.held.clear();
-    try {
-      for (let index = 0; index < localStorage.length; index++) {
-        const name = localStorage.key(index);
-        if (name.startsWith(this.prefix)) {
-          this.held.set(name.slice(this.prefix.length), JSON.parse(localStorage.getItem(name)));
-        }
-      }
-    } catch {
-      // Storage is off or holds what is not ours: drafts live as long as the page.
+    for (const [key, { name, value }] of this.chosen(all, lives)) {
+      this.set(key, value);
+      if (name !== prefix + key) localStorage.removeItem(name);
     }
     for (const [key, value] of early) this.set(key, value);
+    this.changed();
+  }
+
+  /** For each place this tab's own words, else the newest that were left; the others wait for a later page. */
+  chosen(all, lives) {
+    const found = new Map();
+    for (const draft of left(all)) {
+      const isOurs = found.get(draft.key)?.tab === this.tab.name;
+      if (!isOurs && !lives(draft.tab)) found.set(draft.key, draft);
+    }
+    return found;
   }
 
   /** Nobody's: what comes next was typed by somebody else. */
   close() {
+    this.opening = null;
     this.prefix = "";
     this.held.clear();
   }
@@ -47,7 +65,7 @@ export class Drafts {
   set(key, value) {
     this.held.delete(key);
     this.held.set(key, value);
-    this.store(key, JSON.stringify(value));
+    this.store(key, JSON.stringify({ at: Date.now(), value }));
     while (this.held.size > MOST) this.drop(this.held.keys().next().value);
     this.changed();
   }
@@ -72,4 +90,21 @@ export class Drafts {
       // Full or off: it is still held here.
     }
   }
+}
+
+/** What stands in the storage under `all`, the oldest first: `{name, tab, key, at, value}`. */
+function left(all) {
+  const found = [];
+  try {
+    for (const name of Object.keys(localStorage)) {
+      if (!name.startsWith(all)) continue;
+      const [tab, ...rest] = name.slice(all.length).split(":");
+      const { at, value } = JSON.parse(localStorage.getItem(name));
+      if (Date.now() - at > FORGOTTEN) localStorage.removeItem(name);
+      else found.push({ name, tab, key: rest.join(":"), at, value });
+    }
+  } catch {
+    // Storage is off or holds what is not ours: drafts live as long as the page.
+  }
+  return found.sort((one, other) => one.at - other.at);
 }

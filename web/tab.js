@@ -1,0 +1,70 @@
+// Which tab this is: it goes by one name, over reloads too, and by no other tab's while that lives.
+
+const KEPT = "ayes:tab";
+/** Longest that a page waits for the one before it in this tab to be gone; who still holds the name
+ * then is the tab that this one was duplicated from. */
+const GOING_MS = 500;
+
+export class Tab {
+  #free = null;
+
+  constructor(page = globalThis) {
+    this.locks = page.navigator.locks;
+    this.name = remembered() ?? named();
+    // A page that holds a lock is not put aside whole (the back/forward cache).
+    page.addEventListener("pagehide", () => this.release());
+    page.addEventListener("pageshow", (event) => event.persisted && this.claim());
+  }
+
+  /**
+   * Be known by `name`; resolves with a function that tells whether another tab lives by a name.
+   * Without Web Locks (they need a secure origin) nobody seems to.
+   */
+  async claim() {
+    if (!this.locks) return () => false;
+    if (this.#free === null && !(await this.#hold())) {
+      this.name = named();
+      await this.#hold();
+    }
+    const { held } = await this.locks.query();
+    const living = new Set(held.map((lock) => lock.name));
+    return (name) => name !== this.name && living.has(lockOf(name));
+  }
+
+  release() {
+    this.#free?.();
+    this.#free = null;
+  }
+
+  /** Whether the name is this tab's; it is until the page goes. */
+  #hold() {
+    return new Promise((answer) => {
+      const kept = () =>
+        new Promise((free) => {
+          this.#free = free;
+          answer(true);
+        });
+      this.locks.request(lockOf(this.name), { signal: AbortSignal.timeout(GOING_MS) }, kept).catch(() => answer(false));
+    });
+  }
+}
+
+const lockOf = (name) => `${KEPT}/${name}`;
+
+function remembered() {
+  try {
+    return sessionStorage.getItem(KEPT);
+  } catch {
+    return null;
+  }
+}
+
+function named() {
+  const name = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  try {
+    sessionStorage.setItem(KEPT, name);
+  } catch {
+    // Storage is off: a reload is another tab.
+  }
+  return name;
+}
