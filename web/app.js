@@ -12,6 +12,8 @@ import { shell } from "./views/shell.js";
 const TICK = 15_000;
 /** The same while the seconds to the next try are counted. */
 const COUNTDOWN = 1_000;
+/** Closes that say that the token is no good: bad, or revoked. */
+const REFUSED = [4500, 4503];
 
 export class App {
   constructor(root, signin) {
@@ -37,7 +39,7 @@ export class App {
 
   /** Be signed in, or not, as the sign-in says. */
   follow() {
-    if (this.signin.user && !this.session) this.begin();
+    if (this.signin.user && !this.session && !this.ended) this.begin();
     else if (!this.signin.user && this.session) {
       this.session.stop();
       this.session = null;
@@ -56,13 +58,13 @@ export class App {
     client.addEventListener("welcome", () => this.drafts.open(client.user.id), { once: true });
   }
 
-  /** The server would not go on. */
+  /** The server would not go on: what it said is shown. Where the sign-in is at fault, it is gone; else
+   * one may come back with it. What waits stays in the outbox, what is typed in the drafts. */
   finish(error) {
     this.ended = error;
     this.session?.stop();
     this.session = null;
-    const bad = [4500, 4503].includes(error.details?.close) || error.code === "unauthenticated";
-    if (bad) this.signin.refused();
+    if (REFUSED.includes(error.details.close)) this.signin.refused();
     this.changed();
   }
 

@@ -24,7 +24,10 @@ export class Session {
     const address = new URL("v1/socket", BASE);
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
     this.client = new Client(address, {
-      token: () => signin.token(),
+      token: ({ expired }) => {
+        if (expired) signin.ended();
+        return signin.token();
+      },
       client: { name: "ayes-page", version: signin.config?.version },
       outbox: indexedDbOutbox("ayes"),
     });
@@ -32,12 +35,10 @@ export class Session {
     for (const type of ["status", "welcome", "pending", "bye"]) {
       this.client.addEventListener(type, () => changed());
     }
+    this.client.addEventListener("ended", ({ detail }) => ended(detail.error));
     this.client.addEventListener("welcome", () => this.loadEvents());
     this.client.start();
     this.acts.adopt();
-    this.client.ready.catch((error) => {
-      if (error.code !== "stopped") ended(error);
-    });
   }
 
   get user() {

@@ -27,6 +27,9 @@ export default {
   "lost.back": "Back to my events",
   "unreachable.title": "The server cannot be reached",
   "unreachable.text": "It may be restarting, or you may be offline. Nothing you wrote is lost.",
+  "ended.title": "The server closed the connection",
+  "ended.text": "Nothing you wrote is lost: it is kept in this browser.",
+  "ended.again": "Connect again",
 
   // Signing in
   sign_in: "Sign in",
@@ -439,7 +442,7 @@ export default {
   "close.4500": "The server did not accept this sign-in.",
   "close.4501": "The server did not understand this page. Reload it.",
   "close.4503": "Your access was revoked.",
-  "close.4504": "You have too many connections open. Close other tabs, then sign in again.",
+  "close.4504": "You have too many connections open. Close other tabs, then connect again.",
   "close.4505": "The server does not take connections from this address.",
   "close.4506": "The server speaks another version. Reload the page.",
 };

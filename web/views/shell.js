@@ -8,7 +8,7 @@ import { createView } from "./create.js";
 import { eventsView } from "./events.js";
 import { joinView } from "./join.js";
 import { roomView } from "./room.js";
-import { signInView } from "./sign-in.js";
+import { endedView, signInView } from "./sign-in.js";
 
 export function shell(app) {
   const { session } = app;
@@ -19,7 +19,7 @@ export function shell(app) {
       session && line(app),
       session ? personMenu(app) : h("div", { class: "row" }, languageSwitch(app), themeSwitch(app))),
     h("main", { id: "main", tabindex: -1, class: session ? `view-${app.route.view}` : "view-sign-in" },
-      session ? view(app) : signInView(app)),
+      session ? view(app) : app.ended && app.signin.user ? endedView(app) : signInView(app)),
   ];
 }
 

@@ -22,6 +22,18 @@ export function signInView(app) {
         h("summary", {}, t("sign_in.token.summary")), byToken(app, trying))));
 }
 
+/** The server closed for good, though the sign-in is a good one. */
+export function endedView(app) {
+  return h("div", { class: "narrow ended", key: "ended" },
+    h("h1", { tabindex: -1 }, t("ended.title")),
+    h("section", { class: "card stack" },
+      h("p", { class: "trouble", role: "alert" }, reason(app.ended)),
+      h("p", { class: "quiet" }, t("ended.text")),
+      h("div", { class: "row" },
+        button(t("ended.again"), () => app.begin(), { kind: "primary" }),
+        button(t("sign_out"), () => app.signOut(), { kind: "quiet" }))));
+}
+
 function problem(app) {
   const error = app.shown("sign-in-error") || app.signin.error;
   if (app.ended) return h("p", { class: "trouble", role: "alert" }, reason(app.ended));

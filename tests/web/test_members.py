@@ -1,0 +1,98 @@
+"""Who takes part: let in, given a role, invited, and who leaves."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+import zxingcpp
+from playwright.async_api import Locator, Page, expect
+
+from tests.promises.running import Running
+from tests.web.conftest import Visit
+from tests.web.entering import enter
+from tests.web.stage import Stage
+
+#: A picture's grey values, as a camera has them: width, height, bytes in base 64.
+GREYS = """async (png) => {
+    const picture = new Image();
+    picture.src = `data:image/png;base64,${png}`;
+    await picture.decode();
+    const canvas = new OffscreenCanvas(picture.width, picture.height);
+    const context = canvas.getContext("2d");
+    context.drawImage(picture, 0, 0);
+    const { data } = context.getImageData(0, 0, picture.width, picture.height);
+    let greys = "";
+    for (let at = 1; at < data.length; at += 4) greys += String.fromCharCode(data[at]);
+    return [picture.width, picture.height, btoa(greys)];
+}"""
+
+
+def row(page: Page, name: str) -> Locator:
+    """The member called ``name``."""
+    return page.locator(".people-list li").filter(has=page.get_by_text(name, exact=True))
+
+
+async def said_by(code: Locator) -> str:
+    """What the QR code says, read from the screen."""
+    png = base64.b64encode(await code.screenshot()).decode()
+    width, height, greys = await code.page.evaluate(GREYS, png)
+    picture = memoryview(base64.b64decode(greys)).cast("B", (height, width))
+    [found] = zxingcpp.read_barcodes(picture)
+    text: str = found.text
+    return text
+
+
+async def test_the_link_is_copied_and_its_code_read_and_a_new_code_is_another(
+    site: Running, visit: Visit
+) -> None:
+    async with Stage(site.base) as stage:
+        event, code = await stage.event("Ada")
+    ada = await enter(visit, site, "Ada", f"/#/e/{event}")
+    await ada.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = ada.page
+    await page.get_by_role("button", name="Invite").click()
+    invite = page.get_by_role("dialog")
+    picture = invite.get_by_role("img", name="QR code")
+    link = f"{site.base}/#/join/{code}"
+    await expect(invite.locator(".link")).to_have_text(link)
+    assert await said_by(picture) == link
+    await invite.get_by_role("button", name="Copy the link").click()
+    await expect(invite.get_by_role("button", name="Copied")).to_be_visible()
+    assert await page.evaluate("navigator.clipboard.readText()") == link
+    await invite.get_by_role("button", name="New code").click()
+    await expect(invite.locator(".link")).not_to_have_text(link)
+    changed = await invite.locator(".link").inner_text()
+    assert re.fullmatch(rf"{re.escape(site.base)}/#/join/[A-Z0-9]{{6}}", changed)
+    assert await said_by(picture) == changed
+    # The one in the dark is read as well.
+    await page.emulate_media(color_scheme="dark")
+    assert await said_by(picture) == changed
+
+
+async def test_many_are_let_in_one_is_made_admin_and_the_last_admin_names_a_successor(
+    site: Running, visit: Visit
+) -> None:
+    async with Stage(site.base) as stage:
+        event, code = await stage.event("Ada", policy={})
+        for name in ("Grace", "Jean"):
+            await stage.run(name, "membership.join", code=code)
+        page = (await enter(visit, site, "Ada", f"/#/e/{event}/people")).page
+        await page.get_by_role("button", name="Let all in").click()
+        await expect(row(page, "Jean").get_by_role("button", name="Make admin")).to_be_visible()
+        for name in ("Mary", "Dorothy"):
+            await stage.run(name, "membership.join", code=code)
+        await page.get_by_role("button", name="Turn all down").click()
+        await expect(page.get_by_text("Mary")).to_have_count(0)
+        await expect(page.locator(".people-list li")).to_have_count(3)
+    grace = (await enter(visit, site, "Grace", f"/#/e/{event}/people")).page
+    await row(page, "Grace").get_by_role("button", name="Make admin").click()
+    await row(grace, "Grace").get_by_role("button", name="Make member").click()
+    await expect(row(page, "Grace").get_by_role("button", name="Make admin")).to_be_visible()
+    await page.get_by_role("button", name="Leave").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("combobox").select_option(label="Grace")
+    await dialog.get_by_role("button", name="Leave").click()
+    await expect(page.get_by_role("heading", name="My events")).to_be_visible()
+    await expect(row(grace, "Grace")).to_contain_text("Admin")
+    await expect(row(grace, "Ada")).to_have_count(0)
