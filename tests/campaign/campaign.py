@@ -107,13 +107,15 @@ async def _round(place: Venue, report: Report, name: str, drawn: Plan) -> list[H
     played = Round(place, drawn, striker.fire, name=name)
     striker.scene = played
     watching = asyncio.create_task(_watch(place))
+    begun = time.monotonic()
     try:
         await played.run()
     finally:
         watching.cancel()
     _add(report, played, striker)
     report.wrong += [f"{name}: {what}" for what in played.violations]
-    print(f"{name}: {len(drawn.commands)} commands, {striker.struck.total()} faults", flush=True)  # noqa: T201
+    print(f"{name}: {len(drawn.commands)} commands, {striker.struck.total()} faults, "  # noqa: T201
+          f"{time.monotonic() - begun:.0f} s", flush=True)  # fmt: skip
     histories = await histories_of(played)
     report.journal_lines += played.journal_lines
     return histories
@@ -122,7 +124,9 @@ async def _round(place: Venue, report: Report, name: str, drawn: Plan) -> list[H
 async def _judge(report: Report, name: str, histories: list[History], keep: Path) -> None:
     begun = time.monotonic()
     wrong = await judge(name, histories, keep)
-    report.judged_seconds += time.monotonic() - begun
+    took = time.monotonic() - begun
+    report.judged_seconds += took
+    print(f"{name}: judged in {took:.0f} s", flush=True)  # noqa: T201
     for what in wrong[:MOST_SHOWN]:
         print(what, flush=True)  # noqa: T201
     report.wrong += wrong

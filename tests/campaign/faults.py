@@ -1,7 +1,7 @@
 """The faults: each happens once, is healed, and says whether it struck.
 
-Faults of one part take turns; different parts may fail at the same time. Nodes and PostgreSQL count
-as one: a node that has to start needs its database.
+Faults of one part take turns; different parts may fail at the same time. What befalls PostgreSQL
+has the nodes' turns too: a node that has to start needs its database.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 import asyncpg
 
 from tests.campaign.node import POINTS
+from tests.campaign.nodes import NodeProcess
 from tests.campaign.plan import Strike
 from tests.campaign.seat import Seat
 from tests.campaign.venue import Venue
@@ -25,6 +26,8 @@ from tests.promises.proxy import Mode, Proxy
 #: Longest that a named point, or a COMMIT to cut, is waited for under load.
 POINT_SECONDS = 10.0
 LOOK_SECONDS = 0.01
+#: Parts: the node that is drawn, and PostgreSQL, which is every node's.
+ONE_NODE, POSTGRES = "a node", "PostgreSQL"
 #: How long a node stays away, so that its clients notice.
 AWAY_SECONDS = 0.3
 #: A frozen PostgreSQL; a frozen COMMIT, a little over what a convoy waits for it.
@@ -62,19 +65,24 @@ class Fault(NamedTuple):
     strike: Callable[[Scene, random.Random], Awaitable[bool]]
 
 
+def node_of(scene: Scene, rng: random.Random) -> NodeProcess:
+    """The node that is struck: what a strike draws first."""
+    return rng.choice(scene.venue.nodes)
+
+
 def _killed_at(point: str) -> Fault:
     async def strike(scene: Scene, rng: random.Random) -> bool:
-        node = rng.choice(scene.venue.nodes)
+        node = node_of(scene, rng)
         struck = await node.kill_at(point, POINT_SECONDS)
         await asyncio.sleep(AWAY_SECONDS)
         await node.start()
         return struck
 
-    return Fault(("nodes",), strike)
+    return Fault((ONE_NODE,), strike)
 
 
 async def _stopped(scene: Scene, rng: random.Random) -> bool:
-    node = rng.choice(scene.venue.nodes)
+    node = node_of(scene, rng)
     await node.terminate()
     await node.start()
     return True
@@ -100,7 +108,7 @@ def _restarted(*, immediate: bool) -> Fault:
         await scene.venue.postgres.restart(immediate=immediate)
         return True
 
-    return Fault(("nodes",), strike)
+    return Fault((POSTGRES,), strike)
 
 
 async def _sessions_killed(scene: Scene, rng: random.Random) -> bool:
@@ -154,7 +162,7 @@ async def _pubsub_cut(scene: Scene, rng: random.Random) -> bool:
 
 
 async def _started_without_redis(scene: Scene, rng: random.Random) -> bool:
-    node = rng.choice(scene.venue.nodes)
+    node = node_of(scene, rng)
     await scene.venue.redis.end()
     try:
         await node.kill()
@@ -187,20 +195,20 @@ async def _half_open(scene: Scene, rng: random.Random) -> bool:
 
 FAULTS: dict[str, Fault] = {
     **{f"kill -9 {point}": _killed_at(point) for point in POINTS},
-    "node stopped by SIGTERM": Fault(("nodes",), _stopped),
+    "node stopped by SIGTERM": Fault((ONE_NODE,), _stopped),
     "COMMIT cut before it goes out": _commit("before", 0),
     "COMMIT cut before its answer": _commit("after", 0),
     "COMMIT frozen": _commit("frozen", COMMIT_FROZEN_SECONDS),
     "PostgreSQL restarted, immediate": _restarted(immediate=True),
     "PostgreSQL restarted, fast": _restarted(immediate=False),
-    "PostgreSQL sessions killed": Fault(("nodes",), _sessions_killed),
-    "PostgreSQL frozen": Fault(("nodes",), _postgres_frozen),
+    "PostgreSQL sessions killed": Fault((POSTGRES,), _sessions_killed),
+    "PostgreSQL frozen": Fault((POSTGRES,), _postgres_frozen),
     "event row locked from outside": Fault(("rows",), _row_locked),
     "Redis killed": Fault(("redis",), _redis_killed),
     "Redis emptied": Fault(("redis",), _redis_emptied),
     "Redis frozen": Fault(("redis",), _redis_frozen),
     "Redis pub/sub cut": Fault(("redis",), _pubsub_cut),
-    "Redis absent at start": Fault(("nodes", "redis"), _started_without_redis),
+    "Redis absent at start": Fault((ONE_NODE, "redis"), _started_without_redis),
     "sockets cut": Fault(("sockets",), _sockets_cut),
     "sockets half-open": Fault(("half-open sockets",), _half_open),
 }
@@ -249,6 +257,8 @@ class Striker:
         self.struck: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
         """Those that found nothing to strike at."""
+        self.resting = False
+        """Whether those that still wait for their turn are let off."""
         self._turns: dict[str, asyncio.Lock] = {}
 
     async def fire(self, strike: Strike) -> None:
@@ -256,10 +266,22 @@ class Striker:
         assert self.scene is not None
         fault = FAULTS[strike.fault]
         async with AsyncExitStack() as stack:
-            for part in sorted(fault.parts):
+            for part in self._parts(fault, strike):
                 await stack.enter_async_context(self._turns.setdefault(part, asyncio.Lock()))
+            if self.resting:
+                return
             try:
                 struck = await fault.strike(self.scene, random.Random(strike.draw))
             except TimeoutError:
                 struck = False
         (self.struck if struck else self.missed)[strike.fault] += 1
+
+    def _parts(self, fault: Fault, strike: Strike) -> list[str]:
+        """Whose turns it needs, in the order in which everybody asks for them."""
+        assert self.scene is not None
+        parts = set(fault.parts)
+        if ONE_NODE in parts:
+            parts = parts - {ONE_NODE} | {node_of(self.scene, random.Random(strike.draw)).name}
+        if POSTGRES in parts:
+            parts |= {node.name for node in self.scene.venue.nodes}
+        return sorted(parts)

@@ -1,7 +1,7 @@
 """The judge: histories put together from what was recorded, and the checker run on them.
 
-The checker runs in processes of its own, one an event, two at a time.
-``python -m tests.campaign.judging FILE`` judges a history again that a campaign kept.
+The checker runs in two processes of its own, which share a round's events.
+``python -m tests.campaign.judging FILE…`` judges histories again that a campaign kept.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ LIMITS = {
     "shown_comments": SMALL["comments_shown"],
     "pending": SMALL["pending_proposals"],
 }
-#: Longest that judging one event may take.
-JUDGE_SECONDS = 600.0
+#: Longest that judging a round's events may take.
+JUDGE_SECONDS = 900.0
+#: Processes; each takes a second to begin.
 AT_ONCE = 2
 
 _JOURNAL = """
@@ -87,27 +88,47 @@ async def judge(
 
     ``apart``: in processes of their own, which a small history is not worth.
     """
-    turn = asyncio.Semaphore(AT_ONCE)
-
-    async def one(number: int, history: History) -> list[str]:
-        path = folder / f"{name}-event-{number}.pickle"
-        async with turn:
-            if not apart:
-                found = [str(violation) for violation in check(history)]
-            else:
-                await asyncio.to_thread(path.write_bytes, pickle.dumps(history))
-                found = await _apart(path)
-                if not found:
-                    path.unlink()
-            return [f"{name}, event {number}: {what}" for what in found]
-
-    judged = await asyncio.gather(*(one(*each) for each in enumerate(histories)))
-    return [what for found in judged for what in found]
+    if not apart:
+        found = [[str(violation) for violation in check(history)] for history in histories]
+    else:
+        found = await _apart(
+            [folder / f"{name}-event-{number}.pickle" for number in range(len(histories))],
+            histories,
+        )
+    return [
+        f"{name}, event {number}: {what}" for number, wrong in enumerate(found) for what in wrong
+    ]
 
 
-async def _apart(path: Path) -> list[str]:
+async def _apart(paths: list[Path], histories: list[History]) -> list[list[str]]:
+    """What is wrong with each; where nothing is, its file goes."""
+    shares: list[list[int]] = [[] for _ in range(AT_ONCE)]
+    work = [0] * AT_ONCE
+    for number in sorted(range(len(histories)), key=lambda each: -len(histories[each].rows)):
+        idlest = work.index(min(work))
+        shares[idlest].append(number)
+        work[idlest] += len(histories[number].rows)
+        await asyncio.to_thread(_keep, paths[number], histories[number])
+    shares = [share for share in shares if share]
+    judged = await asyncio.gather(
+        *(_process([paths[number] for number in share]) for share in shares)
+    )
+    found: list[list[str]] = [[] for _ in histories]
+    for share, wrongs in zip(shares, judged, strict=True):
+        for number, wrong in zip(share, wrongs, strict=True):
+            found[number] = wrong
+            if not wrong:
+                paths[number].unlink()
+    return found
+
+
+def _keep(path: Path, history: History) -> None:
+    path.write_bytes(pickle.dumps(history))
+
+
+async def _process(paths: list[Path]) -> list[list[str]]:
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.campaign.judging", str(path)),
+        *(sys.executable, "-m", "tests.campaign.judging", *map(str, paths)),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -115,16 +136,19 @@ async def _apart(path: Path) -> list[str]:
     async with asyncio.timeout(JUDGE_SECONDS):
         out, errors = await child.communicate()
     try:
-        found: list[str] = json.loads(out)
+        found: list[list[str]] = json.loads(out)
     except ValueError:
-        return [f"the judge failed: {errors.decode()[-2_000:]}"]
+        return [[f"the judge failed: {errors.decode()[-2_000:]}"] for _ in paths]
     return found
 
 
 def main() -> int:
-    """Judge one file; the violations as JSON."""
-    history: Any = pickle.loads(Path(sys.argv[1]).read_bytes())  # noqa: S301 - the campaign's own
-    print(json.dumps([str(violation) for violation in check(history)]))  # noqa: T201
+    """Judge files; the violations of each as JSON."""
+    found = []
+    for name in sys.argv[1:]:
+        history: Any = pickle.loads(Path(name).read_bytes())  # noqa: S301 - the campaign's own
+        found.append([str(violation) for violation in check(history)])
+    print(json.dumps(found))  # noqa: T201
     return 0
 
 

@@ -60,6 +60,10 @@ async def look(place: Venue, name: str, seed: int, bug: Bug | None = None) -> Fo
         if not bug:
             raise
         played.violations.append(f"not to its end: {err!r}")
+    finally:
+        # A node that is being started by a fault may be started by nobody else.
+        striker.resting = True
+        await played.faults_over()
     with tempfile.TemporaryDirectory(prefix="ayes-planted-") as folder:
         found = await judge(name, await histories_of(played), Path(folder), apart=False)
     return Found(found + played.violations)
@@ -71,7 +75,7 @@ async def caught(place: Venue, name: str, seed: int) -> tuple[Found, int]:
     for node in place.nodes:
         await node.close()
         node.planted = name
-        await node.start()
+    await asyncio.gather(*(node.start() for node in place.nodes))
     for number in range(1, TRIES + 1):
         found = await look(
             place, f"{name[:8].replace(' ', '-')}-{seed}-{number}", seed + number, bug

@@ -83,6 +83,7 @@ class Round:
         self.heal_seconds = 0.0
         self.answers: Counter[str] = Counter()
         self._fire = fire
+        self._firing: list[asyncio.Task[None]] = []
         self._extra: list[Line] = []
         self._staying: list[asyncio.Task[None]] = []
         self._entering: set[asyncio.Task[None]] = set()
@@ -129,8 +130,6 @@ class Round:
         for number, seats in enumerate(self.seats.values()):
             for seat in seats:
                 seat.event = self.events[room_of(number, seat.number)].id
-        for event in self.events:
-            self.seats[maker_of(event.number)][0].view = event.view
         await self._until_in()
 
     async def _make(self, event: Event) -> None:
@@ -141,6 +140,10 @@ class Round:
         create |= {"assumptions": ["it rains"], "id": next(ids)}
         made = await self.settle(event, maker, 0, create)
         event.id, event.code = made["result"]["event"], made["result"]["entrance_code"]
+        # The room is loaded while others join: what it shows is read between their commits.
+        first = self.seats[maker][0]
+        first.event, first.view = event.id, event.view
+        entering = asyncio.create_task(first.enter())
         join = {"type": "membership.join", "code": event.code}
         users = [user for user in self.seats if not is_stranger(user, event.number)]
         await asyncio.gather(
@@ -149,6 +152,7 @@ class Round:
         await self.settle(
             event, maker, 0, {"type": "event.start", "event": event.id, "id": next(ids)}
         )
+        await entering
 
     async def _until_in(self) -> None:
         """Everybody who may be is in their room."""
@@ -178,7 +182,7 @@ class Round:
     async def _carry_out(self) -> None:
         strikes = iter(self.plan.strikes)
         due = next(strikes, None)
-        firing: list[asyncio.Task[None]] = []
+        firing = self._firing
         commands = iter(self.plan.commands)
 
         async def work() -> None:
@@ -203,6 +207,10 @@ class Round:
         finally:
             # Whatever a fault has broken, it also heals.
             await asyncio.shield(asyncio.gather(*firing))
+
+    async def faults_over(self) -> None:
+        """Wait until no fault is under way any more; ``run`` may have been cut short before."""
+        await asyncio.gather(*self._firing, return_exceptions=True)
 
     async def _do(self, planned: Planned) -> None:
         """One command with its echoes, until it is decided."""

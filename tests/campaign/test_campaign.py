@@ -25,7 +25,7 @@ from tests.promises.running import ROOT
 COMMANDS, FAULT_COUNT = 20_000, sum(MIX.values())
 #: The least that a campaign must have struck; one or another fault may find nothing to strike at.
 LEAST_FAULTS = 40
-#: It takes two to three minutes on two cores that other tests share; so long only where more do.
+#: It takes one to two minutes on two cores; so long only where much else is done on them.
 CAMPAIGN_SECONDS = 420
 #: The bugs that ``scripts/test`` looks for; ``python -m tests.campaign.planted`` looks for all.
 PLANTED = (
