@@ -38,6 +38,7 @@ DROPPED = 50
 
 COMMIT_LOST = "COMMIT cut before it goes out"
 ANSWER_LOST = "COMMIT cut before its answer"
+FROZEN = "PostgreSQL frozen"
 
 
 class Bug(NamedTuple):
@@ -228,7 +229,8 @@ def _snapshot_outside_one_read() -> None:
     replace(reading, "room", torn)
 
 
-@bug("expiry not enforced", 5, ttl_seconds=1)
+# Frozen, so that a round outlasts what its proposals are given.
+@bug("expiry not enforced", 5, faults=[FROZEN] * 3, ttl_seconds=1)
 def _expiry_not_enforced() -> None:
     def late(proposal: Any, now: Any) -> bool:
         return proposal.opens_at is None or now >= proposal.opens_at
