@@ -17,6 +17,7 @@ from tests.promises.running import Running
 from tests.web.axe import faults
 from tests.web.conftest import Visit
 from tests.web.entering import enter
+from tests.web.offsite import OFFSITE, busy_event, finished_event
 from tests.web.stage import Stage
 
 DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 860}}
@@ -42,67 +43,6 @@ KEPT = {
     ("phone-dark-ko", "room"): "room-phone",
     ("desk-light-en", "results"): "results",
 }
-OFFSITE: dict[str, Any] = {
-    "subject": "Where do we hold the spring offsite?",
-    "options": ["Lisbon", "A farmhouse near Jeonju", "Stay home, and do up the office"],
-    "assumptions": [
-        "All nineteen of us can travel in the second week of April.",
-        "The budget is 24,000 for everything.",
-        "Nobody should spend more than a day on the way.",
-    ],
-    "criteria": ["Time to talk undisturbed", "Cost a head", "Easy to reach"],
-    "policy": {"membership_auto": True, "criterion": {"threshold": 4}, "quorum_percent": 50},
-}
-OTHERS = ("Grace", "Barbara", "Jean", "Kathleen", "Mary", "Dorothy")
-
-
-async def busy_event(stage: Stage) -> tuple[str, str]:
-    """One with something of everything; Ada is its admin."""
-    event, code = await stage.event("Ada", *OTHERS, **OFFSITE)
-    state = await stage.room("Ada", event)
-    _, budget, _ = state["assumptions"]
-    calm, cost, _ = state["criteria"]
-    settled = await stage.propose(
-        "Grace", event, "Two rooms to talk in, and nobody else around",
-        kind="conclusion", target=calm, base_version=0,
-    )  # fmt: skip
-    await stage.vote(event, settled, "Grace", "Barbara", "Jean", "Kathleen", "Mary")
-    await stage.vote(
-        event,
-        await stage.propose("Barbara", event, "Nights are quiet", reason="Last year taught us."),
-        *("Barbara", "Jean", "Kathleen"),
-    )
-    await stage.propose(
-        "Jean", event, "The budget is 26,000 for everything but travel.",
-        kind="assumption", category="update", target=budget, base_version=1,
-    )  # fmt: skip
-    asked = await stage.propose(
-        "Kathleen", event, "At most 1,200, travel included",
-        kind="conclusion", target=cost, base_version=0,
-    )  # fmt: skip
-    await stage.vote(event, asked, "Kathleen", "Ada", "Mary")
-    await stage.run("Mary", "comment.add", event=event, proposal=asked, content="By train too?")
-    no = await stage.propose("Dorothy", event, "There is karaoke")
-    await stage.run("Ada", "proposal.reject", event=event, proposal=no, reason="Not what decides.")
-    await stage.run("Ada", "event.set_policy", event=event, policy_version=1,
-                    policy={"membership_auto": False})  # fmt: skip
-    await stage.run("Margaret", "membership.join", code=code)
-    return event, code
-
-
-async def finished_event(stage: Stage) -> str:
-    """One whose ballots are counted."""
-    event, _ = await stage.event("Ada", *OTHERS, **OFFSITE)
-    state = await stage.room("Ada", event)
-    options, criteria = list(state["options"]), list(state["criteria"])
-    for number, name in enumerate(("Ada", *OTHERS[:5])):
-        turn = number % 3
-        await stage.run(
-            name, "ballot.submit", event=event, option=options[(1, 1, 0, 1, 2, 1)[number]],
-            criterion_order=criteria[turn:] + criteria[:turn], criteria_rev=1,
-        )  # fmt: skip
-    await stage.run("Ada", "event.finish", event=event)
-    return event
 
 
 async def seen(page: Page, way: str, view: str) -> list[str]:
@@ -125,9 +65,10 @@ async def seen(page: Page, way: str, view: str) -> list[str]:
 @pytest.mark.parametrize("way", WAYS)
 async def test_every_view_is_fit_for_all(way: str, site: Running, visit: Visit) -> None:
     """No serious fault to axe, and nothing wider than the window."""
+    words = OFFSITE[way.rpartition("-")[2]]
     async with Stage(site.base) as stage:
-        event, code = await busy_event(stage)
-        done = await finished_event(stage)
+        event, code = await busy_event(stage, words)
+        done = await finished_event(stage, words)
     views = {
         "events": "/#/",
         "new": "/#/new",
@@ -142,7 +83,7 @@ async def test_every_view_is_fit_for_all(way: str, site: Running, visit: Visit) 
     page = (await visit(site, **WAYS[way])).page
     await expect(page.locator("input[name=name]")).to_be_visible()
     wrong = await seen(page, way, "sign-in")
-    await page.locator("input[name=name]").fill("Ada")
+    await page.locator("input[name=name]").fill(words.people[0])
     await page.keyboard.press("Enter")
     await expect(page.locator(".line.open")).to_be_visible()
     for view, path in views.items():

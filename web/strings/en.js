@@ -251,6 +251,8 @@ export default {
   "proposal.revert.reason": "Why is it undone? (if you like)",
   "vote.agree": "Agree",
   "vote.agreeing": "Agreeing…",
+  "vote.agreeing.kept": "Agree, once connected",
+  "vote.retracting.kept": "Take back, once connected",
   "vote.agreed": "You agree",
   "vote.retract": "Take back",
   "vote.retracting": "Taking back…",

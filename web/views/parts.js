@@ -56,10 +56,15 @@ export function noteOf(app, act, name) {
     button(t("dismiss"), () => app.session.acts.dismiss(act.id), { kind: "quiet", sign: "cross", bare: true }));
 }
 
+/** Whether `act` waits here for a connection, and was surely never sent. */
+export function isKept(app, act) {
+  const { client, online } = app.session;
+  return !online && client.pending.some((one) => one.id === act.id && !one.sent);
+}
+
 function waiting(app, act) {
-  const { client, acts, online } = app.session;
-  const entry = client.pending.find((one) => one.id === act.id);
-  const queued = !online && entry && !entry.sent;
+  const { acts, online } = app.session;
+  const queued = isKept(app, act);
   return h("span", { class: "note pending", key: `note-${act.id}` },
     h("span", { class: "spinner", "aria-hidden": "true" }),
     t(online ? "act.sending" : queued ? "act.queued" : "act.unknown"),

@@ -5,7 +5,7 @@ import { h } from "../render.js";
 import { t } from "../words.js";
 import { comments } from "./comments.js";
 import { field, formShown, opener, wordsForm } from "./forms.js";
-import { button, icon, note, person, pill, time } from "./parts.js";
+import { button, icon, isKept, note, person, pill, time } from "./parts.js";
 import { tallyBar, verdict } from "./tally-bar.js";
 
 /** What kind of change it is: "New criterion". Takes a proposal or the arguments of one. */
@@ -97,9 +97,12 @@ function voting(app, store, id, proposal) {
   if (!mayVote) return asked ? pill(t("vote.agreed"), "agreed") : null;
   return h("button", { type: "button", class: `button agree ${asked ? "on" : ""} ${pending ? "asked" : ""}`, "aria-pressed": String(asked),
     "aria-disabled": pending ? "true" : undefined, onclick: () => !pending && press() },
-    icon("check"), h("span", {}, t(asked ? (pending ? "vote.agreeing" : "vote.agreed") : pending ? "vote.retracting" : "vote.agree")),
+    icon("check"), h("span", {}, t(pending ? underway(app, act, asked) : asked ? "vote.agreed" : "vote.agree")),
     asked && !pending && h("span", { class: "undo" }, t("vote.retract")));
 }
+
+const underway = (app, act, asked) =>
+  isKept(app, act) ? (asked ? "vote.agreeing.kept" : "vote.retracting.kept") : asked ? "vote.agreeing" : "vote.retracting";
 
 /** What its author and the admins may do. */
 function deciding(app, store, id, proposal) {

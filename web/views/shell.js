@@ -82,7 +82,7 @@ function themeSwitch(app) {
 function personMenu(app) {
   const { user } = app.session;
   const name = user?.name ?? app.signin.user?.name ?? "…";
-  return h("details", { class: "menu", key: "menu", onkeydown: closeOnEscape, onfocusout: closeWhenLeft },
+  return h("details", { class: "menu", key: "menu", onkeydown: closeOnEscape, onfocusout: closeWhenLeft, mount: closeWhenPassedBy },
     h("summary", { "aria-label": t("menu", { name }) }, h("span", { class: "face", "aria-hidden": "true" }, [...name][0] ?? "?"),
       h("span", { class: "name" }, name)),
     h("div", { class: "menu-body" },
@@ -95,6 +95,18 @@ function closeOnEscape(event) {
   if (event.key !== "Escape" || !event.currentTarget.open) return;
   event.currentTarget.open = false;
   event.currentTarget.querySelector("summary").focus();
+}
+
+/** A press elsewhere closes it, and so does going elsewhere. */
+function closeWhenPassedBy(menu) {
+  const look = (event) => {
+    if (!menu.isConnected) {
+      removeEventListener("pointerdown", look);
+      removeEventListener("hashchange", look);
+    } else if (event.type === "hashchange" || !menu.contains(event.target)) menu.open = false;
+  };
+  addEventListener("pointerdown", look);
+  addEventListener("hashchange", look);
 }
 
 function closeWhenLeft(event) {
