@@ -33,6 +33,8 @@ PLANTED = (
     "publish before commit",
     "fingerprint ignored",
     "refusal not remembered",
+    "snapshot outside one read",
+    "a lost answer taken for no effect",
 )
 PLANTED_SECONDS = 300
 
