@@ -26,8 +26,8 @@ from tests.promises.proxy import Mode, Proxy
 #: Longest that a named point, or a COMMIT to cut, is waited for under load.
 POINT_SECONDS = 10.0
 LOOK_SECONDS = 0.01
-#: Parts: the node that is drawn, and PostgreSQL, which is every node's.
-ONE_NODE, POSTGRES = "a node", "PostgreSQL"
+#: Parts: the node that is drawn, its link to PostgreSQL, and PostgreSQL, which is every node's.
+ONE_NODE, LINK, POSTGRES = "a node", "a link", "PostgreSQL"
 #: How long a node stays away, so that its clients notice.
 AWAY_SECONDS = 0.3
 #: A frozen PostgreSQL; a frozen COMMIT, a little over what a convoy waits for it.
@@ -90,7 +90,8 @@ async def _stopped(scene: Scene, rng: random.Random) -> bool:
 
 def _commit(mode: Mode, seconds: float) -> Fault:
     async def strike(scene: Scene, rng: random.Random) -> bool:
-        proxy: Proxy = rng.choice(scene.venue.proxies)
+        venue = scene.venue
+        proxy: Proxy = venue.proxies[venue.nodes.index(node_of(scene, rng))]
         cuts = proxy.cuts
         proxy.fail(mode)
         async with asyncio.timeout(POINT_SECONDS):
@@ -100,7 +101,7 @@ def _commit(mode: Mode, seconds: float) -> Fault:
         proxy.thaw()
         return True
 
-    return Fault(("links",), strike)
+    return Fault((LINK,), strike)
 
 
 def _restarted(*, immediate: bool) -> Fault:
@@ -280,8 +281,11 @@ class Striker:
         """Whose turns it needs, in the order in which everybody asks for them."""
         assert self.scene is not None
         parts = set(fault.parts)
+        name = node_of(self.scene, random.Random(strike.draw)).name
         if ONE_NODE in parts:
-            parts = parts - {ONE_NODE} | {node_of(self.scene, random.Random(strike.draw)).name}
+            parts = parts - {ONE_NODE} | {name}
+        if LINK in parts:
+            parts = parts - {LINK} | {f"link of {name}"}
         if POSTGRES in parts:
             parts |= {node.name for node in self.scene.venue.nodes}
         return sorted(parts)
