@@ -36,7 +36,7 @@ PLANTED = (
     "snapshot outside one read",
     "a lost answer taken for no effect",
 )
-PLANTED_SECONDS = 300
+PLANTED_SECONDS = 420
 
 
 async def run(*arguments: str, seconds: float) -> tuple[int, str]:
