@@ -128,7 +128,8 @@ def _decode(payload: bytes, limits: TextLimits, *, inner: bool = False) -> Messa
         return _explain(payload, None, inner=inner)
     except Rejection as err:
         found = _loads(payload)
-        return Invalid(err, *_keys(found if isinstance(found, dict) else {}))
+        fields = found if isinstance(found, dict) else {}
+        return Invalid(err, *_keys(fields), fields.get("type"))
     return message
 
 

@@ -169,13 +169,16 @@ async def test_strange_questions_get_documented_answers(start: Start) -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-async def test_a_wrong_hello_is_turned_away_with_4501(start: Start) -> None:
+async def test_a_wrong_hello_is_turned_away_with_4501_and_a_wrong_token_with_4500(
+    start: Start,
+) -> None:
     server = await start(unauthenticated=100)
     wrong = [w for w in wrong_messages(Hello) if not w.what.startswith("ref")]
     for chosen in wrong[:: max(1, len(wrong) // 25)]:
         client = await server.open()
         await client.raw(chosen.payload.decode())
-        assert await client.gone() == 4501, chosen.what
+        code = 4500 if chosen.what.startswith("token:") else 4501
+        assert await client.gone() == code, chosen.what
         (error,) = client.of("error")
         assert error["code"] in ("unauthenticated", "bad_request"), chosen.what
 
