@@ -59,6 +59,7 @@ class Crowd:
         self._addresses: Counter[str] = Counter()
         self._users: dict[str, set[Session]] = {}
         self.sessions: set[Session] = set()
+        self._streams: Counter[str] = Counter()
 
     def is_welcome(self, address: str, now: float) -> bool:
         """Whether one more socket from ``address`` is taken now."""
@@ -87,6 +88,26 @@ class Crowd:
         own.add(session)
         self._nameless.discard(session)
         return True
+
+    def begin_stream(self, user: str, now: float) -> bool:
+        """Count a stream over HTTP as ``user``'s; ``False`` where there are as many as may be.
+
+        They have as many streams as sockets. Whoever was given one says ``end_stream``.
+        """
+        if (
+            self._streams[user] >= self._settings.connections_per_user
+            or len(self.sessions) + self._streams.total() >= self._most
+            or not self._admissions.take(now)
+        ):
+            return False
+        self._streams[user] += 1
+        return True
+
+    def end_stream(self, user: str) -> None:
+        """A stream is over."""
+        self._streams[user] -= 1
+        if not self._streams[user]:
+            del self._streams[user]
 
     def of(self, user: str) -> frozenset[Session]:
         """The sockets of ``user``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from server.placing import Placed, bring_up
 from server.subscription import Subscription
 
 if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
     from server.node import Node
     from server.room import Room
 
@@ -101,8 +103,17 @@ async def _place(
 
 async def stream(node: Node, identity: Identity, event: str, last_id: str) -> Response:
     """Server-Sent Events of a room; each has the id ``<epoch>:<seq>`` of where it leads."""
-    if not node.crowd.is_welcome("", time.monotonic()):
+    user = identity.actor.user
+    if not node.crowd.begin_stream(user, time.monotonic()):
         raise Rejection(ErrorCode.BUSY, "too many connections", retry_after_ms=2_000)
+    try:
+        return await _begun(node, identity, event, last_id)
+    except BaseException:
+        node.crowd.end_stream(user)
+        raise
+
+
+async def _begun(node: Node, identity: Identity, event: str, last_id: str) -> Response:
     epoch, _, seq = last_id.rpartition(":")
     known = bool(epoch) and seq.isascii() and seq.isdigit() and len(seq) < 17
     feed = _Feed()
@@ -119,7 +130,32 @@ async def stream(node: Node, identity: Identity, event: str, last_id: str) -> Re
     node.rooms.presence.touch(placed.subscription.room)
     body = _events(node, identity, placed, feed)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(body, media_type="text/event-stream", headers=headers)
+
+    def over() -> None:
+        feed.ended = True
+        node.rooms.leave(placed.subscription)
+        node.crowd.end_stream(identity.actor.user)
+
+    return _Stream(body, over, headers=headers)
+
+
+class _Stream(StreamingResponse):
+    """A response that says when it is over, even where its body was never begun."""
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self, body: AsyncIterator[bytes], over: Callable[[], None], *, headers: dict[str, str]
+    ) -> None:
+        super().__init__(body, headers=headers)
+        self._over = over
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._over()
 
 
 async def _events(
@@ -128,35 +164,31 @@ async def _events(
     subscription = placed.subscription
     beat = node.settings.heartbeat_ms / 1000
     quiet_until = time.monotonic() + beat
-    try:
-        yield _event(placed.message)
-        while not node.draining and _holds(node, identity):
-            await feed.something(min(beat, LOOK_SECONDS))
-            if feed.waiting or feed.renewals:
-                quiet_until = time.monotonic() + beat
-            elif time.monotonic() >= quiet_until:
-                quiet_until = time.monotonic() + beat
-                yield b": still here\n\n"
-            while feed.waiting:
-                message = feed.waiting.popleft()
-                feed.bytes -= len(message)
-                yield _event(message)
-            subscription.pull()
-            if feed.renewals:
-                reason = feed.renewals.popleft()
-                try:
-                    own = await node.rooms.standing(subscription.room, identity.actor.user)
-                    again = await bring_up(
-                        node, subscription, own, Subscribe(event=placed.event), reason=reason
-                    )
-                except Refusal:
-                    yield _event(answers.unsubscribed(event=placed.event, reason=reason))
-                    return
-                subscription.live = True
-                yield _event(again.message)
-    finally:
-        feed.ended = True
-        node.rooms.leave(subscription)
+    yield _event(placed.message)
+    while not node.draining and _holds(node, identity):
+        await feed.something(min(beat, LOOK_SECONDS))
+        if feed.waiting or feed.renewals:
+            quiet_until = time.monotonic() + beat
+        elif time.monotonic() >= quiet_until:
+            quiet_until = time.monotonic() + beat
+            yield b": still here\n\n"
+        while feed.waiting:
+            message = feed.waiting.popleft()
+            feed.bytes -= len(message)
+            yield _event(message)
+        subscription.pull()
+        if feed.renewals:
+            reason = feed.renewals.popleft()
+            try:
+                own = await node.rooms.standing(subscription.room, identity.actor.user)
+                again = await bring_up(
+                    node, subscription, own, Subscribe(event=placed.event), reason=reason
+                )
+            except Refusal:
+                yield _event(answers.unsubscribed(event=placed.event, reason=reason))
+                return
+            subscription.live = True
+            yield _event(again.message)
 
 
 def _holds(node: Node, identity: Identity) -> bool:

@@ -197,6 +197,30 @@ async def test_a_stream_is_the_room_and_resumes_by_its_last_id(server: Running) 
     assert state == (await _as_member(server, scene.members[0].user, scene.event))
 
 
+async def test_a_user_has_as_many_streams_as_sockets_and_no_more(start: Start) -> None:
+    server = await start(connections_per_user=2)
+    scene = await gathering(server, 1)
+    url = f"/events/{scene.event}/stream"
+
+    async def refused(http: httpx.AsyncClient) -> bool:
+        async with http.stream("GET", url) as response:
+            if response.status_code == 200:
+                return False
+            answer = json.loads(await response.aread())
+        assert (response.status_code, answer["code"], answer["retry"]) == (429, "busy", "same")
+        assert answer["retry_after_ms"] > 0
+        return True
+
+    async with caller(server, scene.members[0].user) as http, asyncio.timeout(PATIENCE):
+        async with http.stream("GET", url), http.stream("GET", url):
+            assert await refused(http)
+            async with caller(server, scene.admin.user) as other:
+                assert not await refused(other)
+        # Those that ended make room again, as soon as the server has noticed.
+        while await refused(http):
+            await asyncio.sleep(0.05)
+
+
 async def test_a_stream_ends_when_its_reader_is_removed(server: Running) -> None:
     scene = await gathering(server, 1)
     user = scene.members[0].user
