@@ -8,7 +8,7 @@ end is what the tables must hold.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -37,6 +37,8 @@ _ROWS = {
     "version": "item_history",
     "code": "entrance_codes",
 }
+#: The name of a member that no line has told yet: who joins beyond the room's window is not shown.
+_UNTOLD = ""
 _CODE = re.compile(r'"entrance_code":"([A-Z0-9]{6})"')
 
 
@@ -77,6 +79,13 @@ class Replay:
                 return Difference(entry.seq, what)
         return None
 
+    def take_names(self, names: Mapping[str, str]) -> None:
+        """Give ``names`` to the members whose own the journal has not told."""
+        for user, name in names.items():
+            held = self.state.memberships.get(user)
+            if held is not None and held.name == _UNTOLD:
+                self.state.memberships[user] = msgspec.structs.replace(held, name=name)
+
     def _check(self, entry: Entry) -> Iterator[str]:
         """What is wrong with ``entry``, the chain first."""
         state = self.state
@@ -113,9 +122,13 @@ class Replay:
                 yield f"tells {label} {held}; by the rules it is {patch}"
 
     def _step(self, entry: Entry) -> _ReplayedStep:
+        # A name stands in what a step told, not in its command. A member who came in beyond the
+        # room's window is told of later, if ever: when they become an admin.
+        names = _names(entry)
+        self.take_names(names)
         step = _ReplayedStep(
             self.state,
-            actor=Actor(entry.user, self._name(entry)),
+            actor=Actor(entry.user, names.get(entry.user, _UNTOLD)),
             command_id=entry.id,
             now=entry.at,
             limits=self._limits,
@@ -124,15 +137,6 @@ class Replay:
         if code := _CODE.search(entry.answer):
             step.code = code[1]
         return step
-
-    def _name(self, entry: Entry) -> str:
-        """The name the actor had: it stands in what the step told, not in the command."""
-        for label, collection in (("member", "members"), ("admin", "requests")):
-            told = orjson.loads(entry.patches.get(label, b"{}")).get(collection) or {}
-            if isinstance(shown := told.get(entry.user), dict) and "name" in shown:
-                return str(shown["name"])
-        held = self.state.memberships.get(entry.user)
-        return held.name if held else ""
 
     def _run(self, step: Step, command: Command) -> Any:
         """Decide; what the state does not hold was never made, for it holds everything."""
@@ -153,6 +157,17 @@ class Replay:
             return
         key = need.key[0] if len(need.key) == 1 else need.key
         getattr(self.state, table)[key] = None
+
+
+def _names(entry: Entry) -> dict[str, str]:
+    """The names that ``entry`` told, by user."""
+    found: dict[str, str] = {}
+    for label, collection in (("admin", "requests"), ("member", "members")):
+        told = orjson.loads(entry.patches.get(label, b"{}")).get(collection) or {}
+        for user, shown in told.items():
+            if isinstance(shown, dict) and "name" in shown:
+                found[user] = str(shown["name"])
+    return found
 
 
 class _ReplayedStep(Step):

@@ -12,6 +12,7 @@ import pytest
 from handlers.step import DomainLimits
 from persistence.database import Database
 from server import audit
+from tests.promises.conftest import Start
 from tests.promises.running import Running
 from tests.promises.scenes import Scene, by_count, gathering
 
@@ -62,6 +63,22 @@ async def verify(server: Running, scene: Scene) -> str:
 async def test_a_true_journal_verifies(server: Running) -> None:
     scene = await decided(server)
     assert "the tables agree" in await verify(server, scene)
+
+
+async def test_members_beyond_the_window_are_no_difference(start: Start) -> None:
+    """Their names stand in no line: who is not shown is told of when they become an admin."""
+    limits = DomainLimits(members_shown=1)
+    server = await start(members_shown=1)
+    scene = await gathering(server, 4)
+    hidden = scene.members[-1]
+    assert hidden.user not in (await scene.state())["members"]
+    await hidden.ack("membership.leave", event=scene.event)
+    await hidden.result("membership.join", code=(await scene.state())["event"]["entrance_code"])
+    database = server.node.database
+    assert "the tables agree" in await audit.verify_event(database, scene.event, limits)
+    await scene.do("membership.set_role", user=hidden.user, role="admin")
+    assert hidden.user in (await scene.state())["members"]
+    assert "the tables agree" in await audit.verify_event(database, scene.event, limits)
 
 
 #: What is done to the database → what must be said of it.
