@@ -142,6 +142,25 @@ async def test_a_name_s_token_is_renewed_once_however_many_ask(site: Running, vi
     assert asked == [f"{site.base}/v1/local/token"]
 
 
+async def test_a_token_that_ends_while_it_is_renewed_has_that_renewal_for_an_answer(
+    site: Running, visit: Visit
+) -> None:
+    ada, _ = await someone(visit, site)
+    await does(ada.page, "withName('Ada')")
+    first = (await does(ada.page, "token()"))["result"]
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    await ada.context.route("**/v1/local/token", held.put)
+    await does(ada.page, "ended()")
+    await ada.page.evaluate("() => { window.renewing = signin.token(); }")
+    asked = await held.get()
+    await does(ada.page, "ended()")
+    await asked.continue_()
+    async with asyncio.timeout(10):
+        renewed = await ada.page.evaluate("() => window.renewing")
+    assert renewed != first
+    assert (await does(ada.page, "token()"))["result"] == renewed
+
+
 async def test_while_the_server_is_gone_a_good_token_is_given_and_an_old_one_waited_for(
     site: Running, visit: Visit
 ) -> None:

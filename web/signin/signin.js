@@ -97,10 +97,7 @@ export class SignIn extends EventTarget {
     const held = this.#kept;
     if (!held) throw this.#error ?? new SignInError("expired");
     if (held.ends - Date.now() > (held.ends - held.begun) * SHARE) return held.token;
-    this.#renewal ??= this.#renewed(held).finally(() => {
-      this.#renewal = null;
-    });
-    return this.#renewal;
+    return (this.#renewal ??= this.#settled(held));
   }
 
   /** Forgets who it was. */
@@ -122,7 +119,8 @@ export class SignIn extends EventTarget {
 
   /** The server says that the token at hand has ended, whatever the clock here says. */
   ended() {
-    if (this.#kept) this.#kept = { ...this.#kept, ends: Date.now() };
+    // The same object: a renewal that is on its way is still this one's.
+    if (this.#kept) this.#kept.ends = Math.min(this.#kept.ends, Date.now());
   }
 
   async #finish() {
@@ -142,16 +140,23 @@ export class SignIn extends EventTarget {
     history.replaceState(history.state, "", HOME.pathname + fragment);
   }
 
+  /** A renewal of `held`, until it has come, or somebody else is here. */
+  #settled(held) {
+    const renewal = this.#renewed(held).finally(() => {
+      if (this.#renewal === renewal) this.#renewal = null;
+    });
+    return renewal;
+  }
+
   /** A new token in place of `held`; while `held` is good, a failure does not matter. */
   async #renewed(held) {
     try {
       const found = await this.#successor(held);
-      // Somebody signed out, or in anew, while it came.
-      if (this.#kept !== held) return await this.token();
+      if (this.#kept !== held) return await this.#another();
       this.#take(found);
       return found.token;
     } catch (error) {
-      if (this.#kept !== held) return this.token();
+      if (this.#kept !== held) return this.#another();
       if (held.ends > Date.now()) return held.token;
       if (error.code === "expired" || error.code === "refused") {
         this.#take(null, new SignInError("expired", { cause: error }));
@@ -159,6 +164,12 @@ export class SignIn extends EventTarget {
       }
       throw error;
     }
+  }
+
+  /** Somebody signed out, or in anew, while a renewal came: their own token, never this renewal's. */
+  #another() {
+    this.#renewal = null;
+    return this.token();
   }
 
   async #successor(held) {
