@@ -188,10 +188,10 @@ export class App {
   }
 
   tick() {
-    const waiting = this.session && this.session.client.retryAt !== null;
+    const away = this.session && !this.session.online;
     setTimeout(() => {
       this.changed();
       this.tick();
-    }, waiting ? COUNTDOWN : Math.min(TICK, this.session && !this.session.online ? COUNTDOWN : TICK));
+    }, away ? COUNTDOWN : TICK);
   }
 }

@@ -142,7 +142,8 @@ export class RoomStore {
   }
 
   close() {
-    this.room?.leave().catch(() => {});
+    // It may not have been entered yet, and would be held open by nobody.
+    (this.room ?? this.client.rooms.get(this.event))?.leave();
   }
 }
 

@@ -40,6 +40,24 @@ async def test_the_network_goes_mid_vote_and_there_is_one_vote(site: Running, vi
         assert (await stage.room("Grace", event))["proposals"][asked]["agree"] == 1
 
 
+async def test_a_room_that_is_left_before_it_was_entered_is_held_by_nobody(
+    site: Running, visit: Visit
+) -> None:
+    ada = await visit(site)
+    rooms = await ada.page.evaluate(
+        """async () => {
+            const { Client } = await import("/sdk/ayes.js");
+            const { RoomStore } = await import("/app/room.js");
+            const client = new Client("/", { token: "" });
+            const store = new RoomStore("e", client, null, () => {});
+            const before = client.rooms.size;
+            store.close();
+            return [before, client.rooms.size];
+        }"""
+    )
+    assert rooms == [1, 0]
+
+
 async def test_a_vote_that_waits_outlives_a_reload(site: Running, visit: Visit) -> None:
     async with Stage(site.base) as stage:
         event, _ = await stage.event("Ada", "Grace")
