@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 
 from ayes_client.errors import OutboxError
 from ayes_client.flight import Entry
 from ayes_client.outbox import Kept, Outbox
+
+log = logging.getLogger("ayes_client")
 
 
 class Keeper:
@@ -86,6 +89,11 @@ class Keeper:
                 await asyncio.to_thread(self._outbox.write, kept, done)
             except OutboxError as err:
                 self._failed(put, err)
+            except Exception as err:
+                # An outbox of somebody else's may raise anything; those who wait are told all the
+                # same, and what comes after is tried again.
+                log.exception("the outbox failed")
+                self._failed(put, OutboxError(f"the outbox failed: {err}"))
             else:
                 # One that was claimed meanwhile is written once more, and may go then.
                 self._kept([e for e, k in zip(put, kept, strict=True) if e.user == k.user])

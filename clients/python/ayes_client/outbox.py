@@ -161,6 +161,7 @@ class FileOutbox:
             os.fsync(file.fileno())
         if self._file is not None:
             self._file.close()
+            self._file = None
         fresh.replace(self._path)
         _sync_folder(self._path.parent)
         self._file = self._path.open("ab", buffering=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import inspect
@@ -14,6 +15,9 @@ Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
 
 #: A token is renewed so long before it expires (seconds), or when a tenth of its life is left.
 EARLY_SECONDS = 60.0
+#: Longest that a token function may take (seconds). One that hangs would keep the client away, or
+#: its commands back, for ever; one that fails is asked again.
+PATIENCE_SECONDS = 30.0
 
 
 class Tokens:
@@ -28,11 +32,14 @@ class Tokens:
         return not isinstance(self._token, str)
 
     async def ask(self) -> str:
-        """A token; whatever the function raises is passed on."""
+        """A token; whatever the function raises is passed on, ``TimeoutError`` where it hangs."""
         if isinstance(self._token, str):
             return self._token
         made = self._token()
-        return await made if inspect.isawaitable(made) else made
+        if not inspect.isawaitable(made):
+            return made
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await made
 
 
 def expiry(token: str) -> float | None:

@@ -160,6 +160,26 @@ async def test_what_could_not_be_kept_is_not_sent_and_told(
     assert (await client.command("event.create", {"subject": "Dinner"})).applied
 
 
+async def test_an_outbox_of_ones_own_that_fails_by_its_own_error_fails_that_command_alone(
+    connect: Connect, tmp_path: Path
+) -> None:
+    class Moody(FileOutbox):
+        fails = True
+
+        def write(self, put: Sequence[Kept], done: Sequence[str]) -> None:
+            if self.fails:
+                raise RuntimeError("not today")
+            super().write(put, done)
+
+    outbox = Moody(tmp_path / "o")
+    client = await connect(outbox=outbox)
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(OutboxError, match="not today"):
+            await client.command("event.create", {"subject": "Lunch"})
+        outbox.fails = False
+        assert (await client.command("event.create", {"subject": "Dinner"})).applied
+
+
 async def test_a_stopped_client_leaves_its_commands_to_the_next(
     server: Running, connect: Connect, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from ayes_client import Change, Client, Room, renewal
+from ayes_client import Change, Client, Room, renewal, tokens
 from ayes_client.errors import AuthExpired, NotFound, Stopped, Unauthenticated, Unreachable
 from tests.clients.line import Line, line_to
 from tests.clients.python.conftest import Connect, client_of, gathering, proposal
@@ -254,6 +254,23 @@ async def test_a_server_that_is_not_there_is_waited_for_so_long_and_no_longer() 
     with pytest.raises(Unreachable, match=r"Connect"):
         async with Client(url, "token", open_timeout=0.3, backoff=(0.02, 0.1)):
             raise AssertionError("there is no server")
+
+
+async def test_a_token_function_that_hangs_is_asked_again(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "PATIENCE_SECONDS", 0.05)
+    asked: list[int] = []
+
+    async def slow() -> str:
+        asked.append(len(asked))
+        if len(asked) == 1:
+            await asyncio.Event().wait()
+        return token("ada")
+
+    async with client_of(server.url, "ada", token=slow) as client:
+        assert client.status == "open"
+    assert asked == [0, 1]
 
 
 async def test_a_server_that_speaks_something_else_is_tried_again() -> None:
