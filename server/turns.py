@@ -46,10 +46,13 @@ class Turns:
 
     def _take(self) -> None:
         begun = now = perf_counter()
-        while self._waiting and now < begun + TURN_S:
-            self._waiting.popleft().take_turn()
-            now = perf_counter()
-        self._pause = min(max(SHORTEST_S, OTHERS * (now - begun)), LONGEST_S)
-        self._is_due = bool(self._waiting)
-        if self._is_due:
-            self._loop.call_later(self._pause, self._take)
+        try:
+            while self._waiting and now < begun + TURN_S:
+                self._waiting.popleft().take_turn()
+                now = perf_counter()
+        finally:
+            # Whatever becomes of one of them, the others are not left waiting for ever.
+            self._pause = min(max(SHORTEST_S, OTHERS * (now - begun)), LONGEST_S)
+            self._is_due = bool(self._waiting)
+            if self._is_due:
+                self._loop.call_later(self._pause, self._take)
