@@ -15,8 +15,8 @@ export class Renewal {
   #skew = 0;
 
   /** `send(message)` says it on the open socket; `done()` is called when the server agreed. */
-  constructor({ token, clock, backoff, newRef, send, done, fault }) {
-    Object.assign(this, { token, clock, backoff, newRef, send, done, fault });
+  constructor({ token, clock, backoff, answerTimeout, newRef, send, done, fault }) {
+    Object.assign(this, { token, clock, backoff, answerTimeout, newRef, send, done, fault });
   }
 
   /** A socket is open, with the token asked for last; `time` is the server's clock. */
@@ -71,6 +71,13 @@ export class Renewal {
     this.#asking = null;
     this.#ref = this.newRef();
     if (!this.send({ type: "auth", ref: this.#ref, token })) this.#ref = null;
+    else this.#set(this.answerTimeout, () => this.#unanswered());
+  }
+
+  /** The answer was lost; asked anew, with whatever token there is now. */
+  #unanswered() {
+    this.#ref = null;
+    this.#again();
   }
 
   #plan(expires) {

@@ -181,6 +181,25 @@ test("a token that the server calls expired is not given again because the clock
   assert.deepEqual(asked, [false, true, true, true, false]);
 });
 
+test("a renewal whose answer is lost is asked for anew, and what waited for it goes out", async () => {
+  const { client, clock, last } = await opened({ token: () => "t", answerTimeout: 15_000 });
+  const vote = client.command("vote.cast", VOTE, { id: "waiting-1" });
+  await settled();
+  last().hear({ type: "error", id: "waiting-1", code: "auth_expired", retry: "auth", message: "m", effect: "none" });
+  await settled();
+  const [lost] = last().of("auth");
+  await clock.pass(16_000);
+  const [, auth] = last().of("auth");
+  assert.notEqual(auth.ref, lost.ref);
+  last().hear({ type: "authenticated", ref: auth.ref, expires: "2099-01-01T00:00:00.000Z" });
+  await settled();
+  assert.equal(last().of("vote.cast").length, 2);
+  last().hear({ type: "ack", id: "waiting-1", event: "e1", seq: 2, applied: true });
+  assert.equal((await vote).seq, 2);
+  await client.stop();
+  assert.equal(clock.waiting, 0);
+});
+
 test("a close for good is told, whenever it comes", async () => {
   const { client, last } = await opened();
   const ended = [];
