@@ -34,7 +34,7 @@ def forward(arguments: Sequence[str]) -> int:
     if find_spec("ayes_client") is None:
         print(
             f"ayes: `ayes {arguments[0]}` is a command of the client, which is not installed here: "
-            "pip install ayes-client (in a checkout: pip install ./clients/python)",
+            "in a checkout, pip install ./clients/python brings it",
             file=sys.stderr,
         )
         return EXIT_NOT_INSTALLED

@@ -1,4 +1,4 @@
-import { Client } from "/sdk/ayes.js"; // or "ayes-client", from npm
+import { Client } from "/sdk/ayes.js"; // or "ayes-client", as a package
 
 const [event, token] = location.hash.slice(1).split(":");
 const room = await new Client("/", { token }).start().subscribe(event);
