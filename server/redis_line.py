@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 
 from redis.asyncio import Redis
@@ -75,6 +76,9 @@ class Line:
         self._alive = {"speaks": False, "hears": False}
         self._told = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._connecting: set[str] = set()
+        self._settled = asyncio.Event()
+        self._settled.set()
 
     @property
     def is_up(self) -> bool:
@@ -88,6 +92,10 @@ class Line:
 
     async def stop(self) -> None:
         """End."""
+        # A client that is cancelled while it connects leaves its socket behind.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REDIS_SECONDS):
+                await self._settled.wait()
         # Again and again: a cancellation that meets the client in mid-read can be lost in it.
         while pending := [task for task in self._tasks if not task.done()]:
             for task in pending:
@@ -142,6 +150,18 @@ class Line:
             log.warning("Redis at %s is back", shown(self._url))
             self._told = False
 
+    @contextmanager
+    def _uncut(self, name: str) -> Iterator[None]:
+        """What may connect, and is bounded by itself: ``stop`` waits for it before it cancels."""
+        self._connecting.add(name)
+        self._settled.clear()
+        try:
+            yield
+        finally:
+            self._connecting.discard(name)
+            if not self._connecting:
+                self._settled.set()
+
     # Speaking.
 
     async def _speak(self, redis: Redis) -> None:
@@ -155,7 +175,8 @@ class Line:
                 for key in list(self._waiting)[:MOST_PUBLISHED]:
                     pipe.execute_command(publish, key[0], self._waiting.pop(key))
                 pipe.ping()
-                answers = await pipe.execute(raise_on_error=False)
+                with self._uncut("speaks"):
+                    answers = await pipe.execute(raise_on_error=False)
             self._look_at(answers)
             self._lives("speaks")
 
@@ -180,7 +201,8 @@ class Line:
         loop = asyncio.get_running_loop()
         self._subscribed.clear()
         async with redis.pubsub() as pubsub:
-            await pubsub.connect()
+            with self._uncut("hears"):
+                await pubsub.connect()
             heard_at, beat_at = loop.time(), 0.0
             while True:
                 if loop.time() >= beat_at:
