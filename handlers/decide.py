@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 import orjson
@@ -42,6 +42,10 @@ class Answer(NamedTuple):
     error: ErrorCode | None = None
 
 
+#: Hears the answer to a submission.
+Reply: TypeAlias = "Callable[[Submission, Answer], None]"
+
+
 class Submission:
     """A command on its way to a decision, with all that must be the same when it is retried."""
 
@@ -64,7 +68,7 @@ class Submission:
         actor: Actor,
         *,
         entropy: bytes,
-        reply: Callable[[Submission, Answer], None],
+        reply: Reply,
         expires: datetime | None = None,
         issued: datetime | None = None,
     ) -> None:

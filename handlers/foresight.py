@@ -25,8 +25,13 @@ _NAMED: dict[str, tuple[NeedKind, str]] = {
 }
 
 
+# Types, not ``isinstance``, which is slow: msgspec's classes are abstract ones.
+_OF_A_VOTE = frozenset({c.VoteCast, c.VoteRetract})
+_OF_A_BALLOT = frozenset({c.BallotSubmit, c.BallotClear})
+
+
 def needs_of(batch: Iterable[Submission], state: EventState) -> set[Need]:
-    """The rows that ``batch`` names and ``state`` does not hold."""
+    """What ``batch`` concerns and ``state`` does not hold; asked again until that is nothing."""
     needs: set[Need] = set()
     if state.event_record is None:
         return needs
@@ -35,10 +40,11 @@ def needs_of(batch: Iterable[Submission], state: EventState) -> set[Need]:
         if user not in state.memberships:
             needs.add(Need("membership", (user,)))
         command: Any = submission.command
-        if isinstance(command, c.VoteCast | c.VoteRetract):
+        asked = type(command)
+        if asked in _OF_A_VOTE:
             if (command.proposal, user) not in state.votes:
                 needs.add(Need("vote", (command.proposal, user)))
-        elif isinstance(command, c.BallotSubmit | c.BallotClear) and user not in state.ballots:
+        elif asked in _OF_A_BALLOT and user not in state.ballots:
             needs.add(Need("ballot", (user,)))
         for field, (kind, table) in _NAMED.items():
             named = getattr(command, field, None)

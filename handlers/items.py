@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from handlers.registry import handles
-from handlers.resolution import criteria_changed, next_position, write_item
-from handlers.step import Outcome, Step, found
+from handlers.resolution import criteria_changed, most_items, next_position, write_item
+from handlers.step import Outcome, Step, found, too_many
 from persistence.records import Item, ItemKind, Option
 from protocol import commands as c
 from protocol.errors import ErrorCode, Refusal
@@ -84,7 +84,7 @@ def remove_criterion(step: Step, command: c.CriterionRemove) -> Outcome:
 def make_option(step: Step, content: str) -> Option:
     """Put a new option; raises ``limit_reached``."""
     if len(step.state.live_options()) >= step.limits.options:
-        raise Refusal(ErrorCode.LIMIT_REACHED, "there are as many options as may be")
+        raise too_many("options", step.limits.options)
     option = Option(id=step.new_id("o"), content=content, position=next_position(step))
     step.put(option)
     return option
@@ -92,9 +92,8 @@ def make_option(step: Step, content: str) -> Option:
 
 def make_item(step: Step, kind: ItemKind, content: str) -> Item:
     """Put a new assumption or criterion; raises ``limit_reached``."""
-    longest = step.limits.assumptions if kind == "assumption" else step.limits.criteria
-    if len(step.state.live_items(kind)) >= longest:
-        raise Refusal(ErrorCode.LIMIT_REACHED, f"there are as many {kind}s as may be")
+    if len(step.state.live_items(kind)) >= (limit := most_items(step, kind)):
+        raise too_many("items", limit)
     item = Item(id=step.new_id(kind[0]), kind=kind, content=content, position=next_position(step))
     write_item(step, item, "content")
     return item

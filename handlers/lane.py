@@ -7,7 +7,7 @@ transaction that holds the event's lock, and written together.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -83,9 +83,10 @@ class Lane:
         self.running = [self.queue.popleft() for _ in range(longest)]
         return Batch(self, self.running)
 
-    def holds(self, key: CommandKey) -> bool:
-        """Whether a command of this key waits or is being decided."""
-        return any(s.key == key for s in self.running) or any(s.key == key for s in self.queue)
+    def pending(self, keys: Collection[CommandKey]) -> set[CommandKey]:
+        """Those of ``keys`` whose commands wait or are being decided."""
+        here = {submission.key for submission in (*self.running, *self.queue)}
+        return here.intersection(keys)
 
 
 class Batch:
@@ -120,6 +121,15 @@ class Batch:
         taken for none at all.
         """
         return all(type(s.command) is EventCreate for s in self.submissions)
+
+    def left_at(self, position: Position | None) -> bool:
+        """Whether the event stands where this lane left it."""
+        held = self.lane.state
+        return (
+            held is not None
+            and position is not None
+            and (held.epoch, held.seq) == (position.epoch, position.seq)
+        )
 
     def asked(self) -> list[tuple[str, CommandKey]]:
         """What the journal is asked about."""
@@ -156,7 +166,7 @@ class Batch:
         self._state = state
         self._made = state.event_record is None
         answered = {key: decided for (event, key), decided in known.items() if event == event_id}
-        if needs := needs_of(self.submissions, state):
+        while needs := needs_of(self.submissions, state):
             await transaction.fetch(state, needs)
         for submission in self.submissions:
             if (held := answered.get(submission.key)) is not None:
@@ -168,10 +178,10 @@ class Batch:
 
     async def _current(self, transaction: Transaction, position: Position | None) -> EventState:
         """The state kept from the last batch, if no other process has moved the event since."""
-        held = self.lane.state
         if position is None:
             return EventState(self.event_id)
-        if held is not None and (held.epoch, held.seq) == (position.epoch, position.seq):
+        held = self.lane.state
+        if held is not None and self.left_at(position):
             return held
         return await transaction.load(self.event_id)
 
@@ -200,7 +210,7 @@ class Batch:
                 decision = decide(state, submission, now, terms.limits)
                 break
             except Missing as missing:
-                await transaction.fetch(state, {missing.need})
+                await transaction.fetch(state, missing.needs)
         else:
             raise RuntimeError(f"{type_of(submission.command)} asks for too much")
         if decision is None:

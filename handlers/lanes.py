@@ -17,9 +17,11 @@ import logging
 import random
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from datetime import datetime
 from typing import Any
+
+import asyncpg
 
 from handlers.decide import Submission, failed
 from handlers.lane import LONGEST_BATCH, Batch, Lane, Rooms, Terms
@@ -61,6 +63,10 @@ MOST_IDLE_LANES = 4_096
 MOST_RECORDS_IDLE = 1_000_000
 #: What a client is asked to wait after ``busy`` or ``overloaded``.
 RETRY_AFTER_MS = 500
+
+
+def _asked(batches: Sequence[Batch]) -> list[tuple[str, CommandKey]]:
+    return [key for batch in batches for key in batch.asked()]
 
 
 def _unheard(seconds: float) -> None:
@@ -140,10 +146,10 @@ class Lanes:
         """Commands that wait for their decision, or are in a transaction."""
         return sum(len(lane.queue) + len(lane.running) for lane in self._lanes.values())
 
-    def is_pending(self, event_id: str, key: CommandKey) -> bool:
-        """Whether the command of this key waits for its decision on this node."""
+    def pending(self, event_id: str, keys: Collection[CommandKey]) -> set[CommandKey]:
+        """Those of ``keys`` whose commands wait for their decision on this node."""
         lane = self._lanes.get(event_id)
-        return lane is not None and lane.holds(key)
+        return set() if lane is None else lane.pending(keys)
 
     async def drained(self) -> None:
         """Wait until no command waits anywhere."""
@@ -176,20 +182,28 @@ class Lanes:
     # Together.
 
     async def _drive(self) -> None:
-        """Take what is ready until nothing is."""
+        """Take what is ready until nothing is, on one connection as long as all goes well."""
+        loop = asyncio.get_running_loop()
+        share = BUDGET * CONVOYS_SHARE
         try:
-            while self._ready:
-                batches = self._gather()
-                fault: Fault | None = Fault.LOCKED
+            while batches := self._gather():
                 try:
-                    alone = await self._together(batches)
+                    # Around the connection, so that one that hangs is cut and not waited for.
+                    async with asyncio.timeout(share) as limit, self.database.connection() as link:
+                        while batches:
+                            await self._together(link, batches)
+                            self._apart(batches, Fault.LOCKED)
+                            batches = [] if self.database.is_short() else self._gather()
+                            limit.reschedule(loop.time() + share)
                 except Exception as err:
                     log.info("a convoy of %d events goes apart after %r", len(batches), err)
-                    alone, fault = batches, None
-                for batch in alone:
-                    self._start(self._by_itself(batch, fault), f"alone {batch.event_id}")
+                    self._apart(batches, None)
         finally:
             self._convoys -= 1
+
+    def _apart(self, batches: list[Batch], fault: Fault | None) -> None:
+        for batch in batches:
+            self._start(self._by_itself(batch, fault), f"alone {batch.event_id}")
 
     def _gather(self) -> list[Batch]:
         batches: list[Batch] = []
@@ -200,29 +214,30 @@ class Lanes:
             commands += len(batch.submissions)
         return batches
 
-    async def _together(self, batches: list[Batch]) -> list[Batch]:
-        """Settle those whose events are free, in one transaction; the others are returned."""
+    async def _together(self, connection: asyncpg.Connection[Any], batches: list[Batch]) -> None:
+        """Settle those whose events are free, in one transaction, and take them off ``batches``."""
         began = time.monotonic()
-        async with (
-            asyncio.timeout(BUDGET * CONVOYS_SHARE),
-            Transaction.begin(self.database) as transaction,
-        ):
-            free = await transaction.lock_free([batch.event_id for batch in batches])
+        async with Transaction.on(connection) as transaction:
+            free, now, known = await transaction.lock_free(
+                [batch.event_id for batch in batches], _asked(batches)
+            )
             # An event that is made now is not there to be locked; if another node made it
             # meanwhile, its key is taken, and everything goes alone.
             here = [b for b in batches if b.event_id in free or b.makes_its_event()]
             if here:
-                keys = [key for batch in here for key in batch.asked()]
-                now, known = await transaction.clock_and_remembered(keys)
+                if not all(batch.left_at(free.get(batch.event_id)) for batch in here):
+                    now, known = await transaction.clock_and_remembered(_asked(here))
+                # Else nobody had them since: what was known just before the lock is known now, but
+                # for a refusal on another node, which moves nothing; its key is taken, as above.
                 for batch in here:
                     position = free.get(batch.event_id)
                     await batch.decide(transaction, position, now, known, self._terms)
                 await self._commit(transaction, here)
-        if here:
-            self._committed(began)
-        for batch in here:
-            self._done(batch)
-        return [batch for batch in batches if batch not in here]
+                self._committed(began)
+                # Answered at once: what may yet happen to the connection concerns them no more.
+                batches[:] = [batch for batch in batches if batch not in here]
+                for batch in here:
+                    self._done(batch)
 
     async def _commit(self, transaction: Transaction, batches: Sequence[Batch]) -> None:
         written = [batch for batch in batches if batch.has_lines]

@@ -49,11 +49,19 @@ def join(step: Step, command: c.MembershipJoin) -> Outcome:
     return Outcome({"event": event.id, "status": status})
 
 
-def _let_in(step: Step, asking: Membership, *, by: str | None = None) -> None:
-    """Make ``asking`` an accepted member; raises ``event_full``."""
+def _let_in(step: Step, *asking: Membership, by: str | None = None) -> None:
+    """Make all of ``asking`` accepted members; raises ``event_full``."""
+    if step.event.places < len(asking):
+        raise Refusal(ErrorCode.EVENT_FULL, details={"max_members": step.event.max_members})
+    returning = [one.user_id for one in asking if one.joined_at is not None]
+    # First: what is not held of them is asked for in one, while nothing is done yet.
+    tallies.members_return(step, *returning)
+    for one in asking:
+        _accept(step, one, by)
+
+
+def _accept(step: Step, asking: Membership, by: str | None) -> None:
     event = step.event
-    if event.members >= event.max_members:
-        raise Refusal(ErrorCode.EVENT_FULL, details={"max_members": event.max_members})
     number = event.joins + 1
     ceiling = event.member_ceiling
     if ceiling is None and event.members - event.admins >= step.limits.members_shown:
@@ -70,8 +78,6 @@ def _let_in(step: Step, asking: Membership, *, by: str | None = None) -> None:
         )
     )
     step.change_event(members=event.members + 1, joins=number, member_ceiling=ceiling)
-    if asking.joined_at is not None:
-        tallies.member_returns(step, asking.user_id)
 
 
 @handles(c.MembershipCancel)
@@ -83,6 +89,9 @@ def cancel(step: Step, command: c.MembershipCancel) -> Outcome:
         step.put(replace(held, status="removed"))
     else:
         step.drop("memberships", step.user)
+        if held.joined_at is not None:
+            # Nothing tells any more that they were here, should they come again.
+            tallies.member_is_forgotten(step, step.user)
     return Outcome({})
 
 
@@ -98,7 +107,7 @@ def leave(step: Step, command: c.MembershipLeave) -> Outcome:
     if heir is not None:
         if held.role != "admin":
             raise Refusal(ErrorCode.FORBIDDEN, "only an admin can name a successor")
-        successor = step.member(heir)
+        successor = step.member(heir, "transfer_to")
         if successor.status != "accepted" or heir == step.user:
             raise Refusal(
                 ErrorCode.INVALID_TRANSITION,
@@ -134,7 +143,8 @@ def _put_out(step: Step, held: Membership, act: str) -> Membership:
     step.put(ended)
     step.change_event(members=event.members - 1, admins=event.admins - (held.role == "admin"))
     tallies.member_goes(step, held.user_id)
-    if event.ballots and step.state.ballot(held.user_id) is not None:
+    # The results of a finished event stand, and the ballots they were counted from.
+    if event.status != "finished" and event.ballots and step.state.ballot(held.user_id) is not None:
         step.drop("ballots", held.user_id)
         step.change_event(ballots=event.ballots - 1)
     look_at_all(step)
@@ -184,11 +194,11 @@ def _check_undecided(held: Membership, act: str) -> None:
 def approve_all(step: Step, command: c.MembershipApproveAll) -> Outcome:
     """Let in as many as there is room for, the longest waiting first."""
     waiting = step.state.waiting()
-    room = max(step.event.max_members - step.event.members, 0)
-    for asking in waiting[:room]:
-        _let_in(step, asking, by=step.user)
+    places = step.event.places
+    _let_in(step, *waiting[:places], by=step.user)
     names = [asking.user_id for asking in waiting]
-    return Outcome({"approved": names[:room], "waiting": names[room:]}, applied=bool(names[:room]))
+    approved, others = names[:places], names[places:]
+    return Outcome({"approved": approved, "waiting": others}, applied=bool(approved))
 
 
 @handles(c.MembershipRejectAll)

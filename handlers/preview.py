@@ -47,5 +47,5 @@ async def would_accept(
                 return look_at_all(step)
             except Missing as missing:
                 step.undo()
-                await loading.fetch(connection, state, {missing.need})
+                await loading.fetch(connection, state, missing.needs)
     raise RuntimeError("a preview asked for too much")

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from handlers import tallies
 from handlers.registry import handles
 from handlers.resolution import accept, close, forget_votes, live_item, look_at, summary
-from handlers.step import Outcome, Step
+from handlers.step import Outcome, Step, too_many
 from handlers.votes import open_proposal
 from persistence.records import Item, Part, Proposal
 from protocol import commands as c
@@ -33,7 +33,7 @@ def create(step: Step, command: c.ProposalCreate) -> Outcome:
             details={"path": "target"},
         )
     if len(pending) >= step.limits.pending_proposals:
-        raise Refusal(ErrorCode.LIMIT_REACHED, "there are as many pending proposals as may be")
+        raise too_many("pending proposals", step.limits.pending_proposals)
     event = step.event
     opens = event.policy.min_open_seconds
     lives = event.policy.ttl_seconds
@@ -70,7 +70,11 @@ def _check_base(step: Step, item: Item, command: c.ProposalCreate | c.ProposalRe
         if command.category == "create" and item.conclusion is not None:
             raise Refusal(ErrorCode.INVALID_TRANSITION, "the criterion has a conclusion already")
         if command.category != "create" and item.conclusion is None:
-            raise Refusal(ErrorCode.TARGET_GONE, "the criterion has no conclusion")
+            raise Refusal(
+                ErrorCode.TARGET_GONE,
+                "the criterion has no conclusion",
+                details={"path": "target"},
+            )
 
 
 @handles(c.ProposalWithdraw)

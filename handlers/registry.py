@@ -33,7 +33,7 @@ def load() -> None:
     Called once at start; raises ``RuntimeError`` naming what is missing or too much.
     """
     # Imported here: the handlers themselves import this module.
-    from handlers import ballots, comments, events, items, memberships, proposals, votes  # noqa: F401
+    from handlers import ballots, comments, events, items, memberships, proposals, votes  # noqa: F401 - for what they register
 
     commands = set(COMMANDS)
     for name, table in (("handler", set(HANDLERS)), ("permission", set(PERMISSIONS))):

@@ -148,7 +148,8 @@ class Replay:
                 return HANDLERS[type(command)](step, command)
             except Missing as missing:
                 step.undo()
-                self._know(missing.need)
+                for need in missing.needs:
+                    self._know(need)
 
     def _know(self, need: Need) -> None:
         table = _ROWS.get(need.kind)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from handlers.rules import passes
-from handlers.step import Step, derived_id
+from handlers.step import Step, derived_id, too_many
 from persistence.records import (
     Item,
     ItemVersion,
@@ -40,15 +40,18 @@ def has_room(step: Step, proposal: Proposal) -> bool:
     """Whether the event may hold the item that ``proposal`` would create."""
     if proposal.category != "create" or proposal.kind == "conclusion":
         return True
-    limits = step.limits
-    longest = limits.assumptions if proposal.kind == "assumption" else limits.criteria
-    return len(step.state.live_items(proposal.kind)) < longest
+    return len(step.state.live_items(proposal.kind)) < most_items(step, proposal.kind)
+
+
+def most_items(step: Step, kind: str) -> int:
+    """How many live items of ``kind`` an event may have."""
+    return step.limits.assumptions if kind == "assumption" else step.limits.criteria
 
 
 def accept(step: Step, proposal: Proposal, resolution: Resolution) -> Proposal:
     """Accept ``proposal`` and do what it says; raises ``target_gone`` or ``limit_reached``."""
     if not has_room(step, proposal):
-        raise Refusal(ErrorCode.LIMIT_REACHED, f"there are as many {proposal.kind}s as may be")
+        raise too_many("items", most_items(step, proposal.kind))
     item_id, version = _apply(step, proposal)
     # The effect may have touched the row itself (never: its own rivals exclude it), so re-read.
     current = step.proposal(proposal.id)

@@ -26,7 +26,7 @@ from persistence.records import (
     Proposal,
     Vote,
 )
-from persistence.state import EventState, Need
+from persistence.state import EventState
 from protocol.errors import ErrorCode, Refusal
 
 Record: TypeAlias = (
@@ -186,7 +186,7 @@ class Step:
         else:
             del pending[proposal.id]
         if proposal.resolved_no is not None:
-            self.state.complete.add(Need("resolved", (proposal.resolved_no,)))
+            self.state.numbered[proposal.resolved_no] = proposal.id
 
     def undo(self) -> None:
         """Put everything back as it was before this step."""
@@ -211,9 +211,9 @@ class Step:
         proposal: Proposal = found(self.state.proposal(id), "proposal")
         return proposal
 
-    def member(self, user: str) -> Membership:
-        """The standing of ``user``, whatever it is; ``not_found`` where there is none."""
-        membership: Membership = found(self.state.membership(user), "user")
+    def member(self, user: str, field: str = "user") -> Membership:
+        """The standing of ``user``, named in ``field``, whatever it is; else ``not_found``."""
+        membership: Membership = found(self.state.membership(user), field)
         return membership
 
     def is_admin(self) -> bool:
@@ -227,6 +227,12 @@ def found(record: Any, field: str) -> Any:
     if record is None:
         raise Refusal(ErrorCode.NOT_FOUND, f"no such {field}", details={"path": field})
     return record
+
+
+def too_many(what: str, limit: int) -> Refusal:
+    """The refusal of one more of ``what`` than the ``limit`` that there may be."""
+    message = f"there are as many {what} as may be"
+    return Refusal(ErrorCode.LIMIT_REACHED, message, details={"limit": limit})
 
 
 def derived_id(prefix: str, *parts: str) -> str:

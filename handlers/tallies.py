@@ -7,10 +7,15 @@ has to count rows.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from msgspec.structs import replace
 
 from handlers.step import Step
 from persistence.records import Proposal, Vote
+
+#: A vote on no revision that ever was.
+_NO_REVISION = 0
 
 
 def cast(step: Step, proposal: Proposal, user: str, held: Vote | None) -> Proposal:
@@ -42,9 +47,19 @@ def member_goes(step: Step, user: str) -> None:
             )
 
 
-def member_returns(step: Step, user: str) -> None:
-    """``user`` is accepted again: by their old, inactive votes they took part."""
+def members_return(step: Step, *users: str) -> None:
+    """The users are accepted again: by their old, inactive votes they took part."""
+    took_part = Counter(
+        vote.proposal_id
+        for vote in step.state.votes_of(*users)
+        if vote.revision == step.proposal(vote.proposal_id).revision
+    )
+    for id, voters in took_part.items():
+        proposal = step.proposal(id)
+        step.put(replace(proposal, voters=proposal.voters + voters))
+
+
+def member_is_forgotten(step: Step, user: str) -> None:
+    """``user``, who is no member, is a stranger from now on: their old votes are on nothing."""
     for vote in step.state.votes_of(user):
-        proposal = step.proposal(vote.proposal_id)
-        if vote.revision == proposal.revision:
-            step.put(replace(proposal, voters=proposal.voters + 1))
+        step.put(replace(vote, revision=_NO_REVISION, active=False))

@@ -88,6 +88,10 @@ class Database:
         except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             pool.terminate()
 
+    def is_short(self) -> bool:
+        """Whether every connection is taken: who has one and could go on should give it back."""
+        return self._turn.locked()
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection[Any]]:
         """A connection; one that met a fault is cut rather than used again."""

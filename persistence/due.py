@@ -5,25 +5,32 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import DateTime, Integer, bindparam, func, or_, select
+from sqlalchemy import DateTime, Integer, Text, bindparam, func, or_, select, tuple_
 
 from persistence import tables as t
 from persistence.database import Database
 from persistence.statements import Statement
 
 
-class Opened(NamedTuple):
-    """A pending proposal that votes may decide since ``opens_at``."""
+class Opening(NamedTuple):
+    """A moment, and a place among the proposals that open in the same one: many may."""
 
-    event: str
-    proposal: str
-    revision: int
     opens_at: datetime
+    event: str = ""
+    proposal: str = ""
+
+
+class Opened(NamedTuple):
+    """A pending proposal that votes may decide since a moment."""
+
+    opening: Opening
+    revision: int
 
 
 _RUNNING = t.proposals.join(t.events, t.events.c.id == t.proposals.c.event_id)
 _LIMIT: Any = bindparam("limit", type_=Integer)
 _SINCE: Any = bindparam("since", type_=DateTime(timezone=True))
+_OPENINGS = (t.proposals.c.opens_at, t.proposals.c.event_id, t.proposals.c.id)
 
 _EXPIRED = Statement(
     select(t.proposals.c.event_id, t.proposals.c.id)
@@ -37,20 +44,19 @@ _EXPIRED = Statement(
     .limit(_LIMIT)
 )
 _OPENED = Statement(
-    select(
-        t.proposals.c.event_id,
-        t.proposals.c.id,
-        t.proposals.c.revision,
-        t.proposals.c.opens_at,
-    )
+    select(*_OPENINGS, t.proposals.c.revision)
     .select_from(_RUNNING)
     .where(
         t.proposals.c.status == "pending",
         t.proposals.c.opens_at <= func.statement_timestamp(),
-        or_(_SINCE.is_(None), t.proposals.c.opens_at > _SINCE),
+        or_(
+            _SINCE.is_(None),
+            tuple_(*_OPENINGS)
+            > tuple_(_SINCE, bindparam("event", type_=Text), bindparam("proposal", type_=Text)),
+        ),
         t.events.c.status == "in_progress",
     )
-    .order_by(t.proposals.c.opens_at)
+    .order_by(*_OPENINGS)
     .limit(_LIMIT)
 )
 
@@ -63,10 +69,11 @@ async def expired(database: Database, *, limit: int) -> list[tuple[str, str]]:
 
 
 async def opened(
-    database: Database, *, since: datetime | None, limit: int
+    database: Database, *, since: Opening | None, limit: int
 ) -> tuple[datetime, list[Opened]]:
     """The clock, and the pending proposals that opened after ``since``, the earliest first."""
+    at, event, proposal = since or (None, "", "")
     async with database.connection() as connection:
         now: datetime = await connection.fetchval("SELECT statement_timestamp()")
-        rows = await _OPENED.rows(connection, since=since, limit=limit)
-    return now, [Opened(*row) for row in rows]
+        rows = await _OPENED.rows(connection, since=at, event=event, proposal=proposal, limit=limit)
+    return now, [Opened(Opening(*opening), revision) for *opening, revision in rows]

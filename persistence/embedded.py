@@ -142,6 +142,23 @@ class EmbeddedPostgres:
         if lock is not None:
             os.close(lock)
 
+    def runs(self) -> bool:
+        """Whether it was started and is still there."""
+        return self._postmaster is not None and self._postmaster.runs()
+
+    def revive(self, *, timeout: float = 30.0) -> None:
+        """Start it again, after it was started and ended by itself; its URL stays the same.
+
+        Blocks for at most about ``timeout`` seconds. Raises ``EmbeddedPostgresError``; it may be
+        tried again.
+        """
+        if self._postmaster is None or self._postmaster.runs():
+            return
+        try:
+            self._running(account_for(self._data), time.monotonic() + timeout)
+        except (OSError, subprocess.SubprocessError) as err:
+            raise EmbeddedPostgresError(f"{self._cannot} {_told(err)}{self._space()}") from err
+
     def running_url(self) -> str | None:
         """Where it runs already, for somebody else's server; ``None`` if it does not."""
         if sys.platform == "win32" or not self._data.exists():

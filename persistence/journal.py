@@ -10,6 +10,7 @@ and the chain still verifies. The epoch is no part of it. The first previous has
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from datetime import datetime
 
@@ -24,8 +25,10 @@ def digest(salt: bytes, label: bytes, text: bytes) -> bytes:
     return _sha256(b"%b%b\0%b" % (salt, label, text)).digest()
 
 
+@functools.lru_cache(maxsize=16)
 def moment(at: datetime) -> str:
     """``at``, in UTC, as the header has it: RFC 3339, microseconds, ``Z``."""
+    # One moment for all that one transaction decides.
     return at.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
@@ -43,13 +46,12 @@ def seal(
     patches: dict[str, bytes],
 ) -> bytes:
     """The hash of a line. ``fingerprint`` is the digest of its payload, ``at`` its ``moment``."""
-    digests = {"user": user, "id": id, "payload": None, "answer": answer}
-    parts = [f'{{"seq":{seq},"at":"{at}","command":"{command}"']
-    for name, text in digests.items():
-        part = fingerprint if text is None else digest(salt, name.encode(), text)
-        parts.append(f',"{name}":"{part.hex()}"')
+    header = (
+        f'{{"seq":{seq},"at":"{at}","command":"{command}"'
+        f',"user":"{digest(salt, b"user", user).hex()}","id":"{digest(salt, b"id", id).hex()}"'
+        f',"payload":"{fingerprint.hex()}","answer":"{digest(salt, b"answer", answer).hex()}"'
+    )
     for label in PATCH_LABELS:
         if text := patches.get(label):
-            parts.append(f',"{label}":"{digest(salt, label.encode(), text).hex()}"')
-    parts.append("}")
-    return _sha256(previous + "".join(parts).encode()).digest()
+            header += f',"{label}":"{digest(salt, label.encode(), text).hex()}"'
+    return _sha256(b"%b%b}" % (previous, header.encode())).digest()

@@ -125,7 +125,12 @@ async def events_of(
         found.append(event)
     more = len(rows) > limit
     last = rows[limit - 1] if more else None
-    return found, f"{last['created_at'].isoformat()}~{last['id']}" if last else None
+    return found, _cursor_of(last["created_at"], last["id"]) if last else None
+
+
+def _cursor_of(at: datetime, id: str) -> str:
+    """Without a ``+``, which in a query that nobody escaped is a space."""
+    return f"{at.astimezone(UTC).isoformat().removesuffix('+00:00')}Z~{id}"
 
 
 def _cursor(after: str | None) -> tuple[datetime | None, str | None]:

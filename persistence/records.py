@@ -54,6 +54,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     member_ceiling: int | None = None
     """Members who joined after this number are shown only as admins."""
 
+    @property
+    def places(self) -> int:
+        """How many more members there may be."""
+        return max(self.max_members - self.members, 0)
+
 
 class Membership(msgspec.Struct, frozen=True, kw_only=True):
     """A user's standing in the event."""

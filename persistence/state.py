@@ -52,11 +52,11 @@ class Need(NamedTuple):
 
 
 class Missing(Exception):
-    """The state does not hold this yet."""
+    """The state does not hold these yet."""
 
-    def __init__(self, need: Need) -> None:
-        self.need = need
-        super().__init__(f"{need.kind} {need.key}")
+    def __init__(self, *needs: Need) -> None:
+        self.needs = frozenset(needs)
+        super().__init__(", ".join(f"{need.kind} {need.key}" for need in needs[:3]))
 
 
 R = TypeVar("R")
@@ -81,6 +81,8 @@ class EventState:
         self.item_history: dict[tuple[str, str, int], ItemVersion | None] = {}
         self.entrance_codes: dict[str, str | None] = {}
         """Code → event it belongs to."""
+        self.numbered: dict[int, str] = {}
+        """How many-th it was to be resolved → proposal; those that are held."""
         self.complete: set[Need] = set()
         """The sets that are held in full."""
         self.pending: dict[str, None] = {}
@@ -166,10 +168,18 @@ class EventState:
         found = [m for m in self.memberships.values() if m and m.status == "pending"]
         return sorted(found, key=lambda m: (m.requested_at, m.user_id))
 
-    def votes_of(self, user: str) -> list[Vote]:
-        """``user``'s votes on pending proposals, retracted ones included."""
-        self._whole(Need("votes_of", (user,)))
-        return [vote for id in self.pending if (vote := self.votes.get((id, user))) is not None]
+    def votes_of(self, *users: str) -> list[Vote]:
+        """The users' votes on pending proposals, retracted ones included."""
+        self._whole(*(Need("votes_of", (user,)) for user in users))
+        if len(users) * len(self.pending) <= len(self.votes):
+            held = [self.votes.get((id, user)) for user in users for id in self.pending]
+            return [vote for vote in held if vote is not None]
+        wanted = frozenset(users)
+        return [
+            vote
+            for (proposal, user), vote in self.votes.items()
+            if vote is not None and user in wanted and proposal in self.pending
+        ]
 
     def all_ballots(self) -> list[Ballot]:
         """Every ballot."""
@@ -185,12 +195,16 @@ class EventState:
 
     def resolved(self, number: int) -> Proposal:
         """The proposal that was the ``number``-th to be resolved."""
-        self._whole(Need("resolved", (number,)))
-        return next(p for p in self.proposals.values() if p and p.resolved_no == number)
+        try:
+            proposal = self.proposals[self.numbered[number]]
+        except KeyError:
+            raise Missing(Need("resolved", (number,))) from None
+        assert proposal is not None
+        return proposal
 
-    def _whole(self, need: Need) -> None:
-        if need not in self.complete:
-            raise Missing(need)
+    def _whole(self, *needs: Need) -> None:
+        if missing := [need for need in needs if need not in self.complete]:
+            raise Missing(*missing)
 
 
 def _get(rows: dict[Any, R | None], key: Any, kind: NeedKind, need: tuple[Any, ...]) -> R | None:

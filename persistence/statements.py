@@ -87,12 +87,6 @@ LOCK_EVENT = Statement(
     .where(t.events.c.id == EVENT)
     .with_for_update(key_share=True)
 )
-#: The same for several events at once, but only those that are free, and none that is not there.
-LOCK_FREE_EVENTS = Statement(
-    select(t.events.c.id, t.events.c.epoch, t.events.c.seq, t.events.c.hash)
-    .where(any_of(t.events.c.id, "ids"))
-    .with_for_update(key_share=True, skip_locked=True)
-)
 
 
 def _asked() -> Any:
@@ -128,13 +122,39 @@ def _remembered() -> Any:
         .limit(1)
         .lateral("known")
     )
-    clock = select(func.clock_timestamp().label("now")).subquery("clock")
-    found = select(known).select_from(asked.join(known, true())).subquery("found")
+    return select(known).select_from(asked.join(known, true())).subquery("found")
+
+
+def _clock() -> Any:
+    return select(func.clock_timestamp().label("now")).subquery("clock")
+
+
+def _clock_and_remembered() -> Any:
+    clock, found = _clock(), _remembered()
     return select(clock.c.now, found).select_from(clock.outerjoin(found, true()))
 
 
+def _lock_free() -> Any:
+    clock, found = _clock(), _remembered()
+    names = ("id", "epoch", "seq", "hash")
+    locked = (
+        select(*(t.events.c[name].label(f"locked_{name}") for name in names))
+        .where(any_of(t.events.c.id, "wanted"))
+        .with_for_update(key_share=True, skip_locked=True)
+        .cte("locked")
+    )
+    beside = clock.outerjoin(locked, true()).outerjoin(
+        found, found.c.event_id == locked.c.locked_id
+    )
+    return select(clock.c.now, locked, found).select_from(beside)
+
+
+#: The same for several events at once, but only those that are free, and none that is not there.
+#: Beside it the clock and what the journal knows, as the next one reads them, but from before the
+#: lock: they hold for an event that stands where it was left, since nobody else had it meanwhile.
+LOCK_FREE_EVENTS = Statement(_lock_free())
 #: The clock, read after the lock is held, beside what the journal knows of these ids.
-CLOCK_AND_REMEMBERED = Statement(_remembered())
+CLOCK_AND_REMEMBERED = Statement(_clock_and_remembered())
 
 
 # Writing: one statement for all that a transaction changed, in however many events.
@@ -156,6 +176,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 _ADDED_ONLY = frozenset({"entrance_codes", "item_history", "journal"})
 
 
+@functools.cache
 def columns_of(table: str) -> tuple[str, ...]:
     """The columns of ``table``, in the order in which rows are written."""
     return tuple(c.name for c in t.metadata.tables[table].columns)

@@ -15,11 +15,12 @@ Leaving the block without ``commit`` rolls back.
 
 from __future__ import annotations
 
+import operator
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
 import msgspec
@@ -42,6 +43,18 @@ class Position(NamedTuple):
     epoch: str
     seq: int
     hash: bytes
+
+
+#: What the journal knows of commands: (event, key) → how it was decided.
+Remembered: TypeAlias = dict[tuple[str, CommandKey], Decided]
+
+
+class Free(NamedTuple):
+    """Events that were free, and are locked now."""
+
+    positions: dict[str, Position]
+    now: datetime
+    known: Remembered
 
 
 class Line(NamedTuple):
@@ -80,8 +93,9 @@ class Written(NamedTuple):
     """More of the event's row changed than its position."""
 
 
+#: What a record is made of, in the order of its table's columns behind the event.
 _RECORDS = {
-    name: s.columns_of(name)[1:]
+    name: operator.attrgetter(*s.columns_of(name)[1:])
     for name in (
         "ballots",
         "comments",
@@ -107,49 +121,52 @@ class Transaction:
     @asynccontextmanager
     async def begin(cls, database: Database) -> AsyncIterator[Transaction]:
         """Open a transaction; it is rolled back on leaving unless committed."""
-        async with database.connection() as connection:
-            await connection.execute("BEGIN")
-            try:
-                yield cls(connection)
-            except BaseException as err:
-                # Cut by the pool rather than rolled back: a link that hangs would keep the answer
-                # from everybody for as long as a statement may take.
-                if isinstance(err, Exception) and fault_of(err) is None:
-                    await _roll_back(connection)
-                raise
-            else:
+        async with database.connection() as connection, cls.on(connection) as transaction:
+            yield transaction
+
+    @classmethod
+    @asynccontextmanager
+    async def on(cls, connection: asyncpg.Connection[Any]) -> AsyncIterator[Transaction]:
+        """The same, on a connection that is there."""
+        await connection.execute("BEGIN")
+        try:
+            yield cls(connection)
+        except BaseException as err:
+            # Cut by the pool rather than rolled back: a link that hangs would keep the answer
+            # from everybody for as long as a statement may take.
+            if isinstance(err, Exception) and fault_of(err) is None:
                 await _roll_back(connection)
+            raise
+        else:
+            await _roll_back(connection)
 
     async def lock(self, event_id: str) -> Position | None:
         """Lock the event's row, waiting for it; ``None`` where there is no such event."""
         row = await s.LOCK_EVENT.row(self._connection, event=event_id)
         return Position(*row) if row else None
 
-    async def lock_free(self, event_ids: Sequence[str]) -> dict[str, Position]:
-        """Lock those of the events that are there and that nobody else holds; never waits."""
-        rows = await s.LOCK_FREE_EVENTS.rows(self._connection, ids=event_ids)
-        return {row["id"]: Position(row["epoch"], row["seq"], row["hash"]) for row in rows}
+    async def lock_free(
+        self, event_ids: Sequence[str], keys: Sequence[tuple[str, CommandKey]]
+    ) -> Free:
+        """Lock those of the events that are there and that nobody else holds; never waits.
+
+        What comes along of ``keys`` is as ``clock_and_remembered`` tells it, but from a moment
+        before the lock was held.
+        """
+        rows = await s.LOCK_FREE_EVENTS.rows(self._connection, wanted=event_ids, **_columns(keys))
+        positions = {
+            row["locked_id"]: Position(row["locked_epoch"], row["locked_seq"], row["locked_hash"])
+            for row in rows
+            if row["locked_id"] is not None
+        }
+        return Free(positions, rows[0]["now"], _known(rows))
 
     async def clock_and_remembered(
         self, keys: Sequence[tuple[str, CommandKey]]
-    ) -> tuple[datetime, dict[tuple[str, CommandKey], Decided]]:
+    ) -> tuple[datetime, Remembered]:
         """The database's clock now, and which (event, key) of ``keys`` are answered already."""
-        rows = await s.CLOCK_AND_REMEMBERED.rows(
-            self._connection,
-            events=[event for event, _ in keys],
-            users=[user for _, (user, _) in keys],
-            ids=[id for _, (_, id) in keys],
-        )
-        now: datetime = rows[0]["now"]
-        known = {}
-        for row in rows:
-            fields = dict(row)
-            del fields["now"]
-            event = fields.pop("event_id")
-            if event is not None:
-                decided = Decided(**fields)
-                known[event, (decided.user_id, decided.command_id)] = decided
-        return now, known
+        rows = await s.CLOCK_AND_REMEMBERED.rows(self._connection, **_columns(keys))
+        return rows[0]["now"], _known(rows)
 
     async def load(self, event_id: str) -> EventState:
         """The event as it stands."""
@@ -177,6 +194,23 @@ class Transaction:
     async def commit(self) -> None:
         """COMMIT; returns once it is durable (``synchronous_commit=on``)."""
         await self._connection.execute("COMMIT")
+
+
+def _columns(keys: Sequence[tuple[str, CommandKey]]) -> dict[str, list[str]]:
+    return {
+        "events": [event for event, _ in keys],
+        "users": [user for _, (user, _) in keys],
+        "ids": [id for _, (_, id) in keys],
+    }
+
+
+def _known(rows: Iterable[asyncpg.Record]) -> Remembered:
+    known = {}
+    for row in rows:
+        if row["event_id"] is not None:
+            decided = Decided(**{name: row[name] for name in Decided.__struct_fields__})
+            known[row["event_id"], (decided.user_id, decided.command_id)] = decided
+    return known
 
 
 async def _roll_back(connection: asyncpg.Connection[Any]) -> None:
@@ -221,7 +255,7 @@ def _gather_rows(rows: dict[str, list[tuple[Any, ...]]], written: Written) -> No
 
 
 def _row(table: str, event_id: str, record: Any) -> tuple[Any, ...]:
-    values = [getattr(record, name) for name in _RECORDS[table]]
+    values = _RECORDS[table](record)
     if table in _WITH_JSON:
         return (event_id, *map(_json, values))
     return (event_id, *values)

@@ -102,20 +102,19 @@ def snapshot(
     state: bytes,
     you: bytes,
     ref: str | int | None = None,
-) -> bytes:
-    """``snapshot``; ``state`` and ``you`` are already JSON, and shared where they can be."""
-    return (
-        b'{"type":"snapshot",%b"event":%b,"epoch":%b,"seq":%d,"reason":"%b","state":%b,"you":%b}'
-        % (
-            _ref(ref),
-            orjson.dumps(event),
-            orjson.dumps(epoch),
-            seq,
-            reason.encode(),
-            state,
-            you,
-        )
+) -> tuple[bytes, bytes, bytes]:
+    """``snapshot`` in three parts, of which the second is ``state`` itself, which sockets share.
+
+    ``state`` and ``you`` are already JSON.
+    """
+    head = b'{"type":"snapshot",%b"event":%b,"epoch":%b,"seq":%d,"reason":"%b","state":' % (
+        _ref(ref),
+        orjson.dumps(event),
+        orjson.dumps(epoch),
+        seq,
+        reason.encode(),
     )
+    return head, state, b',"you":%b}' % you
 
 
 def resumed(

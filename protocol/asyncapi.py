@@ -36,11 +36,12 @@ REPLIES: Final[dict[type[r.Request], tuple[type[m.Said], ...]]] = {
 }
 assert REPLIES.keys() == set(r.REQUESTS)
 
-#: What comes without being asked for each time.
+#: What comes without being asked for each time; ``resumed`` behind a ``hello`` that names rooms.
 PUSHED: Final[tuple[type[m.Said], ...]] = (
     m.Heartbeat,
     m.Bye,
     m.Snapshot,
+    m.Resumed,
     m.Diff,
     m.OwnDiff,
     m.Presence,

@@ -32,6 +32,8 @@ _MISSING = re.compile(r"\AObject missing required field `([^`]+)`")
 _LONGEST_KEY = 64
 #: Each character of a key as two escapes of six bytes, and the quotes.
 _LONGEST_RAW_KEY = 12 * _LONGEST_KEY + 2
+#: White space between the parts of JSON (RFC 8259, 2).
+_WHITE = b" \t\n\r"
 
 
 class _Outline(msgspec.Struct):
@@ -105,14 +107,25 @@ def _elements_of(payload: bytes) -> list[bytes] | None:
         return None
 
 
-def decode_command(payload: bytes, *, limits: TextLimits) -> Command:
-    """One command from an HTTP body; raises ``Rejection``."""
+def decode_command(payload: bytes, *, limits: TextLimits) -> Command | Invalid:
+    """One command from an HTTP body; never raises."""
     message = _decode(payload, limits)
-    if isinstance(message, Invalid):
-        raise message.error
-    if not isinstance(message, Command):
-        raise Rejection(ErrorCode.UNKNOWN_TYPE, "this type is no command")
+    if isinstance(message, Request):
+        error = Rejection(ErrorCode.UNKNOWN_TYPE, "this type is no command")
+        return Invalid(error, ref=message.ref)
     return message
+
+
+def under_id(payload: bytes, id: str) -> bytes:
+    """``payload`` with ``id``, where it is an object that has none; else as it is."""
+    body = payload.lstrip(_WHITE)
+    try:
+        if bytes(_outline.decode(body).id):
+            return payload
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return payload
+    rest = body[1:].lstrip(_WHITE)
+    return b'{"id":%b%b%b' % (json.dumps(id).encode(), b"" if rest[:1] == b"}" else b",", rest)
 
 
 def _decode(payload: bytes, limits: TextLimits, *, inner: bool = False) -> Message | Invalid:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 
@@ -85,14 +86,19 @@ class SocketDoor:
             chosen = SUBPROTOCOL
         elif offered:
             refusal, chosen = CloseCode.NO_COMMON_SUBPROTOCOL, offered[0]
-        await send({"type": "websocket.accept", "subprotocol": chosen})
         client = scope.get("client")
         address = client[0] if client else ""
         wire: Wire = scope["extensions"][EXTENSION]
+        wait = self._node.offenders.wait(address, time.monotonic())
+        if wait and await _is_gone(receive, wait):
+            return
+        await send({"type": "websocket.accept", "subprotocol": chosen})
         if refusal is None and self._node.draining:
             wire.send(_bye(CloseCode.DRAINING, self._node.retry_after_ms(), "going away"))
             refusal = CloseCode.DRAINING
-        elif refusal is None and not self._node.crowd.is_welcome(address, time.monotonic()):
+        elif refusal is None and (
+            wait is None or not self._node.crowd.is_welcome(address, time.monotonic())
+        ):
             wire.send(_bye(CloseCode.FLOOD, self._node.retry_after_ms(), "too many connections"))
             refusal = CloseCode.FLOOD
         if refusal is not None:
@@ -109,6 +115,19 @@ class SocketDoor:
             wire.attach(session)
         while (await receive())["type"] != "websocket.disconnect":
             pass
+        if wire.failed:
+            self._node.offenders.note(address, time.monotonic())
+
+
+async def _is_gone(receive: Receive, seconds: float) -> bool:
+    """Wait before the accept; whether the peer went, or the server, meanwhile."""
+    try:
+        async with asyncio.timeout(seconds):
+            # Nothing else can come before the accept.
+            await receive()
+    except TimeoutError:
+        return False
+    return True
 
 
 def _bye(code: CloseCode, retry_after_ms: int, message: str) -> bytes:

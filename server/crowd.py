@@ -60,12 +60,13 @@ class Crowd:
         self._users: dict[str, set[Session]] = {}
         self.sessions: set[Session] = set()
         self._streams: Counter[str] = Counter()
+        self._streaming = 0
 
     def is_welcome(self, address: str, now: float) -> bool:
         """Whether one more socket from ``address`` is taken now."""
         settings = self._settings
         return (
-            len(self.sessions) < self._most
+            self._has_place()
             and len(self._nameless) < settings.unauthenticated
             and not (
                 settings.connections_per_address
@@ -73,6 +74,10 @@ class Crowd:
             )
             and self._admissions.take(now)
         )
+
+    def _has_place(self) -> bool:
+        """Whether there is room for one more, socket or stream: each takes an open file."""
+        return len(self.sessions) + self._streaming < self._most
 
     def enter(self, session: Session) -> None:
         """Count a socket that was just accepted."""
@@ -96,15 +101,17 @@ class Crowd:
         """
         if (
             self._streams[user] >= self._settings.connections_per_user
-            or len(self.sessions) + self._streams.total() >= self._most
+            or not self._has_place()
             or not self._admissions.take(now)
         ):
             return False
         self._streams[user] += 1
+        self._streaming += 1
         return True
 
     def end_stream(self, user: str) -> None:
         """A stream is over."""
+        self._streaming -= 1
         self._streams[user] -= 1
         if not self._streams[user]:
             del self._streams[user]

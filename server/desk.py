@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from persistence.reading import Own
 from protocol import answers
+from protocol.closes import CloseCode
 from protocol.errors import ErrorCode, ProtocolError, Refusal, Rejection
 from protocol.requests import Request, ResumePoint, Subscribe, Unsubscribe
 from server import questions
 from server.frames import frame
 from server.placing import Placed, bring_up
 from server.room import Room
-from server.subscription import END_OF_STATUS, Subscription
+from server.subscription import ENDS, Subscription, end_of
 
 if TYPE_CHECKING:
     from server.session import Session
@@ -27,8 +28,12 @@ log = logging.getLogger("ayes.desk")
 
 #: Longest that one request may take; then it is answered with ``timeout``.
 REQUEST_SECONDS = 10.0
-
-_ENDS = frozenset(END_OF_STATUS.values())
+#: Bytes of an answer that waits, as a snapshot does, until the socket has room. A page of 200 long
+#: texts has up to 3 MiB, more than may lie unread, which no slow reader could ever have had.
+LARGE_ANSWER = 16_384
+#: Until a snapshot that could not be made is tried again: the database may be back then, or a slow
+#: reader's socket have room.
+RENEW_AGAIN_SECONDS = 1.0
 
 
 class _Renewal(NamedTuple):
@@ -90,13 +95,25 @@ class Desk:
 
     def _fail(self, request: Request | _Renewal, err: ProtocolError) -> None:
         if isinstance(request, _Renewal):
-            # It cannot be told what it would have to know: let the client come back for it.
-            subscription = request.subscription
-            if self._forget(subscription):
-                status = err.details.get("status", "left")
-                self._end(subscription.room.event_id, END_OF_STATUS.get(status, "revoked"))
+            self._not_renewed(request, err)
             return
         self._session.error(err, ref=request.ref, event=getattr(request, "event", None))
+
+    def _not_renewed(self, renewal: _Renewal, err: ProtocolError) -> None:
+        """Only who may not be there any more is told so; the others' room goes on, later."""
+        subscription = renewal.subscription
+        if isinstance(err, Refusal):
+            if self._forget(subscription):
+                self._end(subscription.room.event_id, end_of(err))
+        elif err.code == ErrorCode.INTERNAL:
+            self._session.close(CloseCode.INTERNAL)
+        else:
+            loop = asyncio.get_running_loop()
+            loop.call_later(RENEW_AGAIN_SECONDS, self._renew_again, renewal)
+
+    def _renew_again(self, renewal: _Renewal) -> None:
+        if self._is_current(renewal.subscription):
+            self._put(renewal)
 
     async def _answer(self, request: Request | _Renewal) -> None:
         if isinstance(request, _Renewal):
@@ -107,7 +124,12 @@ class Desk:
         elif isinstance(request, Unsubscribe):
             self._unsubscribe(request)
         else:
-            self._session.say(await questions.answer(self._session, request))
+            answer = await questions.answer(self._session, request)
+            if len(answer) <= LARGE_ANSWER:
+                self._session.say(answer)
+                return
+            await self._until_writable()
+            self._session.send_room(frame(answer))
 
     # Rooms.
 
@@ -180,7 +202,7 @@ class Desk:
         """A live subscription asks for a snapshot, or has ended."""
         if not self._is_current(subscription):
             return
-        if reason not in _ENDS:
+        if reason not in ENDS:
             self._put(_Renewal(subscription, reason))
             return
         self._forget(subscription)
@@ -191,11 +213,11 @@ class Desk:
         subscription.live = True
         self._session.subscriptions[placed.event] = subscription
         self._session.node.rooms.presence.touch(subscription.room)
-        self._session.send_room(frame(placed.message))
+        self._session.send_room(*placed.frame())
         subscription.pull()
 
     async def _until_writable(self) -> None:
-        """A snapshot is large: it waits until the socket has room for it."""
+        """What is large waits until the socket has room for it."""
         while not self._session.room():
             self._writable.clear()
             await self._writable.wait()

@@ -26,12 +26,21 @@ def frame(payload: bytes) -> bytes:
     It is valid on a connection with permessage-deflate too (RFC 7692, 6: a message may go
     uncompressed, RSV1 clear).
     """
-    size = len(payload)
+    return head(len(payload)) + payload
+
+
+def framed(parts: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """The same of a payload in parts, none of which is copied."""
+    return (head(sum(map(len, parts))), *parts)
+
+
+def head(size: int, first: int = FIN_TEXT) -> bytes:
+    """What stands before an unmasked payload of ``size`` bytes."""
     if size < 126:
-        return _SHORT(FIN_TEXT, size) + payload
+        return _SHORT(first, size)
     if size < 65_536:
-        return _MEDIUM(FIN_TEXT, 126, size) + payload
-    return _LONG(FIN_TEXT, 127, size) + payload
+        return _MEDIUM(first, 126, size)
+    return _LONG(first, 127, size)
 
 
 def payload_of(data: bytes) -> bytes:

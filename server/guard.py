@@ -24,6 +24,7 @@ from websockets.protocol import Event, State
 
 from protocol.closes import CloseCode
 from server.budgets import Budgets, GuardedConfig, budgets_of
+from server.deflate import NEGOTIATION, takes_deflated
 from server.frames import close_frame, frame
 from server.guard_http import GuardedHttp
 from server.intake import Intake
@@ -33,6 +34,8 @@ from server.wire import EXTENSION, Receiver, Wire
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
+
+    from server.turns import Waiting
 
 __all__ = [
     "EXTENSION",
@@ -47,6 +50,8 @@ __all__ = [
 
 log = logging.getLogger("ayes.guard")
 
+#: What a socket is failed with that broke no rule: a defect of ours, and a client that fell asleep.
+_NO_OFFENCE = frozenset({CloseCode.INTERNAL, CloseCode.NO_HELLO})
 #: To a handshake that websockets has no response for.
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -66,6 +71,8 @@ class GuardedWebSocket(SlicedReading):
         super().__init__(config, server_state, app_state, _loop)
         self.budgets = budgets_of(config)
         self.conn.max_message_size = self.budgets.message_bytes
+        if self.conn.available_extensions:
+            self.conn.available_extensions = [NEGOTIATION]
         self.queue = Mailbox()  # type: ignore[assignment]  # has what is used of a queue
         self.ping_interval = None  # the application pings; uvicorn would close with 1011
         self.read_into(
@@ -190,6 +197,7 @@ class GuardedWebSocket(SlicedReading):
             if self.conn.state is State.CONNECTING:  # the peer is gone, which uvicorn does not say
                 raise ClientDisconnected
             self._shaken()
+            self.wire.deflates = takes_deflated(self.conn.extensions)
             # They are done with, and would stay as long as the socket.
             self.__dict__.pop("request", None)
             self.__dict__.pop("response", None)
@@ -227,6 +235,10 @@ class GuardedWebSocket(SlicedReading):
     def weigh(self, messages: int) -> None:
         """See ``Wire.weigh``."""
         self._intake.weigh(messages)
+
+    def line_up(self, waiting: Waiting) -> None:
+        """See ``Wire.line_up``."""
+        self.turns.wait(waiting)
 
     def _hand_over(self, queued: list[Any]) -> None:
         """Give the receiver what came before it."""
@@ -297,6 +309,7 @@ class GuardedWebSocket(SlicedReading):
             return
         self._intake.stop()
         self.conn.data_to_send()
+        self.wire.failed |= code not in _NO_OFFENCE
         if not self.wire.shut:
             self.wire.last(close_frame(code, reason))
             self.end(code, reason)

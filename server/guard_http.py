@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from server.budgets import budgets_of
+from server.pacing import shared_pacing
 from server.progress import Progress, sever
 
 #: What a header field costs beside its name and value: colon, space, CR, LF.
@@ -51,6 +52,10 @@ class GuardedHttp(HttpToolsProtocol):
         self._upgraded = False
         self._kept = 0
         self._moved = False
+        self._pacing = shared_pacing(server_state, self.loop)
+        self._held = b""
+        self._is_plain = False
+        self._admitted = False
 
     # The connection.
 
@@ -70,7 +75,41 @@ class GuardedHttp(HttpToolsProtocol):
         self._unset_keepalive_if_required()
 
     def data_received(self, data: bytes) -> None:
-        """Parse, and set a deadline for what is still missing."""
+        """Parse, at once or by turns, and set a deadline for what is still missing."""
+        if not self._held and (self._admitted or self._may(data)):
+            self._take(data)
+            return
+        if not self._held:
+            self._pacing.wait(self)
+            self.transport.pause_reading()
+            # It is not the client's turn, nor is it idle, though it may look like that.
+            self._met()
+            self._unset_keepalive_if_required()
+        self._held += data
+
+    def take_turn(self) -> None:
+        """Parse what waited for it."""
+        held, self._held = self._held, b""
+        if self.transport.is_closing():
+            return
+        # uvicorn has its own reasons to keep from reading; it says so in its flow control.
+        if not self.flow.read_paused:
+            self.transport.resume_reading()
+        self._take(held)
+
+    def _may(self, data: bytes) -> bool:
+        """Whether a request that begins with ``data`` may be taken as it comes.
+
+        An upgrade may: how many sockets come is bounded elsewhere (``Crowd``). Whoever only says
+        so is believed once.
+        """
+        head, _, rest = data.lower().partition(b"\r\n\r\n")
+        upgrades = not (self._is_plain or rest) and b"\nupgrade: websocket" in head
+        return upgrades or self._pacing.may()
+
+    def _take(self, data: bytes) -> None:
+        # Until the request is whole, not one that begins behind it.
+        self._admitted = True
         self._moved = False
         super().data_received(data)
         if self._upgraded or self.transport.is_closing():
@@ -118,7 +157,11 @@ class GuardedHttp(HttpToolsProtocol):
         self._in_header = False
         self._in_body = self._moved = True
         self._met()
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:  # no upgrade
+            self._is_plain = True
+            self._pacing.begun()
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -127,7 +170,7 @@ class GuardedHttp(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
-        self._in_body = False
+        self._in_body = self._admitted = False
         self._moved = True
         self._met()
         super().on_message_complete()
@@ -183,7 +226,9 @@ class GuardedHttp(HttpToolsProtocol):
         self._watch()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close an idle connection."""
+        """Close an idle connection; one whose request waits for its turn is not."""
+        if self._held:
+            return
         super().timeout_keep_alive_handler()
         self._watch()
 

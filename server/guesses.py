@@ -1,10 +1,15 @@
-"""Entrance codes are short, so guessing them is made slow: a few wrong ones, then a long wait."""
+"""Entrance codes are short, so guessing them is made slow: a few wrong ones, then a long wait.
+
+Checked before a code is looked up and again before the answer is given: of many guesses that are
+under way together no more are answered than of as many that come one after another.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
 
+from handlers.decide import Answer, Reply, Submission, failed
 from protocol.errors import ErrorCode, Rejection
 from server.rate import TokenBucket
 
@@ -40,3 +45,23 @@ class Guesses:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(user)
         bucket.take(now)
+
+    def heard_by(self, reply: Reply) -> Reply:
+        """``reply`` for an ``event.create`` that names its code: who is told that it is taken has
+        found one, and is told no more of them than of wrong ones.
+
+        The refusal is not remembered, so that another answer in its place is as true.
+        """
+
+        def heard(submission: Submission, answer: Answer) -> None:
+            user = submission.actor.user
+            if answer.error == ErrorCode.VERSION_CONFLICT:
+                try:
+                    self.check(user)
+                except Rejection as err:
+                    answer = failed(submission, err)
+                else:
+                    self.failed(user)
+            reply(submission, answer)
+
+        return heard

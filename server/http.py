@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,25 +15,27 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from handlers.decide import ENTROPY_BYTES, Answer, Submission
+from handlers.decide import Answer, Submission, failed
 from persistence import audit
-from protocol import answers
 from protocol import requests as r
-from protocol.codec import decode_command
-from protocol.commands import EventCommand, MembershipJoin
-from protocol.errors import ERRORS, ErrorCode, ProtocolError, Rejection, bad_request
+from protocol.codec import Invalid, decode_command, under_id
+from protocol.commands import Command, EventCommand, MembershipJoin
+from protocol.errors import ErrorCode, ProtocolError, Rejection, bad_request
 from protocol.fields import PageSize, Position, normalise
 from server import questions
 from server.auth import Identity
 from server.body import read_body
-from server.http_answers import error_answer, json_answer
-from server.stream import once, stream
+from server.entropy import entropy
+from server.http_answers import error_answer, json_answer, told_error
+from server.stream import STREAM_HEADERS, STREAM_TYPE, once, stream
 
 if TYPE_CHECKING:
     from server.node import Node
 
 #: Longest that a command is waited for; the lane's own budget is shorter.
 ANSWER_SECONDS = 15.0
+#: Longest until any request is answered, a stream begun: the body's time to come, and a command's.
+REQUEST_SECONDS = 30.0
 
 log = logging.getLogger("ayes.http")
 
@@ -70,9 +71,12 @@ class _Api:
         async def answered(request: Request) -> Response:
             event = request.path_params.get("event")
             try:
-                return await endpoint(request, self._identity(request))
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    return await endpoint(request, self._identity(request))
             except ProtocolError as err:
                 return error_answer(err, event=event)
+            except TimeoutError:
+                return error_answer(Rejection(ErrorCode.TIMEOUT), event=event)
             except Exception:
                 log.exception("%s %s failed", request.method, request.url.path)
                 return error_answer(Rejection(ErrorCode.INTERNAL), event=event)
@@ -97,16 +101,29 @@ class _Api:
     async def command(self, request: Request, identity: Identity) -> Response:
         """``POST /v1/commands``: 200 with the ack, or the error with its status."""
         node = self._node
-        command = decode_command(
-            _with_id(
-                await read_body(request, node.settings.message_bytes),
-                request.headers.get("idempotency-key"),
-            ),
-            limits=node.texts,
-        )
-        await node.know_user(identity.actor)
-        if node.draining:
-            raise Rejection(ErrorCode.DRAINING, retry_after_ms=node.retry_after_ms())
+        body = await read_body(request, node.settings.message_bytes)
+        if (key := request.headers.get("idempotency-key")) is not None:
+            # Quoted or bare: the header's draft (draft-ietf-httpapi-idempotency-key-header) has a
+            # quoted string, most clients send the bare key, and an id has no quotes of its own.
+            quoted = len(key) > 1 and key[0] == key[-1] == '"'
+            body = under_id(body, key[1:-1] if quoted else key)
+        command = decode_command(body, limits=node.texts)
+        if isinstance(command, Invalid):
+            return error_answer(command.error, id=command.id, ref=command.ref)
+        try:
+            await node.know_user(identity.actor)
+            if node.draining:
+                raise Rejection(ErrorCode.DRAINING, retry_after_ms=node.retry_after_ms())
+        except ProtocolError as err:
+            return error_answer(err, id=command.id, event=getattr(command, "event", None))
+        answer = await self._decided(command, identity)
+        if answer.error is not None:
+            return told_error(answer.message, answer.error)
+        return json_answer(answer.message)
+
+    async def _decided(self, command: Command, identity: Identity) -> Answer:
+        """What the command's lane answers; ``timeout`` where it does not in time."""
+        node = self._node
         heard: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
         def reply(_: Submission, answer: Answer) -> None:
@@ -116,7 +133,7 @@ class _Api:
         submission = Submission(
             command,
             identity.actor,
-            entropy=os.urandom(ENTROPY_BYTES),
+            entropy=entropy(),
             reply=reply,
             expires=identity.expires,
             issued=identity.issued,
@@ -129,13 +146,9 @@ class _Api:
             node.submit_create(submission)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                answer = await heard
+                return await heard
         except TimeoutError:
-            err = answers.error(Rejection(ErrorCode.TIMEOUT), id=command.id)
-            return json_answer(err, ERRORS[ErrorCode.TIMEOUT].http)
-        return json_answer(
-            answer.message, 200 if answer.error is None else ERRORS[answer.error].http
-        )
+            return failed(submission, Rejection(ErrorCode.TIMEOUT))
 
     # Questions.
 
@@ -200,6 +213,10 @@ class _Api:
     async def stream(self, request: Request, identity: Identity) -> Response:
         """``GET /v1/events/{event}/stream``: Server-Sent Events, resumed by ``Last-Event-ID``."""
         event = self._event(request)
+        if request.method == "HEAD":
+            # A stream that sends nothing would have no end: the connection would wait for it.
+            await once(self._node, identity.actor.user, event)
+            return Response(media_type=STREAM_TYPE, headers=STREAM_HEADERS)
         last = request.headers.get("last-event-id", "")
         return await stream(self._node, identity, event, last)
 
@@ -207,19 +224,6 @@ class _Api:
 class _JournalPage(msgspec.Struct, kw_only=True):
     after: Position = 0
     limit: PageSize = 50
-
-
-def _with_id(body: bytes, key: str | None) -> bytes:
-    """The command under the id of the ``Idempotency-Key`` header, where it has none itself."""
-    if key is None:
-        return body
-    try:
-        fields = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return body
-    if not isinstance(fields, dict) or "id" in fields:
-        return body
-    return orjson.dumps(fields | {"id": key})
 
 
 def _line(row: dict[str, Any]) -> dict[str, Any]:

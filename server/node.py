@@ -17,13 +17,15 @@ from persistence import reading
 from persistence.database import Database
 from protocol import PROTOCOL_VERSION, answers
 from protocol.closes import CloseCode
-from protocol.commands import MembershipJoin
+from protocol.commands import EventCreate, MembershipJoin
 from protocol.errors import ErrorCode, ProtocolError, Refusal
+from server.alarms import Alarms
 from server.auth import Authenticator, Identity
 from server.bus import Bus, MemoryBus
 from server.crowd import Crowd
 from server.gather import Gather
 from server.guesses import Guesses
+from server.offenders import Offenders
 from server.pace import Paces
 from server.pruning import Pruning
 from server.pulse import Pulse
@@ -70,9 +72,11 @@ class Node:
         self.rooms = RoomRegistry(database, self.limits, self.bus)
         self.revocations = Revocations(database, self._revoked)
         self.lanes = Lanes(database, self.rooms, self.limits, revoked=self.revocations.is_revoked)
+        self.alarms = Alarms()
         self.guesses = Guesses()
         self.paces = Paces(settings.commands_per_second, settings.commands_burst)
         self.crowd = Crowd(settings, time.monotonic())
+        self.offenders = Offenders(settings.admissions_per_second)
         self.draining = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -241,6 +245,8 @@ class Node:
     def submit_create(self, submission: Submission) -> None:
         """``event.create``: the event's id follows from who asks and under which id."""
         user, command_id = submission.key
+        if isinstance(submission.command, EventCreate) and submission.command.entrance_code:
+            submission.reply = self.guesses.heard_by(submission.reply)
         self.lanes.submit(event_id_of(user, command_id), submission)
 
     async def submit_join(self, submission: Submission, command: MembershipJoin) -> None:
@@ -249,6 +255,7 @@ class Node:
         try:
             self.guesses.check(user)
             event_id = await self._event_of(command.code)
+            self.guesses.check(user)
             if event_id is None:
                 self.guesses.failed(user)
                 raise Refusal(

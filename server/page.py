@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from server.node import Node
 
 INDEX = "index.html"
+#: Seconds between two looks at the files of a checkout: shorter than it takes to reload a page,
+#: longer than a look, which takes 6 ms.
+LOOK_SECONDS = 0.1
 #: The SDK's files that a browser needs; beside them are its package, its tests, its examples.
 SDK_PARTS = ("ayes.js", "src")
 
@@ -58,11 +61,28 @@ def folders() -> tuple[Folder, Folder]:
     return Folder(app), Folder(sdk, only=SDK_PARTS)
 
 
+class _Looking:
+    """A folder that is looked at again, once for all who ask in the same moment."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._task: asyncio.Task[None] | None = None
+        self._until = 0.0
+
+    async def look(self) -> None:
+        """See to it that what is there is as it was ``LOOK_SECONDS`` ago, or newer."""
+        now = asyncio.get_running_loop().time()
+        if self._task is None or (self._task.done() and now >= self._until):
+            self._until = now + LOOK_SECONDS
+            self._task = asyncio.create_task(asyncio.to_thread(self._folder.look), name="look")
+        await asyncio.shield(self._task)
+
+
 class Pages:
     """Answers requests for the page's files.
 
-    An installed server reads them once. In a checkout they are looked at with every request, so
-    that whoever works on the page sees what they wrote.
+    An installed server reads them once. In a checkout they are looked at again and again, so that
+    whoever works on the page sees what they wrote.
     """
 
     def __init__(self, node: Node) -> None:
@@ -70,6 +90,7 @@ class Pages:
         self.local = LocalMode(node)
         self._live = not _INSTALLED.is_dir()
         self.app, self.sdk = folders()
+        self._looking = {folder: _Looking(folder) for folder in (self.app, self.sdk)}
         if not self._live:
             self.app.look()
             self.sdk.look()
@@ -109,7 +130,7 @@ class Pages:
 
     async def _answer(self, request: Request, folder: Folder, path: str) -> Response:
         if self._live:
-            await asyncio.to_thread(folder.look)
+            await self._looking[folder].look()
         file = folder.find(path)
         if file is None:
             raise HTTPException(404)

@@ -15,7 +15,9 @@ from persistence.reading import Own
 from protocol import answers, merge_patch
 from protocol.errors import ErrorCode, Refusal
 from protocol.requests import Subscribe
-from server.room import Room, RoomStep, merge
+from server import deflate
+from server.frames import framed
+from server.room import Room
 from server.subscription import Subscription
 
 if TYPE_CHECKING:
@@ -29,7 +31,21 @@ class Placed(NamedTuple):
 
     event: str
     subscription: Subscription
-    message: bytes
+    parts: tuple[bytes, ...]
+    """The message; what is large in it is shared by all who stand at the same place."""
+
+    @property
+    def message(self) -> bytes:
+        """The message in one."""
+        return b"".join(self.parts)
+
+    def frame(self) -> tuple[bytes, ...]:
+        """The message as a frame, in parts; compressed where its socket takes that."""
+        if len(self.parts) == 1 or not self.subscription.outlet.deflates:
+            return framed(self.parts)
+        head, state, rest = self.parts
+        shared = self.subscription.room.segment(self.subscription.audience, state)
+        return deflate.deflated(deflate.segment(head), shared, deflate.segment(rest))
 
 
 async def bring_up(
@@ -47,21 +63,24 @@ async def bring_up(
     is read last and the return. Raises ``not_a_member`` where that is no longer one.
     """
     room = subscription.room
-    steps = None
-    if request.epoch is not None and request.seq is not None:
-        reason = _why_not_resumed(room, request.epoch, request.seq, node.settings.resume_steps)
-        if not reason:
-            steps = await node.rooms.steps_since(room, request.seq)
-            reason = "gap"
+    way = None
     if writable is not None:
         await writable()
+    if request.epoch is not None and request.seq is not None:
+        reason = _why_not_resumed(node, room, request.epoch, request.seq)
+        if not reason:
+            way = await node.rooms.way(room, request.seq)
+            # Meanwhile it may have begun anew, from a backup.
+            reason = _why_not_resumed(node, room, request.epoch, request.seq) or "gap"
+    # The owner's standing may have changed in a step after what was read.
+    regraded = subscription.is_regraded()
     you, audience = standing(subscription, own)
-    if steps is not None and _role_changed(steps, subscription.user):
-        steps, reason = None, "role"
+    if way is not None and (regraded or way.regrades(room, subscription.user)):
+        way, reason = None, "role"
     subscription.audience = audience
-    if steps is None:
-        subscription.seq = room.seq
-        message = answers.snapshot(
+    subscription.seq = room.seq
+    if way is None:
+        parts: tuple[bytes, ...] = answers.snapshot(
             event=room.event_id,
             epoch=room.epoch,
             seq=room.seq,
@@ -72,36 +91,33 @@ async def bring_up(
         )
     else:
         assert request.seq is not None
-        subscription.seq = steps[-1].seq if steps else request.seq
-        message = answers.resumed(
+        resumed = answers.resumed(
             event=room.event_id,
             epoch=room.epoch,
             from_=request.seq,
-            seq=subscription.seq,
-            patch=answers.encode(merge(steps, audience)),
+            seq=room.seq,
+            patch=way.patch(room, audience),
             you=answers.encode(you),
             ref=request.ref,
         )
-    return Placed(room.event_id, subscription, message)
+        parts = (resumed,)
+    return Placed(room.event_id, subscription, parts)
 
 
-def _why_not_resumed(room: Room, epoch: str, seq: int, farthest: int) -> str:
+def _why_not_resumed(node: Node, room: Room, epoch: str, seq: int) -> str:
     if epoch != room.epoch:
         return "epoch"
     if seq > room.seq:
-        log.critical(
-            "event %s: a client knows step %d, the database only %d: committed data was lost",
-            room.event_id,
-            seq,
-            room.seq,
-        )
+        # Any client can say so.
+        if node.alarms.raises(room.event_id):
+            log.critical(
+                "event %s: a client knows step %d, the database only %d: committed data was lost",
+                room.event_id,
+                seq,
+                room.seq,
+            )
         return "ahead"
-    return "gap" if room.seq - seq > farthest else ""
-
-
-def _role_changed(steps: list[RoomStep], user: str) -> bool:
-    """Whether what ``user`` may see is not what they could see before these steps."""
-    return any("membership" in step.patches.you.get(user, {}) for step in steps)
+    return "gap" if room.seq - seq > node.settings.resume_steps else ""
 
 
 def standing(subscription: Subscription, own: Own) -> tuple[dict[str, Any], Audience]:

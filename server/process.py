@@ -38,8 +38,17 @@ GRACEFUL_SECONDS = 7
 GC_THRESHOLDS = (50_000, 20, 50)
 #: Connections that may wait to be accepted: a reconnect storm comes within a second.
 BACKLOG = 2_048
+#: Unsent bytes that the system takes for one connection, beside those on their way. What a slow
+#: reader is behind stays here, where it merges and counts against the bounds on its output; Linux
+#: would take 4 MB, all of it stale once it arrives.
+UNSENT_BYTES = 65_536
 #: Seconds between two looks at the embedded database's log.
 LOG_LOOK_SECONDS = 60.0
+#: Seconds between two looks at whether the embedded database is still there: a fraction of what
+#: it takes to recover.
+DATABASE_LOOK_SECONDS = 0.25
+#: Seconds until it is started again where that failed: the disk may be full, and nothing is served.
+REVIVE_AGAIN_SECONDS = 5.0
 #: What a shell expects of a command that could not start.
 EXIT_FAILURE = 1
 
@@ -84,7 +93,7 @@ def run(settings: Settings) -> int:
             embedded = EmbeddedPostgres(settings.data_dir)
             url = embedded.start()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(serve(settings, url, embedded.log if embedded is not None else None))
+            runner.run(serve(settings, url, embedded))
     except (StartError, EmbeddedPostgresError, SoleServerError) as err:
         print(f"ayes: {err}", file=sys.stderr)  # noqa: T201 - the command's own output
         return EXIT_FAILURE
@@ -113,11 +122,11 @@ def _loop_factory() -> Any:
 
 
 async def serve(
-    settings: Settings, database_url: str, database_log: PostgresLog | None = None
+    settings: Settings, database_url: str, embedded: EmbeddedPostgres | None = None
 ) -> None:
     """Migrate, open everything, serve until a signal, finish, close everything.
 
-    ``database_log``, the embedded database's, is kept within its bound meanwhile.
+    ``embedded``, where the database is one's own, is looked after meanwhile.
     """
     try:
         await upgrade_async(database_url)
@@ -131,7 +140,7 @@ async def serve(
             RedisBus(settings.redis_url) if settings.redis_url else MemoryBus(),
         )
         listener = _listen(settings)
-        bounding = asyncio.create_task(_bounded(database_log), name="database log")
+        tending = [] if embedded is None else _tend(embedded)
         try:
             await node.start()
             server = Server(_config(settings, node), node)
@@ -140,18 +149,42 @@ async def serve(
             _announce(settings, host, port)
             await server.serve(sockets=[listener])
         finally:
-            bounding.cancel()
+            for task in tending:
+                task.cancel()
+            await asyncio.gather(*tending, return_exceptions=True)
             await node.stop()
             listener.close()
 
 
-async def _bounded(database_log: PostgresLog | None) -> None:
-    while database_log is not None:
+def _tend(embedded: EmbeddedPostgres) -> list[asyncio.Task[None]]:
+    """Look after the database: it is nobody else's."""
+    return [
+        asyncio.create_task(_bounded(embedded.log), name="database log"),
+        asyncio.create_task(_revived(embedded), name="database life"),
+    ]
+
+
+async def _bounded(database_log: PostgresLog) -> None:
+    while True:
         await asyncio.sleep(LOG_LOOK_SECONDS)
         try:
             await asyncio.to_thread(database_log.bound)
         except OSError as err:
             log.warning("the database's log cannot be cut: %s", err)
+
+
+async def _revived(embedded: EmbeddedPostgres) -> None:
+    """Start the database again where it ended by itself: out of memory, killed, stopped by hand."""
+    while True:
+        await asyncio.sleep(DATABASE_LOOK_SECONDS)
+        if embedded.runs():
+            continue
+        log.error("the embedded database has ended; it is started again")
+        try:
+            await asyncio.to_thread(embedded.revive)
+        except EmbeddedPostgresError as err:
+            log.error("%s", err)
+            await asyncio.sleep(REVIVE_AGAIN_SECONDS)
 
 
 def _settle_memory() -> None:
@@ -175,6 +208,9 @@ def _listen(settings: Settings) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            # Every connection has it from the listener.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         # Who is told the address may connect at once, and waits a moment for the server.
         listener.listen(BACKLOG)
     except OSError as err:
@@ -192,6 +228,7 @@ def _config(settings: Settings, node: Node) -> uvicorn.Config:
         budgets=Budgets(
             commands_per_second=settings.commands_per_second, burst=settings.commands_burst
         ),
+        ws_per_message_deflate=settings.compression == "on",
         log_config=None,
         access_log=False,
         lifespan="off",

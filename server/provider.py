@@ -33,6 +33,7 @@ class _Document(msgspec.Struct):
     issuer: str
     jwks_uri: str
     token_endpoint: str
+    revocation_endpoint: str | None = None
 
 
 _document = msgspec.json.Decoder(_Document)
@@ -67,9 +68,12 @@ class Provider:
         return self.issuer.rstrip("/") + _DOCUMENT
 
     def origins(self) -> frozenset[str]:
-        """Where the page asks: the provider's own origin, and that of its tokens once known."""
-        known = self._known
-        urls = [self.issuer, *([known.token_endpoint] if known is not None else [])]
+        """Where the page asks: the provider's own origin, and once known those where it gives
+        tokens and takes them back.
+        """
+        urls = [self.issuer]
+        if (known := self._known) is not None:
+            urls += [known.token_endpoint, known.revocation_endpoint or known.token_endpoint]
         return frozenset(origin for url in urls if (origin := origin_of(url)) is not None)
 
     def load(self, _: str = "") -> KeySet:
@@ -95,6 +99,12 @@ class Provider:
             self._not_before = time.monotonic() + AGAIN_SECONDS
             log.warning("the provider at %s tells nothing of itself: %s", self.issuer, err)
 
+    def _fault(self, url: str) -> str | None:
+        fault = url_fault(url)
+        if fault is None and urlsplit(self.issuer).scheme != urlsplit(url).scheme:
+            fault = "is of another scheme than the issuer"
+        return fault
+
     def _discover(self) -> _Document:
         now = time.monotonic()
         if self._known is not None and self._known_at and now - self._known_at < DOCUMENT_SECONDS:
@@ -107,10 +117,10 @@ class Provider:
             # OpenID Connect Discovery 1.0, 4.3: exactly, or one provider could speak for another.
             raise KeySetError(f"the provider calls itself {found.issuer[:200]!r}")
         for url in (found.jwks_uri, found.token_endpoint):
-            fault = url_fault(url)
-            if fault is None and urlsplit(self.issuer).scheme != urlsplit(url).scheme:
-                fault = "is of another scheme than the issuer"
-            if fault is not None:
+            if (fault := self._fault(url)) is not None:
                 raise KeySetError(f"an address of the provider {fault}")
+        if found.revocation_endpoint and self._fault(found.revocation_endpoint) is not None:
+            # One signs in and out without it.
+            found.revocation_endpoint = None
         self._known, self._known_at = found, now
         return found

@@ -10,7 +10,7 @@ from handlers import preview, views
 from handlers.decide import recorded_ack, recorded_refusal
 from handlers.step import Actor
 from persistence import lists, reading
-from persistence.records import Membership
+from persistence.records import Decided, Membership
 from protocol import answers
 from protocol import requests as r
 from protocol.errors import ErrorCode, Refusal, Rejection
@@ -62,14 +62,18 @@ async def _status(node: Node, actor: Actor, request: r.CommandStatus) -> dict[st
     """What became of the actor's own commands; of anybody else's nothing is told."""
     event = request.event
     # Asked before the journal: what is decided in between is still told as pending, never absent.
-    waiting = {id for id in request.ids if node.lanes.is_pending(event, (actor.user, id))}
+    waiting = node.lanes.pending(event, [(actor.user, id) for id in request.ids])
     decided = await reading.decided(node.database, event, actor.user, request.ids)
     known = {line.command_id: line for line in decided}
+    hidden = {line.command_id for line in decided if _is_not_found(line)}
+    if hidden and await _membership(node, actor, event) is None:
+        # To a stranger it must look as where there is no such event, which remembers nothing.
+        known = {id: line for id, line in known.items() if id not in hidden}
     told: list[dict[str, Any]] = []
     for id in request.ids:
         line = known.get(id)
         if line is None:
-            told.append({"id": id, "state": "pending" if id in waiting else "absent"})
+            told.append({"id": id, "state": "pending" if (actor.user, id) in waiting else "absent"})
         elif line.seq is not None:
             ack = orjson.Fragment(recorded_ack(event, line, replayed=True))
             told.append({"id": id, "state": "committed", "ack": ack})
@@ -77,6 +81,11 @@ async def _status(node: Node, actor: Actor, request: r.CommandStatus) -> dict[st
             body = answers.error_body(recorded_refusal(line), id=id, event=event, replayed=True)
             told.append({"id": id, "state": "refused", "error": body})
     return {"event": event, "commands": told}
+
+
+def _is_not_found(line: Decided) -> bool:
+    """Whether this is a remembered ``not_found``."""
+    return line.seq is None and recorded_refusal(line).code == ErrorCode.NOT_FOUND
 
 
 async def _events(node: Node, actor: Actor, request: r.EventsList) -> dict[str, Any]:
@@ -89,20 +98,26 @@ async def _events(node: Node, actor: Actor, request: r.EventsList) -> dict[str, 
 async def _overview(node: Node, actor: Actor, request: r.EventOverview) -> dict[str, Any]:
     node.guesses.check(actor.user)
     found = await lists.overview(node.database, request.code, actor.user)
+    node.guesses.check(actor.user)
     if found is None:
         node.guesses.failed(actor.user)
         raise Refusal(ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"})
     return found
 
 
-async def _member(node: Node, actor: Actor, event: str) -> Membership:
-    """The actor's accepted membership; raises ``not_found`` or ``not_a_member``."""
+async def _membership(node: Node, actor: Actor, event: str) -> Membership | None:
+    """The actor's membership, whatever its status; ``None`` for a stranger."""
     own = await reading.own(
         node.database, [(event, actor.user)], resolved_shown=node.limits.resolved_shown
     )
-    if not own or own[0].membership is None:
+    return own[0].membership if own else None
+
+
+async def _member(node: Node, actor: Actor, event: str) -> Membership:
+    """The actor's accepted membership; raises ``not_found`` or ``not_a_member``."""
+    membership = await _membership(node, actor, event)
+    if membership is None:
         raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
-    membership = own[0].membership
     if membership.status != "accepted":
         raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": membership.status})
     return membership

@@ -27,6 +27,10 @@ class TokenBucket:
         self._tokens -= 1
         return True
 
+    def spend(self) -> None:
+        """Count one that was not asked for first; it is never short of more than a burst."""
+        self._tokens = max(self._tokens - 1, -self._burst)
+
     def wait_ms(self) -> int:
         """Milliseconds until one is allowed again, at least 1."""
         return max(1, int((1 - self._tokens) / self._rate * 1000))

@@ -19,11 +19,12 @@ from redis.exceptions import MovedError
 from server.redis_line import (
     FIRST_DELAY,
     LONGEST_DELAY,
-    LOST,
     REDIS_SECONDS,
     Hear,
     Line,
+    is_lost,
     make_redis,
+    rest,
     slot_of,
 )
 from server.redis_url import Address, addresses_of, url_of
@@ -51,6 +52,7 @@ class Cluster:
         self._watched: dict[str, Line | None] = {}
         """Channel → the line it is watched on, once its shard is known."""
         self._look_again = asyncio.Event()
+        self._over = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._stopping: set[asyncio.Task[None]] = set()
         self._told = False
@@ -66,10 +68,15 @@ class Cluster:
 
     def start(self) -> None:
         """Begin; a cluster that is not there yet is waited for in the background."""
+        self._over.clear()
         self._looking = asyncio.create_task(self._look_for_ever(), name="cluster")
 
     async def stop(self) -> None:
-        """End."""
+        """End, with the connections closed."""
+        self._over.set()
+        self._look_again.set()
+        if self._looking is not None:
+            await asyncio.wait([self._looking], timeout=2 * REDIS_SECONDS)
         while self._looking is not None and not self._looking.done():
             self._looking.cancel()
             await asyncio.wait([self._looking], timeout=REDIS_SECONDS)
@@ -134,25 +141,20 @@ class Cluster:
 
     async def _look_for_ever(self) -> None:
         delay = FIRST_DELAY
-        while True:
+        while not self._over.is_set():
             self._look_again.clear()
             try:
                 found = await self._look()
             except Exception:
                 log.exception("the cluster could not be looked at")
                 found = False
+            if self._over.is_set():
+                return
             if found:
-                await self._look_again_or_rest()
+                await rest(self._look_again, LOOK_SECONDS)
             delay = FIRST_DELAY if found else min(delay * 2, LONGEST_DELAY)
             # A server that is gone calls for a look with each try to reach it.
-            await asyncio.sleep(random.uniform(FIRST_DELAY, 2 * delay))  # noqa: S311 - jitter
-
-    async def _look_again_or_rest(self) -> None:
-        try:
-            async with asyncio.timeout(LOOK_SECONDS):
-                await self._look_again.wait()
-        except TimeoutError:
-            return
+            await rest(self._over, random.uniform(FIRST_DELAY, 2 * delay))  # noqa: S311 - jitter
 
     async def _look(self) -> bool:
         """Ask one server after the other until one knows the cluster; whether one did."""
@@ -166,7 +168,9 @@ class Cluster:
                         self._take(await _slots(redis, address))
                 self._told = False
                 return True
-            except LOST as err:
+            except Exception as err:
+                if not is_lost(err):
+                    raise
                 error = err
         if not self._told:
             log.warning("no server of the Redis cluster tells who serves what: %r", error)

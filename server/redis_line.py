@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from redis.asyncio import Redis
@@ -46,6 +45,19 @@ MOST_CHANNELS = 500
 
 #: What a broken, hung or refusing server raises.
 LOST = (RedisError, OSError, TimeoutError, EOFError)
+
+
+def is_lost(err: Exception) -> bool:
+    """Whether ``err`` says that a connection is gone.
+
+    uvloop has a plain ``RuntimeError`` for writing to one that broke between two turns of the loop,
+    and redis-py writes its HELLO so after it has connected again.
+    """
+    return isinstance(err, LOST) or (
+        isinstance(err, RuntimeError) and "handler is closed" in str(err)
+    )
+
+
 #: Hears a channel's message; ``None``: subscribed anew, what was published before is lost.
 Hear: TypeAlias = Callable[[str, bytes | None], None]
 
@@ -76,9 +88,7 @@ class Line:
         self._alive = {"speaks": False, "hears": False}
         self._told = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._connecting: set[str] = set()
-        self._settled = asyncio.Event()
-        self._settled.set()
+        self._over = asyncio.Event()
 
     @property
     def is_up(self) -> bool:
@@ -87,15 +97,18 @@ class Line:
 
     def start(self) -> None:
         """Begin; a server that is not there yet is waited for in the background."""
+        self._over.clear()
         for name, work in (("speaks", self._speak), ("hears", self._hear)):
             self._tasks.append(asyncio.create_task(self._for_ever(name, work), name=f"bus {name}"))
 
     async def stop(self) -> None:
-        """End."""
-        # A client that is cancelled while it connects leaves its socket behind.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(REDIS_SECONDS):
-                await self._settled.wait()
+        """End, with the connections closed."""
+        # Asked to first: a client that is cancelled while it connects or reads leaves its socket
+        # behind, one with TLS at any time, since there the end is a round trip.
+        self._over.set()
+        self._something.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2 * REDIS_SECONDS)
         # Again and again: a cancellation that meets the client in mid-read can be lost in it.
         while pending := [task for task in self._tasks if not task.done()]:
             for task in pending:
@@ -121,20 +134,21 @@ class Line:
     async def _for_ever(self, name: str, work: Callable[[Redis], Awaitable[None]]) -> None:
         """Run ``work`` on a connection; again on a fresh one when that is lost."""
         delay = FIRST_DELAY
-        while True:
+        while not self._over.is_set():
             try:
                 async with make_redis(self._url) as redis:
                     await work(redis)
-            except LOST as err:
-                self._tell_lost(err)
-            except Exception:
-                log.exception("the bus failed")
+            except Exception as err:
+                if is_lost(err):
+                    self._tell_lost(err)
+                else:
+                    log.exception("the bus failed")
             if self._alive[name]:
                 delay = FIRST_DELAY
             self._alive[name] = False
             if self._lost is not None:
                 self._lost()
-            await asyncio.sleep(random.uniform(0, delay))  # noqa: S311 - jitter
+            await rest(self._over, random.uniform(0, delay))  # noqa: S311 - jitter
             delay = min(delay * 2, LONGEST_DELAY)
 
     def _tell_lost(self, err: Exception) -> None:
@@ -150,33 +164,20 @@ class Line:
             log.warning("Redis at %s is back", shown(self._url))
             self._told = False
 
-    @contextmanager
-    def _uncut(self, name: str) -> Iterator[None]:
-        """What may connect, and is bounded by itself: ``stop`` waits for it before it cancels."""
-        self._connecting.add(name)
-        self._settled.clear()
-        try:
-            yield
-        finally:
-            self._connecting.discard(name)
-            if not self._connecting:
-                self._settled.set()
-
     # Speaking.
 
     async def _speak(self, redis: Redis) -> None:
         publish = "PUBLISH" if self._astray is None else "SPUBLISH"
-        while True:
+        while not self._over.is_set():
             async with asyncio.timeout(BEAT_SECONDS * 2):
                 if not self._waiting:
                     self._something.clear()
-                    await self._something_or_beat()
+                    await rest(self._something, BEAT_SECONDS)
                 pipe = redis.pipeline(transaction=False)
                 for key in list(self._waiting)[:MOST_PUBLISHED]:
                     pipe.execute_command(publish, key[0], self._waiting.pop(key))
                 pipe.ping()
-                with self._uncut("speaks"):
-                    answers = await pipe.execute(raise_on_error=False)
+                answers = await pipe.execute(raise_on_error=False)
             self._look_at(answers)
             self._lives("speaks")
 
@@ -188,23 +189,15 @@ class Line:
             elif isinstance(answer, Exception):
                 raise answer
 
-    async def _something_or_beat(self) -> None:
-        try:
-            async with asyncio.timeout(BEAT_SECONDS):
-                await self._something.wait()
-        except TimeoutError:
-            return
-
     # Hearing.
 
     async def _hear(self, redis: Redis) -> None:
         loop = asyncio.get_running_loop()
         self._subscribed.clear()
         async with redis.pubsub() as pubsub:
-            with self._uncut("hears"):
-                await pubsub.connect()
+            await pubsub.connect()
             heard_at, beat_at = loop.time(), 0.0
-            while True:
+            while not self._over.is_set():
                 if loop.time() >= beat_at:
                     await pubsub.ping()
                     beat_at = loop.time() + BEAT_SECONDS
@@ -216,6 +209,9 @@ class Line:
                     self._take(message)
                 elif loop.time() - heard_at > DEAD_SECONDS:
                     raise TimeoutError("no heartbeat came back")
+            if pubsub.connection is not None:
+                # Nobody else reads from it; the client itself would not wait for the end.
+                await pubsub.connection.disconnect()
 
     async def _next(self, pubsub: PubSub) -> dict[str, Any] | None:
         try:
@@ -263,6 +259,15 @@ class Line:
             self._hear_message(channel, None)
         elif kind in ("message", "smessage"):
             self._hear_message(channel, message["data"])
+
+
+async def rest(over: asyncio.Event, seconds: float) -> None:
+    """Wait ``seconds``, or until ``over`` is set."""
+    try:
+        async with asyncio.timeout(seconds):
+            await over.wait()
+    except TimeoutError:
+        return
 
 
 def make_redis(url: str) -> Redis:

@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import orjson
 
 from handlers.audiences import Audience, Patches
 from protocol import answers, merge_patch
+from server import deflate
 from server.frames import frame
 from server.subscription import Subscription
 
 #: Steps kept in memory; who comes back from further away is served from the journal.
 STEPS_IN_MEMORY = 2_048
+#: Bytes of them as they are encoded, whatever their number: the longest texts make a step of
+#: several KiB, and as objects they take a few times as much.
+BYTES_IN_MEMORY = 4 * 1024 * 1024
 #: In a busy room, frames to a socket are at least this far apart: more steps merge into each, and
 #: nothing is lost. The first one after a quiet while goes at once.
 FRAME_GAP = 0.004
@@ -36,6 +40,10 @@ class RoomStep(NamedTuple):
     patches: Patches
     encoded: dict[str, bytes]
 
+    def weight(self) -> int:
+        """Its bytes, encoded."""
+        return sum(map(len, self.encoded.values()))
+
 
 class Room:
     """The committed view of one event, and who watches it."""
@@ -49,11 +57,15 @@ class Room:
         self.requests: dict[str, Any] = {}
         self.subscriptions: set[Subscription] = set()
         self.by_user: dict[str, set[Subscription]] = {}
-        self.steps: deque[RoomStep] = deque(maxlen=STEPS_IN_MEMORY)
+        self.steps: deque[RoomStep] = deque()
+        """The last ones, without a hole, up to ``seq``."""
+        self._weight = 0
         self._waiting: list[asyncio.Future[None]] = []
         self._snapshots: dict[Audience, tuple[int, bytes]] = {}
+        self._segments: dict[Audience, tuple[bytes, bytes]] = {}
+        """A snapshot, and the same compressed."""
         self._merged: dict[tuple[int, Audience], bytes] = {}
-        self._frames: dict[tuple[int, Audience], bytes] = {}
+        self._frames: dict[tuple[int, Audience, bool], bytes] = {}
         self._flushing: asyncio.TimerHandle | asyncio.Handle | None = None
         self._flushed_at = 0.0
 
@@ -89,7 +101,9 @@ class Room:
         self.requests = document.pop("requests", {})
         self.document = document
         self.steps.clear()
+        self._weight = 0
         self._snapshots.clear()
+        self._segments.clear()
         self._moved()
 
     def apply(self, steps: Iterable[RoomStep]) -> None:
@@ -101,7 +115,7 @@ class Room:
             assert step.seq == self.seq + 1
             self.seq = step.seq
             moved = True
-            self.steps.append(step)
+            self._remember(step)
             merge_patch.apply(self.document, step.patches.member)
             if step.patches.admin:
                 changed = {"requests": self.requests}
@@ -111,6 +125,17 @@ class Room:
         if moved:
             self._moved()
             self._schedule_flush()
+
+    def remember(self, steps: Iterable[RoomStep]) -> None:
+        """Take along the steps that led to the view that was read."""
+        for step in steps:
+            self._remember(step)
+
+    def _remember(self, step: RoomStep) -> None:
+        self.steps.append(step)
+        self._weight += step.weight()
+        while len(self.steps) > STEPS_IN_MEMORY or self._weight > BYTES_IN_MEMORY:
+            self._weight -= self.steps.popleft().weight()
 
     def _moved(self) -> None:
         self._merged.clear()
@@ -158,38 +183,51 @@ class Room:
 
     def merged(self, after: int, audience: Audience) -> bytes:
         """The steps after ``after`` as one patch, encoded; memory must reach back that far."""
+        return self.kept(after, audience, lambda: self._merge(after, audience))
+
+    def kept(self, after: int, audience: Audience, make: Callable[[], bytes]) -> bytes:
+        """What ``make`` makes of the steps after ``after``: once, until the room moves."""
         patch = self._merged.get((after, audience))
         if patch is None:
-            patch = self._merge(after, audience)
+            patch = make()
             if len(self._merged) < MOST_MERGED:
                 self._merged[after, audience] = patch
         return patch
 
+    def since(self, after: int) -> list[RoomStep]:
+        """The steps after ``after``; memory must reach back that far."""
+        return [self.steps[index] for index in range(after - self.seq, 0)]
+
     def _merge(self, after: int, audience: Audience) -> bytes:
-        count = self.seq - after
-        if count == 0:
+        steps = self.since(after)
+        if not steps:
             return b"{}"
-        steps = [self.steps[index] for index in range(-count, 0)]
-        if count == 1 and not (audience == "admin" and steps[0].patches.admin):
+        if len(steps) == 1 and not (audience == "admin" and steps[0].patches.admin):
             label = "applicant" if audience == "applicant" else "member"
             return steps[0].encoded.get(label, b"{}")
         return orjson.dumps(merge(steps, audience))
 
-    def diff_frame(self, after: int, audience: Audience) -> bytes:
-        """The frame that takes a subscriber from ``after`` to the top."""
-        made = self._frames.get((after, audience))
+    def diff_frame(self, after: int, audience: Audience, *, deflates: bool) -> bytes:
+        """The frame that takes a subscriber from ``after`` to the top.
+
+        ``deflates``: it may be compressed.
+        """
+        key = (after, audience, deflates)
+        made = self._frames.get(key)
         if made is None:
-            made = frame(
-                answers.diff(
-                    event=self.event_id,
-                    epoch=self.epoch,
-                    from_=after,
-                    seq=self.seq,
-                    patch=self.merged(after, audience),
-                )
+            diff = answers.diff(
+                event=self.event_id,
+                epoch=self.epoch,
+                from_=after,
+                seq=self.seq,
+                patch=self.merged(after, audience),
             )
+            if deflates and len(diff) >= deflate.LEAST:
+                made = b"".join(deflate.deflated(deflate.segment(diff)))
+            else:
+                made = frame(diff)
             if len(self._frames) < MOST_MERGED:
-                self._frames[after, audience] = made
+                self._frames[key] = made
         return made
 
     def snapshot(self, audience: Audience) -> bytes:
@@ -197,6 +235,13 @@ class Room:
         made = self._snapshots.get(audience)
         if made is None or made[0] != self.seq:
             made = self._snapshots[audience] = (self.seq, orjson.dumps(self._state(audience)))
+        return made[1]
+
+    def segment(self, audience: Audience, snapshot: bytes) -> bytes:
+        """``snapshot``, made by this room for ``audience``, compressed once for all who get it."""
+        made = self._segments.get(audience)
+        if made is None or made[0] is not snapshot:
+            made = self._segments[audience] = (snapshot, deflate.segment(snapshot))
         return made[1]
 
     def _state(self, audience: Audience) -> dict[str, Any]:

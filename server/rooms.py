@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+import orjson
 
-from handlers.audiences import Patches, document
+from handlers.audiences import Audience, Patches, document
 from handlers.decide import StepRecord
 from handlers.step import DomainLimits
 from persistence import reading
 from persistence.database import Database
 from persistence.faults import Fault, fault_of
 from persistence.reading import Own, Stored
+from protocol import merge_patch
 from protocol.errors import ErrorCode, Refusal, Rejection
 from server.bus import Bus, Hint, Told
 from server.gather import Gather
+from server.history import PAGE, BrokenWay, History, Stretch
 from server.presence import Presence
 from server.room import Room, RoomStep
 from server.subscription import Subscription
@@ -37,6 +40,9 @@ CATCH_UP_SECONDS = 5.0
 JOURNAL_PAGE = 1_000
 #: Steps a room takes along from the journal when it is loaded, for those who come back.
 STEPS_AT_LOAD = 512
+#: Who is further back than this is served from the folded journal, though memory may reach there:
+#: what is merged in one go, for one client, is bounded by it.
+FAR = 2 * PAGE
 #: Asked of a client when the database is out of reach.
 RETRY_AFTER_MS = 1_000
 
@@ -50,6 +56,33 @@ def step_of(stored: Stored) -> RoomStep:
     return RoomStep(stored.seq, _patches.decode(stored.patches), texts)
 
 
+class Way(NamedTuple):
+    """What takes a client from ``after`` to ``at``, from where the room's memory goes on."""
+
+    after: int
+    at: int
+    stretches: list[Stretch]
+
+    def patch(self, room: Room, audience: Audience) -> bytes:
+        """All of it up to the room's position as one patch, encoded."""
+        if not self.stretches:
+            return room.merged(self.at, audience)
+        return room.kept(self.after, audience, lambda: self._patch(room, audience))
+
+    def _patch(self, room: Room, audience: Audience) -> bytes:
+        patch: dict[str, Any] = {}
+        for stretch in self.stretches:
+            merge_patch.compose(patch, stretch.patch(audience))
+        rest = orjson.loads(room.merged(self.at, audience))
+        return orjson.dumps(merge_patch.compose(patch, rest))
+
+    def regrades(self, room: Room, user: str) -> bool:
+        """Whether what ``user`` may see is not what they could see before."""
+        return any(user in stretch.regraded for stretch in self.stretches) or any(
+            "membership" in step.patches.you.get(user, ()) for step in room.since(self.at)
+        )
+
+
 class RoomRegistry:
     """The rooms somebody on this node is in."""
 
@@ -60,6 +93,9 @@ class RoomRegistry:
         self._rooms: dict[str, Room] = {}
         self._loading: dict[str, asyncio.Task[Room]] = {}
         self._filling: dict[str, asyncio.Task[None]] = {}
+        self._wanted: dict[str, int] = {}
+        """Positions that were heard of while their room was being filled: it may have read less."""
+        self._history = History(database)
         self._own: Gather[tuple[str, str], Own] = Gather(self._fetch_own)
         self._sweeper: asyncio.Task[None] | None = None
         self.presence = Presence(bus)
@@ -78,6 +114,7 @@ class RoomRegistry:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._history.stop()
 
     def count(self) -> int:
         """How many rooms there are."""
@@ -110,11 +147,11 @@ class RoomRegistry:
         if not told.epoch:
             self.presence.begin(room)
         if told.epoch != room.epoch or told.seq > room.seq:
-            self._fill(room)
+            self._fill(room, told.seq)
 
     def _take(self, room: Room, epoch: str, steps: list[RoomStep]) -> None:
         if epoch != room.epoch or steps[0].seq > room.seq + 1:
-            self._fill(room)
+            self._fill(room, steps[-1].seq)
             return
         room.apply(steps)
 
@@ -209,7 +246,7 @@ class RoomRegistry:
         except Exception as err:
             raise unreachable(err) from err
         room.reset(state.epoch, state.seq, document(state, "admin", self._limits))
-        room.steps.extend(step_of(stored) for stored in recent)
+        room.remember(step_of(stored) for stored in recent)
 
     async def _ask_own(self, event_id: str, user: str) -> Own | None:
         try:
@@ -232,12 +269,22 @@ class RoomRegistry:
         except TimeoutError:
             raise Rejection(ErrorCode.OVERLOADED, retry_after_ms=RETRY_AFTER_MS) from None
 
-    def _fill(self, room: Room) -> None:
-        if room.event_id in self._filling:
+    def _fill(self, room: Room, to: int = 0) -> None:
+        """Bring ``room`` to the top, which is ``to`` at least, where that is known."""
+        event_id = room.event_id
+        if event_id in self._filling:
+            self._wanted[event_id] = max(self._wanted.get(event_id, 0), to or room.seq + 1)
             return
         task = asyncio.create_task(self._fill_from_journal(room), name="fill room")
-        self._filling[room.event_id] = task
-        task.add_done_callback(lambda _: self._filling.pop(room.event_id, None))
+        self._filling[event_id] = task
+        task.add_done_callback(lambda done: self._filled(event_id, done))
+
+    def _filled(self, event_id: str, task: asyncio.Task[None]) -> None:
+        self._filling.pop(event_id, None)
+        wanted = self._wanted.pop(event_id, 0)
+        room = self._rooms.get(event_id)
+        if room is not None and wanted > room.seq and not task.cancelled():
+            self._fill(room)
 
     async def _fill_from_journal(self, room: Room) -> None:
         """Bring ``room`` to the top; a new epoch, or a database behind it, is a new view."""
@@ -294,19 +341,28 @@ class RoomRegistry:
                 if watched is not None and (top.epoch, top.seq) != (watched.epoch, watched.seq):
                     self._fill(watched)
 
-    async def steps_since(self, room: Room, after: int) -> list[RoomStep] | None:
-        """The steps after ``after`` up to the room's position, from memory and the journal."""
-        to = room.seq
-        first = room.steps[0].seq if room.steps else to + 1
-        older: list[RoomStep] = []
-        while (at := older[-1].seq if older else after) < first - 1:
-            page = await reading.steps(
-                self._database, room.event_id, after=at, to=min(first - 1, at + JOURNAL_PAGE)
-            )
-            if not page:
+    async def way(self, room: Room, after: int) -> Way | None:
+        """From ``after`` up to where the room's memory goes on, folded from the journal.
+
+        ``None`` where there is no way from there. Raises ``overloaded`` and ``busy``.
+        """
+        epoch, at = room.epoch, after
+        stretches: list[Stretch] = []
+        # Looked at again after each: the room moves on while the journal is read.
+        while room.seq - at > FAR or not room.reaches_back_to(at):
+            to = room.seq - room.seq % PAGE
+            if to <= at:
+                to = room.steps[0].seq - 1 if room.steps else room.seq
+            try:
+                stretches.append(await self._history.stretch(room.event_id, epoch, at, to))
+            except BrokenWay:
                 return None
-            older += [step_of(line) for line in page]
-        return older + [step for step in room.steps if after < step.seq]
+            except Exception as err:
+                raise unreachable(err) from err
+            if room.epoch != epoch or room.seq < to:
+                return None
+            at = to
+        return Way(after, at, stretches)
 
 
 def unreachable(err: Exception) -> Exception:

@@ -13,13 +13,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from handlers.decide import ENTROPY_BYTES, Answer, Submission
+from handlers.decide import Answer, Submission
 from protocol import answers
 from protocol.closes import CloseCode
 from protocol.codec import Invalid, Message, decode_frame
@@ -29,7 +28,9 @@ from protocol.requests import Auth, Hello, Ping, Request
 from server.arrays import batched
 from server.auth import Identity
 from server.desk import Desk
+from server.entropy import entropy
 from server.frames import frame
+from server.held import Held
 from server.rate import TokenBucket
 from server.revocations import Revoked
 from server.subscription import Subscription
@@ -79,12 +80,14 @@ class Session:
         self._late: asyncio.TimerHandle | None = late
         self._bucket = TokenBucket(settings.commands_per_second, settings.commands_burst, now)
         self._refused = 0
+        #: Refusals that make a flood: a burst of them, and never fewer than may be on their way
+        #: before the first one can be heard.
+        self._flood = max(settings.commands_burst, settings.inflight)
         self._bad_frames = 0
         self._speaks_batches = False
         self._out: list[bytes] = []
         self._flushing: asyncio.Handle | None = None
-        self._held: deque[Message | Invalid] = deque()
-        self._holding = False
+        self._held = Held(self)
         self._desk = Desk(self)
 
     # The wire's side.
@@ -137,6 +140,8 @@ class Session:
 
     def _bad_frame(self, message: Message | Invalid) -> None:
         assert isinstance(message, Invalid)
+        if self.phase is Phase.HELLO:
+            return self._greet(message)
         self._bad_frames += 1
         self.error(message.error)
         if self._bad_frames >= MOST_BAD_FRAMES:
@@ -152,18 +157,15 @@ class Session:
             self._refused -= 1
         if self.phase is Phase.HELLO:
             self._greet(message)
-        elif self._holding:
-            if len(self._held) >= self.node.settings.inflight:
-                self._refuse(message, Rejection(ErrorCode.BUSY, retry_after_ms=BUSY_RETRY_MS))
-            else:
-                self._held.append(message)
-        else:
-            self._dispatch(message)
+        elif not self._held.holding:
+            self.dispatch(message)
+        elif not self._held.keep(message):
+            self._refuse(message, Rejection(ErrorCode.BUSY, retry_after_ms=BUSY_RETRY_MS))
 
     def _too_fast(self, message: Message | Invalid) -> None:
         wait = self._bucket.wait_ms()
         self._refused += 1
-        if self._refused > self.node.settings.commands_burst:
+        if self._refused > self._flood:
             self.say(answers.bye(CloseCode.FLOOD, retry_after_ms=wait, message="too many messages"))
             self.cut(CloseCode.FLOOD, "too many messages")
             return
@@ -178,7 +180,8 @@ class Session:
             event=getattr(message, "event", None),
         )
 
-    def _dispatch(self, message: Message | Invalid) -> None:
+    def dispatch(self, message: Message | Invalid) -> None:
+        """Do what a message asks for, or see to it that it is done."""
         _ROUTES.get(type(message), Session._ask)(self, message)
 
     def _wrong(self, message: Invalid) -> None:
@@ -210,7 +213,7 @@ class Session:
         submission = Submission(
             command,
             identity.actor,
-            entropy=os.urandom(ENTROPY_BYTES),
+            entropy=entropy(),
             reply=self._answered,
             expires=identity.expires,
             issued=identity.issued,
@@ -220,7 +223,7 @@ class Session:
             self.node.lanes.submit(event, submission)
         elif isinstance(command, MembershipJoin):
             # Which event it is has to be looked up; what comes behind it stays behind it.
-            self._hold(self.node.submit_join(submission, command))
+            self._held.until(self.node.submit_join(submission, command))
         else:
             self.node.submit_create(submission)
 
@@ -254,23 +257,7 @@ class Session:
             self.cut(CloseCode.PROTOCOL_VIOLATION, "hello comes first")
             return
         self.phase = Phase.GREETING
-        self._hold(self._welcome(message))
-
-    def _hold(self, work: Coroutine[Any, Any, None]) -> None:
-        """Keep what comes in meanwhile, in order, until ``work`` is done."""
-        self._holding = True
-        # The node's, not the socket's: a command that was taken runs to its end without it.
-        self.node.keep(asyncio.create_task(self._hold_until(work), name="session holds"))
-
-    async def _hold_until(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Exception:
-            log.exception("session %s failed", self.id)
-            self.close(CloseCode.INTERNAL)
-        self._holding = False
-        while self._held and not self._holding and self.phase is Phase.OPEN:
-            self._dispatch(self._held.popleft())
+        self._held.until(self._welcome(message))
 
     async def _welcome(self, hello: Hello) -> None:
         token = self._bearer if hello.token is None else hello.token
@@ -344,6 +331,16 @@ class Session:
             return float("-inf")
         return (now - self.identity.expires).total_seconds()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has been welcomed, and is not over."""
+        return self.phase is Phase.OPEN
+
+    def defect(self) -> None:
+        """What should not have happened: log it with its traceback, give this socket up."""
+        log.exception("session %s failed", self.id)
+        self.close(CloseCode.INTERNAL)
+
     # What goes out.
 
     def say(self, message: bytes) -> None:
@@ -376,16 +373,21 @@ class Session:
             out = batched(out, self.node.settings.batch)
         self.wire.send(b"".join([frame(message) for message in out]))
 
+    @property
+    def deflates(self) -> bool:
+        """Whether a frame of a room may be compressed."""
+        return self.wire.deflates
+
     def room(self) -> bool:
         """Whether a frame of a room may be written now."""
         return self.phase is Phase.OPEN and self.wire.room()
 
-    def send_room(self, data: bytes) -> None:
+    def send_room(self, *parts: bytes) -> None:
         """Write a room's frame; answers that wait go before it."""
         if self.phase is Phase.CLOSED:
             return
         self._flush()
-        self.wire.send_room(data)
+        self.wire.send_room(*parts)
 
     def bye(self, code: CloseCode, *, retry_after_ms: int, message: str) -> None:
         """Tell the client when to come back, then close."""
@@ -394,19 +396,17 @@ class Session:
 
     def cut(self, code: CloseCode, reason: str = "") -> None:
         """Close one who breaks the rules, or never says who they are: nothing more is heard."""
-        if self.phase is Phase.CLOSED:
-            return
-        self._flush()
-        self.phase = Phase.CLOSED
-        self.wire.fail(code, reason or code.name.lower())
+        self._end(self.wire.fail, code, reason)
 
     def close(self, code: CloseCode, reason: str = "") -> None:
         """Close with ``code``; what was said before still goes out."""
-        if self.phase is Phase.CLOSED:
-            return
-        self._flush()
-        self.phase = Phase.CLOSED
-        self.wire.close(code, reason or code.name.lower())
+        self._end(self.wire.close, code, reason)
+
+    def _end(self, end: Callable[[int, str], None], code: CloseCode, reason: str) -> None:
+        if self.phase is not Phase.CLOSED:
+            self._flush()
+            self.phase = Phase.CLOSED
+            end(code, reason or code.name.lower())
 
 
 #: What is done with a message, by its type; all others are questions. ``isinstance`` would be a

@@ -58,6 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     oidc_scopes: str = "openid profile offline_access"
     heartbeat_ms: int = 20_000
     message_bytes: int = 65_536
+    compression: str = "off"
     batch: int = 256
     inflight: int = 256
     subscriptions: int = 64
@@ -121,6 +122,9 @@ SETTINGS: dict[str, Setting] = {
     "oidc_scopes": Setting("what the page asks of it; scopes it does not know are left out"),
     "heartbeat_ms": Setting("milliseconds between heartbeats", least=100, most=600_000),
     "message_bytes": Setting("bytes of a frame", least=1_024, most=1_000_000),
+    "compression": Setting(
+        "on: what rooms say is compressed for clients that offer permessage-deflate; off"
+    ),
     "batch": Setting("messages of a frame", least=1, most=10_000),
     "inflight": Setting("unanswered messages of a socket", least=1, most=10_000),
     "subscriptions": Setting("rooms a socket may be in", least=1, most=10_000),
@@ -231,6 +235,8 @@ def _check(settings: Settings) -> None:
         fault = redis_url.fault_in(settings.redis_url)
         if fault is not None:
             raise SettingsError(f"AYES_REDIS_URL {fault}")
+    if settings.compression not in ("on", "off"):
+        raise SettingsError(f"AYES_COMPRESSION: {settings.compression!r} is neither on nor off")
     if settings.log_level not in _LEVELS:
         raise SettingsError(f"AYES_LOG_LEVEL: {settings.log_level!r} is none of {_LEVELS}")
 

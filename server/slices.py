@@ -29,14 +29,14 @@ class SlicedReading(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
     _buffer: memoryview
     _slice_bytes: int
     _rest: memoryview
-    _turns: Turns
+    turns: Turns
 
     def read_into(self, buffer: memoryview, slice_bytes: int, turns: Turns) -> None:
         """Read into ``buffer``, and take ``slice_bytes`` at a time."""
         self._buffer = buffer
         self._slice_bytes = slice_bytes
         self._rest = memoryview(b"")
-        self._turns = turns
+        self.turns = turns
 
     def take(self, data: bytes, *, more: bool) -> int:
         """Take in a slice of what was read; how much of it was taken. Must not raise.
@@ -103,7 +103,7 @@ class SlicedReading(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         if self.is_deaf():
             self.loop.call_later(_DISCARD_S, self.take_turn)
         elif self.is_eager():
-            self._turns.wait(self)
+            self.turns.wait(self)
         else:
             self.loop.call_soon(self.take_turn)
 

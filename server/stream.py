@@ -18,7 +18,7 @@ from protocol.requests import Subscribe
 from server.auth import Identity
 from server.frames import payload_of
 from server.placing import Placed, bring_up
-from server.subscription import Subscription
+from server.subscription import ENDS, Subscription, end_of
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from server.node import Node
     from server.room import Room
 
+STREAM_TYPE = "text/event-stream"
+STREAM_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 #: Bytes that may wait for a slow reader before its room's diffs merge instead.
 WAITING_BYTES = 65_536
 #: Longest that a stream goes on after the server drains, or its token ends or is revoked.
@@ -43,6 +45,9 @@ _position = msgspec.json.Decoder(_Position)
 
 class _Feed:
     """What waits to be sent to one reader: a ``Subscription``'s outlet."""
+
+    deflates = False
+    """Messages, not frames, are what a stream over HTTP sends."""
 
     def __init__(self) -> None:
         self.waiting: deque[bytes] = deque()
@@ -129,20 +134,19 @@ async def _begun(node: Node, identity: Identity, event: str, last_id: str) -> Re
     placed.subscription.live = True
     node.rooms.presence.touch(placed.subscription.room)
     body = _events(node, identity, placed, feed)
-    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
     def over() -> None:
         feed.ended = True
         node.rooms.leave(placed.subscription)
         node.crowd.end_stream(identity.actor.user)
 
-    return _Stream(body, over, headers=headers)
+    return _Stream(body, over, headers=STREAM_HEADERS)
 
 
 class _Stream(StreamingResponse):
     """A response that says when it is over, even where its body was never begun."""
 
-    media_type = "text/event-stream"
+    media_type = STREAM_TYPE
 
     def __init__(
         self, body: AsyncIterator[bytes], over: Callable[[], None], *, headers: dict[str, str]
@@ -179,16 +183,31 @@ async def _events(
         subscription.pull()
         if feed.renewals:
             reason = feed.renewals.popleft()
-            try:
-                own = await node.rooms.standing(subscription.room, identity.actor.user)
-                again = await bring_up(
-                    node, subscription, own, Subscribe(event=placed.event), reason=reason
-                )
-            except Refusal:
-                yield _event(answers.unsubscribed(event=placed.event, reason=reason))
+            again = reason if reason in ENDS else await _renewed(node, subscription, reason)
+            if again is None:
+                return
+            if isinstance(again, str):
+                yield _event(answers.unsubscribed(event=placed.event, reason=again))
                 return
             subscription.live = True
             yield _event(again.message)
+
+
+async def _renewed(node: Node, subscription: Subscription, reason: str) -> Placed | str | None:
+    """A snapshot for ``reason``; the reason of the end for who may not be there any more.
+
+    ``None`` where the database is out of reach: the stream ends, and its reader comes back.
+    """
+    room = subscription.room
+    try:
+        own = await node.rooms.standing(room, subscription.user)
+        return await bring_up(
+            node, subscription, own, Subscribe(event=room.event_id), reason=reason
+        )
+    except Refusal as err:
+        return end_of(err)
+    except Rejection:
+        return None
 
 
 def _holds(node: Node, identity: Identity) -> bool:

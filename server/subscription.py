@@ -9,6 +9,7 @@ import orjson
 
 from handlers.audiences import Audience
 from protocol import answers, merge_patch
+from protocol.errors import Refusal
 from server.frames import frame
 
 if TYPE_CHECKING:
@@ -17,10 +18,21 @@ if TYPE_CHECKING:
 
 #: Membership status → the reason that ``unsubscribed`` gives; ``None``: a request taken back.
 END_OF_STATUS = {"removed": "removed", "left": "left", "rejected": "revoked", None: "left"}
+#: The reasons for which a subscription ends; for any other one it goes on with a snapshot.
+ENDS = frozenset(END_OF_STATUS.values())
+
+
+def end_of(err: Refusal) -> str:
+    """The reason that ``unsubscribed`` gives to whom ``err`` keeps out of a room they were in."""
+    return END_OF_STATUS.get(err.details.get("status"), "revoked")
 
 
 class Outlet(Protocol):
     """Where a subscription writes: the session's lane for rooms."""
+
+    @property
+    def deflates(self) -> bool:
+        """Whether a frame may be compressed (``server/deflate.py``)."""
 
     def room(self) -> bool:
         """Whether a frame may be written now."""
@@ -92,6 +104,10 @@ class Subscription:
         if self.live:
             self._stop(reason)
 
+    def is_regraded(self) -> bool:
+        """Whether what waits to be told changes the owner's standing."""
+        return "membership" in self._own
+
     def take_own(self) -> dict[str, Any]:
         """What waits to be told of the owner's own; it waits no more."""
         waiting, self._own = self._own, {}
@@ -108,7 +124,8 @@ class Subscription:
             if not room.reaches_back_to(self.seq):
                 self._stop("lag")
                 return
-            self.outlet.send_room(room.diff_frame(self.seq, self.audience))
+            deflates = self.outlet.deflates
+            self.outlet.send_room(room.diff_frame(self.seq, self.audience, deflates=deflates))
             self.seq = room.seq
         if self._own:
             patch = orjson.dumps(self.take_own())

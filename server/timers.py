@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 
-from handlers.decide import ENTROPY_BYTES, Answer, Submission
+from handlers.decide import Answer, Reply, Submission
 from handlers.lanes import Lanes
 from handlers.step import Actor
 from handlers.timers import SERVER, expiry, maturity
 from persistence import due
 from persistence.database import Database
+from persistence.due import Opening
 from persistence.faults import fault_of
 from protocol.commands import EventCommand
+from server.entropy import entropy
 
 log = logging.getLogger("ayes.timers")
 
@@ -28,6 +30,8 @@ TICK_SECONDS = 0.5
 OVERLAP = timedelta(seconds=30)
 #: Rows of one look; the rest comes with the next.
 MOST_DUE = 500
+#: Openings that could not be decided and are asked for again.
+MOST_AGAIN = 10_000
 _SERVER = Actor(SERVER, SERVER)
 
 
@@ -38,7 +42,9 @@ class Timers:
         self._database = database
         self._lanes = lanes
         self._task: asyncio.Task[None] | None = None
-        self._matured: dict[tuple[str, str, datetime], None] = {}
+        self._again: dict[Opening, int] = {}
+        """What could not be decided, with its revision: asked for again, however long ago."""
+        self._matured: set[Opening] = set()
         """What was asked for already: what opened and did not pass waits for votes."""
 
     def start(self) -> None:
@@ -52,7 +58,7 @@ class Timers:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _work(self) -> None:
-        since: datetime | None = None
+        since: Opening | None = None
         while True:
             try:
                 since = await self._look(since)
@@ -61,26 +67,37 @@ class Timers:
                     log.exception("the timers failed")
             await asyncio.sleep(TICK_SECONDS)
 
-    async def _look(self, since: datetime | None) -> datetime | None:
-        """Ask for all that is due; the moment up to which everything was asked for."""
+    async def _look(self, since: Opening | None) -> Opening:
+        """Ask for all that is due; where the next look begins."""
         for event, proposal in await due.expired(self._database, limit=MOST_DUE):
-            self._ask(expiry(event, proposal))
+            self._ask(expiry(event, proposal), _heard)
+        again, self._again = self._again, {}
+        for opening, revision in again.items():
+            self._mature(opening, revision)
         now, opened = await due.opened(self._database, since=since, limit=MOST_DUE)
-        seen: dict[tuple[str, str, datetime], None] = {}
-        for event, proposal, revision, opens_at in opened:
-            key = (event, proposal, opens_at)
-            seen[key] = None
-            if key not in self._matured:
-                self._ask(maturity(event, proposal, revision))
-        self._matured = seen
-        if len(opened) == MOST_DUE:
-            return opened[-1].opens_at
-        return now - OVERLAP
+        for opening, revision in opened:
+            if opening not in self._matured:
+                self._matured.add(opening)
+                self._mature(opening, revision)
+        # What no look comes to any more.
+        self._matured = {o for o in self._matured if o.opens_at > now - 2 * OVERLAP}
+        return opened[-1].opening if len(opened) == MOST_DUE else Opening(now - OVERLAP)
 
-    def _ask(self, command: EventCommand) -> None:
-        submission = Submission(command, _SERVER, entropy=os.urandom(ENTROPY_BYTES), reply=_heard)
+    def _ask(self, command: EventCommand, reply: Reply) -> None:
+        submission = Submission(command, _SERVER, entropy=entropy(), reply=reply)
         self._lanes.submit(command.event, submission)
+
+    def _mature(self, opening: Opening, revision: int) -> None:
+        command = maturity(opening.event, opening.proposal, revision)
+        self._ask(command, partial(self._answered, opening, revision))
+
+    def _answered(
+        self, opening: Opening, revision: int, submission: Submission, answer: Answer
+    ) -> None:
+        """The lane was full, the event held, the database away: the next look asks again."""
+        if answer.error is not None and len(self._again) < MOST_AGAIN:
+            self._again[opening] = revision
 
 
 def _heard(submission: Submission, answer: Answer) -> None:
-    """Nobody waits for it; what could not be decided is asked for again."""
+    """Nobody waits for it; what is still over at the next look is asked for again."""

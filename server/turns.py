@@ -11,10 +11,11 @@ from typing import Protocol
 #: some 3 ms. A vote is about seven turns of the loop from its frame to its ack; eight sockets with
 #: 1,000 messages each, all read as they came, held it for 30 to 100 ms.
 TURN_S = 0.0005
-#: The loop's time for everybody else, as a multiple of what the eager ones had: they take a third
+#: The loop's time for everybody else, as a multiple of what the eager ones had: they take a fifth
 #: of a processor at most, which also leaves one to the database. With no pause at all a vote took
-#: 4.2 times as long under such a flood, with this one 1.5 times (p99, in one run).
-OTHERS = 2
+#: 4.2 times as long under such a flood, with twice their time 2.1 to 2.9 times, with five times 1.5
+#: to 2.0 times (p99). What they say all the longer: a flood of large frames some 4 s and not 1.
+OTHERS = 4
 #: The shortest such pause: what uvloop's clock can tell.
 SHORTEST_S = 0.001
 #: The longest: on a busy machine it may be the server that was not running meanwhile.
@@ -22,7 +23,7 @@ LONGEST_S = 0.01
 
 
 class Waiting(Protocol):
-    """A socket that has more to say."""
+    """A socket that has more to say, or a session that has more to take up."""
 
     def take_turn(self) -> None:
         """Take in one slice, and wait again where there is more. Must not raise."""
@@ -31,8 +32,10 @@ class Waiting(Protocol):
 class Turns:
     """The eager sockets of one loop, one slice after another, the longest waiting first."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, others: float = OTHERS) -> None:
         self._loop = loop
+        self._others = others
+        self._charged = 0.0
         self._waiting: deque[Waiting] = deque()
         self._is_due = False
         self._pause = SHORTEST_S
@@ -44,15 +47,26 @@ class Turns:
             self._is_due = True
             self._loop.call_later(self._pause, self._take)
 
+    @property
+    def busy(self) -> bool:
+        """Whether some wait, or have just had their turn."""
+        return self._is_due
+
+    def charge(self, seconds: float) -> None:
+        """Count what the turn that is being taken leaves to be done after it."""
+        self._charged += seconds
+
     def _take(self) -> None:
         begun = now = perf_counter()
+        self._charged = 0.0
         try:
-            while self._waiting and now < begun + TURN_S:
+            while self._waiting and now + self._charged < begun + TURN_S:
                 self._waiting.popleft().take_turn()
                 now = perf_counter()
         finally:
             # Whatever becomes of one of them, the others are not left waiting for ever.
-            self._pause = min(max(SHORTEST_S, OTHERS * (now - begun)), LONGEST_S)
+            had = now - begun + self._charged
+            self._pause = min(max(SHORTEST_S, self._others * had), LONGEST_S)
             self._is_due = bool(self._waiting)
             if self._is_due:
                 self._loop.call_later(self._pause, self._take)

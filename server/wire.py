@@ -15,6 +15,7 @@ from server.progress import Progress, sever
 
 if TYPE_CHECKING:
     from server.guard import GuardedWebSocket
+    from server.turns import Waiting
 
 EXTENSION: Final = "ayes.wire"
 """The wire's name among the extensions of an ASGI scope."""
@@ -60,6 +61,8 @@ class Wire:
         "_room_size",
         "_transport",
         "_written",
+        "deflates",
+        "failed",
         "shut",
     )
 
@@ -75,6 +78,10 @@ class Wire:
         self._held = False
         self.shut = False
         """Whether the socket is over: a close frame was sent or received, or the peer is gone."""
+        self.failed = False
+        """Whether the peer broke the rules, and the socket was closed for it."""
+        self.deflates = False
+        """Whether frames may be compressed, as ``server/deflate.py`` does it."""
         self._progress = Progress(guard.loop, budgets.stall_s, self)
 
     def attach(self, receiver: Receiver) -> None:
@@ -95,6 +102,10 @@ class Wire:
         """
         self._guard.weigh(messages)
 
+    def line_up(self, waiting: Waiting) -> None:
+        """Have ``waiting.take_turn`` called once, among those that have much to say (``Turns``)."""
+        self._guard.line_up(waiting)
+
     def send(self, data: bytes) -> None:
         """Write ready-made frames: acks, answers, control messages.
 
@@ -106,17 +117,20 @@ class Wire:
         """Whether a room frame may be written now: less than ``room_bytes`` are unsent."""
         return not (self._held or self.shut)
 
-    def send_room(self, data: bytes) -> None:
-        """Write a shared frame, of any size, where ``room()`` is true.
+    def send_room(self, *parts: bytes) -> None:
+        """Write a shared frame, of any size, where ``room()`` is true; uvloop copies no part.
 
         Its bytes do not count against the limit for acks while it is the latest; written without
         asking, they count from the next room frame on.
         """
         if self.shut or self._transport.is_closing():
             return
-        self._written = self._room_end = self._written + len(data)
-        self._room_size = len(data)
-        self._transport.write(data)
+        self._room_size = size = sum(map(len, parts))
+        self._written = self._room_end = self._written + size
+        if len(parts) == 1:
+            self._transport.write(parts[0])
+        else:
+            self._transport.writelines(parts)
         if self._transport.get_write_buffer_size():
             self._pending(self._ack_bytes)
 

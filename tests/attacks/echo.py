@@ -75,9 +75,15 @@ class Echoing:
 
 
 @asynccontextmanager
-async def echoing(budgets: Budgets = WIDE) -> AsyncIterator[Echoing]:
+async def echoing(budgets: Budgets = WIDE, *, deflates: bool = False) -> AsyncIterator[Echoing]:
     """A server of ``application`` on a free port of loopback."""
-    config = GuardedConfig(application, budgets=budgets, log_config=None, lifespan="off")
+    config = GuardedConfig(
+        application,
+        budgets=budgets,
+        log_config=None,
+        lifespan="off",
+        ws_per_message_deflate=deflates,
+    )
     config.load()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import resource
+
+import pytest
+from websockets.asyncio.client import connect
 
 from protocol.closes import CloseCode
 from server.budgets import Budgets
+from server.held import HELD_AT_ONCE, Held
 from tests.attacks.conftest import Attack
 from tests.attacks.floods import (
     FLOODS,
@@ -68,6 +73,30 @@ async def test_every_flood_is_ended_and_says_why(attack: Attack) -> None:
             assert all(end.seconds < GONE_S for end in found), name
         await target.until_left(at_rest)
     await bystander.vote()
+
+
+async def test_what_came_before_the_welcome_is_taken_up_a_little_at_a_time(
+    attack: Attack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it at once, from each of those that come together, is a pause for the others."""
+    target = await attack()
+    taken: list[int] = []
+    take_turn = Held.take_turn
+
+    def counted(held: Held) -> None:
+        before = len(held._messages)
+        take_turn(held)
+        taken.append(before - len(held._messages))
+
+    monkeypatch.setattr(Held, "take_turn", counted)
+    async with connect(f"ws://127.0.0.1:{target.port}/v1/socket") as peer:
+        await peer.send(json.dumps({"type": "hello", "token": token("hasty")}))
+        for number in range(200):
+            await peer.send(json.dumps({"type": "ping", "ref": number}))
+        said = [json.loads(await peer.recv()) for _ in range(201)]
+    assert [message.get("ref") for message in said] == [None, *range(200)]
+    assert sum(taken) > HELD_AT_ONCE
+    assert max(taken) <= HELD_AT_ONCE
 
 
 async def test_who_trickles_or_says_nothing_is_gone_at_the_deadline(attack: Attack) -> None:
@@ -161,6 +190,22 @@ async def test_fifty_deaf_readers_of_a_busy_room_cost_little_and_go(attack: Atta
     assert most - before < 64 * MIB, f"{(most - before) / MIB:.1f} MiB"
     await until(lambda: len(target.node.sessions) <= at_rest)
     await bystander.vote()
+
+
+async def test_what_a_slow_reader_is_behind_waits_here_where_it_merges(attack: Attack) -> None:
+    """The system takes megabytes for a reader that stalls, all of them stale once they arrive."""
+    target = await attack(commands_per_second=1_000_000, commands_burst=1_000_000)
+    scene, _ = await scene_of(target)
+    proposal = await scene.propose()
+    others = set(target.node.sessions)
+    slow = await subscribe_deaf(target.port, token(scene.admin.user), scene.event)
+    (session,) = target.node.sessions - others
+    comment = {"event": scene.event, "proposal": proposal, "content": "x" * 2_000}
+    async with asyncio.timeout(DEAF_GONE_S):
+        while session.wire.room():
+            await asyncio.gather(*(scene.admin.ack("comment.add", **comment) for _ in range(16)))
+    assert session.wire.sent() < MIB // 2
+    slow.close()
 
 
 def resident() -> int:

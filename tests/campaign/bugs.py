@@ -23,7 +23,7 @@ from handlers.lane import Batch
 from handlers.lanes import Lanes
 from persistence import journal, reading, statements
 from persistence.database import Database
-from persistence.transaction import Transaction
+from persistence.transaction import Free, Transaction
 from protocol.errors import ErrorCode, Rejection
 from server.rooms import RoomRegistry
 from server.subscription import Subscription
@@ -105,8 +105,9 @@ def _publish_before_commit() -> None:
 @bug("look-up outside the lock", 1, 2, 4)
 def _lookup_outside_the_lock() -> None:
     def before(look: Any) -> Any:
-        async def wrapped(self: Transaction, keys: Any) -> Any:
-            now, known = await look(self, keys)
+        async def wrapped(self: Transaction, *asked: Any) -> Any:
+            *locked, now, known = await look(self, *asked)
+            keys = asked[-1]
             rows = await self._connection.fetch(
                 "SELECT event_id, user_id, command_id FROM journal WHERE event_id = ANY($1)"
                 " AND at > $2",
@@ -115,7 +116,7 @@ def _lookup_outside_the_lock() -> None:
             )
             for row in rows:
                 known.pop((row["event_id"], (row["user_id"], row["command_id"])), None)
-            return now, known
+            return Free(locked[0], now, known) if locked else (now, known)
 
         return wrapped
 
@@ -127,6 +128,7 @@ def _lookup_outside_the_lock() -> None:
         return wrapped
 
     replace(Transaction, "clock_and_remembered", before)
+    replace(Transaction, "lock_free", before)
     replace(statements, "_put", lenient)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from handlers.decide import StepRecord
-from persistence.transaction import Transaction
+from persistence.transaction import Free, Transaction
 from server import process, settings
 from server.node import Node
 from server.rooms import RoomRegistry
@@ -77,7 +77,8 @@ def put_points(orders: Orders) -> None:
         @functools.wraps(work)
         async def wrapped(*arguments: Any, **named: Any) -> Any:
             result = await work(*arguments, **named)
-            if result or point != "after the lock":
+            locked = result.positions if isinstance(result, Free) else result
+            if locked or point != "after the lock":
                 orders.pass_by(point)
             return result
 

@@ -21,7 +21,7 @@ from handlers.timers import SERVER, ProposalExpire, ProposalMature
 from persistence.records import Decided
 from persistence.state import EventState, Missing, Need
 from persistence.transaction import Line
-from protocol.codec import decode_command
+from protocol.codec import Invalid, decode_command
 from protocol.fields import TextLimits
 from protocol.merge_patch import apply
 
@@ -73,6 +73,8 @@ class InProcess:
             )
         else:
             typed = decode_command(json.dumps(command).encode(), limits=_TEXTS)
+            if isinstance(typed, Invalid):
+                raise typed.error
         if (
             command["type"] == "membership.join"
             and command["code"] not in self.stored.entrance_codes
@@ -101,7 +103,8 @@ class InProcess:
             try:
                 return decide(state, submission, self.clock, self.limits)
             except Missing as missing:
-                self._fetch(state, missing.need)
+                for need in missing.needs:
+                    self._fetch(state, need)
 
     def _write(self, state: EventState, decision: Decision, line: Line) -> None:
         self.lines.append(line)
@@ -167,6 +170,8 @@ class InProcess:
                 for id, resolved in stored.proposals.items():
                     if resolved and resolved.resolved_no == key[0]:
                         state.proposals.setdefault(id, resolved)
+                        state.numbered[key[0]] = id
+                return
             case kind:
                 table = _ROW_OF[kind]
                 getattr(state, table).setdefault(key[0], getattr(stored, table).get(key[0]))

@@ -14,8 +14,9 @@ class Items(Deciding):
     def option_add(self, content: str) -> Row:
         self.admin()
         self.before_start()
-        if sum(not row["deleted"] for row in self.options.values()) >= self.limits["options"]:
-            raise Refused("limit_reached")
+        limit = self.limits["options"]
+        if sum(not row["deleted"] for row in self.options.values()) >= limit:
+            raise Refused("limit_reached", limit=limit)
         self.begin()
         return {"option": self.make_option(content)}
 
@@ -102,8 +103,8 @@ class Items(Deciding):
         return {id: row for id, row in self.items.items() if row["kind"] == kind}
 
     def room_for(self, kind: str) -> None:
-        if len(self.live(kind)) >= self.limits[COLLECTION[kind]]:
-            raise Refused("limit_reached")
+        if len(self.live(kind)) >= (limit := self.limits[COLLECTION[kind]]):
+            raise Refused("limit_reached", limit=limit)
 
     def make_option(self, content: str) -> str:
         id, position = self.ids("options"), self.made()

@@ -39,6 +39,8 @@ class Members(Proposals):
             row |= {"status": "removed", "by": by, "at": at}
         else:
             del self.members[self.user]
+            for proposal in self.pending():
+                self.votes[proposal["id"]].pop(self.user, None)
 
     def membership_leave(self, transfer_to: str | None = None) -> Row:
         if self.membership()["status"] == "left":
@@ -156,9 +158,10 @@ class Members(Proposals):
         self.stand(user, "accepted", by, name=name, role=role, beyond=self.window_closed)
 
     def put_out(self, user: str, status: str) -> None:
-        """The votes on what is pending stand no longer, the ballot is gone."""
+        """The votes on what is pending stand no longer, a ballot that was not counted is gone."""
         self.stand(user, status, by=self.user)
-        self.ballots.pop(user, None)
+        if self.event["status"] != "finished":
+            self.ballots.pop(user, None)
         for row in self.pending():
             if user in self.votes[row["id"]]:
                 self.votes[row["id"]][user]["active"] = False

@@ -41,8 +41,8 @@ class Proposals(Items):
                 raise Refused("invalid_transition" if category == "create" else "target_gone")
             if any(p["author"] == self.user and p["target"] == target for p in self.pending()):
                 raise Refused("limit_reached")
-        if len(self.pending()) >= self.limits["pending"]:
-            raise Refused("limit_reached")
+        if len(self.pending()) >= (limit := self.limits["pending"]):
+            raise Refused("limit_reached", limit=limit)
         self.begin()
         row = self.make_proposal(kind, category, target, base_version, content, reason)
         row["opens_at"] = self.after("min_open_seconds")

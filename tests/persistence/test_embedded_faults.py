@@ -6,11 +6,13 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from persistence import postgres_account, postgres_binaries
@@ -18,6 +20,7 @@ from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from persistence.postgres_account import account_for
 from persistence.postgres_binaries import Binaries, wheel
 from tests.parts import QUICK, execute
+from tests.parts import ROOT as PROJECT
 from tests.persistence.processes import digest, owner, postmaster_of, using
 
 ROOT = os.geteuid() == 0
@@ -46,6 +49,56 @@ def test_a_successor_of_a_killed_server_takes_over_its_database(home: Path) -> N
         assert postmaster_of(home) == running
     finally:
         successor.stop()
+    assert not using(home)
+
+
+def test_a_database_that_ended_by_itself_is_started_again_where_it_was(home: Path) -> None:
+    postgres = EmbeddedPostgres(home, settings=QUICK)
+    url = postgres.start()
+    try:
+        execute(url, "CREATE TABLE kept AS SELECT 1 AS one")
+        first = postmaster_of(home)
+        postgres.revive()
+        assert postmaster_of(home) == first
+        os.kill(first, signal.SIGKILL)
+        until(lambda: not postgres.runs())
+        postgres.revive()
+        assert postgres.runs()
+        assert postmaster_of(home) != first
+        execute(url, "SELECT one FROM kept")
+    finally:
+        postgres.stop()
+    assert not using(home)
+
+
+def test_a_server_whose_database_was_killed_serves_again(home: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name[:5] != "AYES_"}
+    environment |= {"AYES_DATA_DIR": str(home), "AYES_PORT": "0"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "server.cli", "serve"],
+        cwd=PROJECT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as server:
+        try:
+            assert server.stdout is not None
+            address = server.stdout.readline().rpartition(" ")[2].strip()
+
+            def ready() -> bool:
+                return httpx.get(f"{address}/readyz", trust_env=False).status_code == 200
+
+            assert ready()
+            first = postmaster_of(home)
+            os.kill(first, signal.SIGKILL)
+            until(lambda: using(home) and postmaster_of(home) != first and ready())
+        finally:
+            server.terminate()
+            _, said = server.communicate(timeout=PATIENCE)
+    assert server.returncode == 0, said
+    assert "the embedded database has ended" in said
+    assert "Traceback" not in said
     assert not using(home)
 
 

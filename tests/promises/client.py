@@ -144,8 +144,11 @@ class Client:
         origin: str | None = None,
         headers: dict[str, str] | None = None,
         receive_buffer: int | None = None,
+        compression: str | None = None,
     ) -> Client:
         """A socket on which nothing was said yet.
+
+        ``compression``: ``deflate`` offers it, as browsers do.
 
         ``receive_buffer``: bytes that the operating system takes for a client that does not read.
         """
@@ -162,7 +165,7 @@ class Client:
             url,
             **ready,
             proxy=None,
-            compression=None,
+            compression=compression,
             subprotocols=offered,
             origin=None if origin is None else Origin(origin),
             additional_headers=headers,

@@ -297,6 +297,19 @@ async def test_a_status_tells_what_became_of_commands(server: Running) -> None:
     assert (await scene.state())["proposals"][proposal]["agree"] == 1
 
 
+async def test_a_status_tells_a_stranger_nothing_of_an_event_that_is_there(
+    server: Running,
+) -> None:
+    scene = await gathering(server)
+    stranger = await scene.newcomer()
+    told = []
+    for event in (scene.event, "no-such-event"):
+        await stranger.refused("not_found", "event.pause", id="knock-knock", event=event)
+        status = await stranger.ask("command.status", event=event, ids=["knock-knock"])
+        told.append(status["commands"])
+    assert told[0] == told[1] == [{"id": "knock-knock", "state": "absent"}]
+
+
 async def test_a_status_is_pending_while_the_command_waits(
     server: Running, migrated_url: str
 ) -> None:
@@ -306,7 +319,7 @@ async def test_a_status_is_pending_while_the_command_waits(
         async with blocker.transaction():
             await blocker.execute("SELECT 1 FROM events WHERE id = $1 FOR UPDATE", scene.event)
             waiting = await scene.admin.post("event.pause", id="waiting-1", event=scene.event)
-            while not server.node.lanes.is_pending(scene.event, (scene.admin.user, "waiting-1")):
+            while not server.node.lanes.pending(scene.event, [(scene.admin.user, "waiting-1")]):
                 await asyncio.sleep(0)
             status = await scene.admin.ask(
                 "command.status", event=scene.event, ids=["waiting-1", "not-there-1"]
@@ -425,7 +438,7 @@ async def test_a_command_runs_to_its_end_though_its_socket_died(
                     "vote.cast", id=id, event=scene.event, proposal=proposal, revision=1
                 )
             lanes = server.node.lanes
-            while not all(lanes.is_pending(scene.event, (client.user, id)) for id in ids):
+            while not all(lanes.pending(scene.event, [(client.user, id)]) for id in ids):
                 await asyncio.sleep(0)
             await (client.leave() if cut == "close" else client.drop())
         await server.node.lanes.drained()
@@ -439,3 +452,21 @@ async def test_a_command_runs_to_its_end_though_its_socket_died(
         assert again["replayed"] is True
     state = await scene.state()
     assert [state["proposals"][proposal]["agree"] for proposal in proposals] == [1] * 5
+
+
+@pytest.mark.parametrize("category", ["update", "delete"])
+async def test_a_conclusion_that_is_not_there_is_told_by_the_field_that_named_it(
+    server: Running, category: str
+) -> None:
+    scene = await gathering(server)
+    fields = {"content": "c"} if category == "update" else {}
+    refused = await scene.admin.refused(
+        *("target_gone", "proposal.create"),
+        event=scene.event,
+        kind="conclusion",
+        category=category,
+        target=await scene.item("criterion"),
+        base_version=0,
+        **fields,
+    )
+    assert refused["details"] == {"path": "target"}

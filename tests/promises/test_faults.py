@@ -53,7 +53,7 @@ async def one_batch(
         for client, command in commands:
             posted.append(await client.post(event=scene.event, **command))
         for client, command in commands:
-            while not lanes.is_pending(scene.event, (client.user, command["id"])):
+            while not lanes.pending(scene.event, [(client.user, command["id"])]):
                 await asyncio.sleep(0)
     await scene.admin.answered(first)
     return [
@@ -270,7 +270,7 @@ async def test_a_repeat_in_the_batch_of_a_lost_commit_is_still_a_repeat(migrated
             for client, command in repeated:
                 posted.append((client, await client.post(event=scene.event, **command)))
             for client, command in repeated:
-                while not server.node.lanes.is_pending(scene.event, (client.user, command["id"])):
+                while not server.node.lanes.pending(scene.event, [(client.user, command["id"])]):
                     await asyncio.sleep(0)
             proxy.fail("after")
         answers = [await client.answered(future) for client, future in posted]

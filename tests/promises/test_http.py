@@ -10,11 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from protocol.errors import ErrorCode, Rejection
 from tests.promises.client import PATIENCE, Message
 from tests.promises.conftest import Start
 from tests.promises.fold import fold
 from tests.promises.running import Running, token
-from tests.promises.scenes import gathering
+from tests.promises.scenes import fresh, gathering
 
 
 def caller(server: Running, user: str | None, **headers: str) -> httpx.AsyncClient:
@@ -55,6 +56,16 @@ async def test_the_idempotency_key_header_stands_in_for_the_id(server: Running) 
     assert second.json() == first.json() | {"replayed": True}
 
 
+async def test_a_quoted_idempotency_key_is_the_bare_one(server: Running) -> None:
+    body = {"type": "event.create", "subject": "By header"}
+    async with caller(server, "quoting-user", **{"idempotency-key": '"key-12345"'}) as http:
+        first = await http.post("/commands", json=body)
+    async with caller(server, "quoting-user", **{"idempotency-key": "key-12345"}) as http:
+        second = await http.post("/commands", json=body)
+    assert first.json()["id"] == "key-12345"
+    assert second.json() == first.json() | {"replayed": True}
+
+
 #: What goes wrong → (body, status, code).
 WRONG: dict[str, tuple[Any, int, str]] = {
     "no JSON": ("{", 400, "bad_frame"),
@@ -85,6 +96,39 @@ async def test_what_is_wrong_has_its_status_and_the_sockets_body(
         answer = await http.post("/commands", content=content)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.json()["type"] == "error"
+    if status != 413:  # what is too large is not read
+        assert answer.json().get("id") == (body.get("id") if isinstance(body, dict) else None)
+
+
+async def test_what_is_wrong_with_a_command_is_told_under_its_id_as_on_the_socket(
+    server: Running,
+) -> None:
+    command = {"type": "vote.cast", "id": "wrong-1234", "event": "e", "proposal": 5, "revision": 1}
+    client = await server.connect("wrong-user")
+    future = client.expect("wrong-1234")
+    await client.say(command)
+    async with caller(server, "wrong-user") as http:
+        posted = await http.post("/commands", json=command)
+    assert posted.json() == await client.answered(future)
+
+
+async def test_a_body_however_deep_goes_under_the_idempotency_key(server: Running) -> None:
+    deep = '{"type":"event.create","subject":"Deep","more":' + "[" * 400 + "]" * 400 + "}"
+    async with caller(server, "deep-user", **{"idempotency-key": "key-deep-1"}) as http:
+        answer = await http.post("/commands", content=deep)
+    assert (answer.status_code, answer.json()["id"]) == (200, "key-deep-1")
+
+
+async def test_what_the_lane_puts_off_says_when_to_come_back(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = await gathering(server)
+    monkeypatch.setattr("handlers.lanes.LONGEST_QUEUE", 0)
+    command = {"type": "event.pause", "id": "put-off-1", "event": scene.event}
+    async with caller(server, scene.admin.user) as http:
+        answer = await http.post("/commands", json=command)
+    assert (answer.status_code, answer.json()["code"]) == (429, "busy")
+    assert int(answer.headers["retry-after"]) >= 1
 
 
 async def test_refusals_have_their_statuses(server: Running) -> None:
@@ -156,6 +200,17 @@ async def test_lists_journal_and_status(server: Running) -> None:
         assert wrong.json()["details"]["path"] == "limit"
 
 
+async def test_a_page_s_next_may_stand_in_a_query_as_it_is(server: Running) -> None:
+    async with caller(server, fresh("pager")) as http:
+        for number in (1, 2):
+            made = {"type": "event.create", "id": f"paged-{number:04}", "subject": f"{number}"}
+            assert (await http.post("/commands", json=made)).status_code == 200
+        first = (await http.get("/events?limit=1")).json()
+        rest = (await http.get(f"/events?limit=1&after={first['next']}")).json()
+    assert [page["events"][0]["subject"] for page in (first, rest)] == ["2", "1"]
+    assert "next" not in rest
+
+
 async def events_of(response: httpx.Response) -> AsyncIterator[tuple[str, Message]]:
     """(id, message) of each Server-Sent Event."""
     id_ = ""
@@ -221,6 +276,18 @@ async def test_a_user_has_as_many_streams_as_sockets_and_no_more(start: Start) -
             await asyncio.sleep(0.05)
 
 
+async def test_a_stream_takes_the_place_of_a_socket(start: Start) -> None:
+    server = await start(connections=2)
+    made = {"type": "event.create", "id": "streamed-1", "subject": "Full"}
+    async with caller(server, "streamer") as http, asyncio.timeout(PATIENCE):
+        event = (await http.post("/commands", json=made)).json()["event"]
+        async with http.stream("GET", f"/events/{event}/stream") as response:
+            assert response.status_code == 200
+            await server.connect("last-one-in")
+            refused = await server.open()
+            assert await refused.gone() == 4429
+
+
 async def test_a_stream_ends_when_its_reader_is_removed(server: Running) -> None:
     scene = await gathering(server, 1)
     user = scene.members[0].user
@@ -234,6 +301,63 @@ async def test_a_stream_ends_when_its_reader_is_removed(server: Running) -> None
                     await scene.do("membership.remove", user=user)
     assert kinds[0] == "snapshot"
     assert kinds[-1] == "unsubscribed"
+
+
+async def test_a_reader_promoted_and_removed_at_once_is_told_removed(server: Running) -> None:
+    scene = await gathering(server, 1)
+    user = scene.members[0].user
+    promotion = {"type": "membership.set_role", "id": "at-once-01", "user": user, "role": "admin"}
+    removal = {"type": "membership.remove", "id": "at-once-02", "user": user}
+    told = []
+    async with (
+        caller(server, user) as http,
+        http.stream("GET", f"/events/{scene.event}/stream") as response,
+        asyncio.timeout(PATIENCE),
+    ):
+        async for _, message in events_of(response):
+            told.append(message)
+            if len(told) == 1:
+                both = [command | {"event": scene.event} for command in (promotion, removal)]
+                acks = [scene.admin.expect(command["id"]) for command in both]
+                await scene.admin.say(both)
+                assert all([(await scene.admin.answered(ack))["applied"] for ack in acks])
+    assert (told[-1]["type"], told[-1]["reason"]) == ("unsubscribed", "removed")
+
+
+async def test_a_stream_ends_where_the_database_is_away_when_its_reader_s_role_changes(
+    server: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = await gathering(server, 1)
+    user = scene.members[0].user
+
+    async def away(*_: Any) -> Any:
+        raise Rejection(ErrorCode.OVERLOADED)
+
+    kinds = []
+    async with (
+        caller(server, user) as http,
+        http.stream("GET", f"/events/{scene.event}/stream") as response,
+        asyncio.timeout(PATIENCE),
+    ):
+        async for _, message in events_of(response):
+            kinds.append(message["type"])
+            if len(kinds) == 1:
+                monkeypatch.setattr(server.node.rooms, "standing", away)
+                await scene.do("membership.set_role", user=user, role="admin")
+    assert "unsubscribed" not in kinds
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_the_head_of_a_stream_is_a_whole_answer(server: Running) -> None:
+    scene = await gathering(server, 1)
+    url = f"/events/{scene.event}/stream"
+    async with caller(server, scene.members[0].user) as http, asyncio.timeout(PATIENCE):
+        head = await http.head(url)
+        assert head.headers["content-type"].startswith("text/event-stream")
+        # Over the same connection, which waits for nothing.
+        assert (await http.get("/events")).status_code == 200
+    async with caller(server, "no-part-in-it") as http:
+        assert (await http.head(url)).status_code == 404
 
 
 async def _as_member(server: Running, user: str, event: str) -> Message:

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import socket
+from typing import Any
 
 import asyncpg
 import pytest
@@ -219,6 +220,29 @@ async def test_too_far_behind_gets_a_snapshot(
     assert (behind.state, behind.you) == (fresh_room.state, fresh_room.you)
 
 
+async def test_a_slow_reader_gets_long_pages_one_after_another(start: Start) -> None:
+    server = await start(comments_shown=1)
+    scene = await gathering(server, 1)
+    (slow,) = scene.members
+    proposal = await scene.propose()
+    content = "가" * 2_000
+    posted = [
+        await scene.admin.post("comment.add", event=scene.event, proposal=proposal, content=content)
+        for _ in range(130)
+    ]
+    for ack in posted:
+        await scene.admin.answered(ack)
+    page: dict[str, Any] = {"type": "comments.list", "event": scene.event, "limit": 200}
+    deaf, transport = await stalled(server, slow.user, scene.event)
+    waiting = [deaf.expect(ref) for ref in ("one", "two", "three")]
+    await deaf.say([page | {"ref": ref} for ref in ("one", "two", "three")])
+    for _ in range(5):  # meanwhile they would all have been written
+        await scene.admin.ask(**page)
+    transport.resume_reading()
+    for answer in waiting:
+        assert len((await deaf.answered(answer))["comments"]) == 129
+
+
 # Going away.
 
 
@@ -234,7 +258,7 @@ async def test_a_drain_answers_commands_and_says_bye(server: Running, migrated_u
             waiting = await client.post(
                 "vote.cast", id="drained-1", event=scene.event, proposal=proposal, revision=1
             )
-            while not server.node.lanes.is_pending(scene.event, (client.user, "drained-1")):
+            while not server.node.lanes.pending(scene.event, [(client.user, "drained-1")]):
                 await asyncio.sleep(0)
             draining = asyncio.create_task(server.drain())
             await idle.until(lambda: bool(idle.of("bye")))

@@ -297,8 +297,20 @@ async def test_over_the_rate_is_rate_limited_with_the_socket_open(start: Start) 
     await is_alive(client)
 
 
+async def test_what_was_on_its_way_before_the_first_refusal_is_no_flood(start: Start) -> None:
+    server = await start(commands_per_second=1, commands_burst=5, inflight=200)
+    client = await server.connect("ada")
+    refs = [client.new_ref() for _ in range(200)]
+    futures = [client.expect(ref) for ref in refs]
+    await client.say([{"type": "ping", "ref": ref} for ref in refs])
+    codes = [(await client.answered(future)).get("code") for future in futures]
+    assert codes.count("rate_limited") >= 190
+    await asyncio.sleep(1.1)
+    await is_alive(client)
+
+
 async def test_a_sustained_flood_closes_4429(start: Start) -> None:
-    server = await start(commands_per_second=1, commands_burst=20)
+    server = await start(commands_per_second=1, commands_burst=20, inflight=30)
     client = await server.connect("ada")
     await client.say([{"type": "ping"}] * 60)
     assert await client.gone() == 4429
@@ -370,3 +382,23 @@ async def test_one_who_goes_right_after_hello_leaves_nothing_behind(
     for _ in range(server.node.settings.connections_per_user):
         await server.connect("ada")
     assert not list(recwarn)
+
+
+async def test_a_limit_is_named_where_it_is_reached(start: Start) -> None:
+    server = await start(options=2, criteria=1, assumptions=1, pending_proposals=1)
+    ada = await server.connect("ada")
+
+    async def most(type: str, **fields: Any) -> object:
+        refused = await ada.refused("limit_reached", type, **fields)
+        return refused["details"].get("limit")
+
+    assert await most("event.create", subject="x", options=["a", "b", "c"]) == 2
+    made = await ada.result("event.create", subject="x", options=["a", "b"], criteria=["c"])
+    event = made["event"]
+    assert await most("option.add", event=event, content="d") == 2
+    assert await most("criterion.add", event=event, content="d") == 1
+    await ada.result("event.start", event=event)
+    criterion = {"kind": "criterion", "category": "create", "content": "d"}
+    proposal = (await ada.result("proposal.create", event=event, **criterion))["proposal"]
+    assert await most("proposal.create", event=event, **criterion) == 1
+    assert await most("proposal.accept", event=event, proposal=proposal) == 1

@@ -33,6 +33,16 @@ async def test_a_welcome_tells_the_user_and_the_limits(server: Running) -> None:
     }
 
 
+@pytest.mark.parametrize("frame", [b"\x00", b"{}", "{", "null", '"hello"', "12"])
+async def test_no_message_at_all_before_hello_is_unauthenticated_too(
+    server: Running, frame: bytes | str
+) -> None:
+    client = await server.open()
+    await client.raw(frame)
+    assert await client.gone() == 4501
+    assert [error["code"] for error in client.of("error")] == ["unauthenticated"]
+
+
 async def test_a_name_left_out_is_the_user_s_id(server: Running) -> None:
     client = await server.connect("u_12")
     assert client.welcome["user"] == {"id": "u_12", "name": "u_12"}
@@ -318,3 +328,51 @@ async def test_sockets_that_say_nothing_are_limited(start: Start) -> None:
     for client in silent:
         assert (await client.hello(token("bob")))["type"] == "welcome"
     await server.connect("cy")
+
+
+async def who_broke_the_rules(server: Running) -> None:
+    """Somebody is closed over a violation."""
+    client = await server.connect("mallory")
+    # The last of them closes it.
+    for _ in range(10):
+        await client.raw("no JSON")
+    assert await client.gone() == 4501
+
+
+async def test_who_broke_the_rules_and_is_back_at_once_waits_for_a_turn(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Three turns a second.
+    monkeypatch.setattr("server.offenders.SHARE", 0.003)
+    server = await start()
+    await who_broke_the_rules(server)
+    began = time.monotonic()
+    for _ in range(3):
+        assert (await server.connect("mallory")).welcome["type"] == "welcome"
+    assert time.monotonic() - began > 0.6
+
+
+async def test_of_those_who_broke_the_rules_only_some_may_wait(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One turn in ten seconds, which is longer than anybody may wait.
+    monkeypatch.setattr("server.offenders.SHARE", 0.000_1)
+    server = await start()
+    await who_broke_the_rules(server)
+    await server.connect("mallory")
+    over = await server.open()
+    assert await over.gone() == 4429
+    assert over.of("bye")[0]["retry_after_ms"] > 0
+
+
+async def test_who_goes_before_their_turn_takes_nothing_along(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.offenders.SHARE", 0.000_5)
+    server = await start()
+    await who_broke_the_rules(server)
+    await server.connect("mallory")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await server.open()
+    assert len(server.node.sessions) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import asyncpg
 import pytest
@@ -75,3 +76,26 @@ async def test_a_new_epoch_reaches_everyone_and_nobody_resumes_across_it(
     # And it goes on from there.
     ack = await scene.admin.ack("event.pause", event=scene.event)
     await asyncio.gather(room.reached(ack["seq"]), late.rooms[scene.event].reached(ack["seq"]))
+
+
+async def epochs(connection: Any) -> dict[str, str]:
+    rows = await connection.fetch("SELECT id, epoch FROM events")
+    return {row["id"]: row["epoch"] for row in rows}
+
+
+async def test_all_events_get_a_new_epoch_however_many_there_are(
+    server: Running, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("persistence.epochs.MOST_ROWS", 2)
+    for _ in range(5):
+        await gathering(server)
+    connection = await asyncpg.connect(migrated_url)
+    try:
+        before = await epochs(connection)
+        assert await renew(server.node.database, None) == len(before) >= 5
+        after = await epochs(connection)
+    finally:
+        await connection.close()
+    assert before.keys() == after.keys()
+    assert not set(before.values()) & set(after.values())
+    assert len(set(after.values())) == len(after)

@@ -9,6 +9,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from persistence import reading
+from protocol.errors import ErrorCode, Rejection
 from tests.promises.client import Client, Room
 from tests.promises.conftest import Start
 from tests.promises.fold import fold
@@ -182,6 +184,31 @@ async def test_a_changed_role_is_a_new_snapshot(server: Running) -> None:
 # Resume.
 
 
+async def test_a_database_away_when_a_role_changes_puts_nobody_out_of_the_room(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = await gathering(server, 1)
+    (member,) = scene.members
+    room = await member.subscribe(scene.event)
+    rooms = server.node.rooms
+    standing = rooms.standing
+    asked = []
+
+    async def away_at_first(of: Any, user: str) -> Any:
+        asked.append(user)
+        if len(asked) == 1:
+            raise Rejection(ErrorCode.OVERLOADED)
+        return await standing(of, user)
+
+    monkeypatch.setattr("server.desk.RENEW_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(rooms, "standing", away_at_first)
+    await scene.do("membership.set_role", user=member.user, role="admin")
+    await member.until(lambda: room.starts[-1].get("reason") == "role", "the new snapshot")
+    assert asked == [member.user, member.user]
+    assert not member.of("unsubscribed")
+    assert room.you["membership"]["role"] == "admin"
+
+
 async def test_a_known_position_is_resumed(server: Running) -> None:
     scene = await gathering(server, 1)
     (member,) = scene.members
@@ -259,6 +286,34 @@ async def test_every_position_there_was_can_be_resumed(start: Start) -> None:
             assert (mine.seq, mine.state, mine.you) == (room.seq, room.state, room.you)
 
 
+async def test_steps_that_leave_memory_while_the_journal_is_read_are_told_too(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.room.STEPS_IN_MEMORY", 4)
+    scene = await gathering(server, 1, started=False)
+    (member,) = scene.members
+    await scene.admin.subscribe(scene.event)
+    room = await member.subscribe(scene.event)
+    await member.ask("unsubscribe", event=scene.event)
+    for number in range(8):
+        await scene.do("option.add", content=f"before {number}")
+    read = reading.steps
+    pages = []
+
+    async def meanwhile(*asked: Any, **named: Any) -> Any:
+        pages.append(found := await read(*asked, **named))
+        if len(pages) == 1:
+            for number in range(2):
+                await scene.do("option.add", content=f"meanwhile {number}")
+        return found
+
+    monkeypatch.setattr(reading, "steps", meanwhile)
+    await member.resume(scene.event)
+    assert pages
+    assert room.starts[-1]["type"] == "resumed"
+    assert len(room.state["options"]) == 10
+
+
 async def test_too_far_behind_is_a_gap(start: Start) -> None:
     server = await start(resume_steps=3)
     scene = await gathering(server)
@@ -277,11 +332,50 @@ async def test_too_far_behind_is_a_gap(start: Start) -> None:
             assert (answer["type"], answer["reason"]) == ("snapshot", "gap")
 
 
+async def test_a_database_out_of_reach_while_the_journal_is_read_is_overloaded(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.room.STEPS_IN_MEMORY", 1)
+    scene = await gathering(server)
+    room = await scene.admin.subscribe(scene.event)
+    seq = room.seq
+    for _ in range(3):
+        await scene.do("event.rotate_code")
+
+    async def away(*args: Any, **options: Any) -> Any:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(reading, "steps", away)
+    answer = await scene.admin.request(
+        {"type": "subscribe", "event": scene.event, "epoch": room.epoch, "seq": seq}
+    )
+    assert (answer["code"], answer["retry"]) == ("overloaded", "same")
+
+
 async def test_another_epoch_is_told(server: Running) -> None:
     scene = await gathering(server)
     room = await scene.admin.subscribe(scene.event)
     await scene.admin.subscribe(scene.event, epoch="another", seq=room.seq)
     assert (room.starts[-1]["type"], room.starts[-1]["reason"]) == ("snapshot", "epoch")
+
+
+async def test_an_epoch_that_ends_while_a_position_is_looked_up_is_told(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = await gathering(server)
+    room = await scene.admin.subscribe(scene.event)
+    rooms = server.node.rooms
+    way = rooms.way
+
+    async def meanwhile(of: Any, after: int) -> Any:
+        await way(of, after)
+        of.epoch = "restored"
+
+    monkeypatch.setattr(rooms, "way", meanwhile)
+    answer = await scene.admin.request(
+        {"type": "subscribe", "event": scene.event, "epoch": room.epoch, "seq": room.seq}
+    )
+    assert (answer["type"], answer["reason"]) == ("snapshot", "epoch")
 
 
 async def test_ahead_of_the_server_is_told_and_alarms(
@@ -292,6 +386,18 @@ async def test_ahead_of_the_server_is_told_and_alarms(
     await scene.admin.subscribe(scene.event, epoch=room.epoch, seq=room.seq + 1)
     assert (room.starts[-1]["type"], room.starts[-1]["reason"]) == ("snapshot", "ahead")
     assert [r for r in caplog.records if r.levelname == "CRITICAL" and scene.event in r.message]
+
+
+async def test_a_member_cannot_fill_the_log_with_alarms(
+    server: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = await gathering(server)
+    room = await scene.admin.subscribe(scene.event)
+    for far in range(1, 20):
+        await scene.admin.subscribe(scene.event, epoch=room.epoch, seq=room.seq + far)
+        assert (room.starts[-1]["type"], room.starts[-1]["reason"]) == ("snapshot", "ahead")
+    told = [r for r in caplog.records if r.levelname == "CRITICAL" and scene.event in r.message]
+    assert len(told) == 1
 
 
 async def test_a_changed_role_while_away_is_told(server: Running) -> None:
@@ -305,6 +411,24 @@ async def test_a_changed_role_while_away_is_told(server: Running) -> None:
     await back.resume(scene.event)
     assert (mine.starts[-1]["type"], mine.starts[-1]["reason"]) == ("snapshot", "role")
     assert "requests" in mine.state
+
+
+async def test_a_role_that_changes_while_a_resume_waits_for_its_socket_is_told(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = await gathering(server, 1)
+    (member,) = scene.members
+    room = await member.subscribe(scene.event)
+    await scene.admin.subscribe(scene.event)
+    await member.ask("unsubscribe", event=scene.event)
+
+    async def meanwhile(_: Any) -> None:
+        await scene.do("membership.set_role", user=member.user, role="admin")
+
+    monkeypatch.setattr("server.desk.Desk._until_writable", meanwhile)
+    await member.resume(scene.event)
+    assert room.starts[-1].get("reason") == "role"
+    assert "requests" in room.state
 
 
 async def test_a_restored_database_is_another_epoch_to_everybody(

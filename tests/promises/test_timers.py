@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
 import pytest
 
-from tests.promises.client import Message
+from handlers.decide import Submission
+from handlers.lanes import Lanes
+from handlers.timers import ProposalMature
+from tests.promises.client import PATIENCE, Message
 from tests.promises.running import Running, running
 from tests.promises.scenes import Scene, by_count, gathering
 
@@ -81,6 +85,29 @@ async def test_votes_before_the_opening_count_at_the_opening(server: Running, wi
     assert (await resolved(scene, proposal))["resolution"] == "auto_votes"
 
 
+async def test_an_opening_that_could_not_be_decided_is_asked_for_again(
+    server: Running, wind: Wind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = await gathering(server, 1, policy=timed(min_open_seconds=3_600))
+    proposal = await scene.propose()
+    for client in scene.everyone:
+        await scene.vote(client, proposal)
+    submit, asked = Lanes.submit, asyncio.Event()
+
+    def noted(lanes: Lanes, event: str, submission: Submission) -> None:
+        submit(lanes, event, submission)
+        if isinstance(submission.command, ProposalMature):
+            asked.set()
+
+    monkeypatch.setattr(Lanes, "submit", noted)
+    with monkeypatch.context() as full:
+        full.setattr("handlers.lanes.LONGEST_QUEUE", 0)
+        await wind(proposal, "opens_at", -3_600)
+        async with asyncio.timeout(PATIENCE):
+            await asked.wait()
+    assert (await resolved(scene, proposal))["resolution"] == "auto_votes"
+
+
 async def test_an_expired_proposal_does_not_pass(server: Running, wind: Wind) -> None:
     scene = await gathering(server, 1, policy=timed(ttl_seconds=3_600))
     proposal = await scene.propose()
@@ -111,6 +138,34 @@ async def test_what_fell_due_while_no_server_ran_happens_at_the_start(
         )
         assert room.state["proposals"][late]["resolution"] == "expired"
         assert room.state["proposals"][ripe]["resolution"] == "auto_votes"
+
+
+async def test_more_proposals_than_one_look_sees_may_open_at_the_same_moment(
+    migrated_url: str, wind: Wind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.timers.MOST_DUE", 1)
+    async with running(migrated_url) as first:
+        scene = await gathering(first, 1, policy=timed(min_open_seconds=60))
+        proposals = [await scene.propose() for _ in range(3)]
+        for proposal in proposals:
+            for client in scene.everyone:
+                await scene.vote(client, proposal)
+        event, admin = scene.event, scene.admin.user
+    connection = await asyncpg.connect(migrated_url)
+    earliest = "SELECT min(opens_at) FROM proposals WHERE event_id = $1"
+    await connection.execute(
+        f"UPDATE proposals SET opens_at = ({earliest}) WHERE event_id = $1", event
+    )
+    await connection.close()
+    for proposal in proposals:
+        # Longer ago than what is looked at again.
+        await wind(proposal, "opens_at", -3_600)
+    async with running(migrated_url) as second:
+        client = await second.connect(admin)
+        room = await client.subscribe(event)
+        await client.until(
+            lambda: all(room.state["proposals"][p]["status"] == "accepted" for p in proposals)
+        )
 
 
 async def test_two_servers_write_one_step(migrated_url: str, wind: Wind) -> None:

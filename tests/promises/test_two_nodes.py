@@ -13,8 +13,9 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
+from persistence import reading
 from server import presence
-from server.bus import Bus, MemoryBus
+from server.bus import Bus, Hint, MemoryBus
 from server.redis_bus import PREFIX, RedisBus
 from tests.parts import RedisServer
 from tests.promises.client import Client, Room
@@ -67,6 +68,33 @@ async def test_without_a_hint_the_sweep_brings_it(migrated_url: str) -> None:
         ack = await scene.vote(scene.members[1], proposal)
         await room.reached(ack["seq"])
         assert room.state["proposals"][proposal]["agree"] == 1
+
+
+async def test_a_hint_that_comes_while_the_room_is_filled_is_not_lost(
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No sweep, and no hints but those given here.
+    monkeypatch.setattr("server.rooms.SWEEP_SECONDS", 3_600.0)
+    async with two(migrated_url, [MemoryBus(), MemoryBus()]) as (one, other):
+        scene, _, room, proposal = await watched(one, other)
+        tops = reading.tops
+        looks = last = 0
+
+        async def overtaken(*args: Any) -> Any:
+            nonlocal looks, last
+            found = await tops(*args)
+            looks += 1
+            # The second look finds nothing new, and would be the last.
+            if looks == 2:
+                last = (await scene.vote(scene.members[1], proposal))["seq"]
+                other.node.rooms._heard(Hint(scene.event, room.epoch, last))
+            return found
+
+        monkeypatch.setattr(reading, "tops", overtaken)
+        ack = await scene.vote(scene.members[2], proposal)
+        other.node.rooms._heard(Hint(scene.event, room.epoch, ack["seq"]))
+        await room.client.until(lambda: bool(last), "another vote")
+        await room.reached(last)
 
 
 async def test_with_redis_gone_acks_go_on_and_rooms_converge(

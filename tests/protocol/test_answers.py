@@ -11,6 +11,7 @@ import pytest
 from protocol import answers
 from protocol.closes import CloseCode
 from protocol.errors import ERRORS, ErrorCode, ProtocolError, Refusal, Rejection
+from server.frames import frame, framed
 
 EVENT = "9a0b"
 
@@ -74,13 +75,15 @@ def test_rooms(ref: Any) -> None:
     patch = {"event": {"status": "paused"}}
     position = {"event": EVENT, "epoch": "e1"}
     assert json.loads(
-        answers.snapshot(
-            **position,
-            seq=42,
-            reason="initial",
-            state=answers.encode(state),
-            you=answers.encode(you),
-            ref=ref,
+        b"".join(
+            answers.snapshot(
+                **position,
+                seq=42,
+                reason="initial",
+                state=answers.encode(state),
+                you=answers.encode(you),
+                ref=ref,
+            )
         )
     ) == {
         "type": "snapshot",
@@ -172,3 +175,14 @@ def test_a_hostile_name_stays_within_its_text() -> None:
 )
 def test_times_are_rfc_3339_in_milliseconds(moment: datetime, text: str) -> None:
     assert answers.timestamp(moment) == text
+
+
+def test_the_state_in_a_snapshot_is_no_copy() -> None:
+    """Thousands of sockets are given it at once, and those that do not read hold on to it."""
+    state = answers.encode({"counts": {}})
+    parts = answers.snapshot(
+        event=EVENT, epoch="e1", seq=42, reason="initial", state=state, you=b"{}"
+    )
+    assert parts[1] is state
+    assert framed(parts)[2] is state
+    assert b"".join(framed(parts)) == frame(b"".join(parts))

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from protocol.codec import Frame, Invalid, decode_command, decode_frame
+from protocol.codec import Frame, Invalid, decode_command, decode_frame, under_id
 from protocol.commands import COMMANDS, EventPause, VoteCast, type_of
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode
 from protocol.fields import TextLimits
 from protocol.requests import REQUESTS, Ping
 
@@ -126,9 +126,33 @@ def test_a_body_over_http_is_one_command() -> None:
         (b"", ErrorCode.BAD_FRAME),
         (b'{"type":"event.pause"}', ErrorCode.BAD_REQUEST),
     ):
-        with pytest.raises(Rejection) as caught:
-            decode_command(payload, limits=LIMITS)
-        assert caught.value.code == code
+        found = decode_command(payload, limits=LIMITS)
+        assert isinstance(found, Invalid)
+        assert found.error.code == code
+
+
+@pytest.mark.parametrize(
+    ("body", "with_id"),
+    [
+        (b'{"type":"event.start"}', b'{"id":"key-12345","type":"event.start"}'),
+        (b' {"a":{"id":1}}', b'{"id":"key-12345","a":{"id":1}}'),
+        (b"{ }", b'{"id":"key-12345"}'),
+        (b'{"id":"own-12345"}', b'{"id":"own-12345"}'),
+        (b'{"id":null}', b'{"id":null}'),
+        (b"[]", b"[]"),
+        (b"{", b"{"),
+        (b"", b""),
+    ],
+)
+def test_a_body_without_an_id_is_put_under_one(body: bytes, with_id: bytes) -> None:
+    assert under_id(body, "key-12345") == with_id
+
+
+def test_a_body_however_deep_is_put_under_an_id() -> None:
+    deep = b"[" * 900 + b"]" * 900
+    body = b'{"type":"event.pause","event":"e","more":%b}' % deep
+    found = decode_command(under_id(body, "key-12345"), limits=LIMITS)
+    assert found == EventPause(id="key-12345", event="e")
 
 
 def test_a_broken_character_spares_its_neighbours() -> None:

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from protocol import asyncapi, openapi, schema
 from protocol.commands import COMMANDS
-from protocol.requests import REQUESTS
+from protocol.requests import REQUESTS, Subscribe
 from server.app import make_app
 from tests.promises.running import Running, running
 from tests.protocol_schema.test_schema import nodes
@@ -103,3 +103,7 @@ def test_the_schemas_of_asyncapi_are_those_of_draft_7() -> None:
         Draft7Validator.check_schema(made)
         assert not [node for node in nodes(made) if "prefixItems" in node or "$defs" in node]
         assert not [node for node in nodes(made) if "$ref" in node and len(node) > 1]
+
+
+def test_what_a_hello_resumes_comes_without_being_asked_for_each_time() -> None:
+    assert set(asyncapi.REPLIES[Subscribe]) <= set(asyncapi.PUSHED)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from pathlib import Path
 
 import pytest
@@ -114,6 +114,23 @@ async def test_a_node_that_is_up_says_so(two: Pair) -> None:
         async with asyncio.timeout(PATIENCE):
             while not one.is_up:
                 await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_bus_that_was_stopped_holds_no_connection(two: Pair) -> None:
+    """With TLS the end is a round trip, which nobody waited for, now and then."""
+    # What the loop looks at: in /dev/fd would stand the TLS server's too, which runs in a thread.
+    polled: Sized = asyncio.get_running_loop()._selector.get_map()  # type: ignore[attr-defined]
+    at_rest = len(polled)
+    async with two as (one, other, _, theirs):
+        other.watch("e1")
+        for number in range(3):
+            await told(one, theirs, Hint("e1", "epoch", number + 1))
+            for bus in (one, other):
+                await bus.stop()
+            assert len(polled) == at_rest
+            await one.start(lambda told: None)
+            await other.start(theirs)
 
 
 async def test_telling_never_waits_nor_raises(redis_server: RedisServer) -> None:

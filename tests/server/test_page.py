@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import os
 from collections.abc import AsyncIterator
@@ -218,3 +219,29 @@ async def test_the_public_address_is_named_in_the_policy(start: Start) -> None:
     async with client(server) as http:
         sources = policy(await http.get("/"))["connect-src"].split()
     assert "wss://vote.example.org" in sources
+
+
+async def test_all_who_ask_in_the_same_moment_share_one_look_at_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.page.LOOK_SECONDS", 60.0)
+    (tmp_path / "a.js").write_text("1")
+    folder, looks = Folder(tmp_path), 0
+    look = folder.look
+
+    def counted() -> None:
+        nonlocal looks
+        looks += 1
+        look()
+
+    monkeypatch.setattr(folder, "look", counted)
+    looking = page._Looking(folder)
+    await asyncio.gather(*(looking.look() for _ in range(10)))
+    await looking.look()
+    assert (looks, folder.names()) == (1, ["a.js"])
+    monkeypatch.setattr("server.page.LOOK_SECONDS", 0.0)
+    looking = page._Looking(folder)
+    (tmp_path / "b.js").write_text("2")
+    for _ in range(2):
+        await looking.look()
+    assert (looks, folder.names()) == (3, ["a.js", "b.js"])

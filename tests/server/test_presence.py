@@ -15,6 +15,8 @@ EVENT = "0190a4d2-9f0e-5c5e-9d0a-617965732e31"
 
 
 class _Deaf:
+    deflates = False
+
     def room(self) -> bool:
         return True
 

@@ -251,6 +251,20 @@ def test_the_page_may_ask_the_provider_and_where_its_tokens_are() -> None:
     assert provider.origins() == {"https://issuer.example", "https://tokens.issuer.example"}
 
 
+def test_the_page_may_ask_where_a_token_is_revoked() -> None:
+    net = Net(revocation_endpoint="https://revoke.issuer.example/r")
+    provider = Provider(ISSUER, CLIENT, fetch=net.fetch)
+    provider.load()
+    assert "https://revoke.issuer.example" in provider.origins()
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/r", "javascript:1", "", None])
+def test_one_signs_in_where_the_place_to_revoke_is_none(url: str | None) -> None:
+    provider = Provider(ISSUER, CLIENT, fetch=Net(revocation_endpoint=url).fetch)
+    assert provider.load()
+    assert provider.origins() == {"https://issuer.example", "https://tokens.issuer.example"}
+
+
 @pytest.mark.parametrize("issuer", ["https://a.example", "https://a.example/"])
 def test_a_slash_at_the_end_makes_no_two(issuer: str) -> None:
     address = "https://a.example/.well-known/openid-configuration"

@@ -158,7 +158,7 @@ async def test_a_command_that_waited_for_its_lock_is_not_decided(
         posted = asyncio.create_task(client.post("/v1/commands", json=body, headers=headers))
         lanes = server.node.lanes
         for key in ((user, "revoked-01"), (user, "revoked-02")):
-            await until(functools.partial(lanes.is_pending, scene.event, key))
+            await until(functools.partial(lanes.pending, scene.event, [key]))
         await revoke(server.node.database, user)
         await server.node.revocations.look()
         assert await scene.admin.gone() == 4503

@@ -126,6 +126,7 @@ async def on_sockets(server: Address, canaries: Canaries) -> None:
         # Broken, of an unknown kind, where it does not belong, twice, in a binary frame.
         await socket.send('{"type":"hello","token":"' + canaries.next())
         await socket.recv()
+    async with upgrade(server) as socket:
         await socket.send(json.dumps({"type": canaries.next(), "id": canaries.next()}))
         await socket.recv()
     async with upgrade(server, origin=f"https://{canaries.next()}.example") as socket:

@@ -1,0 +1,272 @@
+"""Protocol §4: who was away for long is brought up from the folded journal, at little cost."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from persistence import reading
+from server.turns import OTHERS
+from tests.promises.client import PATIENCE, Client
+from tests.promises.conftest import Start
+from tests.promises.fold import fold
+from tests.promises.running import Running, token
+from tests.promises.scenarios import SCENARIOS
+from tests.promises.scenes import Scene, gathering
+from tests.promises.stage import stage
+
+#: Steps of a page here, so that a few dozen steps are a long way.
+PAGE = 4
+
+
+@pytest.fixture(autouse=True)
+def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A way of more than a page leads through the journal."""
+    monkeypatch.setattr("server.history.PAGE", PAGE)
+    monkeypatch.setattr("server.rooms.PAGE", PAGE)
+    monkeypatch.setattr("server.rooms.FAR", PAGE)
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """The stretches of the journal that are read, as (after, to)."""
+    read = reading.steps
+    asked: list[tuple[int, int]] = []
+
+    async def counted(database: Any, event_id: str, *, after: int, to: int) -> Any:
+        asked.append((after, to))
+        return await read(database, event_id, after=after, to=to)
+
+    monkeypatch.setattr(reading, "steps", counted)
+    return asked
+
+
+async def long_way(server: Running, steps: int = 6 * PAGE) -> tuple[Scene, int]:
+    """An event that moved on by ``steps``, and where it stood before."""
+    scene = await gathering(server)
+    room = await scene.admin.subscribe(scene.event)
+    seq = room.seq
+    for _ in range(steps):
+        await scene.do("event.rotate_code")
+    await scene.admin.until(lambda: room.seq == seq + steps)
+    return scene, seq
+
+
+async def away(server: Running, scene: Scene, seq: int) -> Client:
+    """A socket whose client was in the room until ``seq``."""
+    reader = await server.connect(scene.admin.user)
+    here, mine = scene.admin.room(scene.event), reader.room(scene.event)
+    mine.epoch, mine.seq = here.epoch, seq
+    return reader
+
+
+@pytest.mark.parametrize("index", [0, -2, -1])
+async def test_every_audience_is_whole_again_from_every_position(start: Start, index: int) -> None:
+    server = await start()
+    made = await stage(server)
+    room = made.rooms[index]
+    state = room.starts[0]["state"]
+    states = {room.starts[0]["seq"]: state}
+    for name in ("comment.add", "proposal.rebase", "membership.set_role", "event.rotate_code"):
+        await SCENARIOS[name](made)
+    await made.settled()
+    for diff in room.diffs:
+        state = fold(state, diff["patch"])
+        states[diff["seq"]] = state
+    assert max(states) - min(states) > 2 * PAGE
+    reader = await server.connect(room.client.user)
+    for seq, held in states.items():
+        mine = reader.room(made.event)
+        mine.epoch, mine.seq, mine.state = room.epoch, seq, held
+        await reader.subscribe(made.event, epoch=room.epoch, seq=seq)
+        assert (mine.starts[-1]["type"], mine.starts[-1]["from"]) == ("resumed", seq)
+        assert (mine.seq, mine.state, mine.you) == (room.seq, room.state, room.you)
+
+
+async def test_many_who_come_back_from_one_position_cost_one_reading(
+    server: Running, pages: list[tuple[int, int]]
+) -> None:
+    scene, seq = await long_way(server)
+    epoch = scene.admin.room(scene.event).epoch
+    readers = [await away(server, scene, seq) for _ in range(10)]
+    pages.clear()
+    question = {"type": "subscribe", "event": scene.event, "epoch": epoch, "seq": seq}
+    found = await asyncio.gather(*(reader.request(question) for reader in readers))
+    assert {answer["type"] for answer in found} == {"resumed"}
+    assert pages
+    assert len(set(pages)) == len(pages)
+
+
+async def test_pages_that_were_read_serve_those_who_come_from_elsewhere(
+    server: Running, pages: list[tuple[int, int]]
+) -> None:
+    scene, seq = await long_way(server)
+    epoch = scene.admin.room(scene.event).epoch
+    question = {"type": "subscribe", "event": scene.event, "epoch": epoch, "seq": seq}
+    assert (await scene.admin.request(question))["type"] == "resumed"
+    pages.clear()
+    answer = await scene.admin.request(question | {"seq": seq + 1})
+    assert (answer["type"], answer["from"]) == ("resumed", seq + 1)
+    # Only from where it stands to the next round position.
+    assert [to - after < PAGE for after, to in pages] == [True]
+
+
+async def test_the_journal_is_folded_for_one_at_a_time(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, seq = await long_way(server)
+    epoch = scene.admin.room(scene.event).epoch
+    read = reading.steps
+    at_once, most = 0, 0
+
+    async def watched(*asked: Any, **named: Any) -> Any:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        try:
+            return await read(*asked, **named)
+        finally:
+            at_once -= 1
+
+    readers = [await away(server, scene, seq + far) for far in range(PAGE)]
+    monkeypatch.setattr(reading, "steps", watched)
+    question = {"type": "subscribe", "event": scene.event, "epoch": epoch}
+    found = await asyncio.gather(
+        *(reader.request(question | {"seq": seq + far}) for far, reader in enumerate(readers))
+    )
+    assert {answer["type"] for answer in found} == {"resumed"}
+    assert most == 1
+
+
+async def test_between_two_pages_the_others_have_their_time(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, seq = await long_way(server)
+    reader = await away(server, scene, seq)
+    # Every page seems to take 20 ms, so that the pause behind it is 80.
+    clock = itertools.count(step=0.02)
+    monkeypatch.setattr("server.history.perf_counter", lambda: next(clock))
+    began = time.monotonic()
+    await reader.resume(scene.event)
+    assert time.monotonic() - began > 5 * OTHERS * 0.02
+
+
+async def test_what_is_kept_of_folded_pages_is_bounded(
+    server: Running, monkeypatch: pytest.MonkeyPatch, pages: list[tuple[int, int]]
+) -> None:
+    scene, seq = await long_way(server)
+    # Not from the same position, whose way would be kept as a whole.
+    readers = [await away(server, scene, seq + far) for far in range(2)]
+    most = 120
+    monkeypatch.setattr("server.history.MOST_BYTES", most)
+    pages.clear()
+    for reader in readers:
+        await reader.resume(scene.event)
+    # The first pages had to go for the last ones.
+    assert len(pages) > len(set(pages))
+    kept = server.node.rooms._history._kept.values()
+    assert 0 < sum(stretch.weight() for stretch in kept) <= most
+
+
+async def test_more_ways_than_may_wait_are_busy(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, seq = await long_way(server)
+    epoch = scene.admin.room(scene.event).epoch
+    first, second = [await away(server, scene, seq + far) for far in range(2)]
+    monkeypatch.setattr("server.history.MOST_MAKING", 1)
+    read = reading.steps
+    reached, free = asyncio.Event(), asyncio.Event()
+
+    async def held(*asked: Any, **named: Any) -> Any:
+        reached.set()
+        await free.wait()
+        return await read(*asked, **named)
+
+    monkeypatch.setattr(reading, "steps", held)
+    question = {"type": "subscribe", "event": scene.event, "epoch": epoch, "seq": seq}
+    waiting = asyncio.create_task(first.request(question))
+    await asyncio.wait_for(reached.wait(), 10)
+    refused = await second.request(question | {"seq": seq + 1})
+    assert (refused["code"], refused["retry"]) == ("busy", "same")
+    free.set()
+    assert (await waiting)["type"] == "resumed"
+
+
+def hold(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """The next reading of the journal never ends; set once it has begun."""
+    read = reading.steps
+    reached, never = asyncio.Event(), asyncio.Event()
+
+    async def holding(*asked: Any, **named: Any) -> Any:
+        if not reached.is_set():
+            reached.set()
+            await never.wait()
+        return await read(*asked, **named)
+
+    monkeypatch.setattr(reading, "steps", holding)
+    return reached
+
+
+async def test_a_way_that_nobody_waits_for_any_more_makes_place(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, seq = await long_way(server)
+    epoch = scene.admin.room(scene.event).epoch
+    first, second = [await away(server, scene, seq + far) for far in range(2)]
+    monkeypatch.setattr("server.history.MOST_MAKING", 1)
+    question = {"type": "subscribe", "event": scene.event, "epoch": epoch, "seq": seq}
+    held = hold(monkeypatch)
+    await first.say(question | {"ref": "first"})
+    async with asyncio.timeout(PATIENCE):
+        await held.wait()
+        await first.drop()
+        # Until the server has seen that.
+        while (found := await second.request(question | {"seq": seq + 1})).get("code") == "busy":
+            pass
+    assert found["type"] == "resumed"
+
+
+async def test_a_stream_has_an_answer_in_time_however_long_its_way_takes(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, seq = await long_way(server)
+    epoch = scene.admin.room(scene.event).epoch
+    held = hold(monkeypatch)
+    monkeypatch.setattr("server.http.REQUEST_SECONDS", 0.2)
+    url = f"http://127.0.0.1:{server.port}/v1/events/{scene.event}/stream"
+    headers = {
+        "authorization": f"Bearer {token(scene.admin.user)}",
+        "last-event-id": f"{epoch}:{seq}",
+    }
+    async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
+        answer = await http.get(url, headers=headers)
+    assert held.is_set()
+    assert (answer.status_code, answer.json()["code"]) == (503, "timeout")
+
+
+async def test_what_a_room_holds_of_the_past_is_bounded_in_bytes(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound = 8_000
+    monkeypatch.setattr("server.room.BYTES_IN_MEMORY", bound)
+    scene = await gathering(server, 1)
+    (member,) = scene.members
+    room = await member.subscribe(scene.event)
+    seq, held = room.seq, dict(room.starts[0]["state"])
+    proposal = await scene.propose()
+    for _ in range(12):
+        await scene.do("comment.add", proposal=proposal, content="x" * 1_500)
+    await member.until(lambda: room.state["counts"]["comments"] == 12)
+    kept = server.node.rooms._rooms[scene.event].steps
+    assert 0 < sum(step.weight() for step in kept) <= bound
+    reader = await server.connect(member.user)
+    mine = reader.room(scene.event)
+    mine.epoch, mine.seq, mine.state = room.epoch, seq, held
+    await reader.subscribe(scene.event, epoch=room.epoch, seq=seq)
+    assert (mine.starts[-1]["type"], mine.state) == ("resumed", room.state)
