@@ -530,7 +530,15 @@ export interface ClientOptions {
   page?: EventTarget | null;
 }
 
-export interface CommandOptions {
+export interface WaitOptions {
+  /**
+   * Ends the wait, with the signal's reason: `AbortSignal.timeout(5_000)` is a deadline. Without one a wait
+   * lasts until there is an answer, or the client ends.
+   */
+  signal?: AbortSignal;
+}
+
+export interface CommandOptions extends WaitOptions {
   /** The idempotency id: 8 to 64 of `A-Z a-z 0-9 _ -`. A fresh UUIDv7 where left out. */
   id?: string;
 }
@@ -575,10 +583,16 @@ export class Client extends EventTarget {
   /** Close. What waits rejects with `stopped`; commands stay in the outbox. */
   stop(): Promise<void>;
 
-  /** Enter a room; the same object for the same event. */
-  subscribe(event: string): Promise<Room>;
+  /** Enter a room; the same object for the same event. It is entered still where `signal` ends the wait. */
+  subscribe(event: string, options?: WaitOptions): Promise<Room>;
+  /** `signal` ends the wait, not the command: `adopt` finds it again, `cancel` may take it back. */
   command<T extends CommandType>(type: T, args: Args<T>, options?: CommandOptions): Promise<AckOf<T>>;
-  query<T extends QueryType>(type: T, args?: Queries[T]["args"]): Promise<Queries[T]["reply"]>;
+  /** Not asked again once `signal` has ended the wait. */
+  query<T extends QueryType>(
+    type: T,
+    args?: Queries[T]["args"],
+    options?: WaitOptions,
+  ): Promise<Queries[T]["reply"]>;
   /** The promise of a command that waits, such as one from before a reload. */
   adopt(id: string): Promise<Ack> | undefined;
   /** Take back a command that was surely never sent; false where it may have been. */
@@ -613,7 +627,7 @@ export type ClosedReason = "client" | "removed" | "left" | "revoked" | "stopped"
 
 export interface RoomEvents {
   change: CustomEvent<Change>;
-  you: CustomEvent<{ seq: number; patch: Readonly<Record<string, unknown>> }>;
+  you: CustomEvent<{ seq: number; patch?: Readonly<Record<string, unknown>> }>;
   presence: CustomEvent<{ online: number }>;
   /** `live` has changed. */
   live: CustomEvent<{ live: boolean }>;
@@ -636,7 +650,7 @@ export class Room extends EventTarget implements AsyncIterable<Change> {
   readonly closed: ClosedReason | undefined;
 
   /** Resolves once the room stands at `seq` or later, such as that of an ack. */
-  reached(seq: number): Promise<void>;
+  reached(seq: number, options?: WaitOptions): Promise<void>;
   /** Leave the room, not the event. */
   leave(): Promise<void>;
 

@@ -130,6 +130,34 @@ async def test_a_reload_keeps_a_votes_id(start_site: StartSite, visit: Visit, ou
         await stage.votes(1)
 
 
+async def test_what_is_answered_while_the_outbox_is_read_stays_out_of_it(
+    start_site: StartSite, visit: Visit
+) -> None:
+    site = await start_site(auth_secret=SECRET)
+    bob = await visit(site, "/")
+    left = await bob.page.evaluate(
+        """async (id) => {
+            const { indexedDbOutbox } = await import("/sdk/ayes.js");
+            const outbox = indexedDbOutbox();
+            await outbox.load();
+            await outbox.put({ id, type: "vote.cast", args: {}, since: 1 });
+            // The answer comes when the entries were read, as it may for a page shown again.
+            const { getAll } = IDBObjectStore.prototype;
+            let removed;
+            IDBObjectStore.prototype.getAll = function (...given) {
+                removed = outbox.remove(id);
+                return getAll.apply(this, given);
+            };
+            await outbox.load();
+            await removed;
+            IDBObjectStore.prototype.getAll = getAll;
+            return await outbox.load();
+        }""",
+        VOTE,
+    )
+    assert left == []
+
+
 @pytest.mark.parametrize("outbox", OUTBOXES)
 async def test_a_tab_takes_over_what_a_closed_one_left(
     start_site: StartSite, visit: Visit, outbox: str

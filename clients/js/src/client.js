@@ -4,7 +4,7 @@ import { Backoff } from "./backoff.js";
 import { realClock } from "./clock.js";
 import { Commands } from "./commands.js";
 import { Connection, socketUrl } from "./connection.js";
-import { Deferred, within } from "./deferred.js";
+import { Deferred, heeding, within } from "./deferred.js";
 import { AyesError } from "./error.js";
 import { newId } from "./ids.js";
 import { isOnline, watchPage } from "./page-life.js";
@@ -140,16 +140,22 @@ export class Client extends EventTarget {
     await closed;
   }
 
-  subscribe(event) {
-    return this.#refused() ?? this.#rooms.enter(event);
+  // What is asked with a signal that was aborted already is not begun.
+
+  subscribe(event, { signal } = {}) {
+    if (signal?.aborted) return heeding(signal);
+    return this.#refused() ?? heeding(signal, this.#rooms.enter(event));
   }
 
-  command(type, args = {}, { id = newId() } = {}) {
-    return this.#refused({ id, event: args.event }) ?? this.#commands.give(id, type, { ...args });
+  command(type, args = {}, { id = newId(), signal } = {}) {
+    if (signal?.aborted) return heeding(signal);
+    const { event } = args;
+    return this.#refused({ id, event }) ?? heeding(signal, this.#commands.give(id, type, { ...args }));
   }
 
-  query(type, args = {}) {
-    return this.#refused() ?? this.#questions.ask(type, { ...args });
+  query(type, args = {}, { signal } = {}) {
+    if (signal?.aborted) return heeding(signal);
+    return this.#refused() ?? this.#questions.ask(type, { ...args }, signal);
   }
 
   adopt(id) {

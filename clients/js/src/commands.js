@@ -2,7 +2,7 @@
 
 import { Command } from "./command.js";
 import { Deferred, within } from "./deferred.js";
-import { AyesError } from "./error.js";
+import { AyesError, MOST_INTERNAL } from "./error.js";
 import { Line } from "./line.js";
 
 /** Above so many unsent bytes nothing more is given to the socket: it would only wait there. */
@@ -11,8 +11,8 @@ const MOST_BUFFERED = 256 * 1024;
 const LOOK_MS = 50;
 /** Longest wait for the outbox before a command is sent without it. */
 const STORE_MS = 2_000;
-/** So often in a row a defect of the server is taken for a passing one. */
-const MOST_INTERNAL = 8;
+/** Commands without an answer that one client holds; no more are taken until there is room. */
+const MOST_PENDING = 10_000;
 
 export class Commands {
   #all = new Map();
@@ -47,6 +47,11 @@ export class Commands {
       if (known.says(type, args)) return known.deferred.promise;
       const refused = new Deferred();
       refused.reject(new AyesError("id_conflict", "this id waits for another command", { id, retry: "fix" }));
+      return refused.promise;
+    }
+    if (this.#all.size >= MOST_PENDING) {
+      const refused = new Deferred();
+      refused.reject(tooMany({ id, event: args.event }));
       return refused.promise;
     }
     const command = this.#add({ id, type, args, since: this.clock.now(), user: this.#user });
@@ -361,4 +366,9 @@ function byteLength(text) {
 
 function tooLarge({ id, event }, limit) {
   return new AyesError("too_large", `the message is over ${limit} bytes`, { retry: "fix", id, event, details: { limit } });
+}
+
+function tooMany(more) {
+  const details = { limit: MOST_PENDING };
+  return new AyesError("busy", `${MOST_PENDING} commands wait without an answer`, { retry: "same", details, ...more });
 }

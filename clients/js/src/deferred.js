@@ -26,6 +26,36 @@ export class Deferred {
   }
 }
 
+/**
+ * `promise`, or a rejection with the reason of `signal` once that is aborted; `givenUp` is called then.
+ * Without a signal, `promise` itself.
+ */
+export function heeding(signal, promise, givenUp = () => {}) {
+  if (!signal) return promise;
+  const heeded = new Deferred();
+  const abandon = () => {
+    givenUp();
+    heeded.reject(signal.reason);
+  };
+  if (signal.aborted) {
+    abandon();
+    return heeded.promise;
+  }
+  signal.addEventListener("abort", abandon, { once: true });
+  const done = () => signal.removeEventListener("abort", abandon);
+  promise.then(
+    (value) => {
+      done();
+      heeded.resolve(value);
+    },
+    (error) => {
+      done();
+      heeded.reject(error);
+    },
+  );
+  return heeded.promise;
+}
+
 /** `promise`, or a rejection after `ms`, whichever comes first. */
 export function within(promise, ms, clock, what) {
   return new Promise((resolve, reject) => {

@@ -1,5 +1,8 @@
 // What a promise of this client rejects with: an error of the server's table, or one of its own.
 
+/** So often a defect of the server is taken for a passing one. */
+export const MOST_INTERNAL = 8;
+
 export class AyesError extends Error {
   constructor(code, message, more = {}) {
     super(message || code);

@@ -1,21 +1,37 @@
-// Questions: asked on the open socket, asked again on the next one, answered by `ref`.
+// Questions: asked on the open socket at the pace that the server takes, asked again on the next one,
+// answered by `ref`.
 
-import { Deferred } from "./deferred.js";
-import { AyesError } from "./error.js";
+import { Deferred, heeding } from "./deferred.js";
+import { AyesError, MOST_INTERNAL } from "./error.js";
+
+/** Questions without an answer that one client holds; the next one is refused. */
+const MOST_OPEN = 10_000;
 
 export class Questions {
   #open = new Map();
+  /** Those to be asked as soon as the pace allows, in their order. */
+  #due = new Set();
+  #pumping = null;
 
   constructor({ connection, clock, backoff, answerTimeout, newRef, renew }) {
     Object.assign(this, { connection, clock, backoff, answerTimeout, newRef, renew });
   }
 
-  /** The promise of the reply. */
-  ask(type, args) {
-    const question = { ref: this.newRef(), type, args, deferred: new Deferred(), timer: null, tries: 0 };
+  /** The promise of the reply; not asked again once `signal` is aborted. */
+  ask(type, args, signal) {
+    if (this.#open.size >= MOST_OPEN) {
+      const refused = new Deferred();
+      const details = { limit: MOST_OPEN };
+      refused.reject(new AyesError("busy", `${MOST_OPEN} questions wait without an answer`, { retry: "same", details }));
+      return refused.promise;
+    }
+    const question = { ref: this.newRef(), type, args, deferred: new Deferred(), timer: null, tries: 0, defects: 0 };
     this.#open.set(question.ref, question);
     this.#send(question);
-    return question.deferred.promise;
+    return heeding(signal, question.deferred.promise, () => {
+      this.#clear(question);
+      this.#close(question);
+    });
   }
 
   open() {
@@ -30,12 +46,14 @@ export class Questions {
   }
 
   down() {
+    this.#rest();
     for (const question of this.#open.values()) this.#clear(question);
   }
 
   end(error) {
     const left = [...this.#open.values()];
     this.#open.clear();
+    this.#rest();
     for (const question of left) {
       this.#clear(question);
       question.deferred.reject(error);
@@ -53,7 +71,8 @@ export class Questions {
       return true;
     }
     const error = AyesError.from(message);
-    if (error.retry === "same") {
+    if (error.code === "internal") question.defects += 1;
+    if (error.retry === "same" && question.defects < MOST_INTERNAL) {
       const wait = error.retryAfterMs ?? this.backoff.after(question.tries);
       this.#set(question, wait);
     } else if (error.retry === "auth") {
@@ -67,17 +86,39 @@ export class Questions {
   }
 
   #send(question) {
-    const { ref, type, args } = question;
     this.#clear(question);
     question.waitsForToken = false;
-    if (!this.connection.open || this.connection.leaving) return;
-    question.tries += 1;
-    this.connection.send([{ ...args, type, ref }]);
-    this.#set(question, this.answerTimeout);
+    this.#due.add(question);
+    if (this.#pumping === null) this.#pump();
+  }
+
+  #pump() {
+    this.#pumping = null;
+    for (const question of this.#due) {
+      if (!this.connection.open || this.connection.leaving) return;
+      const { wait } = this.connection.pace;
+      if (wait > 0) {
+        this.#pumping = this.clock.setTimeout(() => this.#pump(), wait);
+        return;
+      }
+      const { ref, type, args } = question;
+      this.#due.delete(question);
+      question.tries += 1;
+      this.connection.send([{ ...args, type, ref }]);
+      this.#set(question, this.answerTimeout);
+    }
+  }
+
+  /** There is no socket: the next one is asked everything. */
+  #rest() {
+    this.#due.clear();
+    if (this.#pumping !== null) this.clock.clearTimeout(this.#pumping);
+    this.#pumping = null;
   }
 
   #close(question) {
     this.#open.delete(question.ref);
+    this.#due.delete(question);
   }
 
   #set(question, ms) {

@@ -3,7 +3,7 @@
 // What begins with an underscore is for `rooms.js`.
 
 import { Changes } from "./changes.js";
-import { Deferred } from "./deferred.js";
+import { Deferred, heeding } from "./deferred.js";
 import { AyesError } from "./error.js";
 import { mergePatch } from "./merge-patch.js";
 
@@ -71,12 +71,12 @@ export class Room extends EventTarget {
 
   // What its user does.
 
-  reached(seq) {
+  reached(seq, { signal } = {}) {
     const mark = { seq, deferred: new Deferred() };
     if (this.#closed !== undefined) mark.deferred.reject(this.#closedError());
     else if (this.#seq >= seq) mark.deferred.resolve();
     else this.#marks.push(mark);
-    return mark.deferred.promise;
+    return heeding(signal, mark.deferred.promise, () => (this.#marks = this.#marks.filter((one) => one !== mark)));
   }
 
   leave() {
@@ -121,10 +121,10 @@ export class Room extends EventTarget {
     this.#epoch = epoch;
     this.#seq = seq;
     this.#state = state;
-    this.#you = you;
-    this.#yourSeq = seq;
+    const yours = this.#replaceYou(you, seq);
     this.#whole = false;
     this.#follow();
+    if (yours) this.#tell("you", { seq });
     this.#changed({ from, seq, reason });
   }
 
@@ -135,13 +135,13 @@ export class Room extends EventTarget {
       return;
     }
     const before = this.#seq;
-    this.#you = you;
-    this.#yourSeq = seq;
+    const yours = this.#replaceYou(you, seq);
     if (seq >= before) {
       this.#seq = seq;
       this.#state = mergePatch(this.#state, patch);
     }
     this.#follow();
+    if (yours) this.#tell("you", { seq });
     if (seq > before) this.#changed({ from: before, seq, patch });
   }
 
@@ -192,6 +192,14 @@ export class Room extends EventTarget {
     for (const reader of this.#readers) reader.end();
     this.#readers.clear();
     this.#tell("closed", error ? { reason, error } : { reason });
+  }
+
+  /** What is yours came whole; whether it is another. */
+  #replaceYou(you, seq) {
+    const another = JSON.stringify(you) !== JSON.stringify(this.#you);
+    this.#you = you;
+    this.#yourSeq = seq;
+    return another;
   }
 
   #lost() {

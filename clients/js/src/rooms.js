@@ -1,6 +1,6 @@
 // The rooms that were entered, and what is said about them.
 
-import { AyesError } from "./error.js";
+import { AyesError, MOST_INTERNAL } from "./error.js";
 import { Room } from "./room.js";
 
 /** How long a diff may be on its way after a heartbeat that shows its position. */
@@ -10,6 +10,8 @@ export class Rooms {
   open = new Map();
   #refs = new Map();
   #timers = new Map();
+  /** Event → how often it was refused in a row, to be asked for again. */
+  #refusals = new Map();
 
   /** `command` is the client's; `renew()` asks for a new token. */
   constructor({ connection, clock, backoff, answerTimeout, newRef, command, renew }) {
@@ -93,6 +95,7 @@ export class Rooms {
 
   answered(room) {
     this.#unplan(room.event);
+    this.#refusals.delete(room.event);
   }
 
   /** The server put us out; `client` is the echo of a `leave`, which was heeded when it was given. */
@@ -110,8 +113,12 @@ export class Rooms {
     // Another room of this event may have been entered since.
     if (!room || this.open.get(room.event) !== room) return byRef;
     const error = AyesError.from(message);
-    if (error.retry === "same") {
-      const wait = error.retryAfterMs ?? this.backoff.after(3);
+    const refusals = this.#refusals.get(room.event) ?? { tries: 0, defects: 0 };
+    this.#refusals.set(room.event, refusals);
+    if (error.code === "internal") refusals.defects += 1;
+    if (error.retry === "same" && refusals.defects < MOST_INTERNAL) {
+      refusals.tries += 1;
+      const wait = error.retryAfterMs ?? this.backoff.after(refusals.tries);
       this.#plan(room, wait, () => this.subscribe(room));
     } else if (error.retry === "auth") {
       this.#unplan(room.event);
@@ -140,7 +147,9 @@ export class Rooms {
 
   #remove(room) {
     this.#unplan(room.event);
-    if (this.open.get(room.event) === room) this.open.delete(room.event);
+    if (this.open.get(room.event) !== room) return;
+    this.open.delete(room.event);
+    this.#refusals.delete(room.event);
   }
 
   #plan(room, ms, run) {

@@ -2,24 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { AyesError, Client } from "../ayes.js";
-import { FakeClock, fakeSockets, FakePage, LIMITS, settled, snapshot, welcome } from "./fakes.js";
-
-function begin(options = {}) {
-  const clock = new FakeClock();
-  const { WebSocket, sockets } = fakeSockets();
-  const client = new Client("https://decide.example", { token: "t", WebSocket, clock, random: () => 0.5, ...options });
-  return { client, clock, sockets, last: () => sockets.at(-1) };
-}
-
-async function opened(options = {}, fields = {}) {
-  const parts = begin(options);
-  parts.client.start();
-  await settled();
-  parts.last().open();
-  parts.last().hear(welcome(fields));
-  await settled();
-  return parts;
-}
+import { begin, FakePage, LIMITS, opened, settled, snapshot, welcome } from "./fakes.js";
 
 const VOTE = { event: "e1", proposal: "p1", revision: 1 };
 const code = (wanted) => (error) => error instanceof AyesError && error.code === wanted;
@@ -97,6 +80,21 @@ test("a defect of the server is not asked for ever", async () => {
   }
   await assert.rejects(vote, (error) => code("internal")(error) && error.effect === "unknown");
   assert.equal(client.pending.length, 0);
+});
+
+test("a room that meets a defect of the server is asked for less and less, and not for ever", async () => {
+  const { client, clock, last } = await opened({ answerTimeout: 1e9 });
+  const entering = client.subscribe("e1");
+  for (let tries = 1; tries <= 8; tries += 1) {
+    await clock.pass(30_000);
+    last().hear({ type: "heartbeat", positions: {} });
+    const asked = last().of("subscribe");
+    assert.equal(asked.length, tries);
+    last().hear({ type: "error", ref: asked.at(-1).ref, code: "internal", effect: "unknown", retry: "same" });
+  }
+  await assert.rejects(entering, code("internal"));
+  await clock.pass(30_000);
+  assert.equal(last().of("subscribe").length, 8);
 });
 
 test("promises that nobody looks at end no process, and every one of them is settled", async () => {

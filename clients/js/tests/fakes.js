@@ -1,5 +1,7 @@
 // Time, sockets and pages that do what a test says.
 
+import { Client } from "../ayes.js";
+
 export class FakeClock {
   #now = 1_000_000;
   #timers = new Map();
@@ -113,6 +115,25 @@ export function snapshot(fields = {}) {
     type: "snapshot", event: "e1", epoch: "x", seq: 1, reason: "initial",
     state: { proposals: { p1: { revision: 3, agree: 0 } } }, you: { membership: { status: "accepted" }, votes: {} }, ...fields,
   };
+}
+
+/** A client that was not started; `last()` is its newest socket. */
+export function begin(options = {}) {
+  const clock = new FakeClock();
+  const { WebSocket, sockets } = fakeSockets();
+  const client = new Client("https://decide.example", { token: "t", WebSocket, clock, random: () => 0.5, ...options });
+  return { client, clock, sockets, last: () => sockets.at(-1) };
+}
+
+/** A client that was welcomed. */
+export async function opened(options = {}, fields = {}) {
+  const parts = begin(options);
+  parts.client.start();
+  await settled();
+  parts.last().open();
+  parts.last().hear(welcome(fields));
+  await settled();
+  return parts;
 }
 
 /** A window, as far as the client looks at it. */

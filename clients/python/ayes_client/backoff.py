@@ -10,9 +10,12 @@ import random
 from collections.abc import Callable
 
 #: Seconds that the first wait may take at most; each further one twice as much.
-FIRST_SECONDS = 0.5
+FIRST_SECONDS = 0.25
 #: Seconds that no wait exceeds.
 LONGEST_SECONDS = 30.0
+#: Tries of one command, question or room that the server answers ``internal``: a defect may be
+#: there for good, and what nobody is ever told of helps nobody.
+MOST_INTERNAL = 8
 
 
 class Backoff:

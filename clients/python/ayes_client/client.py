@@ -38,10 +38,11 @@ Told: TypeAlias = Literal["status", "welcome", "bye", "refused", "pending"]
 
 #: Commands without an answer that one client holds; the next one waits until there is room.
 MOST_PENDING = 10_000
-#: Seconds until a command that is not answered on an open socket is sent again.
-ANSWER_SECONDS = 30.0
+#: Seconds until a command that is not answered on an open socket is sent again: the server decides
+#: within 5 s or says that it cannot.
+ANSWER_SECONDS = 15.0
 #: Seconds that a socket has to hold for the next lost one to be met with a short wait again.
-STEADY_SECONDS = 10.0
+STEADY_SECONDS = 5.0
 
 
 class User(NamedTuple):
@@ -93,14 +94,18 @@ class Client:
         self.trouble: str | None = None
         """Why there is no connection, for people."""
         self._open_timeout = open_timeout
+
+        def new_backoff() -> Backoff:
+            return Backoff(*backoff, chance)
+
         self._parts = Parts(
             url=socket_url(url),
             client={"name": name, "version": version},
             tokens=Tokens(token),
-            flight=Flight(self._answered),
-            questions=Questions(self._say_body),
+            flight=Flight(self._answered, new_backoff),
+            questions=Questions(self._say_body, new_backoff),
             callbacks=Callbacks("status", "welcome", "bye", "refused", "pending"),
-            new_backoff=lambda: Backoff(*backoff, chance),
+            new_backoff=new_backoff,
             answer_timeout=answer_timeout,
             most_in_flight=in_flight,
         )
@@ -323,13 +328,13 @@ class Client:
     async def subscribe(self, event: str) -> Room:
         """Enter the room of ``event``, until ``leave``; the same object for the same event.
 
-        Raises ``NotFound``, ``NotAMember``, ``LimitReached``.
+        Raises ``NotFound``, ``NotAMember``, ``LimitReached``, ``Internal``.
         """
         if self._final is not None:
             raise self._ending()
         room = self.rooms.get(event)
         if room is None:
-            room = self.rooms[event] = Room(self, event)
+            room = self.rooms[event] = Room(self, event, self._parts.new_backoff())
             if self._session is not None and self._session.open:
                 self._session.rooms.ask(room)
         await asyncio.shield(room._entered)

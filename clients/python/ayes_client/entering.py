@@ -13,9 +13,7 @@ from ayes_client.room import Room
 
 #: Seconds that a room may stay behind the position of a heartbeat before it is asked for again.
 BEHIND_SECONDS = 1.0
-#: Seconds until a room is asked for again, where the server names no time.
-AGAIN_SECONDS = 0.1
-#: The same, where a new token is needed first.
+#: Seconds until a room is asked for again, where a new token is needed first.
 NEW_TOKEN_SECONDS = 1.0
 
 
@@ -36,6 +34,7 @@ class Entering:
         self._loop = asyncio.get_running_loop()
         self._refs = itertools.count(1)
         self._asked: dict[str, tuple[Room, float]] = {}
+        self._put_off: set[Room] = set()
         self._open = True
 
     def close(self) -> None:
@@ -49,8 +48,8 @@ class Entering:
         return [position(room) for room in self._rooms.values()]
 
     def ask(self, room: Room) -> None:
-        """Subscribe, from where the room stands; once at a time."""
-        if any(asked is room for asked, _ in self._asked.values()):
+        """Subscribe, from where the room stands; once at a time, and not while it is put off."""
+        if room in self._put_off or any(asked is room for asked, _ in self._asked.values()):
             return
         ref = f"room-{next(self._refs)}"
         self._asked[ref] = (room, self._loop.time())
@@ -97,12 +96,11 @@ class Entering:
             return False
         self._answered(room)
         error = from_message(message)
-        if error.retry == "same":
-            wait = AGAIN_SECONDS if error.retry_after_ms is None else error.retry_after_ms / 1000
-            self._loop.call_later(wait, self._ask_again, room)
+        if error.retry == "same" and (wait := room._put_off(error)) is not None:
+            self._ask_later(room, wait)
         elif isinstance(error, NeedsAuth):
             self._expired()
-            self._loop.call_later(NEW_TOKEN_SECONDS, self._ask_again, room)
+            self._ask_later(room, NEW_TOKEN_SECONDS)
         else:
             self._rooms.pop(room.event, None)
             room._close(error.code, error)
@@ -120,10 +118,15 @@ class Entering:
                 self._loop.call_later(BEHIND_SECONDS, self._still_behind, room, seq)
 
     def _still_behind(self, room: Room, seq: int) -> None:
-        if 0 <= room.seq < seq:
-            self._ask_again(room)
+        if self._open and self._rooms.get(room.event) is room and 0 <= room.seq < seq:
+            self.ask(room)
+
+    def _ask_later(self, room: Room, wait: float) -> None:
+        self._put_off.add(room)
+        self._loop.call_later(wait, self._ask_again, room)
 
     def _ask_again(self, room: Room) -> None:
+        self._put_off.discard(room)
         if self._open and self._rooms.get(room.event) is room:
             self.ask(room)
 

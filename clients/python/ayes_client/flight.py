@@ -21,16 +21,13 @@ from collections.abc import Callable, Iterable
 
 import orjson
 
-from ayes_client.backoff import Backoff
+from ayes_client.backoff import MOST_INTERNAL, Backoff
 from ayes_client.command import Ack, Command, Pending
 from ayes_client.errors import AyesError, IdConflict, Stopped, TooLarge, from_message
 from ayes_client.merge_patch import Json
 
 #: Seconds until the same id is sent again, where the server names no time.
 AGAIN_SECONDS = 0.1
-#: Tries of one command that the server answers ``internal``: a defect may be there for good, and
-#: a command that nobody is ever told of helps nobody.
-MOST_INTERNAL = 8
 
 
 class Entry:
@@ -52,7 +49,9 @@ class Entry:
         "user",
     )
 
-    def __init__(self, number: int, command: Command, *, since: float, kept: bool) -> None:
+    def __init__(
+        self, number: int, command: Command, *, since: float, kept: bool, backoff: Backoff
+    ) -> None:
         self.number = number
         self.command = command
         self.about = thing_of(command)
@@ -64,7 +63,7 @@ class Entry:
         self.future: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
         # Nobody may wait for it: an error is then nobody's loss.
         self.future.add_done_callback(_look)
-        self.backoff = Backoff()
+        self.backoff = backoff
         self.tries = 0
         self.internal = 0
         self.sent_at: float | None = None
@@ -92,8 +91,11 @@ def _look(future: asyncio.Future[Ack]) -> None:
 class Flight:
     """``ended`` is called with the id of each command that has its answer."""
 
-    def __init__(self, ended: Callable[[str], None]) -> None:
+    def __init__(
+        self, ended: Callable[[str], None], new_backoff: Callable[[], Backoff] = Backoff
+    ) -> None:
         self._ended = ended
+        self._new_backoff = new_backoff
         self._numbers = itertools.count()
         self._entries: dict[str, Entry] = {}
         self._about: dict[tuple[str, str], deque[Entry]] = {}
@@ -144,7 +146,8 @@ class Flight:
                 raise IdConflict(id=command.id, event=command.event)
             return held
         since = time.time() if since is None else since
-        entry = Entry(next(self._numbers), command, since=since, kept=kept)
+        number, backoff = next(self._numbers), self._new_backoff()
+        entry = Entry(number, command, since=since, kept=kept, backoff=backoff)
         self._entries[command.id] = entry
         if entry.about is not None:
             self._about.setdefault(entry.about, deque()).append(entry)

@@ -20,15 +20,15 @@ def new_id() -> str:
     return str(uuid.UUID(int=number))
 
 
-def id_from(*parts: str | bytes) -> str:
+def id_from(*parts: str | bytes | int) -> str:
     """The id that follows from ``parts``: the same ones give the same id, on any machine.
 
     For work that is done again from its source, such as the rows of a file. Parts do not run
-    together: ``("ab", "c")`` and ``("a", "bc")`` differ.
+    together: ``("ab", "c")`` and ``("a", "bc")`` differ. A number is its decimal digits.
     """
     digest = hashlib.sha256()
     for part in parts:
-        data = part.encode() if isinstance(part, str) else part
+        data = part if isinstance(part, bytes) else str(part).encode()
         digest.update(len(data).to_bytes(8, "big") + data)
     return digest.hexdigest()[:40]
 

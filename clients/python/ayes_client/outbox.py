@@ -24,7 +24,7 @@ import orjson
 from ayes_client.command import Command, command_from
 from ayes_client.errors import OutboxError
 
-if sys.platform == "win32":  # pragma: no cover
+if sys.platform == "win32":  # pragma: no cover - another system
     import msvcrt
 else:
     import fcntl
@@ -181,7 +181,7 @@ def _locked(path: Path) -> IO[bytes]:
     """``path`` open and locked; the lock ends with the process, however that ends."""
     file = path.open("ab")
     try:
-        if sys.platform == "win32":  # pragma: no cover
+        if sys.platform == "win32":  # pragma: no cover - another system
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -193,7 +193,7 @@ def _locked(path: Path) -> IO[bytes]:
 
 def _sync_folder(folder: Path) -> None:
     """Make a rename in ``folder`` durable, where folders can be opened."""
-    if sys.platform == "win32":  # pragma: no cover
+    if sys.platform == "win32":  # pragma: no cover - another system
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

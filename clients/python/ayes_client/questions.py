@@ -8,36 +8,51 @@ from collections.abc import Callable
 
 import orjson
 
-from ayes_client.errors import AyesError, from_message
+from ayes_client.backoff import MOST_INTERNAL, Backoff
+from ayes_client.errors import AyesError, Busy, from_message
 from ayes_client.merge_patch import Json
 
-#: Seconds until a question is asked again, where the server names no time.
+#: Questions without an answer that one client holds. Who asks more has lost count of them, and a
+#: wait would only hide it: the next one is refused.
+MOST_OPEN = 10_000
+#: Seconds until a question is asked again at the soonest, where the server names no time.
 AGAIN_SECONDS = 0.1
+#: The same, where a new token is needed first.
+NEW_TOKEN_SECONDS = 1.0
 
 
 class Question:
     """A question, and the future that its answer settles."""
 
-    __slots__ = ("asked_at", "body", "future")
+    __slots__ = ("asked_at", "backoff", "body", "future", "internal")
 
-    def __init__(self, message: Json) -> None:
+    def __init__(self, message: Json, backoff: Backoff) -> None:
         self.body = orjson.dumps(message)
         self.future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self.asked_at: float | None = None
+        self.backoff = backoff
+        self.internal = 0
 
 
 class Questions:
     """``say`` sends a body on the present socket, if there is one; whether it did."""
 
-    def __init__(self, say: Callable[[bytes], bool]) -> None:
+    def __init__(self, say: Callable[[bytes], bool], new_backoff: Callable[[], Backoff]) -> None:
         self._say = say
+        self._new_backoff = new_backoff
         self._refs = itertools.count(1)
         self._waiting: dict[str, Question] = {}
 
     async def ask(self, message: Json) -> Json:
-        """The answer; raises the error that refuses it. Given up where the wait is cancelled."""
+        """The answer; raises the error that refuses it, ``Busy`` where ``MOST_OPEN`` have none.
+
+        Given up where the wait is cancelled.
+        """
+        if len(self._waiting) >= MOST_OPEN:
+            why = f"{MOST_OPEN} questions wait without an answer"
+            raise Busy(why, details={"limit": MOST_OPEN})
         ref = f"q-{next(self._refs)}"
-        question = Question({**message, "ref": ref})
+        question = Question({**message, "ref": ref}, self._new_backoff())
         self._waiting[ref] = question
         try:
             self._ask(question)
@@ -79,10 +94,17 @@ class Questions:
         if question is None:
             return
         error = from_message(message)
-        if error.retry in ("same", "auth"):
+        if error.code == "internal":
+            question.internal += 1
+        if error.retry in ("same", "auth") and question.internal < MOST_INTERNAL:
+            wait = AGAIN_SECONDS
             if error.retry == "auth":
+                wait = NEW_TOKEN_SECONDS
                 expired()
-            wait = AGAIN_SECONDS if error.retry_after_ms is None else error.retry_after_ms / 1000
+            elif error.retry_after_ms is not None:
+                wait = error.retry_after_ms / 1000
+            else:
+                wait = max(AGAIN_SECONDS, question.backoff.next())
             question.asked_at = None
             asyncio.get_running_loop().call_later(wait, self._ask_again, str(message["ref"]))
         elif not question.future.done():

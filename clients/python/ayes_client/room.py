@@ -7,6 +7,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
+from ayes_client.backoff import MOST_INTERNAL, Backoff
 from ayes_client.callbacks import Callback, Callbacks
 from ayes_client.changes import Change, Changes
 from ayes_client.command import Ack
@@ -28,8 +29,10 @@ class Room:
     last one known. ``async for change in room`` begins with the state as it stands.
     """
 
-    def __init__(self, client: Client, event: str) -> None:
+    def __init__(self, client: Client, event: str, backoff: Backoff) -> None:
         self._client = client
+        self._backoff = backoff
+        self._internal = 0
         self.event = event
         self.state: State = cast(State, {})
         self.you: You = cast(You, {})
@@ -247,6 +250,8 @@ class Room:
         self.epoch, self.seq, self.state = message["epoch"], message["seq"], state
         changed, self.you = self.you != you, you
         self.live = True
+        self._internal = 0
+        self._backoff.reset()
         if not self._entered.done():
             self._entered.set_result(None)
         if changed:
@@ -256,6 +261,17 @@ class Room:
         for reader in tuple(self._readers):
             reader.put(change)
         self._callbacks.tell("change", change)
+
+    def _put_off(self, error: AyesError) -> float | None:
+        """Entering it was answered with ``error``: seconds until it is tried again, ``None`` where
+        that is of no use any more. Counted over sockets, until the room is there.
+        """
+        if error.code == "internal":
+            self._internal += 1
+        if self._internal >= MOST_INTERNAL:
+            return None
+        wait = self._backoff.next()
+        return wait if error.retry_after_ms is None else error.retry_after_ms / 1000
 
     def _lost(self) -> None:
         self.live = False

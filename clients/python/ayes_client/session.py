@@ -329,6 +329,9 @@ class Session:
                 return
             if self._parts.flight.overdue(now, patience):
                 self.wake()
+            if self._say:
+                # What was asked may still be here, at the server's pace: not to be asked twice.
+                continue
             self.rooms.overdue(now, patience)
             for body in self._parts.questions.overdue(now, patience):
                 self.say_body(body)

@@ -62,8 +62,10 @@ async def prepare(admin: Client, folder: Path, *, users: int, proposals: int) ->
     )
     made = [outcome.ack async for outcome in admin.send_all(make) if outcome.ack is not None]
     names = [f"voter-{number:04}-{room.event[:8]}" for number in range(users)]
+    joined = 0
     for start in range(0, users, 20):
-        await asyncio.gather(*(_join(admin.url, name, code) for name in names[start : start + 20]))
+        some = names[start : start + 20]
+        joined = max(await asyncio.gather(*(_join(admin.url, name, code) for name in some)))
     ids = [ack.result["proposal"] for ack in made]
     with (folder / "votes.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -73,13 +75,14 @@ async def prepare(admin: Client, folder: Path, *, users: int, proposals: int) ->
         writer = csv.writer(file)
         writer.writerow(["user", "token"])
         writer.writerows([name, token(name)] for name in names)
-    await room.reached(max(ack.seq for ack in made))
+    await room.reached(max(joined, *(ack.seq for ack in made)))
     return Import(room, names, ids, folder / "votes.csv", folder / "tokens.csv")
 
 
-async def _join(url: str, user: str, code: str) -> None:
+async def _join(url: str, user: str, code: str) -> int:
+    """Where the event stood then."""
     async with client_of(url, user) as client:
-        await client.command("membership.join", {"code": code})
+        return (await client.command("membership.join", {"code": code})).seq
 
 
 async def begin(work: Import, url: str, *options: str) -> asyncio.subprocess.Process:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from ayes_client import Client
-from ayes_client.errors import NotFound, ProposalClosed
+from ayes_client.errors import Busy, NotFound, ProposalClosed
 from tests.clients.python.conftest import Connect, gathering, proposal
 from tests.promises.running import Running, token
 
@@ -88,3 +88,19 @@ async def test_a_reader_begins_with_the_state_and_ends_with_the_room(connect: Co
     assert seen[-1].seq >= 3
     assert wanted in room.state["proposals"]
     assert room.closed == "client"
+
+
+async def test_no_more_than_10_000_questions_wait_for_an_answer(connect: Connect) -> None:
+    client = await connect()
+    asked = [asyncio.create_task(client.query("events.list")) for _ in range(10_000)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy) as caught:
+        await client.query("events.list")
+    assert (caught.value.effect, caught.value.details) == ("none", {"limit": 10_000})
+    # One that is not waited for any more makes room.
+    asked[0].cancel()
+    await asyncio.wait(asked[:1])
+    asked.append(asyncio.create_task(client.query("events.list")))
+    await client.stop()
+    ends = await asyncio.gather(*asked, return_exceptions=True)
+    assert sum(isinstance(end, Busy) for end in ends) == 0

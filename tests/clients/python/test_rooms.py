@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ayes_client.changes import Change, Changes
 from ayes_client.merge_patch import compose, fold
 from protocol import merge_patch as reference
+from tests.parts import ROOT
 
 _leaves: Any = st.sampled_from([None, 0, 1, "a", [1], True])
 _keys = st.sampled_from("abc")
@@ -25,6 +28,7 @@ def without_nulls(value: Any) -> Any:
     return value
 
 
+_EXAMPLES = json.loads((ROOT / "tests/clients/merge_patches.json").read_text())
 _documents = _patches.map(without_nulls)
 
 
@@ -42,6 +46,15 @@ def test_composing_is_the_servers(first: Any, second: Any) -> None:
     composed = compose(first, second)
     assert (first, second) == before
     assert composed == reference.compose(copy.deepcopy(first), copy.deepcopy(second))
+
+
+@pytest.mark.parametrize("row", _EXAMPLES, ids=str)
+def test_folding_gives_the_rfcs_own_examples(row: Any) -> None:
+    """Appendix A, each one level down: a room's state and its patches are objects."""
+    held = {"x": row["target"]}
+    wanted = {} if row["patch"] is None else {"x": row["result"]}
+    assert fold(held, {"x": row["patch"]}) == wanted
+    assert held == {"x": row["target"]}
 
 
 async def test_a_slow_reader_gets_one_change_for_many() -> None:

@@ -28,6 +28,8 @@ const code: string = made.result.entrance_code;
 const proposed = await room.command("proposal.create", { kind: "assumption", category: "create", content: "c" });
 const status: "pending" | "accepted" | "rejected" | "deleted" = proposed.result.status;
 const mine = await client.query("events.list");
+const soon = await client.query("events.list", {}, { signal: AbortSignal.timeout(5_000) });
+const inTime = await room.vote("p", { revision: soon.events.length, signal: AbortSignal.timeout(5_000) });
 const names = mine.events.map(({ subject }) => subject);
 const older = await client.query("comments.list", { event: "e", before: 7 });
 const authors = older.comments.map(({ id, author }) => [id, author]);

@@ -21,22 +21,26 @@ export function indexedDbOutbox(name = "ayes-outbox", factory = globalThis.index
     opening.catch(() => (opening = null));
     return opening;
   };
-  const run = async (mode, work) => {
-    const transaction = (await database()).transaction(STORE, mode);
-    return finished(transaction, work(transaction.objectStore(STORE)));
+  const run = async (work) => {
+    const transaction = (await database()).transaction(STORE, "readwrite");
+    work(transaction.objectStore(STORE));
+    await finished(transaction);
   };
   return {
     load: () =>
       claims.take(async (isFree) => {
-        const all = await run("readonly", (store) => store.getAll());
-        const mine = inOrder(all).filter(({ owner }) => isFree(owner));
-        await run("readwrite", (store) => {
-          for (const { entry } of mine) store.put(recordOf(entry));
+        let mine = [];
+        // One transaction: what is answered meanwhile is taken out before it or after it, and stays out.
+        await run((store) => {
+          store.getAll().onsuccess = ({ target }) => {
+            mine = inOrder(target.result).filter(({ owner }) => isFree(owner));
+            for (const { entry } of mine) store.put(recordOf(entry));
+          };
         });
         return mine.map(({ entry }) => entry);
       }),
-    put: (entry) => run("readwrite", (store) => void store.put(recordOf(entry))),
-    remove: (id) => run("readwrite", (store) => void store.delete(id)),
+    put: (entry) => run((store) => store.put(recordOf(entry))),
+    remove: (id) => run((store) => store.delete(id)),
     release: () => {
       claims.release();
       // An open database keeps a page from being put aside whole.
@@ -63,10 +67,10 @@ function open(factory, name, onGone) {
   });
 }
 
-/** The request's result, once the transaction is durable. */
-function finished(transaction, request) {
+/** Resolves once the transaction is complete. */
+function finished(transaction) {
   return new Promise((resolve, reject) => {
-    transaction.oncomplete = () => resolve(request?.result);
+    transaction.oncomplete = () => resolve();
     transaction.onabort = transaction.onerror = () => reject(transaction.error);
   });
 }

@@ -1,0 +1,42 @@
+"""Rooms on one socket: what becomes of one that the server refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from ayes_client.backoff import MOST_INTERNAL, Backoff
+from ayes_client.client import Client
+from ayes_client.entering import Entering
+from ayes_client.errors import AyesError
+from ayes_client.merge_patch import Json
+from ayes_client.room import Room
+
+
+async def test_a_room_that_meets_a_defect_of_the_server_is_not_asked_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits: list[int] = []
+
+    def drawn(self: Backoff) -> float:
+        waits.append(self.attempts)
+        self.attempts += 1
+        return 0
+
+    monkeypatch.setattr(Backoff, "next", drawn)
+    room = Room(cast(Client, None), "e1", Backoff())
+    said: asyncio.Queue[Json] = asyncio.Queue()
+    rooms = {"e1": room}
+    entering = Entering(rooms, said.put_nowait, lambda: None)
+    entering.ask(room)
+    refusal: dict[str, Any] = {"code": "internal", "effect": "unknown", "retry": "same"}
+    for _ in range(MOST_INTERNAL):
+        asked = await asyncio.wait_for(said.get(), 5)
+        assert entering.refuse({"type": "error", "ref": asked["ref"], "message": "", **refusal})
+    with pytest.raises(AyesError, match="internal"):
+        await room._entered
+    assert (rooms, said.empty()) == ({}, True)
+    # Each wait is drawn from a longer stretch than the one before.
+    assert waits == list(range(MOST_INTERNAL - 1))
