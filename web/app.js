@@ -70,7 +70,8 @@ export class App {
 
   signOut() {
     this.ended = null;
-    this.signin.out();
+    // Out here at once; at the provider too, where it can be reached and has a place for that.
+    this.signin.outAtProvider().catch(() => {});
     this.drafts.close();
     location.hash = link.events();
   }

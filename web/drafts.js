@@ -99,12 +99,23 @@ function left(all) {
     for (const name of Object.keys(localStorage)) {
       if (!name.startsWith(all)) continue;
       const [tab, ...rest] = name.slice(all.length).split(":");
-      const { at, value } = JSON.parse(localStorage.getItem(name));
+      const draft = parsed(localStorage.getItem(name));
+      if (!draft) continue;
+      const { at, value } = draft;
       if (Date.now() - at > FORGOTTEN) localStorage.removeItem(name);
       else found.push({ name, tab, key: rest.join(":"), at, value });
     }
   } catch {
-    // Storage is off or holds what is not ours: drafts live as long as the page.
+    // Storage is off: drafts live as long as the page.
   }
   return found.sort((one, other) => one.at - other.at);
+}
+
+/** What was kept, or null where it is none of ours or another tab has just taken it: that hides no other. */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }

@@ -1,5 +1,6 @@
 // One event as the page holds it: the SDK's room, and what only this page knows of it.
 
+import { Journal } from "./journal.js";
 import { may } from "./permissions.js";
 
 /** Milliseconds after which what appears has just appeared, and was not simply there. */
@@ -9,7 +10,7 @@ const YOU_FOLLOWS = 2_000;
 const PAGE = 50;
 
 export class RoomStore {
-  constructor(event, client, acts, changed) {
+  constructor(event, client, acts, changed, token) {
     this.event = event;
     this.client = client;
     this.acts = acts;
@@ -25,6 +26,8 @@ export class RoomStore {
     this.names = new Map();
     /** Pages beyond the room's windows: what → {items, next, loading, error}. */
     this.pages = { proposals: emptyPage(), comments: emptyPage(), members: emptyPage() };
+    /** What admins did, for admins. */
+    this.journal = new Journal(event, token, changed);
     this.enter();
   }
 
@@ -38,6 +41,7 @@ export class RoomStore {
       return;
     }
     this.room.addEventListener("you", (event) => (this.youSeq = event.detail.seq));
+    this.room.addEventListener("change", (event) => this.journal.heard(event.detail));
     for (const type of ["change", "you", "presence", "live", "closed"]) {
       this.room.addEventListener(type, () => this.moved());
     }

@@ -51,12 +51,17 @@ export class Session {
 
   /** The room of `event`, entered where it was not; one that was refused or closed stays so until `forget`. */
   room(event) {
-    const store = this.rooms.get(event) ?? new RoomStore(event, this.client, this.acts, this.changed);
+    const store = this.rooms.get(event) ?? this.#open(event);
     // The one looked at last stands last, and is the last to go.
     this.rooms.delete(event);
     this.rooms.set(event, store);
     while (this.rooms.size > MOST_ROOMS) this.forget(this.rooms.keys().next().value);
     return store;
+  }
+
+  #open(event) {
+    const { client, acts, changed, signin } = this;
+    return new RoomStore(event, client, acts, changed, () => signin.token());
   }
 
   /** Ask for a room anew that was closed or refused. */

@@ -19,6 +19,8 @@ HOME = Path(__file__).parent / "provider"
 INSTALL_SECONDS = 180
 #: Longest that it may take to start.
 START_SECONDS = 30.0
+#: Longest to wait for a refresh token that a page gives back.
+REVOKED_SECONDS = 15.0
 
 
 class IdentityProvider:
@@ -32,6 +34,18 @@ class IdentityProvider:
     def port(self) -> int:
         """Where it listens."""
         return int(self.issuer.rpartition(":")[2])
+
+    async def revoked(self) -> None:
+        """Wait until a refresh token is given back.
+
+        Only the provider can tell: the browser has left the page that asked for it, and may keep
+        the answer to itself.
+        """
+        assert self.process.stdout is not None
+        async with asyncio.timeout(REVOKED_SECONDS):
+            # Its own notices stand there too.
+            while (line := await self.process.stdout.readline()) != b"revoked\n":
+                assert line, "the provider ended"
 
     async def stop(self) -> None:
         """End it, with all that it knew."""

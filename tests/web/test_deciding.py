@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.async_api import expect
 
 from tests.promises.running import Running
-from tests.web.conftest import Visit
+from tests.web.conftest import StartSite, Visit
 from tests.web.entering import enter, proposal
 from tests.web.stage import Stage
 
 TWO = {"membership_auto": True, "criterion": {"threshold": 2}, "assumption": {"threshold": 2}}
 
 
-async def test_two_browsers_decide_together(site: Running, visit: Visit) -> None:
+@pytest.mark.parametrize("compression", ["off", "on"])
+async def test_two_browsers_decide_together(
+    start_site: StartSite, visit: Visit, compression: str
+) -> None:
+    site = await start_site(compression=compression)
     async with Stage(site.base) as stage:
         event, _ = await stage.event("Ada", "Grace", policy=TWO)
     ada = (await enter(visit, site, "Ada", f"/#/e/{event}")).page
     grace = (await enter(visit, site, "Grace", f"/#/e/{event}")).page
     await ada.get_by_role("button", name="Propose a criterion").click()
-    await ada.get_by_label("Propose a criterion").fill("Quiet at night")
+    # Long enough that a browser, which offers compression always, gets it compressed.
+    await ada.get_by_label("Propose a criterion").fill("Quiet at night, " + "and still, " * 100)
     await ada.get_by_role("button", name="Propose", exact=True).click()
     card = proposal(grace, "Quiet at night")
     await card.get_by_role("button", name="Agree").click()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.async_api import expect
 
+from server.wire import Wire as Output
 from tests.promises.running import Running, killable, token
-from tests.web.conftest import Visit
+from tests.web.conftest import StartSite, Visit
 from tests.web.entering import Wire, enter, proposal
 from tests.web.stage import Stage
 from tests.web.watch import OUTAGE
@@ -138,3 +140,32 @@ async def test_the_server_is_killed_under_the_page_and_comes_back(
         await expect(card.get_by_role("button", name="You agree")).to_be_visible()
         await expect(card.get_by_text("1 of 1 agree")).to_be_visible()
         await expect(page.locator(".line.open")).to_be_visible()
+
+
+async def test_a_page_follows_a_room_that_is_sent_compressed(
+    start_site: StartSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_room = Output.send_room
+    packed: list[int] = []
+
+    def kept(self: Output, *parts: bytes) -> None:
+        if parts[0][0] & 0x40:  # RSV1
+            packed.append(sum(map(len, parts)))
+        send_room(self, *parts)
+
+    monkeypatch.setattr(Output, "send_room", kept)
+    site = await start_site(compression="on")
+    words = "the same words again and again, " * 50
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada", "Grace")
+        await stage.propose("Grace", event, f"Before: {words}")
+        page = (await enter(visit, site, "Ada", f"/#/e/{event}")).page
+        await expect(proposal(page, "Before:")).to_be_visible()
+        assert packed, "the snapshot went as it is"
+        packed.clear()
+        await stage.propose("Grace", event, f"After: {words}")
+        await expect(proposal(page, "After:")).to_be_visible()
+        assert packed, "the step went as it is"
+        card = proposal(page, "After:")
+        await card.get_by_role("button", name="Agree").click()
+        await expect(card.get_by_role("button", name="You agree")).to_be_visible()

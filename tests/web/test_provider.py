@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.web.conftest import Visit, Visitor
-from tests.web.identity import identity_provider
+from tests.web.identity import CLIENT, identity_provider
 from tests.web.place import Place, StartPlace, at_provider, start_place, visiting
 from tests.web.test_signin import does, opened
 
@@ -210,6 +211,69 @@ async def test_signing_out_ends_the_provider_s_session_too(
     # The provider asks again who it is.
     await go(ada.page)
     await expect(ada.page.get_by_placeholder("login")).to_be_visible()
+
+
+async def test_signing_out_takes_the_refresh_token_back(
+    start_place: StartPlace, visit: Visit
+) -> None:
+    place = await start_place()
+    ada = await arriving(visit, place)
+    await signs_in(ada, place)
+    refresh = await ada.page.evaluate(
+        "() => JSON.parse(sessionStorage.getItem('ayes.signin.kept')).refresh"
+    )
+    # Before the provider's page, which would end its session, is answered.
+    await go(ada.page, "outAtProvider()")
+    await place.provider.revoked()
+    form = {"grant_type": "refresh_token", "refresh_token": refresh, "client_id": CLIENT}
+    answer = await ada.context.request.post(f"{place.provider.issuer}/token", form=form)
+    assert (answer.status, (await answer.json())["error"]) == (400, "invalid_grant")
+
+
+async def test_signing_out_does_not_wait_for_the_refresh_token(
+    start_place: StartPlace, visit: Visit
+) -> None:
+    place = await start_place()
+    ada = await arriving(visit, place)
+    ada.watch.allow(r"net::ERR_")
+    await signs_in(ada, place)
+    held: list[Route] = []
+    await ada.context.route("**/token/revocation", lambda route: held.append(route))
+    await go(ada.page, "outAtProvider()")
+    await expect(ada.page.get_by_role("button", name="Yes, sign me out")).to_be_visible()
+    assert len(held) == 1
+    await held[0].abort()
+
+
+async def test_a_renewal_that_comes_after_signing_out_is_taken_back(
+    start_place: StartPlace, visit: Visit
+) -> None:
+    place = await start_place()
+    ada = await arriving(visit, place)
+    await signs_in(ada, place)
+    revoked: list[str] = []
+    ada.page.on(
+        "request",
+        lambda asked: revoked.append(asked.post_data or "") if "revocation" in asked.url else None,
+    )
+    fresh = {"token_type": "bearer", "access_token": "a", "refresh_token": "late"}
+
+    async def late(route: Route) -> None:
+        await ada.page.evaluate("() => signin.out()")
+        token = await ada.page.evaluate("() => window.given")
+        answer = json.dumps(fresh | {"id_token": token})
+        headers = {"access-control-allow-origin": place.site.base}
+        await route.fulfill(body=answer, content_type="application/json", headers=headers)
+
+    await ada.page.evaluate("async () => { window.given = await signin.token(); }")
+    await ada.context.route(f"{place.provider.issuer}/token", late)
+    await does(ada.page, "ended()")
+    found = await does(ada.page, "token()")
+    assert (found["result"], found["user"]) == ("expired", None)
+    async with asyncio.timeout(10):
+        while len(revoked) < 2:
+            await asyncio.sleep(0.05)
+    assert "token=late&" in revoked[1] + "&"
 
 
 async def test_a_provider_that_is_out_of_reach_is_told(

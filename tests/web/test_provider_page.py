@@ -28,8 +28,38 @@ async def test_somebody_signs_in_reloads_and_signs_out(
     await page.reload()
     await expect(page.get_by_role("heading", name="My events")).to_be_visible()
     await page.get_by_text("ada of the provider").first.click()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.get_by_role("button", name="Sign out").click()
+    # The provider's own session ends too: it asks again who it is.
+    await page.get_by_role("button", name="Yes, sign me out").click()
+    await expect(way_in).to_be_visible()
+    await way_in.click()
+    await expect(page.get_by_placeholder("login")).to_be_visible()
+    # No token stands in an address: it would be good for whoever reads the history.
+    assert any("/session/end?" in url for url in asked)
+    assert not any("eyJ" in url for url in asked), asked
+
+
+async def test_one_is_signed_out_also_where_the_provider_is_gone(
+    start_place: StartPlace, visit: Visit
+) -> None:
+    place = await start_place()
+    ada = await visiting(visit, place)
+    ada.watch.allow(r"net::ERR_")
+    page = ada.page
+    way_in = page.get_by_role("button", name="Sign in with your account")
+    await way_in.click()
+    await at_provider(page, "ada")
+    await expect(page.get_by_role("heading", name="My events")).to_be_visible()
+    # A new page, that has to ask the provider where to go.
+    await page.reload()
+    await expect(page.get_by_role("heading", name="My events")).to_be_visible()
+    await place.provider.stop()
+    await page.get_by_text("ada of the provider").first.click()
     await page.get_by_role("button", name="Sign out").click()
     await expect(way_in).to_be_visible()
+    assert await page.evaluate("sessionStorage.getItem('ayes.signin.kept')") is None
 
 
 async def test_a_sign_in_that_cannot_be_renewed_ends_where_it_can_be_done_again(

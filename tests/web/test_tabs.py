@@ -43,3 +43,21 @@ async def test_tabs_of_one_person_keep_their_own_words(site: Running, visit: Vis
     await other.close()
     await one.page.get_by_role("button", name="Cancel").click()
     await shown(one.page, "Of the other")
+
+
+async def test_a_draft_that_cannot_be_read_hides_no_other(site: Running, visit: Visit) -> None:
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada")
+    page = (await enter(visit, site, "Ada", f"/#/e/{event}")).page
+    await typed(page, "Of mine")
+    await page.evaluate(
+        """() => {
+            const mine = Object.keys(localStorage).find((name) => name.startsWith("ayes:draft:"));
+            const all = mine.split(":").slice(0, 3).join(":");
+            for (const tab of ["0", "9-9", "~"]) {
+                localStorage.setItem(`${all}:${tab}:torn`, "{");
+                localStorage.setItem(`${all}:${tab}:gone`, "null");
+            }
+        }"""
+    )
+    await shown(page, "Of mine")

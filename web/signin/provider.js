@@ -103,12 +103,37 @@ export class Provider {
     return { ...found, refresh: found.refresh ?? refresh };
   }
 
-  /** Goes to where the provider ends its own session; resolves to false where it has no such place. */
-  async end(token) {
+  /**
+   * Makes `refresh` worthless at the provider (OAuth 2.0 Token Revocation, RFC 7009), if it has a place
+   * for that. Never rejects: whoever signs out is out here already. It is sent also where the page is
+   * left or closed meanwhile.
+   */
+  async revoke(refresh) {
+    try {
+      const { oauth, server, client, options } = await this.#open();
+      if (!server.revocation_endpoint) return;
+      const response = await oauth.revocationRequest(server, client, oauth.None(), refresh, {
+        ...options(),
+        additionalParameters: { token_type_hint: "refresh_token" },
+        [oauth.customFetch]: (url, request) => fetch(url, { ...request, keepalive: true }),
+      });
+      await oauth.processRevocationResponse(response);
+    } catch {
+      // The token ends by itself, in the provider's time.
+    }
+  }
+
+  /**
+   * Goes to where the provider ends its own session (OpenID Connect RP-Initiated Logout 1.0); resolves to
+   * false where it has no such place, or where `wanted()` says no once that is known.
+   *
+   * No token goes along as a hint: it would stand in the browser's history, good for whoever comes next.
+   * So the provider may ask whether it is meant.
+   */
+  async end(wanted) {
     const { server, client } = await this.#open();
-    if (!server.end_session_endpoint) return false;
+    if (!server.end_session_endpoint || !wanted()) return false;
     const url = new URL(server.end_session_endpoint);
-    url.searchParams.set("id_token_hint", token);
     url.searchParams.set("client_id", client.client_id);
     url.searchParams.set("post_logout_redirect_uri", HOME.href);
     return leave(url);

@@ -100,16 +100,22 @@ export class SignIn extends EventTarget {
     return (this.#renewal ??= this.#settled(held));
   }
 
-  /** Forgets who it was. */
+  /** Forgets who it was, and has the provider forget the refresh token, where it can. */
   out() {
+    const held = this.#kept;
     this.#take(null);
+    if (held?.refresh) this.#provider?.revoke(held.refresh);
   }
 
-  /** The same, and leaves for where the provider ends its own session, if there is such a place. */
+  /**
+   * The same, and leaves for where the provider ends its own session, if there is such a place and
+   * nobody has signed in anew by then. Rejects `provider` where that cannot be known, or `denied` (the
+   * back button); out one is in any case.
+   */
   async outAtProvider() {
     const held = this.#kept;
     this.out();
-    if (held?.way === "provider" && this.#provider) await this.#provider.end(held.token);
+    if (held?.way === "provider" && this.#provider) await this.#provider.end(() => !this.#kept);
   }
 
   /** The server would not have the token. */
@@ -152,7 +158,11 @@ export class SignIn extends EventTarget {
   async #renewed(held) {
     try {
       const found = await this.#successor(held);
-      if (this.#kept !== held) return await this.#another();
+      if (this.#kept !== held) {
+        // It came too late to be signed out with the one before it.
+        if (found.refresh) this.#provider.revoke(found.refresh);
+        return await this.#another();
+      }
       this.#take(found);
       return found.token;
     } catch (error) {

@@ -1,28 +1,61 @@
-// What was decided, by whom and when, the newest first, as far back as the event goes.
+// What was decided, by whom and when, the newest first, as far back as the event goes; for admins also
+// what they did beside that.
 
 import { reason } from "../refusal.js";
 import { h } from "../render.js";
-import { t } from "../words.js";
+import { number, t } from "../words.js";
 import { button, empty, loading, person, time, trouble } from "./parts.js";
 import { change, outcome, proposalTitle, reverting } from "./proposal.js";
 
 const FILTERS = ["all", "accepted", "rejected", "deleted"];
+/** What admins did beside deciding; the server shows its journal to them alone. */
+const ADMINS = "admins";
 
 export function historyTab(app, store) {
+  const filters = store.role === "admin" ? [...FILTERS, ADMINS] : FILTERS;
+  const chosen = app.shown("history") || "all";
+  const filter = filters.includes(chosen) ? chosen : "all";
+  return h("div", { class: "narrow history" },
+    h("header", { class: "section-head" }, h("h2", {}, t("history.title")),
+      h("div", { class: "choice", role: "group", "aria-label": t("history.filter") }, filters.map((one) =>
+        h("button", { key: one, type: "button", "aria-pressed": String(filter === one), onclick: () => app.show("history", one) }, t(`history.${one}`))))),
+    filter === ADMINS ? byAdmins(store) : decisions(app, store, filter));
+}
+
+function decisions(app, store, filter) {
   const page = store.pages.proposals;
   const decided = all(store);
-  const filter = app.shown("history") || "all";
   const shown = decided.filter(([, proposal]) => filter === "all" || proposal.status === filter);
   const pending = Object.values(store.state.proposals).filter((proposal) => proposal.status === "pending").length;
   const missing = store.state.counts.proposals - pending - decided.length;
-  return h("div", { class: "narrow history" },
-    h("header", { class: "section-head" }, h("h2", {}, t("history.title")),
-      h("div", { class: "choice", role: "group", "aria-label": t("history.filter") }, FILTERS.map((one) =>
-        h("button", { key: one, type: "button", "aria-pressed": String(filter === one), onclick: () => app.show("history", one) }, t(`history.${one}`))))),
+  return [
     shown.length === 0 && missing <= 0 && empty(t("history.none")),
     h("ol", { class: "timeline" }, shown.map(([id, proposal]) => entry(app, store, id, proposal))),
     page.error && trouble(reason(page.error), () => store.more("proposals")),
-    page.loading ? loading() : missing > 0 && !page.done && button(t("history.older", { count: missing }), () => store.more("proposals"), {}));
+    page.loading ? loading() : missing > 0 && !page.done && button(t("history.older", { count: missing }), () => store.more("proposals"), {}),
+  ];
+}
+
+/** Roles that were given and codes that were changed, the newest first. */
+function byAdmins(store) {
+  const { journal } = store;
+  if (journal.stale && !journal.loading && !journal.error && store.room.live) journal.newer(store.room.seq);
+  const idle = !journal.loading && !journal.error && !journal.stale;
+  const older = t("history.further", { count: journal.left });
+  return [
+    idle && journal.items.length === 0 && empty(t(journal.left > 0 ? "history.admins.none_yet" : "history.admins.none")),
+    h("ol", { class: "timeline" }, journal.items.map((item) => done(store, item))),
+    journal.error && trouble(reason(journal.error), () => journal.newer(store.room.seq)),
+    journal.loading ? loading() : journal.left > 0 && button(older, () => store.journal.older(), {}),
+  ];
+}
+
+function done(store, { seq, at, by, what, user, code }) {
+  const name = (id) => store.name(id) ?? t("people.unknown");
+  return h("li", { class: "entry", key: seq },
+    h("article", { class: "card" },
+      h("p", {}, t(`history.did.${what}`, { by: name(by), name: user && name(user), code })),
+      h("p", { class: "quiet" }, time(at), ` · #${number(seq)}`)));
 }
 
 /** Decided ones of the room's window and of the pages, `[id, proposal]`, the last decided first. */

@@ -5,7 +5,8 @@
 // Without `refresh` it goes by the letter (OpenID Connect Core 1.0, 11): no refresh token without
 // asking for consent each time. Many providers do not.
 //
-// Prints its issuer when it listens, and ends with its standard input.
+// Prints its issuer when it listens and "revoked" for each refresh token that was given back, and ends
+// with its standard input.
 
 import { createServer } from "node:http";
 import { generateKeyPairSync } from "node:crypto";
@@ -34,6 +35,7 @@ const provider = new Provider(issuer, {
   cookies: { keys: ["a secret of the tests"] },
   claims: { openid: ["sub"], profile: ["name", "preferred_username"] },
   ...(refresh && { issueRefreshToken: (_, client) => client.grantTypeAllowed("refresh_token") }),
+  features: { revocation: { enabled: true } },
   conformIdTokenClaims: false,
   clientBasedCORS: (_, origin) => origin === site,
   findAccount: (_, id) => ({
@@ -53,6 +55,7 @@ const provider = new Provider(issuer, {
 for (const name of ["server_error", "authorization.error", "grant.error", "end_session.error"]) {
   provider.on(name, (_, error) => console.error(name, error.message, error.error_description ?? ""));
 }
+provider.on("refresh_token.destroyed", () => console.log("revoked"));
 server.on("request", provider.callback());
 console.log(issuer);
 process.stdin.on("end", () => process.exit()).resume();
