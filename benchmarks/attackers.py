@@ -5,13 +5,15 @@
 ``{"port", "kind", "seconds", "sockets", "pause", "tokens"}`` attacks a server on loopback for so
 long, a new connection ``pause`` seconds after one was ended. The answer tells how they ended:
 ``ends`` by close code, ``longest`` the seconds that one of them lasted at most, and how many never
-did, ``failed``. ``kind`` is a flood or a trickle of ``tests/attacks/floods.py``, or ``idle``.
+did, ``failed``. ``kind`` is a flood or a trickle of ``tests/attacks/floods.py``, or ``idle``; or
+``requests``, over HTTP with a bad token, one after another until the time is over.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +26,8 @@ from tests.attacks.floods import FLOODS, TRICKLES, End, ends, flood, idle, trick
 
 #: Between two bytes of a trickle.
 GAP = 0.2
+REQUEST = b"GET /v1/events HTTP/1.1\r\nhost: ayes\r\nauthorization: Bearer none\r\n\r\n"
+_LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 async def answer(question: Words) -> Words:
@@ -37,6 +41,9 @@ async def answer(question: Words) -> Words:
         nonlocal failed
         while monotonic() < until:
             try:
+                if question["kind"] == "requests":
+                    found.append(await ask(question["port"], until))
+                    return
                 found.append(await attack(question["port"], question["kind"], next(tokens)))
                 await asyncio.sleep(question["pause"])
             except (TimeoutError, OSError):
@@ -60,6 +67,19 @@ async def attack(port: int, kind: str, token: str) -> End:
     if kind in TRICKLES:
         return await trickle(port, TRICKLES[kind], GAP)
     return await idle(port)
+
+
+async def ask(port: int, until: float) -> End:
+    """Ask over one connection, as fast as it is answered; the end's code is how often."""
+    begun, count = monotonic(), 0
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    while monotonic() < until:
+        writer.write(REQUEST)
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(_LENGTH.findall(head)[0]))
+        count += 1
+    writer.close()
+    return End(count, monotonic() - begun, b"")
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
 """The attacks of tests/attacks at full length, and what a member of the room notices of them.
 
-    python -m benchmarks.attacks                   all; some ten minutes
-    python -m benchmarks.attacks --only floods     one of: frames messages floods storms deaf stops
+    python -m benchmarks.attacks                   all; some twenty minutes
+    python -m benchmarks.attacks --only floods     some of: frames messages floods storms
+                                                   requests deaf stops
 
 Server and attackers have a process each. A figure that is a time is a ratio to the same thing
 before the attack, in the same run. What must hold whatever the machine does (documented codes, no
@@ -46,9 +47,10 @@ FRAMES = 1_000_000
 MESSAGES = 2_000_000
 DEAF = 500
 STOPS = 20
-ROUNDS = 3
-#: Votes before each attack, and seconds of it.
+ROUNDS = 5
+#: Votes before the deaf readers come.
 VOTES = 300
+#: Seconds of each attack, and of the same votes before it.
 ATTACK_S = 3.0
 #: Connections of one attack at a time.
 SOCKETS = 8
@@ -118,7 +120,7 @@ async def floods(ground: Ground, pause: float = PAUSE_S) -> list[Row]:
             longest = Row("… the longest attacker", "s")
             # A trickle lasts until its deadline, and costs nothing.
             for _ in range(ROUNDS if kind in FLOODS else 1):
-                before = p99(await bystander.votes(VOTES))
+                before = await undisturbed(bystander)
                 question = {
                     "port": server.port,
                     "kind": kind,
@@ -138,9 +140,45 @@ async def floods(ground: Ground, pause: float = PAUSE_S) -> list[Row]:
     return rows
 
 
+async def undisturbed(bystander: Bystander) -> float:
+    """The p99 of votes as they are cast under an attack, without one."""
+    seen = len(bystander.waits)
+    async with bystander.voting():
+        await asyncio.sleep(ATTACK_S)
+    return p99(bystander.waits[seen:])
+
+
 async def storms(ground: Ground) -> list[Row]:
     """The same from attackers that are back at once: what they cost is their handshakes too."""
     return await floods(ground, 0.0)
+
+
+async def requests(ground: Ground) -> list[Row]:
+    """Requests over HTTP that are refused, from few connections and from many."""
+    rows = []
+    async with ground.room() as (server, _, bystander), attackers() as child:
+        for connections in (4, 32, 300):
+            what = f"a vote under requests from {connections} connections, p99"
+            row = Row(what, "ms", "before it", Target(3, 1.5, "less"))
+            answered = Row("… answered in a second", "")
+            for _ in range(ROUNDS):
+                before = await undisturbed(bystander)
+                question = {
+                    "port": server.port,
+                    "kind": "requests",
+                    "seconds": ATTACK_S,
+                    "sockets": connections,
+                    "pause": 0.0,
+                    "tokens": [""],
+                }
+                seen = len(bystander.waits)
+                async with bystander.voting():
+                    answer = await child.ask(question)
+                row.add(p99(bystander.waits[seen:]), before)
+                count = sum(int(asked) * times for asked, times in answer["ends"].items())
+                answered.add(count / ATTACK_S)
+            rows += [row, answered]
+    return rows
 
 
 async def deaf(ground: Ground) -> list[Row]:
@@ -224,6 +262,7 @@ TRIALS: dict[str, Callable[[Ground], Awaitable[list[Row]]]] = {
     "messages": many_messages,
     "floods": floods,
     "storms": storms,
+    "requests": requests,
     "deaf": deaf,
     "stops": stops,
 }
