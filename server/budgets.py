@@ -80,6 +80,10 @@ class Budgets:
     pipelined: int = 32
     """Requests that wait behind one that is being answered. Browsers send none."""
 
+    connections: int | None = None
+    """All connections of the server: sockets, and those that are none yet or never will be. The
+    next one is reset, for there is no file left to answer it with; ``None``: as many as come."""
+
     echo_s: float = 5
     """From the server's close frame to the client's. The client may be a radio link and some
     unsent output away; the server needs the time in which its drain still waits."""

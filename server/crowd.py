@@ -16,20 +16,33 @@ if TYPE_CHECKING:
 MOST_CONNECTIONS = 20_000
 #: The share of open files that may be sockets; the rest is the database's, logs, and the listener.
 SHARE_OF_FILES = 0.9
+#: The share of them that may be connections of any kind. Of 1,024 files some 50 are left.
+SHARE_FOR_ALL = 0.95
+#: Connections beside the sockets: those that are about to be one, and requests over HTTP. Twice
+#: what may wait to be accepted (``BACKLOG``), which is taken in before any of it is looked at.
+MOST_BESIDE = 4_096
 
 
 def connections_allowed(settings: Settings) -> int:
     """Sockets this process takes: the setting, or what the file limit leaves."""
     if settings.connections is not None:
         return settings.connections
+    return min(MOST_CONNECTIONS, _files(SHARE_OF_FILES))
+
+
+def connections_in_all(settings: Settings) -> int:
+    """Connections this process holds, whatever they are: over that they are reset."""
+    return min(connections_allowed(settings) + MOST_BESIDE, _files(SHARE_FOR_ALL))
+
+
+def _files(share: float) -> int:
+    """A share of the files that may be open, however many these are."""
     if sys.platform == "win32":
-        return MOST_CONNECTIONS
+        return sys.maxsize
     import resource
 
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if files == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return min(MOST_CONNECTIONS, int(files * SHARE_OF_FILES))
+    return sys.maxsize if files == resource.RLIM_INFINITY else int(files * share)
 
 
 def raise_file_limit() -> None:

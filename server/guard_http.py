@@ -24,6 +24,10 @@ from server.progress import Progress, sever
 
 #: What a header field costs beside its name and value: colon, space, CR, LF.
 _FIELD_BYTES = 4
+#: How a probe begins. One that is pipelined behind something else is a request like any other.
+_PROBES = tuple(
+    f"{method} {path} ".encode() for method in ("GET", "HEAD") for path in ("/healthz", "/readyz")
+)
 #: What a request line costs beside its target: method, version, spaces, CR, LF.
 _LINE_BYTES = 20
 
@@ -62,9 +66,13 @@ class GuardedHttp(HttpToolsProtocol):
     def connection_made(  # type: ignore[override]  # as uvicorn itself narrows it
         self, transport: asyncio.Transport
     ) -> None:
-        """Begin, with a deadline for the first header."""
+        """Begin, with a deadline for the first header; one too many ends at once."""
         super().connection_made(transport)
-        self._await_client()
+        most = self.budgets.connections
+        if most is not None and len(self.connections) > most:
+            self.abort()
+        else:
+            self._await_client()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End, with every timer of it."""
@@ -101,9 +109,11 @@ class GuardedHttp(HttpToolsProtocol):
         """Whether a request that begins with ``data`` may be taken as it comes.
 
         An upgrade may: how many sockets come is bounded elsewhere (``Crowd``). Whoever only says
-        so is believed once.
+        so is believed once. A probe may, within a budget of its own.
         """
         head, _, rest = data.lower().partition(b"\r\n\r\n")
+        if not rest and data.startswith(_PROBES) and self._pacing.may_probe():
+            return True
         upgrades = not (self._is_plain or rest) and b"\nupgrade: websocket" in head
         return upgrades or self._pacing.may()
 

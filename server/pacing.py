@@ -17,6 +17,11 @@ REQUESTS_AT_ONCE = 1_000.0
 #: The loop's time for everybody else, as a multiple of what the requests beyond that had: bots that
 #: vote over HTTP at full speed still have half of it.
 OTHERS = 1
+#: Probes (``/healthz``, ``/readyz``) a second, and at once, that no number of other requests keeps
+#: waiting: whoever watches over a busy server would else take it for dead, and end it. A balancer
+#: or two and Kubernetes send a few.
+PROBES_PER_SECOND = 20.0
+PROBES_AT_ONCE = 20.0
 #: Reckoned for what a request costs after it was parsed, in seconds: a refusal or an empty list.
 REQUEST_S = 0.000_3
 
@@ -28,10 +33,15 @@ class Pacing:
         self._loop = loop
         self._turns = Turns(loop, others=OTHERS)
         self._bucket = TokenBucket(REQUESTS_PER_SECOND, REQUESTS_AT_ONCE, loop.time())
+        self._probes = TokenBucket(PROBES_PER_SECOND, PROBES_AT_ONCE, loop.time())
 
     def may(self) -> bool:
         """Whether a request may be taken as it comes."""
         return not self._turns.busy and self._bucket.has(self._loop.time())
+
+    def may_probe(self) -> bool:
+        """Whether a probe may, which is counted: it has a budget of its own."""
+        return self._probes.take(self._loop.time())
 
     def wait(self, connection: Waiting) -> None:
         """``connection`` has one that may not; its ``take_turn`` is called once."""

@@ -22,7 +22,7 @@ from server.app import make_app
 from server.auth import authenticator_for
 from server.budgets import Budgets, GuardedConfig
 from server.bus import MemoryBus
-from server.crowd import raise_file_limit
+from server.crowd import connections_in_all, raise_file_limit
 from server.local import is_set_up
 from server.node import Node
 from server.redis_bus import RedisBus
@@ -226,7 +226,9 @@ def _config(settings: Settings, node: Node) -> uvicorn.Config:
     return GuardedConfig(
         make_app(node),
         budgets=Budgets(
-            commands_per_second=settings.commands_per_second, burst=settings.commands_burst
+            commands_per_second=settings.commands_per_second,
+            burst=settings.commands_burst,
+            connections=connections_in_all(settings),
         ),
         ws_per_message_deflate=settings.compression == "on",
         log_config=None,

@@ -8,7 +8,7 @@ import pytest
 
 from server.guard import Budgets
 from tests.server.peers import on_both_loops, serving
-from tests.server.raw import raw
+from tests.server.raw import TEXT, masked, raw
 
 GET = b"GET / HTTP/1.1\r\nhost: ayes\r\n\r\n"
 CLOSING = b"\r\nconnection: close\r\n\r\n"
@@ -179,3 +179,20 @@ async def test_a_client_that_reads_slowly_gets_all_of_its_response() -> None:
             await asyncio.sleep(0.02)
         assert heard > 4 << 20
         await served.until_gone()
+
+
+@on_both_loops
+async def test_connections_of_any_kind_have_a_bound() -> None:
+    async with serving(budgets=Budgets(connections=2)) as served, raw(served, "/wire") as socket:
+        async with raw(served) as one:
+            await one.say(GET)
+            assert b" 200 " in await one.head()
+            async with raw(served) as other:
+                assert await other.hear() == b""
+            await served.until_gone(2)
+        await served.until_gone(1)
+        await socket.say(masked(TEXT, b"still here"))
+        assert await socket.hear()
+        async with raw(served) as next_one:
+            await next_one.say(GET)
+            assert b" 200 " in await next_one.head()

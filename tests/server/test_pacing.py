@@ -8,10 +8,11 @@ import pytest
 
 from server.pacing import Pacing
 from server.rate import TokenBucket
-from tests.server.peers import on_both_loops, serving
+from tests.server.peers import on_both_loops, serving, until
 from tests.server.raw import raw
 
 GET = b"GET / HTTP/1.1\r\nhost: ayes\r\n\r\n"
+PROBE = b"GET /readyz HTTP/1.1\r\nhost: ayes\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: ayes\r\ncontent-length: 4\r\n\r\n"
 #: The rest of what a request is answered with, behind its head.
 BODY = b"4\r\ndone\r\n0"
@@ -126,3 +127,31 @@ async def test_while_requests_wait_an_upgrade_does_not(
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await waiting.head()
+
+
+async def test_no_number_of_requests_keeps_a_probe_waiting(
+    turned: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.pacing.PROBES_AT_ONCE", 2.0)
+    monkeypatch.setattr("server.pacing.PROBES_PER_SECOND", 0.000_1)
+    monkeypatch.setattr("server.pacing.Turns.wait", lambda *_: None)
+    async with serving() as served, raw(served) as waiting, raw(served) as probe:
+        await waiting.say(GET)
+        for _ in range(2):
+            await probe.say(PROBE)
+            assert b" 200 " in await probe.head()
+            assert await probe.head() == BODY
+        assert len(turned) == 1
+        # As a request like any other, a flood of them has its turns.
+        await probe.say(PROBE)
+        await until(lambda: len(turned) == 2)
+
+
+@on_both_loops
+async def test_what_is_no_probe_waits_behind_one(turned: list[int]) -> None:
+    for asked in (PROBE + GET, PROBE.replace(b"/readyz", b"/readyz-not")):
+        turned.clear()
+        async with serving() as served, raw(served) as peer:
+            await peer.say(asked)
+            assert b" 200 " in await peer.head()
+        assert turned
