@@ -50,6 +50,7 @@ class Desk:
         self._session = session
         self._queue: deque[Request | _Renewal] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._asking = False
         self._writable = asyncio.Event()
 
     def take(self, request: Request) -> bool:
@@ -68,9 +69,14 @@ class Desk:
         self._writable.set()
 
     def close(self) -> None:
-        """Nothing more is answered."""
+        """Nothing more is answered.
+
+        A question that is being asked is asked to its end all the same: cut in the middle it would
+        cost the connection to the database, and whoever comes and goes a process of PostgreSQL's
+        each time.
+        """
         self._queue.clear()
-        if self._task is not None:
+        if self._task is not None and not self._asking:
             self._task.cancel()
 
     def _put(self, request: Request | _Renewal) -> None:
@@ -124,12 +130,21 @@ class Desk:
         elif isinstance(request, Unsubscribe):
             self._unsubscribe(request)
         else:
-            answer = await questions.answer(self._session, request)
+            answer = await self._ask(request)
+            if not self._session.is_open:
+                return
             if len(answer) <= LARGE_ANSWER:
                 self._session.say(answer)
                 return
             await self._until_writable()
             self._session.send_room(frame(answer))
+
+    async def _ask(self, request: Request) -> bytes:
+        self._asking = True
+        try:
+            return await questions.answer(self._session, request)
+        finally:
+            self._asking = False
 
     # Rooms.
 

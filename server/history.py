@@ -19,6 +19,7 @@ import orjson
 from handlers.audiences import Audience, Patches
 from persistence import reading
 from persistence.database import Database
+from persistence.reading import Stored
 from protocol import merge_patch
 from protocol.errors import ErrorCode, Rejection
 from server.turns import OTHERS
@@ -70,10 +71,21 @@ _Key = tuple[str, str, int, int]
 class _Making:
     """A stretch that is being made."""
 
-    def __init__(self, task: asyncio.Task[Stretch]) -> None:
-        self.task = task
+    def __init__(self) -> None:
         self.waiting = 0
         """How many wait for it."""
+        self.reading = False
+        """Whether the database is being asked for it."""
+        self.task: asyncio.Task[Stretch]
+
+    def leave(self) -> None:
+        """End it, where nobody waits for it any more; what is being read just now is read.
+
+        A connection that is cut in the middle costs more than a page: PostgreSQL starts a process
+        for the next one, and whoever comes and goes could have that over and over.
+        """
+        if not self.waiting and not self.reading:
+            self.task.cancel()
 
 
 class History:
@@ -84,14 +96,14 @@ class History:
         self._kept: OrderedDict[_Key, Stretch] = OrderedDict()
         self._bytes = 0
         self._making: dict[_Key, _Making] = {}
+        self._tasks: set[asyncio.Task[Stretch]] = set()
         self._turn = asyncio.Lock()
 
     async def stop(self) -> None:
-        """End what is being read."""
-        tasks = [making.task for making in self._making.values()]
-        for task in tasks:
+        """End what is being read, whether somebody waits for it or not."""
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def stretch(self, event: str, epoch: str, after: int, to: int) -> Stretch:
         """The steps ``after``+1 … ``to``, folded.
@@ -107,8 +119,9 @@ class History:
         if making is None:
             if len(self._making) >= MOST_MAKING:
                 raise Rejection(ErrorCode.BUSY, retry_after_ms=RETRY_AFTER_MS)
-            making = _Making(asyncio.create_task(self._make(key), name="fold the journal"))
-            self._making[key] = making
+            making = self._making[key] = _Making()
+            making.task = asyncio.create_task(self._make(key, making), name="fold the journal")
+            self._tasks.add(making.task)
             making.task.add_done_callback(lambda done: self._made(key, done))
         making.waiting += 1
         try:
@@ -119,9 +132,10 @@ class History:
             if not making.waiting and self._making.get(key) is making:
                 # Nobody is left to have it: its place is for somebody who waits.
                 del self._making[key]
-                making.task.cancel()
+                making.leave()
 
     def _made(self, key: _Key, task: asyncio.Task[Stretch]) -> None:
+        self._tasks.discard(task)
         making = self._making.get(key)
         if making is not None and making.task is task:
             del self._making[key]
@@ -138,7 +152,7 @@ class History:
             _, oldest = self._kept.popitem(last=False)
             self._bytes -= oldest.weight()
 
-    async def _make(self, key: _Key) -> Stretch:
+    async def _make(self, key: _Key, making: _Making) -> Stretch:
         event, epoch, after, to = key
         made = _Fold()
         for start, end in _pages(after, to):
@@ -149,7 +163,7 @@ class History:
                 page = self._kept.get(page_key)
                 stored = None
                 if page is None:
-                    stored = await reading.steps(self._database, event, after=start, to=end)
+                    stored = await self._read(making, event, after=start, to=end)
                     if len(stored) != end - start:
                         raise BrokenWay
                 begun = perf_counter()
@@ -160,6 +174,15 @@ class History:
                 made.add_stretch(page)
                 await asyncio.sleep(OTHERS * (perf_counter() - begun))
         return made.stretch()
+
+    async def _read(self, making: _Making, event: str, *, after: int, to: int) -> list[Stored]:
+        making.reading = True
+        try:
+            return await reading.steps(self._database, event, after=after, to=to)
+        finally:
+            making.reading = False
+            # Nobody may be left; then this page is kept, and the next one not begun.
+            making.leave()
 
 
 def _pages(after: int, to: int) -> Iterator[tuple[int, int]]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from contextlib import AsyncExitStack
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
 from persistence import reading
+from persistence.database import SESSION, STATEMENT_TIMEOUT_MS
 from server.turns import OTHERS
 from tests.promises.client import PATIENCE, Client
 from tests.promises.conftest import Start
 from tests.promises.fold import fold
-from tests.promises.running import Running, token
+from tests.promises.running import CONNECTIONS, Running, token
 from tests.promises.scenarios import SCENARIOS
 from tests.promises.scenes import Scene, gathering
 from tests.promises.stage import stage
@@ -198,19 +201,19 @@ async def test_more_ways_than_may_wait_are_busy(
     assert (await waiting)["type"] == "resumed"
 
 
-def hold(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """The next reading of the journal never ends; set once it has begun."""
+def hold(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """The next reading of the journal: set once it has begun, and to be set for its end."""
     read = reading.steps
-    reached, never = asyncio.Event(), asyncio.Event()
+    reached, end = asyncio.Event(), asyncio.Event()
 
     async def holding(*asked: Any, **named: Any) -> Any:
         if not reached.is_set():
             reached.set()
-            await never.wait()
+            await end.wait()
         return await read(*asked, **named)
 
     monkeypatch.setattr(reading, "steps", holding)
-    return reached
+    return reached, end
 
 
 async def test_a_way_that_nobody_waits_for_any_more_makes_place(
@@ -221,15 +224,64 @@ async def test_a_way_that_nobody_waits_for_any_more_makes_place(
     first, second = [await away(server, scene, seq + far) for far in range(2)]
     monkeypatch.setattr("server.history.MOST_MAKING", 1)
     question = {"type": "subscribe", "event": scene.event, "epoch": epoch, "seq": seq}
-    held = hold(monkeypatch)
+    held, end = hold(monkeypatch)
     await first.say(question | {"ref": "first"})
+    making = server.node.rooms._history._making
     async with asyncio.timeout(PATIENCE):
         await held.wait()
+        (task,) = (made.task for made in making.values())
+        assert (await second.request(question | {"seq": seq + 1}))["code"] == "busy"
         await first.drop()
-        # Until the server has seen that.
-        while (found := await second.request(question | {"seq": seq + 1})).get("code") == "busy":
-            pass
-    assert found["type"] == "resumed"
+        while making:
+            await asyncio.sleep(0.01)
+        waiting = asyncio.create_task(second.request(question | {"seq": seq + 1}))
+        # What was being read is read to its end, and no more of it.
+        assert not task.done()
+        end.set()
+        assert (await waiting)["type"] == "resumed"
+    assert task.cancelled()
+
+
+#: Whether somebody waits for a lock in this database.
+IS_WAITING = """
+    SELECT count(*) > 0 FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+    WHERE NOT granted AND datname = current_database()
+"""
+
+
+@pytest.mark.parametrize("kind", ["subscribe", "comments.list"])
+async def test_whoever_goes_in_the_middle_of_a_reading_costs_no_connection_to_the_database(
+    start: Start, migrated_url: str, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setitem(SESSION, "lock_timeout", str(STATEMENT_TIMEOUT_MS))
+    server = await start()
+    scene, seq = await long_way(server)
+    reader = await away(server, scene, seq)
+    place = {"epoch": scene.admin.room(scene.event).epoch, "seq": seq}
+    terminate = asyncpg.Connection.terminate
+    cut: list[Any] = []
+
+    def noted(connection: Any) -> None:
+        cut.append(connection)
+        terminate(connection)
+
+    monkeypatch.setattr(asyncpg.Connection, "terminate", noted)
+    outside = await asyncpg.connect(migrated_url)
+    async with asyncio.timeout(PATIENCE):
+        async with outside.transaction():
+            await outside.execute("LOCK TABLE journal, comments IN ACCESS EXCLUSIVE MODE")
+            await reader.say({"type": kind, "event": scene.event, "ref": kind} | place)
+            while not await outside.fetchval(IS_WAITING):
+                await asyncio.sleep(0.01)
+            await reader.drop()
+            while len(server.node.sessions) == len(server.clients):
+                await asyncio.sleep(0.01)
+        # Every one of them can be had again.
+        async with AsyncExitStack() as stack:
+            for _ in range(CONNECTIONS):
+                await stack.enter_async_context(server.node.database.connection())
+        await outside.close()
+    assert not cut
 
 
 async def test_a_stream_has_an_answer_in_time_however_long_its_way_takes(
@@ -237,7 +289,7 @@ async def test_a_stream_has_an_answer_in_time_however_long_its_way_takes(
 ) -> None:
     scene, seq = await long_way(server)
     epoch = scene.admin.room(scene.event).epoch
-    held = hold(monkeypatch)
+    held, _ = hold(monkeypatch)
     monkeypatch.setattr("server.http.REQUEST_SECONDS", 0.2)
     url = f"http://127.0.0.1:{server.port}/v1/events/{scene.event}/stream"
     headers = {
