@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import DateTime, Integer, Text, bindparam, func, or_, select, tuple_
+from sqlalchemy import DateTime, Integer, Text, bindparam, func, select, tuple_
 
 from persistence import tables as t
 from persistence.database import Database
@@ -27,6 +27,9 @@ class Opened(NamedTuple):
     revision: int
 
 
+#: Before everything that opens. No null in its place: the index would not be entered at the moment,
+#: and all that have opened and wait for votes read again with every look.
+_BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 _RUNNING = t.proposals.join(t.events, t.events.c.id == t.proposals.c.event_id)
 _LIMIT: Any = bindparam("limit", type_=Integer)
 _SINCE: Any = bindparam("since", type_=DateTime(timezone=True))
@@ -49,11 +52,8 @@ _OPENED = Statement(
     .where(
         t.proposals.c.status == "pending",
         t.proposals.c.opens_at <= func.statement_timestamp(),
-        or_(
-            _SINCE.is_(None),
-            tuple_(*_OPENINGS)
-            > tuple_(_SINCE, bindparam("event", type_=Text), bindparam("proposal", type_=Text)),
-        ),
+        tuple_(*_OPENINGS)
+        > tuple_(_SINCE, bindparam("event", type_=Text), bindparam("proposal", type_=Text)),
         t.events.c.status == "in_progress",
     )
     .order_by(*_OPENINGS)
@@ -72,7 +72,7 @@ async def opened(
     database: Database, *, since: Opening | None, limit: int
 ) -> tuple[datetime, list[Opened]]:
     """The clock, and the pending proposals that opened after ``since``, the earliest first."""
-    at, event, proposal = since or (None, "", "")
+    at, event, proposal = since or Opening(_BEFORE_ALL)
     async with database.connection() as connection:
         now: datetime = await connection.fetchval("SELECT statement_timestamp()")
         rows = await _OPENED.rows(connection, since=at, event=event, proposal=proposal, limit=limit)

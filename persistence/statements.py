@@ -7,6 +7,7 @@ constructs cost nothing once compiled.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -39,18 +40,28 @@ class Statement:
 
     def __init__(self, construct: ClauseElement) -> None:
         compiled = cast(SQLCompiler, construct.compile(dialect=_DIALECT))
-        self.sql = str(compiled)
         # An ``IN`` list is filled in by SQLAlchemy at execution, which does not happen here.
-        assert "POSTCOMPILE" not in self.sql, self.sql
-        self.names: list[str] = list(compiled.positiontup or ())
-        # Constants that Core made parameters of.
-        self.constants: dict[str, Any] = {
-            name: value for name, value in compiled.params.items() if value is not None
+        assert "POSTCOMPILE" not in str(compiled), str(compiled)
+        placed: list[str] = list(compiled.positiontup or ())
+        # Constants that Core made parameters of are written out again: a generic plan knows no
+        # parameter's value, and could use no partial index (``WHERE status = 'pending'``) for it.
+        constants = {
+            name: _literal(value) for name, value in compiled.params.items() if value is not None
         }
+        numbers: dict[str, int] = {}
+
+        def place(found: re.Match[str]) -> str:
+            name = placed[int(found[1]) - 1]
+            if name in constants:
+                return constants[name]
+            return f"${numbers.setdefault(name, len(numbers) + 1)}"
+
+        self.sql = re.sub(r"\$(\d+)", place, str(compiled))
+        self.names = list(numbers)
 
     def arguments(self, values: dict[str, Any]) -> list[Any]:
         """The values in the order of the placeholders."""
-        return [values[name] if name in values else self.constants.get(name) for name in self.names]
+        return [values.get(name) for name in self.names]
 
     async def rows(self, connection: asyncpg.Connection[Any], **values: Any) -> list[Any]:
         """All rows."""
@@ -65,6 +76,14 @@ class Statement:
         """Run it for its effect; the command tag."""
         tag: str = await connection.execute(self.sql, *self.arguments(values))
         return tag
+
+
+def _literal(value: str | int) -> str:
+    """A constant of ours, as SQL."""
+    if isinstance(value, str):
+        assert "'" not in value
+        return f"'{value}'"
+    return str(int(value))
 
 
 def many(name: str, type_: Any) -> Any:
