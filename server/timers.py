@@ -17,7 +17,7 @@ from handlers.step import Actor
 from handlers.timers import SERVER, expiry, maturity
 from persistence import due
 from persistence.database import Database
-from persistence.due import Opening
+from persistence.due import Due
 from persistence.faults import fault_of
 from protocol.commands import EventCommand
 from server.entropy import entropy
@@ -42,10 +42,14 @@ class Timers:
         self._database = database
         self._lanes = lanes
         self._task: asyncio.Task[None] | None = None
-        self._again: dict[Opening, int] = {}
+        self._again: dict[Due, int] = {}
         """What could not be decided, with its revision: asked for again, however long ago."""
-        self._matured: set[Opening] = set()
+        self._matured: set[Due] = set()
         """What was asked for already: what opened and did not pass waits for votes."""
+        self._expired_to: Due | None = None
+        """How far the round through all whose time is over has come."""
+        self._lately: Due | None = None
+        """Since when it is of late that a time was over."""
 
     def start(self) -> None:
         """Begin."""
@@ -58,7 +62,7 @@ class Timers:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _work(self) -> None:
-        since: Opening | None = None
+        since: Due | None = None
         while True:
             try:
                 since = await self._look(since)
@@ -67,10 +71,9 @@ class Timers:
                     log.exception("the timers failed")
             await asyncio.sleep(TICK_SECONDS)
 
-    async def _look(self, since: Opening | None) -> Opening:
+    async def _look(self, since: Due | None) -> Due:
         """Ask for all that is due; where the next look begins."""
-        for event, proposal in await due.expired(self._database, limit=MOST_DUE):
-            self._ask(expiry(event, proposal), _heard)
+        await self._expire()
         again, self._again = self._again, {}
         for opening, revision in again.items():
             self._mature(opening, revision)
@@ -80,19 +83,34 @@ class Timers:
                 self._matured.add(opening)
                 self._mature(opening, revision)
         # What no look comes to any more.
-        self._matured = {o for o in self._matured if o.opens_at > now - 2 * OVERLAP}
-        return opened[-1].opening if len(opened) == MOST_DUE else Opening(now - OVERLAP)
+        self._matured = {o for o in self._matured if o.at > now - 2 * OVERLAP}
+        self._lately = Due(now - OVERLAP)
+        return opened[-1].due if len(opened) == MOST_DUE else self._lately
+
+    async def _expire(self) -> None:
+        """Ask for those whose time is over: a page of all of them, and what came of late.
+
+        Those in paused events stay, and are passed by in rounds: whatever their number, a look
+        reads two pages at most.
+        """
+        since = self._expired_to
+        over = await due.expired(self._database, since=since, limit=MOST_DUE)
+        self._expired_to = over[-1].due if len(over) == MOST_DUE else None
+        if since is not None or self._expired_to is not None:
+            over += await due.expired(self._database, since=self._lately, limit=MOST_DUE)
+        for found in dict.fromkeys(one.due for one in over if one.runs):
+            self._ask(expiry(found.event, found.proposal), _heard)
 
     def _ask(self, command: EventCommand, reply: Reply) -> None:
         submission = Submission(command, _SERVER, entropy=entropy(), reply=reply)
         self._lanes.submit(command.event, submission)
 
-    def _mature(self, opening: Opening, revision: int) -> None:
+    def _mature(self, opening: Due, revision: int) -> None:
         command = maturity(opening.event, opening.proposal, revision)
         self._ask(command, partial(self._answered, opening, revision))
 
     def _answered(
-        self, opening: Opening, revision: int, submission: Submission, answer: Answer
+        self, opening: Due, revision: int, submission: Submission, answer: Answer
     ) -> None:
         """The lane was full, the event held, the database away: the next look asks again."""
         if answer.error is not None and len(self._again) < MOST_AGAIN:

@@ -210,6 +210,26 @@ async def test_nothing_expires_while_the_event_is_paused(server: Running, wind: 
     assert (await resolved(scene, proposal))["resolution"] == "expired"
 
 
+async def test_what_is_over_in_paused_events_keeps_nothing_from_expiring(
+    migrated_url: str, wind: Wind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.timers.MOST_DUE", 2)
+    async with running(migrated_url) as server:
+        paused = await gathering(server, 1, policy=timed(ttl_seconds=3_600))
+        stay = [await paused.propose() for _ in range(5)]
+        await paused.do("event.pause")
+        for proposal in stay:
+            await wind(proposal, "expires_at", -7_200)
+        scene = await gathering(server, 1, policy=timed(ttl_seconds=3_600))
+        # Just now, and so long ago that only the round comes by.
+        for seconds in (3_600, 3_700, 9_000):
+            proposal = await scene.propose()
+            await wind(proposal, "expires_at", -seconds)
+            assert (await resolved(scene, proposal))["resolution"] == "expired"
+        held = (await paused.state())["proposals"]
+        assert {held[proposal]["status"] for proposal in stay} == {"pending"}
+
+
 async def test_a_lowered_quorum_passes_what_waited_for_it(server: Running) -> None:
     scene = await gathering(server, 3, policy=timed(quorum_percent=100))
     proposal = await scene.propose()
