@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
-from sqlalchemy import DateTime, Integer, Text, and_, bindparam, func, or_, select, tuple_
+from sqlalchemy import DateTime, Integer, Text, bindparam, func, or_, select, tuple_
 
 from persistence import tables as t
 from persistence.database import Database
@@ -17,6 +17,8 @@ from protocol.errors import bad_request
 
 _LIMIT: Any = bindparam("limit", type_=Integer)
 _BEFORE: Any = bindparam("before", type_=Integer)
+#: The largest number there is room for.
+_BEHIND_ALL = 2**31 - 1
 _USER: Any = bindparam("user", type_=Text)
 
 
@@ -100,8 +102,9 @@ _PROPOSALS = Statement(
 _MEMBERS = Statement(
     select(*(c for c in t.memberships.columns if c.name != "event_id"))
     .where(
-        and_(t.memberships.c.event_id == EVENT, t.memberships.c.status == "accepted"),
-        or_(_BEFORE.is_(None), t.memberships.c.joined_no < _BEFORE),
+        t.memberships.c.event_id == EVENT,
+        t.memberships.c.status == "accepted",
+        t.memberships.c.joined_no < func.coalesce(_BEFORE, _BEHIND_ALL),
     )
     .order_by(t.memberships.c.joined_no.desc())
     .limit(_LIMIT)

@@ -120,7 +120,7 @@ KEYS = {
     "loading._MEMBERS_SHOWN": ("memberships_joined_idx", ("event_id",)),
     "loading._PENDING": ("proposals_pending_idx", ("event_id",)),
     "lists._ADMIN_NAMES": ("memberships_admins_idx", ("event_id",)),
-    "lists._MEMBERS": ("memberships_joined_idx", ("event_id",)),
+    "lists._MEMBERS": ("memberships_joined_idx", ("event_id", "joined_no")),
     "due._EXPIRED": ("proposals_expires_at_idx", ("expires_at <=", "ROW(")),
     "due._OPENED": ("proposals_opens_at_idx", ("opens_at <=", "ROW(")),
     "loading._OPTIONS": ("options_pkey", ("event_id", "id")),
