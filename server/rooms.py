@@ -214,14 +214,19 @@ class RoomRegistry:
         return await asyncio.shield(task)
 
     def _loaded(self, event_id: str, task: asyncio.Task[Room]) -> None:
-        self._loading.pop(event_id, None)
+        if self._loading.get(event_id) is task:
+            # It failed, or was cancelled.
+            del self._loading[event_id]
         if not task.cancelled():
-            # Who asked may be gone, and nobody left to take it.
+            # All who asked may be gone; take the exception, so that it is not logged as lost.
             task.exception()
 
     async def _load(self, event_id: str) -> Room:
         room = Room(event_id)
         await self._read(room)
+        # In the same step as the room is registered, and not in a callback after it: an ``enter``
+        # between the two would await a task that is done, which does not suspend, for ever.
+        del self._loading[event_id]
         # From here on the lanes' steps come in; what was committed while it was read is filled.
         self._rooms[event_id] = room
         self._bus.watch(event_id)
@@ -322,12 +327,16 @@ class RoomRegistry:
         for subscription in tuple(room.subscriptions):
             subscription.start_over(reason)
 
+    def _drop_empty(self) -> None:
+        """Drop the rooms without a subscription: their client left while they were loaded."""
+        for room in list(self._rooms.values()):
+            if not room.subscriptions:
+                self._drop(room)
+
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            for room in list(self._rooms.values()):
-                if not room.subscriptions:
-                    self._drop(room)
+            self._drop_empty()
             if not self._rooms:
                 continue
             try:
