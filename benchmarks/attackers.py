@@ -7,6 +7,9 @@ long, a new connection ``pause`` seconds after one was ended. The answer tells h
 ``ends`` by close code, ``longest`` the seconds that one of them lasted at most, and how many never
 did, ``failed``. ``kind`` is a flood or a trickle of ``tests/attacks/floods.py``, or ``idle``; or
 ``requests``, over HTTP with a bad token, one after another until the time is over.
+
+``{"port", "kind": "questions", "name", "ground", "seconds", "tokens"}`` asks with a good token: the
+flood ``name`` of ``tests/attacks/askers.py``. The answer counts what came back: ``counts``.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import asyncio
 import itertools
 import re
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -22,6 +26,7 @@ from time import monotonic
 import uvloop
 
 from benchmarks.child import Child, Words, serve, started
+from tests.attacks.askers import KINDS, AskedAbout, ask_on
 from tests.attacks.floods import FLOODS, TRICKLES, End, ends, flood, idle, trickle
 
 #: Between two bytes of a trickle.
@@ -32,6 +37,8 @@ _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 async def answer(question: Words) -> Words:
     """Attack, and tell how it went."""
+    if question["kind"] == "questions":
+        return await ask_much(question)
     tokens = itertools.cycle(question["tokens"])
     until = monotonic() + question["seconds"]
     found: list[End] = []
@@ -58,6 +65,17 @@ async def answer(question: Words) -> Words:
         "longest": max((end.seconds for end in found), default=0.0),
         "failed": failed,
     }
+
+
+async def ask_much(question: Words) -> Words:
+    """All connections of one flood of questions at a time; what came back."""
+    kind, ground = KINDS[question["name"]], AskedAbout(**question["ground"])
+    until = monotonic() + question["seconds"]
+    [token] = question["tokens"]
+    found = await asyncio.gather(
+        *(ask_on(question["port"], kind, ground, token, until) for _ in range(kind.connections))
+    )
+    return {"counts": sum(found, Counter())}
 
 
 async def attack(port: int, kind: str, token: str) -> End:

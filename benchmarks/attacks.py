@@ -2,7 +2,7 @@
 
     python -m benchmarks.attacks                   all; some twenty minutes
     python -m benchmarks.attacks --only floods     some of: frames messages floods storms
-                                                   requests deaf stops
+                                                   requests questions deaf stops
 
 Server and attackers have a process each. A figure that is a time is a ratio to the same thing
 before the attack, in the same run. What must hold whatever the machine does (documented codes, no
@@ -14,13 +14,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,60 +25,34 @@ import uvloop
 
 from benchmarks.attackers import attackers
 from benchmarks.crowd import folder
+from benchmarks.ground import ATTACK_S, ROUNDS, Ground, p99, undisturbed
 from benchmarks.listeners import listening
 from benchmarks.machine import Machine, resident_kib
 from benchmarks.pgbench import version
+from benchmarks.questions import questions
 from benchmarks.report import Report, Row, Target
 from benchmarks.server_process import HOST, PostgresAddress
 from persistence.embedded import EmbeddedPostgres
 from tests.attacks.floods import FLOODS, TRICKLES, subscribe_deaf
 from tests.attacks.fuzzing import fuzz
 from tests.attacks.mutations import messages
-from tests.attacks.stopping import BOUND_S, is_defect, stop_under_load
-from tests.attacks.target import Bystander
+from tests.attacks.stopping import BOUND_S, stop_under_load
 from tests.attacks.test_messages import read
-from tests.promises.running import Killable, killable, token
-from tests.promises.scenes import Scene, gathering
+from tests.promises.running import token
 
 FRAMES = 1_000_000
 MESSAGES = 2_000_000
 DEAF = 500
 STOPS = 20
-ROUNDS = 5
 #: Votes before the deaf readers come.
 VOTES = 300
-#: Seconds of each attack, and of the same votes before it.
-ATTACK_S = 3.0
 #: Connections of one attack at a time.
 SOCKETS = 8
 #: Seconds until an attacker that was ended is back.
 PAUSE_S = 1.0
 #: Longest for attackers to be gone, and for those that never read.
 GONE_S, DEAF_GONE_S = 10.0, 25.0
-SETTINGS = {"connections_per_user": 100_000, "unauthenticated": 100}
 MIB = 1 << 20
-
-
-@dataclass(frozen=True)
-class Ground:
-    """Where it happens."""
-
-    url: str
-    directory: Path
-
-    @asynccontextmanager
-    async def room(self, **settings: Any) -> AsyncIterator[tuple[Killable, Scene, Bystander]]:
-        """A server, an event, and somebody who votes in it; its log must stay clean."""
-        async with killable(self.url, self.directory / "server", **SETTINGS | settings) as server:
-            scene = await gathering(server, 4)
-            bystander = await Bystander.of(scene)
-            await bystander.votes(50)
-            yield server, scene, bystander
-            await server.leave()
-            status = await server.terminate()
-        wrong = [line for line in server.log if is_defect(line)]
-        if wrong or status:
-            raise RuntimeError(f"exit {status}; {wrong[:5]}")
 
 
 async def frames(ground: Ground) -> list[Row]:
@@ -120,7 +91,7 @@ async def floods(ground: Ground, pause: float = PAUSE_S) -> list[Row]:
             longest = Row("… the longest attacker", "s")
             # A trickle lasts until its deadline, and costs nothing.
             for _ in range(ROUNDS if kind in FLOODS else 1):
-                before = await undisturbed(bystander)
+                before = p99(await undisturbed(bystander))
                 question = {
                     "port": server.port,
                     "kind": kind,
@@ -140,14 +111,6 @@ async def floods(ground: Ground, pause: float = PAUSE_S) -> list[Row]:
     return rows
 
 
-async def undisturbed(bystander: Bystander) -> float:
-    """The p99 of votes as they are cast under an attack, without one."""
-    seen = len(bystander.waits)
-    async with bystander.voting():
-        await asyncio.sleep(ATTACK_S)
-    return p99(bystander.waits[seen:])
-
-
 async def storms(ground: Ground) -> list[Row]:
     """The same from attackers that are back at once: what they cost is their handshakes too."""
     return await floods(ground, 0.0)
@@ -162,7 +125,7 @@ async def requests(ground: Ground) -> list[Row]:
             row = Row(what, "ms", "before it", Target(3, 1.5, "less"))
             answered = Row("… answered in a second", "")
             for _ in range(ROUNDS):
-                before = await undisturbed(bystander)
+                before = p99(await undisturbed(bystander))
                 question = {
                     "port": server.port,
                     "kind": "requests",
@@ -252,17 +215,13 @@ def established(port: int, peers: list[Any]) -> int:
     return left
 
 
-def p99(waits: list[float]) -> float:
-    """In milliseconds."""
-    return statistics.quantiles(waits, n=100, method="inclusive")[98] * 1_000
-
-
 TRIALS: dict[str, Callable[[Ground], Awaitable[list[Row]]]] = {
     "frames": frames,
     "messages": many_messages,
     "floods": floods,
     "storms": storms,
     "requests": requests,
+    "questions": questions,
     "deaf": deaf,
     "stops": stops,
 }

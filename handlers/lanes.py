@@ -5,9 +5,9 @@ done takes all that are ready, locks their events at once, decides them in memor
 once, and answers each command on its own. Alone, a command waits for nobody; under load the
 batches grow by themselves. There is no timer that waits for a batch to fill.
 
-Such a *convoy* never waits for a lock: an event that somebody else holds, one that is not there
-(unless it is made now), and everything in a convoy that fails, goes *alone*, in a transaction that
-may wait and is tried again.
+Such a *convoy* never waits for a lock: an event that somebody else holds, and everything in a
+convoy that fails, goes *alone*, in a transaction that may wait and is tried again. Commands to
+events that do not exist are refused in the convoy: they lock nothing and write nothing.
 """
 
 from __future__ import annotations
@@ -173,6 +173,9 @@ class Lanes:
         self._busy -= 1
         if not self._busy:
             self._idle.set()
+        if lane.state is None:
+            # It holds nothing. Kept, lanes of made-up ids would push out those that do.
+            del self._lanes[lane.event_id]
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -224,6 +227,12 @@ class Lanes:
             # An event that is made now is not there to be locked; if another node made it
             # meanwhile, its key is taken, and everything goes alone.
             here = [b for b in batches if b.event_id in free or b.makes_its_event()]
+            if len(here) < len(batches):
+                # Held by somebody else, or no event at all. Its refusals need no lock, and leave
+                # no row: they are given here, where many share one transaction.
+                wanted = [b.event_id for b in batches if b not in here]
+                existing = await transaction.existing(wanted)
+                here += [b for b in batches if b not in here and b.event_id not in existing]
             if here:
                 if not all(batch.left_at(free.get(batch.event_id)) for batch in here):
                     now, known = await transaction.clock_and_remembered(_asked(here))
@@ -377,7 +386,7 @@ class Lanes:
 
     def _forget_idle(self) -> None:
         """Bound what idle lanes hold, the longest unused first."""
-        while len(self._lanes) > MOST_IDLE_LANES or self._records > MOST_RECORDS_IDLE:
+        while len(self._lanes) - self._busy > MOST_IDLE_LANES or self._records > MOST_RECORDS_IDLE:
             idle = next((lane for lane in self._lanes.values() if not lane.busy), None)
             if idle is None:
                 return

@@ -172,6 +172,8 @@ def _lock_free() -> Any:
 #: Beside it the clock and what the journal knows, as the next one reads them, but from before the
 #: lock: they hold for an event that stands where it was left, since nobody else had it meanwhile.
 LOCK_FREE_EVENTS = Statement(_lock_free())
+#: Which of several events exist, whether somebody holds their locks or not.
+EXISTING_EVENTS = Statement(select(t.events.c.id).where(any_of(t.events.c.id, "wanted")))
 #: The clock, read after the lock is held, beside what the journal knows of these ids.
 CLOCK_AND_REMEMBERED = Statement(_clock_and_remembered())
 

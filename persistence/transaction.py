@@ -161,6 +161,11 @@ class Transaction:
         }
         return Free(positions, rows[0]["now"], _known(rows))
 
+    async def existing(self, event_ids: Sequence[str]) -> set[str]:
+        """Those of the events that exist, whether somebody holds their locks or not."""
+        rows = await s.EXISTING_EVENTS.rows(self._connection, wanted=event_ids)
+        return {row["id"] for row in rows}
+
     async def clock_and_remembered(
         self, keys: Sequence[tuple[str, CommandKey]]
     ) -> tuple[datetime, Remembered]:

@@ -112,6 +112,7 @@ STATEMENTS = dict(collected())
 KEYS = {
     "statements.LOCK_EVENT": ("events_pkey", ("id",)),
     "statements.LOCK_FREE_EVENTS": ("events_pkey", ("id",)),
+    "statements.EXISTING_EVENTS": ("events_pkey", ("id",)),
     "statements.CLOCK_AND_REMEMBERED": ("journal_pkey", ("event_id", "user_id", "command_id")),
     "loading._EVENT_ROW": ("events_pkey", ("id",)),
     "loading._MEMBERSHIPS": (None, ("event_id", "user_id")),
