@@ -51,6 +51,7 @@ class Submission:
 
     __slots__ = (
         "actor",
+        "answered",
         "attempted",
         "command",
         "deadline",
@@ -83,13 +84,15 @@ class Submission:
         self.key: CommandKey = (actor.user, command.id)
         self.payload = msgspec.json.encode(command)
         """The command as it was understood: what a repeat must be equal to."""
+        self.answered = False
         self.attempted = False
         """Whether a COMMIT with this command in it was sent: it may have been decided."""
         self.deadline = 0.0
         """The loop's time by which its lane answers it; set by the lane."""
 
     def tell(self, answer: Answer) -> None:
-        """Give the answer. A receiver that raises is logged: it costs nobody else theirs."""
+        """Give the answer. If the receiver raises, log it: the other commands are answered."""
+        self.answered = True
         try:
             self.reply(self, answer)
         except Exception:

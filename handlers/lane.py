@@ -83,6 +83,14 @@ class Lane:
         self.running = [self.queue.popleft() for _ in range(longest)]
         return Batch(self, self.running)
 
+    def take_overdue(self, deadline: float) -> list[Submission]:
+        """Take out the waiting commands whose deadline is ``deadline`` or before."""
+        overdue = []
+        # In the order of their deadlines: each was given its own when it came.
+        while self.queue and self.queue[0].deadline <= deadline:
+            overdue.append(self.queue.popleft())
+        return overdue
+
     def pending(self, keys: Collection[CommandKey]) -> set[CommandKey]:
         """Those of ``keys`` whose commands wait or are being decided."""
         here = {submission.key for submission in (*self.running, *self.queue)}

@@ -23,6 +23,7 @@ from typing import Any
 
 import asyncpg
 
+from handlers.counts import Counts
 from handlers.decide import Submission, failed
 from handlers.lane import LONGEST_BATCH, Batch, Lane, Rooms, Terms
 from handlers.step import DomainLimits
@@ -51,8 +52,14 @@ BUDGET = 5.0
 LAST_TRY = 0.5
 #: Commands whose time is over so soon after another's are given up with it: each try locks anew.
 GRAIN = 0.1
-#: The share of it that a convoy may take. It waits for no lock, so one that takes longer hangs on
-#: its link; the rest is for another try on a fresh one.
+#: Age at which a command that still waits in its lane is answered ``busy`` without a try: a queue
+#: of many batches would otherwise wait for the failure of each batch before it, one after another.
+#: Above ``BUDGET``, so that a lane that is only slow moves on; below the 15 s that HTTP waits.
+LONGEST_WAIT = 10.0
+#: Seconds between two looks for such commands, while lanes wait for a transaction.
+OVERDUE_INTERVAL_S = 1.0
+#: The share of ``BUDGET`` that a convoy may take. It waits for no lock, so one that takes longer
+#: hangs on its link; the rest is for another try on a fresh one.
 CONVOYS_SHARE = 0.4
 #: First and longest wait between two tries, both drawn with full jitter.
 FIRST_DELAY = 0.05
@@ -71,23 +78,6 @@ def _asked(batches: Sequence[Batch]) -> list[tuple[str, CommandKey]]:
 
 def _unheard(seconds: float) -> None:
     """Nobody measures."""
-
-
-class Counts:
-    """What has happened since the start; for the metrics."""
-
-    __slots__ = ("acked", "alone", "refused", "retried", "transactions", "undecided")
-
-    def __init__(self) -> None:
-        self.acked = 0
-        self.refused = 0
-        """Answered with an error from a transaction: refusals, and what it could not decide."""
-        self.undecided = 0
-        """Given up on: ``busy``, ``overloaded``, ``commit_unknown``, ``internal``."""
-        self.transactions = 0
-        self.alone = 0
-        """Batches that could not go with a convoy."""
-        self.retried = 0
 
 
 class Lanes:
@@ -109,6 +99,7 @@ class Lanes:
         """Hears how many seconds each committed transaction took."""
         self._lanes: OrderedDict[str, Lane] = OrderedDict()
         self._ready: deque[Lane] = deque()
+        self._overdue: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._convoys = 0
         self._alone = asyncio.Semaphore(MOST_ALONE)
@@ -158,6 +149,9 @@ class Lanes:
     def _queue_up(self, lane: Lane) -> None:
         """``lane`` wants a transaction."""
         self._ready.append(lane)
+        if self._overdue is None:
+            loop = asyncio.get_running_loop()
+            self._overdue = loop.call_later(OVERDUE_INTERVAL_S, self._drop_overdue)
         if self._convoys < CONVOYS:
             self._convoys += 1
             self._start(self._drive(), "convoy")
@@ -166,6 +160,7 @@ class Lanes:
         """``lane`` has had its transaction."""
         lane.running = ()
         self._weigh(lane)
+        self._answer_overdue(lane)
         if lane.queue:
             self._queue_up(lane)
             return
@@ -176,6 +171,24 @@ class Lanes:
         if lane.state is None:
             # It holds nothing. Kept, lanes of made-up ids would push out those that do.
             del self._lanes[lane.event_id]
+
+    def _answer_overdue(self, lane: Lane) -> None:
+        """Answer ``busy`` to the commands that have waited in ``lane`` for too long."""
+        arrived_by = asyncio.get_running_loop().time() - LONGEST_WAIT
+        if overdue := lane.take_overdue(arrived_by + BUDGET):
+            log.warning("event %s: %d commands waited too long", lane.event_id, len(overdue))
+            self._answer(overdue, Rejection(ErrorCode.BUSY, retry_after_ms=RETRY_AFTER_MS))
+
+    def _drop_overdue(self) -> None:
+        """Look at the lanes that wait for a transaction, as long as there are any."""
+        self._overdue = None
+        waiting, self._ready = self._ready, deque()
+        for lane in waiting:
+            self._answer_overdue(lane)
+            if lane.queue:
+                self._queue_up(lane)
+            else:
+                self._rest(lane)
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -246,7 +259,8 @@ class Lanes:
                 # Answered at once: what may yet happen to the connection concerns them no more.
                 batches[:] = [batch for batch in batches if batch not in here]
                 for batch in here:
-                    self._done(batch)
+                    self._finish(batch)
+                    self._rest(batch.lane)
 
     async def _commit(self, transaction: Transaction, batches: Sequence[Batch]) -> None:
         written = [batch for batch in batches if batch.has_lines]
@@ -266,20 +280,29 @@ class Lanes:
         self.counts.acked += acked
         self.counts.refused += len(batch.answers) - acked
 
-    def _done(self, batch: Batch) -> None:
+    def _finish(self, batch: Batch) -> None:
+        """Answer a committed batch and publish its steps. Must not raise: others wait behind it."""
         self._count(batch)
         try:
             batch.committed(self.rooms)
         except Exception:
-            # It is durable and answered; the rooms' sweep finds what they were not told.
-            log.exception("event %s: the rooms could not be told", batch.event_id)
-        self._rest(batch.lane)
+            # It is durable and answered; the room sweep finds the steps that were not published.
+            log.exception("event %s: the steps could not be published", batch.event_id)
 
     # Alone.
 
     async def _by_itself(self, batch: Batch, fault: Fault | None) -> None:
         """Settle ``batch`` in transactions of its own; ``fault`` is why it could not go along."""
         self.counts.alone += 1
+        submissions = batch.submissions
+        try:
+            await self._wait_and_settle(batch, fault)
+        except Exception:
+            log.exception("event %s: a batch failed", batch.event_id)
+            self._answer([s for s in submissions if not s.answered], Rejection(ErrorCode.INTERNAL))
+        self._rest(batch.lane)
+
+    async def _wait_and_settle(self, batch: Batch, fault: Fault | None) -> None:
         while batch.submissions:
             try:
                 async with asyncio.timeout_at(self._end_of_try(batch)):
@@ -289,15 +312,12 @@ class Lanes:
                 continue
             try:
                 await self._settle(batch, fault)
-            except Exception:
-                log.exception("event %s: a batch failed", batch.event_id)
             finally:
                 self._alone.release()
-            break
-        self._rest(batch.lane)
+            return
 
-    async def _settle(self, batch: Batch, fault: Fault | None) -> None:
-        """Answer every command of ``batch``, whatever happens."""
+    async def _settle(self, batch: Batch, fault: Fault | None, *, is_part: bool = False) -> None:
+        """Answer every command of ``batch``; ``is_part``: a part of a batch that was divided."""
         delay = FIRST_DELAY
         end = self._end_of_try(batch)
         while batch.submissions:
@@ -311,7 +331,7 @@ class Lanes:
                 if not (fault is Fault.LOCKED and isinstance(err, TimeoutError)):
                     fault = fault_of(err)
                 if fault is None or fault is Fault.REFUSED:
-                    await self._divide(batch, err)
+                    await self._divide(batch, err, is_part=is_part)
                     return
                 pause = random.uniform(0, delay)  # noqa: S311 - jitter
                 log.info("event %s: trying again after %r", batch.event_id, err)
@@ -323,8 +343,7 @@ class Lanes:
                 delay = min(delay * 2, LONGEST_DELAY)
                 end = batch.deadline
             else:
-                self._count(batch)
-                batch.committed(self.rooms)
+                self._finish(batch)
                 return
 
     def _end_of_try(self, batch: Batch) -> float:
@@ -340,17 +359,18 @@ class Lanes:
             await self._commit(transaction, [batch])
         self._committed(began)
 
-    async def _divide(self, batch: Batch, err: Exception) -> None:
+    async def _divide(self, batch: Batch, err: Exception, *, is_part: bool) -> None:
         """Halve a batch that cannot be written, until the bad command stands alone."""
         submissions = batch.submissions
         if len(submissions) > 1:
+            if not is_part:
+                # One more budget for the whole search; a budget for each half would add up.
+                deadline = asyncio.get_running_loop().time() + BUDGET
+                for submission in submissions:
+                    submission.deadline = deadline
             middle = len(submissions) // 2
             for half in (submissions[:middle], submissions[middle:]):
-                # Each with the time of its own that it takes to find the bad one.
-                deadline = asyncio.get_running_loop().time() + BUDGET
-                for submission in half:
-                    submission.deadline = deadline
-                await self._settle(Batch(batch.lane, half), None)
+                await self._settle(Batch(batch.lane, half), None, is_part=True)
             return
         # Its type only: what people wrote is no business of the log's.
         kind = type_of(submissions[0].command)

@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 
 from handlers import registry
 from handlers.decide import Submission, failed
-from handlers.lanes import Lanes
+from handlers.lanes import BUDGET, RETRY_AFTER_MS, Lanes
 from handlers.step import Actor
 from persistence import reading
 from persistence.database import Database
 from protocol import PROTOCOL_VERSION, answers
 from protocol.closes import CloseCode
 from protocol.commands import EventCreate, MembershipJoin
-from protocol.errors import ErrorCode, ProtocolError, Refusal
+from protocol.errors import ErrorCode, ProtocolError, Refusal, Rejection
 from server.alarms import Alarms
 from server.auth import Authenticator, Identity
 from server.bus import Bus, MemoryBus
@@ -254,15 +254,26 @@ class Node:
         user = submission.actor.user
         try:
             self.guesses.check(user)
-            event_id = await self._event_of(command.code)
+            # Commands of the same socket wait behind this one.
+            async with asyncio.timeout(BUDGET):
+                event_id = await self._event_of(command.code)
             self.guesses.check(user)
             if event_id is None:
                 self.guesses.failed(user)
                 raise Refusal(
                     ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"}
                 )
+        except TimeoutError:
+            submission.tell(
+                failed(submission, Rejection(ErrorCode.OVERLOADED, retry_after_ms=RETRY_AFTER_MS))
+            )
+            return
         except ProtocolError as err:
             submission.tell(failed(submission, err))
+            return
+        except Exception:
+            log.exception("the event of a code could not be looked up")
+            submission.tell(failed(submission, Rejection(ErrorCode.INTERNAL)))
             return
         self.lanes.submit(event_id, submission)
 

@@ -153,7 +153,13 @@ class RoomRegistry:
         if epoch != room.epoch or steps[0].seq > room.seq + 1:
             self._fill(room, steps[-1].seq)
             return
-        room.apply(steps)
+        try:
+            room.apply(steps)
+        except Exception:
+            log.exception("event %s: a step could not be applied; loading again", room.event_id)
+            # No stored epoch is empty: what the room shows may be half of a step.
+            room.epoch = ""
+            self._fill(room)
 
     # Entering and leaving.
 

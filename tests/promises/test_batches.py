@@ -1,0 +1,150 @@
+"""The end of a batch: every command in it is answered, whatever fails around the answers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+from handlers import lanes
+from handlers.decide import Answer, Submission
+from server.room import Room
+from server.session import Session
+from tests.promises.client import Message
+from tests.promises.proxy import proxy_before
+from tests.promises.running import Running, running
+from tests.promises.scenes import gathering
+from tests.promises.test_faults import comments, one_batch, spoiled
+
+__all__ = ["spoiled"]
+
+
+@pytest.mark.usefixtures("spoiled")
+async def test_both_halves_of_a_divided_batch_are_answered_though_publishing_fails(
+    server: Running, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = await gathering(server, 3)
+    proposal = await scene.propose()
+    rooms = server.node.rooms
+    failed = []
+
+    def publish(event: str, *steps: Any) -> None:
+        failed.append(event)
+        raise RuntimeError("the rooms are broken")
+
+    words = ["poison" if number == 0 else f"good{number}" for number in range(8)]
+    with monkeypatch.context() as patched:
+        patched.setattr(rooms, "publish", publish)
+        answers = await one_batch(server, migrated_url, scene, comments(scene, proposal, words))
+    assert len(failed) > 2
+    assert [answer["type"] for answer in answers] == ["error", *["ack"] * 7]
+    assert all(not session.inflight for session in server.node.sessions)
+    assert server.node.lanes.waiting() == 0
+
+
+@pytest.mark.usefixtures("spoiled")
+async def test_both_halves_of_a_divided_batch_are_answered_though_an_answer_fails(
+    server: Running, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = await gathering(server, 3)
+    proposal = await scene.propose()
+    answered = Session._answered
+
+    def failing(self: Session, submission: Submission, answer: Answer) -> None:
+        answered(self, submission, answer)
+        raise LookupError("a defect of the receiver")
+
+    monkeypatch.setattr(Session, "_answered", failing)
+    words = ["poison" if number == 5 else f"good{number}" for number in range(8)]
+    answers = await one_batch(server, migrated_url, scene, comments(scene, proposal, words))
+    kinds = [answer["type"] for answer in answers]
+    assert kinds == ["error" if word == "poison" else "ack" for word in words]
+
+
+async def test_a_defect_while_a_batch_is_given_up_answers_it_and_frees_its_lane(
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``suspect`` raises while ``commit_unknown`` is sent: the lane still takes the next batch."""
+    monkeypatch.setattr(lanes, "BUDGET", 1.0)
+    async with proxy_before(migrated_url) as proxy, running(proxy.url) as server:
+        scene = await gathering(server, 1)
+        suspect = server.node.rooms.suspect
+
+        def broken(event: str) -> None:
+            raise RuntimeError("the rooms are broken")
+
+        monkeypatch.setattr(server.node.rooms, "suspect", broken)
+        proxy.fail("stopped")
+        command: Message = {"event": scene.event, "id": "given-up-1"}
+        posted = await scene.admin.post("event.rotate_code", **command)
+        answer = await scene.admin.answered(posted)
+        assert answer["effect"] == "unknown"
+        monkeypatch.setattr(server.node.rooms, "suspect", suspect)
+        proxy.stop()
+        proxy.thaw()
+        again = await scene.admin.ack("event.rotate_code", **command)
+        assert again["applied"]
+
+
+async def test_a_room_that_cannot_apply_a_step_is_loaded_again(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = await gathering(server, 1)
+    (room,) = await scene.watch(scene.members[0])
+
+    def broken(self: Room, *steps: Any) -> None:
+        self.seq += 1
+        raise RuntimeError("half of a step was applied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Room, "apply", broken)
+        ack = await scene.admin.ack("event.update", event=scene.event, max_members=77)
+    await room.reached(ack["seq"])
+    assert room.state["event"]["max_members"] == 77
+
+
+async def test_a_queue_behind_a_database_that_hangs_is_answered_in_its_own_time(
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue of many batches: none waits for the failure of each batch before it."""
+    monkeypatch.setattr(lanes, "BUDGET", 1.0)
+    monkeypatch.setattr(lanes, "LONGEST_WAIT", 2.0)
+    monkeypatch.setattr("handlers.lane.LONGEST_BATCH", 2)
+    async with proxy_before(migrated_url) as proxy, running(proxy.url) as server:
+        scene = await gathering(server, 1)
+        proxy.stop()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        posted = [await scene.admin.post("event.rotate_code", event=scene.event) for _ in range(40)]
+        answers = [await scene.admin.answered(future) for future in posted]
+        # Twenty batches; each alone would take its convoy's share and a last try.
+        one = lanes.BUDGET * lanes.CONVOYS_SHARE + lanes.LAST_TRY
+        assert loop.time() - begun < 20 * one / 2
+        assert {answer["code"] for answer in answers} <= {"busy", "overloaded"}
+        proxy.thaw()
+        await scene.admin.ack("event.rotate_code", event=scene.event)
+
+
+async def test_a_join_whose_code_cannot_be_looked_up_is_answered_and_what_follows_too(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = await gathering(server, 1)
+    client = await scene.newcomer()
+    hangs = asyncio.Event()
+
+    async def never(*_: Any) -> str | None:
+        await hangs.wait()
+        return None
+
+    async def refused(*_: Any) -> str | None:
+        raise asyncpg.InsufficientPrivilegeError("permission denied for table entrance_codes")
+
+    monkeypatch.setattr("server.node.BUDGET", 0.2)
+    for lookup, code in ((never, "overloaded"), (refused, "internal")):
+        monkeypatch.setattr("persistence.reading.event_of_code", lookup)
+        joining = await client.post("membership.join", code=scene.code)
+        behind = await client.post("event.pause", event=scene.event)
+        assert (await client.answered(joining))["code"] == code
+        assert (await client.answered(behind))["code"] == "not_found"
