@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from handlers.registry import handles
-from handlers.resolution import criteria_changed, most_items, next_position, write_item
+from handlers.resolution import criteria_changed, items_limit, most_items, next_position, write_item
 from handlers.step import Outcome, Step, found, too_many
 from persistence.records import Item, ItemKind, Option
 from protocol import commands as c
@@ -93,7 +93,7 @@ def make_option(step: Step, content: str) -> Option:
 def make_item(step: Step, kind: ItemKind, content: str) -> Item:
     """Put a new assumption or criterion; raises ``limit_reached``."""
     if len(step.state.live_items(kind)) >= (limit := most_items(step, kind)):
-        raise too_many("items", limit)
+        raise too_many(items_limit(kind), limit)
     item = Item(id=step.new_id(kind[0]), kind=kind, content=content, position=next_position(step))
     write_item(step, item, "content")
     return item

@@ -33,7 +33,12 @@ def create(step: Step, command: c.ProposalCreate) -> Outcome:
             details={"path": "target"},
         )
     if len(pending) >= step.limits.pending_proposals:
-        raise too_many("pending proposals", step.limits.pending_proposals)
+        raise too_many("pending_proposals", step.limits.pending_proposals, "pending proposals")
+    own = sum(other.author == step.user for other in pending)
+    if own >= step.limits.pending_per_author:
+        raise too_many(
+            "pending_per_author", step.limits.pending_per_author, "pending proposals of yours"
+        )
     event = step.event
     opens = event.policy.min_open_seconds
     lives = event.policy.ttl_seconds

@@ -43,15 +43,21 @@ def has_room(step: Step, proposal: Proposal) -> bool:
     return len(step.state.live_items(proposal.kind)) < most_items(step, proposal.kind)
 
 
+def items_limit(kind: str) -> str:
+    """The name of the limit on live items of ``kind``."""
+    return "assumptions" if kind == "assumption" else "criteria"
+
+
 def most_items(step: Step, kind: str) -> int:
     """How many live items of ``kind`` an event may have."""
-    return step.limits.assumptions if kind == "assumption" else step.limits.criteria
+    limit: int = getattr(step.limits, items_limit(kind))
+    return limit
 
 
 def accept(step: Step, proposal: Proposal, resolution: Resolution) -> Proposal:
     """Accept ``proposal`` and do what it says; raises ``target_gone`` or ``limit_reached``."""
     if not has_room(step, proposal):
-        raise too_many("items", most_items(step, proposal.kind))
+        raise too_many(items_limit(proposal.kind), most_items(step, proposal.kind))
     item_id, version = _apply(step, proposal)
     # The effect may have touched the row itself (never: its own rivals exclude it), so re-read.
     current = step.proposal(proposal.id)

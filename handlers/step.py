@@ -63,6 +63,7 @@ class DomainLimits(msgspec.Struct, frozen=True, kw_only=True):
     assumptions: int = 500
     criteria: int = 100
     pending_proposals: int = 1_000
+    pending_per_author: int = 50
     resolved_shown: int = 200
     comments_shown: int = 200
     members_shown: int = 500
@@ -229,10 +230,10 @@ def found(record: Any, field: str) -> Any:
     return record
 
 
-def too_many(what: str, limit: int) -> Refusal:
-    """The refusal of one more of ``what`` than the ``limit`` that there may be."""
-    message = f"there are as many {what} as may be"
-    return Refusal(ErrorCode.LIMIT_REACHED, message, details={"limit": limit})
+def too_many(name: str, limit: int, what: str | None = None) -> Refusal:
+    """The refusal of one more of ``what`` than the limit ``name`` allows."""
+    message = f"there are as many {what or name} as may be"
+    return Refusal(ErrorCode.LIMIT_REACHED, message, details={"limit": limit, "name": name})
 
 
 def derived_id(prefix: str, *parts: str) -> str:

@@ -160,7 +160,7 @@ class ErrorDetails(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     ``path``: the field that is wrong. ``current``: the version or number that stands. ``status``,
     ``resolution``, ``by``, ``at``, ``seq``: how it was decided before. ``limit``: the most there
-    may be.
+    may be; ``name``: which limit that is, by the name of its setting.
     """
 
     path: str | UnsetType = UNSET
@@ -173,6 +173,7 @@ class ErrorDetails(msgspec.Struct, kw_only=True, omit_defaults=True):
     at: Time | UnsetType = UNSET
     seq: Position | UnsetType = UNSET
     limit: Count | UnsetType = UNSET
+    name: str | UnsetType = UNSET
     max_members: MaxMembers | UnsetType = UNSET
 
 

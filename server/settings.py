@@ -84,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     assumptions: int = 500
     criteria: int = 100
     pending_proposals: int = 1_000
+    pending_per_author: int = 50
     resolved_shown: int = 200
     comments_shown: int = 200
     members_shown: int = 500
@@ -156,6 +157,7 @@ SETTINGS: dict[str, Setting] = {
     "assumptions": Setting("assumptions of an event", least=1, most=10_000),
     "criteria": Setting("criteria of an event", least=1, most=10_000),
     "pending_proposals": Setting("pending proposals of an event", least=1, most=100_000),
+    "pending_per_author": Setting("pending proposals of one author", least=1, most=100_000),
     "resolved_shown": Setting("resolved proposals a room shows", least=1, most=10_000),
     "comments_shown": Setting("comments a room shows", least=1, most=10_000),
     "members_shown": Setting("members, beside admins, a room shows", least=1, most=10_000),

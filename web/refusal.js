@@ -7,6 +7,9 @@ export function reason(error, name = () => undefined) {
   const { code, details = {} } = error;
   if (code === "proposal_closed" || code === "already_resolved") return closed(details, name);
   if (code === "bad_request" && details.path) return t("error.bad_request.path", { path: details.path });
+  if (code === "limit_reached" && has(`error.limit_reached.${details.name}`)) {
+    return t(`error.limit_reached.${details.name}`, { limit: details.limit });
+  }
   if (code === "limit_reached" && details.limit) return t("error.limit_reached.limit", { limit: details.limit });
   if (code === "closed") return t(has(`close.${details.close}`) ? `close.${details.close}` : "error.closed_for_good");
   return has(`error.${code}`) ? t(`error.${code}`) : t("error.other", { code });

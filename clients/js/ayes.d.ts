@@ -41,6 +41,8 @@ export interface ErrorDetails {
   at?: string;
   seq?: number;
   limit?: number;
+  /** Which limit was reached, by the name of its setting. */
+  name?: string;
   max_members?: number;
   /** The close code, where a close was the answer. */
   close?: number;

@@ -31,6 +31,7 @@ SMALL_LIMITS = {
     "assumptions": 3,
     "criteria": 3,
     "pending": 5,
+    "pending_each": 3,
     "shown_proposals": 3,
     "shown_comments": 2,
     "shown_members": 2,

@@ -268,6 +268,7 @@ def domain_limits(limits: dict[str, int]) -> DomainLimits:
     """The server's limits, from the model's names of them."""
     names = {
         "pending": "pending_proposals",
+        "pending_each": "pending_per_author",
         "shown_proposals": "resolved_shown",
         "shown_comments": "comments_shown",
         "shown_members": "members_shown",

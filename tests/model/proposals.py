@@ -42,7 +42,10 @@ class Proposals(Items):
             if any(p["author"] == self.user and p["target"] == target for p in self.pending()):
                 raise Refused("limit_reached")
         if len(self.pending()) >= (limit := self.limits["pending"]):
-            raise Refused("limit_reached", limit=limit)
+            raise Refused("limit_reached", limit=limit, name="pending_proposals")
+        own = [row for row in self.pending() if row["author"] == self.user]
+        if len(own) >= (limit := self.limits["pending_each"]):
+            raise Refused("limit_reached", limit=limit, name="pending_per_author")
         self.begin()
         row = self.make_proposal(kind, category, target, base_version, content, reason)
         row["opens_at"] = self.after("min_open_seconds")

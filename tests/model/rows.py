@@ -17,6 +17,7 @@ LIMITS = {
     "assumptions": 500,
     "criteria": 100,
     "pending": 1_000,
+    "pending_each": 50,
     "shown_proposals": 200,
     "shown_comments": 200,
     "shown_members": 500,

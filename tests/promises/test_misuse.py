@@ -388,17 +388,37 @@ async def test_a_limit_is_named_where_it_is_reached(start: Start) -> None:
     server = await start(options=2, criteria=1, assumptions=1, pending_proposals=1)
     ada = await server.connect("ada")
 
-    async def most(type: str, **fields: Any) -> object:
-        refused = await ada.refused("limit_reached", type, **fields)
-        return refused["details"].get("limit")
+    async def most(type: str, **fields: Any) -> tuple[str, int]:
+        details = (await ada.refused("limit_reached", type, **fields))["details"]
+        return details["name"], details["limit"]
 
-    assert await most("event.create", subject="x", options=["a", "b", "c"]) == 2
+    assert await most("event.create", subject="x", options=["a", "b", "c"]) == ("options", 2)
     made = await ada.result("event.create", subject="x", options=["a", "b"], criteria=["c"])
     event = made["event"]
-    assert await most("option.add", event=event, content="d") == 2
-    assert await most("criterion.add", event=event, content="d") == 1
+    assert await most("option.add", event=event, content="d") == ("options", 2)
+    assert await most("criterion.add", event=event, content="d") == ("criteria", 1)
     await ada.result("event.start", event=event)
     criterion = {"kind": "criterion", "category": "create", "content": "d"}
     proposal = (await ada.result("proposal.create", event=event, **criterion))["proposal"]
-    assert await most("proposal.create", event=event, **criterion) == 1
-    assert await most("proposal.accept", event=event, proposal=proposal) == 1
+    assert await most("proposal.create", event=event, **criterion) == ("pending_proposals", 1)
+    assert await most("proposal.accept", event=event, proposal=proposal) == ("criteria", 1)
+
+
+async def test_one_author_takes_not_all_places_for_proposals(start: Start) -> None:
+    server = await start(pending_proposals=5, pending_per_author=3)
+    scene = await gathering(server, 2)
+    greedy, other = scene.members
+    mine = [await scene.propose(by=greedy) for _ in range(3)]
+    wish = {"event": scene.event, "kind": "assumption", "category": "create", "content": "x"}
+    refused = await greedy.refused("limit_reached", "proposal.create", **wish)
+    assert refused["details"] == {"limit": 3, "name": "pending_per_author"}
+    await scene.propose(by=other)
+    await scene.propose()
+    refused = await other.refused("limit_reached", "proposal.create", **wish)
+    assert refused["details"] == {"limit": 5, "name": "pending_proposals"}
+    # What is decided or taken back is pending no more, and makes room for its author alone.
+    await greedy.ack("proposal.withdraw", event=scene.event, proposal=mine[0])
+    await scene.propose(by=greedy)
+    await scene.do("proposal.reject", proposal=mine[1])
+    await scene.propose(by=greedy)
+    await greedy.refused("limit_reached", "proposal.create", **wish)

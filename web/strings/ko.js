@@ -434,6 +434,8 @@ export default {
   "error.last_admin": "이벤트에는 관리자가 한 명 이상 있어야 합니다.",
   "error.limit_reached": "더 늘릴 수 없습니다.",
   "error.limit_reached.limit": "최대 {limit}개까지입니다.",
+  "error.limit_reached.pending_per_author":
+    "한 사람이 동시에 낼 수 있는 제안은 {limit}개까지입니다. 하나를 철회하거나 결정을 기다려 주세요.",
   "error.invalid_transition": "지금 상태에서는 할 수 없습니다.",
   "error.id_conflict": "같은 요청이 다른 내용으로 이미 전송되었습니다.",
   "error.rate_limited": "너무 빠릅니다. 잠시 기다려 주세요.",
