@@ -14,10 +14,10 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from handlers import views
-from handlers.step import ABSENT, DomainLimits, Step
+from handlers.step import DomainLimits, Step
 from handlers.views import View
 from persistence.records import Ballot, Comment, Item, Membership, Option, Proposal, Vote
-from persistence.state import EventState
+from persistence.state import ABSENT, EventState
 from protocol.merge_patch import difference
 
 Audience: TypeAlias = Literal["member", "admin", "applicant"]

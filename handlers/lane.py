@@ -25,7 +25,7 @@ from handlers.decide import (
 from handlers.foresight import needs_of
 from handlers.step import DomainLimits
 from persistence.records import Decided, Proposal
-from persistence.state import EventState, Missing
+from persistence.state import WEIGHED, EventState, Missing
 from persistence.transaction import CommandKey, Line, Position, Transaction, Written
 from protocol.commands import EventCreate, type_of
 from protocol.errors import ErrorCode, Rejection
@@ -33,8 +33,9 @@ from protocol.errors import ErrorCode, Rejection
 #: Commands of one transaction. More gain little (the commit is shared by hundreds already) and
 #: keep the event loop from everybody else for longer than a frame of a screen.
 LONGEST_BATCH = 256
-#: Records one lane may keep between batches; a larger state is read anew.
-MOST_RECORDS = 200_000
+#: Bytes of memory that one lane keeps between batches, at most: 100,000 votes. The next batch reads
+#: a larger state again.
+MAX_STATE_BYTES = 48 * 1024 * 1024
 #: Things a command may ask for one after another; more is a defect, not a need.
 MOST_QUESTIONS = 10_000
 
@@ -72,8 +73,8 @@ class Lane:
         self.running: Sequence[Submission] = ()
         self.busy = False
         """Whether it waits for a transaction, or is in one."""
-        self.records = 0
-        """How many records it was last seen to hold."""
+        self.bytes = 0
+        """What it was reckoned to take when it became idle."""
         self.state: EventState | None = None
         """The event as the last batch left it, if that was committed."""
 
@@ -236,6 +237,8 @@ class Batch:
                     self._tallies.add(key)
                 else:
                     self._changed[table].add(key)
+                    if table in WEIGHED:
+                        state.changed(before, getattr(state, table)[key])
 
     @property
     def has_lines(self) -> bool:
@@ -267,7 +270,7 @@ class Batch:
         """It is durable, or there was nothing to write: answer everyone, then tell the rooms."""
         state = self._state
         assert state is not None
-        if state.held() < MOST_RECORDS and state.event_record is not None:
+        if state.event_record is not None and state.bytes() <= MAX_STATE_BYTES:
             self.lane.state = state
         for submission, answer in self.answers:
             submission.tell(answer)

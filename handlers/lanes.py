@@ -64,10 +64,11 @@ CONVOYS_SHARE = 0.4
 #: First and longest wait between two tries, both drawn with full jitter.
 FIRST_DELAY = 0.05
 LONGEST_DELAY = 0.5
-#: Lanes kept with their state though nothing waits in them.
-MOST_IDLE_LANES = 4_096
-#: Records they hold in all; a vote or a membership is one.
-MOST_RECORDS_IDLE = 1_000_000
+#: Bytes of memory that idle lanes take together, at most. A lane is idle if no command waits in it.
+#: Beyond this the least recently used one is forgotten; its next command reads the event again. The
+#: bound is one of bytes since an event of long texts takes 30 MiB, and a small one 10 KiB: 3,000
+#: small events, or some large ones.
+MAX_IDLE_BYTES = 32 * 1024 * 1024
 #: What a client is asked to wait after ``busy`` or ``overloaded``.
 RETRY_AFTER_MS = 500
 
@@ -97,7 +98,10 @@ class Lanes:
         self.counts = Counts()
         self.observe: Callable[[float], None] = _unheard
         """Hears how many seconds each committed transaction took."""
-        self._lanes: OrderedDict[str, Lane] = OrderedDict()
+        self._lanes: dict[str, Lane] = {}
+        self._resting: OrderedDict[str, Lane] = OrderedDict()
+        """The idle ones, the least recently used first."""
+        self._resting_bytes = 0
         self._ready: deque[Lane] = deque()
         self._overdue: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -106,7 +110,6 @@ class Lanes:
         self._idle = asyncio.Event()
         self._idle.set()
         self._busy = 0
-        self._records = 0
 
     def submit(self, event_id: str, submission: Submission) -> None:
         """Put a command in its event's lane; it will be answered, through its ``reply``.
@@ -117,8 +120,6 @@ class Lanes:
         lane = self._lanes.get(event_id)
         if lane is None:
             lane = self._lanes[event_id] = Lane(event_id)
-        else:
-            self._lanes.move_to_end(event_id)
         if len(lane.queue) >= LONGEST_QUEUE:
             err = Rejection(ErrorCode.BUSY, retry_after_ms=RETRY_AFTER_MS)
             submission.tell(failed(submission, err))
@@ -129,9 +130,9 @@ class Lanes:
             lane.busy = True
             self._busy += 1
             self._idle.clear()
+            if self._resting.pop(event_id, None) is not None:
+                self._resting_bytes -= lane.bytes
             self._queue_up(lane)
-            # Only now: an idle lane is one that is not busy.
-            self._forget_idle()
 
     def waiting(self) -> int:
         """Commands that wait for their decision, or are in a transaction."""
@@ -159,7 +160,6 @@ class Lanes:
     def _rest(self, lane: Lane) -> None:
         """``lane`` has had its transaction."""
         lane.running = ()
-        self._weigh(lane)
         self._answer_overdue(lane)
         if lane.queue:
             self._queue_up(lane)
@@ -168,9 +168,7 @@ class Lanes:
         self._busy -= 1
         if not self._busy:
             self._idle.set()
-        if lane.state is None:
-            # It holds nothing. Kept, lanes of made-up ids would push out those that do.
-            del self._lanes[lane.event_id]
+        self._keep(lane)
 
     def _answer_overdue(self, lane: Lane) -> None:
         """Answer ``busy`` to the commands that have waited in ``lane`` for too long."""
@@ -398,17 +396,23 @@ class Lanes:
         for submission in submissions:
             submission.tell(failed(submission, err))
 
-    def _weigh(self, lane: Lane) -> None:
-        """Keep count of the records that lanes hold between batches."""
-        records = lane.state.held() if lane.state is not None else 0
-        self._records += records - lane.records
-        lane.records = records
+    def _keep(self, lane: Lane) -> None:
+        """Keep an idle lane for its state, and forget the least recently used beyond the bound.
 
-    def _forget_idle(self) -> None:
-        """Bound what idle lanes hold, the longest unused first."""
-        while len(self._lanes) - self._busy > MOST_IDLE_LANES or self._records > MOST_RECORDS_IDLE:
-            idle = next((lane for lane in self._lanes.values() if not lane.busy), None)
-            if idle is None:
-                return
-            self._records -= idle.records
-            del self._lanes[idle.event_id]
+        The latest one stays in any case: it has a bound of its own, and is likely to be used next.
+        """
+        if lane.state is None:
+            # It holds nothing. Kept, lanes of made-up ids would push out those that do.
+            del self._lanes[lane.event_id]
+            return
+        lane.bytes = lane.state.bytes()
+        self._resting[lane.event_id] = lane
+        self._resting_bytes += lane.bytes
+        while self._resting_bytes > MAX_IDLE_BYTES and len(self._resting) > 1:
+            event_id, oldest = self._resting.popitem(last=False)
+            self._resting_bytes -= oldest.bytes
+            del self._lanes[event_id]
+
+    def idle_bytes(self) -> int:
+        """Bytes of memory that idle lanes are reckoned to take."""
+        return self._resting_bytes

@@ -26,7 +26,7 @@ from persistence.records import (
     Proposal,
     Vote,
 )
-from persistence.state import EventState
+from persistence.state import ABSENT, EventState
 from protocol.errors import ErrorCode, Refusal
 
 Record: TypeAlias = (
@@ -44,8 +44,6 @@ TableName: TypeAlias = Literal[
     "votes",
 ]
 
-#: Under a key that was not held at all before the step.
-ABSENT: Any = object()
 _ID_CHARACTERS = 16
 """80 bits: no two of the things of one event will ever share an id."""
 

@@ -204,11 +204,11 @@ async def load(connection: asyncpg.Connection[Any], event_id: str) -> EventState
         return EventState(event_id)
     state = EventState(event_id, read(Event, row))
     for option in await _LIVE_OPTIONS.rows(connection, event=event_id):
-        state.options[option["id"]] = read(Option, option)
+        state.hold("options", option["id"], read(Option, option))
     for item in await _LIVE_ITEMS.rows(connection, event=event_id):
-        state.items[item["id"]] = read(Item, item)
+        state.hold("items", item["id"], read(Item, item))
     for proposal in await _PENDING.rows(connection, event=event_id):
-        state.proposals[proposal["id"]] = read(Proposal, proposal)
+        state.hold("proposals", proposal["id"], read(Proposal, proposal))
         state.pending[proposal["id"]] = None
     return state
 
@@ -223,11 +223,11 @@ async def load_room(
     event = state.event
     floor = max(event.resolutions - resolved_shown, 0)
     for row in await _RESOLVED_SINCE.rows(connection, event=event_id, floor=floor):
-        state.proposals[row["id"]] = read(Proposal, row)
+        state.hold("proposals", row["id"], read(Proposal, row))
     ceiling = event.joins if event.member_ceiling is None else event.member_ceiling
     members = await _MEMBERS_SHOWN.rows(connection, event=event_id, ceiling=ceiling)
     for row in [*members, *await _ADMINS.rows(connection, event=event_id)]:
-        state.memberships[row["user_id"]] = read(Membership, row)
+        state.hold("memberships", row["user_id"], read(Membership, row))
     await fetch(connection, state, {Need("waiting"), Need("comments_shown")})
     return state
 
@@ -260,10 +260,11 @@ async def _fetch_by_key(
     statement, record, table = _BY_KEY[kind]
     rows: dict[str, Any] = getattr(state, table)
     for key in keys:
-        rows.setdefault(key, None)
+        if key not in rows:
+            state.hold(table, key, None)
     field = _KEY_FIELD.get(table, "id")
     for row in await statement.rows(connection, event=state.id, keys=keys):
-        rows[row[field]] = read(record, row)
+        state.hold(table, row[field], read(record, row))
 
 
 async def _fetch_votes(
@@ -299,7 +300,8 @@ async def _fetch_resolved(
     wanted = [n for n in numbers if n not in state.numbered and n <= state.event.resolutions]
     for row in await _RESOLVED.rows(connection, event=state.id, keys=wanted):
         proposal = read(Proposal, row)
-        state.proposals.setdefault(proposal.id, proposal)
+        if proposal.id not in state.proposals:
+            state.hold("proposals", proposal.id, proposal)
         assert proposal.resolved_no is not None
         state.numbered[proposal.resolved_no] = proposal.id
 
@@ -309,20 +311,26 @@ def _hold_votes(state: EventState, rows: list[Any]) -> None:
         state.votes[row["proposal_id"], row["user_id"]] = read(Vote, row)
 
 
+def _hold_new(state: EventState, table: str, key: str, kind: Any, row: Any) -> None:
+    """Take a row, unless it is held already: then it is newer than what was read."""
+    if key not in getattr(state, table):
+        state.hold(table, key, read(kind, row))
+
+
 async def _fetch_set(
     connection: asyncpg.Connection[Any], state: EventState, kind: str, key: tuple[Any, ...]
 ) -> None:
     match kind:
         case "waiting":
             for row in await _WAITING.rows(connection, event=state.id):
-                state.memberships.setdefault(row["user_id"], read(Membership, row))
+                _hold_new(state, "memberships", row["user_id"], Membership, row)
         case "ballots":
             for row in await _ALL_BALLOTS.rows(connection, event=state.id):
-                state.ballots.setdefault(row["user_id"], read(Ballot, row))
+                _hold_new(state, "ballots", row["user_id"], Ballot, row)
         case "comments_shown":
             floor = state.event.comment_floor
             for row in await _COMMENTS_SHOWN.rows(connection, event=state.id, floor=floor):
-                state.comments.setdefault(row["id"], read(Comment, row))
+                _hold_new(state, "comments", row["id"], Comment, row)
         case "code":
             state.entrance_codes.setdefault(key[0], None)
             for row in await _CODES.rows(connection, keys=list(key)):
@@ -332,6 +340,6 @@ async def _fetch_set(
             row = await _VERSION.row(
                 connection, event=state.id, item=item, part=part, version=version
             )
-            state.item_history[key] = read(ItemVersion, row) if row else None
+            state.hold("item_history", key, read(ItemVersion, row) if row else None)
         case _:
             raise AssertionError(f"nothing fetches {kind}")

@@ -24,6 +24,7 @@ from persistence.records import (
     Proposal,
     Vote,
 )
+from persistence.weights import FIXED_BYTES, NAME_BYTES, event_bytes, record_bytes
 
 #: What can be asked for: one row, or a set of rows in full.
 NeedKind: TypeAlias = Literal[
@@ -61,6 +62,13 @@ class Missing(Exception):
 
 R = TypeVar("R")
 
+#: Tables whose records are weighed one by one. Votes are alike, and counted.
+WEIGHED = frozenset(
+    {"options", "items", "proposals", "memberships", "ballots", "comments", "item_history"}
+)
+#: In place of a record if a table does not have its key.
+ABSENT: Any = object()
+
 
 class EventState:
     """One event as far as it is known, at position ``seq`` of its journal."""
@@ -87,6 +95,7 @@ class EventState:
         """The sets that are held in full."""
         self.pending: dict[str, None] = {}
         """Ids of the pending proposals, in the order of their creation."""
+        self._record_bytes = 0
 
     @property
     def event(self) -> Event:
@@ -94,16 +103,25 @@ class EventState:
         assert self.event_record is not None
         return self.event_record
 
-    def held(self) -> int:
-        """How many records are held: the measure of what this state costs."""
-        return (
-            len(self.memberships)
-            + len(self.votes)
-            + len(self.proposals)
-            + len(self.comments)
-            + len(self.ballots)
-            + len(self.item_history)
-        )
+    def hold(self, table: str, key: Any, record: Any) -> None:
+        """Take a row as the database has it, or ``None``: there is none."""
+        rows: dict[Any, Any] = getattr(self, table)
+        if table in WEIGHED:
+            self.changed(rows.get(key, ABSENT), record)
+        rows[key] = record
+
+    def changed(self, before: Any, after: Any) -> None:
+        """Count a record of one of the ``WEIGHED`` tables, in place of ``before``."""
+        if before is not ABSENT:
+            self._record_bytes -= record_bytes(before)
+        if after is not ABSENT:
+            self._record_bytes += record_bytes(after)
+
+    def bytes(self) -> int:
+        """How many bytes of memory this state takes, at most; kept as it changes."""
+        small = len(self.votes) * FIXED_BYTES[Vote]
+        names = len(self.complete) + len(self.entrance_codes) + len(self.numbered)
+        return event_bytes(self.event_record) + self._record_bytes + small + names * NAME_BYTES
 
     # One row each; ``None`` is a known absence.
 

@@ -46,7 +46,7 @@ async def test_they_are_refused_together_and_need_no_lock_of_their_own(
 async def test_their_lanes_are_forgotten_and_push_out_nobody_elses(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "MOST_IDLE_LANES", 8)
+    monkeypatch.setattr(lanes, "MAX_IDLE_BYTES", 20_000)
     scene = await gathering(await start())
     stranger = await scene.newcomer()
     at_rest = set(scene.server.node.lanes._lanes)  # type: ignore[attr-defined]
