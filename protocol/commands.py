@@ -7,7 +7,7 @@ where a type cannot say it (``check``), before anything is decided.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -29,6 +29,13 @@ from protocol.policy import PolicyPatch, ProposalKind
 
 Category: TypeAlias = Literal["create", "update", "delete"]
 Role: TypeAlias = Literal["admin", "member"]
+
+#: Options that one list may name: what `AYES_OPTIONS` may be set to at most. A longer list is
+#: `bad_request`; the event's own limit, mostly lower, is `limit_reached`.
+MAX_OPTIONS = 1_000
+#: Assumptions or criteria that one list may name: what their settings may be at most. A longer list
+#: is `bad_request`; the event's own limit, mostly lower, is `limit_reached`.
+MAX_ITEMS = 10_000
 
 
 class Command(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True):
@@ -52,9 +59,9 @@ class EventCreate(Command, tag="event.create", kw_only=True):
     subject: Subject
     max_members: MaxMembers = 100
     policy: PolicyPatch = PolicyPatch()
-    options: list[OptionText] = []
-    assumptions: list[Content] = []
-    criteria: list[Content] = []
+    options: Annotated[list[OptionText], msgspec.Meta(max_length=MAX_OPTIONS)] = []
+    assumptions: Annotated[list[Content], msgspec.Meta(max_length=MAX_ITEMS)] = []
+    criteria: Annotated[list[Content], msgspec.Meta(max_length=MAX_ITEMS)] = []
     entrance_code: EntranceCode | None = None
 
 
@@ -289,7 +296,7 @@ class BallotSubmit(EventCommand, tag="ballot.submit", kw_only=True):
     """One's final ballot: an option, and all live criteria in order of weight."""
 
     option: Ref
-    criterion_order: list[Ref]
+    criterion_order: Annotated[list[Ref], msgspec.Meta(max_length=MAX_ITEMS)]
     criteria_rev: Version
 
 

@@ -16,6 +16,11 @@ from protocol.policy import PolicyPatch
 Token = Annotated[str, msgspec.Meta(description="A JWT, 16,384 characters at most.")]
 
 
+#: Rooms that one `hello` may resume: what `AYES_SUBSCRIPTIONS` may be set to at most. A longer list
+#: is `bad_request`; rooms beyond `AYES_SUBSCRIPTIONS` are `limit_reached`, each on its own.
+MAX_RESUMES = 10_000
+
+
 class Request(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True):
     """What all requests may carry."""
 
@@ -42,7 +47,7 @@ class Hello(Request, tag="hello", kw_only=True):
 
     token: Token | None = None
     client: ClientInfo | None = None
-    resume: list[ResumePoint] = []
+    resume: Annotated[list[ResumePoint], msgspec.Meta(max_length=MAX_RESUMES)] = []
 
 
 class Auth(Request, tag="auth", kw_only=True):

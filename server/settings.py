@@ -16,7 +16,9 @@ import msgspec
 
 from handlers.step import DomainLimits
 from persistence.embedded import default_data_dir
+from protocol.commands import MAX_ITEMS, MAX_OPTIONS
 from protocol.fields import TextLimits
+from protocol.requests import MAX_RESUMES
 from server import redis_url
 from server.origins import origin_of
 
@@ -128,7 +130,7 @@ SETTINGS: dict[str, Setting] = {
     ),
     "batch": Setting("messages of a frame", least=1, most=10_000),
     "inflight": Setting("unanswered messages of a socket", least=1, most=10_000),
-    "subscriptions": Setting("rooms a socket may be in", least=1, most=10_000),
+    "subscriptions": Setting("rooms a socket may be in", least=1, most=MAX_RESUMES),
     "commands_per_second": Setting("messages a second of a socket", least=1, most=1_000_000),
     "commands_burst": Setting("messages at once beyond that", least=1, most=1_000_000),
     "connections_per_user": Setting("sockets of one user", least=1, most=100_000),
@@ -153,9 +155,9 @@ SETTINGS: dict[str, Setting] = {
     "comment_length": Setting("characters of a comment", least=1, most=100_000),
     "option_length": Setting("characters of an option", least=1, most=10_000),
     "name_length": Setting("characters of a user's name", least=1, most=1_000),
-    "options": Setting("options of an event", least=1, most=1_000),
-    "assumptions": Setting("assumptions of an event", least=1, most=10_000),
-    "criteria": Setting("criteria of an event", least=1, most=10_000),
+    "options": Setting("options of an event", least=1, most=MAX_OPTIONS),
+    "assumptions": Setting("assumptions of an event", least=1, most=MAX_ITEMS),
+    "criteria": Setting("criteria of an event", least=1, most=MAX_ITEMS),
     "pending_proposals": Setting("pending proposals of an event", least=1, most=100_000),
     "pending_per_author": Setting("pending proposals of one author", least=1, most=100_000),
     "resolved_shown": Setting("resolved proposals a room shows", least=1, most=10_000),
