@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from handlers import views
-from handlers.step import DomainLimits, Step
+from handlers.step import Step
 from handlers.views import View
 from persistence.records import Ballot, Comment, Item, Membership, Option, Proposal, Vote
 from persistence.state import ABSENT, EventState
@@ -73,9 +73,8 @@ class _Told:
         self.you: dict[str, dict[str, Any]] = {}
 
     def proposal(self, id: str, old: Proposal | None, new: Proposal) -> None:
-        limits = self.step.limits
-        was_shown = views.is_shown(old, self.floors, limits)
-        if views.is_shown(new, self.after, limits):
+        was_shown = views.is_shown(old, self.floors)
+        if views.is_shown(new, self.after):
             if was_shown:
                 assert old is not None
                 change = views.proposal_change(old, new)
@@ -151,7 +150,7 @@ def _tell(
     patch.setdefault(collection, {})[id] = change
 
 
-def document(state: EventState, audience: Audience, limits: DomainLimits) -> dict[str, Any]:
+def document(state: EventState, audience: Audience) -> dict[str, Any]:
     """The whole ``state`` for an audience; ``state`` must hold all that a room shows."""
     event = state.event
     if audience == "applicant":
@@ -165,7 +164,7 @@ def document(state: EventState, audience: Audience, limits: DomainLimits) -> dic
         "proposals": {
             proposal.id: views.proposal_view(proposal)
             for proposal in state.proposals.values()
-            if proposal is not None and views.is_shown(proposal, event, limits)
+            if proposal is not None and views.is_shown(proposal, event)
         },
         "comments": _shown((c.id, views.comment_view(c, event)) for c in state.comments_shown()),
         "members": _shown(

@@ -17,10 +17,12 @@ import orjson
 
 from handlers import permissions
 from handlers.audiences import NO_PATCHES, Patches, patches_of
+from handlers.limits import adopt, records_limits
 from handlers.registry import HANDLERS
-from handlers.step import Actor, DomainLimits, Step, TableName
+from handlers.step import Actor, Step, TableName
 from handlers.timers import TIMERS, NotDue
 from persistence import journal
+from persistence.limits import RULES, DomainLimits
 from persistence.records import Decided
 from persistence.state import EventState, Missing
 from persistence.transaction import CommandKey, Line
@@ -144,6 +146,8 @@ def decide(
 ) -> Decision | None:
     """Decide ``submission`` at ``now``; ``None`` where a timer asked too early.
 
+    ``limits`` are the node's: for an event that has none recorded.
+
     Raises ``Missing``, the state being as before.
     """
     command = submission.command
@@ -164,9 +168,11 @@ def decide(
         if timer is not None:
             outcome = timer(step, command)
         else:
+            if state.event_record is not None:
+                adopt(step)
             permissions.check(step, command)
             outcome = HANDLERS[type(command)](step, command)
-        patches = patches_of(step) if outcome.applied else NO_PATCHES
+        patches = patches_of(step) if outcome.applied or records_limits(step) else NO_PATCHES
         # Encoded here, so that what cannot be encoded is this command's own defect.
         result = orjson.dumps(outcome.result)
         encoded = _encode(patches)
@@ -206,7 +212,8 @@ def _accepted(
     state = step.state
     command = submission.command
     kind = type_of(command)
-    body = b'{"applied":%b,"result":%b}' % (b"true" if applied else b"false", result)
+    ruled = rulings(step).encode()
+    body = b'{"applied":%b,"result":%b%b}' % (b"true" if applied else b"false", result, ruled)
     salt = submission.entropy[_SALT]
     fingerprint = journal.digest(salt, b"payload", submission.payload)
     seq, previous = state.seq + 1, state.hash
@@ -255,6 +262,17 @@ def _accepted(
         changed=step.before,
         event_changed=step.event_before is not state.event_record,
     )
+
+
+def rulings(step: Step) -> str:
+    """What the stored answer says of the limits and rules that decided, beside what it answers.
+
+    Clients are not sent it.
+    """
+    if records_limits(step):
+        return f',"limits":{step.event.limits}'
+    # Recorded by a newer version: it knows by this which of its rules did not decide.
+    return f',"rules":{RULES}' if step.limits.rules > RULES else ""
 
 
 def _refused(

@@ -51,6 +51,7 @@ def create(step: Step, command: c.EventCreate) -> Outcome:
             members=1,
             admins=1,
             joins=1,
+            limits=step.to_record(),
         )
     )
     step.put(EntranceCode(code=code, event_id=step.state.id))

@@ -23,7 +23,7 @@ from handlers.decide import (
     replay,
 )
 from handlers.foresight import needs_of
-from handlers.step import DomainLimits
+from persistence.limits import DomainLimits
 from persistence.records import Decided, Proposal
 from persistence.state import WEIGHED, EventState, Missing
 from persistence.transaction import CommandKey, Line, Position, Transaction, Written

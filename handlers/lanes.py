@@ -26,9 +26,9 @@ import asyncpg
 from handlers.counts import Counts
 from handlers.decide import Submission, failed
 from handlers.lane import LONGEST_BATCH, Batch, Lane, Rooms, Terms
-from handlers.step import DomainLimits
 from persistence.database import Database
 from persistence.faults import Fault, fault_of
+from persistence.limits import DomainLimits
 from persistence.transaction import CommandKey, Transaction
 from protocol.commands import type_of
 from protocol.errors import ErrorCode, Rejection

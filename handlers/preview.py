@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from handlers.resolution import look_at_all
-from handlers.step import Actor, DomainLimits, Step
+from handlers.step import Actor, Step
 from persistence import loading
 from persistence.database import Database
+from persistence.limits import DomainLimits
 from persistence.state import Missing, Need
 from protocol.errors import ErrorCode, Refusal
 from protocol.policy import PolicyPatch, merge_policy

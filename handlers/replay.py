@@ -17,10 +17,12 @@ import orjson
 
 from handlers import permissions
 from handlers.audiences import patches_of
+from handlers.limits import records_limits
 from handlers.registry import HANDLERS
-from handlers.step import Actor, DomainLimits, Step
+from handlers.step import Actor, Step
 from handlers.timers import SERVER, TIMERS
 from persistence import journal
+from persistence.limits import DomainLimits
 from persistence.state import EventState, Missing, Need
 from protocol.commands import COMMANDS, Command, type_of
 from protocol.errors import Refusal
@@ -111,10 +113,13 @@ class Replay:
             yield f"was accepted, though the rules refuse it: {refusal}"
             return
         body = {"applied": outcome.applied, "result": outcome.result}
+        if records_limits(step):
+            assert step.event.limits is not None
+            body["limits"] = orjson.loads(step.event.limits)
         # Values, not letters: an older version may have put the same fields in another order.
         if body != orjson.loads(entry.answer):
             yield f"answers {entry.answer}; by the rules it is {orjson.dumps(body).decode()}"
-        told = patches_of(step) if outcome.applied else None
+        told = patches_of(step) if outcome.applied or records_limits(step) else None
         for label in journal.PATCH_LABELS:
             patch = getattr(told, label) if told is not None else {}
             held = orjson.loads(entry.patches.get(label, b"{}"))
@@ -136,6 +141,8 @@ class Replay:
         )
         if code := _CODE.search(entry.answer):
             step.code = code[1]
+        if (limits := orjson.loads(entry.answer).get("limits")) is not None:
+            step.recording = orjson.dumps(limits).decode()
         return step
 
     def _run(self, step: Step, command: Command) -> Any:
@@ -175,6 +182,10 @@ class _ReplayedStep(Step):
     """A step whose random draws are those that were made."""
 
     code: str | None = None
+    recording: str | None = None
+
+    def to_record(self) -> str | None:
+        return self.recording
 
     def draw_code(self, draw: int) -> str:
         return self.code if self.code is not None else super().draw_code(draw)

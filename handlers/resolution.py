@@ -99,12 +99,20 @@ def close(
         },
     )
     step.put(closed)
-    step.change_event(resolutions=number, pending=event.pending - 1)
-    if (pushed_out := number - step.limits.resolved_shown) > 0:
-        leaving = step.state.resolved(pushed_out)
+    floor = move_floor(step, number)
+    step.change_event(resolutions=number, pending=event.pending - 1, resolved_floor=floor)
+    return closed
+
+
+def move_floor(step: Step, resolutions: int) -> int:
+    """The floor of a window of which ``resolutions`` were resolved; what is below it leaves."""
+    held = step.event.resolved_floor
+    floor = max(held, resolutions - step.limits.resolved_shown)
+    for number in range(held + 1, floor + 1):
+        leaving = step.state.resolved(number)
         step.touch(leaving)
         forget_votes(step, leaving.id)
-    return closed
+    return floor
 
 
 def forget_votes(step: Step, proposal: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from persistence.limits import DomainLimits, decode_limits, encode_limits
 from persistence.records import (
     Ballot,
     Comment,
@@ -54,19 +55,6 @@ _CODE_LENGTH = 6
 _ODD = 0x9E3779B97F4A7C15
 
 
-class DomainLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much there may be of everything, and how much of it a room shows. Settings."""
-
-    options: int = 20
-    assumptions: int = 500
-    criteria: int = 100
-    pending_proposals: int = 1_000
-    pending_per_author: int = 50
-    resolved_shown: int = 200
-    comments_shown: int = 200
-    members_shown: int = 500
-
-
 class Actor(NamedTuple):
     """Who acts: the token's ``sub`` and the name it gave."""
 
@@ -99,7 +87,8 @@ class Step:
         self.command_id = command_id
         self.now = now
         """The database's clock, read after the lock was held."""
-        self.limits = limits
+        self.node_limits = limits
+        """What this node would record; see ``limits``."""
         self.entropy = entropy
         """Random bytes drawn when the command arrived; the same again when it is retried."""
         self.before: dict[tuple[TableName, Any], Any] = {}
@@ -119,6 +108,18 @@ class Step:
     def event(self) -> Event:
         """The event's row as it stands now."""
         return self.state.event
+
+    @property
+    def limits(self) -> DomainLimits:
+        """What this step is decided by: the event's recorded limits; else the node's."""
+        event = self.state.event_record
+        if event is None or event.limits is None:
+            return self.node_limits
+        return decode_limits(event.limits)
+
+    def to_record(self) -> str | None:
+        """The limits to record for an event that has none; ``None`` leaves it without."""
+        return encode_limits(self.node_limits)
 
     @property
     def seq(self) -> int:

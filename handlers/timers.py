@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from handlers.limits import EventSetLimits, set_limits
 from handlers.resolution import close, look_at
 from handlers.rules import in_time
 from handlers.step import Outcome, Step
@@ -75,4 +76,5 @@ def _pending(step: Step, id: str) -> Proposal:
 TIMERS: Final[dict[type[Command], Callable[[Step, Any], Outcome]]] = {
     ProposalExpire: _expire,
     ProposalMature: _mature,
+    EventSetLimits: set_limits,
 }

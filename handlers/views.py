@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from handlers.step import DomainLimits
 from persistence.records import Ballot, Comment, Event, Item, Membership, Option, Proposal, Vote
 from protocol.answers import timestamp
 
@@ -71,11 +70,10 @@ def item_view(item: Item | None) -> View | None:
     return view
 
 
-def is_shown(proposal: Proposal | None, event: Event, limits: DomainLimits) -> bool:
+def is_shown(proposal: Proposal | None, event: Event) -> bool:
     """Whether the room shows ``proposal``: pending, or among the last to be resolved."""
     return proposal is not None and (
-        proposal.resolved_no is None
-        or proposal.resolved_no > event.resolutions - limits.resolved_shown
+        proposal.resolved_no is None or proposal.resolved_no > event.resolved_floor
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Integer, bindparam, select
 
 from persistence import tables as t
 from persistence.database import Database
-from persistence.loading import read
+from persistence.loading import EVENT_ROW, read
 from persistence.records import (
     Ballot,
     Comment,
@@ -35,7 +35,6 @@ _LINES = Statement(
     .order_by(t.journal.c.seq)
     .limit(bindparam("limit", type_=Integer))
 )
-_EVENT_ROW = Statement(select(t.events).where(t.events.c.id == EVENT))
 _RECORDS: dict[str, Any] = {
     "memberships": Membership,
     "options": Option,
@@ -82,14 +81,14 @@ async def journal_page(
 async def event_row(database: Database, event_id: str) -> Event | None:
     """The event's row."""
     async with database.connection() as connection:
-        row = await _EVENT_ROW.row(connection, event=event_id)
+        row = await EVENT_ROW.row(connection, event=event_id)
     return read(Event, row) if row else None
 
 
 async def everything(database: Database, event_id: str) -> tuple[Event, dict[str, list[Any]]]:
     """The event's row and all its records by table, from one moment; the event must exist."""
     async with database.snapshot() as connection:
-        event = read(Event, await _EVENT_ROW.row(connection, event=event_id))
+        event = read(Event, await EVENT_ROW.row(connection, event=event_id))
         found = {}
         for name, kind in _RECORDS.items():
             rows = await _ROWS[name].rows(connection, event=event_id)

@@ -13,6 +13,7 @@ from persistence.database import Database
 from persistence.loading import read
 from persistence.records import Comment, Membership, Proposal
 from persistence.statements import EVENT, Statement
+from persistence.windows import resolved_floor
 from protocol.errors import bad_request
 
 _LIMIT: Any = bindparam("limit", type_=Integer)
@@ -93,8 +94,7 @@ _PROPOSALS = Statement(
     .select_from(t.proposals.join(t.events, t.events.c.id == t.proposals.c.event_id))
     .where(
         t.proposals.c.event_id == EVENT,
-        t.proposals.c.resolved_no
-        < func.coalesce(_BEFORE, t.events.c.resolutions - bindparam("shown", type_=Integer) + 1),
+        t.proposals.c.resolved_no < func.coalesce(_BEFORE, resolved_floor(t.events) + 1),
     )
     .order_by(t.proposals.c.resolved_no.desc())
     .limit(_LIMIT)
@@ -192,13 +192,11 @@ async def comments(
 
 
 async def proposals(
-    database: Database, event: str, *, before: int | None, limit: int, shown: int
+    database: Database, event: str, *, before: int | None, limit: int
 ) -> tuple[list[Proposal], int | None]:
     """Resolved proposals before ``before`` (else: than the room shows), the last decided first."""
     async with database.connection() as connection:
-        rows = await _PROPOSALS.rows(
-            connection, event=event, before=before, limit=limit + 1, shown=shown
-        )
+        rows = await _PROPOSALS.rows(connection, event=event, before=before, limit=limit + 1)
     found = [read(Proposal, row) for row in rows]
     return found[:limit], found[limit - 1].resolved_no if len(found) > limit else None
 

@@ -25,6 +25,7 @@ from persistence.records import (
 )
 from persistence.state import EventState, Need, NeedKind
 from persistence.statements import EVENT, Statement, any_of, many
+from persistence.windows import resolved_floor
 from protocol.policy import Policy
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -47,7 +48,12 @@ def _of_event(table: Any, *conditions: Any) -> Statement:
     return Statement(_select(table).where(table.c.event_id == EVENT, *conditions))
 
 
-_EVENT_ROW = Statement(select(t.events).where(t.events.c.id == EVENT))
+EVENT_ROW = Statement(
+    select(
+        *(c for c in t.events.columns if c.name != "resolved_floor"),
+        resolved_floor(t.events).label("resolved_floor"),
+    ).where(t.events.c.id == EVENT)
+)
 _LIVE_OPTIONS = _of_event(t.options, ~t.options.c.deleted)
 _LIVE_ITEMS = _of_event(t.items, ~t.items.c.deleted)
 _PENDING = Statement(
@@ -199,7 +205,7 @@ async def load(connection: asyncpg.Connection[Any], event_id: str) -> EventState
 
     Without a row the state is that of an event that does not exist.
     """
-    row = await _EVENT_ROW.row(connection, event=event_id)
+    row = await EVENT_ROW.row(connection, event=event_id)
     if row is None:
         return EventState(event_id)
     state = EventState(event_id, read(Event, row))
@@ -213,16 +219,13 @@ async def load(connection: asyncpg.Connection[Any], event_id: str) -> EventState
     return state
 
 
-async def load_room(
-    connection: asyncpg.Connection[Any], event_id: str, *, resolved_shown: int
-) -> EventState:
+async def load_room(connection: asyncpg.Connection[Any], event_id: str) -> EventState:
     """All that a room shows. The caller holds one snapshot for all of it (repeatable read)."""
     state = await load(connection, event_id)
     if state.event_record is None:
         return state
     event = state.event
-    floor = max(event.resolutions - resolved_shown, 0)
-    for row in await _RESOLVED_SINCE.rows(connection, event=event_id, floor=floor):
+    for row in await _RESOLVED_SINCE.rows(connection, event=event_id, floor=event.resolved_floor):
         state.hold("proposals", row["id"], read(Proposal, row))
     ceiling = event.joins if event.member_ceiling is None else event.member_ceiling
     members = await _MEMBERS_SHOWN.rows(connection, event=event_id, ceiling=ceiling)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import orjson
-from sqlalchemy import BigInteger, Text, and_, bindparam, column, func, or_, select
+from sqlalchemy import BigInteger, Text, and_, bindparam, column, func, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 
 from persistence import loading
@@ -16,6 +16,7 @@ from persistence.database import Database
 from persistence.records import Ballot, Decided, Membership
 from persistence.state import EventState
 from persistence.statements import EVENT, Statement, any_of, many
+from persistence.windows import resolved_floor
 
 
 class Own(NamedTuple):
@@ -54,6 +55,10 @@ def _own() -> Statement:
         .table_valued(column("event_id", Text), column("user_id", Text), name="asked")
         .render_derived()
     )
+    # Once for each, and not for every vote of theirs.
+    window = (
+        select(resolved_floor(e).label("floor")).correlate(e).offset(0).lateral("resolved_window")
+    )
     votes = (
         select(func.json_object_agg(v.c.proposal_id, v.c.revision))
         .select_from(v.join(p, and_(p.c.event_id == v.c.event_id, p.c.id == v.c.proposal_id)))
@@ -64,11 +69,11 @@ def _own() -> Statement:
             v.c.revision == p.c.revision,
             or_(
                 p.c.resolved_no.is_(None),
-                p.c.resolved_no > e.c.resolutions - bindparam("shown", type_=BigInteger),
+                p.c.resolved_no > window.c.floor,
             ),
         )
         .scalar_subquery()
-        .correlate(asked, e)
+        .correlate(asked, window)
     )
     names = [c for c in m.columns if c.name not in ("event_id", "user_id")]
     return Statement(
@@ -85,6 +90,7 @@ def _own() -> Statement:
             votes.label("votes"),
         ).select_from(
             asked.join(e, e.c.id == asked.c.event_id)
+            .join(window, true())
             .outerjoin(m, and_(m.c.event_id == e.c.id, m.c.user_id == asked.c.user_id))
             .outerjoin(b, and_(b.c.event_id == e.c.id, b.c.user_id == asked.c.user_id))
         )
@@ -146,16 +152,13 @@ def _put_users() -> Statement:
 _PUT_USERS = _put_users()
 
 
-async def own(
-    database: Database, pairs: Sequence[tuple[str, str]], *, resolved_shown: int
-) -> list[Own]:
+async def own(database: Database, pairs: Sequence[tuple[str, str]]) -> list[Own]:
     """What is each (event, user)'s own; events that do not exist are left out."""
     async with database.connection() as connection:
         rows = await _OWN.rows(
             connection,
             events=[event for event, _ in pairs],
             users=[user for _, user in pairs],
-            shown=resolved_shown,
         )
     found = []
     for row in rows:
@@ -177,10 +180,10 @@ async def own(
     return found
 
 
-async def room(database: Database, event_id: str, *, resolved_shown: int) -> EventState:
+async def room(database: Database, event_id: str) -> EventState:
     """All that a room shows, from one snapshot of the database."""
     async with database.snapshot() as connection:
-        return await loading.load_room(connection, event_id, resolved_shown=resolved_shown)
+        return await loading.load_room(connection, event_id)
 
 
 async def steps(database: Database, event_id: str, *, after: int, to: int) -> list[Stored]:

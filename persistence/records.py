@@ -53,6 +53,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Comments up to this number are no longer shown."""
     member_ceiling: int | None = None
     """Members who joined after this number are shown only as admins."""
+    limits: str | None = None
+    """The recorded limits, as JSON; see ``persistence.limits``."""
+    resolved_floor: int = 0
+    """Proposals that were resolved up to this number are no longer shown."""
 
     @property
     def places(self) -> int:

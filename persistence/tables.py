@@ -105,6 +105,9 @@ events = Table(
     Column("comments_made", Integer, nullable=False),
     Column("comment_floor", Integer, nullable=False),
     Column("member_ceiling", Integer),
+    # Null until limits are recorded, and left alone by nodes from before they were.
+    Column("limits", JSON),
+    Column("resolved_floor", Integer, nullable=False, server_default=text("0")),
 )
 
 memberships = Table(

@@ -14,9 +14,9 @@ import orjson
 
 from handlers import registry
 from handlers.replay import Difference, Entry, Replay
-from handlers.step import DomainLimits
 from persistence import audit
 from persistence.database import Database
+from persistence.limits import DomainLimits
 from persistence.records import Event
 from persistence.state import EventState
 

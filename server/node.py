@@ -69,7 +69,7 @@ class Node:
         self.database = database
         self.auth = auth
         self.bus = bus or MemoryBus()
-        self.rooms = RoomRegistry(database, self.limits, self.bus)
+        self.rooms = RoomRegistry(database, self.bus)
         self.revocations = Revocations(database, self._revoked)
         self.lanes = Lanes(database, self.rooms, self.limits, revoked=self.revocations.is_revoked)
         self.alarms = Alarms()

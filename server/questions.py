@@ -107,9 +107,7 @@ async def _overview(node: Node, actor: Actor, request: r.EventOverview) -> dict[
 
 async def _membership(node: Node, actor: Actor, event: str) -> Membership | None:
     """The actor's membership, whatever its status; ``None`` for a stranger."""
-    own = await reading.own(
-        node.database, [(event, actor.user)], resolved_shown=node.limits.resolved_shown
-    )
+    own = await reading.own(node.database, [(event, actor.user)])
     return own[0].membership if own else None
 
 
@@ -145,11 +143,7 @@ async def _comments(node: Node, actor: Actor, request: r.CommentsList) -> dict[s
 async def _proposals(node: Node, actor: Actor, request: r.ProposalsList) -> dict[str, Any]:
     await _member(node, actor, request.event)
     found, following = await lists.proposals(
-        node.database,
-        request.event,
-        before=request.before,
-        limit=request.limit,
-        shown=node.limits.resolved_shown,
+        node.database, request.event, before=request.before, limit=request.limit
     )
     shown = [{"id": proposal.id} | views.proposal_view(proposal) for proposal in found]
     return _page("proposals", request.event, shown, following)

@@ -16,7 +16,6 @@ import orjson
 
 from handlers.audiences import Audience, Patches, document
 from handlers.decide import StepRecord
-from handlers.step import DomainLimits
 from persistence import reading
 from persistence.database import Database
 from persistence.faults import Fault, fault_of
@@ -86,10 +85,9 @@ class Way(NamedTuple):
 class RoomRegistry:
     """The rooms somebody on this node is in."""
 
-    def __init__(self, database: Database, limits: DomainLimits, bus: Bus) -> None:
+    def __init__(self, database: Database, bus: Bus) -> None:
         self._database = database
         self._bus = bus
-        self._limits = limits
         self._rooms: dict[str, Room] = {}
         self._loading: dict[str, asyncio.Task[Room]] = {}
         self._filling: dict[str, asyncio.Task[None]] = {}
@@ -243,9 +241,7 @@ class RoomRegistry:
     async def _read(self, room: Room) -> None:
         """The view, and the last steps before it, from the database."""
         try:
-            state = await reading.room(
-                self._database, room.event_id, resolved_shown=self._limits.resolved_shown
-            )
+            state = await reading.room(self._database, room.event_id)
             if state.event_record is None:
                 raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
             recent = await reading.steps(
@@ -256,7 +252,7 @@ class RoomRegistry:
             )
         except Exception as err:
             raise unreachable(err) from err
-        room.reset(state.epoch, state.seq, document(state, "admin", self._limits))
+        room.reset(state.epoch, state.seq, document(state, "admin"))
         room.remember(step_of(stored) for stored in recent)
 
     async def _ask_own(self, event_id: str, user: str) -> Own | None:
@@ -266,7 +262,7 @@ class RoomRegistry:
             raise unreachable(err) from err
 
     async def _fetch_own(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Own]:
-        found = await reading.own(self._database, keys, resolved_shown=self._limits.resolved_shown)
+        found = await reading.own(self._database, keys)
         return {(own.event, own.user): own for own in found}
 
     # Catching up with what was committed elsewhere, or while nobody looked.

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from handlers.step import DomainLimits
 from persistence.embedded import default_data_dir
+from persistence.limits import SETTABLE, DomainLimits
 from protocol.commands import MAX_ITEMS, MAX_OPTIONS
 from protocol.fields import TextLimits
 from protocol.requests import MAX_RESUMES
@@ -98,10 +98,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def domain(self) -> DomainLimits:
-        """How much there may be of everything."""
-        return DomainLimits(
-            **{name: getattr(self, name) for name in DomainLimits.__struct_fields__}
-        )
+        """The limits of events made from now on."""
+        return DomainLimits(**{name: getattr(self, name) for name in SETTABLE})
 
 
 SETTINGS: dict[str, Setting] = {

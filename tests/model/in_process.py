@@ -16,8 +16,9 @@ from typing import Any
 from handlers import registry, views
 from handlers.audiences import Audience, document
 from handlers.decide import Decision, Submission, decide, remembered, replay
-from handlers.step import Actor, DomainLimits
+from handlers.step import Actor
 from handlers.timers import SERVER, ProposalExpire, ProposalMature
+from persistence.limits import DomainLimits
 from persistence.records import Decided
 from persistence.state import EventState, Missing, Need
 from persistence.transaction import Line
@@ -191,12 +192,12 @@ class InProcess:
         room.proposals |= {
             id: row
             for id, row in self.stored.proposals.items()
-            if row and views.is_shown(row, room.event, self.limits)
+            if row and views.is_shown(row, room.event)
         }
         room.memberships = dict(self.stored.memberships)
         for need in (Need("waiting"), Need("comments_shown")):
             self._fetch(room, need)
-        return document(room, audience, self.limits)
+        return document(room, audience)
 
     def you(self, user: str) -> Json:
         """What is ``user``'s own, and the same law."""
@@ -204,7 +205,7 @@ class InProcess:
         own: Json = {"membership": views.membership_view(stored.memberships.get(user)), "votes": {}}
         for (id, voter), vote in stored.votes.items():
             proposal = stored.proposals[id]
-            shown = views.is_shown(proposal, stored.event, self.limits)
+            shown = views.is_shown(proposal, stored.event)
             if voter == user and shown and views.vote_view(vote, proposal):
                 own["votes"][id] = views.vote_view(vote, proposal)
         if ballot := views.ballot_view(stored.ballots.get(user)):

@@ -114,7 +114,7 @@ KEYS = {
     "statements.LOCK_FREE_EVENTS": ("events_pkey", ("id",)),
     "statements.EXISTING_EVENTS": ("events_pkey", ("id",)),
     "statements.CLOCK_AND_REMEMBERED": ("journal_pkey", ("event_id", "user_id", "command_id")),
-    "loading._EVENT_ROW": ("events_pkey", ("id",)),
+    "loading.EVENT_ROW": ("events_pkey", ("id",)),
     "loading._MEMBERSHIPS": (None, ("event_id", "user_id")),
     "loading._ADMINS": ("memberships_admins_idx", ("event_id",)),
     "loading._WAITING": ("memberships_waiting_idx", ("event_id",)),

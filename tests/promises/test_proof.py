@@ -9,8 +9,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from handlers.step import DomainLimits
 from persistence.database import Database
+from persistence.limits import DomainLimits
 from server import audit
 from tests.promises.conftest import Start
 from tests.promises.running import Running

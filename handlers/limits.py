@@ -1,0 +1,66 @@
+"""By which limits an event is decided, and how the journal comes to say so.
+
+The line whose answer carries ``limits`` was decided by them, and so was each line after it until
+another one carries them. Three kinds of line do: the one that makes the event; the first one that
+changes an event from before limits were recorded; and the server's own ``event.set_limits``, by
+which an operator gives an event other limits.
+"""
+
+from __future__ import annotations
+
+from handlers.resolution import move_floor
+from handlers.step import Outcome, Step
+from persistence.limits import DomainLimits, decode_limits, encode_limits
+from protocol.commands import EventCommand
+
+
+class EventSetLimits(EventCommand, tag="event.set_limits", kw_only=True):
+    """The event is decided by ``limits`` from here on; the server's own, on an operator's word."""
+
+    limits: DomainLimits
+
+
+def setting_limits(event: str, limits: DomainLimits) -> EventSetLimits:
+    """The command that gives ``event`` its next limits.
+
+    The id is made from their number: of two changes to the same limits one is decided, and the
+    other one is an ``id_conflict``.
+    """
+    return EventSetLimits(id=f"limits-{limits.version}", event=event, limits=limits)
+
+
+def adopt(step: Step) -> None:
+    """Record the node's limits if the event has none yet."""
+    if step.event.limits is None and (limits := step.to_record()) is not None:
+        record(step, limits)
+
+
+def record(step: Step, limits: str) -> None:
+    """Decide by ``limits`` from this step on; what is too much for a window leaves it now.
+
+    A wider window brings nothing back. Members who are shown stay shown: a room with too many of
+    them shows nobody further.
+    """
+    step.change_event(limits=limits)
+    step.change_event(resolved_floor=move_floor(step, step.event.resolutions))
+    # No more are shown than there are, so a small number spares reading them.
+    if step.event.comments > (shown := step.limits.comments_shown):
+        leaving = step.state.comments_shown()[:-shown]
+        for comment in leaving:
+            step.touch(comment)
+            step.change_event(comment_floor=comment.number)
+
+
+def set_limits(step: Step, command: EventSetLimits) -> Outcome:
+    """Give the event ``command.limits``, which must be its next."""
+    held = step.event.limits
+    number = decode_limits(held).version if held is not None else 0
+    if command.limits.version == number + 1:
+        record(step, encode_limits(command.limits))
+    return Outcome({"version": command.limits.version}, applied=records_limits(step))
+
+
+def records_limits(step: Step) -> bool:
+    """Whether ``step`` is one whose line says by which limits it was decided."""
+    before = step.event_before
+    return step.event.limits is not (before.limits if before is not None else None)

@@ -1,0 +1,61 @@
+"""The limits of an event: stored with it, so that no node's settings decide it differently.
+
+An event keeps the limits it was made with, as JSON text in ``events.limits``; the same text stands
+in the journal's line that recorded them. A node's settings count when an event is made, when an
+event from before limits were recorded is first changed, and when an operator adopts them.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import msgspec
+
+#: Version of the rules that this code decides by. A change after which some journal would be given
+#: another answer or patch takes the next number, and keeps the older way for the older number.
+#:
+#: 1. Before limits were recorded; no line says so.
+#: 2. Limits are recorded; the windows' floors never move back.
+RULES = 2
+
+
+class DomainLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much there may be of everything, and how much of it a room shows.
+
+    All but ``version`` and ``rules`` are settings. A further field is a change of the rules.
+    """
+
+    version: int = 1
+    """Counts the limits that the event has had, these included."""
+    rules: int = RULES
+    options: int = 20
+    assumptions: int = 500
+    criteria: int = 100
+    pending_proposals: int = 1_000
+    pending_per_author: int = 50
+    resolved_shown: int = 200
+    comments_shown: int = 200
+    members_shown: int = 500
+
+
+#: The fields of ``DomainLimits`` that an operator may set.
+SETTABLE = tuple(
+    name for name in DomainLimits.__struct_fields__ if name not in ("version", "rules")
+)
+
+_decoder = msgspec.json.Decoder(DomainLimits)
+
+
+def encode_limits(limits: DomainLimits) -> str:
+    """``limits`` as the event's row and the journal keep them."""
+    return msgspec.json.encode(limits).decode()
+
+
+#: Texts whose limits are kept decoded; nearly all events of a server share one.
+_DECODED = 256
+
+
+@functools.lru_cache(maxsize=_DECODED)
+def decode_limits(text: str) -> DomainLimits:
+    """The limits that ``text`` records; fields of a newer version are ignored."""
+    return _decoder.decode(text)
