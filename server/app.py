@@ -101,6 +101,7 @@ class SocketDoor:
         ):
             wire.send(_bye(CloseCode.FLOOD, self._node.retry_after_ms(), "too many connections"))
             refusal = CloseCode.FLOOD
+        session: Session | None = None
         if refusal is not None:
             wire.close(refusal, refusal.name.lower())
         else:
@@ -117,6 +118,8 @@ class SocketDoor:
             pass
         if wire.failed:
             self._node.offenders.note(address, time.monotonic())
+        elif session is not None and session.is_nameless and not self._node.draining:
+            self._node.offenders.note_nameless(address, time.monotonic())
 
 
 async def _is_gone(receive: Receive, seconds: float) -> bool:

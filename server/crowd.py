@@ -6,7 +6,9 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from server.rate import TokenBucket
+from server.addresses import network_of
+from server.admissions import Admissions
+from server.places import Places
 from server.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,62 +63,75 @@ def raise_file_limit() -> None:
 
 
 class Crowd:
-    """Counts the sockets of a node: all, those without a name, by address and by user."""
+    """Counts the sockets of a node: all, the nameless ones by network, the others by user.
+
+    A socket is nameless until it has said a good ``hello``.
+    """
 
     def __init__(self, settings: Settings, now: float) -> None:
         self._settings = settings
         self._most = connections_allowed(settings)
-        rate = settings.admissions_per_second
-        self._admissions = TokenBucket(rate, rate, now)
-        self._nameless: set[Session] = set()
-        self._addresses: Counter[str] = Counter()
+        self._admissions = Admissions(settings.admissions_per_second, now)
+        self._nameless: Places[Session] = Places()
+        self._networks: Counter[str] = Counter()
         self._users: dict[str, set[Session]] = {}
         self.sessions: set[Session] = set()
         self._streams: Counter[str] = Counter()
         self._streaming = 0
 
     def is_welcome(self, address: str, now: float) -> bool:
-        """Whether one more socket from ``address`` is taken now."""
-        settings = self._settings
-        return (
-            self._has_place()
-            and len(self._nameless) < settings.unauthenticated
-            and not (
-                settings.connections_per_address
-                and self._addresses[address] >= settings.connections_per_address
-            )
-            and self._admissions.take(now)
-        )
+        """Whether one more socket from ``address`` is taken now.
+
+        If all places for nameless sockets are taken, one of the network that has most of them is
+        closed for it.
+        """
+        network = network_of(address)
+        most_here = self._settings.connections_per_address
+        if most_here and self._networks[network] >= most_here:
+            return False
+        is_full = len(self._nameless) >= self._settings.unauthenticated
+        return self._take_in(network, now, is_full=is_full or not self._has_place())
 
     def _has_place(self) -> bool:
         """Whether there is room for one more, socket or stream: each takes an open file."""
         return len(self.sessions) + self._streaming < self._most
 
-    def enter(self, session: Session) -> None:
+    def _take_in(self, group: str, now: float, *, is_full: bool) -> bool:
+        """Whether one more of ``group`` is taken; if it is full, a nameless socket gives way."""
+        found = self._nameless.one_to_give_way(group, now) if is_full else None
+        if is_full and found is None:
+            return False
+        if not self._admissions.take(group, now):
+            return False
+        if found is not None:
+            found.give_way()
+            self.leave(found, None)
+        return True
+
+    def enter(self, session: Session, now: float) -> None:
         """Count a socket that was just accepted."""
+        network = network_of(session.address)
         self.sessions.add(session)
-        self._nameless.add(session)
-        self._addresses[session.address] += 1
+        self._nameless.enter(session, network, now)
+        self._networks[network] += 1
 
     def name(self, session: Session, user: str) -> bool:
-        """Count a socket as ``user``'s; ``False`` where they have as many as they may have."""
+        """Count a socket as ``user``'s; ``False`` if they have as many as they may have."""
         own = self._users.setdefault(user, set())
         if len(own) >= self._settings.connections_per_user:
             return False
         own.add(session)
-        self._nameless.discard(session)
+        self._nameless.leave(session)
         return True
 
     def begin_stream(self, user: str, now: float) -> bool:
-        """Count a stream over HTTP as ``user``'s; ``False`` where there are as many as may be.
+        """Count a stream over HTTP as ``user``'s; ``False`` if there are as many as may be.
 
-        They have as many streams as sockets. Whoever was given one says ``end_stream``.
+        A user has as many streams as sockets. ``end_stream`` ends one that was given.
         """
-        if (
-            self._streams[user] >= self._settings.connections_per_user
-            or not self._has_place()
-            or not self._admissions.take(now)
-        ):
+        if self._streams[user] >= self._settings.connections_per_user:
+            return False
+        if not self._take_in(f"user {user}", now, is_full=not self._has_place()):
             return False
         self._streams[user] += 1
         self._streaming += 1
@@ -138,10 +153,11 @@ class Crowd:
         if session not in self.sessions:
             return
         self.sessions.discard(session)
-        self._nameless.discard(session)
-        self._addresses[session.address] -= 1
-        if not self._addresses[session.address]:
-            del self._addresses[session.address]
+        self._nameless.leave(session)
+        network = network_of(session.address)
+        self._networks[network] -= 1
+        if not self._networks[network]:
+            del self._networks[network]
         if user is not None and (own := self._users.get(user)) is not None:
             own.discard(session)
             if not own:

@@ -28,6 +28,7 @@ from server.deflate import NEGOTIATION, takes_deflated
 from server.frames import close_frame, frame
 from server.guard_http import GuardedHttp
 from server.intake import Intake
+from server.lobby import shared_lobby
 from server.mailbox import Mailbox
 from server.slices import SlicedReading, shared_buffer, shared_turns
 from server.wire import EXTENSION, Receiver, Wire
@@ -81,6 +82,7 @@ class GuardedWebSocket(SlicedReading):
             shared_turns(server_state, self.loop),
         )
         self._intake = Intake(self, self.conn, self.budgets)
+        self._lobby = shared_lobby(server_state, self.loop)
         self._code: int | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -93,9 +95,11 @@ class GuardedWebSocket(SlicedReading):
         self.transport.set_write_buffer_limits(high=mark, low=mark)
         self.wire = Wire(self, self.transport)
         self._deadline = self.loop.call_later(self.budgets.handshake_s, self.wire.abort)
+        self._lobby.enter(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End, with every timer of it."""
+        self._lobby.leave(self)
         self._shaken()
         self.end(1006)
         self.wire.lost()
@@ -106,6 +110,14 @@ class GuardedWebSocket(SlicedReading):
         """The peer has nothing more to say and sent no close frame: it is gone."""
         self.end(1006)
         self._finish()
+
+    def stay(self) -> None:
+        """See ``Wire.stay``."""
+        self._lobby.leave(self)
+
+    def give_way(self) -> None:
+        """End, since somebody else needs the place."""
+        self.wire.abort()
 
     def shutdown(self) -> None:
         """Close with 1012, where the application has not closed already. Never raises."""
@@ -297,7 +309,7 @@ class GuardedWebSocket(SlicedReading):
         self._intake.stop()
         self._finish()
 
-    def fail(self, code: int, reason: str = "") -> None:
+    def fail(self, code: int, reason: str = "", *, offends: bool = True) -> None:
         """Close over a violation, without hearing more of this peer.
 
         What still comes is read and thrown away for ``flush_s``: closing over unread input makes
@@ -309,7 +321,7 @@ class GuardedWebSocket(SlicedReading):
             return
         self._intake.stop()
         self.conn.data_to_send()
-        self.wire.failed |= code not in _NO_OFFENCE
+        self.wire.failed |= offends and code not in _NO_OFFENCE
         if not self.wire.shut:
             self.wire.last(close_frame(code, reason))
             self.end(code, reason)

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from server.budgets import budgets_of
+from server.lobby import shared_lobby
 from server.pacing import shared_pacing
 from server.progress import Progress, sever
 
@@ -57,6 +58,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._kept = 0
         self._moved = False
         self._pacing = shared_pacing(server_state, self.loop)
+        self._lobby = shared_lobby(server_state, self.loop)
         self._held = b""
         self._is_plain = False
         self._admitted = False
@@ -66,16 +68,21 @@ class GuardedHttp(HttpToolsProtocol):
     def connection_made(  # type: ignore[override]  # as uvicorn itself narrows it
         self, transport: asyncio.Transport
     ) -> None:
-        """Begin, with a deadline for the first header; one too many ends at once."""
+        """Begin, with a deadline for the first header.
+
+        With one too many, another one that waits gives way, or this one ends at once.
+        """
         super().connection_made(transport)
         most = self.budgets.connections
-        if most is not None and len(self.connections) > most:
+        if most is not None and len(self.connections) > most and not self._lobby.make_place(self):
             self.abort()
-        else:
-            self._await_client()
+            return
+        self._lobby.enter(self)
+        self._await_client()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End, with every timer of it."""
+        self._lobby.leave(self)
         self._met()
         if self._progress is not None:
             self._progress.stop()
@@ -140,6 +147,7 @@ class GuardedHttp(HttpToolsProtocol):
         """Pass the connection on; the WebSocket class has a deadline of its own."""
         self._upgraded = True
         self._met()
+        self._lobby.leave(self)
         super().handle_websocket_upgrade()
 
     # The parser.
@@ -184,6 +192,9 @@ class GuardedHttp(HttpToolsProtocol):
         self._moved = True
         self._met()
         super().on_message_complete()
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None and not cycle.response_complete:
+            self._lobby.leave(self)  # it is the server's turn
 
     def _count(self, size: int) -> None:
         self._header_bytes += size
@@ -233,6 +244,8 @@ class GuardedHttp(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """A response was written; it must also leave."""
         super().on_response_complete()
+        if not (self.pipeline or self.transport.is_closing()):
+            self._lobby.enter(self)
         self._watch()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -272,6 +285,10 @@ class GuardedHttp(HttpToolsProtocol):
         """Minus what is unsent: while the transport is full or closing, where it matters, uvicorn
         writes nothing, so that only progress makes it grow."""
         return -self.unsent()
+
+    def give_way(self) -> None:
+        """End, since somebody else needs the place."""
+        self.abort()
 
     def abort(self) -> None:
         """End now, with a reset."""

@@ -166,7 +166,7 @@ class Node:
 
     def open(self, session: Session) -> None:
         """Count a socket that has just been accepted."""
-        self.crowd.enter(session)
+        self.crowd.enter(session, time.monotonic())
         self._empty.clear()
 
     def forget(self, session: Session) -> None:
@@ -180,6 +180,7 @@ class Node:
         if not self.crowd.name(session, identity.actor.user):
             return False
         session.identity = identity
+        session.wire.stay()
         return True
 
     def identify(self, token: str) -> Identity:

@@ -14,11 +14,11 @@ class TokenBucket:
         self._tokens = burst
         self._at = now
 
-    def has(self, now: float) -> bool:
-        """Whether one more would be allowed."""
+    def has(self, now: float, tokens: float = 1) -> bool:
+        """Whether there are so many ``tokens``; one is what one more needs."""
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
-        return self._tokens >= 1
+        return self._tokens >= tokens
 
     def take(self, now: float) -> bool:
         """Whether one more is allowed; if so, it is spent."""

@@ -16,6 +16,7 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from handlers.decide import Answer, Submission
@@ -29,9 +30,9 @@ from server.arrays import batched
 from server.auth import Identity
 from server.desk import Desk
 from server.entropy import entropy
+from server.flood import FloodControl
 from server.frames import frame
 from server.held import Held
-from server.rate import TokenBucket
 from server.revocations import Revoked
 from server.subscription import Subscription
 from server.wire import Wire
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ayes.session")
 
-#: Frames that are no JSON object or array until the socket is closed.
-MOST_BAD_FRAMES = 10
 #: Asked of a client that has too much in flight.
 BUSY_RETRY_MS = 100
 
@@ -66,6 +65,8 @@ class Session:
         self.phase = Phase.HELLO
         self.identity: Identity | None = None
         self.subscriptions: dict[str, Subscription] = {}
+        self.is_nameless = True
+        """Whether no hello came, or one with a bad token: an offence of those who do it often."""
         self.inflight = 0
         """Commands whose answer is not known yet."""
         loop = asyncio.get_running_loop()
@@ -78,12 +79,7 @@ class Session:
         settings = node.settings
         late = loop.call_later(settings.hello_seconds, self._is_late)
         self._late: asyncio.TimerHandle | None = late
-        self._bucket = TokenBucket(settings.commands_per_second, settings.commands_burst, now)
-        self._refused = 0
-        #: Refusals that make a flood: a burst of them, and never fewer than may be on their way
-        #: before the first one can be heard.
-        self._flood = max(settings.commands_burst, settings.inflight)
-        self._bad_frames = 0
+        self._flood = FloodControl(settings, now)
         self._speaks_batches = False
         self._out: list[bytes] = []
         self._flushing: asyncio.Handle | None = None
@@ -142,19 +138,16 @@ class Session:
         assert isinstance(message, Invalid)
         if self.phase is Phase.HELLO:
             return self._greet(message)
-        self._bad_frames += 1
         self.error(message.error)
-        if self._bad_frames >= MOST_BAD_FRAMES:
+        if not self._flood.may_be_bad(self._loop.time()):
             self.cut(CloseCode.PROTOCOL_VIOLATION, "too many frames that are no messages")
 
     def _take(self, message: Message | Invalid) -> None:
         if self.phase is Phase.CLOSED:
             return
-        if not self._bucket.take(self._loop.time()):
+        if not self._flood.take(self._loop.time()):
             self._too_fast(message)
             return
-        if self._refused:
-            self._refused -= 1
         if self.phase is Phase.HELLO:
             self._greet(message)
         elif not self._held.holding:
@@ -163,9 +156,8 @@ class Session:
             self._refuse(message, Rejection(ErrorCode.BUSY, retry_after_ms=BUSY_RETRY_MS))
 
     def _too_fast(self, message: Message | Invalid) -> None:
-        wait = self._bucket.wait_ms()
-        self._refused += 1
-        if self._refused > self._flood:
+        wait = self._flood.wait_ms()
+        if self._flood.is_flood:
             self.say(answers.bye(CloseCode.FLOOD, retry_after_ms=wait, message="too many messages"))
             self.cut(CloseCode.FLOOD, "too many messages")
             return
@@ -257,6 +249,7 @@ class Session:
             self.cut(CloseCode.PROTOCOL_VIOLATION, "hello comes first")
             return
         self.phase = Phase.GREETING
+        self.is_nameless = False
         self._held.until(self._welcome(message))
 
     async def _welcome(self, hello: Hello) -> None:
@@ -301,6 +294,7 @@ class Session:
             # Not the token's fault: the client is to come back.
             self.close(CloseCode.INTERNAL, err.message)
         else:
+            self.is_nameless = True
             self.close(CloseCode.BAD_TOKEN)
 
     def _renew(self, message: Auth) -> None:
@@ -397,6 +391,12 @@ class Session:
     def cut(self, code: CloseCode, reason: str = "") -> None:
         """Close one who breaks the rules, or never says who they are: nothing more is heard."""
         self._end(self.wire.fail, code, reason)
+
+    def give_way(self) -> None:
+        """Close a socket whose place another one needs, before it has said who it is."""
+        wait, message = self.node.retry_after_ms(), "too many connections"
+        self.say(answers.bye(CloseCode.FLOOD, retry_after_ms=wait, message=message))
+        self._end(partial(self.wire.fail, offends=False), CloseCode.FLOOD, message)
 
     def close(self, code: CloseCode, reason: str = "") -> None:
         """Close with ``code``; what was said before still goes out."""

@@ -132,14 +132,20 @@ SETTINGS: dict[str, Setting] = {
     "commands_per_second": Setting("messages a second of a socket", least=1, most=1_000_000),
     "commands_burst": Setting("messages at once beyond that", least=1, most=1_000_000),
     "connections_per_user": Setting("sockets of one user", least=1, most=100_000),
-    "connections_per_address": Setting("sockets of one address; 0: any", least=0, most=1_000_000),
+    "connections_per_address": Setting(
+        "sockets of one address (IPv6: of its /64); 0: any", least=0, most=1_000_000
+    ),
     "connections": Setting(
         "sockets in all; without it 20,000, or nine tenths of the file limit",
         least=1,
         most=1_000_000,
     ),
     "admissions_per_second": Setting("new sockets a second", least=1_000, most=1_000_000),
-    "unauthenticated": Setting("sockets that have not said hello", least=1, most=1_000_000),
+    "unauthenticated": Setting(
+        "sockets that have not said hello; the address that has most gives way",
+        least=1,
+        most=1_000_000,
+    ),
     "resume_steps": Setting("steps a client may be behind and still resume", least=0, most=100_000),
     "hello_seconds": Setting("seconds to say hello in", least=1, most=600),
     "expiry_grace_seconds": Setting(

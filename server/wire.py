@@ -152,10 +152,17 @@ class Wire:
         """
         self._guard.close(code, reason)
 
-    def fail(self, code: int, reason: str = "") -> None:
-        """The same, over a violation: nothing more is heard, and the end is ``flush_s`` away."""
+    def fail(self, code: int, reason: str = "", *, offends: bool = True) -> None:
+        """The same, over a violation: nothing more is heard, and the end is ``flush_s`` away.
+
+        ``offends=False``: it is not the peer's fault, and ``failed`` stays as it is.
+        """
         if not self.shut:
-            self._guard.fail(code, reason)
+            self._guard.fail(code, reason, offends=offends)
+
+    def stay(self) -> None:
+        """The peer has said who it is: its connection gives way to no other from now on."""
+        self._guard.stay()
 
     def abort(self) -> None:
         """End now, with a reset; unsent output is thrown away."""

@@ -196,3 +196,78 @@ async def test_connections_of_any_kind_have_a_bound() -> None:
         async with raw(served) as next_one:
             await next_one.say(GET)
             assert b" 200 " in await next_one.head()
+
+
+@on_both_loops
+async def test_the_oldest_that_says_nothing_gives_its_connection_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("server.places.SAFE_S", 0.0)
+    async with (
+        serving(budgets=Budgets(connections=3)) as served,
+        raw(served) as oldest,
+        raw(served) as idle,
+        raw(served, "/wire"),
+    ):
+        await idle.say(GET)
+        assert b" 200 " in await idle.head()
+        async with raw(served) as fresh:
+            await fresh.say(GET)
+            assert b" 200 " in await fresh.head()
+            assert await oldest.hear() == b""
+            await served.until_gone(3)
+
+
+@on_both_loops
+async def test_a_connection_whose_request_is_worked_on_gives_way_to_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("server.places.SAFE_S", 0.0)
+    async with (
+        serving(budgets=Budgets(connections=2)) as served,
+        raw(served) as streaming,
+        raw(served) as silent,
+    ):
+        await streaming.say(b"GET /stream HTTP/1.1\r\nhost: ayes\r\n\r\n")
+        assert b" 200 " in await streaming.head()
+        async with raw(served) as fresh:
+            await fresh.say(GET)
+            assert b" 200 " in await fresh.head()
+            assert await silent.hear() == b""
+        served.app.go_on.set()
+        heard = b""
+        while b"done" not in heard:
+            heard += await streaming.hear()
+
+
+@on_both_loops
+async def test_a_socket_that_said_who_it_is_gives_way_to_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("server.places.SAFE_S", 0.0)
+    async with serving(budgets=Budgets(connections=2)) as served:
+        client, recorder = await served.pair()
+        recorder.wire.stay()
+        async with raw(served, "/wire") as nameless:
+            async with raw(served) as fresh:
+                await fresh.say(GET)
+                assert b" 200 " in await fresh.head()
+                assert await nameless.hear() == b""
+            await client.send("still here")
+            assert await client.recv() == "still here"
+        await client.close()
+
+
+@on_both_loops
+async def test_connections_come_and_go_and_the_lobby_is_empty_again() -> None:
+    async with serving(budgets=Budgets(connections=50)) as served:
+        async with raw(served) as one, raw(served, "/wire") as two:
+            for _ in range(3):
+                await one.say(GET)
+                assert b" 200 " in await one.head()
+                assert await one.head() == b"4\r\ndone\r\n0"
+            await two.say(masked(TEXT, b"hello"))
+            await two.hear()
+        await served.until_gone()
+        lobby = served.server.server_state.ayes_lobby  # type: ignore[attr-defined]
+        assert len(lobby._places) == 0

@@ -1,0 +1,85 @@
+"""Places that are shared by groups: when all are taken, the largest group gives one up."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+H = TypeVar("H", bound=Hashable)
+
+#: Seconds for which a place is safe from newcomers of a group that has as many: a hello comes a
+#: round trip after the accept, and even over a slow radio link within a second.
+SAFE_S = 1.0
+
+
+class Places(Generic[H]):
+    """Who holds a place, by group (a network, a user). The clock (seconds) is passed in.
+
+    It holds one entry per place taken, so its memory is bounded by the number of places. Every
+    call takes the same time, however many places and groups there are.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[H, str] = {}
+        self._groups: dict[str, OrderedDict[H, float]] = {}
+        self._by_size: dict[int, OrderedDict[str, None]] = {}
+        self._largest = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __contains__(self, holder: H) -> bool:
+        return holder in self._held
+
+    def count(self, group: str) -> int:
+        """The places that ``group`` has."""
+        return len(self._groups.get(group, ()))
+
+    def enter(self, holder: H, group: str, now: float) -> None:
+        """Give ``holder`` a place; it has none yet."""
+        assert holder not in self._held
+        self._held[holder] = group
+        holders = self._groups.setdefault(group, OrderedDict())
+        holders[holder] = now
+        self._resized(group, len(holders) - 1, len(holders))
+
+    def leave(self, holder: H) -> None:
+        """Free the place of ``holder``, if it has one."""
+        group = self._held.pop(holder, None)
+        if group is None:
+            return
+        holders = self._groups[group]
+        del holders[holder]
+        if not holders:
+            del self._groups[group]
+        self._resized(group, len(holders) + 1, len(holders))
+
+    def one_to_give_way(self, group: str, now: float) -> H | None:
+        """The holder that gives its place to a newcomer of ``group``; ``None``: nobody does.
+
+        It is the oldest of the largest group. If that group would then have fewer places than the
+        newcomer's, its oldest must have had ``SAFE_S``: a storm does not cut its own first ones.
+        """
+        if not self._largest:
+            return None
+        if self.count(group) == self._largest:
+            largest = group
+        else:
+            largest = next(iter(self._by_size[self._largest]))
+        oldest, since = next(iter(self._groups[largest].items()))
+        if self._largest > self.count(group) + 1 or now - since >= SAFE_S:
+            return oldest
+        return None
+
+    def _resized(self, group: str, before: int, after: int) -> None:
+        if before:
+            of_size = self._by_size[before]
+            del of_size[group]
+            if not of_size:
+                del self._by_size[before]
+        if after:
+            self._by_size.setdefault(after, OrderedDict())[group] = None
+        # One place at a time: the largest size moves by one at most.
+        if after > self._largest or (before == self._largest and before not in self._by_size):
+            self._largest = after
