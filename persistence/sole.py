@@ -15,6 +15,8 @@ from typing import Any
 
 import asyncpg
 
+from persistence.periodic import Periodic
+
 log = logging.getLogger("ayes.sole")
 
 #: Key of the advisory lock.
@@ -47,22 +49,33 @@ class SoleServer:
             else "SELECT pg_try_advisory_lock($1)"
         )
         self._connection: asyncpg.Connection[Any] | None = None
-        self._keeper: asyncio.Task[None] | None = None
+        self._is_ours = False
+        self._is_logged = False
+        """Whether it was logged that another server holds the lock."""
+        self.task = Periodic("sole server", LOOK_SECONDS, self._look)
 
     async def __aenter__(self) -> SoleServer:
         """Take the lock; raises ``SoleServerError`` after ``WAIT_SECONDS``."""
         self._connection = connection = await self._connect()
+        try:
+            await self._wait_for_lock(connection)
+        except BaseException:
+            # Nobody calls ``__aexit__`` after this, and the connection may hold the lock.
+            connection.terminate()
+            raise
+        self._is_ours = True
+        self.task.start()
+        return self
+
+    async def _wait_for_lock(self, connection: asyncpg.Connection[Any]) -> None:
         deadline = time.monotonic() + WAIT_SECONDS
         while not await connection.fetchval(self._take, SOLE_LOCK):
             if time.monotonic() > deadline:
-                await connection.close()
                 raise SoleServerError(
                     "another ayes server uses this database. Several servers need Redis between "
                     "them: give all of them the same AYES_REDIS_URL"
                 )
             await asyncio.sleep(_TRY_EVERY)
-        self._keeper = asyncio.create_task(self._keep(), name="sole server")
-        return self
 
     async def _connect(self) -> asyncpg.Connection[Any]:
         return await asyncpg.connect(
@@ -72,27 +85,27 @@ class SoleServer:
             server_settings={"application_name": "ayes sole server"},
         )
 
-    async def _keep(self) -> None:
-        """Take the lock again wherever its session is lost. Nobody is stopped for it: who came in
-        between was let in by the database, and the rooms' sweeps still tell each of the other."""
-        is_ours, is_told = True, False
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            connection = self._connection
-            try:
-                if connection is None or connection.is_closed():
-                    self._connection = connection = await self._connect()
-                    is_ours = False
-                if is_ours:
-                    await connection.execute("SELECT 1")
-                elif await connection.fetchval(self._take, SOLE_LOCK):
-                    is_ours, is_told = True, False
-                elif not is_told:
-                    log.error("another ayes server uses this database, without the same Redis")
-                    is_told = True
-            except _LOST:
-                if connection is not None:
-                    connection.terminate()
+    async def _look(self) -> None:
+        """Take the lock again if its session was lost.
+
+        If another server took the lock meanwhile, keep serving: both stay consistent through the
+        room sweep. Log an error, once.
+        """
+        connection = self._connection
+        if connection is None or connection.is_closed():
+            self._is_ours = False
+            self._connection = connection = await self._connect()
+        try:
+            if self._is_ours:
+                await connection.execute("SELECT 1")
+            elif await connection.fetchval(self._take, SOLE_LOCK):
+                self._is_ours, self._is_logged = True, False
+            elif not self._is_logged:
+                log.error("another ayes server uses this database, without the same Redis")
+                self._is_logged = True
+        except Exception:
+            connection.terminate()
+            raise
 
     async def __aexit__(
         self,
@@ -101,9 +114,7 @@ class SoleServer:
         trace: TracebackType | None,
     ) -> None:
         """Give the lock back."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+        await self.task.stop()
         if self._connection is not None and not self._connection.is_closed():
             try:
                 await self._connection.close(timeout=_CONNECT_SECONDS)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 
 import jwt
 
+from persistence.periodic import Periodic
 from server import jwks
 from server.jwks import KeySet, KeySetError
 
@@ -70,18 +71,19 @@ class RemoteKeys:
         self._demand = asyncio.Event()
         self._turned = asyncio.Event()
         self._loading = False
-        self._task: asyncio.Task[None] | None = None
+        self._is_started = False
+        # Its pauses are its own: see ``_round``.
+        self.task = Periodic("issuer's keys", 0.0, self._round)
 
     def start(self) -> None:
         """Begin to fetch, once; the first keys are there when they are there."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._keep(), name="issuer's keys")
+        if not self._is_started:
+            self._is_started = True
+            self.task.start()
 
     async def stop(self) -> None:
         """End; a fetch under way is left to its own deadline."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self.task.stop()
 
     def find(self, kid: str) -> Mapping[str, jwt.PyJWK] | None:
         """The keys of this name, by algorithm."""
@@ -108,23 +110,23 @@ class RemoteKeys:
 
     # Fetching.
 
-    async def _keep(self) -> None:
+    async def _round(self) -> None:
+        """Fetch once, and wait until the next fetch is due or wanted."""
         loop = asyncio.get_running_loop()
-        while True:
-            fetched = await self._turn()
-            if fetched:
-                earliest = self._cooldown_seconds
-                latest = self._refresh_seconds * random.uniform(0.8, 1)  # noqa: S311 - jitter
-            else:
-                backoff = min(self._first_backoff * 2**self.failures / 2, LONGEST_BACKOFF)
-                earliest = latest = backoff * random.uniform(0.5, 1)  # noqa: S311 - jitter
-            not_before = loop.time() + earliest
-            turned, self._turned = self._turned, asyncio.Event()
-            turned.set()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(latest):
-                    await self._demand.wait()
-            await asyncio.sleep(not_before - loop.time())
+        fetched = await self._turn()
+        if fetched:
+            earliest = self._cooldown_seconds
+            latest = self._refresh_seconds * random.uniform(0.8, 1)  # noqa: S311 - jitter
+        else:
+            backoff = min(self._first_backoff * 2**self.failures / 2, LONGEST_BACKOFF)
+            earliest = latest = backoff * random.uniform(0.5, 1)  # noqa: S311 - jitter
+        not_before = loop.time() + earliest
+        turned, self._turned = self._turned, asyncio.Event()
+        turned.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(latest):
+                await self._demand.wait()
+        await asyncio.sleep(not_before - loop.time())
 
     async def _turn(self) -> bool:
         """Fetch once; whether that succeeded."""

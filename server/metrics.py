@@ -84,6 +84,27 @@ class _Reader(Collector):
         for name, declared in METRICS.items():
             family = CounterMetricFamily if declared.kind == "counter" else GaugeMetricFamily
             yield family(name, declared.help, value=float(declared.read(self._node)))
+        yield from self._background()
+
+    def _background(self) -> Iterator[Metric]:
+        """How the work fares that the server repeats by itself."""
+        failing = GaugeMetricFamily(
+            "ayes_background_failing",
+            "1 while the last try of this work failed, by its reason.",
+            labels=("work", "kind"),
+        )
+        failed = CounterMetricFamily(
+            "ayes_background_failures",
+            "Failed tries: unreachable (database away), refused (by the database), defect.",
+            labels=("work", "kind"),
+        )
+        for failures in self._node.failures:
+            for kind, count in failures.counts.items():
+                labels = (failures.name, kind.value)
+                failing.add_metric(labels, float(failures.failing is kind))
+                failed.add_metric(labels, float(count))
+        yield failing
+        yield failed
 
 
 def routes(node: Node) -> list[Route]:

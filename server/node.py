@@ -15,6 +15,7 @@ from handlers.lanes import BUDGET, RETRY_AFTER_MS, Lanes
 from handlers.step import Actor
 from persistence import reading
 from persistence.database import Database
+from persistence.failures import Failures
 from protocol import PROTOCOL_VERSION, answers
 from protocol.closes import CloseCode
 from protocol.commands import EventCreate, MembershipJoin
@@ -86,6 +87,20 @@ class Node:
         self._pulse = Pulse(self)
         self._timers = Timers(database, self.lanes)
         self._pruning = Pruning(database)
+        self.failures: list[Failures] = [
+            *(
+                part.failures
+                for part in (
+                    self._pulse.task,
+                    self._timers.task,
+                    self._pruning.task,
+                    self.revocations.task,
+                    self.rooms.sweeper,
+                )
+            ),
+            self.rooms.fills,
+        ]
+        """How the background work fares; the process adds its own."""
         self._version = ayes_version()
 
     async def start(self) -> None:
@@ -94,22 +109,22 @@ class Node:
         await self.revocations.start()
         self.auth.start()
         await self.rooms.start()
-        self._pulse.start()
-        self._timers.start()
-        self._pruning.start()
+        self._pulse.task.start()
+        self._timers.task.start()
+        self._pruning.task.start()
 
     async def stop(self) -> None:
         """Finish what was accepted, then close."""
         self.draining = True
-        await self._timers.stop()
-        await self._pruning.stop()
+        await self._timers.task.stop()
+        await self._pruning.task.stop()
         try:
             async with asyncio.timeout(FINISH_SECONDS):
                 await asyncio.gather(*self._kept, return_exceptions=True)
                 await self.lanes.drained()
         except TimeoutError:
             log.error("some commands did not end in time")
-        await self._pulse.stop()
+        await self._pulse.task.stop()
         await self.rooms.stop()
         await self.auth.stop()
         await self.revocations.stop()

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -16,6 +17,7 @@ import uvicorn
 from persistence.database import Database
 from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from persistence.migrate import upgrade_async
+from persistence.periodic import Periodic
 from persistence.postgres_log import PostgresLog
 from persistence.sole import SoleServer, SoleServerError
 from server.app import make_app
@@ -132,7 +134,7 @@ async def serve(
         await upgrade_async(database_url)
     except OSError as err:
         raise StartError(f"the database is out of reach: {err}") from err
-    async with SoleServer(database_url, shared=settings.redis_url is not None):
+    async with SoleServer(database_url, shared=settings.redis_url is not None) as sole:
         node = Node(
             settings,
             Database(database_url, connections=settings.database_connections),
@@ -141,7 +143,10 @@ async def serve(
         )
         listener = _listen(settings)
         tending = [] if embedded is None else _tend(embedded)
+        node.failures += [work.failures for work in (sole.task, *tending)]
         try:
+            for work in tending:
+                work.start()
             await node.start()
             server = Server(_config(settings, node), node)
             host, port = listener.getsockname()[:2]
@@ -149,42 +154,39 @@ async def serve(
             _announce(settings, host, port)
             await server.serve(sockets=[listener])
         finally:
-            for task in tending:
-                task.cancel()
-            await asyncio.gather(*tending, return_exceptions=True)
-            await node.stop()
-            listener.close()
+            try:
+                for work in tending:
+                    await work.stop()
+                await node.stop()
+            finally:
+                listener.close()
 
 
-def _tend(embedded: EmbeddedPostgres) -> list[asyncio.Task[None]]:
-    """Look after the database: it is nobody else's."""
+def _tend(embedded: EmbeddedPostgres) -> list[Periodic]:
+    """The work that keeps the embedded database alive and its log small."""
     return [
-        asyncio.create_task(_bounded(embedded.log), name="database log"),
-        asyncio.create_task(_revived(embedded), name="database life"),
+        Periodic("database log", LOG_LOOK_SECONDS, partial(_bound, embedded.log)),
+        Periodic("database life", DATABASE_LOOK_SECONDS, partial(_revive, embedded)),
     ]
 
 
-async def _bounded(database_log: PostgresLog) -> None:
-    while True:
-        await asyncio.sleep(LOG_LOOK_SECONDS)
-        try:
-            await asyncio.to_thread(database_log.bound)
-        except OSError as err:
-            log.warning("the database's log cannot be cut: %s", err)
+async def _bound(database_log: PostgresLog) -> None:
+    try:
+        await asyncio.to_thread(database_log.bound)
+    except OSError as err:
+        log.warning("the database's log cannot be cut: %s", err)
 
 
-async def _revived(embedded: EmbeddedPostgres) -> None:
-    """Start the database again where it ended by itself: out of memory, killed, stopped by hand."""
-    while True:
-        await asyncio.sleep(DATABASE_LOOK_SECONDS)
-        if embedded.runs():
-            continue
-        log.error("the embedded database has ended; it is started again")
-        try:
-            await asyncio.to_thread(embedded.revive)
-        except EmbeddedPostgresError as err:
-            log.error("%s", err)
-            await asyncio.sleep(REVIVE_AGAIN_SECONDS)
+async def _revive(embedded: EmbeddedPostgres) -> None:
+    """Start the database again if it ended by itself: out of memory, killed, stopped by hand."""
+    if embedded.runs():
+        return
+    log.error("the embedded database has ended; it is started again")
+    try:
+        await asyncio.to_thread(embedded.revive)
+    except EmbeddedPostgresError as err:
+        log.error("%s", err)
+        await asyncio.sleep(REVIVE_AGAIN_SECONDS)
 
 
 def _settle_memory() -> None:

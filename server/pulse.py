@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import orjson
 
+from persistence.periodic import Periodic
 from protocol import answers
 from protocol.closes import CloseCode
 from server.frames import frame
@@ -16,8 +16,6 @@ from server.session import Phase, Session
 
 if TYPE_CHECKING:
     from server.node import Node
-
-log = logging.getLogger("ayes.pulse")
 
 #: Seconds between two looks at all sockets; also the shortest time between two ``presence``.
 TICK_SECONDS = 1.0
@@ -28,32 +26,20 @@ class Pulse:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin."""
-        self._task = asyncio.create_task(self._beat(), name="pulse")
-
-    async def stop(self) -> None:
-        """End."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        self._interval = min(TICK_SECONDS, node.settings.heartbeat_ms / 4000)
+        self._presence_at = 0.0
+        self.task = Periodic("pulse", self._interval, self._beat)
 
     async def _beat(self) -> None:
-        interval = min(TICK_SECONDS, self._node.settings.heartbeat_ms / 4000)
-        presence_at = 0.0
-        while True:
-            await asyncio.sleep(interval)
-            now = asyncio.get_running_loop().time()
-            try:
-                # The next look is one interval away, and a heartbeat is at most its time apart.
-                self._look(now, now + interval)
-                if now >= presence_at:
-                    presence_at = now + TICK_SECONDS
-                    self._tell_presence(now)
-            except Exception:
-                log.exception("the pulse failed")
+        self.beat(asyncio.get_running_loop().time())
+
+    def beat(self, now: float) -> None:
+        """Do what is due at ``now``, by the loop's clock."""
+        # The next look is one interval away, and a heartbeat is at most its time apart.
+        self._look(now, now + self._interval)
+        if now >= self._presence_at:
+            self._presence_at = now + TICK_SECONDS
+            self._tell_presence(now)
 
     def _look(self, now: float, next_look: float) -> None:
         settings = self._node.settings

@@ -10,18 +10,14 @@ decides nothing meanwhile.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable
 from datetime import datetime
 
 from persistence import revocations
 from persistence.database import Database
-from persistence.faults import Fault, fault_of
+from persistence.periodic import Periodic
 from protocol.errors import ErrorCode, Rejection
 from server.auth import Identity
-
-log = logging.getLogger("ayes.revocations")
 
 #: Seconds between two looks.
 POLL_SECONDS = 1.0
@@ -47,19 +43,18 @@ class Revocations:
         self._tell = tell
         self._cursor = 0
         self._looks = 0
-        self._task: asyncio.Task[None] | None = None
+        # Out of reach, the next look goes on from the same place.
+        self.task = Periodic("revocations", POLL_SECONDS, self.look)
         self._before: dict[str, datetime] = {}
 
     async def start(self) -> None:
         """Read all there are, then go on looking; raises where the database is out of reach."""
         await self.look()
-        self._task = asyncio.create_task(self._poll(), name="revocations")
+        self.task.start()
 
     async def stop(self) -> None:
         """End."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self.task.stop()
 
     def check(self, identity: Identity) -> None:
         """Raise ``Revoked`` where the token of ``identity`` is too old."""
@@ -87,13 +82,3 @@ class Revocations:
         self._before.update(found.before)
         for user in new:
             self._tell(user)
-
-    async def _poll(self) -> None:
-        while True:
-            await asyncio.sleep(POLL_SECONDS)
-            try:
-                await self.look()
-            except Exception as err:
-                if fault_of(err) in (None, Fault.REFUSED):
-                    log.exception("revocations could not be read")
-                # Out of reach: the next look tries again, from the same place.

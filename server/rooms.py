@@ -18,7 +18,9 @@ from handlers.audiences import Audience, Patches, document
 from handlers.decide import StepRecord
 from persistence import reading
 from persistence.database import Database
+from persistence.failures import Failures
 from persistence.faults import Fault, fault_of
+from persistence.periodic import Periodic
 from persistence.reading import Own, Stored
 from protocol import merge_patch
 from protocol.errors import ErrorCode, Refusal, Rejection
@@ -95,20 +97,20 @@ class RoomRegistry:
         """Positions that were heard of while their room was being filled: it may have read less."""
         self._history = History(database)
         self._own: Gather[tuple[str, str], Own] = Gather(self._fetch_own)
-        self._sweeper: asyncio.Task[None] | None = None
+        self.sweeper = Periodic("room sweep", SWEEP_SECONDS, self._sweep)
+        self.fills = Failures("room fill")
         self.presence = Presence(bus)
 
     async def start(self) -> None:
         """Begin to hear of other nodes' steps, by the bus and by the sweep."""
         await self._bus.start(self._heard)
-        self._sweeper = asyncio.create_task(self._sweep(), name="room sweep")
+        self.sweeper.start()
 
     async def stop(self) -> None:
         """End the sweep and whatever is still being read."""
         await self._bus.stop()
+        await self.sweeper.stop()
         tasks: list[asyncio.Task[Any]] = [*self._loading.values(), *self._filling.values()]
-        if self._sweeper is not None:
-            tasks.append(self._sweeper)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -296,25 +298,29 @@ class RoomRegistry:
     async def _fill_from_journal(self, room: Room) -> None:
         """Bring ``room`` to the top; a new epoch, or a database behind it, is a new view."""
         try:
-            while True:
-                # What this node commits while the top is read is not lost data.
-                told = room.seq
-                tops = await reading.tops(self._database, [room.event_id])
-                if not tops:
-                    return
-                top = tops[0]
-                if top.epoch != room.epoch or top.seq < told:
-                    await self._start_over(room, top.epoch)
-                    return
-                if top.seq <= room.seq:
-                    return
-                to = min(top.seq, room.seq + JOURNAL_PAGE)
-                stored = await reading.steps(self._database, room.event_id, after=room.seq, to=to)
-                room.apply([step_of(line) for line in stored])
+            await self._to_the_top(room)
         except Exception as err:
-            if fault_of(err) is None and not isinstance(err, Rejection):
-                log.exception("event %s: the room could not be filled", room.event_id)
-            # Out of reach: the next sweep tries again.
+            # The next sweep tries again.
+            self.fills.failed(err, f"event {room.event_id}")
+        else:
+            self.fills.succeeded()
+
+    async def _to_the_top(self, room: Room) -> None:
+        while True:
+            # What this node commits while the top is read is not lost data.
+            told = room.seq
+            tops = await reading.tops(self._database, [room.event_id])
+            if not tops:
+                return
+            top = tops[0]
+            if top.epoch != room.epoch or top.seq < told:
+                await self._start_over(room, top.epoch)
+                return
+            if top.seq <= room.seq:
+                return
+            to = min(top.seq, room.seq + JOURNAL_PAGE)
+            stored = await reading.steps(self._database, room.event_id, after=room.seq, to=to)
+            room.apply([step_of(line) for line in stored])
 
     async def _start_over(self, room: Room, epoch: str) -> None:
         """What this room told is not what the database holds: everybody gets a snapshot."""
@@ -336,21 +342,13 @@ class RoomRegistry:
                 self._drop(room)
 
     async def _sweep(self) -> None:
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            self._drop_empty()
-            if not self._rooms:
-                continue
-            try:
-                tops = await reading.tops(self._database, list(self._rooms))
-            except Exception as err:
-                if fault_of(err) is None:
-                    log.exception("the sweep failed")
-                continue
-            for top in tops:
-                watched = self._rooms.get(top.event)
-                if watched is not None and (top.epoch, top.seq) != (watched.epoch, watched.seq):
-                    self._fill(watched)
+        self._drop_empty()
+        if not self._rooms:
+            return
+        for top in await reading.tops(self._database, list(self._rooms)):
+            watched = self._rooms.get(top.event)
+            if watched is not None and (top.epoch, top.seq) != (watched.epoch, watched.seq):
+                self._fill(watched)
 
     async def way(self, room: Room, after: int) -> Way | None:
         """From ``after`` up to where the room's memory goes on, folded from the journal.

@@ -6,8 +6,6 @@ database by its own clock, so that a restart forgets nothing.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from datetime import timedelta
 from functools import partial
 
@@ -18,11 +16,9 @@ from handlers.timers import SERVER, expiry, maturity
 from persistence import due
 from persistence.database import Database
 from persistence.due import Due
-from persistence.faults import fault_of
+from persistence.periodic import Periodic
 from protocol.commands import EventCommand
 from server.entropy import entropy
-
-log = logging.getLogger("ayes.timers")
 
 #: Seconds between two looks at the clock.
 TICK_SECONDS = 0.5
@@ -36,12 +32,15 @@ _SERVER = Actor(SERVER, SERVER)
 
 
 class Timers:
-    """One task that asks the lanes for what time brings about."""
+    """Asks the lanes for what time brings about."""
 
     def __init__(self, database: Database, lanes: Lanes) -> None:
         self._database = database
         self._lanes = lanes
-        self._task: asyncio.Task[None] | None = None
+        # Stopped, what was asked for is the lanes' to finish.
+        self.task = Periodic("timers", TICK_SECONDS, self._tick, first=0.0)
+        self._since: Due | None = None
+        """Where the next look for openings begins."""
         self._again: dict[Due, int] = {}
         """What could not be decided, with its revision: asked for again, however long ago."""
         self._matured: set[Due] = set()
@@ -51,25 +50,8 @@ class Timers:
         self._lately: Due | None = None
         """Since when it is of late that a time was over."""
 
-    def start(self) -> None:
-        """Begin."""
-        self._task = asyncio.create_task(self._work(), name="timers")
-
-    async def stop(self) -> None:
-        """End; what was asked for is the lanes' to finish."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _work(self) -> None:
-        since: Due | None = None
-        while True:
-            try:
-                since = await self._look(since)
-            except Exception as err:
-                if fault_of(err) is None:
-                    log.exception("the timers failed")
-            await asyncio.sleep(TICK_SECONDS)
+    async def _tick(self) -> None:
+        self._since = await self._look(self._since)
 
     async def _look(self, since: Due | None) -> Due:
         """Ask for all that is due; where the next look begins."""
