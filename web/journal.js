@@ -90,7 +90,7 @@ export class Journal {
     try {
       const headers = { authorization: `Bearer ${await this.token()}` };
       const signal = AbortSignal.timeout(ANSWER_MS);
-      const response = await fetch(url, { headers, signal, credentials: "omit", cache: "no-store" });
+      const response = await fetch(url, { headers, signal, credentials: "omit", cache: "no-store", redirect: "error" });
       body = await response.json();
       if (response.ok) return body.lines;
     } catch (cause) {

@@ -44,5 +44,5 @@ export async function localToken(name) {
 
 function asked(path, options) {
   const signal = AbortSignal.timeout(ANSWER_MS);
-  return fetch(new URL(path, HOME), { ...options, signal, credentials: "omit" });
+  return fetch(new URL(path, HOME), { ...options, signal, credentials: "omit", redirect: "error" });
 }

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 #: Path of the socket on every server.
 SOCKET_PATH = "/v1/socket"
+_PORTS = {"ws": 80, "wss": 443}
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
@@ -33,3 +34,10 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """The scheme, host and port of ``url`` (RFC 6454, 4), the default port filled in."""
+    parts = urlsplit(url)
+    port = parts.port or _PORTS.get(parts.scheme)
+    return parts.scheme, parts.hostname or "", port

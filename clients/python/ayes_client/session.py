@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
-from ayes_client.address import is_loopback
+from ayes_client.address import is_loopback, origin
 from ayes_client.closes import is_final, reason
 from ayes_client.entering import Entering
 from ayes_client.errors import AuthExpired, AyesError, Closed, LineError, from_message
@@ -40,12 +40,18 @@ CLOSE_SECONDS = 2.0
 MOST_BYTES = 64 * 1024 * 1024
 #: Heartbeats without any message until the line counts as dead.
 SILENT_BEATS = 2.5
+#: Characters of the reason why there is no connection: the other side may choose its words.
+MAX_REASON_LENGTH = 200
 #: Seconds between looks at what should have happened by now, at most.
 LOOK_SECONDS = 1.0
 
 
 #: What comes of a message that is not what it says it is.
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
+
+
+class Redirected(OSError):
+    """The server's address leads to another one; the client tries again, as after any failure."""
 
 
 class Unreadable(Exception):
@@ -127,7 +133,7 @@ class Session:
         except TimeoutError:
             ended.why = "no answer in time"
         except (OSError, WebSocketException, Unreadable) as err:
-            ended.why = str(err) or type(err).__name__
+            ended.why = (str(err) or type(err).__name__)[:MAX_REASON_LENGTH]
         finally:
             self.rooms.close()
         return self._epilogue(ended)
@@ -155,7 +161,7 @@ class Session:
 
     async def _converse(self, token: str) -> None:
         url = self._parts.url
-        async with connect(
+        async with _Connect(
             url,
             subprotocols=[SUBPROTOCOL],
             proxy=None if is_loopback(url) else True,
@@ -335,6 +341,27 @@ class Session:
             self.rooms.overdue(now, patience)
             for body in self._parts.questions.overdue(now, patience):
                 self.say_body(body)
+
+
+class _Connect(connect):
+    """``connect`` that follows no redirect to another origin.
+
+    The token is in the first message, so another origin would get it. A redirect within the origin
+    (another path) is followed.
+    """
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """The address to follow, or the error to raise."""
+        target = super().process_redirect(exc)
+        if isinstance(target, str) and origin(target) != origin(self.uri):
+            return Redirected(f"a redirect to another address is not followed: {_shown(target)}")
+        return target
+
+
+def _shown(url: str) -> str:
+    """``url`` up to its path, for a message: what follows may be a secret, and is of any length."""
+    scheme, host, port = origin(url)
+    return f"{scheme}://{host}:{port}"
 
 
 def _cut(link: ClientConnection, task: asyncio.Task[object]) -> None:
