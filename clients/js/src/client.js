@@ -44,7 +44,7 @@ export class Client extends EventTarget {
     if (!WebSocket) throw new TypeError("there is no WebSocket here: give one as an option");
     this.#options = { outbox, page: globalThis.document && globalThis, ...options };
     this.#clock = clock;
-    this.#token = new Token(token, clock);
+    this.#token = new Token(token, clock, () => this.#commands.own());
     const shared = {
       clock,
       answerTimeout,
@@ -64,7 +64,7 @@ export class Client extends EventTarget {
     });
     const parts = { ...shared, connection: this.#connection };
     const tell = (type, detail) => this.#tell(type, detail);
-    this.#commands = new Commands({ ...parts, outbox, tell });
+    this.#commands = new Commands({ ...parts, outbox, token: this.#token, tell });
     this.#questions = new Questions(parts);
     this.#rooms = new Rooms({ ...parts, command: (...given) => this.command(...given) });
     this.#renewal = new Renewal({
@@ -119,6 +119,7 @@ export class Client extends EventTarget {
   start() {
     if (this.status !== "idle" && this.status !== "stopped") return this;
     if (this.#ended) {
+      this.#token.forget();
       this.#ended = null;
       this.#ready = new Deferred();
       this.#loaded = new Deferred();

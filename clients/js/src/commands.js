@@ -4,6 +4,7 @@ import { Command } from "./command.js";
 import { Deferred, within } from "./deferred.js";
 import { AyesError, MOST_INTERNAL } from "./error.js";
 import { Line } from "./line.js";
+import { OPAQUE } from "./token.js";
 
 /** Above so many unsent bytes nothing more is given to the socket: it would only wait there. */
 const MOST_BUFFERED = 256 * 1024;
@@ -27,9 +28,9 @@ export class Commands {
   #pausedUntil = 0;
   #timers = { pump: null, watch: null };
 
-  /** `tell(name, detail)` dispatches an event of the client. */
-  constructor({ connection, clock, backoff, outbox, answerTimeout, renew, tell }) {
-    Object.assign(this, { connection, clock, backoff, outbox, answerTimeout, renew, tell });
+  /** `token` says whose commands are; `tell(name, detail)` dispatches an event of the client. */
+  constructor({ connection, clock, backoff, outbox, answerTimeout, renew, token, tell }) {
+    Object.assign(this, { connection, clock, backoff, outbox, answerTimeout, renew, token, tell });
   }
 
   get pending() {
@@ -54,17 +55,23 @@ export class Commands {
       refused.reject(tooMany({ id, event: args.event }));
       return refused.promise;
     }
-    const command = this.#add({ id, type, args, since: this.clock.now(), user: this.#user });
-    if (this.outbox) this.#store(command);
-    else this.#ready(command);
+    const user = this.token.owner(this.connection.open);
+    const command = this.#add({ id, type, args, since: this.clock.now(), user });
+    if (!this.outbox) this.#ready(command);
+    else if (user !== undefined) this.#store(command);
     this.#changed();
     return command.deferred.promise;
   }
 
-  /** Commands that an outbox held: before all that were given since, as they were then. */
+  /**
+   * Commands that an outbox held: before all that were given since, as they were then. Earlier versions
+   * wrote some without a user. They may be another user's, so they stay in the outbox.
+   */
   adopt(entries) {
     const later = [...this.#all.values()];
-    const found = entries.filter((entry) => !this.#all.has(entry.id));
+    const unowned = entries.filter((entry) => entry.user === undefined).length;
+    if (unowned > 0) this.tell("fault", { where: "outbox", error: leftBehind(unowned) });
+    const found = entries.filter((entry) => entry.user !== undefined && !this.#all.has(entry.id));
     this.#all.clear();
     this.#line = new Line();
     for (const { id, type, args = {}, since, user } of found) {
@@ -92,6 +99,14 @@ export class Commands {
     return true;
   }
 
+  /** A token came: commands without an owner are its user's, and are kept as such. */
+  own() {
+    const user = this.token.subject;
+    for (const command of this.#all.values()) {
+      if (command.user === undefined) this.#giveTo(command, user);
+    }
+  }
+
   // The socket's life.
 
   open(user, limits) {
@@ -99,6 +114,7 @@ export class Commands {
     this.limits = limits ?? {};
     this.#pausedUntil = 0;
     for (const command of [...this.#all.values()]) this.#claim(command, user.id);
+    this.token.welcomed(user.id);
     this.pump();
   }
 
@@ -305,17 +321,27 @@ export class Commands {
     });
   }
 
-  /** What a user gave is never sent as another's; it waits in the outbox for them. */
+  /** One user's command is never sent as another's; it waits in the outbox for that user. */
   #claim(command, user) {
-    if (command.user === undefined) {
-      command.user = user;
-      if (command.state !== "storing") this.#attempt(this.outbox?.put(command.entry));
-    } else if (command.user !== user) {
+    if (command.user === user) return;
+    // No token named its user, and this client was given it: this welcome does.
+    const isOnlyHere = !command.sent && command.user?.startsWith(OPAQUE);
+    if (command.user === undefined || command.user === this.token.subject || isOnlyHere) {
+      this.#giveTo(command, user);
+    } else {
       this.#forget(command);
       this.#line.leave(command);
       command.deferred.reject(AyesError.stopped({ id: command.id, event: command.event }));
       this.#changed();
     }
+  }
+
+  /** Without an owner a command is not kept: another client of the outbox could take it for its own. */
+  #giveTo(command, user) {
+    command.user = user;
+    if (!this.outbox) return;
+    if (command.state === "storing") this.#store(command);
+    else this.#attempt(this.outbox.put(command.entry));
   }
 
   /** Wait for the outbox, in vain if need be: a command is not held up by a full disk. */
@@ -362,6 +388,10 @@ const encoder = new TextEncoder();
 
 function byteLength(text) {
   return encoder.encode(text).length;
+}
+
+function leftBehind(count) {
+  return new Error(`${count} commands of an unknown user stay in the outbox, unsent`);
 }
 
 function tooLarge({ id, event }, limit) {

@@ -101,7 +101,7 @@ class Client:
         self._parts = Parts(
             url=socket_url(url),
             client={"name": name, "version": version},
-            tokens=Tokens(token),
+            tokens=Tokens(token, self._token_arrived),
             flight=Flight(self._answered, new_backoff),
             questions=Questions(self._say_body, new_backoff),
             callbacks=Callbacks("status", "welcome", "bye", "refused", "pending"),
@@ -318,10 +318,16 @@ class Client:
         count = len(self._flight)
         entry = self._flight.add(command, kept=False)
         if len(self._flight) > count:
-            entry.user = None if self.user is None else self.user.id
+            entry.user = self._parts.tokens.owner(connected=self.session is not None)
             self._keep(entry)
             self._callbacks.tell("pending", self)
         return entry
+
+    def _token_arrived(self) -> None:
+        """Commands given before the first token are that token's user's."""
+        if (user := self._parts.tokens.subject) is not None:
+            for entry in self._flight.own(user):
+                self._keep(entry)
 
     # Rooms.
 
@@ -366,8 +372,9 @@ class Client:
     def _welcomed(self, message: Json) -> None:
         self.user = User(message["user"]["id"], message["user"]["name"])
         self.session = message["session"]
+        self._parts.tokens.welcomed(self.user.id)
         self.trouble = None
-        for entry in self._flight.claim(self.user.id):
+        for entry in self._flight.claim(self.user.id, self._parts.tokens.subject):
             self._keep(entry)
         assert self._session is not None
         for room in self.rooms.values():
@@ -388,10 +395,13 @@ class Client:
             self._session.wake()
 
     def _keep(self, entry: Entry) -> None:
-        """Let ``entry`` be sent, once it is in the outbox, where there is one."""
+        """Let ``entry`` be sent, once it is in the outbox, where there is one.
+
+        Without an owner it is not kept yet: another client of the outbox could take it for its own.
+        """
         if self._keeper is None:
             self._kept([entry])
-        else:
+        elif entry.user is not None:
             self._keeper.put(entry)
 
     def _kept(self, entries: list[Entry]) -> None:

@@ -25,6 +25,7 @@ from ayes_client.backoff import MOST_INTERNAL, Backoff
 from ayes_client.command import Ack, Command, Pending
 from ayes_client.errors import AyesError, IdConflict, Stopped, TooLarge, from_message
 from ayes_client.merge_patch import Json
+from ayes_client.tokens import OPAQUE
 
 #: Seconds until the same id is sent again, where the server names no time.
 AGAIN_SECONDS = 0.1
@@ -43,6 +44,7 @@ class Entry:
         "internal",
         "kept",
         "number",
+        "ready",
         "sent_at",
         "since",
         "tries",
@@ -56,6 +58,7 @@ class Entry:
         self.command = command
         self.about = thing_of(command)
         self.before = False
+        self.ready = False
         self.user: str | None = None
         self.since = since
         self.kept = kept
@@ -67,6 +70,10 @@ class Entry:
         self.tries = 0
         self.internal = 0
         self.sent_at: float | None = None
+
+    def only_here(self) -> bool:
+        """Whether no token named its user, and this client was given it: the next welcome tells."""
+        return not self.before and self.user is not None and self.user.startswith(OPAQUE)
 
     def __lt__(self, other: Entry) -> bool:
         return self.number < other.number
@@ -160,14 +167,28 @@ class Flight:
         entry.before, entry.user = True, user
         return entry
 
-    def claim(self, user: str) -> list[Entry]:
-        """The client is ``user``: what is nobody's is theirs, and returned, to be kept so before it
-        is sent. What is somebody else's ends here, and waits for them in the outbox.
+    def own(self, user: str) -> list[Entry]:
+        """Give ``user`` the commands without an owner; return them, for the outbox."""
+        owned = [entry for entry in self._entries.values() if entry.user is None]
+        for entry in owned:
+            entry.user = user
+        return owned
+
+    def claim(self, user: str, subject: str | None) -> list[Entry]:
+        """Continue as ``user``, welcomed with a token of ``subject``.
+
+        Returns the commands that have to be kept again, under this user, before they are sent.
+        Another user's commands end here with ``Stopped``, and stay in the outbox for them.
         """
-        claimed = [entry for entry in self._entries.values() if entry.user is None]
+        claimed = [
+            entry
+            for entry in self._entries.values()
+            if entry.user != user
+            and (entry.user is None or entry.user == subject or entry.only_here())
+        ]
         for entry in claimed:
-            entry.user, entry.kept = user, False
-        self._ready = [entry for entry in self._ready if entry.kept]
+            entry.user, entry.kept, entry.ready = user, False, False
+        self._ready = [entry for entry in self._ready if entry.ready]
         heapq.heapify(self._ready)
         for entry in [entry for entry in self._entries.values() if entry.user != user]:
             error = Stopped("it is another user's, and waits in the outbox for them")
@@ -184,7 +205,18 @@ class Flight:
     def _consider(self, entry: Entry) -> None:
         """Make ``entry`` ready, where nothing older about the same thing waits."""
         if entry.kept and (entry.about is None or self._about[entry.about][0] is entry):
+            self._make_ready(entry)
+
+    def _make_ready(self, entry: Entry) -> None:
+        """Queue ``entry`` to be sent, once however often it is asked for."""
+        if not entry.ready:
+            entry.ready = True
             heapq.heappush(self._ready, entry)
+
+    def _pop_ready(self) -> Entry:
+        entry = heapq.heappop(self._ready)
+        entry.ready = False
+        return entry
 
     # Going out.
 
@@ -193,7 +225,7 @@ class Flight:
         if now < self.paused_until:
             return []
         while self._parked and self._parked[0][0] <= now:
-            heapq.heappush(self._ready, heapq.heappop(self._parked)[2])
+            self._make_ready(heapq.heappop(self._parked)[2])
         taken: list[Entry] = []
         # The brackets of an array; each message brings a comma.
         size = 2
@@ -201,16 +233,15 @@ class Flight:
             entry = self._ready[0]
             id = entry.command.id
             if self._entries.get(id) is not entry or id in self._inflight:
-                heapq.heappop(self._ready)
+                self._pop_ready()
             elif len(entry.body) > most_bytes:
-                heapq.heappop(self._ready)
+                self._pop_ready()
                 self.refuse(entry, TooLarge(details={"limit": most_bytes}))
             elif size + len(entry.body) + 1 > most_bytes and taken:
                 break
             else:
                 size += len(entry.body) + 1
-                heapq.heappop(self._ready)
-                taken.append(entry)
+                taken.append(self._pop_ready())
         for entry in taken:
             entry.tries += 1
             entry.sent_at = now
@@ -234,16 +265,16 @@ class Flight:
         ]
         for entry in late:
             self._land(entry)
-            heapq.heappush(self._ready, entry)
+            self._make_ready(entry)
         return bool(late)
 
     def lost(self) -> None:
         """The line broke: what was in flight is ready again, and nothing has to wait."""
         for entry in self._inflight.values():
-            heapq.heappush(self._ready, entry)
+            self._make_ready(entry)
         self._inflight.clear()
         for _, _, entry in self._parked:
-            heapq.heappush(self._ready, entry)
+            self._make_ready(entry)
         self._parked.clear()
         self.paused_until = 0.0
 
@@ -266,7 +297,7 @@ class Flight:
         error = from_message(message)
         if error.retry == "auth":
             self._land(entry)
-            heapq.heappush(self._ready, entry)
+            self._make_ready(entry)
             return error
         if error.code == "internal":
             entry.internal += 1
@@ -288,7 +319,7 @@ class Flight:
         # unknown effect says nothing of the others either.
         if error.effect == "none" and entry.command.type != "membership.join":
             self.paused_until = max(self.paused_until, now + wait)
-            heapq.heappush(self._ready, entry)
+            self._make_ready(entry)
         else:
             heapq.heappush(self._parked, (now + wait, entry.number, entry))
 

@@ -33,7 +33,11 @@ class Keeper:
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> list[Kept]:
-        """What was kept before; writes from now on. Raises ``OutboxError``."""
+        """What was kept before, of known users; writes from now on. Raises ``OutboxError``.
+
+        Earlier versions wrote commands without a user before their first welcome. They may be
+        another user's, so they stay in the outbox.
+        """
         opening = asyncio.ensure_future(asyncio.to_thread(self._outbox.open))
         try:
             found = await asyncio.shield(opening)
@@ -44,7 +48,9 @@ class Keeper:
                 await asyncio.to_thread(self._outbox.close)
             raise
         self._task = asyncio.create_task(self._run(), name="ayes outbox")
-        return found
+        if left := sum(kept.user is None for kept in found):
+            log.warning("%d commands of an unknown user stay in the outbox, unsent", left)
+        return [kept for kept in found if kept.user is not None]
 
     def put(self, entry: Entry) -> None:
         """Keep ``entry``."""

@@ -11,6 +11,7 @@ sent. A line that a crash left unfinished is the last one, was therefore never s
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -29,8 +30,11 @@ if sys.platform == "win32":  # pragma: no cover - another system
 else:
     import fcntl
 
-#: Bytes of answered commands that are carried along before the file is written anew.
-MOST_WASTE = 1_048_576
+log = logging.getLogger("ayes_client")
+
+#: Bytes of answered commands in the file before it is compacted. A compaction that fails is tried
+#: again after as many bytes more.
+MAX_WASTE_BYTES = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +74,15 @@ class FileOutbox:
         self._lock: IO[bytes] | None = None
         self._held: dict[str, Kept] = {}
         self._size = 0
-        self._whole = 0
-        """Bytes of the file when it was last written anew: nothing in it was answered then."""
+        self._compact_at = 0
+        """Size of the file, in bytes, at which it is compacted."""
 
     def open(self) -> list[Kept]:
         """Raises ``OutboxError`` where another process holds it, or it is no outbox."""
         try:
             self._lock = _locked(self._path.with_name(self._path.name + ".lock"))
             self._read()
-            self._compact()
+            self._compact_if_possible()
         except OSError as err:
             self.close()
             raise OutboxError(f"{self._path}: {err.strerror or err}") from err
@@ -89,13 +93,14 @@ class FileOutbox:
 
     def write(self, put: Sequence[Kept], done: Sequence[str]) -> None:
         """One write and one fsync for all of ``put``."""
-        for id in done:
-            self._held.pop(id, None)
-        self._held |= {kept.command.id: kept for kept in put}
         lines = [_put(kept) for kept in put] + [_line({"done": id}) for id in done]
         self._append(b"".join(lines), durable=bool(put))
-        if self._size > MOST_WASTE + 2 * self._whole:
-            self._rewrite()
+        # Only now: a command that could not be written must not come back by a compaction.
+        self._held |= {kept.command.id: kept for kept in put}
+        for id in done:
+            self._held.pop(id, None)
+        if self._size > self._compact_at:
+            self._compact_if_possible()
 
     def close(self) -> None:
         """Let another process have it."""
@@ -120,23 +125,33 @@ class FileOutbox:
             raise OutboxError(f"{self._path}: {err.strerror or err}") from err
         self._size += len(data)
 
-    def _rewrite(self) -> None:
+    def _compact_if_possible(self) -> None:
+        """Compact the file; a failure is only logged, since every command in it is durable.
+
+        Raises ``OSError`` if there is no file to go on with.
+        """
         try:
             self._compact()
         except OSError as err:
-            raise OutboxError(f"{self._path}: {err.strerror or err}") from err
+            log.warning("%s could not be compacted: %s", self._path, err.strerror or err)
+            self._compact_at = self._size + MAX_WASTE_BYTES
+            if self._file is None:
+                self._file = self._path.open("ab", buffering=0)
+                # A line that a crash left unfinished must not be glued to the next one.
+                os.ftruncate(self._file.fileno(), self._size)
 
     def _read(self) -> None:
         try:
             text = self._path.read_bytes()
         except FileNotFoundError:
             return
-        whole, _, _torn = text.rpartition(b"\n")
+        whole, newline, _torn = text.rpartition(b"\n")
         for number, line in enumerate(whole.split(b"\n") if whole else (), 1):
             try:
                 self._understand(orjson.loads(line))
             except (ValueError, KeyError, TypeError) as err:
                 raise OutboxError(f"{self._path}: line {number} is none of an outbox") from err
+        self._size = len(whole) + len(newline)
 
     def _understand(self, line: dict[str, object]) -> None:
         match line:
@@ -150,22 +165,36 @@ class FileOutbox:
                 raise ValueError
 
     def _compact(self) -> None:
-        """Write the file anew with what it still holds; the old one stands until that is done."""
+        """Replace the file by one with only unanswered commands.
+
+        Raises ``OSError``; the old file then stays in place, and complete.
+        """
         data = b"".join([_put(kept) for kept in self._held.values()])
         fresh = self._path.with_name(self._path.name + ".new")
-        with fresh.open("wb") as file:
-            # Commands hold what people wrote: nobody else's to read.
-            fresh.chmod(0o600)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with fresh.open("wb") as file:
+                # Commands hold what people wrote: nobody else's to read.
+                fresh.chmod(0o600)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            self._replace_by(fresh)
+        except OSError:
+            # On a full disk its half-written bytes are needed.
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            raise
+        self._size = len(data)
+        self._compact_at = MAX_WASTE_BYTES + 2 * self._size
+        _sync_folder(self._path.parent)
+
+    def _replace_by(self, fresh: Path) -> None:
+        # Windows replaces no open file, so it is closed for the moment.
         if self._file is not None:
             self._file.close()
             self._file = None
         fresh.replace(self._path)
-        _sync_folder(self._path.parent)
         self._file = self._path.open("ab", buffering=0)
-        self._size = self._whole = len(data)
 
 
 def _line(content: dict[str, object]) -> bytes:

@@ -51,6 +51,28 @@ async def test_the_oldest_go_first_and_again_after_the_line_broke() -> None:
     ]
 
 
+async def test_a_command_that_becomes_ready_twice_goes_once_in_a_frame() -> None:
+    """It waits behind another user's, and is claimed and set free at once."""
+    found = flight()
+    found.add_kept(vote(0, "p"), 0.0, "other")
+    mine = found.add_kept(vote(1, "p"), 0.0, "sub-of-me")
+    found.add_kept(vote(2), 0.0, "me")
+    found.keep(found.claim("me", "sub-of-me"))
+    found.keep([mine])
+    assert ids(found.take(0, most=MANY, most_bytes=ROOMY)) == ["vote-0001", "vote-0002"]
+    assert mine.tries == 1
+
+
+async def test_a_command_of_the_tokens_subject_is_the_welcomed_users() -> None:
+    found = flight()
+    given = found.add(vote(0), kept=False)
+    assert found.own("sub-1") == [given]
+    assert found.own("sub-2") == []
+    assert found.claim("user-1", "sub-1") == [given]
+    assert given.user == "user-1"
+    assert found.claim("user-1", "sub-1") == []
+
+
 async def test_nothing_is_sent_before_it_is_kept() -> None:
     found = flight()
     first = found.add(vote(0), kept=False)

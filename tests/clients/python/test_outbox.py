@@ -6,8 +6,9 @@ import asyncio
 import dataclasses
 import os
 import signal
+import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from ayes_client import Client, Command, FileOutbox, Kept
 from ayes_client.errors import OutboxError, Stopped
 from ayes_client.flight import Entry
+from ayes_client.tokens import Token
 from tests.clients.line import line_to
 from tests.clients.python.conftest import Connect, client_of, gathering, proposal
 from tests.clients.python.waiting import PATIENCE, eventually, status, until
@@ -117,6 +119,63 @@ def test_half_a_line_on_a_full_disk_spoils_no_other(
                 outbox.write([second], [])
         outbox.write([third], [])
     with opened(tmp_path / "o") as (_, found):
+        assert found == [first, third]
+
+
+def test_a_command_that_could_not_be_kept_does_not_come_back_by_a_compaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = commands(2)
+    with opened(tmp_path / "o") as (outbox, _):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", _full)
+            with pytest.raises(OutboxError, match="No space"):
+                outbox.write([first], [])
+        outbox._compact()
+        outbox.write([second], [])
+    with opened(tmp_path / "o") as (_, found):
+        assert found == [second]
+
+
+def _no_new_file(path: Path) -> None:
+    """Let each compaction of ``path`` fail, as on a full disk."""
+    path.with_name(path.name + ".new").mkdir()
+
+
+def test_a_failed_compaction_fails_no_durable_command(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "o"
+    with opened(path) as (outbox, _):
+        _no_new_file(path)
+        for _ in range(60):
+            kept = commands(200)
+            outbox.write(kept, [])
+            outbox.write([], [entry.command.id for entry in kept])
+        [last] = commands(1)
+        outbox.write([last], [])
+        warnings = caplog.messages
+        # Each try waits for as much waste again: a full disk is not written to at every command.
+        assert 1 <= len(warnings) <= path.stat().st_size // 1_048_576
+        assert "could not be compacted" in warnings[0]
+    path.with_name("o.new").rmdir()
+    with opened(path) as (_, found):
+        assert found == [last]
+        assert path.stat().st_size < 1_000
+
+
+def test_an_outbox_opens_on_a_full_disk_and_half_a_line_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "o"
+    first, second, third = commands(3)
+    with opened(path) as (outbox, _):
+        outbox.write([first], [])
+        outbox.write([second], [])
+    path.write_bytes(path.read_bytes()[:-5])
+    _no_new_file(path)
+    with opened(path) as (outbox, found):
+        assert found == [first]
+        outbox.write([third], [])
+    with opened(path) as (_, found):
         assert found == [first, third]
 
 
@@ -237,6 +296,99 @@ async def test_another_users_commands_wait_for_them(
     await until(third, "pending", lambda: third.pending == [])
     [made] = (await third.query("events.list"))["events"]
     assert made["subject"] == "Hers"
+
+
+async def test_a_command_given_before_the_first_welcome_belongs_to_its_token(
+    server: Running, connect: Connect, tmp_path: Path
+) -> None:
+    """Also if the token comes from a function, and the server was never reached."""
+    user = fresh("ada")
+    given_as: list[Token] = [token(user), lambda: token(user), _later(user)]
+    for number, given in enumerate(given_as):
+        away = Client(_nowhere(), given, outbox=tmp_path / "o", backoff=(0.02, 0.1))
+        away.start()
+        command = away.command("event.create", {"subject": f"Hers {number}"})
+        making = asyncio.create_task(command)
+        await _written(tmp_path / "o", f"Hers {number}")
+        await away.stop()
+        with pytest.raises(Stopped):
+            await making
+    other = await connect(outbox=tmp_path / "o")
+    assert (await other.query("events.list"))["events"] == []
+    await other.stop()
+    hers = await connect(user, outbox=tmp_path / "o")
+    await until(hers, "pending", lambda: hers.pending == [])
+    made = (await hers.query("events.list"))["events"]
+    assert {event["subject"] for event in made} == {"Hers 0", "Hers 1", "Hers 2"}
+
+
+async def test_a_command_given_before_there_is_a_token_is_never_kept_for_another(
+    tmp_path: Path,
+) -> None:
+    """Nobody can say whose it is: the command lives with its client alone."""
+
+    def none() -> str:
+        raise RuntimeError("the issuer is away")
+
+    away = Client(_nowhere(), none, outbox=tmp_path / "o", backoff=(0.02, 0.1))
+    away.start()
+    making = asyncio.create_task(away.command("event.create", {"subject": "Whose?"}))
+    await until(away, "pending", lambda: len(away.pending) == 1)
+    await status(away, "waiting")
+    await away.stop()
+    with pytest.raises(Stopped):
+        await making
+    with opened(tmp_path / "o") as (_, found):
+        assert found == []
+
+
+async def test_a_token_that_names_no_user_is_told_from_others(tmp_path: Path) -> None:
+    for number, given in enumerate(("opaque-1", "opaque-2", "opaque-1")):
+        away = Client(_nowhere(), given, outbox=tmp_path / "o", backoff=(0.02, 0.1))
+        away.start()
+        making = asyncio.create_task(away.command("event.create", {"subject": f"No. {number}"}))
+        await _written(tmp_path / "o", f"No. {number}")
+        await away.stop()
+        with pytest.raises(Stopped):
+            await making
+    with opened(tmp_path / "o") as (_, found):
+        assert found[0].user == found[2].user != found[1].user
+        assert not any("opaque" in str(kept.user) for kept in found)
+
+
+async def test_an_entry_without_a_user_is_sent_by_nobody_and_stays(
+    connect: Connect, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Earlier versions wrote such entries."""
+    [nobodys] = commands(1)
+    with opened(tmp_path / "o") as (outbox, _):
+        outbox.write([nobodys], [])
+    client = await connect(outbox=tmp_path / "o")
+    assert await client.loaded() == []
+    assert client.pending == []
+    await client.stop()
+    assert any("unknown user" in message for message in caplog.messages)
+    with opened(tmp_path / "o") as (_, found):
+        assert found == [nobodys]
+
+
+async def _written(path: Path, word: str) -> None:
+    await eventually(lambda: path.exists() and word in path.read_text())
+
+
+def _nowhere() -> str:
+    """An address at which nothing listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def _later(user: str) -> Callable[[], Awaitable[str]]:
+    async def make() -> str:
+        await asyncio.sleep(0)
+        return token(user)
+
+    return make
 
 
 BOT = """
