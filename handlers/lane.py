@@ -132,12 +132,15 @@ class Batch:
         return all(type(s.command) is EventCreate for s in self.submissions)
 
     def left_at(self, position: Position | None) -> bool:
-        """Whether the event stands where this lane left it."""
+        """Whether the event stands where this lane left it.
+
+        The hash tells apart two histories with the same positions: a restore without a new epoch.
+        """
         held = self.lane.state
         return (
             held is not None
             and position is not None
-            and (held.epoch, held.seq) == (position.epoch, position.seq)
+            and (held.epoch, held.seq, held.hash) == position
         )
 
     def asked(self) -> list[tuple[str, CommandKey]]:

@@ -18,6 +18,7 @@ from protocol.requests import Subscribe
 from server import deflate
 from server.frames import framed
 from server.room import Room
+from server.rooms import Way
 from server.subscription import Subscription
 
 if TYPE_CHECKING:
@@ -63,15 +64,14 @@ async def bring_up(
     is read last and the return. Raises ``not_a_member`` where that is no longer one.
     """
     room = subscription.room
-    way = None
     if writable is not None:
         await writable()
-    if request.epoch is not None and request.seq is not None:
-        reason = _why_not_resumed(node, room, request.epoch, request.seq)
-        if not reason:
-            way = await node.rooms.way(room, request.seq)
-            # Meanwhile it may have begun anew, from a backup.
-            reason = _why_not_resumed(node, room, request.epoch, request.seq) or "gap"
+    way, reason = await _way(node, room, request, reason)
+    while subscription.outdated:
+        # A restore: what was read for the owner may be lost, and so may the way.
+        subscription.outdated = False
+        own = await node.rooms.standing(room, subscription.user)
+        way, reason = await _way(node, room, request, reason)
     # The owner's standing may have changed in a step after what was read.
     regraded = subscription.is_regraded()
     you, audience = standing(subscription, own)
@@ -102,6 +102,18 @@ async def bring_up(
         )
         parts = (resumed,)
     return Placed(room.event_id, subscription, parts)
+
+
+async def _way(node: Node, room: Room, request: Subscribe, reason: str) -> tuple[Way | None, str]:
+    """The way from the client's position, or ``None`` and why it gets a snapshot."""
+    if request.epoch is None or request.seq is None:
+        return None, reason
+    why = _why_not_resumed(node, room, request.epoch, request.seq)
+    if why:
+        return None, why
+    way = await node.rooms.way(room, request.seq)
+    # Meanwhile the room may have started over, from a backup.
+    return way, _why_not_resumed(node, room, request.epoch, request.seq) or "gap"
 
 
 def _why_not_resumed(node: Node, room: Room, epoch: str, seq: int) -> str:

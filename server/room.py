@@ -50,6 +50,8 @@ class Room:
 
     def __init__(self, event_id: str) -> None:
         self.event_id = event_id
+        self.generation = 0
+        """How often its view was read from the database."""
         self.epoch = ""
         self.seq = 0
         self.document: dict[str, Any] = {}
@@ -97,6 +99,7 @@ class Room:
 
     def reset(self, epoch: str, seq: int, document: dict[str, Any]) -> None:
         """Take a view read from the database; ``document`` is the admins'."""
+        self.generation += 1
         self.epoch, self.seq = epoch, seq
         self.requests = document.pop("requests", {})
         self.document = document

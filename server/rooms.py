@@ -185,14 +185,19 @@ class RoomRegistry:
 
     async def standing(self, room: Room, user: str) -> Own:
         """What is ``user``'s own, the room being at least at that position."""
-        own = await self._ask_own(room.event_id, user)
-        if own is None or own.membership is None:
-            raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
-        if own.membership.status not in ("accepted", "pending"):
-            raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": own.membership.status})
-        if own.epoch != room.epoch or own.seq > room.seq:
-            await self._catch_up(room, own)
-        return own
+        while True:
+            generation = room.generation
+            own = await self._ask_own(room.event_id, user)
+            if own is None or own.membership is None:
+                raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+            if own.membership.status not in ("accepted", "pending"):
+                raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": own.membership.status})
+            if room.generation != generation:
+                # It started over meanwhile: what was read may be from before a restore.
+                continue
+            if own.epoch != room.epoch or own.seq > room.seq:
+                await self._catch_up(room, own)
+            return own
 
     def leave(self, subscription: Subscription) -> None:
         """Take a subscription out; the last one takes the room along."""

@@ -53,6 +53,7 @@ class Subscription:
         "_renew",
         "audience",
         "live",
+        "outdated",
         "outlet",
         "room",
         "seq",
@@ -68,6 +69,8 @@ class Subscription:
         self.outlet = outlet
         self.audience: Audience = "member"
         self.live = False
+        self.outdated = False
+        """Whether what was read for its owner may be from before the room started over."""
         self.seq = 0
         """The position this socket was brought to."""
         self.told_online = -1
@@ -100,9 +103,15 @@ class Subscription:
         self._renew(self, reason)
 
     def start_over(self, reason: str) -> None:
-        """What this was told no longer holds: ask for a snapshot."""
+        """The room shows another history: drop what waits for the owner, ask for a snapshot.
+
+        If the subscription is being brought up just now, its owner's own is read again.
+        """
+        self._own = {}
         if self.live:
             self._stop(reason)
+        else:
+            self.outdated = True
 
     def is_regraded(self) -> bool:
         """Whether what waits to be told changes the owner's standing."""

@@ -32,6 +32,18 @@ async def lose_the_last_step(url: str, event: str) -> None:
     await connection.close()
 
 
+async def restore_without_votes(server: Running, event: str) -> None:
+    """A backup from before the last step, which was a vote: a new epoch, and no votes."""
+    await lose_the_last_step(server.node.database.url, event)
+    connection = await asyncpg.connect(server.node.database.url)
+    await connection.execute("DELETE FROM votes WHERE event_id = $1", event)
+    await connection.execute(
+        "UPDATE proposals SET agree = 0, voters = 0 WHERE event_id = $1", event
+    )
+    await connection.close()
+    assert await renew(server.node.database, event) == 1
+
+
 async def watching(server: Running) -> tuple[Scene, Client, Room]:
     scene = await gathering(server, 1)
     room = await scene.members[0].subscribe(scene.event)
@@ -99,3 +111,109 @@ async def test_all_events_get_a_new_epoch_however_many_there_are(
     assert before.keys() == after.keys()
     assert not set(before.values()) & set(after.values())
     assert len(set(after.values())) == len(after)
+
+
+async def test_you_of_a_slow_reader_does_not_show_a_vote_that_a_restore_lost(
+    server: Running,
+) -> None:
+    """What waits for the reader of its own is from before the restore."""
+    scene = await gathering(server, 1)
+    proposal = await scene.propose()
+    (member,) = scene.members
+    (slow,) = server.node.crowd.of(member.user)
+    room = await member.subscribe(scene.event)
+    tab = await server.connect(member.user)
+    # Its socket takes nothing more until it is released.
+    slow.wire.hold()
+    ack = await scene.vote(tab, proposal)
+    assert ack["type"] == "ack"
+    subscription = slow.subscriptions[scene.event]
+    assert subscription._own
+    await restore_without_votes(server, scene.event)
+    await server.node.rooms.sweeper.once()
+    while subscription.live:
+        await subscription.room.moves()
+    slow.wire.release()
+    slow.writable()
+    await starts_again(member, room, "epoch")
+    assert room.you["votes"] == {}
+    assert (await member.subscribe(scene.event)).you["votes"] == {}
+
+
+async def test_you_that_was_read_before_a_restore_is_read_again(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The restore comes while a large snapshot waits for the socket."""
+    scene = await gathering(server, 1)
+    proposal = await scene.propose()
+    (member,) = scene.members
+    # Keeps the room on this node.
+    other = await scene.admin.subscribe(scene.event)
+    await scene.vote(member, proposal)
+    (session,) = server.node.crowd.of(member.user)
+    waits, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def until_writable() -> None:
+        waits.set()
+        await may_go_on.wait()
+
+    monkeypatch.setattr(session._desk, "_until_writable", until_writable)
+    subscribing = asyncio.create_task(member.subscribe(scene.event))
+    await waits.wait()
+    await restore_without_votes(server, scene.event)
+    await server.node.rooms.sweeper.once()
+    await starts_again(scene.admin, other, "epoch")
+    may_go_on.set()
+    room = await subscribing
+    assert room.epoch == other.epoch
+    assert room.you["votes"] == {}
+
+
+async def test_you_that_is_older_than_a_restored_room_is_read_again(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The restore comes between the reading of ``you`` and the look at the room's position."""
+    scene = await gathering(server, 1)
+    proposal = await scene.propose()
+    (member,) = scene.members
+    other = await scene.admin.subscribe(scene.event)
+    await scene.vote(member, proposal)
+    rooms = server.node.rooms
+    ask = rooms._ask_own
+    asked = 0
+
+    async def asked_before(event: str, user: str) -> Any:
+        nonlocal asked
+        own = await ask(event, user)
+        asked += user == member.user
+        if user == member.user and asked == 1:
+            await restore_without_votes(server, scene.event)
+            await rooms.sweeper.once()
+            await rooms._fill_from_journal(rooms._rooms[event])
+        return own
+
+    monkeypatch.setattr(rooms, "_ask_own", asked_before)
+    room = await member.subscribe(scene.event)
+    assert asked > 1
+    assert room.you["votes"] == {}
+    await starts_again(scene.admin, other, "epoch")
+    assert room.epoch == other.epoch
+
+
+async def test_a_lane_does_not_go_on_from_what_a_restore_lost(
+    server: Running, migrated_url: str
+) -> None:
+    """The same epoch and position, another history: the hash tells."""
+    scene = await gathering(server, 1)
+    lost = await scene.admin.ack("event.pause", event=scene.event)
+    await lose_the_last_step(migrated_url, scene.event)
+    connection = await asyncpg.connect(migrated_url)
+    # Another node writes another step in its place.
+    await connection.execute(
+        "UPDATE events SET seq = $2, hash = sha256('another') WHERE id = $1",
+        scene.event,
+        lost["seq"],
+    )
+    await connection.close()
+    again = await scene.admin.ack("event.pause", event=scene.event)
+    assert again["applied"]
