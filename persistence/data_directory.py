@@ -11,6 +11,7 @@ from pathlib import Path
 
 from persistence.postgres_account import Account, EmbeddedPostgresError
 from persistence.postmaster import SOCKET_NAME
+from persistence.private_files import check_folder, open_private
 
 if sys.platform != "win32":
     import fcntl
@@ -24,18 +25,26 @@ OWN_NAMES = {"lock", "socket", "postgres", "auth_secret"} | {
 
 
 def make_home(home: Path) -> None:
-    """Make the data directory and what is missing above it; what is there stays as it is."""
+    """Make the data directory and what is missing above it; what is there stays as it is.
+
+    Raises ``NotPrivateError`` if it is there and another user's, or open to everybody.
+    """
     missing = [folder for folder in (home, *home.parents) if not folder.exists()]
     for folder in reversed(missing):
         folder.mkdir(mode=0o700)
         if os.geteuid() == 0:
             # Whatever the umask: PostgreSQL's account must get through, but need not look round.
             folder.chmod(0o711 if folder == home else 0o755)
+    check_folder(home)
 
 
 def take_lock(home: Path) -> int:
-    """The lock on the data directory; it ends with this process, however that ends."""
-    lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """The lock on the data directory; it ends with this process, however that ends.
+
+    Raises ``EmbeddedPostgresError`` if another process holds it, ``NotPrivateError`` if the file is
+    a link or another user's.
+    """
+    lock = open_private(home / "lock", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.ftruncate(lock, 0)

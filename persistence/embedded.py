@@ -40,6 +40,7 @@ from persistence.postmaster import (
     ask,
     signals_held,
 )
+from persistence.private_files import NotPrivateError, open_private
 
 __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "default_data_dir"]
 
@@ -119,6 +120,9 @@ class EmbeddedPostgres:
             account = account_for(self._data)
             let_in(account, self._home)
             return self._url(self._running(account, deadline))
+        except NotPrivateError as err:
+            self.stop(timeout=GIVING_UP)
+            raise EmbeddedPostgresError(f"{self._cannot} {err}") from err
         except (OSError, subprocess.SubprocessError) as err:
             self.stop(timeout=GIVING_UP)
             raise EmbeddedPostgresError(f"{self._cannot} {_told(err)}{self._space()}") from err
@@ -234,7 +238,11 @@ class EmbeddedPostgres:
             status, errors = account.run(command, timeout=max(deadline - time.monotonic(), 1))
             if status != 0:
                 raise EmbeddedPostgresError(f"{self._cannot} {errors.strip()}{self._space()}")
-            with (scratch / "postgresql.conf").open("a") as conf:
+            # The folder is the account's already, so what it holds may be a link by now.
+            appended = open_private(
+                scratch / "postgresql.conf", os.O_WRONLY | os.O_APPEND, owner=account.uid
+            )
+            with os.fdopen(appended, "a") as conf:
                 conf.write("\n# Set by Ayes when it made this database; yours to change.\n")
                 conf.writelines(f"{name} = {value}\n" for name, value in AT_FIRST.items())
                 conf.flush()

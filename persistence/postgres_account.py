@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -15,10 +16,13 @@ from typing import Any
 if sys.platform != "win32":
     import pwd
 
-#: The accounts to run as, in order; the second is made where the first is not there.
-USUAL_ACCOUNT = "postgres"
+log = logging.getLogger("ayes.postgres")
+
+#: The account that root runs PostgreSQL as; it is made if it is not there. Its own, because every
+#: process of that account may open the database's socket as superuser.
 OWN_ACCOUNT = "ayes"
-LAST_ACCOUNT = "nobody"
+#: Accounts to fall back on if it cannot be made: shared ones, so a warning is logged.
+SHARED_ACCOUNTS = ("postgres", "nobody")
 #: Longest that making an account, or a look at a folder, may take.
 SMALL_TIMEOUT = 10.0
 #: Where the programs are that make accounts, whatever the PATH says.
@@ -114,15 +118,24 @@ def account_for(data: Path) -> Account:
         if owner.st_uid == 0:
             raise EmbeddedPostgresError(
                 f"{data} belongs to root, as whom PostgreSQL refuses to run. Give it back to the "
-                f"user it was made by: chown -R {USUAL_ACCOUNT}: {data}"
+                f"user it was made by: chown -R {OWN_ACCOUNT}: {data}"
             )
         return Account(_name(owner.st_uid), owner.st_uid, owner.st_gid)
-    found = _named(USUAL_ACCOUNT) or _named(OWN_ACCOUNT) or _made() or _named(LAST_ACCOUNT)
+    found = _named(OWN_ACCOUNT) or _made()
+    if found is not None:
+        return found
+    found = next(filter(None, map(_named, SHARED_ACCOUNTS)), None)
     if found is None:
         raise EmbeddedPostgresError(
             "PostgreSQL refuses to run as root, and there is no user to run it as: make one with "
             f"useradd --system {OWN_ACCOUNT}"
         )
+    log.warning(
+        "PostgreSQL runs as user %r, since user %r could not be made: every process of that user "
+        "may read and change the database",
+        found.name,
+        OWN_ACCOUNT,
+    )
     return found
 
 

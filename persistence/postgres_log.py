@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from persistence.private_files import open_private
+
 #: Bytes of the log beyond which it is set aside; with the one before, about twice this is kept.
 LONGEST_LOG = 8 * 1024 * 1024
 
@@ -23,7 +25,7 @@ class PostgresLog:
         """A descriptor of the log that appends; a long one from before is set aside."""
         if self._is_long():
             self._path.replace(self._before)
-        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        return open_private(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
 
     def bound(self) -> None:
         """Set a long log aside while PostgreSQL writes to it; what it tells meanwhile may be lost.
@@ -36,18 +38,23 @@ class PostgresLog:
             return
         fresh = self._path.with_name("postgres.log.new")
         try:
-            fresh.touch(mode=0o600)
-            with self._path.open("rb") as log, fresh.open("wb") as kept:
+            fresh.unlink(missing_ok=True)
+            made = open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            with self._path.open("rb") as log, os.fdopen(made, "wb") as kept:
                 # Its end is what tells most, and a flood of lines may have made it huge.
                 log.seek(-LONGEST_LOG, os.SEEK_END)
                 kept.write(log.read(LONGEST_LOG))
             fresh.replace(self._before)
         except OSError:
             fresh.unlink(missing_ok=True)
-        os.truncate(self._path, 0)
+        log_file = open_private(self._path, os.O_WRONLY)
+        try:
+            os.truncate(log_file, 0)
+        finally:
+            os.close(log_file)
 
     def _is_long(self) -> bool:
         try:
-            return self._path.stat().st_size > LONGEST_LOG
+            return self._path.lstat().st_size > LONGEST_LOG
         except FileNotFoundError:
             return False

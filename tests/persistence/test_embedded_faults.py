@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pytest
 
 from persistence import postgres_account, postgres_binaries
 from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from persistence.postgres_account import account_for
+from persistence.postgres_account import Account, account_for
 from persistence.postgres_binaries import Binaries, wheel
 from tests.parts import QUICK, execute
 from tests.parts import ROOT as PROJECT
@@ -262,15 +262,57 @@ def test_a_machine_without_postgresql_is_told_what_to_do(
         EmbeddedPostgres(place / "new").start()
 
 
-def test_root_lends_an_account_that_is_there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_lends_an_account_of_its_own(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever runs as a shared account could open the database's socket as superuser."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(postgres_account, "USUAL_ACCOUNT", "no such account")
-    monkeypatch.setattr(postgres_account, "OWN_ACCOUNT", "nor this one")
+    taken: list[str] = []
+
+    def named(name: str) -> Account | None:
+        taken.append(name)
+        return Account(name, 1_000, 1_000)
+
+    monkeypatch.setattr(postgres_account, "_named", named)
+    assert account_for(place / "none yet").name == "ayes"
+    assert taken == ["ayes"]
+
+
+def test_a_shared_account_is_the_last_resort_and_warned_of(
+    place: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(postgres_account, "OWN_ACCOUNT", "no such account")
+    monkeypatch.setattr(postgres_account, "SHARED_ACCOUNTS", ("nor this one", "nobody"))
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     assert account_for(place / "none yet").name == "nobody"
-    monkeypatch.setattr(postgres_account, "LAST_ACCOUNT", "root")
+    assert "every process of that user" in caplog.text
+    monkeypatch.setattr(postgres_account, "SHARED_ACCOUNTS", ("root",))
     with pytest.raises(EmbeddedPostgresError, match="useradd --system"):
         account_for(place / "none yet")
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link"])
+def test_a_link_in_the_accounts_folder_gets_no_line_of_roots(
+    place: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The account, or whoever shares it, exchanges ``postgresql.conf`` as soon as it is there."""
+    victim = place / "victim"
+    victim.write_text("precious\n")
+    run = Account.run
+
+    def run_and_exchange(
+        account: Account, command: Sequence[str], *, timeout: float
+    ) -> tuple[int, str]:
+        done = run(account, command, timeout=timeout)
+        if command[0].endswith("initdb"):
+            conf = Path(command[command.index("-D") + 1]) / "postgresql.conf"
+            conf.unlink()
+            conf.symlink_to(victim) if kind == "link" else conf.hardlink_to(victim)
+        return done
+
+    monkeypatch.setattr(Account, "run", run_and_exchange)
+    with pytest.raises(EmbeddedPostgresError, match=r"postgresql\.conf"):
+        EmbeddedPostgres(place / "ayes", settings=QUICK).start()
+    assert victim.read_text() == "precious\n"
 
 
 def _mountable(place: Path) -> bool:

@@ -1,0 +1,86 @@
+"""Files and folders that must belong to this process's user alone.
+
+A folder that somebody else made, or may write to, can hold links and files that they prepared:
+a link named like one of ours points the server at a file of their choice, and a secret they
+planted lets them sign tokens. So nothing here follows a link, and everything is checked on the
+open descriptor, where it can no longer be exchanged.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+
+class NotPrivateError(OSError):
+    """A file or folder belongs to somebody else; the message is fit to print to an operator."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that another user owns, or that everybody may write to.
+
+    Root's folders are fine for everyone: root may do anything anyway. A folder that a group may
+    write to is fine too (volumes are often given so); its files are checked one by one.
+
+    Raises ``NotPrivateError``, and ``OSError`` if the folder cannot be looked at.
+    """
+    if sys.platform == "win32":
+        return
+    found = folder.stat()
+    if found.st_uid not in (0, os.geteuid()):
+        raise NotPrivateError(
+            f"{folder} belongs to user {found.st_uid}, and this server runs as user "
+            f"{os.geteuid()}. Run it as the owner, choose another folder (AYES_DATA_DIR), or take "
+            f"this one over after a look at what is in it: chown -R {os.geteuid()} {folder}"
+        )
+    if found.st_mode & stat.S_IWOTH:
+        raise NotPrivateError(
+            f"everybody may write to {folder}. Look at what is in it, then: chmod o-w {folder}"
+        )
+
+
+def open_private(
+    path: Path, flags: int, *, mode: int = 0o600, owner: int | None = None, secret: bool = False
+) -> int:
+    """Open ``path``, a plain file of ``owner`` (else of this process's user); follow no link.
+
+    ``mode`` is for a file that is made. With ``secret``, nobody else may be able to read it.
+
+    Raises ``NotPrivateError`` for anything else, before a byte is read, written or cut off, and
+    ``OSError`` as ``os.open`` does.
+    """
+    if sys.platform == "win32":
+        return os.open(path, flags | os.O_BINARY, mode)
+    # O_TRUNC would take effect before the checks. O_NONBLOCK: a pipe must not block the open.
+    assert not flags & os.O_TRUNC
+    safe = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path, flags | safe, mode)
+    except OSError as err:
+        if path.is_symlink():
+            raise NotPrivateError(f"{path} is a link, where only a file may be. Remove it") from err
+        raise
+    try:
+        _check_file(path, os.fstat(descriptor), os.geteuid() if owner is None else owner, secret)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_file(path: Path, found: os.stat_result, owner: int, secret: bool) -> None:
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        raise NotPrivateError(f"{path} must be a plain file with one name. Remove it")
+    if found.st_uid != owner:
+        raise NotPrivateError(
+            f"{path} belongs to user {found.st_uid} instead of user {owner}. Remove it"
+        )
+    others = 0o077 if secret else 0o022
+    if found.st_mode & others:
+        may = "read" if secret else "write to"
+        raise NotPrivateError(f"others may {may} {path}. Look at it, then: chmod 600 {path}")
