@@ -8,12 +8,10 @@ and key only chooses among them, so a public key can never be taken for a secret
 from __future__ import annotations
 
 import binascii
-import secrets
 import unicodedata
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jwt
@@ -22,6 +20,7 @@ import msgspec
 from handlers.step import Actor
 from protocol.errors import ErrorCode, Rejection
 from protocol.fields import clean_text
+from server.auth_secret import kept_secret
 from server.jwks import LONGEST_KID, PUBLIC_ALGORITHMS
 from server.keys import RemoteKeys
 from server.provider import FETCHES, Provider
@@ -311,25 +310,3 @@ def one_line(name: str) -> str:
     """``name`` in NFC, without control characters and with single spaces."""
     shown = "".join(c for c in name if c.isspace() or unicodedata.category(c) not in ("Cc", "Cs"))
     return unicodedata.normalize("NFC", " ".join(shown.split()))
-
-
-def kept_secret(data_dir: Path) -> str:
-    """The secret that is kept in ``data_dir``, made there the first time."""
-    path = data_dir / "auth_secret"
-    try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        pass
-    data_dir.mkdir(parents=True, exist_ok=True)
-    secret = secrets.token_urlsafe(48)
-    fresh = path.with_suffix(f".{secrets.token_hex(4)}")
-    fresh.touch(mode=0o600)
-    fresh.write_text(secret + "\n")
-    try:
-        # Linked, not renamed: where two start at once, the first one's secret stands.
-        path.hardlink_to(fresh)
-    except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()
-    return path.read_text().strip()

@@ -22,6 +22,7 @@ from server import cli_client
 from server import settings as s
 from server.database_url import database_url
 from server.settings import SETTINGS, SettingsError
+from server.start_error import StartError
 
 #: What shells say of a command that SIGPIPE or SIGINT ended.
 EXIT_BROKEN_PIPE = 141
@@ -42,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingsError as err:
         print(f"ayes: {err}", file=sys.stderr)
         return 2
+    except StartError as err:
+        print(f"ayes: {err}", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         # Whoever reads the output has enough of it; say nothing more, not even at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -29,6 +29,7 @@ from server.local import is_set_up
 from server.node import Node
 from server.redis_bus import RedisBus
 from server.settings import Settings
+from server.start_error import StartError
 
 log = logging.getLogger("ayes")
 
@@ -53,10 +54,6 @@ DATABASE_LOOK_SECONDS = 0.25
 REVIVE_AGAIN_SECONDS = 5.0
 #: What a shell expects of a command that could not start.
 EXIT_FAILURE = 1
-
-
-class StartError(Exception):
-    """The server cannot start; the message is fit to print to an operator."""
 
 
 class Server(uvicorn.Server):

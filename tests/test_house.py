@@ -209,6 +209,8 @@ FLOORS = {
     "orjson": (3, 11, 6),
     "redis": (4, 5, 4),
     "asyncpg": (0, 31),
+    # The first that refuses an empty key.
+    "PyJWT": (2, 13),
 }
 
 

@@ -13,7 +13,8 @@ from datetime import timedelta
 from rich.console import Console
 from rich.text import Text
 
-from server.auth import Authenticator, kept_secret
+from server.auth import Authenticator
+from server.auth_secret import kept_secret
 from server.demo import summary
 from server.demo.address import socket_url
 from server.demo.bot import Bot, Message

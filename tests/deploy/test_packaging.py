@@ -35,6 +35,7 @@ FLOORS = {
     "asyncpg": "0.31",
     "h11": "0.16",
     "orjson": "3.11.6",
+    "pyjwt": "2.13",
     "redis": "4.5.4",
     "starlette": "1.0.1",
     "uvicorn": "0.54",

@@ -11,7 +11,8 @@ import pytest
 from protocol.errors import ErrorCode, Rejection
 from server import cli
 from server import settings as s
-from server.auth import Authenticator, authenticator_for, kept_secret
+from server.auth import Authenticator, authenticator_for
+from server.auth_secret import kept_secret
 from server.settings import Settings, SettingsError
 from tests.server.issuing import AUDIENCE, claims
 
