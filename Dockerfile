@@ -1,15 +1,20 @@
 # The server in an image: no compiler, no pip, an account of its own.
 FROM python:3.13.15-slim-trixie AS build
 WORKDIR /src
-RUN python -m venv /opt/ayes
-COPY constraints.txt pyproject.toml LICENSE README.md ./
+# Every file that is downloaded must have the hash that is written down here (scripts/lock).
+COPY deploy/requirements.txt deploy/build-requirements.txt ./
+RUN python -m venv /opt/ayes && python -m venv /opt/build \
+    && /opt/ayes/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt \
+    && /opt/build/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r build-requirements.txt
+COPY pyproject.toml LICENSE README.md ./
 COPY protocol protocol
 COPY persistence persistence
 COPY handlers handlers
 COPY server server
 COPY web web
 COPY clients/js clients/js
-RUN /opt/ayes/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt . \
+RUN /opt/build/bin/python -m hatchling build --target wheel \
+    && /opt/ayes/bin/pip install --no-cache-dir --disable-pip-version-check --no-index --no-deps dist/*.whl \
     && /opt/ayes/bin/pip uninstall --yes pip
 
 FROM python:3.13.15-slim-trixie

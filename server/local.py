@@ -41,8 +41,24 @@ BURST: Final = 50
 PER_SECOND: Final = 5.0
 #: Bytes of a body; a name of 1,000 characters, each escaped, fits.
 MOST_BYTES: Final = 16_384
-#: Headers that a proxy leaves: then the peer is the proxy, and whoever asked is anywhere.
-_PROXIED: Final = ("forwarded", "via", "x-real-ip")
+#: Beginnings of the headers that proxies add. A request with one came through a proxy, so its
+#: client may be anywhere.
+_PROXIED: Final = (
+    "forwarded",
+    "via",
+    "x-forwarded",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-",
+    "x-envoy-",
+    "x-azure-",
+    "true-client-ip",
+    "cf-",
+    "fastly-",
+    "fly-",
+    "cdn-loop",
+)
 #: User ids made here begin with it; the rest is the name's digest.
 PREFIX: Final = "local-"
 
@@ -120,7 +136,7 @@ def _is_from_here(request: Request) -> bool:
         return False
     if request.scope["http_version"] == "1.0":
         return False
-    if any(name in _PROXIED or name.startswith("x-forwarded") for name in headers):
+    if any(name.startswith(_PROXIED) for name in headers):
         return False
     hosts, origins = headers.getlist("host"), headers.getlist("origin")
     if len(hosts) != 1 or len(origins) > 1:

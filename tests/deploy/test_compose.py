@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,62 @@ def test_the_database_and_redis_are_on_a_network_without_a_way_out() -> None:
         assert [COMPOSE["networks"][net]["internal"] for net in SERVICES[name]["networks"]] == [
             True
         ]
+
+
+def test_a_hole_in_the_proxy_does_not_lead_to_the_database() -> None:
+    reached = {net for name in ("postgres", "redis") for net in SERVICES[name]["networks"]}
+    assert not reached & set(SERVICES["proxy"]["networks"])
+    for name in NODES:
+        assert reached <= set(SERVICES[name]["networks"])
+        assert set(SERVICES["proxy"]["networks"]) <= set(SERVICES[name]["networks"])
+
+
+def test_the_database_and_redis_ask_for_a_password() -> None:
+    database = SERVICES["postgres"]["environment"]
+    assert database["POSTGRES_HOST_AUTH_METHOD"] == "scram-sha-256"
+    command = SERVICES["redis"]["command"]
+    passwords = {
+        "AYES_POSTGRES_PASSWORD": database["POSTGRES_PASSWORD"],
+        "AYES_REDIS_PASSWORD": command[command.index("--requirepass") + 1],
+    }
+    for name, given in passwords.items():
+        assert given.startswith(f"${{{name}:?"), "an empty password must not do"
+    for name in NODES:
+        settings = SERVICES[name]["environment"]
+        assert f":{passwords['AYES_POSTGRES_PASSWORD']}@postgres" in settings["AYES_DATABASE_URL"]
+        assert f":{passwords['AYES_REDIS_PASSWORD']}@redis" in settings["AYES_REDIS_URL"]
+
+
+def test_the_script_writes_every_secret_once(tmp_path: Path) -> None:
+    (tmp_path / "scripts").mkdir()
+    script = tmp_path / "scripts" / "compose-secrets"
+    shutil.copy(ROOT / "scripts" / "compose-secrets", script)
+    (tmp_path / ".env").write_text("AYES_AUTH_SECRET=kept-as-it-is")
+    for _ in range(2):
+        subprocess.run(["bash", str(script)], check=True, timeout=10)
+    found = dict(line.split("=", 1) for line in (tmp_path / ".env").read_text().splitlines())
+    wanted = set(re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yml").read_text()))
+    assert set(found) == wanted
+    assert found.pop("AYES_AUTH_SECRET") == "kept-as-it-is"
+    assert all(re.fullmatch(r"[0-9a-f]{64}", secret) for secret in found.values())
+    assert len(set(found.values())) == len(found)
+    assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
+
+
+def test_every_package_of_the_image_has_a_hash_and_the_locked_version() -> None:
+    """If this fails after a change of constraints.txt: scripts/lock."""
+    locked = set((ROOT / "constraints.txt").read_text().splitlines())
+    for name in ("requirements.txt", "build-requirements.txt"):
+        text = (ROOT / "deploy" / name).read_text()
+        packages = re.findall(
+            r"^([^ #].*?) \\$((?:\n    --hash=sha256:[0-9a-f]{64}.*)+)", text, re.M
+        )
+        assert len(packages) == len(re.findall(r"^[^ #]", text, re.M))
+        # What only builds the wheel is no dependency, so constraints.txt need not have all of it.
+        strays = {line for line, _ in packages} - locked
+        assert not strays or name == "build-requirements.txt"
+    installs = re.findall(r"pip install (.*?)(?: \\|$)", DOCKERFILE, re.MULTILINE)
+    assert all("--require-hashes" in line or "--no-index" in line for line in installs)
 
 
 def test_the_schema_is_made_once_before_any_node() -> None:

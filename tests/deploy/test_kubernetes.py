@@ -101,6 +101,20 @@ def test_ports_agree() -> None:
     assert MANIFESTS["service.yaml"]["spec"]["ports"][0]["targetPort"] == port["name"]
 
 
+def test_only_the_ingress_controller_and_prometheus_reach_a_pod() -> None:
+    policy = MANIFESTS["networkpolicy.yaml"]["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    for name in ("deployment.yaml", "migrate.yaml"):
+        labels = MANIFESTS[name]["spec"]["template"]["metadata"]["labels"]
+        assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    for rule in policy["ingress"]:
+        assert rule["ports"]
+        for peer in rule["from"]:
+            assert peer["namespaceSelector"]["matchLabels"]
+    ports = {entry["port"] for rule in policy["egress"] for entry in rule["ports"]}
+    assert ports == {53, 443, 5432, 6379}
+
+
 def test_the_metrics_are_not_for_the_public() -> None:
     [rule] = MANIFESTS["ingress.example.yaml"]["spec"]["rules"]
     paths = {path["path"]: path["pathType"] for path in rule["http"]["paths"]}

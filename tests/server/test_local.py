@@ -93,6 +93,10 @@ ELSEWHERE: dict[str, list[str]] = {
     "forwarded anything": [HERE, "x-forwarded-anything: x"],
     "via": [HERE, "via: 1.1 proxy"],
     "a real address": [HERE, "x-real-ip: 127.0.0.1"],
+    "a content network": [HERE, "cf-connecting-ip: 127.0.0.1"],
+    "another one": [HERE, "true-client-ip: 127.0.0.1"],
+    "a mesh": [HERE, "x-envoy-external-address: 127.0.0.1"],
+    "a load balancer": [HERE, "x-client-ip: 127.0.0.1"],
     # Another site's page.
     "another site": [HERE, "origin: https://evil.example"],
     "no origin to tell": [HERE, "origin: null"],
