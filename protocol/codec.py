@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import operator
 import re
+import sys
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import msgspec
@@ -29,7 +31,13 @@ _types = frozenset(str(kind.__struct_config__.tag) for kind in (*COMMANDS, *REQU
 
 _PATH = re.compile(r" - at `\$\.?([^`]*)`\Z")
 _MISSING = re.compile(r"\AObject missing required field `([^`]+)`")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST_KEY = 64
+#: Digits of an integer that is read as it is. All ranges end far below.
+_MAX_DIGITS = 40
+_HUGE: int = 10**_MAX_DIGITS
+#: Characters of a path that names a field of the client's own making.
+MAX_PATH = 200
 #: Each character of a key as two escapes of six bytes, and the quotes.
 _LONGEST_RAW_KEY = 12 * _LONGEST_KEY + 2
 #: White space between the parts of JSON (RFC 8259, 2).
@@ -89,22 +97,28 @@ def decode_frame(
             details={"limit": longest_batch},
         )
         return Frame([Invalid(error)], is_batch=True)
-    messages = [_decode(element, limits, inner=True) for element in elements]
+    messages = [_decode(_bytes_of(element), limits, inner=True) for element in elements]
     return Frame(messages, is_batch=True)
 
 
-def _elements_of(payload: bytes) -> list[bytes] | None:
-    """The messages of a batch, or ``None`` where it is no JSON array."""
+def _elements_of(payload: bytes) -> list[Any] | None:
+    """The messages of a batch, raw or read; ``None`` if ``payload`` is no JSON array."""
     try:
-        return [bytes(element) for element in _elements.decode(payload)]
+        return _elements.decode(payload)
     except (msgspec.DecodeError, RecursionError):
         pass
     # A lone surrogate in one element must not cost its neighbours their answers.
     found = _loads(payload)
+    return found if isinstance(found, list) else None
+
+
+def _bytes_of(element: Any) -> bytes:
+    if isinstance(element, msgspec.Raw):
+        return bytes(element)
     try:
-        return [json.dumps(e).encode() for e in found] if isinstance(found, list) else None
+        return json.dumps(element).encode()
     except RecursionError:
-        return None
+        return b""
 
 
 def decode_command(payload: bytes, *, limits: TextLimits) -> Command | Invalid:
@@ -179,7 +193,7 @@ def _unrepresentable(value: Any) -> str:
     while waiting:
         way, value = waiting.pop()
         if isinstance(value, str):
-            if any("\ud800" <= character <= "\udfff" for character in value):
+            if _SURROGATE.search(value) is not None:
                 return _path(way)
         elif isinstance(value, dict):
             waiting += [((way, key), value[key]) for key in reversed(value)]
@@ -194,20 +208,39 @@ def _path(way: Any) -> str:
     while way:
         way, step = way
         steps.append(f"[{step}]" if isinstance(step, int) else f".{step}")
-    return "".join(reversed(steps)).removeprefix(".")
+    return "".join(reversed(steps)).removeprefix(".")[:MAX_PATH]
 
 
 def _loads(payload: bytes) -> Any:
     """The payload as plain values, read as leniently as JSON's grammar allows; else ``None``."""
     try:
         # As text: of bytes, it would guess the encoding and take UTF-16 or a byte order mark too.
-        return json.loads(payload.decode(), parse_constant=_no_constant)
+        return json.loads(
+            payload.decode(),
+            parse_constant=_no_constant,
+            parse_int=_integer,
+            parse_float=_fraction,
+        )
     except (ValueError, RecursionError):
         return None
 
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+def _integer(digits: str) -> int:
+    """An integer, or one beyond every range for it: Python reads 4,300 digits at most, and in
+    time that grows with their square."""
+    if len(digits) <= _MAX_DIGITS:
+        return int(digits)
+    return -_HUGE if digits[0] == "-" else _HUGE
+
+
+def _fraction(text: str) -> float:
+    """A number with a fraction or an exponent; finite, so that it can be written again."""
+    number = float(text)
+    return number if math.isfinite(number) else math.copysign(sys.float_info.max, number)
 
 
 def _keys(found: dict[str, Any]) -> tuple[str | None, str | int | None]:

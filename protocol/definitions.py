@@ -28,10 +28,18 @@ from protocol.results import RESULTS
 Schema: TypeAlias = dict[str, Any]
 Struct: TypeAlias = type[msgspec.Struct]
 
-#: What ``fields.clean_text`` refuses: control characters other than newline and tab.
-_CONTROL: Final = r"\u0000-\u0008\u000b-\u001f\u007f-\u009f"
+#: What an id may not hold (``text.check_id``): control characters other than newline and tab.
+_ID: Final = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"
+#: What a text may not hold (``text.clean_text``): the same without those that become a newline.
+_CONTROL: Final = r"\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f"
 _CLEAN: Final = f"^[^{_CONTROL}]*$"
-_NOT_BLANK: Final = rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$"
+#: What shows nothing (``text.is_empty``), as far as patterns go that know no planes (ECMA-262
+#: without its flag ``u``): the few such characters beyond U+FFFF are the server's to see.
+_NOTHING: Final = (
+    r"\s\u0085\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    r"\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
+)
+_NOT_BLANK: Final = f"^[^{_CONTROL}]*[^{_NOTHING}{_CONTROL}][^{_CONTROL}]*$"
 _NONE: Final = {"type": "null"}
 _TARGETED: Final = {"target": {"type": "string"}, "base_version": {"type": "integer"}}
 
@@ -140,7 +148,7 @@ class _Definitions:
 
     def _limit(self, text: Schema, mark: Text | None) -> None:
         if mark is None:
-            text.setdefault("pattern", _CLEAN)
+            text.setdefault("pattern", _ID)
             return
         text["maxLength"] = getattr(self._limits, mark.kind)
         text["pattern"] = _CLEAN if mark.blank else _NOT_BLANK

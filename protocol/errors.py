@@ -137,6 +137,6 @@ class Rejection(ProtocolError):
     """Decided nothing and left no trace: the same id may be tried again."""
 
 
-def bad_request(path: str, message: str) -> Rejection:
+def bad_request(path: str, message: str, **details: Any) -> Rejection:
     """A malformed message, found before any decision; ``path`` names the field."""
-    return Rejection(ErrorCode.BAD_REQUEST, message, details={"path": path})
+    return Rejection(ErrorCode.BAD_REQUEST, message, details={"path": path} | details)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import functools
 import types
 import typing
-import unicodedata
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, get_args, get_origin
 
 import msgspec
 
 from protocol.errors import Rejection, bad_request
+from protocol.text import MAX_SHRINKING, check_id, clean_name, clean_text, is_empty
 
 #: The largest integer that JavaScript holds exactly; positions stay below it.
 MAX_SAFE_INTEGER = 2**53 - 1
@@ -54,7 +54,11 @@ class Text(NamedTuple):
 
     kind: TextKind
     blank: bool = False
-    """Whether it may be empty or all white space."""
+    """Whether it may show nothing."""
+
+
+class Opaque:
+    """Marks a text that is neither checked nor changed here, such as a token."""
 
 
 Subject = Annotated[str, Text("subject")]
@@ -75,40 +79,33 @@ class TextLimits(msgspec.Struct, frozen=True, kw_only=True):
     name: int = 100
 
 
-def clean_text(value: str, path: str) -> str:
-    """``value`` in NFC.
-
-    Control characters other than newline and tab are refused: PostgreSQL cannot store U+0000,
-    and one such word would fail a whole batch of other people's commands.
-    """
-    if not value.isascii():
-        value = unicodedata.normalize("NFC", value)
-    elif value.isprintable():
-        return value
-    for character in value:
-        if character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs"):
-            raise bad_request(path, f"control character U+{ord(character):04X} is not allowed")
-    return value
-
-
 def clean_length(value: str, text: Text, path: str, limits: TextLimits) -> str:
-    """``value`` cleaned and within its limit; raises ``bad_request`` naming ``path``."""
-    value = clean_text(value, path)
-    longest: int = getattr(limits, text.kind)
-    if len(value) > longest:
-        raise bad_request(path, f"{path} has {len(value)} characters; {longest} are allowed")
-    if not text.blank and not value.strip():
+    """``value`` made right and within its limit; raises ``bad_request`` naming ``path``.
+
+    The length is looked at first: everything else costs what the limit says, and not what was sent.
+    """
+    limit: int = getattr(limits, text.kind)
+    if len(value) <= MAX_SHRINKING * limit:
+        value = clean_text(value, path)
+        if text.kind == "name":
+            value = clean_name(value)
+    if len(value) > limit:
+        raise bad_request(path, f"{path} has {len(value)} characters; {limit} are allowed")
+    if not text.blank and is_empty(value):
         raise bad_request(path, f"{path} is empty")
     return value
 
 
 @functools.cache
 def text_fields(message: type[msgspec.Struct]) -> tuple[tuple[str, Text | None, bool], ...]:
-    """(field, its mark, whether it is a list) of every field of ``message`` that holds text."""
+    """(field, its mark, whether it is a list) of every field of ``message`` that holds text.
+
+    A field without a mark is an id. Opaque fields are left out.
+    """
     found = []
     for name, hint in typing.get_type_hints(message, include_extras=True).items():
         mark, is_list, is_text = _text_of(hint)
-        if is_text:
+        if is_text and not isinstance(mark, Opaque):
             found.append((name, mark, is_list))
     return tuple(found)
 
@@ -126,11 +123,11 @@ def _has_struct(hint: Any) -> bool:
     return any(_has_struct(inner) for inner in get_args(hint))
 
 
-def _text_of(hint: Any) -> tuple[Text | None, bool, bool]:
+def _text_of(hint: Any) -> tuple[Text | Opaque | None, bool, bool]:
     origin = get_origin(hint)
     if origin is Annotated:
         base, *notes = get_args(hint)
-        mark = next((note for note in notes if isinstance(note, Text)), None)
+        mark = next((note for note in notes if isinstance(note, Text | Opaque)), None)
         inner_mark, is_list, is_text = _text_of(base)
         return mark or inner_mark, is_list, is_text
     if origin in (typing.Union, types.UnionType):
@@ -146,24 +143,28 @@ def _text_of(hint: Any) -> tuple[Text | None, bool, bool]:
 
 
 def normalise(message: msgspec.Struct, limits: TextLimits) -> None:
-    """Bring every text of a decoded ``message`` to NFC, in place, and check its length.
+    """Make every text of a decoded ``message`` right, in place, and check its length.
 
-    Raises ``Rejection`` (``bad_request``) naming the field in ``details.path``.
+    Ids are checked and never changed. Raises ``Rejection`` (``bad_request``) naming the field in
+    ``details.path``.
     """
     for name, mark, is_list in text_fields(type(message)):
         value = getattr(message, name)
         if isinstance(value, str):
-            # Ids are ASCII nearly always, and then nothing is to be done.
-            if mark is None and value.isascii() and value.isprintable():
+            if mark is None:
+                check_id(value, name)
                 continue
-            clean = clean_length(value, mark, name, limits) if mark else clean_text(value, name)
+            clean = clean_length(value, mark, name, limits)
             if clean is not value:
                 setattr(message, name, clean)
         elif is_list and value:
+            if mark is None:
+                for index, item in enumerate(value):
+                    if not item.isascii() or not item.isprintable():
+                        check_id(item, f"{name}[{index}]")
+                continue
             cleaned = [
                 clean_length(item, mark, f"{name}[{index}]", limits)
-                if mark
-                else clean_text(item, f"{name}[{index}]")
                 for index, item in enumerate(value)
             ]
             setattr(message, name, cleaned)
@@ -173,12 +174,17 @@ def normalise(message: msgspec.Struct, limits: TextLimits) -> None:
             _normalise_within(value, name, limits)
         elif isinstance(value, list):
             for index, inner in enumerate(value):
-                _normalise_within(inner, f"{name}[{index}]", limits)
+                _normalise_within(inner, name, limits, index)
 
 
-def _normalise_within(message: msgspec.Struct, path: str, limits: TextLimits) -> None:
+def _normalise_within(
+    message: msgspec.Struct, path: str, limits: TextLimits, index: int | None = None
+) -> None:
     try:
         normalise(message, limits)
     except Rejection as err:
+        if index is not None:
+            path = f"{path}[{index}]"
         inner = err.details.get("path", "")
-        raise bad_request(f"{path}.{inner}" if inner else path, err.message) from None
+        details = err.details | {"path": f"{path}.{inner}" if inner else path}
+        raise Rejection(err.code, err.message, details=details) from None

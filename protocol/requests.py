@@ -9,11 +9,25 @@ from typing import Annotated
 
 import msgspec
 
-from protocol.fields import CommandId, Echo, EntranceCode, Epoch, Ordinal, PageSize, Position, Ref
+from protocol.fields import (
+    CommandId,
+    Echo,
+    EntranceCode,
+    Epoch,
+    Opaque,
+    Ordinal,
+    PageSize,
+    Position,
+    Ref,
+)
 from protocol.policy import PolicyPatch
 
-#: Of any length here: one that is empty or too long is a bad token, not a malformed message.
-Token = Annotated[str, msgspec.Meta(description="A JWT, 16,384 characters at most.")]
+#: Characters of a token. A longer one is no valid token: over a socket a message has one field
+#: beside it, over HTTP a request's header holds half of that.
+MAX_TOKEN = 16_384
+
+#: Looked at as it is: a token is never brought to NFC, nor searched for control characters.
+Token = Annotated[str, Opaque(), msgspec.Meta(max_length=MAX_TOKEN, description="A JWT.")]
 
 
 #: Rooms that one `hello` may resume: what `AYES_SUBSCRIPTIONS` may be set to at most. A longer list

@@ -8,7 +8,6 @@ and key only chooses among them, so a public key can never be taken for a secret
 from __future__ import annotations
 
 import binascii
-import unicodedata
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,8 @@ import msgspec
 
 from handlers.step import Actor
 from protocol.errors import ErrorCode, Rejection
-from protocol.fields import clean_text
+from protocol.requests import MAX_TOKEN
+from protocol.text import MAX_SHRINKING, check_id, clean_name, cut_name, is_empty
 from server.auth_secret import kept_secret
 from server.jwks import LONGEST_KID, PUBLIC_ALGORITHMS
 from server.keys import RemoteKeys
@@ -28,9 +28,8 @@ from server.settings import Settings
 
 _SECRET_ALGORITHM = "HS256"  # noqa: S105 - a name
 _REQUIRED = ["sub", "exp", "aud"]
-#: Characters of a token. A header of a request holds half of that.
-LONGEST_TOKEN = 16_384
-_LONGEST_USER = 255
+#: Characters of a user's id. A token with a longer one is refused.
+MAX_USER_ID = 255
 #: How far the issuer's clock may be ahead of ours. It holds for ``nbf`` and ``iat``; ``exp`` is
 #: looked at again with every command, and has none.
 LEEWAY = timedelta(seconds=10)
@@ -214,17 +213,23 @@ class Authenticator:
 
     def _actor(self, claims: dict[str, Any]) -> Actor:
         user, name = claims["sub"], claims.get("name")
-        if not isinstance(user, str) or len(user) > _LONGEST_USER or not user.strip():
+        if not isinstance(user, str) or len(user) > MAX_USER_ID or is_empty(user):
             raise Rejection(ErrorCode.UNAUTHENTICATED)
         try:
-            user = clean_text(user, "sub")
+            # Compared by its bytes and never brought to NFC: two subjects that the issuer keeps
+            # apart must not become one user.
+            check_id(user, "sub")
         except Rejection:
             raise Rejection(ErrorCode.UNAUTHENTICATED) from None
         if "\n" in user or "\t" in user:
             raise Rejection(ErrorCode.UNAUTHENTICATED)
         # A strange name is the identity provider's doing; it must not keep anybody out.
-        shown = one_line(name) if isinstance(name, str) else ""
-        return Actor(user, (shown or user)[: self._longest_name])
+        shown = self._name(name) if isinstance(name, str) else ""
+        return Actor(user, shown or self._name(user))
+
+    def _name(self, name: str) -> str:
+        limit = self._longest_name
+        return cut_name(clean_name(name[: MAX_SHRINKING * limit]), limit)
 
     def make(self, user: str, name: str | None, lifetime: timedelta) -> str:
         """A token for ``user``, for command line and tests; there must be a secret."""
@@ -275,7 +280,7 @@ def authenticator_for(settings: Settings) -> Authenticator:
 
 def _header_of(token: str) -> _Header:
     """What the token says of itself; no extension is known that must be (RFC 7515 4.1.11)."""
-    if len(token) > LONGEST_TOKEN:
+    if len(token) > MAX_TOKEN:
         raise Rejection(ErrorCode.UNAUTHENTICATED)
     try:
         # Leniently: ``jwt.decode`` reads it again, to the letter.
@@ -304,9 +309,3 @@ def _moment(claims: dict[str, Any], name: str) -> datetime | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} is no number")
     return datetime.fromtimestamp(value, UTC)
-
-
-def one_line(name: str) -> str:
-    """``name`` in NFC, without control characters and with single spaces."""
-    shown = "".join(c for c in name if c.isspace() or unicodedata.category(c) not in ("Cc", "Cs"))
-    return unicodedata.normalize("NFC", " ".join(shown.split()))

@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from protocol.errors import ErrorCode, Rejection
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 #: Longest that a body may take to come.
 BODY_SECONDS = 10.0
 
@@ -26,3 +27,8 @@ async def read_body(request: Request, most: int) -> bytes:
     except ClientDisconnect:
         raise Rejection(ErrorCode.BAD_REQUEST, "the body ended too soon") from None
     return bytes(body)
+
+
+def without_mark(body: bytes) -> bytes:
+    """``body`` without a leading byte order mark, which a reader may ignore (RFC 8259, 8.1)."""
+    return body.removeprefix(_BYTE_ORDER_MARK)

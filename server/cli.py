@@ -17,7 +17,7 @@ import asyncpg
 from persistence.database import Database
 from persistence.embedded import EmbeddedPostgresError
 from protocol.errors import Rejection
-from protocol.fields import clean_text
+from protocol.text import check_id
 from server import cli_client
 from server import settings as s
 from server.database_url import database_url
@@ -177,7 +177,8 @@ def _revoke(arguments: argparse.Namespace) -> int:
     from persistence import revocations
 
     try:
-        user = clean_text(arguments.user, "user")
+        user = arguments.user
+        check_id(user, "user")
         moment = None if arguments.before == "now" else datetime.fromisoformat(arguments.before)
     except (Rejection, ValueError) as err:
         raise SettingsError(f"--user or --before: {err}") from None

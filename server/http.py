@@ -24,7 +24,7 @@ from protocol.errors import ErrorCode, ProtocolError, Rejection, bad_request
 from protocol.fields import PageSize, Position, normalise
 from server import questions
 from server.auth import Identity
-from server.body import read_body
+from server.body import read_body, without_mark
 from server.entropy import entropy
 from server.http_answers import error_answer, json_answer, told_error
 from server.stream import STREAM_HEADERS, STREAM_TYPE, once, stream
@@ -78,7 +78,7 @@ class _Api:
             except TimeoutError:
                 return error_answer(Rejection(ErrorCode.TIMEOUT), event=event)
             except Exception:
-                log.exception("%s %s failed", request.method, request.url.path)
+                log.exception("%s %r failed", request.method, request.url.path)
                 return error_answer(Rejection(ErrorCode.INTERNAL), event=event)
 
         return answered
@@ -101,7 +101,7 @@ class _Api:
     async def command(self, request: Request, identity: Identity) -> Response:
         """``POST /v1/commands``: 200 with the ack, or the error with its status."""
         node = self._node
-        body = await read_body(request, node.settings.message_bytes)
+        body = without_mark(await read_body(request, node.settings.message_bytes))
         if (key := request.headers.get("idempotency-key")) is not None:
             # Quoted or bare: the header's draft (draft-ietf-httpapi-idempotency-key-header) has a
             # quoted string, most clients send the bare key, and an id has no quotes of its own.

@@ -23,8 +23,7 @@ from protocol import answers
 from protocol.errors import ErrorCode, ProtocolError, Rejection, bad_request
 from protocol.fields import normalise
 from protocol.page import LocalName, LocalToken
-from server.auth import one_line
-from server.body import read_body
+from server.body import read_body, without_mark
 from server.http_answers import error_answer, json_answer
 from server.jwks import is_loopback
 from server.origins import origin_of
@@ -179,7 +178,7 @@ async def _asked(request: Request, node: Node) -> str:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise bad_request("content-type", "the body must be application/json")
-    body = await read_body(request, MOST_BYTES)
+    body = without_mark(await read_body(request, MOST_BYTES))
     try:
         asked = _name.decode(body)
     except msgspec.ValidationError as err:
@@ -187,7 +186,4 @@ async def _asked(request: Request, node: Node) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise bad_request("", "the body is no JSON object") from None
     normalise(asked, node.texts)
-    name = one_line(asked.name)
-    if not _folded(name).strip():
-        raise bad_request("name", "this name shows nothing")
-    return name
+    return asked.name

@@ -240,7 +240,7 @@ class Session:
             err = Rejection(ErrorCode.UNAUTHENTICATED, "say hello first")
             if isinstance(message, Invalid) and message.type == "hello":
                 if message.error.details.get("path") == "token":
-                    # What is no text is a bad token like any other.
+                    # No text, or one too long, is a bad token like any other.
                     self._turn_away(Rejection(ErrorCode.UNAUTHENTICATED), message.ref)
                     return
                 # It is one, but not well formed: tell which field is wrong.

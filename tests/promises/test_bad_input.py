@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import unicodedata
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from protocol.errors import ERRORS, ErrorCode
-from protocol.requests import Hello
+from protocol.requests import MAX_TOKEN, Hello
+from protocol.text import clean_text, is_empty
+from tests.promises import running
 from tests.promises.client import Client, Message
 from tests.promises.conftest import Start
 from tests.promises.scenes import fresh, gathering
-from tests.protocol.wrong import MESSAGES, name_of, wrong_messages
+from tests.protocol.hostile import FRAME, TEXTS
+from tests.protocol.wrong import LONGEST_RUN, MESSAGES, name_of, wrong_messages
 
 #: Values of the right type that mean mischief.
 STRANGE = [
@@ -30,6 +34,11 @@ STRANGE = [
     "\ufffe\uffff",
     "𒐫" * 64,
     "e\u0301" * 32,
+    LONGEST_RUN,
+    "\ufeffone\r\ntwo\x85three\rfour",
+    "\u202d\u2066\u3164x\u200b\u0f73",
+    "9" * 60,
+    "[" * 30 + "]" * 30,
     " ",
     "null",
     "0",
@@ -119,11 +128,11 @@ async def test_strange_values_get_documented_answers(start: Start) -> None:
             assert answer["type"] == "error", (type_, word)
             assert ErrorCode(answer["code"]) in ERRORS
             assert answer["effect"] == "none", (type_, word, answer)
-        # What is text is kept to the letter (in NFC) and told to the letter.
-        if word.strip():
+        # A text is made right once, kept to the letter and sent to the letter.
+        if not is_empty(word):
             made = await client.ack("comment.add", **at, proposal=proposal, content=word)
             shown = (await scene.state())["comments"][made["result"]["comment"]]["content"]
-            assert shown == unicodedata.normalize("NFC", word)
+            assert shown == clean_text(word, "content")
 
 
 @pytest.mark.usefixtures("quiet")
@@ -203,3 +212,66 @@ async def test_what_one_sends_ends_nobody_elses_socket(start: Start) -> None:
     await asyncio.gather(*(attacker.gone() for attacker in attackers))
     ack = await scene.admin.ack("event.rotate_code", event=scene.event)
     await room.reached(ack["seq"])
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_no_text_holds_the_server_up(start: Start) -> None:
+    """Frames of hostile texts, from strangers and a member, cost what plain ones do."""
+    server = await start(hello_seconds=60, commands_per_second=1_000_000, unauthenticated=1_000)
+    scene = await gathering(server)
+    proposal = await scene.propose()
+
+    async def cost(text: str) -> float:
+        began = time.process_time()
+        stranger = await server.open()
+        await stranger.raw(json.dumps({"type": "hello", "token": text}, ensure_ascii=False))
+        await stranger.gone()
+        for field in ("content", "proposal"):
+            fields = {"event": scene.event, "proposal": proposal, "content": "x", field: text}
+            await scene.admin.send("comment.add", **fields)
+        await scene.admin.request({"type": "auth", "token": text})
+        await scene.admin.request({"type": "subscribe", "event": text})
+        return time.process_time() - began
+
+    plain = max([await cost("x" * 60_000) for _ in range(3)])
+    dear = {}
+    for what, made in TEXTS.items():
+        # Once more where something else took the time.
+        spent = min([await cost(made(FRAME - 200)), await cost(made(FRAME - 200))])
+        if spent > 10 * plain + 0.1:
+            dear[what] = (spent, plain)
+    assert not dear
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_a_text_that_is_no_token_is_refused_and_the_socket_stays(start: Start) -> None:
+    server = await start()
+    client = await server.connect(fresh("renewing"))
+    for token in ("", "x" * (MAX_TOKEN + 1), "e\u0301\x07", "x"):
+        answer = await client.request({"type": "auth", "token": token})
+        code = "bad_request" if len(token) > MAX_TOKEN else "unauthenticated"
+        assert answer["code"] == code, token
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_a_retry_in_another_form_is_the_same_command(start: Start) -> None:
+    """What counts is the command as it was understood."""
+    server = await start()
+    scene = await gathering(server)
+    at = {"event": scene.event, "proposal": await scene.propose(), "id": "the-same-id"}
+    first = await scene.admin.ack("comment.add", **at, content="one\ncaf\u00e9")
+    again = await scene.admin.ack("comment.add", **at, content="\ufeffone\r\ncafe\u0301")
+    assert again == first | {"replayed": True}
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_a_byte_order_mark_before_a_body_is_skipped(start: Start) -> None:
+    server = await start()
+    scene = await gathering(server, started=False)
+    command = {"type": "event.update", "id": "with-a-mark", "event": scene.event, "subject": "s"}
+    body = b"\xef\xbb\xbf" + json.dumps(command).encode()
+    headers = {"authorization": f"Bearer {running.token(scene.admin.user)}"}
+    async with httpx.AsyncClient(trust_env=False) as http:
+        url = f"http://127.0.0.1:{server.port}/v1/commands"
+        answer = (await http.post(url, content=body, headers=headers)).json()
+    assert (answer["type"], answer["id"]) == ("ack", "with-a-mark"), answer

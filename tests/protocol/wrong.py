@@ -11,7 +11,7 @@ import msgspec
 from msgspec import inspect as i
 
 from protocol.commands import COMMANDS, Command
-from protocol.fields import Text, TextLimits
+from protocol.fields import Opaque, Text, TextLimits
 from protocol.requests import REQUESTS, Request
 
 LIMITS = TextLimits()
@@ -116,7 +116,7 @@ def wrong_messages(message: type[msgspec.Struct]) -> Iterator[Wrong]:
     """Every field of ``message`` with every kind of wrong value."""
     info = i.type_info(message)
     assert isinstance(info, i.StructType)
-    marks = texts_of(message)
+    marks = texts_of(message) | opaque_of(message)
     for field in info.fields:
         for what, value, path in _wrong(field, marks.get(field.name)):
             given = example(message)
@@ -130,23 +130,30 @@ def wrong_messages(message: type[msgspec.Struct]) -> Iterator[Wrong]:
 
 def texts_of(message: type[msgspec.Struct]) -> dict[str, Text]:
     """Field → the mark that says how long its text may be."""
-    found: dict[str, Text] = {}
+    return {name: mark for name, mark in _marks(message) if isinstance(mark, Text)}
+
+
+def opaque_of(message: type[msgspec.Struct]) -> dict[str, Opaque]:
+    """Field → the mark that says that its text is taken as it is."""
+    return {name: mark for name, mark in _marks(message) if isinstance(mark, Opaque)}
+
+
+def _marks(message: type[msgspec.Struct]) -> Iterator[tuple[str, Text | Opaque]]:
     for name, hint in typing.get_type_hints(message, include_extras=True).items():
         if (mark := _mark(hint)) is not None:
-            found[name] = mark
-    return found
+            yield name, mark
 
 
-def _mark(hint: Any) -> Text | None:
+def _mark(hint: Any) -> Text | Opaque | None:
     for part in typing.get_args(hint):
-        if isinstance(part, Text):
+        if isinstance(part, Text | Opaque):
             return part
         if (found := _mark(part)) is not None:
             return found
     return None
 
 
-def _wrong(field: i.Field, mark: Text | None) -> Iterator[tuple[str, Any, str]]:
+def _wrong(field: i.Field, mark: Text | Opaque | None) -> Iterator[tuple[str, Any, str]]:
     """(what, value, path where it is not the field's own)."""
     if field.required:
         yield "missing", MISSING, ""
@@ -171,7 +178,9 @@ def _wrong(field: i.Field, mark: Text | None) -> Iterator[tuple[str, Any, str]]:
         yield from _wrong_of(option, mark, field.name)
 
 
-def _wrong_of(kind: i.Type, mark: Text | None, path: str) -> Iterator[tuple[str, Any, str]]:
+def _wrong_of(
+    kind: i.Type, mark: Text | Opaque | None, path: str
+) -> Iterator[tuple[str, Any, str]]:
     match kind:
         case i.StrType():
             yield from ((what, value, "") for what, value in _texts(kind, mark))
@@ -214,20 +223,59 @@ def _good_item(path: str, kind: i.ListType) -> Any:
     return "example-2" if path == "ids" else _right(kind.item_type)
 
 
-def _texts(kind: i.StrType, mark: Text | None) -> Iterator[tuple[str, Any]]:
-    longest = getattr(LIMITS, mark.kind) if mark else kind.max_length
+#: Control characters that no text may hold, and those that end a line in a text, and not in an id.
+CONTROLS = "\0\x01\x07\x08\x0e\x1b\x1f\x7f\x80\x84\x86\x9f"
+LINE_ENDS = "\x0b\x0c\r\x85"
+#: Texts that show nothing.
+NOTHING = (
+    *(
+        " \n\t\u2003",
+        "\u3164",
+        "\u2800\u2800",
+        "\u1160\u115f",
+        "\u200b\u200c\u200d",
+        "\ufeff\u2060",
+    ),
+    *(
+        "\u00ad",
+        "\u202e\u2066",
+        "\ufe0f",
+        "\u034f",
+        "\u180e",
+        "\r\n",
+        "\u2028",
+        "\U000e0041",
+        "\x85",
+    ),
+)
+#: A run of combining marks as long as it may be, and texts whose run is one longer, one of them of
+#: marks that Unicode gives combining class 0.
+LONGEST_RUN = "a" + "\u0301" * 15 + "\u0316" * 15
+LONG_RUNS = (
+    *(LONGEST_RUN + "\u0301", "\u00e9" + LONGEST_RUN[1:], "x\u0344" * 3 + "\u0344" * 16),
+    *("\u0f73" * 16, "\u0958" + LONGEST_RUN[1:], "\u0301" * 31),
+)
+
+
+def _texts(kind: i.StrType, mark: Text | Opaque | None) -> Iterator[tuple[str, Any]]:
+    longest = getattr(LIMITS, mark.kind) if isinstance(mark, Text) else kind.max_length
     if kind.pattern:
         yield "another pattern", "not this!"
         yield "a line feed behind it", "ABC123\n"
     if longest:
         yield "one too long", "x" * (longest + 1)
         yield "one too long, in other letters", "é" * (longest + 1)
-    if (kind.min_length or 0) > 0 or (mark and not mark.blank):
+        yield "one too long, once composed", "e\u0301" * (longest + 1)
+    if (kind.min_length or 0) > 0 or (isinstance(mark, Text) and not mark.blank):
         yield "empty", ""
-    if mark and not mark.blank:
-        yield "blank", " \n\t\u2003"
-    for character in "\0\x01\x07\x0b\r\x1b\x7f\x80\x85\x9f":
-        yield f"U+{ord(character):04X}", f"a{character}b"
+    if isinstance(mark, Text):
+        for nothing in () if mark.blank else NOTHING:
+            yield f"nothing to see: {nothing!a}", nothing
+        for number, run in enumerate(LONG_RUNS):
+            yield f"a long run of marks {number}", run
+    if not isinstance(mark, Opaque):
+        for character in CONTROLS + ("" if mark else LINE_ENDS):
+            yield f"U+{ord(character):04X}", f"a{character}b"
     for surrogate in (r"\ud800", r"\udfff", r"a\udc00b", r"\ud83d\ud83d"):
         yield f"a lone surrogate {surrogate}", Raw(f'"{surrogate}"')
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import hashlib
 import hmac
@@ -17,6 +18,8 @@ import pytest
 
 from protocol.errors import ErrorCode, Rejection
 from server.auth import LEEWAY, Authenticator
+from tests.protocol.hostile import TEXTS
+from tests.protocol.test_cost import FRAME_CPU_S, cpu_s
 from tests.server.issuing import (
     AUDIENCE,
     ISSUER,
@@ -164,7 +167,8 @@ BAD: dict[str, Callable[[], str]] = {
         f"sub {value!r:.12}": signing(sub=value)
         for value in (
             *("", " ", "\t", None, 12, True, ["ada"], {"id": "ada"}, "a" * 256),
-            *("a\0b", "a\nb", "a\tb", "a\x1bb", "a\x7fb", "a\x85b", "a\ud800b"),
+            *("a\0b", "a\nb", "a\tb", "a\x1bb", "a\x7fb", "a\x85b", "a\ud800b", "a\rb"),
+            *("\u3164", "\u200b\u2060", "\u2800", "\U000e0041"),
         )
     },
     # No tokens.
@@ -242,11 +246,47 @@ def test_the_leeway_is_for_the_start_and_never_for_the_end() -> None:
         ("\0\0", "ada"),
         ("", "ada"),
         ("n" * 500, "n" * 100),
+        # What does not show goes, what turns the rest round too.
+        ("\u202eadA\u202c", "adA"),
+        ("A\u200bd\u2066a\u2069", "Ada"),
+        ("\U0001f469\u200d\U0001f4bb", "\U0001f469\u200d\U0001f4bb"),
+        ("\u3164", "ada"),
+        ("\u1160 \u200b\U000e0041", "ada"),
+        # Cut before it is looked at: what it costs follows from the limit, not from the token.
+        ("\u200b" * 400 + "Ada", "ada"),
+        ("n" * 99 + "\u0915\u200d\u0915", "n" * 99 + "\u0915"),
     ],
+    ids=ascii,
 )
 def test_a_strange_name_keeps_nobody_out(given: str, shown: str) -> None:
     auth = Authenticator(SECRET, audience=AUDIENCE)
     assert auth.check(hs256(name=given)).actor == ("ada", shown)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_token_costs_what_its_length_says(name: str) -> None:
+    auth = Authenticator(SECRET, audience=AUDIENCE)
+    text = TEXTS[name](8_000)
+
+    def check() -> None:
+        for token in (hs256(name=text), hs256(sub=text), text, f"{text}.e30.e30"):
+            with contextlib.suppress(Rejection):
+                auth.check(token)
+
+    assert cpu_s(check) < FRAME_CPU_S
+
+
+def test_two_subjects_that_differ_in_bytes_are_two_users() -> None:
+    auth = Authenticator(SECRET, audience=AUDIENCE)
+    subjects = ["Zo\u00eb", "Zoe\u0308", "zo\u00eb", "\u212b", "\u00c5", "A\u030a"]
+    users = [auth.check(hs256(sub=subject)).actor.user for subject in subjects]
+    assert users == subjects
+
+
+def test_a_subject_is_shown_as_a_name_would_be() -> None:
+    auth = Authenticator(SECRET, audience=AUDIENCE)
+    actor = auth.check(hs256(sub="a\u202ed\u200ba", name=...)).actor
+    assert actor == ("a\u202ed\u200ba", "ada")
 
 
 def test_without_an_issuer_s_keys_only_the_secret_counts() -> None:

@@ -184,7 +184,12 @@ async def test_it_is_gone_where_something_is(start: Start, changes: dict[str, An
                 *(b"", b"{}", b"[]", b"null", b'"Ada"', b"{", b"\xff", b'{"name":null}'),
                 *(b'{"name":""}', b'{"name":"  "}', b'{"name":7}', b'{"name":["Ada"]}'),
                 *(b'{"name":"A\\u0000da"}', b'{"name":"A\\u001bda"}', b'{"name":"\\ud800"}'),
-                *(b'{"name":"\\u200b"}', b'{"name":"\\u200d \\u2060"}'),
+                *(
+                    b'{"name":"\\u200b"}',
+                    b'{"name":"\\u200d \\u2060"}',
+                    b'{"name":"\\u3164\\u1160"}',
+                ),
+                b'{"name":"' + "a\u0301\u0316".encode() * 3_000 + b'"}',
                 *(b'{"name":"' + b"x" * 101 + b'"}', b"[" * 5_000, b'{"Name":"Ada"}'),
             )
         ),
@@ -219,7 +224,7 @@ async def test_the_token_is_good_and_its_user_the_same_each_time(site: Running) 
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{site.port}", trust_env=False) as http:
         first, second = [
             (await http.post("/v1/local/token", json={"name": name})).json()
-            for name in ("  Ada \u00a0 King", "ada king")
+            for name in ("  Ada \u00a0 \u202eKing\r\n", "ada king")
         ]
         kept = await http.post("/v1/local/token", json={"name": "Bob"})
     assert (first["name"], second["name"]) == ("Ada King", "ada king")
