@@ -1,7 +1,7 @@
 """Who is told what: the patches of one step, and whole states, per audience.
 
 - ``member``: everyone who is accepted.
-- ``admin``: beside the members' patch, the requests to join.
+- ``admin``: beside the members' patch, the requests to join and how many they are.
 - ``applicant``: subject and status only.
 - ``you``: per user, what is theirs alone. ``everyone``: a patch on everybody's ``you``.
 """
@@ -106,7 +106,8 @@ class _Told:
     def membership(self, user: str, old: Membership | None, new: Membership | None) -> None:
         before, after = views.member_view(old, self.floors), views.member_view(new, self.after)
         _tell(self.member, "members", user, before, after)
-        _tell(self.admin, "requests", user, views.request_view(old), views.request_view(new))
+        asked, asks = views.request_view(old, self.floors), views.request_view(new, self.after)
+        _tell(self.admin, "requests", user, asked, asks)
         own = difference(views.membership_view(old), views.membership_view(new))
         if own:
             self.you.setdefault(user, {})["membership"] = own
@@ -123,9 +124,12 @@ class _Told:
         ):
             if change := difference(view(before) if before else {}, view(after)):
                 patch["event"] = change
-        counts = difference(views.counts_view(before) if before else {}, views.counts_view(after))
-        if counts:
-            self.member["counts"] = counts
+        for patch, view in (
+            (self.member, views.counts_view),
+            (self.admin, views.admin_counts_view),
+        ):
+            if counts := difference(view(before) if before else {}, view(after)):
+                patch["counts"] = counts
         if after.results is not None and (before is None or before.results is None):
             self.member["results"] = after.results
 
@@ -177,8 +181,11 @@ def document(state: EventState, audience: Audience) -> dict[str, Any]:
     if event.results is not None:
         shown["results"] = event.results
     if audience == "admin":
+        shown["counts"] |= views.admin_counts_view(event)
         shown["requests"] = _shown(
-            (member.user_id, views.request_view(member)) for member in state.waiting()
+            (member.user_id, views.request_view(member, event))
+            for member in state.memberships.values()
+            if member is not None
         )
     return shown
 

@@ -54,6 +54,8 @@ def create(step: Step, command: c.EventCreate) -> Outcome:
             limits=step.to_record(),
         )
     )
+    if step.limits.rules >= 3:
+        step.change_event(requests=0, requests_made=0)
     step.put(EntranceCode(code=code, event_id=step.state.id))
     step.put(
         Membership(

@@ -8,9 +8,11 @@ which an operator gives an event other limits.
 
 from __future__ import annotations
 
-from handlers.resolution import move_floor
+from handlers.requests import hide_newest, number_requests, show_oldest
+from handlers.resolution import look_at_all, move_floor
 from handlers.step import Outcome, Step
 from persistence.limits import DomainLimits, decode_limits, encode_limits
+from persistence.records import Event
 from protocol.commands import EventCommand
 
 
@@ -41,7 +43,9 @@ def record(step: Step, limits: str) -> None:
     A wider window brings nothing back. Members who are shown stay shown: a room with too many of
     them shows nobody further.
     """
+    before = step.event
     step.change_event(limits=limits)
+    _see_to_requests(step, before)
     step.change_event(resolved_floor=move_floor(step, step.event.resolutions))
     # No more are shown than there are, so a small number spares reading them.
     if step.event.comments > (shown := step.limits.comments_shown):
@@ -51,12 +55,26 @@ def record(step: Step, limits: str) -> None:
             step.change_event(comment_floor=comment.number)
 
 
+def _see_to_requests(step: Step, before: Event) -> None:
+    """Number the requests if they were not; else move their window."""
+    if before.requests is None:
+        if step.limits.rules >= 3:
+            number_requests(step)
+        return
+    show_oldest(step)
+    if before.limits is not None:
+        hide_newest(step, decode_limits(before.limits).requests_shown)
+
+
 def set_limits(step: Step, command: EventSetLimits) -> Outcome:
     """Give the event ``command.limits``, which must be its next."""
     held = step.event.limits
     number = decode_limits(held).version if held is not None else 0
     if command.limits.version == number + 1:
         record(step, encode_limits(command.limits))
+        if step.limits.rules >= 3:
+            # There may be room now for what waits for it.
+            look_at_all(step)
     return Outcome({"version": command.limits.version}, applied=records_limits(step))
 
 

@@ -8,13 +8,21 @@ from msgspec.structs import replace
 
 from handlers import tallies
 from handlers.registry import handles
-from handlers.resolution import look_at_all
+from handlers.requests import put_request, show_oldest
+from handlers.resolution import close, look_at_all, look_at_each
 from handlers.step import Outcome, Step
 from handlers.transitions import membership_transition
 from persistence.records import Membership
 from protocol import commands as c
 from protocol.answers import timestamp
 from protocol.errors import ErrorCode, Refusal
+
+#: People that one answer names. A longer list would not fit a socket's buffer for answers, which
+#: ends the socket; the counts beside it are whole.
+MAX_NAMED = 200
+#: Requests that one command decides. A step is decided in one turn of the loop; further ones wait
+#: for the next command, and the answer counts them in `waiting_count`.
+MAX_DECIDED_TOGETHER = 5_000
 
 
 @handles(c.MembershipJoin)
@@ -45,7 +53,7 @@ def join(step: Step, command: c.MembershipJoin) -> Outcome:
     if status == "accepted":
         _let_in(step, asking)
     else:
-        step.put(asking)
+        put_request(step, asking)
     return Outcome({"event": event.id, "status": status})
 
 
@@ -55,9 +63,13 @@ def _let_in(step: Step, *asking: Membership, by: str | None = None) -> None:
         raise Refusal(ErrorCode.EVENT_FULL, details={"max_members": step.event.max_members})
     returning = [one.user_id for one in asking if one.joined_at is not None]
     # First: what is not held of them is asked for in one, while nothing is done yet.
-    tallies.members_return(step, *returning)
+    took_part = tallies.members_return(step, *returning)
     for one in asking:
         _accept(step, one, by)
+    show_oldest(step)
+    if step.limits.rules >= 3:
+        # Nobody votes by coming back, but the quorum may be met now.
+        look_at_each(step, took_part)
 
 
 def _accept(step: Step, asking: Membership, by: str | None) -> None:
@@ -75,6 +87,7 @@ def _accept(step: Step, asking: Membership, by: str | None) -> None:
             ended_at=None,
             decided_by=by,
             joined_no=number,
+            request_no=None,
         )
     )
     step.change_event(members=event.members + 1, joins=number, member_ceiling=ceiling)
@@ -86,12 +99,13 @@ def cancel(step: Step, command: c.MembershipCancel) -> Outcome:
     held = _own(step)
     membership_transition("cancel", held.status)
     if held.ended_at is not None:
-        step.put(replace(held, status="removed"))
+        step.put(replace(held, status="removed", request_no=None))
     else:
         step.drop("memberships", step.user)
         if held.joined_at is not None:
             # Nothing tells any more that they were here, should they come again.
             tallies.member_is_forgotten(step, step.user)
+    show_oldest(step)
     return Outcome({})
 
 
@@ -123,12 +137,27 @@ def leave(step: Step, command: c.MembershipLeave) -> Outcome:
 
 @handles(c.MembershipRemove)
 def remove(step: Step, command: c.MembershipRemove) -> Outcome:
-    """Put a member out."""
+    """Put a member out, and on request what they have pending; that also of who is out already."""
     held = step.member(command.user)
+    if command.close_proposals and held.status != "accepted":
+        closed = _close_proposals(step, held.user_id)
+        return Outcome(_decision(held) | {"closed": closed}, applied=closed > 0)
     if held.status == "removed":
         return Outcome(_decision(held), applied=False)
     membership_transition("remove", held.status)
-    return Outcome(_decision(_put_out(step, held, "remove")))
+    if not command.close_proposals:
+        return Outcome(_decision(_put_out(step, held, "remove")))
+    _spare_last_admin(step, held)
+    closed = _close_proposals(step, held.user_id)
+    return Outcome(_decision(_put_out(step, held, "remove")) | {"closed": closed})
+
+
+def _close_proposals(step: Step, author: str) -> int:
+    """Close all that ``author`` has pending; how many."""
+    pending = [found for found in step.state.pending_proposals() if found.author == author]
+    for proposal in pending:
+        close(step, proposal, status="deleted", resolution="moderated")
+    return len(pending)
 
 
 def _put_out(step: Step, held: Membership, act: str) -> Membership:
@@ -174,11 +203,15 @@ def reject(step: Step, command: c.MembershipReject) -> Outcome:
     if held.status == "rejected":
         return Outcome(_decision(held), applied=False)
     _check_undecided(held, "reject")
-    return Outcome(_decision(_turn_away(step, held)))
+    turned = _turn_away(step, held)
+    show_oldest(step)
+    return Outcome(_decision(turned))
 
 
 def _turn_away(step: Step, held: Membership) -> Membership:
-    turned = replace(held, status="rejected", ended_at=step.now, decided_by=step.user)
+    turned = replace(
+        held, status="rejected", ended_at=step.now, decided_by=step.user, request_no=None
+    )
     step.put(turned)
     return turned
 
@@ -193,6 +226,28 @@ def _check_undecided(held: Membership, act: str) -> None:
 @handles(c.MembershipApproveAll)
 def approve_all(step: Step, command: c.MembershipApproveAll) -> Outcome:
     """Let in as many as there is room for, the longest waiting first."""
+    if step.event.requests is None:
+        return _approve_all_by_name(step)
+    count = step.event.requests
+    room = min(step.event.places, MAX_DECIDED_TOGETHER)
+    oldest = step.state.oldest_requests(room + MAX_NAMED)
+    approved, waiting = oldest[:room], oldest[room:]
+    _let_in(step, *approved, by=step.user)
+    result = _named("approved", approved, len(approved))
+    result |= _named("waiting", waiting, count - len(approved))
+    return Outcome(result, applied=bool(approved))
+
+
+def _named(word: str, memberships: list[Membership], count: int) -> dict[str, Any]:
+    """Some of the ``memberships`` by name, and how many there are."""
+    return {
+        word: [membership.user_id for membership in memberships[:MAX_NAMED]],
+        f"{word}_count": count,
+    }
+
+
+def _approve_all_by_name(step: Step) -> Outcome:
+    """The same, before requests were numbered."""
     waiting = step.state.waiting()
     places = step.event.places
     _let_in(step, *waiting[:places], by=step.user)
@@ -203,7 +258,22 @@ def approve_all(step: Step, command: c.MembershipApproveAll) -> Outcome:
 
 @handles(c.MembershipRejectAll)
 def reject_all(step: Step, command: c.MembershipRejectAll) -> Outcome:
-    """Turn away all who wait."""
+    """Turn away all who wait, the longest waiting first."""
+    if step.event.requests is None:
+        return _reject_all_by_name(step)
+    count = step.event.requests
+    oldest = step.state.oldest_requests(MAX_DECIDED_TOGETHER + MAX_NAMED)
+    rejected, waiting = oldest[:MAX_DECIDED_TOGETHER], oldest[MAX_DECIDED_TOGETHER:]
+    for asking in rejected:
+        _turn_away(step, asking)
+    show_oldest(step)
+    result = _named("approved", [], 0) | _named("waiting", waiting, count - len(rejected))
+    result |= _named("rejected", rejected, len(rejected))
+    return Outcome(result, applied=bool(rejected))
+
+
+def _reject_all_by_name(step: Step) -> Outcome:
+    """The same, before requests were numbered."""
     waiting = step.state.waiting()
     for asking in waiting:
         _turn_away(step, asking)

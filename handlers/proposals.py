@@ -35,7 +35,7 @@ def create(step: Step, command: c.ProposalCreate) -> Outcome:
     if len(pending) >= step.limits.pending_proposals:
         raise too_many("pending_proposals", step.limits.pending_proposals, "pending proposals")
     own = sum(other.author == step.user for other in pending)
-    if own >= step.limits.pending_per_author:
+    if step.limits.rules >= 3 and own >= step.limits.pending_per_author:
         raise too_many(
             "pending_per_author", step.limits.pending_per_author, "pending proposals of yours"
         )

@@ -17,6 +17,7 @@ from persistence.records import (
 )
 from protocol.answers import timestamp
 from protocol.errors import ErrorCode, Refusal
+from protocol.policy import ProposalKind
 from protocol.state import ProposalStatus, Resolution
 
 
@@ -25,8 +26,18 @@ def look_at_all(step: Step) -> list[str]:
 
     One that makes a later one stale stops it: each is looked at as the ones before it left it.
     """
-    candidates = [proposal.id for proposal in step.state.pending_proposals()]
-    return [id for id in candidates if look_at(step, step.proposal(id)).status == "accepted"]
+    return look_at_each(step, [proposal.id for proposal in step.state.pending_proposals()])
+
+
+def look_at_each(step: Step, candidates: list[str]) -> list[str]:
+    """Accept those of the pending ``candidates`` that pass now, in this order; their ids.
+
+    One that is accepted may make room for another, which is then accepted by the same look.
+    """
+    for id in candidates:
+        look_at(step, step.proposal(id))
+    accepted = (found for id in candidates if (found := step.proposal(id)).status == "accepted")
+    return [found.id for found in sorted(accepted, key=lambda found: found.resolved_no or 0)]
 
 
 def look_at(step: Step, proposal: Proposal) -> Proposal:
@@ -61,12 +72,26 @@ def accept(step: Step, proposal: Proposal, resolution: Resolution) -> Proposal:
     item_id, version = _apply(step, proposal)
     # The effect may have touched the row itself (never: its own rivals exclude it), so re-read.
     current = step.proposal(proposal.id)
-    return close(
+    closed = close(
         step,
         replace(current, item_id=item_id, item_version=version),
         status="accepted",
         resolution=resolution,
     )
+    if closed.category == "delete" and step.limits.rules >= 3:
+        _fill_room(step, closed.kind)
+    return closed
+
+
+def _fill_room(step: Step, kind: ProposalKind) -> None:
+    """An item of ``kind`` is gone: those that waited for room are looked at, oldest first."""
+    if kind != "conclusion":
+        waiting = [
+            proposal.id
+            for proposal in step.state.pending_proposals()
+            if proposal.category == "create" and proposal.kind == kind
+        ]
+        look_at_each(step, waiting)
 
 
 def close(

@@ -97,6 +97,7 @@ class Step:
         self.everyone: dict[str, Any] = {}
         """A patch on everybody's ``you``."""
         self._pending_before: dict[str, None] | None = None
+        self._requests_before: dict[str, None] | None = None
         self._ids = 0
 
     @property
@@ -159,16 +160,22 @@ class Step:
         """Put a new or changed record in its place."""
         table, key, value = _place(record)
         rows: dict[Any, Any] = getattr(self.state, table)
-        self.before.setdefault((table, key), rows.get(key, ABSENT))
+        held = rows.get(key, ABSENT)
+        self.before.setdefault((table, key), held)
         rows[key] = value
         if type(record) is Proposal:
             self._keep_pending(record)
+        elif type(record) is Membership:
+            self._keep_requests(key, held, record)
 
     def drop(self, table: Literal["memberships", "ballots"], key: str) -> None:
         """Take a record away."""
         rows: dict[str, Any] = getattr(self.state, table)
-        self.before.setdefault((table, key), rows.get(key, ABSENT))
+        held = rows.get(key, ABSENT)
+        self.before.setdefault((table, key), held)
         rows[key] = None
+        if table == "memberships":
+            self._keep_requests(key, held, None)
 
     def touch(self, record: Record) -> None:
         """Have the rooms look at a record that itself does not change (a floor moved past it)."""
@@ -188,6 +195,22 @@ class Step:
         if proposal.resolved_no is not None:
             self.state.numbered[proposal.resolved_no] = proposal.id
 
+    def _keep_requests(self, user: str, held: Any, membership: Membership | None) -> None:
+        """Keep who asks to join in the order of asking, and how many there are."""
+        asked = type(held) is Membership and held.request_no is not None
+        asks = membership is not None and membership.request_no is not None
+        if asked == asks:
+            return
+        requests, count = self.state.requests, self.event.requests or 0
+        if self._requests_before is None:
+            self._requests_before = dict(requests)
+        if not asks:
+            requests.pop(user, None)
+        elif len(requests) == count:
+            # Else there are older ones that the state does not hold.
+            requests[user] = None
+        self.change_event(requests=count + (1 if asks else -1))
+
     def undo(self) -> None:
         """Put everything back as it was before this step."""
         for (table, key), value in self.before.items():
@@ -202,6 +225,9 @@ class Step:
         if self._pending_before is not None:
             self.state.pending = self._pending_before
             self._pending_before = None
+        if self._requests_before is not None:
+            self.state.requests = self._requests_before
+            self._requests_before = None
         self._ids = 0
 
     # What commands name, or the refusal that says why not.

@@ -47,8 +47,11 @@ def member_goes(step: Step, user: str) -> None:
             )
 
 
-def members_return(step: Step, *users: str) -> None:
-    """The users are accepted again: by their old, inactive votes they took part."""
+def members_return(step: Step, *users: str) -> list[str]:
+    """The users are accepted again: by their old, inactive votes they took part.
+
+    The ids of the pending proposals in which they did, oldest first.
+    """
     took_part = Counter(
         vote.proposal_id
         for vote in step.state.votes_of(*users)
@@ -57,6 +60,7 @@ def members_return(step: Step, *users: str) -> None:
     for id, voters in took_part.items():
         proposal = step.proposal(id)
         step.put(replace(proposal, voters=proposal.voters + voters))
+    return [id for id in step.state.pending if id in took_part]
 
 
 def member_is_forgotten(step: Step, user: str) -> None:

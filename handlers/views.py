@@ -51,6 +51,11 @@ def counts_view(event: Event) -> View:
     }
 
 
+def admin_counts_view(event: Event) -> View:
+    """What admins are shown of ``state.counts`` beside the members."""
+    return {} if event.requests is None else {"requests": event.requests}
+
+
 def option_view(option: Option | None) -> View | None:
     """``state.options[id]``."""
     if option is None or option.deleted:
@@ -140,10 +145,18 @@ def member_view(member: Membership | None, event: Event) -> View | None:
     return {"name": member.name, "role": member.role}
 
 
-def request_view(member: Membership | None) -> View | None:
-    """``state.requests[user]``, for admins."""
+def request_view(member: Membership | None, event: Event) -> View | None:
+    """``state.requests[user]``, for admins: those who wait longest."""
     if member is None or member.status != "pending":
         return None
+    ceiling = event.request_ceiling
+    if ceiling is not None and (member.request_no or 0) > ceiling:
+        return None
+    return request_fields(member)
+
+
+def request_fields(member: Membership) -> View:
+    """A request to join, shown in the room or not."""
     return {"name": member.name, "requested_at": timestamp(member.requested_at)}
 
 

@@ -110,6 +110,17 @@ _MEMBERS = Statement(
     .limit(_LIMIT)
 )
 
+_REQUESTS = Statement(
+    select(*(c for c in t.memberships.columns if c.name != "event_id"))
+    .where(
+        t.memberships.c.event_id == EVENT,
+        t.memberships.c.status == "pending",
+        t.memberships.c.request_no < func.coalesce(_BEFORE, _BEHIND_ALL),
+    )
+    .order_by(t.memberships.c.request_no.desc())
+    .limit(_LIMIT)
+)
+
 
 async def events_of(
     database: Database, user: str, *, after: str | None, limit: int
@@ -209,3 +220,13 @@ async def members(
         rows = await _MEMBERS.rows(connection, event=event, before=before, limit=limit + 1)
     found = [read(Membership, row) for row in rows]
     return found[:limit], found[limit - 1].joined_no if len(found) > limit else None
+
+
+async def requests(
+    database: Database, event: str, *, before: int | None, limit: int
+) -> tuple[list[Membership], int | None]:
+    """Requests to join that came before ``before``, the last to ask first."""
+    async with database.connection() as connection:
+        rows = await _REQUESTS.rows(connection, event=event, before=before, limit=limit + 1)
+    found = [read(Membership, row) for row in rows]
+    return found[:limit], found[limit - 1].request_no if len(found) > limit else None

@@ -33,6 +33,9 @@ R = TypeVar("R", bound=msgspec.Struct)
 #: Resolved proposals that are read with the one that is asked for. A command that closes a thousand
 #: pushes two hundred out of the room's window, and would be decided anew for each that it misses.
 RESOLVED_TOGETHER = 32
+#: Requests to join that are read beyond those that are asked for: each that is decided brings the
+#: next one into the window, and would be read alone.
+REQUESTS_TOGETHER = 200
 #: Votes looked for one by one, some 0.1 s of PostgreSQL's time, before it matters how many there
 #: are: then all of them are read instead, where that is less.
 FEW_PROBES = 100_000
@@ -76,6 +79,21 @@ _MEMBERS_SHOWN = _of_event(
     t.memberships.c.joined_no <= bindparam("ceiling", type_=Integer),
 )
 _WAITING = _of_event(t.memberships, t.memberships.c.status == "pending")
+_REQUESTS_SHOWN = _of_event(
+    t.memberships,
+    t.memberships.c.status == "pending",
+    t.memberships.c.request_no <= bindparam("ceiling", type_=Integer),
+)
+_REQUESTS = Statement(
+    _select(t.memberships)
+    .where(
+        t.memberships.c.event_id == EVENT,
+        t.memberships.c.status == "pending",
+        t.memberships.c.request_no > bindparam("after", type_=Integer),
+    )
+    .order_by(t.memberships.c.request_no)
+    .limit(bindparam("limit", type_=Integer))
+)
 _MEMBERSHIPS = _of_event(t.memberships, any_of(t.memberships.c.user_id, "keys"))
 _OPTIONS = _of_event(t.options, any_of(t.options.c.id, "keys"))
 _ITEMS = _of_event(t.items, any_of(t.items.c.id, "keys"))
@@ -231,7 +249,14 @@ async def load_room(connection: asyncpg.Connection[Any], event_id: str) -> Event
     members = await _MEMBERS_SHOWN.rows(connection, event=event_id, ceiling=ceiling)
     for row in [*members, *await _ADMINS.rows(connection, event=event_id)]:
         state.hold("memberships", row["user_id"], read(Membership, row))
-    await fetch(connection, state, {Need("waiting"), Need("comments_shown")})
+    needs = {Need("comments_shown")}
+    if event.request_ceiling is None:
+        needs.add(Need("waiting"))
+    else:
+        ceiling = event.request_ceiling
+        for row in await _REQUESTS_SHOWN.rows(connection, event=event_id, ceiling=ceiling):
+            state.hold("memberships", row["user_id"], read(Membership, row))
+    await fetch(connection, state, needs)
     return state
 
 
@@ -251,6 +276,8 @@ async def fetch(
             await _fetch_votes_of(connection, state, [user for (user,) in keys])
         elif kind == "resolved":
             await _fetch_resolved(connection, state, min(number for (number,) in keys))
+        elif kind == "requests":
+            await _fetch_requests(connection, state, max(count for (count,) in keys))
         else:
             for key in keys:
                 await _fetch_set(connection, state, kind, key)
@@ -307,6 +334,28 @@ async def _fetch_resolved(
             state.hold("proposals", proposal.id, proposal)
         assert proposal.resolved_no is not None
         state.numbered[proposal.resolved_no] = proposal.id
+
+
+async def _fetch_requests(
+    connection: asyncpg.Connection[Any], state: EventState, count: int
+) -> None:
+    """The ``count`` oldest requests, and some behind them.
+
+    What the state holds already counts: commands of this batch may have changed it.
+    """
+    limit = count - len(state.requests) + REQUESTS_TOGETHER
+    rows = await _REQUESTS.rows(connection, event=state.id, after=state.requests_read, limit=limit)
+    for row in rows:
+        user = row["user_id"]
+        if user not in state.memberships:
+            state.hold("memberships", user, read(Membership, row))
+        held = state.memberships[user]
+        if held is not None and held.request_no == row["request_no"]:
+            state.requests[user] = None
+        state.requests_read = row["request_no"]
+    if len(rows) < limit:
+        state.requests_read = state.event.requests_made or 0
+        state.know_all_requests()
 
 
 def _hold_votes(state: EventState, rows: list[Any]) -> None:

@@ -57,6 +57,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """The recorded limits, as JSON; see ``persistence.limits``."""
     resolved_floor: int = 0
     """Proposals that were resolved up to this number are no longer shown."""
+    requests: int | None = None
+    """Those who wait to be let in; ``None`` before the third rules, which number them."""
+    requests_made: int | None = None
+    request_ceiling: int | None = None
+    """Requests after this number are not shown; ``None``: all are."""
 
     @property
     def places(self) -> int:
@@ -76,6 +81,8 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime | None = None
     decided_by: str | None = None
     joined_no: int | None = None
+    request_no: int | None = None
+    """Which request to join this is, while it is pending."""
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):

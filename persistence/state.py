@@ -10,6 +10,7 @@ The state changes only through a ``handlers.step.Step``, which can undo what it 
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from persistence.records import (
@@ -30,6 +31,7 @@ from persistence.weights import FIXED_BYTES, NAME_BYTES, event_bytes, record_byt
 NeedKind: TypeAlias = Literal[
     "membership",
     "waiting",
+    "requests",
     "option",
     "item",
     "proposal",
@@ -50,6 +52,9 @@ class Need(NamedTuple):
 
     kind: NeedKind
     key: tuple[Any, ...] = ()
+
+
+_ALL_REQUESTS = Need("requests")
 
 
 class Missing(Exception):
@@ -95,6 +100,10 @@ class EventState:
         """The sets that are held in full."""
         self.pending: dict[str, None] = {}
         """Ids of the pending proposals, in the order of their creation."""
+        self.requests: dict[str, None] = {}
+        """Who asked to join and waits, in the order of asking: the oldest, without a gap."""
+        self.requests_read = 0
+        """The number up to which stored requests were looked at for that."""
         self._record_bytes = 0
 
     @property
@@ -121,6 +130,7 @@ class EventState:
         """How many bytes of memory this state takes, at most; kept as it changes."""
         small = len(self.votes) * FIXED_BYTES[Vote]
         names = len(self.complete) + len(self.entrance_codes) + len(self.numbered)
+        names += len(self.requests)
         return event_bytes(self.event_record) + self._record_bytes + small + names * NAME_BYTES
 
     # One row each; ``None`` is a known absence.
@@ -185,6 +195,25 @@ class EventState:
         self._whole(Need("waiting"))
         found = [m for m in self.memberships.values() if m and m.status == "pending"]
         return sorted(found, key=lambda m: (m.requested_at, m.user_id))
+
+    def oldest_requests(self, count: int) -> list[Membership]:
+        """The ``count`` who wait longest to be let in, or all who do."""
+        count = min(count, self.event.requests or 0)
+        if len(self.requests) < count and _ALL_REQUESTS not in self.complete:
+            raise Missing(Need("requests", (count,)))
+        oldest = (self.memberships[user] for user in itertools.islice(self.requests, count))
+        return [found for found in oldest if found is not None]
+
+    def know_all_requests(self) -> None:
+        """All stored requests were looked at: what else there is was made in this batch."""
+        made = [
+            found
+            for user, found in self.memberships.items()
+            if found is not None and found.request_no is not None and user not in self.requests
+        ]
+        made.sort(key=lambda found: found.request_no or 0)
+        self.requests.update((found.user_id, None) for found in made)
+        self.complete.add(_ALL_REQUESTS)
 
     def votes_of(self, *users: str) -> list[Vote]:
         """The users' votes on pending proposals, retracted ones included."""

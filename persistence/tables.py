@@ -108,6 +108,10 @@ events = Table(
     # Null until limits are recorded, and left alone by nodes from before they were.
     Column("limits", JSON),
     Column("resolved_floor", Integer, nullable=False, server_default=text("0")),
+    # Null until the event's requests are numbered.
+    Column("requests", Integer),
+    Column("requests_made", Integer),
+    Column("request_ceiling", Integer),
 )
 
 memberships = Table(
@@ -123,6 +127,7 @@ memberships = Table(
     Column("ended_at", _moment()),
     Column("decided_by", Text),
     Column("joined_no", Integer),
+    Column("request_no", Integer),
     PrimaryKeyConstraint("event_id", "user_id"),
     # "My events", and every membership of a user whose access is revoked.
     Index("memberships_user_id_idx", "user_id", "event_id"),
@@ -138,9 +143,9 @@ memberships = Table(
         postgresql_where=text("status = 'accepted' AND role = 'admin'"),
     ),
     Index(
-        "memberships_waiting_idx",
+        "memberships_requests_idx",
         "event_id",
-        "requested_at",
+        "request_no",
         postgresql_where=text("status = 'pending'"),
     ),
 )

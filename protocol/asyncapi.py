@@ -33,6 +33,7 @@ REPLIES: Final[dict[type[r.Request], tuple[type[m.Said], ...]]] = {
     r.CommentsList: (a.Comments,),
     r.ProposalsList: (a.Proposals,),
     r.MembersList: (a.Members,),
+    r.RequestsList: (a.Requests,),
 }
 assert REPLIES.keys() == set(r.REQUESTS)
 

@@ -189,9 +189,14 @@ class MembershipReject(EventCommand, tag="membership.reject", kw_only=True):
 
 
 class MembershipRemove(EventCommand, tag="membership.remove", kw_only=True):
-    """Put a member out; they can ask again, and are then decided on by hand."""
+    """Put a member out; they can ask again, and are then decided on by hand.
+
+    What they proposed stays, unless ``close_proposals``: then all they have pending is closed in
+    the same step, as ``moderated``. Of somebody who is out already, that alone.
+    """
 
     user: UserId
+    close_proposals: bool = False
 
 
 class MembershipApproveAll(EventCommand, tag="membership.approve_all", kw_only=True):

@@ -113,6 +113,7 @@ def _paths(schemas: dict[str, Schema]) -> dict[str, Any]:
                 ("comments", r.CommentsList, a.Comments),
                 ("proposals", r.ProposalsList, a.Proposals),
                 ("members", r.MembersList, a.Members),
+                ("requests", r.RequestsList, a.Requests),
             )
         },
         f"{event}/journal": {

@@ -33,6 +33,7 @@ from protocol.state import (
     Count,
     EventId,
     EventStatus,
+    JoinRequest,
     Member,
     Membership,
     Option,
@@ -161,6 +162,20 @@ class Members(Reply, tag="members", kw_only=True):
     next: Ordinal | UnsetType = UNSET
 
 
+class ListedRequest(JoinRequest, kw_only=True):
+    """A request to join, with who asks."""
+
+    id: UserId
+
+
+class Requests(Reply, tag="requests", kw_only=True):
+    """Requests to join, the last to ask first; ``next`` is the next page's ``before``."""
+
+    event: EventId
+    requests: list[ListedRequest]
+    next: Ordinal | UnsetType = UNSET
+
+
 class JournalLine(msgspec.Struct, kw_only=True):
     """An accepted command, sealed.
 
@@ -217,5 +232,6 @@ MESSAGES: Final[tuple[type[Said], ...]] = (
     Comments,
     Proposals,
     Members,
+    Requests,
     Journal,
 )

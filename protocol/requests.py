@@ -135,6 +135,10 @@ class MembersList(History, tag="members.list", kw_only=True):
     """All members, the last to join first."""
 
 
+class RequestsList(History, tag="requests.list", kw_only=True):
+    """All requests to join, the last to ask first; for admins."""
+
+
 REQUESTS: tuple[type[Request], ...] = (
     Hello,
     Auth,
@@ -148,4 +152,5 @@ REQUESTS: tuple[type[Request], ...] = (
     CommentsList,
     ProposalsList,
     MembersList,
+    RequestsList,
 )

@@ -101,12 +101,24 @@ class MembershipDecided(Result, kw_only=True):
     at: Time | UnsetType = UNSET
 
 
+class MembershipEnded(MembershipDecided, kw_only=True):
+    """How many proposals were closed with it, if that was asked for."""
+
+    closed: Count | UnsetType = UNSET
+
+
 class AllDecided(Result, kw_only=True):
-    """Who was let in, who was turned away, and who still waits for a place; longest wait first."""
+    """Who was let in, who was turned away, and who still waits, longest wait first.
+
+    The lists name 200 at most; the counts are whole. Lines from before there were counts name all.
+    """
 
     approved: list[UserId]
     waiting: list[UserId]
+    approved_count: Count | UnsetType = UNSET
+    waiting_count: Count | UnsetType = UNSET
     rejected: list[UserId] | UnsetType = UNSET
+    rejected_count: Count | UnsetType = UNSET
 
 
 class RoleSet(Result, kw_only=True):
@@ -200,7 +212,7 @@ RESULTS: Final[dict[type[c.Command], AnyResult]] = {
     c.MembershipLeave: Left,
     c.MembershipApprove: MembershipDecided,
     c.MembershipReject: MembershipDecided,
-    c.MembershipRemove: MembershipDecided,
+    c.MembershipRemove: MembershipEnded,
     c.MembershipApproveAll: AllDecided,
     c.MembershipRejectAll: AllDecided,
     c.MembershipSetRole: RoleSet,

@@ -187,7 +187,7 @@ class Member(View, kw_only=True):
 
 
 class JoinRequest(View, kw_only=True):
-    """Somebody who waits to be let in; admins see them."""
+    """Somebody who waits to be let in; admins see those who wait longest."""
 
     name: str
     requested_at: Time
@@ -195,12 +195,13 @@ class JoinRequest(View, kw_only=True):
 
 class Counts(View, kw_only=True):
     """Totals, whatever the room's windows show: accepted members, ballots given, proposals ever
-    made, comments there are."""
+    made, comments there are. Admins also see how many ask to join."""
 
     members: Count
     ballots: Count
     proposals: Count
     comments: Count
+    requests: Count | UnsetType = UNSET
 
 
 class OptionResult(View, kw_only=True):

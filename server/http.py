@@ -55,6 +55,7 @@ def routes(node: Node) -> list[Route]:
         Route(f"{event}/comments", api.guarded(api.page(r.CommentsList))),
         Route(f"{event}/proposals", api.guarded(api.page(r.ProposalsList))),
         Route(f"{event}/members", api.guarded(api.page(r.MembersList))),
+        Route(f"{event}/requests", api.guarded(api.page(r.RequestsList))),
         Route(f"{event}/journal", api.guarded(api.journal)),
         Route(f"{event}/commands/{{id}}", api.guarded(api.status)),
         Route(f"{event}/stream", api.guarded(api.stream)),

@@ -55,6 +55,8 @@ async def _ask(node: Node, actor: Actor, request: r.Request) -> tuple[str, dict[
             return "proposals", await _proposals(node, actor, request)
         case r.MembersList():
             return "members", await _members(node, actor, request)
+        case r.RequestsList():
+            return "requests", await _requests(node, actor, request)
     raise Rejection(ErrorCode.UNKNOWN_TYPE)
 
 
@@ -156,6 +158,15 @@ async def _members(node: Node, actor: Actor, request: r.MembersList) -> dict[str
     )
     shown = [{"id": m.user_id, "name": m.name, "role": m.role} for m in found]
     return _page("members", request.event, shown, following)
+
+
+async def _requests(node: Node, actor: Actor, request: r.RequestsList) -> dict[str, Any]:
+    await admin(node, actor, request.event)
+    found, following = await lists.requests(
+        node.database, request.event, before=request.before, limit=request.limit
+    )
+    shown = [{"id": asking.user_id} | views.request_fields(asking) for asking in found]
+    return _page("requests", request.event, shown, following)
 
 
 def _page(

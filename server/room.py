@@ -56,7 +56,8 @@ class Room:
         self.seq = 0
         self.document: dict[str, Any] = {}
         """``state`` as members see it."""
-        self.requests: dict[str, Any] = {}
+        self.for_admins: dict[str, dict[str, Any]] = {"requests": {}, "counts": {}}
+        """What admins see beside that; of ``counts``, their own."""
         self.subscriptions: set[Subscription] = set()
         self.by_user: dict[str, set[Subscription]] = {}
         self.steps: deque[RoomStep] = deque()
@@ -101,7 +102,11 @@ class Room:
         """Take a view read from the database; ``document`` is the admins'."""
         self.generation += 1
         self.epoch, self.seq = epoch, seq
-        self.requests = document.pop("requests", {})
+        counted = document["counts"].pop("requests", None)
+        self.for_admins = {
+            "requests": document.pop("requests", {}),
+            "counts": {} if counted is None else {"requests": counted},
+        }
         self.document = document
         self.steps.clear()
         self._weight = 0
@@ -120,10 +125,7 @@ class Room:
             moved = True
             self._remember(step)
             merge_patch.apply(self.document, step.patches.member)
-            if step.patches.admin:
-                changed = {"requests": self.requests}
-                merge_patch.apply(changed, step.patches.admin)
-                self.requests = changed["requests"]
+            merge_patch.apply(self.for_admins, step.patches.admin)
             self._tell_owners(step)
         if moved:
             self._moved()
@@ -249,7 +251,8 @@ class Room:
 
     def _state(self, audience: Audience) -> dict[str, Any]:
         if audience == "admin":
-            return self.document | {"requests": self.requests}
+            counts = self.document["counts"] | self.for_admins["counts"]
+            return self.document | self.for_admins | {"counts": counts}
         if audience == "member":
             return self.document
         event = self.document["event"]

@@ -87,9 +87,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     criteria: int = 100
     pending_proposals: int = 1_000
     pending_per_author: int = 50
+    requests: int = 3_000
     resolved_shown: int = 200
     comments_shown: int = 200
     members_shown: int = 500
+    requests_shown: int = 200
 
     def texts(self) -> TextLimits:
         """The longest texts."""
@@ -164,9 +166,13 @@ SETTINGS: dict[str, Setting] = {
     "criteria": Setting("criteria of an event", least=1, most=MAX_ITEMS),
     "pending_proposals": Setting("pending proposals of an event", least=1, most=100_000),
     "pending_per_author": Setting("pending proposals of one author", least=1, most=100_000),
+    "requests": Setting(
+        "pending requests to join an event, beyond its `max_members`", least=0, most=100_000
+    ),
     "resolved_shown": Setting("resolved proposals a room shows", least=1, most=10_000),
     "comments_shown": Setting("comments a room shows", least=1, most=10_000),
     "members_shown": Setting("members, beside admins, a room shows", least=1, most=10_000),
+    "requests_shown": Setting("pending requests to join a room shows", least=1, most=10_000),
 }
 _HINTS = get_type_hints(Settings)
 assert list(SETTINGS) == list(Settings.__struct_fields__)

@@ -247,6 +247,8 @@ export interface State {
     ballots?: number;
     proposals?: number;
     comments?: number;
+    /** How many ask to join; only for admins. */
+    requests?: number;
   }>;
   /** Only for admins. */
   readonly requests?: Readonly<Record<string, JoinRequest>>;
@@ -289,7 +291,15 @@ type Plan = { [Name in keyof Policy]?: Policy[Name] extends Rule | undefined ? P
 type Item<Name extends string> = InEvent<Record<Name, string>>;
 type OnMember = { args: InEvent<{ user: string }>; result: MembershipResult };
 type OnProposal = { args: InEvent<{ proposal: string; reason?: string }>; result: ProposalResult };
-type Everybody = { approved: string[]; waiting: string[]; rejected?: string[] };
+/** The lists name 200 at most; the counts are whole. */
+type Everybody = {
+  approved: string[];
+  waiting: string[];
+  approved_count?: number;
+  waiting_count?: number;
+  rejected?: string[];
+  rejected_count?: number;
+};
 
 export interface Commands {
   "event.create": {
@@ -340,7 +350,11 @@ export interface Commands {
   "membership.leave": { args: InEvent<{ transfer_to?: string }>; result: { status: "left" } };
   "membership.approve": OnMember;
   "membership.reject": OnMember;
-  "membership.remove": OnMember;
+  "membership.remove": {
+    /** `close_proposals`: what they have pending is closed with it, also of who is out already. */
+    args: InEvent<{ user: string; close_proposals?: boolean }>;
+    result: OnMember["result"] & { closed?: number };
+  };
   "membership.approve_all": { args: InEvent; result: Everybody };
   "membership.reject_all": { args: InEvent; result: Everybody };
   "membership.set_role": { args: InEvent<{ user: string; role: Role }>; result: { user: string; role: Role } };
@@ -447,6 +461,8 @@ export interface Queries {
   "comments.list": { args: PageArgs; reply: Page<"comments", Comment> };
   "proposals.list": { args: PageArgs; reply: Page<"proposals", Proposal> };
   "members.list": { args: PageArgs; reply: Page<"members", Member> };
+  /** All who wait to be let in, the last to ask first; for admins. */
+  "requests.list": { args: PageArgs; reply: Page<"requests", JoinRequest> };
   ping: { args: Record<string, never>; reply: { type: "pong"; time: string } };
 }
 

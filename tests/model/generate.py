@@ -35,6 +35,8 @@ SMALL_LIMITS = {
     "shown_proposals": 3,
     "shown_comments": 2,
     "shown_members": 2,
+    "requests": 0,
+    "shown_requests": 2,
 }
 COMPARE_EVERY = 8
 
@@ -399,7 +401,8 @@ class EventMachine(RuleBasedStateMachine):
         waiting = self.model.waiting()
         user = c.of((*waiting, *waiting, *USERS, "nobody")) if act != "remove" else c.of(USERS)
         role = c.of(("admin", "member")) if act == "set_role" else None
-        self.send(admin, f"membership.{act}", user=user, role=role)
+        closing = c.of((None, True, False)) if act == "remove" else None
+        self.send(admin, f"membership.{act}", user=user, role=role, close_proposals=closing)
 
     @rule(n=NUMBERS)
     def see_to_all(self, n: int) -> None:

@@ -151,6 +151,19 @@ class InProcess:
                 for user, member in stored.memberships.items():
                     if member and member.status == "pending":
                         state.memberships.setdefault(user, member)
+            case "requests":
+                asking = [m for m in stored.memberships.values() if m and m.request_no is not None]
+                asking.sort(key=lambda m: m.request_no or 0)
+                asking = [m for m in asking if (m.request_no or 0) > state.requests_read]
+                limit = key[0] - len(state.requests) + 1
+                for member in asking[:limit]:
+                    held = state.memberships.setdefault(member.user_id, member)
+                    if held is not None and held.request_no == member.request_no:
+                        state.requests[member.user_id] = None
+                    state.requests_read = member.request_no or 0
+                if len(asking) < limit:
+                    state.know_all_requests()
+                return
             case "votes_of":
                 for pair, vote in stored.votes.items():
                     proposal = stored.proposals[pair[0]]
@@ -273,5 +286,6 @@ def domain_limits(limits: dict[str, int]) -> DomainLimits:
         "shown_proposals": "resolved_shown",
         "shown_comments": "comments_shown",
         "shown_members": "members_shown",
+        "shown_requests": "requests_shown",
     }
     return DomainLimits(**{names.get(name, name): limit for name, limit in limits.items()})

@@ -23,10 +23,22 @@ class Members(Proposals):
             self.spare_seat()
             self.begin()
             self.let_in(self.user, self.name)
+            self.look_at_those_of([self.user])
         else:
+            most = int(self.event["max_members"]) + self.limits["requests"]
+            if len(self.waiting()) >= most:
+                raise Refused("limit_reached", limit=most, name="requests")
             self.begin()
+            self.asked += 1
             barred = (me["by"], me["at"]) if me["status"] == "removed" else None
-            self.stand(self.user, "pending", name=self.name, requested_at=self.now, barred=barred)
+            self.stand(
+                self.user,
+                "pending",
+                name=self.name,
+                requested_at=self.now,
+                barred=barred,
+                asked=self.asked,
+            )
         return {"event": self.event["id"], "status": self.members[self.user]["status"]}
 
     def membership_cancel(self) -> None:
@@ -58,21 +70,33 @@ class Members(Proposals):
         self.put_out(self.user, "left")
         return {"status": "left"}
 
-    def membership_remove(self, user: str) -> Row:
+    def membership_remove(self, user: str, close_proposals: bool = False) -> Row:
         self.admin()
         self.when(*OPEN)
+        theirs = [row for row in self.pending() if row["author"] == user]
+        is_out = user in self.members and self.members[user]["status"] != "accepted"
+        if close_proposals and is_out:
+            result = self.verdict(user) | {"closed": len(theirs)}
+            if not theirs:
+                raise Same(**result)
+            self.begin()
+            for row in theirs:
+                self.close(row, "deleted", "moderated")
+            return result
         self.unless_so(user, "removed")
         self.accepted(user)
         self.keep_an_admin(user)
         self.begin()
+        for row in theirs if close_proposals else []:
+            self.close(row, "deleted", "moderated")
         self.put_out(user, "removed")
-        return self.verdict(user)
+        return self.verdict(user) | ({"closed": len(theirs)} if close_proposals else {})
 
     def membership_approve(self, user: str) -> Row:
         self.settle(user, "accepted")
         self.spare_seat()
         self.begin()
-        self.let_in(user, self.members[user]["name"], by=self.user)
+        self.let_in_all([user])
         return self.verdict(user)
 
     def membership_reject(self, user: str) -> Row:
@@ -100,18 +124,17 @@ class Members(Proposals):
         self.when(*OPEN)
         waiting = self.waiting()
         if not waiting or self.is_full():
-            raise Same(approved=[], waiting=waiting)
+            raise Same(**some("approved", []), **some("waiting", waiting))
         self.begin()
         approved = waiting[: self.event["max_members"] - len(self.eligible())]
-        for user in approved:
-            self.let_in(user, self.members[user]["name"], by=self.user)
-        return {"approved": approved, "waiting": self.waiting()}
+        self.let_in_all(approved)
+        return some("approved", approved) | some("waiting", self.waiting())
 
     def membership_reject_all(self) -> Row:
         self.admin()
         self.when(*OPEN)
         rejected = self.waiting()
-        result: Row = {"approved": [], "waiting": [], "rejected": rejected}
+        result = some("approved", []) | some("waiting", []) | some("rejected", rejected)
         if not rejected:
             raise Same(**result)
         self.begin()
@@ -157,6 +180,19 @@ class Members(Proposals):
         self.window_closed |= len(ordinary) >= self.limits["shown_members"]
         self.stand(user, "accepted", by, name=name, role=role, beyond=self.window_closed)
 
+    def let_in_all(self, users: list[str]) -> None:
+        """An admin lets these in who wait."""
+        for user in users:
+            self.let_in(user, self.members[user]["name"], by=self.user)
+        self.look_at_those_of(users)
+
+    def look_at_those_of(self, users: list[str]) -> None:
+        """What these voted on before they went: they count for the quorum again."""
+        for row in self.pending():
+            votes = self.votes[row["id"]]
+            if any(user in votes and votes[user]["revision"] == row["revision"] for user in users):
+                self.look_at(row)
+
     def put_out(self, user: str, status: str) -> None:
         """The votes on what is pending stand no longer, a ballot that was not counted is gone."""
         self.stand(user, status, by=self.user)
@@ -170,3 +206,8 @@ class Members(Proposals):
     def verdict(self, user: str) -> Row:
         """What was decided of somebody, by whom and when."""
         return present(self.members[user], "status", "by", "at", user=user)
+
+
+def some(word: str, users: list[str]) -> Row:
+    """200 users at most by name, and how many there are."""
+    return {word: users[:200], f"{word}_count": len(users)}

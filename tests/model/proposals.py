@@ -271,8 +271,12 @@ class Proposals(Items):
         return carried
 
     def look_at_all(self) -> list[str]:
-        """Each pending proposal once, the oldest first; the ids of those that passed."""
-        return [row["id"] for row in self.pending() if self.look_at(row)]
+        """Each pending proposal once, the oldest first; the ids of those that passed, in order."""
+        rows = self.pending()
+        for row in rows:
+            self.look_at(row)
+        passed = [row for row in rows if row["status"] == "accepted"]
+        return [row["id"] for row in sorted(passed, key=lambda row: int(row["resolved_no"]))]
 
     def accept(self, row: Row, resolution: str) -> None:
         """Do what it says. Rivals become stale by the version they are based on."""
@@ -294,6 +298,10 @@ class Proposals(Items):
         version = item["conclusion_version" if row["kind"] == "conclusion" else "version"]
         row |= {"item": item["id"], "item_version": version}
         self.close(row, "accepted", resolution)
+        if row["category"] == "delete":
+            for other in self.pending():
+                if (other["category"], other["kind"]) == ("create", row["kind"]):
+                    self.look_at(other)
 
     def close(self, row: Row, status: str, resolution: str) -> None:
         rule = self.event["policy"][row["kind"]]

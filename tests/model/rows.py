@@ -18,9 +18,11 @@ LIMITS = {
     "criteria": 100,
     "pending": 1_000,
     "pending_each": 50,
+    "requests": 3_000,
     "shown_proposals": 200,
     "shown_comments": 200,
     "shown_members": 500,
+    "shown_requests": 200,
 }
 
 
@@ -33,6 +35,7 @@ class Rows:
         self.event: Row = {}
         self.window_closed = False  # whether members who join now are shown only as admins
         self.codes: list[str] = []  # the present one is the last
+        self.asked = 0  # requests to join ever made
         self.members: dict[str, Row] = {}
         self.options: dict[str, Row] = {}
         self.items: dict[str, Row] = {}  # assumptions and criteria
@@ -54,10 +57,10 @@ class Rows:
         return len(self.eligible()) >= int(self.event["max_members"])
 
     def waiting(self) -> list[str]:
-        """Those who wait to be let in, the longest waiting first."""
+        """Those who wait to be let in, in the order of asking."""
         rows = self.members
         waiting = [user for user in rows if rows[user]["status"] == "pending"]
-        return sorted(waiting, key=lambda user: (rows[user]["requested_at"], user))
+        return sorted(waiting, key=lambda user: int(rows[user]["asked"]))
 
     # --- items
 
@@ -204,8 +207,11 @@ class Rows:
         if event["results"] is not None:
             state["results"] = event["results"]
         if audience == "admin":
+            waiting = self.waiting()
+            state["counts"]["requests"] = len(waiting)
             state["requests"] = {
-                user: present(self.members[user], "name", "requested_at") for user in self.waiting()
+                user: present(self.members[user], "name", "requested_at")
+                for user in waiting[: self.limits["shown_requests"]]
             }
         return state
 

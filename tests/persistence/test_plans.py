@@ -38,9 +38,11 @@ INSERT INTO events (id, subject, entrance_code, status, max_members, policy, pol
 INSERT INTO entrance_codes (code, event_id)
   SELECT 'C' || e || '-' || n, 'e' || e
   FROM generate_series(1, {EVENTS}) e, generate_series(1, 20) n;
-INSERT INTO memberships (event_id, user_id, name, status, role, requested_at, joined_at, joined_no)
+INSERT INTO memberships (event_id, user_id, name, status, role, requested_at, joined_at, joined_no,
+    request_no)
   SELECT 'e' || e, 'u' || n, 'n', CASE WHEN n % 10 = 0 THEN 'pending' ELSE 'accepted' END,
-    CASE WHEN n = 1 THEN 'admin' ELSE 'member' END, now(), now(), n
+    CASE WHEN n = 1 THEN 'admin' ELSE 'member' END, now(), now(), n,
+    CASE WHEN n % 10 = 0 THEN n END
   FROM generate_series(1, {EVENTS}) e, generate_series(1, {PEOPLE}) n;
 INSERT INTO options (event_id, id, content, position, deleted)
   SELECT 'e' || e, 'o' || n, 'c', n, n % 4 = 0
@@ -117,11 +119,14 @@ KEYS = {
     "loading.EVENT_ROW": ("events_pkey", ("id",)),
     "loading._MEMBERSHIPS": (None, ("event_id", "user_id")),
     "loading._ADMINS": ("memberships_admins_idx", ("event_id",)),
-    "loading._WAITING": ("memberships_waiting_idx", ("event_id",)),
+    "loading._WAITING": ("memberships_requests_idx", ("event_id",)),
+    "loading._REQUESTS": ("memberships_requests_idx", ("event_id", "request_no")),
+    "loading._REQUESTS_SHOWN": ("memberships_requests_idx", ("event_id", "request_no")),
     "loading._MEMBERS_SHOWN": ("memberships_joined_idx", ("event_id",)),
     "loading._PENDING": ("proposals_pending_idx", ("event_id",)),
     "lists._ADMIN_NAMES": ("memberships_admins_idx", ("event_id",)),
     "lists._MEMBERS": ("memberships_joined_idx", ("event_id", "joined_no")),
+    "lists._REQUESTS": ("memberships_requests_idx", ("event_id", "request_no")),
     "due._EXPIRED": ("proposals_expires_at_idx", ("expires_at <=", "ROW(")),
     "due._OPENED": ("proposals_opens_at_idx", ("opens_at <=", "ROW(")),
     "loading._OPTIONS": ("options_pkey", ("event_id", "id")),

@@ -116,7 +116,10 @@ async def join(s: Stage) -> None:
         assert await s.join(newcomer) == "pending"
     await s.act(newcomers[0], "membership.cancel")
     await s.join(newcomers[0])
+    third = await s.scene.newcomer(fresh("late"))
+    assert await s.join(third) == "pending"
     await s.act(s.applicant, "membership.cancel")
+    await s.act(newcomers[0], "membership.cancel")
     await s.do("event.set_policy", policy_version=2, policy={"membership_auto": True})
     for _ in range(3):
         assert await s.join(await s.scene.newcomer(fresh("later"))) == "accepted"
@@ -136,6 +139,8 @@ async def leave(s: Stage) -> None:
 
 @plays("membership.approve")
 async def approve(s: Stage) -> None:
+    for _ in range(3):
+        await s.join(await s.scene.newcomer(fresh("waiting")))
     await s.do("membership.approve", user=s.applicant.user)
     await s.vote(s.applicant, s.proposals["new"])
 
@@ -154,6 +159,11 @@ async def remove(s: Stage) -> None:
     await s.join(first)
     await s.do("membership.approve", user=first.user)
     await s.do("membership.remove", user=s.deputy.user)
+    _, second, third = s.members
+    await s.do("membership.remove", user=second.user, close_proposals=True)
+    await s.act(third, "membership.leave")
+    result = await s.do("membership.remove", user=third.user, close_proposals=True)
+    assert (result["status"], result["closed"]) == ("left", 2)
 
 
 @plays("membership.approve_all")

@@ -153,6 +153,7 @@ async def test_strange_questions_get_documented_answers(start: Start) -> None:
             {"type": "comments.list", "event": short},
             {"type": "proposals.list", "event": short, "before": biggest},
             {"type": "members.list", "event": short, "limit": 200},
+            {"type": "requests.list", "event": short, "before": 1},
         ):
             answer = await client.request(question)
             assert answer["type"] in ("error", "snapshot", "status"), question

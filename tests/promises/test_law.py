@@ -18,7 +18,7 @@ from tests.promises.scenarios import BEFORE_THE_START, SCENARIOS
 from tests.promises.stage import Stage, stage
 
 #: So small that windows move in nearly every scenario.
-SMALL = {"resolved_shown": 2, "comments_shown": 3, "members_shown": 3}
+SMALL = {"resolved_shown": 2, "comments_shown": 3, "members_shown": 3, "requests_shown": 2}
 
 
 async def afresh(second: Running, room: Room) -> Room:

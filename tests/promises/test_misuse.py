@@ -205,6 +205,7 @@ async def test_a_ref_is_echoed_whatever_is_answered(server: Running) -> None:
             {"type": "comments.list", "event": event},
             {"type": "proposals.list", "event": event},
             {"type": "members.list", "event": event},
+            {"type": "requests.list", "event": event},
             {"type": "command.status", "event": event, "ids": []},
             {"type": "nonsense"},
         ):

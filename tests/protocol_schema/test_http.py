@@ -92,7 +92,7 @@ async def ada(server: Running) -> AsyncIterator[Visitor]:
 async def test_every_route_answers_as_published(ada: Visitor) -> None:
     await ada.get("/v1/events", 200, limit=1)
     await ada.get(EVENT, 200)
-    for name in ("comments", "proposals", "members"):
+    for name in ("comments", "proposals", "members", "requests"):
         await ada.get(f"{EVENT}/{name}", 200, before=1_000, limit=1)
         await ada.get(f"{EVENT}/{name}", 400, limit=0)
     await ada.get(f"{EVENT}/journal", 200, after=0, limit=1)

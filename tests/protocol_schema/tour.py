@@ -226,6 +226,7 @@ class Tour:
         await ada.ask("event.overview", code=self.code)
         for name in ("comments.list", "proposals.list", "members.list"):
             await bob.ask(name, event=self.event, before=1_000, limit=2)
+        await ada.ask("requests.list", event=self.event, before=1_000, limit=2)
         done, refused = "status-of-this", "status-of-that"
         await self.do(bob, "ballot.clear", id=done)
         await self.no("not_found", bob, "vote.retract", id=refused, proposal="p")

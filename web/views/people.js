@@ -25,10 +25,12 @@ export function peopleTab(app, store) {
 function requests(app, store) {
   const waiting = Object.entries(store.state.requests ?? {}).sort(([, a], [, b]) => (a.requested_at < b.requested_at ? -1 : 1));
   if (store.role !== "admin" || waiting.length === 0) return null;
+  const count = store.state.counts.requests ?? waiting.length;
+  const behind = count - waiting.length;
   const busy = ["approve_all", "reject_all"].some((verb) => store.act(`membership/${verb}`)?.state === "pending");
   return h("section", { class: "card attention-card", "aria-labelledby": "requests-title" },
     h("header", { class: "section-head" },
-      h("h2", { id: "requests-title" }, t("requests.title"), " ", h("span", { class: "count" }, number(waiting.length))),
+      h("h2", { id: "requests-title" }, t("requests.title"), " ", h("span", { class: "count" }, number(count))),
       store.may("membership.approve_all") && waiting.length > 1 && h("div", { class: "row" },
         button(t("requests.approve_all"), () => store.run("membership.approve_all"), { kind: "small", sign: "check", disabled: busy }),
         button(t("requests.reject_all"), () => store.run("membership.reject_all"), { kind: "small quiet", disabled: busy }),
@@ -39,7 +41,8 @@ function requests(app, store) {
         store.may("membership.approve") && h("span", { class: "row" },
           button(t("requests.approve"), () => store.run("membership.approve", { user }), { kind: "small primary" }),
           button(t("requests.reject"), () => store.run("membership.reject", { user }), { kind: "small quiet" }),
-          note(app, store, `member/${user}`))))));
+          note(app, store, `member/${user}`))))),
+    behind > 0 && h("p", { class: "quiet" }, t("requests.behind", { count: behind })));
 }
 
 const face = (name) => h("span", { class: "face", "aria-hidden": "true" }, [...name][0] ?? "?");
@@ -72,12 +75,18 @@ function row(app, store, user, member) {
 }
 
 function removeDialog(app, store, user, member) {
+  const theirs = Object.values(store.state.proposals).filter((one) => one.author === user && one.status === "pending").length;
+  const closing = app.shown("remove.close") === user;
   const remove = () => {
     app.show("remove", false);
-    store.run("membership.remove", { user });
+    app.show("remove.close", false);
+    store.run("membership.remove", closing ? { user, close_proposals: true } : { user });
   };
   return dialog(app, "remove", t("people.remove.title", { name: member.name }),
     h("p", {}, t("people.remove.text")),
+    theirs > 0 && h("label", { class: "row" },
+      h("input", { type: "checkbox", checked: closing, onchange: (event) => app.show("remove.close", event.target.checked && user) }),
+      t("people.remove.close", { count: theirs })),
     h("div", { class: "row end" },
       button(t("cancel"), () => app.show("remove", false), { kind: "quiet" }),
       button(t("people.remove"), remove, { kind: "danger" })));

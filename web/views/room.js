@@ -94,7 +94,7 @@ const control = (store, type, sign, kind = "") =>
 
 function tabs(app, store) {
   const open = Object.values(store.state.proposals).filter((proposal) => proposal.status === "pending").length;
-  const requests = Object.keys(store.state.requests ?? {}).length;
+  const requests = store.state.counts.requests ?? Object.keys(store.state.requests ?? {}).length;
   const counts = { decide: open, people: requests };
   const finished = store.status === "finished";
   return h("nav", { class: "tabs", "aria-label": t("room.parts") },

@@ -21,7 +21,7 @@ Run: TypeAlias = Callable[[Client, Arguments, Output], Awaitable[int]]
 #: What is a question and no command; ``send`` takes both.
 QUESTIONS = (
     *("command.status", "events.list", "event.overview", "event.preview_policy"),
-    *("comments.list", "proposals.list", "members.list"),
+    *("comments.list", "proposals.list", "members.list", "requests.list"),
 )
 
 
@@ -208,14 +208,20 @@ async def _decide(client: Client, arguments: Arguments, output: Output, what: st
         ack = await _command(
             client, arguments, f"membership.{what}_all", {"event": arguments.event}
         )
-        decided = ack.result.get("rejected") if what == "reject" else ack.result["approved"]
-        words = f"{'turned away' if what == 'reject' else 'let in'}: {len(decided or [])}"
-        output.ack(ack, f"{words}, still waiting: {len(ack.result['waiting'])}")
+        decided = _number(ack, "rejected" if what == "reject" else "approved")
+        words = f"{'turned away' if what == 'reject' else 'let in'}: {decided}"
+        output.ack(ack, f"{words}, still waiting: {_number(ack, 'waiting')}")
     else:
         args = {"event": arguments.event, "user": arguments.user}
         ack = await _command(client, arguments, f"membership.{what}", args)
         output.ack(ack, f"{plain(arguments.user)} is {ack.result['status']}")
     return 0
+
+
+def _number(ack: Ack, of: str) -> int:
+    """How many a result names, or counts where it does not name them all."""
+    counted: int | None = ack.result.get(f"{of}_count")
+    return len(ack.result.get(of, [])) if counted is None else counted
 
 
 def leading(type: str) -> Run:

@@ -154,6 +154,7 @@ class Counts(TypedDict, total=False):
     ballots: int
     proposals: int
     comments: int
+    requests: int
 
 
 class OptionResult(TypedDict):
