@@ -66,15 +66,26 @@ def open_private(
             raise NotPrivateError(f"{path} is a link, where only a file may be. Remove it") from err
         raise
     try:
-        _check_file(path, os.fstat(descriptor), os.geteuid() if owner is None else owner, secret)
+        _check_file(
+            path,
+            os.fstat(descriptor),
+            owner=os.geteuid() if owner is None else owner,
+            secret=secret,
+            writes=bool(flags & (os.O_WRONLY | os.O_RDWR)),
+        )
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _check_file(path: Path, found: os.stat_result, owner: int, secret: bool) -> None:
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+def _check_file(
+    path: Path, found: os.stat_result, *, owner: int, secret: bool, writes: bool
+) -> None:
+    # A second name does no harm to a file that is only read, and a secret that is just being made
+    # has two for a moment.
+    is_linked = writes and found.st_nlink != 1
+    if not stat.S_ISREG(found.st_mode) or is_linked:
         raise NotPrivateError(f"{path} must be a plain file with one name. Remove it")
     if found.st_uid != owner:
         raise NotPrivateError(

@@ -50,14 +50,14 @@ def test_a_made_secret_is_synced_before_it_has_its_name_and_its_folder_after(
 def test_a_kept_secret_that_is_none_ends_the_start_with_what_to_do(
     tmp_path: Path, found: bytes
 ) -> None:
-    (tmp_path / NAME).write_bytes(found)
+    _put(tmp_path, found)
     with pytest.raises(StartError, match="backup, or remove it"):
         authenticator_for(Settings(data_dir=tmp_path))
     assert (tmp_path / NAME).read_bytes() == found
 
 
 def test_the_commands_say_so_without_a_traceback(tmp_path: Path) -> None:
-    (tmp_path / NAME).touch()
+    _put(tmp_path, b"")
     told = subprocess.run(
         [sys.executable, "-m", "server.cli", "token", "--user", "ada"],
         cwd=ROOT,
@@ -74,5 +74,41 @@ def test_the_commands_say_so_without_a_traceback(tmp_path: Path) -> None:
 
 
 def test_a_secret_of_just_enough_bytes_is_taken(tmp_path: Path) -> None:
-    (tmp_path / NAME).write_bytes(b"k" * SHORTEST_SECRET + b"\n")
+    _put(tmp_path, b"k" * SHORTEST_SECRET + b"\n")
     assert kept_secret(tmp_path) == "k" * SHORTEST_SECRET
+
+
+def test_a_secret_that_others_can_read_or_wrote_ends_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them could sign tokens for everybody."""
+    secret = b"planted " * 8
+    _put(tmp_path, secret).chmod(0o644)
+    with pytest.raises(StartError, match="others may read"):
+        kept_secret(tmp_path)
+    (tmp_path / NAME).rename(tmp_path / "elsewhere")
+    (tmp_path / NAME).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StartError, match="is a link"):
+        kept_secret(tmp_path)
+    (tmp_path / NAME).unlink()
+    _put(tmp_path, secret)
+    tmp_path.chmod(0o777)
+    with pytest.raises(StartError, match="everybody may write to"):
+        kept_secret(tmp_path)
+    tmp_path.chmod(0o700)
+    user = os.geteuid() + 12_345
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    with pytest.raises(StartError, match="belongs to user"):
+        kept_secret(tmp_path)
+
+
+def test_a_file_that_is_no_secret_is_not_read_to_its_end(tmp_path: Path) -> None:
+    os.truncate(_put(tmp_path, b"k"), 1 << 40)
+    assert len(kept_secret(tmp_path)) == 65_536
+
+
+def _put(folder: Path, content: bytes) -> Path:
+    path = folder / NAME
+    path.write_bytes(content)
+    path.chmod(0o600)
+    return path
