@@ -97,6 +97,8 @@ class Desk:
             except Exception:
                 log.exception("a request failed")
                 self._fail(request, Rejection(ErrorCode.INTERNAL))
+            finally:
+                self._session.delivery.release()
         self._task = None
 
     def _fail(self, request: Request | _Renewal, err: ProtocolError) -> None:
@@ -232,7 +234,13 @@ class Desk:
         subscription.pull()
 
     async def _until_writable(self) -> None:
-        """What is large waits until the socket has room for it."""
-        while not self._session.room():
-            self._writable.clear()
-            await self._writable.wait()
+        """Wait until the socket has room for what is large, and its user a place for it."""
+        session = self._session
+        assert session.identity is not None
+        while True:
+            while not session.room():
+                self._writable.clear()
+                await self._writable.wait()
+            await session.delivery.reserve(session.identity.actor.user)
+            if session.room():
+                return

@@ -22,6 +22,7 @@ from server.budgets import budgets_of
 from server.lobby import shared_lobby
 from server.pacing import shared_pacing
 from server.progress import Progress, sever
+from server.user_requests import CONNECTION, Idle
 
 #: What a header field costs beside its name and value: colon, space, CR, LF.
 _FIELD_BYTES = 4
@@ -62,6 +63,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._held = b""
         self._is_plain = False
         self._admitted = False
+        self._idle: Idle | None = None
 
     # The connection.
 
@@ -87,6 +89,7 @@ class GuardedHttp(HttpToolsProtocol):
         if self._progress is not None:
             self._progress.stop()
         super().connection_lost(exc)
+        self._forget_idle()
         self._unset_keepalive_if_required()
 
     def data_received(self, data: bytes) -> None:
@@ -176,8 +179,10 @@ class GuardedHttp(HttpToolsProtocol):
         self._in_body = self._moved = True
         self._met()
         before = self.cycle
+        self._forget_idle()
         super().on_headers_complete()
         if self.cycle is not before:  # no upgrade
+            self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]  # ASGI's own
             self._is_plain = True
             self._pacing.begun()
 
@@ -215,6 +220,28 @@ class GuardedHttp(HttpToolsProtocol):
         else:
             super().send_400_response(msg)
         self._watch()
+
+    # Whose it is between two requests.
+
+    def keep_for(self, idle: Idle | None) -> None:
+        """Have ``idle.forget`` called when the next request comes, or the connection ends."""
+        self._idle = idle
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        is_busy = cycle is not None and not cycle.response_complete
+        if is_busy or (self.transport.is_closing() and not self.unsent()):
+            self._forget_idle()
+
+    def end_idle(self) -> None:
+        """End it. What its client has not read of the last answer is thrown away."""
+        if self.unsent():
+            self.abort()
+        else:
+            self.transport.close()
+
+    def _forget_idle(self) -> None:
+        idle, self._idle = self._idle, None
+        if idle is not None:
+            idle.forget()
 
     # The deadlines.
 

@@ -4,8 +4,6 @@ the same ids, the same answers."""
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,7 +24,8 @@ from server import questions
 from server.auth import Identity
 from server.body import read_body, without_mark
 from server.entropy import entropy
-from server.http_answers import error_answer, json_answer, told_error
+from server.http_answers import PartsAnswer, error_answer, json_answer, told_error
+from server.http_endpoint import Answering, Endpoint, connection_of
 from server.stream import STREAM_HEADERS, STREAM_TYPE, once, stream
 
 if TYPE_CHECKING:
@@ -34,31 +33,30 @@ if TYPE_CHECKING:
 
 #: Longest that a command is waited for; the lane's own budget is shorter.
 ANSWER_SECONDS = 15.0
-#: Longest until any request is answered, a stream begun: the body's time to come, and a command's.
-REQUEST_SECONDS = 30.0
-
-log = logging.getLogger("ayes.http")
-
 R = TypeVar("R", bound=r.Request)
 S = TypeVar("S", bound=msgspec.Struct)
-Endpoint = Callable[[Request, Identity], Awaitable[Response]]
 
 
 def routes(node: Node) -> list[Route]:
     """The routes of protocol.md's HTTP part."""
     api = _Api(node)
     event = "/v1/events/{event}"
+
+    def route(path: str, answering: Answering, *, method: str = "GET", large: bool = True) -> Route:
+        return Route(path, Endpoint(node, answering, large=large), methods=[method])
+
     return [
-        Route("/v1/commands", api.guarded(api.command), methods=["POST"]),
-        Route("/v1/events", api.guarded(api.events)),
-        Route(event, api.guarded(api.snapshot)),
-        Route(f"{event}/comments", api.guarded(api.page(r.CommentsList))),
-        Route(f"{event}/proposals", api.guarded(api.page(r.ProposalsList))),
-        Route(f"{event}/members", api.guarded(api.page(r.MembersList))),
-        Route(f"{event}/requests", api.guarded(api.page(r.RequestsList))),
-        Route(f"{event}/journal", api.guarded(api.journal)),
-        Route(f"{event}/commands/{{id}}", api.guarded(api.status)),
-        Route(f"{event}/stream", api.guarded(api.stream)),
+        route("/v1/commands", api.command, method="POST", large=False),
+        route("/v1/events", api.events),
+        route(event, api.snapshot),
+        route(f"{event}/comments", api.page(r.CommentsList)),
+        route(f"{event}/proposals", api.page(r.ProposalsList)),
+        route(f"{event}/members", api.page(r.MembersList)),
+        route(f"{event}/requests", api.page(r.RequestsList)),
+        route(f"{event}/journal", api.journal),
+        route(f"{event}/commands/{{id}}", api.status, large=False),
+        # A stream takes a place for each large message.
+        route(f"{event}/stream", api.stream, large=False),
     ]
 
 
@@ -66,36 +64,10 @@ class _Api:
     def __init__(self, node: Node) -> None:
         self._node = node
 
-    def guarded(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
-        """``endpoint`` behind the token, and every error as the socket would tell it."""
-
-        async def answered(request: Request) -> Response:
-            event = request.path_params.get("event")
-            try:
-                async with asyncio.timeout(REQUEST_SECONDS):
-                    return await endpoint(request, self._identity(request))
-            except ProtocolError as err:
-                return error_answer(err, event=event)
-            except TimeoutError:
-                return error_answer(Rejection(ErrorCode.TIMEOUT), event=event)
-            except Exception:
-                log.exception("%s %r failed", request.method, request.url.path)
-                return error_answer(Rejection(ErrorCode.INTERNAL), event=event)
-
-        return answered
-
     def _event(self, request: Request) -> str:
         """The event in the path; raises ``bad_request`` for what can be no event's id."""
         asked: r.Subscribe = self._typed(r.Subscribe, {"event": request.path_params["event"]})
         return asked.event
-
-    def _identity(self, request: Request) -> Identity:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Rejection(ErrorCode.UNAUTHENTICATED)
-        identity = self._node.identify(token.strip())
-        self._node.paces.take(identity.actor.user)
-        return identity
 
     # Commands.
 
@@ -157,7 +129,7 @@ class _Api:
         """``GET /v1/events?after=&limit=``: mine."""
         return await self._ask(r.EventsList, identity, request)
 
-    def page(self, kind: type[r.History]) -> Endpoint:
+    def page(self, kind: type[r.History]) -> Answering:
         """``GET /v1/events/{event}/…?before=&limit=``: what is older than the room shows."""
 
         async def answered(request: Request, identity: Identity) -> Response:
@@ -176,7 +148,7 @@ class _Api:
         if request is not None:
             fields = dict(request.query_params) | fields
         question = self._typed(kind, fields)
-        return json_answer(await questions.ask(self._node, identity.actor, question))
+        return PartsAnswer((await questions.ask(self._node, identity.actor, question),))
 
     async def journal(self, request: Request, identity: Identity) -> Response:
         """``GET /v1/events/{event}/journal?after=&limit=``: admins read what happened."""
@@ -190,7 +162,7 @@ class _Api:
         body: dict[str, Any] = {"type": "journal", "event": event, "lines": lines}
         if len(rows) > page.limit:
             body["next"] = lines[-1]["seq"]
-        return json_answer(orjson.dumps(body))
+        return PartsAnswer((orjson.dumps(body),))
 
     def _typed(self, kind: type[S], fields: dict[str, Any]) -> S:
         """A request from a path and query parameters, which are all text."""
@@ -209,7 +181,7 @@ class _Api:
     async def snapshot(self, request: Request, identity: Identity) -> Response:
         """``GET /v1/events/{event}``: the same snapshot that a subscriber gets."""
         event = self._event(request)
-        return json_answer(await once(self._node, identity.actor.user, event))
+        return PartsAnswer(await once(self._node, identity.actor.user, event))
 
     async def stream(self, request: Request, identity: Identity) -> Response:
         """``GET /v1/events/{event}/stream``: Server-Sent Events, resumed by ``Last-Event-ID``."""
@@ -219,7 +191,7 @@ class _Api:
             await once(self._node, identity.actor.user, event)
             return Response(media_type=STREAM_TYPE, headers=STREAM_HEADERS)
         last = request.headers.get("last-event-id", "")
-        return await stream(self._node, identity, event, last)
+        return await stream(self._node, identity, event, last, connection_of(request.scope))
 
 
 class _JournalPage(msgspec.Struct, kw_only=True):

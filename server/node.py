@@ -26,6 +26,7 @@ from server.bus import Bus, MemoryBus
 from server.crowd import Crowd
 from server.gather import Gather
 from server.guesses import Guesses
+from server.large_answers import LargeAnswers
 from server.offenders import Offenders
 from server.pace import Paces
 from server.pruning import Pruning
@@ -35,6 +36,7 @@ from server.rooms import RoomRegistry, unreachable
 from server.session import Session
 from server.settings import Settings
 from server.timers import Timers
+from server.user_requests import UserRequests
 from server.version import ayes_version
 
 log = logging.getLogger("ayes.node")
@@ -77,6 +79,8 @@ class Node:
         self.guesses = Guesses()
         self.paces = Paces(settings.commands_per_second, settings.commands_burst)
         self.crowd = Crowd(settings, time.monotonic())
+        self.requests = UserRequests(settings.connections_per_user)
+        self.large_answers = LargeAnswers()
         self.offenders = Offenders(settings.admissions_per_second)
         self.draining = False
         self._empty = asyncio.Event()

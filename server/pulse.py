@@ -12,7 +12,8 @@ from persistence.periodic import Periodic
 from protocol import answers
 from protocol.closes import CloseCode
 from server.frames import frame
-from server.session import Phase, Session
+from server.phase import Phase
+from server.session import Session
 
 if TYPE_CHECKING:
     from server.node import Node

@@ -15,7 +15,6 @@ import logging
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
-from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +27,13 @@ from protocol.errors import ErrorCode, ProtocolError, Rejection, bad_request
 from protocol.requests import Auth, Hello, Ping, Request
 from server.arrays import batched
 from server.auth import Identity
+from server.delivery import Delivery, in_writes
 from server.desk import Desk
 from server.entropy import entropy
 from server.flood import FloodControl
 from server.frames import frame
 from server.held import Held
+from server.phase import Phase
 from server.revocations import Revoked
 from server.subscription import Subscription
 from server.wire import Wire
@@ -44,15 +45,6 @@ log = logging.getLogger("ayes.session")
 
 #: Asked of a client that has too much in flight.
 BUSY_RETRY_MS = 100
-
-
-class Phase(Enum):
-    """Where a session is in its life."""
-
-    HELLO = "hello"
-    GREETING = "greeting"
-    OPEN = "open"
-    CLOSED = "closed"
 
 
 class Session:
@@ -70,8 +62,7 @@ class Session:
         self.inflight = 0
         """Commands whose answer is not known yet."""
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        self.heard_at = now
+        self.heard_at = now = loop.time()
         self.beat_at = now + node.settings.heartbeat_ms / 1000
         self.id = os.urandom(8).hex()
         self._loop = loop
@@ -84,6 +75,7 @@ class Session:
         self._out: list[bytes] = []
         self._flushing: asyncio.Handle | None = None
         self._held = Held(self)
+        self.delivery = Delivery(node.large_answers, wire)
         self._desk = Desk(self)
 
     # The wire's side.
@@ -116,6 +108,7 @@ class Session:
 
     def writable(self) -> None:
         """The socket takes bytes again."""
+        self.delivery.writable()
         self._desk.writable()
         for subscription in tuple(self.subscriptions.values()):
             subscription.pull()
@@ -130,6 +123,7 @@ class Session:
             self.node.rooms.leave(subscription)
         self.subscriptions.clear()
         self._desk.close()
+        self.delivery.close()
         self.node.forget(self)
 
     # What comes in.
@@ -331,7 +325,7 @@ class Session:
         return self.phase is Phase.OPEN
 
     def defect(self) -> None:
-        """What should not have happened: log it with its traceback, give this socket up."""
+        """Log a defect with its traceback, and give this socket up."""
         log.exception("session %s failed", self.id)
         self.close(CloseCode.INTERNAL)
 
@@ -365,7 +359,8 @@ class Session:
             return
         if self._speaks_batches and len(out) > 1:
             out = batched(out, self.node.settings.batch)
-        self.wire.send(b"".join([frame(message) for message in out]))
+        for data in in_writes([frame(message) for message in out]):
+            self.wire.send(data)
 
     @property
     def deflates(self) -> bool:
@@ -376,12 +371,17 @@ class Session:
         """Whether a frame of a room may be written now."""
         return self.phase is Phase.OPEN and self.wire.room()
 
+    def admits(self, size: int) -> bool:
+        """Whether a room's frame of ``size`` bytes may wait beside what the user waits for."""
+        return self.identity is not None and self.delivery.admits(self.identity.actor.user, size)
+
     def send_room(self, *parts: bytes) -> None:
         """Write a room's frame; answers that wait go before it."""
         if self.phase is Phase.CLOSED:
             return
         self._flush()
         self.wire.send_room(*parts)
+        self.delivery.written(parts)
 
     def bye(self, code: CloseCode, *, retry_after_ms: int, message: str) -> None:
         """Tell the client when to come back, then close."""

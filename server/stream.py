@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,15 @@ from protocol.errors import ErrorCode, Refusal, Rejection
 from protocol.requests import Subscribe
 from server.auth import Identity
 from server.frames import payload_of
+from server.http_answers import slices
+from server.large_answers import HTTP_PLACE_TIMEOUT_S, LARGE_BYTES, LargeAnswers, Place
 from server.placing import Placed, bring_up
 from server.subscription import ENDS, Subscription, end_of
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from server.guard_http import GuardedHttp
     from server.node import Node
     from server.room import Room
 
@@ -49,22 +52,38 @@ class _Feed:
     deflates = False
     """Messages, not frames, are what a stream over HTTP sends."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, large: LargeAnswers, user: str, connection: GuardedHttp | None = None
+    ) -> None:
+        self._large = large
+        self._user = user
+        self._connection = connection
         self.waiting: deque[bytes] = deque()
         self.bytes = 0
         self.ended = False
         self.renewals: deque[str] = deque()
+        self.place: Place | None = None
+        """The place of a large message that is being sent."""
         self._something = asyncio.Event()
 
     def room(self) -> bool:
         """Whether there is room for one more."""
-        return not self.ended and self.bytes < WAITING_BYTES
+        return not self.ended and self.place is None and self.bytes < WAITING_BYTES
+
+    def admits(self, size: int) -> bool:
+        """Whether a message of ``size`` bytes may wait beside what the user waits for elsewhere."""
+        if size < LARGE_BYTES:
+            return True
+        self.place = self._large.place_now(self._user)
+        return self.place is not None
 
     def send_room(self, data: bytes) -> None:
         """Keep a message until it can be sent; it comes as a frame."""
         message = payload_of(data)
         self.bytes += len(message)
         self.waiting.append(message)
+        if len(message) >= LARGE_BYTES:
+            self.carry((message,))
         self._something.set()
 
     def renew(self, subscription: Subscription, reason: str) -> None:
@@ -83,13 +102,31 @@ class _Feed:
         except TimeoutError:
             pass
 
+    async def take_place(self) -> None:
+        """Wait for a place for a large message. Raises ``busy``."""
+        if self.place is None:
+            self.place = await self._large.place(self._user, HTTP_PLACE_TIMEOUT_S)
 
-async def once(node: Node, user: str, event: str) -> bytes:
-    """The snapshot of ``event`` for ``user``, as a message."""
-    feed = _Feed()
+    def carry(self, parts: tuple[bytes, ...]) -> None:
+        """``parts`` are about to be sent; if they are small, they need no place."""
+        if sum(map(len, parts)) < LARGE_BYTES:
+            self.end_place()
+        elif self.place is not None and self._connection is not None:
+            self.place.carry(parts, self._connection.abort)
+
+    def end_place(self) -> None:
+        """No large message is being sent."""
+        place, self.place = self.place, None
+        if place is not None:
+            place.end()
+
+
+async def once(node: Node, user: str, event: str) -> tuple[bytes, ...]:
+    """The snapshot of ``event`` for ``user``, as a message in parts."""
+    feed = _Feed(node.large_answers, user)
     placed = await _place(node, user, event, feed, None, None)
     node.rooms.leave(placed.subscription)
-    return placed.message
+    return placed.parts
 
 
 async def _place(
@@ -106,39 +143,46 @@ async def _place(
         raise
 
 
-async def stream(node: Node, identity: Identity, event: str, last_id: str) -> Response:
+async def stream(
+    node: Node, identity: Identity, event: str, last_id: str, connection: GuardedHttp | None
+) -> Response:
     """Server-Sent Events of a room; each has the id ``<epoch>:<seq>`` of where it leads."""
     user = identity.actor.user
     if not node.crowd.begin_stream(user, time.monotonic()):
         raise Rejection(ErrorCode.BUSY, "too many connections", retry_after_ms=2_000)
     try:
-        return await _begun(node, identity, event, last_id)
+        return await _begun(node, identity, event, last_id, connection)
     except BaseException:
         node.crowd.end_stream(user)
         raise
 
 
-async def _begun(node: Node, identity: Identity, event: str, last_id: str) -> Response:
+async def _begun(
+    node: Node, identity: Identity, event: str, last_id: str, connection: GuardedHttp | None
+) -> Response:
     epoch, _, seq = last_id.rpartition(":")
     known = bool(epoch) and seq.isascii() and seq.isdigit() and len(seq) < 17
-    feed = _Feed()
-    placed = await _place(
-        node,
-        identity.actor.user,
-        event,
-        feed,
-        epoch if known else None,
-        int(seq) if known else None,
-    )
+    user = identity.actor.user
+    feed = _Feed(node.large_answers, user, connection)
+    await feed.take_place()
+    try:
+        placed = await _place(
+            node, user, event, feed, epoch if known else None, int(seq) if known else None
+        )
+    except BaseException:
+        feed.end_place()
+        raise
     # Nothing waited since the position was taken: what comes from here on is kept in the feed.
     placed.subscription.live = True
     node.rooms.presence.touch(placed.subscription.room)
+    feed.carry(placed.parts)
     body = _events(node, identity, placed, feed)
 
     def over() -> None:
         feed.ended = True
+        feed.end_place()
         node.rooms.leave(placed.subscription)
-        node.crowd.end_stream(identity.actor.user)
+        node.crowd.end_stream(user)
 
     return _Stream(body, over, headers=STREAM_HEADERS)
 
@@ -149,7 +193,11 @@ class _Stream(StreamingResponse):
     media_type = STREAM_TYPE
 
     def __init__(
-        self, body: AsyncIterator[bytes], over: Callable[[], None], *, headers: dict[str, str]
+        self,
+        body: AsyncIterator[bytes | memoryview],
+        over: Callable[[], None],
+        *,
+        headers: dict[str, str],
     ) -> None:
         super().__init__(body, headers=headers)
         self._over = over
@@ -164,11 +212,13 @@ class _Stream(StreamingResponse):
 
 async def _events(
     node: Node, identity: Identity, placed: Placed, feed: _Feed
-) -> AsyncIterator[bytes]:
+) -> AsyncIterator[bytes | memoryview]:
     subscription = placed.subscription
     beat = node.settings.heartbeat_ms / 1000
     quiet_until = time.monotonic() + beat
-    yield _event(placed.message)
+    for piece in _event(placed.parts):
+        yield piece
+    feed.end_place()
     while not node.draining and _holds(node, identity):
         await feed.something(min(beat, LOOK_SECONDS))
         if feed.waiting or feed.renewals:
@@ -178,28 +228,38 @@ async def _events(
             yield b": still here\n\n"
         while feed.waiting:
             message = feed.waiting.popleft()
+            for piece in _event((message,)):
+                yield piece
             feed.bytes -= len(message)
-            yield _event(message)
+            if len(message) >= LARGE_BYTES:
+                feed.end_place()
         subscription.pull()
         if feed.renewals:
             reason = feed.renewals.popleft()
-            again = reason if reason in ENDS else await _renewed(node, subscription, reason)
+            again = reason if reason in ENDS else await _renewed(node, subscription, feed, reason)
             if again is None:
                 return
             if isinstance(again, str):
-                yield _event(answers.unsubscribed(event=placed.event, reason=again))
+                for piece in _event((answers.unsubscribed(event=placed.event, reason=again),)):
+                    yield piece
                 return
             subscription.live = True
-            yield _event(again.message)
+            feed.carry(again.parts)
+            for piece in _event(again.parts):
+                yield piece
+            feed.end_place()
 
 
-async def _renewed(node: Node, subscription: Subscription, reason: str) -> Placed | str | None:
+async def _renewed(
+    node: Node, subscription: Subscription, feed: _Feed, reason: str
+) -> Placed | str | None:
     """A snapshot for ``reason``; the reason of the end for who may not be there any more.
 
-    ``None`` where the database is out of reach: the stream ends, and its reader comes back.
+    ``None`` if the database is out of reach: the stream ends, and its reader comes back.
     """
     room = subscription.room
     try:
+        await feed.take_place()
         own = await node.rooms.standing(room, subscription.user)
         return await bring_up(
             node, subscription, own, Subscribe(event=room.event_id), reason=reason
@@ -216,9 +276,18 @@ def _holds(node: Node, identity: Identity) -> bool:
     return identity.expires > datetime.now(UTC) and not revoked
 
 
-def _event(message: bytes) -> bytes:
+def _event(parts: tuple[bytes, ...]) -> Iterator[bytes | memoryview]:
+    """A message as an event, in pieces; what is large is not copied."""
+    # What stands before the state is whole but for its last value.
+    message = parts[0] if len(parts) == 1 else parts[0] + b"null}"
     position: Any = _position.decode(message)
     head = b"event: %b\n" % position.type.encode()
     if position.epoch:
         head += b"id: %b:%d\n" % (position.epoch.encode(), position.seq)
-    return head + b"data: %b\n\n" % message
+    head += b"data: "
+    if sum(map(len, parts)) < LARGE_BYTES:
+        yield head + b"".join(parts) + b"\n\n"
+        return
+    yield head
+    yield from slices(parts)
+    yield b"\n\n"

@@ -37,6 +37,12 @@ class Outlet(Protocol):
     def room(self) -> bool:
         """Whether a frame may be written now."""
 
+    def admits(self, size: int) -> bool:
+        """Whether a frame of ``size`` bytes may wait for the reader (``server/large_answers.py``).
+
+        If so, it has its place, and is to be written at once.
+        """
+
     def send_room(self, data: bytes) -> None:
         """Write frames that are ready."""
 
@@ -134,7 +140,12 @@ class Subscription:
                 self._stop("lag")
                 return
             deflates = self.outlet.deflates
-            self.outlet.send_room(room.diff_frame(self.seq, self.audience, deflates=deflates))
+            frames = room.diff_frame(self.seq, self.audience, deflates=deflates)
+            if not self.outlet.admits(len(frames)):
+                # The snapshot instead waits for a place, and is shared by all who need it.
+                self._stop("lag")
+                return
+            self.outlet.send_room(frames)
             self.seq = room.seq
         if self._own:
             patch = orjson.dumps(self.take_own())

@@ -53,10 +53,13 @@ class Wire:
 
     __slots__ = (
         "_ack_bytes",
+        "_answer_end",
+        "_answer_size",
         "_guard",
         "_held",
         "_output_bytes",
         "_progress",
+        "_room_bytes",
         "_room_end",
         "_room_size",
         "_transport",
@@ -72,9 +75,12 @@ class Wire:
         self._transport = transport
         self._output_bytes = budgets.output_bytes
         self._ack_bytes = budgets.ack_bytes
+        self._room_bytes = budgets.room_bytes
         self._written = 0
         self._room_end = 0
         self._room_size = 0
+        self._answer_end = 0
+        self._answer_size = 0
         self._held = False
         self.shut = False
         """Whether the socket is over: a close frame was sent or received, or the peer is gone."""
@@ -110,7 +116,11 @@ class Wire:
         """Write ready-made frames: acks, answers, control messages.
 
         With more than ``ack_bytes`` unsent beside the room frame in flight, the socket is aborted.
+        One write of more than ``room_bytes`` does not count while it is under way: an answer of any
+        size reaches a client that reads.
         """
+        if len(data) > self._room_bytes and self._answer_end <= self.sent():
+            self._answer_end, self._answer_size = self._written + len(data), len(data)
         self._write(data, self._ack_bytes)
 
     def room(self) -> bool:
@@ -223,7 +233,9 @@ class Wire:
         return self._written - self._transport.get_write_buffer_size()
 
     def _beside_room(self) -> int:
-        """Unsent bytes without those of the latest room frame."""
+        """Unsent bytes without those of the latest room frame, and of a large answer."""
         unsent = self._transport.get_write_buffer_size()
-        room = self._room_end - (self._written - unsent)
-        return unsent - max(0, min(self._room_size, room))
+        sent = self._written - unsent
+        room = max(0, min(self._room_size, self._room_end - sent))
+        answer = max(0, min(self._answer_size, self._answer_end - sent))
+        return unsent - room - answer

@@ -21,6 +21,10 @@ class Outlet:
         """Always."""
         return True
 
+    def admits(self, size: int) -> bool:
+        """Always."""
+        return True
+
     def send_room(self, data: bytes) -> None:
         """Nobody looks."""
 

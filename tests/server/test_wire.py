@@ -383,3 +383,30 @@ async def test_a_client_may_leave_while_a_room_is_told() -> None:
             with pytest.raises(ConnectionClosed):
                 await client.recv()
         await served.until_gone()
+
+
+@on_both_loops
+async def test_one_answer_of_any_size_reaches_a_client_that_reads() -> None:
+    budgets = Budgets(ack_bytes=100_000)
+    async with serving(budgets=budgets) as served, raw(served, "/wire", deaf=True) as peer:
+        recorder = await served.recorder()
+        answer = frame(b"a" * 3_000_000)
+        recorder.wire.send(answer)
+        recorder.wire.send(frame(b"b" * 50_000))
+        assert not recorder.wire.room()
+        heard = b""
+        while len(heard) < len(answer) + 50_000:
+            heard += await peer.hear(65_536)
+        assert heard.startswith(answer)
+        assert not recorder.wire.shut
+
+
+@on_both_loops
+async def test_answers_beside_the_one_under_way_are_bounded() -> None:
+    budgets = Budgets(ack_bytes=100_000)
+    async with serving(budgets=budgets) as served, raw(served, "/wire", deaf=True):
+        recorder = await served.recorder()
+        for _ in range(2):
+            recorder.wire.send(frame(bytes(8_000_000)))
+        assert await recorder.until_closed() == 1006
+        await served.until_gone()
