@@ -19,6 +19,7 @@ import jwt
 from persistence.periodic import Periodic
 from server import jwks
 from server.jwks import KeySet, KeySetError
+from server.masking import mask_url
 
 log = logging.getLogger("ayes.keys")
 
@@ -137,12 +138,12 @@ class RemoteKeys:
         except Exception as err:
             self.failures = min(self.failures + 1, 16)
             told = str(err) if isinstance(err, KeySetError) else repr(err)
-            log.warning("the keys at %s cannot be had: %s", self._url, told)
+            log.warning("the keys at %s cannot be had: %s", mask_url(self._url), told)
             return False
         if keys.keys() != self._keys.keys():
             log.info("the issuer has %d keys", len(keys))
         if not keys:
-            log.warning("there is no usable key at %s", self._url)
+            log.warning("there is no usable key at %s", mask_url(self._url))
         self._keys = keys
         self.failures = 0
         self._wanted -= keys.keys()

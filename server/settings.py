@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -20,11 +20,14 @@ from protocol.commands import MAX_ITEMS, MAX_OPTIONS
 from protocol.fields import TextLimits
 from protocol.requests import MAX_RESUMES
 from server import redis_url
+from server.masking import MASK, fault_in_ports, mask_url
 from server.origins import origin_of
 
 PREFIX = "AYES_"
 #: HS256 keys shorter than its digest are refused (RFC 7518 3.2).
 SHORTEST_SECRET = 32
+#: Bytes read of the file that holds the secret: its first line, and no more of a wrong file.
+MAX_SECRET_FILE_BYTES = 4_096
 
 
 class SettingsError(Exception):
@@ -52,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
     auth_secret: str | None = None
+    auth_secret_file: Path | None = None
     auth_audience: str = "ayes"
     auth_issuer: str | None = None
     auth_jwks_url: str | None = None
@@ -116,7 +120,12 @@ SETTINGS: dict[str, Setting] = {
     ),
     "public_url": Setting("address the server is reached at, where a proxy stands before it"),
     "allowed_origins": Setting("origins of pages that may connect, separated by commas"),
-    "auth_secret": Setting("HS256 secret of at least 32 bytes; made where none is given", True),
+    "auth_secret": Setting(
+        "HS256 secret of at least 32 bytes; made where none is given. Flags stand in the list of "
+        "processes: give it by the environment, or by a file",
+        True,
+    ),
+    "auth_secret_file": Setting("file that holds the secret instead, on its first line"),
     "auth_audience": Setting("audiences (aud), separated by commas; a token must name one"),
     "auth_issuer": Setting("issuer (iss) that a token must name, if any"),
     "auth_jwks_url": Setting("https URL of the issuer's public keys (JWKS): RS256, ES256, EdDSA"),
@@ -189,6 +198,10 @@ def load(flags: Mapping[str, str | None] | None = None) -> Settings:
             text = os.environ.get(PREFIX + name.upper())
         if text is not None and text != "":
             given[name] = _parse(name, text)
+    if (file := given.get("auth_secret_file")) is not None:
+        if "auth_secret" in given:
+            raise SettingsError("AYES_AUTH_SECRET and AYES_AUTH_SECRET_FILE are two; give one")
+        given["auth_secret"] = _first_line(file)
     settings = Settings(**given)
     _check(settings)
     return settings
@@ -198,11 +211,23 @@ def _parse(name: str, text: str) -> Any:
     hint = _HINTS[name]
     if hint in (int, int | None):
         return _integer(name, text)
-    if hint is Path:
+    if hint in (Path, Path | None):
         return Path(text).expanduser().absolute()
     if get_origin(hint) is tuple:
         assert get_args(hint)[0] is str
         return tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+    return text
+
+
+def _first_line(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(MAX_SECRET_FILE_BYTES).partition(b"\n")[0].decode().strip()
+    except (OSError, UnicodeDecodeError) as err:
+        told = err.strerror if isinstance(err, OSError) else "it is no text"
+        raise SettingsError(f"AYES_AUTH_SECRET_FILE: {file} cannot be read: {told}") from None
+    if not text:
+        raise SettingsError(f"AYES_AUTH_SECRET_FILE: {file} is empty")
     return text
 
 
@@ -231,7 +256,8 @@ def _check(settings: Settings) -> None:
     for origin in settings.allowed_origins:
         if origin_of(origin) is None or urlsplit(origin).path or "@" in origin:
             raise SettingsError(
-                f"AYES_ALLOWED_ORIGINS: {origin!r} is no origin (https://host, https://host:port)"
+                f"AYES_ALLOWED_ORIGINS: {mask_url(origin)!r} is no origin (https://host, "
+                "https://host:port)"
             )
     if not any(name.strip() for name in settings.auth_audience.split(",")):
         raise SettingsError("AYES_AUTH_AUDIENCE names no audience")
@@ -243,9 +269,12 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"AYES_AUTH_JWKS_URL {fault}")
     _check_oidc(settings)
     url = settings.database_url
-    if url is not None and urlsplit(url).scheme not in ("postgresql", "postgres"):
-        raise SettingsError("AYES_DATABASE_URL must begin with postgresql://")
+    if url is not None:
+        if url.partition("://")[0].lower() not in ("postgresql", "postgres"):
+            raise SettingsError("AYES_DATABASE_URL must begin with postgresql://")
+        _check_authority("AYES_DATABASE_URL", url)
     if settings.redis_url is not None:
+        _check_authority("AYES_REDIS_URL", settings.redis_url)
         fault = redis_url.fault_in(settings.redis_url)
         if fault is not None:
             raise SettingsError(f"AYES_REDIS_URL {fault}")
@@ -253,6 +282,20 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"AYES_COMPRESSION: {settings.compression!r} is neither on nor off")
     if settings.log_level not in _LEVELS:
         raise SettingsError(f"AYES_LOG_LEVEL: {settings.log_level!r} is none of {_LEVELS}")
+
+
+def _check_authority(variable: str, url: str) -> None:
+    """Refuse what no driver can read: their own errors would quote parts of the password."""
+    try:
+        urlsplit(url)
+        is_wrong = fault_in_ports(url)
+    except ValueError:
+        is_wrong = True
+    if is_wrong:
+        raise SettingsError(
+            f"{variable} names a port that is no number, or no host; in a user or a password write "
+            "%2F for a slash, %3F for ?, %23 for #, %40 for @, %3A for a colon"
+        )
 
 
 def _check_oidc(settings: Settings) -> None:
@@ -267,7 +310,7 @@ def _check_oidc(settings: Settings) -> None:
         raise SettingsError(f"AYES_OIDC_ISSUER {fault}")
     if urlsplit(issuer).query or urlsplit(issuer).fragment or "?" in issuer:
         # OpenID Connect Discovery 1.0, 3: scheme, host, and a path at most.
-        raise SettingsError(f"AYES_OIDC_ISSUER: {issuer!r} has a query or a fragment")
+        raise SettingsError(f"AYES_OIDC_ISSUER: {mask_url(issuer)!r} has a query or a fragment")
     if not client.isascii() or not client.isprintable():
         raise SettingsError("AYES_OIDC_CLIENT_ID: only printable ASCII (RFC 6749, appendix A)")
     if "openid" not in settings.oidc_scopes.split():
@@ -281,20 +324,10 @@ def printable(settings: Settings) -> dict[str, str]:
         value = getattr(settings, name)
         text = "" if value is None else ",".join(value) if isinstance(value, tuple) else str(value)
         if rule.secret and text:
-            text = "********"
-        shown[PREFIX + name.upper()] = mask_password(text) if "://" in text else text
+            text = MASK
+        elif isinstance(value, tuple):
+            text = ",".join(map(mask_url, value))
+        elif "://" in text or "@" in text:
+            text = mask_url(text)
+        shown[PREFIX + name.upper()] = text
     return shown
-
-
-def mask_password(url: str) -> str:
-    """``url`` with its password masked, whether it stands before the host or in the query."""
-    parts = urlsplit(url)
-    netloc = parts.netloc
-    if "@" in netloc and ":" in netloc.rpartition("@")[0]:
-        user, _, host = netloc.rpartition("@")
-        netloc = f"{user.partition(':')[0]}:********@{host}"
-    query = "&".join(
-        f"{pair.partition('=')[0]}=********" if pair.lower().startswith("password=") else pair
-        for pair in parts.query.split("&")
-    )
-    return urlunsplit(parts._replace(netloc=netloc, query=query))
