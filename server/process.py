@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
-import signal
 import socket
 import sys
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -30,6 +31,7 @@ from server.node import Node
 from server.redis_bus import RedisBus
 from server.settings import Settings
 from server.start_error import StartError
+from server.stop_signals import Interrupted, StopSignals
 
 log = logging.getLogger("ayes")
 
@@ -70,6 +72,11 @@ class Server(uvicorn.Server):
         await self._node.drain()
         await super().shutdown(sockets)
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none: ``StopSignals`` has them before, meanwhile and after."""
+        yield
+
 
 def run(settings: Settings) -> int:
     """Serve until a signal; the exit status."""
@@ -83,33 +90,25 @@ def run(settings: Settings) -> int:
     for chatty in ("uvicorn.error", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     embedded: EmbeddedPostgres | None = None
-    # A signal while the database starts must not leave it running.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupted)
     try:
-        url = settings.database_url
-        if url is None:
-            embedded = EmbeddedPostgres(settings.data_dir)
-            url = embedded.start()
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(serve(settings, url, embedded))
+        # Left before the database is stopped: a signal must not leave it running.
+        with StopSignals() as signals:
+            url = settings.database_url
+            if url is None:
+                embedded = EmbeddedPostgres(settings.data_dir)
+                url = embedded.start()
+            signals.check()
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(serve(settings, url, embedded, signals))
     except (StartError, EmbeddedPostgresError, SoleServerError) as err:
         print(f"ayes: {err}", file=sys.stderr)  # noqa: T201 - the command's own output
         return EXIT_FAILURE
-    except _Interrupted:
+    except (Interrupted, asyncio.CancelledError):
         return 0
     finally:
         if embedded is not None:
             embedded.stop()
     return 0
-
-
-class _Interrupted(Exception):
-    pass
-
-
-def _interrupted(number: int, _: Any) -> None:
-    raise _Interrupted
 
 
 def _loop_factory() -> Any:
@@ -121,12 +120,19 @@ def _loop_factory() -> Any:
 
 
 async def serve(
-    settings: Settings, database_url: str, embedded: EmbeddedPostgres | None = None
+    settings: Settings,
+    database_url: str,
+    embedded: EmbeddedPostgres | None,
+    signals: StopSignals,
 ) -> None:
     """Migrate, open everything, serve until a signal, finish, close everything.
 
-    ``embedded``, where the database is one's own, is looked after meanwhile.
+    ``embedded``, if the database is the server's own, is looked after meanwhile. Raises
+    ``CancelledError`` if a signal came before it served.
     """
+    main = asyncio.current_task()
+    assert main is not None
+    signals.run(lambda number, again: None if again else _cancel(main))
     try:
         await upgrade_async(database_url)
     except OSError as err:
@@ -148,15 +154,23 @@ async def serve(
             server = Server(_config(settings, node), node)
             host, port = listener.getsockname()[:2]
             _settle_memory()
-            _announce(settings, host, port)
+            # A second SIGINT, a person's, cuts the wait for the connections short.
+            signals.run(lambda number, again: server.handle_exit(number, None))
+            if not signals.requested:
+                _announce(settings, host, port)
             await server.serve(sockets=[listener])
         finally:
+            signals.end()
             try:
                 for work in tending:
                     await work.stop()
                 await node.stop()
             finally:
                 listener.close()
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
 
 
 def _tend(embedded: EmbeddedPostgres) -> list[Periodic]:

@@ -1,0 +1,116 @@
+"""A server that halts at a named point for a signal, and swallows every ``Exception`` there.
+
+``python -m tests.server.halting POINT``: prints ``at POINT`` each time it is there. What a signal's
+handler raises there would be lost, as it is in code that logs every ``Exception`` and goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from persistence.embedded import EmbeddedPostgres
+from persistence.sole import SoleServer
+from server import process, settings
+from server.node import Node
+
+#: Longest that it waits for the signal; the test's own patience ends before.
+HALT_S = 50.0
+#: How long it stays in a step of the end, for more signals.
+END_S = 1.0
+
+
+def say(point: str) -> None:
+    """Tell the test where this is."""
+    sys.stdout.write(f"at {point}\n")
+    sys.stdout.flush()
+
+
+def halt(point: str, seconds: float = HALT_S) -> None:
+    """Be here for a while, in code that is not to be waited for."""
+    say(point)
+    with contextlib.suppress(Exception):
+        time.sleep(seconds)
+
+
+async def rest(point: str, seconds: float = HALT_S) -> None:
+    """The same, in the event loop."""
+    say(point)
+    with contextlib.suppress(Exception):
+        await asyncio.sleep(seconds)
+
+
+def before(owner: Any, name: str, point: str, seconds: float = HALT_S) -> None:
+    """Halt before a method or function of ``owner``."""
+    original: Callable[..., Awaitable[Any]] = getattr(owner, name)
+
+    async def halted(*arguments: Any, **named: Any) -> Any:
+        await rest(point, seconds)
+        return await original(*arguments, **named)
+
+    setattr(owner, name, halted)
+
+
+def before_plain(owner: Any, name: str, point: str, seconds: float = HALT_S) -> None:
+    """The same for one that is not awaited."""
+    original: Callable[..., Any] = getattr(owner, name)
+
+    def halted(*arguments: Any, **named: Any) -> Any:
+        halt(point, seconds)
+        return original(*arguments, **named)
+
+    setattr(owner, name, halted)
+
+
+class _Finalized:
+    """Python ignores whatever is raised while an object is finalized."""
+
+    def __del__(self) -> None:
+        say("finalizer")
+        time.sleep(END_S)
+
+
+def finalize_before_start() -> None:
+    """Have a signal's exception be ignored before anything is started."""
+    original = EmbeddedPostgres.start
+
+    def start(self: EmbeddedPostgres) -> str:
+        _Finalized()
+        return original(self)
+
+    setattr(EmbeddedPostgres, "start", start)  # noqa: B010 - a method is no variable
+
+
+def in_a_callback() -> None:
+    """Halt in a callback of the loop, which swallows whatever is raised in it."""
+    original = Node.start
+
+    async def start(self: Node) -> None:
+        asyncio.get_running_loop().call_soon(halt, "callback", END_S)
+        await asyncio.sleep(0)
+        await original(self)
+
+    setattr(Node, "start", start)  # noqa: B010 - a method is no variable
+
+
+POINTS: dict[str, Callable[[], None]] = {
+    "database": lambda: before_plain(EmbeddedPostgres, "_ready", "database"),
+    "finalizer": finalize_before_start,
+    "migration": lambda: before(process, "upgrade_async", "migration"),
+    "lock": lambda: before(SoleServer, "_wait_for_lock", "lock"),
+    "start": lambda: before(Node, "start", "start"),
+    "callback": in_a_callback,
+    "serving": lambda: None,
+    "drain": lambda: before(Node, "drain", "drain", END_S),
+    "stop": lambda: before(Node, "stop", "stop", END_S),
+    "end": lambda: before_plain(EmbeddedPostgres, "stop", "end", END_S),
+}
+
+
+if __name__ == "__main__":
+    POINTS[sys.argv[1]]()
+    sys.exit(process.run(settings.load({})))
