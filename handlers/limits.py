@@ -8,6 +8,8 @@ which an operator gives an event other limits.
 
 from __future__ import annotations
 
+import msgspec
+
 from handlers.requests import hide_newest, number_requests, show_oldest
 from handlers.resolution import look_at_all, move_floor
 from handlers.step import Outcome, Step
@@ -19,7 +21,8 @@ from protocol.commands import EventCommand
 class EventSetLimits(EventCommand, tag="event.set_limits", kw_only=True):
     """The event is decided by ``limits`` from here on; the server's own, on an operator's word."""
 
-    limits: DomainLimits
+    limits: msgspec.Raw
+    """``DomainLimits`` to the letter, as the journal and the event's row keep them."""
 
 
 def setting_limits(event: str, limits: DomainLimits) -> EventSetLimits:
@@ -28,7 +31,8 @@ def setting_limits(event: str, limits: DomainLimits) -> EventSetLimits:
     The id is made from their number: of two changes to the same limits one is decided, and the
     other one is an ``id_conflict``.
     """
-    return EventSetLimits(id=f"limits-{limits.version}", event=event, limits=limits)
+    text = msgspec.Raw(encode_limits(limits).encode())
+    return EventSetLimits(id=f"limits-{limits.version}", event=event, limits=text)
 
 
 def adopt(step: Step) -> None:
@@ -70,12 +74,14 @@ def set_limits(step: Step, command: EventSetLimits) -> Outcome:
     """Give the event ``command.limits``, which must be its next."""
     held = step.event.limits
     number = decode_limits(held).version if held is not None else 0
-    if command.limits.version == number + 1:
-        record(step, encode_limits(command.limits))
+    text = bytes(command.limits).decode()
+    version = decode_limits(text).version
+    if version == number + 1:
+        record(step, text)
         if step.limits.rules >= 3:
             # There may be room now for what waits for it.
             look_at_all(step)
-    return Outcome({"version": command.limits.version}, applied=records_limits(step))
+    return Outcome({"version": version}, applied=records_limits(step))
 
 
 def records_limits(step: Step) -> bool:

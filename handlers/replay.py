@@ -17,12 +17,13 @@ import orjson
 
 from handlers import permissions
 from handlers.audiences import patches_of
-from handlers.limits import records_limits
+from handlers.limits import adopt, records_limits
 from handlers.registry import HANDLERS
-from handlers.step import Actor, Step
+from handlers.step import Actor, Outcome, Step
 from handlers.timers import SERVER, TIMERS
+from handlers.unrecorded import Consistent, Told, at_least, guesses
 from persistence import journal
-from persistence.limits import DomainLimits
+from persistence.limits import RULES, DomainLimits, decode_limits
 from persistence.state import EventState, Missing, Need
 from protocol.commands import COMMANDS, Command, type_of
 from protocol.errors import Refusal
@@ -68,11 +69,22 @@ class Difference(NamedTuple):
 
 
 class Replay:
-    """An event rebuilt from its journal, line by line."""
+    """An event rebuilt from its journal, line by line.
 
-    def __init__(self, event_id: str, limits: DomainLimits) -> None:
+    By the limits that the journal records. A line that says nothing of them is taken for right if
+    some limits make it so.
+    """
+
+    def __init__(self, event_id: str) -> None:
         self.state = EventState(event_id)
-        self._limits = limits
+        # It holds everything; what a line asks for beyond that was never made.
+        self.state.complete.add(Need("comments_shown"))
+        self.recorded_from: int | None = None
+        """The first line that records limits."""
+        self.unrecorded: list[int] = []
+        """Lines after that by a node that does not record limits, nor decide by them."""
+        self.consistent = Consistent()
+        """What the other lines show of the limits they were decided by."""
 
     def run(self, entries: Iterable[Entry]) -> Difference | None:
         """Take all ``entries``, in order; the first difference, or ``None``."""
@@ -97,7 +109,10 @@ class Replay:
             yield "does not continue the chain: its previous hash is another line's"
         if seal_of(entry) != entry.hash:
             yield "was changed: its hash is not that of what it says"
-        yield from self._decide(entry)
+        try:
+            yield from self._decide(entry)
+        except Exception as err:  # whatever a journal that is no journal of ours can break
+            yield f"cannot be decided: {err!r}"
         state.seq, state.hash = entry.seq, entry.hash
 
     def _decide(self, entry: Entry) -> Iterator[str]:
@@ -106,18 +121,70 @@ class Replay:
             yield f"is a command that does not exist: {entry.command}"
             return
         command = msgspec.json.decode(entry.payload, type=kind)
-        step = self._step(entry)
+        answer = orjson.loads(entry.answer)
+        # A name stands in what a step told, not in its command. A member who came in beyond the
+        # room's window is told of later, if ever: when they become an admin.
+        self.take_names(_names(entry))
+        says, event = answer.get("limits") or answer.get("rules"), self.state.event_record
+        is_recorded = says is not None or (event is not None and event.limits is not None)
+        what = self._attempt(entry, command, answer) if is_recorded else None
+        if what is not None and says is not None:
+            yield what
+        elif not is_recorded or what is not None:
+            yield from self._decide_unrecorded(entry, command, answer, what)
+        elif self.recorded_from is None:
+            self.recorded_from = entry.seq
+
+    def _decide_unrecorded(
+        self, entry: Entry, command: Command, answer: Any, otherwise: str | None
+    ) -> Iterator[str]:
+        """A line that does not say by which limits it was decided.
+
+        ``otherwise`` is what is wrong with it by the limits recorded before it, if any were.
+        """
+        state, before = self.state, self.state.event_record
+        for guess in guesses(state, entry.command, Told.by(entry.patches)):
+            what = self._attempt(entry, command, answer, guess.limits)
+            if what is None:
+                bounds = guess.bounds | at_least(state, entry.command)
+                self.consistent.note(entry.seq, bounds)
+                break
+            otherwise = otherwise or what
+        else:
+            assert otherwise is not None
+            yield otherwise
+            return
+        if before is not None and before.limits is not None:
+            self.unrecorded.append(entry.seq)
+            event, shown = state.event, decode_limits(before.limits).resolved_shown
+            # As a node finds it that reads the row: see ``persistence.windows``.
+            floor = max(before.resolved_floor, event.resolutions - shown)
+            state.event_record = msgspec.structs.replace(event, resolved_floor=floor)
+
+    def _attempt(
+        self, entry: Entry, command: Command, answer: Any, guess: DomainLimits | None = None
+    ) -> str | None:
+        """Decide ``command`` again; what differs, the state then being as before."""
+        step = self._step(entry, answer, guess)
         try:
             outcome = self._run(step, command)
+            what = next(self._differences(step, outcome, entry, answer), None)
         except Refusal as refusal:
-            yield f"was accepted, though the rules refuse it: {refusal}"
-            return
-        body = {"applied": outcome.applied, "result": outcome.result}
-        if records_limits(step):
-            assert step.event.limits is not None
-            body["limits"] = orjson.loads(step.event.limits)
+            what = f"was accepted, though the rules refuse it: {refusal}"
+        if what is not None:
+            step.undo()
+        return what
+
+    def _differences(
+        self, step: _ReplayedStep, outcome: Outcome, entry: Entry, answer: Any
+    ) -> Iterator[str]:
+        if step.limits.rules > RULES:
+            yield f"was decided by rules {step.limits.rules}, newer than this version's {RULES}"
+        if records_limits(step) and step.user != SERVER and step.limits.version != 1:
+            yield f"records limits {step.limits.version} of an event that had none"
+        body = {"applied": outcome.applied, "result": outcome.result} | _rulings(step)
         # Values, not letters: an older version may have put the same fields in another order.
-        if body != orjson.loads(entry.answer):
+        if body != answer:
             yield f"answers {entry.answer}; by the rules it is {orjson.dumps(body).decode()}"
         told = patches_of(step) if outcome.applied or records_limits(step) else None
         for label in journal.PATCH_LABELS:
@@ -126,31 +193,32 @@ class Replay:
             if patch != held:
                 yield f"tells {label} {held}; by the rules it is {patch}"
 
-    def _step(self, entry: Entry) -> _ReplayedStep:
-        # A name stands in what a step told, not in its command. A member who came in beyond the
-        # room's window is told of later, if ever: when they become an admin.
+    def _step(self, entry: Entry, answer: Any, guess: DomainLimits | None) -> _ReplayedStep:
         names = _names(entry)
-        self.take_names(names)
         step = _ReplayedStep(
             self.state,
             actor=Actor(entry.user, names.get(entry.user, _UNTOLD)),
             command_id=entry.id,
             now=entry.at,
-            limits=self._limits,
+            limits=guess or DomainLimits(),
             entropy=bytes(32),
         )
+        step.guess = guess
+        step.rules = answer.get("rules")
         if code := _CODE.search(entry.answer):
             step.code = code[1]
-        if (limits := orjson.loads(entry.answer).get("limits")) is not None:
+        if (limits := answer.get("limits")) is not None:
             step.recording = orjson.dumps(limits).decode()
         return step
 
-    def _run(self, step: Step, command: Command) -> Any:
+    def _run(self, step: Step, command: Command) -> Outcome:
         """Decide; what the state does not hold was never made, for it holds everything."""
         while True:
             try:
                 if step.user == SERVER:
                     return TIMERS[type(command)](step, command)
+                if step.state.event_record is not None:
+                    adopt(step)
                 permissions.check(step, command)
                 return HANDLERS[type(command)](step, command)
             except Missing as missing:
@@ -179,16 +247,35 @@ def _names(entry: Entry) -> dict[str, str]:
 
 
 class _ReplayedStep(Step):
-    """A step whose random draws are those that were made."""
+    """A step whose random draws, and limits, are those that were."""
 
     code: str | None = None
     recording: str | None = None
+    """The limits that its line records."""
+    guess: DomainLimits | None = None
+    """What it is decided by if that was not recorded."""
+    rules: int | None = None
+    """The rules it was decided by, where the event's recorded ones were newer than its node."""
+
+    def draw_code(self, draw: int) -> str:
+        return self.code if self.code is not None else super().draw_code(draw)
 
     def to_record(self) -> str | None:
         return self.recording
 
-    def draw_code(self, draw: int) -> str:
-        return self.code if self.code is not None else super().draw_code(draw)
+    @property
+    def limits(self) -> DomainLimits:
+        found = self.guess or super().limits
+        return found if self.rules is None else msgspec.structs.replace(found, rules=self.rules)
+
+
+def _rulings(step: _ReplayedStep) -> dict[str, Any]:
+    """What the stored answer must say of limits and rules."""
+    if records_limits(step):
+        assert step.event.limits is not None
+        return {"limits": orjson.loads(step.event.limits)}
+    recorded = decode_limits(step.event.limits).rules if step.event.limits is not None else 0
+    return {"rules": step.rules} if step.rules is not None and step.rules < recorded else {}
 
 
 def seal_of(entry: Entry) -> bytes:

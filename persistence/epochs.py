@@ -36,14 +36,14 @@ async def renew(database: Database, event_id: str | None) -> int:
     """
     seed = secrets.token_hex(16)
     count = 0
-    async for ids in _pages(database, event_id):
+    async for ids in pages(database, event_id):
         async with database.connection() as connection:
             tag = await _RENEW.run(connection, ids=ids, seed=seed)
         count += int(tag.split()[-1])
     return count
 
 
-async def _pages(database: Database, event_id: str | None) -> AsyncIterator[Sequence[str]]:
+async def pages(database: Database, event_id: str | None) -> AsyncIterator[Sequence[str]]:
     """The ids of the events asked for; one that is made meanwhile needs no new epoch."""
     if event_id is not None:
         yield [event_id]

@@ -16,12 +16,15 @@ from handlers import registry
 from handlers.replay import Difference, Entry, Replay
 from persistence import audit
 from persistence.database import Database
-from persistence.limits import DomainLimits
 from persistence.records import Event
 from persistence.state import EventState
 
 #: Kind and version of an export, in its first line.
-FORMAT = {"type": "ayes.export", "version": 1}
+FORMAT = {"type": "ayes.export", "version": 2}
+#: Versions that can be verified. In one of version 1 no line records limits.
+KNOWN_VERSIONS = (1, 2)
+#: Lines by older servers that are named one by one in what a verification found.
+MAX_NAMED = 20
 #: Seconds between two looks for new lines.
 FOLLOW_SECONDS = 0.5
 
@@ -51,6 +54,23 @@ def entry_of(row: dict[str, Any]) -> Entry:
     )
 
 
+def entry_of_export(fields: dict[str, Any]) -> Entry:
+    """A line of an export as an entry."""
+    return Entry(
+        seq=fields["seq"],
+        at=datetime.fromisoformat(fields["at"]),
+        command=fields["command"],
+        user=fields["user"],
+        id=fields["id"],
+        salt=bytes.fromhex(fields["salt"]),
+        payload=fields["payload"],
+        answer=fields["answer"],
+        patches=_labelled(fields["patches"]),
+        prev_hash=bytes.fromhex(fields["prev_hash"]),
+        hash=bytes.fromhex(fields["hash"]),
+    )
+
+
 def _labelled(text: str) -> dict[str, bytes]:
     return {label: bytes(patch) for label, patch in _texts.decode(text).items()}
 
@@ -76,9 +96,14 @@ async def show(database: Database, event_id: str, *, after: int, follow: bool) -
 async def export(database: Database, event_id: str) -> None:
     """Print the journal as JSON Lines that prove themselves."""
     event = await _existing(database, event_id)
-    _print(orjson.dumps(FORMAT | {"event": event_id, "epoch": event.epoch}).decode())
+    limits = orjson.loads(event.limits) if event.limits is not None else None
+    head = FORMAT | {"event": event_id, "epoch": event.epoch, "limits": limits}
+    _print(orjson.dumps(head).decode())
     last: dict[str, Any] = {"seq": 0, "hash": bytes(32)}
     async for row in audit.lines(database, event_id):
+        # Later ones are behind what the first line says.
+        if row["seq"] > event.seq:
+            break
         last = row
         _print(
             orjson.dumps(
@@ -100,13 +125,16 @@ async def export(database: Database, event_id: str) -> None:
     _print(orjson.dumps({"end": last["seq"], "hash": last["hash"].hex()}).decode())
 
 
-async def verify_event(database: Database, event_id: str, limits: DomainLimits) -> str:
-    """Check an event's journal and tables; what was found, for printing. Raises ``AuditError``."""
+async def verify_event(database: Database, event_id: str, *, strict: bool = False) -> str:
+    """Check an event's journal and tables; what was found, for printing. Raises ``AuditError``.
+
+    ``strict``: also if a line does not say by which limits it was decided.
+    """
     await _existing(database, event_id)
     registry.load()
     # The tables first: lines that are written meanwhile are behind them.
     event, tables = await audit.everything(database, event_id)
-    replay = Replay(event_id, limits)
+    replay = Replay(event_id)
     async for entry in _entries(database, event_id, event.seq):
         if difference := replay.run([entry]):
             raise AuditError(_told(difference))
@@ -121,7 +149,8 @@ async def verify_event(database: Database, event_id: str, limits: DomainLimits) 
     for name, records in tables.items():
         _compare(name, records, state)
     _compare_event(event, state)
-    return f"{event.seq} lines: the chain, every answer, every patch and the tables agree"
+    agrees = "the chain, every answer, every patch and the tables agree"
+    return _found(f"{event.seq} lines: {agrees}", replay, strict)
 
 
 async def _entries(database: Database, event_id: str, to: int) -> AsyncIterator[Entry]:
@@ -131,17 +160,17 @@ async def _entries(database: Database, event_id: str, to: int) -> AsyncIterator[
         yield entry_of(row)
 
 
-def verify_file(path: Path, limits: DomainLimits) -> str:
-    """Check an export; what was found, for printing. Raises ``AuditError``."""
+def verify_file(path: Path, *, strict: bool = False) -> str:
+    """Check an export as ``verify_event`` does, all but the tables."""
     registry.load()
     lines = iter(path.read_bytes().splitlines())
     try:
         head = orjson.loads(next(lines, b"null"))
         if not isinstance(head, dict) or head.get("type") != FORMAT["type"]:
             raise AuditError("this is no export of an Ayes event")
-        if head.get("version") != FORMAT["version"]:
+        if head.get("version") not in KNOWN_VERSIONS:
             raise AuditError(f"an export of version {head.get('version')} is not known here")
-        replay = Replay(head["event"], limits)
+        replay = Replay(head["event"])
         ended: list[dict[str, Any]] = []
         if difference := replay.run(_exported(lines, ended)):
             raise AuditError(_told(difference))
@@ -150,7 +179,35 @@ def verify_file(path: Path, limits: DomainLimits) -> str:
     end = ended[0] if ended else None
     if end is None or (end["end"], end["hash"]) != (replay.state.seq, replay.state.hash.hex()):
         raise AuditError(f"the file ends after line {replay.state.seq}: lines were removed")
-    return f"{replay.state.seq} lines: the chain, every answer and every patch agree"
+    record = replay.state.event_record
+    limits = orjson.loads(record.limits) if record is not None and record.limits else None
+    if head.get("limits") != limits:
+        raise AuditError(f"the file's head says limits {head.get('limits')}, its lines {limits}")
+    agrees = "the chain, every answer and every patch agree"
+    return _found(f"{replay.state.seq} lines: {agrees}", replay, strict)
+
+
+def _found(agrees: str, replay: Replay, strict: bool) -> str:
+    reservations = list(_reservations(replay))
+    if strict and reservations:
+        raise AuditError(reservations[0])
+    return "\n".join((agrees, *reservations))
+
+
+def _reservations(replay: Replay) -> Iterator[str]:
+    """Which lines do not say by which limits they were decided, and what can be said of those."""
+    found = "; ".join(replay.consistent.words()) or "any limits"
+    if replay.recorded_from is None:
+        yield f"limits are not recorded; all lines are consistent with these: {found}"
+    elif replay.recorded_from > 1 or replay.unrecorded:
+        named = [f"those before line {replay.recorded_from}"] if replay.recorded_from > 1 else []
+        named += [str(seq) for seq in replay.unrecorded[:MAX_NAMED]]
+        if (more := len(replay.unrecorded) - MAX_NAMED) > 0:
+            named.append(f"{more} more")
+        yield (
+            f"lines by servers that recorded no limits: {', '.join(named)}; "
+            f"they are consistent with these: {found}"
+        )
 
 
 def _exported(lines: Iterator[bytes], ended: list[dict[str, Any]]) -> Iterator[Entry]:
@@ -159,19 +216,7 @@ def _exported(lines: Iterator[bytes], ended: list[dict[str, Any]]) -> Iterator[E
         if "end" in fields:
             ended.append(fields)
             return
-        yield Entry(
-            seq=fields["seq"],
-            at=datetime.fromisoformat(fields["at"]),
-            command=fields["command"],
-            user=fields["user"],
-            id=fields["id"],
-            salt=bytes.fromhex(fields["salt"]),
-            payload=fields["payload"],
-            answer=fields["answer"],
-            patches=_labelled(fields["patches"]),
-            prev_hash=bytes.fromhex(fields["prev_hash"]),
-            hash=bytes.fromhex(fields["hash"]),
-        )
+        yield entry_of_export(fields)
 
 
 def _compare(name: str, records: list[Any], state: EventState) -> None:

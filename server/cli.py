@@ -16,6 +16,7 @@ import asyncpg
 
 from persistence.database import Database
 from persistence.embedded import EmbeddedPostgresError
+from persistence.limits import SETTABLE
 from protocol.errors import Rejection
 from protocol.text import check_id
 from server import cli_client
@@ -106,12 +107,32 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="prove an event's journal, or an exported one")
     _add_settings(verify)
     verify.add_argument("what", metavar="EVENT|FILE", help="the event's id, or an export")
+    verify.add_argument(
+        "--strict",
+        action="store_true",
+        help="fail if a line does not say by which limits it was decided",
+    )
     verify.set_defaults(run=_verify)
 
     export = commands.add_parser("export", help="print an event's journal as JSON Lines")
     _add_settings(export)
     export.add_argument("event", help="the event's id")
     export.set_defaults(run=_export)
+
+    limits = commands.add_parser("limits", help="show an event's limits, or give it others")
+    _add_settings(limits)
+    which = limits.add_mutually_exclusive_group(required=True)
+    which.add_argument("event", nargs="?", help="the event's id")
+    which.add_argument("--all", action="store_true", help="every event")
+    limits.add_argument("--adopt", action="store_true", help="give it all limits of the settings")
+    limits.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="give it one other limit, such as comments_shown=100; may be repeated",
+    )
+    limits.set_defaults(run=_limits)
 
     epoch = commands.add_parser(
         "new-epoch", help="after a restore: let no client go on with what was lost"
@@ -218,20 +239,50 @@ def _export(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     from server import audit
 
-    limits = _settings(arguments).domain()
     path = Path(arguments.what)
     if path.is_file():
         try:
-            print(audit.verify_file(path, limits))
+            print(audit.verify_file(path, strict=arguments.strict))
         except audit.AuditError as err:
             print(f"ayes: {err}", file=sys.stderr)
             return 1
         return 0
 
     async def verify(database: Database) -> None:
-        print(await audit.verify_event(database, arguments.what, limits))
+        said = await audit.verify_event(database, arguments.what, strict=arguments.strict)
+        print(said)
 
     return _with_database(arguments, verify)
+
+
+def _limits(arguments: argparse.Namespace) -> int:
+    from persistence.epochs import pages
+    from server import event_limits
+
+    here = _settings(arguments).domain()
+    values = _limits_set(arguments.set)
+    change = event_limits.adopting(here) if arguments.adopt else event_limits.setting(values)
+
+    async def work(database: Database) -> None:
+        async for ids in pages(database, None if arguments.all else arguments.event):
+            for event in ids:
+                if arguments.adopt or values:
+                    await event_limits.change(database, event, change, here)
+                found = await event_limits.recorded(database, event)
+                print(*event_limits.described(event, found, here), sep="\n")
+
+    return _with_database(arguments, work)
+
+
+def _limits_set(given: Sequence[str]) -> dict[str, int]:
+    """The limits in ``NAME=VALUE`` texts; raises ``SettingsError``."""
+    values = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if name not in SETTABLE:
+            raise SettingsError(f"--set: {name!r} is none of {', '.join(SETTABLE)}")
+        values[name] = getattr(s.load({name: value}), name)
+    return values
 
 
 def _with_database(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
+from handlers.replay import Replay
+from persistence.limits import DomainLimits
+from protocol.errors import ProtocolError
 from tests.model.checker import check
 from tests.model.generate import EventMachine, Json
 from tests.model.history import History, Operation
-from tests.model.in_process import InProcess
+from tests.model.in_process import EVENT, InProcess, domain_limits
 
 #: Runs of up to STEPS rules each; ``AYES_MODEL_EXAMPLES=100000`` is the long run.
 EXAMPLES = int(os.environ.get("AYES_MODEL_EXAMPLES", "2000"))
@@ -43,10 +48,69 @@ class JournalMachine(HandlersMachine):
             return
         super().teardown()
         final = {name: self.system.state(name) for name in ("member", "admin", "applicant")}
-        limits = self.model.limits
+        limits = self.begun_with
         history = History(self.operations, [], self.system.rows(), final, limits=limits)
         violations = check(history)
         assert not violations, self.story("\n".join(map(str, violations)))
+        proved = self.proved(self.system)
+        assert (proved.recorded_from, proved.unrecorded) == (1, [])
+
+    def proved(self, system: InProcess) -> Replay:
+        """The replay of a system's journal, which agrees with it."""
+        found = Replay(EVENT)
+        differs = found.run(system.entries())
+        assert differs is None, self.story(str(differs))
+        left, stored = found.state.event, system.stored.event
+        head = {"seq": left.seq, "hash": left.hash, "epoch": left.epoch}
+        assert left == msgspec.structs.replace(stored, **head)
+        return found
+
+
+class OlderMachine(JournalMachine):
+    """Has the same commands decided again by nodes from before limits were recorded."""
+
+    def teardown(self) -> None:
+        if not self.script:
+            return
+        limits = domain_limits(self.begun_with)
+        other = domain_limits({name: limit % 3 + 1 for name, limit in self.begun_with.items()})
+        script = [(user, c) for user, c in self.script if c["type"] != "event.set_limits"]
+        middle = max(len(script) // 2, 1)
+        self.upgraded(script, limits, middle, other)
+        self.beside(script, limits, other)
+
+    def upgraded(
+        self, script: list[tuple[str, Json]], limits: DomainLimits, at: int, other: DomainLimits
+    ) -> None:
+        """From command ``at`` on a newer node decides, with other settings."""
+        system = InProcess()
+        system.older, system.limits = limits, other
+        for number, (user, command) in enumerate(script):
+            if number == at:
+                system.older = None
+            send(system, user, command)
+            for audience in ("member", "admin"):
+                system.state(audience)  # the fold law
+        proved = self.proved(system)
+        assert proved.recorded_from is None or proved.recorded_from > 1
+        assert not proved.unrecorded
+
+    def beside(
+        self, script: list[tuple[str, Json]], limits: DomainLimits, other: DomainLimits
+    ) -> None:
+        """An older node with other settings decides every third command of a newer one's event."""
+        system = InProcess()
+        system.limits = limits
+        for number, (user, command) in enumerate(script):
+            system.older = other if number % 3 == 2 else None
+            send(system, user, command)
+        self.proved(system)
+
+
+def send(system: InProcess, user: str, command: Json) -> None:
+    """Have ``command`` decided, if it is one that gets so far."""
+    with contextlib.suppress(ProtocolError):
+        system.execute(user, user.title(), command)
 
 
 def run(machine: type[RuleBasedStateMachine], examples: int) -> None:
@@ -69,3 +133,8 @@ def test_the_handlers_do_what_the_model_does() -> None:
 @pytest.mark.timeout(0)
 def test_the_journal_of_the_handlers_passes_the_checker() -> None:
     run(JournalMachine, max(EXAMPLES // 20, 1))
+
+
+@pytest.mark.timeout(0)
+def test_journals_that_older_nodes_wrote_in_are_proved() -> None:
+    run(OlderMachine, max(EXAMPLES // 20, 1))

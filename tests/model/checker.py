@@ -26,7 +26,10 @@ from tests.model.folding import Meeting, Moment, parts_of
 from tests.model.history import History, Json, Operation, Violation
 from tests.model.ids import given_ids
 from tests.model.reference import Model
+from tests.model.rows import LIMIT_NAMES
 
+#: What the server calls the model's limits, where that is not the same.
+SERVER_NAMES = {mine: theirs for theirs, mine in LIMIT_NAMES.items()}
 #: Answers that decided nothing, by what the client may conclude.
 NO_EFFECT = frozenset(
     [
@@ -45,7 +48,11 @@ UNKNOWN = frozenset(("timeout", "commit_unknown", "internal"))
 #: Refusals of the model that mean: no effect of yours.
 OUTSIDE = frozenset(("not_found", "not_a_member", "forbidden"))
 #: The server's own steps, and how their ids begin.
-SERVER_STEPS = {"proposal.expire": "expire-", "proposal.mature": "open-"}
+SERVER_STEPS = {
+    "proposal.expire": "expire-",
+    "proposal.mature": "open-",
+    "event.set_limits": "limits-",
+}
 
 
 def check(history: History, *, most: int = 100) -> list[Violation]:
@@ -266,6 +273,10 @@ def _step(model: Model, row: Json, name: str) -> Iterator[Violation]:
         raise _Astray(5, row, f"should be {answer}")
     if differs := answer_differs(answer, _stored(row)):
         yield Violation(5, row["seq"], f"{row['command']}: {differs}")
+    recorded = row["answer"].get("limits", {})
+    for name, limit in model.limits.items():
+        if recorded.get(SERVER_NAMES.get(name, name), limit) != limit:
+            yield Violation(5, row["seq"], f"records {name} {recorded}, decided by {limit}")
 
 
 def _names(history: History, rows: list[Json]) -> dict[int, str]:

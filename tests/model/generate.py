@@ -15,11 +15,13 @@ from typing import Any, ClassVar
 
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from persistence.limits import RULES
 from tests.model.choice import NUMBERS, Choice
 from tests.model.deciding import Answer
 from tests.model.difference import answer_differs, difference
 from tests.model.ids import given_ids
 from tests.model.reference import Model
+from tests.model.rows import LIMIT_NAMES
 from tests.model.system import System
 
 Json = dict[str, Any]
@@ -126,6 +128,7 @@ class EventMachine(RuleBasedStateMachine):
         c = Choice(n, m)
         limits = SMALL_LIMITS if c.one_in(2) else {}
         self.model = Model(**limits)
+        self.begun_with = self.model.limits
         self.system = type(self).system_of(**limits)
         policy = self.a_policy(c)
         if c.of((True, True, False)):
@@ -482,3 +485,14 @@ class EventMachine(RuleBasedStateMachine):
                 self.send("", "proposal.expire", id=f"expire-{id}", proposal=id)
             if c.one_in(2):
                 self.send("", "proposal.mature", id=f"open-{id}-{row['revision']}", proposal=id)
+
+    @rule(n=NUMBERS)
+    def an_operator_sets_limits(self, n: int) -> None:
+        c = Choice(n)
+        if self.system.own_steps() is not None or not c.one_in(3):
+            return
+        limits: Json = {name: c.of((2, 1, 3, 9)) for name in LIMIT_NAMES}
+        limits |= {name: c.of((3, 2, 9)) for name in ("options", "assumptions", "criteria")}
+        version = self.model.limits_version + c.of((1,) * 7 + (0,))
+        limits |= {"version": version, "rules": RULES}
+        self.send("", "event.set_limits", id=f"limits-{version}", limits=limits)

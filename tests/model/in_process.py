@@ -10,21 +10,31 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+from msgspec.structs import replace
+
 from handlers import registry, views
 from handlers.audiences import Audience, document
-from handlers.decide import Decision, Submission, decide, remembered, replay
-from handlers.step import Actor
+from handlers.decide import Decision, Submission, decide, remembered
+from handlers.decide import replay as answer_again
+from handlers.limits import EventSetLimits
+from handlers.replay import Entry
+from handlers.step import Actor, Step
 from handlers.timers import SERVER, ProposalExpire, ProposalMature
-from persistence.limits import DomainLimits
+from persistence.limits import SETTABLE, DomainLimits, decode_limits
 from persistence.records import Decided
 from persistence.state import EventState, Missing, Need
 from persistence.transaction import Line
 from protocol.codec import Invalid, decode_command
+from protocol.commands import EventCommand
 from protocol.fields import TextLimits
 from protocol.merge_patch import apply
+from tests.model.rows import LIMIT_NAMES
 
 Json = dict[str, Any]
 
@@ -34,7 +44,11 @@ TABLES = (
     *("item_history", "entrance_codes"),
 )
 _TEXTS = TextLimits()
-_TIMERS = {"proposal.expire": ProposalExpire, "proposal.mature": ProposalMature}
+_SERVER_STEPS: dict[str, type[EventCommand]] = {
+    "proposal.expire": ProposalExpire,
+    "proposal.mature": ProposalMature,
+    "event.set_limits": EventSetLimits,
+}
 _ROW_OF = {
     "membership": "memberships",
     "option": "options",
@@ -45,6 +59,9 @@ _ROW_OF = {
     "code": "entrance_codes",
 }
 
+#: The settings of a node whose settings must not count.
+NONSENSE = DomainLimits(**dict.fromkeys(SETTABLE, 1))
+
 registry.load()
 
 
@@ -53,6 +70,9 @@ class InProcess:
 
     def __init__(self, *, forget_every: int = 3, **limits: int) -> None:
         self.limits = domain_limits(limits)
+        """What the node is set to: what an event gets that has no limits yet."""
+        self.older: DomainLimits | None = None
+        """What an older node is set to that decides in this one's place."""
         self.clock = datetime(2026, 11, 23, 8, 0, 0, 123456, tzinfo=UTC)
         self.forget_every = forget_every
         self.stored = EventState(EVENT)
@@ -69,9 +89,8 @@ class InProcess:
         entropy = hashlib.sha256(b"%d" % self.submitted).digest()
         answered: Any = None
         if user == SERVER:
-            typed: Any = _TIMERS[command["type"]](
-                id=command["id"], event=EVENT, proposal=command["proposal"]
-            )
+            kind = _SERVER_STEPS[command["type"]]
+            typed: Any = msgspec.json.decode(json.dumps(command | {"event": EVENT}), type=kind)
         else:
             typed = decode_command(json.dumps(command).encode(), limits=_TEXTS)
             if isinstance(typed, Invalid):
@@ -85,7 +104,7 @@ class InProcess:
         state = self._state()
         if (known := self.known.get(submission.key)) is not None:
             self._fetch(state, Need("membership", (user,)))
-            answered = replay(state, submission, known, first=False)
+            answered = answer_again(state, submission, known, first=False)
         elif (decision := self._decide(state, submission)) is None:
             return None
         else:
@@ -95,14 +114,36 @@ class InProcess:
         return dict(json.loads(answered.message))
 
     def _state(self) -> EventState:
-        if self.held is None or self.submitted % self.forget_every == 0:
+        if self.held is None or self.submitted % self.forget_every == 0 or self.older:
             self.held = self._load()
         return self.held
 
     def _decide(self, state: EventState, submission: Submission) -> Decision | None:
+        if self.older is None:
+            # No setting of a node counts for an event that has limits.
+            has_limits = state.event_record is not None and state.event.limits is not None
+            return self._decide_by(state, submission, NONSENSE if has_limits else self.limits)
+        before, older = state.event_record, self.older
+        if before is not None:
+            floor = max(before.resolutions - older.resolved_shown, 0)
+            state.event_record = replace(before, resolved_floor=floor)
+        with deciding_as_before_limits(older):
+            decision = self._decide_by(state, submission, older)
+        if before is not None:
+            floor = state.event.resolved_floor
+            if before.limits is not None:
+                # The column is left alone, and found behind by who reads it.
+                shown = decode_limits(before.limits).resolved_shown
+                floor = max(before.resolved_floor, state.event.resolutions - shown)
+            state.event_record = replace(state.event, resolved_floor=floor)
+        return decision
+
+    def _decide_by(
+        self, state: EventState, submission: Submission, limits: DomainLimits
+    ) -> Decision | None:
         while True:
             try:
-                return decide(state, submission, self.clock, self.limits)
+                return decide(state, submission, self.clock, limits)
             except Missing as missing:
                 for need in missing.needs:
                     self._fetch(state, need)
@@ -256,6 +297,27 @@ class InProcess:
         """There are no timers here: whoever drives this asks in their place."""
         return None
 
+    def entries(self) -> list[Entry]:
+        """The accepted lines of the journal, for a replay."""
+        texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
+        return [
+            Entry(
+                seq=line.seq,
+                at=line.at,
+                command=line.command,
+                user=line.user_id,
+                id=line.command_id,
+                salt=line.salt,
+                payload=line.payload,
+                answer=line.answer,
+                patches={k: bytes(v) for k, v in texts.decode(line.patches or "{}").items()},
+                prev_hash=line.prev_hash,
+                hash=line.hash,
+            )
+            for line in self.lines
+            if line.seq is not None and line.prev_hash is not None and line.hash is not None
+        ]
+
     def rows(self) -> list[Json]:
         """The journal as the checker takes it."""
         return [
@@ -280,12 +342,18 @@ class InProcess:
 
 def domain_limits(limits: dict[str, int]) -> DomainLimits:
     """The server's limits, from the model's names of them."""
-    names = {
-        "pending": "pending_proposals",
-        "pending_each": "pending_per_author",
-        "shown_proposals": "resolved_shown",
-        "shown_comments": "comments_shown",
-        "shown_members": "members_shown",
-        "shown_requests": "requests_shown",
-    }
+    names = {mine: theirs for theirs, mine in LIMIT_NAMES.items()}
     return DomainLimits(**{names.get(name, name): limit for name, limit in limits.items()})
+
+
+@contextmanager
+def deciding_as_before_limits(limits: DomainLimits) -> Iterator[None]:
+    """Steps are decided as by a node that knows of no recorded limits, under its settings."""
+    recorded, kept = Step.limits, Step.to_record
+    Step.limits = property(lambda step: limits)  # type: ignore[assignment]
+    Step.to_record = lambda step: None  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        Step.limits = recorded  # type: ignore[method-assign]
+        Step.to_record = kept  # type: ignore[method-assign]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from tests.model.deciding import DECIDING, OPEN, RUNNING, Refused, Same, named
 from tests.model.members import Members
-from tests.model.rows import Row
+from tests.model.rows import LIMIT_NAMES, Row
 
 DEFAULT_POLICY: Row = {
     "assumption": {"auto": True, "rule": "count", "threshold": 3},
@@ -157,6 +157,21 @@ class Model(Members):
             raise Same
         self.begin()
         del self.ballots[self.user]
+
+    # --- the server's own, on an operator's word
+
+    def event_set_limits(self, limits: Row) -> Row:
+        """Other limits from here on: what is too much for a window leaves it, nothing returns."""
+        if limits["version"] != self.limits_version + 1:
+            raise Same(version=limits["version"])
+        self.begin()
+        self.floor = self.resolved_floor()
+        self.limits_version = limits["version"]
+        given = {LIMIT_NAMES.get(name, name): limit for name, limit in limits.items()}
+        self.limits = {name: given[name] for name in self.limits}
+        for row in list(self.shown_comments().values())[: -self.limits["shown_comments"]]:
+            row["left_window"] = True
+        return {"version": limits["version"]}
 
     # --- comments
 

@@ -25,12 +25,24 @@ LIMITS = {
     "shown_requests": 200,
 }
 
+#: What the server calls them, where that is not the same.
+LIMIT_NAMES = {
+    "pending_proposals": "pending",
+    "pending_per_author": "pending_each",
+    "resolved_shown": "shown_proposals",
+    "comments_shown": "shown_comments",
+    "members_shown": "shown_members",
+    "requests_shown": "shown_requests",
+}
+
 
 class Rows:
     """The tables of one event; reads only."""
 
     def __init__(self, **limits: int) -> None:
         self.limits = LIMITS | limits
+        self.limits_version = 1
+        self.floor = 0  # resolved proposals up to this number have left the window for good
         self.seq = 0
         self.event: Row = {}
         self.window_closed = False  # whether members who join now are shown only as admins
@@ -144,7 +156,12 @@ class Rows:
     def shown_proposals(self) -> list[Row]:
         resolved = [row for row in self.proposals.values() if row["status"] != "pending"]
         resolved.sort(key=lambda row: int(row["resolved_no"]))
-        return self.pending() + resolved[-self.limits["shown_proposals"] :]
+        return self.pending() + resolved[self.resolved_floor() :]
+
+    def resolved_floor(self) -> int:
+        resolved = sum(row["status"] != "pending" for row in self.proposals.values())
+        floor: int = max(self.floor, resolved - self.limits["shown_proposals"])
+        return floor
 
     def shown_comments(self) -> dict[str, Row]:
         return {

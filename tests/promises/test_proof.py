@@ -10,13 +10,10 @@ import asyncpg
 import pytest
 
 from persistence.database import Database
-from persistence.limits import DomainLimits
 from server import audit
 from tests.promises.conftest import Start
 from tests.promises.running import Running
 from tests.promises.scenes import Scene, by_count, gathering
-
-LIMITS = DomainLimits()
 
 
 @pytest.fixture
@@ -57,7 +54,7 @@ async def decided(server: Running) -> Scene:
 
 async def verify(server: Running, scene: Scene) -> str:
     """What ``ayes verify`` says; ``AuditError`` where something differs."""
-    return await audit.verify_event(server.node.database, scene.event, LIMITS)
+    return await audit.verify_event(server.node.database, scene.event)
 
 
 async def test_a_true_journal_verifies(server: Running) -> None:
@@ -67,7 +64,6 @@ async def test_a_true_journal_verifies(server: Running) -> None:
 
 async def test_members_beyond_the_window_are_no_difference(start: Start) -> None:
     """Their names stand in no line: who is not shown is told of when they become an admin."""
-    limits = DomainLimits(members_shown=1)
     server = await start(members_shown=1)
     scene = await gathering(server, 4)
     hidden = scene.members[-1]
@@ -75,10 +71,10 @@ async def test_members_beyond_the_window_are_no_difference(start: Start) -> None
     await hidden.ack("membership.leave", event=scene.event)
     await hidden.result("membership.join", code=(await scene.state())["event"]["entrance_code"])
     database = server.node.database
-    assert "the tables agree" in await audit.verify_event(database, scene.event, limits)
+    assert "the tables agree" in await audit.verify_event(database, scene.event)
     await scene.do("membership.set_role", user=hidden.user, role="admin")
     assert hidden.user in (await scene.state())["members"]
-    assert "the tables agree" in await audit.verify_event(database, scene.event, limits)
+    assert "the tables agree" in await audit.verify_event(database, scene.event)
 
 
 #: What is done to the database → what must be said of it.
@@ -166,7 +162,7 @@ async def test_an_export_verifies_without_a_database(
     server: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = await exported(server, await decided(server), tmp_path / "export", capsys)
-    assert "every answer and every patch agree" in audit.verify_file(path, LIMITS)
+    assert "every answer and every patch agree" in audit.verify_file(path)
 
 
 Damage = Callable[[list[str]], list[str]]
@@ -195,10 +191,10 @@ async def test_a_damaged_export_is_found(
     path = await exported(server, await decided(server), tmp_path / "export", capsys)
     path.write_text("\n".join(DAMAGES[damage](path.read_text().splitlines())))
     with pytest.raises(audit.AuditError):
-        audit.verify_file(path, LIMITS)
+        audit.verify_file(path)
 
 
 async def test_an_unknown_event_is_a_clear_message(server: Running) -> None:
     database: Database = server.node.database
     with pytest.raises(audit.AuditError, match="there is no event nowhere"):
-        await audit.verify_event(database, "nowhere", LIMITS)
+        await audit.verify_event(database, "nowhere")

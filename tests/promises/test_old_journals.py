@@ -1,0 +1,274 @@
+"""Journals from before limits were recorded: proved as they are, and gone on with."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from alembic import command
+from sqlalchemy import Connection, pool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from handlers.replay import seal_of
+from persistence.database import Database
+from persistence.migrate import config, upgrade_async
+from server import audit
+from tests.promises.running import Running, running
+from tests.promises.scenes import Scene
+from tests.promises.test_law import afresh
+
+FOLDER = Path(__file__).parents[1] / "journals" / "rules-1"
+#: The limits that the older server's settings were, as far as its journals show them.
+SHOWN = {
+    "finished": "options at least 25; criteria at most 2; pending_proposals at least 3; "
+    "resolved_shown 2, at least 13 from line 51 on; comments_shown 1, at least 3 from line 49 on; "
+    "members_shown 2",
+    "half": "options at least 25; criteria at most 2; pending_proposals at least 1; "
+    "resolved_shown 2; comments_shown 1; members_shown 2",
+}
+
+
+def event_of(name: str) -> str:
+    """The id of the event whose export is called ``name``."""
+    head: dict[str, str] = json.loads((FOLDER / f"{name}.jsonl").read_text().splitlines()[0])
+    return head["event"]
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_an_old_export_is_proved_with_what_its_limits_can_have_been(name: str) -> None:
+    said = audit.verify_file(FOLDER / f"{name}.jsonl")
+    assert "every answer and every patch agree" in said
+    assert f"limits are not recorded; all lines are consistent with these: {SHOWN[name]}" in said
+
+
+@pytest.fixture
+async def older(empty_database_url: str) -> str:
+    """The database as the older version left it."""
+
+    async def connect() -> Any:
+        return await asyncpg.connect(empty_database_url)
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=connect, poolclass=pool.NullPool
+    )
+    async with engine.begin() as connection:
+        await connection.run_sync(_schema_of_then)
+    await engine.dispose()
+    link = await connect()
+    for table, rows in json.loads((FOLDER / "tables.json").read_text()).items():
+        for row in rows:
+            # To the letter: the chain is over these very bytes.
+            kept = ("payload", "answer", "patches") if table == "journal" else ()
+            texts = {name: row.pop(name) for name in kept}
+            names = ", ".join([*row, *texts])
+            values = ", ".join(
+                [*(f"r.{field}" for field in row), *(f"'{_sql(t)}'::json" for t in texts.values())]
+            )
+            await link.execute(
+                f"INSERT INTO {table} ({names}) "
+                f"SELECT {values} FROM json_populate_record(null::{table}, $1) r",
+                json.dumps(row),
+            )
+    await link.close()
+    return empty_database_url
+
+
+def _sql(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def _schema_of_then(connection: Connection) -> None:
+    settings = config()
+    settings.attributes["connection"] = connection
+    command.upgrade(settings, "0003")
+
+
+@pytest.fixture
+async def upgraded(older: str) -> str:
+    """The same, brought up to date."""
+    await upgrade_async(older)
+    return older
+
+
+@pytest.mark.parametrize("name", SHOWN)
+async def test_an_upgraded_database_is_proved(upgraded: str, name: str) -> None:
+    database = Database(upgraded, connections=2)
+    await database.open()
+    said = await audit.verify_event(database, event_of(name))
+    await database.close()
+    assert "the tables agree" in said
+    assert f"all lines are consistent with these: {SHOWN[name]}" in said
+
+
+async def as_it_was(server: Running) -> Scene:
+    """The event that was not finished, its people connected again."""
+    event = event_of("half")
+    link = await asyncpg.connect(server.node.settings.database_url)
+    users = await link.fetch(
+        "SELECT user_id, role FROM memberships WHERE event_id = $1 AND status = 'accepted'"
+        " ORDER BY joined_no",
+        event,
+    )
+    code = await link.fetchval("SELECT entrance_code FROM events WHERE id = $1", event)
+    await link.close()
+    admin, *members = [await server.connect(row["user_id"]) for row in users]
+    scene = Scene(server, event, code, admin)
+    scene.members = members
+    return scene
+
+
+#: Settings of the server that goes on with it; the older one's were 2 and 1.
+GOING_ON: dict[str, dict[str, Any]] = {
+    "the same": {"resolved_shown": 2, "comments_shown": 1, "members_shown": 2},
+    "narrower": {"resolved_shown": 1, "comments_shown": 1, "members_shown": 1},
+    "wider": {},
+}
+
+
+@pytest.mark.parametrize("settings", GOING_ON)
+async def test_the_first_change_records_limits_and_clients_that_resume_agree(
+    upgraded: str, settings: str
+) -> None:
+    """Whatever the window was: what left it before is not shown again, and nobody misses it."""
+    async with running(upgraded, **GOING_ON[settings]) as server:
+        scene = await as_it_was(server)
+        rooms = await scene.watch(*scene.everyone)
+        before = [(room.seq, dict(room.state["proposals"])) for room in rooms]
+        assert len([p for p in before[0][1].values() if p["status"] != "pending"]) == 2
+        first, *others = scene.members
+        # Not even a step that changes nothing is decided by limits that are not recorded.
+        ack = await first.ack("membership.leave", event=scene.event)
+        for _ in range(3):
+            proposal = await scene.propose()
+            for voter in (scene.admin, *others):
+                await scene.vote(voter, proposal)
+            await scene.admin.ack(
+                "comment.add", event=scene.event, proposal=proposal, content="yes"
+            )
+        last = max(a["seq"] for a in scene.admin.of("ack"))
+        for room in rooms[:1] + rooms[2:]:
+            await room.reached(last)
+            fresh = await afresh(server, room)
+            assert (room.state, room.you) == (fresh.state, fresh.you)
+        said = await audit.verify_event(server.node.database, scene.event)
+    assert "the tables agree" in said
+    assert f"no limits: those before line {ack['seq']}; they are consistent with" in said
+
+
+async def test_many_first_changes_at_once_record_one(upgraded: str) -> None:
+    async with running(upgraded) as one, running(upgraded, comments_shown=7) as two:
+        scene, there = await as_it_was(one), await as_it_was(two)
+        proposal = next(iter((await scene.state())["proposals"]))
+        await asyncio.gather(
+            *(
+                client.ack("comment.add", event=scene.event, proposal=proposal, content="now")
+                for client in (*scene.everyone, *there.everyone)
+            )
+        )
+        said = await audit.verify_event(one.node.database, scene.event)
+        assert "the tables agree" in said
+        link = await asyncpg.connect(upgraded)
+        count = await link.fetchval(
+            "SELECT count(*) FROM journal WHERE event_id = $1 AND answer::jsonb ? 'limits'",
+            scene.event,
+        )
+        await link.close()
+    assert count == 1
+
+
+Line = dict[str, Any]
+Change = Callable[[Line], None]
+
+
+def _words(line: Line) -> None:
+    line["patches"] = line["patches"].replace("words 1", "words 9")
+
+
+def _answer(line: Line) -> None:
+    line["answer"] = line["answer"].replace('"agree":1', '"agree":2')
+
+
+def _applied(line: Line) -> None:
+    line["answer"] = line["answer"].replace('"applied":true', '"applied":false')
+
+
+def _stranger(line: Line) -> None:
+    line["user"] = "somebody"
+
+
+def _another_kept(line: Line) -> None:
+    """The proposal that left the window is another one."""
+    patches = json.loads(line["patches"])
+    (gone,) = patches["everyone"]["votes"]
+    line["patches"] = line["patches"].replace(gone, "p_aaaaaaaaaaaaaaaa")
+
+
+def _hidden(line: Line) -> None:
+    """Somebody who was let in is not shown."""
+    patches = json.loads(line["patches"])
+    del patches["member"]["members"]
+    line["patches"] = json.dumps(patches, separators=(",", ":"))
+
+
+def _waits(line: Line) -> None:
+    """What was accepted by its votes is said to have waited, and the event to be as before."""
+    line["answer"] = line["answer"].replace('"status":"accepted"', '"status":"pending"')
+
+
+def _limits(line: Line) -> None:
+    """Limits said to follow others that nobody recorded."""
+    line["answer"] = line["answer"][:-1] + ',"limits":{"version":2,"rules":2,"comments_shown":1}}'
+
+
+def _rules(line: Line) -> None:
+    line["answer"] = line["answer"][:-1] + ',"rules":9}'
+
+
+#: What is done to a line → which line: the first of a command whose text has these words.
+FORGED: dict[str, tuple[Change, str, str]] = {
+    "other words": (_words, "proposal.create", "words 1"),
+    "a tally that was helped": (_answer, "vote.cast", '\\"agree\\":1'),
+    "an effect that is denied": (_applied, "vote.cast", ""),
+    "a vote by a stranger": (_stranger, "vote.cast", ""),
+    "another one left the window": (_another_kept, "vote.cast", '\\"everyone\\"'),
+    "a member who is hidden": (_hidden, "membership.join", ""),
+    "an acceptance that is denied": (_waits, "vote.cast", '\\"accepted\\"'),
+    "limits that follow no others": (_limits, "comment.add", ""),
+    "rules of nobody": (_rules, "vote.cast", ""),
+}
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_an_old_journal_that_was_forged_with_its_chain_is_found(
+    forged: str, tmp_path: Path
+) -> None:
+    """The hashes are made new for all that follows: only the rules can tell."""
+    change, command_, words = FORGED[forged]
+    head, *lines, _ = (FOLDER / "half.jsonl").read_text().splitlines()
+    at = next(
+        number
+        for number, line in enumerate(lines)
+        if json.loads(line)["command"] == command_ and words in line
+    )
+    fields = [json.loads(line) for line in lines]
+    before = json.dumps(fields[at])
+    change(fields[at])
+    assert json.dumps(fields[at]) != before
+    previous = bytes(32)
+    for line in fields:
+        line["prev_hash"] = previous.hex()
+        entry = audit.entry_of_export(line)
+        previous = seal_of(entry)
+        line["hash"] = previous.hex()
+    end = {"end": len(fields), "hash": previous.hex()}
+    path = tmp_path / "forged.jsonl"
+    path.write_text("\n".join([head, *map(json.dumps, fields), json.dumps(end)]))
+    # That somebody is not shown can be a limit's doing, until the next one is.
+    found = at + 2 if forged == "a member who is hidden" else at + 1
+    with pytest.raises(audit.AuditError, match=f"^line {found} "):
+        audit.verify_file(path)
