@@ -19,11 +19,12 @@ from handlers import permissions
 from handlers.audiences import patches_of
 from handlers.limits import adopt, records_limits
 from handlers.registry import HANDLERS
-from handlers.step import Actor, Outcome, Step
+from handlers.step import Actor, Outcome, Step, TableName
 from handlers.timers import SERVER, TIMERS
 from handlers.unrecorded import Consistent, Told, at_least, guesses
 from persistence import journal
 from persistence.limits import RULES, DomainLimits, decode_limits
+from persistence.records import Event, Membership
 from persistence.state import EventState, Missing, Need
 from protocol.commands import COMMANDS, Command, type_of
 from protocol.errors import Refusal
@@ -78,11 +79,13 @@ class Replay:
     def __init__(self, event_id: str) -> None:
         self.state = EventState(event_id)
         # It holds everything; what a line asks for beyond that was never made.
-        self.state.complete.add(Need("comments_shown"))
+        self.state.complete |= {Need("comments_shown"), Need("requests")}
         self.recorded_from: int | None = None
         """The first line that records limits."""
         self.unrecorded: list[int] = []
         """Lines after that by a node that does not record limits, nor decide by them."""
+        self._taken: Mapping[tuple[TableName, Any], Any] = {}
+        """What the last line changed, as it was before."""
         self.consistent = Consistent()
         """What the other lines show of the limits they were decided by."""
 
@@ -143,6 +146,10 @@ class Replay:
         ``otherwise`` is what is wrong with it by the limits recorded before it, if any were.
         """
         state, before = self.state, self.state.event_record
+        if before is not None:
+            # Its node knows of no numbered requests.
+            unnumbered = {"requests": None, "requests_made": None, "request_ceiling": None}
+            state.event_record = msgspec.structs.replace(before, **unnumbered)
         for guess in guesses(state, entry.command, Told.by(entry.patches)):
             what = self._attempt(entry, command, answer, guess.limits)
             if what is None:
@@ -156,10 +163,25 @@ class Replay:
             return
         if before is not None and before.limits is not None:
             self.unrecorded.append(entry.seq)
-            event, shown = state.event, decode_limits(before.limits).resolved_shown
-            # As a node finds it that reads the row: see ``persistence.windows``.
-            floor = max(before.resolved_floor, event.resolutions - shown)
-            state.event_record = msgspec.structs.replace(event, resolved_floor=floor)
+            self._leave_what_is_newer(before, before.limits)
+
+    def _leave_what_is_newer(self, before: Event, limits: str) -> None:
+        """Put back the columns that an older node leaves as they were."""
+        state, event = self.state, self.state.event
+        # As a node finds it that reads the row: see ``persistence.windows``.
+        floor = max(before.resolved_floor, event.resolutions - decode_limits(limits).resolved_shown)
+        state.event_record = msgspec.structs.replace(
+            event,
+            resolved_floor=floor,
+            requests=before.requests,
+            requests_made=before.requests_made,
+            request_ceiling=before.request_ceiling,
+        )
+        for (table, key), held in self._taken.items():
+            member = state.memberships.get(key) if table == "memberships" else None
+            if member is not None:
+                number = held.request_no if isinstance(held, Membership) else None
+                state.memberships[key] = msgspec.structs.replace(member, request_no=number)
 
     def _attempt(
         self, entry: Entry, command: Command, answer: Any, guess: DomainLimits | None = None
@@ -171,6 +193,7 @@ class Replay:
             what = next(self._differences(step, outcome, entry, answer), None)
         except Refusal as refusal:
             what = f"was accepted, though the rules refuse it: {refusal}"
+        self._taken = step.before
         if what is not None:
             step.undo()
         return what

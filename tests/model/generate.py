@@ -493,6 +493,7 @@ class EventMachine(RuleBasedStateMachine):
             return
         limits: Json = {name: c.of((2, 1, 3, 9)) for name in LIMIT_NAMES}
         limits |= {name: c.of((3, 2, 9)) for name in ("options", "assumptions", "criteria")}
+        limits["requests"] = c.of((0, 3))
         version = self.model.limits_version + c.of((1,) * 7 + (0,))
         limits |= {"version": version, "rules": RULES}
         self.send("", "event.set_limits", id=f"limits-{version}", limits=limits)

@@ -26,6 +26,7 @@ from handlers.limits import EventSetLimits
 from handlers.replay import Entry
 from handlers.step import Actor, Step
 from handlers.timers import SERVER, ProposalExpire, ProposalMature
+from handlers.unrecorded import FIRST_RULES
 from persistence.limits import SETTABLE, DomainLimits, decode_limits
 from persistence.records import Decided
 from persistence.state import EventState, Missing, Need
@@ -123,19 +124,39 @@ class InProcess:
             # No setting of a node counts for an event that has limits.
             has_limits = state.event_record is not None and state.event.limits is not None
             return self._decide_by(state, submission, NONSENSE if has_limits else self.limits)
-        before, older = state.event_record, self.older
+        return self._decide_older(state, submission, self.older)
+
+    def _decide_older(
+        self, state: EventState, submission: Submission, older: DomainLimits
+    ) -> Decision | None:
+        """As a node decides that knows of no limits, of no floor and of no numbered requests."""
+        before = state.event_record
         if before is not None:
             floor = max(before.resolutions - older.resolved_shown, 0)
-            state.event_record = replace(before, resolved_floor=floor)
+            unnumbered = {"requests": None, "requests_made": None, "request_ceiling": None}
+            state.event_record = replace(before, resolved_floor=floor, **unnumbered)
         with deciding_as_before_limits(older):
             decision = self._decide_by(state, submission, older)
-        if before is not None:
-            floor = state.event.resolved_floor
-            if before.limits is not None:
-                # The column is left alone, and found behind by who reads it.
-                shown = decode_limits(before.limits).resolved_shown
-                floor = max(before.resolved_floor, state.event.resolutions - shown)
-            state.event_record = replace(state.event, resolved_floor=floor)
+        if before is None:
+            return decision
+        event = state.event
+        if before.limits is not None:
+            # The columns are left alone, and the floor is found behind by who reads it.
+            shown = decode_limits(before.limits).resolved_shown
+            floor = max(before.resolved_floor, event.resolutions - shown)
+            event = replace(
+                event,
+                resolved_floor=floor,
+                requests=before.requests,
+                requests_made=before.requests_made,
+                request_ceiling=before.request_ceiling,
+            )
+        state.event_record = event
+        for (table, key), held in decision.changed.items() if decision else ():
+            member = state.memberships[key] if table == "memberships" else None
+            if member is not None:
+                number = getattr(held, "request_no", None)
+                state.memberships[key] = replace(member, request_no=number)
         return decision
 
     def _decide_by(
@@ -349,6 +370,7 @@ def domain_limits(limits: dict[str, int]) -> DomainLimits:
 @contextmanager
 def deciding_as_before_limits(limits: DomainLimits) -> Iterator[None]:
     """Steps are decided as by a node that knows of no recorded limits, under its settings."""
+    limits = replace(limits, rules=FIRST_RULES)
     recorded, kept = Step.limits, Step.to_record
     Step.limits = property(lambda step: limits)  # type: ignore[assignment]
     Step.to_record = lambda step: None  # type: ignore[assignment, method-assign]

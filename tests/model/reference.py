@@ -171,6 +171,7 @@ class Model(Members):
         self.limits = {name: given[name] for name in self.limits}
         for row in list(self.shown_comments().values())[: -self.limits["shown_comments"]]:
             row["left_window"] = True
+        self.look_at_all()
         return {"version": limits["version"]}
 
     # --- comments
