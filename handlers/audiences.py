@@ -36,7 +36,8 @@ class Patches(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 NO_PATCHES = Patches()
 
-_COLLECTIONS = ("options", "assumptions", "criteria", "proposals", "comments", "members")
+#: What ``state`` has many of, by id.
+COLLECTIONS = ("options", "assumptions", "criteria", "proposals", "comments", "members")
 
 
 def patches_of(step: Step) -> Patches:
@@ -158,7 +159,7 @@ def document(state: EventState, audience: Audience) -> dict[str, Any]:
     """The whole ``state`` for an audience; ``state`` must hold all that a room shows."""
     event = state.event
     if audience == "applicant":
-        empty: dict[str, Any] = {name: {} for name in _COLLECTIONS}
+        empty: dict[str, Any] = {name: {} for name in COLLECTIONS}
         return {"event": views.applicant_event_view(event)} | empty | {"counts": {}}
     shown: dict[str, Any] = {
         "event": views.event_view(event),

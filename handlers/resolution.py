@@ -36,6 +36,11 @@ def look_at_each(step: Step, candidates: list[str]) -> list[str]:
     """
     for id in candidates:
         look_at(step, step.proposal(id))
+    return accepted_of(step, candidates)
+
+
+def accepted_of(step: Step, candidates: list[str]) -> list[str]:
+    """Those of ``candidates`` that are accepted now, in the order in which they were."""
     accepted = (found for id in candidates if (found := step.proposal(id)).status == "accepted")
     return [found.id for found in sorted(accepted, key=lambda found: found.resolved_no or 0)]
 

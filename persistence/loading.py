@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -30,6 +31,8 @@ from protocol.policy import Policy
 
 R = TypeVar("R", bound=msgspec.Struct)
 
+#: Rows that are made records before the event loop is left to others, some 0.3 ms.
+ROWS_AT_ONCE = 64
 #: Resolved proposals that are read with the one that is asked for. A command that closes a thousand
 #: pushes two hundred out of the room's window, and would be decided anew for each that it misses.
 RESOLVED_TOGETHER = 32
@@ -227,14 +230,23 @@ async def load(connection: asyncpg.Connection[Any], event_id: str) -> EventState
     if row is None:
         return EventState(event_id)
     state = EventState(event_id, read(Event, row))
-    for option in await _LIVE_OPTIONS.rows(connection, event=event_id):
-        state.hold("options", option["id"], read(Option, option))
-    for item in await _LIVE_ITEMS.rows(connection, event=event_id):
-        state.hold("items", item["id"], read(Item, item))
-    for proposal in await _PENDING.rows(connection, event=event_id):
-        state.hold("proposals", proposal["id"], read(Proposal, proposal))
-        state.pending[proposal["id"]] = None
+    options = await _LIVE_OPTIONS.rows(connection, event=event_id)
+    await hold_rows(state, "options", Option, options)
+    await hold_rows(state, "items", Item, await _LIVE_ITEMS.rows(connection, event=event_id))
+    pending = await _PENDING.rows(connection, event=event_id)
+    await hold_rows(state, "proposals", Proposal, pending)
+    state.pending.update(dict.fromkeys(proposal["id"] for proposal in pending))
     return state
+
+
+async def hold_rows(
+    state: EventState, table: str, kind: type[msgspec.Struct], rows: Iterable[Any], key: str = "id"
+) -> None:
+    """Read ``rows`` into ``state``, and give way to others as it goes."""
+    for number, row in enumerate(rows, 1):
+        state.hold(table, row[key], read(kind, row))
+        if number % ROWS_AT_ONCE == 0:
+            await asyncio.sleep(0)
 
 
 async def load_room(connection: asyncpg.Connection[Any], event_id: str) -> EventState:
@@ -243,19 +255,20 @@ async def load_room(connection: asyncpg.Connection[Any], event_id: str) -> Event
     if state.event_record is None:
         return state
     event = state.event
-    for row in await _RESOLVED_SINCE.rows(connection, event=event_id, floor=event.resolved_floor):
-        state.hold("proposals", row["id"], read(Proposal, row))
+    floor = event.resolved_floor
+    resolved = await _RESOLVED_SINCE.rows(connection, event=event_id, floor=floor)
+    await hold_rows(state, "proposals", Proposal, resolved)
     ceiling = event.joins if event.member_ceiling is None else event.member_ceiling
     members = await _MEMBERS_SHOWN.rows(connection, event=event_id, ceiling=ceiling)
-    for row in [*members, *await _ADMINS.rows(connection, event=event_id)]:
-        state.hold("memberships", row["user_id"], read(Membership, row))
+    for rows in (members, await _ADMINS.rows(connection, event=event_id)):
+        await hold_rows(state, "memberships", Membership, rows, "user_id")
     needs = {Need("comments_shown")}
     if event.request_ceiling is None:
         needs.add(Need("waiting"))
     else:
         ceiling = event.request_ceiling
-        for row in await _REQUESTS_SHOWN.rows(connection, event=event_id, ceiling=ceiling):
-            state.hold("memberships", row["user_id"], read(Membership, row))
+        rows = await _REQUESTS_SHOWN.rows(connection, event=event_id, ceiling=ceiling)
+        await hold_rows(state, "memberships", Membership, rows, "user_id")
     await fetch(connection, state, needs)
     return state
 

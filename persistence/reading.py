@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import orjson
-from sqlalchemy import BigInteger, Text, and_, bindparam, column, func, or_, select, true
+from sqlalchemy import BigInteger, Text, and_, bindparam, case, column, func, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 
 from persistence import loading
@@ -30,6 +30,8 @@ class Own(NamedTuple):
     votes: dict[str, int]
     """Proposal → revision: active votes on the present words of proposals that are shown."""
     ballot: Ballot | None
+    records: int
+    """Records that the event's room shows, about: what it costs to load it."""
 
 
 class Stored(NamedTuple):
@@ -75,6 +77,8 @@ def _own() -> Statement:
         .scalar_subquery()
         .correlate(asked, window)
     )
+    comments = e.c.comments_made - e.c.comment_floor
+    records = e.c.pending + e.c.resolutions - window.c.floor + comments + e.c.members
     names = [c for c in m.columns if c.name not in ("event_id", "user_id")]
     return Statement(
         select(
@@ -87,7 +91,9 @@ def _own() -> Statement:
             b.c.option_id,
             b.c.criterion_order,
             b.c.criteria_rev,
-            votes.label("votes"),
+            # Not looked for on behalf of strangers, to whom all events are to cost the same.
+            case((m.c.user_id.is_not(None), votes)).label("votes"),
+            records.label("records"),
         ).select_from(
             asked.join(e, e.c.id == asked.c.event_id)
             .join(window, true())
@@ -174,9 +180,8 @@ async def own(database: Database, pairs: Sequence[tuple[str, str]]) -> list[Own]
                 criteria_rev=row["criteria_rev"],
             )
         votes = orjson.loads(row["votes"]) if row["votes"] else {}
-        found.append(
-            Own(row["event"], row["user"], row["epoch"], row["seq"], membership, votes, ballot)
-        )
+        position = (row["event"], row["user"], row["epoch"], row["seq"])
+        found.append(Own(*position, membership, votes, ballot, row["records"]))
     return found
 
 

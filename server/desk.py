@@ -142,6 +142,13 @@ class Desk:
             self._session.send_room(frame(answer))
 
     async def _ask(self, request: Request) -> bytes:
+        session = self._session
+        assert session.identity is not None
+        return await session.node.quotas.ask(
+            session.identity.actor.user, lambda: self._asked(request)
+        )
+
+    async def _asked(self, request: Request) -> bytes:
         self._asking = True
         try:
             return await questions.answer(self._session, request)
@@ -187,7 +194,9 @@ class Desk:
         def place(room: Room) -> Subscription:
             return Subscription(room, user, session, self._renewal)
 
-        subscription, own = await session.node.rooms.enter(request.event, place)
+        subscription, own = await session.node.quotas.ask(
+            user, lambda: session.node.rooms.enter(request.event, user, place)
+        )
         try:
             placed = await self._bring_up(subscription, own, request)
         except BaseException:

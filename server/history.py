@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from time import perf_counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,7 +22,7 @@ from persistence.database import Database
 from persistence.reading import Stored
 from protocol import merge_patch
 from protocol.errors import ErrorCode, Rejection
-from server.turns import OTHERS
+from server.cooldown import Cooldown
 
 #: Steps of a page: what the event loop does in one go for somebody who comes back, some 4 ms.
 PAGE = 256
@@ -91,13 +91,13 @@ class _Making:
 class History:
     """Folds the journal for those who come back, one piece of work at a time."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, cooldown: Cooldown) -> None:
         self._database = database
+        self._cooldown = cooldown
         self._kept: OrderedDict[_Key, Stretch] = OrderedDict()
         self._bytes = 0
         self._making: dict[_Key, _Making] = {}
         self._tasks: set[asyncio.Task[Stretch]] = set()
-        self._turn = asyncio.Lock()
 
     async def stop(self) -> None:
         """End what is being read, whether somebody waits for it or not."""
@@ -105,8 +105,10 @@ class History:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def stretch(self, event: str, epoch: str, after: int, to: int) -> Stretch:
-        """The steps ``after``+1 … ``to``, folded.
+    async def stretch(
+        self, event: str, epoch: str, after: int, to: int, charge: Callable[[float], None]
+    ) -> Stretch:
+        """The steps ``after``+1 … ``to``, folded; ``charge`` hears what that takes of the loop.
 
         Raises ``BrokenWay``, ``busy``, and what the database raises.
         """
@@ -120,7 +122,8 @@ class History:
             if len(self._making) >= MOST_MAKING:
                 raise Rejection(ErrorCode.BUSY, retry_after_ms=RETRY_AFTER_MS)
             making = self._making[key] = _Making()
-            making.task = asyncio.create_task(self._make(key, making), name="fold the journal")
+            work = self._make(key, making, charge)
+            making.task = asyncio.create_task(work, name="fold the journal")
             self._tasks.add(making.task)
             making.task.add_done_callback(lambda done: self._made(key, done))
         making.waiting += 1
@@ -152,28 +155,26 @@ class History:
             _, oldest = self._kept.popitem(last=False)
             self._bytes -= oldest.weight()
 
-    async def _make(self, key: _Key, making: _Making) -> Stretch:
+    async def _make(self, key: _Key, making: _Making, charge: Callable[[float], None]) -> Stretch:
         event, epoch, after, to = key
         made = _Fold()
         for start, end in _pages(after, to):
-            page_key = (event, epoch, start, end)
-            # One at a time in the whole process: whoever keeps coming back, from wherever, takes
-            # a bounded share of the loop, as those do who say much at once (``Turns``).
-            async with self._turn:
-                page = self._kept.get(page_key)
-                stored = None
-                if page is None:
-                    stored = await self._read(making, event, after=start, to=end)
-                    if len(stored) != end - start:
-                        raise BrokenWay
-                begun = perf_counter()
-                if page is None:
-                    assert stored is not None
-                    page = _folded(_patches.decode(line.patches) for line in stored)
-                    self._keep(page_key, page)
-                made.add_stretch(page)
-                await asyncio.sleep(OTHERS * (perf_counter() - begun))
+            page = partial(self._add_page, making, made, event, epoch, start, end)
+            await self._cooldown.run(page, charge)
         return made.stretch()
+
+    async def _add_page(
+        self, making: _Making, made: _Fold, event: str, epoch: str, start: int, end: int
+    ) -> None:
+        key = (event, epoch, start, end)
+        page = self._kept.get(key)
+        if page is None:
+            stored = await self._read(making, event, after=start, to=end)
+            if len(stored) != end - start:
+                raise BrokenWay
+            page = _folded(_patches.decode(line.patches) for line in stored)
+            self._keep(key, page)
+        made.add_stretch(page)
 
     async def _read(self, making: _Making, event: str, *, after: int, to: int) -> list[Stored]:
         making.reading = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 #: Longest that a command is waited for; the lane's own budget is shorter.
 ANSWER_SECONDS = 15.0
+#: Lines of the journal that are encoded before the event loop is left to others; a long one is some
+#: 50 KB.
+LINES_AT_ONCE = 8
 R = TypeVar("R", bound=r.Request)
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -148,21 +152,36 @@ class _Api:
         if request is not None:
             fields = dict(request.query_params) | fields
         question = self._typed(kind, fields)
-        return PartsAnswer((await questions.ask(self._node, identity.actor, question),))
+        node, actor = self._node, identity.actor
+        answer = await node.quotas.ask(actor.user, lambda: questions.ask(node, actor, question))
+        return PartsAnswer((answer,))
 
     async def journal(self, request: Request, identity: Identity) -> Response:
         """``GET /v1/events/{event}/journal?after=&limit=``: admins read what happened."""
         event = self._event(request)
         page = self._typed(_JournalPage, dict(request.query_params))
-        await questions.admin(self._node, identity.actor, event)
+        user = identity.actor.user
+
+        async def answered() -> bytes:
+            await questions.admin(self._node, identity.actor, event)
+            return await self._node.cooldown.run(partial(self._journal, event, page))
+
+        answer = await self._node.quotas.ask(user, answered)
+        self._node.quotas.charge(user, size=len(answer))
+        return PartsAnswer((answer,))
+
+    async def _journal(self, event: str, page: _JournalPage) -> bytes:
         rows = await audit.journal_page(
             self._node.database, event, after=page.after, limit=page.limit + 1
         )
-        lines = [_line(row) for row in rows[: page.limit]]
-        body: dict[str, Any] = {"type": "journal", "event": event, "lines": lines}
-        if len(rows) > page.limit:
-            body["next"] = lines[-1]["seq"]
-        return PartsAnswer((orjson.dumps(body),))
+        lines: list[bytes] = []
+        for number, row in enumerate(rows[: page.limit], 1):
+            lines.append(orjson.dumps(_line(row)))
+            if number % LINES_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        following = b',"next":%d' % rows[page.limit - 1]["seq"] if len(rows) > page.limit else b""
+        head = b'{"type":"journal","event":%b,"lines":[' % orjson.dumps(event)
+        return b"".join((head, b",".join(lines), b"]", following, b"}"))
 
     def _typed(self, kind: type[S], fields: dict[str, Any]) -> S:
         """A request from a path and query parameters, which are all text."""

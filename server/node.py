@@ -23,14 +23,17 @@ from protocol.errors import ErrorCode, ProtocolError, Refusal, Rejection
 from server.alarms import Alarms
 from server.auth import Authenticator, Identity
 from server.bus import Bus, MemoryBus
+from server.cooldown import Cooldown
 from server.crowd import Crowd
 from server.gather import Gather
 from server.guesses import Guesses
 from server.large_answers import LargeAnswers
 from server.offenders import Offenders
 from server.pace import Paces
+from server.previews import Previews
 from server.pruning import Pruning
 from server.pulse import Pulse
+from server.quotas import Quotas
 from server.revocations import Revocations
 from server.rooms import RoomRegistry, unreachable
 from server.session import Session
@@ -72,7 +75,10 @@ class Node:
         self.database = database
         self.auth = auth
         self.bus = bus or MemoryBus()
-        self.rooms = RoomRegistry(database, self.bus)
+        self.cooldown = Cooldown()
+        self.quotas = Quotas()
+        self.previews = Previews()
+        self.rooms = RoomRegistry(database, self.bus, self.cooldown, self.quotas)
         self.revocations = Revocations(database, self._revoked)
         self.lanes = Lanes(database, self.rooms, self.limits, revoked=self.revocations.is_revoked)
         self.alarms = Alarms()

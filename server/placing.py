@@ -18,8 +18,8 @@ from protocol.requests import Subscribe
 from server import deflate
 from server.frames import framed
 from server.room import Room
-from server.rooms import Way
 from server.subscription import Subscription
+from server.way import Way
 
 if TYPE_CHECKING:
     from server.node import Node
@@ -63,15 +63,24 @@ async def bring_up(
     Sets the subscription's audience and position; it is not live yet. Nothing waits between what
     is read last and the return. Raises ``not_a_member`` where that is no longer one.
     """
-    room = subscription.room
     if writable is not None:
         await writable()
-    way, reason = await _way(node, room, request, reason)
+    quotas, user = node.quotas, subscription.user
+    placed = await quotas.ask(user, lambda: _place(node, subscription, own, request, reason))
+    quotas.charge(user, size=sum(map(len, placed.parts)))
+    return placed
+
+
+async def _place(
+    node: Node, subscription: Subscription, own: Own, request: Subscribe, reason: str
+) -> Placed:
+    room = subscription.room
+    way, reason = await _prepared(node, subscription, own, request, reason)
     while subscription.outdated:
         # A restore: what was read for the owner may be lost, and so may the way.
         subscription.outdated = False
         own = await node.rooms.standing(room, subscription.user)
-        way, reason = await _way(node, room, request, reason)
+        way, reason = await _prepared(node, subscription, own, request, reason)
     # The owner's standing may have changed in a step after what was read.
     regraded = subscription.is_regraded()
     you, audience = standing(subscription, own)
@@ -104,14 +113,30 @@ async def bring_up(
     return Placed(room.event_id, subscription, parts)
 
 
-async def _way(node: Node, room: Room, request: Subscribe, reason: str) -> tuple[Way | None, str]:
+async def _prepared(
+    node: Node, subscription: Subscription, own: Own, request: Subscribe, reason: str
+) -> tuple[Way | None, str]:
+    """The way from the client's position, or ``None`` and why; then the snapshot is made."""
+    room = subscription.room
+    way, reason = await _way(node, subscription, request, reason)
+    if way is None:
+        assert own.membership is not None
+        audience = _audience(own.membership.status, own.membership.role)
+        await node.rooms.render(room, audience, subscription.user)
+    return way, reason
+
+
+async def _way(
+    node: Node, subscription: Subscription, request: Subscribe, reason: str
+) -> tuple[Way | None, str]:
     """The way from the client's position, or ``None`` and why it gets a snapshot."""
+    room = subscription.room
     if request.epoch is None or request.seq is None:
         return None, reason
     why = _why_not_resumed(node, room, request.epoch, request.seq)
     if why:
         return None, why
-    way = await node.rooms.way(room, request.seq)
+    way = await node.rooms.way(room, request.seq, subscription.user)
     # Meanwhile the room may have started over, from a backup.
     return way, _why_not_resumed(node, room, request.epoch, request.seq) or "gap"
 
@@ -145,9 +170,14 @@ def standing(subscription: Subscription, own: Own) -> tuple[dict[str, Any], Audi
         you["ballot"] = views.ballot_view(own.ballot)
     merge_patch.apply(you, subscription.take_own())
     membership = you["membership"]
-    status = membership.get("status")
-    if status == "pending":
-        return you, "applicant"
-    if status != "accepted":
+    status, role = membership.get("status"), membership.get("role")
+    if status not in ("accepted", "pending"):
         raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": status})
-    return you, "admin" if membership.get("role") == "admin" else "member"
+    return you, _audience(status, role)
+
+
+def _audience(status: str, role: str | None) -> Audience:
+    """Who sees what an accepted or waiting member sees."""
+    if status == "pending":
+        return "applicant"
+    return "admin" if role == "admin" else "member"

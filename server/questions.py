@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
 
 from handlers import preview, views
 from handlers.decide import recorded_ack, recorded_refusal
 from handlers.step import Actor
 from persistence import lists, reading
+from persistence.reading import Own
 from persistence.records import Decided, Membership
 from protocol import answers
 from protocol import requests as r
@@ -19,6 +22,12 @@ from server.rooms import unreachable
 if TYPE_CHECKING:
     from server.node import Node
     from server.session import Session
+
+#: Entries of a page that is read as soon as it is asked for: as many as the default and as the page
+#: of the server asks for. Longer ones are read one at a time in the process (``Cooldown``).
+LIGHT_PAGE = 50
+#: Commands that are looked up as soon as their status is asked for, some 0.3 ms; the same beyond.
+LIGHT_STATUS = 32
 
 
 async def answer(session: Session, request: r.Request) -> bytes:
@@ -30,10 +39,28 @@ async def answer(session: Session, request: r.Request) -> bytes:
 async def ask(node: Node, actor: Actor, request: r.Request) -> bytes:
     """The answer to ``actor``'s ``request``, whichever way it came."""
     try:
-        kind, fields = await _ask(node, actor, request)
+        if isinstance(request, r.History):
+            await _accepted(node, actor, request.event)
+        if _is_heavy(request):
+            answer = await node.cooldown.run(partial(_answer, node, actor, request))
+        else:
+            answer = await _answer(node, actor, request)
     except Exception as err:
         raise unreachable(err) from err
+    node.quotas.charge(actor.user, size=len(answer))
+    return answer
+
+
+async def _answer(node: Node, actor: Actor, request: r.Request) -> bytes:
+    kind, fields = await _ask(node, actor, request)
     return answers.reply(kind, request.ref, **fields)
+
+
+def _is_heavy(request: r.Request) -> bool:
+    """Whether ``request`` asks for so much that only one such is answered at a time."""
+    if isinstance(request, r.CommandStatus):
+        return len(request.ids) > LIGHT_STATUS
+    return isinstance(request, r.History | r.EventsList) and request.limit > LIGHT_PAGE
 
 
 async def _ask(node: Node, actor: Actor, request: r.Request) -> tuple[str, dict[str, Any]]:
@@ -45,16 +72,13 @@ async def _ask(node: Node, actor: Actor, request: r.Request) -> tuple[str, dict[
         case r.EventOverview():
             return "overview", await _overview(node, actor, request)
         case r.EventPreviewPolicy():
-            found = await preview.would_accept(
-                node.database, request.event, actor, request.policy, node.limits
-            )
-            return "policy_preview", {"event": request.event, "would_accept": found}
+            return "policy_preview", await _preview(node, actor, request)
         case r.CommentsList():
-            return "comments", await _comments(node, actor, request)
+            return "comments", await _comments(node, request)
         case r.ProposalsList():
-            return "proposals", await _proposals(node, actor, request)
+            return "proposals", await _proposals(node, request)
         case r.MembersList():
-            return "members", await _members(node, actor, request)
+            return "members", await _members(node, request)
         case r.RequestsList():
             return "requests", await _requests(node, actor, request)
     raise Rejection(ErrorCode.UNKNOWN_TYPE)
@@ -97,6 +121,21 @@ async def _events(node: Node, actor: Actor, request: r.EventsList) -> dict[str, 
     return {"events": found} | ({"next": following} if following else {})
 
 
+async def _preview(node: Node, actor: Actor, request: r.EventPreviewPolicy) -> dict[str, Any]:
+    own = await _accepted(node, actor, request.event)
+    policy = msgspec.json.encode(request.policy)
+    found = node.previews.find((request.event, own.epoch, own.seq, policy))
+    if found is None:
+        made = await node.cooldown.run(
+            lambda: preview.would_accept(
+                node.database, request.event, actor, request.policy, node.limits
+            )
+        )
+        found = made.accepted
+        node.previews.keep((request.event, made.epoch, made.seq, policy), found, made.seconds)
+    return {"event": request.event, "would_accept": found}
+
+
 async def _overview(node: Node, actor: Actor, request: r.EventOverview) -> dict[str, Any]:
     node.guesses.check(actor.user)
     found = await lists.overview(node.database, request.code, actor.user)
@@ -113,28 +152,32 @@ async def _membership(node: Node, actor: Actor, event: str) -> Membership | None
     return own[0].membership if own else None
 
 
-async def _member(node: Node, actor: Actor, event: str) -> Membership:
-    """The actor's accepted membership; raises ``not_found`` or ``not_a_member``."""
-    membership = await _membership(node, actor, event)
-    if membership is None:
+async def _accepted(node: Node, actor: Actor, event: str) -> Own:
+    """What is an accepted member's own; raises ``not_found`` or ``not_a_member``.
+
+    One statement, which costs the same for an event that does not exist. Nothing else of the event
+    is read before it.
+    """
+    found = await reading.own(node.database, [(event, actor.user)])
+    if not found or found[0].membership is None:
         raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
-    if membership.status != "accepted":
-        raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": membership.status})
-    return membership
+    if (status := found[0].membership.status) != "accepted":
+        raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": status})
+    return found[0]
 
 
 async def admin(node: Node, actor: Actor, event: str) -> None:
     """Raise unless the actor is an admin of the event."""
     try:
-        membership = await _member(node, actor, event)
+        membership = (await _accepted(node, actor, event)).membership
     except Exception as err:
         raise unreachable(err) from err
+    assert membership is not None
     if membership.role != "admin":
         raise Refusal(ErrorCode.FORBIDDEN, details={"role": membership.role})
 
 
-async def _comments(node: Node, actor: Actor, request: r.CommentsList) -> dict[str, Any]:
-    await _member(node, actor, request.event)
+async def _comments(node: Node, request: r.CommentsList) -> dict[str, Any]:
     found, following = await lists.comments(
         node.database, request.event, before=request.before, limit=request.limit
     )
@@ -142,8 +185,7 @@ async def _comments(node: Node, actor: Actor, request: r.CommentsList) -> dict[s
     return _page("comments", request.event, shown, following)
 
 
-async def _proposals(node: Node, actor: Actor, request: r.ProposalsList) -> dict[str, Any]:
-    await _member(node, actor, request.event)
+async def _proposals(node: Node, request: r.ProposalsList) -> dict[str, Any]:
     found, following = await lists.proposals(
         node.database, request.event, before=request.before, limit=request.limit
     )
@@ -151,8 +193,7 @@ async def _proposals(node: Node, actor: Actor, request: r.ProposalsList) -> dict
     return _page("proposals", request.event, shown, following)
 
 
-async def _members(node: Node, actor: Actor, request: r.MembersList) -> dict[str, Any]:
-    await _member(node, actor, request.event)
+async def _members(node: Node, request: r.MembersList) -> dict[str, Any]:
     found, following = await lists.members(
         node.database, request.event, before=request.before, limit=request.limit
     )

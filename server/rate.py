@@ -27,9 +27,9 @@ class TokenBucket:
         self._tokens -= 1
         return True
 
-    def spend(self) -> None:
-        """Count one that was not asked for first; it is never short of more than a burst."""
-        self._tokens = max(self._tokens - 1, -self._burst)
+    def spend(self, amount: float = 1.0) -> None:
+        """Count what was not asked for first; it is never short of more than a burst."""
+        self._tokens = max(self._tokens - amount, -self._burst)
 
     def wait_ms(self) -> int:
         """Milliseconds until one is allowed again, at least 1."""

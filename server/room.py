@@ -11,14 +11,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
 
-from handlers.audiences import Audience, Patches
+from handlers.audiences import COLLECTIONS, Audience, Patches
 from protocol import answers, merge_patch
 from server import deflate
 from server.frames import frame
+from server.rendering import Rendering
 from server.subscription import Subscription
 
 #: Steps kept in memory; who comes back from further away is served from the journal.
@@ -67,6 +69,8 @@ class Room:
         self._snapshots: dict[Audience, tuple[int, bytes]] = {}
         self._segments: dict[Audience, tuple[bytes, bytes]] = {}
         """A snapshot, and the same compressed."""
+        self._renderings: dict[Rendering, Audience] = {}
+        """Snapshots that are being made, and of what."""
         self._merged: dict[tuple[int, Audience], bytes] = {}
         self._frames: dict[tuple[int, Audience, bool], bytes] = {}
         self._flushing: asyncio.TimerHandle | asyncio.Handle | None = None
@@ -112,6 +116,8 @@ class Room:
         self._weight = 0
         self._snapshots.clear()
         self._segments.clear()
+        for rendering in self._renderings:
+            rendering.start_over()
         self._moved()
 
     def apply(self, steps: Iterable[RoomStep]) -> None:
@@ -126,6 +132,10 @@ class Room:
             self._remember(step)
             merge_patch.apply(self.document, step.patches.member)
             merge_patch.apply(self.for_admins, step.patches.admin)
+            for rendering, audience in self._renderings.items():
+                rendering.changed(step.patches.member)
+                if audience == "admin":
+                    rendering.changed(step.patches.admin)
             self._tell_owners(step)
         if moved:
             self._moved()
@@ -235,12 +245,37 @@ class Room:
                 self._frames[key] = made
         return made
 
+    def records(self) -> int:
+        """How many entries the members' state has."""
+        return sum(len(self.document[name]) for name in COLLECTIONS)
+
+    def has_snapshot(self, audience: Audience) -> bool:
+        """Whether the snapshot of this position is made."""
+        made = self._snapshots.get(audience)
+        return made is not None and made[0] == self.seq
+
+    async def render(self, audience: Audience) -> None:
+        """Make the snapshot of the position at which this returns, a little at a time."""
+        if self.has_snapshot(audience):
+            return
+        rendering = Rendering(partial(self._state, audience))
+        self._renderings[rendering] = audience
+        try:
+            made = await rendering.run()
+            self._snapshots[audience] = (self.seq, made)
+        finally:
+            del self._renderings[rendering]
+
     def snapshot(self, audience: Audience) -> bytes:
         """``state`` for an audience, encoded once per position."""
         made = self._snapshots.get(audience)
         if made is None or made[0] != self.seq:
             made = self._snapshots[audience] = (self.seq, orjson.dumps(self._state(audience)))
         return made[1]
+
+    def size(self) -> int:
+        """Bytes of the snapshots and steps that are kept."""
+        return self._weight + sum(len(made) for _, made in self._snapshots.values())
 
     def segment(self, audience: Audience, snapshot: bytes) -> bytes:
         """``snapshot``, made by this room for ``audience``, compressed once for all who get it."""

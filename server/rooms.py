@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import msgspec
-import orjson
 
 from handlers.audiences import Audience, Patches, document
 from handlers.decide import StepRecord
@@ -22,14 +23,17 @@ from persistence.failures import Failures
 from persistence.faults import Fault, fault_of
 from persistence.periodic import Periodic
 from persistence.reading import Own, Stored
-from protocol import merge_patch
 from protocol.errors import ErrorCode, Refusal, Rejection
 from server.bus import Bus, Hint, Told
+from server.cooldown import Cooldown
 from server.gather import Gather
 from server.history import PAGE, BrokenWay, History, Stretch
+from server.metered import Metered
 from server.presence import Presence
+from server.quotas import Quotas
 from server.room import Room, RoomStep
 from server.subscription import Subscription
+from server.way import Way
 
 log = logging.getLogger("ayes.rooms")
 
@@ -41,6 +45,17 @@ CATCH_UP_SECONDS = 5.0
 JOURNAL_PAGE = 1_000
 #: Steps a room takes along from the journal when it is loaded, for those who come back.
 STEPS_AT_LOAD = 512
+#: Seconds for which a room without a subscription is kept: a client that comes back, or asks again
+#: and again, does not have it loaded each time.
+UNUSED_TTL_S = 10.0
+#: Such rooms; beyond that the one left first is forgotten.
+MAX_UNUSED = 64
+#: Bytes of their snapshots and steps, after which the same happens. Their documents take a few
+#: times as much.
+MAX_UNUSED_BYTES = 32 * 1024 * 1024
+#: Records of a room that is loaded as soon as it is asked for, some 2 ms of the event loop. Larger
+#: ones are loaded one at a time in the process (``Cooldown``).
+LIGHT_ROOM = 100
 #: Who is further back than this is served from the folded journal, though memory may reach there:
 #: what is merged in one go, for one client, is bounded by it.
 FAR = 2 * PAGE
@@ -57,45 +72,22 @@ def step_of(stored: Stored) -> RoomStep:
     return RoomStep(stored.seq, _patches.decode(stored.patches), texts)
 
 
-class Way(NamedTuple):
-    """What takes a client from ``after`` to ``at``, from where the room's memory goes on."""
-
-    after: int
-    at: int
-    stretches: list[Stretch]
-
-    def patch(self, room: Room, audience: Audience) -> bytes:
-        """All of it up to the room's position as one patch, encoded."""
-        if not self.stretches:
-            return room.merged(self.at, audience)
-        return room.kept(self.after, audience, lambda: self._patch(room, audience))
-
-    def _patch(self, room: Room, audience: Audience) -> bytes:
-        patch: dict[str, Any] = {}
-        for stretch in self.stretches:
-            merge_patch.compose(patch, stretch.patch(audience))
-        rest = orjson.loads(room.merged(self.at, audience))
-        return orjson.dumps(merge_patch.compose(patch, rest))
-
-    def regrades(self, room: Room, user: str) -> bool:
-        """Whether what ``user`` may see is not what they could see before."""
-        return any(user in stretch.regraded for stretch in self.stretches) or any(
-            "membership" in step.patches.you.get(user, ()) for step in room.since(self.at)
-        )
-
-
 class RoomRegistry:
     """The rooms somebody on this node is in."""
 
-    def __init__(self, database: Database, bus: Bus) -> None:
+    def __init__(self, database: Database, bus: Bus, cooldown: Cooldown, quotas: Quotas) -> None:
         self._database = database
         self._bus = bus
+        self._cooldown = cooldown
+        self._quotas = quotas
         self._rooms: dict[str, Room] = {}
-        self._loading: dict[str, asyncio.Task[Room]] = {}
+        self._unused: OrderedDict[str, float] = OrderedDict()
+        """Rooms that nobody is in, and the loop's time until which they are kept."""
+        self._loading: dict[str, asyncio.Task[None]] = {}
         self._filling: dict[str, asyncio.Task[None]] = {}
         self._wanted: dict[str, int] = {}
         """Positions that were heard of while their room was being filled: it may have read less."""
-        self._history = History(database)
+        self._history = History(database, cooldown)
         self._own: Gather[tuple[str, str], Own] = Gather(self._fetch_own)
         self.sweeper = Periodic("room sweep", SWEEP_SECONDS, self._sweep)
         self.fills = Failures("room fill")
@@ -117,8 +109,8 @@ class RoomRegistry:
         await self._history.stop()
 
     def count(self) -> int:
-        """How many rooms there are."""
-        return len(self._rooms)
+        """How many rooms somebody is in."""
+        return len(self._rooms) - len(self._unused)
 
     # Told by the lanes.
 
@@ -163,22 +155,26 @@ class RoomRegistry:
 
     # Entering and leaving.
 
-    async def enter(self, event_id: str, subscription_of: Any) -> tuple[Subscription, Own]:
-        """Register a subscription, then read what is its owner's.
+    async def enter(
+        self, event_id: str, user: str, subscription_of: Callable[[Room], Subscription]
+    ) -> tuple[Subscription, Own]:
+        """Register ``user``'s subscription, then read what is its owner's.
 
         ``subscription_of(room)`` makes it. Returns it with the owner's standing, the room being at
         least at the position that was read. Raises ``not_found`` or ``not_a_member``,
         ``overloaded`` where the database is out of reach.
         """
-        while True:
-            room = await self._room(event_id)
-            # It may have been emptied, and forgotten, while this waited for it.
-            if self._rooms.get(event_id) is room:
-                break
-        subscription: Subscription = subscription_of(room)
+        while (room := self._rooms.get(event_id)) is None:
+            # A room is loaded for those who may enter it. To all others an event that exists
+            # costs what one costs that does not: this one read.
+            own = _may_enter(await self._ask_own(event_id, user))
+            # Again, should it be emptied and forgotten before this goes on.
+            await self._loaded_room(event_id, user, own)
+        subscription = subscription_of(room)
         room.enter(subscription)
+        self._unused.pop(event_id, None)
         try:
-            return subscription, await self.standing(room, subscription.user)
+            return subscription, await self.standing(room, user)
         except BaseException:
             self.leave(subscription)
             raise
@@ -187,11 +183,7 @@ class RoomRegistry:
         """What is ``user``'s own, the room being at least at that position."""
         while True:
             generation = room.generation
-            own = await self._ask_own(room.event_id, user)
-            if own is None or own.membership is None:
-                raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
-            if own.membership.status not in ("accepted", "pending"):
-                raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": own.membership.status})
+            own = _may_enter(await self._ask_own(room.event_id, user))
             if room.generation != generation:
                 # It started over meanwhile: what was read may be from before a restore.
                 continue
@@ -200,31 +192,57 @@ class RoomRegistry:
             return own
 
     def leave(self, subscription: Subscription) -> None:
-        """Take a subscription out; the last one takes the room along."""
+        """Take a subscription out; the last one leaves a room that is kept for a while."""
         room = subscription.room
         subscription.live = False
         room.leave(subscription)
         self.presence.touch(room)
         if not room.subscriptions and self._rooms.get(room.event_id) is room:
+            now = asyncio.get_running_loop().time()
+            self._unused[room.event_id] = now + UNUSED_TTL_S
+            self._unused.move_to_end(room.event_id)
+            self._drop_unused(now)
+
+    def _drop_unused(self, now: float) -> None:
+        """Forget rooms that nobody is in: those left too long ago, and the oldest of too many."""
+        size = sum(self._rooms[event_id].size() for event_id in self._unused)
+        for event_id, until in list(self._unused.items()):
+            if until > now and len(self._unused) <= MAX_UNUSED and size <= MAX_UNUSED_BYTES:
+                return
+            room = self._rooms[event_id]
+            size -= room.size()
             self._drop(room)
 
     def _drop(self, room: Room) -> None:
         del self._rooms[room.event_id]
+        self._unused.pop(room.event_id, None)
         self._bus.unwatch(room.event_id)
         self.presence.end(room)
 
-    async def _room(self, event_id: str) -> Room:
-        room = self._rooms.get(event_id)
-        if room is not None:
-            return room
+    async def _loaded_room(self, event_id: str, user: str, own: Own) -> None:
+        """Wait until the room is loaded, for ``user`` or for somebody who asked before."""
         task = self._loading.get(event_id)
         if task is None:
-            task = asyncio.create_task(self._load(event_id), name=f"load room {event_id}")
+            task = asyncio.create_task(
+                self._load_in_turn(event_id, user, own.records), name=f"load room {event_id}"
+            )
             self._loading[event_id] = task
             task.add_done_callback(lambda done: self._loaded(event_id, done))
-        return await asyncio.shield(task)
+        # Shielded: who asks first may go away before who asks second.
+        await asyncio.shield(task)
 
-    def _loaded(self, event_id: str, task: asyncio.Task[Room]) -> None:
+    async def _load_in_turn(self, event_id: str, user: str, records: int) -> None:
+        charge = partial(self._quotas.charge, user)
+        if records > LIGHT_ROOM:
+            await self._cooldown.run(partial(self._load, event_id), charge)
+            return
+        metered = Metered(self._load(event_id))
+        try:
+            await metered
+        finally:
+            charge(metered.seconds)
+
+    def _loaded(self, event_id: str, task: asyncio.Task[None]) -> None:
         if self._loading.get(event_id) is task:
             # It failed, or was cancelled.
             del self._loading[event_id]
@@ -232,7 +250,7 @@ class RoomRegistry:
             # All who asked may be gone; take the exception, so that it is not logged as lost.
             task.exception()
 
-    async def _load(self, event_id: str) -> Room:
+    async def _load(self, event_id: str) -> None:
         room = Room(event_id)
         await self._read(room)
         # In the same step as the room is registered, and not in a callback after it: an ``enter``
@@ -242,8 +260,8 @@ class RoomRegistry:
         self._rooms[event_id] = room
         self._bus.watch(event_id)
         self.presence.begin(room)
+        self._unused[event_id] = asyncio.get_running_loop().time() + UNUSED_TTL_S
         self._fill(room)
-        return room
 
     async def _read(self, room: Room) -> None:
         """The view, and the last steps before it, from the database."""
@@ -340,14 +358,8 @@ class RoomRegistry:
         for subscription in tuple(room.subscriptions):
             subscription.start_over(reason)
 
-    def _drop_empty(self) -> None:
-        """Drop the rooms without a subscription: their client left while they were loaded."""
-        for room in list(self._rooms.values()):
-            if not room.subscriptions:
-                self._drop(room)
-
     async def _sweep(self) -> None:
-        self._drop_empty()
+        self._drop_unused(asyncio.get_running_loop().time())
         if not self._rooms:
             return
         for top in await reading.tops(self._database, list(self._rooms)):
@@ -355,12 +367,23 @@ class RoomRegistry:
             if watched is not None and (top.epoch, top.seq) != (watched.epoch, watched.seq):
                 self._fill(watched)
 
-    async def way(self, room: Room, after: int) -> Way | None:
+    async def render(self, room: Room, audience: Audience, user: str) -> None:
+        """Make the room's snapshot for ``user``, so that it is there when this returns.
+
+        A small one is left to be made when it is asked for.
+        """
+        if room.has_snapshot(audience) or room.records() <= LIGHT_ROOM:
+            return
+        charge = partial(self._quotas.charge, user)
+        await self._cooldown.run(partial(room.render, audience), charge)
+
+    async def way(self, room: Room, after: int, user: str) -> Way | None:
         """From ``after`` up to where the room's memory goes on, folded from the journal.
 
         ``None`` where there is no way from there. Raises ``overloaded`` and ``busy``.
         """
         epoch, at = room.epoch, after
+        charge = partial(self._quotas.charge, user)
         stretches: list[Stretch] = []
         # Looked at again after each: the room moves on while the journal is read.
         while room.seq - at > FAR or not room.reaches_back_to(at):
@@ -368,7 +391,7 @@ class RoomRegistry:
             if to <= at:
                 to = room.steps[0].seq - 1 if room.steps else room.seq
             try:
-                stretches.append(await self._history.stretch(room.event_id, epoch, at, to))
+                stretches.append(await self._history.stretch(room.event_id, epoch, at, to, charge))
             except BrokenWay:
                 return None
             except Exception as err:
@@ -377,6 +400,15 @@ class RoomRegistry:
                 return None
             at = to
         return Way(after, at, stretches)
+
+
+def _may_enter(own: Own | None) -> Own:
+    """``own`` of somebody who may enter the room; raises ``not_found`` or ``not_a_member``."""
+    if own is None or own.membership is None:
+        raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+    if own.membership.status not in ("accepted", "pending"):
+        raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": own.membership.status})
+    return own
 
 
 def unreachable(err: Exception) -> Exception:

@@ -135,7 +135,7 @@ async def _place(
     def make(room: Room) -> Subscription:
         return Subscription(room, user, feed, feed.renew)
 
-    subscription, own = await node.rooms.enter(event, make)
+    subscription, own = await node.quotas.ask(user, lambda: node.rooms.enter(event, user, make))
     try:
         return await bring_up(node, subscription, own, Subscribe(event=event, epoch=epoch, seq=seq))
     except BaseException:

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from persistence import audit, due, lists, loading, pruning, reading, statements
+from persistence import audit, due, lists, loading, outline, pruning, reading, statements
 from persistence.database import SESSION
 from persistence.statements import Statement, write
 from persistence.tables import metadata
@@ -80,7 +80,7 @@ INSERT INTO journal (event_id, user_id, command_id, seq, command, salt, fingerpr
 
 def collected() -> Iterator[tuple[str, Statement]]:
     """Every statement that a module keeps."""
-    for module in (statements, loading, reading, due, lists, pruning, audit):
+    for module in (statements, loading, outline, reading, due, lists, pruning, audit):
         short = module.__name__.rpartition(".")[2]
         for name, value in sorted(vars(module).items()):
             if isinstance(value, Statement):

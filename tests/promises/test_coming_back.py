@@ -153,7 +153,7 @@ async def test_between_two_pages_the_others_have_their_time(
     reader = await away(server, scene, seq)
     # Every page seems to take 20 ms, so that the pause behind it is 80.
     clock = itertools.count(step=0.02)
-    monkeypatch.setattr("server.history.perf_counter", lambda: next(clock))
+    monkeypatch.setattr(server.node.cooldown, "_clock", lambda: next(clock))
     began = time.monotonic()
     await reader.resume(scene.event)
     assert time.monotonic() - began > 5 * OTHERS * 0.02

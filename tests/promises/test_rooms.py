@@ -367,8 +367,8 @@ async def test_an_epoch_that_ends_while_a_position_is_looked_up_is_told(
     rooms = server.node.rooms
     way = rooms.way
 
-    async def meanwhile(of: Any, after: int) -> Any:
-        await way(of, after)
+    async def meanwhile(of: Any, after: int, user: str) -> Any:
+        await way(of, after, user)
         of.epoch = "restored"
 
     monkeypatch.setattr(rooms, "way", meanwhile)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 
+from persistence.reading import Own
 from server.room import Room
 from server.subscription import Subscription
 from tests.promises.running import Running
@@ -44,28 +46,30 @@ async def test_a_room_dropped_in_the_iteration_it_was_loaded_in_can_be_entered(
 
     async def enter() -> Subscription:
         subscription, _ = await rooms.enter(
-            scene.event, lambda room: Subscription(room, scene.admin.user, Outlet(), _ignore)
+            scene.event,
+            scene.admin.user,
+            lambda room: Subscription(room, scene.admin.user, Outlet(), _ignore),
         )
         return subscription
 
     def begin(room: Room) -> None:
         # A load calls this in its last step: these two run before the load's own callbacks.
         if len(entering) < 2:
-            loop.call_soon(rooms._drop_empty)
+            loop.call_soon(rooms._drop_unused, math.inf)
             entering.append(loop.create_task(enter()))
         presence_begin(room)
 
     asked = 0
 
-    async def room_of(event_id: str) -> Room:
+    async def load_room(event_id: str, user: str, own: Own) -> None:
         nonlocal asked
         asked += 1
         assert asked < 100, "it spins"
-        return await load(event_id)
+        await load(event_id, user, own)
 
-    load = rooms._room
+    load = rooms._loaded_room
     presence_begin = rooms.presence.begin
-    monkeypatch.setattr(rooms, "_room", room_of)
+    monkeypatch.setattr(rooms, "_loaded_room", load_room)
     monkeypatch.setattr(rooms.presence, "begin", begin)
     entering.append(loop.create_task(enter()))
     async with asyncio.timeout(30):

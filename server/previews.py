@@ -1,0 +1,59 @@
+"""Answers to ``event.preview_policy``, kept while they cannot have changed."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+#: Bytes of kept answers, ids and keys together; the longest unused goes first. One answer has some
+#: 20 bytes for each proposal it names.
+MAX_BYTES = 1024 * 1024
+
+#: Event, epoch, seq, and the policy as it was encoded.
+Key: TypeAlias = tuple[str, str, int, bytes]
+
+
+class _Kept(NamedTuple):
+    accepted: list[str]
+    until: float
+    """When the clock alone may change it."""
+    size: int
+
+
+class Previews:
+    """What a policy would accept, for events at a position."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: OrderedDict[Key, _Kept] = OrderedDict()
+        self._bytes = 0
+
+    def find(self, key: Key) -> list[str] | None:
+        """The answer, where one is kept that still holds."""
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        if kept.until <= self._clock():
+            self._forget(key)
+            return None
+        self._kept.move_to_end(key)
+        return kept.accepted
+
+    def keep(self, key: Key, accepted: list[str], seconds: float) -> None:
+        """Keep an answer that the clock alone does not change for so many seconds."""
+        self._forget(key)
+        event, epoch, _, policy = key
+        size = sum(map(len, (event, epoch, policy, *accepted)))
+        if size > MAX_BYTES:
+            return
+        self._kept[key] = _Kept(accepted, self._clock() + seconds, size)
+        self._bytes += size
+        while self._bytes > MAX_BYTES:
+            self._forget(next(iter(self._kept)))
+
+    def _forget(self, key: Key) -> None:
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._bytes -= kept.size
