@@ -23,6 +23,7 @@ from handlers.decide import (
     replay,
 )
 from handlers.foresight import needs_of
+from persistence.faults import NotCommitted
 from persistence.limits import DomainLimits
 from persistence.records import Decided, Proposal
 from persistence.state import WEIGHED, EventState, Missing
@@ -154,6 +155,7 @@ class Batch:
         self.steps: list[StepRecord] = []
         self._lines: list[Line] = []
         self._decided: set[CommandKey] = set()
+        self._in_doubt: list[Submission] = []
         self._changed: defaultdict[str, set[Any]] = defaultdict(set)
         self._tallies: set[str] = set()
         self._event_changed = False
@@ -266,8 +268,14 @@ class Batch:
 
         Repeats of what was decided before this batch are not in doubt.
         """
-        for submission in self.submissions:
-            submission.attempted |= submission.key in self._decided
+        self._in_doubt = [s for s in self.submissions if s.key in self._decided and not s.attempted]
+        for submission in self._in_doubt:
+            submission.attempted = True
+
+    def not_committed(self) -> None:
+        """The COMMIT was answered, and nothing of it is durable: this try leaves no doubt."""
+        for submission in self._in_doubt:
+            submission.attempted = False
 
     def committed(self, rooms: Rooms) -> None:
         """It is durable, or there was nothing to write: answer everyone, then tell the rooms."""
@@ -281,6 +289,25 @@ class Batch:
             rooms.publish(self.event_id, state.epoch, self.steps)
         if self._recovered:
             rooms.suspect(self.event_id)
+
+
+async def commit(transaction: Transaction, batches: Sequence[Batch]) -> None:
+    """Write what was decided in ``batches``, and commit it.
+
+    Raises ``NotCommitted``, and what the database raises.
+    """
+    written = [batch for batch in batches if batch.has_lines]
+    if not written:
+        return
+    await transaction.write(batch.written() for batch in written)
+    for batch in written:
+        batch.committing()
+    try:
+        await transaction.commit()
+    except NotCommitted:
+        for batch in written:
+            batch.not_committed()
+        raise
 
 
 def _only_tally(before: Any, after: Proposal | None) -> bool:

@@ -25,7 +25,7 @@ import asyncpg
 
 from handlers.counts import Counts
 from handlers.decide import Submission, failed
-from handlers.lane import LONGEST_BATCH, Batch, Lane, Rooms, Terms
+from handlers.lane import LONGEST_BATCH, Batch, Lane, Rooms, Terms, commit
 from persistence.database import Database
 from persistence.faults import Fault, fault_of
 from persistence.limits import DomainLimits
@@ -261,13 +261,7 @@ class Lanes:
                     self._rest(batch.lane)
 
     async def _commit(self, transaction: Transaction, batches: Sequence[Batch]) -> None:
-        written = [batch for batch in batches if batch.has_lines]
-        if not written:
-            return
-        await transaction.write(batch.written() for batch in written)
-        for batch in written:
-            batch.committing()
-        await transaction.commit()
+        await commit(transaction, batches)
 
     def _committed(self, began: float) -> None:
         self.counts.transactions += 1

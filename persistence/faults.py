@@ -12,13 +12,17 @@ class Fault(Enum):
     """What to do about an error."""
 
     AGAIN = "again"
-    """Lost against another transaction or a restart of nothing: run the batch again."""
+    """Serialization failure, deadlock, cancelled statement, taken key: run the batch again."""
     LINK = "link"
     """The link to the database broke or cannot be made: run it again on a fresh one."""
     LOCKED = "locked"
     """The event's lock was not had in time."""
     REFUSED = "refused"
     """The database refuses what the batch wrote: some command in it is bad."""
+
+
+class NotCommitted(Exception):
+    """PostgreSQL answered COMMIT with ROLLBACK: the transaction had failed before."""
 
 
 _AGAIN = ("40001", "40P01", "57014", "23505")
@@ -43,6 +47,8 @@ def fault_of(err: BaseException) -> Fault | None:
         if state in _LINK or state.startswith(_LINK_CLASSES) or not state:
             return Fault.LINK
         return Fault.REFUSED
+    if isinstance(err, NotCommitted):
+        return Fault.AGAIN
     if isinstance(err, asyncpg.DataError | asyncpg.UnsupportedClientFeatureError):
         return Fault.REFUSED
     if isinstance(err, asyncpg.InternalClientError | OSError | TimeoutError | EOFError):

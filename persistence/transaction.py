@@ -29,7 +29,7 @@ import orjson
 from persistence import loading
 from persistence import statements as s
 from persistence.database import Database
-from persistence.faults import fault_of
+from persistence.faults import NotCommitted, fault_of
 from persistence.records import Decided
 from persistence.state import EventState, Need
 
@@ -197,8 +197,14 @@ class Transaction:
         await s.write(frozenset(rows)).run(self._connection, **values)
 
     async def commit(self) -> None:
-        """COMMIT; returns once it is durable (``synchronous_commit=on``)."""
-        await self._connection.execute("COMMIT")
+        """COMMIT; returns once it is durable (``synchronous_commit=on``).
+
+        Raises ``NotCommitted`` if the transaction had failed: PostgreSQL then answers with the tag
+        ROLLBACK, and with no error.
+        """
+        tag = await self._connection.execute("COMMIT")
+        if tag != "COMMIT":
+            raise NotCommitted(f"COMMIT was answered with {tag}")
 
 
 def _columns(keys: Sequence[tuple[str, CommandKey]]) -> dict[str, list[str]]:

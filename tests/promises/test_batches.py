@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import asyncpg
@@ -10,12 +11,15 @@ import pytest
 
 from handlers import lanes
 from handlers.decide import Answer, Submission
+from persistence.faults import Fault, NotCommitted, fault_of
+from persistence.transaction import Transaction
 from server.room import Room
 from server.session import Session
 from tests.promises.client import Message
 from tests.promises.proxy import proxy_before
 from tests.promises.running import Running, running
 from tests.promises.scenes import gathering
+from tests.promises.tables import agree_with_the_tables
 from tests.promises.test_faults import comments, one_batch, spoiled
 
 __all__ = ["spoiled"]
@@ -148,3 +152,58 @@ async def test_a_join_whose_code_cannot_be_looked_up_is_answered_and_what_follow
         behind = await client.post("event.pause", event=scene.event)
         assert (await client.answered(joining))["code"] == code
         assert (await client.answered(behind))["code"] == "not_found"
+
+
+async def _fail(connection: asyncpg.Connection[Any]) -> None:
+    """Make the transaction a failed one, and hide it."""
+    with contextlib.suppress(asyncpg.DivisionByZeroError):
+        await connection.execute("SELECT 1 / 0")
+
+
+async def test_a_failed_transaction_is_not_taken_for_a_committed_one(server: Running) -> None:
+    """PostgreSQL answers its COMMIT with ROLLBACK, and with no error."""
+    async with server.node.database.connection() as connection, Transaction.on(connection) as work:
+        await connection.execute("CREATE TABLE never_there ()")
+        await _fail(connection)
+        with pytest.raises(NotCommitted) as raised:
+            await work.commit()
+        assert fault_of(raised.value) is Fault.AGAIN
+        assert await connection.fetchval("SELECT to_regclass('never_there')") is None
+
+
+async def test_a_command_whose_transaction_had_failed_is_tried_again_and_acked_once(
+    server: Running, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = await gathering(server, 1)
+    proposal = await scene.propose()
+    write = Transaction.write
+    tries = []
+
+    async def failing(self: Transaction, batches: Any) -> None:
+        await write(self, batches)
+        tries.append(self)
+        if len(tries) < 3:
+            await _fail(self._connection)
+
+    monkeypatch.setattr(Transaction, "write", failing)
+    answer = await scene.vote(scene.members[0], proposal)
+    assert (answer["type"], answer["applied"], answer["replayed"]) == ("ack", True, False)
+    assert len(tries) == 3
+    await agree_with_the_tables(migrated_url, scene.event, [answer])
+
+
+async def test_a_transaction_that_always_fails_leaves_no_doubt(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "BUDGET", 0.5)
+    scene = await gathering(server, 1)
+    write = Transaction.write
+
+    async def failing(self: Transaction, batches: Any) -> None:
+        await write(self, batches)
+        await _fail(self._connection)
+
+    monkeypatch.setattr(Transaction, "write", failing)
+    answer = await scene.admin.send("event.pause", event=scene.event)
+    assert answer["code"] in ("busy", "overloaded")
+    assert answer["effect"] == "none"
