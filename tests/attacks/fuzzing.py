@@ -96,8 +96,10 @@ async def _tell(port: int, told: Story, rng: random.Random, found: Verdicts) -> 
                 await asyncio.sleep(0)
         if told.ending == "reset":
             await asyncio.sleep(0)
-            plain: socket.socket = transport.get_extra_info("socket")
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            # The server may have ended it first; a closed socket takes no option.
+            if not transport.is_closing():
+                plain: socket.socket = transport.get_extra_info("socket")
+                plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             transport.abort()
         elif told.ending == "half-close" or told.wild:
             transport.write_eof()

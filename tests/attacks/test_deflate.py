@@ -79,7 +79,7 @@ async def _tell(peer: Raw, said: list[bytes]) -> int:
     return await peer.verdict()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_broken_compression_breaks_nothing(attack: Attack) -> None:
     target = await attack(
         budgets=Budgets(handshake_s=1, echo_s=1),

@@ -56,7 +56,7 @@ class Watched:
         return found
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("point", ["after COMMIT", "after the ack"])
 async def test_killed_before_it_could_publish_members_elsewhere_see_the_vote(
     place: Venue, point: str
@@ -84,7 +84,7 @@ async def test_killed_before_it_could_publish_members_elsewhere_see_the_vote(
     await watched.other.leave()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_frozen_redis_slows_no_ack_and_rooms_go_by_the_sweep_and_back(
     place: Venue,
 ) -> None:

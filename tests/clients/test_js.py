@@ -30,7 +30,7 @@ def run(*command: str, cwd: Path = CLIENT) -> str:
     return done.stdout
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_its_own_tests_pass() -> None:
     files = sorted(str(path) for path in (CLIENT / "tests").glob("*.test.js"))
     assert files
@@ -49,7 +49,7 @@ def _installed() -> None:
         installed.write_bytes(lock)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_the_types_are_sound_refuse_what_they_should_and_have_the_servers_fields() -> None:
     _installed()
     (TYPES / "tables.ts").write_text(tables())

@@ -20,7 +20,7 @@ async def in_small_steps(route: Route) -> None:
     await route.fulfill(body=small, content_type="text/javascript")
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_an_admin_sees_roles_and_codes_change_and_a_member_does_not(
     site: Running, visit: Visit
 ) -> None:
@@ -58,7 +58,7 @@ async def test_an_admin_sees_roles_and_codes_change_and_a_member_does_not(
         await expect(admin.locator(".entry p:first-child").first).to_have_text(left)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_what_admins_did_long_ago_is_found_further_back(site: Running, visit: Visit) -> None:
     async with Stage(site.base) as stage:
         event, _ = await stage.event("Ada", "Grace")

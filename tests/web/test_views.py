@@ -61,7 +61,7 @@ async def seen(page: Page, way: str, view: str) -> list[str]:
     return wrong
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", WAYS)
 async def test_every_view_is_fit_for_all(way: str, site: Running, visit: Visit) -> None:
     """No serious fault to axe, and nothing wider than the window."""

@@ -76,7 +76,7 @@ def run(server: Running) -> Run:
 
 
 # Some thirty programs, one after another.
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 async def test_a_decision_from_the_terminal_alone(run: Run) -> None:
     ada, bob = fresh("ada"), fresh("bob")
     policy = json.dumps(BY_HAND)
