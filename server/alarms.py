@@ -19,17 +19,19 @@ class Alarms:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._raised: dict[str, float] = {}
-        """Event → when; the oldest first."""
+        """Event or user → when; the oldest first."""
 
-    def raises(self, event_id: str) -> bool:
-        """Whether this is the event's first for ``QUIET_SECONDS``, and not one too many in all."""
+    def raises(self, event_id: str, user: str) -> bool:
+        """Whether this is the first of the event and of the user for ``QUIET_SECONDS``, and not one
+        too many in all: a user may make many events, and claim anything about each."""
         now = self._clock()
         while self._raised:
             oldest = next(iter(self._raised))
             if now - self._raised[oldest] < QUIET_SECONDS:
                 break
             del self._raised[oldest]
-        if event_id in self._raised or len(self._raised) >= MOST_EVENTS:
+        keys = (f"event {event_id}", f"user {user}")
+        if any(key in self._raised for key in keys) or len(self._raised) >= 2 * MOST_EVENTS:
             return False
-        self._raised[event_id] = now
+        self._raised |= dict.fromkeys(keys, now)
         return True

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from uvicorn.config import Config
+
+from server.repeats import RepeatLimit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +118,17 @@ class GuardedConfig(Config):
     Every argument of ``uvicorn.Config`` may be given and wins.
     """
 
-    def __init__(self, app: Any, *, budgets: Budgets | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        app: Any,
+        *,
+        budgets: Budgets | None = None,
+        offence: Callable[[str], None] = lambda address: None,
+        **options: Any,
+    ) -> None:
         self.budgets = budgets or Budgets()
+        self.offence = offence
+        """Called with the address of a peer that sent what is no request."""
         guarded: dict[str, Any] = {
             "http": "server.guard:GuardedHttp",
             "ws": "server.guard:GuardedWebSocket",
@@ -135,7 +147,13 @@ class GuardedConfig(Config):
         """
         super().configure_logging()
         logging.getLogger("uvicorn.error").addFilter(_is_warning)
+        logging.getLogger("uvicorn.error").addFilter(_malformed)
         logging.getLogger("uvicorn.access").addFilter(_nothing)
+
+
+#: Shared by all servers of a process, as the logger is. With a line for each malformed request
+#: anybody could write 50 GB a day.
+_malformed = RepeatLimit(warnings=1)
 
 
 def _is_warning(record: logging.LogRecord) -> bool:
@@ -150,3 +168,8 @@ def budgets_of(config: Config) -> Budgets:
     """The budgets that ``config`` carries, the defaults where it carries none."""
     found = getattr(config, "budgets", None)
     return found if isinstance(found, Budgets) else Budgets()
+
+
+def offence_of(config: Config) -> Callable[[str], None]:
+    """What ``config`` wants called about a peer that sent what is no request."""
+    return config.offence if isinstance(config, GuardedConfig) else lambda address: None

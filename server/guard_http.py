@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from server.budgets import budgets_of
+from server.budgets import budgets_of, offence_of
 from server.lobby import shared_lobby
 from server.pacing import shared_pacing
 from server.progress import Progress, sever
@@ -207,8 +207,14 @@ class GuardedHttp(HttpToolsProtocol):
             raise _OverBudget("the header is too large")
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse a request: 431 (RFC 6585, 5) where its header is too large."""
+        """Refuse a request: 431 (RFC 6585, 5) where its header is too large.
+
+        It counts like any other, and its sender's new sockets come in by turns for a while.
+        """
         self._met()
+        self._pacing.begun()
+        if self.client is not None:
+            offence_of(self.config)(self.client[0])
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is not None and cycle.response_started and not cycle.response_complete:
             self.abort()  # in the middle of another response

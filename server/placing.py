@@ -133,23 +133,25 @@ async def _way(
     room = subscription.room
     if request.epoch is None or request.seq is None:
         return None, reason
-    why = _why_not_resumed(node, room, request.epoch, request.seq)
+    why = _why_not_resumed(node, room, subscription.user, request.epoch, request.seq)
     if why:
         return None, why
     way = await node.rooms.way(room, request.seq, subscription.user)
     # Meanwhile the room may have started over, from a backup.
-    return way, _why_not_resumed(node, room, request.epoch, request.seq) or "gap"
+    return way, _why_not_resumed(node, room, subscription.user, request.epoch, request.seq) or "gap"
 
 
-def _why_not_resumed(node: Node, room: Room, epoch: str, seq: int) -> str:
+def _why_not_resumed(node: Node, room: Room, user: str, epoch: str, seq: int) -> str:
     if epoch != room.epoch:
         return "epoch"
     if seq > room.seq:
-        # Any client can say so.
-        if node.alarms.raises(room.event_id):
+        # Any client can say so: the line names its user, and comes once for each.
+        if node.alarms.raises(room.event_id, user):
             log.critical(
-                "event %s: a client knows step %d, the database only %d: committed data was lost",
+                "event %s: a client of %r knows step %d, the database only %d: "
+                "if that is true, committed data was lost",
                 room.event_id,
+                user,
                 seq,
                 room.seq,
             )

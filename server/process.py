@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -29,6 +30,7 @@ from server.crowd import connections_in_all, raise_file_limit
 from server.local import is_set_up
 from server.node import Node
 from server.redis_bus import RedisBus
+from server.repeats import RepeatLimit
 from server.settings import Settings
 from server.start_error import StartError
 from server.stop_signals import Interrupted, StopSignals
@@ -86,6 +88,8 @@ def run(settings: Settings) -> int:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(RepeatLimit())
     # A line for each connection, and for each migration that is not needed, tells nobody anything.
     for chatty in ("uvicorn.error", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -238,6 +242,7 @@ def _listen(settings: Settings) -> socket.socket:
 def _config(settings: Settings, node: Node) -> uvicorn.Config:
     return GuardedConfig(
         make_app(node),
+        offence=lambda address: node.offenders.note(address, time.monotonic()),
         budgets=Budgets(
             commands_per_second=settings.commands_per_second,
             burst=settings.commands_burst,

@@ -1,0 +1,102 @@
+"""One log line for many that say the same, so that no client can fill the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+#: Seconds in which a line is written once, or as often as it may; those beyond are counted.
+REPEAT_INTERVAL_S = 60.0
+#: Lines of one kind that are written in that time, of the server's own loggers: enough to see what
+#: a defect's lines have in common. The libraries' lines about a client's bytes are written once.
+MAX_REPEATS = 20
+#: Kinds of line that are counted, the least recently used going first.
+MAX_KINDS = 256
+
+_Kind = tuple[str, int, str]
+
+
+@dataclass(slots=True)
+class _Window:
+    """What was written of one kind since ``began``, and what was not."""
+
+    began: float
+    written: int = 0
+    left_out: int = 0
+
+
+class RepeatLimit(logging.Filter):
+    """Lets some lines of a kind pass in ``REPEAT_INTERVAL_S``, and logs how many more there were.
+
+    A kind is a logger, a level and a message before its arguments are put in. The count is logged
+    when the time is over, or with the next line of the kind if no event loop runs. ``warnings`` is
+    the number for warnings and below; ``clock`` tells seconds.
+    """
+
+    def __init__(
+        self, *, warnings: int = MAX_REPEATS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__()
+        self._warnings = warnings
+        self._lock = threading.RLock()
+        self._clock = clock
+        self._windows: OrderedDict[_Kind, _Window] = OrderedDict()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether ``record`` is to be written."""
+        if getattr(record, "is_count", False):
+            return True
+        with self._lock:
+            return self._passes(record)
+
+    def _passes(self, record: logging.LogRecord) -> bool:
+        kind = (record.name, record.levelno, str(record.msg))
+        now = self._clock()
+        window = self._windows.get(kind)
+        if window is None or now - window.began >= REPEAT_INTERVAL_S:
+            self._close(kind)
+            window = self._windows[kind] = _Window(now)
+            if len(self._windows) > MAX_KINDS:
+                self._close(next(iter(self._windows)))
+        self._windows.move_to_end(kind)
+        limit = self._warnings if record.levelno <= logging.WARNING else MAX_REPEATS
+        if window.written < limit:
+            window.written += 1
+            return True
+        window.left_out += 1
+        if window.left_out == 1:
+            self._close_later(kind, window)
+        return False
+
+    def _close_later(self, kind: _Kind, window: _Window) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return  # the next line of the kind brings the count
+
+        def close() -> None:
+            with self._lock:
+                if self._windows.get(kind) is window:
+                    self._close(kind)
+
+        loop.call_later(window.began + REPEAT_INTERVAL_S - self._clock(), close)
+
+    def _close(self, kind: _Kind) -> None:
+        """Forget a kind, and log how many of its lines were left out."""
+        window = self._windows.pop(kind, None)
+        if window is None or not window.left_out:
+            return
+        name, level, message = kind
+        logging.getLogger(name).log(
+            level,
+            "%s [%d more in %.0f s]",
+            message,
+            window.left_out,
+            self._clock() - window.began,
+            extra={"is_count": True},
+        )
