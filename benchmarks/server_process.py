@@ -34,6 +34,11 @@ SETTINGS = {
     "AYES_COMMANDS_BURST": "1000000",
     "AYES_INFLIGHT": "1024",
     "AYES_CONNECTIONS_PER_USER": "1000",
+    # Each voter votes over and over, for a hundred.
+    "AYES_CHURN_MEMBERSHIP": "0",
+    "AYES_CHURN_VOTES": "0",
+    "AYES_CHURN_COMMENTS": "0",
+    "AYES_USER_BYTES_PER_DAY": "0",
 }
 
 

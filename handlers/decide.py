@@ -292,7 +292,8 @@ def _refused(
         command=type_of(submission.command),
         salt=salt,
         fingerprint=journal.digest(salt, b"payload", submission.payload),
-        payload=submission.payload.decode(),
+        # The fingerprint tells a repeat from another command; nothing else needs the words.
+        payload=None,
         answer=orjson.dumps(body).decode(),
         patches=None,
         at=now,

@@ -117,11 +117,6 @@ _STEPS = Statement(
 _TOPS = Statement(
     select(t.events.c.id, t.events.c.epoch, t.events.c.seq).where(any_of(t.events.c.id, "ids"))
 )
-_CODE = Statement(
-    select(t.entrance_codes.c.event_id).where(
-        t.entrance_codes.c.code == bindparam("code", type_=Text)
-    )
-)
 _DECIDED = Statement(
     select(
         t.journal.c.user_id,
@@ -205,13 +200,6 @@ async def tops(database: Database, event_ids: Sequence[str]) -> list[Top]:
     return [Top(row["id"], row["epoch"], row["seq"]) for row in rows]
 
 
-async def event_of_code(database: Database, code: str) -> str | None:
-    """The event that a code opens or once opened."""
-    async with database.connection() as connection:
-        row = await _CODE.row(connection, code=code)
-    return row["event_id"] if row else None
-
-
 async def decided(
     database: Database, event_id: str, user: str, ids: Sequence[str]
 ) -> list[Decided]:
@@ -242,7 +230,6 @@ __all__ = [
     "Top",
     "clock",
     "decided",
-    "event_of_code",
     "own",
     "put_users",
     "room",

@@ -67,7 +67,8 @@ class Line(NamedTuple):
     command: str
     salt: bytes
     fingerprint: bytes
-    payload: str
+    payload: str | None
+    """``None`` in a refusal."""
     answer: str
     patches: str | None
     at: datetime

@@ -46,6 +46,16 @@ class Guesses:
         self._buckets.move_to_end(user)
         bucket.take(now)
 
+    def counting(self, reply: Reply) -> Reply:
+        """``reply`` for a ``membership.join``: a code that was retired meanwhile is a wrong one."""
+
+        def heard(submission: Submission, answer: Answer) -> None:
+            if answer.error == ErrorCode.NOT_FOUND:
+                self.failed(submission.actor.user)
+            reply(submission, answer)
+
+        return heard
+
     def heard_by(self, reply: Reply) -> Reply:
         """``reply`` for an ``event.create`` that names its code: who is told that it is taken has
         found one, and is told no more of them than of wrong ones.

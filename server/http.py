@@ -18,7 +18,7 @@ from handlers.decide import Answer, Submission, failed
 from persistence import audit
 from protocol import requests as r
 from protocol.codec import Invalid, decode_command, under_id
-from protocol.commands import Command, EventCommand, MembershipJoin
+from protocol.commands import Command
 from protocol.errors import ErrorCode, ProtocolError, Rejection, bad_request
 from protocol.fields import PageSize, Position, normalise
 from server import questions
@@ -103,7 +103,9 @@ class _Api:
         node = self._node
         heard: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
-        def reply(_: Submission, answer: Answer) -> None:
+        def reply(submission: Submission, answer: Answer) -> None:
+            if answer.error is not None:
+                node.gate.refused(submission, answer.error)
             if not heard.done():
                 heard.set_result(answer)
 
@@ -115,12 +117,8 @@ class _Api:
             expires=identity.expires,
             issued=identity.issued,
         )
-        if isinstance(command, EventCommand):
-            node.lanes.submit(command.event, submission)
-        elif isinstance(command, MembershipJoin):
-            await node.submit_join(submission, command)
-        else:
-            node.submit_create(submission)
+        if (first := node.gate.submit(submission)) is not None:
+            await first
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await heard

@@ -6,25 +6,22 @@ import asyncio
 import logging
 import random
 import time
-import uuid
 from datetime import UTC, datetime
 
 from handlers import registry
-from handlers.decide import Submission, failed
-from handlers.lanes import BUDGET, RETRY_AFTER_MS, Lanes
+from handlers.lanes import Lanes
 from handlers.step import Actor
 from persistence import reading
 from persistence.database import Database
 from persistence.failures import Failures
 from protocol import PROTOCOL_VERSION, answers
 from protocol.closes import CloseCode
-from protocol.commands import EventCreate, MembershipJoin
-from protocol.errors import ErrorCode, ProtocolError, Refusal, Rejection
 from server.alarms import Alarms
 from server.auth import Authenticator, Identity
 from server.bus import Bus, MemoryBus
 from server.cooldown import Cooldown
 from server.crowd import Crowd
+from server.gate import Gate
 from server.gather import Gather
 from server.guesses import Guesses
 from server.large_answers import LargeAnswers
@@ -44,18 +41,10 @@ from server.version import ayes_version
 
 log = logging.getLogger("ayes.node")
 
-#: Namespace of the ids of events: UUIDv5 of (user, command id), so that a retried create finds
-#: the event it made.
-EVENTS = uuid.UUID("6f2f9e4e-0f5b-5c5e-9d0a-617965732e31")
 #: Users remembered as known to the database.
 MOST_KNOWN_USERS = 100_000
 #: Longest that a stop waits for accepted commands; they end within the lane's own budget.
 FINISH_SECONDS = 10.0
-
-
-def event_id_of(user: str, command_id: str) -> str:
-    """The id of the event that this ``event.create`` makes."""
-    return str(uuid.uuid5(EVENTS, f"{user}\0{command_id}"))
 
 
 class Node:
@@ -83,6 +72,7 @@ class Node:
         self.lanes = Lanes(database, self.rooms, self.limits, revoked=self.revocations.is_revoked)
         self.alarms = Alarms()
         self.guesses = Guesses()
+        self.gate = Gate(settings, database, self.lanes, self.guesses)
         self.paces = Paces(settings.commands_per_second, settings.commands_burst)
         self.crowd = Crowd(settings, time.monotonic())
         self.requests = UserRequests(settings.connections_per_user)
@@ -265,49 +255,6 @@ class Node:
             limits=limits,
             server={"version": self._version, "protocol": PROTOCOL_VERSION},
         )
-
-    # Commands that do not name their event.
-
-    def submit_create(self, submission: Submission) -> None:
-        """``event.create``: the event's id follows from who asks and under which id."""
-        user, command_id = submission.key
-        if isinstance(submission.command, EventCreate) and submission.command.entrance_code:
-            submission.reply = self.guesses.heard_by(submission.reply)
-        self.lanes.submit(event_id_of(user, command_id), submission)
-
-    async def submit_join(self, submission: Submission, command: MembershipJoin) -> None:
-        """``membership.join``: the code says which event, retired codes too."""
-        user = submission.actor.user
-        try:
-            self.guesses.check(user)
-            # Commands of the same socket wait behind this one.
-            async with asyncio.timeout(BUDGET):
-                event_id = await self._event_of(command.code)
-            self.guesses.check(user)
-            if event_id is None:
-                self.guesses.failed(user)
-                raise Refusal(
-                    ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"}
-                )
-        except TimeoutError:
-            submission.tell(
-                failed(submission, Rejection(ErrorCode.OVERLOADED, retry_after_ms=RETRY_AFTER_MS))
-            )
-            return
-        except ProtocolError as err:
-            submission.tell(failed(submission, err))
-            return
-        except Exception:
-            log.exception("the event of a code could not be looked up")
-            submission.tell(failed(submission, Rejection(ErrorCode.INTERNAL)))
-            return
-        self.lanes.submit(event_id, submission)
-
-    async def _event_of(self, code: str) -> str | None:
-        try:
-            return await reading.event_of_code(self.database, code)
-        except Exception as err:
-            raise unreachable(err) from err
 
     async def is_ready(self) -> bool:
         """Whether a load balancer should send clients here."""

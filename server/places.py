@@ -63,14 +63,23 @@ class Places(Generic[H]):
         """
         if not self._largest:
             return None
-        if self.count(group) == self._largest:
-            largest = group
-        else:
-            largest = next(iter(self._by_size[self._largest]))
-        oldest, since = next(iter(self._groups[largest].items()))
-        if self._largest > self.count(group) + 1 or now - since >= SAFE_S:
-            return oldest
-        return None
+        own = self.count(group)
+        # One's own group comes first where several are the largest.
+        oldest = (
+            next(iter(self._groups[group])) if own == self._largest else self.oldest_of_largest()
+        )
+        since = self._groups[self._held[oldest]][oldest]
+        return oldest if self._largest > own + 1 or now - since >= SAFE_S else None
+
+    @property
+    def largest(self) -> int:
+        """The places that the largest group has."""
+        return self._largest
+
+    def oldest_of_largest(self) -> H:
+        """Who has been longest in a largest group; there must be one."""
+        group = next(iter(self._by_size[self._largest]))
+        return next(iter(self._groups[group]))
 
     def _resized(self, group: str, before: int, after: int) -> None:
         if before:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 class TokenBucket:
     """``rate`` a second, and ``burst`` at once. The clock (seconds) is passed in."""
@@ -31,6 +33,17 @@ class TokenBucket:
         """Count what was not asked for first; it is never short of more than a burst."""
         self._tokens = max(self._tokens - amount, -self._burst)
 
-    def wait_ms(self) -> int:
-        """Milliseconds until one is allowed again, at least 1."""
-        return max(1, int((1 - self._tokens) / self._rate * 1000))
+    def spend_many(self, tokens: float, now: float) -> bool:
+        """Whether so many ``tokens`` are allowed; if so, they are spent."""
+        if not self.has(now, tokens):
+            return False
+        self._tokens -= tokens
+        return True
+
+    def give(self, tokens: float) -> None:
+        """Give back what was spent for nothing."""
+        self._tokens = min(self._burst, self._tokens + tokens)
+
+    def wait_ms(self, tokens: float = 1) -> int:
+        """Milliseconds until so many are allowed again, at least 1."""
+        return max(1, math.ceil((tokens - self._tokens) / self._rate * 1000))

@@ -22,7 +22,7 @@ from handlers.decide import Answer, Submission
 from protocol import answers
 from protocol.closes import CloseCode
 from protocol.codec import Invalid, Message, decode_frame
-from protocol.commands import COMMANDS, Command, MembershipJoin
+from protocol.commands import COMMANDS, Command
 from protocol.errors import ErrorCode, ProtocolError, Rejection, bad_request
 from protocol.requests import Auth, Hello, Ping, Request
 from server.arrays import batched
@@ -205,16 +205,14 @@ class Session:
             issued=identity.issued,
         )
         self.inflight += 1
-        if (event := getattr(command, "event", None)) is not None:
-            self.node.lanes.submit(event, submission)
-        elif isinstance(command, MembershipJoin):
-            # Which event it is has to be looked up; what comes behind it stays behind it.
-            self._held.until(self.node.submit_join(submission, command))
-        else:
-            self.node.submit_create(submission)
+        if (first := self.node.gate.submit(submission)) is not None:
+            # What comes behind it stays behind it.
+            self._held.until(first)
 
     def _answered(self, submission: Submission, answer: Answer) -> None:
         self.inflight -= 1
+        if answer.error is not None:
+            self.node.gate.refused(submission, answer.error)
         self.say(answer.message)
 
     # Opening, and renewing the token.

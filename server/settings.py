@@ -75,6 +75,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connections: int | None = None
     admissions_per_second: int = 1_000
     unauthenticated: int = 1_024
+    churn_membership: int = 6
+    churn_votes: int = 60
+    churn_comments: int = 60
+    user_bytes_per_day: int = 1 << 30
     resume_steps: int = 10_000
     hello_seconds: int = 10
     expiry_grace_seconds: int = 60
@@ -156,6 +160,27 @@ SETTINGS: dict[str, Setting] = {
         "sockets that have not said hello; the address that has most gives way",
         least=1,
         most=1_000_000,
+    ),
+    "churn_membership": Setting(
+        "times a minute, and at once, that a user joins, cancels or leaves in one event; 0: any",
+        least=0,
+        most=100_000,
+    ),
+    "churn_votes": Setting(
+        "times a minute, and at once, that a user casts or retracts on one proposal; 0: any",
+        least=0,
+        most=100_000,
+    ),
+    "churn_comments": Setting(
+        "times a minute, and at once, that a user adds, edits or removes comments in one event; "
+        "0: any",
+        least=0,
+        most=100_000,
+    ),
+    "user_bytes_per_day": Setting(
+        "bytes of commands that a user may have decided in a day; 0: any",
+        least=0,
+        most=1 << 50,
     ),
     "resume_steps": Setting("steps a client may be behind and still resume", least=0, most=100_000),
     "hello_seconds": Setting("seconds to say hello in", least=1, most=600),

@@ -20,6 +20,7 @@ from tests.campaign.nodes import SMALL
 from tests.campaign.round import Event, Round
 from tests.model.checker import check
 from tests.model.history import History, Json
+from tests.model.words import restore
 from tests.promises.running import ROOT
 
 #: What the model calls the limits that the nodes are given.
@@ -35,7 +36,7 @@ AT_ONCE = 2
 
 _JOURNAL = """
 SELECT user_id, command_id, seq, command, payload::text, answer::text, patches::text, at,
-       salt, prev_hash, hash
+       salt, fingerprint, prev_hash, hash
 FROM journal WHERE event_id = $1 ORDER BY at
 """
 _texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -49,7 +50,7 @@ def row_of(record: asyncpg.Record) -> Json:
         "id": record["command_id"],
         "seq": record["seq"],
         "command": record["command"],
-        "payload": json.loads(record["payload"]),
+        "payload": None if record["payload"] is None else json.loads(record["payload"]),
         "payload_text": record["payload"],
         "answer": json.loads(record["answer"]),
         "answer_text": record["answer"],
@@ -57,6 +58,7 @@ def row_of(record: asyncpg.Record) -> Json:
         "patches_text": {name: bytes(text).decode() for name, text in texts.items()},
         "at": record["at"],
         "salt": record["salt"],
+        "fingerprint": record["fingerprint"],
         "prev_hash": record["prev_hash"],
         "hash": record["hash"],
     }
@@ -67,10 +69,12 @@ async def history_of(played: Round, event: Event) -> History:
     records = await played.venue.postgres.rows(_JOURNAL, event.id)
     played.journal_lines += len(records)
     streams = [line.streams[event.id] for line in played.lines() if event.id in line.streams]
+    rows = [row_of(record) for record in records]
+    restore(rows, event.operations)
     return History(
         operations=event.operations,
         streams=streams,
-        rows=[row_of(record) for record in records],
+        rows=rows,
         final=event.final,
         limits=LIMITS,
     )

@@ -35,6 +35,10 @@ SETTINGS = SMALL | {
     "drain_seconds": DRAIN_SECONDS,
     "commands_per_second": 1_000,
     "connections_per_user": 40,
+    # Its clients do in a minute what people do in days.
+    "churn_membership": 0,
+    "churn_votes": 0,
+    "churn_comments": 0,
 }
 
 

@@ -111,7 +111,9 @@ class InProcess:
         else:
             answered = decision.answer
             if decision.line is not None:
-                self._write(state, decision, decision.line)
+                # A refusal keeps a fingerprint only; the checker wants the words that were sent.
+                words = decision.line._replace(payload=submission.payload.decode())
+                self._write(state, decision, words)
         return dict(json.loads(answered.message))
 
     def _state(self) -> EventState:
@@ -329,7 +331,7 @@ class InProcess:
                 user=line.user_id,
                 id=line.command_id,
                 salt=line.salt,
-                payload=line.payload,
+                payload=line.payload or "",
                 answer=line.answer,
                 patches={k: bytes(v) for k, v in texts.decode(line.patches or "{}").items()},
                 prev_hash=line.prev_hash,
@@ -347,7 +349,7 @@ class InProcess:
                 "id": line.command_id,
                 "seq": line.seq,
                 "command": line.command,
-                "payload": json.loads(line.payload),
+                "payload": json.loads(line.payload or "null"),
                 "payload_text": line.payload,
                 "answer": json.loads(line.answer),
                 "answer_text": line.answer,

@@ -14,7 +14,17 @@ from typing import Any
 import asyncpg
 import pytest
 
-from persistence import audit, due, lists, loading, outline, pruning, reading, statements
+from persistence import (
+    audit,
+    due,
+    lists,
+    loading,
+    outline,
+    pruning,
+    reading,
+    standings,
+    statements,
+)
 from persistence.database import SESSION
 from persistence.statements import Statement, write
 from persistence.tables import metadata
@@ -80,7 +90,8 @@ INSERT INTO journal (event_id, user_id, command_id, seq, command, salt, fingerpr
 
 def collected() -> Iterator[tuple[str, Statement]]:
     """Every statement that a module keeps."""
-    for module in (statements, loading, outline, reading, due, lists, pruning, audit):
+    modules = (statements, loading, outline, reading, standings, due, lists, pruning, audit)
+    for module in modules:
         short = module.__name__.rpartition(".")[2]
         for name, value in sorted(vars(module).items()):
             if isinstance(value, Statement):
@@ -139,7 +150,8 @@ KEYS = {
     "loading._CODES": ("entrance_codes_pkey", ("code",)),
     "loading._VOTES": (None, ("event_id", "proposal_id", "user_id")),
     "reading._TOPS": ("events_pkey", ("id",)),
-    "reading._CODE": ("entrance_codes_pkey", ("code",)),
+    "standings._OPENED": ("entrance_codes_pkey", ("code",)),
+    "standings._STANDINGS": (None, ("event_id", "user_id")),
     "reading._STEPS": (None, ("event_id", "seq")),
     "reading._DECIDED": ("journal_pkey", ("event_id", "user_id", "command_id")),
     "lists._OWN_MEMBERSHIP": (None, ("event_id", "user_id")),
