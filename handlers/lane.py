@@ -31,6 +31,9 @@ from persistence.transaction import CommandKey, Line, Position, Transaction, Wri
 from protocol.commands import EventCreate, type_of
 from protocol.errors import ErrorCode, Rejection
 
+#: The part of the places in a queue that one user may have; beyond that ``busy``. Twenty sockets
+#: could fill a quarter of them, and four users all.
+QUEUE_SHARE = 1 / 8
 #: Commands of one transaction. More gain little (the commit is shared by hundreds already) and
 #: keep the event loop from everybody else for longer than a frame of a screen.
 LONGEST_BATCH = 256
@@ -71,6 +74,8 @@ class Lane:
     def __init__(self, event_id: str) -> None:
         self.event_id = event_id
         self.queue: deque[Submission] = deque()
+        self._waiting: dict[str, int] = {}
+        """How many commands of each user wait in the queue."""
         self.running: Sequence[Submission] = ()
         self.busy = False
         """Whether it waits for a transaction, or is in one."""
@@ -79,18 +84,36 @@ class Lane:
         self.state: EventState | None = None
         """The event as the last batch left it, if that was committed."""
 
+    def put(self, submission: Submission, longest: int) -> bool:
+        """Let a command wait; ``False`` if ``longest`` do, or too many of its sender's."""
+        user = submission.actor.user
+        mine = self._waiting.get(user, 0)
+        if len(self.queue) >= longest or mine >= longest * QUEUE_SHARE:
+            return False
+        self._waiting[user] = mine + 1
+        self.queue.append(submission)
+        return True
+
     def take(self) -> Batch:
         """The next batch: all that wait, within its bound."""
         longest = min(len(self.queue), LONGEST_BATCH)
-        self.running = [self.queue.popleft() for _ in range(longest)]
+        self.running = [self._next() for _ in range(longest)]
         return Batch(self, self.running)
+
+    def _next(self) -> Submission:
+        submission = self.queue.popleft()
+        user = submission.actor.user
+        left = self._waiting.pop(user) - 1
+        if left:
+            self._waiting[user] = left
+        return submission
 
     def take_overdue(self, deadline: float) -> list[Submission]:
         """Take out the waiting commands whose deadline is ``deadline`` or before."""
         overdue = []
         # In the order of their deadlines: each was given its own when it came.
         while self.queue and self.queue[0].deadline <= deadline:
-            overdue.append(self.queue.popleft())
+            overdue.append(self._next())
         return overdue
 
     def pending(self, keys: Collection[CommandKey]) -> set[CommandKey]:

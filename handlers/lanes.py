@@ -120,12 +120,11 @@ class Lanes:
         lane = self._lanes.get(event_id)
         if lane is None:
             lane = self._lanes[event_id] = Lane(event_id)
-        if len(lane.queue) >= LONGEST_QUEUE:
+        submission.deadline = asyncio.get_running_loop().time() + BUDGET
+        if not lane.put(submission, LONGEST_QUEUE):
             err = Rejection(ErrorCode.BUSY, retry_after_ms=RETRY_AFTER_MS)
             submission.tell(failed(submission, err))
             return
-        submission.deadline = asyncio.get_running_loop().time() + BUDGET
-        lane.queue.append(submission)
         if not lane.busy:
             lane.busy = True
             self._busy += 1

@@ -1,0 +1,52 @@
+"""One user has a share of a queue, and the others have theirs."""
+
+from __future__ import annotations
+
+import pytest
+
+from handlers.decide import ENTROPY_BYTES, Submission
+from handlers.lane import LONGEST_BATCH, QUEUE_SHARE, Lane
+from handlers.step import Actor
+from protocol.commands import VoteRetract
+
+LONGEST = 4_000
+
+
+def waiting(user: str, number: int) -> Submission:
+    """A command of ``user``."""
+    command = VoteRetract(id=f"{user}-{number:06}", event="e", proposal="p")
+    return Submission(
+        command, Actor(user, user), entropy=bytes(ENTROPY_BYTES), reply=lambda *_: None
+    )
+
+
+def test_one_user_takes_a_share_of_the_queue_and_the_others_come_in() -> None:
+    lane = Lane("e")
+    taken = sum(lane.put(waiting("eve", n), LONGEST) for n in range(LONGEST))
+    assert taken == LONGEST * QUEUE_SHARE
+    assert lane.put(waiting("ada", 0), LONGEST)
+    # What was taken up makes room again.
+    lane.take()
+    assert [lane.put(waiting("eve", n), LONGEST) for n in range(LONGEST_BATCH + 1)] == [
+        *[True] * LONGEST_BATCH,
+        False,
+    ]
+
+
+@pytest.mark.parametrize("overdue", [False, True])
+def test_nothing_is_kept_of_those_who_wait_no_more(overdue: bool) -> None:
+    lane = Lane("e")
+    for number in range(600):
+        assert lane.put(waiting(f"user {number % 7}", number), LONGEST)
+    while lane.queue:
+        if overdue:
+            assert len(lane.take_overdue(float("inf"))) == 600
+        else:
+            lane.take()
+    assert not lane._waiting
+
+
+def test_all_of_them_together_fill_it() -> None:
+    lane = Lane("e")
+    taken = sum(lane.put(waiting(f"user {n % 100}", n), LONGEST) for n in range(2 * LONGEST))
+    assert taken == LONGEST
