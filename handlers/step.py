@@ -98,6 +98,9 @@ class Step:
         """A patch on everybody's ``you``."""
         self._pending_before: dict[str, None] | None = None
         self._requests_before: dict[str, None] | None = None
+        self._numbered: list[int] = []
+        """Numbers that proposals were given as they were decided."""
+        self._epoch_before = state.epoch
         self._ids = 0
 
     @property
@@ -194,6 +197,7 @@ class Step:
             del pending[proposal.id]
         if proposal.resolved_no is not None:
             self.state.numbered[proposal.resolved_no] = proposal.id
+            self._numbered.append(proposal.resolved_no)
 
     def _keep_requests(self, user: str, held: Any, membership: Membership | None) -> None:
         """Keep who asks to join in the order of asking, and how many there are."""
@@ -222,6 +226,10 @@ class Step:
         self.before.clear()
         self.everyone.clear()
         self.state.event_record = self.event_before
+        self.state.epoch = self._epoch_before
+        for number in self._numbered:
+            self.state.numbered.pop(number, None)
+        self._numbered.clear()
         if self._pending_before is not None:
             self.state.pending = self._pending_before
             self._pending_before = None

@@ -35,6 +35,7 @@ from server.revocations import Revocations
 from server.rooms import RoomRegistry, unreachable
 from server.session import Session
 from server.settings import Settings
+from server.streams import Streams
 from server.timers import Timers
 from server.user_requests import UserRequests
 from server.version import ayes_version
@@ -83,6 +84,8 @@ class Node:
         self._empty.set()
         self._kept: set[asyncio.Task[None]] = set()
         self._known: dict[str, str] = {}
+        """User → name, as the database has it; the least recently used first."""
+        self.streams = Streams()
         self._users: Gather[tuple[str, str], bool] = Gather(self._put_users)
         self._pulse = Pulse(self)
         self._timers = Timers(database, self.lanes)
@@ -138,15 +141,17 @@ class Node:
         self.draining = True
         loop = asyncio.get_running_loop()
         window = float(self.settings.drain_seconds)
-        if self.sessions:
-            spread = min(window / 2, len(self.sessions) / 200)
-            for session in self.sessions:
-                moment = random.uniform(0, spread)  # noqa: S311 - spreads load
-                loop.call_later(moment, self._send_away, session)
+        spread = min(window / 2, (len(self.sessions) + len(self.streams)) / 200)
+        for session in self.sessions:
+            moment = random.uniform(0, spread)  # noqa: S311 - spreads load
+            loop.call_later(moment, self._send_away, session)
+        for stream in self.streams:
+            moment = random.uniform(0, spread)  # noqa: S311 - spreads load
+            loop.call_later(moment, stream.leave)
         try:
             async with asyncio.timeout(window):
                 await self.lanes.drained()
-                await self._empty.wait()
+                await asyncio.gather(self._empty.wait(), asyncio.sleep(spread))
         except TimeoutError:
             log.warning("%d sockets are cut", len(self.sessions))
             for session in tuple(self.sessions):
@@ -211,7 +216,8 @@ class Node:
         return identity
 
     def _revoked(self, user: str) -> None:
-        """Close the sockets that a revoked token holds open."""
+        """Close the sockets that a revoked token holds open, and have its streams look."""
+        self.streams.wake(user)
         closed = 0
         for session in self.crowd.of(user):
             if session.is_revoked():
@@ -222,14 +228,17 @@ class Node:
 
     async def know_user(self, actor: Actor) -> None:
         """Make the user's row the first time they are seen, in a transaction of its own."""
-        if self._known.get(actor.user) == actor.name:
+        if (known := self._known.pop(actor.user, None)) == actor.name:
+            # Put behind all others: the least recently used goes first.
+            self._known[actor.user] = known
             return
         try:
             await self._users.ask((actor.user, actor.name))
         except Exception as err:
             raise unreachable(err) from err
-        if len(self._known) >= MOST_KNOWN_USERS:
-            self._known.clear()
+        self._known.pop(actor.user, None)
+        while len(self._known) >= MOST_KNOWN_USERS:
+            del self._known[next(iter(self._known))]
         self._known[actor.user] = actor.name
 
     async def _put_users(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], bool]:

@@ -33,8 +33,6 @@ STREAM_TYPE = "text/event-stream"
 STREAM_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 #: Bytes that may wait for a slow reader before its room's diffs merge instead.
 WAITING_BYTES = 65_536
-#: Longest that a stream goes on after the server drains, or its token ends or is revoked.
-LOOK_SECONDS = 1.0
 
 
 class _Position(msgspec.Struct):
@@ -64,7 +62,18 @@ class _Feed:
         self.renewals: deque[str] = deque()
         self.place: Place | None = None
         """The place of a large message that is being sent."""
+        self.leaving = False
+        """Whether the stream is to end: the server goes away."""
         self._something = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look whether the stream may go on."""
+        self._something.set()
+
+    def leave(self) -> None:
+        """End the stream: the server goes away."""
+        self.leaving = True
+        self.wake()
 
     def room(self) -> bool:
         """Whether there is room for one more."""
@@ -93,7 +102,7 @@ class _Feed:
 
     async def something(self, seconds: float) -> None:
         """Wait until there is something, or for so long."""
-        if self.waiting or self.renewals:
+        if self.waiting or self.renewals or self.leaving:
             return
         self._something.clear()
         try:
@@ -177,8 +186,12 @@ async def _begun(
     node.rooms.presence.touch(placed.subscription.room)
     feed.carry(placed.parts)
     body = _events(node, identity, placed, feed)
+    node.streams.begin(user, feed)
+    if node.draining:
+        feed.leave()
 
     def over() -> None:
+        node.streams.end(user, feed)
         feed.ended = True
         feed.end_place()
         node.rooms.leave(placed.subscription)
@@ -219,8 +232,10 @@ async def _events(
     for piece in _event(placed.parts):
         yield piece
     feed.end_place()
-    while not node.draining and _holds(node, identity):
-        await feed.something(min(beat, LOOK_SECONDS))
+    # Woken by a revocation and by the drain; the token's end is known beforehand.
+    while not feed.leaving and _holds(node, identity):
+        ends = (identity.expires - datetime.now(UTC)).total_seconds()
+        await feed.something(min(beat, max(ends, 0.0)))
         if feed.waiting or feed.renewals:
             quiet_until = time.monotonic() + beat
         elif time.monotonic() >= quiet_until:

@@ -26,7 +26,7 @@ TICK_SECONDS = 0.5
 OVERLAP = timedelta(seconds=30)
 #: Rows of one look; the rest comes with the next.
 MOST_DUE = 500
-#: Openings that could not be decided and are asked for again.
+#: Openings remembered because they could not be decided; beyond that they are read again.
 MOST_AGAIN = 10_000
 _SERVER = Actor(SERVER, SERVER)
 
@@ -41,6 +41,8 @@ class Timers:
         self.task = Periodic("timers", TICK_SECONDS, self._tick, first=0.0)
         self._since: Due | None = None
         """Where the next look for openings begins."""
+        self._dropped: Due | None = None
+        """Before the first opening that could not be decided, nor remembered."""
         self._again: dict[Due, int] = {}
         """What could not be decided, with its revision: asked for again, however long ago."""
         self._matured: set[Due] = set()
@@ -51,6 +53,9 @@ class Timers:
         """Since when it is of late that a time was over."""
 
     async def _tick(self) -> None:
+        if self._dropped is not None:
+            self._since = None if self._since is None else min(self._since, self._dropped)
+            self._dropped = None
         self._since = await self._look(self._since)
 
     async def _look(self, since: Due | None) -> Due:
@@ -95,8 +100,15 @@ class Timers:
         self, opening: Due, revision: int, submission: Submission, answer: Answer
     ) -> None:
         """The lane was full, the event held, the database away: the next look asks again."""
-        if answer.error is not None and len(self._again) < MOST_AGAIN:
+        if answer.error is None:
+            return
+        if len(self._again) < MOST_AGAIN:
             self._again[opening] = revision
+            return
+        # Too many to be remembered: the next look begins before this one.
+        self._matured.discard(opening)
+        before = Due(opening.at, opening.event)
+        self._dropped = before if self._dropped is None else min(self._dropped, before)
 
 
 def _heard(submission: Submission, answer: Answer) -> None:

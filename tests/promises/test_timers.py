@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import pytest
 
-from handlers.decide import Submission
+from handlers.decide import Submission, failed
 from handlers.lanes import Lanes
 from handlers.timers import ProposalMature
+from protocol.errors import ErrorCode, Rejection
+from server.timers import Timers
 from tests.promises.client import PATIENCE, Message
 from tests.promises.running import Running, running
 from tests.promises.scenes import Scene, by_count, gathering
@@ -241,3 +243,33 @@ async def test_a_lowered_quorum_passes_what_waited_for_it(server: Running) -> No
     assert preview["would_accept"] == [proposal]
     set_to = await scene.do("event.set_policy", policy_version=1, policy={"quorum_percent": 50})
     assert set_to["accepted"] == [proposal]
+
+
+class _Unable:
+    """Lanes that decide nothing: the events are held, or the database is away."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def submit(self, event: str, submission: Submission) -> None:
+        self.asked.append(submission.command.proposal)  # type: ignore[attr-defined]
+        submission.tell(failed(submission, Rejection(ErrorCode.BUSY)))
+
+
+async def test_openings_beyond_what_is_remembered_are_asked_for_again(
+    server: Running, wind: Wind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many could not be decided: none waits for a restart."""
+    monkeypatch.setattr("server.timers.MOST_AGAIN", 1)
+    await server.node._timers.task.stop()
+    scene = await gathering(server, 3, policy=timed(min_open_seconds=3_600))
+    made = [await scene.propose(by) for by in scene.everyone]
+    for proposal in made:
+        await wind(proposal, "opens_at", -3_600)
+    lanes = _Unable()
+    timers = Timers(server.node.database, cast("Lanes", lanes))
+    for _ in range(3):
+        lanes.asked.clear()
+        await timers._tick()
+        assert set(made) <= set(lanes.asked)
+    assert len(timers._again) == 1
