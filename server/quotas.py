@@ -118,7 +118,7 @@ class Quotas:
             if turn.done() and not turn.cancelled():
                 # It was let in at the same moment.
                 account.running -= 1
-            else:
+            elif turn in account.waiting:
                 account.waiting.remove(turn)
             self._let_in(account)
             if isinstance(err, TimeoutError):

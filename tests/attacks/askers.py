@@ -222,7 +222,8 @@ class _Asker(asyncio.Protocol):
             self._ask(1)
 
     def _ask(self, count: int) -> None:
-        self.transport.write(b"".join(masked(TEXT, next(self._asked)) for _ in range(count)))
+        if not self.transport.is_closing():
+            self.transport.write(b"".join(masked(TEXT, next(self._asked)) for _ in range(count)))
 
 
 async def _over_http(port: int, asked: Iterator[bytes], token: str, found: Counter[str]) -> None:

@@ -133,6 +133,22 @@ async def test_who_goes_away_leaves_their_place_to_the_next() -> None:
     assert (account.running, len(account.waiting)) == (0, 0)
 
 
+async def test_who_goes_away_in_the_moment_of_their_turn_loses_nothing_of_the_others() -> None:
+    clock = Clock()
+    quotas = Quotas(clock)
+    quotas.charge("ann", MS_AT_ONCE / 1_000)
+    gone, stays = (asyncio.create_task(quotas.ask("ann", answered)) for _ in range(2))
+    await settle()
+    clock.now += 10
+    # Its future is cancelled at once, and the task hears of it a turn of the loop later.
+    gone.cancel()
+    quotas._let_in(quotas._account("ann"))
+    assert await stays == "answered"
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    assert quotas._account("ann").running == 0
+
+
 async def test_the_users_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_USERS", 8)
     quotas, held = Quotas(Clock()), Held()
