@@ -138,8 +138,7 @@ def move_floor(step: Step, resolutions: int) -> int:
     """The floor of a window of which ``resolutions`` were resolved; what is below it leaves."""
     held = step.event.resolved_floor
     floor = max(held, resolutions - step.limits.resolved_shown)
-    for number in range(held + 1, floor + 1):
-        leaving = step.state.resolved(number)
+    for leaving in step.state.resolved(held + 1, floor):
         step.touch(leaving)
         forget_votes(step, leaving.id)
     return floor

@@ -288,7 +288,7 @@ async def fetch(
         elif kind == "votes_of":
             await _fetch_votes_of(connection, state, [user for (user,) in keys])
         elif kind == "resolved":
-            await _fetch_resolved(connection, state, min(number for (number,) in keys))
+            await _fetch_resolved(connection, state, {number for (number,) in keys})
         elif kind == "requests":
             await _fetch_requests(connection, state, max(count for (count,) in keys))
         else:
@@ -336,10 +336,11 @@ async def _fetch_votes_of(
 
 
 async def _fetch_resolved(
-    connection: asyncpg.Connection[Any], state: EventState, number: int
+    connection: asyncpg.Connection[Any], state: EventState, asked: set[int]
 ) -> None:
-    """The ``number``-th to be resolved, and those after it: they leave the window one by one."""
-    numbers = range(number, number + RESOLVED_TOGETHER)
+    """Those resolved at the numbers ``asked``, and some after: they leave the window in turn."""
+    first = min(asked)
+    numbers = sorted(asked.union(range(first, first + RESOLVED_TOGETHER)))
     wanted = [n for n in numbers if n not in state.numbered and n <= state.event.resolutions]
     for row in await _RESOLVED.rows(connection, event=state.id, keys=wanted):
         proposal = read(Proposal, row)

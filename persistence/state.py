@@ -240,14 +240,13 @@ class EventState:
         found = [c for c in self.comments.values() if c and not c.deleted and c.number > floor]
         return sorted(found, key=lambda comment: comment.number)
 
-    def resolved(self, number: int) -> Proposal:
-        """The proposal that was the ``number``-th to be resolved."""
-        try:
-            proposal = self.proposals[self.numbered[number]]
-        except KeyError:
-            raise Missing(Need("resolved", (number,))) from None
-        assert proposal is not None
-        return proposal
+    def resolved(self, first: int, last: int) -> list[Proposal]:
+        """The proposals that were the ``first``-th to the ``last``-th to be resolved."""
+        numbers = range(first, last + 1)
+        if missing := [n for n in numbers if self.numbered.get(n) not in self.proposals]:
+            raise Missing(*(Need("resolved", (number,)) for number in missing))
+        found = [self.proposals[self.numbered[number]] for number in numbers]
+        return [proposal for proposal in found if proposal is not None]
 
     def _whole(self, *needs: Need) -> None:
         if missing := [need for need in needs if need not in self.complete]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,10 @@ from typing import Any
 import pytest
 
 from server import audit
+from server.cli import main
 from tests.promises.client import Room
 from tests.promises.conftest import Start
-from tests.promises.running import ROOT, Running, running
+from tests.promises.running import Running, running
 from tests.promises.scenes import Scene, by_count, gathering
 from tests.promises.test_law import afresh
 
@@ -102,7 +101,7 @@ async def test_a_changed_setting_changes_nothing_of_an_event(
         said = await audit.verify_event(server.node.database, scene.event)
         assert said.endswith("the tables agree"), said
         path = await exported(server, scene.event, tmp_path)
-    assert await verified(path, AYES_COMMENTS_SHOWN="7", AYES_OPTIONS="1") == (0, "agree")
+    assert await verified(path, comments_shown="7", options="1") == (0, "agree")
 
 
 async def agrees(server: Running, room: Room) -> None:
@@ -127,19 +126,13 @@ async def exported(server: Running, event: str, folder: Path) -> Path:
     return path
 
 
-async def cli(*command: str, **environment: str) -> tuple[int, str]:
-    """What ``ayes`` exits with, and what it prints."""
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "server.cli", *command),
-        cwd=ROOT,
-        env=os.environ | environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    async with asyncio.timeout(60):
-        out, _ = await child.communicate()
-    assert child.returncode is not None
-    return child.returncode, out.decode()
+async def cli(*command: str, **settings: str) -> tuple[int, str]:
+    """What ``ayes`` exits with, and what it prints; ``settings`` as its flags."""
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        status = await asyncio.to_thread(main, [*command, *flags])
+    return status, printed.getvalue()
 
 
 async def verified(path: Path, **settings: str) -> tuple[int, str]:
@@ -183,7 +176,7 @@ async def test_an_operator_gives_an_event_other_limits_while_it_is_watched(
     for deed in (comments, decisions):
         await deed(scene)
     rooms = await scene.watch(*scene.everyone)
-    before = {"AYES_DATABASE_URL": migrated_url}
+    before = {"database_url": migrated_url}
     at = top(scene)
     windows = {"comments": 2, "resolved": 1, "members": 2}
     given = [f"--set={name}_shown={number}" for name, number in windows.items()]
@@ -212,9 +205,57 @@ async def test_an_operator_gives_an_event_other_limits_while_it_is_watched(
     assert said.endswith("the tables agree"), said
 
 
+async def test_of_two_operators_at_once_one_changes_the_limits(
+    start: Start, migrated_url: str
+) -> None:
+    server = await start()
+    scene = await gathering(server)
+    url = {"database_url": migrated_url}
+    await asyncio.gather(
+        *(cli("limits", scene.event, f"--set=comments_shown={n}", **url) for n in (3, 4, 5))
+    )
+    said = await audit.verify_event(server.node.database, scene.event, strict=True)
+    assert said.endswith("the tables agree"), said
+    _, told = await cli("limits", scene.event, **url)
+    assert any(f"comments_shown {n} " in told for n in (3, 4, 5)), told
+
+
+async def test_a_much_narrower_window_is_one_step(start: Start, migrated_url: str) -> None:
+    """As many as leave it are read at once, within the time that a lane gives a command."""
+    server = await start(pending_per_author=1_000, resolved_shown=1_000)
+    scene = await gathering(server, policy=by_count(1))
+    room = (await scene.watch(scene.admin))[0]
+    for _ in range(3):
+        sent = [
+            await scene.admin.post(
+                "proposal.create",
+                event=scene.event,
+                kind="assumption",
+                category="create",
+                content="so",
+            )
+            for _ in range(100)
+        ]
+        made = [(await scene.admin.answered(one))["result"]["proposal"] for one in sent]
+        for proposal in made:
+            await scene.admin.post("proposal.reject", event=scene.event, proposal=proposal)
+    at = (await scene.admin.ack("proposal.reject", event=scene.event, proposal=made[0]))["seq"]
+    await room.reached(at)
+    assert len(room.state["proposals"]) == 300
+    status, said = await cli(
+        *("limits", scene.event, "--set=resolved_shown=1"), database_url=migrated_url
+    )
+    assert status == 0, said
+    await room.reached(at + 1)
+    assert len(room.state["proposals"]) == 1
+    await agrees(server, room)
+    said = await audit.verify_event(server.node.database, scene.event, strict=True)
+    assert said.endswith("the tables agree"), said
+
+
 async def test_limits_that_cannot_be_are_refused(migrated_url: str, start: Start) -> None:
     scene = await gathering(await start())
-    url = {"AYES_DATABASE_URL": migrated_url}
+    url = {"database_url": migrated_url}
     for given, told in {
         "rules=1": "is none of options",
         "options=0": "is not between 1 and",

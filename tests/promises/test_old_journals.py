@@ -21,6 +21,7 @@ from server import audit
 from tests.promises.running import Running, running
 from tests.promises.scenes import Scene
 from tests.promises.test_law import afresh
+from tests.promises.test_limits import agrees, cli
 
 FOLDER = Path(__file__).parents[1] / "journals" / "rules-1"
 #: The limits that the older server's settings were, as far as its journals show them.
@@ -179,6 +180,24 @@ async def test_many_first_changes_at_once_record_one(upgraded: str) -> None:
         )
         await link.close()
     assert count == 1
+
+
+async def test_an_operator_records_the_limits_of_an_old_event(upgraded: str) -> None:
+    event = event_of("half")
+    url = {"database_url": upgraded}
+    status, said = await cli("limits", event, **url)
+    assert (status, "no limits are recorded" in said) == (0, True), said
+    status, said = await cli("verify", event, "--strict", **url)
+    assert (status, "limits are not recorded" in said) == (1, True), said
+    status, said = await cli("limits", "--all", "--set=comments_shown=9", **url)
+    assert (status, said.count("limits 1, rules"), said.count("comments_shown 9")) == (0, 2, 2)
+    async with running(upgraded) as server:
+        scene = await as_it_was(server)
+        room = (await scene.watch(scene.admin))[0]
+        await scene.propose()
+        await agrees(server, room)
+        said = await audit.verify_event(server.node.database, event)
+    assert "no limits: those before line 49; they are consistent with" in said
 
 
 Line = dict[str, Any]

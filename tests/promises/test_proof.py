@@ -127,6 +127,11 @@ PLANTED = {
         "AND status = 'accepted'",
         "table memberships",
     ),
+    "limits that were raised": (
+        "UPDATE events SET limits = replace(limits::text, '\"options\":20', "
+        "'\"options\":21')::json WHERE id = $1",
+        "the event's limits",
+    ),
     "another subject": (
         "UPDATE events SET subject = 'Something else' WHERE id = $1",
         "the event's subject",
