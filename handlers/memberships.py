@@ -68,7 +68,7 @@ def _let_in(step: Step, *asking: Membership, by: str | None = None) -> None:
         _accept(step, one, by)
     show_oldest(step)
     if step.limits.rules >= 3:
-        # Nobody votes by coming back, but the quorum may be met now.
+        # A return is no vote, but the quorum may be met by it.
         look_at_each(step, took_part)
 
 
@@ -137,7 +137,7 @@ def leave(step: Step, command: c.MembershipLeave) -> Outcome:
 
 @handles(c.MembershipRemove)
 def remove(step: Step, command: c.MembershipRemove) -> Outcome:
-    """Put a member out, and on request what they have pending; that also of who is out already."""
+    """Put a member out; on request close their pending proposals, also of a former member."""
     held = step.member(command.user)
     if command.close_proposals and held.status != "accepted":
         closed = _close_proposals(step, held.user_id)

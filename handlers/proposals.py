@@ -34,11 +34,8 @@ def create(step: Step, command: c.ProposalCreate) -> Outcome:
         )
     if len(pending) >= step.limits.pending_proposals:
         raise too_many("pending_proposals", step.limits.pending_proposals, "pending proposals")
-    own = sum(other.author == step.user for other in pending)
-    if step.limits.rules >= 3 and own >= step.limits.pending_per_author:
-        raise too_many(
-            "pending_per_author", step.limits.pending_per_author, "pending proposals of yours"
-        )
+    if step.limits.rules >= 3:
+        _check_share(step, sum(other.author == step.user for other in pending))
     event = step.event
     opens = event.policy.min_open_seconds
     lives = event.policy.ttl_seconds
@@ -62,6 +59,22 @@ def create(step: Step, command: c.ProposalCreate) -> Outcome:
         proposal = look_at(step, tallies.cast(step, proposal, step.user, None))
     result = {"proposal": proposal.id, "revision": proposal.revision, "status": proposal.status}
     return Outcome(result)
+
+
+def _check_share(step: Step, pending: int) -> None:
+    """One author takes neither all places for proposals, nor all that resolved ones have."""
+    limits, event = step.limits, step.event
+    if pending >= limits.pending_per_author:
+        raise too_many(
+            "pending_per_author", limits.pending_per_author, "pending proposals of yours"
+        )
+    # With fewer shown than one author may have withdrawn, there is nothing to count.
+    if event.resolutions - event.resolved_floor < limits.withdrawn_per_author:
+        return
+    if len(step.state.withdrawn_by(step.user)) >= limits.withdrawn_per_author:
+        raise too_many(
+            "withdrawn_per_author", limits.withdrawn_per_author, "withdrawn proposals of yours"
+        )
 
 
 def _check_base(step: Step, item: Item, command: c.ProposalCreate | c.ProposalRebase) -> None:

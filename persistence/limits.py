@@ -16,8 +16,9 @@ import msgspec
 #:
 #: 1. Before limits were recorded; no line says so.
 #: 2. Limits are recorded; the windows' floors never move back.
-#: 3. An author's pending proposals have a limit. Requests to join are numbered, bounded, and shown
-#:    by a window. Proposals that wait for room or for a member are looked at when it comes.
+#: 3. An author's pending and withdrawn proposals have limits. Requests to join are numbered,
+#:    bounded, and shown by a window. Proposals that wait for room or for a member are looked at
+#:    when it comes.
 RULES = 3
 
 
@@ -35,6 +36,7 @@ class DomainLimits(msgspec.Struct, frozen=True, kw_only=True):
     criteria: int = 100
     pending_proposals: int = 1_000
     pending_per_author: int = 50
+    withdrawn_per_author: int = 50
     requests: int = 3_000
     resolved_shown: int = 200
     comments_shown: int = 200

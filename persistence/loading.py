@@ -70,6 +70,12 @@ _PENDING = Statement(
 _RESOLVED_SINCE = _of_event(
     t.proposals, t.proposals.c.resolved_no > bindparam("floor", type_=Integer)
 )
+_WITHDRAWN_BY = _of_event(
+    t.proposals,
+    t.proposals.c.resolved_no > bindparam("floor", type_=Integer),
+    t.proposals.c.resolution == "withdrawn",
+    t.proposals.c.author == bindparam("author", type_=Text),
+)
 _COMMENTS_SHOWN = _of_event(
     t.comments, ~t.comments.c.deleted, t.comments.c.number > bindparam("floor", type_=Integer)
 )
@@ -397,6 +403,11 @@ async def _fetch_set(
             floor = state.event.comment_floor
             for row in await _COMMENTS_SHOWN.rows(connection, event=state.id, floor=floor):
                 _hold_new(state, "comments", row["id"], Comment, row)
+        case "withdrawn_by":
+            floor = state.event.resolved_floor
+            rows = await _WITHDRAWN_BY.rows(connection, event=state.id, floor=floor, author=key[0])
+            for row in rows:
+                _hold_new(state, "proposals", row["id"], Proposal, row)
         case "code":
             state.entrance_codes.setdefault(key[0], None)
             for row in await _CODES.rows(connection, keys=list(key)):

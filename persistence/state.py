@@ -36,6 +36,7 @@ NeedKind: TypeAlias = Literal[
     "item",
     "proposal",
     "resolved",
+    "withdrawn_by",
     "vote",
     "votes_of",
     "ballot",
@@ -247,6 +248,19 @@ class EventState:
             raise Missing(*(Need("resolved", (number,)) for number in missing))
         found = [self.proposals[self.numbered[number]] for number in numbers]
         return [proposal for proposal in found if proposal is not None]
+
+    def withdrawn_by(self, author: str) -> list[Proposal]:
+        """The proposals that ``author`` withdrew and the room still shows."""
+        self._whole(Need("withdrawn_by", (author,)))
+        floor = self.event.resolved_floor
+        return [
+            found
+            for found in self.proposals.values()
+            if found is not None
+            and found.author == author
+            and found.resolution == "withdrawn"
+            and (found.resolved_no or 0) > floor
+        ]
 
     def _whole(self, *needs: Need) -> None:
         if missing := [need for need in needs if need not in self.complete]:

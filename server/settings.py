@@ -95,6 +95,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     criteria: int = 100
     pending_proposals: int = 1_000
     pending_per_author: int = 50
+    withdrawn_per_author: int = 50
     requests: int = 3_000
     resolved_shown: int = 200
     comments_shown: int = 200
@@ -200,6 +201,11 @@ SETTINGS: dict[str, Setting] = {
     "criteria": Setting("criteria of an event", least=1, most=MAX_ITEMS),
     "pending_proposals": Setting("pending proposals of an event", least=1, most=100_000),
     "pending_per_author": Setting("pending proposals of one author", least=1, most=100_000),
+    "withdrawn_per_author": Setting(
+        "withdrawn proposals of one author that a room shows, before they propose anew",
+        least=1,
+        most=100_000,
+    ),
     "requests": Setting(
         "pending requests to join an event, beyond its `max_members`", least=0, most=100_000
     ),

@@ -351,7 +351,7 @@ export interface Commands {
   "membership.approve": OnMember;
   "membership.reject": OnMember;
   "membership.remove": {
-    /** `close_proposals`: what they have pending is closed with it, also of who is out already. */
+    /** `close_proposals`: their pending proposals are closed in the same step; works on former members too. */
     args: InEvent<{ user: string; close_proposals?: boolean }>;
     result: OnMember["result"] & { closed?: number };
   };

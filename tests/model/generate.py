@@ -34,6 +34,7 @@ SMALL_LIMITS = {
     "criteria": 3,
     "pending": 5,
     "pending_each": 3,
+    "withdrawn_each": 2,
     "shown_proposals": 3,
     "shown_comments": 2,
     "shown_members": 2,

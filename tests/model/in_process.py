@@ -244,6 +244,10 @@ class InProcess:
                         and comment.number > state.event.comment_floor
                     ):
                         state.comments.setdefault(id, comment)
+            case "withdrawn_by":
+                for id, row in stored.proposals.items():
+                    if row and row.author == key[0] and row.resolution == "withdrawn":
+                        state.proposals.setdefault(id, row)
             case "resolved":
                 for id, resolved in stored.proposals.items():
                     if resolved and resolved.resolved_no == key[0]:

@@ -46,6 +46,10 @@ class Proposals(Items):
         own = [row for row in self.pending() if row["author"] == self.user]
         if len(own) >= (limit := self.limits["pending_each"]):
             raise Refused("limit_reached", limit=limit, name="pending_per_author")
+        mine = [row for row in self.shown_proposals() if row["author"] == self.user]
+        withdrawn = sum(row["resolution"] == "withdrawn" for row in mine)
+        if withdrawn >= (limit := self.limits["withdrawn_each"]):
+            raise Refused("limit_reached", limit=limit, name="withdrawn_per_author")
         self.begin()
         row = self.make_proposal(kind, category, target, base_version, content, reason)
         row["opens_at"] = self.after("min_open_seconds")

@@ -18,6 +18,7 @@ LIMITS = {
     "criteria": 100,
     "pending": 1_000,
     "pending_each": 50,
+    "withdrawn_each": 50,
     "requests": 3_000,
     "shown_proposals": 200,
     "shown_comments": 200,
@@ -29,6 +30,7 @@ LIMITS = {
 LIMIT_NAMES = {
     "pending_proposals": "pending",
     "pending_per_author": "pending_each",
+    "withdrawn_per_author": "withdrawn_each",
     "resolved_shown": "shown_proposals",
     "comments_shown": "shown_comments",
     "members_shown": "shown_members",

@@ -146,6 +146,7 @@ KEYS = {
     "loading._BALLOTS": ("ballots_pkey", ("event_id", "user_id")),
     "loading._COMMENTS": ("comments_pkey", ("event_id", "id")),
     "loading._VERSION": ("item_history_pkey", ("event_id", "item_id", "part", "version")),
+    "loading._WITHDRAWN_BY": ("proposals_resolved_idx", ("event_id", "resolved_no")),
     "loading._RESOLVED": ("proposals_resolved_idx", ("event_id", "resolved_no")),
     "loading._CODES": ("entrance_codes_pkey", ("code",)),
     "loading._VOTES": (None, ("event_id", "proposal_id", "user_id")),

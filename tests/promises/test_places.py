@@ -301,3 +301,29 @@ async def test_many_rooms_see_a_window_of_requests_alike(start: Start) -> None:
         for room in shown:
             assert requests(room) == set(left[:2])
             assert room.state["counts"]["requests"] == len(left)
+
+
+async def test_who_proposes_and_withdraws_takes_a_share_of_the_resolved_window(
+    start: Start,
+) -> None:
+    server = await start(resolved_shown=6, withdrawn_per_author=3)
+    scene = await gathering(server, 2)
+    noisy, other = scene.members
+    decided = [await scene.propose() for _ in range(6)]
+    for proposal in decided:
+        await scene.do("proposal.reject", proposal=proposal)
+    for _ in range(3):
+        proposal = await scene.propose(by=noisy)
+        await noisy.ack("proposal.withdraw", event=scene.event, proposal=proposal)
+    wish = {"event": scene.event, "kind": "assumption", "category": "create", "content": "x"}
+    refused = await noisy.refused("limit_reached", "proposal.create", **wish)
+    assert refused["details"] == {"limit": 3, "name": "withdrawn_per_author"}
+    shown = set((await scene.state())["proposals"])
+    assert shown > set(decided[3:])
+    # The others go on; what they decide moves the window, and with it the share.
+    for _ in range(4):
+        proposal = await scene.propose(by=other)
+        await scene.do("proposal.reject", proposal=proposal)
+    again = await start(resolved_shown=6, withdrawn_per_author=3)
+    elsewhere = await again.connect(noisy.user)
+    await elsewhere.ack("proposal.create", **wish)

@@ -445,6 +445,8 @@ export default {
   "error.last_admin": "An event keeps at least one admin.",
   "error.limit_reached": "There are as many as there may be.",
   "error.limit_reached.limit": "There are as many as there may be: {limit}.",
+  "error.limit_reached.withdrawn_per_author":
+    "You have withdrawn {limit} of the proposals decided last. You can propose again when more is decided.",
   "error.limit_reached.pending_per_author":
     "You have {limit} proposals open, as many as one member may. Withdraw one, or wait for a decision.",
   "error.invalid_transition": "That is not possible from where the event stands.",

@@ -436,6 +436,8 @@ export default {
   "error.last_admin": "이벤트에는 관리자가 한 명 이상 있어야 합니다.",
   "error.limit_reached": "더 늘릴 수 없습니다.",
   "error.limit_reached.limit": "최대 {limit}개까지입니다.",
+  "error.limit_reached.withdrawn_per_author":
+    "최근에 마무리된 제안 가운데 직접 철회한 제안이 {limit}개입니다. 다른 제안이 더 결정되면 다시 제안할 수 있습니다.",
   "error.limit_reached.pending_per_author":
     "한 사람이 동시에 낼 수 있는 제안은 {limit}개까지입니다. 하나를 철회하거나 결정을 기다려 주세요.",
   "error.invalid_transition": "지금 상태에서는 할 수 없습니다.",
