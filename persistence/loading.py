@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 import asyncpg
 import msgspec
 import orjson
-from sqlalchemy import Integer, Text, bindparam, column, func, select, true
+from sqlalchemy import Integer, Text, bindparam, select
 
+from persistence import probes
 from persistence import tables as t
+from persistence.probes import columns_of
 from persistence.records import (
     Ballot,
     Comment,
@@ -25,7 +27,7 @@ from persistence.records import (
     Vote,
 )
 from persistence.state import EventState, Need, NeedKind
-from persistence.statements import EVENT, Statement, any_of, many
+from persistence.statements import EVENT, Statement, any_of
 from persistence.windows import resolved_floor
 from protocol.policy import Policy
 
@@ -46,12 +48,8 @@ FEW_PROBES = 100_000
 _policy = msgspec.json.Decoder(Policy)
 
 
-def _select(table: Any) -> Any:
-    return select(*(c for c in table.columns if c.name != "event_id"))
-
-
 def _of_event(table: Any, *conditions: Any) -> Statement:
-    return Statement(_select(table).where(table.c.event_id == EVENT, *conditions))
+    return Statement(columns_of(table).where(table.c.event_id == EVENT, *conditions))
 
 
 EVENT_ROW = Statement(
@@ -63,7 +61,7 @@ EVENT_ROW = Statement(
 _LIVE_OPTIONS = _of_event(t.options, ~t.options.c.deleted)
 _LIVE_ITEMS = _of_event(t.items, ~t.items.c.deleted)
 _PENDING = Statement(
-    _select(t.proposals)
+    columns_of(t.proposals)
     .where(t.proposals.c.event_id == EVENT, t.proposals.c.status == "pending")
     .order_by(t.proposals.c.number)
 )
@@ -94,7 +92,7 @@ _REQUESTS_SHOWN = _of_event(
     t.memberships.c.request_no <= bindparam("ceiling", type_=Integer),
 )
 _REQUESTS = Statement(
-    _select(t.memberships)
+    columns_of(t.memberships)
     .where(
         t.memberships.c.event_id == EVENT,
         t.memberships.c.status == "pending",
@@ -119,90 +117,10 @@ _VERSION = _of_event(
 )
 
 
-def _votes() -> Statement:
-    """One index probe a pair: an ``IN`` over pairs can become a scan of the event."""
-    asked = (
-        func.unnest(many("proposals", Text), many("users", Text))
-        .table_valued(column("proposal_id", Text), column("user_id", Text), name="asked")
-        .render_derived()
-    )
-    held = (
-        _select(t.votes)
-        .where(
-            t.votes.c.event_id == EVENT,
-            t.votes.c.proposal_id == asked.c.proposal_id,
-            t.votes.c.user_id == asked.c.user_id,
-        )
-        .limit(1)
-        .lateral("held")
-    )
-    return Statement(select(held).select_from(asked.join(held, true())))
-
-
-def _resolved() -> Statement:
-    """One index probe a number, for the same reason."""
-    asked = (
-        func.unnest(many("keys", Integer))
-        .table_valued(column("resolved_no", Integer), name="asked")
-        .render_derived()
-    )
-    held = (
-        _select(t.proposals)
-        .where(t.proposals.c.event_id == EVENT, t.proposals.c.resolved_no == asked.c.resolved_no)
-        .limit(1)
-        .lateral("held")
-    )
-    return Statement(select(held).select_from(asked.join(held, true())))
-
-
-def _pending() -> Any:
-    return (
-        select(t.proposals.c.id)
-        .where(t.proposals.c.event_id == EVENT, t.proposals.c.status == "pending")
-        .subquery("open")
-    )
-
-
-def _votes_of_few() -> Statement:
-    """Users' votes on pending proposals: one index probe for each of the one and the other."""
-    asked = (
-        func.unnest(many("users", Text))
-        .table_valued(column("user_id", Text), name="asked")
-        .render_derived()
-    )
-    pending = _pending()
-    held = (
-        _select(t.votes)
-        .where(
-            t.votes.c.event_id == EVENT,
-            t.votes.c.proposal_id == pending.c.id,
-            t.votes.c.user_id == asked.c.user_id,
-        )
-        .limit(1)
-        .lateral("held")
-    )
-    return Statement(select(held).select_from(asked.join(pending, true()).join(held, true())))
-
-
-def _votes_of_many() -> Statement:
-    """The same: every vote on each of the proposals is read, and most left out."""
-    pending = _pending()
-    cast = (
-        _select(t.votes)
-        .where(t.votes.c.event_id == EVENT, t.votes.c.proposal_id == pending.c.id)
-        # Keeps the users out of the index condition, where they would be probes again.
-        .offset(0)
-        .lateral("cast")
-    )
-    # Not as it is usually said, which would compare each with each: so it becomes a hash table.
-    asked = cast.c.user_id.in_(select(func.unnest(many("users", Text)))).is_(true())
-    return Statement(select(cast).select_from(pending.join(cast, true())).where(asked))
-
-
-_VOTES = _votes()
-_VOTES_OF_FEW = _votes_of_few()
-_VOTES_OF_MANY = _votes_of_many()
-_RESOLVED = _resolved()
+_VOTES = probes.votes()
+_VOTES_OF_FEW = probes.votes_of_few()
+_VOTES_OF_MANY = probes.votes_of_many()
+_RESOLVED = probes.resolved()
 
 #: (kind → statement, record type, table of the state): one row by its key.
 _BY_KEY: dict[str, tuple[Statement, Any, str]] = {
