@@ -34,7 +34,7 @@ _PROBES = tuple(
 _LINE_BYTES = 20
 
 
-class _OverBudget(Exception):
+class _Refused(Exception):
     """Ends the parser. httptools turns it into its own error, which uvicorn answers with a 400."""
 
 
@@ -158,7 +158,7 @@ class GuardedHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins, and with it its header."""
         if len(self.pipeline) >= self.budgets.pipelined:
-            raise _OverBudget("too many pipelined requests")
+            raise _Refused("too many pipelined requests")
         self._in_header = True
         self._header_bytes = _LINE_BYTES
         super().on_message_begin()
@@ -166,6 +166,10 @@ class GuardedHttp(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
         self._count(len(url))
+        if b"#" in url:
+            # No request target has a fragment (RFC 9112, 3.2). The parser would leave it out, and a
+            # proxy that hides a path would not.
+            raise _Refused("a target has no fragment")
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -204,7 +208,7 @@ class GuardedHttp(HttpToolsProtocol):
     def _count(self, size: int) -> None:
         self._header_bytes += size
         if self._header_bytes > self.budgets.header_bytes:
-            raise _OverBudget("the header is too large")
+            raise _Refused("the header is too large")
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a request: 431 (RFC 6585, 5) where its header is too large.

@@ -7,6 +7,7 @@ for them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from prometheus_client import CollectorRegistry, Histogram, PlatformCollector, ProcessCollector
@@ -17,6 +18,7 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -107,8 +109,8 @@ class _Reader(Collector):
         yield failed
 
 
-def routes(node: Node) -> list[Route]:
-    """``/metrics``, in Prometheus' text format."""
+def exposition(node: Node) -> Callable[[], bytes]:
+    """What renders the metrics of ``node`` in Prometheus' text format; made once for a node."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Reader(node))
     ProcessCollector(registry=registry)
@@ -121,7 +123,22 @@ def routes(node: Node) -> list[Route]:
     )
     node.lanes.observe = taken.observe
 
+    return partial(generate_latest, registry)
+
+
+def routes(node: Node) -> list[Route]:
+    """``/metrics``, unless it has a port of its own.
+
+    It has one spelling. A proxy that hides a path compares what it was sent, and routes here are
+    found by the decoded path: `/%6detrics` would pass the one and reach the other.
+    """
+    if node.settings.metrics_port:
+        return []
+    render = exposition(node)
+
     async def metrics(request: Request) -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        if request.scope.get("raw_path") != b"/metrics":
+            raise HTTPException(404)
+        return Response(render(), media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/metrics", metrics)]

@@ -28,6 +28,8 @@ from server.budgets import Budgets, GuardedConfig
 from server.bus import MemoryBus
 from server.crowd import connections_in_all, raise_file_limit
 from server.local import is_set_up
+from server.metrics import exposition
+from server.metrics_port import MetricsPort
 from server.node import Node
 from server.redis_bus import RedisBus
 from server.repeats import RepeatLimit
@@ -149,12 +151,15 @@ async def serve(
             RedisBus(settings.redis_url) if settings.redis_url else MemoryBus(),
         )
         listener = _listen(settings)
+        metrics_port = _metrics_port(settings, node)
         tending = [] if embedded is None else _tend(embedded)
         node.failures += [work.failures for work in (sole.task, *tending)]
         try:
             for work in tending:
                 work.start()
             await node.start()
+            if metrics_port is not None:
+                await metrics_port.start()
             server = Server(_config(settings, node), node)
             host, port = listener.getsockname()[:2]
             _settle_memory()
@@ -171,6 +176,8 @@ async def serve(
                 await node.stop()
             finally:
                 listener.close()
+                if metrics_port is not None:
+                    await metrics_port.stop()
 
 
 def _cancel(task: asyncio.Task[None]) -> None:
@@ -216,15 +223,26 @@ def _settle_memory() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
+def _metrics_port(settings: Settings, node: Node) -> MetricsPort | None:
+    if not settings.metrics_port:
+        return None
+    listener = _listening(settings.metrics_host, settings.metrics_port)
+    return MetricsPort(listener, exposition(node))
+
+
 def _listen(settings: Settings) -> socket.socket:
+    return _listening(settings.host, settings.port)
+
+
+def _listening(host: str, port: int) -> socket.socket:
     """The listening socket; made here, so that a taken port is a clear message."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named, since asyncio gives TCP_NODELAY only to sockets that name it.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if os.name == "posix":
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((host, port))
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             # Every connection has it from the listener.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
@@ -232,9 +250,7 @@ def _listen(settings: Settings) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as err:
         listener.close()
-        raise StartError(
-            f"cannot listen on {settings.host}:{settings.port}: {err.strerror}"
-        ) from err
+        raise StartError(f"cannot listen on {host}:{port}: {err.strerror}") from err
     listener.set_inheritable(False)
     return listener
 

@@ -48,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     host: str = "127.0.0.1"
     port: int = 8400
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
     data_dir: Path = msgspec.field(default_factory=default_data_dir)
     database_url: str | None = None
     database_connections: int = 10
@@ -116,6 +118,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 SETTINGS: dict[str, Setting] = {
     "host": Setting("address to listen on"),
     "port": Setting("port to listen on; 0 takes a free one", least=0, most=65_535),
+    "metrics_host": Setting("address that /metrics is at, if it has a port of its own"),
+    "metrics_port": Setting(
+        "port of its own for /metrics, which is not at the other one then; 0: none",
+        least=0,
+        most=65_535,
+    ),
     "data_dir": Setting("where the embedded database and the made secret are kept"),
     "database_url": Setting("postgresql:// URL; without one, a private PostgreSQL is run"),
     "database_connections": Setting("connections to PostgreSQL", least=2, most=200),
@@ -292,6 +300,8 @@ def _check(settings: Settings) -> None:
             )
     if not any(name.strip() for name in settings.auth_audience.split(",")):
         raise SettingsError("AYES_AUTH_AUDIENCE names no audience")
+    if settings.metrics_port and settings.metrics_port == settings.port:
+        raise SettingsError("AYES_METRICS_PORT must be another port than AYES_PORT")
     if settings.auth_jwks_url is not None:
         # Most commands need no keys, and what reads them is slow to import.
         from server.jwks import url_fault

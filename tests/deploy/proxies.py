@@ -34,6 +34,7 @@ from tests.parts import ROOT, RedisServer, folder, free_port
 from tests.promises.client import Gone
 from tests.promises.running import Address, Killable, killable, token
 from tests.promises.scenes import Scene, fresh, gathering
+from tests.server.test_metrics import SPELLINGS, asked
 
 #: Over the proxies' timeouts, so that only the heartbeat can have kept a line open.
 IDLE_SECONDS = 70.0
@@ -231,11 +232,18 @@ async def votes(found: Site, scene: Scene) -> str:
 
 
 async def hidden(found: Site) -> None:
-    """The metrics are not for the public."""
+    """The metrics are not for the public, however they are spelled."""
+    port = found.front.port
+    spellings = ["/metrics", f"http://127.0.0.1:{port}/metrics", *SPELLINGS]
+    spellings += [f"http://127.0.0.1:{port}{target}" for target in SPELLINGS]
+    for target in spellings:
+        for method in ("GET", "POST", "HEAD"):
+            answer = await asked(port, target, method)
+            assert b"ayes_sockets" not in answer, (target, answer)
+            assert answer[9:12] in (b"400", b"404", b"405"), (target, answer[:200])
     async with httpx.AsyncClient(trust_env=False) as http:
-        assert (await http.get(f"{found.url}/metrics")).status_code == 404
         assert (await http.get(f"{found.url}/v1/schema")).status_code == 200
-    say("/metrics answers 404 outside, /v1/schema 200")
+    say(f"/metrics in {len(spellings)} spellings: 404 or 400 outside; /v1/schema 200")
 
 
 async def addresses(found: Site) -> None:

@@ -111,11 +111,25 @@ def test_only_the_ingress_controller_and_prometheus_reach_a_pod() -> None:
         assert rule["ports"]
         for peer in rule["from"]:
             assert peer["namespaceSelector"]["matchLabels"]
+    ways = {
+        peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]: rule["ports"]
+        for rule in policy["ingress"]
+        for peer in rule["from"]
+    }
+    assert [entry["port"] for entry in ways["monitoring"]] == ["metrics"]
+    assert [entry["port"] for entry in ways["ingress-nginx"]] == ["http"]
     ports = {entry["port"] for rule in policy["egress"] for entry in rule["ports"]}
     assert ports == {53, 443, 5432, 6379}
 
 
 def test_the_metrics_are_not_for_the_public() -> None:
+    template = MANIFESTS["deployment.yaml"]["spec"]["template"]
+    scraped = template["metadata"]["annotations"]["prometheus.io/port"]
+    ports = {
+        port["name"]: port["containerPort"] for port in template["spec"]["containers"][0]["ports"]
+    }
+    assert SETTINGS["AYES_METRICS_PORT"] == scraped == str(ports["metrics"])
+    assert [port["targetPort"] for port in MANIFESTS["service.yaml"]["spec"]["ports"]] == ["http"]
     [rule] = MANIFESTS["ingress.example.yaml"]["spec"]["rules"]
     paths = {path["path"]: path["pathType"] for path in rule["http"]["paths"]}
     assert paths.pop("/") == "Exact"

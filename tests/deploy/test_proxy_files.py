@@ -47,7 +47,11 @@ def test_braces_and_blocks_are_closed(name: str) -> None:
 
 @pytest.mark.parametrize("name", PROXIES)
 def test_the_metrics_are_not_for_the_public(name: str) -> None:
-    assert re.search(r"/metrics.*404|404.*/metrics|/metrics \{\s*return 404", bare(TEXTS[name]))
+    assert re.search(r"/metrics.*404|404.*metrics|/metrics \{\s*return 404", bare(TEXTS[name]))
+
+
+def test_haproxy_compares_the_decoded_path() -> None:
+    assert re.search(r"return status 404 if \{ path,url_dec -i .*metrics \}", TEXTS["haproxy"])
 
 
 def test_no_line_is_cut_that_has_a_heartbeat() -> None:

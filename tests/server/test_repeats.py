@@ -86,6 +86,7 @@ MALFORMED = {
     "a bad header": b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
     "another upgrade": b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade, close\r\n"
     b"upgrade: h2c\r\n\r\n",
+    "a target with a fragment": b"GET /metrics#x HTTP/1.1\r\nhost: x\r\n\r\n",
     "a header too large": b"GET / HTTP/1.1\r\nx: " + b"y" * 70_000 + b"\r\n\r\n",
     "a bad handshake": b"GET /wire HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\n"
     b"upgrade: websocket\r\nsec-websocket-version: 13\r\n\r\n",
@@ -106,7 +107,13 @@ async def test_no_stranger_writes_the_log(
                 await peer.say(MALFORMED[what])
                 await peer.head()
     assert len([r for r in caplog.records if r.levelno >= logging.WARNING]) <= 1, caplog.messages
-    if what in ("no request", "HTTP/2", "a bad header", "a header too large"):
+    if what in (
+        "no request",
+        "HTTP/2",
+        "a bad header",
+        "a header too large",
+        "a target with a fragment",
+    ):
         assert offences == ["127.0.0.1"] * 30
     if what != "a bad handshake":
         assert len(begun) >= 30
