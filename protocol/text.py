@@ -184,3 +184,21 @@ def _with_short_runs(text: str) -> str:
         if run <= MAX_MARKS:
             kept.append(character)
     return "".join(kept)
+
+
+def escaped(text: str) -> str:
+    """Return ``text`` for a terminal: whatever does not print, newlines apart, as ``\\u202e``.
+
+    Nothing is left out: two ids that differ must look different to an auditor.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        c if c == "\n" or (c.isprintable() and not _PRINTABLE_NOTHING.match(c)) else _escape(c)
+        for c in text
+    )
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

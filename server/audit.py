@@ -18,6 +18,7 @@ from persistence import audit
 from persistence.database import Database
 from persistence.records import Event
 from persistence.state import EventState
+from protocol.text import escaped
 
 #: Kind and version of an export, in its first line.
 FORMAT = {"type": "ayes.export", "version": 2}
@@ -84,10 +85,12 @@ async def show(database: Database, event_id: str, *, after: int, follow: bool) -
             who = row["user_id"] or "(server)"
             answer = orjson.loads(row["answer"])
             mark = "" if answer["applied"] else " (nothing to change)"
-            _print(
+            line = (
                 f"#{row['seq']} {row['at']:%Y-%m-%d %H:%M:%S} {who} {row['command']}{mark} "
                 f"{orjson.dumps(answer['result']).decode()}"
             )
+            # A user's id and words are the users' own, and this is read in a terminal.
+            _print(escaped(line))
         if not follow:
             return
         await asyncio.sleep(FOLLOW_SECONDS)

@@ -18,7 +18,7 @@ from persistence.database import Database
 from persistence.embedded import EmbeddedPostgresError
 from persistence.limits import SETTABLE
 from protocol.errors import Rejection
-from protocol.text import check_id
+from protocol.text import check_id, escaped
 from server import cli_client
 from server import settings as s
 from server.database_url import database_url
@@ -242,15 +242,15 @@ def _verify(arguments: argparse.Namespace) -> int:
     path = Path(arguments.what)
     if path.is_file():
         try:
-            print(audit.verify_file(path, strict=arguments.strict))
+            print(escaped(audit.verify_file(path, strict=arguments.strict)))
         except audit.AuditError as err:
-            print(f"ayes: {err}", file=sys.stderr)
+            print(escaped(f"ayes: {err}"), file=sys.stderr)
             return 1
         return 0
 
     async def verify(database: Database) -> None:
         said = await audit.verify_event(database, arguments.what, strict=arguments.strict)
-        print(said)
+        print(escaped(said))
 
     return _with_database(arguments, verify)
 

@@ -7,7 +7,9 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from tests.protocol.wrong import MESSAGES, example, name_of
+from tests.protocol.hostile import TEXTS
+from tests.protocol.hostile import VALUES as VALUES_OF_SIZE
+from tests.protocol.wrong import LONG_RUNS, LONGEST_RUN, MESSAGES, NOTHING, example, name_of
 
 #: JSON of values at the edge of what something allows, or beyond it.
 VALUES = (
@@ -34,8 +36,12 @@ VALUES = (
     *('"' + text * 70 + '"' for text in ("ü", "€", "😀", "e\u0301", "\u202e", "\u2028", "ﷺ")),
     *('"12345678"', '"ABC123"', '"abc123"', '"accepted"', '"admin"', '"assumption"', '"create"'),
     *("[" * 50 + "]" * 50, "[" * 3_000, '{"a":' * 600 + "1" + "}" * 600, '["12345678"]', "[1,2,3]"),
+    *(json.dumps(made(n), ensure_ascii=False) for made in TEXTS.values() for n in (60, 400)),
+    *(made(900) for made in VALUES_OF_SIZE.values()),
+    *(rf'"{text}"' for text in (r"a\rb\r\nc", r"\ufeffa\u2028b\u2029", r"\u0085\u000b\u000c")),
     *('[{"event":"e","seq":-1}]', '{"assumption":{"threshold":1e9}}', '{"membership_auto":1}'),
 )
+VALUES += tuple(json.dumps(text) for text in (LONGEST_RUN, *LONG_RUNS, *NOTHING))
 _JUNK = ("", "{", "}", "[", "]", ",", ":", '"', "\\", "\x00", "\ufeff", " \r\n\t", "//", "\u2028")
 
 

@@ -96,7 +96,7 @@ def test_everything_speaks_of_the_same_pods() -> None:
 
 
 def test_ports_agree() -> None:
-    [port] = CONTAINER["ports"]
+    port, _ = CONTAINER["ports"]
     assert str(port["containerPort"]) == SETTINGS["AYES_PORT"]
     assert MANIFESTS["service.yaml"]["spec"]["ports"][0]["targetPort"] == port["name"]
 

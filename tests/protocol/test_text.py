@@ -20,6 +20,7 @@ from protocol.text import (
     clean_name,
     clean_text,
     cut_name,
+    escaped,
     has_long_run,
     is_empty,
 )
@@ -150,6 +151,13 @@ def test_ids_are_taken_as_they_are() -> None:
     assert getattr(found, "user", None) == user
     with pytest.raises(Rejection):
         check_id("a\rb", "user")
+
+
+def test_what_a_terminal_would_not_show_is_escaped_and_stays_different() -> None:
+    assert escaped("Ada\n\u0645\u06cc\u200c\u062e") == "Ada\n\u0645\u06cc\\u200c\u062e"
+    assert escaped("a\u202eb\x1b[31m\u3164\U000e0041") == "a\\u202eb\\u001b[31m\\u3164\\U000e0041"
+    users = ["ada", "ad\u200ba", "a\u202eda", "ada\u3164"]
+    assert len({escaped(user) for user in users}) == 4
 
 
 # Names.
