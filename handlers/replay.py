@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,6 +16,7 @@ import orjson
 
 from handlers import permissions
 from handlers.audiences import patches_of
+from handlers.entry import Entry, seal_of
 from handlers.limits import adopt, records_limits
 from handlers.registry import HANDLERS
 from handlers.step import Actor, Outcome, Step, TableName
@@ -46,22 +46,6 @@ _UNTOLD = ""
 _CODE = re.compile(r'"entrance_code":"([A-Z0-9]{6})"')
 
 
-class Entry(NamedTuple):
-    """A line of the journal as it was stored or exported; texts to the letter."""
-
-    seq: int
-    at: datetime
-    command: str
-    user: str
-    id: str
-    salt: bytes
-    payload: str
-    answer: str
-    patches: dict[str, bytes]
-    prev_hash: bytes
-    hash: bytes
-
-
 class Difference(NamedTuple):
     """The first place where the journal is not what it must be."""
 
@@ -84,6 +68,8 @@ class Replay:
         """The first line that records limits."""
         self.unrecorded: list[int] = []
         """Lines after that by a node that does not record limits, nor decide by them."""
+        self._ids: dict[tuple[str, str], int] = {}
+        """User and id → line."""
         self._taken: Mapping[tuple[TableName, Any], Any] = {}
         """What the last line changed, as it was before."""
         self.consistent = Consistent()
@@ -112,6 +98,10 @@ class Replay:
             yield "does not continue the chain: its previous hash is another line's"
         if seal_of(entry) != entry.hash:
             yield "was changed: its hash is not that of what it says"
+        if unsealed := set(entry.patches) - set(journal.PATCH_LABELS):
+            yield f"holds what its hash does not cover: {', '.join(sorted(unsealed))}"
+        if (first := self._ids.setdefault((entry.user, entry.id), entry.seq)) != entry.seq:
+            yield f"has the id of line {first}: one id has one effect"
         try:
             yield from self._decide(entry)
         except Exception as err:  # whatever a journal that is no journal of ours can break
@@ -124,6 +114,9 @@ class Replay:
             yield f"is a command that does not exist: {entry.command}"
             return
         command = msgspec.json.decode(entry.payload, type=kind)
+        if what := self._foreign(entry, command):
+            yield what
+            return
         answer = orjson.loads(entry.answer)
         # A name stands in what a step told, not in its command. A member who came in beyond the
         # room's window is told of later, if ever: when they become an admin.
@@ -137,6 +130,16 @@ class Replay:
             yield from self._decide_unrecorded(entry, command, answer, what)
         elif self.recorded_from is None:
             self.recorded_from = entry.seq
+
+    def _foreign(self, entry: Entry, command: Command) -> str | None:
+        """What a payload says that is not this line's command."""
+        event = getattr(command, "event", self.state.id)
+        if (command.id, event) != (entry.id, self.state.id):
+            return f"holds the command {command.id} to event {event}, not its own"
+        # Values, not letters, as below.
+        if orjson.loads(msgspec.json.encode(command)) != orjson.loads(entry.payload):
+            return f"holds what is not of its command: {entry.payload}"
+        return None
 
     def _decide_unrecorded(
         self, entry: Entry, command: Command, answer: Any, otherwise: str | None
@@ -299,19 +302,3 @@ def _rulings(step: _ReplayedStep) -> dict[str, Any]:
         return {"limits": orjson.loads(step.event.limits)}
     recorded = decode_limits(step.event.limits).rules if step.event.limits is not None else 0
     return {"rules": step.rules} if step.rules is not None and step.rules < recorded else {}
-
-
-def seal_of(entry: Entry) -> bytes:
-    """The hash that ``entry`` must have."""
-    return journal.seal(
-        entry.prev_hash,
-        seq=entry.seq,
-        at=journal.moment(entry.at),
-        command=entry.command,
-        salt=entry.salt,
-        user=entry.user.encode(),
-        id=entry.id.encode(),
-        fingerprint=journal.digest(entry.salt, b"payload", entry.payload.encode()),
-        answer=entry.answer.encode(),
-        patches=entry.patches,
-    )

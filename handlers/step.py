@@ -203,9 +203,10 @@ class Step:
         """Keep who asks to join in the order of asking, and how many there are."""
         asked = type(held) is Membership and held.request_no is not None
         asks = membership is not None and membership.request_no is not None
-        if asked == asks:
+        # Without a count, requests are not numbered yet; nodes from before that leave old numbers.
+        if asked == asks or self.event.requests is None:
             return
-        requests, count = self.state.requests, self.event.requests or 0
+        requests, count = self.state.requests, self.event.requests
         if self._requests_before is None:
             self._requests_before = dict(requests)
         if not asks:

@@ -13,7 +13,8 @@ import msgspec
 import orjson
 
 from handlers import registry
-from handlers.replay import Difference, Entry, Replay
+from handlers.entry import Entry
+from handlers.replay import Difference, Replay
 from persistence import audit
 from persistence.database import Database
 from persistence.records import Event

@@ -92,7 +92,7 @@ def test_only_the_lanes_and_readers_touch_a_database() -> None:
     """Handlers and rules are pure: they return what should change."""
     pure = {
         *("audiences", "ballots", "comments", "decide", "events", "foresight", "items"),
-        *("limits",),
+        *("entry", "limits", "requests", "unrecorded"),
         *("memberships", "permissions", "proposals", "registry", "resolution", "rules", "step"),
         *("tallies", "timers", "transitions", "views", "votes"),
     }

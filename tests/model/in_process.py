@@ -22,8 +22,8 @@ from handlers import registry, views
 from handlers.audiences import Audience, document
 from handlers.decide import Decision, Submission, decide, remembered
 from handlers.decide import replay as answer_again
+from handlers.entry import Entry
 from handlers.limits import EventSetLimits
-from handlers.replay import Entry
 from handlers.step import Actor, Step
 from handlers.timers import SERVER, ProposalExpire, ProposalMature
 from handlers.unrecorded import FIRST_RULES

@@ -14,7 +14,7 @@ from alembic import command
 from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from handlers.replay import seal_of
+from handlers.entry import seal_of
 from persistence.database import Database
 from persistence.migrate import config, upgrade_async
 from server import audit
@@ -248,6 +248,24 @@ def _rules(line: Line) -> None:
     line["answer"] = line["answer"][:-1] + ',"rules":9}'
 
 
+def _id(line: Line) -> None:
+    """A vote that is told twice, under the id it had."""
+    line["payload"] = line["payload"].replace(line["id"], "another-id")
+
+
+def _event(line: Line) -> None:
+    payload = json.loads(line["payload"])
+    line["payload"] = line["payload"].replace(payload["event"], "elsewhere")
+
+
+def _more(line: Line) -> None:
+    line["payload"] = line["payload"][:-1] + ',"weight":2}'
+
+
+def _beside(line: Line) -> None:
+    line["patches"] = line["patches"][:-1] + ',"others":{"members":{}}}'
+
+
 #: What is done to a line → which line: the first of a command whose text has these words.
 FORGED: dict[str, tuple[Change, str, str]] = {
     "other words": (_words, "proposal.create", "words 1"),
@@ -259,7 +277,40 @@ FORGED: dict[str, tuple[Change, str, str]] = {
     "an acceptance that is denied": (_waits, "vote.cast", '\\"accepted\\"'),
     "limits that follow no others": (_limits, "comment.add", ""),
     "rules of nobody": (_rules, "vote.cast", ""),
+    "a command with another id": (_id, "vote.cast", ""),
+    "another event's command": (_event, "vote.cast", ""),
+    "a field that no command has": (_more, "vote.cast", ""),
+    "a patch that no hash covers": (_beside, "vote.cast", ""),
 }
+
+
+def rechained(head: str, lines: list[Line], folder: Path) -> Path:
+    """An export of ``lines`` whose hashes are right."""
+    previous = bytes(32)
+    for seq, line in enumerate(lines, 1):
+        line |= {"seq": seq, "prev_hash": previous.hex()}
+        previous = seal_of(audit.entry_of_export(line))
+        line["hash"] = previous.hex()
+    end = {"end": len(lines), "hash": previous.hex()}
+    path = folder / "forged.jsonl"
+    path.write_text("\n".join([head, *map(json.dumps, lines), json.dumps(end)]))
+    return path
+
+
+def test_an_id_that_has_an_effect_twice_is_found(tmp_path: Path) -> None:
+    """A comment that is added again under its id, with all that follows made to fit."""
+    head, *lines, _ = (FOLDER / "half.jsonl").read_text().splitlines()
+    fields = [json.loads(line) for line in lines]
+    again = next(line for line in fields if line["command"] == "option.add")
+    # Nothing to change, so nothing but the id tells that it was there before.
+    nothing = next(line for line in fields if line["command"] == "event.start") | {
+        "answer": '{"applied":false,"result":{"status":"in_progress"}}',
+        "patches": "{}",
+        "salt": again["salt"],
+    }
+    path = rechained(head, [*fields, nothing], tmp_path)
+    with pytest.raises(audit.AuditError, match=f"^line {len(fields) + 1} has the id of line"):
+        audit.verify_file(path)
 
 
 @pytest.mark.parametrize("forged", FORGED)
@@ -278,15 +329,7 @@ def test_an_old_journal_that_was_forged_with_its_chain_is_found(
     before = json.dumps(fields[at])
     change(fields[at])
     assert json.dumps(fields[at]) != before
-    previous = bytes(32)
-    for line in fields:
-        line["prev_hash"] = previous.hex()
-        entry = audit.entry_of_export(line)
-        previous = seal_of(entry)
-        line["hash"] = previous.hex()
-    end = {"end": len(fields), "hash": previous.hex()}
-    path = tmp_path / "forged.jsonl"
-    path.write_text("\n".join([head, *map(json.dumps, fields), json.dumps(end)]))
+    path = rechained(head, fields, tmp_path)
     # That somebody is not shown can be a limit's doing, until the next one is.
     found = at + 2 if forged == "a member who is hidden" else at + 1
     with pytest.raises(audit.AuditError, match=f"^line {found} "):
