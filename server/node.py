@@ -201,6 +201,7 @@ class Node:
             return False
         session.identity = identity
         session.wire.stay()
+        self.offenders.note_named(session.address)
         return True
 
     def identify(self, token: str) -> Identity:

@@ -79,6 +79,15 @@ class Offenders:
         if not bucket.take(now):
             self.note(address, now)
 
+    def note_named(self, address: str) -> None:
+        """A socket from ``address`` said who it is, which makes up for one that did not.
+
+        So a crowd behind one address, some of whose clients give up, is no offence.
+        """
+        bucket = self._nameless.get(network_of(address))
+        if bucket is not None:
+            bucket.give(1)
+
     def wait(self, address: str, now: float) -> float | None:
         """Seconds until a new socket from ``address`` is taken in; ``None``: too many wait."""
         self._forget(now)

@@ -392,6 +392,7 @@ class Session:
 
     def give_way(self) -> None:
         """Close a socket whose place another one needs, before it has said who it is."""
+        self.is_nameless = False  # it is not the client that went
         wait, message = self.node.retry_after_ms(), "too many connections"
         self.say(answers.bye(CloseCode.FLOOD, retry_after_ms=wait, message=message))
         self._end(partial(self.wire.fail, offends=False), CloseCode.FLOOD, message)

@@ -46,6 +46,13 @@ def test_many_offenders_make_nobody_wait_for_ever() -> None:
     assert [offenders.wait("7", 0) for _ in range(3)] == [0, 1, 2]
 
 
+def test_who_says_who_they_are_makes_up_for_one_who_did_not(offenders: Offenders) -> None:
+    for _ in range(10 * NAMELESS_AT_ONCE):
+        offenders.note_nameless("crowd", 0)
+        offenders.note_named("crowd")
+    assert [offenders.wait("crowd", 0) for _ in range(2)] == [0, 0]
+
+
 def test_all_addresses_of_one_machine_are_one_offender(offenders: Offenders) -> None:
     offenders.note("2001:db8::1", 0)
     assert [offenders.wait(f"2001:db8::{n}", 0) for n in range(2)] == [0, 1]
