@@ -15,8 +15,8 @@ from collections import OrderedDict
 from collections.abc import Coroutine
 from typing import Any, Final
 
+from handlers import lanes
 from handlers.decide import Answer, Submission, failed
-from handlers.lanes import Lanes
 from persistence import standings
 from persistence.database import Database
 from persistence.standings import Pair, Standing
@@ -42,10 +42,7 @@ MAX_MEMBERS: Final = 100_000
 #: 500 bytes: this many are some 30 MB.
 STRANGER_BURST: Final = 20
 STRANGER_PER_SECOND: Final = 1 / 10
-#: Longest that a sender's standing is looked for, a join that is under way included: as long as
-#: the lane itself tries.
-LOOK_TIMEOUT_S: Final = 10.0
-#: What a client is asked to wait after that.
+#: What a client is asked to wait if its standing was not found out within the lanes' ``BUDGET``.
 RETRY_AFTER_MS: Final = 500
 
 
@@ -58,10 +55,10 @@ class Gate:
     """Hands commands to the lanes; answers at once those that are not let through."""
 
     def __init__(
-        self, settings: Settings, database: Database, lanes: Lanes, guesses: Guesses
+        self, settings: Settings, database: Database, all_lanes: lanes.Lanes, guesses: Guesses
     ) -> None:
         self._database = database
-        self._lanes = lanes
+        self._lanes = all_lanes
         self._guesses = guesses
         self._churn = Churn(settings)
         self._strangers = Charges(STRANGER_PER_SECOND, STRANGER_BURST)
@@ -112,7 +109,7 @@ class Gate:
         """Look who the sender is in the event, and go on from there."""
         event, _ = pair
         try:
-            async with asyncio.timeout(LOOK_TIMEOUT_S):
+            async with asyncio.timeout(lanes.BUDGET):
                 if (entering := self._entering.get(pair)) is not None:
                     await asyncio.shield(entering)
                 found = await self._standings.ask(pair)
@@ -173,7 +170,7 @@ class Gate:
         """
         user, id = submission.key
         try:
-            async with asyncio.timeout(LOOK_TIMEOUT_S):
+            async with asyncio.timeout(lanes.BUDGET):
                 self._guesses.check(user)
                 found = await standings.opened_by(self._database, command.code, user=user, id=id)
             self._guesses.check(user)

@@ -9,9 +9,9 @@ from typing import Generic, TypeVar
 H = TypeVar("H", bound=Hashable)
 
 #: Seconds for which a place is safe from newcomers of a group that has as many. A hello comes a
-#: round trip after the accept, and later from a crowd of clients that all reconnect: those that came
-#: first would be closed for those that came last. Shorter than ``hello_seconds``, so that silent
-#: sockets keep nobody out who shares their address.
+#: round trip after the accept, and later from a crowd of clients that all reconnect: those that
+#: came first would be closed for those that came last. Shorter than ``hello_seconds``, so that
+#: silent sockets keep nobody out who shares their address.
 SAFE_S = 3.0
 
 
