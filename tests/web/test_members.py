@@ -96,3 +96,30 @@ async def test_many_are_let_in_one_is_made_admin_and_the_last_admin_names_a_succ
     await expect(page.get_by_role("heading", name="My events")).to_be_visible()
     await expect(row(grace, "Grace")).to_contain_text("Admin")
     await expect(row(grace, "Ada")).to_have_count(0)
+
+
+async def test_what_a_removed_or_former_member_has_open_is_closed_on_request(
+    site: Running, visit: Visit
+) -> None:
+    async def open_proposals() -> set[str]:
+        proposals = (await stage.room("Ada", event))["proposals"].values()
+        return {one["content"] for one in proposals if one["status"] == "pending"}
+
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada", "Grace", "Jean")
+        for name, words in (("Grace", "One"), ("Grace", "Two"), ("Jean", "Three"), ("Ada", "Four")):
+            await stage.propose(name, event, words)
+        page = (await enter(visit, site, "Ada", f"/#/e/{event}/people")).page
+        await row(page, "Grace").get_by_role("button", name="Remove").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_role("checkbox", name="Also close the 2 proposals").check()
+        await dialog.get_by_role("button", name="Remove").click()
+        await expect(row(page, "Grace")).to_have_count(0)
+        assert await open_proposals() == {"Three", "Four"}
+        await stage.run("Jean", "membership.leave", event=event)
+        await page.get_by_role("link", name="Decide").click()
+        close = page.get_by_role("button", name="Close all by this former member")
+        await expect(close).to_have_count(1)
+        await close.click()
+        await expect(close).to_have_count(0)
+        assert await open_proposals() == {"Four"}

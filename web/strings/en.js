@@ -247,6 +247,7 @@ export default {
   "proposal.reverted": "Undone later",
   "proposal.reject.reason": "Why is it rejected? (if you like)",
   "proposal.moderate.reason": "Why is it taken down? (if you like)",
+  "proposal.close_theirs": "Close all by this former member",
   "proposal.withdraw.reason": "Why do you withdraw it? (if you like)",
   "proposal.revert.reason": "Why is it undone? (if you like)",
   "vote.agree": "Agree",

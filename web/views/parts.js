@@ -100,9 +100,11 @@ export const loading = (text = t("loading")) =>
 export function dialog(app, key, title, ...content) {
   if (!app.shown(key)) return null;
   const close = () => app.show(key, false);
+  // Returns nothing: a handler that returns false undoes the click, and no box could be ticked.
+  const closeBeside = (event) => void (event.target === event.currentTarget && close());
   const id = `dialog-${key.replace(/\W/g, "-")}`;
   return h("dialog", { key, class: "dialog", "aria-labelledby": id, mount: (el) => el.showModal(), onclose: close,
-    onclick: (event) => event.target === event.currentTarget && close() },
+    onclick: closeBeside },
     h("div", { class: "dialog-body" },
       h("header", {}, h("h2", { id }, title), button(t("close"), close, { kind: "quiet", sign: "cross", bare: true })),
       content));

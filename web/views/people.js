@@ -84,9 +84,9 @@ function removeDialog(app, store, user, member) {
   };
   return dialog(app, "remove", t("people.remove.title", { name: member.name }),
     h("p", {}, t("people.remove.text")),
-    theirs > 0 && h("label", { class: "row" },
-      h("input", { type: "checkbox", checked: closing, onchange: (event) => app.show("remove.close", event.target.checked && user) }),
-      t("people.remove.close", { count: theirs })),
+    theirs > 0 && h("div", { class: "tick" },
+      h("input", { type: "checkbox", id: "remove-close", checked: closing, onchange: (event) => app.show("remove.close", event.target.checked && user) }),
+      h("label", { for: "remove-close" }, t("people.remove.close", { count: theirs }))),
     h("div", { class: "row end" },
       button(t("cancel"), () => app.show("remove", false), { kind: "quiet" }),
       button(t("people.remove"), remove, { kind: "danger" })));

@@ -116,7 +116,20 @@ function deciding(app, store, id, proposal) {
     ...["reject", "moderate", "withdraw"].filter((verb) => store.may(`proposal.${verb}`) && (verb !== "withdraw" || mine)).map((verb) =>
       button(t(`proposal.${verb}`), () => app.show(`reason|${id}`, asking === verb ? false : verb), { kind: "small quiet", key: verb, disabled: busy, "aria-expanded": String(asking === verb) })),
   ].filter(Boolean);
-  return h("div", { class: "row deciding" }, offered, note(app, store, key));
+  return h("div", { class: "row deciding" }, offered, closing(app, store, id, proposal), note(app, store, key));
+}
+
+/** All that a former member has open, closed at once; only where the room shows every member. */
+function closing(app, store, id, { author }) {
+  const { members, counts } = store.state;
+  const isOut = !members[author] && Object.keys(members).length === counts.members;
+  if (!isOut || !store.may("membership.remove")) return null;
+  const act = `member/${author}`;
+  return [
+    button(t("proposal.close_theirs"), () => store.run("membership.remove", { user: author, close_proposals: true }),
+      { kind: "small quiet", key: "close_theirs", disabled: store.act(act)?.state === "pending" }),
+    note(app, store, act),
+  ];
 }
 
 /** Why, before it is done; nothing unless `verb` was pressed. */
