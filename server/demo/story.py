@@ -7,7 +7,7 @@ is a ``Pace``; every wait for the server is one for its answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from server.demo.bot import Bot, Message
@@ -157,9 +157,8 @@ class Story:
         gus = self._bots["Gus"]
         self._feed.say("Gus clicks twice: two ids, one vote.")
         await self._pace.click()
-        both = [gus.send(gus.prepare(**self._vote_for(proposal))) for _ in range(2)]
-        for answer in await asyncio.gather(*both):
-            self._feed.answer(gus.user, answer)
+        vote = self._vote_for(proposal)
+        await self._give_all(gus, [vote, vote])
         await self._pace.read()
 
     async def an_admin_decides(self) -> None:
@@ -222,12 +221,23 @@ class Story:
         return answer
 
     async def _give(self, bot: Bot, command: Message) -> Message:
-        answer = await bot.command(**command)
-        self._feed.answer(bot.user, answer)
-        if answer["type"] == "ack" and bot.event:
-            await bot.reach(answer["seq"])
-            await self._admin.reach(answer["seq"])
+        (answer,) = await self._give_all(bot, [command])
         return answer
+
+    async def _give_all(self, bot: Bot, commands: Sequence[Message]) -> list[Message]:
+        """Commands at once; their answers, once the bot's room and the admin's show them.
+
+        No order is promised between an ack and the diff that shows it, and the picture is drawn
+        from the admin's room.
+        """
+        answers = await asyncio.gather(*(bot.command(**command) for command in commands))
+        for answer in answers:
+            self._feed.answer(bot.user, answer)
+        acked = [answer["seq"] for answer in answers if answer["type"] == "ack"]
+        if acked and bot.event:
+            await bot.reach(max(acked))
+            await self._admin.reach(max(acked))
+        return answers
 
     async def _vote(self, name: str, proposal: str) -> None:
         bot = self._bots[name]

@@ -12,10 +12,13 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.promises.client import Client
+from server.progress import Progress
+from tests.promises.client import PATIENCE, Client
 from tests.promises.conftest import Start
 from tests.promises.running import Running, token
 from tests.promises.scenes import gathering
+
+HOUR_MS = 3_600_000
 
 
 async def test_a_ping_is_answered_with_the_time(server: Running) -> None:
@@ -109,18 +112,30 @@ async def test_silence_closes_4002(start: Start) -> None:
 
 
 async def test_any_frame_counts_as_life(start: Start) -> None:
-    server = await start(heartbeat_ms=150)
+    """By a clock of the test's: the server's own pulse hardly ever beats."""
+    silence = 2 * HOUR_MS / 1000
+    server = await start(heartbeat_ms=HOUR_MS)
+    await server.node._pulse.task.stop()
     mute = Mute(server.port)
     await mute.open()
     reading = asyncio.create_task(mute.frames())
-    loop = asyncio.get_running_loop()
-    end = loop.time() + 1.0
-    while loop.time() < end:
-        mute.writer.write(masked(0x8A, b""))  # an unsolicited pong
-        await asyncio.sleep(0.05)
-    assert not reading.done()
+    async with asyncio.timeout(PATIENCE):
+        while not [session for session in server.node.sessions if session.is_open]:
+            await asyncio.sleep(0.01)
+    (session,) = server.node.sessions
+    for opcode in (0x8A, 0x89):
+        # An unsolicited pong, and a ping.
+        session.heard_at = before = session.heard_at - silence
+        mute.writer.write(masked(opcode, b""))
+        async with asyncio.timeout(PATIENCE):
+            while session.heard_at == before:
+                await asyncio.sleep(0.01)
+        server.node._pulse.beat(session.heard_at + silence * 0.99)
+        assert session.is_open
+    server.node._pulse.beat(session.heard_at + silence * 1.01)
+    assert not session.is_open
+    assert (await reading)[-1][1][:2] == (4002).to_bytes(2, "big")
     await mute.close()
-    await reading
 
 
 async def test_a_hello_and_a_close_in_one_segment_leave_nothing_behind(
@@ -170,6 +185,8 @@ async def stalled(server: Running, user: str, event: str) -> tuple[Client, async
     # The operating system would take megabytes for somebody on the same machine.
     sending = session.wire._transport.get_extra_info("socket")
     sending.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
+    # It is not given up, however long a busy machine takes for what happens meanwhile.
+    session.wire._progress = Progress(asyncio.get_running_loop(), 3_600.0, session.wire)
     await client.subscribe(event)
     transport = client.socket.transport
     transport.pause_reading()

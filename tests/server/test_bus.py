@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from server.bus import Headcount, Hint, MemoryBus
 from server.redis_bus import LONGEST_MESSAGE, PREFIX, RedisBus
+from server.redis_line import make_redis
 from tests.parts import RedisServer
 from tests.redis_parts import RedisCluster, tls_server, valkey_server
 from tests.server.listening import PATIENCE, Pair, pair, pair_of, told
@@ -185,7 +186,7 @@ async def test_a_frozen_redis_is_noticed_and_left(redis_server: RedisServer) -> 
 
 
 async def test_a_redis_that_goes_and_comes_is_logged_once_each(
-    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bus = RedisBus(redis_server.url)
     await bus.start(lambda told: None)
@@ -196,8 +197,17 @@ async def test_a_redis_that_goes_and_comes_is_logged_once_each(
             await up(bus, False)
             for number in range(1_000):
                 bus.tell(Hint(f"e{number}", "epoch", number))
-            # Long enough for several tries.
-            await asyncio.sleep(1.5)
+            tried = 0
+
+            def make(url: str) -> Redis:
+                nonlocal tried
+                tried += 1
+                return make_redis(url)
+
+            monkeypatch.setattr("server.redis_line.make_redis", make)
+            async with asyncio.timeout(PATIENCE):
+                while tried < 6:
+                    await asyncio.sleep(0.02)
             redis_server.start()
             await up(bus, True)
     finally:

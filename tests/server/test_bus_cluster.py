@@ -11,6 +11,7 @@ import pytest
 
 from server.bus import Hint
 from server.redis_bus import PREFIX, RedisBus
+from server.redis_cluster import Cluster
 from server.redis_line import slot_of
 from tests.parts import RedisServer
 from tests.redis_parts import RedisCluster, valkey_server
@@ -99,14 +100,25 @@ async def test_one_server_that_answers_is_enough_to_find_the_rest(cluster: Redis
 
 
 async def test_a_server_that_is_no_cluster_is_told_of_once(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lone = RedisServer()
     lone.start()
     bus = RedisBus(lone.url.replace("redis://", "redis+cluster://"))
+    look, looks = Cluster._look, 0
+
+    async def counted(cluster: Cluster) -> bool:
+        nonlocal looks
+        found = await look(cluster)
+        looks += 1
+        return found
+
+    monkeypatch.setattr(Cluster, "_look", counted)
     try:
         await bus.start(lambda told: None)
-        await asyncio.sleep(1.5)
+        async with asyncio.timeout(PATIENCE):
+            while looks < 3:
+                await asyncio.sleep(0.02)
         assert not bus.is_up
     finally:
         await bus.stop()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, cast
 
 import pytest
 
 from server.guard import Budgets
-from tests.server.peers import on_both_loops, serving
+from server.guard_http import GuardedHttp
+from tests.clock import ClockedLoop
+from tests.server.peers import on_both_loops, serving, until
 from tests.server.raw import TEXT, masked, raw
 
 GET = b"GET / HTTP/1.1\r\nhost: ayes\r\n\r\n"
@@ -15,18 +18,58 @@ CLOSING = b"\r\nconnection: close\r\n\r\n"
 SHORT = Budgets(handshake_s=0.2, body_s=0.2)
 
 
+class Clocked:
+    """The clock of all HTTP connections, and how much they have heard."""
+
+    def __init__(self) -> None:
+        self.heard = 0
+        self._loops: list[ClockedLoop] = []
+
+    def loop(self, loop: asyncio.AbstractEventLoop) -> ClockedLoop:
+        """``loop``, by this clock."""
+        self._loops.append(ClockedLoop(loop))
+        return self._loops[-1]
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock."""
+        for loop in self._loops:
+            loop.advance(seconds)
+
+
+@pytest.fixture
+def clocked(monkeypatch: pytest.MonkeyPatch) -> Clocked:
+    """Deadlines go by a clock of the test's."""
+    found = Clocked()
+    made = GuardedHttp.connection_made
+    received = GuardedHttp.data_received
+
+    def connection_made(self: GuardedHttp, transport: Any) -> None:
+        self.loop = cast("asyncio.AbstractEventLoop", found.loop(self.loop))
+        made(self, transport)
+
+    def data_received(self: GuardedHttp, data: bytes) -> None:
+        received(self, data)
+        found.heard += len(data)
+
+    monkeypatch.setattr(GuardedHttp, "connection_made", connection_made)
+    monkeypatch.setattr(GuardedHttp, "data_received", data_received)
+    return found
+
+
 @on_both_loops
-async def test_a_connection_is_kept_between_requests_and_closed_when_idle() -> None:
-    async with serving(budgets=SHORT, timeout_keep_alive=1) as served, raw(served) as peer:
-        loop = asyncio.get_running_loop()
-        for _ in range(2):
+async def test_a_connection_is_kept_between_requests_and_closed_when_idle(
+    clocked: Clocked,
+) -> None:
+    async with serving(timeout_keep_alive=10) as served, raw(served) as peer:
+        for _ in range(3):
             await peer.say(GET)
             assert b" 200 " in await peer.head()
             assert await peer.head() == b"4\r\ndone\r\n0"
-            await asyncio.sleep(0.5)
-        begun = loop.time()
+            (connection,) = served.connections
+            await until(lambda: connection.timeout_keep_alive_task is not None)  # noqa: B023
+            clocked.advance(9.5)
+        clocked.advance(1.0)
         assert await peer.hear_all() == b""
-        assert loop.time() - begun > 0.2
         await served.until_gone()
 
 
@@ -82,14 +125,28 @@ async def test_a_body_has_a_deadline() -> None:
 
 
 @on_both_loops
-async def test_a_slow_request_within_its_deadlines_is_answered() -> None:
-    budgets = Budgets(handshake_s=0.5, body_s=0.5)
+async def test_a_slow_request_within_its_deadlines_is_answered(clocked: Clocked) -> None:
+    budgets = Budgets(handshake_s=10, body_s=10)
     async with serving(budgets=budgets) as served, raw(served) as peer:
+        # Each of the two deadlines has two parts.
         for part in (b"POST / HTTP/1.1\r\n", b"content-length: 8\r\n\r\n", b"four", b"more"):
-            await asyncio.sleep(0.15)
+            await until(lambda: served.connections)
+            clocked.advance(4.5)
+            heard = clocked.heard
             await peer.say(part)
+            await until(lambda: clocked.heard == heard + len(part))  # noqa: B023
         assert b" 200 " in await peer.head()
         assert served.app.requests == [b"fourmore"]
+
+
+@on_both_loops
+async def test_a_slow_request_beyond_its_deadline_is_not(clocked: Clocked) -> None:
+    async with serving(budgets=Budgets(handshake_s=10, body_s=10)) as served, raw(served) as peer:
+        await peer.say(b"POST / HTTP/1.1\r\n")
+        await until(lambda: clocked.heard)
+        clocked.advance(10.5)
+        assert await peer.hear_all() == b""
+        await served.until_gone()
 
 
 @on_both_loops

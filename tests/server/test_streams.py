@@ -67,10 +67,8 @@ async def test_a_stream_sleeps_until_its_next_sign_of_life(
     async with reading(server, scene) as lines:
         for _ in range(3):
             await scene.do("event.rotate_code")
-            assert await anext(lines) == ""
-            assert await anext(lines) == "event: diff"
             async for line in lines:
-                if line.startswith("data: "):
+                if line == "event: diff":
                     break
     assert set(waits.seconds) == {BEAT_S}
 
