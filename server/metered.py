@@ -16,6 +16,17 @@ SLICE_S = 0.001
 LONGEST_PAUSE_S = 0.1
 
 
+async def gently(work: Generator[None, None, T]) -> T:
+    """What ``work`` returns; the event loop is left to others at each of its yields."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        await asyncio.sleep(0)
+
+
 class Metered(Generic[T]):
     """Awaits ``work`` once, like the coroutine itself; ``seconds`` is what it took of the loop.
 

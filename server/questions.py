@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 LIGHT_PAGE = 50
 #: Commands that are looked up as soon as their status is asked for, some 0.3 ms; the same beyond.
 LIGHT_STATUS = 32
+#: Entries of a page that are encoded in one go; a long one has some 12 KB.
+ENTRIES_AT_ONCE = 16
 
 
 async def answer(session: Session, request: r.Request) -> bytes:
@@ -181,24 +185,24 @@ async def _comments(node: Node, request: r.CommentsList) -> dict[str, Any]:
     found, following = await lists.comments(
         node.database, request.event, before=request.before, limit=request.limit
     )
-    shown = [{"id": comment.id} | views.comment_fields(comment) for comment in found]
-    return _page("comments", request.event, shown, following)
+    shown = ({"id": comment.id} | views.comment_fields(comment) for comment in found)
+    return await _page("comments", request.event, shown, following)
 
 
 async def _proposals(node: Node, request: r.ProposalsList) -> dict[str, Any]:
     found, following = await lists.proposals(
         node.database, request.event, before=request.before, limit=request.limit
     )
-    shown = [{"id": proposal.id} | views.proposal_view(proposal) for proposal in found]
-    return _page("proposals", request.event, shown, following)
+    shown = ({"id": proposal.id} | views.proposal_view(proposal) for proposal in found)
+    return await _page("proposals", request.event, shown, following)
 
 
 async def _members(node: Node, request: r.MembersList) -> dict[str, Any]:
     found, following = await lists.members(
         node.database, request.event, before=request.before, limit=request.limit
     )
-    shown = [{"id": m.user_id, "name": m.name, "role": m.role} for m in found]
-    return _page("members", request.event, shown, following)
+    shown = ({"id": m.user_id, "name": m.name, "role": m.role} for m in found)
+    return await _page("members", request.event, shown, following)
 
 
 async def _requests(node: Node, actor: Actor, request: r.RequestsList) -> dict[str, Any]:
@@ -206,12 +210,17 @@ async def _requests(node: Node, actor: Actor, request: r.RequestsList) -> dict[s
     found, following = await lists.requests(
         node.database, request.event, before=request.before, limit=request.limit
     )
-    shown = [{"id": asking.user_id} | views.request_fields(asking) for asking in found]
-    return _page("requests", request.event, shown, following)
+    shown = ({"id": asking.user_id} | views.request_fields(asking) for asking in found)
+    return await _page("requests", request.event, shown, following)
 
 
-def _page(
-    kind: str, event: str, shown: list[dict[str, Any]], following: int | None
+async def _page(
+    kind: str, event: str, shown: Iterable[dict[str, Any]], following: int | None
 ) -> dict[str, Any]:
-    page: dict[str, Any] = {"event": event, kind: shown}
+    entries = []
+    for number, entry in enumerate(shown, 1):
+        entries.append(orjson.Fragment(orjson.dumps(entry)))
+        if number % ENTRIES_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    page: dict[str, Any] = {"event": event, kind: entries}
     return page if following is None else page | {"next": following}

@@ -51,8 +51,7 @@ class Rendering:
         """Encode what has changed, until ``most`` bytes are made."""
         state, made = self._state(), 0
         while self._changed and (most is None or made < most):
-            key = name, id = next(iter(self._changed))
-            del self._changed[key]
+            key = name, id = self._changed.popitem()[0]
             entry = state[name].get(id)
             if entry is None:
                 self._entries.pop(key, None)

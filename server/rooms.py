@@ -13,25 +13,24 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import msgspec
-
-from handlers.audiences import Audience, Patches, document
+from handlers.audiences import Audience, growing_document
 from handlers.decide import StepRecord
 from persistence import reading
 from persistence.database import Database
 from persistence.failures import Failures
 from persistence.faults import Fault, fault_of
 from persistence.periodic import Periodic
-from persistence.reading import Own, Stored
+from persistence.reading import Own
 from protocol.errors import ErrorCode, Refusal, Rejection
 from server.bus import Bus, Hint, Told
 from server.cooldown import Cooldown
 from server.gather import Gather
 from server.history import PAGE, BrokenWay, History, Stretch
-from server.metered import Metered
+from server.metered import Metered, gently
 from server.presence import Presence
 from server.quotas import Quotas
 from server.room import Room, RoomStep
+from server.stored_steps import step_of, steps_of
 from server.subscription import Subscription
 from server.way import Way
 
@@ -61,15 +60,6 @@ LIGHT_ROOM = 100
 FAR = 2 * PAGE
 #: Asked of a client when the database is out of reach.
 RETRY_AFTER_MS = 1_000
-
-_patches = msgspec.json.Decoder(Patches)
-_texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-def step_of(stored: Stored) -> RoomStep:
-    """A step as the journal has it, ready to be told."""
-    texts = {label: bytes(text) for label, text in _texts.decode(stored.patches).items()}
-    return RoomStep(stored.seq, _patches.decode(stored.patches), texts)
 
 
 class RoomRegistry:
@@ -277,8 +267,10 @@ class RoomRegistry:
             )
         except Exception as err:
             raise unreachable(err) from err
-        room.reset(state.epoch, state.seq, document(state, "admin"))
-        room.remember(step_of(stored) for stored in recent)
+        shown = await gently(growing_document(state, "admin"))
+        steps = await gently(steps_of(recent))
+        room.reset(state.epoch, state.seq, shown)
+        room.remember(steps)
 
     async def _ask_own(self, event_id: str, user: str) -> Own | None:
         try:
