@@ -26,7 +26,8 @@ COMMAND_TIMEOUT = 10.0
 #: Longest that closing waits for connections in use.
 CLOSE_TIMEOUT = 5.0
 
-#: Given when a connection is made, so that no reset of a pool can wipe them.
+#: Given when a connection is made, so that no reset of a pool can wipe them. Then set once more:
+#: a pooler between (PgBouncer) drops what it does not know of a startup packet.
 SESSION = {
     "application_name": "ayes",
     "timezone": "UTC",
@@ -68,6 +69,7 @@ class Database:
             timeout=CONNECT_TIMEOUT,
             command_timeout=COMMAND_TIMEOUT,
             server_settings=SESSION,
+            init=_keep_settings,
             reset=_leave_as_it_is,
         )
         try:
@@ -122,6 +124,16 @@ class Database:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             yield connection
+
+
+async def _keep_settings(connection: asyncpg.Connection[Any]) -> None:
+    """Set what a pooler has dropped: a session without timeouts could wait for ever."""
+    await connection.execute(
+        "SELECT set_config(name, value, false)"
+        " FROM unnest($1::text[], $2::text[]) AS given(name, value)",
+        list(SESSION),
+        list(SESSION.values()),
+    )
 
 
 async def _leave_as_it_is(connection: asyncpg.Connection[Any]) -> None:

@@ -40,7 +40,10 @@ async def upgrade_async(url: str) -> None:
 
     async def connect() -> asyncpg.Connection[Any]:
         settings = {"lock_timeout": str(LOCK_TIMEOUT_MS), "application_name": "ayes migrate"}
-        return await asyncpg.connect(url, server_settings=settings)
+        connection = await asyncpg.connect(url, server_settings=settings)
+        # A pooler between may have dropped it.
+        await connection.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
+        return connection
 
     # The driver is handed the plain URL itself, so that every form it knows works as written.
     engine = create_async_engine(
