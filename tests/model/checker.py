@@ -17,6 +17,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import islice, pairwise
 
 from tests.model.chain import instant, raw, verify_chain
@@ -63,7 +64,7 @@ def check(history: History, *, most: int = 100) -> list[Violation]:
 
 
 def _violations(history: History, rows: list[Json]) -> Iterator[Violation]:
-    yield from _positions(rows)
+    yield from _positions(rows, history.set_back)
     yield from (Violation(1, seq, what) for seq, what in verify_chain(rows))
     yield from _answers(history)
     yield from _asked_for(history, rows)
@@ -71,14 +72,17 @@ def _violations(history: History, rows: list[Json]) -> Iterator[Violation]:
     yield from _replay(history, rows)
 
 
-def _positions(rows: list[Json]) -> Iterator[Violation]:
-    """4: 1…n, and time runs with it."""
+def _positions(rows: list[Json], set_back: int) -> Iterator[Violation]:
+    """4: 1…n, and time runs with it, but as often as the clock itself was ``set_back``."""
     for position, row in enumerate(rows, 1):
         if row["seq"] != position:
             yield Violation(4, row["seq"], f"stands where {position} should")
             return
     for before, row in pairwise(rows):
-        if instant(row["at"]) < instant(before["at"]):
+        if instant(row["at"]) >= instant(before["at"]):
+            continue
+        set_back -= 1
+        if set_back < 0:
             yield Violation(4, row["seq"], "was decided before the one it follows")
 
 
@@ -297,27 +301,58 @@ def _names(history: History, rows: list[Json]) -> dict[int, str]:
 
 class _Refusals:
     """Refusals have no position, only a time: somewhere among the steps of that time the model
-    must give them too."""
+    must give them too. A clock that was set back shows a time more than once."""
 
     def __init__(self, history: History, rows: list[Json]) -> None:
-        times = [instant(row["at"]) for row in rows]
-        self.waiting: dict[int, list[tuple[int, Json]]] = defaultdict(list)
+        runs = _runs([instant(row["at"]) for row in rows])
+        self.waiting: dict[int, list[tuple[int, _Chances]]] = defaultdict(list)
         for row in history.rows:
             if row["seq"] is None and row["payload"] is not None:
                 at = instant(row["at"])
-                self.waiting[bisect_left(times, at)].append((bisect_right(times, at), row))
+                spans = {
+                    (begin + bisect_left(times, at), begin + bisect_right(times, at))
+                    for begin, times in runs
+                }
+                chances = _Chances(row, len(spans))
+                for first, last in spans:
+                    self.waiting[first].append((last, chances))
 
     def at(self, model: Model) -> Iterator[Violation]:
         """Try what waits for this position; what can wait goes on to the next."""
-        for last, row in self.waiting.pop(model.seq, ()):
+        for last, chances in self.waiting.pop(model.seq, ()):
+            if chances.left == 0:
+                continue
+            row = chances.row
             answer = model.probe(row["user"], _command(row), instant(row["at"]))
             if answer and not answer_differs(answer, _stored(row)):
-                continue
-            if model.seq < last:
-                self.waiting[model.seq + 1].append((last, row))
+                chances.left = 0
+            elif model.seq < last:
+                self.waiting[model.seq + 1].append((last, chances))
             else:
-                what = f"{row['user']} {row['command']} {row['id']}"
-                yield Violation(5, model.seq, f"{what} was refused {_stored(row)}, not {answer}")
+                chances.left -= 1
+                if chances.left == 0:
+                    what = f"{row['user']} {row['command']} {row['id']}"
+                    yield Violation(
+                        5, model.seq, f"{what} was refused {_stored(row)}, not {answer}"
+                    )
+
+
+class _Chances:
+    """A refusal, and the spans of positions in which it may yet prove right."""
+
+    def __init__(self, row: Json, spans: int) -> None:
+        self.row = row
+        self.left = spans
+
+
+def _runs(times: list[datetime]) -> list[tuple[int, list[datetime]]]:
+    """``times`` cut wherever they go back, each part with the position before it."""
+    found: list[tuple[int, list[datetime]]] = [(0, [])]
+    for position, at in enumerate(times):
+        if found[-1][1] and at < found[-1][1][-1]:
+            found.append((position, []))
+        found[-1][1].append(at)
+    return found
 
 
 # --- the three shapes of a command and an answer

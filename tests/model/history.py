@@ -61,3 +61,5 @@ class History:
     """User → name, for those whom no room ever shows; else their id is taken."""
     limits: Mapping[str, int] = field(default_factory=dict)
     """Limits of the server that differ from ``tests.model.rows.LIMITS``."""
+    set_back: int = 0
+    """How often the clock of the database's machine was set to an earlier time meanwhile."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.model.chain import verify_chain
+from tests.model.chain import raw, verify_chain
 from tests.model.checker import check
 from tests.model.history import History, Json, Operation
 from tests.model.recorder import Recorder, seal
@@ -441,3 +442,20 @@ def test_stored_texts_are_verified_to_the_letter(history: History) -> None:
     first = accepted(history)[0]
     first["answer_text"] = '{"applied": true}'
     assert verify_chain(history.rows)[0][0] == 1
+
+
+def test_times_go_back_as_often_as_the_clock_was_set_back_and_no_more(history: History) -> None:
+    """The journal is sealed again, since its header holds the times."""
+    rows = accepted(history)
+    half = len(rows) // 2
+    for row in [*rows[half:], *(row for row in history.rows if row["seq"] is None)]:
+        row["at"] -= timedelta(minutes=4)
+    seal(rows)
+    for op in history.operations:
+        kept = next((row for row in rows if row["id"] == op.command["id"]), None)
+        if kept is not None and answer(op)["type"] == "ack":
+            answer(op)["hash"] = raw(kept["hash"]).hex()
+    times = [violation for violation in check(history) if violation.invariant == 4]
+    assert [violation.seq for violation in times] == [half + 1]
+    history.set_back = 1
+    assert [violation for violation in check(history) if violation.invariant == 4] == []
