@@ -23,7 +23,8 @@ def main() -> int:
     parser.add_argument("--commands", type=int, default=20_000)
     parser.add_argument("--faults", type=int, default=Wanted.faults)
     parser.add_argument("--only", default="", help="only faults whose names match this")
-    parser.add_argument("--nodes", type=int, default=2)
+    parser.add_argument("--nodes", type=int, default=3)
+    parser.add_argument("--wide", type=int, default=0, help="events of one round over many")
     parser.add_argument("--seed", type=int, default=secrets.randbits(31))
     parser.add_argument("--seconds", type=float, default=3_600.0, help="begin no round after that")
     parser.add_argument("--plant", default="", help="put one of tests.campaign.bugs into the nodes")
@@ -40,6 +41,7 @@ def main() -> int:
         faults=given.faults,
         only=given.only,
         nodes=given.nodes,
+        wide=given.wide,
         seconds=given.seconds,
         planted=given.plant,
         keep=keep,

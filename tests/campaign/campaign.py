@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from protocol.closes import CloseCode
 from protocol.errors import ErrorCode
 from tests.campaign import faults
-from tests.campaign.judging import histories_of, judge
+from tests.campaign.attendance import Attendance
+from tests.campaign.judging import Case, cases_of, judge
 from tests.campaign.line import ABNORMAL
+from tests.campaign.losses import lost
 from tests.campaign.nodes import NodeProcess
 from tests.campaign.plan import EVENTS, SEATS, USERS, Plan, plan
+from tests.campaign.promotion_faults import LOSES_DATA
 from tests.campaign.report import GONE, Report
 from tests.campaign.round import Round
+from tests.campaign.striker import Striker
 from tests.campaign.venue import Venue, venue
-from tests.model.history import History
+from tests.campaign.wide import Wide, wide_commands, wide_plan
 from tests.promises.running import CONNECTIONS
 
 #: Commands of one round. The model counts rather than keeps, so its replay costs the square.
@@ -28,6 +32,8 @@ ROUND = 10_000
 CODES = {int(code) for code in CloseCode} | {ABNORMAL, 1000, 1001, 1012}
 #: Of those, the ones that tell a client it did wrong: no client here does.
 BLAMES = {code for code in CODES if code >= 4_500} | {int(CloseCode.NO_HELLO)}
+#: The fault by which a good token is one that is yet to be made, to the node that it befalls.
+NODE_CLOCK = "clock of a node jumps"
 #: What a node may hold with two hundred sockets on it and a round under way.
 MOST_RESIDENT_KIB = 400 * 1024
 #: What it may hold more after a round than when it had just started: pools fill, and stay full.
@@ -36,6 +42,7 @@ MORE_FILES = CONNECTIONS + 16
 #: Until what was left behind is gone: a sweep of the rooms, and a beat of the bus.
 SETTLE_SECONDS = 15.0
 SAMPLE_SECONDS = 1.0
+PROGRESS_SECONDS = 15.0
 #: Alarms of a round that are shown at once; the report has all.
 MOST_SHOWN = 5
 
@@ -49,7 +56,9 @@ class Wanted:
     faults: int = sum(faults.MIX.values())
     only: str = ""
     """Of the faults, those whose names match."""
-    nodes: int = 2
+    nodes: int = 3
+    wide: int = 0
+    """Events of one round that is played over many; none without."""
     seconds: float = 3_600.0
     """No round begins after that."""
     planted: str = ""
@@ -68,25 +77,24 @@ async def campaign(wanted: Wanted, tell: Callable[[Report], None] = lambda repor
         events=EVENTS,
     )
     begun = time.monotonic()
-    async with venue(wanted.nodes, planted=wanted.planted) as place:
+    async with venue(wanted.nodes, planted=wanted.planted, plain=False) as place:
+        report.venue, report.left_out = place.described(), dict(place.missing)
+        without = faults.left_out(place.missing)
+        report.left_out |= dict.fromkeys(without, "its equipment is missing")
         rng = random.Random(wanted.seed)
-        rounds = max(1, round(wanted.commands / ROUND))
-        drawn = faults.draw(rng, wanted.faults, wanted.only)
+        drawn = faults.draw(rng, wanted.faults, wanted.only, without)
         judging: asyncio.Task[None] | None = None
-        for number in range(rounds):
-            seed = rng.getrandbits(32)
+        plans = list(_plans(wanted, rng, drawn))
+        for number, (kind, round_plan) in enumerate(plans):
             if time.monotonic() - begun > wanted.seconds:
+                report.wrong.append(f"{len(plans) - number} rounds were not begun in time")
                 break
-            commands = wanted.commands // rounds
-            commands += wanted.commands % rounds if number == 0 else 0
-            # Each round its share, and all together what was drawn.
-            round_plan = plan(seed, commands, drawn[number::rounds])
             name = f"r{number}"
-            histories = await _round(place, report, name, round_plan)
+            cases = await _round(place, report, kind, name, round_plan)
             if judging is not None:
                 await judging
             # While the next round is played, but for the last.
-            judging = asyncio.create_task(_judge(report, name, histories, wanted.keep))
+            judging = asyncio.create_task(_judge(report, name, cases, wanted.keep))
             report.seconds = time.monotonic() - begun
             tell(report)
         if judging is not None:
@@ -97,33 +105,66 @@ async def campaign(wanted: Wanted, tell: Callable[[Report], None] = lambda repor
             if report.wrong:
                 (wanted.keep / f"{node.name}.log").write_text("\n".join(node.log))
             report.wrong += [f"{node.name} exited with {code}" for code in node.exits if code]
+            attended = report.attendance.get(node.name)
+            report.wrong += [f"{node.name}: {why}" for why in attended.wrong()] if attended else []
     report.seconds = time.monotonic() - begun
     tell(report)
     return report
 
 
-async def _round(place: Venue, report: Report, name: str, drawn: Plan) -> list[History]:
-    striker = faults.Striker()
-    played = Round(place, drawn, striker.fire, name=name)
+def _plans(
+    wanted: Wanted, rng: random.Random, drawn: list[str]
+) -> Iterator[tuple[type[Round], Plan]]:
+    """The rounds' plans: each its share of the faults, all together what was drawn."""
+    spread = min(wide_commands(wanted.wide), wanted.commands)
+    rounds = max(1, round((wanted.commands - spread) / ROUND))
+    shares = rounds + (1 if spread else 0)
+    faults_of = [drawn[number::shares] for number in range(shares)]
+    wide = shares // 2 if spread else None
+    if wide is not None:
+        # An event that is lost while it is made is no event for what comes next.
+        faults_of[0] += [name for name in faults_of[wide] if name == LOSES_DATA]
+        faults_of[wide] = [name for name in faults_of[wide] if name != LOSES_DATA]
+    for number in range(shares):
+        seed = rng.getrandbits(32)
+        if number == wide:
+            yield Wide, wide_plan(seed, wanted.wide, faults_of[number])
+            continue
+        commands = (wanted.commands - spread) // rounds
+        commands += (wanted.commands - spread) % rounds if number == 0 else 0
+        yield Round, plan(seed, commands, faults_of[number])
+
+
+async def _round(
+    place: Venue, report: Report, kind: type[Round], name: str, drawn: Plan
+) -> list[Case]:
+    striker = Striker()
+    played = kind(place, drawn, striker.fire, name=name)
     striker.scene = played
-    watching = asyncio.create_task(_watch(place))
+    played.struck_at = striker.struck_at
+    watching = asyncio.create_task(_watch(place, report, played, striker))
     begun = time.monotonic()
     try:
         await played.run()
     finally:
         watching.cancel()
     _add(report, played, striker)
-    report.wrong += [f"{name}: {what}" for what in played.violations]
-    print(f"{name}: {len(drawn.commands)} commands, {striker.struck.total()} faults, "  # noqa: T201
-          f"{time.monotonic() - begun:.0f} s", flush=True)  # fmt: skip
-    histories = await histories_of(played)
+    report.wrong += [f"{name}: {what}" for what in played.violations + striker.wrong]
+    print(f"{name}: {len(drawn.commands)} commands in {len(played.events)} events, "  # noqa: T201
+          f"{striker.struck.total()} faults, {time.monotonic() - begun:.0f} s, "
+          f"{len(report.wrong)} wrong so far", flush=True)  # fmt: skip
+    cases = await cases_of(played)
     report.journal_lines += played.journal_lines
-    return histories
+    report.acked_and_lost += sum(lost(case.event, case.history, case.losses) for case in cases)
+    since = max((loss.at for loss in played.losses.found), default=0.0)
+    operations = [one for event in played.events for one in event.operations]
+    place.outboxes.keep(operations, since, random.Random(drawn.seed))
+    return cases
 
 
-async def _judge(report: Report, name: str, histories: list[History], keep: Path) -> None:
+async def _judge(report: Report, name: str, cases: list[Case], keep: Path) -> None:
     begun = time.monotonic()
-    wrong = await judge(name, histories, keep)
+    wrong = await judge(name, cases, keep)
     took = time.monotonic() - begun
     report.judged_seconds += took
     print(f"{name}: judged in {took:.0f} s", flush=True)  # noqa: T201
@@ -132,12 +173,18 @@ async def _judge(report: Report, name: str, histories: list[History], keep: Path
     report.wrong += wrong
 
 
-def _add(report: Report, played: Round, striker: faults.Striker) -> None:
+def _add(report: Report, played: Round, striker: Striker) -> None:
     report.rounds += 1
     report.commands += len(played.plan.commands)
     report.answers += played.answers
     report.faults += striker.struck
     report.missed += striker.missed
+    report.fault_seconds.update(striker.took)
+    report.sent_again += played.sent_again
+    report.set_back += played.clock_set_back
+    report.events = max(report.events, len(played.events))
+    for node, attended in played.attendance.items():
+        report.attendance.setdefault(node, Attendance()).add(attended)
     report.operations += sum(len(event.operations) for event in played.events)
     report.heal_seconds = max(report.heal_seconds, played.heal_seconds)
     for line in played.lines():
@@ -145,10 +192,11 @@ def _add(report: Report, played: Round, striker: faults.Striker) -> None:
         report.room_messages += sum(len(stream.messages) for stream in line.streams.values())
     for seat in played.all_seats:
         report.closes += seat.codes
+    excused = {int(CloseCode.BAD_TOKEN)} if NODE_CLOCK in report.faults else set()
     report.wrong += [
         f"sockets were closed with {code}"
         for code in report.closes
-        if code not in CODES or code in BLAMES
+        if code not in CODES or code in BLAMES - excused
     ]
     known = {code.value for code in ErrorCode} | {"ack", GONE}
     report.wrong += [
@@ -160,12 +208,22 @@ def _add(report: Report, played: Round, striker: faults.Striker) -> None:
         report.wrong.append(f"{played.unsettled} commands were never decided")
 
 
-async def _watch(place: Venue) -> None:
-    """Look at what the nodes hold, now and then."""
+async def _watch(place: Venue, report: Report, played: Round, striker: Striker) -> None:
+    """Look at what the nodes hold, now and then; one that ended by itself is started again."""
+    shown = time.monotonic()
     while True:
         await asyncio.sleep(SAMPLE_SECONDS)
+        if time.monotonic() > shown + PROGRESS_SECONDS:
+            shown = time.monotonic()
+            there = sum(seat.is_open for seat in played.all_seats)
+            print(f"{played.name}: {played.done} of {len(played.plan.commands)} commands, "  # noqa: T201
+                  f"{striker.struck.total()} of {len(played.plan.strikes)} faults, "
+                  f"{there} of {len(played.all_seats)} sockets open", flush=True)  # fmt: skip
         for node in place.nodes:
-            if node.up.is_set():
+            if node.ended:
+                report.wrong.append(f"{node.name} ended by itself: {node.log[-1:]}")
+                await node.start()
+            elif node.up.is_set():
                 await node.look()
 
 

@@ -10,16 +10,17 @@ import asyncio
 import json
 import pickle
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asyncpg
-import msgspec
-
+from tests.campaign.journals import read_journals
+from tests.campaign.losses import Loss, worlds
 from tests.campaign.nodes import SMALL
-from tests.campaign.round import Event, Round
+from tests.campaign.round import Round
 from tests.model.checker import check
-from tests.model.history import History, Json
+from tests.model.history import History, Json, Stream
 from tests.model.words import restore
 from tests.promises.running import ROOT
 
@@ -33,116 +34,138 @@ LIMITS = {
 JUDGE_SECONDS = 900.0
 #: Processes; each takes a second to begin.
 AT_ONCE = 2
-
-_JOURNAL = """
-SELECT user_id, command_id, seq, command, payload::text, answer::text, patches::text, at,
-       salt, fingerprint, prev_hash, hash
-FROM journal WHERE event_id = $1 ORDER BY at
-"""
-_texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
+#: Histories with something wrong that are kept of one round.
+MAX_KEPT = 20
 
 
-def row_of(record: asyncpg.Record) -> Json:
-    """A line of the journal as the checker takes it."""
-    texts = _texts.decode(record["patches"] or "{}")
-    return {
-        "user": record["user_id"],
-        "id": record["command_id"],
-        "seq": record["seq"],
-        "command": record["command"],
-        "payload": None if record["payload"] is None else json.loads(record["payload"]),
-        "payload_text": record["payload"],
-        "answer": json.loads(record["answer"]),
-        "answer_text": record["answer"],
-        "patches": {name: json.loads(bytes(text)) for name, text in texts.items()},
-        "patches_text": {name: bytes(text).decode() for name, text in texts.items()},
-        "at": record["at"],
-        "salt": record["salt"],
-        "fingerprint": record["fingerprint"],
-        "prev_hash": record["prev_hash"],
-        "hash": record["hash"],
-    }
+@dataclass
+class Case:
+    """One event of a round, and what befell the database under it."""
+
+    event: str
+    history: History
+    losses: list[Loss]
 
 
-async def history_of(played: Round, event: Event) -> History:
-    """All that is known of one event of a round."""
-    records = await played.venue.postgres.rows(_JOURNAL, event.id)
-    played.journal_lines += len(records)
-    streams = [line.streams[event.id] for line in played.lines() if event.id in line.streams]
-    rows = [row_of(record) for record in records]
-    restore(rows, event.operations)
-    return History(
-        operations=event.operations,
-        streams=streams,
-        rows=rows,
-        final=event.final,
-        limits=LIMITS,
+async def cases_of(played: Round) -> list[Case]:
+    """What is known of each event of a round; to be asked for while nothing is wrong."""
+    events = [event for event in played.events if event.id]
+    streams: dict[str, list[Stream]] = {event.id: [] for event in events}
+    for line in played.lines():
+        for id, stream in line.streams.items():
+            if id in streams:
+                streams[id].append(stream)
+    rows: dict[str, list[Json]] = {}
+    for some in batched([event.id for event in events]):
+        rows |= await read_journals(played.venue.postgres, some)
+    played.journal_lines = sum(map(len, rows.values()))
+    for event in events:
+        restore(rows[event.id], event.operations)
+        for loss in played.losses.found:
+            restore(loss.rows.get(event.id, []), event.operations)
+    return [
+        Case(
+            event.id,
+            History(
+                operations=event.operations,
+                streams=streams[event.id],
+                rows=rows[event.id],
+                final=event.final,
+                limits=LIMITS,
+                set_back=played.clock_set_back,
+            ),
+            [_of_one(loss, event.id) for loss in played.losses.found if event.id in loss.rows],
+        )
+        for event in events
+    ]
+
+
+def _of_one(loss: Loss, event: str) -> Loss:
+    """What a loss says about one event: the others' lines need not come along."""
+    return Loss(
+        {event: loss.rows[event]},
+        {event: loss.epochs[event]},
+        {event: loss.tops.get(event, 0)},
+        loss.at,
     )
 
 
-async def histories_of(played: Round) -> list[History]:
-    """What is known of each event of a round; to be asked for while nothing is wrong."""
-    return [await history_of(played, event) for event in played.events]
+def batched(events: list[str], size: int = 500) -> Iterator[list[str]]:
+    """``events`` in parts, each fit for one question to the database."""
+    for start in range(0, len(events), size):
+        yield events[start : start + size]
 
 
-async def judge(
-    name: str, histories: list[History], folder: Path, *, apart: bool = True
-) -> list[str]:
-    """What is wrong with a round's histories; those with something wrong stay in ``folder``.
+def verdict(case: Case) -> list[str]:
+    """What is wrong with one event."""
+    found: list[str] = []
+    for history, wrong in worlds(case.event, case.history, case.losses):
+        found += map(str, wrong + check(history))
+    return found
+
+
+async def judge(name: str, cases: list[Case], folder: Path, *, apart: bool = True) -> list[str]:
+    """What is wrong with a round's events; histories with something wrong stay in ``folder``.
 
     ``apart``: in processes of their own, which a small history is not worth.
     """
-    if not apart:
-        found = [[str(violation) for violation in check(history)] for history in histories]
-    else:
-        found = await _apart(
-            [folder / f"{name}-event-{number}.pickle" for number in range(len(histories))],
-            histories,
-        )
+    found = await _apart(folder / name, cases) if apart else [verdict(case) for case in cases]
     return [
         f"{name}, event {number}: {what}" for number, wrong in enumerate(found) for what in wrong
     ]
 
 
-async def _apart(paths: list[Path], histories: list[History]) -> list[list[str]]:
-    """What is wrong with each; where nothing is, its file goes."""
+async def _apart(path: Path, cases: list[Case]) -> list[list[str]]:
+    """What is wrong with each."""
     shares: list[list[int]] = [[] for _ in range(AT_ONCE)]
     work = [0] * AT_ONCE
-    for number in sorted(range(len(histories)), key=lambda each: -len(histories[each].rows)):
+    for number in sorted(range(len(cases)), key=lambda each: -len(cases[each].history.rows)):
         idlest = work.index(min(work))
         shares[idlest].append(number)
-        work[idlest] += len(histories[number].rows)
-        await asyncio.to_thread(_keep, paths[number], histories[number])
-    shares = [share for share in shares if share]
+        work[idlest] += len(cases[number].history.rows)
     judged = await asyncio.gather(
-        *(_process([paths[number] for number in share]) for share in shares)
+        *(
+            _process(path.with_name(f"{path.name}-{place}"), [cases[number] for number in share])
+            for place, share in enumerate(shares)
+            if share
+        )
     )
-    found: list[list[str]] = [[] for _ in histories]
-    for share, wrongs in zip(shares, judged, strict=True):
+    found: list[list[str]] = [[] for _ in cases]
+    for share, wrongs in zip((share for share in shares if share), judged, strict=True):
         for number, wrong in zip(share, wrongs, strict=True):
             found[number] = wrong
-            if not wrong:
-                paths[number].unlink()
+    wrong_ones = [number for number, wrong in enumerate(found) if wrong]
+    for number in wrong_ones[:MAX_KEPT]:
+        kept = path.with_name(f"{path.name}-event-{number}.pickle")
+        await asyncio.to_thread(_keep, kept, [cases[number]])
     return found
 
 
-def _keep(path: Path, history: History) -> None:
-    path.write_bytes(pickle.dumps(history))
+def _keep(path: Path, cases: list[Case]) -> None:
+    path.write_bytes(pickle.dumps(cases))
 
 
-async def _process(paths: list[Path]) -> list[list[str]]:
+async def _process(path: Path, cases: list[Case]) -> list[list[str]]:
+    await asyncio.to_thread(_keep, path, cases)
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.campaign.judging", *map(str, paths)),
+        *(sys.executable, "-m", "tests.campaign.judging", str(path)),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(JUDGE_SECONDS):
-        out, errors = await child.communicate()
+    try:
+        async with asyncio.timeout(JUDGE_SECONDS):
+            out, errors = await child.communicate()
+    except BaseException:
+        child.kill()
+        await child.wait()
+        raise
+    finally:
+        path.unlink(missing_ok=True)
     try:
         found: list[list[str]] = json.loads(out)
     except ValueError:
-        return [[f"the judge failed: {errors.decode()[-2_000:]}"] for _ in paths]
+        return [[f"the judge failed: {errors.decode()[-2_000:]}"] for _ in cases]
     return found
 
 
@@ -150,8 +173,8 @@ def main() -> int:
     """Judge files; the violations of each as JSON."""
     found = []
     for name in sys.argv[1:]:
-        history: Any = pickle.loads(Path(name).read_bytes())  # noqa: S301 - the campaign's own
-        found.append([str(violation) for violation in check(history)])
+        cases: Any = pickle.loads(Path(name).read_bytes())  # noqa: S301 - the campaign's own
+        found += [verdict(case) for case in cases]
     print(json.dumps(found))  # noqa: T201
     return 0
 

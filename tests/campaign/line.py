@@ -12,7 +12,7 @@ import struct
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable
-from typing import cast
+from typing import Protocol, cast
 
 import orjson
 
@@ -28,6 +28,13 @@ _OF_ROOMS = frozenset(("snapshot", "resumed", "diff", "you", "unsubscribed"))
 _LONGEST_HEAD = 8_192
 #: The code of a connection that ended without a close frame.
 ABNORMAL = 1006
+
+
+class Address(Protocol):
+    """Where a node listens."""
+
+    host: str
+    port: int
 
 
 class Shared:
@@ -68,6 +75,11 @@ class Line(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._refs = 0
         self._transport: asyncio.Transport | None = None
+        self._heard_at = time.monotonic()
+
+    def silent_for(self) -> float:
+        """Seconds since the last byte came."""
+        return time.monotonic() - self._heard_at
 
     # What goes out.
 
@@ -139,6 +151,7 @@ class Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take apart what came."""
+        self._heard_at = time.monotonic()
         self._buffer += data
         if not self.opened.done():
             head, found, rest = self._buffer.partition(b"\r\n\r\n")
@@ -219,13 +232,13 @@ class Line(asyncio.Protocol):
             future.set_result(message)
 
 
-async def connect(name: str, user: str, shared: Shared, port: int, patience: float) -> Line:
+async def connect(name: str, user: str, shared: Shared, node: Address, patience: float) -> Line:
     """An upgraded line on which nothing was said; raises ``OSError`` or ``TimeoutError``."""
     loop = asyncio.get_running_loop()
-    line = Line(name, user, shared, port)
+    line = Line(name, user, shared, node.port)
     try:
         async with asyncio.timeout(patience):
-            await loop.create_connection(lambda: line, "127.0.0.1", port)
+            await loop.create_connection(lambda: line, node.host, node.port)
             await line.opened
     except BaseException:
         line.abort()

@@ -43,12 +43,12 @@ class Orders:
         # Read without a buffer, whose lock a thread that waits would hold at the process's end.
         while data := os.read(sys.stdin.fileno(), 4_096):
             for line in data.decode().splitlines():
-                order, _, point = line.partition(" ")
+                order, _, detail = line.partition(" ")
                 if order == "die":
-                    self.point = point
+                    self.point = detail
                 elif order == "report" and self.loop is not None:
-                    self.loop.call_soon_threadsafe(report)
-        # Whoever started this is gone.
+                    self.loop.call_soon_threadsafe(report, int(detail))
+        # The campaign's process is gone.
         os.kill(os.getpid(), signal.SIGKILL)
 
     def pass_by(self, point: str) -> None:
@@ -57,12 +57,13 @@ class Orders:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def report() -> None:
-    """Say what this process holds, in one line of JSON."""
+def report(number: int) -> None:
+    """Print what this process holds, in one line of JSON that names the question's ``number``."""
     gc.collect()
     status = Path("/proc/self/status").read_text()
     resident = next(line for line in status.splitlines() if line.startswith("VmRSS"))
     held = {
+        "number": number,
         "tasks": len(asyncio.all_tasks()),
         "files": sum(1 for _ in Path("/proc/self/fd").iterdir()),
         "resident KiB": int(resident.split()[1]),

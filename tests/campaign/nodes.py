@@ -9,10 +9,10 @@ import re
 import signal
 import sys
 import urllib.request
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.campaign.stores import Store
 from tests.parts import free_port
 from tests.promises.running import AUDIENCE, CONNECTIONS, ROOT, SECRET
 
@@ -20,7 +20,11 @@ from tests.promises.running import AUDIENCE, CONNECTIONS, ROOT, SECRET
 START_SECONDS = 90.0
 #: Longest that a node lives on after SIGTERM: the drain, uvicorn's own wait, accepted commands.
 STOP_SECONDS = 30.0
-#: Between two tries to start where the database is out of reach.
+#: Longest that a node may take for its answer to a question, starved of processor or not.
+REPORT_SECONDS = 30.0
+#: Longest that the end of a dead node's pipes is waited for.
+PIPES_SECONDS = 5.0
+#: Between two tries to start while the database is out of reach.
 RESTART_SECONDS = 0.2
 DRAIN_SECONDS = 3
 #: Longest that a look at a node may take that may be killed meanwhile.
@@ -47,10 +51,24 @@ class NodeError(Exception):
 
 
 class NodeProcess:
-    """One node of the campaign, in this life or the next; its port stays."""
+    """One node of the campaign, in this life or the next; its port stays.
 
-    def __init__(self, name: str, database_url: str, redis: Store, folder: Path) -> None:
-        self.name = name
+    ``host`` is where its clients reach it, ``environment`` is its own alone, and ``within`` is a
+    command that runs it in another place of the machine.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        database_url: str,
+        redis_url: Callable[[], str],
+        folder: Path,
+        *,
+        host: str = "127.0.0.1",
+        environment: Mapping[str, str] | None = None,
+        within: Sequence[str] = (),
+    ) -> None:
+        self.name, self.host = name, host
         self.port = free_port()
         self.up = asyncio.Event()
         self.log: list[str] = []
@@ -62,11 +80,16 @@ class NodeProcess:
         """The most it was seen to hold, over all lives."""
         self.planted = ""
         """The bug it is to have; empty in any honest campaign."""
-        self._redis, self._folder = redis, folder
+        self._redis_url, self._folder = redis_url, folder
         self._database_url = database_url
+        self._environment, self._within = environment or {}, within
         self._process: asyncio.subprocess.Process | None = None
         self._reading: list[asyncio.Task[None]] = []
-        self._reports: asyncio.Queue[dict[str, float]] = asyncio.Queue()
+        self._reports: dict[int, asyncio.Future[dict[str, float]]] = {}
+        """Each question's own future: two readers never take each other's answer."""
+        self._questions = 0
+        self._is_ending = False
+        """Whether a fault is about to end this life."""
 
     @property
     def pid(self) -> int:
@@ -74,26 +97,44 @@ class NodeProcess:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether it ended by itself, without a fault that ends it."""
+        child = self._process
+        return self.up.is_set() and not self._is_ending and (child and child.returncode) is not None
+
     async def start(self) -> None:
-        """Start it; again while it cannot, as whatever keeps servers running would."""
-        async with asyncio.timeout(START_SECONDS):
-            while not await self._started():
-                await asyncio.sleep(RESTART_SECONDS)
-        self.at_start = await self.report()
+        """Start it, again while it cannot, as any supervisor would.
+
+        Raises ``NodeError`` if it is not up in time; no process is left then.
+        """
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while not await self._started():
+                    await asyncio.sleep(RESTART_SECONDS)
+        except TimeoutError:
+            last = self.log[-3:]
+            raise NodeError(
+                f"{self.name} was not up within {START_SECONDS:.0f} s: {last}"
+            ) from None
         self.up.set()
 
     async def _started(self) -> bool:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("AYES_")} | {
             "AYES_DATABASE_URL": self._database_url,
-            "AYES_REDIS_URL": self._redis.url,
+            "AYES_REDIS_URL": self._redis_url(),
             "AYES_DATA_DIR": str(self._folder / self.name),
             "AYES_AUTH_SECRET": SECRET,
             "AYES_AUTH_AUDIENCE": AUDIENCE,
+            "AYES_HOST": self.host,
             "AYES_PORT": str(self.port),
             **{f"AYES_{name.upper()}": str(value) for name, value in SETTINGS.items()},
+            **self._environment,
         }
         self.lives += 1
+        self._is_ending = False
         self._process = child = await asyncio.create_subprocess_exec(
+            *self._within,
             *(sys.executable, "-m", "tests.campaign.node", *filter(None, [self.planted])),
             cwd=ROOT,
             env=environment,
@@ -103,56 +144,88 @@ class NodeProcess:
         )
         assert child.stdout is not None
         assert child.stderr is not None
-        errors = asyncio.create_task(self._read_log(child.stderr))
-        ready = await child.stdout.readline()
-        self._reading = [errors, asyncio.create_task(self._read_reports(child.stdout))]
-        if ready.startswith(b"ayes is ready"):
-            return True
-        await self._gone()
-        return False
+        self._reading = [asyncio.create_task(self._read_log(child.stderr))]
+        is_up = False
+        try:
+            ready = await child.stdout.readline()
+            self._reading.append(asyncio.create_task(self._read_reports(child.stdout)))
+            if ready.startswith(b"ayes is ready"):
+                self.at_start = await self.report()
+                is_up = True
+        except NodeError:
+            pass  # It ended before it could answer.
+        finally:
+            if not is_up:
+                await self.kill()
+        return is_up
 
     async def _read_log(self, stream: asyncio.StreamReader) -> None:
         while line := await stream.readline():
             self.log.append(line.decode(errors="replace").rstrip())
 
     async def _read_reports(self, stream: asyncio.StreamReader) -> None:
-        while line := await stream.readline():
-            if line.startswith(b"{"):
-                self._reports.put_nowait(json.loads(line))
+        try:
+            while line := await stream.readline():
+                if line.startswith(b"{"):
+                    found = json.loads(line)
+                    asked = self._reports.pop(found.pop("number"), None)
+                    if asked is not None and not asked.done():
+                        asked.set_result(found)
+        finally:
+            # A process that is no more answers no question.
+            for asked in self._reports.values():
+                if not asked.done():
+                    asked.set_exception(NodeError(f"{self.name} ended before it could answer"))
+                    asked.exception()
+            self._reports.clear()
 
     async def _gone(self) -> int:
         self.up.clear()
         assert self._process is not None
         status = await self._process.wait()
-        await asyncio.gather(*self._reading)
-        self._reading = []
+        reading, self._reading = self._reading, []
+        # A child of its own that lives on would keep the pipes open.
+        _, late = await asyncio.wait(reading, timeout=PIPES_SECONDS) if reading else ((), ())
+        for each in late:
+            each.cancel()
         return status
 
-    def _tell(self, word: str) -> None:
+    def _order(self, words: str) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
         # It may be dying, and its end not known yet.
         with suppress(RuntimeError, OSError):
-            self._process.stdin.write(f"{word}\n".encode())
+            self._process.stdin.write(f"{words}\n".encode())
 
     async def report(self) -> dict[str, float]:
-        """What the process holds now: tasks, open files, KiB of memory."""
-        self._tell("report")
-        async with asyncio.timeout(START_SECONDS):
-            found = await self._reports.get()
+        """What the process holds now: tasks, open files, KiB of memory.
+
+        Raises ``NodeError`` if it ends, or does not answer in time.
+        """
+        self._questions += 1
+        number = self._questions
+        asked = self._reports[number] = asyncio.get_running_loop().create_future()
+        self._order(f"report {number}")
+        try:
+            async with asyncio.timeout(REPORT_SECONDS):
+                found: dict[str, float] = await asked
+        except TimeoutError:
+            raise NodeError(f"{self.name} gave no report in {REPORT_SECONDS:.0f} s") from None
+        finally:
+            self._reports.pop(number, None)
         for name, value in found.items():
             self.most[name] = max(self.most.get(name, 0), value)
         return found
 
     async def look(self) -> None:
-        """Note what it holds, where it is there to tell."""
-        with suppress(TimeoutError, OSError):
+        """Note what it holds, if it is there to answer."""
+        with suppress(TimeoutError, NodeError):
             async with asyncio.timeout(LOOK_SECONDS):
                 await self.report()
 
     def metrics(self) -> dict[str, float]:
         """``/metrics``, the plain ones."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as got:
+        with urllib.request.urlopen(f"http://{self.host}:{self.port}/metrics", timeout=5) as got:
             lines = got.read().decode().splitlines()
         pairs = [line.split() for line in lines if line.startswith("ayes_") and "{" not in line]
         return {name: float(value) for name, value in pairs}
@@ -160,15 +233,18 @@ class NodeProcess:
     # How it ends.
 
     async def kill(self) -> None:
-        """kill -9, now."""
+        """kill -9, now; does nothing to a process that is no more."""
         assert self._process is not None
-        self._process.kill()
+        self._is_ending = True
+        with suppress(ProcessLookupError):
+            self._process.kill()
         await self._gone()
 
     async def kill_at(self, point: str, patience: float) -> bool:
-        """kill -9 by itself at the next ``point``; by us, and ``False``, where none comes by."""
-        self._tell(f"die {point}")
+        """kill -9 by itself at the next ``point``; by us, and ``False``, if none comes by."""
         assert self._process is not None
+        self._is_ending = True
+        self._order(f"die {point}")
         try:
             async with asyncio.timeout(patience):
                 await self._process.wait()
@@ -179,8 +255,9 @@ class NodeProcess:
         return True
 
     async def terminate(self) -> int:
-        """SIGTERM; its exit status. Raises ``NodeError`` where it does not go."""
+        """SIGTERM; its exit status. Raises ``NodeError`` if it does not go."""
         assert self._process is not None
+        self._is_ending = True
         self._process.send_signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(STOP_SECONDS):

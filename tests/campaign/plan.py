@@ -92,26 +92,24 @@ def plan(seed: int, commands: int, faults: Sequence[str]) -> Plan:
     """``commands`` commands and one strike for each of ``faults``, spread over them."""
     rng = random.Random(seed)
     drawn = [_command(rng, number) for number in range(commands)]
+    return Plan(seed, drawn, strikes(rng, commands, faults))
+
+
+def strikes(rng: random.Random, commands: int, faults: Sequence[str]) -> list[Strike]:
+    """One for each of ``faults``, spread over the commands."""
     order = list(faults)
     rng.shuffle(order)
     # Not at the very start, nor so late that nothing would be left to go wrong.
     step = commands * 0.92 / max(len(order), 1)
-    strikes = [
+    return [
         Strike(int(commands * 0.02 + step * (place + rng.random())), fault, rng.getrandbits(32))
         for place, fault in enumerate(order)
     ]
-    return Plan(seed, drawn, strikes)
 
 
 def _command(rng: random.Random, number: int) -> Planned:
     kinds, weights = zip(*MIX.items(), strict=True)
-    echoes: list[Echo] = []
-    if rng.random() < 0.30:
-        echoes.append(rng.choice(("at once", "after")))
-    if rng.random() < 0.20:
-        echoes.append("second socket")
-    if rng.random() < 0.05:
-        echoes.append("other words")
+    echoes = echoes_of(rng)
     return Planned(
         number=number,
         event=HOT if rng.random() < 0.5 else rng.randrange(1, EVENTS),
@@ -119,5 +117,17 @@ def _command(rng: random.Random, number: int) -> Planned:
         seat=rng.randrange(SEATS),
         kind=rng.choices(kinds, weights)[0],
         draw=rng.getrandbits(48),
-        echoes=tuple(echoes),
+        echoes=echoes,
     )
+
+
+def echoes_of(rng: random.Random) -> tuple[Echo, ...]:
+    """How a command is sent again."""
+    echoes: list[Echo] = []
+    if rng.random() < 0.30:
+        echoes.append(rng.choice(("at once", "after")))
+    if rng.random() < 0.20:
+        echoes.append("second socket")
+    if rng.random() < 0.05:
+        echoes.append("other words")
+    return tuple(echoes)

@@ -15,11 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.campaign import command, faults
+from tests.campaign import command
 from tests.campaign.bugs import BUGS, Bug
-from tests.campaign.judging import histories_of, judge
+from tests.campaign.judging import cases_of, judge
 from tests.campaign.plan import plan
 from tests.campaign.round import Patience, Round
+from tests.campaign.striker import Striker
 from tests.campaign.venue import Venue, venue
 
 #: Commands of a round in which a bug is looked for, and of a clean one.
@@ -45,7 +46,7 @@ class Found:
 async def look(place: Venue, name: str, seed: int, bug: Bug | None = None) -> Found:
     """One small round, with ``bug`` in the nodes where there is one that was planted."""
     drawn = plan(seed, COMMANDS, bug.faults if bug else ())
-    striker = faults.Striker()
+    striker = Striker()
     played = Round(place, drawn, striker.fire, name=name)
     played.most_strikes = 0
     striker.scene = played
@@ -65,7 +66,7 @@ async def look(place: Venue, name: str, seed: int, bug: Bug | None = None) -> Fo
         striker.resting = True
         await played.faults_over()
     with tempfile.TemporaryDirectory(prefix="ayes-planted-") as folder:
-        found = await judge(name, await histories_of(played), Path(folder), apart=False)
+        found = await judge(name, await cases_of(played), Path(folder), apart=False)
     return Found(found + played.violations)
 
 

@@ -6,9 +6,10 @@ import json
 import os
 import platform
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tests.campaign.attendance import Attendance
 from tests.model.checker import NO_EFFECT, UNKNOWN
 
 #: The shares of operations that must have ended unknown, and been answered from the journal:
@@ -40,6 +41,19 @@ class Report:
     journal_lines: int = 0
     streams: int = 0
     room_messages: int = 0
+    acked_and_lost: int = 0
+    """Commands that were acked, and lost with a primary whose standby was behind."""
+    sent_again: int = 0
+    """Commands of earlier rounds that were sent once more."""
+    set_back: int = 0
+    """How often the database's clock was set to an earlier time."""
+    attendance: dict[str, Attendance] = field(default_factory=dict)
+    """By node: how long its sockets were open."""
+    fault_seconds: Counter[str] = field(default_factory=Counter)
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Faults, or equipment, that this machine has not, and why."""
+    venue: list[str] = field(default_factory=list)
+    """What the nodes stood on."""
     resources: dict[str, str] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
 
@@ -76,6 +90,7 @@ class Report:
         return self.__dict__ | {
             "unknown": self.unknown,
             "replayed": self.replayed,
+            "attendance": {name: asdict(each) for name, each in self.attendance.items()},
             "weak": self.weak(),
             "ok": not self.wrong and not self.weak(),
         }
@@ -102,14 +117,24 @@ class Report:
             f"| told that nothing was decided | {self.undecided:.2%} |",
             f"| lines of journals replayed by the model | {self.journal_lines:,} |",
             f"| streams, and messages in them | {self.streams:,}, {self.room_messages:,} |",
+            f"| of earlier rounds, sent again | {self.sent_again:,} |",
+            f"| the database's clock was set back | {self.set_back} times |",
+            f"| acked, and lost with a primary | {self.acked_and_lost:,} |",
             f"| longest until all was whole again | {self.heal_seconds:.1f} s |",
+            *(f"| {name} | {value} |" for name, value in self.attendance.items()),
             *(f"| {name} | {value} |" for name, value in self.resources.items()),
             f"| **broken promises** | **{len(self.wrong)}** |",
             "",
-            "| fault | times |",
-            "|---|---|",
-            *(f"| {name} | {count} |" for name, count in sorted(self.faults.items())),
-            *(f"| {name}, found nothing to strike | {c} |" for name, c in self.missed.items()),
+            *(f"- {line}" for line in self.venue),
+            *(f"- left out: {name}: {why}" for name, why in self.left_out.items()),
+            "",
+            "| fault | times | seconds each |",
+            "|---|---|---|",
+            *(
+                f"| {name} | {count} | {self.fault_seconds[name] / count:.1f} |"
+                for name, count in sorted(self.faults.items())
+            ),
+            *(f"| {name}, found nothing to strike | {c} | |" for name, c in self.missed.items()),
             "",
             "| answer | operations |",
             "|---|---|",

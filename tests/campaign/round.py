@@ -10,7 +10,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from tests.campaign.attendance import Attendance, Span, attendance
 from tests.campaign.line import Line, Shared
+from tests.campaign.losses import Losses
+from tests.campaign.outboxes import Decided, contradiction
 from tests.campaign.phrasing import Phrasing, is_stranger, maker_of, other_words, user_of
 from tests.campaign.plan import EVENTS, HOT, SEATS, USERS, Plan, Planned, Strike
 from tests.campaign.seat import Seat, View
@@ -46,6 +49,8 @@ class Patience:
     answer: float = 40.0
     """Seconds for an answer on a line that holds: a batch's budget is 5 s, and others of its event
     may take theirs first, while something is frozen."""
+    seat: float = 60.0
+    """Seconds until one of a user's seats is open."""
     tries: int = 60
     """How often something undecided is sent again."""
     heal: float = 30.0
@@ -80,10 +85,22 @@ class Round:
         self.unsettled = 0
         self.journal_lines = 0
         """Set by whoever reads the journals."""
+        self.done = 0
+        """Commands of the plan that are settled."""
+        self.sent_again = 0
+        """Commands of earlier rounds that were sent once more."""
         self.heal_seconds = 0.0
+        self.attendance: dict[str, Attendance] = {}
+        """By node: how long its seats were open, set at the end."""
         self.answers: Counter[str] = Counter()
         self._fire = fire
+        self.struck_at: Callable[[str], list[Span]] = lambda node: []
+        """When faults befell a node, by its name."""
         self._firing: list[asyncio.Task[None]] = []
+        self.losses = Losses(venue.postgres)
+        self.clock_set_back = 0
+        """How often the database's clock was set to an earlier time, set at the end."""
+        self._is_lost = False
         self._extra: list[Line] = []
         self._staying: list[asyncio.Task[None]] = []
         self._entering: set[asyncio.Task[None]] = set()
@@ -96,11 +113,46 @@ class Round:
     @property
     def event_ids(self) -> list[str]:
         """The events, the hot one first."""
-        return [event.id for event in self.events]
+        return [event.id for event in self.events if event.id]
+
+    # What faults do here.
+
+    def hold_back(self, commands: int, seconds: float) -> None:
+        """Let the next ``commands`` wait in their senders' outboxes for ``seconds``."""
+        self.venue.outboxes.hold_back(commands, seconds)
+
+    async def send_again(self, rng: random.Random, commands: int) -> int:
+        """Send up to ``commands`` decided ones of earlier rounds again; how many there were."""
+        drawn = self.venue.outboxes.some(rng, commands)
+        self.violations += filter(
+            None, await asyncio.gather(*(self._again(decided) for decided in drawn))
+        )
+        return len(drawn)
+
+    async def _again(self, decided: Decided) -> str:
+        line = next((seat.line for seat in self.seats[decided.user] if seat.is_open), None)
+        if line is None:
+            return ""
+        operation = Operation(decided.user, line.name, decided.command, time.monotonic())
+        await line.send(operation, self.patience.answer)
+        self.answers[told(operation.answer)] += 1
+        self.sent_again += 1
+        return contradiction(decided, operation.answer)
+
+    async def note_loss(self) -> None:
+        """Read what the primary holds: from here on, it may be lost."""
+        await self.losses.note_loss(self.event_ids)
+
+    async def note_new_epoch(self) -> None:
+        """Read what the promoted standby holds, before a node sees it."""
+        await self.losses.note_new_epoch(self.event_ids)
 
     async def run(self) -> None:
         """Set the table, do everything, heal, and leave."""
         await self._seat_everyone()
+        begun = time.monotonic()
+        clock = self.venue.postgres.clock
+        set_back = clock.set_back if clock is not None else 0
         try:
             await self._make_events()
             sweeper = asyncio.create_task(self._let_in())
@@ -111,6 +163,8 @@ class Round:
                 sweeper.cancel()
                 await asyncio.gather(sweeper, *self._entering, return_exceptions=True)
         finally:
+            self._count_seats(Span(begun, time.monotonic()))
+            self.clock_set_back = (clock.set_back if clock is not None else 0) - set_back
             await self._leave()
 
     # The beginning.
@@ -172,6 +226,7 @@ class Round:
         while True:
             await asyncio.sleep(ENTER_SECONDS)
             for seat in self.all_seats:
+                seat.look()
                 if seat.is_open and not seat.subscribed and self._may_enter(seat):
                     task = asyncio.create_task(seat.enter())
                     self._entering.add(task)
@@ -196,6 +251,7 @@ class Round:
                     # Slower, so that there is load while the faults take their turns.
                     await asyncio.sleep(min(waiting * PACE_SECONDS, MOST_PACE_SECONDS))
                 await self._do(planned)
+                self.done += 1
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -216,18 +272,24 @@ class Round:
         """One command with its echoes, until it is decided."""
         event = self.events[planned.event]
         user, words = Phrasing(planned, event.id, event.view.state).words()
+        await self._say(planned, event, user, words)
+
+    async def _say(self, planned: Planned, event: Event, user: str, words: Json) -> Json:
+        """Send it, and again as it is planned; the answer that settles it."""
         command = {"type": words["type"], "id": f"{self.name}-{planned.id}"} | words
         seat, echoes = planned.seat, planned.echoes
+        await self.venue.outboxes.wait()
         sendings = [self.settle(event, user, seat, command)]
         if "at once" in echoes:
             sendings.append(self._once(event, user, seat, command))
         if "second socket" in echoes:
             sendings.append(self._once(event, user, seat + 1 + planned.draw % 2, command))
-        await asyncio.gather(*sendings)
+        answer, *_ = await asyncio.gather(*sendings)
         if "after" in echoes:
             await self._once(event, user, seat, command)
         if "other words" in echoes and (other := other_words(command)) is not None:
             await self._once(event, user, seat, other)
+        return answer
 
     async def settle(self, event: Event, user: str, seat: int, command: Json) -> Json:
         """Send ``command`` until an answer says what became of it; that answer."""
@@ -247,8 +309,17 @@ class Round:
         """Send it from a seat that is open; the answer, or nothing where the line broke."""
         seats = self.seats[user]
         order = [seats[(place + turn) % SEATS] for turn in range(SEATS)]
+        deadline = time.monotonic() + self.patience.seat
         while (seat := next((seat for seat in order if seat.is_open), None)) is None:
+            if self._is_lost or time.monotonic() > deadline:
+                if not self._is_lost:
+                    what = f"no seat of {user} was open for {self.patience.seat:.0f} s"
+                    self.violations.append(what)
+                # Waiting again for each command that is left would take for ever.
+                self._is_lost = True
+                return {}
             await asyncio.sleep(LOOK_SECONDS)
+        seat.sent += 1
         line = seat.line
         assert line is not None
         operation = Operation(user, line.name, command, time.monotonic())
@@ -264,11 +335,7 @@ class Round:
         """Nothing is wrong any more: all come back, and all reach the top."""
         begun = time.monotonic()
         await self._until(lambda: all(seat.is_open for seat in self.all_seats), "all back")
-        for event in self.events:
-            # Paused, so that no timer takes a step while the end is looked at.
-            end = "event.finish" if event.number % 3 == 2 else "event.pause"
-            command = {"type": end, "event": event.id, "id": f"{self.name}-the-end"}
-            await self.settle(event, maker_of(event.number), 0, command)
+        await self._end_events()
         rows = await self.venue.postgres.rows("SELECT id, seq FROM events")
         tops = {row["id"]: row["seq"] for row in rows}
         await self._until(
@@ -283,6 +350,16 @@ class Round:
             assert seat.line is not None
             if seat.subscribed and seat.is_open:
                 seat.line.streams[seat.event].live = True
+        await self._see_the_ends()
+
+    async def _end_events(self) -> None:
+        """Paused, so that no timer takes a step while the end is looked at."""
+        for event in self.events:
+            end = "event.finish" if event.number % 3 == 2 else "event.pause"
+            command = {"type": end, "event": event.id, "id": f"{self.name}-the-end"}
+            await self.settle(event, maker_of(event.number), 0, command)
+
+    async def _see_the_ends(self) -> None:
         await asyncio.gather(*(self._see_the_end(event) for event in self.events))
 
     async def _see_the_end(self, event: Event) -> None:
@@ -299,6 +376,15 @@ class Round:
             event.final[audience] = seat.view.state
             staying.cancel()
             self._extra += seat.lines
+
+    def _count_seats(self, whole: Span) -> None:
+        for node in self.venue.nodes:
+            seats = [seat for seat in self.all_seats if seat.host is node]
+            found = attendance(
+                whole, [seat.when_open() for seat in seats], self.struck_at(node.name)
+            )
+            found.commands = sum(seat.sent for seat in seats)
+            self.attendance[node.name] = found
 
     async def _leave(self) -> None:
         for task in self._staying:

@@ -4,25 +4,51 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import Counter
 from typing import Protocol
 
+import jwt
+
+from tests.campaign.attendance import Span
 from tests.campaign.line import Line, Shared, connect
 from tests.model.history import Json
 from tests.promises.fold import fold
-from tests.promises.running import token
+from tests.promises.running import AUDIENCE, SECRET
 
 #: Longest that opening a line, or an answer to what is no command, may take.
 PATIENCE = 12.0
+#: Longest that a server may send nothing: two of the heartbeats that the nodes are set to, and half
+#: a one more. A line whose packets are cut one way is not known to be gone otherwise.
+SILENT_SECONDS = 12.5
 #: Seconds before another try, at most; drawn.
 AGAIN = 0.3
 #: What a subscription may be refused with for now.
 LATER = frozenset(("overloaded", "timeout", "busy", "rate_limited", "internal", "draining"))
 
 
-class Host(Protocol):
-    """A node as its clients see it."""
+#: By the number of a seat: how far the clock of its token's issuer is ahead, and how far ``nbf``.
+#: Seconds; what is ahead is within the server's leeway.
+WRONG_CLOCKS = ((0, None), (6, None), (-900, None), (4, 7))
+TOKEN_SECONDS = 3_600
 
+
+def _token(user: str, number: int) -> str:
+    """A token, by a clock that may be wrong."""
+    ahead, not_before = WRONG_CLOCKS[number % len(WRONG_CLOCKS)]
+    now = time.time()
+    claims = {"sub": user, "name": user, "aud": AUDIENCE}
+    times = {"iat": now + ahead, "exp": now + ahead + TOKEN_SECONDS}
+    if not_before is not None:
+        times["nbf"] = now + not_before
+    return jwt.encode(claims | times, SECRET, algorithm="HS256")
+
+
+class Host(Protocol):
+    """A node as its clients see it: its name, its address, and whether it is up."""
+
+    name: str
+    host: str
     port: int
     up: asyncio.Event
 
@@ -56,17 +82,32 @@ class Seat:
         self.lines: list[Line] = []
         self.codes: Counter[int] = Counter()
         self.subscribed = False
+        self.opened: list[Span] = []
+        """When it was open, but for now."""
+        self.sent = 0
+        """Commands sent from here."""
         self.seq = -1
         self._epoch = ""
         self._entering = False
         self._shared = shared
         self._wait = 0.0
+        self._open_since: float | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether something can be sent from here."""
         line = self.line
         return line is not None and not line.gone.is_set() and not line.is_deaf
+
+    def when_open(self) -> list[Span]:
+        """The times at which it was open, up to now."""
+        now = [] if self._open_since is None else [Span(self._open_since, time.monotonic())]
+        return self.opened + now
+
+    def look(self) -> None:
+        """Give a line up that is silent: a server that is there sends heartbeats."""
+        if self.is_open and self.line is not None and self.line.silent_for() > SILENT_SECONDS:
+            self.line.abort()
 
     async def stay(self) -> None:
         """Be connected, for ever."""
@@ -75,7 +116,12 @@ class Seat:
             line = await self._open()
             if line is not None:
                 self.line = line
-                await line.gone.wait()
+                self._open_since = time.monotonic()
+                try:
+                    await line.gone.wait()
+                finally:
+                    self.opened.append(Span(self._open_since, time.monotonic()))
+                    self._open_since = None
                 self.codes[line.code or 0] += 1
                 self.subscribed = False
             await asyncio.sleep(self._wait + random.uniform(0, AGAIN))
@@ -84,12 +130,12 @@ class Seat:
     async def _open(self) -> Line | None:
         name = f"{self.user}/{self.number}#{len(self.lines)}"
         try:
-            line = await connect(name, self.user, self._shared, self.host.port, PATIENCE)
+            line = await connect(name, self.user, self._shared, self.host, PATIENCE)
         except (OSError, TimeoutError):
             return None
         self.lines.append(line)
         line.on_room = self._hear
-        hello: Json = {"type": "hello", "token": token(self.user, name=self.user)}
+        hello: Json = {"type": "hello", "token": _token(self.user, self.number)}
         if self._epoch:
             hello["resume"] = [{"event": self.event, "epoch": self._epoch, "seq": self.seq}]
         answer = await line.ask(hello, PATIENCE)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import asyncpg
 from redis.asyncio import Redis
 
-from persistence.embedded import EmbeddedPostgres
+from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from persistence.postgres_account import Account
+from persistence.postmaster import Postmaster
+from tests.campaign.clock import Clock
 from tests.parts import QUICK, START_TIMEOUT, RedisServer
 
 #: Longest that an order to the database may take while nothing is wrong with it.
@@ -20,41 +26,91 @@ ORDER_SECONDS = 20.0
 LOOK_SECONDS = 0.01
 
 
-class Store(Protocol):
-    """Something with an address."""
+#: Of the campaign's database. It syncs, for the delay of a slow disk is put into that; most of the
+#: faults end processes, so on a file system in memory that costs nothing.
+SETTINGS = QUICK | {"fsync": "on", "max_wal_size": "256MB"}
+#: The delay of each flush while the disk is slow: the most that PostgreSQL's own setting allows.
+SLOW_US = 100_000
 
-    @property
-    def url(self) -> str:
-        """Its address, the same for ever."""
+
+class Clocked(EmbeddedPostgres):
+    """One that goes by a clock of the campaign's."""
+
+    def __init__(self, data_dir: Path, clock: Clock | None, settings: Mapping[str, str]) -> None:
+        super().__init__(data_dir, settings=settings)
+        self._clock = clock
+
+    def _running(self, account: Account, deadline: float) -> Postmaster:
+        if self._clock is not None:
+            account = _Lent(account.name, account.uid, account.gid, self._clock)
+        return super()._running(account, deadline)
+
+
+@dataclass(frozen=True)
+class _Lent(Account):
+    """The account, whose programs go by a clock."""
+
+    clock: Clock | None = None
+
+    def spawn(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+        given = self.clock.environment if self.clock is not None else {}
+        words = [f"{name}={value}" for name, value in given.items()]
+        return super().spawn(["/usr/bin/env", *words, *command], **options)
 
 
 class Postgres:
-    """A PostgreSQL of the campaign's own.
+    """The campaign's PostgreSQL: the one that is the primary now, under ``folder``."""
 
-    It syncs nothing to disk: all of its faults end the process and never the machine, so what was
-    written is there.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._embedded = EmbeddedPostgres(folder, settings=QUICK)
+    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
+        self.folder, self.clock = folder, clock
+        self.home = folder / "database"
         self.url = ""
+        self.embedded = Clocked(self.home, clock, SETTINGS)
 
     async def start(self) -> None:
         """Start it, and wait until it answers."""
-        self.url = await asyncio.to_thread(self._embedded.start, timeout=START_TIMEOUT)
+        self.url = await asyncio.to_thread(self.embedded.start, timeout=START_TIMEOUT)
 
     async def stop(self) -> None:
         """A fast shutdown."""
-        await asyncio.to_thread(self._embedded.stop)
+        await asyncio.to_thread(self.embedded.stop)
 
     async def restart(self, *, immediate: bool) -> None:
         """Shut it down, cleanly or as a crash would, and start it."""
         if immediate:
-            pid = self._pid()
-            os.kill(pid, signal.SIGQUIT)
+            self.crash()
         await self.stop()
         await self.start()
+
+    def crash(self) -> None:
+        """End every process of it at once."""
+        with suppress(ProcessLookupError, OSError, ValueError):
+            os.kill(self._pid(), signal.SIGQUIT)
+
+    async def revive(self) -> None:
+        """Start it again if it has ended, as a supervisor would."""
+        async with asyncio.timeout(ORDER_SECONDS * 2):
+            while True:
+                try:
+                    if not self.embedded.runs():
+                        await self.stop()
+                        await self.start()
+                    await self.rows("SELECT 1")
+                except (EmbeddedPostgresError, OSError, asyncpg.PostgresError, TimeoutError):
+                    await asyncio.sleep(LOOK_SECONDS)
+                else:
+                    return
+
+    async def set(self, **settings: str | int | None) -> None:
+        """Change its settings while it runs; ``None`` takes one back."""
+        connection = await self.connect()
+        try:
+            for name, value in settings.items():
+                what = f"RESET {name}" if value is None else f"SET {name} = '{value}'"
+                await connection.execute(f"ALTER SYSTEM {what}")
+            await connection.execute("SELECT pg_reload_conf()")
+        finally:
+            await connection.close()
 
     async def freeze(self, seconds: float) -> None:
         """Stop every process of it for a while."""
@@ -93,7 +149,7 @@ class Postgres:
         return found
 
     def _pid(self) -> int:
-        return int((self._folder / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+        return int((self.home / "postgres" / "postmaster.pid").read_text().splitlines()[0])
 
 
 class RedisStore(RedisServer):

@@ -27,6 +27,7 @@ class Proxy:
         self.mode: Mode = "through"
         self.cuts = 0
         """How many links were broken at a COMMIT so far."""
+        self.host = "127.0.0.1"
         self.port = 0
         self._thawed = asyncio.Event()
         self._open = asyncio.Event()
@@ -40,8 +41,13 @@ class Proxy:
         user = self._parts.username or "ayes"
         secret = f":{self._parts.password}" if self._parts.password else ""
         return (
-            f"postgresql://{user}{secret}@127.0.0.1:{self.port}{self._parts.path}?sslmode=disable"
+            f"postgresql://{user}{secret}@{self.host}:{self.port}{self._parts.path}?sslmode=disable"
         )
+
+    def aim(self, url: str) -> None:
+        """Let new links go to the database at ``url``."""
+        self._parts = urlsplit(url)
+        self._query = parse_qs(self._parts.query)
 
     def fail(self, mode: Mode) -> None:
         """Fail so at the next COMMIT, once."""
@@ -145,10 +151,11 @@ class _Link:
 
 
 @asynccontextmanager
-async def proxy_before(url: str) -> AsyncIterator[Proxy]:
-    """A proxy before the database at ``url``."""
+async def proxy_before(url: str, *, host: str = "127.0.0.1") -> AsyncIterator[Proxy]:
+    """A proxy before the database at ``url``, which listens on ``host``."""
     proxy = Proxy(url)
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    proxy.host = host
+    server = await asyncio.start_server(proxy.serve, host, 0)
     proxy.port = server.sockets[0].getsockname()[1]
     try:
         yield proxy

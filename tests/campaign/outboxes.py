@@ -1,0 +1,72 @@
+"""Outboxes: commands that wait at their sender's, and decided ones that are sent once more."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tests.model.checker import NO_EFFECT, UNKNOWN
+from tests.model.history import Json, Operation
+
+#: Decided commands of earlier rounds that are kept, at most; drawn from each round.
+MAX_KEPT = 2_000
+KEPT_OF_A_ROUND = 400
+#: Answers that need not be remembered: nothing was decided, or there was nothing to remember it by.
+FORGETTABLE = NO_EFFECT | UNKNOWN | {"bad_request", "id_conflict", "not_found"}
+
+
+class Decided(NamedTuple):
+    """A command of an earlier round, and its answer."""
+
+    user: str
+    command: Json
+    answer: Json
+
+
+class Outboxes:
+    """What lies in them, over all rounds."""
+
+    def __init__(self) -> None:
+        self.decided: list[Decided] = []
+        self._held, self._seconds = 0, 0.0
+
+    def hold_back(self, commands: int, seconds: float) -> None:
+        """Let the next ``commands`` wait for ``seconds``."""
+        self._held, self._seconds = commands, seconds
+
+    async def wait(self) -> None:
+        """Be one of them, if it is so."""
+        if self._held > 0:
+            self._held -= 1
+            await asyncio.sleep(self._seconds)
+
+    def keep(self, operations: Sequence[Operation], since: float, rng: random.Random) -> None:
+        """Keep some of what was decided after ``since``."""
+        fit = [
+            operation
+            for operation in operations
+            if operation.answer is not None
+            and (operation.answered_at or 0.0) > since
+            and operation.answer.get("code") not in FORGETTABLE
+        ]
+        for one in rng.sample(fit, min(KEPT_OF_A_ROUND, len(fit))):
+            assert one.answer is not None
+            self.decided.append(Decided(one.user, one.command, one.answer))
+        del self.decided[:-MAX_KEPT]
+
+    def some(self, rng: random.Random, count: int) -> list[Decided]:
+        """Draw some of earlier rounds."""
+        return rng.sample(self.decided, min(count, len(self.decided)))
+
+
+def contradiction(decided: Decided, answer: Json | None) -> str:
+    """How ``answer`` departs from the one that was given first; empty if it does not."""
+    if answer is None or answer.get("code") in NO_EFFECT | UNKNOWN:
+        return ""
+    names = ("type", "seq", "hash", "applied", "result", "code", "details")
+    first, now = ({n: each.get(n) for n in names} for each in (decided.answer, answer))
+    if first == now and answer.get("replayed"):
+        return ""
+    return f"{decided.user} {decided.command['id']} was answered {first}, and later {answer}"

@@ -1,0 +1,89 @@
+"""Carries the plan's faults out: those of one part take turns, each is timed and counted."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter, defaultdict
+from contextlib import AsyncExitStack
+
+from tests.campaign.attendance import Span
+from tests.campaign.fault import LINK, NETWORK, ONE_NODE, POSTGRES, Scene, node_of
+from tests.campaign.faults import FAULTS
+from tests.campaign.nodes import NodeError
+from tests.campaign.plan import Strike
+
+
+class Striker:
+    """Makes the faults happen, and counts them."""
+
+    def __init__(self, scene: Scene | None = None) -> None:
+        self.scene = scene
+        self.struck: Counter[str] = Counter()
+        self.missed: Counter[str] = Counter()
+        """Those that found nothing to strike at."""
+        self.took: defaultdict[str, float] = defaultdict(float)
+        """Seconds, by fault, from its turn to its being healed."""
+        self.wrong: list[str] = []
+        """Faults that could not be healed, and why."""
+        self.resting = False
+        """Whether those that still wait for their turn are let off."""
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._spans: defaultdict[str, list[Span]] = defaultdict(list)
+        self._running: dict[int, tuple[list[str], float]] = {}
+
+    def struck_at(self, node: str) -> list[Span]:
+        """When faults befell ``node``, those included that are not over."""
+        now = time.monotonic()
+        running = [Span(begun, now) for parts, begun in self._running.values() if node in parts]
+        return self._spans[node] + running
+
+    async def fire(self, strike: Strike) -> None:
+        """Do it once, when it is its part's turn."""
+        assert self.scene is not None
+        fault = FAULTS[strike.fault]
+        async with AsyncExitStack() as stack:
+            parts, befallen = self._parts(fault.parts, strike)
+            for part in parts:
+                await stack.enter_async_context(self._turns.setdefault(part, asyncio.Lock()))
+            if self.resting:
+                return
+            begun = time.monotonic()
+            self._running[id(strike)] = befallen, begun
+            try:
+                struck = await fault.strike(self.scene, random.Random(strike.draw))
+            except TimeoutError:
+                struck = False
+            except NodeError as err:
+                struck = True
+                self.wrong.append(f"{strike.fault}: {err}")
+            finally:
+                del self._running[id(strike)]
+                ended = time.monotonic()
+                self.took[strike.fault] += ended - begun
+                for node in befallen:
+                    self._spans[node].append(Span(begun, ended))
+        (self.struck if struck else self.missed)[strike.fault] += 1
+
+    def _parts(self, wanted: tuple[str, ...], strike: Strike) -> tuple[list[str], list[str]]:
+        """Whose turns it needs, in the order in which all faults ask for them, and which nodes
+        feel it."""
+        assert self.scene is not None
+        nodes = self.scene.venue.nodes
+        parts, befallen = set(wanted), set()
+        drawn = node_of(self.scene, random.Random(strike.draw)).name
+        if ONE_NODE in parts:
+            parts = parts - {ONE_NODE} | {drawn}
+            befallen.add(drawn)
+        if LINK in parts:
+            parts = parts - {LINK} | {f"link of {drawn}"}
+            befallen.add(drawn)
+        if NETWORK in parts:
+            # The last one is the node that has a network of its own.
+            parts |= {nodes[-1].name}
+            befallen.add(nodes[-1].name)
+        if POSTGRES in parts:
+            parts |= {node.name for node in nodes}
+            befallen |= {node.name for node in nodes}
+        return sorted(parts), sorted(befallen)
