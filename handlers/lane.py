@@ -39,7 +39,7 @@ QUEUE_SHARE = 1 / 8
 LONGEST_BATCH = 256
 #: Bytes of memory that one lane keeps between batches, at most: 100,000 votes. The next batch reads
 #: a larger state again.
-MAX_STATE_BYTES = 48 * 1024 * 1024
+MAX_STATE_BYTES = 32 * 1024 * 1024
 #: Things a command may ask for one after another; more is a defect, not a need.
 MOST_QUESTIONS = 10_000
 

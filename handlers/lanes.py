@@ -68,7 +68,7 @@ LONGEST_DELAY = 0.5
 #: Beyond this the least recently used one is forgotten; its next command reads the event again. The
 #: bound is one of bytes since an event of long texts takes 30 MiB, and a small one 10 KiB: 3,000
 #: small events, or some large ones.
-MAX_IDLE_BYTES = 32 * 1024 * 1024
+MAX_IDLE_BYTES = 24 * 1024 * 1024
 #: What a client is asked to wait after ``busy`` or ``overloaded``.
 RETRY_AFTER_MS = 500
 

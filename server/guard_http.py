@@ -90,6 +90,9 @@ class GuardedHttp(HttpToolsProtocol):
             self._progress.stop()
         super().connection_lost(exc)
         self._forget_idle()
+        if self.scope is not None:
+            # They refer to each other, and to what was sent last.
+            self.scope.pop("extensions", None)
         self._unset_keepalive_if_required()
 
     def data_received(self, data: bytes) -> None:

@@ -27,7 +27,7 @@ from server.cooldown import Cooldown
 #: Steps of a page: what the event loop does in one go for somebody who comes back, some 4 ms.
 PAGE = 256
 #: Bytes of folded stretches that are kept, the longest unused going first.
-MOST_BYTES = 32 * 1024 * 1024
+MOST_BYTES = 16 * 1024 * 1024
 
 #: Stretches that are made or wait for it; the next one is ``busy``. 200 of them, each from a place
 #: of its own 5,600 to 9,000 steps of votes away, were made after 0.9 s; a request may take ten.

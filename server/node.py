@@ -21,6 +21,7 @@ from server.auth import Authenticator, Identity
 from server.bus import Bus, MemoryBus
 from server.cooldown import Cooldown
 from server.crowd import Crowd
+from server.freed_memory import FreedMemory
 from server.gate import Gate
 from server.gather import Gather
 from server.guesses import Guesses
@@ -90,6 +91,7 @@ class Node:
         self._pulse = Pulse(self)
         self._timers = Timers(database, self.lanes)
         self._pruning = Pruning(database)
+        self._freed_memory = FreedMemory()
         self.failures: list[Failures] = [
             *(
                 part.failures
@@ -97,6 +99,7 @@ class Node:
                     self._pulse.task,
                     self._timers.task,
                     self._pruning.task,
+                    self._freed_memory.task,
                     self.revocations.task,
                     self.rooms.sweeper,
                 )
@@ -115,12 +118,14 @@ class Node:
         self._pulse.task.start()
         self._timers.task.start()
         self._pruning.task.start()
+        self._freed_memory.task.start()
 
     async def stop(self) -> None:
         """Finish what was accepted, then close."""
         self.draining = True
         await self._timers.task.stop()
         await self._pruning.task.stop()
+        await self._freed_memory.task.stop()
         try:
             async with asyncio.timeout(FINISH_SECONDS):
                 await asyncio.gather(*self._kept, return_exceptions=True)

@@ -27,6 +27,7 @@ from server.auth import authenticator_for
 from server.budgets import Budgets, GuardedConfig
 from server.bus import MemoryBus
 from server.crowd import connections_in_all, raise_file_limit
+from server.freed_memory import keep_large_blocks_apart
 from server.local import is_set_up
 from server.metrics import exposition
 from server.metrics_port import MetricsPort
@@ -218,6 +219,7 @@ def _settle_memory() -> None:
     default threshold the youngest generation was collected with each vote, for a tenth of the
     server's time under load.
     """
+    keep_large_blocks_apart()
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

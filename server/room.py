@@ -141,6 +141,21 @@ class Room:
             self._moved()
             self._schedule_flush()
 
+    def release(self) -> None:
+        """Let go of the view: nobody is here any more.
+
+        What still refers to this room, such as the frames of an exception, may live until the
+        collector comes by.
+        """
+        self.document = {}
+        self.requests = dict[str, Any]()
+        self.steps.clear()
+        self._weight = 0
+        self._snapshots.clear()
+        self._segments.clear()
+        self._merged.clear()
+        self._frames.clear()
+
     def remember(self, steps: Iterable[RoomStep]) -> None:
         """Take along the steps that led to the view that was read."""
         for step in steps:

@@ -208,6 +208,7 @@ class RoomRegistry:
         self._unused.pop(room.event_id, None)
         self._bus.unwatch(room.event_id)
         self.presence.end(room)
+        room.release()
 
     async def _loaded_room(self, event_id: str, user: str, own: Own) -> None:
         """Wait until the room is loaded, for ``user`` or for somebody who asked before."""

@@ -1,0 +1,26 @@
+"""One user's worst leaves next to nothing behind: the short form of ``benchmarks/memory.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.attacks.memory import MIB, worst
+from tests.attacks.stopping import is_defect
+from tests.promises.running import killable
+
+#: Seconds of the attack. On a machine that is busy it comes to less, which shows nothing wrong.
+ATTACK_S = 8.0
+#: What may be left of it, whatever the server remembers for the next time included.
+MAX_LEFT = 64 * MIB
+
+
+async def test_one_users_worst_leaves_little_memory_in_use(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with killable(database_url, tmp_path) as server:
+        found = await worst(server, server.process.pid, ATTACK_S)
+        assert found.left <= MAX_LEFT, found
+        # It did what it came for.
+        for what in ("proposals", "subscribed", "requests", "refused", "withdrawn"):
+            assert found.done.get(what), found
+    assert not [line for line in server.log if is_defect(line)]
