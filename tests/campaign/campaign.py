@@ -12,7 +12,7 @@ from pathlib import Path
 from protocol.closes import CloseCode
 from protocol.errors import ErrorCode
 from tests.campaign import faults
-from tests.campaign.attendance import Attendance
+from tests.campaign.attendance import Attendance, half_a_venue
 from tests.campaign.judging import Case, cases_of, judge
 from tests.campaign.line import ABNORMAL
 from tests.campaign.losses import lost
@@ -105,8 +105,7 @@ async def campaign(wanted: Wanted, tell: Callable[[Report], None] = lambda repor
             if report.wrong:
                 (wanted.keep / f"{node.name}.log").write_text("\n".join(node.log))
             report.wrong += [f"{node.name} exited with {code}" for code in node.exits if code]
-            attended = report.attendance.get(node.name)
-            report.wrong += [f"{node.name}: {why}" for why in attended.wrong()] if attended else []
+    report.wrong += half_a_venue(report.attendance)
     report.seconds = time.monotonic() - begun
     tell(report)
     return report
@@ -250,6 +249,8 @@ async def _settled(place: Venue, report: Report) -> None:
 
 async def _left(node: NodeProcess) -> list[str]:
     """What a node holds that nobody needs any more."""
+    if not node.up.is_set():
+        return [f"{node.name} is down at the end"]
     held, before = await node.report(), node.at_start
     metrics = await asyncio.to_thread(node.metrics)
     found = [

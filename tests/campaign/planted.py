@@ -17,9 +17,10 @@ from pathlib import Path
 
 from tests.campaign import command
 from tests.campaign.bugs import BUGS, Bug
+from tests.campaign.event import Patience
 from tests.campaign.judging import cases_of, judge
 from tests.campaign.plan import plan
-from tests.campaign.round import Patience, Round
+from tests.campaign.round import Round
 from tests.campaign.striker import Striker
 from tests.campaign.venue import Venue, venue
 

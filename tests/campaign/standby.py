@@ -29,6 +29,8 @@ class Standby:
         self._relay: Proxy | None = None
         self._embedded: Clocked | None = None
         self._url = ""
+        self._in_step = False
+        """Whether the primary waits for it."""
 
     async def begin(self, *, in_step: bool) -> None:
         """Start it; with ``in_step`` no COMMIT is answered before it is written here too."""
@@ -38,6 +40,7 @@ class Standby:
         settings = SETTINGS | {"primary_conninfo": source}
         self._embedded = Clocked(self._home, self._primary.clock, settings)
         self._url = await asyncio.to_thread(self._embedded.start, timeout=START_TIMEOUT)
+        self._in_step = in_step
         if in_step:
             await self._primary.set(synchronous_standby_names=NAME)
         await self._until_it_streams(in_step=in_step)
@@ -91,6 +94,12 @@ class Standby:
     async def close(self) -> None:
         """Be gone; does nothing to one that was promoted."""
         await self._stack.aclose()
-        if self._embedded is not None and self._primary.embedded is not self._embedded:
+        if self._embedded is not None and self._primary.embedded is self._embedded:
+            return
+        # Something went wrong on the way: the primary goes on alone.
+        await self._primary.revive()
+        if self._in_step:
+            await self._primary.set(synchronous_standby_names=None)
+        if self._embedded is not None:
             await asyncio.to_thread(self._embedded.stop)
-            await asyncio.to_thread(shutil.rmtree, self._home, True)
+        await asyncio.to_thread(shutil.rmtree, self._home, True)

@@ -55,9 +55,11 @@ class Striker:
                 struck = await fault.strike(self.scene, random.Random(strike.draw))
             except TimeoutError:
                 struck = False
-            except NodeError as err:
+            except Exception as err:
+                # One fault that cannot be healed is reported, and ends no run.
                 struck = True
-                self.wrong.append(f"{strike.fault}: {err}")
+                self.wrong.append(f"{strike.fault}: {err!r}")
+                await self._bring_back(befallen)
             finally:
                 del self._running[id(strike)]
                 ended = time.monotonic()
@@ -65,6 +67,16 @@ class Striker:
                 for node in befallen:
                     self._spans[node].append(Span(begun, ended))
         (self.struck if struck else self.missed)[strike.fault] += 1
+
+    async def _bring_back(self, names: list[str]) -> None:
+        """Start the nodes that a fault has left down."""
+        assert self.scene is not None
+        for node in self.scene.venue.nodes:
+            if node.name in names and not node.up.is_set():
+                try:
+                    await node.start()
+                except NodeError as err:
+                    self.wrong.append(str(err))
 
     def _parts(self, wanted: tuple[str, ...], strike: Strike) -> tuple[list[str], list[str]]:
         """Whose turns it needs, in the order in which all faults ask for them, and which nodes

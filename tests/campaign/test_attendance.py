@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.campaign.attendance import GRACE_SECONDS, Span, attendance
+from tests.campaign.attendance import GRACE_SECONDS, Span, attendance, half_a_venue
 from tests.campaign.nodes import NodeError, NodeProcess
 from tests.campaign.venue import Venue, venue
 
@@ -57,9 +57,9 @@ def test_half_a_venue_away_for_good_is_no_whole_venue() -> None:
     assert found.unexplained == ROUND.ended - (12.0 + GRACE_SECONDS)
     assert found.longest_shut == 90.0
     assert [why for why in found.wrong() if "no fault explains it" in why]
+    assert len(list(half_a_venue({"node 1": found}))) == 2
     assert found.open == 100 + 3 * 10
     assert found.share == 130 / 400
-    assert len(list(found.wrong())) == 2
 
 
 def test_seats_that_are_away_while_their_node_is_struck_are_explained() -> None:

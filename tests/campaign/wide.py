@@ -9,9 +9,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from tests.campaign.event import Event
 from tests.campaign.phrasing import user_of
 from tests.campaign.plan import SEATS, USERS, Plan, Planned, echoes_of, strikes
-from tests.campaign.round import Event, Fire, Round
+from tests.campaign.round import Fire, Round
 from tests.campaign.seat import Seat
 from tests.campaign.venue import Venue
 from tests.model.history import Json
