@@ -28,7 +28,8 @@ def submit(step: Step, command: c.BallotSubmit) -> Outcome:
     if option.deleted:
         raise Refusal(ErrorCode.TARGET_GONE, details={"path": "option"})
     live = sorted(criterion.id for criterion in step.state.live_items("criterion"))
-    if sorted(command.criterion_order) != live:
+    order = command.criterion_order
+    if len(order) != len(live) or sorted(order) != live:
         raise Refusal(
             ErrorCode.BAD_REQUEST,
             "rank each criterion once",
@@ -38,7 +39,7 @@ def submit(step: Step, command: c.BallotSubmit) -> Outcome:
     ballot = Ballot(
         user_id=step.user,
         option_id=option.id,
-        criterion_order=command.criterion_order,
+        criterion_order=order,
         criteria_rev=command.criteria_rev,
     )
     if held == ballot:

@@ -11,7 +11,6 @@ import json
 import math
 import operator
 import re
-import sys
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import msgspec
@@ -36,6 +35,8 @@ _LONGEST_KEY = 64
 #: Digits of an integer that is read as it is. All ranges end far below.
 _MAX_DIGITS = 40
 _HUGE: int = 10**_MAX_DIGITS
+#: Stands for a number that no float holds: beyond every range too, and short when written.
+_BEYOND = 1e308
 #: Characters of a path that names a field of the client's own making.
 MAX_PATH = 200
 #: Each character of a key as two escapes of six bytes, and the quotes.
@@ -240,7 +241,7 @@ def _integer(digits: str) -> int:
 def _fraction(text: str) -> float:
     """A number with a fraction or an exponent; finite, so that it can be written again."""
     number = float(text)
-    return number if math.isfinite(number) else math.copysign(sys.float_info.max, number)
+    return number if math.isfinite(number) else math.copysign(_BEYOND, number)
 
 
 def _keys(found: dict[str, Any]) -> tuple[str | None, str | int | None]:

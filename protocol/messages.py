@@ -16,7 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 from protocol.closes import CloseCode
 from protocol.commands import Role
 from protocol.errors import Effect, ErrorCode, Retry
-from protocol.fields import CommandId, Echo, Epoch, MaxMembers, Position, UserId, Version
+from protocol.fields import CommandId, Echo, Epoch, MaxMembers, Ordinal, Position, UserId, Version
 from protocol.results import RESULTS
 from protocol.state import (
     AdminState,
@@ -160,7 +160,8 @@ class ErrorDetails(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     ``path``: the field that is wrong. ``current``: the version or number that stands. ``status``,
     ``resolution``, ``by``, ``at``, ``seq``: how it was decided before. ``limit``: the most there
-    may be; ``name``: which limit that is, by the name of its setting.
+    may be; ``name``: which limit that is, by the name of its setting. ``character``: what a text
+    may not hold, as ``U+0007``, with ``at``: how many characters stand before it.
     """
 
     path: str | UnsetType = UNSET
@@ -170,8 +171,9 @@ class ErrorDetails(msgspec.Struct, kw_only=True, omit_defaults=True):
     user: UserId | UnsetType = UNSET
     role: Role | UnsetType = UNSET
     by: UserId | UnsetType = UNSET
-    at: Time | UnsetType = UNSET
+    at: Time | Ordinal | UnsetType = UNSET
     seq: Position | UnsetType = UNSET
+    character: Annotated[str, Meta(pattern=r"\AU\+[0-9A-F]{4,6}\Z")] | UnsetType = UNSET
     limit: Count | UnsetType = UNSET
     name: str | UnsetType = UNSET
     max_members: MaxMembers | UnsetType = UNSET

@@ -38,8 +38,11 @@ export interface ErrorDetails {
   user?: string;
   role?: Role;
   by?: string;
-  at?: string;
+  /** When it was decided; with `character`, how many characters stand before that one. */
+  at?: string | number;
   seq?: number;
+  /** What a text may not hold, as `U+0007`. */
+  character?: string;
   limit?: number;
   /** Which limit was reached, by the name of its setting. */
   name?: string;

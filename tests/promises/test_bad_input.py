@@ -59,12 +59,17 @@ def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 async def answered(client: Client, messages: list[bytes]) -> list[Message]:
     """Send all of it in batches; as many answers."""
-    before = len(client.received)
+    before = len(heard(client))
     for start in range(0, len(messages), 200):
         await client.raw("[" + b",".join(messages[start : start + 200]).decode() + "]")
         wanted = before + min(start + 200, len(messages))
-        await client.until(lambda n=wanted: len(client.received) >= n, f"{wanted} answers")  # type: ignore[misc]
-    return client.received[before:]
+        await client.until(lambda n=wanted: len(heard(client)) >= n, f"{wanted} answers")  # type: ignore[misc]
+    return heard(client)[before:]
+
+
+def heard(client: Client) -> list[Message]:
+    """All that came but the heartbeats, which come when they come."""
+    return [message for message in client.received if message["type"] != "heartbeat"]
 
 
 @pytest.mark.usefixtures("quiet")
