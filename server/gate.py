@@ -51,6 +51,10 @@ def event_id_of(user: str, command_id: str) -> str:
     return str(uuid.uuid5(EVENTS, f"{user}\0{command_id}"))
 
 
+class _Unknown(Exception):
+    """It cannot be found out who the sender is in the event."""
+
+
 class Gate:
     """Hands commands to the lanes; answers at once those that are not let through."""
 
@@ -112,17 +116,31 @@ class Gate:
             async with asyncio.timeout(lanes.BUDGET):
                 if (entering := self._entering.get(pair)) is not None:
                     await asyncio.shield(entering)
-                found = await self._standings.ask(pair)
-            if found is not None and found.status == "accepted":
-                self._remember(pair)
-            else:
+                found = await self._look_up(pair)
+            if found is None or found.status != "accepted":
                 self._charge_stranger(submission, event)
-            if found is None:
-                raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+                if found is None:
+                    raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+            else:
+                self._remember(pair)
+        except _Unknown:
+            pass
         except Exception as err:
             submission.tell(failed(submission, _as_answer(err)))
             return
         self._lanes.submit(event, submission)
+
+    async def _look_up(self, pair: Pair) -> Standing | None:
+        """The sender's standing; raises ``_Unknown`` if the database is out of reach.
+
+        Then the lane has the command: it tries again, and answers if it tries in vain.
+        """
+        try:
+            return await self._standings.ask(pair)
+        except Exception as err:
+            if isinstance(unreachable(err), Rejection):
+                raise _Unknown from err
+            raise
 
     def _charge_stranger(self, submission: Submission, event: str) -> None:
         """Count a command of one who is no member; raises ``rate_limited``.

@@ -207,6 +207,20 @@ async def test_a_stranger_takes_no_lock_of_an_event_once_told(server: Running) -
     assert submitted == []
 
 
+async def test_a_link_that_breaks_while_the_sender_is_looked_up_costs_no_command(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lane tries again, as it does with all its own statements."""
+    scene = await gathering(server, 1)
+    proposal = await scene.propose()
+
+    async def broken(pairs: Any) -> Any:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(server.node.gate._standings, "_fetch", broken)
+    assert (await scene.vote(scene.members[0], proposal))["type"] == "ack"
+
+
 # Codes.
 
 
