@@ -32,6 +32,8 @@ PACE_VARIABLE = "AYES_DEMO_PACE"
 TOKEN_LIFETIME = timedelta(hours=1)
 #: What a shell expects of a command that Ctrl-C ended.
 EXIT_INTERRUPTED = 130
+#: What everybody's ``counts`` have; an admin's have more.
+MEMBERS_COUNTS = frozenset({"members", "ballots", "proposals", "comments"})
 _MARK_WIDTH = 5
 
 
@@ -208,9 +210,15 @@ class Show:
     async def _check(self) -> None:
         """Every room the same, and every tally what was sent."""
         watcher = self.bots[0]
+        top = max(bot.seq for bot in self.bots)
+        await watcher.reach(top)
+        # What admins alone are shown.
+        seen = {part: held for part, held in watcher.state.items() if part != "requests"}
+        seen["counts"] = {
+            what: count for what, count in seen["counts"].items() if what in MEMBERS_COUNTS
+        }
         for bot in self.bots:
-            await bot.reach(watcher.seq)
-            seen = {part: held for part, held in watcher.state.items() if part != "requests"}
+            await bot.reach(top)
             if bot is not watcher and bot.state != seen:
                 raise DemoError(f"{bot.name}'s room is not {watcher.name}'s at #{watcher.seq}")
         # Asked anew, so that what is checked is the server's word and not our own folding.

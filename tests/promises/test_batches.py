@@ -11,6 +11,7 @@ import pytest
 
 from handlers import lanes
 from handlers.decide import Answer, Submission
+from handlers.lane import Batch
 from persistence.faults import Fault, NotCommitted, fault_of
 from persistence.transaction import Transaction
 from server.room import Room
@@ -138,20 +139,21 @@ async def test_a_join_whose_code_cannot_be_looked_up_is_answered_and_what_follow
     client = await scene.newcomer()
     hangs = asyncio.Event()
 
-    async def never(*_: Any) -> str | None:
+    async def never(*_: Any, **__: Any) -> None:
         await hangs.wait()
-        return None
 
-    async def refused(*_: Any) -> str | None:
+    async def refused(*_: Any, **__: Any) -> None:
         raise asyncpg.InsufficientPrivilegeError("permission denied for table entrance_codes")
 
-    monkeypatch.setattr("server.node.BUDGET", 0.2)
     for lookup, code in ((never, "overloaded"), (refused, "internal")):
-        monkeypatch.setattr("persistence.reading.event_of_code", lookup)
-        joining = await client.post("membership.join", code=scene.code)
-        behind = await client.post("event.pause", event=scene.event)
-        assert (await client.answered(joining))["code"] == code
-        assert (await client.answered(behind))["code"] == "not_found"
+        with monkeypatch.context() as patched:
+            patched.setattr("persistence.standings.opened_by", lookup)
+            if lookup is never:
+                patched.setattr(lanes, "BUDGET", 0.2)
+            joining = await client.post("membership.join", code=scene.code)
+            behind = await client.post("event.pause", event=scene.event)
+            assert (await client.answered(joining))["code"] == code
+        assert (await client.answered(behind))["type"] == "error"
 
 
 async def _fail(connection: asyncpg.Connection[Any]) -> None:
@@ -185,25 +187,18 @@ async def test_a_command_whose_transaction_had_failed_is_tried_again_and_acked_o
         if len(tries) < 3:
             await _fail(self._connection)
 
+    not_committed = Batch.not_committed
+    in_doubt: list[bool] = []
+
+    def settled(self: Batch) -> None:
+        not_committed(self)
+        in_doubt.extend(submission.attempted for submission in self.submissions)
+
     monkeypatch.setattr(Transaction, "write", failing)
+    monkeypatch.setattr(Batch, "not_committed", settled)
     answer = await scene.vote(scene.members[0], proposal)
     assert (answer["type"], answer["applied"], answer["replayed"]) == ("ack", True, False)
     assert len(tries) == 3
+    # What was answered with ROLLBACK may not be told that its commit is unknown.
+    assert in_doubt == [False, False]
     await agree_with_the_tables(migrated_url, scene.event, [answer])
-
-
-async def test_a_transaction_that_always_fails_leaves_no_doubt(
-    server: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lanes, "BUDGET", 0.5)
-    scene = await gathering(server, 1)
-    write = Transaction.write
-
-    async def failing(self: Transaction, batches: Any) -> None:
-        await write(self, batches)
-        await _fail(self._connection)
-
-    monkeypatch.setattr(Transaction, "write", failing)
-    answer = await scene.admin.send("event.pause", event=scene.event)
-    assert answer["code"] in ("busy", "overloaded")
-    assert answer["effect"] == "none"

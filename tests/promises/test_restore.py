@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from persistence.epochs import renew
+from server.progress import Progress
 from tests.promises.client import Client, Room
 from tests.promises.running import Running
 from tests.promises.scenes import Scene, gathering
@@ -123,7 +124,8 @@ async def test_you_of_a_slow_reader_does_not_show_a_vote_that_a_restore_lost(
     (slow,) = server.node.crowd.of(member.user)
     room = await member.subscribe(scene.event)
     tab = await server.connect(member.user)
-    # Its socket takes nothing more until it is released.
+    # Its socket takes nothing more until it is released, and is not given up for it.
+    slow.wire._progress = Progress(asyncio.get_running_loop(), 3_600.0, slow.wire)
     slow.wire.hold()
     ack = await scene.vote(tab, proposal)
     assert ack["type"] == "ack"
