@@ -251,11 +251,12 @@ def main() -> int:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.attacks", description=__doc__)
     parser.add_argument("--only", help=f"some of {', '.join(TRIALS)}, separated by commas")
+    parser.add_argument("--save", metavar="NAME", help="results/NAME.json")
     given = parser.parse_args()
     trials = given.only.split(",") if given.only else list(TRIALS)
     if unknown := set(trials) - set(TRIALS):
         parser.error(f"no such trial: {', '.join(sorted(unknown))}")
-    uvloop.run(run(trials, None if given.only else "attacks"))
+    uvloop.run(run(trials, given.save or (None if given.only else "attacks")))
     return 0
 
 
