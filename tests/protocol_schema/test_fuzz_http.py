@@ -24,7 +24,7 @@ EXAMPLES = int(os.environ.get("AYES_FUZZ_EXAMPLES", "8"))
 THOROUGH = "AYES_FUZZ_EXAMPLES" in os.environ
 SEED = int(os.environ.get("AYES_FUZZ_SEED", "1"))
 #: Seconds for all of them.
-LONGEST = 30 + EXAMPLES * 3 + THOROUGH * 300
+LONGEST = 150 + EXAMPLES * 3 + THOROUGH * 300
 CONFIG = """
 [[operations]]
 include-path = "/v1/commands"
