@@ -33,6 +33,8 @@ BYTES_IN_MEMORY = 4 * 1024 * 1024
 FRAME_GAP = 0.004
 #: Merged patches kept: most sockets of a room stand at one of a few positions.
 MOST_MERGED = 64
+#: Bytes of them, and of their frames; further ones are made for each socket that needs them.
+MAX_MERGED_BYTES = 8 * 1024 * 1024
 
 
 class RoomStep(NamedTuple):
@@ -73,6 +75,7 @@ class Room:
         """Snapshots that are being made, and of what."""
         self._merged: dict[tuple[int, Audience], bytes] = {}
         self._frames: dict[tuple[int, Audience, bool], bytes] = {}
+        self._merged_bytes = 0
         self._flushing: asyncio.TimerHandle | asyncio.Handle | None = None
         self._flushed_at = 0.0
 
@@ -155,6 +158,7 @@ class Room:
         self._segments.clear()
         self._merged.clear()
         self._frames.clear()
+        self._merged_bytes = 0
 
     def remember(self, steps: Iterable[RoomStep]) -> None:
         """Take along the steps that led to the view that was read."""
@@ -170,6 +174,7 @@ class Room:
     def _moved(self) -> None:
         self._merged.clear()
         self._frames.clear()
+        self._merged_bytes = 0
         waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():
@@ -220,7 +225,7 @@ class Room:
         patch = self._merged.get((after, audience))
         if patch is None:
             patch = make()
-            if len(self._merged) < MOST_MERGED:
+            if len(self._merged) < MOST_MERGED and self._may_keep(patch):
                 self._merged[after, audience] = patch
         return patch
 
@@ -256,9 +261,16 @@ class Room:
                 made = b"".join(deflate.deflated(deflate.segment(diff)))
             else:
                 made = frame(diff)
-            if len(self._frames) < MOST_MERGED:
+            if len(self._frames) < MOST_MERGED and self._may_keep(made):
                 self._frames[key] = made
         return made
+
+    def _may_keep(self, made: bytes) -> bool:
+        """Whether ``made`` fits into what is kept until the room moves; if so, it is counted."""
+        if self._merged_bytes + len(made) > MAX_MERGED_BYTES:
+            return False
+        self._merged_bytes += len(made)
+        return True
 
     def records(self) -> int:
         """How many entries the members' state has."""

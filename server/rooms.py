@@ -30,6 +30,7 @@ from server.metered import Metered, gently
 from server.presence import Presence
 from server.quotas import Quotas
 from server.room import Room, RoomStep
+from server.room_budget import RoomBudget
 from server.stored_steps import step_of, steps_of
 from server.subscription import Subscription
 from server.way import Way
@@ -71,6 +72,7 @@ class RoomRegistry:
         self._cooldown = cooldown
         self._quotas = quotas
         self._rooms: dict[str, Room] = {}
+        self.budget = RoomBudget()
         self._unused: OrderedDict[str, float] = OrderedDict()
         """Rooms that nobody is in, and the loop's time until which they are kept."""
         self._loading: dict[str, asyncio.Task[None]] = {}
@@ -208,6 +210,7 @@ class RoomRegistry:
         self._unused.pop(room.event_id, None)
         self._bus.unwatch(room.event_id)
         self.presence.end(room)
+        self.budget.release(room.event_id)
         room.release()
 
     async def _loaded_room(self, event_id: str, user: str, own: Own) -> None:
@@ -223,11 +226,12 @@ class RoomRegistry:
         await asyncio.shield(task)
 
     async def _load_in_turn(self, event_id: str, user: str, records: int) -> None:
+        self.budget.check(user)
         charge = partial(self._quotas.charge, user)
         if records > LIGHT_ROOM:
-            await self._cooldown.run(partial(self._load, event_id), charge)
+            await self._cooldown.run(partial(self._load, event_id, user), charge)
             return
-        metered = Metered(self._load(event_id))
+        metered = Metered(self._load(event_id, user))
         try:
             await metered
         finally:
@@ -241,21 +245,22 @@ class RoomRegistry:
             # All who asked may be gone; take the exception, so that it is not logged as lost.
             task.exception()
 
-    async def _load(self, event_id: str) -> None:
+    async def _load(self, event_id: str, user: str) -> None:
         room = Room(event_id)
-        await self._read(room)
+        size = await self._read(room)
         # In the same step as the room is registered, and not in a callback after it: an ``enter``
         # between the two would await a task that is done, which does not suspend, for ever.
         del self._loading[event_id]
         # From here on the lanes' steps come in; what was committed while it was read is filled.
         self._rooms[event_id] = room
+        self.budget.charge(event_id, user, size)
         self._bus.watch(event_id)
         self.presence.begin(room)
         self._unused[event_id] = asyncio.get_running_loop().time() + UNUSED_TTL_S
         self._fill(room)
 
-    async def _read(self, room: Room) -> None:
-        """The view, and the last steps before it, from the database."""
+    async def _read(self, room: Room) -> int:
+        """Read the view, and the last steps before it; the bytes of memory that it takes."""
         try:
             state = await reading.room(self._database, room.event_id)
             if state.event_record is None:
@@ -272,6 +277,7 @@ class RoomRegistry:
         steps = await gently(steps_of(recent))
         room.reset(state.epoch, state.seq, shown)
         room.remember(steps)
+        return state.bytes() + room.size()
 
     async def _ask_own(self, event_id: str, user: str) -> Own | None:
         try:

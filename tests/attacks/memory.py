@@ -92,11 +92,18 @@ class Socket:
         """The answers of commands, sent a few at a time as the limits ask for."""
         answers: list[dict[str, Any]] = []
         for begin in range(0, len(commands), PIPELINE):
-            part = commands[begin : begin + PIPELINE]
+            part = [
+                {"id": uuid.uuid4().hex} | command for command in commands[begin : begin + PIPELINE]
+            ]
             for command in part:
-                await self.say({"id": uuid.uuid4().hex} | command)
-            for _ in part:
-                answers.append(await self.hear("ack", "error"))
+                await self.say(command)
+            waiting = {command["id"] for command in part}
+            while waiting:
+                answer = await self.hear("ack", "error")
+                # Questions have errors, too.
+                if answer.get("id") in waiting:
+                    waiting.discard(answer["id"])
+                    answers.append(answer)
             waits = [a["retry_after_ms"] for a in answers[-len(part) :] if "retry_after_ms" in a]
             await asyncio.sleep(max(waits, default=0) / 1_000)
         return answers

@@ -1,0 +1,55 @@
+"""What the rooms in memory take, by the user for whom each was loaded."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from protocol.errors import ErrorCode, Rejection
+
+#: Bytes of the rooms in memory that were loaded for one user, as large as they were then. Beyond
+#: that, one more is refused with ``limit_reached``. Ninety rooms of 1 MiB, a few of the heaviest.
+MAX_USER_ROOM_BYTES = 96 * 1024 * 1024
+#: Bytes of all rooms. Beyond that, a user who has ``FAIR_ROOM_BYTES`` of them gets ``busy`` for one
+#: more. With all else that is bounded, a container of 1 GiB holds them.
+MAX_ROOM_BYTES = 384 * 1024 * 1024
+#: Bytes of rooms that every user may have in memory, however much the others have.
+FAIR_ROOM_BYTES = 8 * 1024 * 1024
+#: Asked of a client whose room is not loaded for now.
+ROOM_RETRY_MS = 5_000
+
+
+class RoomBudget:
+    """Counts rooms while they are in memory."""
+
+    def __init__(self) -> None:
+        self._users: Counter[str] = Counter()
+        self._rooms: dict[str, tuple[str, int]] = {}
+        """Event → for whom it was loaded, its bytes."""
+        self.bytes = 0
+
+    def check(self, user: str) -> None:
+        """Raise unless one more room may be loaded for ``user``."""
+        own = self._users[user]
+        if own >= MAX_USER_ROOM_BYTES:
+            raise Rejection(
+                ErrorCode.LIMIT_REACHED,
+                "the rooms you are in take as much memory as they may",
+                details={"limit": MAX_USER_ROOM_BYTES},
+            )
+        if own >= FAIR_ROOM_BYTES and self.bytes >= MAX_ROOM_BYTES:
+            raise Rejection(ErrorCode.BUSY, retry_after_ms=ROOM_RETRY_MS)
+
+    def charge(self, event_id: str, user: str, size: int) -> None:
+        """A room of ``size`` bytes was loaded for ``user``."""
+        self.release(event_id)
+        self._rooms[event_id] = user, size
+        self._users[user] += size
+        self.bytes += size
+
+    def release(self, event_id: str) -> None:
+        """The room is in memory no more."""
+        user, size = self._rooms.pop(event_id, ("", 0))
+        self.bytes -= size
+        self._users[user] -= size
+        if not self._users[user]:
+            del self._users[user]
