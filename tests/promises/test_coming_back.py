@@ -290,7 +290,7 @@ async def test_a_stream_has_an_answer_in_time_however_long_its_way_takes(
     scene, seq = await long_way(server)
     epoch = scene.admin.room(scene.event).epoch
     held, _ = hold(monkeypatch)
-    monkeypatch.setattr("server.http.REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr("server.http_endpoint.REQUEST_SECONDS", 0.2)
     url = f"http://127.0.0.1:{server.port}/v1/events/{scene.event}/stream"
     headers = {
         "authorization": f"Bearer {token(scene.admin.user)}",
