@@ -210,7 +210,7 @@ SETTINGS: dict[str, Setting] = {
     "pending_proposals": Setting("pending proposals of an event", least=1, most=100_000),
     "pending_per_author": Setting("pending proposals of one author", least=1, most=100_000),
     "withdrawn_per_author": Setting(
-        "withdrawn proposals of one author that a room shows, before they propose anew",
+        "withdrawn proposals of one author that a room shows; beyond, no new ones are taken",
         least=1,
         most=100_000,
     ),
