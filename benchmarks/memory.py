@@ -1,6 +1,6 @@
 """What the worst of one user leaves behind in the server's memory, minute after minute.
 
-    python -m benchmarks.memory              three minutes; writes results/memory.json
+    python -m benchmarks.memory              two minutes; writes results/memory.json
     python -m benchmarks.memory --seconds 20 --rounds 1
 
 The user makes events of long texts, subscribes to them on many sockets, asks for large answers over
@@ -26,7 +26,7 @@ from tests.attacks.stopping import is_defect
 from tests.promises.running import killable
 
 SECONDS = 60.0
-ROUNDS = 3
+ROUNDS = 2
 #: MiB that may stay in use.
 MAX_LEFT = 64
 

@@ -25,7 +25,7 @@ LARGE_BLOCK_BYTES = 256 * 1024
 #: walks the whole heap, which took 60 ms for 200 MiB of small objects, with the heap locked.
 LOOK_INTERVAL_S = 5.0
 #: Longest time between two trims of a heap that gives nothing back; it doubles up to this.
-MAX_TRIM_INTERVAL_S = 320.0
+MAX_TRIM_INTERVAL_S = 80.0
 #: Bytes by which resident memory has to have grown for the collector to run and the heap to be
 #: trimmed; for a large process, the share of ``MIN_GROWTH_SHARE`` of it: a full collection stops
 #: the event loop for some 50 ms per 100 MiB of small objects, so its cost stays in proportion.

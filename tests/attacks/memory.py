@@ -35,8 +35,10 @@ PIPELINE = 24
 SAMPLE_INTERVAL_S = 0.25
 #: How long freed memory may take to be given back, and until then how long it must not shrink.
 SETTLE_TIMEOUT_S = 30.0
-#: Longer than the server takes to look at its memory.
-QUIET_S = 6.0
+#: Seconds without a change after which memory has settled: before, and afterwards, when the rooms
+#: that nobody is in any more are yet to be forgotten, and their memory to be given back.
+QUIET_BEFORE_S = 3.0
+QUIET_AFTER_S = 16.0
 MIB = 1 << 20
 
 
@@ -310,7 +312,7 @@ async def worst(
 ) -> Found:
     """All of it for so long by one user, and what is left of it when they are gone."""
     await warm(server)
-    before = peak = await settled(pid)
+    before = peak = await settled(pid, QUIET_BEFORE_S)
     attacker = Attacker(server, user, time.monotonic() + seconds)
     work = [asyncio.create_task(_until_cut(getattr(attacker, part))) for part in parts]
     while not all(task.done() for task in work):
@@ -319,7 +321,7 @@ async def worst(
     await asyncio.gather(*work)
     peak = max(peak, resident(pid))
     await attacker.leave()
-    return Found(before, peak, await settled(pid), attacker.done)
+    return Found(before, peak, await settled(pid, QUIET_AFTER_S), attacker.done)
 
 
 async def _until_cut(part: Callable[[], Awaitable[None]]) -> None:
@@ -337,11 +339,11 @@ async def warm(server: Address) -> None:
     await attacker.leave()
 
 
-async def settled(pid: int) -> int:
-    """The resident memory once it does not shrink any more."""
+async def settled(pid: int, quiet_s: float) -> int:
+    """The resident memory once it has not shrunk for ``quiet_s``."""
     least, since = resident(pid), time.monotonic()
     begun = since
-    while time.monotonic() - since < QUIET_S and time.monotonic() - begun < SETTLE_TIMEOUT_S:
+    while time.monotonic() - since < quiet_s and time.monotonic() - begun < SETTLE_TIMEOUT_S:
         await asyncio.sleep(SAMPLE_INTERVAL_S)
         now = resident(pid)
         if now < least - MIB:
