@@ -45,7 +45,8 @@ async def _propose(admin: Client, event: str, number: int) -> str:
 @pytest.mark.parametrize("client", DRIVERS)
 async def test_each_vote_is_there_once(database_url: str, client: str) -> None:
     memory = Memory(lambda asked: "")
-    async with running(database_url, commands_per_second=150, commands_burst=BURST) as server:
+    paced = {"commands_per_second": 150, "commands_burst": BURST}
+    async with running(database_url, pending_per_author=VOTES, **paced) as server:
         admin = await server.connect("ada")
         policy = BY_HAND | {"membership_auto": True}
         made = (await admin.ack("event.create", subject="Lunch", policy=policy))["result"]

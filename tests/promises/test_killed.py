@@ -58,6 +58,10 @@ class Voter:
         return [a for given in self.answers.values() for a in given if a["type"] == "ack"]
 
 
+#: One member makes all the proposals here.
+MANY_BY_ONE = {"pending_per_author": 1_000}
+
+
 async def test_killed_while_people_vote(migrated_url: str, tmp_path: Path) -> None:
     voters: list[Voter] = []
     unanswered = 0
@@ -65,7 +69,7 @@ async def test_killed_while_people_vote(migrated_url: str, tmp_path: Path) -> No
     admin = ""
     proposals: list[str] = []
     for life in range(3):
-        async with killable(migrated_url, tmp_path) as server:
+        async with killable(migrated_url, tmp_path, **MANY_BY_ONE) as server:
             if life == 0:
                 scene = await gathering(server, 6, policy=by_count(99))
                 event, admin = scene.event, scene.admin.user
@@ -109,7 +113,7 @@ async def test_killed_while_people_vote(migrated_url: str, tmp_path: Path) -> No
 
 async def test_stopped_while_people_vote(migrated_url: str, tmp_path: Path) -> None:
     """SIGTERM: exit 0, every commit acked, everybody told when to come back."""
-    async with killable(migrated_url, tmp_path, drain_seconds=5) as server:
+    async with killable(migrated_url, tmp_path, drain_seconds=5, **MANY_BY_ONE) as server:
         scene = await gathering(server, 4, policy=by_count(99))
         proposals = [await scene.propose() for _ in range(120)]
         voters = [Voter(m.user, scene.event, proposals) for m in scene.members]

@@ -63,14 +63,13 @@ export class Commands {
     return command.deferred.promise;
   }
 
-  /**
-   * Commands that an outbox held: before all that were given since, as they were then. Earlier versions
-   * wrote some without a user. They may be another user's, so they stay in the outbox.
-   */
+  // Earlier versions wrote some without a user. They may be another user's, so they stay in the outbox.
+  /** Commands that an outbox held: before all that were given since, as they were then. */
   adopt(entries) {
     const later = [...this.#all.values()];
-    const unowned = entries.filter((entry) => entry.user === undefined).length;
-    if (unowned > 0) this.tell("fault", { where: "outbox", error: leftBehind(unowned) });
+    const left = entries.filter((entry) => entry.user === undefined).length;
+    const error = new Error(`${left} commands of an unknown user stay in the outbox, unsent`);
+    if (left > 0) this.tell("fault", { where: "outbox", error });
     const found = entries.filter((entry) => entry.user !== undefined && !this.#all.has(entry.id));
     this.#all.clear();
     this.#line = new Line();
@@ -388,10 +387,6 @@ const encoder = new TextEncoder();
 
 function byteLength(text) {
   return encoder.encode(text).length;
-}
-
-function leftBehind(count) {
-  return new Error(`${count} commands of an unknown user stay in the outbox, unsent`);
 }
 
 function tooLarge({ id, event }, limit) {
