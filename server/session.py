@@ -171,7 +171,8 @@ class Session:
         _ROUTES.get(type(message), Session._ask)(self, message)
 
     def _wrong(self, message: Invalid) -> None:
-        self.error(message.error, id=message.id, ref=message.ref)
+        err = Rejection(ErrorCode.UNAUTHENTICATED) if message.has_bad_token else message.error
+        self.error(err, id=message.id, ref=message.ref)
 
     def _ping(self, message: Ping) -> None:
         self.say(answers.reply("pong", message.ref, time=answers.timestamp(datetime.now(UTC))))
@@ -231,8 +232,7 @@ class Session:
         if not isinstance(message, Hello):
             err = Rejection(ErrorCode.UNAUTHENTICATED, "say hello first")
             if isinstance(message, Invalid) and message.type == "hello":
-                if message.error.details.get("path") == "token":
-                    # No text, or one too long, is a bad token like any other.
+                if message.has_bad_token:
                     self._turn_away(Rejection(ErrorCode.UNAUTHENTICATED), message.ref)
                     return
                 # It is one, but not well formed: tell which field is wrong.

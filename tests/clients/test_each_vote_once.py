@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ async def _propose(admin: Client, event: str, number: int) -> str:
 @pytest.mark.parametrize("client", DRIVERS)
 async def test_each_vote_is_there_once(database_url: str, client: str) -> None:
     memory = Memory(lambda asked: "")
-    paced = {"commands_per_second": 150, "commands_burst": BURST}
+    paced: dict[str, Any] = {"commands_per_second": 150, "commands_burst": BURST}
     async with running(database_url, pending_per_author=VOTES, **paced) as server:
         admin = await server.connect("ada")
         policy = BY_HAND | {"membership_auto": True}

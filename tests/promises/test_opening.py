@@ -124,6 +124,15 @@ async def test_a_token_of_another_shape_is_a_bad_token_too(server: Running, bad:
     assert await client.gone() == 4500
 
 
+@pytest.mark.parametrize("bad", ["", "x" * 20_000, 5, None, ["a"], {}, True])
+async def test_a_token_of_another_shape_renews_nothing(server: Running, bad: object) -> None:
+    client = await server.open()
+    await client.hello(token("ada"))
+    answer = await client.request({"type": "auth", "ref": "r", "token": bad})
+    assert (answer["code"], answer["retry"], answer["ref"]) == ("unauthenticated", "auth", "r")
+    assert (await client.ask("ping"))["type"] == "pong"
+
+
 async def test_an_expired_token_closes_4401(server: Running) -> None:
     client = await server.open()
     answer = await client.hello(token("ada", seconds=-1))
