@@ -213,10 +213,10 @@ def _source(table: Table, names: Sequence[str], part: str) -> Any:
     )
 
 
-def _put(table: Table, *, new: bool = False) -> Any:
+def _put(table: Table, *, part: str = "", new: bool = False) -> Any:
     """Insert rows, or replace those that are there; ``new``: there must be none."""
     names = columns_of(table.name)
-    source = _source(table, names, table.name)
+    source = _source(table, names, part or table.name)
     statement = insert(table).from_select(list(names), select(*(source.c[n] for n in names)))
     if new or table.name in _ADDED_ONLY:
         return statement
@@ -250,7 +250,7 @@ POSITION = ("id", "seq", "hash")
 TALLY = ("event_id", "id", "agree", "voters")
 
 _PARTS: dict[str, Callable[[], Any]] = {
-    "made": lambda: _put(t.events, new=True),
+    "made": lambda: _put(t.events, part="made", new=True),
     "advanced": lambda: _change(t.events, POSITION[:1], POSITION[1:], "advanced"),
     "tallies": lambda: _change(t.proposals, TALLY[:2], TALLY[2:], "tallies"),
     "gone_ballots": lambda: _drop(t.ballots),

@@ -191,10 +191,9 @@ class Transaction:
         values: dict[str, Any] = {}
         for part, found in rows.items():
             # The made row is a whole row of the table.
-            name = "events" if part == "made" else part
-            columns = _COLUMNS.get(part) or s.columns_of(name)
+            columns = _COLUMNS.get(part) or s.columns_of("events" if part == "made" else part)
             for column, cells in zip(columns, zip(*found, strict=True), strict=True):
-                values[f"{name}_{column}"] = cells
+                values[f"{part}_{column}"] = cells
         await s.write(frozenset(rows)).run(self._connection, **values)
 
     async def commit(self) -> None:

@@ -202,3 +202,26 @@ async def test_a_command_whose_transaction_had_failed_is_tried_again_and_acked_o
     # What was answered with ROLLBACK may not be told that its commit is unknown.
     assert in_doubt == [False, False]
     await agree_with_the_tables(migrated_url, scene.event, [answer])
+
+
+async def test_events_are_made_and_changed_in_one_convoy(server: Running) -> None:
+    """Both write whole rows of events, in one statement: neither may take the other's values."""
+    clients = [await server.connect(f"maker-{number}") for number in range(24)]
+    made = await asyncio.gather(
+        *(client.ack("event.create", subject="First") for client in clients)
+    )
+    alone = server.node.lanes.counts.alone
+    changed, again = clients[:12], clients[12:]
+    for turn in range(5):
+        answers = await asyncio.gather(
+            *(
+                client.ack("event.update", event=ack["event"], subject=f"Turn {turn}")
+                for client, ack in zip(changed, made, strict=False)
+            ),
+            *(client.ack("event.create", subject=f"Turn {turn}") for client in again),
+        )
+        assert all(answer["applied"] for answer in answers)
+    assert server.node.lanes.counts.alone == alone
+    for client, ack in zip(changed, made, strict=False):
+        snapshot = await client.subscribe(ack["event"])
+        assert snapshot.state["event"]["subject"] == "Turn 4"
