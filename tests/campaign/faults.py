@@ -36,8 +36,8 @@ FAULTS: dict[str, Fault] = {
 MIX: dict[str, int] = {
     **{f"kill -9 {point}": 2 for point in POINTS},
     "node stopped by SIGTERM": 1,
-    "COMMIT cut before it goes out": 8,
-    "COMMIT cut before its answer": 8,
+    "COMMIT cut before it goes out": 12,
+    "COMMIT cut before its answer": 12,
     "COMMIT frozen": 2,
     "PostgreSQL restarted, immediate": 1,
     "PostgreSQL restarted, fast": 1,

@@ -329,6 +329,7 @@ def other_words(command: Json) -> Json | None:
     """The same id with another payload for the same event, where there is one."""
     changed = dict(command)
     for field, other in (
+        ("subject", "another subject"),
         ("content", "other words"),
         ("revision", command.get("revision", 0) + 1),
         ("reason", "another reason"),
