@@ -13,6 +13,7 @@ the client has yet to answer our close frame.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
@@ -326,7 +327,9 @@ class GuardedWebSocket(SlicedReading):
             self.wire.last(close_frame(code, reason))
             self.end(code, reason)
             if not self.transport.is_closing() and self.transport.can_write_eof():
-                self.transport.write_eof()
+                # The peer may have reset the connection, and the transport not know it yet.
+                with contextlib.suppress(OSError):
+                    self.transport.write_eof()
         self._hear_again()
         self._abort_after(self.budgets.flush_s)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -45,6 +46,21 @@ async def test_broken_frames_get_the_right_code() -> None:
         for name, (data, code) in BROKEN.items():
             assert (name, await verdict(served, data)) == (name, code)
             assert (name, await verdict(served, masked(TEXT, b"good") + data)) == (name, code)
+
+
+async def test_a_peer_that_reset_its_connection_is_no_defect(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The kernel knows of the reset before the transport does."""
+
+    def not_connected(transport: object) -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    transport = "asyncio.selector_events._SelectorSocketTransport"
+    monkeypatch.setattr(f"{transport}.write_eof", not_connected)
+    async with serving(quiet) as served:
+        assert await verdict(served, masked(3)) == 1002
+    assert "defect" not in caplog.text
 
 
 @on_both_loops
