@@ -215,6 +215,9 @@ class RoomRegistry:
 
     async def _loaded_room(self, event_id: str, user: str, own: Own) -> None:
         """Wait until the room is loaded, for ``user`` or for somebody who asked before."""
+        if event_id in self._rooms:
+            # Loaded while the membership was read: another load would take its subscribers' place.
+            return
         task = self._loading.get(event_id)
         if task is None:
             task = asyncio.create_task(

@@ -80,3 +80,41 @@ async def test_a_room_dropped_in_the_iteration_it_was_loaded_in_can_be_entered(
     rooms.leave(first)
     rooms.leave(second)
     assert rooms.count() == 0
+
+
+async def test_a_room_loaded_while_a_membership_was_read_is_not_loaded_over_its_subscribers(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the first ones stay in a room that nothing reaches any more."""
+    scene = await gathering(server)
+    rooms = server.node.rooms
+    is_read, may_go_on = asyncio.Event(), asyncio.Event()
+    ask = rooms._ask_own
+
+    async def slow_once(event_id: str, user: str) -> Own | None:
+        own = await ask(event_id, user)
+        if not is_read.is_set():
+            is_read.set()
+            await may_go_on.wait()
+        return own
+
+    async def enter() -> Subscription:
+        subscription, _ = await rooms.enter(
+            scene.event,
+            scene.admin.user,
+            lambda room: Subscription(room, scene.admin.user, Outlet(), _ignore),
+        )
+        return subscription
+
+    monkeypatch.setattr(rooms, "_ask_own", slow_once)
+    async with asyncio.timeout(30):
+        slow = asyncio.create_task(enter())
+        await is_read.wait()
+        quick = await enter()
+        may_go_on.set()
+        late = await slow
+    assert late.room is quick.room
+    ack = await scene.admin.ack("event.pause", event=scene.event)
+    assert quick.room.seq == ack["seq"]
+    rooms.leave(quick)
+    rooms.leave(late)
