@@ -15,7 +15,7 @@ MAX_REMEMBERED_ADDRESSES = 4_096
 
 @lru_cache(MAX_REMEMBERED_ADDRESSES)
 def network_of(address: str) -> str:
-    """The network that ``address`` counts as; what is no IP address counts as itself.
+    """The network of ``address``; a text that is not an IP address is its own network.
 
     An IPv4-mapped address (``::ffff:192.0.2.1``) counts as its IPv4 address.
     """

@@ -128,7 +128,7 @@ class GuardedConfig(Config):
     ) -> None:
         self.budgets = budgets or Budgets()
         self.offence = offence
-        """Called with the address of a peer that sent what is no request."""
+        """Called with the address of a peer that sent a malformed request."""
         guarded: dict[str, Any] = {
             "http": "server.guard:GuardedHttp",
             "ws": "server.guard:GuardedWebSocket",
@@ -171,5 +171,5 @@ def budgets_of(config: Config) -> Budgets:
 
 
 def offence_of(config: Config) -> Callable[[str], None]:
-    """What ``config`` wants called about a peer that sent what is no request."""
+    """What ``config`` wants called about a peer that sent a malformed request."""
     return config.offence if isinstance(config, GuardedConfig) else lambda address: None

@@ -23,7 +23,7 @@ from tests.campaign.faults import FAULTS, MIX, draw
 from tests.campaign.plan import plan
 from tests.promises.running import ROOT
 
-#: Which faults these are, each run draws anew from the whole mix.
+#: Each run draws its faults from the whole mix.
 COMMANDS, FAULT_COUNT = 12_000, 48
 #: Events of the round that is played over many.
 WIDE = 200

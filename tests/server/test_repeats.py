@@ -79,7 +79,7 @@ async def test_the_number_comes_without_another_line(
     assert "4 more" in caplog.messages[1]
 
 
-#: What is no request, or one for something that is not there.
+#: Malformed requests, and requests for things that are not there.
 MALFORMED = {
     "no request": b"X\r\n\r\n",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
