@@ -333,9 +333,9 @@ async def read(place: Place, plan: Plan, rows: Reading) -> None:
         count = plan.singles * 10
         cpu, begun = meter.read(), monotonic()
         for number in range(count):
-            await reading.tops(database, [event])
+            (found,) = await reading.tops(database, [event])
             to = top - number % (top // 2)
-            await reading.steps(database, event, after=to - 1, to=to)
+            await reading.steps(database, event, epoch=found.epoch, after=to - 1, to=to)
         cpu, time = meter.read() - cpu, monotonic() - begun
     finally:
         await database.close()

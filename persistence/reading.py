@@ -7,7 +7,19 @@ from datetime import datetime
 from typing import NamedTuple
 
 import orjson
-from sqlalchemy import BigInteger, Text, and_, bindparam, case, column, func, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    Text,
+    and_,
+    bindparam,
+    case,
+    column,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from persistence import loading
@@ -111,6 +123,8 @@ _STEPS = Statement(
         t.journal.c.event_id == EVENT,
         t.journal.c.seq > bindparam("after", type_=BigInteger),
         t.journal.c.seq <= bindparam("to", type_=BigInteger),
+        # Of the same moment: under another epoch these positions are other steps'.
+        exists().where(t.events.c.id == EVENT, t.events.c.epoch == bindparam("epoch", type_=Text)),
     )
     .order_by(t.journal.c.seq)
 )
@@ -186,10 +200,12 @@ async def room(database: Database, event_id: str) -> EventState:
         return await loading.load_room(connection, event_id)
 
 
-async def steps(database: Database, event_id: str, *, after: int, to: int) -> list[Stored]:
-    """The accepted steps ``after``+1 … ``to``, in order."""
+async def steps(
+    database: Database, event_id: str, *, epoch: str, after: int, to: int
+) -> list[Stored]:
+    """The accepted steps ``after``+1 … ``to``, in order; none if ``epoch`` is not the event's."""
     async with database.connection() as connection:
-        rows = await _STEPS.rows(connection, event=event_id, after=after, to=to)
+        rows = await _STEPS.rows(connection, event=event_id, epoch=epoch, after=after, to=to)
     return [Stored(row["seq"], row["hash"], row["patches"]) for row in rows]
 
 

@@ -26,8 +26,8 @@ from server.charges import Charges
 from server.churn import Churn
 from server.gather import Gather
 from server.guesses import Guesses
-from server.rooms import unreachable
 from server.settings import Settings
+from server.unreachable import unreachable
 
 log = logging.getLogger("ayes.gate")
 

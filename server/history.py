@@ -169,17 +169,19 @@ class History:
         key = (event, epoch, start, end)
         page = self._kept.get(key)
         if page is None:
-            stored = await self._read(making, event, after=start, to=end)
+            stored = await self._read(making, event, epoch=epoch, after=start, to=end)
             if len(stored) != end - start:
                 raise BrokenWay
             page = _folded(_patches.decode(line.patches) for line in stored)
             self._keep(key, page)
         made.add_stretch(page)
 
-    async def _read(self, making: _Making, event: str, *, after: int, to: int) -> list[Stored]:
+    async def _read(
+        self, making: _Making, event: str, *, epoch: str, after: int, to: int
+    ) -> list[Stored]:
         making.reading = True
         try:
-            return await reading.steps(self._database, event, after=after, to=to)
+            return await reading.steps(self._database, event, epoch=epoch, after=after, to=to)
         finally:
             making.reading = False
             # Nobody may be left; then this page is kept, and the next one not begun.

@@ -33,11 +33,12 @@ from server.pruning import Pruning
 from server.pulse import Pulse
 from server.quotas import Quotas
 from server.revocations import Revocations
-from server.rooms import RoomRegistry, unreachable
+from server.rooms import RoomRegistry
 from server.session import Session
 from server.settings import Settings
 from server.streams import Streams
 from server.timers import Timers
+from server.unreachable import unreachable
 from server.user_requests import UserRequests
 from server.version import ayes_version
 

@@ -19,7 +19,7 @@ from persistence.records import Decided, Membership
 from protocol import answers
 from protocol import requests as r
 from protocol.errors import ErrorCode, Refusal, Rejection
-from server.rooms import unreachable
+from server.unreachable import unreachable
 
 if TYPE_CHECKING:
     from server.node import Node

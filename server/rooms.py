@@ -18,7 +18,6 @@ from handlers.decide import StepRecord
 from persistence import reading
 from persistence.database import Database
 from persistence.failures import Failures
-from persistence.faults import Fault, fault_of
 from persistence.periodic import Periodic
 from persistence.reading import Own
 from protocol.errors import ErrorCode, Refusal, Rejection
@@ -33,6 +32,7 @@ from server.room import Room, RoomStep
 from server.room_budget import RoomBudget
 from server.stored_steps import step_of, steps_of
 from server.subscription import Subscription
+from server.unreachable import RETRY_AFTER_MS, unreachable
 from server.way import Way
 
 log = logging.getLogger("ayes.rooms")
@@ -59,8 +59,6 @@ LIGHT_ROOM = 100
 #: Who is further back than this is served from the folded journal, though memory may reach there:
 #: what is merged in one go, for one client, is bounded by it.
 FAR = 2 * PAGE
-#: Asked of a client when the database is out of reach.
-RETRY_AFTER_MS = 1_000
 
 
 class RoomRegistry:
@@ -271,6 +269,7 @@ class RoomRegistry:
             recent = await reading.steps(
                 self._database,
                 room.event_id,
+                epoch=state.epoch,
                 after=max(state.seq - STEPS_AT_LOAD, 0),
                 to=state.seq,
             )
@@ -344,7 +343,10 @@ class RoomRegistry:
             if top.seq <= room.seq:
                 return
             to = min(top.seq, room.seq + JOURNAL_PAGE)
-            stored = await reading.steps(self._database, room.event_id, after=room.seq, to=to)
+            # None if the epoch has changed since the top was read: the next look finds that.
+            stored = await reading.steps(
+                self._database, room.event_id, epoch=room.epoch, after=room.seq, to=to
+            )
             room.apply([step_of(line) for line in stored])
 
     async def _start_over(self, room: Room, epoch: str) -> None:
@@ -411,10 +413,3 @@ def _may_enter(own: Own | None) -> Own:
     if own.membership.status not in ("accepted", "pending"):
         raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": own.membership.status})
     return own
-
-
-def unreachable(err: Exception) -> Exception:
-    """``overloaded`` where the database is out of reach or too busy; anything else as it is."""
-    if fault_of(err) in (None, Fault.REFUSED):
-        return err
-    return Rejection(ErrorCode.OVERLOADED, retry_after_ms=RETRY_AFTER_MS)

@@ -41,9 +41,9 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     read = reading.steps
     asked: list[tuple[int, int]] = []
 
-    async def counted(database: Any, event_id: str, *, after: int, to: int) -> Any:
+    async def counted(database: Any, event_id: str, *, epoch: str, after: int, to: int) -> Any:
         asked.append((after, to))
-        return await read(database, event_id, after=after, to=to)
+        return await read(database, event_id, epoch=epoch, after=after, to=to)
 
     monkeypatch.setattr(reading, "steps", counted)
     return asked

@@ -9,9 +9,11 @@ from typing import Any
 import asyncpg
 import pytest
 
+from persistence import reading
 from persistence.epochs import renew
 from server.progress import Progress
 from tests.promises.client import Client, Room
+from tests.promises.conftest import Start
 from tests.promises.running import Running
 from tests.promises.scenes import Scene, gathering
 
@@ -94,6 +96,35 @@ async def test_a_new_epoch_reaches_everyone_and_nobody_resumes_across_it(
 async def epochs(connection: Any) -> dict[str, str]:
     rows = await connection.fetch("SELECT id, epoch FROM events")
     return {row["id"]: row["epoch"] for row in rows}
+
+
+async def test_steps_read_after_a_new_epoch_are_not_shown_under_the_old_one(
+    start: Start, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The top was read before a standby that was behind took over, and the steps after it."""
+    here, elsewhere = await start(), await start()
+    scene = await gathering(here, 1)
+    (member,) = scene.members
+    room = await member.subscribe(scene.event)
+    epoch, known, code = room.epoch, room.seq, room.state["event"]["entrance_code"]
+    admin = await elsewhere.connect(scene.admin.user)
+    read, taken_over = reading.steps, asyncio.Event()
+
+    async def late(*asked: Any, **named: Any) -> Any:
+        if named["after"] == known and not taken_over.is_set():
+            taken_over.set()
+            await lose_the_last_step(migrated_url, scene.event)
+            assert await renew(elsewhere.node.database, scene.event) == 1
+            await admin.ack("event.rotate_code", event=scene.event)
+        return await read(*asked, **named)
+
+    monkeypatch.setattr(reading, "steps", late)
+    await admin.ack("event.pause", event=scene.event)
+    await asyncio.wait_for(taken_over.wait(), 30)
+    await starts_again(member, room, "epoch")
+    await member.until(lambda: room.state["event"]["entrance_code"] != code, "another step")
+    shown = [m for m in member.received if m["type"] == "diff" and m["epoch"] == epoch]
+    assert [m for m in shown if m["seq"] > known] == []
 
 
 async def test_all_events_get_a_new_epoch_however_many_there_are(
