@@ -37,7 +37,8 @@ def needs_of(batch: Iterable[Submission], state: EventState) -> set[Need]:
         return needs
     for submission in batch:
         user = submission.actor.user
-        if user not in state.memberships:
+        # The server's own commands have no user.
+        if user and user not in state.memberships:
             needs.add(Need("membership", (user,)))
         command: Any = submission.command
         asked = type(command)

@@ -308,7 +308,9 @@ def _own(step: Step) -> Membership:
 
 
 def _decision(held: Membership) -> dict[str, Any]:
-    """What was decided of ``held``, by whom and when."""
+    """What was decided of ``held``, by whom and when; a request is not decided yet."""
+    if held.status == "pending":
+        return {"user": held.user_id, "status": held.status}
     at = held.joined_at if held.status == "accepted" else held.ended_at
     told = {
         "user": held.user_id,

@@ -64,11 +64,6 @@ class Invalid(NamedTuple):
     type: str | None = None
     """The type it gave, where there is a message of that type."""
 
-    @property
-    def has_bad_token(self) -> bool:
-        """Whether its token is no text, or too long: a bad token like any other."""
-        return self.type in ("hello", "auth") and self.error.details.get("path") == "token"
-
 
 class Frame(NamedTuple):
     """What one frame held, in order."""

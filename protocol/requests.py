@@ -27,7 +27,15 @@ from protocol.policy import PolicyPatch
 MAX_TOKEN = 16_384
 
 #: Looked at as it is: a token is never brought to NFC, nor searched for control characters.
-Token = Annotated[str, Opaque(), msgspec.Meta(max_length=MAX_TOKEN, description="A JWT.")]
+Token = Annotated[
+    str,
+    Opaque(),
+    # Published, and checked where tokens are: a longer one is a bad token, not a malformed message.
+    msgspec.Meta(
+        description=f"A JWT, {MAX_TOKEN:,} characters at most.",
+        extra_json_schema={"maxLength": MAX_TOKEN},
+    ),
+]
 
 
 #: Rooms that one `hello` may resume: what `AYES_SUBSCRIPTIONS` may be set to at most. A longer list

@@ -171,8 +171,7 @@ class Session:
         _ROUTES.get(type(message), Session._ask)(self, message)
 
     def _wrong(self, message: Invalid) -> None:
-        err = Rejection(ErrorCode.UNAUTHENTICATED) if message.has_bad_token else message.error
-        self.error(err, id=message.id, ref=message.ref)
+        self.error(message.error, id=message.id, ref=message.ref)
 
     def _ping(self, message: Ping) -> None:
         self.say(answers.reply("pong", message.ref, time=answers.timestamp(datetime.now(UTC))))
@@ -232,7 +231,8 @@ class Session:
         if not isinstance(message, Hello):
             err = Rejection(ErrorCode.UNAUTHENTICATED, "say hello first")
             if isinstance(message, Invalid) and message.type == "hello":
-                if message.has_bad_token:
+                if message.error.details.get("path") == "token":
+                    # No text is a bad token like any other.
                     self._turn_away(Rejection(ErrorCode.UNAUTHENTICATED), message.ref)
                     return
                 # It is one, but not well formed: tell which field is wrong.

@@ -205,6 +205,8 @@ class Members(Proposals):
 
     def verdict(self, user: str) -> Row:
         """What was decided of somebody, by whom and when."""
+        if self.members[user]["status"] == "pending":
+            return {"user": user, "status": "pending"}
         return present(self.members[user], "status", "by", "at", user=user)
 
 
