@@ -294,7 +294,7 @@ def test_a_shared_account_is_the_last_resort_and_warned_of(
 def test_a_link_in_the_accounts_folder_gets_no_line_of_roots(
     place: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """The account, or whoever shares it, exchanges ``postgresql.conf`` as soon as it is there."""
+    """A process of the account exchanges ``postgresql.conf`` as soon as it is there."""
     victim = place / "victim"
     victim.write_text("precious\n")
     run = Account.run
