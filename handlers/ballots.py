@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from handlers.registry import handles
 from handlers.step import Outcome, Step, found
 from persistence.records import Ballot, Option
 from persistence.state import EventState
@@ -15,7 +14,6 @@ from protocol.errors import ErrorCode, Refusal
 WEIGHTS = (3, 2, 1)
 
 
-@handles(c.BallotSubmit)
 def submit(step: Step, command: c.BallotSubmit) -> Outcome:
     """One option and a full ranking of the live criteria; replaces the ballot before."""
     event = step.event
@@ -50,7 +48,6 @@ def submit(step: Step, command: c.BallotSubmit) -> Outcome:
     return Outcome({})
 
 
-@handles(c.BallotClear)
 def clear(step: Step, command: c.BallotClear) -> Outcome:
     """Take one's ballot back."""
     if step.state.ballot(step.user) is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from handlers.registry import handles
 from handlers.resolution import live_item
 from handlers.step import Outcome, Step, found
 from persistence.records import Comment
@@ -12,7 +11,6 @@ from protocol import commands as c
 from protocol.errors import ErrorCode, Refusal
 
 
-@handles(c.CommentAdd)
 def add(step: Step, command: c.CommentAdd) -> Outcome:
     """Comment; the oldest one shown goes where the window is full."""
     if command.proposal is not None:
@@ -42,7 +40,6 @@ def add(step: Step, command: c.CommentAdd) -> Outcome:
     return Outcome({"comment": comment.id})
 
 
-@handles(c.CommentEdit)
 def edit(step: Step, command: c.CommentEdit) -> Outcome:
     """Other words for one's own comment."""
     comment: Comment = found(step.state.comment(command.comment), "comment")
@@ -61,7 +58,6 @@ def edit(step: Step, command: c.CommentEdit) -> Outcome:
     return Outcome(result | {"version": comment.version + 1})
 
 
-@handles(c.CommentRemove)
 def remove(step: Step, command: c.CommentRemove) -> Outcome:
     """One's own comment goes, or as an admin anyone's."""
     comment: Comment = found(step.state.comment(command.comment), "comment")

@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from handlers.ballots import count
 from handlers.items import make_item, make_option
-from handlers.registry import handles
 from handlers.resolution import close, look_at_all
 from handlers.step import Outcome, Step
 from handlers.transitions import event_transition
@@ -22,7 +21,6 @@ from protocol.state import EventStatus
 _CODE_DRAWS = 16
 
 
-@handles(c.EventCreate)
 def create(step: Step, command: c.EventCreate) -> Outcome:
     """Make an event with all it starts with; its maker is its first admin."""
     if command.entrance_code is not None:
@@ -94,7 +92,6 @@ def _merged(policy: Policy, command: c.EventCreate | c.EventSetPolicy) -> Policy
         raise Refusal(err.code, err.message, details=err.details) from None
 
 
-@handles(c.EventUpdate)
 def update(step: Step, command: c.EventUpdate) -> Outcome:
     """The subject, before the start; the number of members, always, never below those there are."""
     event = step.event
@@ -120,7 +117,6 @@ def update(step: Step, command: c.EventUpdate) -> Outcome:
     return Outcome({}, applied=bool(changes))
 
 
-@handles(c.EventSetPolicy)
 def set_policy(step: Step, command: c.EventSetPolicy) -> Outcome:
     """Change the rules; what passes by the new ones passes now. Nothing un-accepts."""
     event = step.event
@@ -137,7 +133,6 @@ def set_policy(step: Step, command: c.EventSetPolicy) -> Outcome:
     return Outcome({"policy_version": event.policy_version + 1, "accepted": accepted})
 
 
-@handles(c.EventRotateCode)
 def rotate_code(step: Step, command: c.EventRotateCode) -> Outcome:
     """A new entrance code; the old one opens nothing new."""
     code = _free_code(step)
@@ -146,19 +141,16 @@ def rotate_code(step: Step, command: c.EventRotateCode) -> Outcome:
     return Outcome({"entrance_code": code})
 
 
-@handles(c.EventStart)
 def start(step: Step, command: c.EventStart) -> Outcome:
     """Begin."""
     return _lead(step, "start")
 
 
-@handles(c.EventPause)
 def pause(step: Step, command: c.EventPause) -> Outcome:
     """Stand still; time that proposals have does not run."""
     return _lead(step, "pause", paused_at=step.now)
 
 
-@handles(c.EventResume)
 def resume(step: Step, command: c.EventResume) -> Outcome:
     """Go on; what lay ahead at the pause lies ahead by as much again."""
     paused_at = step.event.paused_at
@@ -177,7 +169,6 @@ def resume(step: Step, command: c.EventResume) -> Outcome:
     return outcome
 
 
-@handles(c.EventFinish)
 def finish(step: Step, command: c.EventFinish) -> Outcome:
     """The end: what is pending closes, and the result is in the same diff."""
     outcome = _lead(step, "finish", finished_at=step.now)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from handlers.registry import handles
 from handlers.resolution import criteria_changed, items_limit, most_items, next_position, write_item
 from handlers.step import Outcome, Step, found, too_many
 from persistence.records import Item, ItemKind, Option
@@ -12,13 +11,11 @@ from protocol import commands as c
 from protocol.errors import ErrorCode, Refusal
 
 
-@handles(c.OptionAdd)
 def add_option(step: Step, command: c.OptionAdd) -> Outcome:
     """A new option of the final ballot."""
     return Outcome({"option": make_option(step, command.content).id})
 
 
-@handles(c.OptionEdit)
 def edit_option(step: Step, command: c.OptionEdit) -> Outcome:
     """An option's words."""
     option: Option = found(step.state.option(command.option), "option")
@@ -30,7 +27,6 @@ def edit_option(step: Step, command: c.OptionEdit) -> Outcome:
     return Outcome({"option": option.id}, applied=changes)
 
 
-@handles(c.OptionRemove)
 def remove_option(step: Step, command: c.OptionRemove) -> Outcome:
     """An option goes."""
     option: Option = found(step.state.option(command.option), "option")
@@ -39,14 +35,12 @@ def remove_option(step: Step, command: c.OptionRemove) -> Outcome:
     return Outcome({"option": option.id}, applied=not option.deleted)
 
 
-@handles(c.AssumptionAdd)
 def add_assumption(step: Step, command: c.AssumptionAdd) -> Outcome:
     """A new assumption."""
     item = make_item(step, "assumption", command.content)
     return Outcome({"assumption": item.id, "version": item.version})
 
 
-@handles(c.CriterionAdd)
 def add_criterion(step: Step, command: c.CriterionAdd) -> Outcome:
     """A new criterion."""
     item = make_item(step, "criterion", command.content)
@@ -54,25 +48,21 @@ def add_criterion(step: Step, command: c.CriterionAdd) -> Outcome:
     return Outcome({"criterion": item.id, "version": item.version})
 
 
-@handles(c.AssumptionEdit)
 def edit_assumption(step: Step, command: c.AssumptionEdit) -> Outcome:
     """An assumption's words."""
     return _edit(step, "assumption", command.assumption, command.version, command.content)
 
 
-@handles(c.CriterionEdit)
 def edit_criterion(step: Step, command: c.CriterionEdit) -> Outcome:
     """A criterion's words."""
     return _edit(step, "criterion", command.criterion, command.version, command.content)
 
 
-@handles(c.AssumptionRemove)
 def remove_assumption(step: Step, command: c.AssumptionRemove) -> Outcome:
     """An assumption goes."""
     return _remove(step, "assumption", command.assumption, command.version)
 
 
-@handles(c.CriterionRemove)
 def remove_criterion(step: Step, command: c.CriterionRemove) -> Outcome:
     """A criterion goes."""
     outcome = _remove(step, "criterion", command.criterion, command.version)

@@ -7,7 +7,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from handlers import tallies
-from handlers.registry import handles
 from handlers.requests import put_request, show_oldest
 from handlers.resolution import close, look_at_all, look_at_each
 from handlers.step import Outcome, Step
@@ -25,7 +24,6 @@ MAX_NAMED = 200
 MAX_DECIDED_TOGETHER = 5_000
 
 
-@handles(c.MembershipJoin)
 def join(step: Step, command: c.MembershipJoin) -> Outcome:
     """Come in where the policy lets everyone in, else wait for an admin."""
     held = step.state.membership(step.user)
@@ -93,7 +91,6 @@ def _accept(step: Step, asking: Membership, by: str | None) -> None:
     step.change_event(members=event.members + 1, joins=number, member_ceiling=ceiling)
 
 
-@handles(c.MembershipCancel)
 def cancel(step: Step, command: c.MembershipCancel) -> Outcome:
     """Take one's request back, as if it had never been."""
     held = _own(step)
@@ -109,7 +106,6 @@ def cancel(step: Step, command: c.MembershipCancel) -> Outcome:
     return Outcome({})
 
 
-@handles(c.MembershipLeave)
 def leave(step: Step, command: c.MembershipLeave) -> Outcome:
     """Go; a last admin hands the event to somebody first."""
     held = _own(step)
@@ -135,7 +131,6 @@ def leave(step: Step, command: c.MembershipLeave) -> Outcome:
     return Outcome({"status": "left"})
 
 
-@handles(c.MembershipRemove)
 def remove(step: Step, command: c.MembershipRemove) -> Outcome:
     """Put a member out; on request close their pending proposals, also of a former member."""
     held = step.member(command.user)
@@ -185,7 +180,6 @@ def _spare_last_admin(step: Step, held: Membership) -> None:
         raise Refusal(ErrorCode.LAST_ADMIN)
 
 
-@handles(c.MembershipApprove)
 def approve(step: Step, command: c.MembershipApprove) -> Outcome:
     """Let one in who waits."""
     held = step.member(command.user)
@@ -196,7 +190,6 @@ def approve(step: Step, command: c.MembershipApprove) -> Outcome:
     return Outcome(_decision(step.member(command.user)))
 
 
-@handles(c.MembershipReject)
 def reject(step: Step, command: c.MembershipReject) -> Outcome:
     """Turn one away who waits."""
     held = step.member(command.user)
@@ -223,7 +216,6 @@ def _check_undecided(held: Membership, act: str) -> None:
     membership_transition(act, held.status)
 
 
-@handles(c.MembershipApproveAll)
 def approve_all(step: Step, command: c.MembershipApproveAll) -> Outcome:
     """Let in as many as there is room for, the longest waiting first."""
     if step.event.requests is None:
@@ -256,7 +248,6 @@ def _approve_all_by_name(step: Step) -> Outcome:
     return Outcome({"approved": approved, "waiting": others}, applied=bool(approved))
 
 
-@handles(c.MembershipRejectAll)
 def reject_all(step: Step, command: c.MembershipRejectAll) -> Outcome:
     """Turn away all who wait, the longest waiting first."""
     if step.event.requests is None:
@@ -281,7 +272,6 @@ def _reject_all_by_name(step: Step) -> Outcome:
     return Outcome({"approved": [], "waiting": [], "rejected": names}, applied=bool(names))
 
 
-@handles(c.MembershipSetRole)
 def set_role(step: Step, command: c.MembershipSetRole) -> Outcome:
     """Make an admin, or an admin a member again."""
     held = step.member(command.user)

@@ -7,7 +7,6 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from handlers import tallies
-from handlers.registry import handles
 from handlers.resolution import accept, close, forget_votes, live_item, look_at, summary
 from handlers.step import Outcome, Step, too_many
 from handlers.votes import open_proposal
@@ -17,7 +16,6 @@ from protocol.errors import ErrorCode, Refusal
 from protocol.state import Resolution
 
 
-@handles(c.ProposalCreate)
 def create(step: Step, command: c.ProposalCreate) -> Outcome:
     """Propose a change to an assumption, a criterion or a conclusion."""
     if command.target is not None:
@@ -95,13 +93,11 @@ def _check_base(step: Step, item: Item, command: c.ProposalCreate | c.ProposalRe
             )
 
 
-@handles(c.ProposalWithdraw)
 def withdraw(step: Step, command: c.ProposalWithdraw) -> Outcome:
     """Take one's own proposal back."""
     return _take_away(step, command, "withdrawn")
 
 
-@handles(c.ProposalModerate)
 def moderate(step: Step, command: c.ProposalModerate) -> Outcome:
     """An admin takes a proposal out of the discussion."""
     return _take_away(step, command, "moderated")
@@ -125,7 +121,6 @@ def _take_away(
     return Outcome(summary(closed))
 
 
-@handles(c.ProposalReject)
 def reject(step: Step, command: c.ProposalReject) -> Outcome:
     """An admin decides against it."""
     proposal = step.proposal(command.proposal)
@@ -139,7 +134,6 @@ def reject(step: Step, command: c.ProposalReject) -> Outcome:
     return Outcome(summary(closed))
 
 
-@handles(c.ProposalAccept)
 def accept_by_admin(step: Step, command: c.ProposalAccept) -> Outcome:
     """An admin decides for it; an admin's approval is no vote."""
     proposal = step.proposal(command.proposal)
@@ -159,7 +153,6 @@ def _present_version(step: Step, proposal: Proposal) -> int:
     return live_item(step, proposal.target, proposal.kind).version
 
 
-@handles(c.ProposalRebase)
 def rebase(step: Step, command: c.ProposalRebase) -> Outcome:
     """The author puts it on the present version, in the same or new words; votes start anew."""
     proposal = step.proposal(command.proposal)
@@ -194,7 +187,6 @@ def rebase(step: Step, command: c.ProposalRebase) -> Outcome:
     return Outcome({"revision": changed.revision})
 
 
-@handles(c.ProposalRevert)
 def revert(step: Step, command: c.ProposalRevert) -> Outcome:
     """Undo an accepted proposal: a new one, accepted, that puts back what was there before."""
     undone = step.proposal(command.proposal)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from handlers import tallies
-from handlers.registry import handles
 from handlers.resolution import look_at, summary
 from handlers.step import Outcome, Step
 from persistence.records import Proposal
@@ -13,7 +12,6 @@ from protocol import commands as c
 from protocol.errors import ErrorCode, Refusal
 
 
-@handles(c.VoteCast)
 def cast(step: Step, command: c.VoteCast) -> Outcome:
     """A vote for the words of one revision; the vote that carries the proposal accepts it."""
     proposal = open_proposal(step, command.proposal)
@@ -28,7 +26,6 @@ def cast(step: Step, command: c.VoteCast) -> Outcome:
     return Outcome(_tally(step, proposal))
 
 
-@handles(c.VoteRetract)
 def retract(step: Step, command: c.VoteRetract) -> Outcome:
     """Take one's vote back. Nothing passes by this."""
     proposal = open_proposal(step, command.proposal)

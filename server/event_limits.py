@@ -81,7 +81,7 @@ async def change(
 
 
 async def _decide(database: Database, event_id: str, limits: DomainLimits) -> Answer:
-    registry.load()
+    registry.check()
     lanes = Lanes(database, _NoRooms(), limits)
     heard: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
     submission = Submission(

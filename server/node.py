@@ -60,7 +60,7 @@ class Node:
         auth: Authenticator,
         bus: Bus | None = None,
     ) -> None:
-        registry.load()
+        registry.check()
         self.settings = settings
         self.texts = settings.texts()
         self.limits = settings.domain()

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import distributions, version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 import pytest
@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from handlers import registry
 from handlers.permissions import PERMISSIONS
 from handlers.registry import HANDLERS
+from handlers.step import Outcome
 from persistence import records
 from persistence.tables import metadata
 from protocol.commands import COMMANDS
@@ -108,9 +109,16 @@ def test_only_the_lanes_and_readers_touch_a_database() -> None:
 
 
 def test_commands_handlers_and_permissions_are_the_same_set() -> None:
-    registry.load()
+    registry.check()
     assert set(HANDLERS) == set(PERMISSIONS) == set(COMMANDS)
     assert len(COMMANDS) == len(set(COMMANDS)) == 40
+
+
+def test_each_handler_stands_at_its_own_command() -> None:
+    for command, handler in HANDLERS.items():
+        hints = get_type_hints(handler)
+        assert hints["command"] is command, f"{handler.__qualname__} at {command.__name__}"
+        assert hints["return"] is Outcome
 
 
 #: Table → record; what a record leaves out is the event it lives in, or what only storage knows.

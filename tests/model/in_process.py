@@ -63,7 +63,7 @@ _ROW_OF = {
 #: The settings of a node whose settings must not count.
 NONSENSE = DomainLimits(**dict.fromkeys(SETTABLE, 1))
 
-registry.load()
+registry.check()
 
 
 class InProcess:

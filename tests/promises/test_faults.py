@@ -26,7 +26,7 @@ from tests.promises.running import Running, running
 from tests.promises.scenes import Scene, by_count, gathering
 from tests.promises.tables import agree_with_the_tables, journal
 
-registry.load()
+registry.check()
 
 
 @asynccontextmanager
