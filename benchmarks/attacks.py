@@ -32,7 +32,7 @@ from benchmarks.pgbench import version
 from benchmarks.questions import questions
 from benchmarks.report import Report, Row, Target
 from benchmarks.server_process import HOST, PostgresAddress
-from persistence.embedded import EmbeddedPostgres
+from persistence.embedded.postgres import EmbeddedPostgres
 from tests.attacks.floods import FLOODS, TRICKLES, subscribe_deaf
 from tests.attacks.fuzzing import fuzz
 from tests.attacks.mutations import messages

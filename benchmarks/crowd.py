@@ -37,7 +37,7 @@ from benchmarks.rig import close
 from benchmarks.server_process import HOST, SETTINGS, PostgresAddress, ServerProcess
 from benchmarks.sockets import SETTLE, STEPS_MISSED, opening, room
 from benchmarks.voters import Ballot, Tally, Voter, drain
-from persistence.embedded import EmbeddedPostgres
+from persistence.embedded.postgres import EmbeddedPostgres
 
 ROOMS = 4
 #: Open files of a process: its sockets, and some more.

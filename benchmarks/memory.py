@@ -20,7 +20,7 @@ from benchmarks.machine import Machine
 from benchmarks.pgbench import version
 from benchmarks.report import Report, Row, Target
 from benchmarks.server_process import PostgresAddress
-from persistence.embedded import EmbeddedPostgres
+from persistence.embedded.postgres import EmbeddedPostgres
 from tests.attacks.memory import MIB, worst
 from tests.attacks.stopping import is_defect
 from tests.promises.running import killable

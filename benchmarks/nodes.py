@@ -37,8 +37,8 @@ from benchmarks.server_process import HOST, ServerProcess
 from benchmarks.sockets import opening
 from benchmarks.spread import SOCKETS, voters_of
 from benchmarks.voters import Ballot, LoadRun, Tally, Voter, drain, drive, percentiles
-from persistence import reading
-from persistence.database import Database
+from persistence.database.pool import Database
+from persistence.queries import reading
 from tests.parts import RedisServer
 
 ONE, SHARED, TWO = "one node, no Redis", "one node with Redis", "two nodes"

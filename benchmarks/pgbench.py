@@ -18,9 +18,9 @@ import asyncpg
 from sqlalchemy import create_mock_engine
 
 from benchmarks.server_process import PostgresAddress
-from persistence import tables
-from persistence.postgres_binaries import find_binaries
-from persistence.postmaster import SUPERUSER
+from persistence.database import tables
+from persistence.embedded.binaries import find_binaries
+from persistence.embedded.postmaster import SUPERUSER
 
 DATABASE = "peer"
 EVENTS = 1_000

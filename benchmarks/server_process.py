@@ -19,7 +19,7 @@ from pathlib import Path
 import jwt
 
 from benchmarks.machine import CpuMeter
-from persistence.postmaster import SUPERUSER
+from persistence.embedded.postmaster import SUPERUSER
 
 HOST = "127.0.0.1"
 #: A first start makes a database cluster; the deadline is for a slow disk.

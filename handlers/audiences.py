@@ -16,8 +16,8 @@ import msgspec
 from handlers import views
 from handlers.step import Step
 from handlers.views import View
-from persistence.records import Ballot, Comment, Item, Membership, Option, Proposal, Vote
-from persistence.state import ABSENT, EventState
+from persistence.event.records import Ballot, Comment, Item, Membership, Option, Proposal, Vote
+from persistence.event.state import ABSENT, EventState
 from protocol.merge_patch import difference
 
 Audience: TypeAlias = Literal["member", "admin", "applicant"]

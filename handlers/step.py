@@ -14,8 +14,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from persistence.limits import DomainLimits, decode_limits, encode_limits
-from persistence.records import (
+from persistence.event.limits import DomainLimits, decode_limits, encode_limits
+from persistence.event.records import (
     Ballot,
     Comment,
     EntranceCode,
@@ -27,7 +27,7 @@ from persistence.records import (
     Proposal,
     Vote,
 )
-from persistence.state import ABSENT, EventState
+from persistence.event.state import ABSENT, EventState
 from protocol.errors import ErrorCode, Refusal
 
 Record: TypeAlias = (

@@ -11,7 +11,16 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from persistence.records import Ballot, Comment, Event, Item, Membership, Option, Proposal, Vote
+from persistence.event.records import (
+    Ballot,
+    Comment,
+    Event,
+    Item,
+    Membership,
+    Option,
+    Proposal,
+    Vote,
+)
 from protocol.answers import timestamp
 
 View: TypeAlias = dict[str, Any]

@@ -20,8 +20,8 @@ sys.path.insert(0, str(ROOT))
 
 import msgspec  # noqa: E402
 
-from handlers import transitions  # noqa: E402
-from handlers.permissions import PERMISSIONS, Permission, Standing  # noqa: E402
+from handlers.rules import transitions  # noqa: E402
+from handlers.rules.permissions import PERMISSIONS, Permission, Standing  # noqa: E402
 from protocol import state as shown  # noqa: E402
 from protocol.closes import CLOSES, may_reconnect  # noqa: E402
 from protocol.commands import COMMANDS, Command, type_of  # noqa: E402
@@ -31,7 +31,7 @@ from protocol.replies import MESSAGES  # noqa: E402
 from protocol.requests import REQUESTS, Request  # noqa: E402
 from protocol.results import RESULTS  # noqa: E402
 from scripts.wording import fields_of  # noqa: E402
-from server.settings import PREFIX, SETTINGS, Settings  # noqa: E402
+from server.config.settings import PREFIX, SETTINGS, Settings  # noqa: E402
 
 _PART = re.compile(r"(<!-- generated: (\w+)(?: ([\w.]+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 _STATUSES = ("not_started", "in_progress", "paused", "finished")

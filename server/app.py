@@ -16,13 +16,14 @@ from starlette.types import Receive, Scope, Send
 from protocol import SUBPROTOCOL, answers
 from protocol.closes import CloseCode
 from protocol.errors import ErrorCode, Rejection
-from server import http, metrics, page, published
-from server.frames import frame
-from server.http_answers import json_answer
+from server.http import api, metrics, published
+from server.http.answers import json_answer
+from server.identity.origins import origin_allowed
 from server.node import Node
-from server.origins import origin_allowed
-from server.session import Session
-from server.wire import EXTENSION, Wire
+from server.page import page
+from server.sessions.session import Session
+from server.transport.frames import frame
+from server.transport.socket_transport import EXTENSION, Wire
 
 _BEARER = re.compile(r"\ABearer +([A-Za-z0-9_.~+/=-]+)\Z", re.IGNORECASE)
 
@@ -52,7 +53,7 @@ def make_app(node: Node) -> Starlette:
             WebSocketRoute("/v1/socket", SocketDoor(node)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
-            *http.routes(node),
+            *api.routes(node),
             *published.routes(node.texts),
             *metrics.routes(node),
             *page.routes(node),

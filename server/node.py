@@ -8,39 +8,40 @@ import random
 import time
 from datetime import UTC, datetime
 
-from handlers import registry
-from handlers.lanes import Lanes
+from handlers.commands import registry
+from handlers.lanes.lanes import Lanes
 from handlers.step import Actor
-from persistence import reading
-from persistence.database import Database
-from persistence.failures import Failures
+from persistence.database.batch_loader import Gather
+from persistence.database.failures import Failures
+from persistence.database.overload import unreachable
+from persistence.database.pool import Database
+from persistence.queries import reading
 from protocol import PROTOCOL_VERSION, answers
 from protocol.closes import CloseCode
-from server.alarms import Alarms
-from server.auth import Authenticator, Identity
-from server.bus import Bus, MemoryBus
-from server.cooldown import Cooldown
-from server.crowd import Crowd
-from server.freed_memory import FreedMemory
-from server.gate import Gate
-from server.gather import Gather
-from server.guesses import Guesses
-from server.large_answers import LargeAnswers
-from server.offenders import Offenders
-from server.pace import Paces
-from server.previews import Previews
-from server.pruning import Pruning
-from server.pulse import Pulse
-from server.quotas import Quotas
-from server.revocations import Revocations
-from server.rooms import RoomRegistry
-from server.session import Session
-from server.settings import Settings
-from server.streams import Streams
-from server.timers import Timers
-from server.unreachable import unreachable
-from server.user_requests import UserRequests
-from server.version import ayes_version
+from server.bus.memory import MemoryBus
+from server.bus.port import Bus
+from server.config.settings import Settings
+from server.config.version import ayes_version
+from server.identity.auth import Authenticator, Identity
+from server.identity.revocations import Revocations
+from server.limits.code_guesses import Guesses
+from server.limits.connections import Crowd
+from server.limits.cooldown import Cooldown
+from server.limits.log_throttle import Alarms
+from server.limits.quotas import Quotas
+from server.limits.reconnect_throttle import Offenders
+from server.limits.user_rate import Paces
+from server.rooms.registry import RoomRegistry
+from server.services.freed_memory import FreedMemory
+from server.services.gate import Gate
+from server.services.previews import Previews
+from server.services.pruning import Pruning
+from server.services.streams import Streams
+from server.services.timers import Timers
+from server.sessions.keepalive import Pulse
+from server.sessions.session import Session
+from server.transport.large_answers import LargeAnswers
+from server.transport.user_requests import UserRequests
 
 log = logging.getLogger("ayes.node")
 

@@ -16,27 +16,27 @@ from typing import Any
 
 import uvicorn
 
-from persistence.database import Database
-from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from persistence.migrate import upgrade_async
-from persistence.periodic import Periodic
-from persistence.postgres_log import PostgresLog
-from persistence.sole import SoleServer, SoleServerError
+from persistence.database.instance_lock import SoleServer, SoleServerError
+from persistence.database.migrate import upgrade_async
+from persistence.database.periodic import Periodic
+from persistence.database.pool import Database
+from persistence.embedded.log import PostgresLog
+from persistence.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresError
 from server.app import make_app
-from server.auth import authenticator_for
-from server.budgets import Budgets, GuardedConfig
-from server.bus import MemoryBus
-from server.crowd import connections_in_all, raise_file_limit
-from server.freed_memory import keep_large_blocks_apart
-from server.local import is_set_up
-from server.metrics import exposition
-from server.metrics_port import MetricsPort
+from server.bus.memory import MemoryBus
+from server.bus.redis import RedisBus
+from server.config.settings import Settings
+from server.config.start_error import StartError
+from server.http.metrics import exposition
+from server.http.metrics_port import MetricsPort
+from server.identity.auth import authenticator_for
+from server.limits.connections import connections_in_all, raise_file_limit
 from server.node import Node
-from server.redis_bus import RedisBus
-from server.repeats import RepeatLimit
-from server.settings import Settings
-from server.start_error import StartError
+from server.page.local import is_set_up
+from server.services.freed_memory import keep_large_blocks_apart
 from server.stop_signals import Interrupted, StopSignals
+from server.transport.budgets import Budgets, GuardedConfig
+from server.transport.repeats import RepeatLimit
 
 log = logging.getLogger("ayes")
 

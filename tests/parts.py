@@ -25,8 +25,8 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from persistence.embedded import EmbeddedPostgres
-from persistence.migrate import upgrade
+from persistence.database.migrate import upgrade
+from persistence.embedded.postgres import EmbeddedPostgres
 
 T = TypeVar("T")
 

@@ -18,12 +18,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from handlers import registry
-from handlers.permissions import PERMISSIONS
-from handlers.registry import HANDLERS
+from handlers.commands import registry
+from handlers.commands.registry import HANDLERS
+from handlers.rules.permissions import PERMISSIONS
 from handlers.step import Outcome
-from persistence import records
-from persistence.tables import metadata
+from persistence.database.tables import metadata
+from persistence.event import records
 from protocol.commands import COMMANDS
 
 ROOT = Path(__file__).parents[1]
@@ -92,18 +92,19 @@ def test_only_the_server_knows_the_web() -> None:
 def test_only_the_lanes_and_readers_touch_a_database() -> None:
     """Handlers and rules are pure: they return what should change."""
     pure = {
-        *("audiences", "ballots", "comments", "decide", "events", "foresight", "items"),
+        *("audiences", "ballots", "comments", "decide", "events", "prefetch", "items"),
         *("entry", "limits", "requests", "unrecorded"),
-        *("memberships", "permissions", "proposals", "registry", "resolution", "rules", "step"),
-        *("tallies", "timers", "transitions", "views", "votes"),
+        *("memberships", "permissions", "proposals", "registry", "resolution", "step"),
+        *("auto_acceptance", "tallies", "timers", "transitions", "views", "votes"),
     }
     wrong = [
         f"{path.name}:{line} imports {module}"
         for path in sources("handlers")
         if path.stem in pure
         for module, line in imported(path)
-        if module in ("persistence.database", "persistence.reading", "persistence.loading",
-                      "persistence.lists", "asyncpg", "asyncio")
+        if module in ("persistence.database.pool", "persistence.queries.reading",
+                      "persistence.event.loading", "persistence.queries.lists", "asyncpg",
+                      "asyncio")
     ]  # fmt: skip
     assert not wrong, wrong
 
@@ -188,7 +189,7 @@ async def test_migrations_make_exactly_the_tables(database_url: str) -> None:
 async def test_a_second_upgrade_changes_nothing_and_two_at_once_take_turns(
     empty_database_url: str,
 ) -> None:
-    from persistence.migrate import upgrade_async
+    from persistence.database.migrate import upgrade_async
 
     await asyncio.gather(*(upgrade_async(empty_database_url) for _ in range(3)))
     await upgrade_async(empty_database_url)

@@ -1,8 +1,8 @@
-"""Alembic's entry: runs on the connection that ``persistence.migrate`` hands over."""
+"""Alembic's entry: runs on the connection that ``persistence.database.migrate`` hands over."""
 
 from alembic import context
 
-from persistence.tables import metadata
+from persistence.database.tables import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import server
+from server.config.settings import PREFIX, SETTINGS, Settings
 from server.demo.address import reachable
 from server.demo.failure import DemoError
-from server.settings import PREFIX, SETTINGS, Settings
 
 #: What the server prints when it listens, with its address behind it.
 READY = "ayes is ready: "

@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
-from server import settings as s
+from server.config import settings as s
 from server.demo.child import Child
 from server.demo.failure import DemoError
 from server.demo.stage import Show

@@ -13,8 +13,7 @@ from datetime import timedelta
 from rich.console import Console
 from rich.text import Text
 
-from server.auth import Authenticator
-from server.auth_secret import kept_secret
+from server.config.settings import Settings
 from server.demo import summary
 from server.demo.address import socket_url
 from server.demo.bot import Bot, Message
@@ -24,7 +23,8 @@ from server.demo.feed import Feed, Line
 from server.demo.ledger import Ledger
 from server.demo.screen import LEAST_HEIGHT, LEAST_WIDTH, Screen
 from server.demo.story import NAMES, Pace, Story
-from server.settings import Settings
+from server.identity.auth import Authenticator
+from server.identity.secret import kept_secret
 
 #: Factor on every pause of the story: 1 for people (some 25 s), 0 for tests.
 PACE_VARIABLE = "AYES_DEMO_PACE"

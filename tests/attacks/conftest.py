@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from server.budgets import Budgets
+from server.transport.budgets import Budgets
 from tests.attacks.quiet import defects
 from tests.attacks.target import Target, attacked
 from tests.promises.conftest import migrated_url

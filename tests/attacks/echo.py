@@ -16,7 +16,7 @@ from typing import Any
 
 import uvicorn
 
-from server.guard import EXTENSION, Budgets, GuardedConfig, Wire, frame
+from server.transport.guard import EXTENSION, Budgets, GuardedConfig, Wire, frame
 
 PATHS = ("/wire", "/asgi")
 

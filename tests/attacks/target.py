@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from persistence.database import Database
+from persistence.database.pool import Database
 from server import process
-from server.budgets import Budgets, GuardedConfig
 from server.node import Node
+from server.transport.budgets import Budgets, GuardedConfig
 from tests.promises.client import Client
 from tests.promises.running import Running, auth, settings_for
 from tests.promises.scenes import Scene

@@ -9,8 +9,8 @@ from collections import Counter
 
 import pytest
 
-from server import deflate
-from server.budgets import Budgets
+from server.transport import deflate
+from server.transport.budgets import Budgets
 from tests.attacks.conftest import Attack
 from tests.attacks.fuzzing import DOCUMENTED
 from tests.attacks.target import Bystander

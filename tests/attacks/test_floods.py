@@ -11,8 +11,8 @@ import pytest
 from websockets.asyncio.client import connect
 
 from protocol.closes import CloseCode
-from server.budgets import Budgets
-from server.held import HELD_AT_ONCE, Held
+from server.sessions.inbound_queue import HELD_AT_ONCE, Held
+from server.transport.budgets import Budgets
 from tests.attacks.conftest import Attack
 from tests.attacks.floods import (
     FLOODS,

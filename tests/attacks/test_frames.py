@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.budgets import Budgets
+from server.transport.budgets import Budgets
 from tests.attacks.conftest import Attack
 from tests.attacks.fuzzing import fuzz
 from tests.attacks.target import Bystander

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from server import quotas
-from server.rate import TokenBucket
+from server.limits import quotas
+from server.limits.token_bucket import TokenBucket
 from tests.attacks.askers import KINDS, ask_on
 from tests.attacks.conftest import Attack
 from tests.attacks.heavy import Heavy, Size, heavy

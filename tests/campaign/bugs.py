@@ -17,16 +17,19 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-import handlers.lane
-from handlers import decide, lanes, permissions, resolution, rules, timers
-from handlers.lane import Batch
-from handlers.lanes import Lanes
-from persistence import journal, reading, statements
-from persistence.database import Database
-from persistence.transaction import Free, Transaction
+import handlers.lanes.lane
+from handlers.lanes import decide, lanes
+from handlers.lanes.lane import Batch
+from handlers.lanes.lanes import Lanes
+from handlers.rules import auto_acceptance, permissions, resolution, timers
+from persistence.database import statements
+from persistence.database.pool import Database
+from persistence.journal import chain
+from persistence.journal.transaction import Free, Transaction
+from persistence.queries import reading
 from protocol.errors import ErrorCode, Rejection
-from server.rooms import RoomRegistry
-from server.subscription import Subscription
+from server.rooms.registry import RoomRegistry
+from server.rooms.subscription import Subscription
 
 #: How long before the lock the look-up outside of it is made.
 EARLIER = timedelta(seconds=0.1)
@@ -191,13 +194,13 @@ def _gap_repair_off_by_one() -> None:
 def _fingerprint_ignored() -> None:
     def trusting(replay: Any) -> Any:
         def wrapped(state: Any, submission: Any, known: Any, *, first: bool) -> Any:
-            same = journal.digest(known.salt, b"payload", submission.payload)
+            same = chain.digest(known.salt, b"payload", submission.payload)
             known = msgspec.structs.replace(known, fingerprint=same)
             return replay(state, submission, known, first=first)
 
         return wrapped
 
-    replace(handlers.lane, "replay", trusting)
+    replace(handlers.lanes.lane, "replay", trusting)
 
 
 @bug("replay not told as one", 2)
@@ -208,7 +211,7 @@ def _replay_not_told_as_one() -> None:
 
         return wrapped
 
-    replace(handlers.lane, "replay", forgetful)
+    replace(handlers.lanes.lane, "replay", forgetful)
 
 
 @bug("snapshot outside one read", 7, 8)
@@ -237,7 +240,7 @@ def _expiry_not_enforced() -> None:
     def late(proposal: Any, now: Any) -> bool:
         return proposal.opens_at is None or now >= proposal.opens_at
 
-    replace(rules, "in_time", lambda _: late)
+    replace(auto_acceptance, "in_time", lambda _: late)
     replace(timers, "in_time", lambda _: late)
 
 
@@ -292,7 +295,7 @@ def _hash_not_chained() -> None:
 
         return wrapped
 
-    replace(journal, "seal", alone)
+    replace(chain, "seal", alone)
 
 
 @bug("membership not checked under the lock", 5, 13)

@@ -19,11 +19,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from handlers.decide import StepRecord
-from persistence.transaction import Free, Transaction
-from server import process, settings
+from handlers.lanes.decide import StepRecord
+from persistence.journal.transaction import Free, Transaction
+from server import process
+from server.config import settings
 from server.node import Node
-from server.rooms import RoomRegistry
+from server.rooms.registry import RoomRegistry
 
 #: Where a node can be told to die, in the order of a command's way.
 POINTS = ("after the lock", "after the write", "after COMMIT", "after the ack")

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from persistence.database import SESSION
+from persistence.database.pool import SESSION
 from tests.campaign.equipment import program
 from tests.parts import free_port
 

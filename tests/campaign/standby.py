@@ -7,9 +7,9 @@ import shutil
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from persistence.embedded import EmbeddedPostgresError
-from persistence.postgres_account import account_for
-from persistence.postgres_binaries import find_binaries, within_reach
+from persistence.embedded.account import account_for
+from persistence.embedded.binaries import find_binaries, within_reach
+from persistence.embedded.postgres import EmbeddedPostgresError
 from tests.campaign.stores import LOOK_SECONDS, SETTINGS, Clocked, Postgres
 from tests.parts import START_TIMEOUT
 from tests.promises.proxy import Proxy, proxy_before

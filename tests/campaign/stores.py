@@ -15,9 +15,9 @@ from typing import Any
 import asyncpg
 from redis.asyncio import Redis
 
-from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from persistence.postgres_account import Account
-from persistence.postmaster import Postmaster
+from persistence.embedded.account import Account
+from persistence.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresError
+from persistence.embedded.postmaster import Postmaster
 from tests.campaign.clock import Clock
 from tests.parts import QUICK, START_TIMEOUT, RedisServer
 

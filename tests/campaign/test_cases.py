@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from server.rooms import SWEEP_SECONDS
+from server.rooms.registry import SWEEP_SECONDS
 from tests.campaign.nodes import NodeProcess
 from tests.campaign.venue import Venue, venue
 from tests.promises.client import Client, Gone, Room

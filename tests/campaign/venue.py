@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from persistence.migrate import upgrade_async
+from persistence.database.migrate import upgrade_async
 from tests.campaign import equipment
 from tests.campaign.clock import Clock
 from tests.campaign.disk import Disk

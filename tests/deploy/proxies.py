@@ -27,14 +27,14 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
-from persistence.embedded import EmbeddedPostgres
-from persistence.migrate import upgrade_async
+from persistence.database.migrate import upgrade_async
+from persistence.embedded.postgres import EmbeddedPostgres
 from tests.deploy.voting import Voting
 from tests.parts import ROOT, RedisServer, folder, free_port
 from tests.promises.client import Gone
 from tests.promises.running import Address, Killable, killable, token
 from tests.promises.scenes import Scene, fresh, gathering
-from tests.server.test_metrics import SPELLINGS, asked
+from tests.server.http.test_metrics import SPELLINGS, asked
 
 #: Over the proxies' timeouts, so that only the heartbeat can have kept a line open.
 IDLE_SECONDS = 70.0

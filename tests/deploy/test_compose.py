@@ -13,9 +13,9 @@ import pytest
 import yaml
 from msgspec.structs import fields
 
+from server.config.settings import Settings
 from server.node import FINISH_SECONDS
 from server.process import GRACEFUL_SECONDS
-from server.settings import Settings
 from tests.parts import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

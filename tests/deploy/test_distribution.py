@@ -6,7 +6,7 @@ import re
 
 import sqlalchemy as sa
 
-from persistence.tables import metadata
+from persistence.database.tables import metadata
 from tests.parts import ROOT
 
 TEXT = (ROOT / "docs" / "scaling.md").read_text()

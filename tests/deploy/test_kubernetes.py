@@ -9,8 +9,8 @@ import pytest
 import yaml
 from msgspec.structs import fields
 
+from server.config.settings import Settings
 from server.node import FINISH_SECONDS
-from server.settings import Settings
 from tests.parts import ROOT
 
 FOLDER = ROOT / "deploy" / "kubernetes"

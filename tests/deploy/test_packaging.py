@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from server.page import folders
+from server.page.page import folders
 from tests.parts import ROOT
 
 #: What the wheel puts at the top.
@@ -83,7 +83,9 @@ def test_a_wheel_brings_the_page_and_what_browsers_need_of_the_sdk(tmp_path: Pat
     tops = {name.partition("/")[0] for name in archive.namelist()}
     assert {name for name in tops if not name.endswith(".dist-info")} == set(PACKAGES)
     # As the server there finds them: read from the wheel, in the same number as in the checkout.
-    shown = "from server.page import folders; print([f.look() or f.names() for f in folders()])"
+    shown = (
+        "from server.page.page import folders; print([f.look() or f.names() for f in folders()])"
+    )
     found = subprocess.run(
         [sys.executable, "-c", shown],
         cwd=tmp_path,

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from server.settings import Settings
+from server.config.settings import Settings
 from tests.deploy.proxies import PROXIES, fitted
 from tests.parts import ROOT
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from handlers.decide import ENTROPY_BYTES, Submission
-from handlers.lane import LONGEST_BATCH, QUEUE_SHARE, Lane
+from handlers.lanes.decide import ENTROPY_BYTES, Submission
+from handlers.lanes.lane import LONGEST_BATCH, QUEUE_SHARE, Lane
 from handlers.step import Actor
 from protocol.commands import VoteRetract
 

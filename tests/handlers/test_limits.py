@@ -6,9 +6,9 @@ import json
 
 from msgspec.structs import replace
 
-from handlers.replay import Replay
-from persistence.limits import RULES, SETTABLE, DomainLimits, decode_limits, encode_limits
-from server.settings import SETTINGS
+from handlers.proof.replay import Replay
+from persistence.event.limits import RULES, SETTABLE, DomainLimits, decode_limits, encode_limits
+from server.config.settings import SETTINGS
 from tests.model.in_process import EVENT, InProcess, Json
 
 CREATE: Json = {"type": "event.create", "id": "create-01", "subject": "s"}

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from handlers.replay import Replay
-from persistence.limits import DomainLimits
+from handlers.proof.replay import Replay
+from persistence.event.limits import DomainLimits
 from protocol.errors import ProtocolError
 from tests.model.checker import check
 from tests.model.generate import EventMachine, Json

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from handlers.step import Actor, Step
-from persistence.limits import DomainLimits
-from persistence.state import EventState
+from persistence.event.limits import DomainLimits
+from persistence.event.state import EventState
 from tests.handlers.test_tallies import Handlers
 
 

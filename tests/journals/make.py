@@ -18,9 +18,9 @@ from typing import Any
 
 import asyncpg
 
-from persistence.embedded import EmbeddedPostgres
-from persistence.migrate import upgrade
-from server import audit
+from persistence.database.migrate import upgrade
+from persistence.embedded.postgres import EmbeddedPostgres
+from server.cli import audit
 from tests.parts import QUICK, folder
 from tests.promises.running import running
 from tests.promises.scenes import Scene, by_count, gathering

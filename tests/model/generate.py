@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from persistence.limits import RULES
+from persistence.event.limits import RULES
 from tests.model.choice import NUMBERS, Choice
 from tests.model.deciding import Answer
 from tests.model.difference import answer_differs, difference

@@ -18,19 +18,20 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from handlers import registry, views
+from handlers import views
 from handlers.audiences import Audience, document
-from handlers.decide import Decision, Submission, decide, remembered
-from handlers.decide import replay as answer_again
-from handlers.entry import Entry
-from handlers.limits import EventSetLimits
+from handlers.commands import registry
+from handlers.lanes.decide import Decision, Submission, decide, remembered
+from handlers.lanes.decide import replay as answer_again
+from handlers.proof.entry import Entry
+from handlers.proof.unrecorded import FIRST_RULES
+from handlers.rules.limits import EventSetLimits
+from handlers.rules.timers import SERVER, ProposalExpire, ProposalMature
 from handlers.step import Actor, Step
-from handlers.timers import SERVER, ProposalExpire, ProposalMature
-from handlers.unrecorded import FIRST_RULES
-from persistence.limits import SETTABLE, DomainLimits, decode_limits
-from persistence.records import Decided
-from persistence.state import EventState, Missing, Need
-from persistence.transaction import Line
+from persistence.event.limits import SETTABLE, DomainLimits, decode_limits
+from persistence.event.records import Decided
+from persistence.event.state import EventState, Missing, Need
+from persistence.journal.transaction import Line
 from protocol.codec import Invalid, decode_command
 from protocol.commands import EventCommand
 from protocol.fields import TextLimits

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence.embedded import EmbeddedPostgres
+from persistence.embedded.postgres import EmbeddedPostgres
 from tests.parts import QUICK, folder
 
 

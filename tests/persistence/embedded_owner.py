@@ -10,7 +10,7 @@ import resource
 import sys
 from pathlib import Path
 
-from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from persistence.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresError
 
 
 def main() -> int:

@@ -12,9 +12,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError, default_data_dir
-from persistence.postgres_account import account_for
-from persistence.postgres_log import LONGEST_LOG
+from persistence.embedded.account import account_for
+from persistence.embedded.log import LONGEST_LOG
+from persistence.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresError, default_data_dir
 from tests.parts import QUICK, execute, named
 from tests.persistence.processes import digest, postmaster_of, using
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from persistence import postgres_account, postgres_binaries
-from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from persistence.postgres_account import Account, account_for
-from persistence.postgres_binaries import Binaries, wheel
+from persistence.embedded import account, binaries
+from persistence.embedded.account import Account, account_for
+from persistence.embedded.binaries import Binaries, wheel
+from persistence.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresError
 from tests.parts import QUICK, execute
 from tests.parts import ROOT as PROJECT
 from tests.persistence.processes import digest, owner, postmaster_of, using
@@ -242,7 +242,7 @@ def test_programs_out_of_reach_are_copied_once(
         if (found.tree / name).exists():
             (private / name).symlink_to(found.tree / name)
     hidden = Binaries(private / found.folder.relative_to(found.tree), found.version, tree=private)
-    monkeypatch.setattr(postgres_binaries, "SOURCES", (lambda: iter([hidden]),))
+    monkeypatch.setattr(binaries, "SOURCES", (lambda: iter([hidden]),))
     copies = []
     for _ in range(2):
         postgres = EmbeddedPostgres(home, settings=QUICK)
@@ -257,7 +257,7 @@ def test_programs_out_of_reach_are_copied_once(
 def test_a_machine_without_postgresql_is_told_what_to_do(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_binaries, "SOURCES", ())
+    monkeypatch.setattr(binaries, "SOURCES", ())
     with pytest.raises(EmbeddedPostgresError, match="AYES_DATABASE_URL"):
         EmbeddedPostgres(place / "new").start()
 
@@ -271,7 +271,7 @@ def test_root_lends_an_account_of_its_own(place: Path, monkeypatch: pytest.Monke
         taken.append(name)
         return Account(name, 1_000, 1_000)
 
-    monkeypatch.setattr(postgres_account, "_named", named)
+    monkeypatch.setattr(account, "_named", named)
     assert account_for(place / "none yet").name == "ayes"
     assert taken == ["ayes"]
 
@@ -280,12 +280,12 @@ def test_a_shared_account_is_the_last_resort_and_warned_of(
     place: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(postgres_account, "OWN_ACCOUNT", "no such account")
-    monkeypatch.setattr(postgres_account, "SHARED_ACCOUNTS", ("nor this one", "nobody"))
+    monkeypatch.setattr(account, "OWN_ACCOUNT", "no such account")
+    monkeypatch.setattr(account, "SHARED_ACCOUNTS", ("nor this one", "nobody"))
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     assert account_for(place / "none yet").name == "nobody"
     assert "every process of that user" in caplog.text
-    monkeypatch.setattr(postgres_account, "SHARED_ACCOUNTS", ("root",))
+    monkeypatch.setattr(account, "SHARED_ACCOUNTS", ("root",))
     with pytest.raises(EmbeddedPostgresError, match="useradd --system"):
         account_for(place / "none yet")
 

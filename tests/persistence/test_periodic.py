@@ -8,8 +8,8 @@ import logging
 import asyncpg
 import pytest
 
-from persistence.failures import LOG_INTERVAL_S, Failures, Kind
-from persistence.periodic import FAILURE_DELAY_S, Periodic
+from persistence.database.failures import LOG_INTERVAL_S, Failures, Kind
+from persistence.database.periodic import FAILURE_DELAY_S, Periodic
 from protocol.errors import ErrorCode, Rejection
 
 AWAY = ConnectionResetError("gone")

@@ -14,20 +14,13 @@ from typing import Any
 import asyncpg
 import pytest
 
-from persistence import (
-    audit,
-    due,
-    lists,
-    loading,
-    outline,
-    pruning,
-    reading,
-    standings,
-    statements,
-)
-from persistence.database import SESSION
-from persistence.statements import Statement, write
-from persistence.tables import metadata
+from persistence.database import statements
+from persistence.database.pool import SESSION
+from persistence.database.statements import Statement, write
+from persistence.database.tables import metadata
+from persistence.event import loading, outline
+from persistence.journal import audit, pruning
+from persistence.queries import due, lists, reading, standings
 from tests.parts import apart, database
 
 #: Events of which a good deal is kept, and events there are.

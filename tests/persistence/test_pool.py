@@ -7,9 +7,9 @@ import logging
 import asyncpg
 import pytest
 
-from persistence import reading
-from persistence.database import SESSION, Database, _keep_settings
-from persistence.faults import Fault, fault_of
+from persistence.database.faults import Fault, fault_of
+from persistence.database.pool import SESSION, Database, _keep_settings
+from persistence.queries import reading
 from tests.promises.proxy import proxy_before
 
 #: As what a lost link comes up, by where it was met.

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from persistence.data_directory import make_home, take_lock
-from persistence.postgres_account import EmbeddedPostgresError
-from persistence.postgres_log import LONGEST_LOG, PostgresLog
+from persistence.embedded.account import EmbeddedPostgresError
+from persistence.embedded.data_directory import make_home, take_lock
+from persistence.embedded.log import LONGEST_LOG, PostgresLog
 from persistence.private_files import NotPrivateError, check_folder, open_private
 
 PRECIOUS = "a line of somebody's file\n" * 3
@@ -121,7 +121,7 @@ def test_a_secret_that_others_may_read_is_refused(home: Path, mode: int) -> None
 
 
 def test_the_refusal_reaches_the_operator_in_words(home: Path) -> None:
-    from persistence.embedded import EmbeddedPostgres
+    from persistence.embedded.postgres import EmbeddedPostgres
 
     home.chmod(0o777)
     with pytest.raises(EmbeddedPostgresError, match="everybody may write to"):

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from persistence.sole import SOLE_LOCK, SoleServer, SoleServerError
+from persistence.database.instance_lock import SOLE_LOCK, SoleServer, SoleServerError
 
 HOLDERS = (
     "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = $1 "
@@ -39,8 +39,8 @@ async def cut(url: str) -> None:
 async def test_the_lock_is_taken_again_where_its_session_was_lost(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("persistence.sole.LOOK_SECONDS", 0.05)
-    monkeypatch.setattr("persistence.sole.WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("persistence.database.instance_lock.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("persistence.database.instance_lock.WAIT_SECONDS", 0.1)
     async with SoleServer(database_url):
         first = await holder(database_url)
         await cut(database_url)
@@ -56,7 +56,7 @@ async def test_who_lost_the_lock_to_another_server_says_so_once(
     database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # No look but those made here.
-    monkeypatch.setattr("persistence.sole.LOOK_SECONDS", 3_600.0)
+    monkeypatch.setattr("persistence.database.instance_lock.LOOK_SECONDS", 3_600.0)
     async with SoleServer(database_url) as first:
         await cut(database_url)
         async with SoleServer(database_url):

@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 import pytest
 
-from persistence.records import Ballot, Comment, Membership, Proposal, Vote
-from persistence.weights import record_bytes
+from persistence.event.records import Ballot, Comment, Membership, Proposal, Vote
+from persistence.event.weights import record_bytes
 
 #: So many of a kind that one more or less of them does not show.
 MANY = 1_000

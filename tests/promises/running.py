@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 
-from persistence.database import Database
+from persistence.database.pool import Database
 from server import process
-from server.auth import Authenticator
-from server.bus import Bus
+from server.bus.port import Bus
+from server.config.settings import Settings
+from server.identity.auth import Authenticator
 from server.node import Node
-from server.settings import Settings
 from tests.promises.client import Client
 
 SECRET = "a secret of the tests: with sixty-four bytes and more, enough for HS512 too"

@@ -9,13 +9,13 @@ from typing import Any
 import asyncpg
 import pytest
 
-from handlers import lanes
-from handlers.decide import Answer, Submission
-from handlers.lane import Batch
-from persistence.faults import Fault, NotCommitted, fault_of
-from persistence.transaction import Transaction
-from server.room import Room
-from server.session import Session
+from handlers.lanes import lanes
+from handlers.lanes.decide import Answer, Submission
+from handlers.lanes.lane import Batch
+from persistence.database.faults import Fault, NotCommitted, fault_of
+from persistence.journal.transaction import Transaction
+from server.rooms.room import Room
+from server.sessions.session import Session
 from tests.promises.client import Message
 from tests.promises.proxy import proxy_before
 from tests.promises.running import Running, running
@@ -116,7 +116,7 @@ async def test_a_queue_behind_a_database_that_hangs_is_answered_in_its_own_time(
     """A queue of many batches: none waits for the failure of each batch before it."""
     monkeypatch.setattr(lanes, "BUDGET", 1.0)
     monkeypatch.setattr(lanes, "LONGEST_WAIT", 2.0)
-    monkeypatch.setattr("handlers.lane.LONGEST_BATCH", 2)
+    monkeypatch.setattr("handlers.lanes.lane.LONGEST_BATCH", 2)
     async with proxy_before(migrated_url) as proxy, running(proxy.url) as server:
         scene = await gathering(server, 1)
         proxy.stop()
@@ -147,7 +147,7 @@ async def test_a_join_whose_code_cannot_be_looked_up_is_answered_and_what_follow
 
     for lookup, code in ((never, "overloaded"), (refused, "internal")):
         with monkeypatch.context() as patched:
-            patched.setattr("persistence.standings.opened_by", lookup)
+            patched.setattr("persistence.queries.standings.opened_by", lookup)
             if lookup is never:
                 patched.setattr(lanes, "BUDGET", 0.2)
             joining = await client.post("membership.join", code=scene.code)

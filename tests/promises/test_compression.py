@@ -12,9 +12,9 @@ from websockets.asyncio.client import connect
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.typing import Subprotocol
 
-from server import deflate
-from server.settings import SettingsError, load
-from server.wire import Wire
+from server.config.settings import SettingsError, load
+from server.transport import deflate
+from server.transport.socket_transport import Wire
 from tests.promises.client import Client
 from tests.promises.conftest import Start
 from tests.promises.running import Address, token

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from persistence import loading
-from persistence.state import EventState, Need
-from persistence.statements import Statement
-from persistence.transaction import Free, Transaction
+from persistence.database.statements import Statement
+from persistence.event import loading
+from persistence.event.state import EventState, Need
+from persistence.journal.transaction import Free, Transaction
 from tests.promises.client import Client
 from tests.promises.conftest import Start
 from tests.promises.scenes import BY_HAND, Scene, gathering

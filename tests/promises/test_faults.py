@@ -13,13 +13,14 @@ import asyncpg
 import msgspec
 import pytest
 
-from handlers import lanes, registry
-from handlers.decide import Answer, Submission
-from handlers.lanes import BUDGET
-from handlers.registry import HANDLERS
+from handlers.commands import registry
+from handlers.commands.registry import HANDLERS
+from handlers.lanes import lanes
+from handlers.lanes.decide import Answer, Submission
+from handlers.lanes.lanes import BUDGET
 from handlers.step import Outcome, Step
 from protocol.commands import CommentAdd
-from server.session import Session
+from server.sessions.session import Session
 from tests.promises.client import Client, Message
 from tests.promises.proxy import Mode, proxy_before
 from tests.promises.running import Running, running
@@ -283,7 +284,7 @@ async def test_a_repeat_in_the_batch_of_a_lost_commit_is_still_a_repeat(migrated
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches are given up sooner, so that nobody waits for it here."""
-    monkeypatch.setattr("handlers.lanes.BUDGET", 1.0)
+    monkeypatch.setattr("handlers.lanes.lanes.BUDGET", 1.0)
 
 
 @pytest.mark.usefixtures("impatient")

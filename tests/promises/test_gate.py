@@ -10,8 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from handlers.decide import Submission
-from server.gate import STRANGER_BURST
+from handlers.lanes.decide import Submission
+from server.services.gate import STRANGER_BURST
 from tests.promises.client import Client, Message
 from tests.promises.conftest import Start
 from tests.promises.running import Running
@@ -25,8 +25,8 @@ WRONG = "WRAN99"
 @pytest.fixture(autouse=True)
 def time_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is forgotten while a test runs, however busy the machine is."""
-    monkeypatch.setattr("server.gate.STRANGER_PER_SECOND", 1e-6)
-    monkeypatch.setattr("server.guesses.PER_SECOND", 1e-6)
+    monkeypatch.setattr("server.services.gate.STRANGER_PER_SECOND", 1e-6)
+    monkeypatch.setattr("server.limits.code_guesses.PER_SECOND", 1e-6)
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ async def test_what_comes_right_behind_a_join_is_decided_behind_it(server: Runni
 
 
 async def test_commands_behind_the_making_of_their_event_find_it(server: Running) -> None:
-    from server.gate import event_id_of
+    from server.services.gate import event_id_of
 
     maker = await server.connect(fresh("maker"))
     event = event_id_of(maker.user, "making-it-01")

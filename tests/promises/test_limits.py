@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from server import audit
-from server.cli import main
+from server.cli import audit
+from server.cli.main import main
 from tests.promises.client import Room
 from tests.promises.conftest import Start
 from tests.promises.running import Running, running

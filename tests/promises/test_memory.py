@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from handlers import lane, lanes
-from persistence.state import WEIGHED, EventState
-from persistence.weights import record_bytes
+from handlers.lanes import lane, lanes
+from persistence.event.state import WEIGHED, EventState
+from persistence.event.weights import record_bytes
 from tests.promises.conftest import Start
 from tests.promises.running import Running
 from tests.promises.scenes import BY_HAND, fresh, gathering

@@ -7,8 +7,8 @@ import uuid
 
 import pytest
 
-from handlers import lanes
-from persistence.transaction import Transaction
+from handlers.lanes import lanes
+from persistence.journal.transaction import Transaction
 from tests.promises.client import Client
 from tests.promises.conftest import Start
 from tests.promises.scenes import gathering

@@ -14,10 +14,10 @@ from alembic import command
 from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from handlers.entry import seal_of
-from persistence.database import Database
-from persistence.migrate import config, upgrade_async
-from server import audit
+from handlers.proof.entry import seal_of
+from persistence.database.migrate import config, upgrade_async
+from persistence.database.pool import Database
+from server.cli import audit
 from tests.promises.running import Running, running
 from tests.promises.scenes import Scene
 from tests.promises.test_law import afresh

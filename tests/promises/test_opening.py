@@ -264,7 +264,7 @@ async def test_an_expired_token_stops_commands_until_it_is_renewed(server: Runni
 async def test_an_expired_token_holds_the_socket_for_its_grace_only(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.pulse.TICK_SECONDS", 0.05)
+    monkeypatch.setattr("server.sessions.keepalive.TICK_SECONDS", 0.05)
     server = await start(expiry_grace_seconds=0)
     client = await server.open("ada")
     await client.hello(token("ada", seconds=1.1))
@@ -353,7 +353,7 @@ async def test_who_broke_the_rules_and_is_back_at_once_waits_for_a_turn(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Three turns a second.
-    monkeypatch.setattr("server.offenders.SHARE", 0.003)
+    monkeypatch.setattr("server.limits.reconnect_throttle.SHARE", 0.003)
     server = await start()
     await who_broke_the_rules(server)
     began = time.monotonic()
@@ -366,7 +366,7 @@ async def test_of_those_who_broke_the_rules_only_some_may_wait(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One turn in ten seconds, which is longer than anybody may wait.
-    monkeypatch.setattr("server.offenders.SHARE", 0.000_1)
+    monkeypatch.setattr("server.limits.reconnect_throttle.SHARE", 0.000_1)
     server = await start()
     await who_broke_the_rules(server)
     await server.connect("mallory")
@@ -378,7 +378,7 @@ async def test_of_those_who_broke_the_rules_only_some_may_wait(
 async def test_who_goes_before_their_turn_takes_nothing_along(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.offenders.SHARE", 0.000_5)
+    monkeypatch.setattr("server.limits.reconnect_throttle.SHARE", 0.000_5)
     server = await start()
     await who_broke_the_rules(server)
     await server.connect("mallory")

@@ -113,8 +113,8 @@ async def test_who_takes_a_request_back_waits_behind_the_others(start: Start) ->
 
 
 async def test_deciding_on_all_names_some_and_counts_all(start: Start, monkeypatch: Any) -> None:
-    monkeypatch.setattr("handlers.memberships.MAX_NAMED", 2)
-    monkeypatch.setattr("handlers.memberships.MAX_DECIDED_TOGETHER", 4)
+    monkeypatch.setattr("handlers.commands.memberships.MAX_NAMED", 2)
+    monkeypatch.setattr("handlers.commands.memberships.MAX_DECIDED_TOGETHER", 4)
     server = await start(requests_shown=3)
     scene = await gathering(server, joins=False, max_members=4)
     people = [client.user for client in await lobby(scene, 12)]

@@ -11,11 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from handlers import preview
-from persistence import due, loading, reading, revocations
-from persistence.statements import Statement
-from server import quotas, rooms
-from server.cooldown import Cooldown
+from handlers.rules import preview
+from persistence.database.statements import Statement
+from persistence.event import loading
+from persistence.queries import due, reading, revocations
+from server.limits import quotas
+from server.limits.cooldown import Cooldown
+from server.rooms import registry
 from tests.promises.client import Client, Message
 from tests.promises.conftest import Start
 from tests.promises.running import Running, token
@@ -158,14 +160,14 @@ async def test_a_room_that_nobody_comes_back_to_is_forgotten(
 async def test_rooms_that_are_kept_are_bounded(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rooms, "MAX_UNUSED", 2)
+    monkeypatch.setattr(registry, "MAX_UNUSED", 2)
     for _ in range(4):
         scene = await gathering(server)
         await scene.admin.subscribe(scene.event)
         await scene.admin.ask("unsubscribe", event=scene.event)
     kept = server.node.rooms
     assert len(kept._rooms) == 2
-    monkeypatch.setattr(rooms, "MAX_UNUSED_BYTES", 1)
+    monkeypatch.setattr(registry, "MAX_UNUSED_BYTES", 1)
     await scene.admin.subscribe(scene.event)
     await scene.admin.ask("unsubscribe", event=scene.event)
     assert not kept._rooms
@@ -264,7 +266,7 @@ async def test_a_large_room_is_loaded_in_turn_and_a_small_one_at_once(
     assert turns == []
     await scene.admin.ask("unsubscribe", event=scene.event)
     server.node.rooms._drop_unused(math.inf)
-    monkeypatch.setattr(rooms, "LIGHT_ROOM", 0)
+    monkeypatch.setattr(registry, "LIGHT_ROOM", 0)
     await scene.admin.subscribe(scene.event)
     # It is read, and then its snapshot made.
     assert len(turns) == 2

@@ -9,8 +9,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from persistence.database import Database
-from server import audit
+from persistence.database.pool import Database
+from server.cli import audit
 from tests.promises.conftest import Start
 from tests.promises.running import Running
 from tests.promises.scenes import Scene, by_count, gathering

@@ -9,9 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from persistence import reading
-from persistence.epochs import renew
-from server.progress import Progress
+from persistence.journal.epochs import renew
+from persistence.queries import reading
+from server.transport.stall_detector import Progress
 from tests.promises.client import Client, Room
 from tests.promises.conftest import Start
 from tests.promises.running import Running
@@ -130,7 +130,7 @@ async def test_steps_read_after_a_new_epoch_are_not_shown_under_the_old_one(
 async def test_all_events_get_a_new_epoch_however_many_there_are(
     server: Running, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("persistence.epochs.MOST_ROWS", 2)
+    monkeypatch.setattr("persistence.journal.epochs.MOST_ROWS", 2)
     for _ in range(5):
         await gathering(server)
     connection = await asyncpg.connect(migrated_url)

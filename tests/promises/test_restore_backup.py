@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from persistence.postgres_binaries import find_binaries
-from server.redis_bus import RedisBus
+from persistence.embedded.binaries import find_binaries
+from server.bus.redis import RedisBus
 from tests.parts import ROOT, execute, named
 from tests.promises.client import Client, Room
 from tests.promises.running import SECRET, Running, running

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from persistence import reading
+from persistence.queries import reading
 from protocol.errors import ErrorCode, Rejection
 from tests.promises.client import Client, Room
 from tests.promises.conftest import Start
@@ -200,7 +200,7 @@ async def test_a_database_away_when_a_role_changes_puts_nobody_out_of_the_room(
             raise Rejection(ErrorCode.OVERLOADED)
         return await standing(of, user)
 
-    monkeypatch.setattr("server.desk.RENEW_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("server.sessions.request_worker.RENEW_AGAIN_SECONDS", 0.01)
     monkeypatch.setattr(rooms, "standing", away_at_first)
     await scene.do("membership.set_role", user=member.user, role="admin")
     await member.until(lambda: room.starts[-1].get("reason") == "role", "the new snapshot")
@@ -289,7 +289,7 @@ async def test_every_position_there_was_can_be_resumed(start: Start) -> None:
 async def test_steps_that_leave_memory_while_the_journal_is_read_are_told_too(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.room.STEPS_IN_MEMORY", 4)
+    monkeypatch.setattr("server.rooms.room.STEPS_IN_MEMORY", 4)
     scene = await gathering(server, 1, started=False)
     (member,) = scene.members
     await scene.admin.subscribe(scene.event)
@@ -335,7 +335,7 @@ async def test_too_far_behind_is_a_gap(start: Start) -> None:
 async def test_a_database_out_of_reach_while_the_journal_is_read_is_overloaded(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.room.STEPS_IN_MEMORY", 1)
+    monkeypatch.setattr("server.rooms.room.STEPS_IN_MEMORY", 1)
     scene = await gathering(server)
     room = await scene.admin.subscribe(scene.event)
     seq = room.seq
@@ -425,7 +425,7 @@ async def test_a_role_that_changes_while_a_resume_waits_for_its_socket_is_told(
     async def meanwhile(_: Any) -> None:
         await scene.do("membership.set_role", user=member.user, role="admin")
 
-    monkeypatch.setattr("server.desk.Desk._until_writable", meanwhile)
+    monkeypatch.setattr("server.sessions.request_worker.Desk._until_writable", meanwhile)
     await member.resume(scene.event)
     assert room.starts[-1].get("reason") == "role"
     assert "requests" in room.state

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from persistence.transaction import Transaction
-from server.large_answers import MAX_LARGE_PER_USER
-from server.user_requests import MAX_REQUESTS_PER_USER
+from persistence.journal.transaction import Transaction
+from server.transport.large_answers import MAX_LARGE_PER_USER
+from server.transport.user_requests import MAX_REQUESTS_PER_USER
 from tests.promises.client import PATIENCE
 from tests.promises.conftest import Start
 from tests.promises.running import Running, token

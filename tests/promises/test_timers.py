@@ -9,11 +9,11 @@ from typing import Any, cast
 import asyncpg
 import pytest
 
-from handlers.decide import Submission, failed
-from handlers.lanes import Lanes
-from handlers.timers import ProposalMature
+from handlers.lanes.decide import Submission, failed
+from handlers.lanes.lanes import Lanes
+from handlers.rules.timers import ProposalMature
 from protocol.errors import ErrorCode, Rejection
-from server.timers import Timers
+from server.services.timers import Timers
 from tests.promises.client import PATIENCE, Message
 from tests.promises.running import Running, running
 from tests.promises.scenes import Scene, by_count, gathering
@@ -103,7 +103,7 @@ async def test_an_opening_that_could_not_be_decided_is_asked_for_again(
 
     monkeypatch.setattr(Lanes, "submit", noted)
     with monkeypatch.context() as full:
-        full.setattr("handlers.lanes.LONGEST_QUEUE", 0)
+        full.setattr("handlers.lanes.lanes.LONGEST_QUEUE", 0)
         await wind(proposal, "opens_at", -3_600)
         async with asyncio.timeout(PATIENCE):
             await asked.wait()
@@ -145,7 +145,7 @@ async def test_what_fell_due_while_no_server_ran_happens_at_the_start(
 async def test_more_proposals_than_one_look_sees_may_open_at_the_same_moment(
     migrated_url: str, wind: Wind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.timers.MOST_DUE", 1)
+    monkeypatch.setattr("server.services.timers.MOST_DUE", 1)
     async with running(migrated_url) as first:
         scene = await gathering(first, 1, policy=timed(min_open_seconds=60))
         proposals = [await scene.propose() for _ in range(3)]
@@ -215,7 +215,7 @@ async def test_nothing_expires_while_the_event_is_paused(server: Running, wind: 
 async def test_what_is_over_in_paused_events_keeps_nothing_from_expiring(
     migrated_url: str, wind: Wind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.timers.MOST_DUE", 2)
+    monkeypatch.setattr("server.services.timers.MOST_DUE", 2)
     async with running(migrated_url) as server:
         paused = await gathering(server, 1, policy=timed(ttl_seconds=3_600))
         stay = [await paused.propose() for _ in range(5)]
@@ -260,7 +260,7 @@ async def test_openings_beyond_what_is_remembered_are_asked_for_again(
     server: Running, wind: Wind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many could not be decided: none waits for a restart."""
-    monkeypatch.setattr("server.timers.MOST_AGAIN", 1)
+    monkeypatch.setattr("server.services.timers.MOST_AGAIN", 1)
     await server.node._timers.task.stop()
     scene = await gathering(server, 3, policy=timed(min_open_seconds=3_600))
     made = [await scene.propose(by) for by in scene.everyone]

@@ -13,10 +13,11 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
-from persistence import reading
-from server import presence
-from server.bus import Bus, Hint, MemoryBus
-from server.redis_bus import PREFIX, RedisBus
+from persistence.queries import reading
+from server.bus.memory import MemoryBus
+from server.bus.port import Bus, Hint
+from server.bus.redis import PREFIX, RedisBus
+from server.rooms import presence
 from tests.parts import RedisServer
 from tests.promises.client import Client, Room
 from tests.promises.proxy import proxy_before
@@ -74,7 +75,7 @@ async def test_a_hint_that_comes_while_the_room_is_filled_is_not_lost(
     migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # No sweep, and no hints but those given here.
-    monkeypatch.setattr("server.rooms.SWEEP_SECONDS", 3_600.0)
+    monkeypatch.setattr("server.rooms.registry.SWEEP_SECONDS", 3_600.0)
     async with two(migrated_url, [MemoryBus(), MemoryBus()]) as (one, other):
         scene, _, room, proposal = await watched(one, other)
         tops = reading.tops

@@ -11,7 +11,7 @@ import pytest
 from protocol import answers
 from protocol.closes import CloseCode
 from protocol.errors import ERRORS, ErrorCode, ProtocolError, Refusal, Rejection
-from server.frames import frame, framed
+from server.transport.frames import frame, framed
 
 EVENT = "9a0b"
 

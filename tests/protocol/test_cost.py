@@ -16,7 +16,7 @@ from protocol import answers
 from protocol.codec import Invalid, decode_command, decode_frame
 from protocol.errors import Rejection
 from protocol.fields import Text
-from protocol.page import LocalName
+from protocol.published.page import LocalName
 from protocol.text import clean_name, clean_text, is_empty
 from tests.protocol.hostile import FRAME, TEXTS, VALUES
 from tests.protocol.wrong import LIMITS, MESSAGES, example, name_of, opaque_of, texts_of

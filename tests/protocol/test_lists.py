@@ -13,7 +13,7 @@ from protocol.codec import Invalid, decode_command
 from protocol.commands import COMMANDS, MAX_ITEMS, type_of
 from protocol.fields import TextLimits
 from protocol.requests import REQUESTS
-from server.settings import SETTINGS
+from server.config.settings import SETTINGS
 
 
 def lists(hint: Any, most: int | None = None) -> Iterator[int | None]:

@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from protocol import schema
 from protocol.codec import Invalid, decode_frame
 from protocol.commands import COMMANDS
 from protocol.fields import TextLimits
+from protocol.published import json_schema
 from protocol.requests import REQUESTS
 from tests.protocol_schema.instances import Instances
 
-DEFS = schema.document()["$defs"]
+DEFS = json_schema.document()["$defs"]
 INSTANCES = Instances(DEFS)
 KINDS = [kind.__name__ for kind in (*COMMANDS, *REQUESTS)]
 EVENT = "0190a4d2-9f0e-5c5e-9d0a-617965732e31"

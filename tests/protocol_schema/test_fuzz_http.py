@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from protocol import openapi, schema
+from protocol.published import json_schema, openapi
 from tests.promises.running import ROOT, Running, running, token
 
 #: Random requests per operation. Beside them, every edge of every parameter is tried once.
@@ -69,7 +69,7 @@ async def test_no_request_gets_an_answer_that_is_not_published(
     database_url: str, tmp_path: Path
 ) -> None:
     document = tmp_path / "openapi.json"
-    document.write_bytes(schema.encode(openapi.document()))
+    document.write_bytes(json_schema.encode(openapi.document()))
     config = CONFIG.format(thorough=str(THOROUGH).lower())
     (tmp_path / "schemathesis.toml").write_text(config)
     # The rate limit is the same for every answer; here it would only hide them.

@@ -11,7 +11,7 @@ import httpx
 import orjson
 import pytest
 
-from protocol import openapi
+from protocol.published import openapi
 from tests.promises.running import Running, token
 from tests.protocol_schema.validity import HTTP_CONTRACT, message_problems
 

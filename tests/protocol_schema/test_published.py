@@ -11,14 +11,14 @@ from jsonschema import Draft7Validator
 from openapi_spec_validator import validate
 from starlette.routing import Route
 
-from protocol import asyncapi, openapi, schema
 from protocol.commands import COMMANDS
+from protocol.published import asyncapi, json_schema, openapi
 from protocol.requests import REQUESTS, Subscribe
 from server.app import make_app
 from tests.promises.running import Running, running
 from tests.protocol_schema.test_schema import nodes
 
-PATHS = {"/v1/schema": schema, "/v1/asyncapi.json": asyncapi, "/v1/openapi.json": openapi}
+PATHS = {"/v1/schema": json_schema, "/v1/asyncapi.json": asyncapi, "/v1/openapi.json": openapi}
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -30,7 +30,7 @@ async def test_it_is_served_to_anybody_and_need_not_be_sent_twice(
     ) as http:
         first = await http.get(path)
         assert first.status_code == 200
-        assert first.content == schema.encode(PATHS[path].document())
+        assert first.content == json_schema.encode(PATHS[path].document())
         assert "json" in first.headers["content-type"]
         assert "max-age" in first.headers["cache-control"]
         for tag in (first.headers["etag"], f'"other", W/{first.headers["etag"]}', "*"):

@@ -12,18 +12,19 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from persistence import records
-from protocol import schema, state
+from persistence.event import records
+from protocol import state
 from protocol.closes import CLOSES
 from protocol.commands import COMMANDS
 from protocol.errors import ERRORS
 from protocol.fields import TextLimits
 from protocol.messages import Ack, Diff, Error, Snapshot
+from protocol.published import json_schema
 from protocol.replies import MESSAGES, Journal
 from protocol.requests import REQUESTS
 from protocol.results import RESULTS
 
-DOCUMENT = schema.document()
+DOCUMENT = json_schema.document()
 DEFS = DOCUMENT["$defs"]
 
 
@@ -39,7 +40,7 @@ def nodes(made: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_it_is_a_schema_of_2020_12() -> None:
-    assert DOCUMENT["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert DOCUMENT["$schema"] == "https://json-json_schema.org/draft/2020-12/schema"
     Draft202012Validator.check_schema(DOCUMENT)
 
 
@@ -85,7 +86,7 @@ def test_the_close_codes_are_enumerated() -> None:
 
 def test_texts_have_the_limits_of_this_server() -> None:
     limits = TextLimits(subject=7, content=8, reason=9, comment=10, option=11)
-    defs = schema.document(limits)["$defs"]
+    defs = json_schema.document(limits)["$defs"]
     assert defs["EventCreate"]["properties"]["subject"]["maxLength"] == 7
     assert defs["EventCreate"]["properties"]["criteria"]["items"]["maxLength"] == 8
     assert defs["EventCreate"]["properties"]["options"]["items"]["maxLength"] == 11
@@ -149,7 +150,7 @@ def test_it_can_be_printed(name: str) -> None:
         [sys.executable, "-m", f"protocol.{name}"], check=True, capture_output=True
     ).stdout
     document = __import__(f"protocol.{name}", fromlist=["document"]).document()
-    assert made == schema.encode(document)
+    assert made == json_schema.encode(document)
 
 
 def test_the_types_decode_what_a_server_says() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 
-from protocol import openapi, schema
 from protocol.commands import COMMANDS, type_of
+from protocol.published import json_schema, openapi
 from protocol.replies import MESSAGES
 
 Json = dict[str, Any]
@@ -67,7 +67,7 @@ def _told(validator: Draft202012Validator, value: Any) -> Iterator[str]:
             yield f"    {inner.json_path}: {inner.message[:300]}"
 
 
-MESSAGE_CONTRACT = Contract(schema.document(), "#/$defs/")
+MESSAGE_CONTRACT = Contract(json_schema.document(), "#/$defs/")
 HTTP_CONTRACT = Contract(openapi.document(), "#/components/schemas/")
 
 

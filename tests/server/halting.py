@@ -13,9 +13,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from persistence.embedded import EmbeddedPostgres
-from persistence.sole import SoleServer
-from server import process, settings
+from persistence.database.instance_lock import SoleServer
+from persistence.embedded.postgres import EmbeddedPostgres
+from server import process
+from server.config import settings
 from server.node import Node
 
 #: Longest that it waits for the signal; the test's own patience ends before.

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from server.auth import Authenticator
-from server.keys import RemoteKeys
+from server.identity.auth import Authenticator
+from server.identity.keys import RemoteKeys
 
 AUDIENCE = "ayes"
 ISSUER = "https://issuer.example"

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias
 
-from server.bus import Bus, Told
-from server.redis_bus import RedisBus
+from server.bus.port import Bus, Told
+from server.bus.redis import RedisBus
 
 #: Longest wait for anything.
 PATIENCE = 20.0

@@ -16,7 +16,7 @@ import uvicorn
 import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 
-from server.guard import EXTENSION, Budgets, GuardedConfig, Wire, frame
+from server.transport.guard import EXTENSION, Budgets, GuardedConfig, Wire, frame
 from tests.server.raw import SOON, raw
 
 Message = MutableMapping[str, Any]

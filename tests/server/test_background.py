@@ -9,7 +9,7 @@ import asyncpg
 import httpx
 import pytest
 
-from persistence.failures import Kind
+from persistence.database.failures import Kind
 from tests.parts import database
 from tests.promises.running import Running, running
 from tests.promises.scenes import gathering

@@ -21,13 +21,13 @@ import pytest
 from rich.console import Console
 
 from server import demo
+from server.config.settings import Settings
 from server.demo import bars, picture, stage
 from server.demo.address import socket_url
 from server.demo.child import Child, environment
 from server.demo.failure import DemoError
 from server.demo.feed import Feed
 from server.demo.ledger import Ledger
-from server.settings import Settings
 from tests.parts import ROOT, apart, database, free_port
 
 SECRET = "a secret of this test with more than thirty-two bytes"

@@ -15,9 +15,9 @@ from uvicorn.server import ServerState
 from websockets.protocol import Protocol, State
 from websockets.server import ServerProtocol
 
-from server.guard import Budgets, GuardedConfig, GuardedHttp, GuardedWebSocket
-from server.intake import between_messages
-from server.mailbox import Mailbox
+from server.transport.frame_reader import between_messages
+from server.transport.guard import Budgets, GuardedConfig, GuardedHttp, GuardedWebSocket
+from server.transport.receive_queue import Mailbox
 from tests.server.peers import Application
 from tests.server.raw import BINARY, CLOSE, CONT, HANDSHAKE, PING, TEXT, masked
 

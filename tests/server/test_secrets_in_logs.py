@@ -18,10 +18,10 @@ import jwt
 import pytest
 from websockets.asyncio.client import connect
 
-from persistence.revocations import revoke
-from server import settings as s
-from server.auth import Authenticator
-from server.budgets import _is_warning, _nothing
+from persistence.queries.revocations import revoke
+from server.config import settings as s
+from server.identity.auth import Authenticator
+from server.transport.budgets import _is_warning, _nothing
 from tests.promises.running import AUDIENCE, SECRET, Address, Running, auth, killable, token
 from tests.promises.scenes import fresh
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from persistence.sole import SoleServer
+from persistence.database.instance_lock import SoleServer
 from server import process
+from server.config.settings import Settings
 from server.node import Node
-from server.settings import Settings
 from server.stop_signals import StopSignals
 from tests.promises.running import settings_for
 

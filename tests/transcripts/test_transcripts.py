@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from protocol.errors import ERRORS
-from server.auth import Authenticator
+from server.identity.auth import Authenticator
 from tests.promises.running import AUDIENCE, SECRET, running
 from tests.protocol_schema.validity import message_problems
 from tests.transcripts.matching import Memory, Mismatch

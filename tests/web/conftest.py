@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from server import page
-from server.files import File, Folder, file_of
+from server.page import page
+from server.page.files import File, Folder, file_of
 from tests.parts import ROOT
 from tests.promises.conftest import migrated_url
 from tests.promises.running import Running, running

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import pytest_asyncio
 from playwright.async_api import Page
 
-from server.auth import authenticator_for
+from server.identity.auth import authenticator_for
 from tests.parts import free_port
 from tests.promises.running import Running, settings_for
 from tests.web.conftest import LOOP, StartSite, Visit, Visitor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.async_api import expect
 
-from persistence.revocations import revoke
+from persistence.queries.revocations import revoke
 from tests.promises.running import Running
 from tests.web.conftest import StartSite, Visit
 from tests.web.entering import enter, proposal

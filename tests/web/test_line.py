@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from server.wire import Wire as Output
+from server.transport.socket_transport import Wire as Output
 from tests.promises.running import Running, killable, token
 from tests.web.conftest import StartSite, Visit
 from tests.web.entering import Wire, enter, proposal

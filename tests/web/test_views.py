@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from handlers.permissions import PERMISSIONS
+from handlers.rules.permissions import PERMISSIONS
 from tests.promises.running import Running
 from tests.web.axe import faults
 from tests.web.conftest import Visit

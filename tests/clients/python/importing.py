@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ayes_client import Client, Command, Room
-from persistence.embedded import EmbeddedPostgres
-from persistence.migrate import upgrade_async
+from persistence.database.migrate import upgrade_async
+from persistence.embedded.postgres import EmbeddedPostgres
 from tests.clients.python.conftest import client_of, gathering
 from tests.parts import ROOT
 from tests.promises.running import killable, token

@@ -316,7 +316,7 @@ async def test_the_servers_command_forwards(run: Run) -> None:
 
 def test_without_the_client_the_server_says_what_to_install() -> None:
     hidden = "import sys; sys.modules['ayes_client'] = None; "
-    code = hidden + "from server.cli import main; sys.exit(main(['vote', 'e', 'p']))"
+    code = hidden + "from server.cli.main import main; sys.exit(main(['vote', 'e', 'p']))"
     said = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30
     )

@@ -24,7 +24,7 @@ from protocol.commands import type_of
 from protocol.errors import ERRORS
 from protocol.messages import Limits as ServerLimits
 from protocol.policy import KindPolicy, ProposalKind, Rule
-from server.cli_client import COMMANDS
+from server.cli.client import COMMANDS
 from tests.parts import ROOT
 from tests.test_house import HOUSE, LONGEST_FILE, imported
 

@@ -1,0 +1,88 @@
+"""``ballot.*``: the final ballot, and how it is counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from handlers.step import Outcome, Step, found
+from persistence.event.records import Ballot, Option
+from persistence.event.state import EventState
+from protocol import commands as c
+from protocol.errors import ErrorCode, Refusal
+
+#: Points for the first, second and third criterion of a ranking.
+WEIGHTS = (3, 2, 1)
+
+
+def submit(step: Step, command: c.BallotSubmit) -> Outcome:
+    """One option and a full ranking of the live criteria; replaces the ballot before."""
+    event = step.event
+    if command.criteria_rev != event.criteria_rev:
+        raise Refusal(
+            ErrorCode.STALE_CRITERIA,
+            details={"path": "criteria_rev", "current": event.criteria_rev},
+        )
+    option: Option = found(step.state.option(command.option), "option")
+    if option.deleted:
+        raise Refusal(ErrorCode.TARGET_GONE, details={"path": "option"})
+    live = sorted(criterion.id for criterion in step.state.live_items("criterion"))
+    order = command.criterion_order
+    if len(order) != len(live) or sorted(order) != live:
+        raise Refusal(
+            ErrorCode.BAD_REQUEST,
+            "rank each criterion once",
+            details={"path": "criterion_order"},
+        )
+    held = step.state.ballot(step.user)
+    ballot = Ballot(
+        user_id=step.user,
+        option_id=option.id,
+        criterion_order=order,
+        criteria_rev=command.criteria_rev,
+    )
+    if held == ballot:
+        return Outcome({}, applied=False)
+    step.put(ballot)
+    if held is None:
+        step.change_event(ballots=event.ballots + 1)
+    return Outcome({})
+
+
+def clear(step: Step, command: c.BallotClear) -> Outcome:
+    """Take one's ballot back."""
+    if step.state.ballot(step.user) is None:
+        return Outcome({}, applied=False)
+    step.drop("ballots", step.user)
+    step.change_event(ballots=step.event.ballots - 1)
+    return Outcome({})
+
+
+def count(state: EventState) -> dict[str, Any]:
+    """The result: votes per option, points per criterion, ties sharing a rank.
+
+    A ranking counts what is left of it: criteria that came after the ballot get no points from it,
+    and what stood behind a deleted one moves up.
+    """
+    options = {option.id: 0 for option in state.live_options()}
+    criteria = {criterion.id: 0 for criterion in state.live_items("criterion")}
+    ballots = state.all_ballots() if state.event.ballots else []
+    for ballot in ballots:
+        if ballot.option_id in options:
+            options[ballot.option_id] += 1
+        left = [id for id in ballot.criterion_order if id in criteria]
+        for id, points in zip(left, WEIGHTS, strict=False):
+            criteria[id] += points
+    return {
+        "ballots": len(ballots),
+        "eligible": state.event.members,
+        "options": _ranked(options, "option", "votes"),
+        "criteria": _ranked(criteria, "criterion", "points"),
+    }
+
+
+def _ranked(counts: dict[str, int], key: str, unit: str) -> list[dict[str, Any]]:
+    """By count, the highest first; equal counts share a rank and keep their position's order."""
+    return [
+        {key: id, unit: count, "rank": 1 + sum(other > count for other in counts.values())}
+        for id, count in sorted(counts.items(), key=lambda pair: -pair[1])
+    ]

@@ -1,0 +1,191 @@
+"""``event.*``: make an event, lead it through its statuses, set its rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from handlers.commands.ballots import count
+from handlers.commands.items import make_item, make_option
+from handlers.rules.resolution import close, look_at_all
+from handlers.rules.transitions import event_transition
+from handlers.step import Outcome, Step
+from persistence.event.records import EntranceCode, Event, Membership, Proposal
+from protocol import commands as c
+from protocol.errors import ErrorCode, Refusal, Rejection
+from protocol.policy import Policy, merge_policy
+from protocol.state import EventStatus
+
+#: 36^6 codes: with a million events, one draw in two thousand is taken, sixteen in a row never.
+_CODE_DRAWS = 16
+
+
+def create(step: Step, command: c.EventCreate) -> Outcome:
+    """Make an event with all it starts with; its maker is its first admin."""
+    if command.entrance_code is not None:
+        if step.state.owner_of_code(command.entrance_code) is not None:
+            raise Refusal(
+                ErrorCode.VERSION_CONFLICT,
+                "this entrance code is taken",
+                details={"path": "entrance_code"},
+            )
+        code = command.entrance_code
+    else:
+        code = _free_code(step)
+    step.make_event(
+        Event(
+            id=step.state.id,
+            subject=command.subject,
+            entrance_code=code,
+            status="not_started",
+            max_members=command.max_members,
+            policy=_merged(Policy(), command),
+            policy_version=1,
+            criteria_rev=1,
+            created_by=step.user,
+            created_at=step.now,
+            epoch=step.entropy[8:16].hex(),
+            members=1,
+            admins=1,
+            joins=1,
+            limits=step.to_record(),
+        )
+    )
+    if step.limits.rules >= 3:
+        step.change_event(requests=0, requests_made=0)
+    step.put(EntranceCode(code=code, event_id=step.state.id))
+    step.put(
+        Membership(
+            user_id=step.user,
+            name=step.actor.name,
+            status="accepted",
+            role="admin",
+            requested_at=step.now,
+            joined_at=step.now,
+            joined_no=1,
+        )
+    )
+    for content in command.options:
+        make_option(step, content)
+    for content in command.assumptions:
+        make_item(step, "assumption", content)
+    for content in command.criteria:
+        make_item(step, "criterion", content)
+    return Outcome({"event": step.state.id, "entrance_code": code})
+
+
+def _free_code(step: Step) -> str:
+    """A code that opens no event, and never did."""
+    for draw in range(_CODE_DRAWS):
+        code = step.draw_code(draw)
+        if step.state.owner_of_code(code) is None:
+            return code
+    raise RuntimeError("no free entrance code")
+
+
+def _merged(policy: Policy, command: c.EventCreate | c.EventSetPolicy) -> Policy:
+    """The new policy; a patch that only together with the old one is wrong is refused for good."""
+    try:
+        return merge_policy(policy, command.policy)
+    except Rejection as err:
+        raise Refusal(err.code, err.message, details=err.details) from None
+
+
+def update(step: Step, command: c.EventUpdate) -> Outcome:
+    """The subject, before the start; the number of members, always, never below those there are."""
+    event = step.event
+    changes: dict[str, Any] = {}
+    if command.subject is not None and command.subject != event.subject:
+        if event.status != "not_started":
+            raise Refusal(
+                ErrorCode.INVALID_TRANSITION,
+                "the subject stands once the event has started",
+                details={"path": "subject", "status": event.status},
+            )
+        changes["subject"] = command.subject
+    if command.max_members is not None and command.max_members != event.max_members:
+        if command.max_members < event.members:
+            raise Refusal(
+                ErrorCode.LIMIT_REACHED,
+                "there are more members than that",
+                details={"path": "max_members", "current": event.members},
+            )
+        changes["max_members"] = command.max_members
+    if changes:
+        step.change_event(**changes)
+    return Outcome({}, applied=bool(changes))
+
+
+def set_policy(step: Step, command: c.EventSetPolicy) -> Outcome:
+    """Change the rules; what passes by the new ones passes now. Nothing un-accepts."""
+    event = step.event
+    if command.policy_version != event.policy_version:
+        raise Refusal(
+            ErrorCode.VERSION_CONFLICT,
+            details={"path": "policy_version", "current": event.policy_version},
+        )
+    policy = _merged(event.policy, command)
+    if policy == event.policy:
+        return Outcome({"policy_version": event.policy_version, "accepted": []}, applied=False)
+    step.change_event(policy=policy, policy_version=event.policy_version + 1)
+    accepted = look_at_all(step)
+    return Outcome({"policy_version": event.policy_version + 1, "accepted": accepted})
+
+
+def rotate_code(step: Step, command: c.EventRotateCode) -> Outcome:
+    """A new entrance code; the old one opens nothing new."""
+    code = _free_code(step)
+    step.put(EntranceCode(code=code, event_id=step.event.id))
+    step.change_event(entrance_code=code)
+    return Outcome({"entrance_code": code})
+
+
+def start(step: Step, command: c.EventStart) -> Outcome:
+    """Begin."""
+    return _lead(step, "start")
+
+
+def pause(step: Step, command: c.EventPause) -> Outcome:
+    """Stand still; time that proposals have does not run."""
+    return _lead(step, "pause", paused_at=step.now)
+
+
+def resume(step: Step, command: c.EventResume) -> Outcome:
+    """Go on; what lay ahead at the pause lies ahead by as much again."""
+    paused_at = step.event.paused_at
+    outcome = _lead(step, "resume", paused_at=None)
+    if outcome.applied and paused_at is not None:
+        length = step.now - paused_at
+        for proposal in step.state.pending_proposals():
+            shifted = {
+                field: moment + length
+                for field in ("opens_at", "expires_at")
+                if (moment := getattr(proposal, field)) is not None and moment > paused_at
+            }
+            if shifted:
+                step.put(replace(proposal, **shifted))
+        look_at_all(step)
+    return outcome
+
+
+def finish(step: Step, command: c.EventFinish) -> Outcome:
+    """The end: what is pending closes, and the result is in the same diff."""
+    outcome = _lead(step, "finish", finished_at=step.now)
+    if outcome.applied:
+        for proposal in step.state.pending_proposals():
+            _close_unfinished(step, proposal)
+        step.change_event(results=count(step.state))
+    return outcome
+
+
+def _close_unfinished(step: Step, proposal: Proposal) -> None:
+    close(step, proposal, status="deleted", resolution="event_finished")
+
+
+def _lead(step: Step, act: str, **changes: Any) -> Outcome:
+    reached: EventStatus | None = event_transition(act, step.event.status)
+    if reached is None:
+        return Outcome({"status": step.event.status}, applied=False)
+    step.change_event(status=reached, **changes)
+    return Outcome({"status": reached})

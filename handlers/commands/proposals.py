@@ -1,0 +1,251 @@
+"""``proposal.*``: propose, take back, put on a newer version, and what admins decide."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from handlers.commands.votes import open_proposal
+from handlers.rules import tallies
+from handlers.rules.resolution import accept, close, forget_votes, live_item, look_at, summary
+from handlers.step import Outcome, Step, too_many
+from persistence.event.records import Item, Part, Proposal
+from protocol import commands as c
+from protocol.errors import ErrorCode, Refusal
+from protocol.state import Resolution
+
+
+def create(step: Step, command: c.ProposalCreate) -> Outcome:
+    """Propose a change to an assumption, a criterion or a conclusion."""
+    if command.target is not None:
+        target_kind = "criterion" if command.kind == "conclusion" else command.kind
+        _check_base(step, live_item(step, command.target, target_kind), command)
+    pending = step.state.pending_proposals()
+    if command.target is not None and any(
+        other.author == step.user and other.target == command.target for other in pending
+    ):
+        raise Refusal(
+            ErrorCode.LIMIT_REACHED,
+            "you have a pending proposal on this already",
+            details={"path": "target"},
+        )
+    if len(pending) >= step.limits.pending_proposals:
+        raise too_many("pending_proposals", step.limits.pending_proposals, "pending proposals")
+    if step.limits.rules >= 3:
+        _check_share(step, sum(other.author == step.user for other in pending))
+    event = step.event
+    opens = event.policy.min_open_seconds
+    lives = event.policy.ttl_seconds
+    proposal = Proposal(
+        id=step.new_id("p"),
+        number=event.proposals + 1,
+        kind=command.kind,
+        category=command.category,
+        target=command.target,
+        base_version=command.base_version,
+        content=command.content,
+        reason=command.reason or None,
+        author=step.user,
+        created_at=step.now,
+        opens_at=step.now + timedelta(seconds=opens) if opens else None,
+        expires_at=step.now + timedelta(seconds=lives) if lives else None,
+    )
+    step.put(proposal)
+    step.change_event(proposals=proposal.number, pending=event.pending + 1)
+    if event.policy.proposer_votes:
+        proposal = look_at(step, tallies.cast(step, proposal, step.user, None))
+    result = {"proposal": proposal.id, "revision": proposal.revision, "status": proposal.status}
+    return Outcome(result)
+
+
+def _check_share(step: Step, pending: int) -> None:
+    """One author takes neither all places for proposals, nor all that resolved ones have."""
+    limits, event = step.limits, step.event
+    if pending >= limits.pending_per_author:
+        raise too_many(
+            "pending_per_author", limits.pending_per_author, "pending proposals of yours"
+        )
+    # With fewer shown than one author may have withdrawn, there is nothing to count.
+    if event.resolutions - event.resolved_floor < limits.withdrawn_per_author:
+        return
+    if len(step.state.withdrawn_by(step.user)) >= limits.withdrawn_per_author:
+        raise too_many(
+            "withdrawn_per_author", limits.withdrawn_per_author, "withdrawn proposals of yours"
+        )
+
+
+def _check_base(step: Step, item: Item, command: c.ProposalCreate | c.ProposalRebase) -> None:
+    """The version proposed on must be the present one, and a conclusion's category must fit."""
+    concluding = isinstance(command, c.ProposalCreate) and command.kind == "conclusion"
+    current = item.conclusion_version if concluding else item.version
+    if command.base_version != current:
+        raise Refusal(ErrorCode.STALE, details={"path": "base_version", "current": current})
+    if concluding:
+        assert isinstance(command, c.ProposalCreate)
+        if command.category == "create" and item.conclusion is not None:
+            raise Refusal(ErrorCode.INVALID_TRANSITION, "the criterion has a conclusion already")
+        if command.category != "create" and item.conclusion is None:
+            raise Refusal(
+                ErrorCode.TARGET_GONE,
+                "the criterion has no conclusion",
+                details={"path": "target"},
+            )
+
+
+def withdraw(step: Step, command: c.ProposalWithdraw) -> Outcome:
+    """Take one's own proposal back."""
+    return _take_away(step, command, "withdrawn")
+
+
+def moderate(step: Step, command: c.ProposalModerate) -> Outcome:
+    """An admin takes a proposal out of the discussion."""
+    return _take_away(step, command, "moderated")
+
+
+def _take_away(
+    step: Step, command: c.ProposalWithdraw | c.ProposalModerate, resolution: Resolution
+) -> Outcome:
+    proposal = step.proposal(command.proposal)
+    own = resolution == "withdrawn"
+    if own and proposal.author != step.user:
+        raise Refusal(ErrorCode.FORBIDDEN, "only its author can withdraw a proposal")
+    if proposal.resolution == resolution:
+        return Outcome(summary(proposal), applied=False)
+    if proposal.status != "pending":
+        code = ErrorCode.PROPOSAL_CLOSED if own else ErrorCode.ALREADY_RESOLVED
+        raise Refusal(code, details=summary(proposal))
+    closed = close(
+        step, proposal, status="deleted", resolution=resolution, reason=command.reason or None
+    )
+    return Outcome(summary(closed))
+
+
+def reject(step: Step, command: c.ProposalReject) -> Outcome:
+    """An admin decides against it."""
+    proposal = step.proposal(command.proposal)
+    if proposal.status == "rejected" and proposal.resolution == "admin":
+        return Outcome(summary(proposal), applied=False)
+    if proposal.status != "pending":
+        raise Refusal(ErrorCode.ALREADY_RESOLVED, details=summary(proposal))
+    closed = close(
+        step, proposal, status="rejected", resolution="admin", reason=command.reason or None
+    )
+    return Outcome(summary(closed))
+
+
+def accept_by_admin(step: Step, command: c.ProposalAccept) -> Outcome:
+    """An admin decides for it; an admin's approval is no vote."""
+    proposal = step.proposal(command.proposal)
+    if proposal.status == "accepted":
+        return Outcome(summary(proposal), applied=False)
+    if proposal.status != "pending":
+        raise Refusal(ErrorCode.ALREADY_RESOLVED, details=summary(proposal))
+    if proposal.stale and not command.allow_stale:
+        raise Refusal(ErrorCode.STALE, details={"current": _present_version(step, proposal)})
+    return Outcome(summary(accept(step, proposal, "admin")))
+
+
+def _present_version(step: Step, proposal: Proposal) -> int:
+    assert proposal.target is not None
+    if proposal.kind == "conclusion":
+        return live_item(step, proposal.target, "criterion").conclusion_version
+    return live_item(step, proposal.target, proposal.kind).version
+
+
+def rebase(step: Step, command: c.ProposalRebase) -> Outcome:
+    """The author puts it on the present version, in the same or new words; votes start anew."""
+    proposal = step.proposal(command.proposal)
+    if proposal.author != step.user:
+        raise Refusal(ErrorCode.FORBIDDEN, "only its author can rebase a proposal")
+    proposal = open_proposal(step, command.proposal)
+    if proposal.target is None:
+        raise Refusal(ErrorCode.INVALID_TRANSITION, "what is newly proposed has no version")
+    if command.content is not None and proposal.category == "delete":
+        raise Refusal(
+            ErrorCode.BAD_REQUEST, "a deletion has no content", details={"path": "content"}
+        )
+    current = _present_version(step, proposal)
+    if command.base_version != current:
+        raise Refusal(ErrorCode.STALE, details={"path": "base_version", "current": current})
+    content = command.content if command.content is not None else proposal.content
+    if proposal.base_version == current and content == proposal.content:
+        return Outcome({"revision": proposal.revision}, applied=False)
+    opens = step.event.policy.min_open_seconds
+    changed = replace(
+        proposal,
+        base_version=current,
+        content=content,
+        revision=proposal.revision + 1,
+        agree=0,
+        voters=0,
+        stale=False,
+        opens_at=step.now + timedelta(seconds=opens) if opens else None,
+    )
+    step.put(changed)
+    forget_votes(step, proposal.id)
+    return Outcome({"revision": changed.revision})
+
+
+def revert(step: Step, command: c.ProposalRevert) -> Outcome:
+    """Undo an accepted proposal: a new one, accepted, that puts back what was there before."""
+    undone = step.proposal(command.proposal)
+    if undone.reverted_by is not None:
+        return Outcome({"proposal": undone.reverted_by} | _effect(step, undone), applied=False)
+    if undone.status != "accepted":
+        raise Refusal(
+            ErrorCode.INVALID_TRANSITION,
+            "only an accepted proposal can be reverted",
+            details={"status": undone.status},
+        )
+    event = step.event
+    reverting = replace(
+        _opposite(step, undone),
+        id=step.new_id("p"),
+        number=event.proposals + 1,
+        author=step.user,
+        reason=command.reason or None,
+        created_at=step.now,
+        reverts=undone.id,
+    )
+    step.put(reverting)
+    step.change_event(proposals=reverting.number, pending=event.pending + 1)
+    closed = accept(step, reverting, "revert")
+    step.put(replace(step.proposal(undone.id), reverted_by=closed.id))
+    return Outcome({"proposal": closed.id} | summary(closed))
+
+
+def _effect(step: Step, undone: Proposal) -> dict[str, object]:
+    assert undone.reverted_by is not None
+    return summary(step.proposal(undone.reverted_by))
+
+
+def _opposite(step: Step, undone: Proposal) -> Proposal:
+    """The proposal that undoes ``undone``, if the item still is what ``undone`` made of it."""
+    assert undone.item_id is not None
+    assert undone.item_version is not None
+    blank = Proposal(
+        id="", number=0, kind=undone.kind, category="create", author="", created_at=step.now
+    )
+    if undone.kind != "conclusion" and undone.category == "delete":
+        before = step.state.version(undone.item_id, "content", undone.item_version - 1)
+        assert before is not None
+        return replace(blank, content=before.content)
+    kind = "criterion" if undone.kind == "conclusion" else undone.kind
+    item = live_item(step, undone.item_id, kind, "proposal")
+    concluding = undone.kind == "conclusion"
+    current = item.conclusion_version if concluding else item.version
+    if current != undone.item_version:
+        raise Refusal(ErrorCode.STALE, details={"current": current})
+    targeted = replace(blank, target=item.id, base_version=current)
+    if not concluding and undone.category == "create":
+        return replace(targeted, category="delete")
+    if concluding and current == 1:
+        return replace(targeted, category="delete")
+    part: Part = "conclusion" if concluding else "content"
+    before = step.state.version(item.id, part, current - 1)
+    content = before.content if before is not None else None
+    if content is None:
+        return replace(targeted, category="delete")
+    had_words = not concluding or item.conclusion is not None
+    return replace(targeted, category="update" if had_words else "create", content=content)

@@ -1,0 +1,377 @@
+"""One command decided in memory: from a submission to its answer and its line in the journal.
+
+Pure: state in, state changed and ``Decision`` out. What is missing is asked for by ``Missing``,
+with the state as it was before.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+import orjson
+
+from handlers.audiences import NO_PATCHES, Patches, patches_of
+from handlers.commands.registry import HANDLERS
+from handlers.rules import permissions
+from handlers.rules.limits import adopt, records_limits
+from handlers.rules.timers import TIMERS, NotDue
+from handlers.step import Actor, Step, TableName
+from persistence.event.limits import RULES, DomainLimits
+from persistence.event.records import Decided
+from persistence.event.state import EventState, Missing
+from persistence.journal import chain
+from persistence.journal.transaction import CommandKey, Line
+from protocol import answers
+from protocol.commands import Command, EventCreate, type_of
+from protocol.errors import FINAL, ErrorCode, ProtocolError, Refusal, Rejection
+
+log = logging.getLogger("ayes.handlers")
+
+#: Bytes of randomness a submission brings: code, epoch, salt.
+ENTROPY_BYTES = 32
+_SALT = slice(16, 32)
+
+
+class Answer(NamedTuple):
+    """What is sent back: the message, and its error code where it is no ack."""
+
+    message: bytes
+    error: ErrorCode | None = None
+
+
+#: Hears the answer to a submission.
+Reply: TypeAlias = "Callable[[Submission, Answer], None]"
+
+
+class Submission:
+    """A command on its way to a decision, with all that must be the same when it is retried."""
+
+    __slots__ = (
+        "actor",
+        "answered",
+        "attempted",
+        "command",
+        "deadline",
+        "entropy",
+        "expires",
+        "issued",
+        "key",
+        "payload",
+        "reply",
+    )
+
+    def __init__(
+        self,
+        command: Command,
+        actor: Actor,
+        *,
+        entropy: bytes,
+        reply: Reply,
+        expires: datetime | None = None,
+        issued: datetime | None = None,
+    ) -> None:
+        self.command = command
+        self.actor = actor
+        self.entropy = entropy
+        self.reply = reply
+        self.expires = expires
+        """When the sender's token expires; checked again under the lock. The server has none."""
+        self.issued = issued
+        """When it was made, where it says so: a revocation may have ended it meanwhile."""
+        self.key: CommandKey = (actor.user, command.id)
+        self.payload = msgspec.json.encode(command)
+        """The command as it was understood: what a repeat must be equal to."""
+        self.answered = False
+        self.attempted = False
+        """Whether a COMMIT with this command in it was sent: it may have been decided."""
+        self.deadline = 0.0
+        """The loop's time by which its lane answers it; set by the lane."""
+
+    def tell(self, answer: Answer) -> None:
+        """Give the answer. If the receiver raises, log it: the other commands are answered."""
+        self.answered = True
+        try:
+            self.reply(self, answer)
+        except Exception:
+            log.exception("an answer could not be given")
+
+    def wrote(self, known: Decided) -> bool:
+        """Whether ``known`` is what this very submission left, and not another of the same id,
+        here or on another node: the salt is its own."""
+        return known.salt == self.entropy[_SALT]
+
+
+class StepRecord(NamedTuple):
+    """An accepted command as the rooms are told of it."""
+
+    seq: int
+    hash: bytes
+    patches: Patches
+    encoded: dict[str, bytes]
+    """The patches as the journal keeps them, by audience."""
+
+
+class Decision(NamedTuple):
+    """What became of a submission: always an answer, and where something was decided, more."""
+
+    answer: Answer
+    line: Line | None = None
+    step: StepRecord | None = None
+    changed: Mapping[tuple[TableName, Any], Any] = MappingProxyType({})
+    event_changed: bool = False
+
+
+class _AckBody(msgspec.Struct):
+    applied: bool
+    result: msgspec.Raw
+
+
+class _RefusalBody(msgspec.Struct):
+    code: ErrorCode
+    message: str
+    details: dict[str, Any] = {}
+
+
+_ack_body = msgspec.json.Decoder(_AckBody)
+_refusal_body = msgspec.json.Decoder(_RefusalBody)
+
+
+def decide(
+    state: EventState, submission: Submission, now: datetime, limits: DomainLimits
+) -> Decision | None:
+    """Decide ``submission`` at ``now``; ``None`` where a timer asked too early.
+
+    ``limits`` are the node's: for an event that has none recorded.
+
+    Raises ``Missing``, the state being as before.
+    """
+    command = submission.command
+    if submission.expires is not None and now >= submission.expires:
+        return Decision(_error(submission, Rejection(ErrorCode.AUTH_EXPIRED)))
+    step = Step(
+        state,
+        actor=submission.actor,
+        command_id=command.id,
+        now=now,
+        limits=limits,
+        entropy=submission.entropy,
+    )
+    try:
+        timer = TIMERS.get(type(command))
+        if state.event_record is None and not isinstance(command, EventCreate):
+            raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+        if timer is not None:
+            outcome = timer(step, command)
+        else:
+            if state.event_record is not None:
+                adopt(step)
+            permissions.check(step, command)
+            outcome = HANDLERS[type(command)](step, command)
+        patches = patches_of(step) if outcome.applied or records_limits(step) else NO_PATCHES
+        # Encoded here, so that what cannot be encoded is this command's own defect.
+        result = orjson.dumps(outcome.result)
+        encoded = _encode(patches)
+    except Missing:
+        step.undo()
+        raise
+    except NotDue:
+        step.undo()
+        return None
+    except Refusal as refusal:
+        step.undo()
+        return _refused(state, submission, refusal, now)
+    except Exception:
+        step.undo()
+        log.exception("%s failed", type_of(command))
+        return Decision(_error(submission, ProtocolError(ErrorCode.INTERNAL)))
+    return _accepted(submission, step, outcome.applied, result, patches, encoded)
+
+
+def _encode(patches: Patches) -> dict[str, bytes]:
+    return {
+        label: orjson.dumps(patch)
+        for label in chain.PATCH_LABELS
+        if (patch := getattr(patches, label))
+    }
+
+
+def _accepted(
+    submission: Submission,
+    step: Step,
+    applied: bool,
+    result: bytes,
+    patches: Patches,
+    encoded: dict[str, bytes],
+) -> Decision:
+    """Give the step its place and seal it."""
+    state = step.state
+    command = submission.command
+    kind = type_of(command)
+    ruled = rulings(step).encode()
+    body = b'{"applied":%b,"result":%b%b}' % (b"true" if applied else b"false", result, ruled)
+    salt = submission.entropy[_SALT]
+    fingerprint = chain.digest(salt, b"payload", submission.payload)
+    seq, previous = state.seq + 1, state.hash
+    sealed = chain.seal(
+        previous,
+        seq=seq,
+        at=chain.moment(step.now),
+        command=kind,
+        salt=salt,
+        user=step.user.encode(),
+        id=command.id.encode(),
+        fingerprint=fingerprint,
+        answer=body,
+        patches=encoded,
+    )
+    state.seq, state.hash = seq, sealed
+    stored = b",".join(b'"%b":%b' % (label.encode(), text) for label, text in encoded.items())
+    line = Line(
+        event_id=state.id,
+        user_id=step.user,
+        command_id=command.id,
+        seq=seq,
+        command=kind,
+        salt=salt,
+        fingerprint=fingerprint,
+        payload=submission.payload.decode(),
+        answer=body.decode(),
+        patches="{%s}" % stored.decode(),  # noqa: UP031 - an f-string would double every brace
+        at=step.now,
+        prev_hash=previous,
+        hash=sealed,
+    )
+    message = answers.ack(
+        id=command.id,
+        event=state.id,
+        seq=seq,
+        hash=sealed.hex(),
+        applied=applied,
+        replayed=False,
+        result=result,
+    )
+    return Decision(
+        Answer(message),
+        line,
+        StepRecord(seq, sealed, patches, encoded),
+        changed=step.before,
+        event_changed=step.event_before is not state.event_record,
+    )
+
+
+def rulings(step: Step) -> str:
+    """What the stored answer says of the limits and rules that decided, beside what it answers.
+
+    Clients are not sent it.
+    """
+    if records_limits(step):
+        return f',"limits":{step.event.limits}'
+    # Recorded by a newer version: it knows by this which of its rules did not decide.
+    return f',"rules":{RULES}' if step.limits.rules > RULES else ""
+
+
+def _refused(
+    state: EventState, submission: Submission, refusal: Refusal, now: datetime
+) -> Decision:
+    """A final no: remembered, so that a late duplicate cannot succeed after it."""
+    answer = _error(submission, refusal, state)
+    if state.event_record is None or refusal.code not in FINAL:
+        return Decision(answer)
+    salt = submission.entropy[_SALT]
+    body = {"code": refusal.code, "message": refusal.message, "details": refusal.details}
+    line = Line(
+        event_id=state.id,
+        user_id=submission.actor.user,
+        command_id=submission.command.id,
+        seq=None,
+        command=type_of(submission.command),
+        salt=salt,
+        fingerprint=chain.digest(salt, b"payload", submission.payload),
+        # The fingerprint tells a repeat from another command; nothing else needs the words.
+        payload=None,
+        answer=orjson.dumps(body).decode(),
+        patches=None,
+        at=now,
+        prev_hash=None,
+        hash=None,
+    )
+    return Decision(answer, line)
+
+
+def remembered(line: Line) -> Decided:
+    """What the journal will know of a line that is being written."""
+    return Decided(
+        user_id=line.user_id,
+        command_id=line.command_id,
+        seq=line.seq,
+        salt=line.salt,
+        fingerprint=line.fingerprint,
+        answer=line.answer,
+        hash=line.hash,
+    )
+
+
+def replay(state: EventState, submission: Submission, known: Decided, *, first: bool) -> Answer:
+    """The answer that was given, again; ``id_conflict`` where the command is another one.
+
+    ``state`` holds the sender's membership.
+
+    ``first``: its sender has not been answered yet (the link broke during COMMIT).
+    """
+    fingerprint = chain.digest(known.salt, b"payload", submission.payload)
+    is_same = fingerprint == known.fingerprint
+    if known.seq is not None and is_same:
+        return Answer(recorded_ack(state.id, known, replayed=not first))
+    if known.seq is None:
+        refusal = recorded_refusal(known)
+        # To a stranger a remembered "not found" must look like any other, or it would tell them
+        # that there is an event.
+        if refusal.code == ErrorCode.NOT_FOUND and state.membership(known.user_id) is None:
+            return _error(submission, refusal, state)
+        if is_same:
+            return _error(submission, refusal, state, replayed=not first)
+    return _error(submission, Rejection(ErrorCode.ID_CONFLICT), state)
+
+
+def recorded_ack(event: str, known: Decided, *, replayed: bool) -> bytes:
+    """The ack that the journal holds."""
+    assert known.seq is not None
+    assert known.hash is not None
+    body = _ack_body.decode(known.answer)
+    return answers.ack(
+        id=known.command_id,
+        event=event,
+        seq=known.seq,
+        hash=known.hash.hex(),
+        applied=body.applied,
+        replayed=replayed,
+        result=bytes(body.result),
+    )
+
+
+def recorded_refusal(known: Decided) -> Refusal:
+    """The refusal that the journal holds."""
+    body = _refusal_body.decode(known.answer)
+    return Refusal(body.code, body.message, details=body.details)
+
+
+def failed(submission: Submission, err: ProtocolError, state: EventState | None = None) -> Answer:
+    """The answer to a command about which nothing was decided."""
+    return _error(submission, err, state)
+
+
+def _error(
+    submission: Submission,
+    err: ProtocolError,
+    state: EventState | None = None,
+    *,
+    replayed: bool = False,
+) -> Answer:
+    event = getattr(submission.command, "event", None)
+    message = answers.error(err, id=submission.command.id, event=event, replayed=replayed)
+    return Answer(message, err.code)

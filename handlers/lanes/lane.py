@@ -1,0 +1,342 @@
+"""A lane: the commands of one event on this node, and what it remembers between them.
+
+The lane takes all that wait as one ``Batch``, which is decided in memory, in order, inside a
+transaction that holds the event's lock, and written together.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from handlers.lanes.decide import (
+    Answer,
+    StepRecord,
+    Submission,
+    decide,
+    failed,
+    remembered,
+    replay,
+)
+from handlers.lanes.prefetch import needs_of
+from persistence.database.faults import NotCommitted
+from persistence.event.limits import DomainLimits
+from persistence.event.records import Decided, Proposal
+from persistence.event.state import WEIGHED, EventState, Missing
+from persistence.journal.transaction import CommandKey, Line, Position, Transaction, Written
+from protocol.commands import EventCreate, type_of
+from protocol.errors import ErrorCode, Rejection
+
+#: The part of the places in a queue that one user may have; beyond that ``busy``. Twenty sockets
+#: could fill a quarter of them, and four users all.
+QUEUE_SHARE = 1 / 8
+#: Commands of one transaction. More gain little (the commit is shared by hundreds already) and
+#: keep the event loop from everybody else for longer than a frame of a screen.
+LONGEST_BATCH = 256
+#: Bytes of memory that one lane keeps between batches, at most: 100,000 votes. The next batch reads
+#: a larger state again.
+MAX_STATE_BYTES = 32 * 1024 * 1024
+#: Things a command may ask for one after another; more is a defect, not a need.
+MOST_QUESTIONS = 10_000
+
+
+class Rooms(Protocol):
+    """Where accepted steps go once they are durable and answered."""
+
+    def publish(self, event_id: str, epoch: str, steps: Sequence[StepRecord]) -> None:
+        """Tell the rooms; must not raise, nor wait."""
+
+    def suspect(self, event_id: str) -> None:
+        """Something may have been committed that could not be published: look at the journal."""
+
+
+class Terms(NamedTuple):
+    """What every command of this node is decided under."""
+
+    limits: DomainLimits
+    revoked: Callable[[str, datetime | None], bool]
+    """Whether a user's access was revoked since a token was issued."""
+
+    def refuses(self, submission: Submission) -> bool:
+        """Whether the submission's token is no longer good; the server's own have none."""
+        return submission.expires is not None and self.revoked(
+            submission.actor.user, submission.issued
+        )
+
+
+class Lane:
+    """The queue of one event."""
+
+    def __init__(self, event_id: str) -> None:
+        self.event_id = event_id
+        self.queue: deque[Submission] = deque()
+        self._waiting: dict[str, int] = {}
+        """How many commands of each user wait in the queue."""
+        self.running: Sequence[Submission] = ()
+        self.busy = False
+        """Whether it waits for a transaction, or is in one."""
+        self.bytes = 0
+        """What it was reckoned to take when it became idle."""
+        self.state: EventState | None = None
+        """The event as the last batch left it, if that was committed."""
+
+    def put(self, submission: Submission, longest: int) -> bool:
+        """Let a command wait; ``False`` if ``longest`` do, or too many of its sender's."""
+        user = submission.actor.user
+        mine = self._waiting.get(user, 0)
+        if len(self.queue) >= longest or mine >= longest * QUEUE_SHARE:
+            return False
+        self._waiting[user] = mine + 1
+        self.queue.append(submission)
+        return True
+
+    def take(self) -> Batch:
+        """The next batch: all that wait, within its bound."""
+        longest = min(len(self.queue), LONGEST_BATCH)
+        self.running = [self._next() for _ in range(longest)]
+        return Batch(self, self.running)
+
+    def _next(self) -> Submission:
+        submission = self.queue.popleft()
+        user = submission.actor.user
+        left = self._waiting.pop(user) - 1
+        if left:
+            self._waiting[user] = left
+        return submission
+
+    def take_overdue(self, deadline: float) -> list[Submission]:
+        """Take out the waiting commands whose deadline is ``deadline`` or before."""
+        overdue = []
+        # In the order of their deadlines: each was given its own when it came.
+        while self.queue and self.queue[0].deadline <= deadline:
+            overdue.append(self._next())
+        return overdue
+
+    def pending(self, keys: Collection[CommandKey]) -> set[CommandKey]:
+        """Those of ``keys`` whose commands wait or are being decided."""
+        here = {submission.key for submission in (*self.running, *self.queue)}
+        return here.intersection(keys)
+
+
+class Batch:
+    """Commands of one event that share a transaction."""
+
+    def __init__(self, lane: Lane, submissions: Sequence[Submission]) -> None:
+        self.lane = lane
+        self.submissions = submissions
+        self._begin()
+
+    @property
+    def deadline(self) -> float:
+        """The loop's time at which the first of these commands is given up."""
+        return min(submission.deadline for submission in self.submissions)
+
+    def part_with(self, now: float) -> list[Submission]:
+        """Take out, and return, the commands whose time is over."""
+        overdue = [s for s in self.submissions if s.deadline <= now]
+        self.submissions = [s for s in self.submissions if s.deadline > now]
+        self.lane.running = [s for s in self.lane.running if s not in overdue]
+        return overdue
+
+    @property
+    def event_id(self) -> str:
+        """Whose commands these are."""
+        return self.lane.event_id
+
+    def makes_its_event(self) -> bool:
+        """Whether all this batch asks for is to make the event, which then need not be there.
+
+        With anything beside that, an event that is there and held by somebody else would be
+        taken for none at all.
+        """
+        return all(type(s.command) is EventCreate for s in self.submissions)
+
+    def left_at(self, position: Position | None) -> bool:
+        """Whether the event stands where this lane left it.
+
+        The hash tells apart two histories with the same positions: a restore without a new epoch.
+        """
+        held = self.lane.state
+        return (
+            held is not None
+            and position is not None
+            and (held.epoch, held.seq, held.hash) == position
+        )
+
+    def asked(self) -> list[tuple[str, CommandKey]]:
+        """What the journal is asked about."""
+        event_id = self.lane.event_id
+        return [(event_id, key) for key in {s.key: None for s in self.submissions}]
+
+    def _begin(self) -> None:
+        """Forget what an earlier try decided."""
+        self.answers: list[tuple[Submission, Answer]] = []
+        self.steps: list[StepRecord] = []
+        self._lines: list[Line] = []
+        self._decided: set[CommandKey] = set()
+        self._in_doubt: list[Submission] = []
+        self._changed: defaultdict[str, set[Any]] = defaultdict(set)
+        self._tallies: set[str] = set()
+        self._event_changed = False
+        self._made = False
+        self._recovered = False
+        self._state: EventState | None = None
+
+    async def decide(
+        self,
+        transaction: Transaction,
+        position: Position | None,
+        now: datetime,
+        known: Mapping[tuple[str, CommandKey], Decided],
+        terms: Terms,
+    ) -> None:
+        """Decide every command; the event's row is locked and stands at ``position``."""
+        self._begin()
+        lane, event_id = self.lane, self.lane.event_id
+        state = await self._current(transaction, position)
+        # Until it is committed, what happens to the state may be undone by losing it.
+        lane.state = None
+        self._state = state
+        self._made = state.event_record is None
+        answered = {key: decided for (event, key), decided in known.items() if event == event_id}
+        while needs := needs_of(self.submissions, state):
+            await transaction.fetch(state, needs)
+        for submission in self.submissions:
+            if (held := answered.get(submission.key)) is not None:
+                self._replay(submission, held, state)
+            else:
+                await self._decide(transaction, submission, state, now, terms)
+                if submission.key in self._decided:
+                    answered[submission.key] = remembered(self._lines[-1])
+
+    async def _current(self, transaction: Transaction, position: Position | None) -> EventState:
+        """The state kept from the last batch, if no other process has moved the event since."""
+        if position is None:
+            return EventState(self.event_id)
+        held = self.lane.state
+        if held is not None and self.left_at(position):
+            return held
+        return await transaction.load(self.event_id)
+
+    def _replay(self, submission: Submission, held: Decided, state: EventState) -> None:
+        """Answer again; for the first time, where a COMMIT broke before it could be told."""
+        first = submission.wrote(held) and submission.key not in self._decided
+        if first:
+            self._recovered = True
+            self._decided.add(submission.key)
+        self.answers.append((submission, replay(state, submission, held, first=first)))
+
+    async def _decide(
+        self,
+        transaction: Transaction,
+        submission: Submission,
+        state: EventState,
+        now: datetime,
+        terms: Terms,
+    ) -> None:
+        if terms.refuses(submission):
+            err = Rejection(ErrorCode.UNAUTHENTICATED, "access was revoked")
+            self.answers.append((submission, failed(submission, err)))
+            return
+        for _ in range(MOST_QUESTIONS):
+            try:
+                decision = decide(state, submission, now, terms.limits)
+                break
+            except Missing as missing:
+                await transaction.fetch(state, missing.needs)
+        else:
+            raise RuntimeError(f"{type_of(submission.command)} asks for too much")
+        if decision is None:
+            # A timer that asked too early: nothing is written, nobody waits.
+            return
+        self.answers.append((submission, decision.answer))
+        if decision.line is not None:
+            self._decided.add(submission.key)
+            self._lines.append(decision.line)
+        if decision.step is not None:
+            self.steps.append(decision.step)
+            self._event_changed |= decision.event_changed
+            for (table, key), before in decision.changed.items():
+                if table == "proposals" and _only_tally(before, state.proposals[key]):
+                    self._tallies.add(key)
+                else:
+                    self._changed[table].add(key)
+                    if table in WEIGHED:
+                        state.changed(before, getattr(state, table)[key])
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether anything is to be written."""
+        return bool(self._lines)
+
+    def written(self) -> Written:
+        """What was decided, as it is to be written."""
+        assert self._state is not None
+        return Written(
+            self._state,
+            self._lines,
+            self._changed,
+            # A whole row says the tally too.
+            self._tallies - self._changed.get("proposals", set()),
+            self._made,
+            self._event_changed,
+        )
+
+    def committing(self) -> None:
+        """COMMIT is about to be sent: from now on what is written here may be durable.
+
+        Repeats of what was decided before this batch are not in doubt.
+        """
+        self._in_doubt = [s for s in self.submissions if s.key in self._decided and not s.attempted]
+        for submission in self._in_doubt:
+            submission.attempted = True
+
+    def not_committed(self) -> None:
+        """The COMMIT was answered, and nothing of it is durable: this try leaves no doubt."""
+        for submission in self._in_doubt:
+            submission.attempted = False
+
+    def committed(self, rooms: Rooms) -> None:
+        """It is durable, or there was nothing to write: answer everyone, then tell the rooms."""
+        state = self._state
+        assert state is not None
+        if state.event_record is not None and state.bytes() <= MAX_STATE_BYTES:
+            self.lane.state = state
+        for submission, answer in self.answers:
+            submission.tell(answer)
+        if self.steps:
+            rooms.publish(self.event_id, state.epoch, self.steps)
+        if self._recovered:
+            rooms.suspect(self.event_id)
+
+
+async def commit(transaction: Transaction, batches: Sequence[Batch]) -> None:
+    """Write what was decided in ``batches``, and commit it.
+
+    Raises ``NotCommitted``, and what the database raises.
+    """
+    written = [batch for batch in batches if batch.has_lines]
+    if not written:
+        return
+    await transaction.write(batch.written() for batch in written)
+    for batch in written:
+        batch.committing()
+    try:
+        await transaction.commit()
+    except NotCommitted:
+        for batch in written:
+            batch.not_committed()
+        raise
+
+
+def _only_tally(before: Any, after: Proposal | None) -> bool:
+    """Whether a proposal changed by nothing but its votes: what nearly all steps do."""
+    return (
+        isinstance(before, Proposal)
+        and after is not None
+        and msgspec.structs.replace(before, agree=after.agree, voters=after.voters) == after
+    )

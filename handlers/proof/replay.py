@@ -1,0 +1,304 @@
+"""The journal replayed: every line decided again, from nothing, and held against what it says.
+
+The chain of hashes shows that no line was changed, removed or put elsewhere; the replay shows that
+each answer and each patch is what the rules make of the commands before it; what comes out at the
+end is what the tables must hold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+from handlers.audiences import patches_of
+from handlers.commands.registry import HANDLERS
+from handlers.proof.entry import Entry, seal_of
+from handlers.proof.unrecorded import Consistent, Told, at_least, guesses
+from handlers.rules import permissions
+from handlers.rules.limits import adopt, records_limits
+from handlers.rules.timers import SERVER, TIMERS
+from handlers.step import Actor, Outcome, Step, TableName
+from persistence.event.limits import RULES, DomainLimits, decode_limits
+from persistence.event.records import Event, Membership
+from persistence.event.state import EventState, Missing, Need
+from persistence.journal import chain
+from protocol.commands import COMMANDS, Command, type_of
+from protocol.errors import Refusal
+
+_KINDS: dict[str, type[Command]] = {type_of(kind): kind for kind in (*COMMANDS, *TIMERS)}
+_ROWS = {
+    "option": "options",
+    "item": "items",
+    "proposal": "proposals",
+    "membership": "memberships",
+    "vote": "votes",
+    "ballot": "ballots",
+    "comment": "comments",
+    "version": "item_history",
+    "code": "entrance_codes",
+}
+#: The name of a member that no line has told yet: who joins beyond the room's window is not shown.
+_UNTOLD = ""
+_CODE = re.compile(r'"entrance_code":"([A-Z0-9]{6})"')
+
+
+class Difference(NamedTuple):
+    """The first place where the journal is not what it must be."""
+
+    seq: int
+    what: str
+
+
+class Replay:
+    """An event rebuilt from its journal, line by line.
+
+    By the limits that the journal records. A line that says nothing of them is taken for right if
+    some limits make it so.
+    """
+
+    def __init__(self, event_id: str) -> None:
+        self.state = EventState(event_id)
+        # It holds everything; what a line asks for beyond that was never made.
+        self.state.complete |= {Need("comments_shown"), Need("requests")}
+        self.recorded_from: int | None = None
+        """The first line that records limits."""
+        self.unrecorded: list[int] = []
+        """Lines after that by a node that does not record limits, nor decide by them."""
+        self._ids: dict[tuple[str, str], int] = {}
+        """User and id → line."""
+        self._taken: Mapping[tuple[TableName, Any], Any] = {}
+        """What the last line changed, as it was before."""
+        self.consistent = Consistent()
+        """What the other lines show of the limits they were decided by."""
+
+    def run(self, entries: Iterable[Entry]) -> Difference | None:
+        """Take all ``entries``, in order; the first difference, or ``None``."""
+        for entry in entries:
+            if what := next(self._check(entry), None):
+                return Difference(entry.seq, what)
+        return None
+
+    def take_names(self, names: Mapping[str, str]) -> None:
+        """Give ``names`` to the members whose own the journal has not told."""
+        for user, name in names.items():
+            held = self.state.memberships.get(user)
+            if held is not None and held.name == _UNTOLD:
+                self.state.memberships[user] = msgspec.structs.replace(held, name=name)
+
+    def _check(self, entry: Entry) -> Iterator[str]:
+        """What is wrong with ``entry``, the chain first."""
+        state = self.state
+        if entry.seq != state.seq + 1:
+            yield f"follows line {state.seq}: a line is missing, or out of its place"
+        if entry.prev_hash != state.hash:
+            yield "does not continue the chain: its previous hash is another line's"
+        if seal_of(entry) != entry.hash:
+            yield "was changed: its hash is not that of what it says"
+        if unsealed := set(entry.patches) - set(chain.PATCH_LABELS):
+            yield f"holds what its hash does not cover: {', '.join(sorted(unsealed))}"
+        if (first := self._ids.setdefault((entry.user, entry.id), entry.seq)) != entry.seq:
+            yield f"has the id of line {first}: one id has one effect"
+        try:
+            yield from self._decide(entry)
+        except Exception as err:  # whatever a journal that is no journal of ours can break
+            yield f"cannot be decided: {err!r}"
+        state.seq, state.hash = entry.seq, entry.hash
+
+    def _decide(self, entry: Entry) -> Iterator[str]:
+        kind = _KINDS.get(entry.command)
+        if kind is None:
+            yield f"is a command that does not exist: {entry.command}"
+            return
+        command = msgspec.json.decode(entry.payload, type=kind)
+        if what := self._foreign(entry, command):
+            yield what
+            return
+        answer = orjson.loads(entry.answer)
+        # A name stands in what a step told, not in its command. A member who came in beyond the
+        # room's window is told of later, if ever: when they become an admin.
+        self.take_names(_names(entry))
+        says, event = answer.get("limits") or answer.get("rules"), self.state.event_record
+        is_recorded = says is not None or (event is not None and event.limits is not None)
+        what = self._attempt(entry, command, answer) if is_recorded else None
+        if what is not None and says is not None:
+            yield what
+        elif not is_recorded or what is not None:
+            yield from self._decide_unrecorded(entry, command, answer, what)
+        elif self.recorded_from is None:
+            self.recorded_from = entry.seq
+
+    def _foreign(self, entry: Entry, command: Command) -> str | None:
+        """What a payload says that is not this line's command."""
+        event = getattr(command, "event", self.state.id)
+        if (command.id, event) != (entry.id, self.state.id):
+            return f"holds the command {command.id} to event {event}, not its own"
+        # Values, not letters, as below.
+        if orjson.loads(msgspec.json.encode(command)) != orjson.loads(entry.payload):
+            return f"holds what is not of its command: {entry.payload}"
+        return None
+
+    def _decide_unrecorded(
+        self, entry: Entry, command: Command, answer: Any, otherwise: str | None
+    ) -> Iterator[str]:
+        """A line that does not say by which limits it was decided.
+
+        ``otherwise`` is what is wrong with it by the limits recorded before it, if any were.
+        """
+        state, before = self.state, self.state.event_record
+        if before is not None:
+            # Its node knows of no numbered requests.
+            unnumbered = {"requests": None, "requests_made": None, "request_ceiling": None}
+            state.event_record = msgspec.structs.replace(before, **unnumbered)
+        for guess in guesses(state, entry.command, Told.by(entry.patches)):
+            what = self._attempt(entry, command, answer, guess.limits)
+            if what is None:
+                bounds = guess.bounds | at_least(state, entry.command)
+                self.consistent.note(entry.seq, bounds)
+                break
+            otherwise = otherwise or what
+        else:
+            assert otherwise is not None
+            yield otherwise
+            return
+        if before is not None and before.limits is not None:
+            self.unrecorded.append(entry.seq)
+            self._leave_what_is_newer(before, before.limits)
+
+    def _leave_what_is_newer(self, before: Event, limits: str) -> None:
+        """Put back the columns that an older node leaves as they were."""
+        state, event = self.state, self.state.event
+        # As a node finds it that reads the row: see ``persistence.event.windows``.
+        floor = max(before.resolved_floor, event.resolutions - decode_limits(limits).resolved_shown)
+        state.event_record = msgspec.structs.replace(
+            event,
+            resolved_floor=floor,
+            requests=before.requests,
+            requests_made=before.requests_made,
+            request_ceiling=before.request_ceiling,
+        )
+        for (table, key), held in self._taken.items():
+            member = state.memberships.get(key) if table == "memberships" else None
+            if member is not None:
+                number = held.request_no if isinstance(held, Membership) else None
+                state.memberships[key] = msgspec.structs.replace(member, request_no=number)
+
+    def _attempt(
+        self, entry: Entry, command: Command, answer: Any, guess: DomainLimits | None = None
+    ) -> str | None:
+        """Decide ``command`` again; what differs, the state then being as before."""
+        step = self._step(entry, answer, guess)
+        try:
+            outcome = self._run(step, command)
+            what = next(self._differences(step, outcome, entry, answer), None)
+        except Refusal as refusal:
+            what = f"was accepted, though the rules refuse it: {refusal}"
+        self._taken = step.before
+        if what is not None:
+            step.undo()
+        return what
+
+    def _differences(
+        self, step: _ReplayedStep, outcome: Outcome, entry: Entry, answer: Any
+    ) -> Iterator[str]:
+        if step.limits.rules > RULES:
+            yield f"was decided by rules {step.limits.rules}, newer than this version's {RULES}"
+        if records_limits(step) and step.user != SERVER and step.limits.version != 1:
+            yield f"records limits {step.limits.version} of an event that had none"
+        body = {"applied": outcome.applied, "result": outcome.result} | _rulings(step)
+        # Values, not letters: an older version may have put the same fields in another order.
+        if body != answer:
+            yield f"answers {entry.answer}; by the rules it is {orjson.dumps(body).decode()}"
+        told = patches_of(step) if outcome.applied or records_limits(step) else None
+        for label in chain.PATCH_LABELS:
+            patch = getattr(told, label) if told is not None else {}
+            held = orjson.loads(entry.patches.get(label, b"{}"))
+            if patch != held:
+                yield f"tells {label} {held}; by the rules it is {patch}"
+
+    def _step(self, entry: Entry, answer: Any, guess: DomainLimits | None) -> _ReplayedStep:
+        names = _names(entry)
+        step = _ReplayedStep(
+            self.state,
+            actor=Actor(entry.user, names.get(entry.user, _UNTOLD)),
+            command_id=entry.id,
+            now=entry.at,
+            limits=guess or DomainLimits(),
+            entropy=bytes(32),
+        )
+        step.guess = guess
+        step.rules = answer.get("rules")
+        if code := _CODE.search(entry.answer):
+            step.code = code[1]
+        if (limits := answer.get("limits")) is not None:
+            step.recording = orjson.dumps(limits).decode()
+        return step
+
+    def _run(self, step: Step, command: Command) -> Outcome:
+        """Decide; what the state does not hold was never made, for it holds everything."""
+        while True:
+            try:
+                if step.user == SERVER:
+                    return TIMERS[type(command)](step, command)
+                if step.state.event_record is not None:
+                    adopt(step)
+                permissions.check(step, command)
+                return HANDLERS[type(command)](step, command)
+            except Missing as missing:
+                step.undo()
+                for need in missing.needs:
+                    self._know(need)
+
+    def _know(self, need: Need) -> None:
+        table = _ROWS.get(need.kind)
+        if table is None:
+            self.state.complete.add(need)
+            return
+        key = need.key[0] if len(need.key) == 1 else need.key
+        getattr(self.state, table)[key] = None
+
+
+def _names(entry: Entry) -> dict[str, str]:
+    """The names that ``entry`` told, by user."""
+    found: dict[str, str] = {}
+    for label, collection in (("admin", "requests"), ("member", "members")):
+        told = orjson.loads(entry.patches.get(label, b"{}")).get(collection) or {}
+        for user, shown in told.items():
+            if isinstance(shown, dict) and "name" in shown:
+                found[user] = str(shown["name"])
+    return found
+
+
+class _ReplayedStep(Step):
+    """A step whose random draws, and limits, are those that were."""
+
+    code: str | None = None
+    recording: str | None = None
+    """The limits that its line records."""
+    guess: DomainLimits | None = None
+    """What it is decided by if that was not recorded."""
+    rules: int | None = None
+    """The rules it was decided by, where the event's recorded ones were newer than its node."""
+
+    def draw_code(self, draw: int) -> str:
+        return self.code if self.code is not None else super().draw_code(draw)
+
+    def to_record(self) -> str | None:
+        return self.recording
+
+    @property
+    def limits(self) -> DomainLimits:
+        found = self.guess or super().limits
+        return found if self.rules is None else msgspec.structs.replace(found, rules=self.rules)
+
+
+def _rulings(step: _ReplayedStep) -> dict[str, Any]:
+    """What the stored answer must say of limits and rules."""
+    if records_limits(step):
+        assert step.event.limits is not None
+        return {"limits": orjson.loads(step.event.limits)}
+    recorded = decode_limits(step.event.limits).rules if step.event.limits is not None else 0
+    return {"rules": step.rules} if step.rules is not None and step.rules < recorded else {}

@@ -1,0 +1,203 @@
+"""Limits that no line recorded, read off what lines say that were decided by them.
+
+A journal from before limits were recorded, or a line by an older node beside newer ones, does not
+say by which limits it was decided. Most of them show: which comment a new one pushed out, how many
+proposals left the window, whether a member was shown. A limit that only ever refuses shows nothing
+but that it was not reached.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+from msgspec.structs import replace
+
+from persistence.event.limits import SETTABLE, DomainLimits
+from persistence.event.state import EventState
+
+#: A limit that nothing reaches.
+NO_LIMIT = 2**31 - 1
+#: Rules of a line that says nothing of them.
+FIRST_RULES = 1
+_UNLIMITED = DomainLimits(version=0, rules=FIRST_RULES, **dict.fromkeys(SETTABLE, NO_LIMIT))
+#: Combinations of limits on items that are tried for one line. They are tried only for a line at
+#: which something waited for room, and there are as many as items that the line added.
+MAX_TRIES = 256
+_FINAL = frozenset({"accepted", "rejected", "deleted"})
+
+#: Limit → the least and the most that it can have been.
+Bounds = dict[str, tuple[int, int]]
+
+
+class Guess(NamedTuple):
+    """Limits by which a line may have been decided."""
+
+    limits: DomainLimits
+    bounds: Bounds
+    """What the line shows of them."""
+
+
+class Told(NamedTuple):
+    """What a line told the rooms."""
+
+    member: Mapping[str, Any]
+    you: Mapping[str, Any]
+    everyone: Mapping[str, Any]
+
+    @classmethod
+    def by(cls, patches: Mapping[str, bytes]) -> Told:
+        """The patches of a line, decoded."""
+        return cls(*(orjson.loads(patches.get(label, b"{}")) for label in cls._fields))
+
+
+def guesses(state: EventState, command: str, told: Told) -> Iterator[Guess]:
+    """The limits by which a line that follows ``state`` may have been decided, likely ones first.
+
+    Before the first one is tried, the floor of the resolved proposals is put where it was then.
+    """
+    bounds: Bounds = {}
+    if state.event_record is not None:
+        bounds |= _comments(state, command, told)
+        bounds |= _resolved(state, told)
+        bounds |= _members(state, told)
+    shown = {name: low if high == NO_LIMIT else high for name, (low, high) in bounds.items()}
+    limits = replace(_UNLIMITED, **shown)
+    if "resolved_shown" in shown:
+        event = state.event
+        # These rules counted the window back from the last one, and kept no floor.
+        floor = max(event.resolutions - limits.resolved_shown, 0)
+        state.event_record = replace(event, resolved_floor=floor)
+    yield Guess(limits, bounds)
+    if state.event_record is not None:
+        yield from _waiting_for_room(state, told, Guess(limits, bounds))
+
+
+def _comments(state: EventState, command: str, told: Told) -> Bounds:
+    """A new comment pushes the oldest one out of a window that is full."""
+    if command != "comment.add":
+        return {}
+    shown = len(state.comments_shown())
+    is_full = None in told.member.get("comments", {}).values()
+    return {"comments_shown": (1, shown) if is_full else (shown + 1, NO_LIMIT)}
+
+
+def _resolved(state: EventState, told: Told) -> Bounds:
+    """Each proposal that is closed pushes one out of a window that is full."""
+    closed = sum(_is_closed(state, id, change) for id, change in _proposals(told))
+    if not closed:
+        return {}
+    resolutions = state.event.resolutions + closed
+    gone = told.everyone.get("votes", {})
+    if not gone:
+        return {"resolved_shown": (resolutions, NO_LIMIT)}
+    held = (state.proposals.get(id) for id in gone)
+    first = min((p.resolved_no for p in held if p is not None and p.resolved_no), default=1)
+    shown = resolutions - (first + len(gone) - 1)
+    return {"resolved_shown": (shown, shown)}
+
+
+def _proposals(told: Told) -> Iterator[tuple[str, Any]]:
+    yield from told.member.get("proposals", {}).items()
+
+
+def _is_closed(state: EventState, id: str, change: dict[str, Any] | None) -> bool:
+    if change is not None:
+        return change.get("status") in _FINAL
+    # Closed, and pushed out by those that were closed after it.
+    held = state.proposals.get(id)
+    return held is not None and held.status == "pending"
+
+
+def _members(state: EventState, told: Told) -> Bounds:
+    """Who comes in is shown until the window is full; from then on nobody is."""
+    event = state.event
+    let_in = [
+        user
+        for user, own in told.you.items()
+        if own.get("membership", {}).get("status") == "accepted"
+    ]
+    if not let_in or event.member_ceiling is not None:
+        return {}
+    shown = sum(told.member.get("members", {}).get(user) is not None for user in let_in)
+    there = event.members - event.admins
+    if shown == len(let_in):
+        return {"members_shown": (there + shown, NO_LIMIT)}
+    return {"members_shown": (there + shown if shown else 1, there + shown)}
+
+
+def _waiting_for_room(state: EventState, told: Told, guess: Guess) -> Iterator[Guess]:
+    """Limits on items at which proposals waited though their votes carried them."""
+    choices = []
+    for name, kind in (("assumptions", "assumption"), ("criteria", "criterion")):
+        live = len(state.live_items(kind))
+        changes = told.member.get(name, {})
+        gone = sum(change is None for change in changes.values())
+        made = sum(id not in state.items for id in changes)
+        choices.append([NO_LIMIT, *range(max(live - gone, 1), live + made + 1)])
+    for assumptions, criteria in itertools.islice(itertools.product(*choices), 1, MAX_TRIES):
+        tried = {"assumptions": assumptions, "criteria": criteria}
+        found = {name: (1, limit) for name, limit in tried.items() if limit != NO_LIMIT}
+        yield Guess(replace(guess.limits, **tried), guess.bounds | found)
+
+
+def at_least(state: EventState, command: str) -> Bounds:
+    """What ``state`` shows of the limits that only refuse, ``command`` having been accepted."""
+    reached = {}
+    if command in ("event.create", "option.add"):
+        reached["options"] = len(state.live_options())
+    if command in ("event.create", "assumption.add"):
+        reached["assumptions"] = len(state.live_items("assumption"))
+    if command in ("event.create", "criterion.add"):
+        reached["criteria"] = len(state.live_items("criterion"))
+    if command == "proposal.create":
+        reached["pending_proposals"] = len(state.pending)
+    return {name: (number, NO_LIMIT) for name, number in reached.items() if number}
+
+
+class Segment(NamedTuple):
+    """What a limit can have been from line ``since`` on."""
+
+    since: int
+    low: int
+    high: int
+
+
+class Consistent:
+    """What lines show of limits that were not recorded, put together."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, list[Segment]] = {}
+
+    def note(self, seq: int, bounds: Bounds) -> None:
+        """Line ``seq`` shows ``bounds``. What no limit fits together with was another one's."""
+        for name, (low, high) in bounds.items():
+            segments = self.found.setdefault(name, [Segment(seq, low, high)])
+            last = segments[-1]
+            both = max(last.low, low), min(last.high, high)
+            if both[0] <= both[1]:
+                segments[-1] = Segment(last.since, *both)
+            else:
+                segments.append(Segment(seq, low, high))
+
+    def words(self) -> Iterator[str]:
+        """Each limit in words."""
+        for name in SETTABLE:
+            if segments := self.found.get(name):
+                first, *others = (_range(segment) for segment in segments)
+                later = (
+                    f", {words} from line {segment.since} on"
+                    for words, segment in zip(others, segments[1:], strict=True)
+                )
+                yield f"{name} {first}" + "".join(later)
+
+
+def _range(segment: Segment) -> str:
+    low, high = segment.low, segment.high
+    if high == NO_LIMIT:
+        return f"at least {low}"
+    if low == high:
+        return str(low)
+    return f"at most {high}" if low == 1 else f"{low} to {high}"

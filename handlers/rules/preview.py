@@ -1,0 +1,90 @@
+"""Which pending proposals a policy would accept: the step is taken, and thrown away."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from datetime import datetime
+from typing import NamedTuple
+
+from handlers.rules.resolution import accepted_of, look_at
+from handlers.step import Actor, Step
+from persistence.database.pool import Database
+from persistence.event import loading
+from persistence.event.limits import DomainLimits
+from persistence.event.outline import load_outline
+from persistence.event.state import EventState, Missing
+from protocol.errors import ErrorCode, Refusal
+from protocol.policy import PolicyPatch, merge_policy
+
+#: Rounds of asking for what is missing; more is a defect.
+_MOST_QUESTIONS = 10_000
+#: Proposals that are looked at before the event loop is left to others. One that is accepted may
+#: make others stale, or room for them, and takes longer than one that is not.
+_AT_ONCE = 8
+#: A floor below which no proposal is: a preview moves no window, and asks for nothing in it.
+_NO_WINDOW = 2**31 - 1
+
+
+class Preview(NamedTuple):
+    """An answer, and for how long it holds while the event does not move."""
+
+    epoch: str
+    seq: int
+    accepted: list[str]
+    """Ids of pending proposals, in order."""
+    seconds: float
+    """Until a proposal opens or expires; infinite where none will."""
+
+
+async def would_accept(
+    database: Database, event_id: str, actor: Actor, patch: PolicyPatch, limits: DomainLimits
+) -> Preview:
+    """What ``patch`` on the policy would accept now. ``actor`` must be an accepted member.
+
+    Reads no texts, and gives way to others as it goes.
+    """
+    async with database.snapshot() as connection:
+        state = await load_outline(connection, event_id)
+        if state.event_record is None:
+            raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+        policy = merge_policy(state.event.policy, patch)
+        now = await connection.fetchval("SELECT clock_timestamp()")
+        seconds = _until_time_tells(state, now)
+        for _ in range(_MOST_QUESTIONS):
+            step = Step(
+                state,
+                actor=actor,
+                command_id="preview",
+                now=now,
+                limits=limits,
+                entropy=bytes(32),
+            )
+            try:
+                step.change_event(policy=policy, resolved_floor=_NO_WINDOW)
+                accepted = await _accepted(step)
+                return Preview(state.epoch, state.seq, accepted, seconds)
+            except Missing as missing:
+                step.undo()
+                await loading.fetch(connection, state, missing.needs)
+    raise RuntimeError("a preview asked for too much")
+
+
+async def _accepted(step: Step) -> list[str]:
+    candidates = [proposal.id for proposal in step.state.pending_proposals()]
+    for number, id in enumerate(candidates, 1):
+        look_at(step, step.proposal(id))
+        if number % _AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return accepted_of(step, candidates)
+
+
+def _until_time_tells(state: EventState, now: datetime) -> float:
+    """Seconds until some pending proposal opens or expires."""
+    moments = (
+        moment
+        for proposal in state.pending_proposals()
+        for moment in (proposal.opens_at, proposal.expires_at)
+        if moment is not None and moment > now
+    )
+    return min(((moment - now).total_seconds() for moment in moments), default=math.inf)

@@ -1,0 +1,62 @@
+"""Requests to join: numbered in the order of asking; admins are shown the oldest ones."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from handlers.step import Step, too_many
+from persistence.event.records import Membership
+
+
+def put_request(step: Step, membership: Membership) -> None:
+    """Put a pending ``membership`` behind those that wait; raises ``limit_reached``."""
+    event = step.event
+    if event.requests is None or event.requests_made is None:
+        step.put(membership)
+        return
+    most = event.max_members + step.limits.requests
+    if event.requests >= most:
+        raise too_many("requests", most, "requests to join")
+    number = event.requests_made + 1
+    step.change_event(requests_made=number)
+    step.put(replace(membership, request_no=number))
+    show_oldest(step)
+
+
+def number_requests(step: Step) -> None:
+    """Begin to number the requests of an event from before they were."""
+    waiting = step.state.waiting()
+    step.change_event(requests=0, requests_made=len(waiting))
+    for number, membership in enumerate(waiting, 1):
+        step.put(replace(membership, request_no=number))
+    show_oldest(step)
+
+
+def show_oldest(step: Step) -> None:
+    """Move the window of requests to the oldest ones; who enters or leaves it is in the diff.
+
+    Called once the step has put all its requests: each that is decided brings the next one in.
+    """
+    event = step.event
+    if event.requests is None:
+        return
+    held, shown = event.request_ceiling, step.limits.requests_shown
+    oldest = step.state.oldest_requests(shown)
+    ceiling = oldest[-1].request_no if event.requests > shown else None
+    if ceiling == held:
+        return
+    step.change_event(request_ceiling=ceiling)
+    if held is not None:
+        for membership in reversed(oldest):
+            if (membership.request_no or 0) <= held:
+                break
+            step.touch(membership)
+
+
+def hide_newest(step: Step, shown: int) -> None:
+    """Have those beyond the window leave it, of ``shown`` that it showed before."""
+    ceiling = step.event.request_ceiling
+    if ceiling is not None:
+        for membership in step.state.oldest_requests(shown):
+            if (membership.request_no or 0) > ceiling:
+                step.touch(membership)

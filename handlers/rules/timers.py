@@ -1,0 +1,80 @@
+"""The server's own steps: what time alone brings about.
+
+A timer only asks; whether it is time is decided here, under the lock, by the database's clock. The
+steps stand in the journal with the user ``''``, which no token can have, under an id made from
+their cause, so that two nodes' timers write one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from handlers.rules.auto_acceptance import in_time
+from handlers.rules.limits import EventSetLimits, set_limits
+from handlers.rules.resolution import close, look_at
+from handlers.step import Outcome, Step
+from persistence.event.records import Proposal
+from protocol.commands import Command, EventCommand
+from protocol.fields import Ref
+
+SERVER: Final = ""
+"""The user of the server's own steps."""
+
+
+class NotDue(Exception):
+    """It is not time, or there is nothing to do: nothing is written, nothing remembered."""
+
+
+class ProposalExpire(EventCommand, tag="proposal.expire", kw_only=True):
+    """The proposal's time is over."""
+
+    proposal: Ref
+
+
+class ProposalMature(EventCommand, tag="proposal.mature", kw_only=True):
+    """The proposal may be decided by votes from now on: look at it."""
+
+    proposal: Ref
+
+
+def expiry(event: str, proposal: str) -> ProposalExpire:
+    """The command that closes ``proposal`` when its time is over."""
+    return ProposalExpire(id=f"expire-{proposal}", event=event, proposal=proposal)
+
+
+def maturity(event: str, proposal: str, revision: int) -> ProposalMature:
+    """The command that looks at ``proposal`` when it may be decided."""
+    return ProposalMature(id=f"open-{proposal}-{revision}", event=event, proposal=proposal)
+
+
+def _expire(step: Step, command: ProposalExpire) -> Outcome:
+    proposal = _pending(step, command.proposal)
+    if proposal.expires_at is None or step.now < proposal.expires_at:
+        raise NotDue
+    closed = close(step, proposal, status="rejected", resolution="expired")
+    return Outcome({"status": closed.status})
+
+
+def _mature(step: Step, command: ProposalMature) -> Outcome:
+    proposal = _pending(step, command.proposal)
+    if not in_time(proposal, step.now):
+        raise NotDue
+    looked_at = look_at(step, proposal)
+    if looked_at.status == "pending":
+        raise NotDue
+    return Outcome({"status": looked_at.status})
+
+
+def _pending(step: Step, id: str) -> Proposal:
+    proposal = step.state.proposal(id)
+    if proposal is None or proposal.status != "pending" or step.event.status != "in_progress":
+        raise NotDue
+    return proposal
+
+
+TIMERS: Final[dict[type[Command], Callable[[Step, Any], Outcome]]] = {
+    ProposalExpire: _expire,
+    ProposalMature: _mature,
+    EventSetLimits: set_limits,
+}

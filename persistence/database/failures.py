@@ -1,0 +1,93 @@
+"""One rule for what background work does with an error, the database's above all.
+
+    out of reach   logged once, and once more when the work succeeds again; nothing else to do
+    refused        an error in the log, repeated every ``LOG_INTERVAL_S``; somebody has to act
+    defect         the same, with its traceback
+
+A statement that the database refuses (42501, a missing right; 42703, a column that a newer version
+renamed) is refused again at every try. If it were treated like a lost link, timers would stand
+still for ever and nobody would know.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from enum import Enum
+
+from persistence.database.faults import Fault, fault_of
+from protocol.errors import Rejection
+
+log = logging.getLogger("ayes.periodic")
+
+#: Seconds until an error of the same kind is logged again; the ones between are counted. Work that
+#: runs twice a second would else fill a disk with one missing right.
+LOG_INTERVAL_S = 60.0
+
+
+class Kind(Enum):
+    """What an error means for work that is tried again."""
+
+    UNREACHABLE = "unreachable"
+    """The database is out of reach, restarting, or too busy."""
+    REFUSED = "refused"
+    """The database refuses the statement, and will refuse it again."""
+    DEFECT = "defect"
+    """No database error: a defect of the program."""
+
+
+def kind_of(err: BaseException) -> Kind:
+    """What ``err`` means for work that is tried again."""
+    if isinstance(err, Rejection):
+        # The answer a client would get meanwhile: ``overloaded``, ``busy``.
+        return Kind.UNREACHABLE
+    fault = fault_of(err)
+    if fault is None:
+        return Kind.DEFECT
+    return Kind.REFUSED if fault is Fault.REFUSED else Kind.UNREACHABLE
+
+
+class Failures:
+    """Logs and counts the failures of one kind of work. ``clock`` returns seconds."""
+
+    def __init__(self, name: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name = name
+        self.failing: Kind | None = None
+        """Why the last try failed; ``None`` if it succeeded."""
+        self.counts = dict.fromkeys(Kind, 0)
+        """Failed tries since the start."""
+        self._clock = clock
+        self._logged_at: dict[Kind, float] = {}
+        self._unlogged = dict.fromkeys(Kind, 0)
+
+    def succeeded(self) -> None:
+        """The work was done."""
+        if self.failing is None:
+            return
+        log.info("%s: works again", self.name)
+        self.failing = None
+        self._logged_at.clear()
+
+    def failed(self, err: Exception, what: str = "") -> None:
+        """The work raised ``err``; ``what`` names the part of it, for the log."""
+        kind = kind_of(err)
+        self.failing = kind
+        self.counts[kind] += 1
+        name = f"{self.name}: {what}" if what else self.name
+        if kind is Kind.UNREACHABLE:
+            if kind not in self._logged_at:
+                self._logged_at[kind] = self._clock()
+                log.info("%s: out of reach, trying again: %r", name, err)
+            return
+        now = self._clock()
+        if now - self._logged_at.get(kind, -LOG_INTERVAL_S) < LOG_INTERVAL_S:
+            self._unlogged[kind] += 1
+            return
+        self._logged_at[kind] = now
+        more, self._unlogged[kind] = self._unlogged[kind], 0
+        since = f" ({more} times more since the last line)" if more else ""
+        if kind is Kind.REFUSED:
+            log.error("%s: refused by the database%s: %r", name, since, err)
+        else:
+            log.error("%s: failed%s", name, since, exc_info=err)

@@ -1,0 +1,272 @@
+"""The statements, built with SQLAlchemy Core, compiled once and run on the driver itself.
+
+SQLAlchemy's own execution costs a small transaction more than the transaction takes; its
+constructs cost nothing once compiled.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import asyncpg
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Text,
+    bindparam,
+    column,
+    delete,
+    func,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import asyncpg as dialect
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.schema import Table
+
+from persistence.database import tables as t
+
+_DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]  # so it is in SQLAlchemy
+
+
+class Statement:
+    """A compiled statement with named parameters."""
+
+    def __init__(self, construct: ClauseElement) -> None:
+        compiled = cast(SQLCompiler, construct.compile(dialect=_DIALECT))
+        # An ``IN`` list is filled in by SQLAlchemy at execution, which does not happen here.
+        assert "POSTCOMPILE" not in str(compiled), str(compiled)
+        placed: list[str] = list(compiled.positiontup or ())
+        # Constants that Core made parameters of are written out again: a generic plan knows no
+        # parameter's value, and could use no partial index (``WHERE status = 'pending'``) for it.
+        constants = {
+            name: _literal(value) for name, value in compiled.params.items() if value is not None
+        }
+        numbers: dict[str, int] = {}
+
+        def place(found: re.Match[str]) -> str:
+            name = placed[int(found[1]) - 1]
+            if name in constants:
+                return constants[name]
+            return f"${numbers.setdefault(name, len(numbers) + 1)}"
+
+        self.sql = re.sub(r"\$(\d+)", place, str(compiled))
+        self.names = list(numbers)
+
+    def arguments(self, values: dict[str, Any]) -> list[Any]:
+        """The values in the order of the placeholders."""
+        return [values.get(name) for name in self.names]
+
+    async def rows(self, connection: asyncpg.Connection[Any], **values: Any) -> list[Any]:
+        """All rows."""
+        rows: list[Any] = await connection.fetch(self.sql, *self.arguments(values))
+        return rows
+
+    async def row(self, connection: asyncpg.Connection[Any], **values: Any) -> Any:
+        """The first row, or ``None``."""
+        return await connection.fetchrow(self.sql, *self.arguments(values))
+
+    async def run(self, connection: asyncpg.Connection[Any], **values: Any) -> str:
+        """Run it for its effect; the command tag."""
+        tag: str = await connection.execute(self.sql, *self.arguments(values))
+        return tag
+
+
+def _literal(value: str | int) -> str:
+    """A constant of ours, as SQL."""
+    if isinstance(value, str):
+        assert "'" not in value
+        return f"'{value}'"
+    return str(int(value))
+
+
+def many(name: str, type_: Any) -> Any:
+    """A parameter that is an array."""
+    return bindparam(name, type_=ARRAY(type_))
+
+
+def any_of(col: ColumnElement[Any], name: str, type_: Any = Text) -> ColumnElement[bool]:
+    """``col = ANY(:name)``."""
+    return col == func.any(many(name, type_))
+
+
+EVENT = bindparam("event", type_=Text)
+
+# The hot path, in the order of a transaction.
+
+#: First of every command transaction. Plain FOR UPDATE would also block foreign keys' checks.
+LOCK_EVENT = Statement(
+    select(t.events.c.epoch, t.events.c.seq, t.events.c.hash)
+    .where(t.events.c.id == EVENT)
+    .with_for_update(key_share=True)
+)
+
+
+def _asked() -> Any:
+    """The (event, user, command id) asked for, as rows."""
+    columns = (column(name, Text) for name in ("event_id", "user_id", "command_id"))
+    return (
+        func.unnest(many("events", Text), many("users", Text), many("ids", Text))
+        .table_valued(*columns, name="asked")
+        .render_derived()
+    )
+
+
+def _remembered() -> Any:
+    asked = _asked()
+    j = t.journal
+    known = (
+        select(
+            j.c.event_id,
+            j.c.user_id,
+            j.c.command_id,
+            j.c.seq,
+            j.c.salt,
+            j.c.fingerprint,
+            j.c.answer,
+            j.c.hash,
+        )
+        .where(
+            j.c.event_id == asked.c.event_id,
+            j.c.user_id == asked.c.user_id,
+            j.c.command_id == asked.c.command_id,
+        )
+        # It is a key, so there is one at most; said, it keeps the planner from a join over all.
+        .limit(1)
+        .lateral("known")
+    )
+    return select(known).select_from(asked.join(known, true())).subquery("found")
+
+
+def _clock() -> Any:
+    return select(func.clock_timestamp().label("now")).subquery("clock")
+
+
+def _clock_and_remembered() -> Any:
+    clock, found = _clock(), _remembered()
+    return select(clock.c.now, found).select_from(clock.outerjoin(found, true()))
+
+
+def _lock_free() -> Any:
+    clock, found = _clock(), _remembered()
+    names = ("id", "epoch", "seq", "hash")
+    locked = (
+        select(*(t.events.c[name].label(f"locked_{name}") for name in names))
+        .where(any_of(t.events.c.id, "wanted"))
+        .with_for_update(key_share=True, skip_locked=True)
+        .cte("locked")
+    )
+    beside = clock.outerjoin(locked, true()).outerjoin(
+        found, found.c.event_id == locked.c.locked_id
+    )
+    return select(clock.c.now, locked, found).select_from(beside)
+
+
+#: The same for several events at once, but only those that are free, and none that is not there.
+#: Beside it the clock and what the journal knows, as the next one reads them, but from before the
+#: lock: they hold for an event that stands where it was left, since nobody else had it meanwhile.
+LOCK_FREE_EVENTS = Statement(_lock_free())
+#: Which of several events exist, whether somebody holds their locks or not.
+EXISTING_EVENTS = Statement(select(t.events.c.id).where(any_of(t.events.c.id, "wanted")))
+#: The clock, read after the lock is held, beside what the journal knows of these ids.
+CLOCK_AND_REMEMBERED = Statement(_clock_and_remembered())
+
+
+# Writing: one statement for all that a transaction changed, in however many events.
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "ballots": ("event_id", "user_id"),
+    "comments": ("event_id", "id"),
+    "entrance_codes": ("code",),
+    "events": ("id",),
+    "item_history": ("event_id", "item_id", "part", "version"),
+    "items": ("event_id", "id"),
+    "journal": (),
+    "memberships": ("event_id", "user_id"),
+    "options": ("event_id", "id"),
+    "proposals": ("event_id", "id"),
+    "votes": ("event_id", "proposal_id", "user_id"),
+}
+#: Rows of these are only ever added: a second one is a defect, or another node's.
+_ADDED_ONLY = frozenset({"entrance_codes", "item_history", "journal"})
+
+
+@functools.cache
+def columns_of(table: str) -> tuple[str, ...]:
+    """The columns of ``table``, in the order in which rows are written."""
+    return tuple(c.name for c in t.metadata.tables[table].columns)
+
+
+def _source(table: Table, names: Sequence[str], part: str) -> Any:
+    """The rows to write, as arrays unnested side by side: ``:<part>_<column>``."""
+    columns = [table.c[name] for name in names]
+    return (
+        func.unnest(*(many(f"{part}_{c.name}", c.type) for c in columns))
+        .table_valued(*(column(c.name, c.type) for c in columns), name=f"new_{part}")
+        .render_derived()
+    )
+
+
+def _put(table: Table, *, part: str = "", new: bool = False) -> Any:
+    """Insert rows, or replace those that are there; ``new``: there must be none."""
+    names = columns_of(table.name)
+    source = _source(table, names, part or table.name)
+    statement = insert(table).from_select(list(names), select(*(source.c[n] for n in names)))
+    if new or table.name in _ADDED_ONLY:
+        return statement
+    keys = KEYS[table.name]
+    changed = {name: statement.excluded[name] for name in names if name not in keys}
+    return statement.on_conflict_do_update(index_elements=list(keys), set_=changed)
+
+
+def _drop(table: Table) -> Any:
+    """Delete the rows of these users in these events."""
+    part = f"gone_{table.name}"
+    source = _source(table, ("event_id", "user_id"), part)
+    return delete(table).where(
+        table.c.event_id == source.c.event_id, table.c.user_id == source.c.user_id
+    )
+
+
+def _change(table: Table, key: Sequence[str], values: Sequence[str], part: str) -> Any:
+    """Change a few columns of rows that are there."""
+    source = _source(table, (*key, *values), part)
+    return (
+        update(table)
+        .where(*(table.c[name] == source.c[name] for name in key))
+        .values({name: source.c[name] for name in values})
+    )
+
+
+#: Columns of the event's row that every step changes, and most steps change alone.
+POSITION = ("id", "seq", "hash")
+#: Columns of a proposal that a vote changes.
+TALLY = ("event_id", "id", "agree", "voters")
+
+_PARTS: dict[str, Callable[[], Any]] = {
+    "made": lambda: _put(t.events, part="made", new=True),
+    "advanced": lambda: _change(t.events, POSITION[:1], POSITION[1:], "advanced"),
+    "tallies": lambda: _change(t.proposals, TALLY[:2], TALLY[2:], "tallies"),
+    "gone_ballots": lambda: _drop(t.ballots),
+    "gone_memberships": lambda: _drop(t.memberships),
+}
+
+
+@functools.cache
+def write(parts: frozenset[str]) -> Statement:
+    """One statement that writes journal lines and ``parts``: tables' names, or those of ``_PARTS``.
+
+    The parts are data-modifying CTEs on different rows, so their order does not matter.
+    """
+    made = [
+        _PARTS[part]() if part in _PARTS else _put(t.metadata.tables[part])
+        for part in sorted(parts - {"journal"})
+    ]
+    ctes = [statement.cte(f"part_{number}") for number, statement in enumerate(made)]
+    return Statement(_put(t.journal).add_cte(*ctes))

@@ -1,0 +1,330 @@
+"""The tables.
+
+Every key begins with ``event_id`` (but ``users``, ``revocations`` and ``entrance_codes``, which are
+looked up before the event is known), so that an event with all that belongs to it lies on one
+shard.
+Ids are text made by the server; positions (``seq``, ``*_no``) count within the event.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+
+def _moment() -> DateTime:
+    return DateTime(timezone=True)
+
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("created_at", _moment(), nullable=False, server_default=text("now()")),
+)
+
+revocations = Table(
+    "revocations",
+    metadata,
+    # No reference to users: access can be revoked that was never used.
+    Column("user_id", Text, primary_key=True),
+    Column("revoked_before", _moment(), nullable=False),
+    # The transaction that wrote the row, for ``persistence.queries.revocations``, which says why.
+    Column(
+        "changed",
+        BigInteger,
+        nullable=False,
+        server_default=text("(pg_current_xact_id()::text)::bigint"),
+    ),
+    Index("revocations_changed_idx", "changed"),
+)
+
+entrance_codes = Table(
+    "entrance_codes",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("event_id", Text, nullable=False),
+    # Retired codes stay, so that the retry of a join still finds its event.
+    Index("entrance_codes_event_id_idx", "event_id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("entrance_code", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("max_members", Integer, nullable=False),
+    Column("policy", JSON, nullable=False),
+    Column("policy_version", Integer, nullable=False),
+    Column("criteria_rev", Integer, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", _moment(), nullable=False),
+    Column("paused_at", _moment()),
+    Column("finished_at", _moment()),
+    Column("results", JSON),
+    Column("seq", BigInteger, nullable=False),
+    Column("epoch", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    # Totals, so that no decision has to count rows.
+    Column("members", Integer, nullable=False),
+    Column("admins", Integer, nullable=False),
+    Column("pending", Integer, nullable=False),
+    Column("ballots", Integer, nullable=False),
+    Column("proposals", Integer, nullable=False),
+    Column("comments", Integer, nullable=False),
+    # Ordinals given so far, and the floors of what the room shows.
+    Column("joins", Integer, nullable=False),
+    Column("items", Integer, nullable=False),
+    Column("resolutions", Integer, nullable=False),
+    Column("comments_made", Integer, nullable=False),
+    Column("comment_floor", Integer, nullable=False),
+    Column("member_ceiling", Integer),
+    # Null until limits are recorded, and left alone by nodes from before they were.
+    Column("limits", JSON),
+    Column("resolved_floor", Integer, nullable=False, server_default=text("0")),
+    # Null until the event's requests are numbered.
+    Column("requests", Integer),
+    Column("requests_made", Integer),
+    Column("request_ceiling", Integer),
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("event_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("requested_at", _moment(), nullable=False),
+    Column("joined_at", _moment()),
+    Column("ended_at", _moment()),
+    Column("decided_by", Text),
+    Column("joined_no", Integer),
+    Column("request_no", Integer),
+    PrimaryKeyConstraint("event_id", "user_id"),
+    # "My events", and every membership of a user whose access is revoked.
+    Index("memberships_user_id_idx", "user_id", "event_id"),
+    Index(
+        "memberships_joined_idx",
+        "event_id",
+        "joined_no",
+        postgresql_where=text("status = 'accepted'"),
+    ),
+    Index(
+        "memberships_admins_idx",
+        "event_id",
+        postgresql_where=text("status = 'accepted' AND role = 'admin'"),
+    ),
+    Index(
+        "memberships_requests_idx",
+        "event_id",
+        "request_no",
+        postgresql_where=text("status = 'pending'"),
+    ),
+)
+
+options = Table(
+    "options",
+    metadata,
+    Column("event_id", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    PrimaryKeyConstraint("event_id", "id"),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("event_id", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("conclusion", Text),
+    Column("conclusion_version", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    PrimaryKeyConstraint("event_id", "id"),
+    CheckConstraint("kind IN ('assumption', 'criterion')", name="kind"),
+    Index("items_live_idx", "event_id", "position", postgresql_where=text("NOT deleted")),
+)
+
+item_history = Table(
+    "item_history",
+    metadata,
+    Column("event_id", Text, nullable=False),
+    Column("item_id", Text, nullable=False),
+    # 'content' of an assumption or criterion, or the 'conclusion' of a criterion.
+    Column("part", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("content", Text),
+    Column("proposal_id", Text),
+    Column("user_id", Text, nullable=False),
+    Column("at", _moment(), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    PrimaryKeyConstraint("event_id", "item_id", "part", "version"),
+)
+
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("event_id", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("target", Text),
+    Column("base_version", Integer),
+    Column("content", Text),
+    Column("reason", Text),
+    Column("author", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("resolution", Text),
+    Column("resolution_reason", Text),
+    Column("resolved_by", Text),
+    Column("resolved_at", _moment()),
+    Column("resolved_seq", BigInteger),
+    Column("resolved_no", Integer),
+    Column("decision", JSON),
+    Column("agree", Integer, nullable=False),
+    Column("voters", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("stale", Boolean, nullable=False),
+    Column("opens_at", _moment()),
+    Column("expires_at", _moment()),
+    Column("created_at", _moment(), nullable=False),
+    # What an accepted one made (create) or left behind (the version after it), for a revert.
+    Column("item_id", Text),
+    Column("item_version", Integer),
+    Column("reverts", Text),
+    Column("reverted_by", Text),
+    PrimaryKeyConstraint("event_id", "id"),
+    Index(
+        "proposals_pending_idx", "event_id", "number", postgresql_where=text("status = 'pending'")
+    ),
+    # Partial, so that no look-up by id takes it for the key: with no statistics, one would.
+    Index(
+        "proposals_resolved_idx",
+        "event_id",
+        "resolved_no",
+        postgresql_where=text("resolved_no IS NOT NULL"),
+    ),
+    # In the whole order of ``persistence/queries/due.py``: else a plan made for a small table
+    # sorts all that are pending.
+    Index(
+        "proposals_opens_at_idx",
+        "opens_at",
+        "event_id",
+        "id",
+        postgresql_where=text("status = 'pending' AND opens_at IS NOT NULL"),
+    ),
+    Index(
+        "proposals_expires_at_idx",
+        "expires_at",
+        "event_id",
+        "id",
+        postgresql_where=text("status = 'pending' AND expires_at IS NOT NULL"),
+    ),
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("event_id", Text, nullable=False),
+    Column("proposal_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("active", Boolean, nullable=False),
+    PrimaryKeyConstraint("event_id", "proposal_id", "user_id"),
+    Index("votes_user_idx", "event_id", "user_id", "proposal_id"),
+)
+
+ballots = Table(
+    "ballots",
+    metadata,
+    Column("event_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("option_id", Text, nullable=False),
+    Column("criterion_order", JSON, nullable=False),
+    Column("criteria_rev", Integer, nullable=False),
+    PrimaryKeyConstraint("event_id", "user_id"),
+)
+
+comments = Table(
+    "comments",
+    metadata,
+    Column("event_id", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("proposal_id", Text),
+    Column("criterion_id", Text),
+    Column("author", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", _moment(), nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    PrimaryKeyConstraint("event_id", "id"),
+    Index("comments_live_idx", "event_id", "number", postgresql_where=text("NOT deleted")),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("event_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("command_id", Text, nullable=False),
+    Column("seq", BigInteger),
+    Column("command", Text, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    # JSON kept to the letter (json, not jsonb): the hash chain is over these very bytes.
+    Column("payload", JSON),
+    Column("answer", JSON),
+    Column("patches", JSON),
+    Column("at", _moment(), nullable=False),
+    Column("prev_hash", LargeBinary),
+    Column("hash", LargeBinary),
+    PrimaryKeyConstraint("event_id", "user_id", "command_id"),
+    # Partial, so that a lookup by key can be planned by nothing but the primary key: on a table
+    # that was never analysed a whole index on (event_id, seq) looks as good.
+    Index(
+        "journal_event_id_seq_key",
+        "event_id",
+        "seq",
+        unique=True,
+        postgresql_where=text("seq IS NOT NULL"),
+    ),
+    Index("journal_refusals_at_idx", "at", postgresql_where=text("seq IS NULL")),
+    CheckConstraint(
+        "(seq IS NULL) = (hash IS NULL) AND (seq IS NULL) = (prev_hash IS NULL)", name="position"
+    ),
+)

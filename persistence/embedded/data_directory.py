@@ -1,0 +1,119 @@
+"""The server's data directory: made, locked, and a place for the socket found."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+from pathlib import Path
+
+from persistence.embedded.account import Account, EmbeddedPostgresError
+from persistence.embedded.postmaster import SOCKET_NAME
+from persistence.private_files import check_folder, open_private
+
+if sys.platform != "win32":
+    import fcntl
+
+#: A longer path of a socket than this some systems refuse (Linux takes 107 bytes, macOS 103).
+LONGEST_SOCKET_PATH = 103
+#: What may be in a directory that is Ayes' alone.
+OWN_NAMES = {"lock", "socket", "postgres", "auth_secret"} | {
+    f"postgres.log{suffix}" for suffix in ("", ".1", ".new")
+}
+
+
+def make_home(home: Path) -> None:
+    """Make the data directory and what is missing above it; what is there stays as it is.
+
+    Raises ``NotPrivateError`` if it is there and another user's, or open to everybody.
+    """
+    missing = [folder for folder in (home, *home.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            # Whatever the umask: PostgreSQL's account must get through, but need not look round.
+            folder.chmod(0o711 if folder == home else 0o755)
+    check_folder(home)
+
+
+def take_lock(home: Path) -> int:
+    """The lock on the data directory; it ends with this process, however that ends.
+
+    Raises ``EmbeddedPostgresError`` if another process holds it, ``NotPrivateError`` if the file is
+    a link or another user's.
+    """
+    lock = open_private(home / "lock", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    except BlockingIOError:
+        holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
+        os.close(lock)
+        raise EmbeddedPostgresError(
+            f"another ayes server (pid {holder}) is using {home}. Stop it, or choose another data "
+            "directory (AYES_DATA_DIR)"
+        ) from None
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
+
+
+def let_in(account: Account, home: Path) -> None:
+    """See that the account gets to the data directory. Only a directory that is Ayes' alone is
+    opened for it, to step through; folders above never."""
+    if account.other and not account.may_enter(home):
+        names = {entry.name for entry in home.iterdir()}
+        if account.may_enter(home.parent) and names <= OWN_NAMES:
+            home.chmod(stat.S_IMODE(home.stat().st_mode) | 0o011)
+    account.check_reach(home)
+
+
+def socket_folder(home: Path, account: Account) -> Path:
+    """A folder for the socket that only the account (and root) may enter.
+
+    In the data directory, or where its path will not do for a socket, in a place for such things.
+    """
+    folders = [home / "socket"]
+    name = f"ayes-{hashlib.sha256(os.fsencode(os.path.realpath(home))).hexdigest()[:12]}"
+    if os.geteuid() == 0:
+        folders.append(Path("/run") / name)
+    elif runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        folders.append(Path(runtime) / name)
+    folders += [Path(tempfile.gettempdir()) / name, Path("/tmp") / name]  # noqa: S108 - checked below
+    for folder in folders:
+        # A comma would part two hosts in a URL.
+        if len(os.fsencode(folder / SOCKET_NAME)) > LONGEST_SOCKET_PATH or "," in str(folder):
+            continue
+        if not (folder.parent.is_dir() and os.access(folder.parent, os.W_OK)):
+            continue
+        if not account.may_enter(folder.parent):
+            continue
+        try:
+            folder.mkdir(mode=0o700)
+            account.give(folder)
+        except FileExistsError:
+            found = folder.lstat()
+            private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
+            if not private or found.st_uid != account.uid:
+                raise EmbeddedPostgresError(
+                    f"{folder}, where the database's socket goes, must be a folder that belongs to "
+                    f"user {account.name!r} alone. Remove it"
+                ) from None
+        return folder
+    raise EmbeddedPostgresError(
+        f"there is no private place for the database's socket: {home} is too long a path "
+        "or has a comma, and none of the usual places can be written to"
+    )
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` outlast a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,309 @@
+"""The embedded default: a private PostgreSQL under the server's data directory.
+
+It listens on a unix socket alone, in a folder that only its own account and root may enter; that
+folder is its password. Under the data directory: ``lock`` (who uses it), ``postgres`` (the
+database), ``postgres.log``, ``socket``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from persistence.embedded.account import Account, EmbeddedPostgresError, account_for
+from persistence.embedded.binaries import Binaries, find_binaries, within_reach
+from persistence.embedded.data_directory import (
+    let_in,
+    make_home,
+    socket_folder,
+    sync_folder,
+    take_lock,
+)
+from persistence.embedded.log import PostgresLog
+from persistence.embedded.postmaster import (
+    LOOK_INTERVAL,
+    NO_SUCH_DATABASE,
+    PORT,
+    SUPERUSER,
+    TAKEN,
+    WELCOME,
+    Postmaster,
+    ask,
+    signals_held,
+)
+from persistence.private_files import NotPrivateError, open_private
+
+__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "default_data_dir"]
+
+log = logging.getLogger("ayes.postgres")
+
+DATABASE = "ayes"
+#: How long a fast shutdown may take where the start has failed.
+GIVING_UP = 5.0
+#: Below this many free bytes a failure is put down to a full disk: one segment of the log.
+LITTLE_SPACE = 16 * 1024 * 1024
+
+#: What holds at every start, whatever stands in the database's own files.
+ALWAYS = {
+    "listen_addresses": "",
+    "port": str(PORT),
+    "unix_socket_permissions": "0700",
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    "logging_collector": "off",
+}
+#: What a new database begins with; its operator may change it in ``postgresql.conf``.
+AT_FIRST = {
+    "max_connections": "60",
+    "shared_buffers": "'128MB'",
+    "timezone": "'UTC'",
+    "log_timezone": "'UTC'",
+    "log_line_prefix": "'%m [%p] '",
+    "log_checkpoints": "off",
+}
+
+
+def default_data_dir() -> Path:
+    """Where data is kept if nobody says: ``/var/lib/ayes`` for root, else the user's own place."""
+    if sys.platform != "win32" and os.geteuid() == 0:
+        return Path("/var/lib/ayes")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "ayes"
+    chosen = os.environ.get("XDG_DATA_HOME", "")
+    # The XDG base directory specification: a relative path there is to be ignored.
+    home = Path(chosen) if Path(chosen).is_absolute() else Path.home() / ".local" / "share"
+    return home / "ayes"
+
+
+class EmbeddedPostgres:
+    """A PostgreSQL of one server's own, in ``data_dir``; made at the first ``start``.
+
+    ``settings`` are PostgreSQL's, for this run, above all others: tests give up durability so.
+    """
+
+    def __init__(self, data_dir: Path, *, settings: Mapping[str, str] | None = None) -> None:
+        self._home = Path.cwd() / data_dir
+        self._data = self._home / "postgres"
+        self._settings = dict(settings or {})
+        self.log = PostgresLog(self._home)
+        self._lock: int | None = None
+        self._postmaster: Postmaster | None = None
+
+    def start(self, *, timeout: float = 60.0) -> str:
+        """Start it, or take over the one that a killed server left running; its URL.
+
+        Blocks for at most about ``timeout`` seconds.
+
+        Raises:
+            EmbeddedPostgresError: it cannot run. Nothing is left running, the data is as it was.
+        """
+        if sys.platform == "win32":
+            raise EmbeddedPostgresError(
+                "the embedded database does not run on Windows: name one with AYES_DATABASE_URL"
+            )
+        if self._postmaster is not None:
+            return self._url(self._postmaster)
+        deadline = time.monotonic() + timeout
+        try:
+            make_home(self._home)
+            self._lock = take_lock(self._home)
+            account = account_for(self._data)
+            let_in(account, self._home)
+            return self._url(self._running(account, deadline))
+        except NotPrivateError as err:
+            self.stop(timeout=GIVING_UP)
+            raise EmbeddedPostgresError(f"{self._cannot} {err}") from err
+        except (OSError, subprocess.SubprocessError) as err:
+            self.stop(timeout=GIVING_UP)
+            raise EmbeddedPostgresError(f"{self._cannot} {_told(err)}{self._space()}") from err
+        except BaseException:
+            self.stop(timeout=GIVING_UP)
+            raise
+
+    def stop(self, *, timeout: float = 30.0) -> None:
+        """Shut it down, and let go of the data directory; does nothing if that was done.
+
+        Blocks until it is gone: ``timeout`` seconds for a fast shutdown, then an immediate one,
+        which loses nothing either.
+        """
+        postmaster, self._postmaster = self._postmaster, None
+        if postmaster is not None and not postmaster.stop(timeout):
+            log.error("PostgreSQL (pid %d) did not stop", postmaster.pid)
+        if postmaster is not None and postmaster.sockets.parent != self._home:
+            with suppress(OSError):
+                postmaster.sockets.rmdir()
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
+
+    def runs(self) -> bool:
+        """Whether it was started and is still there."""
+        return self._postmaster is not None and self._postmaster.runs()
+
+    def revive(self, *, timeout: float = 30.0) -> None:
+        """Start it again, after it was started and ended by itself; its URL stays the same.
+
+        Blocks for at most about ``timeout`` seconds. Raises ``EmbeddedPostgresError``; it may be
+        tried again.
+        """
+        if self._postmaster is None or self._postmaster.runs():
+            return
+        try:
+            self._running(account_for(self._data), time.monotonic() + timeout)
+        except (OSError, subprocess.SubprocessError) as err:
+            raise EmbeddedPostgresError(f"{self._cannot} {_told(err)}{self._space()}") from err
+
+    def running_url(self) -> str | None:
+        """Where it runs already, for somebody else's server; ``None`` if it does not."""
+        if sys.platform == "win32" or not self._data.exists():
+            return None
+        sockets = socket_folder(self._home, account_for(self._data))
+        running = Postmaster.find(self._data, sockets)
+        return self._url(running) if running is not None else None
+
+    @property
+    def _cannot(self) -> str:
+        return f"the embedded database in {self._home} cannot run:"
+
+    def _url(self, postmaster: Postmaster) -> str:
+        return (
+            f"postgresql://{SUPERUSER}@/{DATABASE}"
+            f"?host={quote(str(postmaster.sockets), safe='/')}&port={PORT}"
+        )
+
+    def _running(self, account: Account, deadline: float) -> Postmaster:
+        sockets = socket_folder(self._home, account)
+        self._postmaster = Postmaster.find(self._data, sockets)
+        if self._postmaster is not None:
+            log.info("taking over the PostgreSQL that runs already (pid %d)", self._postmaster.pid)
+            if self._ready(self._postmaster, deadline):
+                return self._postmaster
+            if self._postmaster.runs():
+                raise EmbeddedPostgresError(
+                    f"{self._cannot} the PostgreSQL that runs there already "
+                    f"(pid {self._postmaster.pid}) does not answer"
+                )
+        for leftover in self._home.glob("postgres*-new-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        binaries = self._binaries(account)
+        if not self._data.exists():
+            self._make(binaries, account, deadline)
+        return self._launched(binaries, account, sockets, deadline)
+
+    def _binaries(self, account: Account) -> Binaries:
+        """Programs that fit the data that is there."""
+        made_by: int | None = None
+        if self._data.exists():
+            try:
+                made_by = int((self._data / "PG_VERSION").read_text())
+            except (FileNotFoundError, ValueError):
+                raise EmbeddedPostgresError(
+                    f"{self._cannot} {self._data} is there, but is no PostgreSQL database. Move it "
+                    "out of the way, or choose another data directory (AYES_DATA_DIR)"
+                ) from None
+        binaries = find_binaries(made_by)
+        if made_by is not None and binaries.major != made_by:
+            raise EmbeddedPostgresError(
+                f"{self._cannot} it was made by PostgreSQL {made_by}, and this is PostgreSQL "
+                f"{binaries.version}. Nothing was changed. Run the Ayes it was made with, install "
+                f"PostgreSQL {made_by}, or bring {self._data} up to version {binaries.major} with "
+                "pg_upgrade"
+            )
+        return within_reach(binaries, account, self._home)
+
+    def _make(self, binaries: Binaries, account: Account, deadline: float) -> None:
+        """Make the database beside its place, then move it there: it is whole or not there."""
+        log.info("making a database in %s", self._data)
+        scratch = Path(tempfile.mkdtemp(prefix="postgres-new-", dir=self._home))
+        try:
+            account.give(scratch)
+            command = [binaries.program("initdb"), "-D", str(scratch), "-U", SUPERUSER]
+            command += ["--encoding=UTF8", "--locale=C", "--data-checksums", "--no-instructions"]
+            command += ["--auth-local=trust", "--auth-host=reject"]
+            if binaries.major >= 17:
+                # Sorts as C does, and knows the case of every letter, the same on every system.
+                command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+            if self._settings.get("fsync") == "off":
+                command.append("--no-sync")
+            status, errors = account.run(command, timeout=max(deadline - time.monotonic(), 1))
+            if status != 0:
+                raise EmbeddedPostgresError(f"{self._cannot} {errors.strip()}{self._space()}")
+            # The folder is the account's already, so what it holds may be a link by now.
+            appended = open_private(
+                scratch / "postgresql.conf", os.O_WRONLY | os.O_APPEND, owner=account.uid
+            )
+            with os.fdopen(appended, "a") as conf:
+                conf.write("\n# Set by Ayes when it made this database; yours to change.\n")
+                conf.writelines(f"{name} = {value}\n" for name, value in AT_FIRST.items())
+                conf.flush()
+                os.fsync(conf.fileno())
+            scratch.rename(self._data)
+            sync_folder(self._home)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _launched(
+        self, binaries: Binaries, account: Account, sockets: Path, deadline: float
+    ) -> Postmaster:
+        place = str(sockets).replace('"', '""')
+        settings = ALWAYS | {"unix_socket_directories": f'"{place}"'} | self._settings
+        written = self.log.open()
+        try:
+            while True:
+                since = os.fstat(written).st_size
+                with signals_held():
+                    self._postmaster = postmaster = Postmaster.launch(
+                        binaries, account, self._data, sockets, settings, written
+                    )
+                if self._ready(postmaster, deadline):
+                    return postmaster
+                told = os.pread(written, 100_000, since).decode(errors="replace").strip()
+                # Children of a killed postmaster need a moment to notice.
+                if "shared memory block" in told and time.monotonic() < deadline:
+                    time.sleep(LOOK_INTERVAL)  # another process: nothing to await
+                    continue
+                why = "it ended:" if not postmaster.runs() else "it was not ready in time:"
+                raise EmbeddedPostgresError(
+                    f"{self._cannot} {why}\n{told[-2_000:] or '(it said nothing)'}{self._space()}"
+                )
+        finally:
+            os.close(written)
+
+    def _ready(self, postmaster: Postmaster, deadline: float) -> bool:
+        """Wait until the database answers, and make it if it is missing; false if it ended."""
+        while postmaster.runs():
+            state = ask(postmaster.sockets, DATABASE)
+            if state == WELCOME:
+                return True
+            if state == NO_SUCH_DATABASE:
+                made = ask(postmaster.sockets, "postgres", f"CREATE DATABASE {DATABASE}")
+                if made == WELCOME or made in TAKEN:
+                    return True
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LOOK_INTERVAL)  # another process: nothing to await
+        return False
+
+    def _space(self) -> str:
+        """A word on the disk, if it is (nearly) full."""
+        try:
+            free = shutil.disk_usage(self._home).free
+        except OSError:
+            return ""
+        return f" (the disk has {free // 1024} KiB left)" if free < LITTLE_SPACE else ""
+
+
+def _told(err: OSError | subprocess.SubprocessError) -> str:
+    if isinstance(err, OSError):
+        return f"{err.strerror or err}" + (f": {err.filename}" if err.filename else "")
+    return str(err)

@@ -1,0 +1,177 @@
+"""A running PostgreSQL: finding it, starting it, asking it, stopping it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from persistence.embedded.account import Account
+from persistence.embedded.binaries import Binaries
+
+#: Between two looks at something that has no event to wait for.
+LOOK_INTERVAL = 0.02
+#: Longest that one question to a running server may take.
+ASK_TIMEOUT = 5.0
+#: How long an immediate shutdown may take, after a fast one did not end in time.
+IMMEDIATE_TIMEOUT = 10.0
+#: PostgreSQL's name for the socket's file; the port is part of it, and otherwise means nothing.
+SOCKET_NAME = ".s.PGSQL.5432"
+PORT = 5432
+SUPERUSER = "ayes"
+
+WELCOME = "00000"
+NO_SUCH_DATABASE = "3D000"
+TAKEN = ("42P04", "23505")
+"""The database is there already, or was made by another at the same moment."""
+
+
+class Postmaster:
+    """The first process of a PostgreSQL that serves the data in ``data``."""
+
+    def __init__(
+        self, pid: int, data: Path, sockets: Path, child: subprocess.Popen[Any] | None = None
+    ) -> None:
+        self.pid = pid
+        self.sockets = sockets
+        self._data = data
+        self._child = child
+
+    @classmethod
+    def find(cls, data: Path, sockets: Path) -> Postmaster | None:
+        """The one that runs on ``data``, whoever started it; ``sockets`` where it does not say."""
+        try:
+            lines = (data / "postmaster.pid").read_text().splitlines()
+            pid = int(lines[0])
+        except (OSError, ValueError, IndexError):
+            return None
+        if not serves(pid, data):
+            return None
+        told = lines[4].strip() if len(lines) > 4 else ""
+        return cls(pid, data, Path(told) if told else sockets)
+
+    @classmethod
+    def launch(
+        cls,
+        binaries: Binaries,
+        account: Account,
+        data: Path,
+        sockets: Path,
+        settings: Mapping[str, str],
+        log: int,
+    ) -> Postmaster:
+        """Start one; it writes to the descriptor ``log`` and is not ready yet."""
+        _forget(data, sockets)
+        command = [binaries.program("postgres"), "-D", str(data)]
+        for name, value in settings.items():
+            command += ["-c", f"{name}={value}"]
+        child = account.spawn(command, stdout=log, stderr=log)
+        return cls(child.pid, data, sockets, child)
+
+    def runs(self) -> bool:
+        """Whether the process is still there."""
+        if self._child is not None:
+            return self._child.poll() is None
+        return serves(self.pid, self._data)
+
+    def stop(self, timeout: float) -> bool:
+        """Fast shutdown, then immediate after ``timeout`` seconds; whether it is gone.
+
+        Both keep everything that was committed.
+        """
+        for number, patience in ((signal.SIGINT, timeout), (signal.SIGQUIT, IMMEDIATE_TIMEOUT)):
+            if not self.runs():
+                return True
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+            deadline = time.monotonic() + patience
+            while self.runs() and time.monotonic() < deadline:
+                time.sleep(LOOK_INTERVAL)
+        return not self.runs()
+
+
+def serves(pid: int, data: Path) -> bool:
+    """Whether ``pid`` is a PostgreSQL that runs on ``data``, and not one that got its number."""
+    if Path("/proc/self/cwd").exists():
+        try:
+            # A postmaster works in its data directory; a zombie nowhere.
+            return Path(f"/proc/{pid}/cwd").samefile(data)
+        except OSError:
+            return False
+    asked = subprocess.run(
+        ["ps", "-p", str(pid), "-o", "command="],
+        capture_output=True,
+        text=True,
+        timeout=ASK_TIMEOUT,
+    )
+    return "postgres" in asked.stdout and str(data) in asked.stdout
+
+
+def _forget(data: Path, sockets: Path) -> None:
+    """Remove what a postmaster that is no more left behind.
+
+    PostgreSQL would refuse to start if another process has got the old one's number. It still
+    guards itself against leftover children, by its shared memory.
+    """
+    for leftover in (
+        data / "postmaster.pid",
+        sockets / SOCKET_NAME,
+        sockets / f"{SOCKET_NAME}.lock",
+    ):
+        leftover.unlink(missing_ok=True)
+
+
+def ask(sockets: Path, database: str, statement: str | None = None) -> str | None:
+    """Log in to ``database`` and run ``statement``, if any; the SQLSTATE of how that went.
+
+    ``None`` where nobody answers. A few messages of PostgreSQL's protocol 3.0, its manual's chapter
+    "Frontend/Backend Protocol", so that starting it needs no driver.
+    """
+    startup = struct.pack("!I", 196_608) + f"user\0{SUPERUSER}\0database\0{database}\0\0".encode()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+        link.settimeout(ASK_TIMEOUT)
+        try:
+            link.connect(str(sockets / SOCKET_NAME))
+            link.sendall(struct.pack("!I", len(startup) + 4) + startup)
+            state = _answer(link)
+            if state == WELCOME and statement is not None:
+                query = statement.encode() + b"\0"
+                link.sendall(b"Q" + struct.pack("!I", len(query) + 4) + query)
+                state = _answer(link)
+            if state == WELCOME:
+                link.sendall(b"X" + struct.pack("!I", 4))
+        except OSError:
+            return None
+    return state
+
+
+def _answer(link: socket.socket) -> str | None:
+    """Read up to ReadyForQuery or an error; its SQLSTATE, or the welcome."""
+    state = WELCOME
+    with link.makefile("rb") as stream:
+        while len(head := stream.read(5)) == 5:
+            kind, length = struct.unpack("!cI", head)
+            body = stream.read(length - 4)
+            if kind == b"E":
+                fields = {field[:1]: field[1:] for field in body.split(b"\0")}
+                state = fields.get(b"C", b"XX000").decode()
+            if kind == b"Z":
+                return state
+    return None if state == WELCOME else state
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """No signal's handler runs between starting a process and knowing that it was started."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)

@@ -1,0 +1,340 @@
+"""Rows into the state: a whole event, or the few rows that a command asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import asyncpg
+import msgspec
+import orjson
+from sqlalchemy import Integer, Text, bindparam, select
+
+from persistence.database import probes
+from persistence.database import tables as t
+from persistence.database.probes import columns_of
+from persistence.database.statements import EVENT, Statement, any_of
+from persistence.event.records import (
+    Ballot,
+    Comment,
+    Event,
+    Item,
+    ItemVersion,
+    Membership,
+    Option,
+    Proposal,
+    Vote,
+)
+from persistence.event.state import EventState, Need, NeedKind
+from persistence.event.windows import resolved_floor
+from protocol.policy import Policy
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+#: Rows that are made records before the event loop is left to others, some 0.3 ms.
+ROWS_AT_ONCE = 64
+#: Resolved proposals that are read with the one that is asked for. A command that closes a thousand
+#: pushes two hundred out of the room's window, and would be decided anew for each that it misses.
+RESOLVED_TOGETHER = 32
+#: Requests to join that are read beyond those that are asked for: each that is decided brings the
+#: next one into the window, and would be read alone.
+REQUESTS_TOGETHER = 200
+#: Votes looked for one by one, some 0.1 s of PostgreSQL's time, before it matters how many there
+#: are: then all of them are read instead, where that is less.
+FEW_PROBES = 100_000
+
+_policy = msgspec.json.Decoder(Policy)
+
+
+def _of_event(table: Any, *conditions: Any) -> Statement:
+    return Statement(columns_of(table).where(table.c.event_id == EVENT, *conditions))
+
+
+EVENT_ROW = Statement(
+    select(
+        *(c for c in t.events.columns if c.name != "resolved_floor"),
+        resolved_floor(t.events).label("resolved_floor"),
+    ).where(t.events.c.id == EVENT)
+)
+_LIVE_OPTIONS = _of_event(t.options, ~t.options.c.deleted)
+_LIVE_ITEMS = _of_event(t.items, ~t.items.c.deleted)
+_PENDING = Statement(
+    columns_of(t.proposals)
+    .where(t.proposals.c.event_id == EVENT, t.proposals.c.status == "pending")
+    .order_by(t.proposals.c.number)
+)
+_RESOLVED_SINCE = _of_event(
+    t.proposals, t.proposals.c.resolved_no > bindparam("floor", type_=Integer)
+)
+_WITHDRAWN_BY = _of_event(
+    t.proposals,
+    t.proposals.c.resolved_no > bindparam("floor", type_=Integer),
+    t.proposals.c.resolution == "withdrawn",
+    t.proposals.c.author == bindparam("author", type_=Text),
+)
+_COMMENTS_SHOWN = _of_event(
+    t.comments, ~t.comments.c.deleted, t.comments.c.number > bindparam("floor", type_=Integer)
+)
+_ADMINS = _of_event(
+    t.memberships, t.memberships.c.status == "accepted", t.memberships.c.role == "admin"
+)
+_MEMBERS_SHOWN = _of_event(
+    t.memberships,
+    t.memberships.c.status == "accepted",
+    t.memberships.c.joined_no <= bindparam("ceiling", type_=Integer),
+)
+_WAITING = _of_event(t.memberships, t.memberships.c.status == "pending")
+_REQUESTS_SHOWN = _of_event(
+    t.memberships,
+    t.memberships.c.status == "pending",
+    t.memberships.c.request_no <= bindparam("ceiling", type_=Integer),
+)
+_REQUESTS = Statement(
+    columns_of(t.memberships)
+    .where(
+        t.memberships.c.event_id == EVENT,
+        t.memberships.c.status == "pending",
+        t.memberships.c.request_no > bindparam("after", type_=Integer),
+    )
+    .order_by(t.memberships.c.request_no)
+    .limit(bindparam("limit", type_=Integer))
+)
+_MEMBERSHIPS = _of_event(t.memberships, any_of(t.memberships.c.user_id, "keys"))
+_OPTIONS = _of_event(t.options, any_of(t.options.c.id, "keys"))
+_ITEMS = _of_event(t.items, any_of(t.items.c.id, "keys"))
+_PROPOSALS = _of_event(t.proposals, any_of(t.proposals.c.id, "keys"))
+_BALLOTS = _of_event(t.ballots, any_of(t.ballots.c.user_id, "keys"))
+_ALL_BALLOTS = _of_event(t.ballots)
+_COMMENTS = _of_event(t.comments, any_of(t.comments.c.id, "keys"))
+_CODES = Statement(select(t.entrance_codes).where(any_of(t.entrance_codes.c.code, "keys")))
+_VERSION = _of_event(
+    t.item_history,
+    t.item_history.c.item_id == bindparam("item", type_=Text),
+    t.item_history.c.part == bindparam("part", type_=Text),
+    t.item_history.c.version == bindparam("version", type_=Integer),
+)
+
+
+_VOTES = probes.votes()
+_VOTES_OF_FEW = probes.votes_of_few()
+_VOTES_OF_MANY = probes.votes_of_many()
+_RESOLVED = probes.resolved()
+
+#: (kind → statement, record type, table of the state): one row by its key.
+_BY_KEY: dict[str, tuple[Statement, Any, str]] = {
+    "membership": (_MEMBERSHIPS, Membership, "memberships"),
+    "option": (_OPTIONS, Option, "options"),
+    "item": (_ITEMS, Item, "items"),
+    "proposal": (_PROPOSALS, Proposal, "proposals"),
+    "ballot": (_BALLOTS, Ballot, "ballots"),
+    "comment": (_COMMENTS, Comment, "comments"),
+}
+_KEY_FIELD = {"memberships": "user_id", "ballots": "user_id"}
+
+
+def read(kind: type[R], row: Any) -> R:
+    """A record from a row."""
+    fields = dict(row)
+    for name in ("decision", "criterion_order", "results"):
+        if isinstance(fields.get(name), str):
+            fields[name] = orjson.loads(fields[name])
+    if isinstance(fields.get("policy"), str):
+        fields["policy"] = _policy.decode(fields["policy"])
+    return kind(**fields)
+
+
+async def load(connection: asyncpg.Connection[Any], event_id: str) -> EventState:
+    """What a command needs of an event: its row, live items, pending proposals.
+
+    Without a row the state is that of an event that does not exist.
+    """
+    row = await EVENT_ROW.row(connection, event=event_id)
+    if row is None:
+        return EventState(event_id)
+    state = EventState(event_id, read(Event, row))
+    options = await _LIVE_OPTIONS.rows(connection, event=event_id)
+    await hold_rows(state, "options", Option, options)
+    await hold_rows(state, "items", Item, await _LIVE_ITEMS.rows(connection, event=event_id))
+    pending = await _PENDING.rows(connection, event=event_id)
+    await hold_rows(state, "proposals", Proposal, pending)
+    state.pending.update(dict.fromkeys(proposal["id"] for proposal in pending))
+    return state
+
+
+async def hold_rows(
+    state: EventState, table: str, kind: type[msgspec.Struct], rows: Iterable[Any], key: str = "id"
+) -> None:
+    """Read ``rows`` into ``state``, and give way to others as it goes."""
+    for number, row in enumerate(rows, 1):
+        state.hold(table, row[key], read(kind, row))
+        if number % ROWS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+
+
+async def load_room(connection: asyncpg.Connection[Any], event_id: str) -> EventState:
+    """All that a room shows. The caller holds one snapshot for all of it (repeatable read)."""
+    state = await load(connection, event_id)
+    if state.event_record is None:
+        return state
+    event = state.event
+    floor = event.resolved_floor
+    resolved = await _RESOLVED_SINCE.rows(connection, event=event_id, floor=floor)
+    await hold_rows(state, "proposals", Proposal, resolved)
+    ceiling = event.joins if event.member_ceiling is None else event.member_ceiling
+    members = await _MEMBERS_SHOWN.rows(connection, event=event_id, ceiling=ceiling)
+    for rows in (members, await _ADMINS.rows(connection, event=event_id)):
+        await hold_rows(state, "memberships", Membership, rows, "user_id")
+    needs = {Need("comments_shown")}
+    if event.request_ceiling is None:
+        needs.add(Need("waiting"))
+    else:
+        ceiling = event.request_ceiling
+        rows = await _REQUESTS_SHOWN.rows(connection, event=event_id, ceiling=ceiling)
+        await hold_rows(state, "memberships", Membership, rows, "user_id")
+    await fetch(connection, state, needs)
+    return state
+
+
+async def fetch(
+    connection: asyncpg.Connection[Any], state: EventState, needs: Iterable[Need]
+) -> None:
+    """Bring what ``needs`` names into ``state``, a query a kind; what is not there, as ``None``."""
+    grouped: dict[NeedKind, list[Any]] = defaultdict(list)
+    for kind, key in needs:
+        grouped[kind].append(key)
+    for kind, keys in grouped.items():
+        if kind in _BY_KEY:
+            await _fetch_by_key(connection, state, kind, [key[0] for key in keys])
+        elif kind == "vote":
+            await _fetch_votes(connection, state, keys)
+        elif kind == "votes_of":
+            await _fetch_votes_of(connection, state, [user for (user,) in keys])
+        elif kind == "resolved":
+            await _fetch_resolved(connection, state, {number for (number,) in keys})
+        elif kind == "requests":
+            await _fetch_requests(connection, state, max(count for (count,) in keys))
+        else:
+            for key in keys:
+                await _fetch_set(connection, state, kind, key)
+                state.complete.add(Need(kind, key))
+
+
+async def _fetch_by_key(
+    connection: asyncpg.Connection[Any], state: EventState, kind: str, keys: list[str]
+) -> None:
+    statement, record, table = _BY_KEY[kind]
+    rows: dict[str, Any] = getattr(state, table)
+    for key in keys:
+        if key not in rows:
+            state.hold(table, key, None)
+    field = _KEY_FIELD.get(table, "id")
+    for row in await statement.rows(connection, event=state.id, keys=keys):
+        state.hold(table, row[field], read(record, row))
+
+
+async def _fetch_votes(
+    connection: asyncpg.Connection[Any], state: EventState, keys: list[tuple[str, str]]
+) -> None:
+    for key in keys:
+        state.votes.setdefault(key, None)
+    rows = await _VOTES.rows(
+        connection,
+        event=state.id,
+        proposals=[proposal for proposal, _ in keys],
+        users=[user for _, user in keys],
+    )
+    _hold_votes(state, rows)
+
+
+async def _fetch_votes_of(
+    connection: asyncpg.Connection[Any], state: EventState, users: list[str]
+) -> None:
+    cast = sum(proposal.voters for proposal in state.pending_proposals())
+    few = len(users) * len(state.pending) <= max(cast, FEW_PROBES)
+    statement = _VOTES_OF_FEW if few else _VOTES_OF_MANY
+    rows = await statement.rows(connection, event=state.id, users=users)
+    _hold_votes(state, [r for r in rows if (r["proposal_id"], r["user_id"]) not in state.votes])
+    state.complete.update(Need("votes_of", (user,)) for user in users)
+
+
+async def _fetch_resolved(
+    connection: asyncpg.Connection[Any], state: EventState, asked: set[int]
+) -> None:
+    """Those resolved at the numbers ``asked``, and some after: they leave the window in turn."""
+    first = min(asked)
+    numbers = sorted(asked.union(range(first, first + RESOLVED_TOGETHER)))
+    wanted = [n for n in numbers if n not in state.numbered and n <= state.event.resolutions]
+    for row in await _RESOLVED.rows(connection, event=state.id, keys=wanted):
+        proposal = read(Proposal, row)
+        if proposal.id not in state.proposals:
+            state.hold("proposals", proposal.id, proposal)
+        assert proposal.resolved_no is not None
+        state.numbered[proposal.resolved_no] = proposal.id
+
+
+async def _fetch_requests(
+    connection: asyncpg.Connection[Any], state: EventState, count: int
+) -> None:
+    """The ``count`` oldest requests, and some behind them.
+
+    What the state holds already counts: commands of this batch may have changed it.
+    """
+    limit = count - len(state.requests) + REQUESTS_TOGETHER
+    rows = await _REQUESTS.rows(connection, event=state.id, after=state.requests_read, limit=limit)
+    for row in rows:
+        user = row["user_id"]
+        if user not in state.memberships:
+            state.hold("memberships", user, read(Membership, row))
+        held = state.memberships[user]
+        if held is not None and held.request_no == row["request_no"]:
+            state.requests[user] = None
+        state.requests_read = row["request_no"]
+    if len(rows) < limit:
+        state.requests_read = state.event.requests_made or 0
+        state.know_all_requests()
+
+
+def _hold_votes(state: EventState, rows: list[Any]) -> None:
+    for row in rows:
+        state.votes[row["proposal_id"], row["user_id"]] = read(Vote, row)
+
+
+def _hold_new(state: EventState, table: str, key: str, kind: Any, row: Any) -> None:
+    """Take a row, unless it is held already: then it is newer than what was read."""
+    if key not in getattr(state, table):
+        state.hold(table, key, read(kind, row))
+
+
+async def _fetch_set(
+    connection: asyncpg.Connection[Any], state: EventState, kind: str, key: tuple[Any, ...]
+) -> None:
+    match kind:
+        case "waiting":
+            for row in await _WAITING.rows(connection, event=state.id):
+                _hold_new(state, "memberships", row["user_id"], Membership, row)
+        case "ballots":
+            for row in await _ALL_BALLOTS.rows(connection, event=state.id):
+                _hold_new(state, "ballots", row["user_id"], Ballot, row)
+        case "comments_shown":
+            floor = state.event.comment_floor
+            for row in await _COMMENTS_SHOWN.rows(connection, event=state.id, floor=floor):
+                _hold_new(state, "comments", row["id"], Comment, row)
+        case "withdrawn_by":
+            floor = state.event.resolved_floor
+            rows = await _WITHDRAWN_BY.rows(connection, event=state.id, floor=floor, author=key[0])
+            for row in rows:
+                _hold_new(state, "proposals", row["id"], Proposal, row)
+        case "code":
+            state.entrance_codes.setdefault(key[0], None)
+            for row in await _CODES.rows(connection, keys=list(key)):
+                state.entrance_codes[row["code"]] = row["event_id"]
+        case "version":
+            item, part, version = key
+            row = await _VERSION.row(
+                connection, event=state.id, item=item, part=part, version=version
+            )
+            state.hold("item_history", key, read(ItemVersion, row) if row else None)
+        case _:
+            raise AssertionError(f"nothing fetches {kind}")

@@ -1,0 +1,207 @@
+"""The rows as Python holds them: one frozen type per table, fields named as its columns.
+
+``event_id`` is left out: a record lives in the state of its event.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from protocol.commands import Category, Role
+from protocol.policy import Policy, ProposalKind
+from protocol.state import EventStatus, MembershipStatus, ProposalStatus, Resolution
+
+ItemKind: TypeAlias = Literal["assumption", "criterion"]
+Part: TypeAlias = Literal["content", "conclusion"]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """The row that is locked. Totals count what is true now; ordinals what was ever made."""
+
+    id: str
+    subject: str
+    entrance_code: str
+    status: EventStatus
+    max_members: int
+    policy: Policy
+    policy_version: int
+    criteria_rev: int
+    created_by: str
+    created_at: datetime
+    paused_at: datetime | None = None
+    finished_at: datetime | None = None
+    results: dict[str, Any] | None = None
+    seq: int = 0
+    epoch: str
+    hash: bytes = bytes(32)
+    members: int = 0
+    admins: int = 0
+    pending: int = 0
+    """Proposals that are pending."""
+    ballots: int = 0
+    proposals: int = 0
+    comments: int = 0
+    joins: int = 0
+    items: int = 0
+    """Options, assumptions and criteria ever made: the next position."""
+    resolutions: int = 0
+    comments_made: int = 0
+    comment_floor: int = 0
+    """Comments up to this number are no longer shown."""
+    member_ceiling: int | None = None
+    """Members who joined after this number are shown only as admins."""
+    limits: str | None = None
+    """The recorded limits, as JSON; see ``persistence.event.limits``."""
+    resolved_floor: int = 0
+    """Proposals that were resolved up to this number are no longer shown."""
+    requests: int | None = None
+    """Those who wait to be let in; ``None`` before the third rules, which number them."""
+    requests_made: int | None = None
+    request_ceiling: int | None = None
+    """Requests after this number are not shown; ``None``: all are."""
+
+    @property
+    def places(self) -> int:
+        """How many more members there may be."""
+        return max(self.max_members - self.members, 0)
+
+
+class Membership(msgspec.Struct, frozen=True, kw_only=True):
+    """A user's standing in the event."""
+
+    user_id: str
+    name: str
+    status: MembershipStatus
+    role: Role = "member"
+    requested_at: datetime
+    joined_at: datetime | None = None
+    ended_at: datetime | None = None
+    decided_by: str | None = None
+    joined_no: int | None = None
+    request_no: int | None = None
+    """Which request to join this is, while it is pending."""
+
+
+class Option(msgspec.Struct, frozen=True, kw_only=True):
+    """An option of the final ballot."""
+
+    id: str
+    content: str
+    position: int
+    deleted: bool = False
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """An assumption, or a criterion with its conclusion."""
+
+    id: str
+    kind: ItemKind
+    content: str
+    version: int = 1
+    conclusion: str | None = None
+    conclusion_version: int = 0
+    position: int
+    deleted: bool = False
+
+
+class ItemVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """What an item, or a criterion's conclusion, said at one version; ``None``: nothing."""
+
+    item_id: str
+    part: Part
+    version: int
+    content: str | None
+    proposal_id: str | None
+    user_id: str
+    at: datetime
+    seq: int
+
+
+class Proposal(msgspec.Struct, frozen=True, kw_only=True):
+    """A proposed change, its tally, and what became of it."""
+
+    id: str
+    number: int
+    kind: ProposalKind
+    category: Category
+    target: str | None = None
+    base_version: int | None = None
+    content: str | None = None
+    reason: str | None = None
+    author: str
+    status: ProposalStatus = "pending"
+    resolution: Resolution | None = None
+    resolution_reason: str | None = None
+    resolved_by: str | None = None
+    resolved_at: datetime | None = None
+    resolved_seq: int | None = None
+    resolved_no: int | None = None
+    decision: dict[str, Any] | None = None
+    agree: int = 0
+    """Active votes on this revision by accepted members."""
+    voters: int = 0
+    """Accepted members with a vote on this revision, retracted ones included."""
+    revision: int = 1
+    stale: bool = False
+    opens_at: datetime | None = None
+    expires_at: datetime | None = None
+    created_at: datetime
+    item_id: str | None = None
+    item_version: int | None = None
+    reverts: str | None = None
+    reverted_by: str | None = None
+
+
+class Vote(msgspec.Struct, frozen=True, kw_only=True):
+    """A user's vote on a proposal: on which revision, and whether it stands."""
+
+    proposal_id: str
+    user_id: str
+    revision: int
+    active: bool
+
+
+class Ballot(msgspec.Struct, frozen=True, kw_only=True):
+    """A user's final ballot, given when the criteria were at ``criteria_rev``."""
+
+    user_id: str
+    option_id: str
+    criterion_order: list[str]
+    criteria_rev: int
+
+
+class Comment(msgspec.Struct, frozen=True, kw_only=True):
+    """A comment on a proposal or on a criterion."""
+
+    id: str
+    number: int
+    proposal_id: str | None = None
+    criterion_id: str | None = None
+    author: str
+    content: str
+    version: int = 1
+    created_at: datetime
+    deleted: bool = False
+
+
+class EntranceCode(msgspec.Struct, frozen=True, kw_only=True):
+    """A code and the event that it opens, or once opened."""
+
+    code: str
+    event_id: str
+
+
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """What the journal knows of one decided command: an ack (``seq``) or a refusal (none)."""
+
+    user_id: str
+    command_id: str
+    seq: int | None
+    salt: bytes
+    fingerprint: bytes
+    answer: str
+    """JSON to the letter: {"applied", "result"} or {"code", "message", "details"}."""
+    hash: bytes | None

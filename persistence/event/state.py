@@ -1,0 +1,274 @@
+"""What the server holds of one event in memory, and how it says what it does not hold.
+
+An event can have more members, votes and history than memory should carry, so the state holds the
+live items, the pending proposals, and beyond them only what some command asked for. Asking for
+what is not held raises ``Missing``; whoever runs the command fetches that, and runs it again.
+A known absence is held as ``None``.
+
+The state changes only through a ``handlers.step.Step``, which can undo what it did.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
+
+from persistence.event.records import (
+    Ballot,
+    Comment,
+    Event,
+    Item,
+    ItemVersion,
+    Membership,
+    Option,
+    Part,
+    Proposal,
+    Vote,
+)
+from persistence.event.weights import FIXED_BYTES, NAME_BYTES, event_bytes, record_bytes
+
+#: What can be asked for: one row, or a set of rows in full.
+NeedKind: TypeAlias = Literal[
+    "membership",
+    "waiting",
+    "requests",
+    "option",
+    "item",
+    "proposal",
+    "resolved",
+    "withdrawn_by",
+    "vote",
+    "votes_of",
+    "ballot",
+    "ballots",
+    "comment",
+    "comments_shown",
+    "code",
+    "version",
+]
+
+
+class Need(NamedTuple):
+    """Something that a command has to know: one row by its key, or a whole set."""
+
+    kind: NeedKind
+    key: tuple[Any, ...] = ()
+
+
+_ALL_REQUESTS = Need("requests")
+
+
+class Missing(Exception):
+    """The state does not hold these yet."""
+
+    def __init__(self, *needs: Need) -> None:
+        self.needs = frozenset(needs)
+        super().__init__(", ".join(f"{need.kind} {need.key}" for need in needs[:3]))
+
+
+R = TypeVar("R")
+
+#: Tables whose records are weighed one by one. Votes are alike, and counted.
+WEIGHED = frozenset(
+    {"options", "items", "proposals", "memberships", "ballots", "comments", "item_history"}
+)
+#: In place of a record if a table does not have its key.
+ABSENT: Any = object()
+
+
+class EventState:
+    """One event as far as it is known, at position ``seq`` of its journal."""
+
+    def __init__(self, event_id: str, event: Event | None = None) -> None:
+        self.id = event_id
+        self.event_record = event
+        self.epoch = event.epoch if event else ""
+        self.seq = event.seq if event else 0
+        self.hash = event.hash if event else bytes(32)
+        self.options: dict[str, Option | None] = {}
+        self.items: dict[str, Item | None] = {}
+        self.proposals: dict[str, Proposal | None] = {}
+        self.memberships: dict[str, Membership | None] = {}
+        self.votes: dict[tuple[str, str], Vote | None] = {}
+        self.ballots: dict[str, Ballot | None] = {}
+        self.comments: dict[str, Comment | None] = {}
+        self.item_history: dict[tuple[str, str, int], ItemVersion | None] = {}
+        self.entrance_codes: dict[str, str | None] = {}
+        """Code → event it belongs to."""
+        self.numbered: dict[int, str] = {}
+        """How many-th it was to be resolved → proposal; those that are held."""
+        self.complete: set[Need] = set()
+        """The sets that are held in full."""
+        self.pending: dict[str, None] = {}
+        """Ids of the pending proposals, in the order of their creation."""
+        self.requests: dict[str, None] = {}
+        """Who asked to join and waits, in the order of asking: the oldest, without a gap."""
+        self.requests_read = 0
+        """The number up to which stored requests were looked at for that."""
+        self._record_bytes = 0
+
+    @property
+    def event(self) -> Event:
+        """The event's row; only where there is one."""
+        assert self.event_record is not None
+        return self.event_record
+
+    def hold(self, table: str, key: Any, record: Any) -> None:
+        """Take a row as the database has it, or ``None``: there is none."""
+        rows: dict[Any, Any] = getattr(self, table)
+        if table in WEIGHED:
+            self.changed(rows.get(key, ABSENT), record)
+        rows[key] = record
+
+    def changed(self, before: Any, after: Any) -> None:
+        """Count a record of one of the ``WEIGHED`` tables, in place of ``before``."""
+        if before is not ABSENT:
+            self._record_bytes -= record_bytes(before)
+        if after is not ABSENT:
+            self._record_bytes += record_bytes(after)
+
+    def bytes(self) -> int:
+        """How many bytes of memory this state takes, at most; kept as it changes."""
+        small = len(self.votes) * FIXED_BYTES[Vote]
+        names = len(self.complete) + len(self.entrance_codes) + len(self.numbered)
+        names += len(self.requests)
+        return event_bytes(self.event_record) + self._record_bytes + small + names * NAME_BYTES
+
+    # One row each; ``None`` is a known absence.
+
+    def membership(self, user: str) -> Membership | None:
+        """``user``'s standing in the event."""
+        return _get(self.memberships, user, "membership", (user,))
+
+    def vote(self, proposal: str, user: str) -> Vote | None:
+        """``user``'s vote on ``proposal``."""
+        return _get(self.votes, (proposal, user), "vote", (proposal, user))
+
+    def proposal(self, id: str) -> Proposal | None:
+        """A proposal, decided ones included."""
+        return _get(self.proposals, id, "proposal", (id,))
+
+    def option(self, id: str) -> Option | None:
+        """An option, removed ones included."""
+        return _get(self.options, id, "option", (id,))
+
+    def item(self, id: str) -> Item | None:
+        """An assumption or criterion, deleted ones included."""
+        return _get(self.items, id, "item", (id,))
+
+    def ballot(self, user: str) -> Ballot | None:
+        """``user``'s final ballot."""
+        return _get(self.ballots, user, "ballot", (user,))
+
+    def comment(self, id: str) -> Comment | None:
+        """A comment, removed ones included."""
+        return _get(self.comments, id, "comment", (id,))
+
+    def version(self, item: str, part: Part, version: int) -> ItemVersion | None:
+        """What an item said at one of its versions."""
+        key = (item, part, version)
+        return _get(self.item_history, key, "version", key)
+
+    def owner_of_code(self, code: str) -> str | None:
+        """The event an entrance code belongs to, retired codes included."""
+        return _get(self.entrance_codes, code, "code", (code,))
+
+    # Sets in full.
+
+    def live_options(self) -> list[Option]:
+        """The options there are, by position."""
+        found = [option for option in self.options.values() if option and not option.deleted]
+        return sorted(found, key=lambda option: option.position)
+
+    def live_items(self, kind: str) -> list[Item]:
+        """The assumptions or criteria there are, by position."""
+        found = [
+            item for item in self.items.values() if item and item.kind == kind and not item.deleted
+        ]
+        return sorted(found, key=lambda item: item.position)
+
+    def pending_proposals(self) -> list[Proposal]:
+        """The pending proposals, oldest first."""
+        return [found for id in self.pending if (found := self.proposals[id]) is not None]
+
+    def waiting(self) -> list[Membership]:
+        """Those who asked to join and wait, the longest waiting first."""
+        self._whole(Need("waiting"))
+        found = [m for m in self.memberships.values() if m and m.status == "pending"]
+        return sorted(found, key=lambda m: (m.requested_at, m.user_id))
+
+    def oldest_requests(self, count: int) -> list[Membership]:
+        """The ``count`` who wait longest to be let in, or all who do."""
+        count = min(count, self.event.requests or 0)
+        if len(self.requests) < count and _ALL_REQUESTS not in self.complete:
+            raise Missing(Need("requests", (count,)))
+        oldest = (self.memberships[user] for user in itertools.islice(self.requests, count))
+        return [found for found in oldest if found is not None]
+
+    def know_all_requests(self) -> None:
+        """All stored requests were looked at: what else there is was made in this batch."""
+        made = [
+            found
+            for user, found in self.memberships.items()
+            if found is not None and found.request_no is not None and user not in self.requests
+        ]
+        made.sort(key=lambda found: found.request_no or 0)
+        self.requests.update((found.user_id, None) for found in made)
+        self.complete.add(_ALL_REQUESTS)
+
+    def votes_of(self, *users: str) -> list[Vote]:
+        """The users' votes on pending proposals, retracted ones included."""
+        self._whole(*(Need("votes_of", (user,)) for user in users))
+        if len(users) * len(self.pending) <= len(self.votes):
+            held = [self.votes.get((id, user)) for user in users for id in self.pending]
+            return [vote for vote in held if vote is not None]
+        wanted = frozenset(users)
+        return [
+            vote
+            for (proposal, user), vote in self.votes.items()
+            if vote is not None and user in wanted and proposal in self.pending
+        ]
+
+    def all_ballots(self) -> list[Ballot]:
+        """Every ballot."""
+        self._whole(Need("ballots"))
+        return [ballot for ballot in self.ballots.values() if ballot]
+
+    def comments_shown(self) -> list[Comment]:
+        """The comments above the floor, oldest first."""
+        self._whole(Need("comments_shown"))
+        floor = self.event.comment_floor
+        found = [c for c in self.comments.values() if c and not c.deleted and c.number > floor]
+        return sorted(found, key=lambda comment: comment.number)
+
+    def resolved(self, first: int, last: int) -> list[Proposal]:
+        """The proposals that were the ``first``-th to the ``last``-th to be resolved."""
+        numbers = range(first, last + 1)
+        if missing := [n for n in numbers if self.numbered.get(n) not in self.proposals]:
+            raise Missing(*(Need("resolved", (number,)) for number in missing))
+        found = [self.proposals[self.numbered[number]] for number in numbers]
+        return [proposal for proposal in found if proposal is not None]
+
+    def withdrawn_by(self, author: str) -> list[Proposal]:
+        """The proposals that ``author`` withdrew and the room still shows."""
+        self._whole(Need("withdrawn_by", (author,)))
+        floor = self.event.resolved_floor
+        return [
+            found
+            for found in self.proposals.values()
+            if found is not None
+            and found.author == author
+            and found.resolution == "withdrawn"
+            and (found.resolved_no or 0) > floor
+        ]
+
+    def _whole(self, *needs: Need) -> None:
+        if missing := [need for need in needs if need not in self.complete]:
+            raise Missing(*missing)
+
+
+def _get(rows: dict[Any, R | None], key: Any, kind: NeedKind, need: tuple[Any, ...]) -> R | None:
+    try:
+        return rows[key]
+    except KeyError:
+        raise Missing(Need(kind, need)) from None

@@ -1,0 +1,96 @@
+"""The journal as lines, and the tables as rows, for those who check one against the other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from sqlalchemy import BigInteger, Integer, bindparam, select
+
+from persistence.database import tables as t
+from persistence.database.pool import Database
+from persistence.database.statements import EVENT, Statement
+from persistence.event.loading import EVENT_ROW, read
+from persistence.event.records import (
+    Ballot,
+    Comment,
+    Event,
+    Item,
+    ItemVersion,
+    Membership,
+    Option,
+    Proposal,
+    Vote,
+)
+
+#: Lines read in one statement.
+PAGE = 500
+
+_LINES = Statement(
+    select(t.journal)
+    .where(
+        t.journal.c.event_id == EVENT,
+        t.journal.c.seq > bindparam("after", type_=BigInteger),
+    )
+    .order_by(t.journal.c.seq)
+    .limit(bindparam("limit", type_=Integer))
+)
+_RECORDS: dict[str, Any] = {
+    "memberships": Membership,
+    "options": Option,
+    "items": Item,
+    "item_history": ItemVersion,
+    "proposals": Proposal,
+    "votes": Vote,
+    "ballots": Ballot,
+    "comments": Comment,
+}
+_ROWS = {
+    name: Statement(
+        select(*(c for c in t.metadata.tables[name].columns if c.name != "event_id")).where(
+            t.metadata.tables[name].c.event_id == EVENT
+        )
+    )
+    for name in _RECORDS
+}
+
+
+async def lines(
+    database: Database, event_id: str, *, after: int = 0
+) -> AsyncIterator[dict[str, Any]]:
+    """The accepted lines of the journal behind ``after``, in order."""
+    while True:
+        async with database.connection() as connection:
+            page = await _LINES.rows(connection, event=event_id, after=after, limit=PAGE)
+        for row in page:
+            yield dict(row)
+        if len(page) < PAGE:
+            return
+        after = page[-1]["seq"]
+
+
+async def journal_page(
+    database: Database, event_id: str, *, after: int, limit: int
+) -> list[dict[str, Any]]:
+    """Up to ``limit`` lines behind ``after``."""
+    async with database.connection() as connection:
+        rows = await _LINES.rows(connection, event=event_id, after=after, limit=limit)
+    return [dict(row) for row in rows]
+
+
+async def event_row(database: Database, event_id: str) -> Event | None:
+    """The event's row."""
+    async with database.connection() as connection:
+        row = await EVENT_ROW.row(connection, event=event_id)
+    return read(Event, row) if row else None
+
+
+async def everything(database: Database, event_id: str) -> tuple[Event, dict[str, list[Any]]]:
+    """The event's row and all its records by table, from one moment; the event must exist."""
+    async with database.snapshot() as connection:
+        event = read(Event, await EVENT_ROW.row(connection, event=event_id))
+        found = {}
+        for name, kind in _RECORDS.items():
+            rows = await _ROWS[name].rows(connection, event=event_id)
+            found[name] = [read(kind, row) for row in rows]
+    return event, found

@@ -1,0 +1,291 @@
+"""The locked transaction: everything a batch of commands does to an event happens in one.
+
+    async with Transaction.begin(database) as transaction:
+        position = await transaction.lock(event_id)
+        now, known = await transaction.clock_and_remembered(keys)
+        state = ...                     # kept from before if ``position`` agrees, else load()
+        await transaction.fetch(state, needs)
+        await transaction.write(batches)
+        await transaction.commit()
+
+The rows' locks come first and are the only ones. A transaction that waits for a lock holds no
+other; one that takes several takes only those that are free: so no two can wait for each other.
+Leaving the block without ``commit`` rolls back.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, NamedTuple, TypeAlias
+
+import asyncpg
+import msgspec
+import orjson
+
+from persistence.database import statements as s
+from persistence.database.faults import NotCommitted, fault_of
+from persistence.database.pool import Database
+from persistence.event import loading
+from persistence.event.records import Decided
+from persistence.event.state import EventState, Need
+
+#: (user, command id): what a command is known by in its event.
+CommandKey = tuple[str, str]
+
+
+class Position(NamedTuple):
+    """Where the event's row stands."""
+
+    epoch: str
+    seq: int
+    hash: bytes
+
+
+#: What the journal knows of commands: (event, key) → how it was decided.
+Remembered: TypeAlias = dict[tuple[str, CommandKey], Decided]
+
+
+class Free(NamedTuple):
+    """Events that were free, and are locked now."""
+
+    positions: dict[str, Position]
+    now: datetime
+    known: Remembered
+
+
+class Line(NamedTuple):
+    """A row of the journal, its fields in the order of the table's columns."""
+
+    event_id: str
+    user_id: str
+    command_id: str
+    seq: int | None
+    command: str
+    salt: bytes
+    fingerprint: bytes
+    payload: str | None
+    """``None`` in a refusal."""
+    answer: str
+    patches: str | None
+    at: datetime
+    prev_hash: bytes | None
+    hash: bytes | None
+
+
+assert Line._fields == s.columns_of("journal")
+
+
+class Written(NamedTuple):
+    """What a batch leaves to be written of one event."""
+
+    state: EventState
+    lines: Sequence[Line]
+    changed: Mapping[str, set[Any]]
+    """Table → keys whose records in ``state`` are new."""
+    tallies: set[str]
+    """Proposals of which nothing but the tally changed; not among ``changed``."""
+    made: bool
+    """The event has no row yet."""
+    event_changed: bool
+    """More of the event's row changed than its position."""
+
+
+#: What a record is made of, in the order of its table's columns behind the event.
+_RECORDS = {
+    name: operator.attrgetter(*s.columns_of(name)[1:])
+    for name in (
+        "ballots",
+        "comments",
+        "item_history",
+        "items",
+        "memberships",
+        "options",
+        "proposals",
+        "votes",
+    )
+}
+#: Tables with columns of JSON.
+_WITH_JSON = frozenset({"ballots", "proposals"})
+
+
+class Transaction:
+    """One transaction on one event, or on several; made by ``begin``."""
+
+    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+        self._connection = connection
+
+    @classmethod
+    @asynccontextmanager
+    async def begin(cls, database: Database) -> AsyncIterator[Transaction]:
+        """Open a transaction; it is rolled back on leaving unless committed."""
+        async with database.connection() as connection, cls.on(connection) as transaction:
+            yield transaction
+
+    @classmethod
+    @asynccontextmanager
+    async def on(cls, connection: asyncpg.Connection[Any]) -> AsyncIterator[Transaction]:
+        """The same, on a connection that is there."""
+        await connection.execute("BEGIN")
+        try:
+            yield cls(connection)
+        except BaseException as err:
+            # Cut by the pool rather than rolled back: a link that hangs would keep the answer
+            # from everybody for as long as a statement may take.
+            if isinstance(err, Exception) and fault_of(err) is None:
+                await _roll_back(connection)
+            raise
+        else:
+            await _roll_back(connection)
+
+    async def lock(self, event_id: str) -> Position | None:
+        """Lock the event's row, waiting for it; ``None`` where there is no such event."""
+        row = await s.LOCK_EVENT.row(self._connection, event=event_id)
+        return Position(*row) if row else None
+
+    async def lock_free(
+        self, event_ids: Sequence[str], keys: Sequence[tuple[str, CommandKey]]
+    ) -> Free:
+        """Lock those of the events that are there and that nobody else holds; never waits.
+
+        What comes along of ``keys`` is as ``clock_and_remembered`` tells it, but from a moment
+        before the lock was held.
+        """
+        rows = await s.LOCK_FREE_EVENTS.rows(self._connection, wanted=event_ids, **_columns(keys))
+        positions = {
+            row["locked_id"]: Position(row["locked_epoch"], row["locked_seq"], row["locked_hash"])
+            for row in rows
+            if row["locked_id"] is not None
+        }
+        return Free(positions, rows[0]["now"], _known(rows))
+
+    async def existing(self, event_ids: Sequence[str]) -> set[str]:
+        """Those of the events that exist, whether somebody holds their locks or not."""
+        rows = await s.EXISTING_EVENTS.rows(self._connection, wanted=event_ids)
+        return {row["id"] for row in rows}
+
+    async def clock_and_remembered(
+        self, keys: Sequence[tuple[str, CommandKey]]
+    ) -> tuple[datetime, Remembered]:
+        """The database's clock now, and which (event, key) of ``keys`` are answered already."""
+        rows = await s.CLOCK_AND_REMEMBERED.rows(self._connection, **_columns(keys))
+        return rows[0]["now"], _known(rows)
+
+    async def load(self, event_id: str) -> EventState:
+        """The event as it stands."""
+        return await loading.load(self._connection, event_id)
+
+    async def fetch(self, state: EventState, needs: Iterable[Need]) -> None:
+        """Bring into ``state`` what a command asked for."""
+        await loading.fetch(self._connection, state, needs)
+
+    async def write(self, batches: Iterable[Written]) -> None:
+        """Write all of it in one statement."""
+        rows: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        for written in batches:
+            rows["journal"] += written.lines
+            _gather_rows(rows, written)
+        values: dict[str, Any] = {}
+        for part, found in rows.items():
+            # The made row is a whole row of the table.
+            columns = _COLUMNS.get(part) or s.columns_of("events" if part == "made" else part)
+            for column, cells in zip(columns, zip(*found, strict=True), strict=True):
+                values[f"{part}_{column}"] = cells
+        await s.write(frozenset(rows)).run(self._connection, **values)
+
+    async def commit(self) -> None:
+        """COMMIT; returns once it is durable (``synchronous_commit=on``).
+
+        Raises ``NotCommitted`` if the transaction had failed: PostgreSQL then answers with the tag
+        ROLLBACK, and with no error.
+        """
+        tag = await self._connection.execute("COMMIT")
+        if tag != "COMMIT":
+            raise NotCommitted(f"COMMIT was answered with {tag}")
+
+
+def _columns(keys: Sequence[tuple[str, CommandKey]]) -> dict[str, list[str]]:
+    return {
+        "events": [event for event, _ in keys],
+        "users": [user for _, (user, _) in keys],
+        "ids": [id for _, (_, id) in keys],
+    }
+
+
+def _known(rows: Iterable[asyncpg.Record]) -> Remembered:
+    known = {}
+    for row in rows:
+        if row["event_id"] is not None:
+            decided = Decided(**{name: row[name] for name in Decided.__struct_fields__})
+            known[row["event_id"], (decided.user_id, decided.command_id)] = decided
+    return known
+
+
+async def _roll_back(connection: asyncpg.Connection[Any]) -> None:
+    if not connection.is_closed() and connection.is_in_transaction():
+        await connection.execute("ROLLBACK")
+
+
+#: Parts that write some columns only.
+_COLUMNS = {
+    "advanced": s.POSITION,
+    "tallies": s.TALLY,
+    "gone_ballots": ("event_id", "user_id"),
+    "gone_memberships": ("event_id", "user_id"),
+}
+
+
+def _gather_rows(rows: dict[str, list[tuple[Any, ...]]], written: Written) -> None:
+    """The rows of one event, by the part of the statement that writes them."""
+    state, event_id = written.state, written.state.id
+    for table, keys in written.changed.items():
+        records: dict[Any, Any] = getattr(state, table)
+        for key in keys:
+            record = records[key]
+            if record is None:
+                rows[f"gone_{table}"].append((event_id, key))
+            elif table == "entrance_codes":
+                rows[table].append((key, event_id))
+            else:
+                rows[table].append(_row(table, event_id, record))
+    for id in written.tallies:
+        proposal = state.proposals[id]
+        assert proposal is not None
+        rows["tallies"].append((event_id, id, proposal.agree, proposal.voters))
+    if all(line.seq is None for line in written.lines):
+        return
+    if written.made:
+        rows["made"].append(_event_row(state))
+    elif written.event_changed:
+        rows["events"].append(_event_row(state))
+    else:
+        rows["advanced"].append((event_id, state.seq, state.hash))
+
+
+def _row(table: str, event_id: str, record: Any) -> tuple[Any, ...]:
+    values = _RECORDS[table](record)
+    if table in _WITH_JSON:
+        return (event_id, *map(_json, values))
+    return (event_id, *values)
+
+
+def _json(value: Any) -> Any:
+    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
+
+
+def _event_row(state: EventState) -> tuple[Any, ...]:
+    event = state.event
+    changed = {
+        "policy": msgspec.json.encode(event.policy).decode(),
+        "results": _json(event.results),
+        "epoch": state.epoch,
+        "seq": state.seq,
+        "hash": state.hash,
+    }
+    return tuple(
+        changed[name] if name in changed else getattr(event, name)
+        for name in s.columns_of("events")
+    )

@@ -1,0 +1,100 @@
+"""What time has brought about, by the database's clock, in events that are in progress."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import DateTime, Integer, Text, bindparam, func, select, tuple_
+
+from persistence.database import tables as t
+from persistence.database.pool import Database
+from persistence.database.statements import Statement
+
+
+class Due(NamedTuple):
+    """A proposal and its moment: the order in which they are gone through, page by page."""
+
+    at: datetime
+    event: str = ""
+    proposal: str = ""
+
+
+class Opened(NamedTuple):
+    """A pending proposal that votes may decide since a moment."""
+
+    due: Due
+    revision: int
+
+
+class Expired(NamedTuple):
+    """A pending proposal whose time is over."""
+
+    due: Due
+    runs: bool
+    """Whether its event is in progress; else it stays as it is."""
+
+
+#: Before everything that is due. No null in its place: the index would not be entered at the
+#: moment, and all that have opened and wait for votes read again with every look.
+_BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
+_LIMIT: Any = bindparam("limit", type_=Integer)
+
+
+def _after(moment: Any) -> Any:
+    """Pending proposals whose ``moment`` has come, behind ``:since``, ``:event``, ``:proposal``."""
+    place = (moment, t.proposals.c.event_id, t.proposals.c.id)
+    since = (
+        bindparam("since", type_=DateTime(timezone=True)),
+        bindparam("event", type_=Text),
+        bindparam("proposal", type_=Text),
+    )
+    return (
+        select(*place, t.proposals.c.revision)
+        .where(
+            t.proposals.c.status == "pending",
+            moment <= func.statement_timestamp(),
+            tuple_(*place) > tuple_(*since),
+        )
+        .order_by(*place)
+    )
+
+
+def _with_status(found: Any, *more: Any) -> Any:
+    """``found`` beside the events it belongs to."""
+    place = list(found.c)[:3]
+    return (
+        select(*place, *more)
+        .select_from(found.join(t.events, t.events.c.id == found.c.event_id))
+        .order_by(*place)
+    )
+
+
+_RUNS = t.events.c.status == "in_progress"
+# A page of all whose time is over: in events that are paused they stay, however many.
+_over = _after(t.proposals.c.expires_at).limit(_LIMIT).subquery("over")
+_EXPIRED = Statement(_with_status(_over, _RUNS.label("runs")))
+_open = _after(t.proposals.c.opens_at).subquery("open")
+_OPENED = Statement(_with_status(_open, _open.c.revision).where(_RUNS).limit(_LIMIT))
+
+
+async def expired(database: Database, *, since: Due | None, limit: int) -> list[Expired]:
+    """The next of those whose time is over, the longest over first, in whatever events."""
+    async with database.connection() as connection:
+        rows = await _EXPIRED.rows(connection, limit=limit, **_place(since))
+    return [Expired(Due(*due), runs) for *due, runs in rows]
+
+
+async def opened(
+    database: Database, *, since: Due | None, limit: int
+) -> tuple[datetime, list[Opened]]:
+    """The clock, and the pending proposals that opened after ``since``, the earliest first."""
+    async with database.connection() as connection:
+        now: datetime = await connection.fetchval("SELECT statement_timestamp()")
+        rows = await _OPENED.rows(connection, limit=limit, **_place(since))
+    return now, [Opened(Due(*due), revision) for *due, revision in rows]
+
+
+def _place(since: Due | None) -> dict[str, Any]:
+    at, event, proposal = since or Due(_BEFORE_ALL)
+    return {"since": at, "event": event, "proposal": proposal}

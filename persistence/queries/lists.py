@@ -1,0 +1,232 @@
+"""Lists that are read page by page, and the overview of an event before joining it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+from sqlalchemy import DateTime, Integer, Text, bindparam, func, or_, select, tuple_
+
+from persistence.database import tables as t
+from persistence.database.pool import Database
+from persistence.database.statements import EVENT, Statement
+from persistence.event.loading import read
+from persistence.event.records import Comment, Membership, Proposal
+from persistence.event.windows import resolved_floor
+from protocol.errors import bad_request
+
+_LIMIT: Any = bindparam("limit", type_=Integer)
+_BEFORE: Any = bindparam("before", type_=Integer)
+#: The largest number there is room for.
+_BEHIND_ALL = 2**31 - 1
+_USER: Any = bindparam("user", type_=Text)
+
+
+def _events_of() -> Statement:
+    e, m = t.events, t.memberships
+    at: Any = bindparam("at", type_=DateTime(timezone=True))
+    after: Any = bindparam("after", type_=Text)
+    return Statement(
+        select(
+            e.c.id,
+            e.c.subject,
+            e.c.status,
+            m.c.status.label("membership"),
+            m.c.role,
+            e.c.seq,
+            e.c.created_at,
+        )
+        .select_from(m.join(e, e.c.id == m.c.event_id))
+        .where(
+            m.c.user_id == _USER,
+            or_(m.c.status == "accepted", m.c.status == "pending"),
+            or_(at.is_(None), tuple_(e.c.created_at, e.c.id) < tuple_(at, after)),
+        )
+        .order_by(e.c.created_at.desc(), e.c.id.desc())
+        .limit(_LIMIT)
+    )
+
+
+_EVENTS_OF = _events_of()
+_OVERVIEW = Statement(
+    select(t.events)
+    .where(t.events.c.entrance_code == bindparam("code", type_=Text))
+    .where(
+        t.events.c.id
+        == select(t.entrance_codes.c.event_id)
+        .where(t.entrance_codes.c.code == bindparam("code", type_=Text))
+        .scalar_subquery()
+    )
+)
+_OPTIONS = Statement(
+    select(t.options.c.id, t.options.c.content, t.options.c.position)
+    .where(t.options.c.event_id == EVENT, ~t.options.c.deleted)
+    .order_by(t.options.c.position)
+)
+_ADMIN_NAMES = Statement(
+    select(t.memberships.c.name)
+    .where(
+        t.memberships.c.event_id == EVENT,
+        t.memberships.c.status == "accepted",
+        t.memberships.c.role == "admin",
+    )
+    .order_by(t.memberships.c.joined_no)
+)
+_OWN_MEMBERSHIP = Statement(
+    select(t.memberships.c.status, t.memberships.c.role).where(
+        t.memberships.c.event_id == EVENT, t.memberships.c.user_id == _USER
+    )
+)
+_COMMENTS = Statement(
+    select(*(c for c in t.comments.columns if c.name != "event_id"))
+    .select_from(t.comments.join(t.events, t.events.c.id == t.comments.c.event_id))
+    .where(
+        t.comments.c.event_id == EVENT,
+        ~t.comments.c.deleted,
+        t.comments.c.number < func.coalesce(_BEFORE, t.events.c.comment_floor + 1),
+    )
+    .order_by(t.comments.c.number.desc())
+    .limit(_LIMIT)
+)
+_PROPOSALS = Statement(
+    select(*(c for c in t.proposals.columns if c.name != "event_id"))
+    .select_from(t.proposals.join(t.events, t.events.c.id == t.proposals.c.event_id))
+    .where(
+        t.proposals.c.event_id == EVENT,
+        t.proposals.c.resolved_no < func.coalesce(_BEFORE, resolved_floor(t.events) + 1),
+    )
+    .order_by(t.proposals.c.resolved_no.desc())
+    .limit(_LIMIT)
+)
+_MEMBERS = Statement(
+    select(*(c for c in t.memberships.columns if c.name != "event_id"))
+    .where(
+        t.memberships.c.event_id == EVENT,
+        t.memberships.c.status == "accepted",
+        t.memberships.c.joined_no < func.coalesce(_BEFORE, _BEHIND_ALL),
+    )
+    .order_by(t.memberships.c.joined_no.desc())
+    .limit(_LIMIT)
+)
+
+_REQUESTS = Statement(
+    select(*(c for c in t.memberships.columns if c.name != "event_id"))
+    .where(
+        t.memberships.c.event_id == EVENT,
+        t.memberships.c.status == "pending",
+        t.memberships.c.request_no < func.coalesce(_BEFORE, _BEHIND_ALL),
+    )
+    .order_by(t.memberships.c.request_no.desc())
+    .limit(_LIMIT)
+)
+
+
+async def events_of(
+    database: Database, user: str, *, after: str | None, limit: int
+) -> tuple[list[dict[str, Any]], str | None]:
+    """``user``'s events, the newest first, and the cursor of the next page."""
+    at, id = _cursor(after)
+    async with database.connection() as connection:
+        rows = await _EVENTS_OF.rows(connection, user=user, at=at, after=id, limit=limit + 1)
+    found = []
+    for row in rows[:limit]:
+        event = {
+            name: row[name] for name in ("id", "subject", "status", "membership", "role", "seq")
+        }
+        if row["membership"] != "accepted":
+            del event["role"]
+        found.append(event)
+    more = len(rows) > limit
+    last = rows[limit - 1] if more else None
+    return found, _cursor_of(last["created_at"], last["id"]) if last else None
+
+
+def _cursor_of(at: datetime, id: str) -> str:
+    """Without a ``+``, which in a query that nobody escaped is a space."""
+    return f"{at.astimezone(UTC).isoformat().removesuffix('+00:00')}Z~{id}"
+
+
+def _cursor(after: str | None) -> tuple[datetime | None, str | None]:
+    if after is None:
+        return None, None
+    at, _, id = after.partition("~")
+    try:
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None or not id:
+            raise ValueError
+        # The first and the last day there are may not exist in UTC.
+        return moment.astimezone(UTC), id
+    except (ValueError, OverflowError):
+        raise bad_request("after", "this is no page's `next`") from None
+
+
+async def overview(database: Database, code: str, user: str) -> dict[str, Any] | None:
+    """What one may know before joining by ``code``; ``None`` where it opens nothing."""
+    async with database.snapshot() as connection:
+        event = await _OVERVIEW.row(connection, code=code)
+        if event is None:
+            return None
+        return await _overview_of(connection, event, user)
+
+
+async def _overview_of(
+    connection: asyncpg.Connection[Any], event: Any, user: str
+) -> dict[str, Any]:
+    id = event["id"]
+    own = await _OWN_MEMBERSHIP.row(connection, event=id, user=user)
+    found = {
+        "event": id,
+        "subject": event["subject"],
+        "status": event["status"],
+        "options": [dict(row) for row in await _OPTIONS.rows(connection, event=id)],
+        "admins": [row["name"] for row in await _ADMIN_NAMES.rows(connection, event=id)],
+        "members": event["members"],
+        "max_members": event["max_members"],
+    }
+    if own is not None:
+        membership = {"status": own["status"]}
+        if own["status"] == "accepted":
+            membership["role"] = own["role"]
+        found["membership"] = membership
+    return found
+
+
+async def comments(
+    database: Database, event: str, *, before: int | None, limit: int
+) -> tuple[list[Comment], int | None]:
+    """Comments older than ``before`` (else: than the room shows), the newest first."""
+    async with database.connection() as connection:
+        rows = await _COMMENTS.rows(connection, event=event, before=before, limit=limit + 1)
+    found = [read(Comment, row) for row in rows]
+    return found[:limit], found[limit - 1].number if len(found) > limit else None
+
+
+async def proposals(
+    database: Database, event: str, *, before: int | None, limit: int
+) -> tuple[list[Proposal], int | None]:
+    """Resolved proposals before ``before`` (else: than the room shows), the last decided first."""
+    async with database.connection() as connection:
+        rows = await _PROPOSALS.rows(connection, event=event, before=before, limit=limit + 1)
+    found = [read(Proposal, row) for row in rows]
+    return found[:limit], found[limit - 1].resolved_no if len(found) > limit else None
+
+
+async def members(
+    database: Database, event: str, *, before: int | None, limit: int
+) -> tuple[list[Membership], int | None]:
+    """Members who joined before ``before``, the last to join first."""
+    async with database.connection() as connection:
+        rows = await _MEMBERS.rows(connection, event=event, before=before, limit=limit + 1)
+    found = [read(Membership, row) for row in rows]
+    return found[:limit], found[limit - 1].joined_no if len(found) > limit else None
+
+
+async def requests(
+    database: Database, event: str, *, before: int | None, limit: int
+) -> tuple[list[Membership], int | None]:
+    """Requests to join that came before ``before``, the last to ask first."""
+    async with database.connection() as connection:
+        rows = await _REQUESTS.rows(connection, event=event, before=before, limit=limit + 1)
+    found = [read(Membership, row) for row in rows]
+    return found[:limit], found[limit - 1].request_no if len(found) > limit else None

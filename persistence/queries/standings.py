@@ -1,0 +1,100 @@
+"""What is asked before a command takes its event's lock: is there such an event, who is the sender.
+
+Answered from what is committed. Whether a command may be given is decided under the lock alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+from sqlalchemy import Text, bindparam, column, exists, func, select
+
+from persistence.database import tables as t
+from persistence.database.pool import Database
+from persistence.database.statements import Statement, many
+from protocol.state import MembershipStatus
+
+#: (event, user).
+Pair: TypeAlias = tuple[str, str]
+
+
+class Standing(NamedTuple):
+    """A user in an event that exists; ``status`` is ``None`` for a stranger."""
+
+    status: MembershipStatus | None
+
+
+class Opened(NamedTuple):
+    """The event that a code opens, or once opened."""
+
+    event: str
+    is_current: bool
+    is_known: bool
+    """Whether the event's journal remembers the command that brings the code."""
+
+
+def _standings() -> Statement:
+    e, m = t.events, t.memberships
+    asked = (
+        func.unnest(many("events", Text), many("users", Text))
+        .table_valued(column("event_id", Text), column("user_id", Text), name="asked")
+        .render_derived()
+    )
+    # A subquery, not a join: the planner could read all members of an event for a join.
+    status = (
+        select(m.c.status)
+        .where(m.c.event_id == asked.c.event_id, m.c.user_id == asked.c.user_id)
+        .limit(1)
+        .scalar_subquery()
+        .correlate(asked)
+    )
+    return Statement(
+        select(asked.c.event_id, asked.c.user_id, status.label("status")).select_from(
+            asked.join(e, e.c.id == asked.c.event_id)
+        )
+    )
+
+
+def _opened() -> Statement:
+    e, code, j = t.events, t.entrance_codes, t.journal
+    return Statement(
+        select(
+            e.c.id,
+            (e.c.entrance_code == code.c.code).label("is_current"),
+            exists()
+            .where(
+                j.c.event_id == e.c.id,
+                j.c.user_id == bindparam("user", type_=Text),
+                j.c.command_id == bindparam("id", type_=Text),
+            )
+            .label("is_known"),
+        )
+        .select_from(code.join(e, e.c.id == code.c.event_id))
+        .where(code.c.code == bindparam("code", type_=Text))
+    )
+
+
+_STANDINGS = _standings()
+_OPENED = _opened()
+
+
+async def standings(database: Database, pairs: Sequence[Pair]) -> dict[Pair, Standing]:
+    """The standing in each (event, user); events that do not exist are left out."""
+    async with database.connection() as connection:
+        rows = await _STANDINGS.rows(
+            connection,
+            events=[event for event, _ in pairs],
+            users=[user for _, user in pairs],
+        )
+    return {(row["event_id"], row["user_id"]): Standing(row["status"]) for row in rows}
+
+
+async def opened_by(database: Database, code: str, *, user: str, id: str) -> Opened | None:
+    """The event that ``code`` names, for ``user``'s command ``id``; ``None``: it names none.
+
+    One statement, whatever there is, so that a retired code takes no longer than a made-up one.
+    """
+    async with database.connection() as connection:
+        row = await _OPENED.row(connection, code=code, user=user, id=id)
+    return Opened(row["id"], row["is_current"], row["is_known"]) if row else None

@@ -1,0 +1,209 @@
+"""The HTTP interface as an OpenAPI 3.1 document, made from the types.
+
+``python -m protocol.published.openapi`` prints it as a server with the default limits publishes it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+from protocol import PROTOCOL_VERSION
+from protocol import messages as m
+from protocol import replies as a
+from protocol import requests as r
+from protocol.commands import COMMANDS
+from protocol.errors import ERRORS
+from protocol.fields import CommandId, PageSize, Position, Ref, TextLimits
+from protocol.published.definitions import Schema, definitions, first_line
+from protocol.published.json_schema import encode
+from protocol.published.openapi_open import open_paths, open_schemas
+from protocol.published.openapi_parts import json_of, of, operation, parameter, query, ref, response
+
+#: Statuses of errors: of every route behind a token, and of those about one event.
+_COMMON: Final = (400, 401, 429, 500, 503)
+_ABOUT_EVENT: Final = (*_COMMON, 403, 404)
+#: Statuses of errors of a command: all there are.
+_ALL: Final = tuple(sorted({rule.http for rule in ERRORS.values()}))
+
+_STREAMED: Final = (m.Snapshot, m.Resumed, m.Diff, m.OwnDiff, m.Presence, m.Unsubscribed)
+
+_ABOUT: Final = """\
+The same as on the socket, for scripts and for bots behind proxies: the same commands, ids, \
+journal and answers. A command sent again under its id has no second effect, whichever way it \
+comes. Every error has the same body as on the socket; `code` says what it was."""
+
+
+def document(limits: TextLimits | None = None) -> dict[str, Any]:
+    """The whole document, with the text limits of this server."""
+    limits = limits or TextLimits()
+    schemas = definitions(limits, "#/components/schemas/{name}") | open_schemas(limits)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Ayes",
+            "version": PROTOCOL_VERSION,
+            "description": _ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}],
+        "paths": _paths(schemas),
+        "components": {
+            "schemas": schemas,
+            "responses": {f"Error{status}": _error(status) for status in _ALL},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+            },
+        },
+    }
+
+
+def _paths(schemas: dict[str, Schema]) -> dict[str, Any]:
+    event = "/v1/events/{event}"
+    of_event = [parameter("event", "path", of(Ref), "The event's id.")]
+    return {
+        "/v1/commands": {
+            "post": operation(
+                "sendCommand",
+                "Send a command; its answer comes when it is decided.",
+                json_of(m.Ack, "The command was decided, and is durable."),
+                _ALL,
+                parameters=[
+                    parameter(
+                        "Idempotency-Key",
+                        "header",
+                        of(CommandId),
+                        "The command's `id`, where the body has none.",
+                        required=False,
+                    )
+                ],
+            )
+            | {"requestBody": _command()}
+        },
+        "/v1/events": {
+            "get": operation(
+                "listEvents",
+                first_line(r.EventsList),
+                json_of(a.Events, first_line(a.Events)),
+                _COMMON,
+                parameters=query(schemas, r.EventsList, "after", "limit"),
+            )
+        },
+        event: {
+            "get": operation(
+                "getEvent",
+                "The room as a whole, as a subscriber gets it.",
+                json_of(m.Snapshot, first_line(m.Snapshot)),
+                _ABOUT_EVENT,
+                parameters=of_event,
+            )
+        },
+        **{
+            f"{event}/{name}": {
+                "get": operation(
+                    f"list{name.capitalize()}",
+                    first_line(asked),
+                    json_of(answer, first_line(answer)),
+                    _ABOUT_EVENT,
+                    parameters=of_event + query(schemas, asked, "before", "limit"),
+                )
+            }
+            for name, asked, answer in (
+                ("comments", r.CommentsList, a.Comments),
+                ("proposals", r.ProposalsList, a.Proposals),
+                ("members", r.MembersList, a.Members),
+                ("requests", r.RequestsList, a.Requests),
+            )
+        },
+        f"{event}/journal": {
+            "get": operation(
+                "readJournal",
+                "What happened, for admins; `after` is the last page's `next`.",
+                json_of(a.Journal, first_line(a.Journal)),
+                _ABOUT_EVENT,
+                parameters=[
+                    *of_event,
+                    parameter("after", "query", of(Position), required=False),
+                    parameter("limit", "query", of(PageSize), required=False),
+                ],
+            )
+        },
+        f"{event}/commands/{{id}}": {
+            "get": operation(
+                "getCommandStatus",
+                "What became of this command of mine?",
+                json_of(a.Status, first_line(a.Status)),
+                _COMMON,
+                parameters=[*of_event, parameter("id", "path", of(CommandId))],
+            )
+        },
+        f"{event}/stream": {
+            "get": operation(
+                "streamEvent",
+                "The room as Server-Sent Events.",
+                _stream(),
+                _ABOUT_EVENT,
+                parameters=[
+                    *of_event,
+                    parameter(
+                        "Last-Event-ID",
+                        "header",
+                        {"type": "string"},
+                        "Where to go on: `<epoch>:<seq>`, the id of the last event.",
+                        required=False,
+                    ),
+                ],
+            )
+        },
+        **open_paths(),
+    }
+
+
+def _stream() -> dict[str, Any]:
+    told = (
+        "Each event's type is that of its message, its data the message, and its id where the "
+        "message leads to: `snapshot` or `resumed` first, then `diff`, `you` and `presence`, and "
+        "`unsubscribed` at the end."
+    )
+    sent = {
+        "type": "object",
+        "properties": {
+            "event": {"enum": [kind.__struct_config__.tag for kind in _STREAMED]},
+            "id": {"type": "string", "pattern": "^[^:]+:[0-9]+$"},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+        },
+        "required": ["event", "data"],
+    }
+    return response(told, {"text/event-stream": {"schema": sent}})
+
+
+def _command() -> dict[str, Any]:
+    bare = {
+        "type": "object",
+        "description": "A command without `id`, under the `Idempotency-Key`.",
+        "properties": {"type": {"enum": [kind.__struct_config__.tag for kind in COMMANDS]}},
+        "required": ["type"],
+        "not": {"required": ["id"]},
+    }
+    schema = {"anyOf": [{"$ref": "#/components/schemas/Command"}, bare]}
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _error(status: int) -> dict[str, Any]:
+    """The error that is told with ``status``, its codes and its headers."""
+    codes = {code.value: rule.meaning for code, rule in ERRORS.items() if rule.http == status}
+    told = "\n".join(f"- `{code}`: {meaning}" for code, meaning in codes.items())
+    schema = {"allOf": [ref(m.Error), {"properties": {"code": {"enum": list(codes)}}}]}
+    made = response(told, {"application/json": {"schema": schema}})
+    if status == 401:
+        made["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+    if status in (429, 503):
+        made["headers"] = {
+            "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}
+        }
+    return made
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(encode(document()))

@@ -1,0 +1,69 @@
+"""The part of the HTTP interface that needs no token: probes, documents, and the way in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from protocol.fields import TextLimits
+from protocol.published.definitions import Schema, clean, first_line
+from protocol.published.openapi_parts import failures, json_of, ref, response, unguarded
+from protocol.published.page import LocalName, LocalToken, OidcClient, PageSettings
+
+
+def open_paths() -> dict[str, Any]:
+    """What needs no token."""
+    ready = {
+        "type": "object",
+        "properties": {"ready": {"type": "boolean"}},
+        "required": ["ready"],
+    }
+    plain = {"text/plain": {"schema": {"type": "string"}}}
+    healthz = {"200": response("It does.", plain)}
+    metrics = {"200": response("In Prometheus' text format.", plain)}
+    readyz = {
+        status: response(told, {"application/json": {"schema": ready}})
+        for status, told in (("200", "Yes."), ("503", "No: it starts, drains, or has no database."))
+    }
+    documents = {
+        "/v1/schema": ("getSchema", "The JSON Schema of every message.", "schema+json"),
+        "/v1/asyncapi.json": ("getAsyncApi", "The socket.", "vnd.aai.asyncapi+json"),
+        "/v1/openapi.json": ("getOpenApi", "This document.", "vnd.oai.openapi+json"),
+    }
+    made = {
+        "/healthz": unguarded("getHealth", "Whether the process answers.", healthz),
+        "/readyz": unguarded("getReadiness", "Whether clients should come here.", readyz),
+        "/metrics": unguarded("getMetrics", "What the server counts and measures.", metrics),
+    }
+    for path, (name, told, kind) in documents.items():
+        content = {f"application/{kind}": {"schema": {"type": "object"}}}
+        answers = {"200": response(told, content), "304": response("It has not changed.")}
+        made[path] = unguarded(name, told, answers)
+    return {path: {"get": operation} for path, operation in made.items()} | _page_paths()
+
+
+def _page_paths() -> dict[str, Any]:
+    """How people sign in."""
+    settings = unguarded(
+        "getPageSettings",
+        first_line(PageSettings),
+        {"200": json_of(PageSettings, "For whoever asks, from where they ask.")},
+    )
+    token = unguarded(
+        "signInByName",
+        "A token for a name; only on the server's own machine, with no other way to sign in.",
+        {"200": json_of(LocalToken, first_line(LocalToken)), **failures((400, 404, 413, 429))},
+    )
+    named = {"application/json": {"schema": ref(LocalName)}}
+    token["requestBody"] = {"required": True, "content": named}
+    return {"/v1/page.json": {"get": settings}, "/v1/local/token": {"post": token}}
+
+
+def open_schemas(limits: TextLimits) -> dict[str, Schema]:
+    """Name → schema of what these say beside the messages."""
+    kinds = (OidcClient, PageSettings, LocalName, LocalToken)
+    _, made = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    schemas: dict[str, Schema] = {name: clean(schema) for name, schema in made.items()}
+    schemas["LocalName"]["properties"]["name"] |= {"minLength": 1, "maxLength": limits.name}
+    return schemas

@@ -1,0 +1,211 @@
+"""A Redis Cluster with sharded pub/sub (Redis 7, Valkey): a line to each shard.
+
+A channel lives on the shard that serves its hash slot. Who serves which slot is asked of any server
+that answers: at the start, every few seconds, and whenever a line is lost or a server says that a
+slot is elsewhere (MOVED). What gets lost meanwhile is left to the rooms' sweep, as ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import MovedError
+
+from server.bus.connection import (
+    FIRST_DELAY,
+    LONGEST_DELAY,
+    REDIS_SECONDS,
+    Hear,
+    Line,
+    is_lost,
+    make_redis,
+    rest,
+    slot_of,
+)
+from server.config.redis_url import Address, addresses_of, url_of
+
+log = logging.getLogger("ayes.bus")
+
+SLOTS = 16_384
+#: Seconds between two looks at who serves which slot, where nothing forces one.
+LOOK_SECONDS = 10.0
+#: Servers that are asked before a look has failed.
+MOST_ASKED = 8
+
+
+class Cluster:
+    """Publishes to the shards of a cluster and hears from them."""
+
+    def __init__(self, url: str, hear: Hear) -> None:
+        self._url = url
+        self._hear = hear
+        self._seeds = addresses_of(url)
+        self._owners: list[Address | None] = [None] * SLOTS
+        self._lines: dict[Address, Line] = {}
+        self._others: set[Address] = set()
+        """Replicas: worth asking when every primary we know is gone."""
+        self._watched: dict[str, Line | None] = {}
+        """Channel → the line it is watched on, once its shard is known."""
+        self._look_again = asyncio.Event()
+        self._over = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+        self._stopping: set[asyncio.Task[None]] = set()
+        self._told = False
+
+    @property
+    def is_up(self) -> bool:
+        """Whether every slot has an owner, and every owner answers."""
+        return (
+            bool(self._lines)
+            and None not in self._owners
+            and all(line.is_up for line in self._lines.values())
+        )
+
+    def start(self) -> None:
+        """Begin; a cluster that is not there yet is waited for in the background."""
+        self._over.clear()
+        self._looking = asyncio.create_task(self._look_for_ever(), name="cluster")
+
+    async def stop(self) -> None:
+        """End, with the connections closed."""
+        self._over.set()
+        self._look_again.set()
+        if self._looking is not None:
+            await asyncio.wait([self._looking], timeout=2 * REDIS_SECONDS)
+        while self._looking is not None and not self._looking.done():
+            self._looking.cancel()
+            await asyncio.wait([self._looking], timeout=REDIS_SECONDS)
+        await asyncio.gather(*(line.stop() for line in self._lines.values()), *self._stopping)
+        self._lines.clear()
+
+    def send(self, channel: str, kind: str, data: bytes) -> None:
+        """Publish soon; to nobody while the channel's shard is not known."""
+        line = self._line_of(channel)
+        if line is not None:
+            line.send(channel, kind, data)
+
+    def watch(self, channel: str) -> None:
+        """Hear ``channel``, soon."""
+        self._watched.setdefault(channel, None)
+        self._place(channel)
+
+    def unwatch(self, channel: str) -> None:
+        """Hear it no more."""
+        line = self._watched.pop(channel, None)
+        if line is not None:
+            line.unwatch(channel)
+
+    def _line_of(self, channel: str) -> Line | None:
+        owner = self._owners[slot_of(channel)]
+        return self._lines.get(owner) if owner is not None else None
+
+    def _place(self, channel: str) -> None:
+        """Watch ``channel`` where it lives now, and nowhere else."""
+        before, line = self._watched[channel], self._line_of(channel)
+        if before is line:
+            return
+        if before is not None:
+            before.unwatch(channel)
+        if line is not None:
+            line.watch(channel)
+        self._watched[channel] = line
+
+    def _astray(self, err: MovedError) -> None:
+        """A server says that a slot is elsewhere: believe it, and look."""
+        address = Address(*err.node_addr)
+        self._look_again.set()
+        if address.host and self._owners[err.slot_id] != address:
+            self._owners[err.slot_id] = address
+            self._open(address)
+            for channel in self._watched:
+                if slot_of(channel) == err.slot_id:
+                    self._place(channel)
+
+    def _open(self, address: Address) -> None:
+        if address not in self._lines:
+            line = Line(
+                url_of(self._url, address),
+                self._hear,
+                astray=self._astray,
+                lost=self._look_again.set,
+            )
+            self._lines[address] = line
+            line.start()
+
+    # Who serves which slot.
+
+    async def _look_for_ever(self) -> None:
+        delay = FIRST_DELAY
+        while not self._over.is_set():
+            self._look_again.clear()
+            try:
+                found = await self._look()
+            except Exception:
+                log.exception("the cluster could not be looked at")
+                found = False
+            if self._over.is_set():
+                return
+            if found:
+                await rest(self._look_again, LOOK_SECONDS)
+            delay = FIRST_DELAY if found else min(delay * 2, LONGEST_DELAY)
+            # A server that is gone calls for a look with each try to reach it.
+            await rest(self._over, random.uniform(FIRST_DELAY, 2 * delay))  # noqa: S311 - jitter
+
+    async def _look(self) -> bool:
+        """Ask one server after the other until one knows the cluster; whether one did."""
+        known = [*self._lines, *self._others]
+        random.shuffle(known)
+        error: Exception | None = None
+        for address in [*dict.fromkeys([*known, *self._seeds])][:MOST_ASKED]:
+            try:
+                async with asyncio.timeout(2 * REDIS_SECONDS):
+                    async with make_redis(url_of(self._url, address)) as redis:
+                        self._take(await _slots(redis, address))
+                self._told = False
+                return True
+            except Exception as err:
+                if not is_lost(err):
+                    raise
+                error = err
+        if not self._told:
+            log.warning("no server of the Redis cluster tells who serves what: %r", error)
+            self._told = True
+        return False
+
+    def _take(self, slots: list[tuple[int, int, Address, list[Address]]]) -> None:
+        """Go by what a server said: open the lines there should be, and close the others."""
+        owners: list[Address | None] = [None] * SLOTS
+        self._others = set()
+        for first, last, owner, replicas in slots:
+            owners[first : last + 1] = [owner] * (last + 1 - first)
+            self._others.update(replicas)
+            self._open(owner)
+        self._owners = owners
+        for channel in self._watched:
+            self._place(channel)
+        for address in set(self._lines) - set(owners):
+            stopping = asyncio.create_task(self._lines.pop(address).stop(), name="line stops")
+            self._stopping.add(stopping)
+            stopping.add_done_callback(self._stopping.discard)
+
+
+async def _slots(redis: Redis, asked: Address) -> list[tuple[int, int, Address, list[Address]]]:
+    """First and last slot, primary and replicas of each range (``CLUSTER SLOTS``)."""
+    ask: Callable[[str], Awaitable[list[list[Any]]]] = redis.execute_command
+    answer = await ask("CLUSTER SLOTS")
+    return [
+        (first, last, _address(primary, asked), [_address(replica, asked) for replica in replicas])
+        for first, last, primary, *replicas in answer
+    ]
+
+
+def _address(found: list[Any], asked: Address) -> Address:
+    """A server that does not know its own name is reached by the name it was asked under."""
+    host, port = found[:2]
+    text = host.decode() if isinstance(host, bytes) else str(host or "")
+    return Address(text if text not in ("", "?") else asked.host, int(port))

@@ -1,0 +1,266 @@
+"""``ayes journal | verify | export``: the journal for people, and its proof."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+
+from handlers.commands import registry
+from handlers.proof.entry import Entry
+from handlers.proof.replay import Difference, Replay
+from persistence.database.pool import Database
+from persistence.event.records import Event
+from persistence.event.state import EventState
+from persistence.journal import audit
+from protocol.text import escaped
+
+#: Kind and version of an export, in its first line.
+FORMAT = {"type": "ayes.export", "version": 2}
+#: Versions that can be verified. In one of version 1 no line records limits.
+KNOWN_VERSIONS = (1, 2)
+#: Lines by older servers that are named one by one in what a verification found.
+MAX_NAMED = 20
+#: Seconds between two looks for new lines.
+FOLLOW_SECONDS = 0.5
+
+_texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
+#: Fields of the event's row that are the journal's own head, or that no step decides.
+_HEAD = ("seq", "hash", "epoch")
+
+
+class AuditError(Exception):
+    """There is nothing to read; the message is fit to print."""
+
+
+def entry_of(row: dict[str, Any]) -> Entry:
+    """A row of the journal as an entry."""
+    return Entry(
+        seq=row["seq"],
+        at=row["at"],
+        command=row["command"],
+        user=row["user_id"],
+        id=row["command_id"],
+        salt=row["salt"],
+        payload=row["payload"],
+        answer=row["answer"],
+        patches=_labelled(row["patches"]),
+        prev_hash=row["prev_hash"],
+        hash=row["hash"],
+    )
+
+
+def entry_of_export(fields: dict[str, Any]) -> Entry:
+    """A line of an export as an entry."""
+    return Entry(
+        seq=fields["seq"],
+        at=datetime.fromisoformat(fields["at"]),
+        command=fields["command"],
+        user=fields["user"],
+        id=fields["id"],
+        salt=bytes.fromhex(fields["salt"]),
+        payload=fields["payload"],
+        answer=fields["answer"],
+        patches=_labelled(fields["patches"]),
+        prev_hash=bytes.fromhex(fields["prev_hash"]),
+        hash=bytes.fromhex(fields["hash"]),
+    )
+
+
+def _labelled(text: str) -> dict[str, bytes]:
+    return {label: bytes(patch) for label, patch in _texts.decode(text).items()}
+
+
+async def show(database: Database, event_id: str, *, after: int, follow: bool) -> None:
+    """Print the journal, a line a step; with ``follow``, go on until interrupted."""
+    await _existing(database, event_id)
+    while True:
+        async for row in audit.lines(database, event_id, after=after):
+            after = row["seq"]
+            who = row["user_id"] or "(server)"
+            answer = orjson.loads(row["answer"])
+            mark = "" if answer["applied"] else " (nothing to change)"
+            line = (
+                f"#{row['seq']} {row['at']:%Y-%m-%d %H:%M:%S} {who} {row['command']}{mark} "
+                f"{orjson.dumps(answer['result']).decode()}"
+            )
+            # A user's id and words are the users' own, and this is read in a terminal.
+            _print(escaped(line))
+        if not follow:
+            return
+        await asyncio.sleep(FOLLOW_SECONDS)
+
+
+async def export(database: Database, event_id: str) -> None:
+    """Print the journal as JSON Lines that prove themselves."""
+    event = await _existing(database, event_id)
+    limits = orjson.loads(event.limits) if event.limits is not None else None
+    head = FORMAT | {"event": event_id, "epoch": event.epoch, "limits": limits}
+    _print(orjson.dumps(head).decode())
+    last: dict[str, Any] = {"seq": 0, "hash": bytes(32)}
+    async for row in audit.lines(database, event_id):
+        # Later ones are behind what the first line says.
+        if row["seq"] > event.seq:
+            break
+        last = row
+        _print(
+            orjson.dumps(
+                {
+                    "seq": row["seq"],
+                    "at": row["at"].isoformat(),
+                    "command": row["command"],
+                    "user": row["user_id"],
+                    "id": row["command_id"],
+                    "salt": row["salt"].hex(),
+                    "payload": row["payload"],
+                    "answer": row["answer"],
+                    "patches": row["patches"],
+                    "prev_hash": row["prev_hash"].hex(),
+                    "hash": row["hash"].hex(),
+                }
+            ).decode()
+        )
+    _print(orjson.dumps({"end": last["seq"], "hash": last["hash"].hex()}).decode())
+
+
+async def verify_event(database: Database, event_id: str, *, strict: bool = False) -> str:
+    """Check an event's journal and tables; what was found, for printing. Raises ``AuditError``.
+
+    ``strict``: also if a line does not say by which limits it was decided.
+    """
+    await _existing(database, event_id)
+    registry.check()
+    # The tables first: lines that are written meanwhile are behind them.
+    event, tables = await audit.everything(database, event_id)
+    replay = Replay(event_id)
+    async for entry in _entries(database, event_id, event.seq):
+        if difference := replay.run([entry]):
+            raise AuditError(_told(difference))
+    state = replay.state
+    if (state.seq, state.hash) != (event.seq, event.hash):
+        raise AuditError(
+            f"the journal ends at line {state.seq}, the event stands at {event.seq}: "
+            "lines were removed"
+        )
+    # The only copy there is of a name that was never shown.
+    replay.take_names({member.user_id: member.name for member in tables["memberships"]})
+    for name, records in tables.items():
+        _compare(name, records, state)
+    _compare_event(event, state)
+    agrees = "the chain, every answer, every patch and the tables agree"
+    return _found(f"{event.seq} lines: {agrees}", replay, strict)
+
+
+async def _entries(database: Database, event_id: str, to: int) -> AsyncIterator[Entry]:
+    async for row in audit.lines(database, event_id):
+        if row["seq"] > to:
+            return
+        yield entry_of(row)
+
+
+def verify_file(path: Path, *, strict: bool = False) -> str:
+    """Check an export as ``verify_event`` does, all but the tables."""
+    registry.check()
+    lines = iter(path.read_bytes().splitlines())
+    try:
+        head = orjson.loads(next(lines, b"null"))
+        if not isinstance(head, dict) or head.get("type") != FORMAT["type"]:
+            raise AuditError("this is no export of an Ayes event")
+        if head.get("version") not in KNOWN_VERSIONS:
+            raise AuditError(f"an export of version {head.get('version')} is not known here")
+        replay = Replay(head["event"])
+        ended: list[dict[str, Any]] = []
+        if difference := replay.run(_exported(lines, ended)):
+            raise AuditError(_told(difference))
+    except (ValueError, KeyError, TypeError) as err:
+        raise AuditError(f"the file is damaged: {err}") from err
+    end = ended[0] if ended else None
+    if end is None or (end["end"], end["hash"]) != (replay.state.seq, replay.state.hash.hex()):
+        raise AuditError(f"the file ends after line {replay.state.seq}: lines were removed")
+    record = replay.state.event_record
+    limits = orjson.loads(record.limits) if record is not None and record.limits else None
+    if head.get("limits") != limits:
+        raise AuditError(f"the file's head says limits {head.get('limits')}, its lines {limits}")
+    agrees = "the chain, every answer and every patch agree"
+    return _found(f"{replay.state.seq} lines: {agrees}", replay, strict)
+
+
+def _found(agrees: str, replay: Replay, strict: bool) -> str:
+    reservations = list(_reservations(replay))
+    if strict and reservations:
+        raise AuditError(reservations[0])
+    return "\n".join((agrees, *reservations))
+
+
+def _reservations(replay: Replay) -> Iterator[str]:
+    """Which lines do not say by which limits they were decided, and what can be said of those."""
+    found = "; ".join(replay.consistent.words()) or "any limits"
+    if replay.recorded_from is None:
+        yield f"limits are not recorded; all lines are consistent with these: {found}"
+    elif replay.recorded_from > 1 or replay.unrecorded:
+        named = [f"those before line {replay.recorded_from}"] if replay.recorded_from > 1 else []
+        named += [str(seq) for seq in replay.unrecorded[:MAX_NAMED]]
+        if (more := len(replay.unrecorded) - MAX_NAMED) > 0:
+            named.append(f"{more} more")
+        yield (
+            f"lines by servers that recorded no limits: {', '.join(named)}; "
+            f"they are consistent with these: {found}"
+        )
+
+
+def _exported(lines: Iterator[bytes], ended: list[dict[str, Any]]) -> Iterator[Entry]:
+    for line in lines:
+        fields = orjson.loads(line)
+        if "end" in fields:
+            ended.append(fields)
+            return
+        yield entry_of_export(fields)
+
+
+def _compare(name: str, records: list[Any], state: EventState) -> None:
+    """Every row of a table must be what the replay left, and the other way round."""
+    left = {key: record for key, record in getattr(state, name).items() if record is not None}
+    held = {_key(name, record): record for record in records}
+    for key in sorted(left.keys() | held.keys(), key=str):
+        if left.get(key) != held.get(key):
+            raise AuditError(
+                f"table {name}, row {key}: holds {held.get(key)}; "
+                f"by the journal it is {left.get(key)}"
+            )
+
+
+def _key(name: str, record: Any) -> Any:
+    if name == "votes":
+        return record.proposal_id, record.user_id
+    if name == "item_history":
+        return record.item_id, record.part, record.version
+    return record.user_id if name in ("memberships", "ballots") else record.id
+
+
+def _compare_event(event: Event, state: EventState) -> None:
+    for field in Event.__struct_fields__:
+        held, left = getattr(event, field), getattr(state.event, field)
+        if field not in _HEAD and held != left:
+            raise AuditError(f"the event's {field} is {held!r}; by the journal it is {left!r}")
+
+
+def _told(difference: Difference) -> str:
+    return f"line {difference.seq} {difference.what}"
+
+
+async def _existing(database: Database, event_id: str) -> Event:
+    event = await audit.event_row(database, event_id)
+    if event is None:
+        raise AuditError(f"there is no event {event_id}")
+    return event
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

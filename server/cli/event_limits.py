@@ -1,0 +1,111 @@
+"""``ayes limits``: by which limits an event is decided, and how an operator changes them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+
+import orjson
+from msgspec.structs import replace
+
+from handlers.commands import registry
+from handlers.lanes.decide import Answer, StepRecord, Submission
+from handlers.lanes.lanes import Lanes
+from handlers.rules.limits import setting_limits
+from handlers.rules.timers import SERVER
+from handlers.step import Actor
+from persistence.database.pool import Database
+from persistence.event.limits import RULES, SETTABLE, DomainLimits, decode_limits
+from persistence.journal import audit
+from server.cli.audit import AuditError
+from server.services.entropy import entropy
+
+#: Longest wait for a change's answer; a lane gives up on a command before that.
+ANSWER_TIMEOUT_S = 30.0
+
+#: From the limits of an event to those that it is to have.
+Change = Callable[[DomainLimits], DomainLimits]
+
+
+class _NoRooms:
+    """Nobody watches in this process; a server's own sweep finds the step within a second."""
+
+    def publish(self, event_id: str, epoch: str, steps: Sequence[StepRecord]) -> None:
+        """Tell nobody."""
+
+    def suspect(self, event_id: str) -> None:
+        """Look at nothing."""
+
+
+async def recorded(database: Database, event_id: str) -> DomainLimits | None:
+    """The limits of an event; raises ``AuditError`` if there is no such event."""
+    event = await audit.event_row(database, event_id)
+    if event is None:
+        raise AuditError(f"there is no event {event_id}")
+    return decode_limits(event.limits) if event.limits is not None else None
+
+
+def described(event_id: str, limits: DomainLimits | None, here: DomainLimits) -> Iterator[str]:
+    """An event's limits in lines, with the settings ``here`` if they differ."""
+    if limits is None:
+        yield f"{event_id}: no limits are recorded; the next change to it records the server's"
+        return
+    yield f"{event_id}: limits {limits.version}, rules {limits.rules}"
+    for name in SETTABLE:
+        value, ours = getattr(limits, name), getattr(here, name)
+        yield f"  {name} {value}" + (f" (settings here: {ours})" if ours != value else "")
+
+
+async def change(
+    database: Database, event_id: str, wanted: Change, here: DomainLimits
+) -> DomainLimits | None:
+    """Give an event the limits ``wanted`` makes of its own; the new ones, or ``None`` if it has
+    them.
+
+    An event without recorded limits gets what ``wanted`` makes of ``here``. The change is a step of
+    the server's own in the event's journal. Raises ``AuditError``.
+    """
+    held = await recorded(database, event_id)
+    if held is not None and held.rules > RULES:
+        raise AuditError(f"event {event_id} is decided by a newer version's rules; use that one")
+    new = replace(wanted(held or here), version=held.version if held else 0, rules=RULES)
+    if new == held:
+        return None
+    new = replace(new, version=new.version + 1)
+    answer = await _decide(database, event_id, new)
+    told = orjson.loads(answer.message)
+    if answer.error is not None or not told["applied"]:
+        why = told.get("message", "its limits were changed meanwhile")
+        raise AuditError(f"event {event_id}: {why}; look again")
+    return new
+
+
+async def _decide(database: Database, event_id: str, limits: DomainLimits) -> Answer:
+    registry.check()
+    lanes = Lanes(database, _NoRooms(), limits)
+    heard: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    submission = Submission(
+        setting_limits(event_id, limits),
+        Actor(SERVER, SERVER),
+        entropy=entropy(),
+        reply=lambda _, answer: heard.set_result(answer),
+    )
+    lanes.submit(event_id, submission)
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            answer = await heard
+            await lanes.drained()
+    except TimeoutError:
+        raise AuditError(f"event {event_id}: no answer came; try again") from None
+    return answer
+
+
+def setting(values: dict[str, int]) -> Change:
+    """The change that sets these limits and leaves the others."""
+    return lambda limits: replace(limits, **values)
+
+
+def adopting(here: DomainLimits) -> Change:
+    """The change to all of ``here``."""
+    values = {name: getattr(here, name) for name in SETTABLE}
+    return lambda limits: replace(limits, **values)

@@ -1,0 +1,340 @@
+"""The command line: ``ayes serve | token | revoke | demo | journal | …``; ``ayes --help``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from persistence.database.pool import Database
+from persistence.embedded.postgres import EmbeddedPostgresError
+from persistence.event.limits import SETTABLE
+from protocol.errors import Rejection
+from protocol.text import check_id, escaped
+from server.cli import client
+from server.config import settings as s
+from server.config.database_url import database_url
+from server.config.settings import SETTINGS, SettingsError
+from server.config.start_error import StartError
+
+#: What shells say of a command that SIGPIPE or SIGINT ended.
+EXIT_BROKEN_PIPE = 141
+EXIT_INTERRUPTED = 130
+
+_DURATION = re.compile(r"\A([0-9]+)([smhd])\Z")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status."""
+    given = sys.argv[1:] if argv is None else list(argv)
+    if client.is_asked(given):
+        return client.forward(given)
+    try:
+        arguments = _parser().parse_args(given)
+        status: int = arguments.run(arguments)
+    except SettingsError as err:
+        print(f"ayes: {err}", file=sys.stderr)
+        return 2
+    except StartError as err:
+        print(f"ayes: {err}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Whoever reads the output has enough of it; say nothing more, not even at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ayes",
+        description="A realtime decision server: every vote counts exactly once.",
+        epilog=client.HELP,
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="run the server")
+    _add_settings(serve)
+    serve.add_argument("--demo", action="store_true", help="let bots decide something, and show it")
+    serve.set_defaults(run=_serve)
+
+    token = commands.add_parser("token", help="print a token for a user")
+    _add_settings(token)
+    token.add_argument("--user", required=True, help="the user's id (sub)")
+    token.add_argument("--name", help="the name that others see")
+    token.add_argument("--ttl", default="1h", help="lifetime: 90s, 15m, 1h, 7d (default 1h)")
+    token.set_defaults(run=_token)
+
+    revoke = commands.add_parser("revoke", help="refuse the tokens a user has, and close sockets")
+    _add_settings(revoke)
+    revoke.add_argument("--user", required=True, help="the user's id (sub)")
+    revoke.add_argument(
+        "--before",
+        default="now",
+        metavar="TIME",
+        help="refuse tokens issued before: now (default), or a time with its zone, such as "
+        "2026-11-23T08:00:00Z",
+    )
+    revoke.set_defaults(run=_revoke)
+
+    demo = commands.add_parser("demo", help="let bots decide something, and show the room")
+    _add_settings(demo)
+    demo.add_argument("--url", help="a running server's address; without it, one is started")
+    demo.set_defaults(run=_demo)
+
+    check = commands.add_parser("check-config", help="print the settings, secrets masked")
+    _add_settings(check)
+    check.set_defaults(run=_check_config)
+
+    journal = commands.add_parser("journal", help="print what happened in an event")
+    _add_settings(journal)
+    journal.add_argument("event", help="the event's id")
+    journal.add_argument("--after", type=int, default=0, help="only what follows this line")
+    journal.add_argument("--follow", action="store_true", help="go on as it happens")
+    journal.set_defaults(run=_journal)
+
+    verify = commands.add_parser("verify", help="prove an event's journal, or an exported one")
+    _add_settings(verify)
+    verify.add_argument("what", metavar="EVENT|FILE", help="the event's id, or an export")
+    verify.add_argument(
+        "--strict",
+        action="store_true",
+        help="fail if a line does not say by which limits it was decided",
+    )
+    verify.set_defaults(run=_verify)
+
+    export = commands.add_parser("export", help="print an event's journal as JSON Lines")
+    _add_settings(export)
+    export.add_argument("event", help="the event's id")
+    export.set_defaults(run=_export)
+
+    limits = commands.add_parser("limits", help="show an event's limits, or give it others")
+    _add_settings(limits)
+    which = limits.add_mutually_exclusive_group(required=True)
+    which.add_argument("event", nargs="?", help="the event's id")
+    which.add_argument("--all", action="store_true", help="every event")
+    limits.add_argument("--adopt", action="store_true", help="give it all limits of the settings")
+    limits.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="give it one other limit, such as comments_shown=100; may be repeated",
+    )
+    limits.set_defaults(run=_limits)
+
+    epoch = commands.add_parser(
+        "new-epoch", help="after a restore: let no client go on with what was lost"
+    )
+    _add_settings(epoch)
+    epoch.add_argument("event", nargs="?", help="one event's id; without it, all events")
+    epoch.set_defaults(run=_new_epoch)
+
+    migrate = commands.add_parser("migrate", help="bring the database's schema up to date")
+    _add_settings(migrate)
+    migrate.set_defaults(run=_migrate)
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """A flag for every setting; it wins over the environment."""
+    group = parser.add_argument_group("settings", "each also as AYES_… in the environment")
+    for name, rule in SETTINGS.items():
+        flag = "--" + name.replace("_", "-")
+        group.add_argument(flag, dest=name, metavar=name.upper(), help=rule.help.replace("%", "%%"))
+
+
+def _settings(arguments: argparse.Namespace) -> s.Settings:
+    return s.load({name: getattr(arguments, name) for name in SETTINGS})
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    settings = _settings(arguments)
+    if arguments.demo:
+        from server import demo
+
+        return demo.serve_and_show(settings)
+    from server import process
+
+    return process.run(settings)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from server import demo
+
+    return demo.run(_settings(arguments), arguments.url)
+
+
+def _token(arguments: argparse.Namespace) -> int:
+    from server.identity.auth import authenticator_for
+
+    settings = _settings(arguments)
+    issuer = settings.auth_jwks_url or settings.oidc_issuer
+    if issuer is not None and settings.auth_secret is None:
+        raise SettingsError(
+            "with AYES_AUTH_JWKS_URL or AYES_OIDC_ISSUER, tokens are the issuer's to make; "
+            "for others AYES_AUTH_SECRET is needed as well"
+        )
+    match = _DURATION.match(arguments.ttl)
+    if match is None:
+        raise SettingsError(f"--ttl: {arguments.ttl!r} is none of 90s, 15m, 1h, 7d")
+    lifetime = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    print(authenticator_for(settings).make(arguments.user, arguments.name, lifetime))
+    return 0
+
+
+def _revoke(arguments: argparse.Namespace) -> int:
+    from persistence.queries import revocations
+
+    try:
+        user = arguments.user
+        check_id(user, "user")
+        moment = None if arguments.before == "now" else datetime.fromisoformat(arguments.before)
+    except (Rejection, ValueError) as err:
+        raise SettingsError(f"--user or --before: {err}") from None
+    if moment is not None and moment.tzinfo is None:
+        raise SettingsError(f"--before: {arguments.before} does not say in which zone (try …Z)")
+
+    async def revoke(database: Database) -> None:
+        before = await revocations.revoke(database, user, moment)
+        print(f"tokens of {user} issued before {before.astimezone(UTC).isoformat()} are refused")
+
+    return _with_database(arguments, revoke)
+
+
+def _check_config(arguments: argparse.Namespace) -> int:
+    for variable, value in s.printable(_settings(arguments)).items():
+        print(f"{variable}={value}")
+    return 0
+
+
+def _journal(arguments: argparse.Namespace) -> int:
+    from server.cli import audit
+
+    return _with_database(
+        arguments,
+        lambda database: audit.show(
+            database, arguments.event, after=arguments.after, follow=arguments.follow
+        ),
+    )
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from server.cli import audit
+
+    return _with_database(arguments, lambda database: audit.export(database, arguments.event))
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from server.cli import audit
+
+    path = Path(arguments.what)
+    if path.is_file():
+        try:
+            print(escaped(audit.verify_file(path, strict=arguments.strict)))
+        except audit.AuditError as err:
+            print(escaped(f"ayes: {err}"), file=sys.stderr)
+            return 1
+        return 0
+
+    async def verify(database: Database) -> None:
+        said = await audit.verify_event(database, arguments.what, strict=arguments.strict)
+        print(escaped(said))
+
+    return _with_database(arguments, verify)
+
+
+def _limits(arguments: argparse.Namespace) -> int:
+    from persistence.journal.epochs import pages
+    from server.cli import event_limits
+
+    here = _settings(arguments).domain()
+    values = _limits_set(arguments.set)
+    change = event_limits.adopting(here) if arguments.adopt else event_limits.setting(values)
+
+    async def work(database: Database) -> None:
+        async for ids in pages(database, None if arguments.all else arguments.event):
+            for event in ids:
+                if arguments.adopt or values:
+                    await event_limits.change(database, event, change, here)
+                found = await event_limits.recorded(database, event)
+                print(*event_limits.described(event, found, here), sep="\n")
+
+    return _with_database(arguments, work)
+
+
+def _limits_set(given: Sequence[str]) -> dict[str, int]:
+    """The limits in ``NAME=VALUE`` texts; raises ``SettingsError``."""
+    values = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if name not in SETTABLE:
+            raise SettingsError(f"--set: {name!r} is none of {', '.join(SETTABLE)}")
+        values[name] = getattr(s.load({name: value}), name)
+    return values
+
+
+def _with_database(
+    arguments: argparse.Namespace, work: Callable[[Database], Coroutine[Any, Any, None]]
+) -> int:
+    """Run ``work`` on the configured database, or on the embedded one, running or not."""
+    from server.cli.audit import AuditError
+
+    settings = _settings(arguments)
+
+    async def run(url: str) -> None:
+        database = Database(url, connections=2)
+        await database.open()
+        try:
+            await work(database)
+        finally:
+            await database.close()
+
+    try:
+        with database_url(settings) as url:
+            asyncio.run(run(url))
+    except BrokenPipeError:
+        raise
+    except (AuditError, EmbeddedPostgresError, asyncpg.PostgresError, OSError) as err:
+        print(f"ayes: {err}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _new_epoch(arguments: argparse.Namespace) -> int:
+    from persistence.journal.epochs import renew
+
+    async def work(database: Database) -> None:
+        count = await renew(database, arguments.event)
+        print(f"{count} events have a new epoch")
+
+    return _with_database(arguments, work)
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    settings = _settings(arguments)
+    if settings.database_url is None:
+        raise SettingsError(
+            "ayes migrate needs AYES_DATABASE_URL; the embedded database "
+            "is migrated when the server starts"
+        )
+    from persistence.database.migrate import upgrade
+
+    try:
+        upgrade(settings.database_url)
+    except OSError as err:
+        print(f"ayes: the database is out of reach: {err}", file=sys.stderr)
+        return 1
+    print("the schema is up to date")
+    return 0

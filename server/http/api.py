@@ -1,0 +1,232 @@
+"""The same over HTTP, for bots behind proxies and for scripts: the same handlers, the same journal,
+the same ids, the same answers."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from handlers.lanes.decide import Answer, Submission, failed
+from persistence.journal import audit
+from protocol import requests as r
+from protocol.codec import Invalid, decode_command, under_id
+from protocol.commands import Command
+from protocol.errors import ErrorCode, ProtocolError, Rejection, bad_request
+from protocol.fields import PageSize, Position, normalise
+from server.http.answers import PartsAnswer, error_answer, json_answer, told_error
+from server.http.body import read_body, without_mark
+from server.http.endpoint import Answering, Endpoint, connection_of
+from server.http.stream import STREAM_HEADERS, STREAM_TYPE, once, stream
+from server.identity.auth import Identity
+from server.services import questions
+from server.services.entropy import entropy
+
+if TYPE_CHECKING:
+    from server.node import Node
+
+#: Longest that a command is waited for; the lane's own budget is shorter.
+ANSWER_SECONDS = 15.0
+#: Lines of the journal that are encoded before the event loop is left to others; a long one is some
+#: 50 KB.
+LINES_AT_ONCE = 8
+R = TypeVar("R", bound=r.Request)
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def routes(node: Node) -> list[Route]:
+    """The routes of protocol.md's HTTP part."""
+    api = _Api(node)
+    event = "/v1/events/{event}"
+
+    def route(path: str, answering: Answering, *, method: str = "GET", large: bool = True) -> Route:
+        return Route(path, Endpoint(node, answering, large=large), methods=[method])
+
+    return [
+        route("/v1/commands", api.command, method="POST", large=False),
+        route("/v1/events", api.events),
+        route(event, api.snapshot),
+        route(f"{event}/comments", api.page(r.CommentsList)),
+        route(f"{event}/proposals", api.page(r.ProposalsList)),
+        route(f"{event}/members", api.page(r.MembersList)),
+        route(f"{event}/requests", api.page(r.RequestsList)),
+        route(f"{event}/journal", api.journal),
+        route(f"{event}/commands/{{id}}", api.status, large=False),
+        # A stream takes a place for each large message.
+        route(f"{event}/stream", api.stream, large=False),
+    ]
+
+
+class _Api:
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def _event(self, request: Request) -> str:
+        """The event in the path; raises ``bad_request`` for what can be no event's id."""
+        asked: r.Subscribe = self._typed(r.Subscribe, {"event": request.path_params["event"]})
+        return asked.event
+
+    # Commands.
+
+    async def command(self, request: Request, identity: Identity) -> Response:
+        """``POST /v1/commands``: 200 with the ack, or the error with its status."""
+        node = self._node
+        body = without_mark(await read_body(request, node.settings.message_bytes))
+        if (key := request.headers.get("idempotency-key")) is not None:
+            # Quoted or bare: the header's draft (draft-ietf-httpapi-idempotency-key-header) has a
+            # quoted string, most clients send the bare key, and an id has no quotes of its own.
+            quoted = len(key) > 1 and key[0] == key[-1] == '"'
+            body = under_id(body, key[1:-1] if quoted else key)
+        command = decode_command(body, limits=node.texts)
+        if isinstance(command, Invalid):
+            return error_answer(command.error, id=command.id, ref=command.ref)
+        try:
+            await node.know_user(identity.actor)
+            if node.draining:
+                raise Rejection(ErrorCode.DRAINING, retry_after_ms=node.retry_after_ms())
+        except ProtocolError as err:
+            return error_answer(err, id=command.id, event=getattr(command, "event", None))
+        answer = await self._decided(command, identity)
+        if answer.error is not None:
+            return told_error(answer.message, answer.error)
+        return json_answer(answer.message)
+
+    async def _decided(self, command: Command, identity: Identity) -> Answer:
+        """What the command's lane answers; ``timeout`` where it does not in time."""
+        node = self._node
+        heard: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def reply(submission: Submission, answer: Answer) -> None:
+            if answer.error is not None:
+                node.gate.refused(submission, answer.error)
+            if not heard.done():
+                heard.set_result(answer)
+
+        submission = Submission(
+            command,
+            identity.actor,
+            entropy=entropy(),
+            reply=reply,
+            expires=identity.expires,
+            issued=identity.issued,
+        )
+        if (first := node.gate.submit(submission)) is not None:
+            await first
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await heard
+        except TimeoutError:
+            return failed(submission, Rejection(ErrorCode.TIMEOUT))
+
+    # Questions.
+
+    async def events(self, request: Request, identity: Identity) -> Response:
+        """``GET /v1/events?after=&limit=``: mine."""
+        return await self._ask(r.EventsList, identity, request)
+
+    def page(self, kind: type[r.History]) -> Answering:
+        """``GET /v1/events/{event}/…?before=&limit=``: what is older than the room shows."""
+
+        async def answered(request: Request, identity: Identity) -> Response:
+            return await self._ask(kind, identity, request, event=request.path_params["event"])
+
+        return answered
+
+    async def status(self, request: Request, identity: Identity) -> Response:
+        """``GET /v1/events/{event}/commands/{id}``: did my vote count?"""
+        fields = {"event": request.path_params["event"], "ids": [request.path_params["id"]]}
+        return await self._ask(r.CommandStatus, identity, None, **fields)
+
+    async def _ask(
+        self, kind: type[R], identity: Identity, request: Request | None, **fields: Any
+    ) -> Response:
+        if request is not None:
+            fields = dict(request.query_params) | fields
+        question = self._typed(kind, fields)
+        node, actor = self._node, identity.actor
+        answer = await node.quotas.ask(actor.user, lambda: questions.ask(node, actor, question))
+        return PartsAnswer((answer,))
+
+    async def journal(self, request: Request, identity: Identity) -> Response:
+        """``GET /v1/events/{event}/journal?after=&limit=``: admins read what happened."""
+        event = self._event(request)
+        page = self._typed(_JournalPage, dict(request.query_params))
+        user = identity.actor.user
+
+        async def answered() -> bytes:
+            await questions.admin(self._node, identity.actor, event)
+            return await self._node.cooldown.run(partial(self._journal, event, page))
+
+        answer = await self._node.quotas.ask(user, answered)
+        self._node.quotas.charge(user, size=len(answer))
+        return PartsAnswer((answer,))
+
+    async def _journal(self, event: str, page: _JournalPage) -> bytes:
+        rows = await audit.journal_page(
+            self._node.database, event, after=page.after, limit=page.limit + 1
+        )
+        lines: list[bytes] = []
+        for number, row in enumerate(rows[: page.limit], 1):
+            lines.append(orjson.dumps(_line(row)))
+            if number % LINES_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        following = b',"next":%d' % rows[page.limit - 1]["seq"] if len(rows) > page.limit else b""
+        head = b'{"type":"journal","event":%b,"lines":[' % orjson.dumps(event)
+        return b"".join((head, b",".join(lines), b"]", following, b"}"))
+
+    def _typed(self, kind: type[S], fields: dict[str, Any]) -> S:
+        """A request from a path and query parameters, which are all text."""
+        fields.pop("type", None)
+        tag = kind.__struct_config__.tag
+        try:
+            typed = msgspec.convert(fields | {"type": tag} if tag else fields, kind, strict=False)
+        except msgspec.ValidationError as err:
+            told, _, path = str(err).partition(" - at `$.")
+            raise bad_request(path.rstrip("`"), told) from None
+        normalise(typed, self._node.texts)
+        return typed
+
+    # Rooms.
+
+    async def snapshot(self, request: Request, identity: Identity) -> Response:
+        """``GET /v1/events/{event}``: the same snapshot that a subscriber gets."""
+        event = self._event(request)
+        return PartsAnswer(await once(self._node, identity.actor.user, event))
+
+    async def stream(self, request: Request, identity: Identity) -> Response:
+        """``GET /v1/events/{event}/stream``: Server-Sent Events, resumed by ``Last-Event-ID``."""
+        event = self._event(request)
+        if request.method == "HEAD":
+            # A stream that sends nothing would have no end: the connection would wait for it.
+            await once(self._node, identity.actor.user, event)
+            return Response(media_type=STREAM_TYPE, headers=STREAM_HEADERS)
+        last = request.headers.get("last-event-id", "")
+        return await stream(self._node, identity, event, last, connection_of(request.scope))
+
+
+class _JournalPage(msgspec.Struct, kw_only=True):
+    after: Position = 0
+    limit: PageSize = 50
+
+
+def _line(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "seq": row["seq"],
+        "at": row["at"].astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "user": row["user_id"],
+        "id": row["command_id"],
+        "command": row["command"],
+        "salt": row["salt"].hex(),
+        "payload": row["payload"],
+        "answer": row["answer"],
+        "patches": row["patches"],
+        "prev_hash": row["prev_hash"].hex(),
+        "hash": row["hash"].hex(),
+    }

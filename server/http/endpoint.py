@@ -1,0 +1,111 @@
+"""An endpoint of the API over HTTP: who asks, how much of it at once, and errors as on a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from protocol.errors import ErrorCode, ProtocolError, Rejection
+from server.http.answers import PartsAnswer, error_answer
+from server.identity.auth import Identity
+from server.transport.large_answers import HTTP_PLACE_TIMEOUT_S, LARGE_BYTES, Place
+from server.transport.user_requests import CONNECTION
+
+if TYPE_CHECKING:
+    from server.node import Node
+    from server.transport.guard_http import GuardedHttp
+
+#: Longest until any request is answered, a stream begun: the body's time to come, and a command's.
+REQUEST_SECONDS = 30.0
+
+log = logging.getLogger("ayes.http")
+
+Answering: TypeAlias = Callable[[Request, Identity], Awaitable[Response]]
+
+
+class Endpoint:
+    """``answering`` behind the token. ``large``: its answer may be large, and needs a place."""
+
+    def __init__(self, node: Node, answering: Answering, *, large: bool) -> None:
+        self._node = node
+        self._answering = answering
+        self._large = large
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive, send)
+        try:
+            identity = self._identity(request)
+            self._node.requests.begin(identity.actor.user)
+        except ProtocolError as err:
+            await self._error(request, err)(scope, receive, send)
+            return
+        try:
+            await self._answer(request, identity, send)
+        finally:
+            self._node.requests.end(identity.actor.user, _own_connection(scope))
+
+    async def _answer(self, request: Request, identity: Identity, send: Send) -> None:
+        place: Place | None = None
+        try:
+            response: Response
+            try:
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    if self._large:
+                        user = identity.actor.user
+                        place = await self._node.large_answers.place(user, HTTP_PLACE_TIMEOUT_S)
+                    response = await self._answering(request, identity)
+            except ProtocolError as err:
+                response = self._error(request, err)
+            except TimeoutError:
+                response = self._error(request, Rejection(ErrorCode.TIMEOUT))
+            except Exception:
+                log.exception("%s %r failed", request.method, request.url.path)
+                response = self._error(request, Rejection(ErrorCode.INTERNAL))
+            if place is not None:
+                _carry(place, response, request.scope)
+            await response(request.scope, request.receive, send)
+        finally:
+            if place is not None:
+                place.end()
+
+    def _error(self, request: Request, err: ProtocolError) -> Response:
+        return error_answer(err, event=request.path_params.get("event"))
+
+    def _identity(self, request: Request) -> Identity:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Rejection(ErrorCode.UNAUTHENTICATED)
+        identity = self._node.identify(token.strip())
+        self._node.paces.take(identity.actor.user)
+        return identity
+
+
+def _carry(place: Place, response: Response, scope: Scope) -> None:
+    """Count ``response`` until it has left; a small one needs no place."""
+    if isinstance(response, PartsAnswer) and response.size >= LARGE_BYTES:
+        connection = connection_of(scope)
+        if connection is not None:
+            place.carry(response.parts, connection.abort)
+    else:
+        place.end()
+
+
+def connection_of(scope: Scope) -> GuardedHttp | None:
+    """The connection that a request came on, if the guard made its scope."""
+    connection: GuardedHttp | None = scope.get("extensions", {}).get(CONNECTION)
+    return connection
+
+
+def _own_connection(scope: Scope) -> GuardedHttp | None:
+    """The same, unless it is a proxy's: that one carries the requests of many users."""
+    connection = connection_of(scope)
+    if connection is None or tuple(scope["client"] or ()) != tuple(connection.client or ()):
+        return None
+    return connection

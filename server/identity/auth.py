@@ -1,0 +1,311 @@
+"""Who a token speaks for.
+
+The algorithms are a list of ours, never the token's own word, and each has keys of its own: HS256
+the secret, RS256, ES256 and EdDSA the issuer's published keys. What a token says of its algorithm
+and key only chooses among them, so a public key can never be taken for a secret.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import jwt
+import msgspec
+
+from handlers.step import Actor
+from protocol.errors import ErrorCode, Rejection
+from protocol.requests import MAX_TOKEN
+from protocol.text import MAX_SHRINKING, check_id, clean_name, cut_name, is_empty
+from server.config.settings import Settings
+from server.identity.jwks import LONGEST_KID, PUBLIC_ALGORITHMS
+from server.identity.keys import RemoteKeys
+from server.identity.provider import FETCHES, Provider
+from server.identity.secret import kept_secret
+
+_SECRET_ALGORITHM = "HS256"  # noqa: S105 - a name
+_REQUIRED = ["sub", "exp", "aud"]
+#: Characters of a user's id. A token with a longer one is refused.
+MAX_USER_ID = 255
+#: How far the issuer's clock may be ahead of ours. It holds for ``nbf`` and ``iat``; ``exp`` is
+#: looked at again with every command, and has none.
+LEEWAY = timedelta(seconds=10)
+#: When a client should come back whose key is being fetched.
+KEYS_RETRY_MS = 2_000
+
+
+class Identity(NamedTuple):
+    """A user, as a valid token tells of them."""
+
+    actor: Actor
+    expires: datetime
+    issued: datetime | None = None
+    """When the token was made, where it says so."""
+
+
+class KeysPending(Rejection):
+    """The token names a key that is not at hand yet: whether it is valid is not known."""
+
+    def __init__(self, kid: str) -> None:
+        self.kid = kid
+        super().__init__(
+            ErrorCode.OVERLOADED,
+            "the issuer's keys are not at hand",
+            retry_after_ms=KEYS_RETRY_MS,
+        )
+
+
+class _Header(msgspec.Struct):
+    alg: str
+    kid: str | None = None
+    typ: Any = None
+    crit: Any = None
+
+
+_header = msgspec.json.Decoder(_Header)
+
+
+class Authenticator:
+    """Checks tokens against a secret, the issuer's keys, or both.
+
+    ``audience`` is one, or several separated by commas; a token must name one of them. With a
+    ``provider``, the keys are its own: they sign the ID tokens of those who sign in with it, and
+    other tokens, for ``audience``, only where ``shared_keys`` says so.
+    """
+
+    def __init__(
+        self,
+        secret: str | None = None,
+        *,
+        audience: str,
+        issuer: str | None = None,
+        keys: RemoteKeys | None = None,
+        provider: Provider | None = None,
+        shared_keys: bool = False,
+        longest_name: int = 100,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._secret = secret
+        self._audiences = [name.strip() for name in audience.split(",") if name.strip()]
+        self._provider = provider
+        self._shared_keys = shared_keys or provider is None
+        self._issuer = issuer
+        self._keys = keys
+        self._longest_name = longest_name
+        self._clock = clock
+        self._options: Any = {
+            "require": _REQUIRED,
+            # Looked at here: what they must be depends on who made the token.
+            "verify_aud": False,
+            "verify_iss": False,
+            # The clock is read once, and ``exp`` looked at last.
+            "verify_exp": False,
+            "verify_nbf": False,
+            "verify_iat": False,
+        }
+
+    def start(self) -> None:
+        """Begin to fetch the issuer's keys, where there is one."""
+        if self._keys is not None:
+            self._keys.start()
+
+    async def stop(self) -> None:
+        """End that."""
+        if self._keys is not None:
+            await self._keys.stop()
+
+    def provider_origins(self) -> frozenset[str]:
+        """The origins that the page needs to sign people in, besides the server's own."""
+        return frozenset() if self._provider is None else self._provider.origins()
+
+    def check(self, token: str) -> Identity:
+        """The token's user.
+
+        Raises ``Rejection``: ``unauthenticated``; ``auth_expired`` where that is all that is wrong
+        with it; ``KeysPending`` where its key has yet to be fetched, which this sets off. Asks
+        nobody and never waits.
+        """
+        header = _header_of(token)
+        key, algorithm = self._key_of(header)
+        now = self._clock()
+        try:
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                options=self._options,
+            )
+            is_id_token = self._is_id_token(header, claims)
+            if not is_id_token and not self._is_for_us(header, claims):
+                raise Rejection(ErrorCode.UNAUTHENTICATED)
+            expires, issued, begins = (_moment(claims, name) for name in ("exp", "iat", "nbf"))
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, OSError, RecursionError):
+            # Which of them it was is nobody's business but the token's maker's.
+            raise Rejection(ErrorCode.UNAUTHENTICATED) from None
+        assert expires is not None
+        if any(moment is not None and moment > now + LEEWAY for moment in (issued, begins)):
+            raise Rejection(ErrorCode.UNAUTHENTICATED)
+        if is_id_token and not claims.get("name"):
+            claims["name"] = claims.get("preferred_username")
+        identity = Identity(self._actor(claims), expires, issued)
+        if expires <= now:
+            raise Rejection(ErrorCode.AUTH_EXPIRED)
+        return identity
+
+    async def check_patiently(self, token: str) -> Identity:
+        """``check``, but a key that is not at hand is waited for, ``PATIENCE_SECONDS`` at most."""
+        try:
+            return self.check(token)
+        except KeysPending as err:
+            assert self._keys is not None
+            await self._keys.settle(err.kid)
+        return self.check(token)
+
+    def _is_for_us(self, header: _Header, claims: dict[str, Any]) -> bool:
+        """Whether the token is for one of the audiences, from the issuer that it must be from."""
+        if header.alg != _SECRET_ALGORITHM and not self._shared_keys:
+            return False
+        if self._issuer is not None and claims.get("iss") != self._issuer:
+            return False
+        return not set(self._audiences).isdisjoint(_audiences_of(claims))
+
+    def _is_id_token(self, header: _Header, claims: dict[str, Any]) -> bool:
+        """Whether the provider tells the page who somebody is (OpenID Connect Core 1.0, 3.1.3.7).
+
+        The same keys sign access tokens and news of sign-outs, which say what they are (RFC 8725,
+        3.11) and are nobody's proof here.
+        """
+        provider = self._provider
+        if provider is None or header.alg == _SECRET_ALGORITHM:
+            return False
+        typ = header.typ.lower() if isinstance(header.typ, str) else header.typ
+        audiences = _audiences_of(claims)
+        party = claims.get("azp", None if len(audiences) > 1 else provider.client_id)
+        return (
+            typ in (None, "jwt")
+            and claims.get("iss") == provider.issuer
+            and provider.client_id in audiences
+            and party == provider.client_id
+        )
+
+    def _key_of(self, header: _Header) -> tuple[str | jwt.PyJWK, str]:
+        """The key that must have signed the token, and the one algorithm it is for."""
+        if header.alg == _SECRET_ALGORITHM and self._secret is not None:
+            return self._secret, _SECRET_ALGORITHM
+        kid = header.kid
+        if (
+            self._keys is None
+            or header.alg not in PUBLIC_ALGORITHMS
+            or kid is None
+            or not 0 < len(kid) <= LONGEST_KID
+        ):
+            raise Rejection(ErrorCode.UNAUTHENTICATED)
+        named = self._keys.find(kid)
+        if named is None and not self._keys.is_missing(kid):
+            self._keys.want(kid)
+            raise KeysPending(kid)
+        if named is None or header.alg not in named:
+            raise Rejection(ErrorCode.UNAUTHENTICATED)
+        return named[header.alg], header.alg
+
+    def _actor(self, claims: dict[str, Any]) -> Actor:
+        user, name = claims["sub"], claims.get("name")
+        if not isinstance(user, str) or len(user) > MAX_USER_ID or is_empty(user):
+            raise Rejection(ErrorCode.UNAUTHENTICATED)
+        try:
+            # Compared by its bytes and never brought to NFC: two subjects that the issuer keeps
+            # apart must not become one user.
+            check_id(user, "sub")
+        except Rejection:
+            raise Rejection(ErrorCode.UNAUTHENTICATED) from None
+        if "\n" in user or "\t" in user:
+            raise Rejection(ErrorCode.UNAUTHENTICATED)
+        # A strange name is the identity provider's doing; it must not keep anybody out.
+        shown = self._name(name) if isinstance(name, str) else ""
+        return Actor(user, shown or self._name(user))
+
+    def _name(self, name: str) -> str:
+        limit = self._longest_name
+        return cut_name(clean_name(name[: MAX_SHRINKING * limit]), limit)
+
+    def make(self, user: str, name: str | None, lifetime: timedelta) -> str:
+        """A token for ``user``, for command line and tests; there must be a secret."""
+        if self._secret is None:
+            raise ValueError("tokens are the issuer's to make")
+        now = self._clock()
+        claims: dict[str, object] = {
+            "sub": user,
+            "aud": self._audiences[0],
+            # With their fractions: a token made right after a revocation is good.
+            "iat": now.timestamp(),
+            "exp": (now + lifetime).timestamp(),
+        }
+        if name is not None:
+            claims["name"] = name
+        if self._issuer is not None:
+            claims["iss"] = self._issuer
+        return jwt.encode(claims, self._secret, algorithm=_SECRET_ALGORITHM)
+
+
+def authenticator_for(settings: Settings) -> Authenticator:
+    """What ``settings`` ask for.
+
+    Beside an issuer's keys a secret counts only where it was given: the one made by the server
+    itself would let whoever can read its data directory pass the issuer by.
+    """
+    url = settings.auth_jwks_url
+    secret = settings.auth_secret
+    provider, keys = None, None
+    if settings.oidc_issuer is not None and settings.oidc_client_id is not None:
+        provider = Provider(settings.oidc_issuer, settings.oidc_client_id, jwks_url=url)
+        keys = RemoteKeys(provider.address, load=provider.load, fetches=FETCHES)
+    elif url is not None:
+        keys = RemoteKeys(url)
+    elif secret is None:
+        secret = kept_secret(settings.data_dir)
+    return Authenticator(
+        secret,
+        audience=settings.auth_audience,
+        issuer=settings.auth_issuer,
+        keys=keys,
+        provider=provider,
+        # Keys that were named for tokens of ``auth_audience`` go on to be good for them.
+        shared_keys=url is not None,
+        longest_name=settings.name_length,
+    )
+
+
+def _header_of(token: str) -> _Header:
+    """What the token says of itself; no extension is known that must be (RFC 7515 4.1.11)."""
+    if len(token) > MAX_TOKEN:
+        raise Rejection(ErrorCode.UNAUTHENTICATED)
+    try:
+        # Leniently: ``jwt.decode`` reads it again, to the letter.
+        header = _header.decode(urlsafe_b64decode(token.partition(".")[0] + "=="))
+    except (binascii.Error, ValueError, RecursionError):
+        raise Rejection(ErrorCode.UNAUTHENTICATED) from None
+    if header.crit is not None:
+        raise Rejection(ErrorCode.UNAUTHENTICATED)
+    return header
+
+
+def _audiences_of(claims: dict[str, Any]) -> list[str]:
+    """Whom the token is for (RFC 7519, 4.1.3); raises ``TypeError`` where that is no text."""
+    named = claims["aud"]
+    found = named if isinstance(named, list) else [named]
+    if not all(isinstance(name, str) for name in found):
+        raise TypeError("aud is no text")
+    return found
+
+
+def _moment(claims: dict[str, Any], name: str) -> datetime | None:
+    """A NumericDate (RFC 7519 2); absent is ``None``, and null is none at all."""
+    if name not in claims:
+        return None
+    value = claims[name]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} is no number")
+    return datetime.fromtimestamp(value, UTC)

@@ -1,0 +1,74 @@
+"""Expensive work of a process: one piece at a time, and a pause after each."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from protocol.errors import ErrorCode, Rejection
+from server.limits.fair_scheduler import OTHERS
+from server.limits.metered import Metered
+
+T = TypeVar("T")
+
+#: Pieces of work that may wait; the next one is ``busy``. A user has a few of them at most
+#: (``MOST_AT_ONCE`` in ``server/limits/quotas.py``).
+MOST_WAITING = 1_024
+#: Asked of a client that finds so many.
+RETRY_AFTER_MS = 2_000
+#: The longest pause after one piece: on a busy machine, much of the measured time is waiting for a
+#: processor.
+LONGEST_COOLDOWN_S = 0.5
+
+
+def _nobody(seconds: float) -> None:
+    """Nobody pays."""
+
+
+class Cooldown:
+    """Runs one coroutine at a time, in the order of the calls.
+
+    The event loop is left to everybody else for ``others`` times as long as a piece took of it, and
+    the database for as long as it was waited for. A long piece pauses at its own awaits; what is
+    left of the pause comes after it, before the next piece, and delays no answer.
+    """
+
+    def __init__(
+        self, *, others: float = OTHERS, clock: Callable[[], float] = time.thread_time
+    ) -> None:
+        self._others = others
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._waiting = 0
+        self._free_at = 0.0
+
+    async def run(
+        self, work: Callable[[], Coroutine[Any, Any, T]], charge: Callable[[float], None] = _nobody
+    ) -> T:
+        """What ``work()`` returns, when its turn has come; ``charge`` hears the loop's seconds.
+
+        Raises ``busy``, and what ``work`` raises. ``work`` must not call this again: it would wait
+        for itself.
+        """
+        if self._waiting >= MOST_WAITING:
+            raise Rejection(ErrorCode.BUSY, retry_after_ms=RETRY_AFTER_MS)
+        loop = asyncio.get_running_loop()
+        self._waiting += 1
+        try:
+            async with self._lock:
+                if (early := self._free_at - loop.time()) > 0:
+                    await asyncio.sleep(early)
+                metered = Metered(work(), others=self._others, clock=self._clock)
+                began = loop.time()
+                try:
+                    return await metered
+                finally:
+                    now = loop.time()
+                    waited = max(0.0, now - began - metered.seconds - metered.paused)
+                    pause = self._others * metered.seconds - metered.paused + waited
+                    self._free_at = now + min(max(pause, 0.0), LONGEST_COOLDOWN_S)
+                    charge(metered.seconds)
+        finally:
+            self._waiting -= 1

@@ -1,0 +1,33 @@
+"""How fast one user may go over HTTP, where there is no socket to count on."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+
+from protocol.errors import ErrorCode, Rejection
+from server.limits.token_bucket import TokenBucket
+
+#: Users remembered; the longest quiet one is forgotten first, and starts with a full bucket.
+MOST_USERS = 10_000
+
+
+class Paces:
+    """A token bucket a user, as a socket has one."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def take(self, user: str) -> None:
+        """Count one request; raises ``rate_limited``."""
+        now = time.monotonic()
+        bucket = self._buckets.get(user)
+        if bucket is None:
+            bucket = self._buckets[user] = TokenBucket(self._rate, self._burst, now)
+            if len(self._buckets) > MOST_USERS:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(user)
+        if not bucket.take(now):
+            raise Rejection(ErrorCode.RATE_LIMITED, retry_after_ms=bucket.wait_ms())

@@ -1,0 +1,189 @@
+"""Local mode: on one's own machine, with nothing set up, a name is enough to sign in.
+
+It gives a token to whoever asks, so it is there only for somebody at this machine who asked this
+server itself: see ``LocalMode.is_for``. Whatever looks like a proxy, another host or another site
+ends it, and setting up real sign-in does (docs/decisions/0012-local-mode.md).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from protocol import answers
+from protocol.errors import ErrorCode, ProtocolError, Rejection, bad_request
+from protocol.fields import normalise
+from protocol.published.page import LocalName, LocalToken
+from server.http.answers import error_answer, json_answer
+from server.http.body import read_body, without_mark
+from server.identity.jwks import is_loopback
+from server.identity.origins import origin_of
+from server.limits.token_bucket import TokenBucket
+
+if TYPE_CHECKING:
+    from server.config.settings import Settings
+    from server.node import Node
+
+#: A working day: who left the page open over lunch is still there.
+LIFETIME: Final = timedelta(hours=12)
+#: Tokens that may be made at once, and a second after that: people type names, scripts need not.
+BURST: Final = 50
+PER_SECOND: Final = 5.0
+#: Bytes of a body; a name of 1,000 characters, each escaped, fits.
+MOST_BYTES: Final = 16_384
+#: Beginnings of the headers that proxies add. A request with one came through a proxy, so its
+#: client may be anywhere.
+_PROXIED: Final = (
+    "forwarded",
+    "via",
+    "x-forwarded",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-",
+    "x-envoy-",
+    "x-azure-",
+    "true-client-ip",
+    "cf-",
+    "fastly-",
+    "fly-",
+    "cdn-loop",
+)
+#: User ids made here begin with it; the rest is the name's digest.
+PREFIX: Final = "local-"
+
+_name = msgspec.json.Decoder(LocalName)
+
+
+class LocalMode:
+    """Makes tokens for names."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._bucket = TokenBucket(PER_SECOND, BURST, time.monotonic())
+
+    def is_for(self, request: Request) -> bool:
+        """Whether whoever sent ``request`` may sign in by name."""
+        return is_set_up(self._node.settings) and _is_from_here(request)
+
+    async def token(self, request: Request) -> Response:
+        """``POST /v1/local/token``: 200 with a ``LocalToken``; 404 wherever there is none."""
+        try:
+            if not self.is_for(request):
+                raise Rejection(ErrorCode.NOT_FOUND)
+            return json_answer(msgspec.json.encode(self._made(await _asked(request, self._node))))
+        except ProtocolError as err:
+            return error_answer(err)
+
+    def _made(self, name: str) -> LocalToken:
+        now = time.monotonic()
+        if not self._bucket.take(now):
+            raise Rejection(ErrorCode.RATE_LIMITED, retry_after_ms=self._bucket.wait_ms())
+        user = user_of(name)
+        expires = datetime.now(UTC) + LIFETIME
+        token = self._node.auth.make(user, name, LIFETIME)
+        return LocalToken(token=token, user=user, name=name, expires=answers.timestamp(expires))
+
+
+def is_set_up(settings: Settings) -> bool:
+    """Whether the server is one that only this machine reaches, with no other way to sign in."""
+    return (
+        is_loopback(settings.host)
+        and settings.auth_secret is None
+        and settings.auth_jwks_url is None
+        and settings.oidc_issuer is None
+        # There is another address, so there is a proxy, though it may leave no header.
+        and (settings.public_url is None or _is_own(settings.public_url))
+    )
+
+
+def user_of(name: str) -> str:
+    """The user id of ``name``: the same for every way to write it, in capitals or not."""
+    digest = hashlib.sha256(_folded(name).encode()).digest()[:15]
+    return PREFIX + base64.b32encode(digest).decode().lower()
+
+
+def _folded(name: str) -> str:
+    """``name`` without what makes no difference: capitals, and what shows nothing."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(c for c in folded if unicodedata.category(c) != "Cf")
+
+
+def _is_own(public_url: str) -> bool:
+    origin = origin_of(public_url)
+    return origin is not None and is_loopback(_host_and_port(origin.partition("://")[2])[0])
+
+
+def _is_from_here(request: Request) -> bool:
+    """Whether the peer, the host it asked for, and the page it asked from are all this machine.
+
+    A name of another host that leads here (DNS rebinding) comes as ``Host``; another site's page
+    comes with its ``Origin``; nginx, unless told otherwise, names the inner address and speaks
+    HTTP/1.0, which no browser does.
+    """
+    headers, client, server = request.headers, request.scope["client"], request.scope["server"]
+    if client is None or server is None or not _is_loopback_address(client[0]):
+        return False
+    if request.scope["http_version"] == "1.0":
+        return False
+    if any(name.startswith(_PROXIED) for name in headers):
+        return False
+    hosts, origins = headers.getlist("host"), headers.getlist("origin")
+    if len(hosts) != 1 or len(origins) > 1:
+        return False
+    host, port = _host_and_port(hosts[0])
+    if not (host == "localhost" or _is_loopback_address(host)) or port != server[1]:
+        return False
+    own = origin_of(f"http://{hosts[0]}")
+    return headers.get("sec-fetch-site") in (None, "same-origin", "none") and (
+        not origins or origins[0] == own
+    )
+
+
+def _host_and_port(authority: str) -> tuple[str, int]:
+    """``localhost:8400``, ``[::1]:8400``; ``("", 0)`` for what is neither."""
+    host, colon, digits = authority.lower().rpartition(":")
+    if not colon or authority.endswith("]"):
+        host, digits = authority.lower(), "80"
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        return "", 0
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 5):
+        return "", 0
+    return host, int(digits)
+
+
+def _is_loopback_address(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def _asked(request: Request, node: Node) -> str:
+    """The name in the body, as its token will say it; raises ``bad_request`` where it is none.
+
+    A form of another site could send any text, but not this media type without asking first.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise bad_request("content-type", "the body must be application/json")
+    body = without_mark(await read_body(request, MOST_BYTES))
+    try:
+        asked = _name.decode(body)
+    except msgspec.ValidationError as err:
+        raise bad_request("name", str(err)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise bad_request("", "the body is no JSON object") from None
+    normalise(asked, node.texts)
+    return asked.name

@@ -1,0 +1,166 @@
+"""The page and the JavaScript SDK, served to browsers: ``/``, ``/app/…``, ``/sdk/…``.
+
+What is below ``/#/`` is the page's own affair, so there is no other address of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from protocol.published.page import OidcClient, PageSettings
+from server.config.version import ayes_version
+from server.http.answers import json_answer
+from server.http.conditional import is_known
+from server.identity.origins import own_origins
+from server.page.files import File, Folder
+from server.page.headers import headers
+from server.page.local import LocalMode
+
+if TYPE_CHECKING:
+    from server.node import Node
+
+INDEX = "index.html"
+#: Seconds between two looks at the files of a checkout: shorter than it takes to reload a page,
+#: longer than a look, which takes 6 ms.
+LOOK_SECONDS = 0.1
+#: The SDK's files that a browser needs; beside them are its package, its tests, its examples.
+SDK_PARTS = ("ayes.js", "src")
+
+#: Where a wheel has both (pyproject.toml puts them there), and where a checkout has them.
+_INSTALLED = Path(__file__).parents[1] / "static"
+_CHECKOUT = Path(__file__).parents[2]
+
+
+def routes(node: Node) -> list[Route]:
+    """The routes of the page."""
+    pages = Pages(node)
+    return [
+        Route("/", pages.index),
+        Route("/app/{path:path}", pages.of(pages.app)),
+        Route("/sdk/{path:path}", pages.of(pages.sdk)),
+        Route("/v1/page.json", pages.settings),
+        Route("/v1/local/token", pages.local.token, methods=["POST"]),
+    ]
+
+
+def folders() -> tuple[Folder, Folder]:
+    """The page's and the SDK's, not looked at yet; of an installed server, or of a checkout."""
+    if _INSTALLED.is_dir():
+        app, sdk = _INSTALLED / "app", _INSTALLED / "sdk"
+    else:
+        app, sdk = _CHECKOUT / "web", _CHECKOUT / "clients" / "js"
+    return Folder(app), Folder(sdk, only=SDK_PARTS)
+
+
+class _Looking:
+    """A folder that is looked at again, once for all who ask in the same moment."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._task: asyncio.Task[None] | None = None
+        self._until = 0.0
+
+    async def look(self) -> None:
+        """See to it that what is there is as it was ``LOOK_SECONDS`` ago, or newer."""
+        now = asyncio.get_running_loop().time()
+        if self._task is None or (self._task.done() and now >= self._until):
+            self._until = now + LOOK_SECONDS
+            self._task = asyncio.create_task(asyncio.to_thread(self._folder.look), name="look")
+        await asyncio.shield(self._task)
+
+
+class Pages:
+    """Answers requests for the page's files.
+
+    An installed server reads them once. In a checkout they are looked at again and again, so that
+    whoever works on the page sees what they wrote.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.local = LocalMode(node)
+        self._live = not _INSTALLED.is_dir()
+        self.app, self.sdk = folders()
+        self._looking = {folder: _Looking(folder) for folder in (self.app, self.sdk)}
+        if not self._live:
+            self.app.look()
+            self.sdk.look()
+
+    async def index(self, request: Request) -> Response:
+        """``GET /``: the page itself, whatever the query."""
+        return await self._answer(request, self.app, INDEX)
+
+    def of(self, folder: Folder) -> Callable[[Request], Awaitable[Response]]:
+        """An endpoint for the files of ``folder``; the page itself has one address only."""
+
+        async def answered(request: Request) -> Response:
+            path: str = request.path_params["path"]
+            if path == INDEX:
+                raise HTTPException(404)
+            return await self._answer(request, folder, path)
+
+        return answered
+
+    async def settings(self, request: Request) -> Response:
+        """``GET /v1/page.json``: how people sign in here, whoever asks."""
+        settings = self._node.settings
+        client = None
+        if settings.oidc_issuer is not None and settings.oidc_client_id is not None:
+            client = OidcClient(
+                issuer=settings.oidc_issuer,
+                client_id=settings.oidc_client_id,
+                scopes=settings.oidc_scopes,
+            )
+        told = PageSettings(
+            oidc=client,
+            local=self.local.is_for(request),
+            version=ayes_version(),
+            public_url=settings.public_url,
+        )
+        return json_answer(msgspec.json.encode(told))
+
+    async def _answer(self, request: Request, folder: Folder, path: str) -> Response:
+        if self._live:
+            await self._looking[folder].look()
+        file = folder.find(path)
+        if file is None:
+            raise HTTPException(404)
+        return _sent(request, file, self._headers(request))
+
+    def _headers(self, request: Request) -> dict[str, str]:
+        return headers(
+            own_origins(request.scope, self._node.settings), self._node.auth.provider_origins()
+        )
+
+
+def _sent(request: Request, file: File, fixed: dict[str, str]) -> Response:
+    """The file, packed where the browser can unpack it; or 304, where it has it already."""
+    packed = file.packed if _takes_gzip(request) else None
+    made = fixed | {
+        "etag": file.etag if packed is None else file.packed_etag,
+        "vary": "accept-encoding",
+    }
+    if is_known(request, made["etag"]):
+        return Response(status_code=304, headers=made)
+    if packed is not None:
+        made["content-encoding"] = "gzip"
+    made["content-type"] = file.media_type
+    return Response(file.body if packed is None else packed, headers=made)
+
+
+def _takes_gzip(request: Request) -> bool:
+    """Whether ``Accept-Encoding`` names gzip, and not to refuse it (RFC 9110, 12.5.3)."""
+    for offer in request.headers.get("accept-encoding", "").lower().split(","):
+        coding, _, weight = offer.partition(";")
+        if coding.strip() == "gzip":
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False

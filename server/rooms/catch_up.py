@@ -1,0 +1,185 @@
+"""Bringing a subscription up: from what its client knows to what the room shows.
+
+Shared by the socket's desk and the streams over HTTP.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from handlers import views
+from handlers.audiences import Audience
+from persistence.queries.reading import Own
+from protocol import answers, merge_patch
+from protocol.errors import ErrorCode, Refusal
+from protocol.requests import Subscribe
+from server.rooms.resume_path import Way
+from server.rooms.room import Room
+from server.rooms.subscription import Subscription
+from server.transport import deflate
+from server.transport.frames import framed
+
+if TYPE_CHECKING:
+    from server.node import Node
+
+log = logging.getLogger("ayes.rooms")
+
+
+class Placed(NamedTuple):
+    """A subscription with its position, and the message that brings its client there."""
+
+    event: str
+    subscription: Subscription
+    parts: tuple[bytes, ...]
+    """The message; what is large in it is shared by all who stand at the same place."""
+
+    @property
+    def message(self) -> bytes:
+        """The message in one."""
+        return b"".join(self.parts)
+
+    def frame(self) -> tuple[bytes, ...]:
+        """The message as a frame, in parts; compressed where its socket takes that."""
+        if len(self.parts) == 1 or not self.subscription.outlet.deflates:
+            return framed(self.parts)
+        head, state, rest = self.parts
+        shared = self.subscription.room.segment(self.subscription.audience, state)
+        return deflate.deflated(deflate.segment(head), shared, deflate.segment(rest))
+
+
+async def bring_up(
+    node: Node,
+    subscription: Subscription,
+    own: Own,
+    request: Subscribe,
+    *,
+    reason: str = "initial",
+    writable: Callable[[], Awaitable[None]] | None = None,
+) -> Placed:
+    """``resumed`` where the client's position allows it, else a snapshot and why.
+
+    Sets the subscription's audience and position; it is not live yet. Nothing waits between what
+    is read last and the return. Raises ``not_a_member`` where that is no longer one.
+    """
+    if writable is not None:
+        await writable()
+    quotas, user = node.quotas, subscription.user
+    placed = await quotas.ask(user, lambda: _place(node, subscription, own, request, reason))
+    quotas.charge(user, size=sum(map(len, placed.parts)))
+    return placed
+
+
+async def _place(
+    node: Node, subscription: Subscription, own: Own, request: Subscribe, reason: str
+) -> Placed:
+    room = subscription.room
+    way, reason = await _prepared(node, subscription, own, request, reason)
+    while subscription.outdated:
+        # A restore: what was read for the owner may be lost, and so may the way.
+        subscription.outdated = False
+        own = await node.rooms.standing(room, subscription.user)
+        way, reason = await _prepared(node, subscription, own, request, reason)
+    # The owner's standing may have changed in a step after what was read.
+    regraded = subscription.is_regraded()
+    you, audience = standing(subscription, own)
+    if way is not None and (regraded or way.regrades(room, subscription.user)):
+        way, reason = None, "role"
+    subscription.audience = audience
+    subscription.seq = room.seq
+    if way is None:
+        parts: tuple[bytes, ...] = answers.snapshot(
+            event=room.event_id,
+            epoch=room.epoch,
+            seq=room.seq,
+            reason=reason,
+            state=room.snapshot(audience),
+            you=answers.encode(you),
+            ref=request.ref,
+        )
+    else:
+        assert request.seq is not None
+        resumed = answers.resumed(
+            event=room.event_id,
+            epoch=room.epoch,
+            from_=request.seq,
+            seq=room.seq,
+            patch=way.patch(room, audience),
+            you=answers.encode(you),
+            ref=request.ref,
+        )
+        parts = (resumed,)
+    return Placed(room.event_id, subscription, parts)
+
+
+async def _prepared(
+    node: Node, subscription: Subscription, own: Own, request: Subscribe, reason: str
+) -> tuple[Way | None, str]:
+    """The way from the client's position, or ``None`` and why; then the snapshot is made."""
+    room = subscription.room
+    way, reason = await _way(node, subscription, request, reason)
+    if way is None:
+        assert own.membership is not None
+        audience = _audience(own.membership.status, own.membership.role)
+        await node.rooms.render(room, audience, subscription.user)
+    return way, reason
+
+
+async def _way(
+    node: Node, subscription: Subscription, request: Subscribe, reason: str
+) -> tuple[Way | None, str]:
+    """The way from the client's position, or ``None`` and why it gets a snapshot."""
+    room = subscription.room
+    if request.epoch is None or request.seq is None:
+        return None, reason
+    why = _why_not_resumed(node, room, subscription.user, request.epoch, request.seq)
+    if why:
+        return None, why
+    way = await node.rooms.way(room, request.seq, subscription.user)
+    # Meanwhile the room may have started over, from a backup.
+    return way, _why_not_resumed(node, room, subscription.user, request.epoch, request.seq) or "gap"
+
+
+def _why_not_resumed(node: Node, room: Room, user: str, epoch: str, seq: int) -> str:
+    if epoch != room.epoch:
+        return "epoch"
+    if seq > room.seq:
+        # Any client can say so: the line names its user, and comes once for each.
+        if node.alarms.raises(room.event_id, user):
+            log.critical(
+                "event %s: a client of %r knows step %d, the database only %d: "
+                "if that is true, committed data was lost",
+                room.event_id,
+                user,
+                seq,
+                room.seq,
+            )
+        return "ahead"
+    return "gap" if room.seq - seq > node.settings.resume_steps else ""
+
+
+def standing(subscription: Subscription, own: Own) -> tuple[dict[str, Any], Audience]:
+    """The whole ``you``, with what was told since it was read, and the audience it puts one in.
+
+    Raises ``not_a_member`` where that is no longer one.
+    """
+    you: dict[str, Any] = {
+        "membership": views.membership_view(own.membership),
+        "votes": dict(own.votes),
+    }
+    if own.ballot is not None:
+        you["ballot"] = views.ballot_view(own.ballot)
+    merge_patch.apply(you, subscription.take_own())
+    membership = you["membership"]
+    status, role = membership.get("status"), membership.get("role")
+    if status not in ("accepted", "pending"):
+        raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": status})
+    return you, _audience(status, role)
+
+
+def _audience(status: str, role: str | None) -> Audience:
+    """Who sees what an accepted or waiting member sees."""
+    if status == "pending":
+        return "applicant"
+    return "admin" if role == "admin" else "member"

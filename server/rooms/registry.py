@@ -1,0 +1,415 @@
+"""All rooms of this node: loaded when someone enters, told by the lanes, held against the database.
+
+What a lane commits is told here at once. What another process commits shows in the sweep, which
+compares the tops of all rooms with the database; a hole in ``seq`` is filled from the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from handlers.audiences import Audience, growing_document
+from handlers.lanes.decide import StepRecord
+from persistence.database.batch_loader import Gather
+from persistence.database.failures import Failures
+from persistence.database.overload import RETRY_AFTER_MS, unreachable
+from persistence.database.periodic import Periodic
+from persistence.database.pool import Database
+from persistence.queries import reading
+from persistence.queries.reading import Own
+from protocol.errors import ErrorCode, Refusal, Rejection
+from server.bus.port import Bus, Hint, Told
+from server.limits.cooldown import Cooldown
+from server.limits.metered import Metered, gently
+from server.limits.quotas import Quotas
+from server.rooms.journal_folder import PAGE, BrokenWay, History, Stretch
+from server.rooms.memory_budget import RoomBudget
+from server.rooms.presence import Presence
+from server.rooms.resume_path import Way
+from server.rooms.room import Room, RoomStep
+from server.rooms.stored_steps import step_of, steps_of
+from server.rooms.subscription import Subscription
+
+log = logging.getLogger("ayes.rooms")
+
+#: Seconds between two comparisons of the rooms' tops with the database.
+SWEEP_SECONDS = 1.0
+#: Longest that a reader waits until the room has what the database told it.
+CATCH_UP_SECONDS = 5.0
+#: Steps read from the journal in one statement.
+JOURNAL_PAGE = 1_000
+#: Steps a room takes along from the journal when it is loaded, for those who come back.
+STEPS_AT_LOAD = 512
+#: Seconds for which a room without a subscription is kept: a client that comes back, or asks again
+#: and again, does not have it loaded each time.
+UNUSED_TTL_S = 10.0
+#: Such rooms; beyond that the one left first is forgotten.
+MAX_UNUSED = 64
+#: Bytes of their snapshots and steps, after which the same happens. Their documents take a few
+#: times as much.
+MAX_UNUSED_BYTES = 32 * 1024 * 1024
+#: Records of a room that is loaded as soon as it is asked for, some 2 ms of the event loop. Larger
+#: ones are loaded one at a time in the process (``Cooldown``).
+LIGHT_ROOM = 100
+#: Who is further back than this is served from the folded journal, though memory may reach there:
+#: what is merged in one go, for one client, is bounded by it.
+FAR = 2 * PAGE
+
+
+class RoomRegistry:
+    """The rooms somebody on this node is in."""
+
+    def __init__(self, database: Database, bus: Bus, cooldown: Cooldown, quotas: Quotas) -> None:
+        self._database = database
+        self._bus = bus
+        self._cooldown = cooldown
+        self._quotas = quotas
+        self._rooms: dict[str, Room] = {}
+        self.budget = RoomBudget()
+        self._unused: OrderedDict[str, float] = OrderedDict()
+        """Rooms that nobody is in, and the loop's time until which they are kept."""
+        self._loading: dict[str, asyncio.Task[None]] = {}
+        self._filling: dict[str, asyncio.Task[None]] = {}
+        self._wanted: dict[str, int] = {}
+        """Positions that were heard of while their room was being filled: it may have read less."""
+        self._history = History(database, cooldown)
+        self._own: Gather[tuple[str, str], Own] = Gather(self._fetch_own)
+        self.sweeper = Periodic("room sweep", SWEEP_SECONDS, self._sweep)
+        self.fills = Failures("room fill")
+        self.presence = Presence(bus)
+
+    async def start(self) -> None:
+        """Begin to hear of other nodes' steps, by the bus and by the sweep."""
+        await self._bus.start(self._heard)
+        self.sweeper.start()
+
+    async def stop(self) -> None:
+        """End the sweep and whatever is still being read."""
+        await self._bus.stop()
+        await self.sweeper.stop()
+        tasks: list[asyncio.Task[Any]] = [*self._loading.values(), *self._filling.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._history.stop()
+
+    def count(self) -> int:
+        """How many rooms somebody is in."""
+        return len(self._rooms) - len(self._unused)
+
+    # Told by the lanes.
+
+    def publish(self, event_id: str, epoch: str, steps: Sequence[StepRecord]) -> None:
+        """Take committed steps; a hole before them is filled from the journal."""
+        self._bus.tell(Hint(event_id, epoch, steps[-1].seq))
+        room = self._rooms.get(event_id)
+        if room is None:
+            return
+        self._take(room, epoch, [RoomStep(s.seq, s.patches, s.encoded) for s in steps])
+
+    def suspect(self, event_id: str) -> None:
+        """Steps may have been committed that nobody published: look."""
+        room = self._rooms.get(event_id)
+        if room is not None:
+            self._fill(room)
+
+    def _heard(self, told: Told) -> None:
+        """Another node says that an event has moved, or who is connected to it there."""
+        room = self._rooms.get(told.event)
+        if room is None:
+            return
+        if not isinstance(told, Hint):
+            self.presence.hear(room, told, asyncio.get_running_loop().time())
+            return
+        if not told.epoch:
+            self.presence.begin(room)
+        if told.epoch != room.epoch or told.seq > room.seq:
+            self._fill(room, told.seq)
+
+    def _take(self, room: Room, epoch: str, steps: list[RoomStep]) -> None:
+        if epoch != room.epoch or steps[0].seq > room.seq + 1:
+            self._fill(room, steps[-1].seq)
+            return
+        try:
+            room.apply(steps)
+        except Exception:
+            log.exception("event %s: a step could not be applied; loading again", room.event_id)
+            # No stored epoch is empty: what the room shows may be half of a step.
+            room.epoch = ""
+            self._fill(room)
+
+    # Entering and leaving.
+
+    async def enter(
+        self, event_id: str, user: str, subscription_of: Callable[[Room], Subscription]
+    ) -> tuple[Subscription, Own]:
+        """Register ``user``'s subscription, then read what is its owner's.
+
+        ``subscription_of(room)`` makes it. Returns it with the owner's standing, the room being at
+        least at the position that was read. Raises ``not_found`` or ``not_a_member``,
+        ``overloaded`` where the database is out of reach.
+        """
+        while (room := self._rooms.get(event_id)) is None:
+            # A room is loaded for those who may enter it. To all others an event that exists
+            # costs what one costs that does not: this one read.
+            own = _may_enter(await self._ask_own(event_id, user))
+            # Again, should it be emptied and forgotten before this goes on.
+            await self._loaded_room(event_id, user, own)
+        subscription = subscription_of(room)
+        room.enter(subscription)
+        self._unused.pop(event_id, None)
+        try:
+            return subscription, await self.standing(room, user)
+        except BaseException:
+            self.leave(subscription)
+            raise
+
+    async def standing(self, room: Room, user: str) -> Own:
+        """What is ``user``'s own, the room being at least at that position."""
+        while True:
+            generation = room.generation
+            own = _may_enter(await self._ask_own(room.event_id, user))
+            if room.generation != generation:
+                # It started over meanwhile: what was read may be from before a restore.
+                continue
+            if own.epoch != room.epoch or own.seq > room.seq:
+                await self._catch_up(room, own)
+            return own
+
+    def leave(self, subscription: Subscription) -> None:
+        """Take a subscription out; the last one leaves a room that is kept for a while."""
+        room = subscription.room
+        subscription.live = False
+        room.leave(subscription)
+        self.presence.touch(room)
+        if not room.subscriptions and self._rooms.get(room.event_id) is room:
+            now = asyncio.get_running_loop().time()
+            self._unused[room.event_id] = now + UNUSED_TTL_S
+            self._unused.move_to_end(room.event_id)
+            self._drop_unused(now)
+
+    def _drop_unused(self, now: float) -> None:
+        """Forget rooms that nobody is in: those left too long ago, and the oldest of too many."""
+        size = sum(self._rooms[event_id].size() for event_id in self._unused)
+        for event_id, until in list(self._unused.items()):
+            if until > now and len(self._unused) <= MAX_UNUSED and size <= MAX_UNUSED_BYTES:
+                return
+            room = self._rooms[event_id]
+            size -= room.size()
+            self._drop(room)
+
+    def _drop(self, room: Room) -> None:
+        del self._rooms[room.event_id]
+        self._unused.pop(room.event_id, None)
+        self._bus.unwatch(room.event_id)
+        self.presence.end(room)
+        self.budget.release(room.event_id)
+        room.release()
+
+    async def _loaded_room(self, event_id: str, user: str, own: Own) -> None:
+        """Wait until the room is loaded, for ``user`` or for somebody who asked before."""
+        if event_id in self._rooms:
+            # Loaded while the membership was read: another load would take its subscribers' place.
+            return
+        task = self._loading.get(event_id)
+        if task is None:
+            task = asyncio.create_task(
+                self._load_in_turn(event_id, user, own.records), name=f"load room {event_id}"
+            )
+            self._loading[event_id] = task
+            task.add_done_callback(lambda done: self._loaded(event_id, done))
+        # Shielded: who asks first may go away before who asks second.
+        await asyncio.shield(task)
+
+    async def _load_in_turn(self, event_id: str, user: str, records: int) -> None:
+        self.budget.check(user)
+        charge = partial(self._quotas.charge, user)
+        if records > LIGHT_ROOM:
+            await self._cooldown.run(partial(self._load, event_id, user), charge)
+            return
+        metered = Metered(self._load(event_id, user))
+        try:
+            await metered
+        finally:
+            charge(metered.seconds)
+
+    def _loaded(self, event_id: str, task: asyncio.Task[None]) -> None:
+        if self._loading.get(event_id) is task:
+            # It failed, or was cancelled.
+            del self._loading[event_id]
+        if not task.cancelled():
+            # All who asked may be gone; take the exception, so that it is not logged as lost.
+            task.exception()
+
+    async def _load(self, event_id: str, user: str) -> None:
+        room = Room(event_id)
+        size = await self._read(room)
+        # In the same step as the room is registered, and not in a callback after it: an ``enter``
+        # between the two would await a task that is done, which does not suspend, for ever.
+        del self._loading[event_id]
+        # From here on the lanes' steps come in; what was committed while it was read is filled.
+        self._rooms[event_id] = room
+        self.budget.charge(event_id, user, size)
+        self._bus.watch(event_id)
+        self.presence.begin(room)
+        self._unused[event_id] = asyncio.get_running_loop().time() + UNUSED_TTL_S
+        self._fill(room)
+
+    async def _read(self, room: Room) -> int:
+        """Read the view, and the last steps before it; the bytes of memory that it takes."""
+        try:
+            state = await reading.room(self._database, room.event_id)
+            if state.event_record is None:
+                raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+            recent = await reading.steps(
+                self._database,
+                room.event_id,
+                epoch=state.epoch,
+                after=max(state.seq - STEPS_AT_LOAD, 0),
+                to=state.seq,
+            )
+        except Exception as err:
+            raise unreachable(err) from err
+        shown = await gently(growing_document(state, "admin"))
+        steps = await gently(steps_of(recent))
+        room.reset(state.epoch, state.seq, shown)
+        room.remember(steps)
+        return state.bytes() + room.size()
+
+    async def _ask_own(self, event_id: str, user: str) -> Own | None:
+        try:
+            return await self._own.ask((event_id, user))
+        except Exception as err:
+            raise unreachable(err) from err
+
+    async def _fetch_own(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Own]:
+        found = await reading.own(self._database, keys)
+        return {(own.event, own.user): own for own in found}
+
+    # Catching up with what was committed elsewhere, or while nobody looked.
+
+    async def _catch_up(self, room: Room, own: Own) -> None:
+        self._fill(room)
+        try:
+            async with asyncio.timeout(CATCH_UP_SECONDS):
+                while room.epoch != own.epoch or room.seq < own.seq:
+                    await room.moves()
+        except TimeoutError:
+            raise Rejection(ErrorCode.OVERLOADED, retry_after_ms=RETRY_AFTER_MS) from None
+
+    def _fill(self, room: Room, to: int = 0) -> None:
+        """Bring ``room`` to the top, which is ``to`` at least, where that is known."""
+        event_id = room.event_id
+        if event_id in self._filling:
+            self._wanted[event_id] = max(self._wanted.get(event_id, 0), to or room.seq + 1)
+            return
+        task = asyncio.create_task(self._fill_from_journal(room), name="fill room")
+        self._filling[event_id] = task
+        task.add_done_callback(lambda done: self._filled(event_id, done))
+
+    def _filled(self, event_id: str, task: asyncio.Task[None]) -> None:
+        self._filling.pop(event_id, None)
+        wanted = self._wanted.pop(event_id, 0)
+        room = self._rooms.get(event_id)
+        if room is not None and wanted > room.seq and not task.cancelled():
+            self._fill(room)
+
+    async def _fill_from_journal(self, room: Room) -> None:
+        """Bring ``room`` to the top; a new epoch, or a database behind it, is a new view."""
+        try:
+            await self._to_the_top(room)
+        except Exception as err:
+            # The next sweep tries again.
+            self.fills.failed(err, f"event {room.event_id}")
+        else:
+            self.fills.succeeded()
+
+    async def _to_the_top(self, room: Room) -> None:
+        while True:
+            # What this node commits while the top is read is not lost data.
+            told = room.seq
+            tops = await reading.tops(self._database, [room.event_id])
+            if not tops:
+                return
+            top = tops[0]
+            if top.epoch != room.epoch or top.seq < told:
+                await self._start_over(room, top.epoch)
+                return
+            if top.seq <= room.seq:
+                return
+            to = min(top.seq, room.seq + JOURNAL_PAGE)
+            # None if the epoch has changed since the top was read: the next look finds that.
+            stored = await reading.steps(
+                self._database, room.event_id, epoch=room.epoch, after=room.seq, to=to
+            )
+            room.apply([step_of(line) for line in stored])
+
+    async def _start_over(self, room: Room, epoch: str) -> None:
+        """What this room told is not what the database holds: everybody gets a snapshot."""
+        reason = "epoch"
+        if epoch == room.epoch:
+            reason = "ahead"
+            log.critical(
+                "event %s: the database is behind what was told: committed data was lost",
+                room.event_id,
+            )
+        await self._read(room)
+        for subscription in tuple(room.subscriptions):
+            subscription.start_over(reason)
+
+    async def _sweep(self) -> None:
+        self._drop_unused(asyncio.get_running_loop().time())
+        if not self._rooms:
+            return
+        for top in await reading.tops(self._database, list(self._rooms)):
+            watched = self._rooms.get(top.event)
+            if watched is not None and (top.epoch, top.seq) != (watched.epoch, watched.seq):
+                self._fill(watched)
+
+    async def render(self, room: Room, audience: Audience, user: str) -> None:
+        """Make the room's snapshot for ``user``, so that it is there when this returns.
+
+        A small one is left to be made when it is asked for.
+        """
+        if room.has_snapshot(audience) or room.records() <= LIGHT_ROOM:
+            return
+        charge = partial(self._quotas.charge, user)
+        await self._cooldown.run(partial(room.render, audience), charge)
+
+    async def way(self, room: Room, after: int, user: str) -> Way | None:
+        """From ``after`` up to where the room's memory goes on, folded from the journal.
+
+        ``None`` where there is no way from there. Raises ``overloaded`` and ``busy``.
+        """
+        epoch, at = room.epoch, after
+        charge = partial(self._quotas.charge, user)
+        stretches: list[Stretch] = []
+        # Looked at again after each: the room moves on while the journal is read.
+        while room.seq - at > FAR or not room.reaches_back_to(at):
+            to = room.seq - room.seq % PAGE
+            if to <= at:
+                to = room.steps[0].seq - 1 if room.steps else room.seq
+            try:
+                stretches.append(await self._history.stretch(room.event_id, epoch, at, to, charge))
+            except BrokenWay:
+                return None
+            except Exception as err:
+                raise unreachable(err) from err
+            if room.epoch != epoch or room.seq < to:
+                return None
+            at = to
+        return Way(after, at, stretches)
+
+
+def _may_enter(own: Own | None) -> Own:
+    """``own`` of somebody who may enter the room; raises ``not_found`` or ``not_a_member``."""
+    if own is None or own.membership is None:
+        raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+    if own.membership.status not in ("accepted", "pending"):
+        raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": own.membership.status})
+    return own

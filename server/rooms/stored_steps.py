@@ -1,0 +1,33 @@
+"""Steps as the journal has them, made ready to be told."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import msgspec
+
+from handlers.audiences import Patches
+from persistence.queries.reading import Stored
+from server.rooms.room import RoomStep
+
+#: Steps that are decoded in one go; a long one has some 25 KB.
+STEPS_AT_ONCE = 16
+
+_patches = msgspec.json.Decoder(Patches)
+_texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def step_of(stored: Stored) -> RoomStep:
+    """A step as the journal has it, ready to be told."""
+    texts = {label: bytes(text) for label, text in _texts.decode(stored.patches).items()}
+    return RoomStep(stored.seq, _patches.decode(stored.patches), texts)
+
+
+def steps_of(stored: list[Stored]) -> Generator[None, None, list[RoomStep]]:
+    """Several of them; yields after some, and returns all at last."""
+    found = []
+    for number, line in enumerate(stored, 1):
+        found.append(step_of(line))
+        if number % STEPS_AT_ONCE == 0:
+            yield
+    return found

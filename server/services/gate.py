@@ -1,0 +1,233 @@
+"""What a command passes before it waits in its event's lane.
+
+Budgets are charged here, and a sender who is no member of the event is told apart by what is
+committed: a stranger's command, or one to an event that does not exist, would take a place in a
+transaction and could not succeed. Whether a member may give a command is decided under the lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from handlers.lanes import lanes
+from handlers.lanes.decide import Answer, Submission, failed
+from persistence.database.batch_loader import Gather
+from persistence.database.overload import unreachable
+from persistence.database.pool import Database
+from persistence.queries import standings
+from persistence.queries.standings import Pair, Standing
+from protocol.commands import EventCreate, MembershipJoin
+from protocol.errors import ErrorCode, ProtocolError, Refusal, Rejection
+from server.config.settings import Settings
+from server.limits.charges import Charges
+from server.limits.churn import Churn
+from server.limits.code_guesses import Guesses
+
+log = logging.getLogger("ayes.gate")
+
+#: Namespace of the ids of events: UUIDv5 of (user, command id), so that a retried create finds
+#: the event it made.
+EVENTS: Final = uuid.UUID("6f2f9e4e-0f5b-5c5e-9d0a-617965732e31")
+#: (event, user) known to be members, least recently used first out. One that is not known costs a
+#: part of a query; some 20 MB in all.
+MAX_MEMBERS: Final = 100_000
+#: Commands to one event that a user may give at once who is no member of it, and how many a second
+#: after that; beyond, ``rate_limited``. Each may leave a refusal in the journal for 96 hours, some
+#: 500 bytes: this many are some 30 MB.
+STRANGER_BURST: Final = 20
+STRANGER_PER_SECOND: Final = 1 / 10
+#: What a client is asked to wait if its standing was not found out within the lanes' ``BUDGET``.
+RETRY_AFTER_MS: Final = 500
+
+
+def event_id_of(user: str, command_id: str) -> str:
+    """The id of the event that this ``event.create`` makes."""
+    return str(uuid.uuid5(EVENTS, f"{user}\0{command_id}"))
+
+
+class _Unknown(Exception):
+    """It cannot be found out who the sender is in the event."""
+
+
+class Gate:
+    """Hands commands to the lanes; answers at once those that are not let through."""
+
+    def __init__(
+        self, settings: Settings, database: Database, all_lanes: lanes.Lanes, guesses: Guesses
+    ) -> None:
+        self._database = database
+        self._lanes = all_lanes
+        self._guesses = guesses
+        self._churn = Churn(settings)
+        self._strangers = Charges(STRANGER_PER_SECOND, STRANGER_BURST)
+        self._members: OrderedDict[Pair, None] = OrderedDict()
+        self._entering: dict[Pair, asyncio.Future[None]] = {}
+        """The latest join or create under way of each; those behind it wait for its answer."""
+        self._standings: Gather[Pair, Standing] = Gather(self._look)
+
+    def submit(self, submission: Submission) -> Coroutine[Any, Any, None] | None:
+        """Hand a command to its lane, or answer it.
+
+        Returns what has to be awaited first, if anything. Commands that come behind it on the same
+        socket must wait for that as well, since they are decided in the order sent.
+        """
+        command = submission.command
+        event: str | None = getattr(command, "event", None)
+        if event is None:
+            if isinstance(command, MembershipJoin):
+                return self._join(submission, command)
+            self._create(submission)
+            return None
+        if not self._has_budget(submission, event):
+            return None
+        pair = (event, submission.actor.user)
+        if pair not in self._members:
+            return self._find_out(submission, pair)
+        self._members.move_to_end(pair)
+        self._lanes.submit(event, submission)
+        return None
+
+    def refused(self, submission: Submission, code: ErrorCode) -> None:
+        """A command was refused: the sender may be no member any more."""
+        if code == ErrorCode.NOT_A_MEMBER:
+            event = getattr(submission.command, "event", "")
+            self._members.pop((event, submission.actor.user), None)
+
+    def _has_budget(self, submission: Submission, event: str) -> bool:
+        """Charge the sender; if the budget is used up, answer."""
+        wait = self._churn.charge(submission, event, time.monotonic())
+        if wait:
+            err = Rejection(ErrorCode.RATE_LIMITED, "too often", retry_after_ms=wait)
+            submission.tell(failed(submission, err))
+        return not wait
+
+    # Commands that name their event.
+
+    async def _find_out(self, submission: Submission, pair: Pair) -> None:
+        """Look who the sender is in the event, and go on from there."""
+        event, _ = pair
+        try:
+            async with asyncio.timeout(lanes.BUDGET):
+                if (entering := self._entering.get(pair)) is not None:
+                    await asyncio.shield(entering)
+                found = await self._look_up(pair)
+            if found is None or found.status != "accepted":
+                self._charge_stranger(submission, event)
+                if found is None:
+                    raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+            else:
+                self._remember(pair)
+        except _Unknown:
+            pass
+        except Exception as err:
+            submission.tell(failed(submission, _as_answer(err)))
+            return
+        self._lanes.submit(event, submission)
+
+    async def _look_up(self, pair: Pair) -> Standing | None:
+        """The sender's standing; raises ``_Unknown`` if the database is out of reach.
+
+        Then the lane has the command: it tries again, and answers if it tries in vain.
+        """
+        try:
+            return await self._standings.ask(pair)
+        except Exception as err:
+            if isinstance(unreachable(err), Rejection):
+                raise _Unknown from err
+            raise
+
+    def _charge_stranger(self, submission: Submission, event: str) -> None:
+        """Count a command of one who is no member; raises ``rate_limited``.
+
+        The same whether there is such an event or not: the code must not tell. A command that
+        succeeds (a request taken back, a repeat of what was done as a member) is free.
+        """
+        user, id = submission.key
+        if wait := self._strangers.charge(user, event, id, time.monotonic()):
+            raise Rejection(ErrorCode.RATE_LIMITED, "too often", retry_after_ms=wait)
+        reply = submission.reply
+
+        def heard(submission: Submission, answer: Answer) -> None:
+            if answer.error is None:
+                self._strangers.refund(user, event)
+            reply(submission, answer)
+
+        submission.reply = heard
+
+    async def _look(self, pairs: list[Pair]) -> dict[Pair, Standing]:
+        return await standings.standings(self._database, pairs)
+
+    def _remember(self, pair: Pair) -> None:
+        self._members[pair] = None
+        if len(self._members) > MAX_MEMBERS:
+            self._members.popitem(last=False)
+
+    # Commands that do not.
+
+    def _create(self, submission: Submission) -> None:
+        """``event.create``: the event's id follows from who asks and under which id."""
+        user, id = submission.key
+        event = event_id_of(user, id)
+        if not self._has_budget(submission, event):
+            return
+        if isinstance(submission.command, EventCreate) and submission.command.entrance_code:
+            submission.reply = self._guesses.heard_by(submission.reply)
+        self._enter(event, submission)
+
+    async def _join(self, submission: Submission, command: MembershipJoin) -> None:
+        """``membership.join``: the code says which event.
+
+        A retired code opens its event only for a command that the journal remembers. For any other
+        it is a wrong guess, as if it had never been a code.
+        """
+        user, id = submission.key
+        try:
+            async with asyncio.timeout(lanes.BUDGET):
+                self._guesses.check(user)
+                found = await standings.opened_by(self._database, command.code, user=user, id=id)
+            self._guesses.check(user)
+            if found is None or not (found.is_current or found.is_known):
+                self._guesses.failed(user)
+                raise Refusal(
+                    ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"}
+                )
+            if not self._has_budget(submission, found.event):
+                return
+            self._charge_stranger(submission, found.event)
+        except Exception as err:
+            submission.tell(failed(submission, _as_answer(err)))
+            return
+        submission.reply = self._guesses.counting(submission.reply)
+        self._enter(found.event, submission)
+
+    def _enter(self, event: str, submission: Submission) -> None:
+        """Submit what may make the sender a member; the sender's next commands wait for it."""
+        pair = (event, submission.actor.user)
+        entering = self._entering[pair] = asyncio.get_running_loop().create_future()
+        reply = submission.reply
+
+        def heard(submission: Submission, answer: Answer) -> None:
+            entering.set_result(None)
+            if self._entering.get(pair) is entering:
+                del self._entering[pair]
+            reply(submission, answer)
+
+        submission.reply = heard
+        self._lanes.submit(event, submission)
+
+
+def _as_answer(err: Exception) -> ProtocolError:
+    """What the sender is told of ``err``; a defect is logged."""
+    if isinstance(err, TimeoutError):
+        return Rejection(ErrorCode.OVERLOADED, retry_after_ms=RETRY_AFTER_MS)
+    found = unreachable(err)
+    if isinstance(found, ProtocolError):
+        return found
+    log.error("a command was not let through", exc_info=err)
+    return Rejection(ErrorCode.INTERNAL)

@@ -1,0 +1,26 @@
+"""Forgets remembered refusals once nobody can still be waiting for them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from persistence.database.periodic import Periodic
+from persistence.database.pool import Database
+from persistence.journal import pruning
+
+#: How long a refusal is remembered; the protocol promises 72 hours at least.
+KEPT = timedelta(hours=96)
+#: Seconds between two rounds.
+EVERY_SECONDS = 3_600.0
+
+
+class Pruning:
+    """Takes old refusals away, a bounded number at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.task = Periodic("pruning", EVERY_SECONDS, self._prune, first=0.0)
+
+    async def _prune(self) -> None:
+        while await pruning.forget_refusals(self._database, older_than=KEPT):
+            pass

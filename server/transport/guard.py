@@ -1,0 +1,376 @@
+"""The guard: what one connection may cost the others, and the direct path to the application.
+
+``GuardedWebSocket`` and ``GuardedHttp`` are given to uvicorn as ``ws=`` and ``http=``, by
+``GuardedConfig`` or by hand. They, ``slices.py`` and ``frame_reader.py``, and nothing else
+in Ayes, touch what is private in uvicorn and websockets; ``tests/server/test_pins.py`` pins every
+name of it against the installed versions.
+
+Whoever ends a connection, three things happen once: ``Wire.shut``, a ``websocket.disconnect`` in
+ASGI's queue, ``Receiver.closed``. Then the transport goes, within ``flush_s``, or ``echo_s`` where
+the client has yet to answer our close frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.server import ServerState
+from websockets.http11 import Request
+from websockets.protocol import Event, State
+
+from protocol.closes import CloseCode
+from server.transport.budgets import Budgets, GuardedConfig, budgets_of
+from server.transport.deflate import NEGOTIATION, takes_deflated
+from server.transport.frame_reader import Intake
+from server.transport.frames import close_frame, frame
+from server.transport.guard_http import GuardedHttp
+from server.transport.lobby import shared_lobby
+from server.transport.receive_queue import Mailbox
+from server.transport.slices import SlicedReading, shared_buffer, shared_turns
+from server.transport.socket_transport import EXTENSION, Receiver, Wire
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent
+
+    from server.limits.fair_scheduler import Waiting
+
+__all__ = [
+    "EXTENSION",
+    "Budgets",
+    "GuardedConfig",
+    "GuardedHttp",
+    "GuardedWebSocket",
+    "Receiver",
+    "Wire",
+    "frame",
+]
+
+log = logging.getLogger("ayes.guard")
+
+#: What a socket is failed with that broke no rule: a defect of ours, and a client that fell asleep.
+_NO_OFFENCE = frozenset({CloseCode.INTERNAL, CloseCode.NO_HELLO})
+#: To a handshake that websockets has no response for.
+_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class GuardedWebSocket(SlicedReading):
+    """uvicorn's WebSocket protocol within budgets, with a ``Wire`` to the application."""
+
+    wire: Wire
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.budgets = budgets_of(config)
+        self.conn.max_message_size = self.budgets.message_bytes
+        if self.conn.available_extensions:
+            self.conn.available_extensions = [NEGOTIATION]
+        self.queue = Mailbox()  # type: ignore[assignment]  # has what is used of a queue
+        self.ping_interval = None  # the application pings; uvicorn would close with 1011
+        self.read_into(
+            shared_buffer(server_state),
+            self.budgets.slice_bytes,
+            shared_turns(server_state, self.loop),
+        )
+        self._intake = Intake(self, self.conn, self.budgets)
+        self._lobby = shared_lobby(server_state, self.loop)
+        self._code: int | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+
+    # The connection.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, with a deadline for the handshake."""
+        super().connection_made(transport)
+        mark = self.budgets.room_bytes - 1
+        self.transport.set_write_buffer_limits(high=mark, low=mark)
+        self.wire = Wire(self, self.transport)
+        self._deadline = self.loop.call_later(self.budgets.handshake_s, self.wire.abort)
+        self._lobby.enter(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End, with every timer of it."""
+        self._lobby.leave(self)
+        self._shaken()
+        self.end(1006)
+        self.wire.lost()
+        self.forget_rest()
+        super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        """The peer has nothing more to say and sent no close frame: it is gone."""
+        self.end(1006)
+        self._finish()
+
+    def stay(self) -> None:
+        """See ``Wire.stay``."""
+        self._lobby.leave(self)
+
+    def give_way(self) -> None:
+        """End, since somebody else needs the place."""
+        self.wire.abort()
+
+    def shutdown(self) -> None:
+        """Close with 1012, where the application has not closed already. Never raises."""
+        try:
+            if self.handshake_complete:
+                self.close(1012)
+            else:
+                self.send_500_response()
+                self.end(1006)
+                self._finish()
+        except Exception:
+            log.exception("a socket could not be closed")
+            self.wire.abort()
+
+    def pause_writing(self) -> None:
+        """``room_bytes`` are unsent."""
+        super().pause_writing()
+        self.wire.hold()
+
+    def resume_writing(self) -> None:
+        """They are not any more."""
+        super().resume_writing()
+        self.wire.release()
+        receiver = self._intake.receiver
+        if receiver is not None and not self.wire.shut:
+            try:
+                receiver.writable()
+            except Exception:
+                self._defect()
+
+    def is_deaf(self) -> bool:
+        """Whether what is read is thrown away."""
+        return self._intake.deaf
+
+    def is_eager(self) -> bool:
+        """Whether it is to wait for its turn."""
+        return self._intake.is_eager()
+
+    def slice_of(self, rest: memoryview) -> int:
+        """How many bytes of ``rest`` are the next slice."""
+        return self._intake.slice_of(rest)
+
+    def take(self, data: bytes, *, more: bool) -> int:
+        """Take in a slice of what was read; how much of it was taken."""
+        try:
+            return self._intake.feed(data, more=more)
+        except Exception:
+            self._defect()
+            return len(data)
+
+    # ASGI.
+
+    def shake_hands(self, events: list[Event]) -> None:
+        """Begin with a good request, end with a bad one or with frames before the accept.
+
+        Stock, some bad ones hang for ever. A client must wait for the response (RFC 6455, 4.1).
+        """
+        for event in events:
+            if isinstance(event, Request):
+                self.handle_connect(event)
+            else:
+                self.wire.abort()
+        if self.conn.parser_exc is not None:
+            self.wire.abort()
+        elif self.conn.handshake_exc is not None and not self.transport.is_closing():
+            self.transport.write(b"".join(self.conn.data_to_send()) or _BAD_REQUEST)
+            self.end(1006)
+            self._intake.stop()
+            self._finish()
+
+    def handle_connect(self, event: Request) -> None:
+        """Start the application, with the wire in its scope."""
+        super().handle_connect(event)
+        if not self.close_sent:
+            extensions = cast("dict[str, Any]", self.scope["extensions"])
+            extensions[EXTENSION] = self.wire
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """ASGI's ``send``. A close goes the way of ``Wire.close``, which has an end."""
+        kind = message["type"]
+        if self.wire.shut and kind != "websocket.close":
+            raise ClientDisconnected
+        if kind == "websocket.close" and self.conn.state is not State.CONNECTING:
+            close = cast("dict[str, Any]", message)
+            self.close(close.get("code", 1000), close.get("reason") or "")
+            return
+        await super().send(message)
+        if kind == "websocket.accept":
+            if self.conn.state is State.CONNECTING:  # the peer is gone, which uvicorn does not say
+                raise ClientDisconnected
+            self._shaken()
+            self.wire.deflates = takes_deflated(self.conn.extensions)
+            # They are done with, and would stay as long as the socket.
+            self.__dict__.pop("request", None)
+            self.__dict__.pop("response", None)
+            self._intake.forget_handshake()
+
+    def enqueue(self, payload: bytes, *, is_text: bool) -> None:
+        """Queue a message for ASGI's ``receive``; nothing is read until it was taken."""
+        self.frames = [payload]
+        self.curr_msg_data_type = "text" if is_text else "bytes"
+        self.send_receive_event_to_app()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """The application is done, and uvicorn closed the transport; not without a bound."""
+        super().on_task_complete(task)
+        self.wire.watch()
+
+    def attach(self, receiver: Receiver) -> None:
+        """See ``Wire.attach``."""
+        if self._intake.receiver is not None:
+            raise RuntimeError("a receiver is attached already")
+        if self.conn.state is State.CONNECTING and not self.wire.shut:
+            raise RuntimeError("the socket is not accepted yet")
+        self._intake.attach(receiver)
+        if self.wire.shut:
+            self.loop.call_soon(self._say_closed, receiver)
+            return
+        queued = []
+        while not self.queue.empty():
+            queued.append(self.queue.get_nowait())
+        if queued:  # reading is paused, so nothing overtakes it
+            self.loop.call_soon(self._hand_over, queued)
+        else:
+            self._hear_again()
+
+    def weigh(self, messages: int) -> None:
+        """See ``Wire.weigh``."""
+        self._intake.weigh(messages)
+
+    def line_up(self, waiting: Waiting) -> None:
+        """See ``Wire.line_up``."""
+        self.turns.wait(waiting)
+
+    def _hand_over(self, queued: list[Any]) -> None:
+        """Give the receiver what came before it."""
+        try:
+            for message in queued:
+                if message["type"] == "websocket.receive" and not self.wire.shut:
+                    text = message.get("text")
+                    self._intake.deliver((text or "").encode(), is_text=text is not None)
+        except Exception:
+            self._defect()
+        self._hear_again()
+
+    def _hear_again(self) -> None:
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+
+    # The end.
+
+    def end(self, code: int, reason: str = "") -> None:
+        """Tell the application that the socket is over; only the first call counts."""
+        if self._code is not None:
+            return
+        self._code = code
+        self.wire.shut = True
+        self.close_sent = True
+        self.handshake_complete = True  # uvicorn has no more to say to it
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        if self._intake.receiver is not None:
+            # From the loop: the application may be walking over its sockets just now.
+            self.loop.call_soon(self._say_closed, self._intake.receiver)
+
+    def close(self, code: int, reason: str = "") -> None:
+        """See ``Wire.close``."""
+        if self.wire.shut:
+            return
+        if self.conn.state is State.CONNECTING:
+            self.wire.abort()
+            return
+        if self.conn.state is State.OPEN:
+            self.conn.send_close(code)
+        # The parser may be ahead of us, with pongs or an echo to send: ours was the first word.
+        self.conn.data_to_send()
+        self.wire.last(close_frame(code, reason))
+        self.end(code, reason)
+        self._hear_again()
+        self._abort_after(self.budgets.echo_s)
+
+    def closed_by_peer(self) -> None:
+        """A close frame came: the echo of ours, or one to be echoed."""
+        if not self.wire.shut:
+            received = self.conn.close_rcvd
+            assert received is not None
+            self.wire.last(b"".join(self.conn.data_to_send()))
+            self.end(received.code, received.reason)
+        self._intake.stop()
+        self._finish()
+
+    def fail(self, code: int, reason: str = "", *, offends: bool = True) -> None:
+        """Close over a violation, without hearing more of this peer.
+
+        What still comes is read and thrown away for ``flush_s``: closing over unread input makes
+        the kernel send a reset, which may overtake the close frame. The half-close behind the frame
+        makes a client that hears it go at once.
+        """
+        if self.conn.state is State.CONNECTING:
+            self.wire.abort()
+            return
+        self._intake.stop()
+        self.conn.data_to_send()
+        self.wire.failed |= offends and code not in _NO_OFFENCE
+        if not self.wire.shut:
+            self.wire.last(close_frame(code, reason))
+            self.end(code, reason)
+            if not self.transport.is_closing() and self.transport.can_write_eof():
+                # The peer may have reset the connection, and the transport not know it yet.
+                with contextlib.suppress(OSError):
+                    self.transport.write_eof()
+        self._hear_again()
+        self._abort_after(self.budgets.flush_s)
+
+    def parser_failed(self) -> None:
+        """Close with what the parser found: 1002, 1007, 1009. Never 1011."""
+        found = self.conn.close_sent
+        if found is None:
+            self.fail(1002)
+        elif found.code == 1011:  # a defect of the parser, or of its use
+            self.fail(CloseCode.INTERNAL)
+        else:
+            self.fail(found.code, found.reason)
+
+    def _defect(self) -> None:
+        """The one funnel for what should not have happened: log it, give this socket up."""
+        log.exception("a socket is closed over a defect")
+        self.fail(CloseCode.INTERNAL, "internal error")
+
+    def _say_closed(self, receiver: Receiver) -> None:
+        assert self._code is not None
+        try:
+            receiver.closed(self._code)
+        except Exception:
+            log.exception("a receiver failed while it was told the end")
+
+    def _finish(self) -> None:
+        """Close the transport, and abort it where that does not get through."""
+        self.transport.close()
+        self._abort_after(self.budgets.flush_s)
+
+    def _abort_after(self, seconds: float) -> None:
+        # In uvicorn's own slot: while it is taken, the application's end does not close the
+        # transport, and the connection's end cancels it.
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        if self.disconnected:
+            return
+        self.close_timer = self.loop.call_later(seconds, self.wire.abort)
+
+    def _shaken(self) -> None:
+        """The handshake is over, one way or the other."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None

@@ -1,0 +1,335 @@
+"""The guard over HTTP: deadlines and sizes for what a client has yet to send.
+
+It relies on uvicorn's ``HttpToolsProtocol`` (private names are listed in
+``tests/server/test_pins.py``); stock, a silent connection is never closed, a header may be of any
+size and take for ever, and a response to a peer that never reads keeps its connection for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+from uvicorn.server import ServerState
+
+from server.transport.budgets import budgets_of, offence_of
+from server.transport.http_scheduler import shared_pacing
+from server.transport.lobby import shared_lobby
+from server.transport.stall_detector import Progress, sever
+from server.transport.user_requests import CONNECTION, Idle
+
+#: What a header field costs beside its name and value: colon, space, CR, LF.
+_FIELD_BYTES = 4
+#: How a probe begins. One that is pipelined behind something else is a request like any other.
+_PROBES = tuple(
+    f"{method} {path} ".encode() for method in ("GET", "HEAD") for path in ("/healthz", "/readyz")
+)
+#: What a request line costs beside its target: method, version, spaces, CR, LF.
+_LINE_BYTES = 20
+
+
+class _Refused(Exception):
+    """Ends the parser. httptools turns it into its own error, which uvicorn answers with a 400."""
+
+
+class GuardedHttp(HttpToolsProtocol):
+    """uvicorn's HTTP protocol, with an end to everything a client can draw out."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.budgets = budgets_of(config)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._progress: Progress | None = None
+        self._in_header = False
+        self._in_body = False
+        self._header_bytes = 0
+        self._upgraded = False
+        self._kept = 0
+        self._moved = False
+        self._pacing = shared_pacing(server_state, self.loop)
+        self._lobby = shared_lobby(server_state, self.loop)
+        self._held = b""
+        self._is_plain = False
+        self._admitted = False
+        self._idle: Idle | None = None
+
+    # The connection.
+
+    def connection_made(  # type: ignore[override]  # as uvicorn itself narrows it
+        self, transport: asyncio.Transport
+    ) -> None:
+        """Begin, with a deadline for the first header.
+
+        With one too many, another one that waits gives way, or this one ends at once.
+        """
+        super().connection_made(transport)
+        most = self.budgets.connections
+        if most is not None and len(self.connections) > most and not self._lobby.make_place(self):
+            self.abort()
+            return
+        self._lobby.enter(self)
+        self._await_client()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End, with every timer of it."""
+        self._lobby.leave(self)
+        self._met()
+        if self._progress is not None:
+            self._progress.stop()
+        super().connection_lost(exc)
+        self._forget_idle()
+        if self.scope is not None:
+            # They refer to each other, and to what was sent last.
+            self.scope.pop("extensions", None)
+        self._unset_keepalive_if_required()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, at once or by turns, and set a deadline for what is still missing."""
+        if not self._held and (self._admitted or self._may(data)):
+            self._take(data)
+            return
+        if not self._held:
+            self._pacing.wait(self)
+            self.transport.pause_reading()
+            # It is not the client's turn, nor is it idle, though it may look like that.
+            self._met()
+            self._unset_keepalive_if_required()
+        self._held += data
+
+    def take_turn(self) -> None:
+        """Parse what waited for it."""
+        held, self._held = self._held, b""
+        if self.transport.is_closing():
+            return
+        # uvicorn has its own reasons to keep from reading; it says so in its flow control.
+        if not self.flow.read_paused:
+            self.transport.resume_reading()
+        self._take(held)
+
+    def _may(self, data: bytes) -> bool:
+        """Whether a request that begins with ``data`` may be taken as it comes.
+
+        An upgrade may: how many sockets come is bounded elsewhere (``Crowd``). Whoever only says
+        so is believed once. A probe may, within a budget of its own.
+        """
+        head, _, rest = data.lower().partition(b"\r\n\r\n")
+        if not rest and data.startswith(_PROBES) and self._pacing.may_probe():
+            return True
+        upgrades = not (self._is_plain or rest) and b"\nupgrade: websocket" in head
+        return upgrades or self._pacing.may()
+
+    def _take(self, data: bytes) -> None:
+        # Until the request is whole, not one that begins behind it.
+        self._admitted = True
+        self._moved = False
+        super().data_received(data)
+        if self._upgraded or self.transport.is_closing():
+            self._met()
+            return
+        # What is no body and completes nothing, the parser keeps: a field of a header or a trailer.
+        self._kept = 0 if self._moved else self._kept + len(data)
+        if self._kept > self.budgets.header_bytes:
+            self.send_400_response("The request header is too large.")
+        else:
+            self._await_client()
+
+    def eof_received(self) -> None:
+        """The transport closes; not without a bound."""
+        self._watch()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Pass the connection on; the WebSocket class has a deadline of its own."""
+        self._upgraded = True
+        self._met()
+        self._lobby.leave(self)
+        super().handle_websocket_upgrade()
+
+    # The parser.
+
+    def on_message_begin(self) -> None:
+        """A request begins, and with it its header."""
+        if len(self.pipeline) >= self.budgets.pipelined:
+            raise _Refused("too many pipelined requests")
+        self._in_header = True
+        self._header_bytes = _LINE_BYTES
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the target."""
+        self._count(len(url))
+        if b"#" in url:
+            # No request target has a fragment (RFC 9112, 3.2). The parser would leave it out, and a
+            # proxy that hides a path would not.
+            raise _Refused("a target has no fragment")
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of the header, or of the trailer."""
+        self._count(len(name) + len(value) + _FIELD_BYTES)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The header is whole."""
+        self._in_header = False
+        self._in_body = self._moved = True
+        self._met()
+        before = self.cycle
+        self._forget_idle()
+        super().on_headers_complete()
+        if self.cycle is not before:  # no upgrade
+            self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]  # ASGI's own
+            self._is_plain = True
+            self._pacing.begun()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._moved = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._in_body = self._admitted = False
+        self._moved = True
+        self._met()
+        super().on_message_complete()
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None and not cycle.response_complete:
+            self._lobby.leave(self)  # it is the server's turn
+
+    def _count(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > self.budgets.header_bytes:
+            raise _Refused("the header is too large")
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse a request: 431 (RFC 6585, 5) where its header is too large.
+
+        It counts like any other, and its sender's new sockets come in by turns for a while.
+        """
+        self._met()
+        self._pacing.begun()
+        if self.client is not None:
+            offence_of(self.config)(self.client[0])
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None and cycle.response_started and not cycle.response_complete:
+            self.abort()  # in the middle of another response
+            return
+        if max(self._header_bytes, self._kept) > self.budgets.header_bytes:
+            head = b"connection: close\r\ncontent-length: 0\r\n\r\n"
+            self.transport.write(STATUS_LINE[431] + head)
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
+        self._watch()
+
+    # Whose it is between two requests.
+
+    def keep_for(self, idle: Idle | None) -> None:
+        """Have ``idle.forget`` called when the next request comes, or the connection ends."""
+        self._idle = idle
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        is_busy = cycle is not None and not cycle.response_complete
+        if is_busy or (self.transport.is_closing() and not self.unsent()):
+            self._forget_idle()
+
+    def end_idle(self) -> None:
+        """End it. What its client has not read of the last answer is thrown away."""
+        if self.unsent():
+            self.abort()
+        else:
+            self.transport.close()
+
+    def _forget_idle(self) -> None:
+        idle, self._idle = self._idle, None
+        if idle is not None:
+            idle.forget()
+
+    # The deadlines.
+
+    def _await_client(self) -> None:
+        """Set a deadline where it is the client's turn, and none of uvicorn's runs."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if self._in_body:
+            within = self.budgets.body_s
+        elif self._in_header or cycle is None or cycle.response_complete:
+            within = self.budgets.handshake_s
+        else:
+            return
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(within, self._late)
+
+    def _met(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _late(self) -> None:
+        self._deadline = None
+        self.abort()
+
+    # The output.
+
+    def on_response_complete(self) -> None:
+        """A response was written; it must also leave."""
+        super().on_response_complete()
+        if not (self.pipeline or self.transport.is_closing()):
+            self._lobby.enter(self)
+        self._watch()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection; one whose request waits for its turn is not."""
+        if self._held:
+            return
+        super().timeout_keep_alive_handler()
+        self._watch()
+
+    def pause_writing(self) -> None:
+        """The transport is full: the response waits, with a bound."""
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        """It is not any more, which is progress."""
+        super().resume_writing()
+        if self._progress is not None and not self.transport.is_closing():
+            self._progress.stop()
+
+    def shutdown(self) -> None:
+        """Close, after the response that is being written. Never raises."""
+        super().shutdown()
+        self._watch()
+
+    def _watch(self) -> None:
+        if self.unsent():
+            if self._progress is None:
+                self._progress = Progress(self.loop, self.budgets.stall_s, self)
+            self._progress.watch()
+
+    def unsent(self) -> int:
+        """Bytes that the operating system has not taken yet."""
+        return self.transport.get_write_buffer_size()
+
+    def sent(self) -> int:
+        """Minus what is unsent: while the transport is full or closing, where it matters, uvicorn
+        writes nothing, so that only progress makes it grow."""
+        return -self.unsent()
+
+    def give_way(self) -> None:
+        """End, since somebody else needs the place."""
+        self.abort()
+
+    def abort(self) -> None:
+        """End now, with a reset."""
+        sever(self.transport)

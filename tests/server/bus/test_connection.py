@@ -1,0 +1,41 @@
+"""A connection to Redis: what says that it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import uvloop
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from server.bus.connection import is_lost
+
+
+def test_a_write_to_a_connection_that_broke_meanwhile_is_no_defect() -> None:
+    async def write() -> None:
+        gone = asyncio.Event()
+
+        class Peer(asyncio.Protocol):
+            def connection_lost(self, exc: Exception | None) -> None:
+                gone.set()
+
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Peer, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        transport, _ = await loop.create_connection(asyncio.Protocol, "127.0.0.1", port)
+        transport.abort()
+        await gone.wait()
+        with pytest.raises(RuntimeError) as found:
+            transport.write(b"HELLO")
+        assert is_lost(found.value)
+        server.close()
+        await server.wait_closed()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(write(), 10))
+
+
+def test_what_a_server_that_goes_raises_is_a_lost_connection_and_a_defect_is_none() -> None:
+    assert is_lost(RedisConnectionError("Connection closed by server."))
+    assert is_lost(ConnectionResetError())
+    assert not is_lost(RuntimeError("dictionary changed size during iteration"))

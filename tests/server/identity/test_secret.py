@@ -1,0 +1,114 @@
+"""The secret that the server makes for itself: whole, or not there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from server.config.settings import SHORTEST_SECRET, Settings
+from server.config.start_error import StartError
+from server.identity.auth import authenticator_for
+from server.identity.secret import NAME, kept_secret
+from tests.parts import ROOT
+
+
+def test_a_secret_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "data"
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(kept_secret, [folder] * 32))
+    assert len(found) == 1
+    assert len(found.pop()) >= SHORTEST_SECRET
+    assert [path.name for path in folder.iterdir()] == [NAME]
+    assert (folder / NAME).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_made_secret_is_synced_before_it_has_its_name_and_its_folder_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut at any moment leaves the whole secret, or none."""
+    synced: list[tuple[bool, bool]] = []
+    sync: Callable[[int], None] = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if path == tmp_path or path.parent == tmp_path:
+            synced.append((path == tmp_path, (tmp_path / NAME).exists()))
+        sync(descriptor)
+
+    monkeypatch.setattr("os.fsync", fsync)
+    kept_secret(tmp_path)
+    assert synced == [(False, False), (True, True)]
+
+
+@pytest.mark.parametrize("found", [b"", b"\n", b"x" * 31, b" " * 40, b"\0" * 8, b"\xff" * 48])
+def test_a_kept_secret_that_is_none_ends_the_start_with_what_to_do(
+    tmp_path: Path, found: bytes
+) -> None:
+    _put(tmp_path, found)
+    with pytest.raises(StartError, match="backup, or remove it"):
+        authenticator_for(Settings(data_dir=tmp_path))
+    assert (tmp_path / NAME).read_bytes() == found
+
+
+def test_the_commands_say_so_without_a_traceback(tmp_path: Path) -> None:
+    _put(tmp_path, b"")
+    told = subprocess.run(
+        [sys.executable, "-m", "server.cli", "token", "--user", "ada"],
+        cwd=ROOT,
+        env=os.environ | {"AYES_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert told.returncode == 1
+    assert told.stderr.startswith("ayes: ")
+    assert "holds 0 bytes" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_secret_of_just_enough_bytes_is_taken(tmp_path: Path) -> None:
+    _put(tmp_path, b"k" * SHORTEST_SECRET + b"\n")
+    assert kept_secret(tmp_path) == "k" * SHORTEST_SECRET
+
+
+def test_a_secret_that_others_can_read_or_wrote_ends_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them could sign tokens for everybody."""
+    secret = b"planted " * 8
+    _put(tmp_path, secret).chmod(0o644)
+    with pytest.raises(StartError, match="others may read"):
+        kept_secret(tmp_path)
+    (tmp_path / NAME).rename(tmp_path / "elsewhere")
+    (tmp_path / NAME).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StartError, match="is a link"):
+        kept_secret(tmp_path)
+    (tmp_path / NAME).unlink()
+    _put(tmp_path, secret)
+    tmp_path.chmod(0o777)
+    with pytest.raises(StartError, match="everybody may write to"):
+        kept_secret(tmp_path)
+    tmp_path.chmod(0o700)
+    user = os.geteuid() + 12_345
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    with pytest.raises(StartError, match="belongs to user"):
+        kept_secret(tmp_path)
+
+
+def test_a_file_that_is_no_secret_is_not_read_to_its_end(tmp_path: Path) -> None:
+    os.truncate(_put(tmp_path, b"k"), 1 << 40)
+    assert len(kept_secret(tmp_path)) == 65_536
+
+
+def _put(folder: Path, content: bytes) -> Path:
+    path = folder / NAME
+    path.write_bytes(content)
+    path.chmod(0o600)
+    return path
