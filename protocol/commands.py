@@ -18,6 +18,7 @@ from protocol.fields import (
     Content,
     EntranceCode,
     MaxMembers,
+    Moment,
     OptionText,
     Reason,
     Ref,
@@ -39,9 +40,15 @@ MAX_ITEMS = 10_000
 
 
 class Command(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True):
-    """What all commands carry."""
+    """What all commands carry.
+
+    Once the database's clock, read under the event's lock, is past ``not_after``, the answer is
+    ``too_late`` and nothing happens. It is part of the command: the same id with another
+    ``not_after`` is an ``id_conflict``.
+    """
 
     id: CommandId
+    not_after: Moment | None = None
 
     def check(self) -> None:
         """Raise ``bad_request`` where fields do not go together."""

@@ -43,6 +43,7 @@ class ErrorCode(StrEnum):
     LAST_ADMIN = "last_admin"
     LIMIT_REACHED = "limit_reached"
     INVALID_TRANSITION = "invalid_transition"
+    TOO_LATE = "too_late"
     ID_CONFLICT = "id_conflict"
     RATE_LIMITED = "rate_limited"
     BUSY = "busy"
@@ -88,6 +89,7 @@ ERRORS: dict[ErrorCode, ErrorRule] = {
     _E.LAST_ADMIN: ErrorRule("none", "no", 409, "An event keeps at least one admin."),
     _E.LIMIT_REACHED: ErrorRule("none", "no", 409, "There are as many as there may be."),
     _E.INVALID_TRANSITION: ErrorRule("none", "no", 409, "Not possible from the present status."),
+    _E.TOO_LATE: ErrorRule("none", "fix", 409, "The command's own not_after is past."),
     _E.ID_CONFLICT: ErrorRule("none", "fix", 422, "This id was used for another command."),
     _E.RATE_LIMITED: ErrorRule("none", "same", 429, "Too fast; wait retry_after_ms."),
     _E.BUSY: ErrorRule("none", "same", 429, "Too much is waiting; wait retry_after_ms."),

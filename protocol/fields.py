@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import types
 import typing
+from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, get_args, get_origin
 
 import msgspec
@@ -38,6 +39,19 @@ Ordinal = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
 Position = Annotated[int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)]
 MaxMembers = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 EntranceCode = Annotated[str, msgspec.Meta(pattern=r"\A[A-Z0-9]{6}\Z")]
+#: A moment that a client names, in any zone.
+Moment = Annotated[
+    datetime,
+    msgspec.Meta(
+        tz=True,
+        description="RFC 3339, with a zone.",
+        examples=["2026-11-23T08:10:00.000Z"],
+        extra_json_schema={
+            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}"
+            r"(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+        },
+    ),
+]
 PageSize = Annotated[int, msgspec.Meta(ge=1, le=200)]
 #: Echoed in the answer to whatever is no command.
 Echo = (

@@ -111,7 +111,7 @@ def _sentence(message: type[msgspec.Struct]) -> str:
 def _fields(message: type[msgspec.Struct]) -> str:
     known = {"ref"} if issubclass(message, Request | Reply) else set()
     if issubclass(message, Command):
-        known = {"id", "event"}
+        known = {"id", "not_after", "event"}
     told = [field for field in fields_of(message) if not _is_one_of(field, known)]
     return f"- fields: {', '.join(told) or 'none'}\n"
 

@@ -18,6 +18,7 @@ import orjson
 from handlers.audiences import NO_PATCHES, Patches, patches_of
 from handlers.commands.registry import HANDLERS
 from handlers.rules import permissions
+from handlers.rules.lateness import check_in_time
 from handlers.rules.limits import adopt, records_limits
 from handlers.rules.timers import TIMERS, NotDue
 from handlers.step import Actor, Step, TableName
@@ -27,7 +28,7 @@ from persistence.event.state import EventState, Missing
 from persistence.journal import chain
 from persistence.journal.transaction import CommandKey, Line
 from protocol import answers
-from protocol.commands import Command, EventCreate, type_of
+from protocol.commands import Command, EventCreate, MembershipJoin, type_of
 from protocol.errors import FINAL, ErrorCode, ProtocolError, Refusal, Rejection
 
 log = logging.getLogger("ayes.handlers")
@@ -162,6 +163,7 @@ def decide(
         entropy=submission.entropy,
     )
     try:
+        check_in_time(command, now)
         timer = TIMERS.get(type(command))
         if state.event_record is None and not isinstance(command, EventCreate):
             raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
@@ -282,6 +284,10 @@ def _refused(
     answer = _error(submission, refusal, state)
     if state.event_record is None or refusal.code not in FINAL:
         return Decision(answer)
+    if refusal.code == ErrorCode.TOO_LATE and _is_stranger(state, submission):
+        # Remembered, it would be an `id_conflict` to another command of this id, and so tell a
+        # stranger that there is an event. Late it stays without being remembered.
+        return Decision(answer)
     salt = submission.entropy[_SALT]
     body = {"code": refusal.code, "message": refusal.message, "details": refusal.details}
     line = Line(
@@ -301,6 +307,13 @@ def _refused(
         hash=None,
     )
     return Decision(answer, line)
+
+
+def _is_stranger(state: EventState, submission: Submission) -> bool:
+    """Whether the sender has no standing in the event, and no code that opens it."""
+    if isinstance(submission.command, MembershipJoin):
+        return False
+    return state.membership(submission.actor.user) is None
 
 
 def remembered(line: Line) -> Decided:

@@ -17,10 +17,11 @@ from typing import Any, Final
 
 from handlers.lanes import lanes
 from handlers.lanes.decide import Answer, Submission, failed
+from handlers.rules.lateness import check_in_time
 from persistence.database.batch_loader import Gather
 from persistence.database.overload import unreachable
 from persistence.database.pool import Database
-from persistence.queries import standings
+from persistence.queries import reading, standings
 from persistence.queries.standings import Pair, Standing
 from protocol.commands import EventCreate, MembershipJoin
 from protocol.errors import ErrorCode, ProtocolError, Refusal, Rejection
@@ -120,6 +121,7 @@ class Gate:
             if found is None or found.status != "accepted":
                 self._charge_stranger(submission, event)
                 if found is None:
+                    await self._check_in_time(submission)
                     raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
             else:
                 self._remember(pair)
@@ -160,6 +162,11 @@ class Gate:
 
         submission.reply = heard
 
+    async def _check_in_time(self, submission: Submission) -> None:
+        """Raise ``too_late`` for a command to no event, which reaches no lane."""
+        if submission.command.not_after is not None:
+            check_in_time(submission.command, await reading.clock(self._database))
+
     async def _look(self, pairs: list[Pair]) -> dict[Pair, Standing]:
         return await standings.standings(self._database, pairs)
 
@@ -194,6 +201,7 @@ class Gate:
             self._guesses.check(user)
             if found is None or not (found.is_current or found.is_known):
                 self._guesses.failed(user)
+                await self._check_in_time(submission)
                 raise Refusal(
                     ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"}
                 )

@@ -8,10 +8,10 @@ both, and what is wrong is always judged there.
 from __future__ import annotations
 
 from types import GeneratorType
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from websockets.frames import Frame, Opcode
-from websockets.protocol import Event, State
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.streams import StreamReader
 
@@ -25,9 +25,8 @@ except ImportError:  # a platform without the compiled part
     from websockets.utils import apply_mask
 
 if TYPE_CHECKING:
-    import asyncio
-
-    from server.transport.socket_transport import Receiver, Wire
+    from server.transport.guard import GuardedWebSocket
+    from server.transport.socket_transport import Receiver
 
 
 #: A frame counts once more against its budget for each so many bytes: a published frame is 64 KiB
@@ -43,28 +42,6 @@ DEFLATED_BYTES = 1_024
 EAGER_BYTES = 512
 
 
-class FrameHandler(Protocol):
-    """The connection whose input is read: it acts on what is no message of the application."""
-
-    wire: Wire
-    loop: asyncio.AbstractEventLoop
-
-    def shake_hands(self, events: list[Event]) -> None:
-        """Answer the handshake, or end the connection."""
-
-    def enqueue(self, payload: bytes, *, is_text: bool) -> None:
-        """Queue a message for ASGI's ``receive``."""
-
-    def closed_by_peer(self) -> None:
-        """Act on a close frame."""
-
-    def parser_failed(self) -> None:
-        """Close with the error that websockets' parser found."""
-
-    def fail(self, code: int, reason: str = "") -> None:
-        """Close over a violation."""
-
-
 class Intake:
     """One socket's input."""
 
@@ -76,7 +53,7 @@ class Intake:
         "_controls_left",
         "_cut_bytes",
         "_frames_left",
-        "_handler",
+        "_guard",
         "_is_text",
         "_parts",
         "_refilled_at",
@@ -84,8 +61,8 @@ class Intake:
         "receiver",
     )
 
-    def __init__(self, handler: FrameHandler, conn: ServerProtocol, budgets: Budgets) -> None:
-        self._handler = handler
+    def __init__(self, guard: GuardedWebSocket, conn: ServerProtocol, budgets: Budgets) -> None:
+        self._guard = guard
         self._conn = conn
         self._budgets = budgets
         self._aligned = False
@@ -95,7 +72,7 @@ class Intake:
         self._frames_left = budgets.frame_burst
         self._at_once = budgets.frames_at_once
         self._controls_left = budgets.controls_per_second
-        self._refilled_at = handler.loop.time()
+        self._refilled_at = guard.loop.time()
         self.receiver: Receiver | None = None
         self.deaf = False
         """Whether everything that still comes is thrown away."""
@@ -112,7 +89,7 @@ class Intake:
         taken = 0
         if self._aligned and self.receiver is not None:
             is_eager = self._is_eager()
-            if self._handler.wire.shut:
+            if self._guard.wire.shut:
                 taken = self._passed_over(data)
             else:
                 taken = self._texts(self.receiver, data)
@@ -161,9 +138,9 @@ class Intake:
     def deliver(self, payload: bytes, *, is_text: bool) -> None:
         """Hand one message to the receiver, or to ASGI's queue; 1007 for text that is no UTF-8."""
         if is_text and not (payload.isascii() or _is_utf8(payload)):
-            self._handler.fail(1007, "invalid UTF-8")
+            self._guard.fail(1007, "invalid UTF-8")
         elif self.receiver is None:
-            self._handler.enqueue(payload, is_text=is_text)
+            self._guard.enqueue(payload, is_text=is_text)
         elif is_text:
             self.receiver.text(payload)
         else:
@@ -171,7 +148,7 @@ class Intake:
 
     def _refill(self) -> None:
         budgets = self._budgets
-        now = self._handler.loop.time()
+        now = self._guard.loop.time()
         passed = now - self._refilled_at
         self._refilled_at = now
         frames = self._frames_left + passed * budgets.frame_rate
@@ -196,7 +173,7 @@ class Intake:
         """
         start, end = 0, len(data)
         left = self._frames_left
-        wire = self._handler.wire
+        wire = self._guard.wire
         was_eager = self._is_eager()
         while left >= 1:
             body, stop = _text_at(data, start, end)
@@ -204,7 +181,7 @@ class Intake:
                 break
             payload = apply_mask(data[body:stop], data[body - 4 : body])
             if not (payload.isascii() or _is_utf8(payload)):
-                self._handler.fail(1007, "invalid UTF-8")
+                self._guard.fail(1007, "invalid UTF-8")
                 return stop
             start = stop
             cost = 1 + len(payload) // FRAME_BYTES
@@ -234,7 +211,7 @@ class Intake:
 
     def _parse(self, data: bytes) -> None:
         """Let websockets take ``data`` apart, and count what it finds."""
-        conn, handler = self._conn, self._handler
+        conn, guard = self._conn, self._guard
         if conn.extensions:
             cost = len(data) / DEFLATED_BYTES
             self._frames_left -= cost
@@ -244,40 +221,40 @@ class Intake:
         conn.receive_data(data)
         events = conn.events_received()
         if conn.state is State.CONNECTING:
-            handler.shake_hands(events)
+            guard.shake_hands(events)
             return
         for event in events:
             self._frame(cast("Frame", event))
             if self.deaf:
                 return
         if conn.parser_exc is not None:
-            handler.parser_failed()
+            guard.parser_failed()
             return
         if conn.writes:
-            handler.wire.answer(b"".join(conn.data_to_send()))
+            guard.wire.answer(b"".join(conn.data_to_send()))
         if self.receiver is not None:
             self._aligned = between_messages(conn)
-            if events and not handler.wire.shut:
+            if events and not guard.wire.shut:
                 self.receiver.alive()
 
     def _frame(self, event: Frame) -> None:
         opcode = event.opcode
         if opcode is Opcode.CLOSE:
-            self._handler.closed_by_peer()
+            self._guard.closed_by_peer()
         elif opcode is Opcode.PING or opcode is Opcode.PONG:
             self._controls_left -= 1
             if self._controls_left < 0:
-                self._handler.fail(CloseCode.FLOOD, "too many control frames")
+                self._guard.fail(CloseCode.FLOOD, "too many control frames")
             elif opcode is Opcode.PING and self._conn.writes:
                 # Its pong, before the answers to the messages behind it.
-                self._handler.wire.answer(self._conn.writes.pop(0))
+                self._guard.wire.answer(self._conn.writes.pop(0))
         else:
             cost = 1 + len(event.data) // FRAME_BYTES
             self._frames_left -= cost
             self._at_once -= cost
             if self._frames_left < 0:
-                self._handler.fail(CloseCode.FLOOD, "too many frames")
-            elif not self._handler.wire.shut:
+                self._guard.fail(CloseCode.FLOOD, "too many frames")
+            elif not self._guard.wire.shut:
                 self._collect(event)
 
     def _collect(self, event: Frame) -> None:
@@ -285,7 +262,7 @@ class Intake:
             self._is_text = event.opcode is Opcode.TEXT
         self._parts.append(cast("bytes", event.data))
         if len(self._parts) > self._budgets.fragments:
-            self._handler.fail(CloseCode.PROTOCOL_VIOLATION, "too many fragments")
+            self._guard.fail(CloseCode.PROTOCOL_VIOLATION, "too many fragments")
         elif event.fin:
             parts, self._parts = self._parts, []
             self.deliver(parts[0] if len(parts) == 1 else b"".join(parts), is_text=self._is_text)

@@ -104,13 +104,15 @@ def _answers(history: History) -> Iterator[Violation]:
         if (row := stored.get(key)) is None:
             yield from _unfounded(operation, answer)
             continue
-        if _found_no_event(operation) and _asked(row) != asked(operation.command):
+        is_same = _asked(row) == asked(operation.command)
+        if not is_same and (_found_no_event(operation) or answer.get("code") == "too_late"):
+            # Nothing of it was remembered: a stranger's command that comes too late is not.
             continue
         is_conflict = answer.get("code") == "id_conflict"
         if answer.get("code") == row["answer"].get("code") == "not_found":
             # Told to a stranger whatever the words: a conflict would tell that there is an event.
             continue
-        if row["payload"] is not None and is_conflict != (asked(operation.command) != _asked(row)):
+        if row["payload"] is not None and is_conflict == is_same:
             yield Violation(2, row["seq"], f"{key}: other words or not, {answer['type']} {answer}")
         elif not is_conflict:
             yield from _same_answer(key, answer, row)
@@ -130,6 +132,9 @@ def _unfounded(operation: Operation, answer: Json) -> Iterator[Violation]:
         yield Violation(1, answer["seq"], f"{what} was acked and is not in the journal")
     elif code == "id_conflict":
         yield Violation(2, None, f"{what}: id_conflict with nothing")
+    elif code == "too_late":
+        if "not_after" not in operation.command:
+            yield Violation(10, None, f"{what} was too late, and never said for what")
     elif code != "bad_request" and not _found_no_event(operation):
         # A bad request may not have come as far as the event.
         yield Violation(10, None, f"{what} was refused ({code}), and that is not remembered")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from tests.model.rows import Row, Rows, present
+from tests.model.rows import Row, Rows, plain, present
 
 Answer = tuple[str, Row]
 #: Gives the id that the server chose for the next new thing of a collection of the state
@@ -59,8 +59,11 @@ class Deciding(Rows):
         """
         wish = asked(command)
         key = (user, command["id"])
-        if wish["type"] == "membership.join" and wish["code"] not in self.codes:
-            return "error", {"code": "not_found", "details": {}}
+        is_late = wish["not_after"] is not None and at > wish["not_after"]
+        too_late: Answer = "error", {"code": "too_late", "details": {"time": plain(at)}}
+        is_join = wish["type"] == "membership.join"
+        if is_join and wish["code"] not in self.codes:
+            return too_late if is_late else ("error", {"code": "not_found", "details": {}})
         if key in self.answers:
             before, answer = self.answers[key]
             # To a stranger, what is there and what is not must look the same.
@@ -68,10 +71,15 @@ class Deciding(Rows):
             if before == wish or unknown:
                 return answer
             return "error", {"code": "id_conflict", "details": {}}
+        # Remembered of a stranger, it would show that there is an event.
+        if is_late and (not self.event or (user not in self.members and not is_join)):
+            return too_late
         self.user, self.name, self.now, self.ids = user, name, at, ids
         try:
+            if is_late:
+                raise Refused("too_late", time=at)
             decide = getattr(self, wish["type"].replace(".", "_"))
-            result = decide(**{key: wish[key] for key in wish if key != "type"})
+            result = decide(**{key: wish[key] for key in wish if key not in ("type", "not_after")})
             answer = "ack", {"applied": True, "result": result or {}}
         except Same as same:
             self.begin()
@@ -133,7 +141,9 @@ def asked(command: Row) -> Row:
     """The command with its defaults, without what no server reads: what repeats are compared by."""
     defaults = arguments(command["type"])
     given = {key: value for key, value in command.items() if key in defaults}
-    return {"type": command["type"]} | {**defaults, **given}
+    until = command.get("not_after")
+    moment = until and datetime.fromisoformat(until)
+    return {"type": command["type"], "not_after": moment} | {**defaults, **given}
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -57,6 +57,8 @@ class EventMachine(RuleBasedStateMachine):
         super().__init__()
         self.script: list[tuple[str, Json]] = []
         self.commands = 0
+        self.until: float | None = None
+        """How long after the last command the next ones are wanted, where that is said."""
 
     # --- one step, on both sides
 
@@ -68,6 +70,9 @@ class EventMachine(RuleBasedStateMachine):
         command = {"type": kind, "id": id or f"command-{self.commands}"} | {
             name: value for name, value in arguments.items() if value is not None
         }
+        if self.until is not None and user:
+            moment = self.system.decided_at() + timedelta(seconds=self.until)
+            command.setdefault("not_after", moment.isoformat())
         if kind not in ("event.create", "membership.join"):
             command["event"] = self.model.event["id"]
         self.script.append((user, command))
@@ -471,6 +476,11 @@ class EventMachine(RuleBasedStateMachine):
         if kind == "event.create" and how == "other user":
             return  # that makes another event
         self.send(c.of(USERS) if how == "other user" else user, kind, id=id, **command)
+
+    @rule(n=NUMBERS)
+    def wishes_age(self, n: int) -> None:
+        """From here on commands say until when they are wanted, or no longer say it."""
+        self.until = Choice(n).of((None, 60, 5, 0, -1))
 
     @rule(n=NUMBERS)
     def time_passes(self, n: int) -> None:

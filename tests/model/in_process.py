@@ -25,6 +25,7 @@ from handlers.lanes.decide import Decision, Submission, decide, remembered
 from handlers.lanes.decide import replay as answer_again
 from handlers.proof.entry import Entry
 from handlers.proof.unrecorded import FIRST_RULES
+from handlers.rules.lateness import check_in_time
 from handlers.rules.limits import EventSetLimits
 from handlers.rules.timers import SERVER, ProposalExpire, ProposalMature
 from handlers.step import Actor, Step
@@ -32,8 +33,10 @@ from persistence.event.limits import SETTABLE, DomainLimits, decode_limits
 from persistence.event.records import Decided
 from persistence.event.state import EventState, Missing, Need
 from persistence.journal.transaction import Line
+from protocol.answers import error_body
 from protocol.codec import Invalid, decode_command
 from protocol.commands import EventCommand
+from protocol.errors import Refusal
 from protocol.fields import TextLimits
 from protocol.merge_patch import apply
 from tests.model.rows import LIMIT_NAMES
@@ -101,6 +104,10 @@ class InProcess:
             command["type"] == "membership.join"
             and command["code"] not in self.stored.entrance_codes
         ):
+            try:
+                check_in_time(typed, self.clock)
+            except Refusal as late:
+                return error_body(late, id=command["id"])
             return {"type": "error", "id": command["id"], "code": "not_found", "details": {}}
         submission = Submission(typed, Actor(user, name), entropy=entropy, reply=lambda *_: None)
         state = self._state()

@@ -32,7 +32,10 @@ SAYS = {
         ("none", "no", 409, True),
     ),
     **dict.fromkeys(
-        ("target_gone", "stale", "revision_changed", "stale_criteria", "version_conflict"),
+        (
+            *("target_gone", "stale", "revision_changed", "stale_criteria"),
+            *("version_conflict", "too_late"),
+        ),
         ("none", "fix", 409, True),
     ),
     "id_conflict": ("none", "fix", 422, False),

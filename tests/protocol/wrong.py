@@ -85,6 +85,8 @@ def _right(kind: i.Type) -> Any:
             return _right(_options(kind)[0])
         case i.StrType():
             return "x"
+        case i.DateTimeType():
+            return "2026-11-23T08:00:00Z"
         case i.IntType():
             return max(kind.ge or 1, 1)
         case i.BoolType():
@@ -184,6 +186,9 @@ def _wrong_of(
     match kind:
         case i.StrType():
             yield from ((what, value, "") for what, value in _texts(kind, mark))
+        case i.DateTimeType():
+            yield "a time without a zone", "2026-11-23T08:00:00", ""
+            yield "a day that there is not", "2026-02-30T08:00:00Z", ""
         case i.IntType():
             if kind.ge is not None:
                 yield "one too small", kind.ge - 1, ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from datetime import UTC
 from typing import Any
 
 from hypothesis import strategies as st
@@ -45,6 +47,11 @@ class Instances:
         return st.integers(schema.get("minimum"), schema.get("maximum"))
 
     def _string(self, schema: Schema) -> st.SearchStrategy[str]:
+        if schema.get("format") == "date-time":
+            moments = st.datetimes(timezones=st.timezones() | st.just(UTC))
+            return moments.map(lambda moment: moment.isoformat()).filter(
+                re.compile(schema["pattern"]).match
+            )
         least, most = schema.get("minLength", 0), schema.get("maxLength", 64)
         if "maxLength" not in schema and "pattern" in schema:
             return st.from_regex(schema["pattern"].replace("$", r"\Z"), fullmatch=True)

@@ -1,71 +1,56 @@
-// A client of one server, as one user: puts the parts together and emits their events.
-//
-//   wire/        the protocol's small rules: addresses, close codes, merge patch, delays. No I/O
-//   outbox/      where commands are kept across a reload
-//   pending/     commands and queries, from the call that gives them to their answer
-//   rooms/       the state of the rooms that were entered, and its readers
-//   connection/  one socket after another, the token, the events of the page
-//
-// `wire/` imports nothing but the files beside this one; the other four import `wire/` and never each other.
+// A client of one server, as one user. It puts the parts together and tells what they tell.
 
-import { systemClock } from "./clock.js";
-import { Connection } from "./connection/connection.js";
-import { isOnline, watchPage } from "./connection/page-events.js";
-import { Renewal } from "./connection/renewal.js";
-import { Token } from "./connection/token.js";
-import { abortable, Deferred, rejected } from "./deferred.js";
+import { Backoff } from "./backoff.js";
+import { realClock } from "./clock.js";
+import { Commands } from "./commands.js";
+import { Connection, socketUrl } from "./connection.js";
+import { Deferred, heeding, within } from "./deferred.js";
 import { AyesError } from "./error.js";
 import { newId } from "./ids.js";
-import { Commands } from "./pending/commands.js";
-import { OutboxWriter } from "./pending/outbox-writer.js";
-import { Queries } from "./pending/queries.js";
-import { Rooms } from "./rooms/rooms.js";
+import { isOnline, watchPage } from "./page-life.js";
+import { Pace } from "./pace.js";
+import { Questions } from "./questions.js";
+import { Renewal } from "./renewal.js";
+import { Rooms } from "./rooms.js";
+import { Token } from "./token.js";
 import { VERSION } from "./version.js";
-import { socketUrl } from "./wire/address.js";
-import { Backoff } from "./wire/backoff.js";
-import { TokenBucket } from "./wire/token-bucket.js";
 
-/**
- * Longest wait for an answer on an open socket before the same id is sent again. The server decides within 5 s or says
- * that it cannot, so a later answer was lost.
- */
+/** The server decides within 5 s or says that it cannot; beyond that an answer was lost on the way. */
 const ANSWER_TIMEOUT_MS = 15_000;
+/** Longest that reading the outbox may hold up what was given since. */
+const LOAD_MS = 5_000;
 
 export class Client extends EventTarget {
   #options;
+  #clock;
   #token;
   #connection;
-  #outbox;
   #commands;
-  #queries;
+  #questions;
   #rooms;
   #renewal;
   #welcome;
-  /** Events whose rooms the present `hello` resumes. */
   #resumed = new Set();
   #ready = new Deferred();
   #loaded = new Deferred();
-  /** Once the client has ended: makes the error for each further call. */
   #ended = null;
   #unwatch = () => {};
   #refs = 0;
 
   constructor(url, options = {}) {
     super();
-    const { clock = systemClock, random = Math.random, backoff, token, outbox = null } = options;
+    const { clock = realClock, random = Math.random, backoff, token, outbox = null } = options;
     const { WebSocket = globalThis.WebSocket, answerTimeout = ANSWER_TIMEOUT_MS } = options;
     if (!WebSocket) throw new TypeError("there is no WebSocket here: give one as an option");
-    this.#options = { page: globalThis.document && globalThis, ...options };
-    this.#token = new Token(token, clock, () => this.#commands.assignUser());
-    const emit = (type, detail) => this.#emit(type, detail);
-    const fault = (where, error) => this.#emit("fault", { where, error });
-    this.#outbox = new OutboxWriter({ outbox, clock, fault: (error) => fault("outbox", error) });
+    this.#options = { outbox, page: globalThis.document && globalThis, ...options };
+    this.#clock = clock;
+    this.#token = new Token(token, clock, () => this.#commands.own());
     const shared = {
       clock,
       answerTimeout,
       backoff: new Backoff(random, backoff),
       newRef: () => `r${(this.#refs += 1)}`,
-      renew: () => this.#renewal.renew(),
+      renew: () => this.#renewal.now(),
     };
     this.#connection = new Connection({
       ...shared,
@@ -73,24 +58,25 @@ export class Client extends EventTarget {
       WebSocket,
       backoff: new Backoff(random, backoff),
       token: this.#token,
-      bucket: new TokenBucket(clock),
+      pace: new Pace(clock),
       isOnline,
-      delegate: this.#delegate(),
+      owner: this.#owner(),
     });
     const parts = { ...shared, connection: this.#connection };
-    this.#commands = new Commands({ ...parts, outbox: this.#outbox, token: this.#token, emit });
-    this.#queries = new Queries(parts);
+    const tell = (type, detail) => this.#tell(type, detail);
+    this.#commands = new Commands({ ...parts, outbox, token: this.#token, tell });
+    this.#questions = new Questions(parts);
     this.#rooms = new Rooms({ ...parts, command: (...given) => this.command(...given) });
     this.#renewal = new Renewal({
       ...shared,
       token: this.#token,
       send: (message) => this.#connection.send([message]),
-      onRenewed: () => this.#onRenewed(),
-      fault,
+      done: () => this.#renewed(),
+      fault: (where, error) => this.#tell("fault", { where, error }),
     });
   }
 
-  // Its state.
+  // What it is.
 
   get status() {
     return this.#connection.status;
@@ -128,7 +114,7 @@ export class Client extends EventTarget {
     return this.#rooms.open;
   }
 
-  // The application's calls.
+  // What its user does.
 
   start() {
     if (this.status !== "idle" && this.status !== "stopped") return this;
@@ -139,14 +125,14 @@ export class Client extends EventTarget {
       this.#loaded = new Deferred();
     }
     this.#unwatch();
-    this.#unwatch = watchPage(this.#options.page, this.#pageHandlers());
+    this.#unwatch = watchPage(this.#options.page, this.#page());
     this.#load();
     this.#connection.start();
     return this;
   }
 
   retry() {
-    this.#connection.retry({ force: true });
+    this.#connection.retry({ insisted: true });
   }
 
   async stop() {
@@ -155,22 +141,22 @@ export class Client extends EventTarget {
     await closed;
   }
 
-  // A call whose signal is aborted already begins nothing.
+  // What is asked with a signal that was aborted already is not begun.
 
   subscribe(event, { signal } = {}) {
-    if (signal?.aborted) return abortable(signal);
-    return this.#refused() ?? abortable(signal, this.#rooms.enter(event));
+    if (signal?.aborted) return heeding(signal);
+    return this.#refused() ?? heeding(signal, this.#rooms.enter(event));
   }
 
   command(type, args = {}, { id = newId(), signal } = {}) {
-    if (signal?.aborted) return abortable(signal);
+    if (signal?.aborted) return heeding(signal);
     const { event } = args;
-    return this.#refused({ id, event }) ?? abortable(signal, this.#commands.submit(id, type, { ...args }));
+    return this.#refused({ id, event }) ?? heeding(signal, this.#commands.give(id, type, { ...args }));
   }
 
   query(type, args = {}, { signal } = {}) {
-    if (signal?.aborted) return abortable(signal);
-    return this.#refused() ?? this.#queries.ask(type, { ...args }, signal);
+    if (signal?.aborted) return heeding(signal);
+    return this.#refused() ?? this.#questions.ask(type, { ...args }, signal);
   }
 
   adopt(id) {
@@ -181,21 +167,21 @@ export class Client extends EventTarget {
     return this.#commands.cancel(id);
   }
 
-  // The connection's calls.
+  // What the connection tells.
 
-  #delegate() {
+  #owner() {
     return {
-      status: (status, before) => this.#emit("status", { status, before, retryAt: this.retryAt }),
+      status: (status, before) => this.#tell("status", { status, before, retryAt: this.retryAt }),
       hello: (token) => this.#hello(token),
-      welcome: (message) => this.#onWelcome(message),
-      message: (message) => this.#onMessage(message),
-      down: () => this.#onDown(),
+      welcome: (message) => this.#welcomed(message),
+      message: (message) => this.#take(message),
+      down: () => this.#down(),
       final: (error) => {
         this.#end(error.code, (more) => closedFor(error, more));
-        this.#emit("ended", { error });
+        this.#tell("ended", { error });
       },
-      bye: ({ code, message }, retryAfterMs) => this.#emit("bye", { code, message, retryAfterMs }),
-      fault: (where, error) => this.#emit("fault", { where, error }),
+      bye: ({ code, message }, retryAfterMs) => this.#tell("bye", { code, message, retryAfterMs }),
+      fault: (where, error) => this.#tell("fault", { where, error }),
     };
   }
 
@@ -206,59 +192,62 @@ export class Client extends EventTarget {
     return { type: "hello", token, client: { name, version }, ...(resume.length > 0 && { resume }) };
   }
 
-  #onWelcome(message) {
+  #welcomed(message) {
     this.#welcome = message;
     this.#renewal.open(message.time);
     this.#rooms.welcomed(this.#resumed);
     this.#commands.open(message.user, message.limits);
-    this.#queries.open();
+    this.#questions.open();
     this.#ready.resolve(message);
-    this.#emit("welcome", message);
+    this.#tell("welcome", message);
   }
 
-  #onMessage(message) {
-    if (this.#renewal.handle(message) || this.#queries.handle(message)) return;
+  #take(message) {
+    if (this.#renewal.takes(message) || this.#questions.takes(message)) return;
     if (message.type === "ack" || (message.type === "error" && message.id !== undefined)) {
-      this.#commands.onAnswer(message);
-    } else if (!this.#rooms.handle(message) && message.type === "error") {
-      this.#emit("fault", { where: "server", error: AyesError.from(message) });
+      this.#commands.take(message);
+    } else if (!this.#rooms.takes(message) && message.type === "error") {
+      this.#tell("fault", { where: "server", error: AyesError.from(message) });
     }
   }
 
-  #onRenewed() {
+  #renewed() {
     this.#commands.renewed();
-    this.#queries.renewed();
+    this.#questions.renewed();
     this.#rooms.renewed();
   }
 
-  #onDown() {
+  #down() {
     this.#renewal.down();
     this.#rooms.down();
-    this.#queries.down();
+    this.#questions.down();
     this.#commands.down();
   }
 
-  /** Settle every promise: the client has ended. */
+  /** Nothing more will come: every promise is settled. */
   #end(reason, errorFor) {
     if (this.#ended) return;
     this.#ended = errorFor;
     this.#unwatch();
-    this.#outbox.release();
+    this.#options.outbox?.release?.();
     this.#rooms.end(reason, errorFor());
-    this.#queries.end(errorFor());
+    this.#questions.end(errorFor());
     this.#commands.end(errorFor);
     if (!this.#ready.settled) this.#ready.reject(errorFor());
     if (!this.#loaded.settled) this.#loaded.resolve();
   }
 
-  /** Return the rejection of a call after the end; `undefined` while the client runs. */
+  /** The rejection of what is asked of a client that has ended, if it has. */
   #refused(more) {
-    return this.#ended ? rejected(this.#ended(more)) : undefined;
+    if (!this.#ended) return undefined;
+    const refused = new Deferred();
+    refused.reject(this.#ended(more));
+    return refused.promise;
   }
 
-  // The page and the outbox.
+  // The page, and what it left behind.
 
-  #pageHandlers() {
+  #page() {
     return {
       online: () => {
         this.#connection.networkChanged();
@@ -276,7 +265,7 @@ export class Client extends EventTarget {
       },
       hidden: () => {
         this.#connection.suspend();
-        this.#outbox.release();
+        this.#options.outbox?.release?.();
       },
       restored: () => {
         this.#load();
@@ -285,22 +274,29 @@ export class Client extends EventTarget {
     };
   }
 
-  /** Read the outbox: the commands that an earlier page left in it wait here from now on. */
+  /** Read the outbox: what an earlier page left in it waits here from now on. */
   async #load() {
     const loaded = this.#loaded;
-    const entries = await this.#outbox.load();
-    // The client may have been stopped since, and started again.
+    let entries = [];
+    if (this.#options.outbox) {
+      try {
+        entries = await within(this.#options.outbox.load(), LOAD_MS, this.#clock, "the outbox");
+      } catch (error) {
+        this.#tell("fault", { where: "outbox", error });
+      }
+    }
+    // Stopped, and perhaps started again, in the meantime.
     if (loaded !== this.#loaded || this.#ended) return;
-    this.#commands.restore(entries);
+    this.#commands.adopt(entries);
     loaded.resolve();
   }
 
-  #emit(type, detail) {
+  #tell(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }
 
-/** Make the error of a final close for one call or command. */
+/** A final close, for one of those who waited. */
 function closedFor({ code, message, retry, details }, { id, event } = {}) {
   return new AyesError(code, message, { effect: "unknown", retry, details, id, event });
 }

@@ -251,6 +251,12 @@ class VersionConflict(NeedsFix):
     code = "version_conflict"
 
 
+class TooLate(NeedsFix):
+    """The command's own not_after is past."""
+
+    code = "too_late"
+
+
 class IdConflict(NeedsFix):
     """This id was used for another command."""
 
