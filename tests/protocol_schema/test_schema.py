@@ -40,7 +40,7 @@ def nodes(made: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_it_is_a_schema_of_2020_12() -> None:
-    assert DOCUMENT["$schema"] == "https://json-json_schema.org/draft/2020-12/schema"
+    assert DOCUMENT["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     Draft202012Validator.check_schema(DOCUMENT)
 
 
