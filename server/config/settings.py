@@ -21,7 +21,7 @@ from protocol.fields import TextLimits
 from protocol.requests import MAX_RESUMES
 from server.config import redis_url
 from server.config.masking import MASK, fault_in_ports, mask_url
-from server.identity.origins import origin_of
+from server.config.urls import origin_of, url_fault
 
 PREFIX = "AYES_"
 #: HS256 keys shorter than its digest are refused (RFC 7518 3.2).
@@ -302,12 +302,9 @@ def _check(settings: Settings) -> None:
         raise SettingsError("AYES_AUTH_AUDIENCE names no audience")
     if settings.metrics_port and settings.metrics_port == settings.port:
         raise SettingsError("AYES_METRICS_PORT must be another port than AYES_PORT")
-    if settings.auth_jwks_url is not None:
-        # Most commands need no keys, and what reads them is slow to import.
-        from server.identity.jwks import url_fault
-
-        if (fault := url_fault(settings.auth_jwks_url)) is not None:
-            raise SettingsError(f"AYES_AUTH_JWKS_URL {fault}")
+    jwks_url = settings.auth_jwks_url
+    if jwks_url is not None and (fault := url_fault(jwks_url)) is not None:
+        raise SettingsError(f"AYES_AUTH_JWKS_URL {fault}")
     _check_oidc(settings)
     url = settings.database_url
     if url is not None:
@@ -345,8 +342,6 @@ def _check_oidc(settings: Settings) -> None:
         return
     if issuer is None or client is None:
         raise SettingsError("AYES_OIDC_ISSUER and AYES_OIDC_CLIENT_ID are set together, or neither")
-    from server.identity.jwks import url_fault
-
     if (fault := url_fault(issuer)) is not None:
         raise SettingsError(f"AYES_OIDC_ISSUER {fault}")
     if urlsplit(issuer).query or urlsplit(issuer).fragment or "?" in issuer:

@@ -11,7 +11,6 @@ import logging
 import ssl
 import time
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Any, Final, TypeAlias
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -28,6 +27,8 @@ from urllib.request import (
 import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from server.config.urls import is_loopback
 
 log = logging.getLogger("ayes.keys")
 
@@ -69,35 +70,6 @@ class _Parameters(msgspec.Struct):
     use: str | None = None
     key_ops: list[str] | None = None
     d: Any = None
-
-
-def url_fault(url: str) -> str | None:
-    """What is wrong with the address of a key set; ``None`` where nothing is.
-
-    Whoever can change the answer can make tokens, so it must be https, or stay on this machine.
-    """
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises where it is none
-    except ValueError:
-        return "is no URL"
-    if not (url.isascii() and url.isprintable()) or " " in url or not parts.hostname:
-        return "is no URL"
-    if parts.username is not None or parts.password is not None:
-        return "must carry no user and no password"
-    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname)):
-        return None
-    return "must begin with https:// (http:// only on loopback)"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine, without asking a name server."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def load(url: str) -> KeySet:

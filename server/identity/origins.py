@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+
+from server.config.urls import origin_of
 
 if TYPE_CHECKING:
     from starlette.types import Scope
 
     from server.config.settings import Settings
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 #: Listened on, these are every address of the machine, and no page's own.
 _ANY = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - not listened on here
@@ -57,25 +57,3 @@ def _own(public_url: str | None, host: str, port: int) -> frozenset[str]:
 
 def _origins(urls: Iterable[str]) -> frozenset[str]:
     return frozenset(origin for url in urls if (origin := origin_of(url)) is not None)
-
-
-def origin_of(url: str) -> str | None:
-    """The origin of ``url`` as a browser writes it (RFC 6454 6.2); ``None`` where it has none.
-
-    Other schemes than http and https (``capacitor://localhost``) are taken as they are.
-    """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-        if not parts.scheme or not host or "*" in host:
-            return None
-        if parts.scheme not in _DEFAULT_PORTS:
-            return url
-        if not host.isascii():
-            host = host.encode("idna").decode()
-    except ValueError:
-        return None
-    if ":" in host:
-        host = f"[{host}]"
-    shown = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
-    return f"{parts.scheme}://{host}{shown}"

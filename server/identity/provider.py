@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from server.config.urls import origin_of, url_fault
 from server.identity import jwks
-from server.identity.jwks import KeySet, KeySetError, url_fault
-from server.identity.origins import origin_of
+from server.identity.jwks import KeySet, KeySetError
 
 log = logging.getLogger("ayes.provider")
 

@@ -23,10 +23,9 @@ from protocol import answers
 from protocol.errors import ErrorCode, ProtocolError, Rejection, bad_request
 from protocol.fields import normalise
 from protocol.published.page import LocalName, LocalToken
+from server.config.urls import is_loopback, origin_of
 from server.http.answers import error_answer, json_answer
 from server.http.body import read_body, without_mark
-from server.identity.jwks import is_loopback
-from server.identity.origins import origin_of
 from server.limits.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
