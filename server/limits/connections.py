@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Hashable
+from typing import Generic, Protocol, TypeVar
 
 from server.config.settings import Settings
 from server.limits.addresses import network_of
 from server.limits.admissions import Admissions
 from server.limits.places import Places
-
-if TYPE_CHECKING:
-    from server.sessions.session import Session
 
 #: Sockets in all, where the file limit allows as many.
 MOST_CONNECTIONS = 20_000
@@ -62,7 +60,21 @@ def raise_file_limit() -> None:
             return
 
 
-class Crowd:
+class Counted(Hashable, Protocol):
+    """A socket as far as it is counted."""
+
+    @property
+    def address(self) -> str:
+        """The address of the client."""
+
+    def give_way(self) -> None:
+        """Close the socket: its place goes to another one."""
+
+
+S = TypeVar("S", bound=Counted)
+
+
+class Crowd(Generic[S]):
     """Counts the sockets of a node: all, the nameless ones by network, the others by user.
 
     A socket is nameless until it has said a good ``hello``.
@@ -72,10 +84,10 @@ class Crowd:
         self._settings = settings
         self._most = connections_allowed(settings)
         self._admissions = Admissions(settings.admissions_per_second, now)
-        self._nameless: Places[Session] = Places()
+        self._nameless: Places[S] = Places()
         self._networks: Counter[str] = Counter()
-        self._users: dict[str, set[Session]] = {}
-        self.sessions: set[Session] = set()
+        self._users: dict[str, set[S]] = {}
+        self.sessions: set[S] = set()
         self._streams: Counter[str] = Counter()
         self._streaming = 0
 
@@ -108,14 +120,14 @@ class Crowd:
             self.leave(found, None)
         return True
 
-    def enter(self, session: Session, now: float) -> None:
+    def enter(self, session: S, now: float) -> None:
         """Count a socket that was just accepted."""
         network = network_of(session.address)
         self.sessions.add(session)
         self._nameless.enter(session, network, now)
         self._networks[network] += 1
 
-    def name(self, session: Session, user: str) -> bool:
+    def name(self, session: S, user: str) -> bool:
         """Count a socket as ``user``'s; ``False`` if they have as many as they may have."""
         own = self._users.setdefault(user, set())
         if len(own) >= self._settings.connections_per_user:
@@ -144,11 +156,11 @@ class Crowd:
         if not self._streams[user]:
             del self._streams[user]
 
-    def of(self, user: str) -> frozenset[Session]:
+    def of(self, user: str) -> frozenset[S]:
         """The sockets of ``user``."""
         return frozenset(self._users.get(user, ()))
 
-    def leave(self, session: Session, user: str | None) -> None:
+    def leave(self, session: S, user: str | None) -> None:
         """A socket is gone."""
         if session not in self.sessions:
             return
