@@ -27,7 +27,6 @@ from server.identity.revocations import Revocations
 from server.limits.code_guesses import Guesses
 from server.limits.connections import Crowd
 from server.limits.cooldown import Cooldown
-from server.limits.log_throttle import Alarms
 from server.limits.quotas import Quotas
 from server.limits.reconnect_throttle import Offenders
 from server.limits.user_rate import Paces
@@ -71,14 +70,15 @@ class Node:
         self.cooldown = Cooldown()
         self.quotas = Quotas()
         self.previews = Previews()
-        self.rooms = RoomRegistry(database, self.bus, self.cooldown, self.quotas)
+        self.rooms = RoomRegistry(
+            database, self.bus, self.cooldown, self.quotas, resume_steps=settings.resume_steps
+        )
         self.revocations = Revocations(database, self._revoked)
         self.lanes = Lanes(database, self.rooms, self.limits, revoked=self.revocations.is_revoked)
-        self.alarms = Alarms()
         self.guesses = Guesses()
         self.gate = Gate(settings, database, self.lanes, self.guesses)
         self.paces = Paces(settings.commands_per_second, settings.commands_burst)
-        self.crowd = Crowd(settings, time.monotonic())
+        self.crowd: Crowd[Session] = Crowd(settings, time.monotonic())
         self.requests = UserRequests(settings.connections_per_user)
         self.large_answers = LargeAnswers()
         self.offenders = Offenders(settings.admissions_per_second)

@@ -12,6 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeAlias
 
+#: Members of a room that one message names, 4 KiB of marks; beyond that it carries their number.
+MAX_MARKS = 512
+#: Bytes of one mark. Two marks of 512 collide in one of 10^14 rooms.
+MARK_BYTES = 8
+
 
 class Hint(NamedTuple):
     """An event may stand at ``seq`` of ``epoch``; an empty epoch: look, something may be missed."""

@@ -9,13 +9,12 @@ import msgspec
 
 from server.bus.cluster import Cluster
 from server.bus.connection import Line
-from server.bus.port import Headcount, Hint, Listener, Told
+from server.bus.port import MARK_BYTES, MAX_MARKS, Headcount, Hint, Listener, Told
 from server.config.redis_url import is_cluster
-from server.rooms.presence import MARK_BYTES, MOST_MARKS
 
 PREFIX = "ayes:event:"
 #: Bytes of a message: marks in base64, and less than 200 beside them.
-LONGEST_MESSAGE = MOST_MARKS * MARK_BYTES * 4 // 3 + 1_024
+LONGEST_MESSAGE = MAX_MARKS * MARK_BYTES * 4 // 3 + 1_024
 #: Members that one node can have connected; more is a lie.
 MOST_ONLINE = 1_000_000
 

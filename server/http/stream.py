@@ -146,7 +146,9 @@ async def _place(
 
     subscription, own = await node.quotas.ask(user, lambda: node.rooms.enter(event, user, make))
     try:
-        return await bring_up(node, subscription, own, Subscribe(event=event, epoch=epoch, seq=seq))
+        return await bring_up(
+            node.rooms, subscription, own, Subscribe(event=event, epoch=epoch, seq=seq)
+        )
     except BaseException:
         node.rooms.leave(subscription)
         raise
@@ -277,7 +279,7 @@ async def _renewed(
         await feed.take_place()
         own = await node.rooms.standing(room, subscription.user)
         return await bring_up(
-            node, subscription, own, Subscribe(event=room.event_id), reason=reason
+            node.rooms, subscription, own, Subscribe(event=room.event_id), reason=reason
         )
     except Refusal as err:
         return end_of(err)

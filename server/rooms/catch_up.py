@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from handlers import views
 from handlers.audiences import Audience
@@ -15,14 +15,12 @@ from persistence.queries.reading import Own
 from protocol import answers, merge_patch
 from protocol.errors import ErrorCode, Refusal
 from protocol.requests import Subscribe
+from server.rooms.registry import RoomRegistry
 from server.rooms.resume_path import Way
 from server.rooms.room import Room
 from server.rooms.subscription import Subscription
 from server.transport import deflate
 from server.transport.frames import framed
-
-if TYPE_CHECKING:
-    from server.node import Node
 
 log = logging.getLogger("ayes.rooms")
 
@@ -50,7 +48,7 @@ class Placed(NamedTuple):
 
 
 async def bring_up(
-    node: Node,
+    rooms: RoomRegistry,
     subscription: Subscription,
     own: Own,
     request: Subscribe,
@@ -65,22 +63,22 @@ async def bring_up(
     """
     if writable is not None:
         await writable()
-    quotas, user = node.quotas, subscription.user
-    placed = await quotas.ask(user, lambda: _place(node, subscription, own, request, reason))
+    quotas, user = rooms.quotas, subscription.user
+    placed = await quotas.ask(user, lambda: _place(rooms, subscription, own, request, reason))
     quotas.charge(user, size=sum(map(len, placed.parts)))
     return placed
 
 
 async def _place(
-    node: Node, subscription: Subscription, own: Own, request: Subscribe, reason: str
+    rooms: RoomRegistry, subscription: Subscription, own: Own, request: Subscribe, reason: str
 ) -> Placed:
     room = subscription.room
-    way, reason = await _prepared(node, subscription, own, request, reason)
+    way, reason = await _prepared(rooms, subscription, own, request, reason)
     while subscription.outdated:
         # A restore: what was read for the owner may be lost, and so may the way.
         subscription.outdated = False
-        own = await node.rooms.standing(room, subscription.user)
-        way, reason = await _prepared(node, subscription, own, request, reason)
+        own = await rooms.standing(room, subscription.user)
+        way, reason = await _prepared(rooms, subscription, own, request, reason)
     # The owner's standing may have changed in a step after what was read.
     regraded = subscription.is_regraded()
     you, audience = standing(subscription, own)
@@ -114,39 +112,41 @@ async def _place(
 
 
 async def _prepared(
-    node: Node, subscription: Subscription, own: Own, request: Subscribe, reason: str
+    rooms: RoomRegistry, subscription: Subscription, own: Own, request: Subscribe, reason: str
 ) -> tuple[Way | None, str]:
     """The way from the client's position, or ``None`` and why; then the snapshot is made."""
     room = subscription.room
-    way, reason = await _way(node, subscription, request, reason)
+    way, reason = await _way(rooms, subscription, request, reason)
     if way is None:
         assert own.membership is not None
         audience = _audience(own.membership.status, own.membership.role)
-        await node.rooms.render(room, audience, subscription.user)
+        await rooms.render(room, audience, subscription.user)
     return way, reason
 
 
 async def _way(
-    node: Node, subscription: Subscription, request: Subscribe, reason: str
+    rooms: RoomRegistry, subscription: Subscription, request: Subscribe, reason: str
 ) -> tuple[Way | None, str]:
     """The way from the client's position, or ``None`` and why it gets a snapshot."""
     room = subscription.room
     if request.epoch is None or request.seq is None:
         return None, reason
-    why = _why_not_resumed(node, room, subscription.user, request.epoch, request.seq)
+    why = _why_not_resumed(rooms, room, subscription.user, request.epoch, request.seq)
     if why:
         return None, why
-    way = await node.rooms.way(room, request.seq, subscription.user)
+    way = await rooms.way(room, request.seq, subscription.user)
     # Meanwhile the room may have started over, from a backup.
-    return way, _why_not_resumed(node, room, subscription.user, request.epoch, request.seq) or "gap"
+    return way, _why_not_resumed(
+        rooms, room, subscription.user, request.epoch, request.seq
+    ) or "gap"
 
 
-def _why_not_resumed(node: Node, room: Room, user: str, epoch: str, seq: int) -> str:
+def _why_not_resumed(rooms: RoomRegistry, room: Room, user: str, epoch: str, seq: int) -> str:
     if epoch != room.epoch:
         return "epoch"
     if seq > room.seq:
         # Any client can say so: the line names its user, and comes once for each.
-        if node.alarms.raises(room.event_id, user):
+        if rooms.alarms.raises(room.event_id, user):
             log.critical(
                 "event %s: a client of %r knows step %d, the database only %d: "
                 "if that is true, committed data was lost",
@@ -156,7 +156,7 @@ def _why_not_resumed(node: Node, room: Room, user: str, epoch: str, seq: int) ->
                 room.seq,
             )
         return "ahead"
-    return "gap" if room.seq - seq > node.settings.resume_steps else ""
+    return "gap" if room.seq - seq > rooms.resume_steps else ""
 
 
 def standing(subscription: Subscription, own: Own) -> tuple[dict[str, Any], Audience]:

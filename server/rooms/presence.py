@@ -1,7 +1,7 @@
 """Who is connected to an event, summed over nodes.
 
 Each node tells the others how many members of a room it has, with a mark for each, so that somebody
-connected to two nodes counts once. Beyond ``MOST_MARKS`` a node tells its number alone, and whoever
+connected to two nodes counts once. Beyond ``MAX_MARKS`` a node tells its number alone, and whoever
 has sockets on it and on another node may be counted for each.
 
 What a node told counts for ``LIFE_SECONDS``: a dead node's members age out, and with Redis gone
@@ -14,17 +14,13 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import NamedTuple
 
-from server.bus.port import Bus, Headcount
+from server.bus.port import MARK_BYTES, MAX_MARKS, Bus, Headcount
 from server.rooms.room import Room
 
 #: Seconds between two tellings of what did not change, and until what was told counts no more:
 #: two may get lost.
 REFRESH_SECONDS = 5.0
 LIFE_SECONDS = 15.0
-#: Members of a room that a node names; 4 KiB of marks.
-MOST_MARKS = 512
-#: Of a mark: two of 512 are alike in one of 10^14 rooms.
-MARK_BYTES = 8
 #: Other nodes that are counted in a room.
 MOST_NODES = 64
 
@@ -117,7 +113,7 @@ class Presence:
         asks = room in self._asking
         self._asking.discard(room)
         here = room.members_here()
-        marks = _marks(room, here) if len(here) <= MOST_MARKS else None
+        marks = _marks(room, here) if len(here) <= MAX_MARKS else None
         self._bus.tell(Headcount(room.event_id, self._bus.node, len(here), marks, asks))
         if (shared := self._shared.get(room)) is not None:
             shared.told_at = now
@@ -135,7 +131,7 @@ class Presence:
                 unnamed += told.online
             else:
                 named |= told.marks
-        if len(here) <= MOST_MARKS:
+        if len(here) <= MAX_MARKS:
             named |= _marks(room, here)
         else:
             unnamed += len(here)

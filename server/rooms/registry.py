@@ -25,6 +25,7 @@ from persistence.queries.reading import Own
 from protocol.errors import ErrorCode, Refusal, Rejection
 from server.bus.port import Bus, Hint, Told
 from server.limits.cooldown import Cooldown
+from server.limits.log_throttle import Alarms
 from server.limits.metered import Metered, gently
 from server.limits.quotas import Quotas
 from server.rooms.journal_folder import PAGE, BrokenWay, History, Stretch
@@ -64,11 +65,22 @@ FAR = 2 * PAGE
 class RoomRegistry:
     """The rooms somebody on this node is in."""
 
-    def __init__(self, database: Database, bus: Bus, cooldown: Cooldown, quotas: Quotas) -> None:
+    def __init__(
+        self,
+        database: Database,
+        bus: Bus,
+        cooldown: Cooldown,
+        quotas: Quotas,
+        *,
+        resume_steps: int,
+    ) -> None:
         self._database = database
         self._bus = bus
         self._cooldown = cooldown
-        self._quotas = quotas
+        self.quotas = quotas
+        self.resume_steps = resume_steps
+        """How far behind a client may be and still get a patch in place of a snapshot."""
+        self.alarms = Alarms()
         self._rooms: dict[str, Room] = {}
         self.budget = RoomBudget()
         self._unused: OrderedDict[str, float] = OrderedDict()
@@ -228,7 +240,7 @@ class RoomRegistry:
 
     async def _load_in_turn(self, event_id: str, user: str, records: int) -> None:
         self.budget.check(user)
-        charge = partial(self._quotas.charge, user)
+        charge = partial(self.quotas.charge, user)
         if records > LIGHT_ROOM:
             await self._cooldown.run(partial(self._load, event_id, user), charge)
             return
@@ -378,7 +390,7 @@ class RoomRegistry:
         """
         if room.has_snapshot(audience) or room.records() <= LIGHT_ROOM:
             return
-        charge = partial(self._quotas.charge, user)
+        charge = partial(self.quotas.charge, user)
         await self._cooldown.run(partial(room.render, audience), charge)
 
     async def way(self, room: Room, after: int, user: str) -> Way | None:
@@ -387,7 +399,7 @@ class RoomRegistry:
         ``None`` where there is no way from there. Raises ``overloaded`` and ``busy``.
         """
         epoch, at = room.epoch, after
-        charge = partial(self._quotas.charge, user)
+        charge = partial(self.quotas.charge, user)
         stretches: list[Stretch] = []
         # Looked at again after each: the room moves on while the journal is read.
         while room.seq - at > FAR or not room.reaches_back_to(at):

@@ -12,14 +12,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
 from handlers.audiences import COLLECTIONS, Audience, Patches
 from protocol import answers, merge_patch
 from server.rooms.rendering import Rendering
-from server.rooms.subscription import Subscription
 from server.transport import deflate
 from server.transport.frames import frame
 
@@ -49,6 +48,34 @@ class RoomStep(NamedTuple):
         return sum(map(len, self.encoded.values()))
 
 
+class Subscriber(Protocol):
+    """A subscription as its room knows it."""
+
+    @property
+    def user(self) -> str:
+        """The user whose subscription it is."""
+
+    @property
+    def live(self) -> bool:
+        """Whether its client has a snapshot and receives diffs."""
+
+    @property
+    def audience(self) -> Audience:
+        """The audience whose patches it receives."""
+
+    def tell_own(self, patch: dict[str, Any]) -> None:
+        """Keep a patch on the user's ``you`` for the next frame."""
+
+    def send_online(self, online: int, message: bytes) -> bool:
+        """Send a changed count of connected members; ``False`` if the socket is full."""
+
+    def start_over(self, reason: str) -> None:
+        """Ask for a snapshot: the room shows another history."""
+
+    def pull(self) -> None:
+        """Send the steps since the client's position, if its socket can take them."""
+
+
 class Room:
     """The committed view of one event, and who watches it."""
 
@@ -62,8 +89,8 @@ class Room:
         """``state`` as members see it."""
         self.for_admins: dict[str, dict[str, Any]] = {"requests": {}, "counts": {}}
         """What admins see beside that; of ``counts``, their own."""
-        self.subscriptions: set[Subscription] = set()
-        self.by_user: dict[str, set[Subscription]] = {}
+        self.subscriptions: set[Subscriber] = set()
+        self.by_user: dict[str, set[Subscriber]] = {}
         self.steps: deque[RoomStep] = deque()
         """The last ones, without a hole, up to ``seq``."""
         self._weight = 0
@@ -81,12 +108,12 @@ class Room:
 
     # Who is there.
 
-    def enter(self, subscription: Subscription) -> None:
+    def enter(self, subscription: Subscriber) -> None:
         """Register before reading: what is told from now on is kept for the subscriber."""
         self.subscriptions.add(subscription)
         self.by_user.setdefault(subscription.user, set()).add(subscription)
 
-    def leave(self, subscription: Subscription) -> None:
+    def leave(self, subscription: Subscriber) -> None:
         """Nothing of this room goes to ``subscription`` any more."""
         self.subscriptions.discard(subscription)
         own = self.by_user.get(subscription.user)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import orjson
 
 from handlers.audiences import Audience
 from protocol import answers, merge_patch
 from protocol.errors import Refusal
+from server.rooms.room import Room
 from server.transport.frames import frame
-
-if TYPE_CHECKING:
-    from server.rooms.room import Room
-
 
 #: Membership status → the reason that ``unsubscribed`` gives; ``None``: a request taken back.
 END_OF_STATUS = {"removed": "removed", "left": "left", "rejected": "revoked", None: "left"}
@@ -55,6 +52,7 @@ class Subscription:
     """
 
     __slots__ = (
+        "_online",
         "_own",
         "_renew",
         "audience",
@@ -63,7 +61,6 @@ class Subscription:
         "outlet",
         "room",
         "seq",
-        "told_online",
         "user",
     )
 
@@ -79,8 +76,8 @@ class Subscription:
         """Whether what was read for its owner may be from before the room started over."""
         self.seq = 0
         """The position this socket was brought to."""
-        self.told_online = -1
-        """The count of connected members this socket was last told."""
+        self._online = -1
+        """The count of connected members that was last sent; -1 if none was."""
         self._own: dict[str, Any] = {}
         self._renew = renew
         """Asks for a snapshot (a reason), or, for ``removed``, ``left``, ``revoked``, the end."""
@@ -127,6 +124,19 @@ class Subscription:
         """What waits to be told of the owner's own; it waits no more."""
         waiting, self._own = self._own, {}
         return waiting
+
+    def send_online(self, online: int, message: bytes) -> bool:
+        """Send ``message`` if the client does not know the count ``online``.
+
+        Return ``False`` if the socket cannot take it now.
+        """
+        if not self.live or self.audience == "applicant" or self._online == online:
+            return True
+        if not self.outlet.room():
+            return False
+        self.outlet.send_room(message)
+        self._online = online
+        return True
 
     def pull(self) -> None:
         """Take what the room has, if the socket can take it now."""

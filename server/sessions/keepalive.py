@@ -77,13 +77,5 @@ class Pulse:
                 orjson.dumps({"type": "presence", "event": room.event_id, "online": online})
             )
             for subscription in room.subscriptions:
-                if (
-                    subscription.live
-                    and subscription.audience != "applicant"
-                    and subscription.told_online != online
-                ):
-                    if subscription.outlet.room():
-                        subscription.outlet.send_room(message)
-                        subscription.told_online = online
-                    else:
-                        presence.again(room)
+                if not subscription.send_online(online, message):
+                    presence.again(room)

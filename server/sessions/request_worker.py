@@ -216,7 +216,7 @@ class Desk:
         self, subscription: Subscription, own: Own, request: Subscribe, reason: str = "initial"
     ) -> Placed:
         return await bring_up(
-            self._session.node,
+            self._session.node.rooms,
             subscription,
             own,
             request,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from server.bus.memory import MemoryBus
-from server.bus.port import Headcount, Told
-from server.rooms.presence import LIFE_SECONDS, MOST_MARKS, MOST_NODES, REFRESH_SECONDS, Presence
+from server.bus.port import MAX_MARKS, Headcount, Told
+from server.rooms.presence import LIFE_SECONDS, MOST_NODES, REFRESH_SECONDS, Presence
 from server.rooms.room import Room
 from server.rooms.subscription import Subscription
 
@@ -176,13 +176,13 @@ async def test_a_lone_node_tells_when_somebody_comes_and_is_silent_after_that() 
 
 async def test_beyond_the_named_a_number_is_told_alone() -> None:
     one, other = await sites(2)
-    one.comes(*(f"user {number}" for number in range(MOST_MARKS + 1)))
+    one.comes(*(f"user {number}" for number in range(MAX_MARKS + 1)))
     other.comes("user 0", "somebody else")
     turns(one, other, now=1.0)
     turns(one, other, now=2.0)
     assert other.told[-1].marks is None
     # "user 0" counts twice: the price of a message that stays small.
-    assert one.online == other.online == MOST_MARKS + 3
+    assert one.online == other.online == MAX_MARKS + 3
 
 
 async def test_what_is_forged_never_exceeds_the_members_nor_hides_who_is_here() -> None:
