@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from handlers import views
@@ -15,7 +16,7 @@ from persistence.queries.reading import Own
 from protocol import answers, merge_patch
 from protocol.errors import ErrorCode, Refusal
 from protocol.requests import Subscribe
-from server.rooms.registry import RoomRegistry
+from server.rooms.registry import LIGHT_ROOM, RoomRegistry
 from server.rooms.resume_path import Way
 from server.rooms.room import Room
 from server.rooms.subscription import Subscription
@@ -120,8 +121,18 @@ async def _prepared(
     if way is None:
         assert own.membership is not None
         audience = _audience(own.membership.status, own.membership.role)
-        await rooms.render(room, audience, subscription.user)
+        await _render(rooms, room, audience, subscription.user)
     return way, reason
+
+
+async def _render(rooms: RoomRegistry, room: Room, audience: Audience, user: str) -> None:
+    """Make the room's snapshot in slices, one room at a time, if the room is large.
+
+    A small room's snapshot is made at once, when it is sent.
+    """
+    if not room.has_snapshot(audience) and room.records() > LIGHT_ROOM:
+        charge = partial(rooms.quotas.charge, user)
+        await rooms.cooldown.run(partial(room.render, audience), charge)
 
 
 async def _way(
@@ -134,7 +145,8 @@ async def _way(
     why = _why_not_resumed(rooms, room, subscription.user, request.epoch, request.seq)
     if why:
         return None, why
-    way = await rooms.way(room, request.seq, subscription.user)
+    charge = partial(rooms.quotas.charge, subscription.user)
+    way = await Way.load(rooms.history, room, request.seq, charge)
     # Meanwhile the room may have started over, from a backup.
     return way, _why_not_resumed(
         rooms, room, subscription.user, request.epoch, request.seq

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from handlers.audiences import Audience, growing_document
+from handlers.audiences import growing_document
 from handlers.lanes.decide import StepRecord
 from persistence.database.batch_loader import Gather
 from persistence.database.failures import Failures
@@ -28,10 +28,9 @@ from server.limits.cooldown import Cooldown
 from server.limits.log_throttle import Alarms
 from server.limits.metered import Metered, gently
 from server.limits.quotas import Quotas
-from server.rooms.journal_folder import PAGE, BrokenWay, History, Stretch
+from server.rooms.journal_folder import History
 from server.rooms.memory_budget import RoomBudget
 from server.rooms.presence import Presence
-from server.rooms.resume_path import Way
 from server.rooms.room import Room, RoomStep
 from server.rooms.stored_steps import step_of, steps_of
 from server.rooms.subscription import Subscription
@@ -57,9 +56,6 @@ MAX_UNUSED_BYTES = 32 * 1024 * 1024
 #: Records of a room that is loaded as soon as it is asked for, some 2 ms of the event loop. Larger
 #: ones are loaded one at a time in the process (``Cooldown``).
 LIGHT_ROOM = 100
-#: Who is further back than this is served from the folded journal, though memory may reach there:
-#: what is merged in one go, for one client, is bounded by it.
-FAR = 2 * PAGE
 
 
 class RoomRegistry:
@@ -76,7 +72,7 @@ class RoomRegistry:
     ) -> None:
         self._database = database
         self._bus = bus
-        self._cooldown = cooldown
+        self.cooldown = cooldown
         self.quotas = quotas
         self.resume_steps = resume_steps
         """How far behind a client may be and still get a patch in place of a snapshot."""
@@ -89,7 +85,7 @@ class RoomRegistry:
         self._filling: dict[str, asyncio.Task[None]] = {}
         self._wanted: dict[str, int] = {}
         """Positions that were heard of while their room was being filled: it may have read less."""
-        self._history = History(database, cooldown)
+        self.history = History(database, cooldown)
         self._own: Gather[tuple[str, str], Own] = Gather(self._fetch_own)
         self.sweeper = Periodic("room sweep", SWEEP_SECONDS, self._sweep)
         self.fills = Failures("room fill")
@@ -108,7 +104,7 @@ class RoomRegistry:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._history.stop()
+        await self.history.stop()
 
     def count(self) -> int:
         """How many rooms somebody is in."""
@@ -242,7 +238,7 @@ class RoomRegistry:
         self.budget.check(user)
         charge = partial(self.quotas.charge, user)
         if records > LIGHT_ROOM:
-            await self._cooldown.run(partial(self._load, event_id, user), charge)
+            await self.cooldown.run(partial(self._load, event_id, user), charge)
             return
         metered = Metered(self._load(event_id, user))
         try:
@@ -382,40 +378,6 @@ class RoomRegistry:
             watched = self._rooms.get(top.event)
             if watched is not None and (top.epoch, top.seq) != (watched.epoch, watched.seq):
                 self._fill(watched)
-
-    async def render(self, room: Room, audience: Audience, user: str) -> None:
-        """Make the room's snapshot for ``user``, so that it is there when this returns.
-
-        A small one is left to be made when it is asked for.
-        """
-        if room.has_snapshot(audience) or room.records() <= LIGHT_ROOM:
-            return
-        charge = partial(self.quotas.charge, user)
-        await self._cooldown.run(partial(room.render, audience), charge)
-
-    async def way(self, room: Room, after: int, user: str) -> Way | None:
-        """From ``after`` up to where the room's memory goes on, folded from the journal.
-
-        ``None`` where there is no way from there. Raises ``overloaded`` and ``busy``.
-        """
-        epoch, at = room.epoch, after
-        charge = partial(self.quotas.charge, user)
-        stretches: list[Stretch] = []
-        # Looked at again after each: the room moves on while the journal is read.
-        while room.seq - at > FAR or not room.reaches_back_to(at):
-            to = room.seq - room.seq % PAGE
-            if to <= at:
-                to = room.steps[0].seq - 1 if room.steps else room.seq
-            try:
-                stretches.append(await self._history.stretch(room.event_id, epoch, at, to, charge))
-            except BrokenWay:
-                return None
-            except Exception as err:
-                raise unreachable(err) from err
-            if room.epoch != epoch or room.seq < to:
-                return None
-            at = to
-        return Way(after, at, stretches)
 
 
 def _may_enter(own: Own | None) -> Own:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import orjson
 
 from handlers.audiences import Audience
+from persistence.database.overload import unreachable
 from protocol import merge_patch
-from server.rooms.journal_folder import Stretch
+from server.rooms.journal_folder import PAGE, BrokenWay, History, Stretch
 from server.rooms.room import Room
+
+#: Steps of distance up to which a client is served from the room's memory. Clients further behind
+#: are served from cached journal pages even if memory still has the steps. Two pages: it bounds
+#: the merge work of one iteration of the event loop.
+MAX_STEPS_FROM_MEMORY = 2 * PAGE
 
 
 class Way(NamedTuple):
@@ -18,6 +25,34 @@ class Way(NamedTuple):
     after: int
     at: int
     stretches: list[Stretch]
+
+    @classmethod
+    async def load(
+        cls, history: History, room: Room, after: int, charge: Callable[[float], None]
+    ) -> Way | None:
+        """Fold the journal from ``after`` to where the room's memory begins.
+
+        ``charge`` receives the seconds of the event loop that this takes. Return ``None`` if the
+        journal has a gap, or the room shows another history by then. Raises ``overloaded`` and
+        ``busy``.
+        """
+        epoch, at = room.epoch, after
+        stretches: list[Stretch] = []
+        # Checked again after each range: the room moves on while the journal is read.
+        while room.seq - at > MAX_STEPS_FROM_MEMORY or not room.reaches_back_to(at):
+            to = room.seq - room.seq % PAGE
+            if to <= at:
+                to = room.steps[0].seq - 1 if room.steps else room.seq
+            try:
+                stretches.append(await history.stretch(room.event_id, epoch, at, to, charge))
+            except BrokenWay:
+                return None
+            except Exception as err:
+                raise unreachable(err) from err
+            if room.epoch != epoch or room.seq < to:
+                return None
+            at = to
+        return cls(after, at, stretches)
 
     def patch(self, room: Room, audience: Audience) -> bytes:
         """All of it up to the room's position as one patch, encoded."""

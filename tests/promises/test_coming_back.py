@@ -31,8 +31,8 @@ PAGE = 4
 def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """A way of more than a page leads through the journal."""
     monkeypatch.setattr("server.rooms.journal_folder.PAGE", PAGE)
-    monkeypatch.setattr("server.rooms.registry.PAGE", PAGE)
-    monkeypatch.setattr("server.rooms.registry.FAR", PAGE)
+    monkeypatch.setattr("server.rooms.resume_path.PAGE", PAGE)
+    monkeypatch.setattr("server.rooms.resume_path.MAX_STEPS_FROM_MEMORY", PAGE)
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ async def test_what_is_kept_of_folded_pages_is_bounded(
         await reader.resume(scene.event)
     # The first pages had to go for the last ones.
     assert len(pages) > len(set(pages))
-    kept = server.node.rooms._history._kept.values()
+    kept = server.node.rooms.history._kept.values()
     assert 0 < sum(stretch.weight() for stretch in kept) <= most
 
 
@@ -226,7 +226,7 @@ async def test_a_way_that_nobody_waits_for_any_more_makes_place(
     question = {"type": "subscribe", "event": scene.event, "epoch": epoch, "seq": seq}
     held, end = hold(monkeypatch)
     await first.say(question | {"ref": "first"})
-    making = server.node.rooms._history._making
+    making = server.node.rooms.history._making
     async with asyncio.timeout(PATIENCE):
         await held.wait()
         (task,) = (made.task for made in making.values())

@@ -11,6 +11,7 @@ import pytest
 
 from persistence.queries import reading
 from protocol.errors import ErrorCode, Rejection
+from server.rooms.resume_path import Way
 from tests.promises.client import Client, Room
 from tests.promises.conftest import Start
 from tests.promises.fold import fold
@@ -364,14 +365,13 @@ async def test_an_epoch_that_ends_while_a_position_is_looked_up_is_told(
 ) -> None:
     scene = await gathering(server)
     room = await scene.admin.subscribe(scene.event)
-    rooms = server.node.rooms
-    way = rooms.way
+    load = Way.load
 
-    async def meanwhile(of: Any, after: int, user: str) -> Any:
-        await way(of, after, user)
+    async def meanwhile(history: Any, of: Any, after: int, charge: Any) -> Any:
+        await load(history, of, after, charge)
         of.epoch = "restored"
 
-    monkeypatch.setattr(rooms, "way", meanwhile)
+    monkeypatch.setattr(Way, "load", meanwhile)
     answer = await scene.admin.request(
         {"type": "subscribe", "event": scene.event, "epoch": room.epoch, "seq": room.seq}
     )
