@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from ayes_client.backoff import MOST_INTERNAL, Backoff
 from ayes_client.callbacks import Callback, Callbacks
@@ -15,10 +15,17 @@ from ayes_client.errors import AyesError, NotFound, RoomClosed, Stopped
 from ayes_client.merge_patch import Json, fold
 from ayes_client.state import State, You
 
-if TYPE_CHECKING:
-    from ayes_client.client import Client
-
 Told: TypeAlias = Literal["change", "you", "presence", "closed"]
+
+
+class Sender(Protocol):
+    """What a room needs of its client."""
+
+    async def command(self, type: str, args: Json | None = None, *, id: str | None = None) -> Ack:
+        """Give a command, and wait for its ack."""
+
+    async def _leave(self, room: Room) -> None:
+        """Unsubscribe from ``room``."""
 
 
 class Room:
@@ -29,8 +36,8 @@ class Room:
     last one known. ``async for change in room`` begins with the state as it stands.
     """
 
-    def __init__(self, client: Client, event: str, backoff: Backoff) -> None:
-        self._client = client
+    def __init__(self, sender: Sender, event: str, backoff: Backoff) -> None:
+        self._sender = sender
         self._backoff = backoff
         self._internal = 0
         self.event = event
@@ -100,7 +107,7 @@ class Room:
 
     async def command(self, type: str, args: Json | None = None, *, id: str | None = None) -> Ack:
         """Any command to this event."""
-        return await self._client.command(type, {"event": self.event, **(args or {})}, id=id)
+        return await self._sender.command(type, {"event": self.event, **(args or {})}, id=id)
 
     async def vote(
         self, proposal: str, *, revision: int | None = None, id: str | None = None
@@ -193,7 +200,7 @@ class Room:
 
     async def leave(self) -> None:
         """Leave the room, not the event: nothing of it follows. The line need not be there."""
-        await self._client._leave(self)
+        await self._sender._leave(self)
 
     # What the server says. Only the client calls these.
 
