@@ -10,15 +10,15 @@
 import logging
 
 from ayes_client import errors
-from ayes_client.changes import Change, Changes
+from ayes_client._connection.tokens import Token
+from ayes_client._pending.outbox import FileOutbox, Kept, Outbox
+from ayes_client._rooms.changes import Change, Changes
+from ayes_client._rooms.room import Room
 from ayes_client.client import Client, Status, User
 from ayes_client.command import Ack, Command, Outcome, Pending
 from ayes_client.errors import AyesError
 from ayes_client.ids import id_from, new_id
 from ayes_client.limits import Limits
-from ayes_client.outbox import FileOutbox, Kept, Outbox
-from ayes_client.room import Room
-from ayes_client.tokens import Token
 from ayes_client.version import VERSION as __version__
 
 __all__ = [

@@ -12,23 +12,23 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import Literal, NamedTuple, Self, TypeAlias
 
-from ayes_client import batch
-from ayes_client.address import socket_url
-from ayes_client.backoff import FIRST_SECONDS, LONGEST_SECONDS, Backoff
-from ayes_client.callbacks import Callback, Callbacks
+from ayes_client._connection.parts import Parts
+from ayes_client._connection.session import Session
+from ayes_client._connection.tokens import Token, Tokens
+from ayes_client._pending.batch import send_all
+from ayes_client._pending.flight import Entry, Flight
+from ayes_client._pending.keeper import Keeper
+from ayes_client._pending.outbox import FileOutbox, Outbox
+from ayes_client._pending.questions import Questions
+from ayes_client._rooms.callbacks import Callback, Callbacks
+from ayes_client._rooms.room import Room
+from ayes_client._wire.address import socket_url
+from ayes_client._wire.backoff import FIRST_SECONDS, LONGEST_SECONDS, Backoff
 from ayes_client.command import Ack, Command, Outcome, Pending
 from ayes_client.errors import AyesError, BadRequest, LineError, OutboxError, Stopped, Unreachable
-from ayes_client.flight import Entry, Flight
 from ayes_client.ids import is_id, new_id
-from ayes_client.keeper import Keeper
 from ayes_client.limits import Limits
-from ayes_client.merge_patch import Json
-from ayes_client.outbox import FileOutbox, Outbox
-from ayes_client.parts import Parts
-from ayes_client.questions import Questions
-from ayes_client.room import Room
-from ayes_client.session import Session
-from ayes_client.tokens import Token, Tokens
+from ayes_client.state import Json
 from ayes_client.version import VERSION
 
 log = logging.getLogger("ayes_client")
@@ -281,7 +281,7 @@ class Client:
         is room, and nothing is asked for while nobody takes what has come. A refusal is an
         ``Outcome`` with an error, and the others go on; only the end of the client is raised.
         """
-        async for outcome in batch.send_all(self._give, commands, in_flight):
+        async for outcome in send_all(self._give, commands, in_flight):
             if outcome.error is not None and self._final is not None:
                 raise outcome.error
             yield outcome

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ayes_client.errors import AyesError
 from ayes_client.ids import new_id
-from ayes_client.merge_patch import Json
+from ayes_client.state import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Self
 
-from ayes_client.merge_patch import Json
+from ayes_client.state import Json
 
 
 class Limits(NamedTuple):

@@ -5,7 +5,10 @@ Times are RFC 3339, UTC, milliseconds, ``Z``. What a field means: ``docs/protoco
 shows". A newer server may send fields that stand in none of these.
 """
 
-from typing import Literal, NotRequired, TypeAlias, TypedDict
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+
+#: A JSON object.
+Json: TypeAlias = dict[str, Any]
 
 EventStatus: TypeAlias = Literal["not_started", "in_progress", "paused", "finished"]
 MembershipStatus: TypeAlias = Literal["pending", "accepted", "rejected", "left", "removed"]

@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeAlias
 
 from ayes_client import AyesError, Client, Room
-from ayes_client.changes import Change
+from ayes_client._rooms.changes import Change
 
 Json: TypeAlias = dict[str, Any]
 #: Bytes of the longest order: a batch of commands.

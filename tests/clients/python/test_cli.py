@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pytest
 
-from ayes_client import cli
-from ayes_client.cli_output import plain
-from ayes_client.completion import SHELLS, script
+from ayes_client.cli import build_parser, exits
+from ayes_client.cli.completion import SHELLS, script
+from ayes_client.cli.output import plain
 from ayes_client.errors import CODES, Closed, OutboxError, Stopped
 from tests.clients.line import line_to
 from tests.clients.python.conftest import Connect, gathering, proposal
@@ -121,7 +121,7 @@ async def test_a_decision_from_the_terminal_alone(run: Run) -> None:
     assert (await run(bob, "ballot", event, "--clear")).status == 0
     assert (await run(bob, "ballot", event, option, criterion)).status == 0
     early = await run(bob, "results", event)
-    assert early.status == cli.EXIT_REFUSED
+    assert early.status == exits.EXIT_REFUSED
     assert early.err == "ayes-client: no_results: the event is in_progress; 1 ballot so far\n"
     assert (await run(ada, "pause", event)).status == 0
     assert (await run(ada, "resume", event)).status == 0
@@ -145,7 +145,7 @@ async def test_the_same_id_is_the_same_command(run: Run, connect: Connect) -> No
     late = await run(user, "vote", room.event, wanted, "--id", "a-vote-of-mine", "--json")
     assert (late.status, late.json["seq"]) == (0, again.json["seq"])
     asked = await run(user, "status", room.event, "a-vote-of-mine", "none-of-mine")
-    assert asked.status == cli.EXIT_UNKNOWN
+    assert asked.status == exits.EXIT_UNKNOWN
     assert asked.out == f"a-vote-of-mine  committed (#{again.json['seq']})\nnone-of-mine  absent\n"
 
 
@@ -169,7 +169,7 @@ async def test_watching_shows_the_room_and_what_moves_it(server: Running, connec
     assert f"#3  + proposal {wanted}  create assumption  0 of 1  “It rains”" in "".join(lines)
     child.send_signal(signal.SIGINT)
     await reading
-    assert await child.wait() == cli.EXIT_INTERRUPTED
+    assert await child.wait() == exits.EXIT_INTERRUPTED
     assert child.stderr is not None
     assert await child.stderr.read() == b""
 
@@ -190,7 +190,7 @@ async def test_watching_says_when_it_is_behind(server: Running, connect: Connect
         told = json.loads(await child.stdout.readline())
         assert told["from"] == whole["seq"]
         child.send_signal(signal.SIGINT)
-        assert (await ended(child)).status == cli.EXIT_INTERRUPTED
+        assert (await ended(child)).status == exits.EXIT_INTERRUPTED
 
 
 async def test_a_reader_that_had_enough_ends_it_quietly(server: Running, connect: Connect) -> None:
@@ -208,7 +208,7 @@ async def test_a_reader_that_had_enough_ends_it_quietly(server: Running, connect
     while not ending.done():
         await proposal(room)
         await asyncio.wait([ending], timeout=0.2)
-    assert await ending == Said(0, f"{cli.EXIT_BROKEN_PIPE}\n", "")
+    assert await ending == Said(0, f"{exits.EXIT_BROKEN_PIPE}\n", "")
 
 
 async def test_refusals_have_their_statuses(run: Run, connect: Connect) -> None:
@@ -217,7 +217,7 @@ async def test_refusals_have_their_statuses(run: Run, connect: Connect) -> None:
     wanted = await proposal(room)
     await room.approve(wanted)
     late = await run(user, "vote", room.event, wanted, "--revision", "1")
-    assert late.status == cli.EXIT_REFUSED
+    assert late.status == exits.EXIT_REFUSED
     assert late.out == ""
     assert late.err.startswith("ayes-client: proposal_closed: ")
     assert "resolution admin" in late.err
@@ -226,21 +226,21 @@ async def test_refusals_have_their_statuses(run: Run, connect: Connect) -> None:
     assert refused.json["details"]["resolution"] == "admin"
     other = await proposal(room)
     changed = await run(user, "vote", room.event, other, "--revision", "7")
-    assert changed.status == cli.EXIT_FIX
+    assert changed.status == exits.EXIT_FIX
     stranger = await run(fresh("stranger"), "status", room.event)
-    assert stranger.status == cli.EXIT_REFUSED
+    assert stranger.status == exits.EXIT_REFUSED
     raw = await run(user, "send", "option.add", f"event={room.event}", "content:=7", "--json")
-    assert (raw.status, raw.json["details"]["path"]) == (cli.EXIT_FIX, "content")
+    assert (raw.status, raw.json["details"]["path"]) == (exits.EXIT_FIX, "content")
     question = await run(user, "send", "members.list", f"event={room.event}", "limit:=5", "--json")
     assert (question.status, question.json["type"]) == (0, "members")
 
 
 async def test_a_bad_token_and_no_token_are_told_apart(run: Run, server: Running) -> None:
     bad = await run(None, "events", "--token", "no.such.token")
-    assert bad.status == cli.EXIT_AUTH
+    assert bad.status == exits.EXIT_AUTH
     assert "no.such.token" not in bad.err
     none = await run(None, "events")
-    assert none.status == cli.EXIT_USAGE
+    assert none.status == exits.EXIT_USAGE
     assert "AYES_TOKEN" in none.err
 
 
@@ -249,13 +249,13 @@ async def test_a_token_file_is_read(run: Run, tmp_path: Path) -> None:
     path.write_text(token(fresh("ada")) + "\n")
     assert (await run(None, "events", "--token-file", str(path))).status == 0
     missing = await run(None, "events", "--token-file", str(tmp_path / "none"))
-    assert missing.status == cli.EXIT_USAGE
+    assert missing.status == exits.EXIT_USAGE
 
 
 async def test_no_server_is_told_after_the_timeout(run: Run) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     said = await run("ada", "events", "--timeout", "1", url=url)
-    assert said.status == cli.EXIT_UNREACHABLE
+    assert said.status == exits.EXIT_UNREACHABLE
     assert said.err.startswith(f"ayes-client: unreachable: {url}: ")
     told = await run("ada", "events", "--timeout", "1", "--json", url=url)
     assert (told.json["code"], told.json["effect"]) == ("unreachable", "none")
@@ -272,7 +272,7 @@ async def test_a_vote_without_an_answer_says_how_to_settle_it(
         # The welcome passes; the ack does not.
         line.deaf_after = b'"type":"welcome"'
         said = await ended(await start(line.url, user, *arguments, "--timeout", "6"))
-    assert said.status == cli.EXIT_UNKNOWN
+    assert said.status == exits.EXIT_UNKNOWN
     assert "--id unheard-vote" in said.err
     settled = await run(user, *arguments, "--json")
     assert (settled.status, settled.json["replayed"]) == (0, True)
@@ -300,7 +300,7 @@ async def test_a_vote_without_an_answer_says_how_to_settle_it(
 )
 async def test_wrong_usage_is_2(run: Run, arguments: tuple[str, ...]) -> None:
     said = await run("ada", *arguments)
-    assert said.status == cli.EXIT_USAGE
+    assert said.status == exits.EXIT_USAGE
     assert "Traceback" not in said.err
     assert said.err
 
@@ -310,7 +310,7 @@ async def test_the_servers_command_forwards(run: Run) -> None:
     made = await run(user, "create", "Lunch", module="server.cli")
     assert made.status == 0
     failed = await run(user, "join", "ZZZZZ8", module="server.cli")
-    assert failed.status == cli.EXIT_REFUSED
+    assert failed.status == exits.EXIT_REFUSED
     assert failed.err.startswith("ayes: not_found")
 
 
@@ -326,19 +326,23 @@ def test_without_the_client_the_server_says_what_to_install() -> None:
 
 
 def test_every_error_has_a_status() -> None:
-    found = {code: cli.status_of(kind()) for code, kind in CODES.items()}
-    assert {found[code] for code in ("unauthenticated", "auth_expired")} == {cli.EXIT_AUTH}
-    assert {found[code] for code in ("timeout", "commit_unknown", "internal")} == {cli.EXIT_UNKNOWN}
-    assert {found[code] for code in ("busy", "rate_limited", "draining")} == {cli.EXIT_UNREACHABLE}
-    assert {code for code, status in found.items() if status == cli.EXIT_FIX} == {
+    found = {code: exits.status_of(kind()) for code, kind in CODES.items()}
+    assert {found[code] for code in ("unauthenticated", "auth_expired")} == {exits.EXIT_AUTH}
+    assert {found[code] for code in ("timeout", "commit_unknown", "internal")} == {
+        exits.EXIT_UNKNOWN
+    }
+    assert {found[code] for code in ("busy", "rate_limited", "draining")} == {
+        exits.EXIT_UNREACHABLE
+    }
+    assert {code for code, status in found.items() if status == exits.EXIT_FIX} == {
         code for code, kind in CODES.items() if kind.retry == "fix"
     }
-    assert {code for code, status in found.items() if status == cli.EXIT_REFUSED} == {
+    assert {code for code, status in found.items() if status == exits.EXIT_REFUSED} == {
         code for code, kind in CODES.items() if kind.retry == "no"
     }
-    assert cli.status_of(Closed()) == cli.EXIT_AUTH
-    assert cli.status_of(OutboxError()) == cli.EXIT_UNREACHABLE
-    assert cli.status_of(Stopped()) == cli.EXIT_UNKNOWN
+    assert exits.status_of(Closed()) == exits.EXIT_AUTH
+    assert exits.status_of(OutboxError()) == exits.EXIT_UNREACHABLE
+    assert exits.status_of(Stopped()) == exits.EXIT_UNKNOWN
 
 
 def test_texts_cannot_move_the_cursor() -> None:
@@ -351,7 +355,7 @@ def test_texts_cannot_move_the_cursor() -> None:
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_completion_knows_every_command_and_option(shell: str) -> None:
-    parser = cli.build_parser()
+    parser = build_parser()
     text = script(parser, shell)
     for word in ("vote", "watch", "completion", "allow-stale", "token-file", "criterion"):
         assert word in text
@@ -378,7 +382,7 @@ def bash(code: str) -> str:
 )
 def test_bash_completes(tmp_path: Path, typed: tuple[str, ...], offered: set[str]) -> None:
     path = tmp_path / "completion"
-    path.write_text(script(cli.build_parser(), "bash"))
+    path.write_text(script(build_parser(), "bash"))
     words = " ".join(f"'{word}'" for word in ("ayes-client", *typed))
     said = bash(
         f"source {path}; COMP_WORDS=({words}); COMP_CWORD={len(typed)}; _ayes_client; "
@@ -391,7 +395,7 @@ def test_bash_completes(tmp_path: Path, typed: tuple[str, ...], offered: set[str
 def test_a_completion_script_is_well_formed(tmp_path: Path, shell: str) -> None:
     """Each by its own shell where that is there; bash, which always is, reads its own."""
     path = tmp_path / "completion"
-    path.write_text(script(cli.build_parser(), shell))
+    path.write_text(script(build_parser(), shell))
     if shell == "bash":
         bash(f"bash -n {path}")
     quotes = path.read_text().replace("'\\''", "").replace("\\'", "")

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from ayes_client import cli, errors
-from ayes_client.cli_verbs import VERBS
+from ayes_client import errors
+from ayes_client.cli import exits
+from ayes_client.cli.verbs import VERBS
 from tests.clients.python.conftest import Connect, client_of, gathering, proposal
 from tests.parts import ROOT
 from tests.promises.running import Running, token
@@ -74,7 +75,7 @@ def test_the_statuses_there_are_those_there_are() -> None:
         for cell in re.findall(r"^\| ([\d, ]+) \| ", CLI.read_text(), re.MULTILINE)
         for number in cell.split(",")
     }
-    mine = {value for name, value in vars(cli).items() if name.startswith("EXIT_")}
+    mine = {value for name, value in vars(exits).items() if name.startswith("EXIT_")}
     assert told == mine | {127}
 
 

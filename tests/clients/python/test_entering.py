@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import pytest
 
-from ayes_client.backoff import MOST_INTERNAL, Backoff
+from ayes_client._connection.entering import Entering
+from ayes_client._rooms.room import Room
+from ayes_client._wire.backoff import MOST_INTERNAL, Backoff
 from ayes_client.client import Client
-from ayes_client.entering import Entering
 from ayes_client.errors import AyesError
-from ayes_client.merge_patch import Json
-from ayes_client.room import Room
+from ayes_client.state import Json
 
 
 async def test_a_room_that_meets_a_defect_of_the_server_is_not_asked_for_for_ever(

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ayes_client import Room
-from ayes_client.merge_patch import fold
+from ayes_client._wire.merge_patch import fold
 from tests.clients.python import importing
 from tests.clients.python.conftest import Connect, gathering, proposal
 from tests.clients.python.waiting import PATIENCE, eventually

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ayes_client import Command
-from ayes_client.backoff import MOST_INTERNAL
+from ayes_client._pending.flight import Entry, Flight
+from ayes_client._wire.backoff import MOST_INTERNAL
 from ayes_client.errors import Busy, Forbidden, IdConflict, Internal, Stopped, TooLarge
-from ayes_client.flight import Entry, Flight
 
 MANY = 1_000
 ROOMY = 65_536

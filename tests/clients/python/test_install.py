@@ -59,7 +59,7 @@ def test_an_empty_environment_gets_two_packages_and_none_of_the_servers(tmp_path
     assert tops == {"..", "ayes_client", "ayes_client-0.1.0.dist-info"}
     said = run(str(tmp_path / "venv" / "bin" / "ayes-client"), "--version")
     assert said == "ayes-client 0.1.0\n"
-    run(str(python), "-c", "import ayes_client.cli, ayes_client.cli_verbs, ayes_client.completion")
+    run(str(python), "-c", "import ayes_client.cli.completion, ayes_client.cli.verbs")
 
 
 def test_the_servers_wheel_does_not_carry_it() -> None:

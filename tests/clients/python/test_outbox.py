@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from ayes_client import Client, Command, FileOutbox, Kept
+from ayes_client._connection.tokens import Token
+from ayes_client._pending.flight import Entry
 from ayes_client.errors import OutboxError, Stopped
-from ayes_client.flight import Entry
-from ayes_client.tokens import Token
 from tests.clients.line import line_to
 from tests.clients.python.conftest import Connect, client_of, gathering, proposal
 from tests.clients.python.waiting import PATIENCE, eventually, status, until

@@ -11,7 +11,8 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from ayes_client import Change, Client, Room, renewal, tokens
+from ayes_client import Change, Client, Room
+from ayes_client._connection import renewal, tokens
 from ayes_client.errors import AuthExpired, NotFound, Stopped, Unauthenticated, Unreachable
 from tests.clients.line import Line, line_to
 from tests.clients.python.conftest import Connect, client_of, gathering, proposal

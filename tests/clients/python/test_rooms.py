@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ayes_client.changes import Change, Changes
-from ayes_client.merge_patch import compose, fold
+from ayes_client._rooms.changes import Change, Changes
+from ayes_client._wire.merge_patch import compose, fold
 from protocol import merge_patch as reference
 from tests.parts import ROOT
 

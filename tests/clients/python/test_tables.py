@@ -13,9 +13,11 @@ import msgspec
 import pytest
 
 import ayes_client
-from ayes_client import closes, errors, session, state
-from ayes_client.cli_acting import QUESTIONS
-from ayes_client.cli_verbs import VERBS
+from ayes_client import errors, state
+from ayes_client._connection import session
+from ayes_client._wire import closes
+from ayes_client.cli.acting import QUESTIONS
+from ayes_client.cli.verbs import VERBS
 from ayes_client.limits import Limits
 from protocol import SUBPROTOCOL, commands, requests
 from protocol import closes as server_closes

@@ -7,9 +7,9 @@ import contextlib
 import logging
 from collections.abc import Callable
 
+from ayes_client._pending.flight import Entry
+from ayes_client._pending.outbox import Kept, Outbox
 from ayes_client.errors import OutboxError
-from ayes_client.flight import Entry
-from ayes_client.outbox import Kept, Outbox
 
 log = logging.getLogger("ayes_client")
 

@@ -18,15 +18,15 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
-from ayes_client.address import is_loopback, origin
-from ayes_client.closes import is_final, reason
-from ayes_client.entering import Entering
+from ayes_client._connection.entering import Entering
+from ayes_client._connection.parts import Parts
+from ayes_client._connection.renewal import Renewal
+from ayes_client._wire.address import is_loopback, origin
+from ayes_client._wire.closes import is_final, reason
+from ayes_client._wire.pace import Pace
 from ayes_client.errors import AuthExpired, AyesError, Closed, LineError, from_message
 from ayes_client.limits import Limits
-from ayes_client.merge_patch import Json
-from ayes_client.pace import Pace
-from ayes_client.parts import Parts
-from ayes_client.renewal import Renewal
+from ayes_client.state import Json
 
 log = logging.getLogger("ayes_client")
 

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from ayes_client._wire.merge_patch import compose
 from ayes_client.errors import AyesError
-from ayes_client.merge_patch import Json, compose
+from ayes_client.state import Json
 
 
 @dataclass(frozen=True, slots=True)

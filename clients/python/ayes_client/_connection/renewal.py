@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from ayes_client.backoff import Backoff
-from ayes_client.merge_patch import Json
-from ayes_client.tokens import Tokens, expiry, renew_in
+from ayes_client._connection.tokens import Tokens, renew_in
+from ayes_client._wire.backoff import Backoff
+from ayes_client._wire.jwt import expiry
+from ayes_client.state import Json
 
 log = logging.getLogger("ayes_client")
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hashlib
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import orjson
+from ayes_client._wire.jwt import subject
 
 Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
 
@@ -19,9 +16,6 @@ EARLY_SECONDS = 60.0
 #: Longest that a token function may take (seconds). One that hangs would keep the client away, or
 #: its commands back, for ever; one that fails is asked again.
 PATIENCE_SECONDS = 30.0
-
-#: Begins the subject of a token that names no user: a digest of the token follows.
-OPAQUE = "token:"
 
 
 class Tokens:
@@ -72,39 +66,6 @@ class Tokens:
         self.latest = made
         self._arrived()
         return made
-
-
-def expiry(token: str) -> float | None:
-    """The ``exp`` of a JWT (RFC 7519, 4.1.4) in seconds since the epoch, if it has one.
-
-    Nothing is verified: the server does that. Used only to renew in time.
-    """
-    expires = _claims(token).get("exp")
-    return float(expires) if isinstance(expires, int | float) else None
-
-
-def subject(token: str) -> str:
-    """The ``sub`` of a JWT (RFC 7519, 4.1.2): the user whose token it is.
-
-    A token of another kind gives a digest, which tells it from other tokens. Nothing is verified.
-    Used only to keep one user's commands apart from another's.
-    """
-    found = _claims(token).get("sub")
-    if isinstance(found, str) and found:
-        return found
-    return f"{OPAQUE}{hashlib.sha256(token.encode()).hexdigest()[:16]}"
-
-
-def _claims(token: str) -> dict[str, Any]:
-    """The claims of a JWT; empty for a token of another kind."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return {}
-    try:
-        claims = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (binascii.Error, ValueError):
-        return {}
-    return claims if isinstance(claims, dict) else {}
 
 
 def renew_in(expires: float, now: float) -> float:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import orjson
 
-from ayes_client.backoff import MOST_INTERNAL, Backoff
+from ayes_client._wire.backoff import MOST_INTERNAL, Backoff
 from ayes_client.errors import AyesError, Busy, from_message
-from ayes_client.merge_patch import Json
+from ayes_client.state import Json
 
 #: Questions without an answer that one client holds. Who asks more has lost count of them, and a
 #: wait would only hide it: the next one is refused.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ayes_client.backoff import Backoff
-from ayes_client.callbacks import Callbacks
-from ayes_client.flight import Flight
+from ayes_client._connection.tokens import Tokens
+from ayes_client._pending.flight import Flight
+from ayes_client._pending.questions import Questions
+from ayes_client._rooms.callbacks import Callbacks
+from ayes_client._rooms.room import Room
+from ayes_client._wire.backoff import Backoff
 from ayes_client.limits import Limits
-from ayes_client.questions import Questions
-from ayes_client.room import Room
-from ayes_client.tokens import Tokens
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TypeAlias
 
-from ayes_client.cli_output import STANDINGS, Output, moved, plain, results_words, some, standing
+from ayes_client.cli.output import STANDINGS, Output, moved, plain, results_words, some, standing
 from ayes_client.client import Client
 from ayes_client.errors import AyesError
-from ayes_client.merge_patch import Json
+from ayes_client.state import Json
 
 Arguments: TypeAlias = argparse.Namespace
 

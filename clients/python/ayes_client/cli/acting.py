@@ -8,12 +8,12 @@ from typing import TypeAlias
 
 import orjson
 
-from ayes_client.cli_output import Output, UsageError, plain
+from ayes_client.cli.output import Output, UsageError, plain
 from ayes_client.client import Client
 from ayes_client.command import Ack
 from ayes_client.errors import from_message
 from ayes_client.ids import new_id
-from ayes_client.merge_patch import Json
+from ayes_client.state import Json
 
 Arguments: TypeAlias = argparse.Namespace
 Run: TypeAlias = Callable[[Client, Arguments, Output], Awaitable[int]]

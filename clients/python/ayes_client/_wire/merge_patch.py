@@ -6,9 +6,7 @@ somebody still holds stays as it was.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
-Json: TypeAlias = dict[str, Any]
+from ayes_client.state import Json
 
 
 def fold(document: Json, patch: Json) -> Json:

@@ -8,10 +8,10 @@ from typing import NamedTuple, TypeAlias
 
 import orjson
 
-from ayes_client import cli_acting as act
-from ayes_client import cli_looking as look
-from ayes_client.cli_acting import Run
-from ayes_client.merge_patch import Json
+from ayes_client.cli import acting as act
+from ayes_client.cli import looking as look
+from ayes_client.cli.acting import Run
+from ayes_client.state import Json
 
 Add: TypeAlias = Callable[[argparse.ArgumentParser], None]
 

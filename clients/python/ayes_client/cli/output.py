@@ -10,8 +10,7 @@ import orjson
 
 from ayes_client.command import Ack
 from ayes_client.errors import AyesError
-from ayes_client.merge_patch import Json
-from ayes_client.state import Proposal, State, You
+from ayes_client.state import Json, Proposal, State, You
 
 #: Characters of a text shown in a line; the rest is in the JSON.
 LONGEST = 72

@@ -21,11 +21,11 @@ from collections.abc import Callable, Iterable
 
 import orjson
 
-from ayes_client.backoff import MOST_INTERNAL, Backoff
+from ayes_client._wire.backoff import MOST_INTERNAL, Backoff
+from ayes_client._wire.jwt import OPAQUE
 from ayes_client.command import Ack, Command, Pending
 from ayes_client.errors import AyesError, IdConflict, Stopped, TooLarge, from_message
-from ayes_client.merge_patch import Json
-from ayes_client.tokens import OPAQUE
+from ayes_client.state import Json
 
 #: Seconds until the same id is sent again, where the server names no time.
 AGAIN_SECONDS = 0.1

@@ -7,13 +7,13 @@ import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
-from ayes_client.backoff import MOST_INTERNAL, Backoff
-from ayes_client.callbacks import Callback, Callbacks
-from ayes_client.changes import Change, Changes
+from ayes_client._rooms.callbacks import Callback, Callbacks
+from ayes_client._rooms.changes import Change, Changes
+from ayes_client._wire.backoff import MOST_INTERNAL, Backoff
+from ayes_client._wire.merge_patch import fold
 from ayes_client.command import Ack
 from ayes_client.errors import AyesError, NotFound, RoomClosed, Stopped
-from ayes_client.merge_patch import Json, fold
-from ayes_client.state import State, You
+from ayes_client.state import Json, State, You
 
 Told: TypeAlias = Literal["change", "you", "presence", "closed"]
 

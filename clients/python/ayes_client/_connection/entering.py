@@ -7,9 +7,9 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+from ayes_client._rooms.room import Room
 from ayes_client.errors import NeedsAuth, from_message
-from ayes_client.merge_patch import Json
-from ayes_client.room import Room
+from ayes_client.state import Json
 
 #: Seconds that a room may stay behind the position of a heartbeat before it is asked for again.
 BEHIND_SECONDS = 1.0

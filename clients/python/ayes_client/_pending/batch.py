@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
+from ayes_client._pending.flight import Entry
 from ayes_client.command import Ack, Command, Outcome
 from ayes_client.errors import AyesError
-from ayes_client.flight import Entry
 
 
 async def send_all(
