@@ -1,20 +1,29 @@
-"""A client for Ayes, the realtime decision server: one socket, and every vote counts once.
+"""A client for Ayes, the realtime decision server: every vote counts exactly once.
 
     async with Client("https://ayes.example", token) as client:
         room = await client.subscribe(event)
         await room.vote(proposal)
 
-``ayes_client.errors`` draws the tree of what can be raised.
+``ayes_client.errors`` draws the tree of what can be raised. What stands on what, from the ground
+up:
+
+    errors, state, ids, command, limits, version     what users import
+    _wire                   the small rules of the protocol, without I/O
+    _pending | _rooms       what has no answer yet | the folded state and its readers
+    _connection             one connection, from its opening to its end
+    client                  puts the rest together
+    cli                     ``ayes-client``
 """
 
 import logging
 
 from ayes_client import errors
+from ayes_client._connection.connector import Status
 from ayes_client._connection.tokens import Token
 from ayes_client._pending.outbox import FileOutbox, Kept, Outbox
 from ayes_client._rooms.changes import Change, Changes
 from ayes_client._rooms.room import Room
-from ayes_client.client import Client, Status, User
+from ayes_client.client import Client, User
 from ayes_client.command import Ack, Command, Outcome, Pending
 from ayes_client.errors import AyesError
 from ayes_client.ids import id_from, new_id
@@ -44,5 +53,5 @@ __all__ = [
     "new_id",
 ]
 
-# What to do with the log is for the program to say.
+# The program decides where the log goes.
 logging.getLogger("ayes_client").addHandler(logging.NullHandler())

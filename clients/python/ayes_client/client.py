@@ -1,4 +1,4 @@
-"""The client: one socket to one server as one user, kept for as long as it is wanted."""
+"""The client: one user on one server, over connections that come and go."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ import asyncio
 import copy
 import logging
 import os
-import random
-import time
+import random as random_numbers
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import Literal, NamedTuple, Self, TypeAlias
 
-from ayes_client._connection.parts import Parts
-from ayes_client._connection.session import Session
+from ayes_client._connection.connector import Connector, Status
+from ayes_client._connection.context import ClientContext
 from ayes_client._connection.tokens import Token, Tokens
 from ayes_client._pending.batch import send_all
-from ayes_client._pending.flight import Entry, Flight
-from ayes_client._pending.keeper import Keeper
+from ayes_client._pending.command_queue import CommandQueue
+from ayes_client._pending.entry import Entry
 from ayes_client._pending.outbox import FileOutbox, Outbox
-from ayes_client._pending.questions import Questions
+from ayes_client._pending.outbox_writer import OutboxWriter
+from ayes_client._pending.queries import Queries
 from ayes_client._rooms.callbacks import Callback, Callbacks
+from ayes_client._rooms.registry import RoomRegistry
 from ayes_client._rooms.room import Room
 from ayes_client._wire.address import socket_url
-from ayes_client._wire.backoff import FIRST_SECONDS, LONGEST_SECONDS, Backoff
+from ayes_client._wire.backoff import FIRST_DELAY_S, MAX_DELAY_S, Backoff
 from ayes_client.command import Ack, Command, Outcome, Pending
 from ayes_client.errors import AyesError, BadRequest, LineError, OutboxError, Stopped, Unreachable
 from ayes_client.ids import is_id, new_id
@@ -33,42 +34,41 @@ from ayes_client.version import VERSION
 
 log = logging.getLogger("ayes_client")
 
-Status: TypeAlias = Literal["idle", "connecting", "open", "waiting", "stopped"]
-Told: TypeAlias = Literal["status", "welcome", "bye", "refused", "pending"]
+ClientCallbackName: TypeAlias = Literal["status", "welcome", "bye", "refused", "pending"]
 
-#: Commands without an answer that one client holds; the next one waits until there is room.
-MOST_PENDING = 10_000
-#: Seconds until a command that is not answered on an open socket is sent again: the server decides
-#: within 5 s or says that it cannot.
-ANSWER_SECONDS = 15.0
-#: Seconds that a socket has to hold for the next lost one to be met with a short wait again.
-STEADY_SECONDS = 5.0
+#: Commands without an answer that one client holds. Beyond, the next one waits until there is room:
+#: a program that gives commands faster than they are answered is slowed down.
+MAX_PENDING_COMMANDS = 10_000
+#: Seconds until a command without an answer on an open socket is sent again. The server decides
+#: within 5 s, or says that it cannot.
+ANSWER_TIMEOUT_S = 15.0
 
 
 class User(NamedTuple):
-    """Who one is, as the token says."""
+    """The user that the token names, as the server knows them."""
 
     id: str
     name: str
 
 
 class Client:
-    """A connection that comes back by itself, and commands that are done exactly once.
+    """A connection that comes back by itself, and commands that take effect exactly once.
 
         async with Client("https://ayes.example", token) as client:
             room = await client.subscribe(event)
             await room.vote(proposal)
 
-    ``url``: the server's address, or its socket's. ``token``: a JWT, or a function, plain or
-    async, that gives one; it is asked for each connection, before a token expires, and when the
-    server says that it has. ``outbox``: a path, or an ``Outbox``; commands are kept there from
-    before they are first sent until they are answered, and those of an earlier run are sent first.
-    ``in_flight``: commands sent and not answered at a time, where the server allows as many.
+    ``url``: the server's address, or its socket's. ``token``: a JWT, or a function, plain or async,
+    that returns one. The function is called for each connection, before a token expires, and when
+    the server finds it expired. ``outbox``: a path, or an ``Outbox``. Commands are kept there from
+    before they are first sent until they are answered; those of an earlier run are sent first.
+    ``in_flight``: commands sent and not answered at a time, if the server allows as many.
     ``answer_timeout``: seconds until an unanswered command is sent again under its own id.
-    ``open_timeout``: seconds that ``async with`` waits for the server; ``None``: for ever.
+    ``open_timeout``: seconds that ``async with`` waits for the server; ``None``: without end.
     ``backoff``: the first and the longest wait before a new connection; waits are random below.
+    ``random`` returns a number of [0, 1) for them.
 
-    Cancelling a wait does not cancel a command: it may be on its way. ``adopt`` finds it again.
+    A cancelled wait does not cancel its command, which may be on its way. ``adopt`` finds it again.
     """
 
     def __init__(
@@ -80,10 +80,10 @@ class Client:
         version: str = VERSION,
         outbox: str | os.PathLike[str] | Outbox | None = None,
         in_flight: int | None = None,
-        answer_timeout: float = ANSWER_SECONDS,
+        answer_timeout: float = ANSWER_TIMEOUT_S,
         open_timeout: float | None = None,
-        backoff: tuple[float, float] = (FIRST_SECONDS, LONGEST_SECONDS),
-        chance: Callable[[], float] = random.random,
+        backoff: tuple[float, float] = (FIRST_DELAY_S, MAX_DELAY_S),
+        random: Callable[[], float] = random_numbers.random,
     ) -> None:
         self.status: Status = "idle"
         self.user: User | None = None
@@ -96,28 +96,30 @@ class Client:
         self._open_timeout = open_timeout
 
         def new_backoff() -> Backoff:
-            return Backoff(*backoff, chance)
+            return Backoff(*backoff, random)
 
-        self._parts = Parts(
+        self._commands = CommandQueue(self._answered, new_backoff)
+        self._queries = Queries(self._send_body, new_backoff)
+        self._rooms = RoomRegistry(new_backoff)
+        self._callbacks = Callbacks("status", "welcome", "bye", "refused", "pending")
+        self._context = ClientContext(
             url=socket_url(url),
             client={"name": name, "version": version},
             tokens=Tokens(token, self._token_arrived),
-            flight=Flight(self._answered, new_backoff),
-            questions=Questions(self._say_body, new_backoff),
-            callbacks=Callbacks("status", "welcome", "bye", "refused", "pending"),
+            commands=self._commands,
+            queries=self._queries,
+            rooms=self._rooms,
+            callbacks=self._callbacks,
             new_backoff=new_backoff,
             answer_timeout=answer_timeout,
-            most_in_flight=in_flight,
+            max_in_flight=in_flight,
         )
-        self._flight = self._parts.flight
-        self._questions = self._parts.questions
-        self._callbacks = self._parts.callbacks
-        self._keeper: Keeper | None = None
+        self._connector = Connector(self._context, self._welcomed, self._set_status)
+        self._outbox: OutboxWriter | None = None
         if isinstance(outbox, str | os.PathLike):
             outbox = FileOutbox(outbox)
         if outbox is not None:
-            self._keeper = Keeper(outbox, self._kept, self._not_kept)
-        self._session: Session | None = None
+            self._outbox = OutboxWriter(outbox, self._kept, self._not_kept)
         self._task: asyncio.Task[None] | None = None
         self._finishing: asyncio.Task[None] | None = None
         self._final: AyesError | None = None
@@ -128,19 +130,19 @@ class Client:
     @property
     def url(self) -> str:
         """The socket's address."""
-        return self._parts.url
+        return self._context.url
 
     @property
     def limits(self) -> Limits:
         """What the server takes from one socket, as its last welcome said."""
-        return self._parts.limits
+        return self._context.limits
 
     @property
     def rooms(self) -> dict[str, Room]:
-        """The rooms that one is in, by event; to be looked at."""
-        return self._parts.rooms
+        """The rooms that the client is in, by event. For reading only."""
+        return self._rooms.rooms
 
-    # Life.
+    # Starting and stopping.
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -164,7 +166,7 @@ class Client:
         await self.stop()
 
     def start(self) -> None:
-        """Connect, and go on connecting until ``stop`` or until the server refuses for good."""
+        """Connect, and keep connecting until ``stop`` or until the server refuses for good."""
         if self._task is not None or self.status == "stopped":
             raise RuntimeError("a client is started once")
         self._task = asyncio.create_task(self._run(), name="ayes client")
@@ -177,12 +179,12 @@ class Client:
         return self.user
 
     async def loaded(self) -> list[Pending]:
-        """Wait until the outbox was read; the commands that were in it, the oldest first."""
+        """Wait until the outbox is read. Return the commands that were in it, the oldest first."""
         await self._loaded.wait()
-        return [pending for pending in self._flight.pending() if pending.sent]
+        return [pending for pending in self._commands.pending() if pending.sent]
 
     async def stop(self) -> None:
-        """Close. Whatever still waits ends with ``Stopped``; the outbox keeps its commands."""
+        """Close. Each wait ends with ``Stopped``; the outbox keeps its commands."""
         if self._finishing is None:
             self._finishing = asyncio.create_task(self._finish(), name="ayes client stops")
         await asyncio.shield(self._finishing)
@@ -192,61 +194,36 @@ class Client:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._end(Stopped())
-        if self._keeper is not None:
-            await self._keeper.close()
+        if self._outbox is not None:
+            await self._outbox.close()
 
     async def _run(self) -> None:
         try:
-            if self._keeper is not None:
-                for kept in await self._keeper.open():
-                    self._flight.add_kept(kept.command, kept.since, kept.user)
+            if self._outbox is not None:
+                for kept in await self._outbox.open():
+                    self._commands.add_from_outbox(kept.command, kept.since, kept.user)
             self._loaded.set()
-            self._end(await self._connect_until_refused())
+            self._end(await self._connector.run())
         except AyesError as err:
             self._end(err)
         except Exception as err:
             log.exception("the client ends with a defect of its own")
             self._end(LineError(f"a defect of the client: {err}"))
 
-    async def _connect_until_refused(self) -> AyesError:
-        backoff = self._parts.new_backoff()
-        while True:
-            self._be("connecting")
-            self._session = session = Session(self._parts, self._welcomed)
-            ended = await session.run()
-            self._session = None
-            self.session = None
-            self._flight.lost()
-            self._questions.lost()
-            for room in self.rooms.values():
-                room._lost()
-            if ended.final:
-                return ended.error or LineError(ended.why)
-            self.trouble = str(ended.error) if ended.error is not None else ended.why
-            if ended.lived >= STEADY_SECONDS:
-                backoff.reset()
-            wait = backoff.next() if ended.retry_after is None else ended.retry_after
-            self.retry_at = time.time() + wait
-            self._be("waiting")
-            await asyncio.sleep(wait)
-            self.retry_at = None
-
     def _end(self, error: AyesError) -> None:
-        """Nothing more is sent; everything that waits gets ``error``, or one like it."""
+        """Send nothing more; each wait ends with a copy of ``error``."""
         if self._final is not None:
             return
         self._final = error
-        if not isinstance(error, Stopped):
-            self.trouble = str(error)
-        for room in list(self.rooms.values()):
-            room._end(self._ending())
-        self.rooms.clear()
-        self._flight.end(self._ending_of)
-        self._questions.end(self._ending)
+        for view in self._rooms.clear():
+            view.end(self._ending())
+        self._commands.end(self._ending_of)
+        self._queries.end(self._ending)
         self._loaded.set()
         self._ready.set()
         self._space.set()
-        self._be("stopped")
+        trouble = self.trouble if isinstance(error, Stopped) else str(error)
+        self._set_status("stopped", trouble=trouble)
 
     def _ending(self) -> AyesError:
         assert self._final is not None
@@ -258,13 +235,14 @@ class Client:
             error.effect = "unknown"
         return error
 
-    # Commands and questions.
+    # Commands and queries.
 
     async def command(self, type: str, args: Json | None = None, *, id: str | None = None) -> Ack:
-        """Do something once. The ack, which means that it is durable; raises what refuses it.
+        """Do something once. Return the ack, which means that it is durable.
 
-        ``args`` are the fields beside ``type`` and ``id``, the ``event`` among them. ``id`` is made
-        up unless given; the same one, with the same fields, is the same command for ever.
+        ``args`` are the fields other than ``type`` and ``id``, the ``event`` among them. The same
+        ``id`` with the same fields is the same command for ever; if left out, a new one is made.
+        Raises the error that refuses the command.
         """
         rest = dict(args or {})
         event = rest.pop("event", None)
@@ -275,11 +253,11 @@ class Client:
     async def send_all(
         self, commands: Iterable[Command], *, in_flight: int = 256
     ) -> AsyncIterator[Outcome]:
-        """Do many things, at most ``in_flight`` at a time, and tell of each as it is answered.
+        """Give many commands, at most ``in_flight`` at a time, and yield each outcome.
 
-        ``commands`` may be a generator of any length: it is asked for the next one only when there
-        is room, and nothing is asked for while nobody takes what has come. A refusal is an
-        ``Outcome`` with an error, and the others go on; only the end of the client is raised.
+        ``commands`` may be a generator of any length. Its next command is taken only when there is
+        room. A refusal is an ``Outcome`` with an error, and the others go on. Only the end of the
+        client is raised.
         """
         async for outcome in send_all(self._give, commands, in_flight):
             if outcome.error is not None and self._final is not None:
@@ -287,20 +265,20 @@ class Client:
             yield outcome
 
     async def query(self, type: str, args: Json | None = None) -> Json:
-        """Ask a question, such as ``events.list``; its answer. Raises what refuses it."""
+        """Send a query, such as ``events.list``, and return its answer. Raises what refuses it."""
         if self._final is not None:
             raise self._ending()
-        return await self._questions.ask({"type": type, **(args or {})})
+        return await self._queries.ask({"type": type, **(args or {})})
 
     @property
     def pending(self) -> list[Pending]:
         """The commands without an answer, the oldest first."""
-        return self._flight.pending()
+        return self._commands.pending()
 
     def adopt(self, id: str) -> asyncio.Future[Ack] | None:
-        """What settles with the answer to a pending command, such as one found in the outbox."""
-        future = self._flight.future(id)
-        return None if future is None else asyncio.shield(future)
+        """Return the future of a pending command's answer, such as of one found in the outbox."""
+        entry = self._commands.get(id)
+        return None if entry is None else asyncio.shield(entry.future)
 
     async def _give(self, command: Command) -> Entry:
         if not is_id(command.id):
@@ -310,111 +288,108 @@ class Client:
         if self._task is None:
             raise RuntimeError("start() the client first, or use it in async with")
         await self._loaded.wait()
-        while len(self._flight) >= MOST_PENDING and self._final is None:
+        while len(self._commands) >= MAX_PENDING_COMMANDS and self._final is None:
             self._space.clear()
             await self._space.wait()
         if self._final is not None:
             raise self._ending_of(False)
-        count = len(self._flight)
-        entry = self._flight.add(command, kept=False)
-        if len(self._flight) > count:
-            entry.user = self._parts.tokens.owner(connected=self.session is not None)
+        count = len(self._commands)
+        entry = self._commands.add(command, kept=False)
+        if len(self._commands) > count:
+            entry.user = self._context.tokens.owner(connected=self._connector.open)
             self._keep(entry)
-            self._callbacks.tell("pending", self)
+            self._callbacks.call("pending", self)
         return entry
 
+    def _answered(self, id: str) -> None:
+        if self._outbox is not None:
+            self._outbox.done(id)
+        self._space.set()
+        self._callbacks.call("pending", self)
+
+    # The outbox. A command is sent once it is kept there; without an outbox, at once.
+
+    def _keep(self, entry: Entry) -> None:
+        if self._outbox is None:
+            self._kept([entry])
+        elif entry.user is not None:
+            # Without a user it is not kept yet: another user's client could take it for its own.
+            self._outbox.put(entry)
+
+    def _kept(self, entries: list[Entry]) -> None:
+        self._commands.mark_kept(entries)
+        self._connector.wake()
+
+    def _not_kept(self, entries: list[Entry], error: OutboxError) -> None:
+        log.error("%s", error)
+        for entry in entries:
+            self._commands.refuse(entry, copy.copy(error))
+
     def _token_arrived(self) -> None:
-        """Commands given before the first token are that token's user's."""
-        if (user := self._parts.tokens.subject) is not None:
-            for entry in self._flight.own(user):
+        """Give the commands without an owner to the user of the first token."""
+        if (user := self._context.tokens.subject) is not None:
+            for entry in self._commands.assign_owner(user):
                 self._keep(entry)
 
     # Rooms.
 
     async def subscribe(self, event: str) -> Room:
-        """Enter the room of ``event``, until ``leave``; the same object for the same event.
+        """Enter the room of ``event``. Until it is left, the same event gives the same object.
 
         Raises ``NotFound``, ``NotAMember``, ``LimitReached``, ``Internal``.
         """
         if self._final is not None:
             raise self._ending()
-        room = self.rooms.get(event)
-        if room is None:
-            room = self.rooms[event] = Room(self, event, self._parts.new_backoff())
-            if self._session is not None and self._session.open:
-                self._session.rooms.ask(room)
-        await asyncio.shield(room._entered)
+        view = self._rooms.views.get(event)
+        if view is None:
+            view = self._rooms.add(event, self)
+            self._connector.subscribe(view)
+        room = self._rooms.rooms[event]
+        await asyncio.shield(view.entered)
         return room
 
     async def _leave(self, room: Room) -> None:
-        if self.rooms.get(room.event) is room:
-            del self.rooms[room.event]
-            if self._session is not None and self._session.open:
-                self._session.rooms.leave(room)
-        room._close("client", None)
+        view = self._rooms.views.get(room.event)
+        if view is not None and self._rooms.rooms[room.event] is room:
+            self._rooms.remove(room.event)
+            self._connector.unsubscribe(view)
+            view.close("client", None)
 
-    # What happens.
+    # Callbacks.
 
-    def on(self, what: Told, callback: Callback) -> Callable[[], None]:
-        """Call ``callback`` when ``what`` happens; returns what ends that.
+    def on(self, what: ClientCallbackName, callback: Callback) -> Callable[[], None]:
+        """Call ``callback`` whenever ``what`` happens; return a function that removes it.
 
         ``status``: with the new one. ``welcome``, ``bye``: with the server's message. ``refused``:
-        with an error that answers nothing one gave. ``pending``: with this client, when a command
-        comes to wait or has its answer.
+        with an error that answers neither a command nor a query. ``pending``: with this client,
+        when a command becomes pending or is answered.
         """
         return self._callbacks.add(what, callback)
 
-    def _be(self, status: Status) -> None:
+    def _set_status(
+        self, status: Status, *, trouble: str | None = None, retry_at: float | None = None
+    ) -> None:
+        self.retry_at = retry_at
+        if status != "connecting":
+            self.trouble = trouble
+        if status != "open":
+            self.session = None
         if status != self.status:
             self.status = status
-            self._callbacks.tell("status", status)
+            self._callbacks.call("status", status)
 
     def _welcomed(self, message: Json) -> None:
         self.user = User(message["user"]["id"], message["user"]["name"])
         self.session = message["session"]
-        self._parts.tokens.welcomed(self.user.id)
-        self.trouble = None
-        for entry in self._flight.claim(self.user.id, self._parts.tokens.subject):
+        self._context.tokens.welcomed(self.user.id)
+        for entry in self._commands.claim(self.user.id, self._context.tokens.subject):
             self._keep(entry)
-        assert self._session is not None
-        for room in self.rooms.values():
-            self._session.rooms.ask(room)
-        self._questions.again()
-        self._be("open")
-        self._callbacks.tell("welcome", message)
+        for view in self._rooms.views.values():
+            self._connector.subscribe(view)
+        self._queries.send_all()
+        self._set_status("open")
+        self._callbacks.call("welcome", message)
         self._ready.set()
 
-    def _say_body(self, body: bytes) -> bool:
-        if self._session is None or not self._session.open:
-            return False
-        self._session.say_body(body)
-        return True
-
-    def _wake(self) -> None:
-        if self._session is not None:
-            self._session.wake()
-
-    def _keep(self, entry: Entry) -> None:
-        """Let ``entry`` be sent, once it is in the outbox, where there is one.
-
-        Without an owner it is not kept yet: another client of the outbox could take it for its own.
-        """
-        if self._keeper is None:
-            self._kept([entry])
-        elif entry.user is not None:
-            self._keeper.put(entry)
-
-    def _kept(self, entries: list[Entry]) -> None:
-        self._flight.keep(entries)
-        self._wake()
-
-    def _not_kept(self, entries: list[Entry], error: OutboxError) -> None:
-        log.error("%s", error)
-        for entry in entries:
-            self._flight.refuse(entry, copy.copy(error))
-
-    def _answered(self, id: str) -> None:
-        if self._keeper is not None:
-            self._keeper.done(id)
-        self._space.set()
-        self._callbacks.tell("pending", self)
+    def _send_body(self, body: bytes) -> bool:
+        return self._connector.send_body(body)

@@ -1,4 +1,4 @@
-"""What is sent and what comes of it: commands, acks, outcomes."""
+"""A command, and what becomes of it: pending, acked, refused."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ayes_client.state import Json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """Something to be done once. ``args`` are the fields beside type, id and event.
+    """Something to be done once. ``args`` are the fields other than type, id and event.
 
-    Two of the same ``id`` are the same command: send it again until it is answered.
+    The same ``id`` means the same command: it takes effect once, however often it is sent.
     """
 
     type: str
@@ -23,7 +23,7 @@ class Command:
     id: str = field(default_factory=new_id)
 
     def message(self) -> Json:
-        """The command as it goes over the wire."""
+        """Return the command as it goes over the wire."""
         event = {} if self.event is None else {"event": self.event}
         return {"type": self.type, "id": self.id, **event, **self.args}
 
@@ -32,8 +32,8 @@ class Command:
 class Ack:
     """A command was decided, and is durable.
 
-    ``seq`` is its place in the event's journal and ``hash`` seals that line. ``applied`` is false
-    where there was nothing to change. ``replayed``: this id was answered before, with this ack.
+    ``seq`` is its place in the event's journal, and ``hash`` seals that entry. ``applied`` is false
+    if there was nothing to change. ``replayed``: this id was answered before, with this ack.
     """
 
     id: str
@@ -46,7 +46,7 @@ class Ack:
 
     @classmethod
     def from_message(cls, message: Json) -> Ack:
-        """The ack that the server says."""
+        """Make an ack from the server's message."""
         return cls(
             id=message["id"],
             event=message["event"],
@@ -58,7 +58,7 @@ class Ack:
         )
 
     def to_dict(self) -> Json:
-        """The ack as the server words it, for JSON output."""
+        """Return the ack as the server sends it, for JSON output."""
         return {
             "type": "ack",
             "id": self.id,
@@ -72,7 +72,7 @@ class Ack:
 
 
 class Outcome(NamedTuple):
-    """What became of a command of a batch: an ack or an error, never both."""
+    """The result of one command of a batch: an ack or an error, never both."""
 
     command: Command
     ack: Ack | None
@@ -81,10 +81,11 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """A command that waits for its answer.
+    """A command without an answer.
 
-    ``since``: seconds since the epoch, when it was given. ``sent``: whether it was ever written to
-    a socket of this client. ``tries``: how often.
+    ``since``: when it was given, in seconds since the epoch. ``sent``: whether it may have been
+    written to a socket; always true of a command that an outbox had. ``tries``: how often this
+    client wrote it.
     """
 
     id: str
@@ -97,7 +98,7 @@ class Pending:
 
 
 def command_from(message: Json) -> Command:
-    """The command of a wire message, the other way round."""
+    """Make a command from its wire message."""
     rest: dict[str, Any] = dict(message)
     return Command(
         type=rest.pop("type"), id=rest.pop("id"), event=rest.pop("event", None), args=rest

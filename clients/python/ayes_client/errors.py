@@ -1,16 +1,16 @@
-"""What can go wrong, one class per code of the server's closed table.
+"""Every error that a client raises: one class for each code of the server, and its own.
 
-    AyesError                       an answer other than an ack, or no answer at all
-    ├── Refused                     retry "no": decided, and final
+    AyesError                       an error of the server, or no answer
+    ├── Refused                     retry "no": a final no
     │   ├── Forbidden               your role may not do this
     │   ├── NotAMember              you are not an accepted member now
     │   ├── NotEligible             this proposal does not take your vote
-    │   ├── NotFound                it does not exist, or you may not know of it
+    │   ├── NotFound                it does not exist, or you may not know that it exists
     │   ├── EventNotInProgress      the event is not in progress
     │   ├── EventFinished           the event is finished
     │   ├── EventFull               the event has all the members it may have
     │   ├── ProposalClosed          the proposal is decided: see ``details``
-    │   ├── AlreadyResolved         somebody decided otherwise before you
+    │   ├── AlreadyResolved         an admin decided otherwise before you
     │   ├── LastAdmin               an event keeps at least one admin
     │   ├── LimitReached            there are as many as there may be
     │   └── InvalidTransition       not possible from the present status
@@ -18,9 +18,9 @@
     │   ├── BadFrame, BadRequest, UnknownType, TooLarge
     │   ├── TargetGone              the thing you name was deleted
     │   ├── Stale                   the item has a newer version: ``details["current"]``
-    │   ├── RevisionChanged         the proposal says other words now
+    │   ├── RevisionChanged         the proposal has another wording now
     │   ├── StaleCriteria           the criteria changed
-    │   ├── VersionConflict         somebody changed it before you
+    │   ├── VersionConflict         another user changed it before you
     │   └── IdConflict              this id was used for another command
     ├── NeedsAuth                   retry "auth": a new token, then the same id
     │   ├── Unauthenticated
@@ -28,7 +28,7 @@
     ├── TryAgain                    retry "same": the client does that itself, and seldom gives up
     │   ├── RateLimited, Busy, Draining, Overloaded
     │   └── Timeout, CommitUnknown, Internal        effect "unknown"
-    └── LineError                   the client's own: the server said nothing of the kind
+    └── LineError                   found by the client, not sent by the server
         ├── Stopped                 ``stop()`` came before the answer
         ├── Closed                  the server closed for good; ``details["close"]`` says why
         ├── RoomClosed              the room was left, or closed by the server
@@ -36,7 +36,7 @@
         └── OutboxError             the outbox file is held, broken, or cannot be written
 
 Two attributes say what to do. ``effect``: whether anything may have happened. ``retry``: what to
-send next. A code this version does not know arrives as the class of its ``retry``.
+send next. A code that this version does not know becomes the class of its ``retry``.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ Retry: TypeAlias = Literal["same", "fix", "auth", "no"]
 
 
 class AyesError(Exception):
-    """An answer other than an ack.
+    """The base of all errors.
 
-    ``details`` names what the reader needs to go on, ``id`` and ``event`` what was answered.
-    ``replayed``: this id was refused before, with this error.
+    ``details`` depends on the code. ``id`` and ``event`` name the command. ``replayed``: this id
+    was refused before, with this error.
     """
 
     code: str = "error"
     effect: Effect = "none"
     retry: Retry = "no"
     meaning: ClassVar[str] = "Something went wrong."
-    """The first line of the class's docstring: said where the server says nothing else."""
+    """The first line of the class's docstring: the message if the server sends none."""
 
     def __init_subclass__(cls) -> None:
         cls.meaning = (cls.__doc__ or cls.code).partition("\n")[0]
@@ -86,43 +86,43 @@ class AyesError(Exception):
         return f"{self.code}: {self.message}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The error as the server words it, for JSON output."""
-        told: dict[str, Any] = {"type": "error", "code": self.code, "message": self.message}
-        told |= {"effect": self.effect, "retry": self.retry}
+        """Return the error as the server sends it, for JSON output."""
+        found: dict[str, Any] = {"type": "error", "code": self.code, "message": self.message}
+        found |= {"effect": self.effect, "retry": self.retry}
         for name in ("id", "event", "retry_after_ms"):
             if (value := getattr(self, name)) is not None:
-                told[name] = value
+                found[name] = value
         if self.replayed:
-            told["replayed"] = True
-        return told | {"details": self.details}
+            found["replayed"] = True
+        return found | {"details": self.details}
 
 
 class Refused(AyesError):
-    """Decided, and final."""
+    """A final no."""
 
     retry = "no"
 
 
 class NeedsFix(AyesError):
-    """May be tried under a new id, after a change."""
+    """A no that a change may turn: try again with a new id."""
 
     retry = "fix"
 
 
 class NeedsAuth(AyesError):
-    """May be tried under the same id, with a new token."""
+    """The token is not accepted: try the same id again with a new token."""
 
     retry = "auth"
 
 
 class TryAgain(AyesError):
-    """May be tried under the same id; the client does so by itself."""
+    """A passing failure: the client sends the same id again by itself."""
 
     retry = "same"
 
 
 class LineError(AyesError):
-    """The client's own finding."""
+    """Found by the client, not sent by the server."""
 
 
 class Forbidden(Refused):
@@ -144,7 +144,7 @@ class NotEligible(Refused):
 
 
 class NotFound(Refused):
-    """It does not exist, or you may not know of it."""
+    """It does not exist, or you may not know that it exists."""
 
     code = "not_found"
 
@@ -323,7 +323,7 @@ class Internal(TryAgain):
 class Stopped(LineError):
     """The client was stopped before the answer came.
 
-    The command stays in the outbox, where there is one; its id settles what became of it.
+    The command stays in the outbox, if there is one. Its id, sent again, settles it.
     """
 
     code = "stopped"
@@ -334,7 +334,7 @@ class Stopped(LineError):
 class Closed(LineError):
     """The server closed the connection for good.
 
-    A close code of 4500 or more, without an error that says it better.
+    A close code of 4500 or more, without an error before it.
     """
 
     code = "closed"
@@ -369,7 +369,7 @@ def _leaves(above: type[AyesError]) -> Iterator[type[AyesError]]:
             yield below
 
 
-#: Code → class, for every code that the server can say.
+#: Code → class, for every code of the server.
 CODES: dict[str, type[AyesError]] = {
     found.code: found
     for group in (Refused, NeedsFix, NeedsAuth, TryAgain)
@@ -384,7 +384,7 @@ _GROUPS: dict[str, type[AyesError]] = {
 
 
 def from_message(message: dict[str, Any]) -> AyesError:
-    """The exception for an ``error`` of the server, as it says it."""
+    """Make the exception of an ``error`` message."""
     code = str(message.get("code", "error"))
     retry: Retry = message["retry"] if message.get("retry") in _GROUPS else "no"
     kind = CODES.get(code, _GROUPS[retry])

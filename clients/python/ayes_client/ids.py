@@ -1,4 +1,4 @@
-"""Ids of commands: what makes a vote count once, however often it is sent."""
+"""Ids of commands. The same id takes effect once, however often it is sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ID = re.compile(r"\A[A-Za-z0-9_-]{8,64}\Z")
 
 
 def new_id() -> str:
-    """A fresh id: a UUIDv7 (RFC 9562 5.7), so that ids sort by the time they were made."""
+    """Make an id: a UUIDv7 (RFC 9562 5.7), so that ids sort by the time they were made."""
     milliseconds = time.time_ns() // 1_000_000
     number = (milliseconds & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10), "big")
     number = number & ~(0xF << 76) | 0x7 << 76
@@ -21,10 +21,10 @@ def new_id() -> str:
 
 
 def id_from(*parts: str | bytes | int) -> str:
-    """The id that follows from ``parts``: the same ones give the same id, on any machine.
+    """Make an id from ``parts``: the same parts give the same id, on any machine.
 
-    For work that is done again from its source, such as the rows of a file. Parts do not run
-    together: ``("ab", "c")`` and ``("a", "bc")`` differ. A number is its decimal digits.
+    For work that is done again from its source, such as the rows of a file. Parts are kept apart:
+    ``("ab", "c")`` and ``("a", "bc")`` differ. A number stands for its decimal digits.
     """
     digest = hashlib.sha256()
     for part in parts:
@@ -34,5 +34,5 @@ def id_from(*parts: str | bytes | int) -> str:
 
 
 def is_id(text: str) -> bool:
-    """Whether a server takes ``text`` as an id: 8 to 64 of ``A-Z a-z 0-9 _ -``."""
+    """Return whether ``text`` can be an id: 8 to 64 of ``A-Z a-z 0-9 _ -``."""
     return _ID.match(text) is not None

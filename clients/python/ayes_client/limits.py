@@ -1,4 +1,4 @@
-"""What a server takes from one socket."""
+"""The server's limits for one socket."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ayes_client.state import Json
 
 
 class Limits(NamedTuple):
-    """What the server takes from one socket, as ``welcome`` says; these until it does."""
+    """The limits of a ``welcome``; these values until it comes."""
 
     message_bytes: int = 65_536
     batch: int = 256
@@ -19,6 +19,6 @@ class Limits(NamedTuple):
 
     @classmethod
     def from_welcome(cls, welcome: Json) -> Self:
-        """The limits that a ``welcome`` tells; those it leaves out are as above."""
-        told = welcome["limits"]
-        return cls(**{name: told[name] for name in cls._fields if name in told})
+        """Read the limits of a ``welcome``; a missing one has its default."""
+        limits = welcome["limits"]
+        return cls(**{name: limits[name] for name in cls._fields if name in limits})

@@ -1,8 +1,8 @@
 """The shapes of a room's ``state`` and ``you``, for editors and type checkers.
 
-They are plain dictionaries at run time, as the server sent them. A field without a value is absent.
-Times are RFC 3339, UTC, milliseconds, ``Z``. What a field means: ``docs/protocol.md``, "What a room
-shows". A newer server may send fields that stand in none of these.
+At run time they are plain dictionaries, as the server sent them. A field without a value is absent.
+Times are RFC 3339, UTC, milliseconds, ``Z``. The meaning of each field is in ``docs/protocol.md``,
+"What a room shows". A newer server may send more fields.
 """
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
@@ -38,7 +38,7 @@ class KindPolicy(TypedDict):
 
 
 class EventPolicy(TypedDict):
-    """What it takes for a proposal to pass by itself; rules that are off are absent."""
+    """The rules by which proposals pass. A rule that is off is absent."""
 
     assumption: KindPolicy
     criterion: KindPolicy
@@ -51,7 +51,7 @@ class EventPolicy(TypedDict):
 
 
 class Event(TypedDict):
-    """The event itself; who waits to be let in sees ``id``, ``subject`` and ``status`` alone."""
+    """The event itself. An applicant sees ``id``, ``subject`` and ``status`` alone."""
 
     id: str
     subject: str
@@ -80,7 +80,7 @@ class Assumption(TypedDict):
 
 
 class Criterion(TypedDict):
-    """What an option is judged by, with its conclusion where there is one."""
+    """A measure for options, with its conclusion if there is one."""
 
     content: str
     version: int
@@ -90,7 +90,7 @@ class Criterion(TypedDict):
 
 
 class Decision(TypedDict):
-    """The tally and the rule that stood when a proposal was closed."""
+    """The tally and the rule at the moment when a proposal was closed."""
 
     agree: int
     eligible: int
@@ -126,7 +126,7 @@ class Proposal(TypedDict):
 
 
 class Comment(TypedDict):
-    """What somebody said beside a proposal or a criterion; one of the two is named."""
+    """A comment on a proposal or on a criterion; one of the two is named."""
 
     author: str
     content: str
@@ -144,14 +144,14 @@ class Member(TypedDict):
 
 
 class JoinRequest(TypedDict):
-    """Somebody who waits to be let in."""
+    """An applicant who waits to be let in."""
 
     name: str
     requested_at: str
 
 
 class Counts(TypedDict, total=False):
-    """Totals, whatever the room's windows show; nothing for those who wait to be let in."""
+    """Totals, independent of the room's windows. Empty for an applicant."""
 
     members: int
     ballots: int
@@ -186,7 +186,7 @@ class Results(TypedDict):
 
 
 class State(TypedDict):
-    """What a room shows; collections are keyed by id. Only admins have ``requests``."""
+    """What a room shows. Collections are keyed by id. Only admins have ``requests``."""
 
     event: Event
     options: dict[str, Option]
@@ -201,14 +201,14 @@ class State(TypedDict):
 
 
 class Membership(TypedDict):
-    """One's own standing; a role only while accepted."""
+    """The user's own membership; with a role only while accepted."""
 
     status: MembershipStatus
     role: NotRequired[Role]
 
 
 class Ballot(TypedDict):
-    """One's own final ballot; ``criterion_order``: those that are left of what was ranked."""
+    """The user's own ballot. ``criterion_order``: the ranked criteria that still exist."""
 
     option: str
     criterion_order: list[str]
@@ -216,7 +216,7 @@ class Ballot(TypedDict):
 
 
 class You(TypedDict):
-    """What is the reader's alone; ``votes``: proposal → the revision voted for, of those shown."""
+    """What the user alone sees. ``votes``: shown proposal → the revision voted for."""
 
     membership: Membership
     votes: dict[str, int]

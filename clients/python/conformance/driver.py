@@ -1,6 +1,7 @@
-"""The Python SDK under the conformance suite: orders on stdin, what the SDK told on stdout.
+"""The Python SDK under the conformance suite: orders on stdin, reports of the SDK on stdout.
 
-``tests/clients/README.md`` has the orders and the lines. Nothing here retries, waits or decides.
+``tests/clients/README.md`` lists the orders and the reports. Nothing here retries, waits or
+decides.
 """
 
 from __future__ import annotations
@@ -11,12 +12,11 @@ import sys
 from collections.abc import Coroutine
 from typing import Any, TypeAlias
 
-from ayes_client import AyesError, Client, Room
-from ayes_client._rooms.changes import Change
+from ayes_client import AyesError, Change, Client, Room
 
 Json: TypeAlias = dict[str, Any]
-#: Bytes of the longest order: a batch of commands.
-MOST_BYTES = 16 * 1024 * 1024
+#: Bytes of one order. A longer one ends the driver; a batch of commands fits.
+MAX_ORDER_BYTES = 16 * 1024 * 1024
 
 
 class Driver:
@@ -29,7 +29,7 @@ class Driver:
 
     async def run(self) -> None:
         """Take orders until stdin ends."""
-        reader = asyncio.StreamReader(limit=MOST_BYTES)
+        reader = asyncio.StreamReader(limit=MAX_ORDER_BYTES)
         loop = asyncio.get_running_loop()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         while line := await reader.readline():
@@ -60,10 +60,10 @@ class Driver:
             case "pending":
                 pending = self._the_client().pending
                 waiting = [{"id": p.id, "type": p.type, "sent": p.sent} for p in pending]
-                tell("pending", pending=waiting)
+                report("pending", pending=waiting)
             case other:
                 raise ValueError(f"no such order: {other}")
-        # What was ordered is begun before the next order is read.
+        # An order is begun before the next one is read.
         await asyncio.sleep(0)
 
     def _go(self, work: Coroutine[Any, Any, None]) -> None:
@@ -98,10 +98,10 @@ class Driver:
             options |= {"name": order["client"]["name"], "version": order["client"]["version"]}
         self._rooms.clear()
         self._client = client = Client(order["url"], token, **options)
-        client.on("status", lambda status: tell("status", status=status))
+        client.on("status", lambda status: report("status", status=status))
         client.on(
             "bye",
-            lambda bye: tell("bye", code=bye["code"], retry_after_ms=bye["retry_after_ms"]),
+            lambda bye: report("bye", code=bye["code"], retry_after_ms=bye["retry_after_ms"]),
         )
         client.start()
         self._go(self._ready(client))
@@ -112,23 +112,23 @@ class Driver:
         try:
             user = await client.ready()
         except AyesError as err:
-            tell("ready_error", error=told(err))
+            report("ready_error", error=error_fields(err))
         else:
-            tell("ready", user=user.id)
+            report("ready", user=user.id)
 
     async def _loaded(self, client: Client) -> None:
         found = await client.loaded()
-        tell("loaded", ids=[pending.id for pending in found])
+        report("loaded", ids=[pending.id for pending in found])
         for pending in found:
             if (future := client.adopt(pending.id)) is not None:
                 self._go(self._settle(pending.id, _awaited(future)))
 
     async def _stop(self, client: Client) -> None:
         await client.stop()
-        # What was promised is settled; let it be told first.
+        # Each promise is settled. Its report goes first.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        tell("stopped")
+        report("stopped")
 
     def _command(self, order: Json) -> None:
         work = self._the_client().command(order["type"], order["args"], id=order["id"])
@@ -138,17 +138,17 @@ class Driver:
         try:
             ack = await work
         except AyesError as err:
-            tell("error", id=id, error=told(err))
+            report("error", id=id, error=error_fields(err))
         else:
-            tell("ack", id=id, ack=ack.to_dict())
+            report("ack", id=id, ack=ack.to_dict())
 
     async def _query(self, order: Json) -> None:
         try:
             reply = await self._the_client().query(order["type"], order["args"])
         except AyesError as err:
-            tell("reply_error", key=order["key"], error=told(err))
+            report("reply_error", key=order["key"], error=error_fields(err))
         else:
-            tell("reply", key=order["key"], reply=reply)
+            report("reply", key=order["key"], reply=reply)
 
     # Rooms.
 
@@ -163,18 +163,18 @@ class Driver:
         try:
             room = await entering
         except AyesError as err:
-            tell("subscribe_error", event=event, error=told(err))
+            report("subscribe_error", event=event, error=error_fields(err))
         else:
-            tell("subscribed", event=event, seq=room.seq)
+            report("subscribed", event=event, seq=room.seq)
 
     def _listen(self, room: Room) -> None:
         event = room.event
 
         def changed(change: Change) -> None:
             if change.from_seq < 0 and change.reason == "initial":
-                # That one is told as ``subscribed``.
+                # That one is reported as ``subscribed``.
                 return
-            tell(
+            report(
                 "change",
                 **{"event": event, "from": change.from_seq, "seq": change.seq},
                 reason=change.reason,
@@ -182,44 +182,44 @@ class Driver:
 
         def mine(patch: Json | None) -> None:
             if patch is not None:
-                tell("you", event=event, seq=room.seq)
+                report("you", event=event, seq=room.seq)
 
         room.on("change", changed)
         room.on("you", mine)
-        room.on("presence", lambda online: tell("presence", event=event, online=online))
+        room.on("presence", lambda online: report("presence", event=event, online=online))
         room.on("closed", lambda reason: self._closed(room, reason))
 
     def _closed(self, room: Room, reason: str) -> None:
         if room.seq >= 0 and reason != "client":
-            tell("closed", event=room.event, reason=reason)
+            report("closed", event=room.event, reason=reason)
 
     async def _leave(self, event: str) -> None:
         room = self._rooms.get(event)
         if room is not None:
             await room.leave()
-        tell("left", event=event)
+        report("left", event=event)
 
     def _state(self, event: str) -> None:
         room = self._the_client().rooms.get(event)
         if room is None or room.seq < 0:
-            tell("state", event=event, state=None)
+            report("state", event=event, state=None)
             return
-        told_state = {"state": room.state, "you": room.you, "seq": room.seq, "epoch": room.epoch}
-        tell("state", event=event, live=room.live, **told_state)
+        known = {"state": room.state, "you": room.you, "seq": room.seq, "epoch": room.epoch}
+        report("state", event=event, live=room.live, **known)
 
 
 async def _awaited(future: asyncio.Future[Any]) -> Any:
     return await future
 
 
-def told(error: AyesError) -> Json:
-    """An error as the suite compares it."""
+def error_fields(error: AyesError) -> Json:
+    """Return an error as the suite compares it."""
     wanted = ("code", "effect", "retry", "details", "message", "replayed")
     return {name: getattr(error, name) for name in wanted}
 
 
-def tell(what: str, **fields: Any) -> None:
-    """A line of stdout."""
+def report(what: str, **fields: Any) -> None:
+    """Print a line on stdout."""
     sys.stdout.write(json.dumps({"told": what, **fields}) + "\n")
     sys.stdout.flush()
 

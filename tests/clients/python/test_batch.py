@@ -45,13 +45,13 @@ async def test_faster_than_the_server_takes_is_never_told_so(connect: Connect) -
     client: Client = await connect()
     room = await gathering(client)
     told: list[str] = []
-    refuse = client._flight.error
+    refuse = client._commands.on_error
 
     def noted(message: Any, now: float) -> AyesError | None:
         told.append(message["code"])
         return refuse(message, now)
 
-    client._flight.error = noted  # type: ignore[method-assign]
+    client._commands.on_error = noted  # type: ignore[method-assign]
     work = (
         Command(type="vote.retract", event=room.event, args={"proposal": f"p_{number}"})
         for number in range(1_300)

@@ -16,7 +16,7 @@ import pytest
 
 from ayes_client import Client, Command, FileOutbox, Kept
 from ayes_client._connection.tokens import Token
-from ayes_client._pending.flight import Entry
+from ayes_client._pending.entry import Entry
 from ayes_client.errors import OutboxError, Stopped
 from tests.clients.line import line_to
 from tests.clients.python.conftest import Connect, client_of, gathering, proposal
@@ -193,15 +193,15 @@ async def test_a_command_is_in_the_file_before_it_is_sent(connect: Connect, tmp_
             order.extend(f"done {id}" for id in done)
 
     client: Client = await connect(outbox=Watched(tmp_path / "o"))
-    flight = client._flight
-    take = flight.take
+    commands = client._commands
+    take = commands.take
 
     def taking(now: float, *, most: int, most_bytes: int) -> list[Entry]:
         taken = take(now, most=most, most_bytes=most_bytes)
         order.extend(f"sent {entry.command.id}" for entry in taken)
         return taken
 
-    flight.take = taking  # type: ignore[method-assign]
+    commands.take = taking  # type: ignore[method-assign]
     await client.command("event.create", {"subject": "Lunch"}, id="first-one")
     await client.stop()
     assert order == ["put first-one", "sent first-one", "done first-one"]

@@ -130,9 +130,9 @@ async def test_a_draining_server_says_when_to_come_back(server: Running, connect
 async def test_a_silent_line_is_given_up(connect: Connect, line: Line) -> None:
     client = await connect(url=line.url)
     line.deaf = True
-    assert client._session is not None
+    assert client._connector._session is not None
     # Fifty seconds are long for a test: what was heard was heard long ago.
-    client._session._heard_at -= 100
+    client._connector._session._heard_at -= 100
     await status(client, "waiting")
     assert client.trouble is not None
     assert "nothing was heard" in client.trouble
@@ -263,7 +263,7 @@ async def test_a_server_that_is_not_there_is_waited_for_so_long_and_no_longer() 
 async def test_a_token_function_that_hangs_is_asked_again(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokens, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(tokens, "TOKEN_TIMEOUT_S", 0.05)
     asked: list[int] = []
 
     async def slow() -> str:

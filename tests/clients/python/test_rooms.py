@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ayes_client._rooms.changes import Change, Changes
@@ -32,6 +32,11 @@ _EXAMPLES = json.loads((ROOT / "tests/clients/merge_patches.json").read_text())
 _documents = _patches.map(without_nulls)
 
 
+#: The machine may be busy with other tests.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@UNHURRIED
 @given(_documents, _patches)
 def test_folding_is_the_rfcs_and_changes_nothing_in_place(document: Any, patch: Any) -> None:
     before = copy.deepcopy(document), copy.deepcopy(patch)
@@ -40,6 +45,7 @@ def test_folding_is_the_rfcs_and_changes_nothing_in_place(document: Any, patch: 
     assert folded == reference.apply(copy.deepcopy(document), copy.deepcopy(patch))
 
 
+@UNHURRIED
 @given(_patches, _patches)
 def test_composing_is_the_servers(first: Any, second: Any) -> None:
     before = copy.deepcopy(first), copy.deepcopy(second)

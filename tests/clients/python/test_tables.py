@@ -14,9 +14,9 @@ import pytest
 
 import ayes_client
 from ayes_client import errors, state
-from ayes_client._connection import session
+from ayes_client._connection import opening
 from ayes_client._wire import closes
-from ayes_client.cli.acting import QUESTIONS
+from ayes_client.cli.acting import QUERIES
 from ayes_client.cli.verbs import VERBS
 from ayes_client.limits import Limits
 from protocol import SUBPROTOCOL, commands, requests
@@ -31,7 +31,7 @@ from tests.parts import ROOT
 from tests.test_house import HOUSE, LONGEST_FILE, imported
 
 PACKAGE = ROOT / "clients" / "python"
-SOURCES = sorted((PACKAGE / "ayes_client").glob("*.py"))
+SOURCES = sorted((PACKAGE / "ayes_client").rglob("*.py"))
 
 
 def test_every_code_of_the_server_has_its_class() -> None:
@@ -67,13 +67,13 @@ def test_close_codes_have_the_servers_verdict() -> None:
 def test_questions_are_those_that_the_server_answers() -> None:
     socket_only = {"hello", "auth", "ping", "subscribe", "unsubscribe"}
     asked = {str(found.__struct_config__.tag) for found in requests.REQUESTS} - socket_only
-    assert set(QUESTIONS) == asked
-    assert not set(QUESTIONS) & {type_of(command) for command in commands.COMMANDS}
+    assert set(QUERIES) == asked
+    assert not set(QUERIES) & {type_of(command) for command in commands.COMMANDS}
 
 
 def test_limits_and_protocol_are_named_as_the_server_does() -> None:
     assert Limits._fields == ServerLimits.__struct_fields__
-    assert str(session.SUBPROTOCOL) == SUBPROTOCOL
+    assert str(opening.SUBPROTOCOL) == SUBPROTOCOL
 
 
 def test_the_server_forwards_every_command_of_the_client() -> None:
@@ -90,7 +90,9 @@ def test_it_depends_on_two_packages() -> None:
     assert sorted(found) == ["orjson", "websockets"]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE / "ayes_client"))
+)
 def test_a_module_is_short_says_what_it_is_and_imports_nothing_of_the_server(path: Path) -> None:
     text = path.read_text()
     assert len(text.splitlines()) <= LONGEST_FILE

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable
 
 from ayes_client import Client
-from ayes_client.client import Told
+from ayes_client.client import ClientCallbackName
 
 #: Longest wait for anything.
 PATIENCE = 20.0
 
 
-async def until(client: Client, what: Told, there: Callable[[], bool]) -> None:
+async def until(client: Client, what: ClientCallbackName, there: Callable[[], bool]) -> None:
     """Wait until ``there``, looking whenever ``client`` tells ``what``."""
     moved = asyncio.Event()
     remove = client.on(what, lambda _: moved.set())

@@ -1,4 +1,4 @@
-"""Keeps the token of an open socket good: renewed in time, and when the server says so."""
+"""Renews the token of an open socket: in time, and when the server asks for it."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ from ayes_client.state import Json
 
 log = logging.getLogger("ayes_client")
 
-#: Seconds for the server to answer ``auth``.
-ANSWER_SECONDS = 10.0
-#: Seconds until another token is asked for after one that was not taken, at least.
-AGAIN_SECONDS = 0.1
+#: Seconds for the server to answer ``auth``. Beyond, another token is tried.
+AUTH_TIMEOUT_S = 10.0
+#: Shortest wait between two tokens. A token function that answers at once must not be called in a
+#: tight loop.
+MIN_RETRY_DELAY_S = 0.1
 
 
 class Renewal:
-    """``say`` sends on this socket; ``good`` is called when commands may be sent again."""
+    """``send`` sends on the socket; ``renewed`` is called when commands may be sent again."""
 
     def __init__(
         self,
         tokens: Tokens,
         backoff: Backoff,
-        say: Callable[[Json], None],
-        good: Callable[[], None],
+        send: Callable[[Json], None],
+        renewed: Callable[[], None],
     ) -> None:
         self._tokens = tokens
         self._backoff = backoff
-        self._say = say
-        self._good = good
+        self._send = send
+        self._renewed = renewed
         self._loop = asyncio.get_running_loop()
         self._refs = itertools.count(1)
         self._at: float | None = None
@@ -44,23 +45,20 @@ class Renewal:
         self._ref = ""
         self._answer: asyncio.Future[Json] | None = None
         self._skew = 0.0
-        self.holds = False
-        """Whether commands have to wait for a new token."""
 
     def begin(self, token: str, server_time: str) -> None:
-        """The socket is open with ``token``, at ``server_time``."""
+        """Start: the socket is open with ``token``, at ``server_time``."""
         self._skew = _epoch_seconds(server_time) - time.time()
-        self._expires(expiry(token))
+        self._set_expiry(expiry(token))
 
     def expired(self) -> None:
-        """The server says that the token has expired: no command is sent until there is another."""
-        self.holds = True
+        """Ask for a new token now: the server found this one expired."""
         if self._answer is None:
             self._at = self._loop.time()
             self._due.set()
 
-    def answer(self, message: Json) -> bool:
-        """What the server says to ``auth``; whether this was it."""
+    def on_answer(self, message: Json) -> bool:
+        """Take the answer to ``auth``. Return whether ``message`` was one."""
         if self._answer is None or message.get("ref") != self._ref:
             return False
         if not self._answer.done():
@@ -68,17 +66,16 @@ class Renewal:
         return True
 
     async def run(self) -> None:
-        """Renew whenever it is time; ends where there is no other token."""
+        """Renew the token again and again. Returns if there is no other token."""
         while True:
             await self._until_due()
             if not self._tokens.renewable:
                 return
             if await self._renew():
                 self._backoff.reset()
-                self.holds = False
-                self._good()
+                self._renewed()
             else:
-                wait = max(AGAIN_SECONDS, self._backoff.next())
+                wait = max(MIN_RETRY_DELAY_S, self._backoff.next())
                 self._at = self._loop.time() + wait
 
     async def _until_due(self) -> None:
@@ -98,21 +95,21 @@ class Renewal:
             return False
         self._ref = f"auth-{next(self._refs)}"
         self._answer = self._loop.create_future()
-        self._say({"type": "auth", "ref": self._ref, "token": token})
+        self._send({"type": "auth", "ref": self._ref, "token": token})
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(AUTH_TIMEOUT_S):
                 answer = await self._answer
         except TimeoutError:
             return False
         finally:
             self._answer = None
         if answer["type"] == "error":
-            log.warning("the server does not take the new token: %s", answer["message"])
+            log.warning("the server refuses the new token: %s", answer["message"])
             return False
-        self._expires(_epoch_seconds(answer["expires"]))
+        self._set_expiry(_epoch_seconds(answer["expires"]))
         return True
 
-    def _expires(self, at: float | None) -> None:
+    def _set_expiry(self, at: float | None) -> None:
         if at is not None and self._tokens.renewable:
             self._at = self._loop.time() + renew_in(at, time.time() + self._skew)
             self._due.set()

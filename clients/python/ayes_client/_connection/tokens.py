@@ -1,4 +1,4 @@
-"""Where tokens come from, and how long one is good for."""
+"""Where tokens come from, and when one is renewed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ayes_client._wire.jwt import subject
 
 Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
 
-#: A token is renewed so long before it expires (seconds), or when a tenth of its life is left.
-EARLY_SECONDS = 60.0
-#: Longest that a token function may take (seconds). One that hangs would keep the client away, or
-#: its commands back, for ever; one that fails is asked again.
-PATIENCE_SECONDS = 30.0
+#: A token is renewed so long before it expires, in seconds, or when a tenth of its life is left.
+RENEWAL_LEAD_S = 60.0
+#: Longest that a token function may take. Beyond, it is called again: one that hangs would keep the
+#: client away for ever.
+TOKEN_TIMEOUT_S = 30.0
 
 
 class Tokens:
-    """A token, or a function that makes one; asked again for each hello and each renewal.
+    """A token, or a function that makes one; called for each connection and each renewal.
 
     ``arrived`` is called when the function has made a token, before it is used.
     """
@@ -33,22 +33,22 @@ class Tokens:
 
     @property
     def renewable(self) -> bool:
-        """Whether asking again may give another one."""
+        """Whether there may be another token."""
         return not isinstance(self._token, str)
 
     @property
     def subject(self) -> str | None:
-        """Whose the token in use is; ``None`` before there is one."""
+        """The user that the token in use names; ``None`` before there is one."""
         return None if self.latest is None else subject(self.latest)
 
     def welcomed(self, user: str) -> None:
-        """Record that the server took the token in use for ``user``'s."""
+        """Record that the server welcomed ``user`` with the token in use."""
         self._welcomed = self.subject, user
 
     def owner(self, *, connected: bool) -> str | None:
-        """The user whose a command given now is; ``None`` before there is a token.
+        """Return the user of a command given now; ``None`` before there is a token.
 
-        Without a connection the token in use may be another user's than the last welcome.
+        Without a connection, the token in use may name another user than the last welcome.
         """
         subject = self.subject
         if self._welcomed is not None and (connected or subject == self._welcomed[0]):
@@ -56,12 +56,12 @@ class Tokens:
         return subject
 
     async def ask(self) -> str:
-        """A token; whatever the function raises is passed on, ``TimeoutError`` where it hangs."""
+        """Return a token. Raises what the function raises, and ``TimeoutError`` if it hangs."""
         if isinstance(self._token, str):
             return self._token
         made = self._token()
         if inspect.isawaitable(made):
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TOKEN_TIMEOUT_S):
                 made = await made
         self.latest = made
         self._arrived()
@@ -69,6 +69,6 @@ class Tokens:
 
 
 def renew_in(expires: float, now: float) -> float:
-    """Seconds until a token that ``expires`` should be renewed; both since the epoch."""
+    """Return the seconds until a token that ``expires`` is renewed; both since the epoch."""
     left = expires - now
-    return max(0.0, left - min(EARLY_SECONDS, left / 10))
+    return max(0.0, left - min(RENEWAL_LEAD_S, left / 10))

@@ -1,11 +1,11 @@
 """The outbox: a file that holds every command from before it is first sent until it is answered.
 
-A bot that dies between sending a vote and hearing of it comes back, finds the vote's id here and
-sends it again: one vote, whatever happened to the first one.
+A bot that dies between sending a vote and reading its answer starts again, finds the vote's id here
+and sends it again: one vote, whatever happened to the first try.
 
-The file is JSON lines: ``{"put":{…}}`` with a command and whose it is, ``{"done":id}`` when it has
-its answer. Lines are only ever appended, and what is put is on the disk (fsync) before it is
-sent. A line that a crash left unfinished is the last one, was therefore never sent, and is dropped.
+The file is JSON lines: ``{"put":{…}}`` with a command and its user, ``{"done":id}`` when it has its
+answer. Lines are only appended, and a ``put`` is on the disk (fsync) before its command is sent. A
+line that a crash left unfinished is the last one. Its command was never sent, and is dropped.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ else:
 
 log = logging.getLogger("ayes_client")
 
-#: Bytes of answered commands in the file before it is compacted. A compaction that fails is tried
-#: again after as many bytes more.
+#: Bytes of answered commands in the file. Beyond, it is compacted; a compaction that fails is tried
+#: again after as many bytes more, so that a full disk is not written to at every command.
 MAX_WASTE_BYTES = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A command in the outbox; ``since`` in seconds since the epoch; ``user`` once that is known.
+    """A command in the outbox. ``since``: seconds since the epoch. ``user``: once that is known.
 
-    An id is unique per user: sent as another one, it would be another command.
+    An id is unique per user: sent as another user, it would be another command.
     """
 
     command: Command
@@ -50,19 +50,19 @@ class Kept:
 
 
 class Outbox(Protocol):
-    """Where pending commands are kept. Called from one thread at a time, which may block.
+    """A place for pending commands. Called from one thread at a time, which may block.
 
-    Whatever is raised as ``OutboxError`` reaches those who gave the commands.
+    An ``OutboxError`` raised here is raised from the commands that it concerns.
     """
 
     def open(self) -> list[Kept]:
-        """What was kept and never answered, the oldest first."""
+        """Return the commands that were kept and never answered, the oldest first."""
 
     def write(self, put: Sequence[Kept], done: Sequence[str]) -> None:
         """Keep ``put``, durably when this returns; forget ``done``. The same id replaces."""
 
     def close(self) -> None:
-        """No more of this."""
+        """Release the outbox: nothing is written after that."""
 
 
 class FileOutbox:
@@ -72,13 +72,13 @@ class FileOutbox:
         self._path = Path(path)
         self._file: FileIO | None = None
         self._lock: IO[bytes] | None = None
-        self._held: dict[str, Kept] = {}
+        self._kept: dict[str, Kept] = {}
         self._size = 0
         self._compact_at = 0
         """Size of the file, in bytes, at which it is compacted."""
 
     def open(self) -> list[Kept]:
-        """Raises ``OutboxError`` where another process holds it, or it is no outbox."""
+        """Raises ``OutboxError`` if another process holds it, or the file is not an outbox."""
         try:
             self._lock = _locked(self._path.with_name(self._path.name + ".lock"))
             self._read()
@@ -89,21 +89,21 @@ class FileOutbox:
         except OutboxError:
             self.close()
             raise
-        return list(self._held.values())
+        return list(self._kept.values())
 
     def write(self, put: Sequence[Kept], done: Sequence[str]) -> None:
         """One write and one fsync for all of ``put``."""
         lines = [_put(kept) for kept in put] + [_line({"done": id}) for id in done]
         self._append(b"".join(lines), durable=bool(put))
         # Only now: a command that could not be written must not come back by a compaction.
-        self._held |= {kept.command.id: kept for kept in put}
+        self._kept |= {kept.command.id: kept for kept in put}
         for id in done:
-            self._held.pop(id, None)
+            self._kept.pop(id, None)
         if self._size > self._compact_at:
             self._compact_if_possible()
 
     def close(self) -> None:
-        """Let another process have it."""
+        """Release the file, so that another process may open it."""
         for file in (self._file, self._lock):
             if file is not None:
                 file.close()
@@ -150,7 +150,7 @@ class FileOutbox:
             try:
                 self._understand(orjson.loads(line))
             except (ValueError, KeyError, TypeError) as err:
-                raise OutboxError(f"{self._path}: line {number} is none of an outbox") from err
+                raise OutboxError(f"{self._path}: line {number} is not of an outbox") from err
         self._size = len(whole) + len(newline)
 
     def _understand(self, line: dict[str, object]) -> None:
@@ -158,9 +158,9 @@ class FileOutbox:
             case {"put": dict(put)}:
                 command = command_from(put["command"])
                 user = put.get("user")
-                self._held[command.id] = Kept(command, float(put["since"]), user)
+                self._kept[command.id] = Kept(command, float(put["since"]), user)
             case {"done": str(id)}:
-                self._held.pop(id, None)
+                self._kept.pop(id, None)
             case _:
                 raise ValueError
 
@@ -169,11 +169,11 @@ class FileOutbox:
 
         Raises ``OSError``; the old file then stays in place, and complete.
         """
-        data = b"".join([_put(kept) for kept in self._held.values()])
+        data = b"".join([_put(kept) for kept in self._kept.values()])
         fresh = self._path.with_name(self._path.name + ".new")
         try:
             with fresh.open("wb") as file:
-                # Commands hold what people wrote: nobody else's to read.
+                # Commands hold what people wrote: other users of the machine must not read it.
                 fresh.chmod(0o600)
                 file.write(data)
                 file.flush()
@@ -207,7 +207,7 @@ def _put(kept: Kept) -> bytes:
 
 
 def _locked(path: Path) -> IO[bytes]:
-    """``path`` open and locked; the lock ends with the process, however that ends."""
+    """Open and lock ``path``. The lock ends with the process, however that ends."""
     file = path.open("ab")
     try:
         if sys.platform == "win32":  # pragma: no cover - another system

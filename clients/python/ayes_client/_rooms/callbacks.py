@@ -1,4 +1,4 @@
-"""Who wants to be told, and of what."""
+"""Callbacks by the name of what happened."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Callback: TypeAlias = Callable[[Any], object]
 
 
 class Callbacks:
-    """Callbacks by the name of what happened. One that raises is logged, and harms no other."""
+    """A list of callbacks for each name. One that raises is logged; the others are called."""
 
     def __init__(self, *names: str) -> None:
-        self._told: dict[str, list[Callback]] = {name: [] for name in names}
+        self._listeners: dict[str, list[Callback]] = {name: [] for name in names}
 
     def add(self, name: str, callback: Callback) -> Callable[[], None]:
-        """Call ``callback`` whenever ``name`` happens; returns what ends that."""
-        if name not in self._told:
-            raise ValueError(f"{name!r} is none of {', '.join(self._told)}")
-        listeners = self._told[name]
+        """Call ``callback`` whenever ``name`` happens; return a function that removes it."""
+        if name not in self._listeners:
+            raise ValueError(f"{name!r} must be one of {', '.join(self._listeners)}")
+        listeners = self._listeners[name]
         listeners.append(callback)
 
         def remove() -> None:
@@ -30,10 +30,10 @@ class Callbacks:
 
         return remove
 
-    def tell(self, name: str, what: Any) -> None:
-        """``name`` happened."""
-        for callback in tuple(self._told[name]):
+    def call(self, name: str, argument: Any) -> None:
+        """Call each callback of ``name`` with ``argument``."""
+        for callback in tuple(self._listeners[name]):
             try:
-                callback(what)
+                callback(argument)
             except Exception:
                 log.exception("a callback for %r failed", name)

@@ -1,4 +1,4 @@
-"""What a room's readers are told, and a reader that may be slow."""
+"""The changes of a room, for readers that may be slow."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ayes_client.state import Json
 class Change:
     """A room moved from ``from_seq`` to ``seq``.
 
-    ``patch`` is the JSON merge patch that did it; ``None`` where the state came whole, and then
-    ``reason`` says why: the server's (``initial``, ``gap``, ``epoch``, ``ahead``, ``lag``,
-    ``role``), or ``now`` for the state that a reader begins with.
+    ``patch`` is the JSON merge patch between the two. It is ``None`` if the state came whole; then
+    ``reason`` is the server's (``initial``, ``gap``, ``epoch``, ``ahead``, ``lag``, ``role``), or
+    ``now`` for the state that a reader begins with.
     """
 
     from_seq: int
@@ -27,42 +27,42 @@ class Change:
 
 
 class Changes(AsyncIterator[Change]):
-    """The changes of a room, for one reader: first the state as it stands, then what moves it.
+    """An iterator over the changes of a room, which begins with the present state.
 
-    A reader that is slower than the room is not sent more and more: what happens meanwhile becomes
-    one change. So it holds one patch at most, and is up to date whenever it comes back.
+    For a slow reader, changes merge into one. So a reader holds one patch at most, and is up to
+    date with its next step.
     """
 
     def __init__(self, first: Change | None) -> None:
         self._next = first
-        self._end: AyesError | None = None
+        self._error: AyesError | None = None
         self._ended = False
         self._moved = asyncio.Event()
         self._moved.set()
 
     def put(self, change: Change) -> None:
-        """The room moved."""
-        held = self._next
-        if held is None or change.patch is None:
-            since = change.from_seq if held is None else held.from_seq
+        """Add a change; called by the room."""
+        waiting = self._next
+        if waiting is None or change.patch is None:
+            since = change.from_seq if waiting is None else waiting.from_seq
             self._next = Change(since, change.seq, change.patch, change.reason)
-        elif held.patch is None:
-            self._next = Change(held.from_seq, change.seq, None, held.reason)
+        elif waiting.patch is None:
+            self._next = Change(waiting.from_seq, change.seq, None, waiting.reason)
         else:
-            merged = compose(held.patch, change.patch)
-            self._next = Change(held.from_seq, change.seq, merged, None)
+            merged = compose(waiting.patch, change.patch)
+            self._next = Change(waiting.from_seq, change.seq, merged, None)
         self._moved.set()
 
     def end(self, error: AyesError | None) -> None:
-        """Nothing more comes; the reader gets ``error`` where there is one."""
-        self._ended, self._end = True, error
+        """End the iteration, by raising ``error`` if there is one; called by the room."""
+        self._ended, self._error = True, error
         self._moved.set()
 
     async def __anext__(self) -> Change:
         while self._next is None:
             if self._ended:
-                if self._end is not None:
-                    raise self._end
+                if self._error is not None:
+                    raise self._error
                 raise StopAsyncIteration
             self._moved.clear()
             await self._moved.wait()

@@ -1,4 +1,4 @@
-"""Where a server is: one address, however it is written."""
+"""The server's address, in any of the forms that people write."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
 def socket_url(url: str) -> str:
-    """The socket's address for a server's: ``https://host`` → ``wss://host/v1/socket``.
+    """Return the socket's address of a server: ``https://host`` → ``wss://host/v1/socket``.
 
-    A path before that stays (a proxy may put the server below one). Raises ``ValueError`` for what
-    is no such address, and for one that carries a user, a password or a query: a token has no
-    place there.
+    A path stays in front (a proxy may put the server below one). Raises ``ValueError`` for another
+    scheme, and for a user, a password, a query or a fragment: a token has no place there.
     """
     parts = urlsplit(url)
     if parts.scheme not in _SCHEMES or not parts.hostname:
@@ -28,7 +27,7 @@ def socket_url(url: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether ``url`` leads to this machine, where no proxy stands between."""
+    """Return whether ``url`` leads to this machine. No proxy is asked for it then."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -37,7 +36,7 @@ def is_loopback(url: str) -> bool:
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
-    """The scheme, host and port of ``url`` (RFC 6454, 4), the default port filled in."""
+    """Return the scheme, host and port of ``url`` (RFC 6454, 4), with the default port."""
     parts = urlsplit(url)
     port = parts.port or _PORTS.get(parts.scheme)
     return parts.scheme, parts.hostname or "", port

@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt: full jitter.
+"""How long to wait before the next attempt: exponential backoff with full jitter.
 
 Marc Brooker, "Exponential Backoff and Jitter" (AWS Architecture Blog, 2015): a thousand clients
 that lost one server together do not come back together.
@@ -9,38 +9,39 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-#: Seconds that the first wait may take at most; each further one twice as much.
-FIRST_SECONDS = 0.25
-#: Seconds that no wait exceeds.
-LONGEST_SECONDS = 30.0
-#: Tries of one command, question or room that the server answers ``internal``: a defect may be
-#: there for good, and what nobody is ever told of helps nobody.
-MOST_INTERNAL = 8
+#: Longest first wait, in seconds; each further one may be twice as long. A dropped packet costs
+#: little.
+FIRST_DELAY_S = 0.25
+#: Longest wait of all, in seconds. A server that comes back is found within half a minute.
+MAX_DELAY_S = 30.0
+#: Tries of one command, query or subscription that the server answers ``internal``. Beyond, the
+#: error is raised: a defect may be there for good.
+MAX_INTERNAL_TRIES = 8
 
 
 class Backoff:
-    """Waits that grow: the n-th is below ``first`` · 2ⁿ and below ``longest`` (seconds).
+    """Waits that grow: the n-th is random below ``first`` · 2ⁿ and below ``longest`` (seconds).
 
-    ``chance`` gives a number of [0, 1).
+    ``random`` returns a number of [0, 1).
     """
 
     def __init__(
         self,
-        first: float = FIRST_SECONDS,
-        longest: float = LONGEST_SECONDS,
-        chance: Callable[[], float] = random.random,
+        first: float = FIRST_DELAY_S,
+        longest: float = MAX_DELAY_S,
+        random: Callable[[], float] = random.random,
     ) -> None:
         self._first = first
         self._longest = longest
-        self._chance = chance
+        self._random = random
         self.attempts = 0
 
     def next(self) -> float:
-        """Seconds to wait now."""
+        """Return the seconds to wait now."""
         ceiling: float = min(self._longest, self._first * 2 ** min(self.attempts, 16))
         self.attempts += 1
-        return self._chance() * ceiling
+        return self._random() * ceiling
 
     def reset(self) -> None:
-        """It went well: the next wait is a short one."""
+        """Start again with a short wait, after a success."""
         self.attempts = 0

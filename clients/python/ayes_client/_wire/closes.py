@@ -1,8 +1,8 @@
-"""Close codes, whose range alone is the verdict."""
+"""Close codes. The range of a code alone says whether a client may come back."""
 
 from __future__ import annotations
 
-#: Code → why, of those that the server closes with.
+#: Code → meaning, for each code that the server closes with.
 CLOSES: dict[int, str] = {
     4001: "the server is going away",
     4002: "nothing was heard from this client for two heartbeats",
@@ -20,12 +20,12 @@ CLOSES: dict[int, str] = {
 
 
 def is_final(code: int | None) -> bool:
-    """Whether a client that was closed with ``code`` should stay away."""
+    """Return whether a client that was closed with ``code`` must stay away."""
     return code is not None and 4500 <= code <= 4999
 
 
 def reason(code: int | None) -> str:
-    """Why a socket was closed, for people."""
+    """Describe a close code, for people."""
     if code is None:
         return "the connection broke"
     return CLOSES.get(code, "closed without a known reason") + f" ({code})"

@@ -1,4 +1,7 @@
-"""What a client reads from its own token: when it expires, and whose it is. Nothing is verified."""
+"""The claims of a token (RFC 7519) that a client uses.
+
+Nothing is verified: the server does that.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +17,19 @@ OPAQUE = "token:"
 
 
 def expiry(token: str) -> float | None:
-    """The ``exp`` of a JWT (RFC 7519, 4.1.4) in seconds since the epoch, if it has one.
+    """Return the ``exp`` of a JWT (RFC 7519, 4.1.4) in seconds since the epoch, if it has one.
 
-    Nothing is verified: the server does that. Used only to renew in time.
+    Used only to renew in time.
     """
     expires = _claims(token).get("exp")
     return float(expires) if isinstance(expires, int | float) else None
 
 
 def subject(token: str) -> str:
-    """The ``sub`` of a JWT (RFC 7519, 4.1.2): the user whose token it is.
+    """Return the ``sub`` of a JWT (RFC 7519, 4.1.2): the user whose token it is.
 
-    A token of another kind gives a digest, which tells it from other tokens. Nothing is verified.
-    Used only to keep one user's commands apart from another's.
+    A token of another kind gives a digest of itself. Used only to keep one user's commands apart
+    from another's.
     """
     found = _claims(token).get("sub")
     if isinstance(found, str) and found:
@@ -35,7 +38,7 @@ def subject(token: str) -> str:
 
 
 def _claims(token: str) -> dict[str, Any]:
-    """The claims of a JWT; empty for a token of another kind."""
+    """Decode the claims of a JWT; empty for a token of another kind."""
     parts = token.split(".")
     if len(parts) != 3:
         return {}

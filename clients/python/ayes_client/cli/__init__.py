@@ -2,15 +2,15 @@
 
 Exit statuses, which scripts may trust:
 
-    0    done; also where the same id was answered before, or where there was nothing to change
+    0    done; also if the same id was answered before, or if there was nothing to change
     1    a defect of this program
     2    wrong usage: an argument, the address, or no token
     3    refused for good (the code is on stderr, or in the JSON)
-    4    refused as it stands: something has to be changed first, then with a new id
+    4    refused as it is: change something first, then use a new id
     5    the token is not accepted
     6    unknown: sent, and not answered in time. The same --id, sent again, settles it
     7    no server was reached in time, or it could not take the command; nothing happened
-    130  interrupted; 141: whoever read the output had enough
+    130  interrupted; 141: the reader of the output closed it
 """
 
 from ayes_client.cli.exits import status_of

@@ -18,29 +18,29 @@ from ayes_client.state import Json
 Arguments: TypeAlias = argparse.Namespace
 Run: TypeAlias = Callable[[Client, Arguments, Output], Awaitable[int]]
 
-#: What is a question and no command; ``send`` takes both.
-QUESTIONS = (
+#: The types of queries. ``send`` takes queries and commands.
+QUERIES = (
     *("command.status", "events.list", "event.overview", "event.preview_policy"),
     *("comments.list", "proposals.list", "members.list", "requests.list"),
 )
 
 
 def sent_id(arguments: Arguments) -> str | None:
-    """The id of the command that was given to the client, if one was."""
+    """Return the id of the command that was given to the client, if one was."""
     found: str | None = getattr(arguments, "given_id", None)
     return found
 
 
 async def _command(client: Client, arguments: Arguments, type: str, args: Json) -> Ack:
-    """Give a command, under the id that was asked for or a new one."""
+    """Give a command, under ``--id`` or a new one."""
     arguments.given_id = arguments.id or new_id()
     return await client.command(type, args, id=arguments.given_id)
 
 
-async def _before(client: Client, arguments: Arguments) -> Ack | None:
-    """What was answered to ``--id`` before; raises the refusal.
+async def _earlier_answer(client: Client, arguments: Arguments) -> Ack | None:
+    """Return the ack that ``--id`` got before. Raises the error that it got.
 
-    Asked where the command's fields come from the room: the room may have moved since, and the same
+    Needed if fields of the command come from the room: the room may have moved since, and the same
     id with other fields would be another command.
     """
     if arguments.id is None:
@@ -89,7 +89,7 @@ async def propose(client: Client, arguments: Arguments, output: Output) -> int:
     target = arguments.update or arguments.delete or arguments.of
     if (arguments.content is None) != (category == "delete"):
         raise UsageError("a deletion has no words, and anything else needs some")
-    ack = await _before(client, arguments)
+    ack = await _earlier_answer(client, arguments)
     if ack is None:
         version = arguments.base_version
         if target is not None and version is None:
@@ -114,7 +114,7 @@ async def propose(client: Client, arguments: Arguments, output: Output) -> int:
 
 async def vote(client: Client, arguments: Arguments, output: Output) -> int:
     revision = arguments.revision
-    ack = await _before(client, arguments) if revision is None else None
+    ack = await _earlier_answer(client, arguments) if revision is None else None
     if ack is None and revision is None:
         room = await client.subscribe(arguments.event)
         revision = room.shown("proposals", arguments.proposal)["revision"]
@@ -162,8 +162,8 @@ async def _close(
 
 async def comment(client: Client, arguments: Arguments, output: Output) -> int:
     args = {"event": arguments.event, "content": arguments.text}
-    beside = "proposal" if arguments.proposal else "criterion"
-    args[beside] = arguments.proposal or arguments.criterion
+    on = "proposal" if arguments.proposal else "criterion"
+    args[on] = arguments.proposal or arguments.criterion
     ack = await _command(client, arguments, "comment.add", args)
     output.ack(ack, f"comment {ack.result['comment']}")
     return 0
@@ -176,7 +176,7 @@ async def ballot(client: Client, arguments: Arguments, output: Output) -> int:
         return 0
     if arguments.option is None:
         raise UsageError("name an option, or --clear")
-    ack = await _before(client, arguments)
+    ack = await _earlier_answer(client, arguments)
     if ack is None:
         room = await client.subscribe(arguments.event)
         args = {
@@ -219,7 +219,7 @@ async def _decide(client: Client, arguments: Arguments, output: Output, what: st
 
 
 def _number(ack: Ack, of: str) -> int:
-    """How many a result names, or counts where it does not name them all."""
+    """Return how many users a result names, or its count if it does not name all."""
     counted: int | None = ack.result.get(f"{of}_count")
     return len(ack.result.get(of, [])) if counted is None else counted
 
@@ -238,9 +238,9 @@ def leading(type: str) -> Run:
 
 async def send(client: Client, arguments: Arguments, output: Output) -> int:
     args = dict(arguments.fields)
-    if arguments.type in QUESTIONS:
+    if arguments.type in QUERIES:
         answer = await client.query(arguments.type, args)
-        output.tell(answer, orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
+        output.print(answer, orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
         return 0
     ack = await _command(client, arguments, arguments.type, args)
     output.ack(ack, orjson.dumps(ack.result).decode())

@@ -1,4 +1,4 @@
-"""Completion scripts for shells, made from the parser itself: they cannot fall behind it."""
+"""Completion scripts for shells, made from the parser, so that they always fit it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FILES = frozenset({"--token-file"})
 
 
 class Word(NamedTuple):
-    """Something to complete, and what it is for."""
+    """A word to complete, and its help."""
 
     text: str
     help: str
@@ -20,7 +20,7 @@ class Word(NamedTuple):
 
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
-    """The completion script of ``parser`` for ``shell``, to be sourced."""
+    """Return the completion script of ``parser`` for ``shell``, to be sourced."""
     verbs = _verbs(parser)
     options = list(_words(parser))
     made = {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](parser.prog, verbs, options)

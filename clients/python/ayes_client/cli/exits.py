@@ -26,7 +26,7 @@ EXIT_BROKEN_PIPE = 141
 
 
 def status_of(error: AyesError) -> int:
-    """The exit status that an error ends with."""
+    """Return the exit status of an error."""
     match error:
         case NeedsAuth() | Closed():
             return EXIT_AUTH

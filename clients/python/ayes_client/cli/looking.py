@@ -1,29 +1,29 @@
-"""The commands of ``ayes-client`` that only look."""
+"""The commands of ``ayes-client`` that only read."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TypeAlias
 
-from ayes_client.cli.output import STANDINGS, Output, moved, plain, results_words, some, standing
+from ayes_client.cli.output import MEMBERSHIPS, Output, moved, plain, results_words, some, summary
 from ayes_client.client import Client
 from ayes_client.errors import AyesError
 from ayes_client.state import Json
 
 Arguments: TypeAlias = argparse.Namespace
 
-#: Entries of a page.
-PAGE = 200
+#: Events of one page; more pages follow.
+PAGE_SIZE = 200
 
 
 async def events(client: Client, arguments: Arguments, output: Output) -> int:
     after: Json = {}
     while True:
-        page = await client.query("events.list", {"limit": PAGE, **after})
+        page = await client.query("events.list", {"limit": PAGE_SIZE, **after})
         for event in page["events"]:
             role = event.get("role", event["membership"])
             words = f"{event['id']}  {event['status']:<12} {role:<8} {plain(event['subject'])}"
-            output.tell(event, words)
+            output.print(event, words)
         if "next" not in page:
             return 0
         after = {"after": page["next"]}
@@ -33,9 +33,9 @@ async def status(client: Client, arguments: Arguments, output: Output) -> int:
     if arguments.ids:
         return await _statuses(client, arguments, output)
     room = await client.subscribe(arguments.event)
-    told = {"event": room.event, "epoch": room.epoch, "seq": room.seq}
-    lines = standing(room.state, room.you, room.seq)
-    output.tell({**told, "state": room.state, "you": room.you}, *lines)
+    position = {"event": room.event, "epoch": room.epoch, "seq": room.seq}
+    lines = summary(room.state, room.you, room.seq)
+    output.print({**position, "state": room.state, "you": room.you}, *lines)
     return 0
 
 
@@ -53,7 +53,7 @@ async def _statuses(client: Client, arguments: Arguments, output: Output) -> int
                 words += f" ({found['error']['code']})"
             case _:
                 worst = 6
-        output.tell(found, words)
+        output.print(found, words)
     return worst
 
 
@@ -63,19 +63,19 @@ async def watch(client: Client, arguments: Arguments, output: Output) -> int:
     shown = room.state
     async for change in room:
         before, shown = shown, room.state
-        told = {"event": room.event, "from": change.from_seq, "seq": change.seq}
+        position = {"event": room.event, "from": change.from_seq, "seq": change.seq}
         if change.patch is None:
             whole = {"state": room.state, "you": room.you, "reason": change.reason}
-            output.tell({**told, **whole}, *standing(room.state, room.you, room.seq))
+            output.print({**position, **whole}, *summary(room.state, room.you, room.seq))
         else:
             lines = [f"#{change.seq}  {line}" for line in moved(before, shown, change.patch)]
-            output.tell({**told, "patch": change.patch}, *lines)
+            output.print({**position, "patch": change.patch}, *lines)
     output.complain(f"the room was closed: {room.closed}")
     return 3
 
 
 def _line(client: Client, output: Output, status: str) -> None:
-    """Say on stderr that what is shown is not the latest, and when it is again."""
+    """Print on stderr when the connection is lost, and when it is back."""
     if status == "waiting":
         output.complain(f"no connection: {client.trouble}; trying again")
     elif status == "open":
@@ -92,8 +92,8 @@ async def overview(client: Client, arguments: Arguments, output: Output) -> int:
     ]
     if "membership" in found:
         mine = found["membership"]
-        lines.append(f"you are {STANDINGS[mine.get('role', mine['status'])]}")
-    output.tell(found, *lines)
+        lines.append(f"you are {MEMBERSHIPS[mine.get('role', mine['status'])]}")
+    output.print(found, *lines)
     return 0
 
 
@@ -103,7 +103,7 @@ async def results(client: Client, arguments: Arguments, output: Output) -> int:
         status = room.state["event"]["status"]
         ballots = room.state.get("counts", {}).get("ballots", 0)
         raise _no_results(f"the event is {status}; {some(ballots, 'ballot')} so far", room.event)
-    output.tell(room.state["results"], *results_words(room.state))
+    output.print(room.state["results"], *results_words(room.state))
     return 0
 
 

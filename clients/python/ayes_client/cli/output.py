@@ -12,9 +12,10 @@ from ayes_client.command import Ack
 from ayes_client.errors import AyesError
 from ayes_client.state import Json, Proposal, State, You
 
-#: Characters of a text shown in a line; the rest is in the JSON.
-LONGEST = 72
-#: Collection of the state → what one of its things is called.
+#: Characters of a text in a line. The rest is cut, and is in the JSON output: a line fits a
+#: terminal.
+MAX_TEXT_LENGTH = 72
+#: Collection of the state → the name of one of its things.
 COLLECTIONS = {
     "options": "option",
     "assumptions": "assumption",
@@ -26,8 +27,8 @@ COLLECTIONS = {
 }
 
 
-#: A role, or a standing without one → what one is then.
-STANDINGS = {
+#: A role, or a membership without one → in words.
+MEMBERSHIPS = {
     "admin": "an admin",
     "member": "a member",
     "pending": "waiting to be let in",
@@ -38,18 +39,18 @@ STANDINGS = {
 
 
 class UsageError(Exception):
-    """The command cannot be tried as it was given."""
+    """The command line cannot be run as it is."""
 
 
 class Output:
-    """stdout for what was asked, stderr for what went wrong."""
+    """Results on stdout, complaints on stderr."""
 
     def __init__(self, prog: str, *, json: bool) -> None:
         self.prog = prog
         self.json = json
 
-    def tell(self, content: Mapping[str, object], *lines: str) -> None:
-        """``content`` for programs, or ``lines`` for people."""
+    def print(self, content: Mapping[str, object], *lines: str) -> None:
+        """Print ``content`` for programs, or ``lines`` for people."""
         if self.json:
             print(orjson.dumps(content).decode(), flush=True)
         else:
@@ -57,33 +58,33 @@ class Output:
                 print(line, flush=True)
 
     def ack(self, ack: Ack, words: str) -> None:
-        """What a command did, and its place in the event."""
+        """Print what a command did, and its place in the event."""
         if not ack.applied:
             words += "; there was nothing to change"
         again = ", as answered before" if ack.replayed else ""
-        self.tell(ack.to_dict(), f"{words} (#{ack.seq}{again})")
+        self.print(ack.to_dict(), f"{words} (#{ack.seq}{again})")
 
     def error(self, error: AyesError) -> None:
-        """What went wrong: for people on stderr, for programs on stdout."""
+        """Print an error: for people on stderr, for programs on stdout."""
         if self.json:
             print(orjson.dumps(error.to_dict()).decode(), flush=True)
         else:
             self.complain(error_words(error))
 
-    def tell_unknown(self, id: str) -> None:
-        """For programs: sent, and not answered."""
+    def print_unknown(self, id: str) -> None:
+        """Print, for programs, that a command was sent and not answered."""
         if self.json:
             unknown = {"type": "error", "code": "timeout", "effect": "unknown", "retry": "same"}
             message = "not answered in time; send the same id again"
-            self.tell({**unknown, "id": id, "message": message, "details": {}})
+            self.print({**unknown, "id": id, "message": message, "details": {}})
 
     def complain(self, words: str) -> None:
-        """One line on stderr."""
+        """Print one line on stderr."""
         print(f"{self.prog}: {words}", file=sys.stderr)
 
 
-def plain(text: str, longest: int = LONGEST) -> str:
-    """A text in one line that cannot move the cursor or colour the screen."""
+def plain(text: str, longest: int = MAX_TEXT_LENGTH) -> str:
+    """Make one line of a text, without characters that move the cursor or colour the screen."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
@@ -94,25 +95,25 @@ def some(count: int, what: str) -> str:
 
 
 def error_words(error: AyesError) -> str:
-    """An error in one line, with how it was decided before where that is told."""
+    """Describe an error in one line, with the decision that it names."""
     words = f"{error.code}: {plain(error.message, 200)}"
-    told = [
+    found = [
         f"{name} {plain(str(error.details[name]))}"
         for name in ("path", "status", "resolution", "by", "current", "limit", "seq", "close")
         if name in error.details
     ]
-    return f"{words} ({', '.join(told)})" if told else words
+    return f"{words} ({', '.join(found)})" if found else words
 
 
 def tally(state: State, proposal: Proposal) -> str:
-    """``3 of 5``: who agrees, of how many."""
+    """Describe a tally: ``3 of 5``."""
     decision = proposal.get("decision")
     eligible = decision["eligible"] if decision else state["counts"].get("members", 0)
     return f"{proposal['agree']} of {eligible}"
 
 
 def name_of(state: State, user: str | None) -> str:
-    """A member's name, or the id of somebody whom the room does not show."""
+    """Return a member's name, or the id of a user whom the room does not show."""
     if not user:
         return "the server"
     member = state["members"].get(user)
@@ -120,7 +121,7 @@ def name_of(state: State, user: str | None) -> str:
 
 
 def proposal_words(state: State, id: str, proposal: Proposal) -> str:
-    """A proposal in one line."""
+    """Describe a proposal in one line."""
     what = f"{proposal['category']} {proposal['kind']}"
     words = f"{id}  {what}  {tally(state, proposal)}"
     if proposal["status"] != "pending":
@@ -134,15 +135,15 @@ def proposal_words(state: State, id: str, proposal: Proposal) -> str:
     return f"{words}{said}  by {name_of(state, proposal['author'])}"
 
 
-def standing(state: State, you: You, seq: int) -> Iterator[str]:
-    """Where an event stands, for people."""
+def summary(state: State, you: You, seq: int) -> Iterator[str]:
+    """Describe an event and its items, for people."""
     event = state["event"]
     counts = state["counts"]
     head = f"{plain(event['subject'])}  [{event['status']}]"
     if "members" in counts:
         head += f"  {some(counts['members'], 'member')}, {some(counts['ballots'], 'ballot')}"
     yield f"{head}  #{seq}"
-    yield f"you are {STANDINGS[you['membership'].get('role', you['membership']['status'])]}"
+    yield f"you are {MEMBERSHIPS[you['membership'].get('role', you['membership']['status'])]}"
     if code := event.get("entrance_code"):
         yield f"entrance code {code}"
     for collection in ("options", "assumptions", "criteria"):
@@ -167,18 +168,18 @@ def _proposals(state: State, you: You) -> Iterator[str]:
 
 
 def moved(before: State, state: State, patch: Json) -> Iterator[str]:
-    """What a patch changed, for people."""
+    """Describe what a patch changed, for people."""
     for collection, one in COLLECTIONS.items():
-        held = cast(Json, before).get(collection, {})
+        existing = cast(Json, before).get(collection, {})
         shown = cast(Json, state).get(collection, {})
         for id in patch.get(collection) or ():
             if id not in shown:
                 yield f"- {one} {id}"
             elif one == "proposal":
-                sign = "~" if id in held else "+"
+                sign = "~" if id in existing else "+"
                 yield f"{sign} proposal {proposal_words(state, id, shown[id])}"
             else:
-                yield f"{'~' if id in held else '+'} {one} {id}  {_words(state, shown[id])}"
+                yield f"{'~' if id in existing else '+'} {one} {id}  {_words(state, shown[id])}"
     for field, value in (patch.get("event") or {}).items():
         yield f"event: {field} is {plain(str(value))}"
     if "results" in patch:
@@ -191,7 +192,7 @@ def _words(state: State, item: Json) -> str:
 
 
 def results_words(state: State) -> Iterator[str]:
-    """The final ballot, counted; of a state that has ``results``."""
+    """Describe the counted ballots of a state that has ``results``."""
     results = state["results"]
     yield f"{results['ballots']} of {results['eligible']} gave a ballot"
     for chosen in results["options"]:

@@ -1,4 +1,4 @@
-"""The whole command line, from the table of its commands."""
+"""The parser of the command line, made from the table of its commands."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ayes_client.cli.verbs import VERBS
 from ayes_client.ids import is_id
 from ayes_client.version import VERSION
 
-#: Where a server listens that was told nothing else.
+#: Where a server with default settings listens.
 DEFAULT_URL = "http://127.0.0.1:8400"
-#: Seconds for the connection and the answer together.
-DEFAULT_TIMEOUT = 30.0
+#: Seconds for the connection and the answer together. Beyond, the command ends with a status.
+DEFAULT_TIMEOUT_S = 30.0
 
 
 def build_parser(prog: str = "ayes-client") -> argparse.ArgumentParser:
-    """The whole command line."""
+    """Build the parser."""
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Propose, vote and decide on an Ayes server.",
@@ -46,7 +46,7 @@ def build_parser(prog: str = "ayes-client") -> argparse.ArgumentParser:
 
 
 def _add_connection(parser: argparse.ArgumentParser, *, top: bool) -> None:
-    """Options of every command, before it or after it."""
+    """Add the options of every command; they may stand before it or after it."""
     hidden = argparse.SUPPRESS
     group = parser.add_argument_group("connection")
     group.add_argument(
@@ -69,8 +69,8 @@ def _add_connection(parser: argparse.ArgumentParser, *, top: bool) -> None:
         "--timeout",
         type=_seconds,
         metavar="SECONDS",
-        default=DEFAULT_TIMEOUT if top else hidden,
-        help=f"for the connection and the answer together (default {DEFAULT_TIMEOUT:g})",
+        default=DEFAULT_TIMEOUT_S if top else hidden,
+        help=f"for the connection and the answer together (default {DEFAULT_TIMEOUT_S:g})",
     )
     group.add_argument(
         "--json",

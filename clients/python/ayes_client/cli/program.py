@@ -1,4 +1,4 @@
-"""Runs one command: a client, its deadline, and the exit status."""
+"""Runs one command of the command line, with its deadline and its exit status."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ayes_client.errors import AyesError, Unreachable
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "ayes-client") -> int:
-    """Run a command; the exit status."""
+    """Run the command of ``argv``, and return its exit status."""
     parser = build_parser(prog)
     arguments = parser.parse_args(argv)
     output = Output(prog, json=arguments.json)
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "ayes-client") -> int:
         output.complain(str(err))
         return EXIT_USAGE
     except BrokenPipeError:
-        # Say nothing more, not even at the end.
+        # Print nothing more, not even at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
     except KeyboardInterrupt:
@@ -93,7 +93,7 @@ async def _run(arguments: argparse.Namespace, output: Output) -> int:
         sent = sent_id(arguments)
         if sent is not None:
             output.complain(f"not answered in time; `--id {sent}` with the same words settles it")
-            output.tell_unknown(sent)
+            output.print_unknown(sent)
             return EXIT_UNKNOWN
         trouble = client.trouble if client.user is None else "no answer in time"
         where = f"{arguments.url}: {trouble or 'no answer'}"

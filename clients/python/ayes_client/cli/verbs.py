@@ -1,4 +1,4 @@
-"""The commands of ``ayes-client`` and what each takes: one table, ``VERBS``."""
+"""The commands of ``ayes-client`` and their arguments, in one table: ``VERBS``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Add: TypeAlias = Callable[[argparse.ArgumentParser], None]
 
 
 class Verb(NamedTuple):
-    """A command of the command line. ``endless``: it goes on until it is interrupted."""
+    """A command of the command line. ``endless``: it runs until it is interrupted."""
 
     name: str
     help: str
@@ -51,7 +51,7 @@ def _json_object(text: str) -> Json:
     return found
 
 
-# What each takes.
+# The arguments of each.
 
 
 def _nothing(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +84,7 @@ def _create_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{name}", action="append", default=[], metavar="TEXT", help=f"an {name}; repeatable"
         )
-    parser.add_argument("--open", action="store_true", help="let in whoever has the code")
+    parser.add_argument("--open", action="store_true", help="let in everyone who has the code")
     parser.add_argument("--max-members", type=int, metavar="N", help="how many there may be")
     parser.add_argument("--code", metavar="CODE", help="the entrance code; else one is made")
     parser.add_argument(
@@ -124,9 +124,9 @@ def _reason_arguments(parser: argparse.ArgumentParser) -> None:
 def _comment_arguments(parser: argparse.ArgumentParser) -> None:
     _event(parser)
     parser.add_argument("text", metavar="TEXT")
-    beside = parser.add_mutually_exclusive_group(required=True)
-    beside.add_argument("--proposal", metavar="PROPOSAL", help="beside this proposal")
-    beside.add_argument("--criterion", metavar="CRITERION", help="beside this criterion")
+    on = parser.add_mutually_exclusive_group(required=True)
+    on.add_argument("--proposal", metavar="PROPOSAL", help="on this proposal")
+    on.add_argument("--criterion", metavar="CRITERION", help="on this criterion")
 
 
 def _ballot_arguments(parser: argparse.ArgumentParser) -> None:
@@ -141,7 +141,7 @@ def _ballot_arguments(parser: argparse.ArgumentParser) -> None:
 def _user_arguments(parser: argparse.ArgumentParser) -> None:
     _event(parser)
     parser.add_argument("user", nargs="?", metavar="USER", help="the user's id")
-    parser.add_argument("--all", action="store_true", help="all who wait")
+    parser.add_argument("--all", action="store_true", help="everyone who waits")
 
 
 def _send_arguments(parser: argparse.ArgumentParser) -> None:
@@ -163,8 +163,8 @@ VERBS: tuple[Verb, ...] = (
     Verb("overview", "show what an entrance code opens, before joining", _code, look.overview),
     Verb("create", "make an event, and be its first admin", _create_arguments, act.create, True),
     Verb("join", "join by an entrance code", _code, act.join, True),
-    Verb("admit", "let in who waits", _user_arguments, act.admit, True),
-    Verb("deny", "turn away who waits", _user_arguments, act.deny, True),
+    Verb("admit", "let in an applicant", _user_arguments, act.admit, True),
+    Verb("deny", "turn an applicant away", _user_arguments, act.deny, True),
     Verb("start", "start the event", _event, act.leading("event.start"), True),
     Verb("pause", "pause the event", _event, act.leading("event.pause"), True),
     Verb("resume", "go on after a pause", _event, act.leading("event.resume"), True),

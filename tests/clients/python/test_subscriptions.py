@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from ayes_client._connection.entering import Entering
-from ayes_client._rooms.room import Room
-from ayes_client._wire.backoff import MOST_INTERNAL, Backoff
+from ayes_client._connection.subscriptions import RoomSubscriptions
+from ayes_client._rooms.registry import RoomRegistry
+from ayes_client._wire.backoff import MAX_INTERNAL_TRIES, Backoff
 from ayes_client.client import Client
 from ayes_client.errors import AyesError
 from ayes_client.state import Json
@@ -26,17 +26,19 @@ async def test_a_room_that_meets_a_defect_of_the_server_is_not_asked_for_for_eve
         return 0
 
     monkeypatch.setattr(Backoff, "next", drawn)
-    room = Room(cast(Client, None), "e1", Backoff())
+    registry = RoomRegistry(Backoff)
+    room = registry.add("e1", cast(Client, None))
     said: asyncio.Queue[Json] = asyncio.Queue()
-    rooms = {"e1": room}
-    entering = Entering(rooms, said.put_nowait, lambda: None)
-    entering.ask(room)
+    subscriptions = RoomSubscriptions(registry, said.put_nowait, lambda: None)
+    subscriptions.subscribe(room)
     refusal: dict[str, Any] = {"code": "internal", "effect": "unknown", "retry": "same"}
-    for _ in range(MOST_INTERNAL):
+    for _ in range(MAX_INTERNAL_TRIES):
         asked = await asyncio.wait_for(said.get(), 5)
-        assert entering.refuse({"type": "error", "ref": asked["ref"], "message": "", **refusal})
+        assert subscriptions.on_error(
+            {"type": "error", "ref": asked["ref"], "message": "", **refusal}
+        )
     with pytest.raises(AyesError, match="internal"):
-        await room._entered
-    assert (rooms, said.empty()) == ({}, True)
+        await room.entered
+    assert (registry.rooms, registry.views, said.empty()) == ({}, {}, True)
     # Each wait is drawn from a longer stretch than the one before.
-    assert waits == list(range(MOST_INTERNAL - 1))
+    assert waits == list(range(MAX_INTERNAL_TRIES - 1))

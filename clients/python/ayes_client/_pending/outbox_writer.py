@@ -1,4 +1,4 @@
-"""Writes the outbox beside the event loop: many commands at once share one write and one fsync."""
+"""Writes the outbox in a thread: commands of one moment share one write and one fsync."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import contextlib
 import logging
 from collections.abc import Callable
 
-from ayes_client._pending.flight import Entry
+from ayes_client._pending.entry import Entry
 from ayes_client._pending.outbox import Kept, Outbox
 from ayes_client.errors import OutboxError
 
 log = logging.getLogger("ayes_client")
 
 
-class Keeper:
-    """``kept`` is told of entries that are durable now, ``failed`` of those that could not be."""
+class OutboxWriter:
+    """Calls ``kept`` with entries that are durable now, ``failed`` with those that are not."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Keeper:
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> list[Kept]:
-        """What was kept before, of known users; writes from now on. Raises ``OutboxError``.
+        """Return what was kept before, of known users, and begin to write. Raises ``OutboxError``.
 
         Earlier versions wrote commands without a user before their first welcome. They may be
         another user's, so they stay in the outbox.
@@ -42,7 +42,7 @@ class Keeper:
         try:
             found = await asyncio.shield(opening)
         except asyncio.CancelledError:
-            # Stopped meanwhile: what the thread opens is not to stay open.
+            # The client was stopped. The thread must not leave the outbox open.
             with contextlib.suppress(OutboxError):
                 await opening
                 await asyncio.to_thread(self._outbox.close)
@@ -63,7 +63,7 @@ class Keeper:
         self._work.set()
 
     async def close(self) -> None:
-        """Write what is left, and let go of the outbox."""
+        """Write what is left, and close the outbox."""
         if self._task is None:
             return
         self._task.cancel()
@@ -76,7 +76,7 @@ class Keeper:
         while True:
             await self._work.wait()
             self._work.clear()
-            # A write is not left half-way where the client is stopped during it.
+            # A write is finished even if the client is stopped during it.
             writing = asyncio.ensure_future(self._write())
             try:
                 await asyncio.shield(writing)
@@ -96,10 +96,9 @@ class Keeper:
             except OutboxError as err:
                 self._failed(put, err)
             except Exception as err:
-                # An outbox of somebody else's may raise anything; those who wait are told all the
-                # same, and what comes after is tried again.
+                # A user's own outbox may raise anything. It fails these commands alone.
                 log.exception("the outbox failed")
                 self._failed(put, OutboxError(f"the outbox failed: {err}"))
             else:
-                # One that was claimed meanwhile is written once more, and may go then.
+                # An entry that was claimed meanwhile is written again, and may be sent after that.
                 self._kept([e for e, k in zip(put, kept, strict=True) if e.user == k.user])

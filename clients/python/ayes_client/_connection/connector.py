@@ -1,0 +1,97 @@
+"""Connects again and again, until the client stops or the server refuses it for good."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Literal, Protocol, TypeAlias
+
+from ayes_client._connection.context import ClientContext
+from ayes_client._connection.session import Session
+from ayes_client._rooms.view import RoomView
+from ayes_client.errors import AyesError, LineError
+from ayes_client.state import Json
+
+Status: TypeAlias = Literal["idle", "connecting", "open", "waiting", "stopped"]
+
+#: Seconds that a connection must last for the wait after it to be a short one again. A server that
+#: accepts and drops connections is not asked in a tight loop.
+STEADY_TIMEOUT_S = 5.0
+
+
+class StatusReport(Protocol):
+    """Receives each change of the connection's status."""
+
+    def __call__(
+        self, status: Status, *, trouble: str | None = None, retry_at: float | None = None
+    ) -> None:
+        """``trouble``: why there is no connection. ``retry_at``: seconds since the epoch."""
+
+
+class Connector:
+    """The connection of one client: one session after another."""
+
+    def __init__(
+        self,
+        context: ClientContext,
+        welcomed: Callable[[Json], None],
+        report: StatusReport,
+    ) -> None:
+        self._context = context
+        self._welcomed = welcomed
+        self._report = report
+        self._session: Session | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether there is a session that the server has welcomed."""
+        return self._session is not None and self._session.open
+
+    async def run(self) -> AyesError:
+        """Keep a session open. Return the error that ends the client."""
+        backoff = self._context.new_backoff()
+        while True:
+            self._report("connecting")
+            self._session = session = Session(self._context, self._welcomed)
+            ended = await session.run()
+            self._session = None
+            self._connection_lost()
+            if ended.final:
+                return ended.error or LineError(ended.why)
+            if ended.lived >= STEADY_TIMEOUT_S:
+                backoff.reset()
+            wait = backoff.next() if ended.retry_after is None else ended.retry_after
+            trouble = str(ended.error) if ended.error is not None else ended.why
+            self._report("waiting", trouble=trouble, retry_at=time.time() + wait)
+            await asyncio.sleep(wait)
+
+    def _connection_lost(self) -> None:
+        self._context.commands.connection_lost()
+        self._context.queries.connection_lost()
+        for view in self._context.rooms.views.values():
+            view.connection_lost()
+
+    # Sending. Without a session, the next one sends what is pending.
+
+    def wake(self) -> None:
+        """Look again for commands to send."""
+        if self._session is not None:
+            self._session.wake()
+
+    def send_body(self, body: bytes) -> bool:
+        """Send a message; return whether there is an open session."""
+        if self._session is None or not self._session.open:
+            return False
+        self._session.send_body(body)
+        return True
+
+    def subscribe(self, view: RoomView) -> None:
+        """Subscribe to a room."""
+        if self._session is not None and self._session.open:
+            self._session.subscriptions.subscribe(view)
+
+    def unsubscribe(self, view: RoomView) -> None:
+        """Unsubscribe from a room."""
+        if self._session is not None and self._session.open:
+            self._session.subscriptions.unsubscribe(view)
