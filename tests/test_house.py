@@ -7,6 +7,7 @@ import asyncio
 import re
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -273,3 +274,54 @@ def test_the_repository_speaks_of_itself_alone() -> None:
 def test_this_python_is_one_that_is_promised() -> None:
     assert sys.version_info >= (3, 11)
     assert 'requires-python = ">=3.11"' in (ROOT / "pyproject.toml").read_text()
+
+
+#: The Python client from the ground up: a folder may import those of its own row's level and below;
+#: the folders of one row do not know each other. ``""`` is the package itself.
+CLIENT_LAYERS = (
+    ("errors", "state", "ids", "command", "limits", "version"),
+    ("_wire",),
+    ("_pending", "_rooms"),
+    ("_connection",),
+    ("client",),
+    ("", "cli"),
+)
+
+
+def test_the_python_client_has_layers_and_no_circle() -> None:
+    """Imports that only a type checker follows count, and those within a function."""
+    known = edges(ROOT / "clients/python/ayes_client")
+    level = {name: number for number, row in enumerate(CLIENT_LAYERS) for name in row}
+    place = {module: module.partition(".")[2].partition(".")[0] for module in known}
+    wrong = [
+        f"{module} imports {found}"
+        for module, imports in known.items()
+        for found in imports
+        if level[place[found]] > level[place[module]]
+        or (level[place[found]] == level[place[module]] > 0 and place[found] != place[module])
+    ]
+    assert not wrong, wrong
+    # Raises ``CycleError`` with the circle.
+    TopologicalSorter(known).prepare()
+
+
+def edges(package: Path) -> dict[str, set[str]]:
+    """The modules of ``package``, and which of them each imports."""
+    modules: dict[str, Path] = {}
+    for path in package.rglob("*.py"):
+        parts = path.relative_to(package.parent).with_suffix("").parts
+        modules[".".join(parts).removesuffix(".__init__")] = path
+    return {module: imported_modules(path, set(modules)) for module, path in modules.items()}
+
+
+def imported_modules(path: Path, modules: set[str]) -> set[str]:
+    """Those of ``modules`` that ``path`` imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            # A name that is not a module is the package's own.
+            found |= names if names <= modules else names | {node.module}
+    return found & modules

@@ -5,7 +5,7 @@
     │   ├── Forbidden               your role may not do this
     │   ├── NotAMember              you are not an accepted member now
     │   ├── NotEligible             this proposal does not take your vote
-    │   ├── NotFound                it does not exist, or you may not know that it exists
+    │   ├── NotFound                it does not exist, or you may not know of it
     │   ├── EventNotInProgress      the event is not in progress
     │   ├── EventFinished           the event is finished
     │   ├── EventFull               the event has all the members it may have
@@ -144,7 +144,7 @@ class NotEligible(Refused):
 
 
 class NotFound(Refused):
-    """It does not exist, or you may not know that it exists."""
+    """It does not exist, or you may not know of it."""
 
     code = "not_found"
 
