@@ -44,24 +44,24 @@ COLLECTIONS = ("options", "assumptions", "criteria", "proposals", "comments", "m
 
 def patches_of(step: Step) -> Patches:
     """What ``step`` changed, as every audience sees it."""
-    told = _Told(step)
-    for (table, key), held in step.before.items():
-        look = _LOOKS.get(table)
-        if look is not None:
-            old = None if held is ABSENT else held
-            look(told, key, old, getattr(step.state, table)[key])
-    if told.before is not told.after:
-        told.event()
+    builder = _PatchBuilder(step)
+    for (table, key), before in step.before.items():
+        compare = _COMPARE.get(table)
+        if compare is not None:
+            old = None if before is ABSENT else before
+            compare(builder, key, old, getattr(step.state, table)[key])
+    if builder.before is not builder.after:
+        builder.event()
     return Patches(
-        member=told.member,
-        admin=told.admin,
-        applicant=told.applicant,
-        you=told.you,
+        member=builder.member,
+        admin=builder.admin,
+        applicant=builder.applicant,
+        you=builder.you,
         everyone=dict(step.everyone),
     )
 
 
-class _Told:
+class _PatchBuilder:
     """The patches of one step as they grow; a method for each kind of record."""
 
     def __init__(self, step: Step) -> None:
@@ -96,21 +96,21 @@ class _Told:
         self.you.setdefault(user, {}).setdefault("votes", {})[proposal_id] = shown
 
     def option(self, id: str, old: Option | None, new: Option) -> None:
-        _tell(self.member, "options", id, views.option_view(old), views.option_view(new))
+        _put_change(self.member, "options", id, views.option_view(old), views.option_view(new))
 
     def item(self, id: str, old: Item | None, new: Item) -> None:
         collection = "assumptions" if new.kind == "assumption" else "criteria"
-        _tell(self.member, collection, id, views.item_view(old), views.item_view(new))
+        _put_change(self.member, collection, id, views.item_view(old), views.item_view(new))
 
     def comment(self, id: str, old: Comment | None, new: Comment) -> None:
         before, after = views.comment_view(old, self.floors), views.comment_view(new, self.after)
-        _tell(self.member, "comments", id, before, after)
+        _put_change(self.member, "comments", id, before, after)
 
     def membership(self, user: str, old: Membership | None, new: Membership | None) -> None:
         before, after = views.member_view(old, self.floors), views.member_view(new, self.after)
-        _tell(self.member, "members", user, before, after)
+        _put_change(self.member, "members", user, before, after)
         asked, asks = views.request_view(old, self.floors), views.request_view(new, self.after)
-        _tell(self.admin, "requests", user, asked, asks)
+        _put_change(self.admin, "requests", user, asked, asks)
         own = difference(views.membership_view(old), views.membership_view(new))
         if own:
             self.you.setdefault(user, {})["membership"] = own
@@ -137,18 +137,18 @@ class _Told:
             self.member["results"] = after.results
 
 
-_LOOKS: dict[str, Callable[[_Told, Any, Any, Any], None]] = {
-    "proposals": _Told.proposal,
-    "votes": _Told.vote,
-    "options": _Told.option,
-    "items": _Told.item,
-    "comments": _Told.comment,
-    "memberships": _Told.membership,
-    "ballots": _Told.ballot,
+_COMPARE: dict[str, Callable[[_PatchBuilder, Any, Any, Any], None]] = {
+    "proposals": _PatchBuilder.proposal,
+    "votes": _PatchBuilder.vote,
+    "options": _PatchBuilder.option,
+    "items": _PatchBuilder.item,
+    "comments": _PatchBuilder.comment,
+    "memberships": _PatchBuilder.membership,
+    "ballots": _PatchBuilder.ballot,
 }
 
 
-def _tell(
+def _put_change(
     patch: dict[str, Any], collection: str, id: str, old: View | None, new: View | None
 ) -> None:
     if old == new:

@@ -163,22 +163,22 @@ class Step:
         """Put a new or changed record in its place."""
         table, key, value = _place(record)
         rows: dict[Any, Any] = getattr(self.state, table)
-        held = rows.get(key, ABSENT)
-        self.before.setdefault((table, key), held)
+        previous = rows.get(key, ABSENT)
+        self.before.setdefault((table, key), previous)
         rows[key] = value
         if type(record) is Proposal:
             self._keep_pending(record)
         elif type(record) is Membership:
-            self._keep_requests(key, held, record)
+            self._keep_requests(key, previous, record)
 
     def drop(self, table: Literal["memberships", "ballots"], key: str) -> None:
         """Take a record away."""
         rows: dict[str, Any] = getattr(self.state, table)
-        held = rows.get(key, ABSENT)
-        self.before.setdefault((table, key), held)
+        previous = rows.get(key, ABSENT)
+        self.before.setdefault((table, key), previous)
         rows[key] = None
         if table == "memberships":
-            self._keep_requests(key, held, None)
+            self._keep_requests(key, previous, None)
 
     def touch(self, record: Record) -> None:
         """Have the rooms look at a record that itself does not change (a floor moved past it)."""
@@ -199,9 +199,9 @@ class Step:
             self.state.numbered[proposal.resolved_no] = proposal.id
             self._numbered.append(proposal.resolved_no)
 
-    def _keep_requests(self, user: str, held: Any, membership: Membership | None) -> None:
+    def _keep_requests(self, user: str, previous: Any, membership: Membership | None) -> None:
         """Keep who asks to join in the order of asking, and how many there are."""
-        asked = type(held) is Membership and held.request_no is not None
+        asked = type(previous) is Membership and previous.request_no is not None
         asks = membership is not None and membership.request_no is not None
         # Without a count, requests are not numbered yet; nodes from before that leave old numbers.
         if asked == asks or self.event.requests is None:

@@ -133,13 +133,13 @@ def proposal_change(before: Proposal, after: Proposal) -> View:
     old, new = _plain_fields(before), _plain_fields(after)
     patch: View = {
         field: value
-        for field, held, value in zip(PROPOSAL_FIELDS, old, new, strict=True)
-        if held is not value and held != value
+        for field, was, value in zip(PROPOSAL_FIELDS, old, new, strict=True)
+        if was is not value and was != value
     }
     times, moved = _time_fields(before), _time_fields(after)
     if times != moved:
-        for field, held, moment in zip(PROPOSAL_TIMES, times, moved, strict=True):
-            if held != moment:
+        for field, was, moment in zip(PROPOSAL_TIMES, times, moved, strict=True):
+            if was != moment:
                 patch[field] = None if moment is None else timestamp(moment)
     return patch
 

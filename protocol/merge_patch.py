@@ -20,8 +20,8 @@ def apply(document: Json, patch: Json) -> Json:
         if value is None:
             document.pop(key, None)
         elif isinstance(value, dict):
-            held = document.get(key)
-            document[key] = apply(held if isinstance(held, dict) else {}, value)
+            existing = document.get(key)
+            document[key] = apply(existing if isinstance(existing, dict) else {}, value)
         else:
             document[key] = value
     return document
@@ -30,9 +30,9 @@ def apply(document: Json, patch: Json) -> Json:
 def compose(first: Json, second: Json) -> Json:
     """Fold ``second`` into the patch ``first`` in place, keeping its ``null``s, and return it."""
     for key, value in second.items():
-        held = first.get(key)
+        existing = first.get(key)
         if isinstance(value, dict):
-            first[key] = compose(held if isinstance(held, dict) else {}, value)
+            first[key] = compose(existing if isinstance(existing, dict) else {}, value)
         else:
             first[key] = value
     return first
@@ -45,10 +45,10 @@ def difference(before: Json, after: Json) -> Json:
     """
     patch: Json = dict.fromkeys(before.keys() - after.keys())
     for key, value in after.items():
-        held = before.get(key)
-        if isinstance(value, dict) and isinstance(held, dict):
-            if inner := difference(held, value):
+        existing = before.get(key)
+        if isinstance(value, dict) and isinstance(existing, dict):
+            if inner := difference(existing, value):
                 patch[key] = inner
-        elif key not in before or held != value or type(held) is not type(value):
+        elif key not in before or existing != value or type(existing) is not type(value):
             patch[key] = value
     return patch

@@ -82,8 +82,8 @@ def merge_policy(policy: Policy, patch: PolicyPatch) -> Policy:
         if value is UNSET:
             continue
         if isinstance(value, KindPolicyPatch):
-            held = getattr(policy, field)
-            merged = msgspec.structs.replace(held, **_given(value))
+            current = getattr(policy, field)
+            merged = msgspec.structs.replace(current, **_given(value))
             if merged.rule == "percent" and merged.threshold > 100:
                 raise bad_request(f"policy.{field}.threshold", "a percentage is at most 100")
             value = merged

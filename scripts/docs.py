@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 import msgspec  # noqa: E402
 
 from handlers.rules import transitions  # noqa: E402
-from handlers.rules.permissions import PERMISSIONS, Permission, Standing  # noqa: E402
+from handlers.rules.permissions import PERMISSIONS, Permission, RequiredRole  # noqa: E402
 from protocol import state as shown  # noqa: E402
 from protocol.closes import CLOSES, may_reconnect  # noqa: E402
 from protocol.commands import COMMANDS, Command, type_of  # noqa: E402
@@ -95,12 +95,12 @@ def commands() -> str:
 
 
 def _who(permission: Permission) -> str:
-    who = {Standing.ANYONE: "whoever may know of it", Standing.MEMBER: "members"}
-    standing = who.get(permission.standing, "admins")
+    who = {RequiredRole.ANYONE: "whoever may know of it", RequiredRole.MEMBER: "members"}
+    role = who.get(permission.role, "admins")
     if len(permission.statuses) == len(_STATUSES):
-        return standing
+        return role
     when = [status.replace("_", " ") for status in _STATUSES if status in permission.statuses]
-    return f"{standing}, while {' or '.join(when)}"
+    return f"{role}, while {' or '.join(when)}"
 
 
 def _sentence(message: type[msgspec.Struct]) -> str:
@@ -138,7 +138,7 @@ def permissions() -> str:
             finished = ErrorCode.EVENT_FINISHED
             otherwise = finished if status == "finished" else permission.otherwise
             cells.append("✓" if status in permission.statuses else f"`{otherwise.value}`")
-        return [f"`{type_of(command)}`", permission.standing.value, *cells]
+        return [f"`{type_of(command)}`", permission.role.value, *cells]
 
     heads = ["command", "who", *(status.replace("_", " ") for status in _STATUSES)]
     return table(heads, [row(command, found) for command, found in PERMISSIONS.items()])

@@ -33,17 +33,17 @@ def submit(step: Step, command: c.BallotSubmit) -> Outcome:
             "rank each criterion once",
             details={"path": "criterion_order"},
         )
-    held = step.state.ballot(step.user)
+    existing = step.state.ballot(step.user)
     ballot = Ballot(
         user_id=step.user,
         option_id=option.id,
         criterion_order=order,
         criteria_rev=command.criteria_rev,
     )
-    if held == ballot:
+    if existing == ballot:
         return Outcome({}, applied=False)
     step.put(ballot)
-    if held is None:
+    if existing is None:
         step.change_event(ballots=event.ballots + 1)
     return Outcome({})
 

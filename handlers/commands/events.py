@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from handlers.commands.ballots import count
 from handlers.commands.items import make_item, make_option
-from handlers.rules.resolution import close, look_at_all
+from handlers.rules.resolution import close, evaluate_all
 from handlers.rules.transitions import event_transition
 from handlers.step import Outcome, Step
 from persistence.event.records import EntranceCode, Event, Membership, Proposal
@@ -129,7 +129,7 @@ def set_policy(step: Step, command: c.EventSetPolicy) -> Outcome:
     if policy == event.policy:
         return Outcome({"policy_version": event.policy_version, "accepted": []}, applied=False)
     step.change_event(policy=policy, policy_version=event.policy_version + 1)
-    accepted = look_at_all(step)
+    accepted = evaluate_all(step)
     return Outcome({"policy_version": event.policy_version + 1, "accepted": accepted})
 
 
@@ -165,7 +165,7 @@ def resume(step: Step, command: c.EventResume) -> Outcome:
             }
             if shifted:
                 step.put(replace(proposal, **shifted))
-        look_at_all(step)
+        evaluate_all(step)
     return outcome
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from handlers.rules import tallies
 from handlers.rules.requests import put_request, show_oldest
-from handlers.rules.resolution import close, look_at_all, look_at_each
+from handlers.rules.resolution import close, evaluate_all, evaluate_each
 from handlers.rules.transitions import membership_transition
 from handlers.step import Outcome, Step
 from persistence.event.records import Membership
@@ -26,16 +26,16 @@ MAX_DECIDED_TOGETHER = 5_000
 
 def join(step: Step, command: c.MembershipJoin) -> Outcome:
     """Come in where the policy lets everyone in, else wait for an admin."""
-    held = step.state.membership(step.user)
+    membership = step.state.membership(step.user)
     event = step.event
     if command.code != event.entrance_code:
         raise Refusal(ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"})
     if event.status == "finished":
         raise Refusal(ErrorCode.EVENT_FINISHED)
-    if held is not None and held.status in ("accepted", "pending"):
-        return Outcome({"event": event.id, "status": held.status}, applied=False)
+    if membership is not None and membership.status in ("accepted", "pending"):
+        return Outcome({"event": event.id, "status": membership.status}, applied=False)
     act = "join" if event.policy.membership_auto else "ask"
-    status = membership_transition(act, held.status if held else None)
+    status = membership_transition(act, membership.status if membership else None)
     assert status in ("accepted", "pending")
     asking = Membership(
         user_id=step.user,
@@ -43,10 +43,10 @@ def join(step: Step, command: c.MembershipJoin) -> Outcome:
         status="pending",
         requested_at=step.now,
         # Kept from before, if they ever were a member: then there may be votes of theirs.
-        joined_at=held.joined_at if held else None,
+        joined_at=membership.joined_at if membership else None,
         # And of who was removed, that they were: taking the request back does not undo it.
-        ended_at=held.ended_at if held and held.status == "removed" else None,
-        decided_by=held.decided_by if held and held.status == "removed" else None,
+        ended_at=membership.ended_at if membership and membership.status == "removed" else None,
+        decided_by=membership.decided_by if membership and membership.status == "removed" else None,
     )
     if status == "accepted":
         _let_in(step, asking)
@@ -67,7 +67,7 @@ def _let_in(step: Step, *asking: Membership, by: str | None = None) -> None:
     show_oldest(step)
     if step.limits.rules >= 3:
         # A return is no vote, but the quorum may be met by it.
-        look_at_each(step, took_part)
+        evaluate_each(step, took_part)
 
 
 def _accept(step: Step, asking: Membership, by: str | None) -> None:
@@ -93,13 +93,13 @@ def _accept(step: Step, asking: Membership, by: str | None) -> None:
 
 def cancel(step: Step, command: c.MembershipCancel) -> Outcome:
     """Take one's request back, as if it had never been."""
-    held = _own(step)
-    membership_transition("cancel", held.status)
-    if held.ended_at is not None:
-        step.put(replace(held, status="removed", request_no=None))
+    membership = _own(step)
+    membership_transition("cancel", membership.status)
+    if membership.ended_at is not None:
+        step.put(replace(membership, status="removed", request_no=None))
     else:
         step.drop("memberships", step.user)
-        if held.joined_at is not None:
+        if membership.joined_at is not None:
             # Nothing tells any more that they were here, should they come again.
             tallies.member_is_forgotten(step, step.user)
     show_oldest(step)
@@ -108,14 +108,14 @@ def cancel(step: Step, command: c.MembershipCancel) -> Outcome:
 
 def leave(step: Step, command: c.MembershipLeave) -> Outcome:
     """Go; a last admin hands the event to somebody first."""
-    held = _own(step)
-    if held.status == "left":
+    membership = _own(step)
+    if membership.status == "left":
         return Outcome({"status": "left"}, applied=False)
-    if held.status != "accepted":
-        raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": held.status})
+    if membership.status != "accepted":
+        raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": membership.status})
     heir = command.transfer_to
     if heir is not None:
-        if held.role != "admin":
+        if membership.role != "admin":
             raise Refusal(ErrorCode.FORBIDDEN, "only an admin can name a successor")
         successor = step.member(heir, "transfer_to")
         if successor.status != "accepted" or heir == step.user:
@@ -127,24 +127,24 @@ def leave(step: Step, command: c.MembershipLeave) -> Outcome:
         if successor.role != "admin":
             step.put(replace(successor, role="admin"))
             step.change_event(admins=step.event.admins + 1)
-    _put_out(step, held, "leave")
+    _put_out(step, membership, "leave")
     return Outcome({"status": "left"})
 
 
 def remove(step: Step, command: c.MembershipRemove) -> Outcome:
     """Put a member out; on request close their pending proposals, also of a former member."""
-    held = step.member(command.user)
-    if command.close_proposals and held.status != "accepted":
-        closed = _close_proposals(step, held.user_id)
-        return Outcome(_decision(held) | {"closed": closed}, applied=closed > 0)
-    if held.status == "removed":
-        return Outcome(_decision(held), applied=False)
-    membership_transition("remove", held.status)
+    membership = step.member(command.user)
+    if command.close_proposals and membership.status != "accepted":
+        closed = _close_proposals(step, membership.user_id)
+        return Outcome(_decision(membership) | {"closed": closed}, applied=closed > 0)
+    if membership.status == "removed":
+        return Outcome(_decision(membership), applied=False)
+    membership_transition("remove", membership.status)
     if not command.close_proposals:
-        return Outcome(_decision(_put_out(step, held, "remove")))
-    _spare_last_admin(step, held)
-    closed = _close_proposals(step, held.user_id)
-    return Outcome(_decision(_put_out(step, held, "remove")) | {"closed": closed})
+        return Outcome(_decision(_put_out(step, membership, "remove")))
+    _spare_last_admin(step, membership)
+    closed = _close_proposals(step, membership.user_id)
+    return Outcome(_decision(_put_out(step, membership, "remove")) | {"closed": closed})
 
 
 def _close_proposals(step: Step, author: str) -> int:
@@ -155,65 +155,74 @@ def _close_proposals(step: Step, author: str) -> int:
     return len(pending)
 
 
-def _put_out(step: Step, held: Membership, act: str) -> Membership:
-    """``held`` ends: votes and ballot go, and every pending proposal is looked at once."""
-    _spare_last_admin(step, held)
-    status = membership_transition(act, held.status)
+def _put_out(step: Step, membership: Membership, act: str) -> Membership:
+    """``membership`` ends: votes and ballot go, and every pending proposal is looked at once."""
+    _spare_last_admin(step, membership)
+    status = membership_transition(act, membership.status)
     assert status is not None
     ended = replace(
-        held, status=status, role="member", ended_at=step.now, decided_by=step.user, joined_no=None
+        membership,
+        status=status,
+        role="member",
+        ended_at=step.now,
+        decided_by=step.user,
+        joined_no=None,
     )
     event = step.event
     step.put(ended)
-    step.change_event(members=event.members - 1, admins=event.admins - (held.role == "admin"))
-    tallies.member_goes(step, held.user_id)
+    step.change_event(members=event.members - 1, admins=event.admins - (membership.role == "admin"))
+    tallies.member_goes(step, membership.user_id)
     # The results of a finished event stand, and the ballots they were counted from.
-    if event.status != "finished" and event.ballots and step.state.ballot(held.user_id) is not None:
-        step.drop("ballots", held.user_id)
+    if (
+        event.status != "finished"
+        and event.ballots
+        and step.state.ballot(membership.user_id) is not None
+    ):
+        step.drop("ballots", membership.user_id)
         step.change_event(ballots=event.ballots - 1)
-    look_at_all(step)
+    evaluate_all(step)
     return ended
 
 
-def _spare_last_admin(step: Step, held: Membership) -> None:
-    if held.role == "admin" and step.event.admins <= 1:
+def _spare_last_admin(step: Step, membership: Membership) -> None:
+    if membership.role == "admin" and step.event.admins <= 1:
         raise Refusal(ErrorCode.LAST_ADMIN)
 
 
 def approve(step: Step, command: c.MembershipApprove) -> Outcome:
     """Let one in who waits."""
-    held = step.member(command.user)
-    if held.status == "accepted":
-        return Outcome(_decision(held), applied=False)
-    _check_undecided(held, "approve")
-    _let_in(step, held, by=step.user)
+    membership = step.member(command.user)
+    if membership.status == "accepted":
+        return Outcome(_decision(membership), applied=False)
+    _check_undecided(membership, "approve")
+    _let_in(step, membership, by=step.user)
     return Outcome(_decision(step.member(command.user)))
 
 
 def reject(step: Step, command: c.MembershipReject) -> Outcome:
     """Turn one away who waits."""
-    held = step.member(command.user)
-    if held.status == "rejected":
-        return Outcome(_decision(held), applied=False)
-    _check_undecided(held, "reject")
-    turned = _turn_away(step, held)
+    membership = step.member(command.user)
+    if membership.status == "rejected":
+        return Outcome(_decision(membership), applied=False)
+    _check_undecided(membership, "reject")
+    turned = _turn_away(step, membership)
     show_oldest(step)
     return Outcome(_decision(turned))
 
 
-def _turn_away(step: Step, held: Membership) -> Membership:
+def _turn_away(step: Step, membership: Membership) -> Membership:
     turned = replace(
-        held, status="rejected", ended_at=step.now, decided_by=step.user, request_no=None
+        membership, status="rejected", ended_at=step.now, decided_by=step.user, request_no=None
     )
     step.put(turned)
     return turned
 
 
-def _check_undecided(held: Membership, act: str) -> None:
+def _check_undecided(membership: Membership, act: str) -> None:
     """Another admin's opposite decision stands: ``already_resolved``."""
-    if held.status in ("accepted", "rejected"):
-        raise Refusal(ErrorCode.ALREADY_RESOLVED, details=_decision(held))
-    membership_transition(act, held.status)
+    if membership.status in ("accepted", "rejected"):
+        raise Refusal(ErrorCode.ALREADY_RESOLVED, details=_decision(membership))
+    membership_transition(act, membership.status)
 
 
 def approve_all(step: Step, command: c.MembershipApproveAll) -> Outcome:
@@ -274,38 +283,38 @@ def _reject_all_by_name(step: Step) -> Outcome:
 
 def set_role(step: Step, command: c.MembershipSetRole) -> Outcome:
     """Make an admin, or an admin a member again."""
-    held = step.member(command.user)
-    if held.status != "accepted":
+    membership = step.member(command.user)
+    if membership.status != "accepted":
         raise Refusal(
             ErrorCode.INVALID_TRANSITION,
             "only an accepted member has a role",
-            details={"path": "user", "status": held.status},
+            details={"path": "user", "status": membership.status},
         )
-    result = {"user": held.user_id, "role": command.role}
-    if held.role == command.role:
+    result = {"user": membership.user_id, "role": command.role}
+    if membership.role == command.role:
         return Outcome(result, applied=False)
-    _spare_last_admin(step, held)
-    step.put(replace(held, role=command.role))
+    _spare_last_admin(step, membership)
+    step.put(replace(membership, role=command.role))
     step.change_event(admins=step.event.admins + (1 if command.role == "admin" else -1))
     return Outcome(result)
 
 
 def _own(step: Step) -> Membership:
-    held = step.state.membership(step.user)
-    if held is None:
+    membership = step.state.membership(step.user)
+    if membership is None:
         raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
-    return held
+    return membership
 
 
-def _decision(held: Membership) -> dict[str, Any]:
-    """What was decided of ``held``, by whom and when; a request is not decided yet."""
-    if held.status == "pending":
-        return {"user": held.user_id, "status": held.status}
-    at = held.joined_at if held.status == "accepted" else held.ended_at
-    told = {
-        "user": held.user_id,
-        "status": held.status,
-        "by": held.decided_by,
+def _decision(membership: Membership) -> dict[str, Any]:
+    """What was decided of ``membership``, by whom and when; a request is not decided yet."""
+    if membership.status == "pending":
+        return {"user": membership.user_id, "status": membership.status}
+    at = membership.joined_at if membership.status == "accepted" else membership.ended_at
+    fields = {
+        "user": membership.user_id,
+        "status": membership.status,
+        "by": membership.decided_by,
         "at": at and timestamp(at),
     }
-    return {key: value for key, value in told.items() if value is not None}
+    return {key: value for key, value in fields.items() if value is not None}

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from handlers.commands.votes import open_proposal
 from handlers.rules import tallies
-from handlers.rules.resolution import accept, close, forget_votes, live_item, look_at, summary
+from handlers.rules.resolution import accept, close, evaluate, forget_votes, live_item, summary
 from handlers.step import Outcome, Step, too_many
 from persistence.event.records import Item, Part, Proposal
 from protocol import commands as c
@@ -54,7 +54,7 @@ def create(step: Step, command: c.ProposalCreate) -> Outcome:
     step.put(proposal)
     step.change_event(proposals=proposal.number, pending=event.pending + 1)
     if event.policy.proposer_votes:
-        proposal = look_at(step, tallies.cast(step, proposal, step.user, None))
+        proposal = evaluate(step, tallies.cast(step, proposal, step.user, None))
     result = {"proposal": proposal.id, "revision": proposal.revision, "status": proposal.status}
     return Outcome(result)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from handlers.rules import tallies
-from handlers.rules.resolution import look_at, summary
+from handlers.rules.resolution import evaluate, summary
 from handlers.step import Outcome, Step
 from persistence.event.records import Proposal
 from protocol import commands as c
@@ -19,20 +19,20 @@ def cast(step: Step, command: c.VoteCast) -> Outcome:
         raise Refusal(
             ErrorCode.REVISION_CHANGED, details={"path": "revision", "current": proposal.revision}
         )
-    held = step.state.vote(proposal.id, step.user)
-    if held is not None and held.active and held.revision == proposal.revision:
+    existing = step.state.vote(proposal.id, step.user)
+    if existing is not None and existing.active and existing.revision == proposal.revision:
         return Outcome(_tally(step, proposal), applied=False)
-    proposal = look_at(step, tallies.cast(step, proposal, step.user, held))
+    proposal = evaluate(step, tallies.cast(step, proposal, step.user, existing))
     return Outcome(_tally(step, proposal))
 
 
 def retract(step: Step, command: c.VoteRetract) -> Outcome:
     """Take one's vote back. Nothing passes by this."""
     proposal = open_proposal(step, command.proposal)
-    held = step.state.vote(proposal.id, step.user)
-    if held is None or not held.active or held.revision != proposal.revision:
+    existing = step.state.vote(proposal.id, step.user)
+    if existing is None or not existing.active or existing.revision != proposal.revision:
         return Outcome(_tally(step, proposal, status=False), applied=False)
-    proposal = tallies.retract(step, proposal, held)
+    proposal = tallies.retract(step, proposal, existing)
     return Outcome(_tally(step, proposal, status=False))
 
 
@@ -47,5 +47,5 @@ def open_proposal(step: Step, id: str) -> Proposal:
 def _tally(step: Step, proposal: Proposal, *, status: bool = True) -> dict[str, Any]:
     # A decided one keeps the tally it was decided by.
     eligible = proposal.decision["eligible"] if proposal.decision else step.event.members
-    told: dict[str, Any] = {"agree": proposal.agree, "eligible": eligible}
-    return told | {"status": proposal.status} if status else told
+    tally: dict[str, Any] = {"agree": proposal.agree, "eligible": eligible}
+    return tally | {"status": proposal.status} if status else tally

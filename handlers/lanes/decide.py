@@ -26,7 +26,7 @@ from persistence.event.limits import RULES, DomainLimits
 from persistence.event.records import Decided
 from persistence.event.state import EventState, Missing
 from persistence.journal import chain
-from persistence.journal.transaction import CommandKey, Line
+from persistence.journal.transaction import CommandKey, JournalEntry
 from protocol import answers
 from protocol.commands import Command, EventCreate, MembershipJoin, type_of
 from protocol.errors import FINAL, ErrorCode, ProtocolError, Refusal, Rejection
@@ -55,8 +55,8 @@ class Submission:
     __slots__ = (
         "actor",
         "answered",
-        "attempted",
         "command",
+        "commit_attempted",
         "deadline",
         "entropy",
         "expires",
@@ -88,12 +88,12 @@ class Submission:
         self.payload = msgspec.json.encode(command)
         """The command as it was understood: what a repeat must be equal to."""
         self.answered = False
-        self.attempted = False
+        self.commit_attempted = False
         """Whether a COMMIT with this command in it was sent: it may have been decided."""
         self.deadline = 0.0
         """The loop's time by which its lane answers it; set by the lane."""
 
-    def tell(self, answer: Answer) -> None:
+    def respond(self, answer: Answer) -> None:
         """Give the answer. If the receiver raises, log it: the other commands are answered."""
         self.answered = True
         try:
@@ -101,7 +101,7 @@ class Submission:
         except Exception:
             log.exception("an answer could not be given")
 
-    def wrote(self, known: Decided) -> bool:
+    def is_author_of(self, known: Decided) -> bool:
         """Whether ``known`` is what this very submission left, and not another of the same id,
         here or on another node: the salt is its own."""
         return known.salt == self.entropy[_SALT]
@@ -121,7 +121,7 @@ class Decision(NamedTuple):
     """What became of a submission: always an answer, and where something was decided, more."""
 
     answer: Answer
-    line: Line | None = None
+    entry: JournalEntry | None = None
     step: StepRecord | None = None
     changed: Mapping[tuple[TableName, Any], Any] = MappingProxyType({})
     event_changed: bool = False
@@ -233,7 +233,7 @@ def _accepted(
     )
     state.seq, state.hash = seq, sealed
     stored = b",".join(b'"%b":%b' % (label.encode(), text) for label, text in encoded.items())
-    line = Line(
+    entry = JournalEntry(
         event_id=state.id,
         user_id=step.user,
         command_id=command.id,
@@ -259,7 +259,7 @@ def _accepted(
     )
     return Decision(
         Answer(message),
-        line,
+        entry,
         StepRecord(seq, sealed, patches, encoded),
         changed=step.before,
         event_changed=step.event_before is not state.event_record,
@@ -290,7 +290,7 @@ def _refused(
         return Decision(answer)
     salt = submission.entropy[_SALT]
     body = {"code": refusal.code, "message": refusal.message, "details": refusal.details}
-    line = Line(
+    entry = JournalEntry(
         event_id=state.id,
         user_id=submission.actor.user,
         command_id=submission.command.id,
@@ -306,7 +306,7 @@ def _refused(
         prev_hash=None,
         hash=None,
     )
-    return Decision(answer, line)
+    return Decision(answer, entry)
 
 
 def _is_stranger(state: EventState, submission: Submission) -> bool:
@@ -316,16 +316,16 @@ def _is_stranger(state: EventState, submission: Submission) -> bool:
     return state.membership(submission.actor.user) is None
 
 
-def remembered(line: Line) -> Decided:
+def remembered(entry: JournalEntry) -> Decided:
     """What the journal will know of a line that is being written."""
     return Decided(
-        user_id=line.user_id,
-        command_id=line.command_id,
-        seq=line.seq,
-        salt=line.salt,
-        fingerprint=line.fingerprint,
-        answer=line.answer,
-        hash=line.hash,
+        user_id=entry.user_id,
+        command_id=entry.command_id,
+        seq=entry.seq,
+        salt=entry.salt,
+        fingerprint=entry.fingerprint,
+        answer=entry.answer,
+        hash=entry.hash,
     )
 
 

@@ -22,12 +22,12 @@ from handlers.lanes.decide import (
     remembered,
     replay,
 )
-from handlers.lanes.prefetch import needs_of
+from handlers.lanes.prefetch import prefetch_needs
 from persistence.database.faults import NotCommitted
 from persistence.event.limits import DomainLimits
 from persistence.event.records import Decided, Proposal
 from persistence.event.state import WEIGHED, EventState, Missing
-from persistence.journal.transaction import CommandKey, Line, Position, Transaction, Written
+from persistence.journal.transaction import CommandKey, JournalEntry, Position, Transaction, Written
 from protocol.commands import EventCreate, type_of
 from protocol.errors import ErrorCode, Rejection
 
@@ -54,7 +54,7 @@ class Rooms(Protocol):
         """Something may have been committed that could not be published: look at the journal."""
 
 
-class Terms(NamedTuple):
+class DecisionContext(NamedTuple):
     """What every command of this node is decided under."""
 
     limits: DomainLimits
@@ -135,7 +135,7 @@ class Batch:
         """The loop's time at which the first of these commands is given up."""
         return min(submission.deadline for submission in self.submissions)
 
-    def part_with(self, now: float) -> list[Submission]:
+    def pop_expired(self, now: float) -> list[Submission]:
         """Take out, and return, the commands whose time is over."""
         overdue = [s for s in self.submissions if s.deadline <= now]
         self.submissions = [s for s in self.submissions if s.deadline > now]
@@ -147,7 +147,7 @@ class Batch:
         """Whose commands these are."""
         return self.lane.event_id
 
-    def makes_its_event(self) -> bool:
+    def only_creates_event(self) -> bool:
         """Whether all this batch asks for is to make the event, which then need not be there.
 
         With anything beside that, an event that is there and held by somebody else would be
@@ -155,16 +155,16 @@ class Batch:
         """
         return all(type(s.command) is EventCreate for s in self.submissions)
 
-    def left_at(self, position: Position | None) -> bool:
+    def is_at(self, position: Position | None) -> bool:
         """Whether the event stands where this lane left it.
 
         The hash tells apart two histories with the same positions: a restore without a new epoch.
         """
-        held = self.lane.state
+        cached = self.lane.state
         return (
-            held is not None
+            cached is not None
             and position is not None
-            and (held.epoch, held.seq, held.hash) == position
+            and (cached.epoch, cached.seq, cached.hash) == position
         )
 
     def asked(self) -> list[tuple[str, CommandKey]]:
@@ -176,7 +176,7 @@ class Batch:
         """Forget what an earlier try decided."""
         self.answers: list[tuple[Submission, Answer]] = []
         self.steps: list[StepRecord] = []
-        self._lines: list[Line] = []
+        self._entries: list[JournalEntry] = []
         self._decided: set[CommandKey] = set()
         self._in_doubt: list[Submission] = []
         self._changed: defaultdict[str, set[Any]] = defaultdict(set)
@@ -192,7 +192,7 @@ class Batch:
         position: Position | None,
         now: datetime,
         known: Mapping[tuple[str, CommandKey], Decided],
-        terms: Terms,
+        context: DecisionContext,
     ) -> None:
         """Decide every command; the event's row is locked and stands at ``position``."""
         self._begin()
@@ -203,32 +203,32 @@ class Batch:
         self._state = state
         self._made = state.event_record is None
         answered = {key: decided for (event, key), decided in known.items() if event == event_id}
-        while needs := needs_of(self.submissions, state):
+        while needs := prefetch_needs(self.submissions, state):
             await transaction.fetch(state, needs)
         for submission in self.submissions:
-            if (held := answered.get(submission.key)) is not None:
-                self._replay(submission, held, state)
+            if (known_answer := answered.get(submission.key)) is not None:
+                self._replay(submission, known_answer, state)
             else:
-                await self._decide(transaction, submission, state, now, terms)
+                await self._decide(transaction, submission, state, now, context)
                 if submission.key in self._decided:
-                    answered[submission.key] = remembered(self._lines[-1])
+                    answered[submission.key] = remembered(self._entries[-1])
 
     async def _current(self, transaction: Transaction, position: Position | None) -> EventState:
         """The state kept from the last batch, if no other process has moved the event since."""
         if position is None:
             return EventState(self.event_id)
-        held = self.lane.state
-        if held is not None and self.left_at(position):
-            return held
+        cached = self.lane.state
+        if cached is not None and self.is_at(position):
+            return cached
         return await transaction.load(self.event_id)
 
-    def _replay(self, submission: Submission, held: Decided, state: EventState) -> None:
+    def _replay(self, submission: Submission, recorded: Decided, state: EventState) -> None:
         """Answer again; for the first time, where a COMMIT broke before it could be told."""
-        first = submission.wrote(held) and submission.key not in self._decided
+        first = submission.is_author_of(recorded) and submission.key not in self._decided
         if first:
             self._recovered = True
             self._decided.add(submission.key)
-        self.answers.append((submission, replay(state, submission, held, first=first)))
+        self.answers.append((submission, replay(state, submission, recorded, first=first)))
 
     async def _decide(
         self,
@@ -236,15 +236,15 @@ class Batch:
         submission: Submission,
         state: EventState,
         now: datetime,
-        terms: Terms,
+        context: DecisionContext,
     ) -> None:
-        if terms.refuses(submission):
+        if context.refuses(submission):
             err = Rejection(ErrorCode.UNAUTHENTICATED, "access was revoked")
             self.answers.append((submission, failed(submission, err)))
             return
         for _ in range(MOST_QUESTIONS):
             try:
-                decision = decide(state, submission, now, terms.limits)
+                decision = decide(state, submission, now, context.limits)
                 break
             except Missing as missing:
                 await transaction.fetch(state, missing.needs)
@@ -254,9 +254,9 @@ class Batch:
             # A timer that asked too early: nothing is written, nobody waits.
             return
         self.answers.append((submission, decision.answer))
-        if decision.line is not None:
+        if decision.entry is not None:
             self._decided.add(submission.key)
-            self._lines.append(decision.line)
+            self._entries.append(decision.entry)
         if decision.step is not None:
             self.steps.append(decision.step)
             self._event_changed |= decision.event_changed
@@ -269,16 +269,16 @@ class Batch:
                         state.changed(before, getattr(state, table)[key])
 
     @property
-    def has_lines(self) -> bool:
+    def has_entries(self) -> bool:
         """Whether anything is to be written."""
-        return bool(self._lines)
+        return bool(self._entries)
 
     def written(self) -> Written:
         """What was decided, as it is to be written."""
         assert self._state is not None
         return Written(
             self._state,
-            self._lines,
+            self._entries,
             self._changed,
             # A whole row says the tally too.
             self._tallies - self._changed.get("proposals", set()),
@@ -291,14 +291,16 @@ class Batch:
 
         Repeats of what was decided before this batch are not in doubt.
         """
-        self._in_doubt = [s for s in self.submissions if s.key in self._decided and not s.attempted]
+        self._in_doubt = [
+            s for s in self.submissions if s.key in self._decided and not s.commit_attempted
+        ]
         for submission in self._in_doubt:
-            submission.attempted = True
+            submission.commit_attempted = True
 
     def not_committed(self) -> None:
         """The COMMIT was answered, and nothing of it is durable: this try leaves no doubt."""
         for submission in self._in_doubt:
-            submission.attempted = False
+            submission.commit_attempted = False
 
     def committed(self, rooms: Rooms) -> None:
         """It is durable, or there was nothing to write: answer everyone, then tell the rooms."""
@@ -307,7 +309,7 @@ class Batch:
         if state.event_record is not None and state.bytes() <= MAX_STATE_BYTES:
             self.lane.state = state
         for submission, answer in self.answers:
-            submission.tell(answer)
+            submission.respond(answer)
         if self.steps:
             rooms.publish(self.event_id, state.epoch, self.steps)
         if self._recovered:
@@ -319,7 +321,7 @@ async def commit(transaction: Transaction, batches: Sequence[Batch]) -> None:
 
     Raises ``NotCommitted``, and what the database raises.
     """
-    written = [batch for batch in batches if batch.has_lines]
+    written = [batch for batch in batches if batch.has_entries]
     if not written:
         return
     await transaction.write(batch.written() for batch in written)

@@ -25,7 +25,7 @@ import asyncpg
 
 from handlers.lanes.counts import Counts
 from handlers.lanes.decide import Submission, failed
-from handlers.lanes.lane import LONGEST_BATCH, Batch, Lane, Rooms, Terms, commit
+from handlers.lanes.lane import LONGEST_BATCH, Batch, DecisionContext, Lane, Rooms, commit
 from persistence.database.faults import Fault, fault_of
 from persistence.database.pool import Database
 from persistence.event.limits import DomainLimits
@@ -94,7 +94,7 @@ class Lanes:
     ) -> None:
         self.database = database
         self.rooms = rooms
-        self._terms = Terms(limits, revoked)
+        self._context = DecisionContext(limits, revoked)
         self.counts = Counts()
         self.observe: Callable[[float], None] = _unheard
         """Hears how many seconds each committed transaction took."""
@@ -123,7 +123,7 @@ class Lanes:
         submission.deadline = asyncio.get_running_loop().time() + BUDGET
         if not lane.put(submission, LONGEST_QUEUE):
             err = Rejection(ErrorCode.BUSY, retry_after_ms=RETRY_AFTER_MS)
-            submission.tell(failed(submission, err))
+            submission.respond(failed(submission, err))
             return
         if not lane.busy:
             lane.busy = True
@@ -236,7 +236,7 @@ class Lanes:
             )
             # An event that is made now is not there to be locked; if another node made it
             # meanwhile, its key is taken, and everything goes alone.
-            here = [b for b in batches if b.event_id in free or b.makes_its_event()]
+            here = [b for b in batches if b.event_id in free or b.only_creates_event()]
             if len(here) < len(batches):
                 # Held by somebody else, or no event at all. Its refusals need no lock, and leave
                 # no row: they are given here, where many share one transaction.
@@ -244,13 +244,13 @@ class Lanes:
                 existing = await transaction.existing(wanted)
                 here += [b for b in batches if b not in here and b.event_id not in existing]
             if here:
-                if not all(batch.left_at(free.get(batch.event_id)) for batch in here):
+                if not all(batch.is_at(free.get(batch.event_id)) for batch in here):
                     now, known = await transaction.clock_and_remembered(_asked(here))
                 # Else nobody had them since: what was known just before the lock is known now, but
                 # for a refusal on another node, which moves nothing; its key is taken, as above.
                 for batch in here:
                     position = free.get(batch.event_id)
-                    await batch.decide(transaction, position, now, known, self._terms)
+                    await batch.decide(transaction, position, now, known, self._context)
                 await self._commit(transaction, here)
                 self._committed(began)
                 # Answered at once: what may yet happen to the connection concerns them no more.
@@ -346,7 +346,7 @@ class Lanes:
         async with Transaction.begin(self.database) as transaction:
             position = await transaction.lock(batch.event_id)
             now, known = await transaction.clock_and_remembered(batch.asked())
-            await batch.decide(transaction, position, now, known, self._terms)
+            await batch.decide(transaction, position, now, known, self._context)
             await self._commit(transaction, [batch])
         self._committed(began)
 
@@ -371,12 +371,12 @@ class Lanes:
     def _give_up(self, batch: Batch, fault: Fault, pause: float = 0.0) -> None:
         """Answer those of ``batch`` whose time is over, or is after ``pause``; the others stay."""
         now = asyncio.get_running_loop().time()
-        overdue = batch.part_with(now + max(pause, GRAIN))
+        overdue = batch.pop_expired(now + max(pause, GRAIN))
         if not overdue:
             return
         log.warning("event %s: gave up on %d: %s", batch.event_id, len(overdue), fault.name)
-        unknown = [s for s in overdue if s.attempted]
-        clear = [s for s in overdue if not s.attempted]
+        unknown = [s for s in overdue if s.commit_attempted]
+        clear = [s for s in overdue if not s.commit_attempted]
         code = ErrorCode.OVERLOADED if fault is Fault.LINK else ErrorCode.BUSY
         self._answer(clear, Rejection(code, retry_after_ms=RETRY_AFTER_MS))
         if unknown:
@@ -387,7 +387,7 @@ class Lanes:
     def _answer(self, submissions: Sequence[Submission], err: Rejection) -> None:
         self.counts.undecided += len(submissions)
         for submission in submissions:
-            submission.tell(failed(submission, err))
+            submission.respond(failed(submission, err))
 
     def _keep(self, lane: Lane) -> None:
         """Keep an idle lane for its state, and forget the least recently used beyond the bound.

@@ -30,7 +30,7 @@ _OF_A_VOTE = frozenset({c.VoteCast, c.VoteRetract})
 _OF_A_BALLOT = frozenset({c.BallotSubmit, c.BallotClear})
 
 
-def needs_of(batch: Iterable[Submission], state: EventState) -> set[Need]:
+def prefetch_needs(batch: Iterable[Submission], state: EventState) -> set[Need]:
     """What ``batch`` concerns and ``state`` does not hold; asked again until that is nothing."""
     needs: set[Need] = set()
     if state.event_record is None:

@@ -17,7 +17,7 @@ import orjson
 from handlers.audiences import patches_of
 from handlers.commands.registry import HANDLERS
 from handlers.proof.entry import Entry, seal_of
-from handlers.proof.unrecorded import Consistent, Told, at_least, guesses
+from handlers.proof.unrecorded import Consistent, EntryPatches, at_least, guesses
 from handlers.rules import permissions
 from handlers.rules.limits import adopt, records_limits
 from handlers.rules.timers import SERVER, TIMERS
@@ -42,7 +42,7 @@ _ROWS = {
     "code": "entrance_codes",
 }
 #: The name of a member that no line has told yet: who joins beyond the room's window is not shown.
-_UNTOLD = ""
+_UNKNOWN_NAME = ""
 _CODE = re.compile(r'"entrance_code":"([A-Z0-9]{6})"')
 
 
@@ -85,9 +85,9 @@ class Replay:
     def take_names(self, names: Mapping[str, str]) -> None:
         """Give ``names`` to the members whose own the journal has not told."""
         for user, name in names.items():
-            held = self.state.memberships.get(user)
-            if held is not None and held.name == _UNTOLD:
-                self.state.memberships[user] = msgspec.structs.replace(held, name=name)
+            membership = self.state.memberships.get(user)
+            if membership is not None and membership.name == _UNKNOWN_NAME:
+                self.state.memberships[user] = msgspec.structs.replace(membership, name=name)
 
     def _check(self, entry: Entry) -> Iterator[str]:
         """What is wrong with ``entry``, the chain first."""
@@ -153,7 +153,7 @@ class Replay:
             # Its node knows of no numbered requests.
             unnumbered = {"requests": None, "requests_made": None, "request_ceiling": None}
             state.event_record = msgspec.structs.replace(before, **unnumbered)
-        for guess in guesses(state, entry.command, Told.by(entry.patches)):
+        for guess in guesses(state, entry.command, EntryPatches.by(entry.patches)):
             what = self._attempt(entry, command, answer, guess.limits)
             if what is None:
                 bounds = guess.bounds | at_least(state, entry.command)
@@ -180,10 +180,10 @@ class Replay:
             requests_made=before.requests_made,
             request_ceiling=before.request_ceiling,
         )
-        for (table, key), held in self._taken.items():
+        for (table, key), before_line in self._taken.items():
             member = state.memberships.get(key) if table == "memberships" else None
             if member is not None:
-                number = held.request_no if isinstance(held, Membership) else None
+                number = before_line.request_no if isinstance(before_line, Membership) else None
                 state.memberships[key] = msgspec.structs.replace(member, request_no=number)
 
     def _attempt(
@@ -212,18 +212,18 @@ class Replay:
         # Values, not letters: an older version may have put the same fields in another order.
         if body != answer:
             yield f"answers {entry.answer}; by the rules it is {orjson.dumps(body).decode()}"
-        told = patches_of(step) if outcome.applied or records_limits(step) else None
+        made = patches_of(step) if outcome.applied or records_limits(step) else None
         for label in chain.PATCH_LABELS:
-            patch = getattr(told, label) if told is not None else {}
-            held = orjson.loads(entry.patches.get(label, b"{}"))
-            if patch != held:
-                yield f"tells {label} {held}; by the rules it is {patch}"
+            patch = getattr(made, label) if made is not None else {}
+            recorded = orjson.loads(entry.patches.get(label, b"{}"))
+            if patch != recorded:
+                yield f"tells {label} {recorded}; by the rules it is {patch}"
 
     def _step(self, entry: Entry, answer: Any, guess: DomainLimits | None) -> _ReplayedStep:
         names = _names(entry)
         step = _ReplayedStep(
             self.state,
-            actor=Actor(entry.user, names.get(entry.user, _UNTOLD)),
+            actor=Actor(entry.user, names.get(entry.user, _UNKNOWN_NAME)),
             command_id=entry.id,
             now=entry.at,
             limits=guess or DomainLimits(),
@@ -265,8 +265,8 @@ def _names(entry: Entry) -> dict[str, str]:
     """The names that ``entry`` told, by user."""
     found: dict[str, str] = {}
     for label, collection in (("admin", "requests"), ("member", "members")):
-        told = orjson.loads(entry.patches.get(label, b"{}")).get(collection) or {}
-        for user, shown in told.items():
+        patch = orjson.loads(entry.patches.get(label, b"{}")).get(collection) or {}
+        for user, shown in patch.items():
             if isinstance(shown, dict) and "name" in shown:
                 found[user] = str(shown["name"])
     return found

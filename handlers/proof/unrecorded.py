@@ -40,7 +40,7 @@ class Guess(NamedTuple):
     """What the line shows of them."""
 
 
-class Told(NamedTuple):
+class EntryPatches(NamedTuple):
     """What a line told the rooms."""
 
     member: Mapping[str, Any]
@@ -48,21 +48,21 @@ class Told(NamedTuple):
     everyone: Mapping[str, Any]
 
     @classmethod
-    def by(cls, patches: Mapping[str, bytes]) -> Told:
+    def by(cls, patches: Mapping[str, bytes]) -> EntryPatches:
         """The patches of a line, decoded."""
         return cls(*(orjson.loads(patches.get(label, b"{}")) for label in cls._fields))
 
 
-def guesses(state: EventState, command: str, told: Told) -> Iterator[Guess]:
+def guesses(state: EventState, command: str, patches: EntryPatches) -> Iterator[Guess]:
     """The limits by which a line that follows ``state`` may have been decided, likely ones first.
 
     Before the first one is tried, the floor of the resolved proposals is put where it was then.
     """
     bounds: Bounds = {}
     if state.event_record is not None:
-        bounds |= _comments(state, command, told)
-        bounds |= _resolved(state, told)
-        bounds |= _members(state, told)
+        bounds |= _comments(state, command, patches)
+        bounds |= _resolved(state, patches)
+        bounds |= _members(state, patches)
     shown = {name: low if high == NO_LIMIT else high for name, (low, high) in bounds.items()}
     limits = replace(_UNLIMITED, **shown)
     if "resolved_shown" in shown:
@@ -72,68 +72,68 @@ def guesses(state: EventState, command: str, told: Told) -> Iterator[Guess]:
         state.event_record = replace(event, resolved_floor=floor)
     yield Guess(limits, bounds)
     if state.event_record is not None:
-        yield from _waiting_for_room(state, told, Guess(limits, bounds))
+        yield from _waiting_for_room(state, patches, Guess(limits, bounds))
 
 
-def _comments(state: EventState, command: str, told: Told) -> Bounds:
+def _comments(state: EventState, command: str, patches: EntryPatches) -> Bounds:
     """A new comment pushes the oldest one out of a window that is full."""
     if command != "comment.add":
         return {}
     shown = len(state.comments_shown())
-    is_full = None in told.member.get("comments", {}).values()
+    is_full = None in patches.member.get("comments", {}).values()
     return {"comments_shown": (1, shown) if is_full else (shown + 1, NO_LIMIT)}
 
 
-def _resolved(state: EventState, told: Told) -> Bounds:
+def _resolved(state: EventState, patches: EntryPatches) -> Bounds:
     """Each proposal that is closed pushes one out of a window that is full."""
-    closed = sum(_is_closed(state, id, change) for id, change in _proposals(told))
+    closed = sum(_is_closed(state, id, change) for id, change in _proposals(patches))
     if not closed:
         return {}
     resolutions = state.event.resolutions + closed
-    gone = told.everyone.get("votes", {})
+    gone = patches.everyone.get("votes", {})
     if not gone:
         return {"resolved_shown": (resolutions, NO_LIMIT)}
-    held = (state.proposals.get(id) for id in gone)
-    first = min((p.resolved_no for p in held if p is not None and p.resolved_no), default=1)
+    proposals = (state.proposals.get(id) for id in gone)
+    first = min((p.resolved_no for p in proposals if p is not None and p.resolved_no), default=1)
     shown = resolutions - (first + len(gone) - 1)
     return {"resolved_shown": (shown, shown)}
 
 
-def _proposals(told: Told) -> Iterator[tuple[str, Any]]:
-    yield from told.member.get("proposals", {}).items()
+def _proposals(patches: EntryPatches) -> Iterator[tuple[str, Any]]:
+    yield from patches.member.get("proposals", {}).items()
 
 
 def _is_closed(state: EventState, id: str, change: dict[str, Any] | None) -> bool:
     if change is not None:
         return change.get("status") in _FINAL
     # Closed, and pushed out by those that were closed after it.
-    held = state.proposals.get(id)
-    return held is not None and held.status == "pending"
+    proposal = state.proposals.get(id)
+    return proposal is not None and proposal.status == "pending"
 
 
-def _members(state: EventState, told: Told) -> Bounds:
+def _members(state: EventState, patches: EntryPatches) -> Bounds:
     """Who comes in is shown until the window is full; from then on nobody is."""
     event = state.event
     let_in = [
         user
-        for user, own in told.you.items()
+        for user, own in patches.you.items()
         if own.get("membership", {}).get("status") == "accepted"
     ]
     if not let_in or event.member_ceiling is not None:
         return {}
-    shown = sum(told.member.get("members", {}).get(user) is not None for user in let_in)
+    shown = sum(patches.member.get("members", {}).get(user) is not None for user in let_in)
     there = event.members - event.admins
     if shown == len(let_in):
         return {"members_shown": (there + shown, NO_LIMIT)}
     return {"members_shown": (there + shown if shown else 1, there + shown)}
 
 
-def _waiting_for_room(state: EventState, told: Told, guess: Guess) -> Iterator[Guess]:
+def _waiting_for_room(state: EventState, patches: EntryPatches, guess: Guess) -> Iterator[Guess]:
     """Limits on items at which proposals waited though their votes carried them."""
     choices = []
     for name, kind in (("assumptions", "assumption"), ("criteria", "criterion")):
         live = len(state.live_items(kind))
-        changes = told.member.get(name, {})
+        changes = patches.member.get(name, {})
         gone = sum(change is None for change in changes.values())
         made = sum(id not in state.items for id in changes)
         choices.append([NO_LIMIT, *range(max(live - gone, 1), live + made + 1)])

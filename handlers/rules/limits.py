@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from handlers.rules.requests import hide_newest, number_requests, show_oldest
-from handlers.rules.resolution import look_at_all, move_floor
+from handlers.rules.resolution import evaluate_all, move_floor
 from handlers.step import Outcome, Step
 from persistence.event.limits import DomainLimits, decode_limits, encode_limits
 from persistence.event.records import Event
@@ -72,15 +72,15 @@ def _see_to_requests(step: Step, before: Event) -> None:
 
 def set_limits(step: Step, command: EventSetLimits) -> Outcome:
     """Give the event ``command.limits``, which must be its next."""
-    held = step.event.limits
-    number = decode_limits(held).version if held is not None else 0
+    recorded = step.event.limits
+    number = decode_limits(recorded).version if recorded is not None else 0
     text = bytes(command.limits).decode()
     version = decode_limits(text).version
     if version == number + 1:
         record(step, text)
         if step.limits.rules >= 3:
             # There may be room now for what waits for it.
-            look_at_all(step)
+            evaluate_all(step)
     return Outcome({"version": version}, applied=records_limits(step))
 
 

@@ -15,7 +15,7 @@ from protocol.errors import ErrorCode, Refusal
 from protocol.state import EventStatus
 
 
-class Standing(Enum):
+class RequiredRole(Enum):
     """What someone must be in the event."""
 
     ANYONE = "anyone"
@@ -27,7 +27,7 @@ class Standing(Enum):
 class Permission(NamedTuple):
     """The standing a command needs, and the event statuses in which it is possible."""
 
-    standing: Standing
+    role: RequiredRole
     statuses: frozenset[EventStatus]
     otherwise: ErrorCode = ErrorCode.EVENT_NOT_IN_PROGRESS
     """The refusal in any other status but ``finished``, which has its own."""
@@ -41,7 +41,7 @@ _BEFORE: Final[frozenset[EventStatus]] = frozenset({"not_started"})
 _RUNNING: Final[frozenset[EventStatus]] = frozenset({"in_progress"})
 _STARTED: Final[frozenset[EventStatus]] = frozenset({"in_progress", "paused"})
 
-_ANYONE, _MEMBER, _ADMIN = Standing.ANYONE, Standing.MEMBER, Standing.ADMIN
+_ANYONE, _MEMBER, _ADMIN = RequiredRole.ANYONE, RequiredRole.MEMBER, RequiredRole.ADMIN
 _DIRECT = Permission(_ADMIN, _BEFORE, ErrorCode.INVALID_TRANSITION)
 
 PERMISSIONS: Final[dict[type[c.Command], Permission]] = {
@@ -93,14 +93,14 @@ PERMISSIONS: Final[dict[type[c.Command], Permission]] = {
 
 def check(step: Step, command: c.Command) -> None:
     """Raise the ``Refusal`` that says why the actor may not give this command now."""
-    standing, statuses, otherwise = PERMISSIONS[type(command)]
-    if standing is not Standing.ANYONE:
+    role, statuses, otherwise = PERMISSIONS[type(command)]
+    if role is not RequiredRole.ANYONE:
         own = step.state.membership(step.user)
         if own is None:
             raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
         if own.status != "accepted":
             raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": own.status})
-        if standing is Standing.ADMIN and own.role != "admin":
+        if role is RequiredRole.ADMIN and own.role != "admin":
             raise Refusal(ErrorCode.FORBIDDEN, details={"role": own.role})
     if step.state.event_record is None:
         return

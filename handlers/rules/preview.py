@@ -7,7 +7,7 @@ import math
 from datetime import datetime
 from typing import NamedTuple
 
-from handlers.rules.resolution import accepted_of, look_at
+from handlers.rules.resolution import accepted_of, evaluate
 from handlers.step import Actor, Step
 from persistence.database.pool import Database
 from persistence.event import loading
@@ -73,7 +73,7 @@ async def would_accept(
 async def _accepted(step: Step) -> list[str]:
     candidates = [proposal.id for proposal in step.state.pending_proposals()]
     for number, id in enumerate(candidates, 1):
-        look_at(step, step.proposal(id))
+        evaluate(step, step.proposal(id))
         if number % _AT_ONCE == 0:
             await asyncio.sleep(0)
     return accepted_of(step, candidates)

@@ -40,15 +40,15 @@ def show_oldest(step: Step) -> None:
     event = step.event
     if event.requests is None:
         return
-    held, shown = event.request_ceiling, step.limits.requests_shown
+    previous, shown = event.request_ceiling, step.limits.requests_shown
     oldest = step.state.oldest_requests(shown)
     ceiling = oldest[-1].request_no if event.requests > shown else None
-    if ceiling == held:
+    if ceiling == previous:
         return
     step.change_event(request_ceiling=ceiling)
-    if held is not None:
+    if previous is not None:
         for membership in reversed(oldest):
-            if (membership.request_no or 0) <= held:
+            if (membership.request_no or 0) <= previous:
                 break
             step.touch(membership)
 

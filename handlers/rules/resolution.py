@@ -21,21 +21,21 @@ from protocol.policy import ProposalKind
 from protocol.state import ProposalStatus, Resolution
 
 
-def look_at_all(step: Step) -> list[str]:
+def evaluate_all(step: Step) -> list[str]:
     """Accept every pending proposal that passes now, oldest first; their ids.
 
     One that makes a later one stale stops it: each is looked at as the ones before it left it.
     """
-    return look_at_each(step, [proposal.id for proposal in step.state.pending_proposals()])
+    return evaluate_each(step, [proposal.id for proposal in step.state.pending_proposals()])
 
 
-def look_at_each(step: Step, candidates: list[str]) -> list[str]:
+def evaluate_each(step: Step, candidates: list[str]) -> list[str]:
     """Accept those of the pending ``candidates`` that pass now, in this order; their ids.
 
     One that is accepted may make room for another, which is then accepted by the same look.
     """
     for id in candidates:
-        look_at(step, step.proposal(id))
+        evaluate(step, step.proposal(id))
     return accepted_of(step, candidates)
 
 
@@ -45,7 +45,7 @@ def accepted_of(step: Step, candidates: list[str]) -> list[str]:
     return [found.id for found in sorted(accepted, key=lambda found: found.resolved_no or 0)]
 
 
-def look_at(step: Step, proposal: Proposal) -> Proposal:
+def evaluate(step: Step, proposal: Proposal) -> Proposal:
     """Accept ``proposal`` if its votes carry it now. An item too many makes it wait."""
     if passes(proposal, step.event, step.event.policy, step.now) and has_room(step, proposal):
         return accept(step, proposal, "auto_votes")
@@ -96,7 +96,7 @@ def _fill_room(step: Step, kind: ProposalKind) -> None:
             for proposal in step.state.pending_proposals()
             if proposal.category == "create" and proposal.kind == kind
         ]
-        look_at_each(step, waiting)
+        evaluate_each(step, waiting)
 
 
 def close(
@@ -136,9 +136,9 @@ def close(
 
 def move_floor(step: Step, resolutions: int) -> int:
     """The floor of a window of which ``resolutions`` were resolved; what is below it leaves."""
-    held = step.event.resolved_floor
-    floor = max(held, resolutions - step.limits.resolved_shown)
-    for leaving in step.state.resolved(held + 1, floor):
+    previous = step.event.resolved_floor
+    floor = max(previous, resolutions - step.limits.resolved_shown)
+    for leaving in step.state.resolved(previous + 1, floor):
         step.touch(leaving)
         forget_votes(step, leaving.id)
     return floor
@@ -265,11 +265,11 @@ def criteria_changed(step: Step) -> None:
 
 def summary(proposal: Proposal) -> dict[str, Any]:
     """Status, resolution, by whom, when and at which position: what closed it."""
-    told = {
+    fields = {
         "status": proposal.status,
         "resolution": proposal.resolution,
         "by": proposal.resolved_by,
         "at": proposal.resolved_at and timestamp(proposal.resolved_at),
         "seq": proposal.resolved_seq,
     }
-    return {key: value for key, value in told.items() if value is not None}
+    return {key: value for key, value in fields.items() if value is not None}

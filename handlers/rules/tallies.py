@@ -18,18 +18,18 @@ from persistence.event.records import Proposal, Vote
 _NO_REVISION = 0
 
 
-def cast(step: Step, proposal: Proposal, user: str, held: Vote | None) -> Proposal:
-    """``user``'s vote on the present revision; ``held`` is the vote there was, if any."""
+def cast(step: Step, proposal: Proposal, user: str, existing: Vote | None) -> Proposal:
+    """``user``'s vote on the present revision; ``existing`` is the vote there was, if any."""
     step.put(Vote(proposal_id=proposal.id, user_id=user, revision=proposal.revision, active=True))
-    took_part = held is not None and held.revision == proposal.revision
+    took_part = existing is not None and existing.revision == proposal.revision
     changed = replace(proposal, agree=proposal.agree + 1, voters=proposal.voters + (not took_part))
     step.put(changed)
     return changed
 
 
-def retract(step: Step, proposal: Proposal, held: Vote) -> Proposal:
-    """Take the active vote ``held`` back; its owner still took part."""
-    step.put(replace(held, active=False))
+def retract(step: Step, proposal: Proposal, existing: Vote) -> Proposal:
+    """Take the active vote ``existing`` back; its owner still took part."""
+    step.put(replace(existing, active=False))
     changed = replace(proposal, agree=proposal.agree - 1)
     step.put(changed)
     return changed

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from handlers.rules.auto_acceptance import in_time
 from handlers.rules.limits import EventSetLimits, set_limits
-from handlers.rules.resolution import close, look_at
+from handlers.rules.resolution import close, evaluate
 from handlers.step import Outcome, Step
 from persistence.event.records import Proposal
 from protocol.commands import Command, EventCommand
@@ -60,7 +60,7 @@ def _mature(step: Step, command: ProposalMature) -> Outcome:
     proposal = _pending(step, command.proposal)
     if not in_time(proposal, step.now):
         raise NotDue
-    looked_at = look_at(step, proposal)
+    looked_at = evaluate(step, proposal)
     if looked_at.status == "pending":
         raise NotDue
     return Outcome({"status": looked_at.status})

@@ -25,7 +25,7 @@ def votes() -> Statement:
         .table_valued(column("proposal_id", Text), column("user_id", Text), name="asked")
         .render_derived()
     )
-    held = (
+    found = (
         columns_of(t.votes)
         .where(
             t.votes.c.event_id == EVENT,
@@ -33,9 +33,9 @@ def votes() -> Statement:
             t.votes.c.user_id == asked.c.user_id,
         )
         .limit(1)
-        .lateral("held")
+        .lateral("found")
     )
-    return Statement(select(held).select_from(asked.join(held, true())))
+    return Statement(select(found).select_from(asked.join(found, true())))
 
 
 def resolved() -> Statement:
@@ -45,13 +45,13 @@ def resolved() -> Statement:
         .table_valued(column("resolved_no", Integer), name="asked")
         .render_derived()
     )
-    held = (
+    found = (
         columns_of(t.proposals)
         .where(t.proposals.c.event_id == EVENT, t.proposals.c.resolved_no == asked.c.resolved_no)
         .limit(1)
-        .lateral("held")
+        .lateral("found")
     )
-    return Statement(select(held).select_from(asked.join(held, true())))
+    return Statement(select(found).select_from(asked.join(found, true())))
 
 
 def _pending() -> Any:
@@ -70,7 +70,7 @@ def votes_of_few() -> Statement:
         .render_derived()
     )
     pending = _pending()
-    held = (
+    found = (
         columns_of(t.votes)
         .where(
             t.votes.c.event_id == EVENT,
@@ -78,9 +78,9 @@ def votes_of_few() -> Statement:
             t.votes.c.user_id == asked.c.user_id,
         )
         .limit(1)
-        .lateral("held")
+        .lateral("found")
     )
-    return Statement(select(held).select_from(asked.join(pending, true()).join(held, true())))
+    return Statement(select(found).select_from(asked.join(pending, true()).join(found, true())))
 
 
 def votes_of_many() -> Statement:

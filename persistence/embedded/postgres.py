@@ -267,14 +267,14 @@ class EmbeddedPostgres:
                     )
                 if self._ready(postmaster, deadline):
                     return postmaster
-                told = os.pread(written, 100_000, since).decode(errors="replace").strip()
+                output = os.pread(written, 100_000, since).decode(errors="replace").strip()
                 # Children of a killed postmaster need a moment to notice.
-                if "shared memory block" in told and time.monotonic() < deadline:
+                if "shared memory block" in output and time.monotonic() < deadline:
                     time.sleep(LOOK_INTERVAL)  # another process: nothing to await
                     continue
                 why = "it ended:" if not postmaster.runs() else "it was not ready in time:"
                 raise EmbeddedPostgresError(
-                    f"{self._cannot} {why}\n{told[-2_000:] or '(it said nothing)'}{self._space()}"
+                    f"{self._cannot} {why}\n{output[-2_000:] or '(it said nothing)'}{self._space()}"
                 )
         finally:
             os.close(written)

@@ -54,8 +54,8 @@ class Postmaster:
             return None
         if not serves(pid, data):
             return None
-        told = lines[4].strip() if len(lines) > 4 else ""
-        return cls(pid, data, Path(told) if told else sockets)
+        directory = lines[4].strip() if len(lines) > 4 else ""
+        return cls(pid, data, Path(directory) if directory else sockets)
 
     @classmethod
     def launch(
@@ -170,8 +170,8 @@ def _answer(link: socket.socket) -> str | None:
 @contextmanager
 def signals_held() -> Iterator[None]:
     """No signal's handler runs between starting a process and knowing that it was started."""
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

@@ -155,20 +155,20 @@ async def load(connection: asyncpg.Connection[Any], event_id: str) -> EventState
         return EventState(event_id)
     state = EventState(event_id, read(Event, row))
     options = await _LIVE_OPTIONS.rows(connection, event=event_id)
-    await hold_rows(state, "options", Option, options)
-    await hold_rows(state, "items", Item, await _LIVE_ITEMS.rows(connection, event=event_id))
+    await add_rows(state, "options", Option, options)
+    await add_rows(state, "items", Item, await _LIVE_ITEMS.rows(connection, event=event_id))
     pending = await _PENDING.rows(connection, event=event_id)
-    await hold_rows(state, "proposals", Proposal, pending)
+    await add_rows(state, "proposals", Proposal, pending)
     state.pending.update(dict.fromkeys(proposal["id"] for proposal in pending))
     return state
 
 
-async def hold_rows(
+async def add_rows(
     state: EventState, table: str, kind: type[msgspec.Struct], rows: Iterable[Any], key: str = "id"
 ) -> None:
     """Read ``rows`` into ``state``, and give way to others as it goes."""
     for number, row in enumerate(rows, 1):
-        state.hold(table, row[key], read(kind, row))
+        state.add_loaded(table, row[key], read(kind, row))
         if number % ROWS_AT_ONCE == 0:
             await asyncio.sleep(0)
 
@@ -181,18 +181,18 @@ async def load_room(connection: asyncpg.Connection[Any], event_id: str) -> Event
     event = state.event
     floor = event.resolved_floor
     resolved = await _RESOLVED_SINCE.rows(connection, event=event_id, floor=floor)
-    await hold_rows(state, "proposals", Proposal, resolved)
+    await add_rows(state, "proposals", Proposal, resolved)
     ceiling = event.joins if event.member_ceiling is None else event.member_ceiling
     members = await _MEMBERS_SHOWN.rows(connection, event=event_id, ceiling=ceiling)
     for rows in (members, await _ADMINS.rows(connection, event=event_id)):
-        await hold_rows(state, "memberships", Membership, rows, "user_id")
+        await add_rows(state, "memberships", Membership, rows, "user_id")
     needs = {Need("comments_shown")}
     if event.request_ceiling is None:
         needs.add(Need("waiting"))
     else:
         ceiling = event.request_ceiling
         rows = await _REQUESTS_SHOWN.rows(connection, event=event_id, ceiling=ceiling)
-        await hold_rows(state, "memberships", Membership, rows, "user_id")
+        await add_rows(state, "memberships", Membership, rows, "user_id")
     await fetch(connection, state, needs)
     return state
 
@@ -228,10 +228,10 @@ async def _fetch_by_key(
     rows: dict[str, Any] = getattr(state, table)
     for key in keys:
         if key not in rows:
-            state.hold(table, key, None)
+            state.add_loaded(table, key, None)
     field = _KEY_FIELD.get(table, "id")
     for row in await statement.rows(connection, event=state.id, keys=keys):
-        state.hold(table, row[field], read(record, row))
+        state.add_loaded(table, row[field], read(record, row))
 
 
 async def _fetch_votes(
@@ -269,7 +269,7 @@ async def _fetch_resolved(
     for row in await _RESOLVED.rows(connection, event=state.id, keys=wanted):
         proposal = read(Proposal, row)
         if proposal.id not in state.proposals:
-            state.hold("proposals", proposal.id, proposal)
+            state.add_loaded("proposals", proposal.id, proposal)
         assert proposal.resolved_no is not None
         state.numbered[proposal.resolved_no] = proposal.id
 
@@ -286,9 +286,9 @@ async def _fetch_requests(
     for row in rows:
         user = row["user_id"]
         if user not in state.memberships:
-            state.hold("memberships", user, read(Membership, row))
-        held = state.memberships[user]
-        if held is not None and held.request_no == row["request_no"]:
+            state.add_loaded("memberships", user, read(Membership, row))
+        membership = state.memberships[user]
+        if membership is not None and membership.request_no == row["request_no"]:
             state.requests[user] = None
         state.requests_read = row["request_no"]
     if len(rows) < limit:
@@ -304,7 +304,7 @@ def _hold_votes(state: EventState, rows: list[Any]) -> None:
 def _hold_new(state: EventState, table: str, key: str, kind: Any, row: Any) -> None:
     """Take a row, unless it is held already: then it is newer than what was read."""
     if key not in getattr(state, table):
-        state.hold(table, key, read(kind, row))
+        state.add_loaded(table, key, read(kind, row))
 
 
 async def _fetch_set(
@@ -335,6 +335,6 @@ async def _fetch_set(
             row = await _VERSION.row(
                 connection, event=state.id, item=item, part=part, version=version
             )
-            state.hold("item_history", key, read(ItemVersion, row) if row else None)
+            state.add_loaded("item_history", key, read(ItemVersion, row) if row else None)
         case _:
             raise AssertionError(f"nothing fetches {kind}")

@@ -9,7 +9,7 @@ from sqlalchemy import case, select
 
 from persistence.database import tables as t
 from persistence.database.statements import EVENT, Statement
-from persistence.event.loading import EVENT_ROW, hold_rows, read
+from persistence.event.loading import EVENT_ROW, add_rows, read
 from persistence.event.records import Event, Item, Proposal
 from persistence.event.state import EventState
 
@@ -47,10 +47,8 @@ async def load_outline(connection: asyncpg.Connection[Any], event_id: str) -> Ev
     if row is None:
         return EventState(event_id)
     state = EventState(event_id, read(Event, row))
-    await hold_rows(
-        state, "items", Item, await _LIVE_ITEMS_OUTLINE.rows(connection, event=event_id)
-    )
+    await add_rows(state, "items", Item, await _LIVE_ITEMS_OUTLINE.rows(connection, event=event_id))
     pending = await _PENDING_OUTLINE.rows(connection, event=event_id)
-    await hold_rows(state, "proposals", Proposal, pending)
+    await add_rows(state, "proposals", Proposal, pending)
     state.pending.update(dict.fromkeys(proposal["id"] for proposal in pending))
     return state

@@ -113,7 +113,7 @@ class EventState:
         assert self.event_record is not None
         return self.event_record
 
-    def hold(self, table: str, key: Any, record: Any) -> None:
+    def add_loaded(self, table: str, key: Any, record: Any) -> None:
         """Take a row as the database has it, or ``None``: there is none."""
         rows: dict[Any, Any] = getattr(self, table)
         if table in WEIGHED:
@@ -193,7 +193,7 @@ class EventState:
 
     def waiting(self) -> list[Membership]:
         """Those who asked to join and wait, the longest waiting first."""
-        self._whole(Need("waiting"))
+        self._require_complete(Need("waiting"))
         found = [m for m in self.memberships.values() if m and m.status == "pending"]
         return sorted(found, key=lambda m: (m.requested_at, m.user_id))
 
@@ -218,10 +218,10 @@ class EventState:
 
     def votes_of(self, *users: str) -> list[Vote]:
         """The users' votes on pending proposals, retracted ones included."""
-        self._whole(*(Need("votes_of", (user,)) for user in users))
+        self._require_complete(*(Need("votes_of", (user,)) for user in users))
         if len(users) * len(self.pending) <= len(self.votes):
-            held = [self.votes.get((id, user)) for user in users for id in self.pending]
-            return [vote for vote in held if vote is not None]
+            votes = [self.votes.get((id, user)) for user in users for id in self.pending]
+            return [vote for vote in votes if vote is not None]
         wanted = frozenset(users)
         return [
             vote
@@ -231,12 +231,12 @@ class EventState:
 
     def all_ballots(self) -> list[Ballot]:
         """Every ballot."""
-        self._whole(Need("ballots"))
+        self._require_complete(Need("ballots"))
         return [ballot for ballot in self.ballots.values() if ballot]
 
     def comments_shown(self) -> list[Comment]:
         """The comments above the floor, oldest first."""
-        self._whole(Need("comments_shown"))
+        self._require_complete(Need("comments_shown"))
         floor = self.event.comment_floor
         found = [c for c in self.comments.values() if c and not c.deleted and c.number > floor]
         return sorted(found, key=lambda comment: comment.number)
@@ -251,7 +251,7 @@ class EventState:
 
     def withdrawn_by(self, author: str) -> list[Proposal]:
         """The proposals that ``author`` withdrew and the room still shows."""
-        self._whole(Need("withdrawn_by", (author,)))
+        self._require_complete(Need("withdrawn_by", (author,)))
         floor = self.event.resolved_floor
         return [
             found
@@ -262,7 +262,7 @@ class EventState:
             and (found.resolved_no or 0) > floor
         ]
 
-    def _whole(self, *needs: Need) -> None:
+    def _require_complete(self, *needs: Need) -> None:
         if missing := [need for need in needs if need not in self.complete]:
             raise Missing(*missing)
 

@@ -57,7 +57,7 @@ class Free(NamedTuple):
     known: Remembered
 
 
-class Line(NamedTuple):
+class JournalEntry(NamedTuple):
     """A row of the journal, its fields in the order of the table's columns."""
 
     event_id: str
@@ -76,14 +76,14 @@ class Line(NamedTuple):
     hash: bytes | None
 
 
-assert Line._fields == s.columns_of("journal")
+assert JournalEntry._fields == s.columns_of("journal")
 
 
 class Written(NamedTuple):
     """What a batch leaves to be written of one event."""
 
     state: EventState
-    lines: Sequence[Line]
+    entries: Sequence[JournalEntry]
     changed: Mapping[str, set[Any]]
     """Table → keys whose records in ``state`` are new."""
     tallies: set[str]
@@ -186,7 +186,7 @@ class Transaction:
         """Write all of it in one statement."""
         rows: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
         for written in batches:
-            rows["journal"] += written.lines
+            rows["journal"] += written.entries
             _gather_rows(rows, written)
         values: dict[str, Any] = {}
         for part, found in rows.items():
@@ -255,7 +255,7 @@ def _gather_rows(rows: dict[str, list[tuple[Any, ...]]], written: Written) -> No
         proposal = state.proposals[id]
         assert proposal is not None
         rows["tallies"].append((event_id, id, proposal.agree, proposal.voters))
-    if all(line.seq is None for line in written.lines):
+    if all(entry.seq is None for entry in written.entries):
         return
     if written.made:
         rows["made"].append(_event_row(state))

@@ -37,7 +37,7 @@ class Expired(NamedTuple):
 
 #: Before everything that is due. No null in its place: the index would not be entered at the
 #: moment, and all that have opened and wait for votes read again with every look.
-_BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 _LIMIT: Any = bindparam("limit", type_=Integer)
 
 
@@ -96,5 +96,5 @@ async def opened(
 
 
 def _place(since: Due | None) -> dict[str, Any]:
-    at, event, proposal = since or Due(_BEFORE_ALL)
+    at, event, proposal = since or Due(EPOCH_START)
     return {"since": at, "event": event, "proposal": proposal}

@@ -19,7 +19,7 @@ from protocol.errors import bad_request
 _LIMIT: Any = bindparam("limit", type_=Integer)
 _BEFORE: Any = bindparam("before", type_=Integer)
 #: The largest number there is room for.
-_BEHIND_ALL = 2**31 - 1
+MAX_ORDINAL = 2**31 - 1
 _USER: Any = bindparam("user", type_=Text)
 
 
@@ -104,7 +104,7 @@ _MEMBERS = Statement(
     .where(
         t.memberships.c.event_id == EVENT,
         t.memberships.c.status == "accepted",
-        t.memberships.c.joined_no < func.coalesce(_BEFORE, _BEHIND_ALL),
+        t.memberships.c.joined_no < func.coalesce(_BEFORE, MAX_ORDINAL),
     )
     .order_by(t.memberships.c.joined_no.desc())
     .limit(_LIMIT)
@@ -115,7 +115,7 @@ _REQUESTS = Statement(
     .where(
         t.memberships.c.event_id == EVENT,
         t.memberships.c.status == "pending",
-        t.memberships.c.request_no < func.coalesce(_BEFORE, _BEHIND_ALL),
+        t.memberships.c.request_no < func.coalesce(_BEFORE, MAX_ORDINAL),
     )
     .order_by(t.memberships.c.request_no.desc())
     .limit(_LIMIT)

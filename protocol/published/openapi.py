@@ -161,7 +161,7 @@ def _paths(schemas: dict[str, Schema]) -> dict[str, Any]:
 
 
 def _stream() -> dict[str, Any]:
-    told = (
+    description = (
         "Each event's type is that of its message, its data the message, and its id where the "
         "message leads to: `snapshot` or `resumed` first, then `diff`, `you` and `presence`, and "
         "`unsubscribed` at the end."
@@ -175,7 +175,7 @@ def _stream() -> dict[str, Any]:
         },
         "required": ["event", "data"],
     }
-    return response(told, {"text/event-stream": {"schema": sent}})
+    return response(description, {"text/event-stream": {"schema": sent}})
 
 
 def _command() -> dict[str, Any]:
@@ -193,9 +193,9 @@ def _command() -> dict[str, Any]:
 def _error(status: int) -> dict[str, Any]:
     """The error that is told with ``status``, its codes and its headers."""
     codes = {code.value: rule.meaning for code, rule in ERRORS.items() if rule.http == status}
-    told = "\n".join(f"- `{code}`: {meaning}" for code, meaning in codes.items())
+    description = "\n".join(f"- `{code}`: {meaning}" for code, meaning in codes.items())
     schema = {"allOf": [ref(m.Error), {"properties": {"code": {"enum": list(codes)}}}]}
-    made = response(told, {"application/json": {"schema": schema}})
+    made = response(description, {"application/json": {"schema": schema}})
     if status == 401:
         made["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
     if status in (429, 503):

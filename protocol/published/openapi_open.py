@@ -23,8 +23,11 @@ def open_paths() -> dict[str, Any]:
     healthz = {"200": response("It does.", plain)}
     metrics = {"200": response("In Prometheus' text format.", plain)}
     readyz = {
-        status: response(told, {"application/json": {"schema": ready}})
-        for status, told in (("200", "Yes."), ("503", "No: it starts, drains, or has no database."))
+        status: response(description, {"application/json": {"schema": ready}})
+        for status, description in (
+            ("200", "Yes."),
+            ("503", "No: it starts, drains, or has no database."),
+        )
     }
     documents = {
         "/v1/schema": ("getSchema", "The JSON Schema of every message.", "schema+json"),
@@ -36,10 +39,10 @@ def open_paths() -> dict[str, Any]:
         "/readyz": unguarded("getReadiness", "Whether clients should come here.", readyz),
         "/metrics": unguarded("getMetrics", "What the server counts and measures.", metrics),
     }
-    for path, (name, told, kind) in documents.items():
+    for path, (name, description, kind) in documents.items():
         content = {f"application/{kind}": {"schema": {"type": "object"}}}
-        answers = {"200": response(told, content), "304": response("It has not changed.")}
-        made[path] = unguarded(name, told, answers)
+        answers = {"200": response(description, content), "304": response("It has not changed.")}
+        made[path] = unguarded(name, description, answers)
     return {path: {"get": operation} for path, operation in made.items()} | _page_paths()
 
 

@@ -39,14 +39,14 @@ def unguarded(name: str, summary: str, answers: dict[str, Any]) -> dict[str, Any
     return {"operationId": name, "summary": summary, "security": [], "responses": answers}
 
 
-def response(told: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
+def response(description: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
     """An answer, and its content by media type."""
-    return {"description": told} | ({"content": content} if content else {})
+    return {"description": description} | ({"content": content} if content else {})
 
 
-def json_of(kind: Struct, told: str) -> dict[str, Any]:
+def json_of(kind: Struct, description: str) -> dict[str, Any]:
     """An answer that is a message."""
-    return response(told, {"application/json": {"schema": ref(kind)}})
+    return response(description, {"application/json": {"schema": ref(kind)}})
 
 
 def query(schemas: dict[str, Schema], asked: Struct, *names: str) -> list[dict[str, Any]]:
@@ -62,11 +62,11 @@ def _not_null(schema: Schema) -> Schema:
 
 
 def parameter(
-    name: str, place: str, schema: Schema, told: str = "", *, required: bool = True
+    name: str, place: str, schema: Schema, description: str = "", *, required: bool = True
 ) -> dict[str, Any]:
     """A parameter."""
     made: dict[str, Any] = {"name": name, "in": place, "required": required, "schema": schema}
-    return made | ({"description": told} if told else {})
+    return made | ({"description": description} if description else {})
 
 
 def of(kind: Any) -> Schema:

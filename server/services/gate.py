@@ -105,7 +105,7 @@ class Gate:
         wait = self._churn.charge(submission, event, time.monotonic())
         if wait:
             err = Rejection(ErrorCode.RATE_LIMITED, "too often", retry_after_ms=wait)
-            submission.tell(failed(submission, err))
+            submission.respond(failed(submission, err))
         return not wait
 
     # Commands that name their event.
@@ -128,7 +128,7 @@ class Gate:
         except _Unknown:
             pass
         except Exception as err:
-            submission.tell(failed(submission, _as_answer(err)))
+            submission.respond(failed(submission, _as_answer(err)))
             return
         self._lanes.submit(event, submission)
 
@@ -209,7 +209,7 @@ class Gate:
                 return
             self._charge_stranger(submission, found.event)
         except Exception as err:
-            submission.tell(failed(submission, _as_answer(err)))
+            submission.respond(failed(submission, _as_answer(err)))
             return
         submission.reply = self._guesses.counting(submission.reply)
         self._enter(found.event, submission)

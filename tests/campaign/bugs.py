@@ -83,7 +83,7 @@ def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
 def _ack_before_commit() -> None:
     def early(self: Batch) -> None:
         for submission in self.submissions:
-            submission.attempted |= submission.key in self._decided
+            submission.commit_attempted |= submission.key in self._decided
         for submission, answer in self.answers:
             submission.reply(submission, answer)
         self.answers = []
@@ -325,7 +325,7 @@ def _who_is_removed_goes_on_hearing() -> None:
 def _a_lost_answer_taken_for_no_effect() -> None:
     def giving_up(alone: Any) -> Any:
         async def wrapped(self: Lanes, batch: Batch, fault: Any) -> None:
-            if not any(submission.attempted for submission in batch.submissions):
+            if not any(submission.commit_attempted for submission in batch.submissions):
                 await alone(self, batch, fault)
                 return
             err = Rejection(ErrorCode.BUSY, retry_after_ms=lanes.RETRY_AFTER_MS)

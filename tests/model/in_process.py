@@ -32,7 +32,7 @@ from handlers.step import Actor, Step
 from persistence.event.limits import SETTABLE, DomainLimits, decode_limits
 from persistence.event.records import Decided
 from persistence.event.state import EventState, Missing, Need
-from persistence.journal.transaction import Line
+from persistence.journal.transaction import JournalEntry
 from protocol.answers import error_body
 from protocol.codec import Invalid, decode_command
 from protocol.commands import EventCommand
@@ -82,7 +82,7 @@ class InProcess:
         self.forget_every = forget_every
         self.stored = EventState(EVENT)
         self.known: dict[tuple[str, str], Decided] = {}
-        self.lines: list[Line] = []
+        self.lines: list[JournalEntry] = []
         self.submitted = 0
         self.held: EventState | None = None
         self.folded: dict[str, Json] = {}
@@ -118,9 +118,9 @@ class InProcess:
             return None
         else:
             answered = decision.answer
-            if decision.line is not None:
+            if decision.entry is not None:
                 # A refusal keeps a fingerprint only; the checker wants the words that were sent.
-                words = decision.line._replace(payload=submission.payload.decode())
+                words = decision.entry._replace(payload=submission.payload.decode())
                 self._write(state, decision, words)
         return dict(json.loads(answered.message))
 
@@ -179,9 +179,9 @@ class InProcess:
                 for need in missing.needs:
                     self._fetch(state, need)
 
-    def _write(self, state: EventState, decision: Decision, line: Line) -> None:
-        self.lines.append(line)
-        self.known[line.user_id, line.command_id] = remembered(line)
+    def _write(self, state: EventState, decision: Decision, entry: JournalEntry) -> None:
+        self.lines.append(entry)
+        self.known[entry.user_id, entry.command_id] = remembered(entry)
         if decision.step is None:
             return
         stored = self.stored
@@ -337,41 +337,41 @@ class InProcess:
         texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
         return [
             Entry(
-                seq=line.seq,
-                at=line.at,
-                command=line.command,
-                user=line.user_id,
-                id=line.command_id,
-                salt=line.salt,
-                payload=line.payload or "",
-                answer=line.answer,
-                patches={k: bytes(v) for k, v in texts.decode(line.patches or "{}").items()},
-                prev_hash=line.prev_hash,
-                hash=line.hash,
+                seq=entry.seq,
+                at=entry.at,
+                command=entry.command,
+                user=entry.user_id,
+                id=entry.command_id,
+                salt=entry.salt,
+                payload=entry.payload or "",
+                answer=entry.answer,
+                patches={k: bytes(v) for k, v in texts.decode(entry.patches or "{}").items()},
+                prev_hash=entry.prev_hash,
+                hash=entry.hash,
             )
-            for line in self.lines
-            if line.seq is not None and line.prev_hash is not None and line.hash is not None
+            for entry in self.lines
+            if entry.seq is not None and entry.prev_hash is not None and entry.hash is not None
         ]
 
     def rows(self) -> list[Json]:
         """The journal as the checker takes it."""
         return [
             {
-                "user": line.user_id,
-                "id": line.command_id,
-                "seq": line.seq,
-                "command": line.command,
-                "payload": json.loads(line.payload or "null"),
-                "payload_text": line.payload,
-                "answer": json.loads(line.answer),
-                "answer_text": line.answer,
-                "patches": json.loads(line.patches or "{}"),
-                "at": line.at,
-                "prev_hash": line.prev_hash,
-                "hash": line.hash,
-                "salt": line.salt,
+                "user": entry.user_id,
+                "id": entry.command_id,
+                "seq": entry.seq,
+                "command": entry.command,
+                "payload": json.loads(entry.payload or "null"),
+                "payload_text": entry.payload,
+                "answer": json.loads(entry.answer),
+                "answer_text": entry.answer,
+                "patches": json.loads(entry.patches or "{}"),
+                "at": entry.at,
+                "prev_hash": entry.prev_hash,
+                "hash": entry.hash,
+                "salt": entry.salt,
             }
-            for line in self.lines
+            for entry in self.lines
         ]
 
 

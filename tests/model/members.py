@@ -191,7 +191,7 @@ class Members(Proposals):
         for row in self.pending():
             votes = self.votes[row["id"]]
             if any(user in votes and votes[user]["revision"] == row["revision"] for user in users):
-                self.look_at(row)
+                self.evaluate(row)
 
     def put_out(self, user: str, status: str) -> None:
         """The votes on what is pending stand no longer, a ballot that was not counted is gone."""
@@ -201,7 +201,7 @@ class Members(Proposals):
         for row in self.pending():
             if user in self.votes[row["id"]]:
                 self.votes[row["id"]][user]["active"] = False
-        self.look_at_all()
+        self.evaluate_all()
 
     def verdict(self, user: str) -> Row:
         """What was decided of somebody, by whom and when."""

@@ -56,7 +56,7 @@ class Proposals(Items):
         row["expires_at"] = self.after("ttl_seconds")
         if self.event["policy"].get("proposer_votes"):
             self.votes[row["id"]][self.user] = {"revision": 1, "active": True}
-            self.look_at(row)
+            self.evaluate(row)
         return {"proposal": row["id"], "revision": 1, "status": row["status"]}
 
     def make_proposal(
@@ -202,7 +202,7 @@ class Proposals(Items):
             raise Refused("revision_changed", current=row["revision"])
         self.begin()
         self.votes[proposal][self.user] = {"revision": revision, "active": True}
-        self.look_at(row)
+        self.evaluate(row)
         return self.tally(row) | {"status": row["status"]}
 
     def vote_retract(self, proposal: str) -> Row:
@@ -230,7 +230,7 @@ class Proposals(Items):
         if not self.carried(row):
             raise Refused("not_due", final=False)
         self.begin()
-        self.look_at(row)
+        self.evaluate(row)
         return {"status": "accepted"}
 
     def timely(self, proposal: str) -> Row:
@@ -269,16 +269,16 @@ class Proposals(Items):
             return False
         return self.passes(row, self.now)
 
-    def look_at(self, row: Row) -> bool:
+    def evaluate(self, row: Row) -> bool:
         if carried := self.carried(row):
             self.accept(row, "auto_votes")
         return carried
 
-    def look_at_all(self) -> list[str]:
+    def evaluate_all(self) -> list[str]:
         """Each pending proposal once, the oldest first; the ids of those that passed, in order."""
         rows = self.pending()
         for row in rows:
-            self.look_at(row)
+            self.evaluate(row)
         passed = [row for row in rows if row["status"] == "accepted"]
         return [row["id"] for row in sorted(passed, key=lambda row: int(row["resolved_no"]))]
 
@@ -305,7 +305,7 @@ class Proposals(Items):
         if row["category"] == "delete":
             for other in self.pending():
                 if (other["category"], other["kind"]) == ("create", row["kind"]):
-                    self.look_at(other)
+                    self.evaluate(other)
 
     def close(self, row: Row, status: str, resolution: str) -> None:
         rule = self.event["policy"][row["kind"]]

@@ -90,7 +90,7 @@ class Model(Members):
         checked(merged, final=True)
         self.begin()
         self.event |= {"policy": merged, "policy_version": current + 1}
-        return {"policy_version": current + 1, "accepted": self.look_at_all()}
+        return {"policy_version": current + 1, "accepted": self.evaluate_all()}
 
     def event_rotate_code(self) -> Row:
         self.admin()
@@ -113,7 +113,7 @@ class Model(Members):
             for time in ("opens_at", "expires_at"):
                 if row[time] is not None and row[time] > self.event["paused_at"]:
                     row[time] += self.now - self.event["paused_at"]
-        self.look_at_all()
+        self.evaluate_all()
         return result
 
     def event_finish(self) -> Row:
@@ -171,7 +171,7 @@ class Model(Members):
         self.limits = {name: given[name] for name in self.limits}
         for row in list(self.shown_comments().values())[: -self.limits["shown_comments"]]:
             row["left_window"] = True
-        self.look_at_all()
+        self.evaluate_all()
         return {"version": limits["version"]}
 
     # --- comments

@@ -192,7 +192,7 @@ async def test_a_command_whose_transaction_had_failed_is_tried_again_and_acked_o
 
     def settled(self: Batch) -> None:
         not_committed(self)
-        in_doubt.extend(submission.attempted for submission in self.submissions)
+        in_doubt.extend(submission.commit_attempted for submission in self.submissions)
 
     monkeypatch.setattr(Transaction, "write", failing)
     monkeypatch.setattr(Batch, "not_committed", settled)

@@ -253,7 +253,7 @@ class _Unable:
 
     def submit(self, event: str, submission: Submission) -> None:
         self.asked.append(submission.command.proposal)  # type: ignore[attr-defined]
-        submission.tell(failed(submission, Rejection(ErrorCode.BUSY)))
+        submission.respond(failed(submission, Rejection(ErrorCode.BUSY)))
 
 
 async def test_openings_beyond_what_is_remembered_are_asked_for_again(

@@ -107,7 +107,7 @@ async def test_what_is_offered_is_what_the_server_permits(site: Running, visit: 
     page = (await visit(site)).page
     table = await page.evaluate("async () => (await import('/app/permissions.js')).PERMISSIONS")
     server = {
-        command.__struct_config__.tag: (permission.standing.value, set(permission.statuses))
+        command.__struct_config__.tag: (permission.role.value, set(permission.statuses))
         for command, permission in PERMISSIONS.items()
     }
     assert {name: (one["who"], set(one["statuses"])) for name, one in table.items()} == server
