@@ -60,6 +60,13 @@ class EventCommand(Command, kw_only=True):
     event: Ref
 
 
+def event_of(command: Command) -> str | None:
+    """The event that ``command`` names; ``None`` for the commands that find or make theirs."""
+    # isinstance() on msgspec's classes, which are abstract base classes, costs ten times as much.
+    event: str | None = getattr(command, "event", None)
+    return event
+
+
 class EventCreate(Command, tag="event.create", kw_only=True):
     """Make an event; its maker is its first admin."""
 

@@ -28,7 +28,7 @@ from persistence.event.state import EventState, Missing
 from persistence.journal import chain
 from persistence.journal.transaction import CommandKey, JournalEntry
 from protocol import answers
-from protocol.commands import Command, EventCreate, MembershipJoin, type_of
+from protocol.commands import Command, EventCreate, MembershipJoin, event_of, type_of
 from protocol.errors import FINAL, ErrorCode, ProtocolError, Refusal, Rejection
 
 log = logging.getLogger("ayes.handlers")
@@ -385,6 +385,6 @@ def _error(
     *,
     replayed: bool = False,
 ) -> Answer:
-    event = getattr(submission.command, "event", None)
+    event = event_of(submission.command)
     message = answers.error(err, id=submission.command.id, event=event, replayed=replayed)
     return Answer(message, err.code)

@@ -26,7 +26,7 @@ from persistence.event.limits import RULES, DomainLimits, decode_limits
 from persistence.event.records import Event, Membership
 from persistence.event.state import EventState, Missing, Need
 from persistence.journal import chain
-from protocol.commands import COMMANDS, Command, type_of
+from protocol.commands import COMMANDS, Command, event_of, type_of
 from protocol.errors import Refusal
 
 _KINDS: dict[str, type[Command]] = {type_of(kind): kind for kind in (*COMMANDS, *TIMERS)}
@@ -133,7 +133,7 @@ class Replay:
 
     def _foreign(self, entry: Entry, command: Command) -> str | None:
         """What a payload says that is not this line's command."""
-        event = getattr(command, "event", self.state.id)
+        event = event_of(command) or self.state.id
         if (command.id, event) != (entry.id, self.state.id):
             return f"holds the command {command.id} to event {event}, not its own"
         # Values, not letters, as below.

@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from handlers.lanes.decide import Answer, Submission, failed
+from handlers.lanes.decide import Answer, Submission
 from persistence.journal import audit
 from protocol import requests as r
 from protocol.codec import Invalid, decode_command, under_id
-from protocol.commands import Command
+from protocol.commands import Command, event_of
 from protocol.errors import ErrorCode, ProtocolError, Rejection, bad_request
 from protocol.fields import PageSize, Position, normalise
 from server.http.answers import PartsAnswer, error_answer, json_answer, told_error
@@ -26,14 +26,13 @@ from server.http.body import read_body, without_mark
 from server.http.endpoint import Answering, Endpoint, connection_of
 from server.http.stream import STREAM_HEADERS, STREAM_TYPE, once, stream
 from server.identity.auth import Identity
-from server.services import questions
-from server.services.entropy import entropy
 
 if TYPE_CHECKING:
     from server.node import Node
 
-#: Longest that a command is waited for; the lane's own budget is shorter.
-ANSWER_SECONDS = 15.0
+#: Longest that a request waits for its command's answer; beyond it, the answer is ``timeout``. The
+#: lane's own budget is shorter, so that the lane's answer comes first.
+ANSWER_TIMEOUT_S = 15.0
 #: Lines of the journal that are encoded before the event loop is left to others; a long one is some
 #: 50 KB.
 LINES_AT_ONCE = 8
@@ -88,42 +87,32 @@ class _Api:
         if isinstance(command, Invalid):
             return error_answer(command.error, id=command.id, ref=command.ref)
         try:
-            await node.know_user(identity.actor)
-            if node.draining:
-                raise Rejection(ErrorCode.DRAINING, retry_after_ms=node.retry_after_ms())
+            await node.users.know(identity.actor)
+            if node.draining.has_begun:
+                raise Rejection(ErrorCode.DRAINING, retry_after_ms=node.draining.retry_after_ms())
         except ProtocolError as err:
-            return error_answer(err, id=command.id, event=getattr(command, "event", None))
-        answer = await self._decided(command, identity)
+            return error_answer(err, id=command.id, event=event_of(command))
+        try:
+            answer = await self._decided(command, identity)
+        except TimeoutError:
+            late = Rejection(ErrorCode.TIMEOUT)
+            return error_answer(late, id=command.id, event=event_of(command))
         if answer.error is not None:
             return told_error(answer.message, answer.error)
         return json_answer(answer.message)
 
     async def _decided(self, command: Command, identity: Identity) -> Answer:
-        """What the command's lane answers; ``timeout`` where it does not in time."""
-        node = self._node
+        """Return what the command's lane answers; raises ``TimeoutError``."""
         heard: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
         def reply(submission: Submission, answer: Answer) -> None:
-            if answer.error is not None:
-                node.gate.refused(submission, answer.error)
             if not heard.done():
                 heard.set_result(answer)
 
-        submission = Submission(
-            command,
-            identity.actor,
-            entropy=entropy(),
-            reply=reply,
-            expires=identity.expires,
-            issued=identity.issued,
-        )
-        if (first := node.gate.submit(submission)) is not None:
+        if (first := self._node.commands.submit(command, identity, reply)) is not None:
             await first
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await heard
-        except TimeoutError:
-            return failed(submission, Rejection(ErrorCode.TIMEOUT))
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            return await heard
 
     # Questions.
 
@@ -151,7 +140,7 @@ class _Api:
             fields = dict(request.query_params) | fields
         question = self._typed(kind, fields)
         node, actor = self._node, identity.actor
-        answer = await node.quotas.ask(actor.user, lambda: questions.ask(node, actor, question))
+        answer = await node.quotas.ask(actor.user, lambda: node.questions.ask(actor, question))
         return PartsAnswer((answer,))
 
     async def journal(self, request: Request, identity: Identity) -> Response:
@@ -161,7 +150,7 @@ class _Api:
         user = identity.actor.user
 
         async def answered() -> bytes:
-            await questions.admin(self._node, identity.actor, event)
+            await self._node.questions.admin(identity.actor, event)
             return await self._node.cooldown.run(partial(self._journal, event, page))
 
         answer = await self._node.quotas.ask(user, answered)

@@ -82,7 +82,7 @@ class Endpoint:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Rejection(ErrorCode.UNAUTHENTICATED)
-        identity = self._node.identify(token.strip())
+        identity = self._node.identities.identify(token.strip())
         self._node.paces.take(identity.actor.user)
         return identity
 

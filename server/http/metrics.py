@@ -40,12 +40,14 @@ class Declared(NamedTuple):
 
 
 METRICS: dict[str, Declared] = {
-    "ayes_sockets": Declared("gauge", "Open WebSockets.", lambda n: len(n.sessions)),
+    "ayes_sockets": Declared("gauge", "Open WebSockets.", lambda n: len(n.sockets.all)),
     "ayes_rooms": Declared("gauge", "Events watched here.", lambda n: n.rooms.count()),
     "ayes_commands_waiting": Declared(
         "gauge", "Commands that wait for their decision.", lambda n: n.lanes.waiting()
     ),
-    "ayes_draining": Declared("gauge", "1 while the server goes away.", lambda n: n.draining),
+    "ayes_draining": Declared(
+        "gauge", "1 while the server goes away.", lambda n: n.draining.has_begun
+    ),
     "ayes_bus_up": Declared(
         "gauge",
         "1 while Redis, or every shard of it, answers; always 1 without Redis.",

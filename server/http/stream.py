@@ -189,7 +189,7 @@ async def _begun(
     feed.carry(placed.parts)
     body = _events(node, identity, placed, feed)
     node.streams.begin(user, feed)
-    if node.draining:
+    if node.draining.has_begun:
         feed.leave()
 
     def over() -> None:
@@ -289,7 +289,7 @@ async def _renewed(
 
 def _holds(node: Node, identity: Identity) -> bool:
     """Whether the token that began a stream is still good."""
-    revoked = node.revocations.is_revoked(identity.actor.user, identity.issued)
+    revoked = node.identities.is_revoked(identity)
     return identity.expires > datetime.now(UTC) and not revoked
 
 

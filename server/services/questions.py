@@ -5,26 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import orjson
 
 from handlers import views
 from handlers.lanes.decide import recorded_ack, recorded_refusal
+from handlers.lanes.lanes import Lanes
 from handlers.rules import preview
 from handlers.step import Actor
 from persistence.database.overload import unreachable
+from persistence.database.pool import Database
+from persistence.event.limits import DomainLimits
 from persistence.event.records import Decided, Membership
 from persistence.queries import lists, reading
 from persistence.queries.reading import Own
 from protocol import answers
 from protocol import requests as r
 from protocol.errors import ErrorCode, Refusal, Rejection
-
-if TYPE_CHECKING:
-    from server.node import Node
-    from server.sessions.session import Session
+from server.limits.code_guesses import Guesses
+from server.limits.cooldown import Cooldown
+from server.limits.quotas import Quotas
+from server.services.previews import Previews
 
 #: Entries of a page that is read as soon as it is asked for: as many as the default and as the page
 #: of the server asks for. Longer ones are read one at a time in the process (``Cooldown``).
@@ -35,30 +38,177 @@ LIGHT_STATUS = 32
 ENTRIES_AT_ONCE = 16
 
 
-async def answer(session: Session, request: r.Request) -> bytes:
-    """The answer to ``request``; raises ``ProtocolError``."""
-    assert session.identity is not None
-    return await ask(session.node, session.identity.actor, request)
+class Questions:
+    """Answers requests that read, whichever way they came."""
 
+    def __init__(
+        self,
+        database: Database,
+        lanes: Lanes,
+        limits: DomainLimits,
+        *,
+        guesses: Guesses,
+        quotas: Quotas,
+        cooldown: Cooldown,
+    ) -> None:
+        self._database = database
+        self._lanes = lanes
+        self._limits = limits
+        self._guesses = guesses
+        self._quotas = quotas
+        self._cooldown = cooldown
+        self._previews = Previews()
 
-async def ask(node: Node, actor: Actor, request: r.Request) -> bytes:
-    """The answer to ``actor``'s ``request``, whichever way it came."""
-    try:
-        if isinstance(request, r.History):
-            await _accepted(node, actor, request.event)
-        if _is_heavy(request):
-            answer = await node.cooldown.run(partial(_answer, node, actor, request))
-        else:
-            answer = await _answer(node, actor, request)
-    except Exception as err:
-        raise unreachable(err) from err
-    node.quotas.charge(actor.user, size=len(answer))
-    return answer
+    async def ask(self, actor: Actor, request: r.Request) -> bytes:
+        """The answer to ``actor``'s ``request``, whichever way it came."""
+        try:
+            if isinstance(request, r.History):
+                await self._accepted(actor, request.event)
+            if _is_heavy(request):
+                answer = await self._cooldown.run(partial(self._answer, actor, request))
+            else:
+                answer = await self._answer(actor, request)
+        except Exception as err:
+            raise unreachable(err) from err
+        self._quotas.charge(actor.user, size=len(answer))
+        return answer
 
+    async def _answer(self, actor: Actor, request: r.Request) -> bytes:
+        kind, fields = await self._ask(actor, request)
+        return answers.reply(kind, request.ref, **fields)
 
-async def _answer(node: Node, actor: Actor, request: r.Request) -> bytes:
-    kind, fields = await _ask(node, actor, request)
-    return answers.reply(kind, request.ref, **fields)
+    async def _ask(self, actor: Actor, request: r.Request) -> tuple[str, dict[str, Any]]:
+        match request:
+            case r.CommandStatus():
+                return "status", await self._status(actor, request)
+            case r.EventsList():
+                return "events", await self._events(actor, request)
+            case r.EventOverview():
+                return "overview", await self._overview(actor, request)
+            case r.EventPreviewPolicy():
+                return "policy_preview", await self._preview(actor, request)
+            case r.CommentsList():
+                return "comments", await self._comments(request)
+            case r.ProposalsList():
+                return "proposals", await self._proposals(request)
+            case r.MembersList():
+                return "members", await self._members(request)
+            case r.RequestsList():
+                return "requests", await self._requests(actor, request)
+        raise Rejection(ErrorCode.UNKNOWN_TYPE)
+
+    async def _status(self, actor: Actor, request: r.CommandStatus) -> dict[str, Any]:
+        """What became of the actor's own commands; of anybody else's nothing is commands."""
+        event = request.event
+        # Asked before the journal: a command that is decided in between is shown as pending, never
+        # as absent.
+        waiting = self._lanes.pending(event, [(actor.user, id) for id in request.ids])
+        decided = await reading.decided(self._database, event, actor.user, request.ids)
+        known = {line.command_id: line for line in decided}
+        hidden = {line.command_id for line in decided if _is_not_found(line)}
+        if hidden and await self._membership(actor, event) is None:
+            # To a stranger it must look as where there is no such event, which remembers nothing.
+            known = {id: line for id, line in known.items() if id not in hidden}
+        commands: list[dict[str, Any]] = []
+        for id in request.ids:
+            line = known.get(id)
+            if line is None:
+                commands.append(
+                    {"id": id, "state": "pending" if (actor.user, id) in waiting else "absent"}
+                )
+            elif line.seq is not None:
+                ack = orjson.Fragment(recorded_ack(event, line, replayed=True))
+                commands.append({"id": id, "state": "committed", "ack": ack})
+            else:
+                body = answers.error_body(recorded_refusal(line), id=id, event=event, replayed=True)
+                commands.append({"id": id, "state": "refused", "error": body})
+        return {"event": event, "commands": commands}
+
+    async def _events(self, actor: Actor, request: r.EventsList) -> dict[str, Any]:
+        found, following = await lists.events_of(
+            self._database, actor.user, after=request.after, limit=request.limit
+        )
+        return {"events": found} | ({"next": following} if following else {})
+
+    async def _preview(self, actor: Actor, request: r.EventPreviewPolicy) -> dict[str, Any]:
+        own = await self._accepted(actor, request.event)
+        policy = msgspec.json.encode(request.policy)
+        found = self._previews.find((request.event, own.epoch, own.seq, policy))
+        if found is None:
+            made = await self._cooldown.run(
+                lambda: preview.would_accept(
+                    self._database, request.event, actor, request.policy, self._limits
+                )
+            )
+            found = made.accepted
+            self._previews.keep((request.event, made.epoch, made.seq, policy), found, made.seconds)
+        return {"event": request.event, "would_accept": found}
+
+    async def _overview(self, actor: Actor, request: r.EventOverview) -> dict[str, Any]:
+        self._guesses.check(actor.user)
+        found = await lists.overview(self._database, request.code, actor.user)
+        self._guesses.check(actor.user)
+        if found is None:
+            self._guesses.failed(actor.user)
+            raise Refusal(ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"})
+        return found
+
+    async def _membership(self, actor: Actor, event: str) -> Membership | None:
+        """The actor's membership, whatever its status; ``None`` for a stranger."""
+        own = await reading.own(self._database, [(event, actor.user)])
+        return own[0].membership if own else None
+
+    async def _accepted(self, actor: Actor, event: str) -> Own:
+        """What is an accepted member's own; raises ``not_found`` or ``not_a_member``.
+
+        One statement, which costs the same for an event that does not exist. Nothing else of the
+        event is read before it.
+        """
+        found = await reading.own(self._database, [(event, actor.user)])
+        if not found or found[0].membership is None:
+            raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+        if (status := found[0].membership.status) != "accepted":
+            raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": status})
+        return found[0]
+
+    async def admin(self, actor: Actor, event: str) -> None:
+        """Raise unless the actor is an admin of the event."""
+        try:
+            membership = (await self._accepted(actor, event)).membership
+        except Exception as err:
+            raise unreachable(err) from err
+        assert membership is not None
+        if membership.role != "admin":
+            raise Refusal(ErrorCode.FORBIDDEN, details={"role": membership.role})
+
+    async def _comments(self, request: r.CommentsList) -> dict[str, Any]:
+        found, following = await lists.comments(
+            self._database, request.event, before=request.before, limit=request.limit
+        )
+        shown = ({"id": comment.id} | views.comment_fields(comment) for comment in found)
+        return await _page("comments", request.event, shown, following)
+
+    async def _proposals(self, request: r.ProposalsList) -> dict[str, Any]:
+        found, following = await lists.proposals(
+            self._database, request.event, before=request.before, limit=request.limit
+        )
+        shown = ({"id": proposal.id} | views.proposal_view(proposal) for proposal in found)
+        return await _page("proposals", request.event, shown, following)
+
+    async def _members(self, request: r.MembersList) -> dict[str, Any]:
+        found, following = await lists.members(
+            self._database, request.event, before=request.before, limit=request.limit
+        )
+        shown = ({"id": m.user_id, "name": m.name, "role": m.role} for m in found)
+        return await _page("members", request.event, shown, following)
+
+    async def _requests(self, actor: Actor, request: r.RequestsList) -> dict[str, Any]:
+        await self.admin(actor, request.event)
+        found, following = await lists.requests(
+            self._database, request.event, before=request.before, limit=request.limit
+        )
+        shown = ({"id": asking.user_id} | views.request_fields(asking) for asking in found)
+        return await _page("requests", request.event, shown, following)
 
 
 def _is_heavy(request: r.Request) -> bool:
@@ -68,151 +218,9 @@ def _is_heavy(request: r.Request) -> bool:
     return isinstance(request, r.History | r.EventsList) and request.limit > LIGHT_PAGE
 
 
-async def _ask(node: Node, actor: Actor, request: r.Request) -> tuple[str, dict[str, Any]]:
-    match request:
-        case r.CommandStatus():
-            return "status", await _status(node, actor, request)
-        case r.EventsList():
-            return "events", await _events(node, actor, request)
-        case r.EventOverview():
-            return "overview", await _overview(node, actor, request)
-        case r.EventPreviewPolicy():
-            return "policy_preview", await _preview(node, actor, request)
-        case r.CommentsList():
-            return "comments", await _comments(node, request)
-        case r.ProposalsList():
-            return "proposals", await _proposals(node, request)
-        case r.MembersList():
-            return "members", await _members(node, request)
-        case r.RequestsList():
-            return "requests", await _requests(node, actor, request)
-    raise Rejection(ErrorCode.UNKNOWN_TYPE)
-
-
-async def _status(node: Node, actor: Actor, request: r.CommandStatus) -> dict[str, Any]:
-    """What became of the actor's own commands; of anybody else's nothing is told."""
-    event = request.event
-    # Asked before the journal: what is decided in between is still told as pending, never absent.
-    waiting = node.lanes.pending(event, [(actor.user, id) for id in request.ids])
-    decided = await reading.decided(node.database, event, actor.user, request.ids)
-    known = {line.command_id: line for line in decided}
-    hidden = {line.command_id for line in decided if _is_not_found(line)}
-    if hidden and await _membership(node, actor, event) is None:
-        # To a stranger it must look as where there is no such event, which remembers nothing.
-        known = {id: line for id, line in known.items() if id not in hidden}
-    told: list[dict[str, Any]] = []
-    for id in request.ids:
-        line = known.get(id)
-        if line is None:
-            told.append({"id": id, "state": "pending" if (actor.user, id) in waiting else "absent"})
-        elif line.seq is not None:
-            ack = orjson.Fragment(recorded_ack(event, line, replayed=True))
-            told.append({"id": id, "state": "committed", "ack": ack})
-        else:
-            body = answers.error_body(recorded_refusal(line), id=id, event=event, replayed=True)
-            told.append({"id": id, "state": "refused", "error": body})
-    return {"event": event, "commands": told}
-
-
 def _is_not_found(line: Decided) -> bool:
     """Whether this is a remembered ``not_found``."""
     return line.seq is None and recorded_refusal(line).code == ErrorCode.NOT_FOUND
-
-
-async def _events(node: Node, actor: Actor, request: r.EventsList) -> dict[str, Any]:
-    found, following = await lists.events_of(
-        node.database, actor.user, after=request.after, limit=request.limit
-    )
-    return {"events": found} | ({"next": following} if following else {})
-
-
-async def _preview(node: Node, actor: Actor, request: r.EventPreviewPolicy) -> dict[str, Any]:
-    own = await _accepted(node, actor, request.event)
-    policy = msgspec.json.encode(request.policy)
-    found = node.previews.find((request.event, own.epoch, own.seq, policy))
-    if found is None:
-        made = await node.cooldown.run(
-            lambda: preview.would_accept(
-                node.database, request.event, actor, request.policy, node.limits
-            )
-        )
-        found = made.accepted
-        node.previews.keep((request.event, made.epoch, made.seq, policy), found, made.seconds)
-    return {"event": request.event, "would_accept": found}
-
-
-async def _overview(node: Node, actor: Actor, request: r.EventOverview) -> dict[str, Any]:
-    node.guesses.check(actor.user)
-    found = await lists.overview(node.database, request.code, actor.user)
-    node.guesses.check(actor.user)
-    if found is None:
-        node.guesses.failed(actor.user)
-        raise Refusal(ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"})
-    return found
-
-
-async def _membership(node: Node, actor: Actor, event: str) -> Membership | None:
-    """The actor's membership, whatever its status; ``None`` for a stranger."""
-    own = await reading.own(node.database, [(event, actor.user)])
-    return own[0].membership if own else None
-
-
-async def _accepted(node: Node, actor: Actor, event: str) -> Own:
-    """What is an accepted member's own; raises ``not_found`` or ``not_a_member``.
-
-    One statement, which costs the same for an event that does not exist. Nothing else of the event
-    is read before it.
-    """
-    found = await reading.own(node.database, [(event, actor.user)])
-    if not found or found[0].membership is None:
-        raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
-    if (status := found[0].membership.status) != "accepted":
-        raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": status})
-    return found[0]
-
-
-async def admin(node: Node, actor: Actor, event: str) -> None:
-    """Raise unless the actor is an admin of the event."""
-    try:
-        membership = (await _accepted(node, actor, event)).membership
-    except Exception as err:
-        raise unreachable(err) from err
-    assert membership is not None
-    if membership.role != "admin":
-        raise Refusal(ErrorCode.FORBIDDEN, details={"role": membership.role})
-
-
-async def _comments(node: Node, request: r.CommentsList) -> dict[str, Any]:
-    found, following = await lists.comments(
-        node.database, request.event, before=request.before, limit=request.limit
-    )
-    shown = ({"id": comment.id} | views.comment_fields(comment) for comment in found)
-    return await _page("comments", request.event, shown, following)
-
-
-async def _proposals(node: Node, request: r.ProposalsList) -> dict[str, Any]:
-    found, following = await lists.proposals(
-        node.database, request.event, before=request.before, limit=request.limit
-    )
-    shown = ({"id": proposal.id} | views.proposal_view(proposal) for proposal in found)
-    return await _page("proposals", request.event, shown, following)
-
-
-async def _members(node: Node, request: r.MembersList) -> dict[str, Any]:
-    found, following = await lists.members(
-        node.database, request.event, before=request.before, limit=request.limit
-    )
-    shown = ({"id": m.user_id, "name": m.name, "role": m.role} for m in found)
-    return await _page("members", request.event, shown, following)
-
-
-async def _requests(node: Node, actor: Actor, request: r.RequestsList) -> dict[str, Any]:
-    await admin(node, actor, request.event)
-    found, following = await lists.requests(
-        node.database, request.event, before=request.before, limit=request.limit
-    )
-    shown = ({"id": asking.user_id} | views.request_fields(asking) for asking in found)
-    return await _page("requests", request.event, shown, following)
 
 
 async def _page(

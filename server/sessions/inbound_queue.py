@@ -1,65 +1,68 @@
-"""What a socket says while something has to be awaited first, kept in order."""
+"""Inbound messages queued, in order, while an earlier one awaits I/O."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 from protocol.codec import Invalid, Message
+from server.services.running_tasks import RunningTasks
+from server.sessions.speaker import Speaker
+from server.transport.socket_transport import Wire
 
-if TYPE_CHECKING:
-    from server.sessions.session import Session
-
-#: Messages taken up in one go, some 0.5 ms of commands. There may be ``inflight`` of them (256),
-#: and as many more of each socket that came at the same time.
-HELD_AT_ONCE = 32
+#: Messages handed on in one turn of the loop, some 0.5 ms of commands. The rest follows in later
+#: turns: a queue has up to ``inflight`` (256) messages, and many sockets may have one at once.
+MAX_MESSAGES_PER_TURN: Final = 32
 
 
-class Held:
-    """One session's messages that came too early."""
+class InboundQueue:
+    """One session's messages that wait behind an earlier one."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Speaker, wire: Wire, running: RunningTasks, limit: int) -> None:
         self._session = session
+        self._wire = wire
+        self._running = running
+        self._limit = limit
         self._messages: deque[Message | Invalid] = deque()
-        self.holding = False
-        """Whether what comes is to be kept."""
+        self.is_blocked = False
+        """Whether messages that come in have to wait."""
 
-    def keep(self, message: Message | Invalid) -> bool:
-        """Keep ``message`` behind the others; ``False`` where there are too many."""
-        if len(self._messages) >= self._session.node.settings.inflight:
+    def push(self, message: Message | Invalid) -> bool:
+        """Queue ``message`` behind the others; ``False`` if the queue is full."""
+        if len(self._messages) >= self._limit:
             return False
         self._messages.append(message)
         return True
 
-    def until(self, work: Coroutine[Any, Any, None]) -> None:
-        """Keep what comes in from now on, until ``work`` is done."""
-        self.holding = True
-        # The node's, not the socket's: a command that was taken runs to its end without it.
-        self._session.node.keep(asyncio.create_task(self._until(work), name="session holds"))
+    def block_until(self, work: Coroutine[Any, Any, None]) -> None:
+        """Queue messages that come in from now on, until ``work`` is done."""
+        self.is_blocked = True
+        # A command that was accepted runs to its end even if its socket is gone.
+        self._running.add(asyncio.create_task(self._run(work), name="session blocked"))
 
     def clear(self) -> None:
-        """Nobody is there any more to hear the answers."""
+        """Drop what is queued: the socket is gone."""
         self._messages.clear()
 
-    async def _until(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _run(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except Exception:
-            self._session.defect()
+            self._session.fail_internal()
         self.take_turn()
 
     def take_turn(self) -> None:
-        """Hand on some of what was kept, and wait for the next turn where there is more."""
-        self.holding = False
+        """Hand on a turn's share of the queue, and line up for the next turn for the rest."""
+        self.is_blocked = False
         try:
-            for _ in range(HELD_AT_ONCE):
-                if not self._messages or self.holding or not self._session.is_open:
+            for _ in range(MAX_MESSAGES_PER_TURN):
+                if not self._messages or self.is_blocked or not self._session.is_open:
                     return
                 self._session.dispatch(self._messages.popleft())
         except Exception:
-            self._session.defect()
-        if self._messages and not self.holding:
-            self.holding = True
-            self._session.wire.line_up(self)
+            self._session.fail_internal()
+        if self._messages and not self.is_blocked:
+            self.is_blocked = True
+            self._wire.line_up(self)

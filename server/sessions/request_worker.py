@@ -1,6 +1,6 @@
-"""A session's desk: everything that is no command, one request after another.
+"""A session's requests, answered one after another: subscriptions, questions, new snapshots.
 
-Subscriptions, questions, and the snapshots that a changed role or a lag calls for.
+A new snapshot is made for a subscription whose role changed, or whose reader fell too far behind.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Final, NamedTuple
 
+from handlers.step import Actor
 from persistence.queries.reading import Own
 from protocol import answers
 from protocol.closes import CloseCode
@@ -18,22 +19,21 @@ from protocol.requests import Request, ResumePoint, Subscribe, Unsubscribe
 from server.rooms.catch_up import Placed, bring_up
 from server.rooms.room import Room
 from server.rooms.subscription import ENDS, Subscription, end_of
-from server.services import questions
+from server.sessions.context import SessionContext
+from server.sessions.delivery import Delivery
+from server.sessions.speaker import Speaker
 from server.transport.frames import frame
 
-if TYPE_CHECKING:
-    from server.sessions.session import Session
+log = logging.getLogger("ayes.requests")
 
-log = logging.getLogger("ayes.desk")
-
-#: Longest that one request may take; then it is answered with ``timeout``.
-REQUEST_SECONDS = 10.0
-#: Bytes of an answer that waits, as a snapshot does, until the socket has room. A page of 200 long
-#: texts has up to 3 MiB, more than may lie unread, which no slow reader could ever have had.
-LARGE_ANSWER = 16_384
-#: Until a snapshot that could not be made is tried again: the database may be back then, or a slow
-#: reader's socket have room.
-RENEW_AGAIN_SECONDS = 1.0
+#: Longest that one request may take; beyond it, the answer is ``timeout``.
+REQUEST_TIMEOUT_S: Final = 10.0
+#: Bytes of an answer from which on it waits, as a snapshot does, until the socket has room. A page
+#: of 200 long texts has up to 3 MiB, more than may lie unread in a socket's buffer.
+MIN_LARGE_ANSWER_BYTES: Final = 16_384
+#: Seconds until a snapshot that could not be made is tried again. By then the database may be in
+#: reach again, or a slow reader's socket may have room.
+RENEWAL_RETRY_DELAY_S: Final = 1.0
 
 
 class _Renewal(NamedTuple):
@@ -43,25 +43,27 @@ class _Renewal(NamedTuple):
     reason: str
 
 
-class Desk:
-    """The queue of a session's requests and the task that works on it."""
+class RequestWorker:
+    """The queue of a session's requests, and the task that answers them."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, context: SessionContext, session: Speaker, delivery: Delivery) -> None:
+        self._context = context
         self._session = session
+        self._delivery = delivery
         self._queue: deque[Request | _Renewal] = deque()
         self._task: asyncio.Task[None] | None = None
         self._asking = False
         self._writable = asyncio.Event()
 
     def take(self, request: Request) -> bool:
-        """Put a request in the queue; ``False`` where it is full."""
-        if len(self._queue) >= self._session.node.settings.inflight:
+        """Queue a request; ``False`` if the queue is full."""
+        if len(self._queue) >= self._context.settings.inflight:
             return False
         self._put(request)
         return True
 
     def resume(self, point: ResumePoint) -> bool:
-        """A room that ``hello`` names is answered like a ``subscribe``."""
+        """Answer a room of ``hello.resume`` like a ``subscribe``."""
         return self.take(Subscribe(event=point.event, epoch=point.epoch, seq=point.seq))
 
     def writable(self) -> None:
@@ -69,11 +71,10 @@ class Desk:
         self._writable.set()
 
     def close(self) -> None:
-        """Nothing more is answered.
+        """Answer nothing more.
 
-        A question that is being asked is asked to its end all the same: cut in the middle it would
-        cost the connection to the database, and whoever comes and goes a process of PostgreSQL's
-        each time.
+        A query in flight is allowed to finish: cancelling it discards the pooled connection, so
+        clients that come and go could force a new PostgreSQL backend each time.
         """
         self._queue.clear()
         if self._task is not None and not self._asking:
@@ -82,13 +83,13 @@ class Desk:
     def _put(self, request: Request | _Renewal) -> None:
         self._queue.append(request)
         if self._task is None:
-            self._task = asyncio.create_task(self._work(), name="desk")
+            self._task = asyncio.create_task(self._work(), name="requests")
 
     async def _work(self) -> None:
         while self._queue:
             request = self._queue.popleft()
             try:
-                async with asyncio.timeout(REQUEST_SECONDS):
+                async with asyncio.timeout(REQUEST_TIMEOUT_S):
                     await self._answer(request)
             except ProtocolError as err:
                 self._fail(request, err)
@@ -98,7 +99,7 @@ class Desk:
                 log.exception("a request failed")
                 self._fail(request, Rejection(ErrorCode.INTERNAL))
             finally:
-                self._session.delivery.release()
+                self._delivery.release()
         self._task = None
 
     def _fail(self, request: Request | _Renewal, err: ProtocolError) -> None:
@@ -108,7 +109,7 @@ class Desk:
         self._session.error(err, ref=request.ref, event=getattr(request, "event", None))
 
     def _not_renewed(self, renewal: _Renewal, err: ProtocolError) -> None:
-        """Only who may not be there any more is told so; the others' room goes on, later."""
+        """End the subscription if the user may not be there any more; else try again later."""
         subscription = renewal.subscription
         if isinstance(err, Refusal):
             if self._forget(subscription):
@@ -117,7 +118,7 @@ class Desk:
             self._session.close(CloseCode.INTERNAL)
         else:
             loop = asyncio.get_running_loop()
-            loop.call_later(RENEW_AGAIN_SECONDS, self._renew_again, renewal)
+            loop.call_later(RENEWAL_RETRY_DELAY_S, self._renew_again, renewal)
 
     def _renew_again(self, renewal: _Renewal) -> None:
         if self._is_current(renewal.subscription):
@@ -135,23 +136,23 @@ class Desk:
             answer = await self._ask(request)
             if not self._session.is_open:
                 return
-            if len(answer) <= LARGE_ANSWER:
+            if len(answer) <= MIN_LARGE_ANSWER_BYTES:
                 self._session.say(answer)
                 return
             await self._until_writable()
             self._session.send_room(frame(answer))
 
     async def _ask(self, request: Request) -> bytes:
-        session = self._session
-        assert session.identity is not None
-        return await session.node.quotas.ask(
-            session.identity.actor.user, lambda: self._asked(request)
+        identity = self._session.identity
+        assert identity is not None
+        return await self._context.quotas.ask(
+            identity.actor.user, lambda: self._asked(identity.actor, request)
         )
 
-    async def _asked(self, request: Request) -> bytes:
+    async def _asked(self, actor: Actor, request: Request) -> bytes:
         self._asking = True
         try:
-            return await questions.answer(self._session, request)
+            return await self._context.questions.ask(actor, request)
         finally:
             self._asking = False
 
@@ -162,7 +163,7 @@ class Desk:
 
     def _forget(self, subscription: Subscription) -> bool:
         """Leave a room; whether this socket was in it by this subscription."""
-        self._session.node.rooms.leave(subscription)
+        self._context.rooms.leave(subscription)
         if not self._is_current(subscription):
             return False
         del self._session.subscriptions[subscription.room.event_id]
@@ -181,12 +182,12 @@ class Desk:
 
     async def _subscribe(self, request: Subscribe) -> None:
         session = self._session
-        held = session.subscriptions.get(request.event)
-        if held is None and len(session.subscriptions) >= session.node.settings.subscriptions:
+        existing = session.subscriptions.get(request.event)
+        if existing is None and len(session.subscriptions) >= self._context.settings.subscriptions:
             raise Rejection(
                 ErrorCode.LIMIT_REACHED,
                 "this socket is in as many rooms as it may be in",
-                details={"limit": session.node.settings.subscriptions},
+                details={"limit": self._context.settings.subscriptions},
             )
         assert session.identity is not None
         user = session.identity.actor.user
@@ -194,21 +195,21 @@ class Desk:
         def place(room: Room) -> Subscription:
             return Subscription(room, user, session, self._renewal)
 
-        subscription, own = await session.node.quotas.ask(
-            user, lambda: session.node.rooms.enter(request.event, user, place)
+        subscription, own = await self._context.quotas.ask(
+            user, lambda: self._context.rooms.enter(request.event, user, place)
         )
         try:
             placed = await self._bring_up(subscription, own, request)
         except BaseException:
-            session.node.rooms.leave(subscription)
+            self._context.rooms.leave(subscription)
             raise
-        if held is not None:
-            session.node.rooms.leave(held)
+        if existing is not None:
+            self._context.rooms.leave(existing)
         self._go_live(placed)
 
     async def _renew(self, subscription: Subscription, reason: str) -> None:
         """A snapshot for a subscription that was live: its role, its lag, or a new epoch."""
-        own = await self._session.node.rooms.standing(subscription.room, subscription.user)
+        own = await self._context.rooms.standing(subscription.room, subscription.user)
         request = Subscribe(event=subscription.room.event_id)
         self._go_live(await self._bring_up(subscription, own, request, reason))
 
@@ -216,7 +217,7 @@ class Desk:
         self, subscription: Subscription, own: Own, request: Subscribe, reason: str = "initial"
     ) -> Placed:
         return await bring_up(
-            self._session.node.rooms,
+            self._context.rooms,
             subscription,
             own,
             request,
@@ -238,7 +239,7 @@ class Desk:
         subscription = placed.subscription
         subscription.live = True
         self._session.subscriptions[placed.event] = subscription
-        self._session.node.rooms.presence.touch(subscription.room)
+        self._context.rooms.presence.touch(subscription.room)
         self._session.send_room(*placed.frame())
         subscription.pull()
 
@@ -250,6 +251,6 @@ class Desk:
             while not session.room():
                 self._writable.clear()
                 await self._writable.wait()
-            await session.delivery.reserve(session.identity.actor.user)
+            await self._delivery.reserve(session.identity.actor.user)
             if session.room():
                 return

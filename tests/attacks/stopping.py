@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from server.node import FINISH_SECONDS
+from server.node import FINISH_TIMEOUT_S
 from server.process import GRACEFUL_SECONDS
 from tests.attacks.floods import UPGRADE, connected, subscribe_deaf
 from tests.promises.client import Client, Gone, Message
@@ -25,7 +25,7 @@ INFLIGHT = 8
 LOAD_S = 0.5
 DRAIN_S = 3
 #: From SIGTERM to the exit: the drain, uvicorn's own wait, the accepted commands' end, and slack.
-BOUND_S = DRAIN_S + GRACEFUL_SECONDS + FINISH_SECONDS + 2
+BOUND_S = DRAIN_S + GRACEFUL_SECONDS + FINISH_TIMEOUT_S + 2
 
 
 @dataclass

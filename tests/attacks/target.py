@@ -37,7 +37,9 @@ class Target(Running):
 
         def left() -> int:
             return max(
-                len(self.connections), len(self.node.sessions), len(self.server.server_state.tasks)
+                len(self.connections),
+                len(self.node.sockets.all),
+                len(self.server.server_state.tasks),
             )
 
         await until(lambda: left() <= count)

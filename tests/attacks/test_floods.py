@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from protocol.closes import CloseCode
-from server.sessions.inbound_queue import HELD_AT_ONCE, Held
+from server.sessions.inbound_queue import MAX_MESSAGES_PER_TURN, InboundQueue
 from server.transport.budgets import Budgets
 from tests.attacks.conftest import Attack
 from tests.attacks.floods import (
@@ -80,22 +80,22 @@ async def test_what_came_before_the_welcome_is_taken_up_a_little_at_a_time(
     """All of it at once, from each of those that come together, is a pause for the others."""
     target = await attack()
     taken: list[int] = []
-    take_turn = Held.take_turn
+    take_turn = InboundQueue.take_turn
 
-    def counted(held: Held) -> None:
+    def counted(held: InboundQueue) -> None:
         before = len(held._messages)
         take_turn(held)
         taken.append(before - len(held._messages))
 
-    monkeypatch.setattr(Held, "take_turn", counted)
+    monkeypatch.setattr(InboundQueue, "take_turn", counted)
     async with connect(f"ws://127.0.0.1:{target.port}/v1/socket") as peer:
         await peer.send(json.dumps({"type": "hello", "token": token("hasty")}))
         for number in range(200):
             await peer.send(json.dumps({"type": "ping", "ref": number}))
         said = [json.loads(await peer.recv()) for _ in range(201)]
     assert [message.get("ref") for message in said] == [None, *range(200)]
-    assert sum(taken) > HELD_AT_ONCE
-    assert max(taken) <= HELD_AT_ONCE
+    assert sum(taken) > MAX_MESSAGES_PER_TURN
+    assert max(taken) <= MAX_MESSAGES_PER_TURN
 
 
 async def test_who_trickles_or_says_nothing_is_gone_at_the_deadline(attack: Attack) -> None:
@@ -193,10 +193,10 @@ async def _see_them_go(
                 )
             )
             most = max(most, resident())
-            unsent = max(unsent, sum(session.wire.unsent() for session in target.node.sessions))
+            unsent = max(unsent, sum(session.wire.unsent() for session in target.node.sockets.all))
     assert unsent > 50 * 65_536, "they were never full"
     assert most - before < 64 * MIB, f"{(most - before) / MIB:.1f} MiB"
-    await until(lambda: len(target.node.sessions) <= at_rest)
+    await until(lambda: len(target.node.sockets.all) <= at_rest)
     await bystander.vote()
 
 
@@ -205,9 +205,9 @@ async def test_what_a_slow_reader_is_behind_waits_here_where_it_merges(attack: A
     target = await attack(commands_per_second=1_000_000, commands_burst=1_000_000)
     scene, _ = await scene_of(target)
     proposal = await scene.propose()
-    others = set(target.node.sessions)
+    others = set(target.node.sockets.all)
     slow = await subscribe_deaf(target.port, token(scene.admin.user), scene.event)
-    (session,) = target.node.sessions - others
+    (session,) = target.node.sockets.all - others
     comment = {"event": scene.event, "proposal": proposal, "content": "x" * 2_000}
     async with asyncio.timeout(DEAF_GONE_S):
         while session.wire.room():

@@ -10,7 +10,7 @@ import yaml
 from msgspec.structs import fields
 
 from server.config.settings import Settings
-from server.node import FINISH_SECONDS
+from server.node import FINISH_TIMEOUT_S
 from tests.parts import ROOT
 
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -46,7 +46,7 @@ def test_the_example_of_a_secret_holds_none() -> None:
 def test_a_pod_is_given_time_for_the_whole_drain() -> None:
     before = CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"]
     drain = int(SETTINGS["AYES_DRAIN_SECONDS"])
-    assert NODE["terminationGracePeriodSeconds"] > before + drain + FINISH_SECONDS
+    assert NODE["terminationGracePeriodSeconds"] > before + drain + FINISH_TIMEOUT_S
 
 
 def test_probes_ask_what_they_are_for() -> None:

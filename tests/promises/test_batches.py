@@ -45,7 +45,7 @@ async def test_both_halves_of_a_divided_batch_are_answered_though_publishing_fai
         answers = await one_batch(server, migrated_url, scene, comments(scene, proposal, words))
     assert len(failed) > 2
     assert [answer["type"] for answer in answers] == ["error", *["ack"] * 7]
-    assert all(not session.inflight for session in server.node.sessions)
+    assert all(not session.inflight for session in server.node.sockets.all)
     assert server.node.lanes.waiting() == 0
 
 
@@ -55,13 +55,13 @@ async def test_both_halves_of_a_divided_batch_are_answered_though_an_answer_fail
 ) -> None:
     scene = await gathering(server, 3)
     proposal = await scene.propose()
-    answered = Session._answered
+    answered = Session._on_answer
 
     def failing(self: Session, submission: Submission, answer: Answer) -> None:
         answered(self, submission, answer)
         raise LookupError("a defect of the receiver")
 
-    monkeypatch.setattr(Session, "_answered", failing)
+    monkeypatch.setattr(Session, "_on_answer", failing)
     words = ["poison" if number == 5 else f"good{number}" for number in range(8)]
     answers = await one_batch(server, migrated_url, scene, comments(scene, proposal, words))
     kinds = [answer["type"] for answer in answers]

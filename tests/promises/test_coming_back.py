@@ -274,7 +274,7 @@ async def test_whoever_goes_in_the_middle_of_a_reading_costs_no_connection_to_th
             while not await outside.fetchval(IS_WAITING):
                 await asyncio.sleep(0.01)
             await reader.drop()
-            while len(server.node.sessions) == len(server.clients):
+            while len(server.node.sockets.all) == len(server.clients):
                 await asyncio.sleep(0.01)
         # Every one of them can be had again.
         async with AsyncExitStack() as stack:

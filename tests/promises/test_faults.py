@@ -407,14 +407,14 @@ async def test_what_waits_behind_a_held_event_is_told_busy_in_its_own_time(
 async def test_an_answer_that_cannot_be_given_costs_nobody_else_theirs(
     migrated_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    answered = Session._answered
+    answered = Session._on_answer
 
     def failing(self: Session, submission: Submission, answer: Answer) -> None:
         if submission.command.id == "0-cannot-be-told":
             raise LookupError("a defect of the receiver")
         answered(self, submission, answer)
 
-    monkeypatch.setattr(Session, "_answered", failing)
+    monkeypatch.setattr(Session, "_on_answer", failing)
     async with running(migrated_url) as server:
         scene = await gathering(server, 1)
         proposal = await scene.propose()

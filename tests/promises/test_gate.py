@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from handlers.lanes.decide import Submission
-from server.services.gate import STRANGER_BURST
+from server.services.command_router import STRANGER_BURST
 from tests.promises.client import Client, Message
 from tests.promises.conftest import Start
 from tests.promises.running import Running
@@ -25,7 +25,7 @@ WRONG = "WRAN99"
 @pytest.fixture(autouse=True)
 def time_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is forgotten while a test runs, however busy the machine is."""
-    monkeypatch.setattr("server.services.gate.STRANGER_PER_SECOND", 1e-6)
+    monkeypatch.setattr("server.services.command_router.STRANGER_PER_SECOND", 1e-6)
     monkeypatch.setattr("server.limits.code_guesses.PER_SECOND", 1e-6)
 
 
@@ -147,7 +147,7 @@ async def test_what_comes_right_behind_a_join_is_decided_behind_it(server: Runni
 
 
 async def test_commands_behind_the_making_of_their_event_find_it(server: Running) -> None:
-    from server.services.gate import event_id_of
+    from server.services.command_router import event_id_of
 
     maker = await server.connect(fresh("maker"))
     event = event_id_of(maker.user, "making-it-01")
@@ -165,13 +165,13 @@ async def test_a_member_who_is_known_costs_no_question(
     proposal = await scene.propose()
     await scene.vote(member, proposal)
     asked = []
-    look = server.node.gate._standings._fetch
+    look = server.node.commands._standings._fetch
 
     async def counted(pairs: Any) -> Any:
         asked.extend(pairs)
         return await look(pairs)
 
-    monkeypatch.setattr(server.node.gate._standings, "_fetch", counted)
+    monkeypatch.setattr(server.node.commands._standings, "_fetch", counted)
     for _ in range(5):
         await scene.vote(member, proposal)
     assert asked == []
@@ -217,7 +217,7 @@ async def test_a_link_that_breaks_while_the_sender_is_looked_up_costs_no_command
     async def broken(pairs: Any) -> Any:
         raise ConnectionResetError
 
-    monkeypatch.setattr(server.node.gate._standings, "_fetch", broken)
+    monkeypatch.setattr(server.node.commands._standings, "_fetch", broken)
     assert (await scene.vote(scene.members[0], proposal))["type"] == "ack"
 
 

@@ -115,14 +115,14 @@ async def test_any_frame_counts_as_life(start: Start) -> None:
     """By a clock of the test's: the server's own pulse hardly ever beats."""
     silence = 2 * HOUR_MS / 1000
     server = await start(heartbeat_ms=HOUR_MS)
-    await server.node._pulse.task.stop()
+    await server.node._keepalive.task.stop()
     mute = Mute(server.port)
     await mute.open()
     reading = asyncio.create_task(mute.frames())
     async with asyncio.timeout(PATIENCE):
-        while not [session for session in server.node.sessions if session.is_open]:
+        while not [session for session in server.node.sockets.all if session.is_open]:
             await asyncio.sleep(0.01)
-    (session,) = server.node.sessions
+    (session,) = server.node.sockets.all
     for opcode in (0x8A, 0x89):
         # An unsolicited pong, and a ping.
         session.heard_at = before = session.heard_at - silence
@@ -130,9 +130,9 @@ async def test_any_frame_counts_as_life(start: Start) -> None:
         async with asyncio.timeout(PATIENCE):
             while session.heard_at == before:
                 await asyncio.sleep(0.01)
-        server.node._pulse.beat(session.heard_at + silence * 0.99)
+        server.node._keepalive.tick(session.heard_at + silence * 0.99)
         assert session.is_open
-    server.node._pulse.beat(session.heard_at + silence * 1.01)
+    server.node._keepalive.tick(session.heard_at + silence * 1.01)
     assert not session.is_open
     assert (await reading)[-1][1][:2] == (4002).to_bytes(2, "big")
     await mute.close()
@@ -148,7 +148,7 @@ async def test_a_hello_and_a_close_in_one_segment_leave_nothing_behind(
             await mute.frames()
         await mute.close()
     async with asyncio.timeout(5):
-        while server.node.sessions:
+        while server.node.sockets.all:
             await asyncio.sleep(0.01)
     assert [str(warning.message) for warning in recwarn] == []
 
@@ -181,7 +181,7 @@ async def test_presence_counts_members_not_sockets(
 async def stalled(server: Running, user: str, event: str) -> tuple[Client, asyncio.Transport]:
     """A subscribed client that reads no further; its transport."""
     client = await server.connect(user, receive_buffer=32_768)
-    (session,) = (s for s in server.node.sessions if s.id == client.welcome["session"])
+    (session,) = (s for s in server.node.sockets.all if s.id == client.welcome["session"])
     # The operating system would take megabytes for somebody on the same machine.
     sending = session.wire._transport.get_extra_info("socket")
     sending.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)

@@ -380,7 +380,7 @@ async def test_one_who_goes_right_after_hello_leaves_nothing_behind(
     bystander = await server.connect("bob")
     await is_alive(bystander)
     async with asyncio.timeout(5):
-        while len(server.node.sessions) > 1:
+        while len(server.node.sockets.all) > 1:
             await asyncio.sleep(0.01)
     # Nor does what is left count against the user's connections.
     for _ in range(server.node.settings.connections_per_user):

@@ -264,7 +264,7 @@ async def test_an_expired_token_stops_commands_until_it_is_renewed(server: Runni
 async def test_an_expired_token_holds_the_socket_for_its_grace_only(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.sessions.keepalive.TICK_SECONDS", 0.05)
+    monkeypatch.setattr("server.sessions.keepalive.TICK_INTERVAL_S", 0.05)
     server = await start(expiry_grace_seconds=0)
     client = await server.open("ada")
     await client.hello(token("ada", seconds=1.1))
@@ -277,7 +277,7 @@ async def test_a_token_that_expires_in_the_queue_decides_nothing(server: Running
     client = await server.connect(scene.admin.user)
     (session,) = (
         s
-        for s in server.node.sessions
+        for s in server.node.sockets.all
         if s.id == client.welcome["session"] and s.identity is not None
     )
     assert session.identity is not None
@@ -312,7 +312,7 @@ async def test_the_connections_of_one_user_are_limited(start: Start) -> None:
     await server.connect("bob")
     await clients[0].leave()
     async with asyncio.timeout(5):
-        while len(server.node.sessions) > 3:
+        while len(server.node.sockets.all) > 3:
             await asyncio.sleep(0.01)
     await server.connect("ada")
 
@@ -385,4 +385,4 @@ async def test_who_goes_before_their_turn_takes_nothing_along(
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
             await server.open()
-    assert len(server.node.sessions) == 1
+    assert len(server.node.sockets.all) == 1

@@ -11,6 +11,7 @@ import pytest
 
 from persistence.journal.epochs import renew
 from persistence.queries import reading
+from server.sessions.session import Session
 from server.transport.stall_detector import Progress
 from tests.promises.client import Client, Room
 from tests.promises.conftest import Start
@@ -153,6 +154,7 @@ async def test_you_of_a_slow_reader_does_not_show_a_vote_that_a_restore_lost(
     proposal = await scene.propose()
     (member,) = scene.members
     (slow,) = server.node.crowd.of(member.user)
+    assert isinstance(slow, Session)
     room = await member.subscribe(scene.event)
     tab = await server.connect(member.user)
     # Its socket takes nothing more until it is released, and is not given up for it.
@@ -184,13 +186,14 @@ async def test_you_that_was_read_before_a_restore_is_read_again(
     other = await scene.admin.subscribe(scene.event)
     await scene.vote(member, proposal)
     (session,) = server.node.crowd.of(member.user)
+    assert isinstance(session, Session)
     waits, may_go_on = asyncio.Event(), asyncio.Event()
 
     async def until_writable() -> None:
         waits.set()
         await may_go_on.wait()
 
-    monkeypatch.setattr(session._desk, "_until_writable", until_writable)
+    monkeypatch.setattr(session._requests, "_until_writable", until_writable)
     subscribing = asyncio.create_task(member.subscribe(scene.event))
     await waits.wait()
     await restore_without_votes(server, scene.event)

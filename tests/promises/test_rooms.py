@@ -201,7 +201,7 @@ async def test_a_database_away_when_a_role_changes_puts_nobody_out_of_the_room(
             raise Rejection(ErrorCode.OVERLOADED)
         return await standing(of, user)
 
-    monkeypatch.setattr("server.sessions.request_worker.RENEW_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("server.sessions.request_worker.RENEWAL_RETRY_DELAY_S", 0.01)
     monkeypatch.setattr(rooms, "standing", away_at_first)
     await scene.do("membership.set_role", user=member.user, role="admin")
     await member.until(lambda: room.starts[-1].get("reason") == "role", "the new snapshot")
@@ -425,7 +425,7 @@ async def test_a_role_that_changes_while_a_resume_waits_for_its_socket_is_told(
     async def meanwhile(_: Any) -> None:
         await scene.do("membership.set_role", user=member.user, role="admin")
 
-    monkeypatch.setattr("server.sessions.request_worker.Desk._until_writable", meanwhile)
+    monkeypatch.setattr("server.sessions.request_worker.RequestWorker._until_writable", meanwhile)
     await member.resume(scene.event)
     assert room.starts[-1].get("reason") == "role"
     assert "requests" in room.state

@@ -138,14 +138,14 @@ async def test_the_sdk_stays_on_one_socket_with_one_token_after_another(
             await client.ready;
         }"""
     )
-    [session] = place.site.node.sessions
+    [session] = place.site.node.sockets.all
     first = session.identity
     assert first is not None
     # A token's life, and more.
     async with asyncio.timeout(30):
         while len(set(await ada.page.evaluate("() => asked"))) < 3:
             await asyncio.sleep(0.1)
-    assert session in place.site.node.sessions
+    assert session in place.site.node.sockets.all
     assert session.identity is not None
     assert session.identity.expires > first.expires
     assert await ada.page.evaluate("() => [client.status, client.user.id]") == ["open", "ada"]

@@ -101,10 +101,10 @@ async def test_a_stream_that_begins_while_the_server_goes_away_ends_at_once(
     server: Running,
 ) -> None:
     scene = await gathering(server)
-    server.node.draining = True
+    server.node.draining.has_begun = True
     async with reading(server, scene) as lines:
         await to_its_end(lines)
-    server.node.draining = False
+    server.node.draining.has_begun = False
 
 
 def test_an_ended_stream_is_forgotten() -> None:
@@ -130,7 +130,7 @@ def test_an_ended_stream_is_forgotten() -> None:
 async def test_the_users_that_are_known_are_forgotten_the_least_recently_used_first(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.node.MOST_KNOWN_USERS", 2)
+    monkeypatch.setattr("server.services.users.MAX_KNOWN_USERS", 2)
     from persistence.queries import reading as queries
 
     asked: list[str] = []
@@ -143,5 +143,5 @@ async def test_the_users_that_are_known_are_forgotten_the_least_recently_used_fi
     monkeypatch.setattr(queries, "put_users", recorded)
     for user in ("ada", "bob", "ada", "cyd", "ada", "bob"):
         identity = server.node.auth.check(server.node.auth.make(user, None, timedelta(hours=1)))
-        await server.node.know_user(identity.actor)
+        await server.node.users.know(identity.actor)
     assert asked == ["ada", "bob", "cyd", "bob"]

@@ -126,9 +126,9 @@ async def test_a_client_that_goes_while_its_key_is_fetched_leaves_nothing(
     await client.say({"type": "hello", "token": new.sign(sub="gone")})
     await until(lambda: len(issuer.asked) >= 2)
     await client.drop()
-    await until(lambda: len(trusted.node.sessions) == 1)
+    await until(lambda: len(trusted.node.sockets.all) == 1)
     issuer.open.set()
-    await until(lambda: not trusted.node._kept)
+    await until(lambda: not trusted.node._running._tasks)
     assert not trusted.node.crowd.of("gone")
 
 
@@ -168,7 +168,7 @@ async def test_what_renews_nothing_changes_nothing(server: Running, what: str) -
 async def test_within_the_grace_an_expired_token_can_be_renewed(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.sessions.keepalive.TICK_SECONDS", 0.05)
+    monkeypatch.setattr("server.sessions.keepalive.TICK_INTERVAL_S", 0.05)
     server = await start(expiry_grace_seconds=30)
     user = fresh("user")
     client = await server.open(user)

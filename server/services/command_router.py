@@ -1,7 +1,7 @@
-"""What a command passes before it waits in its event's lane.
+"""The way of every command, over a WebSocket or HTTP, to the lane of its event.
 
-Budgets are charged here, and a sender who is no member of the event is told apart by what is
-committed: a stranger's command, or one to an event that does not exist, would take a place in a
+Budgets are charged here. A sender who is no member of the event is refused early, by committed
+rows: the command of a stranger, or one to an event that does not exist, would take a place in a
 transaction and could not succeed. Whether a member may give a command is decided under the lock.
 """
 
@@ -13,24 +13,27 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, Final
 
 from handlers.lanes import lanes
-from handlers.lanes.decide import Answer, Submission, failed
+from handlers.lanes.decide import Answer, Reply, Submission, failed
 from handlers.rules.lateness import check_in_time
 from persistence.database.batch_loader import Gather
 from persistence.database.overload import unreachable
 from persistence.database.pool import Database
 from persistence.queries import reading, standings
 from persistence.queries.standings import Pair, Standing
-from protocol.commands import EventCreate, MembershipJoin
+from protocol.commands import Command, EventCreate, MembershipJoin, event_of
 from protocol.errors import ErrorCode, ProtocolError, Refusal, Rejection
 from server.config.settings import Settings
+from server.identity.auth import Identity
 from server.limits.charges import Charges
 from server.limits.churn import Churn
 from server.limits.code_guesses import Guesses
+from server.services.entropy import entropy
 
-log = logging.getLogger("ayes.gate")
+log = logging.getLogger("ayes.commands")
 
 #: Namespace of the ids of events: UUIDv5 of (user, command id), so that a retried create finds
 #: the event it made.
@@ -56,8 +59,8 @@ class _Unknown(Exception):
     """It cannot be found out who the sender is in the event."""
 
 
-class Gate:
-    """Hands commands to the lanes; answers at once those that are not let through."""
+class CommandRouter:
+    """Hands commands to the lanes; answers at once those that it refuses."""
 
     def __init__(
         self, settings: Settings, database: Database, all_lanes: lanes.Lanes, guesses: Guesses
@@ -72,14 +75,23 @@ class Gate:
         """The latest join or create under way of each; those behind it wait for its answer."""
         self._standings: Gather[Pair, Standing] = Gather(self._look)
 
-    def submit(self, submission: Submission) -> Coroutine[Any, Any, None] | None:
-        """Hand a command to its lane, or answer it.
+    def submit(
+        self, command: Command, identity: Identity, reply: Reply
+    ) -> Coroutine[Any, Any, None] | None:
+        """Hand a command to its lane, or answer it; ``reply`` is called with the answer, once.
 
         Returns what has to be awaited first, if anything. Commands that come behind it on the same
         socket must wait for that as well, since they are decided in the order sent.
         """
-        command = submission.command
-        event: str | None = getattr(command, "event", None)
+        submission = Submission(
+            command,
+            identity.actor,
+            entropy=entropy(),
+            reply=partial(self._answered, reply),
+            expires=identity.expires,
+            issued=identity.issued,
+        )
+        event = event_of(command)
         if event is None:
             if isinstance(command, MembershipJoin):
                 return self._join(submission, command)
@@ -94,11 +106,12 @@ class Gate:
         self._lanes.submit(event, submission)
         return None
 
-    def refused(self, submission: Submission, code: ErrorCode) -> None:
-        """A command was refused: the sender may be no member any more."""
-        if code == ErrorCode.NOT_A_MEMBER:
-            event = getattr(submission.command, "event", "")
+    def _answered(self, reply: Reply, submission: Submission, answer: Answer) -> None:
+        if answer.error == ErrorCode.NOT_A_MEMBER:
+            # The sender has left, or was removed.
+            event = event_of(submission.command) or ""
             self._members.pop((event, submission.actor.user), None)
+        reply(submission, answer)
 
     def _has_budget(self, submission: Submission, event: str) -> bool:
         """Charge the sender; if the budget is used up, answer."""

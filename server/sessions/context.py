@@ -1,0 +1,38 @@
+"""The parts of the node that a session uses; ``server/node.py`` puts them together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protocol.fields import TextLimits
+from server.config.settings import Settings
+from server.limits.quotas import Quotas
+from server.rooms.registry import RoomRegistry
+from server.services.command_router import CommandRouter
+from server.services.draining import Draining
+from server.services.identities import Identities
+from server.services.questions import Questions
+from server.services.running_tasks import RunningTasks
+from server.services.users import Users
+from server.sessions.open_sockets import OpenSockets
+from server.transport.large_answers import LargeAnswers
+
+
+@dataclass(frozen=True, slots=True)
+class SessionContext:
+    """Shared by all sessions of a node."""
+
+    settings: Settings
+    texts: TextLimits
+    version: str
+    """The server's version, for ``welcome``."""
+    sockets: OpenSockets
+    identities: Identities
+    users: Users
+    commands: CommandRouter
+    questions: Questions
+    rooms: RoomRegistry
+    quotas: Quotas
+    large_answers: LargeAnswers
+    draining: Draining
+    running: RunningTasks

@@ -1,0 +1,144 @@
+"""The opening of a session: ``hello`` within its time, the token checked, ``welcome``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from protocol import PROTOCOL_VERSION, answers
+from protocol.closes import CloseCode
+from protocol.codec import Invalid, Message
+from protocol.errors import ErrorCode, Rejection
+from protocol.requests import Hello
+from server.identity.auth import Identity
+from server.identity.revocations import Revoked
+from server.sessions.context import SessionContext
+from server.sessions.inbound_queue import InboundQueue
+from server.sessions.phase import Phase
+from server.sessions.request_worker import RequestWorker
+from server.sessions.speaker import Speaker
+from server.transport.socket_transport import Wire
+
+
+class Handshake:
+    """Takes one session from ``HELLO`` to ``OPEN``, or closes it."""
+
+    def __init__(
+        self,
+        context: SessionContext,
+        session: Speaker,
+        wire: Wire,
+        *,
+        bearer: str | None,
+        inbound: InboundQueue,
+        requests: RequestWorker,
+        assign: Callable[[Identity], bool],
+    ) -> None:
+        self._context = context
+        self._session = session
+        self._wire = wire
+        self._bearer = bearer
+        self._inbound = inbound
+        self._requests = requests
+        self._assign = assign
+        """Counts the socket as its user's; ``False`` if the user has as many as allowed."""
+        self.is_nameless = True
+        """Whether no hello came, or one with a bad token; the address is throttled for many."""
+        loop = asyncio.get_running_loop()
+        hello_timeout = context.settings.hello_seconds
+        self._timeout: asyncio.TimerHandle | None = loop.call_later(hello_timeout, self._is_late)
+
+    def end(self) -> None:
+        """Cancel the deadline: the session is open, or its socket is gone."""
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
+
+    def on_message(self, message: Message | Invalid) -> None:
+        """Take the first message of the socket, which has to be ``hello``."""
+        if isinstance(message, Hello):
+            self._session.phase = Phase.GREETING
+            self.is_nameless = False
+            self._inbound.block_until(self._welcome(message))
+            return
+        err = Rejection(ErrorCode.UNAUTHENTICATED, "say hello first")
+        if isinstance(message, Invalid) and message.type == "hello":
+            if message.error.details.get("path") == "token":
+                # A token that is no text is a bad token like any other.
+                self._turn_away(Rejection(ErrorCode.UNAUTHENTICATED), message.ref)
+                return
+            # A malformed hello: the error names the field.
+            err = message.error
+        self._session.refuse(message, err)
+        self._session.close_with_violation(CloseCode.PROTOCOL_VIOLATION, "hello comes first")
+
+    def _is_late(self) -> None:
+        self._timeout = None
+        self._session.close_with_violation(CloseCode.NO_HELLO)
+
+    async def _welcome(self, hello: Hello) -> None:
+        session = self._session
+        token = self._bearer if hello.token is None else hello.token
+        self._bearer = None
+        if token is None:
+            self._turn_away(Rejection(ErrorCode.UNAUTHENTICATED), hello.ref)
+            return
+        try:
+            identity = await self._context.identities.identify_patiently(token)
+        except Rejection as err:
+            self._turn_away(err, hello.ref)
+            return
+        if self._wire.shut:
+            return
+        if not self._assign(identity):
+            session.close(CloseCode.TOO_MANY_CONNECTIONS)
+            return
+        try:
+            await self._context.users.know(identity.actor)
+        except Rejection as err:
+            session.error(err, ref=hello.ref)
+            session.close(CloseCode.INTERNAL, "the database is out of reach")
+            return
+        if session.phase is not Phase.GREETING:
+            return
+        session.phase = Phase.OPEN
+        self.end()
+        session.say(self._welcome_message(identity, hello.ref))
+        for point in hello.resume:
+            if not self._requests.resume(point):
+                session.refuse_busy(event=point.event)
+
+    def _turn_away(self, err: Rejection, ref: str | int | None) -> None:
+        session = self._session
+        session.error(err, ref=ref)
+        if isinstance(err, Revoked):
+            session.close(CloseCode.REVOKED)
+        elif err.code == ErrorCode.AUTH_EXPIRED:
+            session.close(CloseCode.TOKEN_EXPIRED)
+        elif err.code == ErrorCode.OVERLOADED:
+            # The token may be good: the client is to come back.
+            session.close(CloseCode.INTERNAL, err.message)
+        else:
+            self.is_nameless = True
+            session.close(CloseCode.BAD_TOKEN)
+
+    def _welcome_message(self, identity: Identity, ref: str | int | None) -> bytes:
+        settings = self._context.settings
+        return answers.reply(
+            "welcome",
+            ref,
+            session=self._session.id,
+            user={"id": identity.actor.user, "name": identity.actor.name},
+            time=answers.timestamp(datetime.now(UTC)),
+            heartbeat_ms=settings.heartbeat_ms,
+            limits={
+                "message_bytes": settings.message_bytes,
+                "batch": settings.batch,
+                "inflight": settings.inflight,
+                "subscriptions": settings.subscriptions,
+                "commands_per_second": settings.commands_per_second,
+                "burst": settings.commands_burst,
+            },
+            server={"version": self._context.version, "protocol": PROTOCOL_VERSION},
+        )

@@ -1,0 +1,66 @@
+"""What goes out on one socket: answers, merged into few writes, and the frames of rooms."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from server.sessions.arrays import batched
+from server.sessions.delivery import Delivery, in_writes
+from server.transport.frames import frame
+from server.transport.large_answers import LargeAnswers
+from server.transport.socket_transport import Wire
+
+
+class Outbound:
+    """Collects the answers of one turn of the loop; writes rooms' frames behind them."""
+
+    __slots__ = (
+        "_answers",
+        "_flushing",
+        "_longest_batch",
+        "_loop",
+        "_wire",
+        "delivery",
+        "in_batches",
+    )
+
+    def __init__(self, wire: Wire, large_answers: LargeAnswers, longest_batch: int) -> None:
+        self._wire = wire
+        self._longest_batch = longest_batch
+        self._loop = asyncio.get_running_loop()
+        self._answers: list[bytes] = []
+        self._flushing: asyncio.Handle | None = None
+        self.delivery: Final = Delivery(large_answers, wire)
+        self.in_batches = False
+        """Whether answers may go out as arrays: set once the client has sent an array itself."""
+
+    def say(self, message: bytes) -> None:
+        """Send an answer; those of one turn of the loop go out in one write."""
+        self._answers.append(message)
+        if self._flushing is None:
+            self._flushing = self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write the answers that wait."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        out, self._answers = self._answers, []
+        if not out:
+            return
+        if self.in_batches and len(out) > 1:
+            out = batched(out, self._longest_batch)
+        for data in in_writes([frame(message) for message in out]):
+            self._wire.send(data)
+
+    def send_room(self, *parts: bytes) -> None:
+        """Write a room's frame; answers that wait go before it."""
+        self.flush()
+        self._wire.send_room(*parts)
+        self.delivery.written(parts)
+
+    def drop(self) -> None:
+        """Forget the answers that wait: the connection is gone."""
+        self._answers.clear()
+        self.delivery.close()
