@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b32encode
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -29,6 +29,8 @@ from persistence.event.records import (
 )
 from persistence.event.state import ABSENT, EventState
 from protocol.errors import ErrorCode, Refusal
+
+R = TypeVar("R")
 
 Record: TypeAlias = (
     Ballot | Comment | EntranceCode | Item | ItemVersion | Membership | Option | Proposal | Vote
@@ -243,13 +245,11 @@ class Step:
 
     def proposal(self, id: str) -> Proposal:
         """The proposal ``id``; ``not_found`` where there is none."""
-        proposal: Proposal = found(self.state.proposal(id), "proposal")
-        return proposal
+        return found(self.state.proposal(id), "proposal")
 
     def member(self, user: str, field: str = "user") -> Membership:
         """The standing of ``user``, named in ``field``, whatever it is; else ``not_found``."""
-        membership: Membership = found(self.state.membership(user), field)
-        return membership
+        return found(self.state.membership(user), field)
 
     def is_admin(self) -> bool:
         """Whether the actor is an accepted admin."""
@@ -257,8 +257,8 @@ class Step:
         return own is not None and own.status == "accepted" and own.role == "admin"
 
 
-def found(record: Any, field: str) -> Any:
-    """``record``, or the refusal that the thing named in ``field`` does not exist."""
+def found(record: R | None, field: str) -> R:
+    """Return ``record``; raise ``not_found`` for ``field`` if there is none."""
     if record is None:
         raise Refusal(ErrorCode.NOT_FOUND, f"no such {field}", details={"path": field})
     return record

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from handlers.step import Outcome, Step, found
-from persistence.event.records import Ballot, Option
+from persistence.event.records import Ballot
 from persistence.event.state import EventState
 from protocol import commands as c
 from protocol.errors import ErrorCode, Refusal
@@ -22,7 +22,7 @@ def submit(step: Step, command: c.BallotSubmit) -> Outcome:
             ErrorCode.STALE_CRITERIA,
             details={"path": "criteria_rev", "current": event.criteria_rev},
         )
-    option: Option = found(step.state.option(command.option), "option")
+    option = found(step.state.option(command.option), "option")
     if option.deleted:
         raise Refusal(ErrorCode.TARGET_GONE, details={"path": "option"})
     live = sorted(criterion.id for criterion in step.state.live_items("criterion"))

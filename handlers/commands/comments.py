@@ -42,7 +42,7 @@ def add(step: Step, command: c.CommentAdd) -> Outcome:
 
 def edit(step: Step, command: c.CommentEdit) -> Outcome:
     """Other words for one's own comment."""
-    comment: Comment = found(step.state.comment(command.comment), "comment")
+    comment = found(step.state.comment(command.comment), "comment")
     if comment.author != step.user:
         raise Refusal(ErrorCode.FORBIDDEN, "only its author can edit a comment")
     if comment.deleted:
@@ -60,7 +60,7 @@ def edit(step: Step, command: c.CommentEdit) -> Outcome:
 
 def remove(step: Step, command: c.CommentRemove) -> Outcome:
     """One's own comment goes, or as an admin anyone's."""
-    comment: Comment = found(step.state.comment(command.comment), "comment")
+    comment = found(step.state.comment(command.comment), "comment")
     if comment.author != step.user and not step.is_admin():
         raise Refusal(ErrorCode.FORBIDDEN, "only its author or an admin can remove a comment")
     if comment.deleted:

@@ -24,7 +24,7 @@ def add_option(step: Step, command: c.OptionAdd) -> Outcome:
 
 def edit_option(step: Step, command: c.OptionEdit) -> Outcome:
     """An option's words."""
-    option: Option = found(step.state.option(command.option), "option")
+    option = found(step.state.option(command.option), "option")
     if option.deleted:
         raise Refusal(ErrorCode.TARGET_GONE, details={"path": "option"})
     changes = option.content != command.content
@@ -35,7 +35,7 @@ def edit_option(step: Step, command: c.OptionEdit) -> Outcome:
 
 def remove_option(step: Step, command: c.OptionRemove) -> Outcome:
     """An option goes."""
-    option: Option = found(step.state.option(command.option), "option")
+    option = found(step.state.option(command.option), "option")
     if not option.deleted:
         step.put(replace(option, deleted=True))
     return Outcome({"option": option.id}, applied=not option.deleted)
@@ -97,8 +97,7 @@ def make_item(step: Step, kind: ItemKind, content: str) -> Item:
 
 def _named(step: Step, kind: ItemKind, id: str) -> Item:
     item = step.state.item(id)
-    named: Item = found(item if item is not None and item.kind == kind else None, kind)
-    return named
+    return found(item if item is not None and item.kind == kind else None, kind)
 
 
 def _check_version(item: Item, version: int) -> None:

@@ -33,15 +33,15 @@ from protocol.errors import ErrorCode, Rejection
 
 #: The part of the places in a queue that one user may have; beyond that ``busy``. Twenty sockets
 #: could fill a quarter of them, and four users all.
-QUEUE_SHARE = 1 / 8
+MAX_QUEUE_SHARE = 1 / 8
 #: Commands of one transaction. More gain little (the commit is shared by hundreds already) and
 #: keep the event loop from everybody else for longer than a frame of a screen.
-LONGEST_BATCH = 256
+MAX_BATCH_COMMANDS = 256
 #: Bytes of memory that one lane keeps between batches, at most: 100,000 votes. The next batch reads
 #: a larger state again.
 MAX_STATE_BYTES = 32 * 1024 * 1024
 #: Things a command may ask for one after another; more is a defect, not a need.
-MOST_QUESTIONS = 10_000
+MAX_FETCH_ROUNDS = 10_000
 
 
 class Rooms(Protocol):
@@ -88,7 +88,7 @@ class Lane:
         """Let a command wait; ``False`` if ``longest`` do, or too many of its sender's."""
         user = submission.actor.user
         mine = self._waiting.get(user, 0)
-        if len(self.queue) >= longest or mine >= longest * QUEUE_SHARE:
+        if len(self.queue) >= longest or mine >= longest * MAX_QUEUE_SHARE:
             return False
         self._waiting[user] = mine + 1
         self.queue.append(submission)
@@ -96,7 +96,7 @@ class Lane:
 
     def take(self) -> Batch:
         """The next batch: all that wait, within its bound."""
-        longest = min(len(self.queue), LONGEST_BATCH)
+        longest = min(len(self.queue), MAX_BATCH_COMMANDS)
         self.running = [self._next() for _ in range(longest)]
         return Batch(self, self.running)
 
@@ -242,7 +242,7 @@ class Batch:
             err = Rejection(ErrorCode.UNAUTHENTICATED, "access was revoked")
             self.answers.append((submission, failed(submission, err)))
             return
-        for _ in range(MOST_QUESTIONS):
+        for _ in range(MAX_FETCH_ROUNDS):
             try:
                 decision = decide(state, submission, now, context.limits)
                 break

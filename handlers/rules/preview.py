@@ -18,10 +18,10 @@ from protocol.errors import ErrorCode, Refusal
 from protocol.policy import PolicyPatch, merge_policy
 
 #: Rounds of asking for what is missing; more is a defect.
-_MOST_QUESTIONS = 10_000
+MAX_FETCH_ROUNDS = 10_000
 #: Proposals that are looked at before the event loop is left to others. One that is accepted may
 #: make others stale, or room for them, and takes longer than one that is not.
-_AT_ONCE = 8
+MAX_EVALUATED_TOGETHER = 8
 #: A floor below which no proposal is: a preview moves no window, and asks for nothing in it.
 _NO_WINDOW = 2**31 - 1
 
@@ -51,7 +51,7 @@ async def would_accept(
         policy = merge_policy(state.event.policy, patch)
         now = await connection.fetchval("SELECT clock_timestamp()")
         seconds = _until_time_tells(state, now)
-        for _ in range(_MOST_QUESTIONS):
+        for _ in range(MAX_FETCH_ROUNDS):
             step = Step(
                 state,
                 actor=actor,
@@ -74,7 +74,7 @@ async def _accepted(step: Step) -> list[str]:
     candidates = [proposal.id for proposal in step.state.pending_proposals()]
     for number, id in enumerate(candidates, 1):
         evaluate(step, step.proposal(id))
-        if number % _AT_ONCE == 0:
+        if number % MAX_EVALUATED_TOGETHER == 0:
             await asyncio.sleep(0)
     return accepted_of(step, candidates)
 

@@ -58,10 +58,17 @@ class Statement:
 
         self.sql = re.sub(r"\$(\d+)", place, str(compiled))
         self.names = list(numbers)
+        self._parameters = frozenset(self.names)
 
     def arguments(self, values: dict[str, Any]) -> list[Any]:
-        """The values in the order of the placeholders."""
-        return [values.get(name) for name in self.names]
+        """Order ``values`` by the placeholders.
+
+        Raises ``TypeError`` if a parameter is missing or unknown: a misspelt one would be NULL.
+        """
+        if values.keys() != self._parameters:
+            odd = ", ".join(sorted(values.keys() ^ self._parameters))
+            raise TypeError(f"missing or unknown parameters: {odd}")
+        return [values[name] for name in self.names]
 
     async def rows(self, connection: asyncpg.Connection[Any], **values: Any) -> list[Any]:
         """All rows."""

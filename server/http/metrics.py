@@ -123,7 +123,7 @@ def exposition(node: Node) -> Callable[[], bytes]:
         buckets=BUCKETS,
         registry=registry,
     )
-    node.lanes.observe = taken.observe
+    node.lanes.end.observe = taken.observe
 
     return partial(generate_latest, registry)
 

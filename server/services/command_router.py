@@ -16,7 +16,7 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Final
 
-from handlers.lanes import lanes
+from handlers.lanes import deadlines, lanes
 from handlers.lanes.decide import Answer, Reply, Submission, failed
 from handlers.rules.lateness import check_in_time
 from persistence.database.batch_loader import Gather
@@ -46,7 +46,7 @@ MAX_MEMBERS: Final = 100_000
 #: 500 bytes: this many are some 30 MB.
 STRANGER_BURST: Final = 20
 STRANGER_PER_SECOND: Final = 1 / 10
-#: What a client is asked to wait if its standing was not found out within the lanes' ``BUDGET``.
+#: What a client is asked to wait if its membership was not read within ``COMMAND_TIMEOUT_S``.
 RETRY_AFTER_MS: Final = 500
 
 
@@ -127,7 +127,7 @@ class CommandRouter:
         """Look who the sender is in the event, and go on from there."""
         event, _ = pair
         try:
-            async with asyncio.timeout(lanes.BUDGET):
+            async with asyncio.timeout(deadlines.COMMAND_TIMEOUT_S):
                 if (entering := self._entering.get(pair)) is not None:
                     await asyncio.shield(entering)
                 found = await self._look_up(pair)
@@ -208,7 +208,7 @@ class CommandRouter:
         """
         user, id = submission.key
         try:
-            async with asyncio.timeout(lanes.BUDGET):
+            async with asyncio.timeout(deadlines.COMMAND_TIMEOUT_S):
                 self._guesses.check(user)
                 found = await standings.opened_by(self._database, command.code, user=user, id=id)
             self._guesses.check(user)

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 import handlers.lanes.lane
-from handlers.lanes import decide, lanes
+from handlers.lanes import deadlines, decide
+from handlers.lanes.alone import AloneRunner
+from handlers.lanes.batch_end import BatchEnd
 from handlers.lanes.lane import Batch
-from handlers.lanes.lanes import Lanes
 from handlers.rules import auto_acceptance, permissions, resolution, timers
 from persistence.database import statements
 from persistence.database.pool import Database
@@ -94,15 +95,17 @@ def _ack_before_commit() -> None:
 @bug("publish before commit", 7, 8, 9, faults=[COMMIT_LOST] * 6)
 def _publish_before_commit() -> None:
     def early(commit: Any) -> Any:
-        async def wrapped(self: Lanes, transaction: Transaction, batches: Sequence[Batch]) -> None:
+        async def wrapped(
+            self: BatchEnd, transaction: Transaction, batches: Sequence[Batch], started: float
+        ) -> None:
             for batch in batches:
                 if batch.steps and batch._state is not None:
                     self.rooms.publish(batch.event_id, batch._state.epoch, batch.steps)
-            await commit(self, transaction, batches)
+            await commit(self, transaction, batches, started)
 
         return wrapped
 
-    replace(Lanes, "_commit", early)
+    replace(BatchEnd, "commit", early)
 
 
 @bug("look-up outside the lock", 1, 2, 4)
@@ -324,15 +327,15 @@ def _who_is_removed_goes_on_hearing() -> None:
 @bug("a lost answer taken for no effect", 3, faults=[ANSWER_LOST] * 6)
 def _a_lost_answer_taken_for_no_effect() -> None:
     def giving_up(alone: Any) -> Any:
-        async def wrapped(self: Lanes, batch: Batch, fault: Any) -> None:
+        async def wrapped(self: AloneRunner, batch: Batch, fault: Any) -> None:
             if not any(submission.commit_attempted for submission in batch.submissions):
                 await alone(self, batch, fault)
                 return
-            err = Rejection(ErrorCode.BUSY, retry_after_ms=lanes.RETRY_AFTER_MS)
-            self._answer(batch.submissions, err)
+            err = Rejection(ErrorCode.BUSY, retry_after_ms=deadlines.BUSY_RETRY_DELAY_MS)
+            self._end.reject(batch.submissions, err)
             batch.lane.state = None
-            self._rest(batch.lane)
+            self._release(batch.lane)
 
         return wrapped
 
-    replace(Lanes, "_by_itself", giving_up)
+    replace(AloneRunner, "run", giving_up)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from handlers.lanes.decide import ENTROPY_BYTES, Submission
-from handlers.lanes.lane import LONGEST_BATCH, QUEUE_SHARE, Lane
+from handlers.lanes.lane import MAX_BATCH_COMMANDS, MAX_QUEUE_SHARE, Lane
 from handlers.step import Actor
 from protocol.commands import VoteRetract
 
@@ -23,12 +23,12 @@ def waiting(user: str, number: int) -> Submission:
 def test_one_user_takes_a_share_of_the_queue_and_the_others_come_in() -> None:
     lane = Lane("e")
     taken = sum(lane.put(waiting("eve", n), LONGEST) for n in range(LONGEST))
-    assert taken == LONGEST * QUEUE_SHARE
+    assert taken == LONGEST * MAX_QUEUE_SHARE
     assert lane.put(waiting("ada", 0), LONGEST)
     # What was taken up makes room again.
     lane.take()
-    assert [lane.put(waiting("eve", n), LONGEST) for n in range(LONGEST_BATCH + 1)] == [
-        *[True] * LONGEST_BATCH,
+    assert [lane.put(waiting("eve", n), LONGEST) for n in range(MAX_BATCH_COMMANDS + 1)] == [
+        *[True] * MAX_BATCH_COMMANDS,
         False,
     ]
 

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from handlers.lanes import lanes
+from handlers.lanes import alone, convoys, deadlines
 from handlers.lanes.decide import Answer, Submission
 from handlers.lanes.lane import Batch
 from persistence.database.faults import Fault, NotCommitted, fault_of
@@ -72,7 +72,7 @@ async def test_a_defect_while_a_batch_is_given_up_answers_it_and_frees_its_lane(
     migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``suspect`` raises while ``commit_unknown`` is sent: the lane still takes the next batch."""
-    monkeypatch.setattr(lanes, "BUDGET", 1.0)
+    monkeypatch.setattr(deadlines, "COMMAND_TIMEOUT_S", 1.0)
     async with proxy_before(migrated_url) as proxy, running(proxy.url) as server:
         scene = await gathering(server, 1)
         suspect = server.node.rooms.suspect
@@ -114,9 +114,9 @@ async def test_a_queue_behind_a_database_that_hangs_is_answered_in_its_own_time(
     migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A queue of many batches: none waits for the failure of each batch before it."""
-    monkeypatch.setattr(lanes, "BUDGET", 1.0)
-    monkeypatch.setattr(lanes, "LONGEST_WAIT", 2.0)
-    monkeypatch.setattr("handlers.lanes.lane.LONGEST_BATCH", 2)
+    monkeypatch.setattr(deadlines, "COMMAND_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(deadlines, "QUEUE_TIMEOUT_S", 2.0)
+    monkeypatch.setattr("handlers.lanes.lane.MAX_BATCH_COMMANDS", 2)
     async with proxy_before(migrated_url) as proxy, running(proxy.url) as server:
         scene = await gathering(server, 1)
         proxy.stop()
@@ -125,7 +125,7 @@ async def test_a_queue_behind_a_database_that_hangs_is_answered_in_its_own_time(
         posted = [await scene.admin.post("event.rotate_code", event=scene.event) for _ in range(40)]
         answers = [await scene.admin.answered(future) for future in posted]
         # Twenty batches; each alone would take its convoy's share and a last try.
-        one = lanes.BUDGET * lanes.CONVOYS_SHARE + lanes.LAST_TRY
+        one = deadlines.COMMAND_TIMEOUT_S * convoys.CONVOY_TIMEOUT_SHARE + alone.MIN_TRY_TIMEOUT_S
         assert loop.time() - begun < 20 * one / 2
         assert {answer["code"] for answer in answers} <= {"busy", "overloaded"}
         proxy.thaw()
@@ -149,7 +149,7 @@ async def test_a_join_whose_code_cannot_be_looked_up_is_answered_and_what_follow
         with monkeypatch.context() as patched:
             patched.setattr("persistence.queries.standings.opened_by", lookup)
             if lookup is never:
-                patched.setattr(lanes, "BUDGET", 0.2)
+                patched.setattr(deadlines, "COMMAND_TIMEOUT_S", 0.2)
             joining = await client.post("membership.join", code=scene.code)
             behind = await client.post("event.pause", event=scene.event)
             assert (await client.answered(joining))["code"] == code

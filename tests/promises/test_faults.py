@@ -15,9 +15,9 @@ import pytest
 
 from handlers.commands import registry
 from handlers.commands.registry import HANDLERS
-from handlers.lanes import lanes
+from handlers.lanes import alone, deadlines
+from handlers.lanes.deadlines import COMMAND_TIMEOUT_S
 from handlers.lanes.decide import Answer, Submission
-from handlers.lanes.lanes import BUDGET
 from handlers.step import Outcome, Step
 from protocol.commands import CommentAdd
 from server.sessions.session import Session
@@ -157,7 +157,7 @@ async def test_a_locked_event_is_busy_and_the_others_go_on(
         answer = await client.answered(waiting)
         assert (answer["code"], answer["effect"], answer["retry"]) == ("busy", "none", "same")
         assert answer["retry_after_ms"] > 0
-        assert took > BUDGET * 0.9
+        assert took > COMMAND_TIMEOUT_S * 0.9
         late = await client.answered(behind)
         assert late["code"] == "busy"
     # What was told "busy" decided nothing: the same id may come again.
@@ -284,7 +284,7 @@ async def test_a_repeat_in_the_batch_of_a_lost_commit_is_still_a_repeat(migrated
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches are given up sooner, so that nobody waits for it here."""
-    monkeypatch.setattr("handlers.lanes.lanes.BUDGET", 1.0)
+    monkeypatch.setattr("handlers.lanes.deadlines.COMMAND_TIMEOUT_S", 1.0)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -384,7 +384,7 @@ async def test_what_waits_behind_a_held_event_is_told_busy_in_its_own_time(
 ) -> None:
     """Each within the budget from when it came, not from when the batch before it gave up."""
     budget, gap, slack = 2.0, 0.5, 1.2
-    monkeypatch.setattr(lanes, "BUDGET", budget)
+    monkeypatch.setattr(deadlines, "COMMAND_TIMEOUT_S", budget)
     async with running(migrated_url) as server:
         scene = await gathering(server, 1)
         loop = asyncio.get_running_loop()
@@ -399,7 +399,9 @@ async def test_what_waits_behind_a_held_event_is_told_busy_in_its_own_time(
 
         async with held(migrated_url, scene.event):
             waits = await asyncio.gather(*(busy_after(number) for number in range(6)))
-        assert all(budget - lanes.GRAIN - 0.1 < wait < budget + slack for wait in waits), waits
+        assert all(
+            budget - alone.EXPIRY_INTERVAL_S - 0.1 < wait < budget + slack for wait in waits
+        ), waits
         # It is not remembered: the same may be tried again.
         await scene.admin.ack("event.rotate_code", event=scene.event)
 

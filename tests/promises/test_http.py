@@ -123,7 +123,7 @@ async def test_what_the_lane_puts_off_says_when_to_come_back(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = await gathering(server)
-    monkeypatch.setattr("handlers.lanes.lanes.LONGEST_QUEUE", 0)
+    monkeypatch.setattr("handlers.lanes.lanes.MAX_LANE_COMMANDS", 0)
     command = {"type": "event.pause", "id": "put-off-1", "event": scene.event}
     async with caller(server, scene.admin.user) as http:
         answer = await http.post("/commands", json=command)

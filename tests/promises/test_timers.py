@@ -103,7 +103,7 @@ async def test_an_opening_that_could_not_be_decided_is_asked_for_again(
 
     monkeypatch.setattr(Lanes, "submit", noted)
     with monkeypatch.context() as full:
-        full.setattr("handlers.lanes.lanes.LONGEST_QUEUE", 0)
+        full.setattr("handlers.lanes.lanes.MAX_LANE_COMMANDS", 0)
         await wind(proposal, "opens_at", -3_600)
         async with asyncio.timeout(PATIENCE):
             await asked.wait()

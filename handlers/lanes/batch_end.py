@@ -1,0 +1,57 @@
+"""The one end of every batch: commit, answers, steps for the rooms, counts."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from handlers.lanes.counts import Counts
+from handlers.lanes.decide import Submission, failed
+from handlers.lanes.lane import Batch, Rooms, commit
+from persistence.journal.transaction import Transaction
+from protocol.errors import Rejection
+
+log = logging.getLogger("ayes.lanes")
+
+
+def _ignore(seconds: float) -> None:
+    """Measure nothing."""
+
+
+class BatchEnd:
+    """Commits batches and answers their commands; shared by convoys and by batches alone."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.rooms = rooms
+        self.counts = Counts()
+        self.observe: Callable[[float], None] = _ignore
+        """Called with the seconds that each committed transaction took."""
+
+    async def commit(
+        self, transaction: Transaction, batches: Sequence[Batch], started: float
+    ) -> None:
+        """Write and commit ``batches``; ``started``: ``time.monotonic()`` when their try began.
+
+        Raises ``NotCommitted``, and what the database raises.
+        """
+        await commit(transaction, batches)
+        self.counts.transactions += 1
+        self.observe(time.monotonic() - started)
+
+    def finish(self, batch: Batch) -> None:
+        """Answer a committed batch and publish its steps. Must not raise: others wait behind it."""
+        acked = sum(answer.error is None for _, answer in batch.answers)
+        self.counts.acked += acked
+        self.counts.refused += len(batch.answers) - acked
+        try:
+            batch.committed(self.rooms)
+        except Exception:
+            # It is durable and answered; the room sweep finds the steps that were not published.
+            log.exception("event %s: the steps could not be published", batch.event_id)
+
+    def reject(self, submissions: Sequence[Submission], err: Rejection) -> None:
+        """Answer commands about which nothing was decided."""
+        self.counts.undecided += len(submissions)
+        for submission in submissions:
+            submission.respond(failed(submission, err))
