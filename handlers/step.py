@@ -28,7 +28,7 @@ from persistence.event.records import (
     Vote,
 )
 from persistence.event.state import ABSENT, EventState
-from protocol.errors import ErrorCode, Refusal
+from protocol.errors import ErrorCode, FinalError
 
 R = TypeVar("R")
 
@@ -260,14 +260,14 @@ class Step:
 def found(record: R | None, field: str) -> R:
     """Return ``record``; raise ``not_found`` for ``field`` if there is none."""
     if record is None:
-        raise Refusal(ErrorCode.NOT_FOUND, f"no such {field}", details={"path": field})
+        raise FinalError(ErrorCode.NOT_FOUND, f"no such {field}", details={"path": field})
     return record
 
 
-def too_many(name: str, limit: int, what: str | None = None) -> Refusal:
+def too_many(name: str, limit: int, what: str | None = None) -> FinalError:
     """The refusal of one more of ``what`` than the limit ``name`` allows."""
     message = f"there are as many {what or name} as may be"
-    return Refusal(ErrorCode.LIMIT_REACHED, message, details={"limit": limit, "name": name})
+    return FinalError(ErrorCode.LIMIT_REACHED, message, details={"limit": limit, "name": name})
 
 
 def derived_id(prefix: str, *parts: str) -> str:

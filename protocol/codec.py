@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 import msgspec
 
 from protocol.commands import COMMANDS, Command
-from protocol.errors import ErrorCode, Rejection, bad_request
+from protocol.errors import ErrorCode, RetryableError, bad_request
 from protocol.fields import TextLimits, normalise
 from protocol.requests import REQUESTS, Request
 
@@ -58,7 +58,7 @@ _outline = msgspec.json.Decoder(_Outline)
 class Invalid(NamedTuple):
     """A message that could not be read, and how its sender may be answered."""
 
-    error: Rejection
+    error: RetryableError
     id: str | None = None
     ref: str | int | None = None
     type: str | None = None
@@ -92,7 +92,7 @@ def decode_frame(
     if elements is None:
         return Frame([_bad_frame()], is_batch=True, bad=True)
     if len(elements) > longest_batch:
-        error = Rejection(
+        error = RetryableError(
             ErrorCode.TOO_LARGE,
             f"{len(elements)} messages in one frame; {longest_batch} are allowed",
             details={"limit": longest_batch},
@@ -126,7 +126,7 @@ def decode_command(payload: bytes, *, limits: TextLimits) -> Command | Invalid:
     """One command from an HTTP body; never raises."""
     message = _decode(payload, limits)
     if isinstance(message, Request):
-        error = Rejection(ErrorCode.UNKNOWN_TYPE, "this type is no command")
+        error = RetryableError(ErrorCode.UNKNOWN_TYPE, "this type is no command")
         return Invalid(error, ref=message.ref)
     return message
 
@@ -154,7 +154,7 @@ def _decode(payload: bytes, limits: TextLimits, *, inner: bool = False) -> Messa
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Also what msgspec is stricter about than the JSON grammar: lone surrogates, huge numbers.
         return _explain(payload, None, inner=inner)
-    except Rejection as err:
+    except RetryableError as err:
         found = _loads(payload)
         fields = found if isinstance(found, dict) else {}
         return Invalid(err, *_keys(fields), fields.get("type"))
@@ -166,14 +166,14 @@ def _explain(payload: bytes, problem: str | None, *, inner: bool = False) -> Inv
     found = _loads(payload)
     if not isinstance(found, dict):
         if inner:
-            return Invalid(Rejection(ErrorCode.BAD_REQUEST, "an element is no object"))
+            return Invalid(RetryableError(ErrorCode.BAD_REQUEST, "an element is no object"))
         return Invalid(_bad_frame().error)
     keys = _keys(found)
     kind = found.get("type")
     if not isinstance(kind, str):
         return Invalid(bad_request("type", "every message has a type"), *keys)
     if kind not in _types:
-        return Invalid(Rejection(ErrorCode.UNKNOWN_TYPE, details={"path": "type"}), *keys)
+        return Invalid(RetryableError(ErrorCode.UNKNOWN_TYPE, details={"path": "type"}), *keys)
     if problem is None:
         path = _unrepresentable(found)
         wrong = bad_request(path, "a text or number cannot be represented")
@@ -261,11 +261,11 @@ def _printable(key: str) -> bool:
 
 
 def _bad_frame() -> Invalid:
-    return Invalid(Rejection(ErrorCode.BAD_FRAME))
+    return Invalid(RetryableError(ErrorCode.BAD_FRAME))
 
 
 def _too_large(payload: bytes, message_bytes: int) -> Invalid:
-    error = Rejection(
+    error = RetryableError(
         ErrorCode.TOO_LARGE,
         f"{len(payload)} bytes in one frame; {message_bytes} are allowed",
         details={"limit": message_bytes},

@@ -4,8 +4,8 @@
 columns: ``effect`` (did anything happen?) and ``retry`` (what to send next).
 
     ProtocolError               an answer other than an ack
-    ├── Refusal                 decided under the event's lock: final, remembered, given again
-    └── Rejection               decided nothing: the same id may be tried again
+    ├── FinalError              decided under the event's lock: final, remembered, given again
+    └── RetryableError          decided nothing: the same id may be tried again
 """
 
 from __future__ import annotations
@@ -131,14 +131,14 @@ class ProtocolError(Exception):
         super().__init__(f"{code}: {self.message}")
 
 
-class Refusal(ProtocolError):
+class FinalError(ProtocolError):
     """Decided under the event's lock: final, remembered under its id, given again on a repeat."""
 
 
-class Rejection(ProtocolError):
+class RetryableError(ProtocolError):
     """Decided nothing and left no trace: the same id may be tried again."""
 
 
-def bad_request(path: str, message: str, **details: Any) -> Rejection:
+def bad_request(path: str, message: str, **details: Any) -> RetryableError:
     """A malformed message, found before any decision; ``path`` names the field."""
-    return Rejection(ErrorCode.BAD_REQUEST, message, details={"path": path} | details)
+    return RetryableError(ErrorCode.BAD_REQUEST, message, details={"path": path} | details)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, get_args, get
 
 import msgspec
 
-from protocol.errors import Rejection, bad_request
+from protocol.errors import RetryableError, bad_request
 from protocol.text import MAX_SHRINKING, check_id, clean_name, clean_text, is_empty
 
 #: The largest integer that JavaScript holds exactly; positions stay below it.
@@ -159,8 +159,9 @@ def _text_of(hint: Any) -> tuple[Text | Opaque | None, bool, bool]:
 def normalise(message: msgspec.Struct, limits: TextLimits) -> None:
     """Make every text of a decoded ``message`` right, in place, and check its length.
 
-    Ids are checked and never changed. Raises ``Rejection`` (``bad_request``) naming the field in
-    ``details.path``.
+    Ids are checked and never changed.
+
+    Raises ``RetryableError`` (``bad_request``), naming the field in ``details.path``.
     """
     for name, mark, is_list in text_fields(type(message)):
         value = getattr(message, name)
@@ -196,9 +197,9 @@ def _normalise_within(
 ) -> None:
     try:
         normalise(message, limits)
-    except Rejection as err:
+    except RetryableError as err:
         if index is not None:
             path = f"{path}[{index}]"
         inner = err.details.get("path", "")
         details = err.details | {"path": f"{path}.{inner}" if inner else path}
-        raise Rejection(err.code, err.message, details=details) from None
+        raise RetryableError(err.code, err.message, details=details) from None

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 
 from protocol import answers
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from server.http import api, metrics, probes, published
 from server.http.answers import json_answer
 from server.node import Node
@@ -38,6 +38,8 @@ def make_app(node: Node) -> Starlette:
 async def _not_found(request: Request, err: Exception) -> Response:
     """Answer an unknown path or method with the same body as every other error."""
     assert isinstance(err, HTTPException)
-    answer = json_answer(answers.error(Rejection(ErrorCode.NOT_FOUND, err.detail)), err.status_code)
+    answer = json_answer(
+        answers.error(RetryableError(ErrorCode.NOT_FOUND, err.detail)), err.status_code
+    )
     answer.headers.update(err.headers or {})
     return answer

@@ -8,7 +8,7 @@ from handlers.step import Outcome, Step, found
 from persistence.event.records import Ballot
 from persistence.event.state import EventState
 from protocol import commands as c
-from protocol.errors import ErrorCode, Refusal
+from protocol.errors import ErrorCode, FinalError
 
 #: Points for the first, second and third criterion of a ranking.
 WEIGHTS = (3, 2, 1)
@@ -18,17 +18,17 @@ def submit(step: Step, command: c.BallotSubmit) -> Outcome:
     """One option and a full ranking of the live criteria; replaces the ballot before."""
     event = step.event
     if command.criteria_rev != event.criteria_rev:
-        raise Refusal(
+        raise FinalError(
             ErrorCode.STALE_CRITERIA,
             details={"path": "criteria_rev", "current": event.criteria_rev},
         )
     option = found(step.state.option(command.option), "option")
     if option.deleted:
-        raise Refusal(ErrorCode.TARGET_GONE, details={"path": "option"})
+        raise FinalError(ErrorCode.TARGET_GONE, details={"path": "option"})
     live = sorted(criterion.id for criterion in step.state.live_items("criterion"))
     order = command.criterion_order
     if len(order) != len(live) or sorted(order) != live:
-        raise Refusal(
+        raise FinalError(
             ErrorCode.BAD_REQUEST,
             "rank each criterion once",
             details={"path": "criterion_order"},

@@ -8,7 +8,7 @@ from handlers.rules.resolution import live_item
 from handlers.step import Outcome, Step, found
 from persistence.event.records import Comment
 from protocol import commands as c
-from protocol.errors import ErrorCode, Refusal
+from protocol.errors import ErrorCode, FinalError
 
 
 def add(step: Step, command: c.CommentAdd) -> Outcome:
@@ -44,14 +44,14 @@ def edit(step: Step, command: c.CommentEdit) -> Outcome:
     """Other words for one's own comment."""
     comment = found(step.state.comment(command.comment), "comment")
     if comment.author != step.user:
-        raise Refusal(ErrorCode.FORBIDDEN, "only its author can edit a comment")
+        raise FinalError(ErrorCode.FORBIDDEN, "only its author can edit a comment")
     if comment.deleted:
-        raise Refusal(ErrorCode.TARGET_GONE, details={"path": "comment"})
+        raise FinalError(ErrorCode.TARGET_GONE, details={"path": "comment"})
     result = {"comment": comment.id, "version": comment.version}
     if comment.content == command.content:
         return Outcome(result, applied=False)
     if comment.version != command.version:
-        raise Refusal(
+        raise FinalError(
             ErrorCode.VERSION_CONFLICT, details={"path": "version", "current": comment.version}
         )
     step.put(replace(comment, content=command.content, version=comment.version + 1))
@@ -62,7 +62,7 @@ def remove(step: Step, command: c.CommentRemove) -> Outcome:
     """One's own comment goes, or as an admin anyone's."""
     comment = found(step.state.comment(command.comment), "comment")
     if comment.author != step.user and not step.is_admin():
-        raise Refusal(ErrorCode.FORBIDDEN, "only its author or an admin can remove a comment")
+        raise FinalError(ErrorCode.FORBIDDEN, "only its author or an admin can remove a comment")
     if comment.deleted:
         return Outcome({"comment": comment.id}, applied=False)
     step.put(replace(comment, deleted=True))

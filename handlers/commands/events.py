@@ -13,7 +13,7 @@ from handlers.rules.transitions import event_transition
 from handlers.step import Outcome, Step
 from persistence.event.records import EntranceCode, Event, Membership, Proposal
 from protocol import commands as c
-from protocol.errors import ErrorCode, Refusal, Rejection
+from protocol.errors import ErrorCode, FinalError, RetryableError
 from protocol.policy import Policy, merge_policy
 from protocol.state import EventStatus
 
@@ -25,7 +25,7 @@ def create(step: Step, command: c.EventCreate) -> Outcome:
     """Make an event with all it starts with; its maker is its first admin."""
     if command.entrance_code is not None:
         if step.state.owner_of_code(command.entrance_code) is not None:
-            raise Refusal(
+            raise FinalError(
                 ErrorCode.VERSION_CONFLICT,
                 "this entrance code is taken",
                 details={"path": "entrance_code"},
@@ -88,8 +88,8 @@ def _merged(policy: Policy, command: c.EventCreate | c.EventSetPolicy) -> Policy
     """The new policy; a patch that only together with the old one is wrong is refused for good."""
     try:
         return merge_policy(policy, command.policy)
-    except Rejection as err:
-        raise Refusal(err.code, err.message, details=err.details) from None
+    except RetryableError as err:
+        raise FinalError(err.code, err.message, details=err.details) from None
 
 
 def update(step: Step, command: c.EventUpdate) -> Outcome:
@@ -98,7 +98,7 @@ def update(step: Step, command: c.EventUpdate) -> Outcome:
     changes: dict[str, Any] = {}
     if command.subject is not None and command.subject != event.subject:
         if event.status != "not_started":
-            raise Refusal(
+            raise FinalError(
                 ErrorCode.INVALID_TRANSITION,
                 "the subject stands once the event has started",
                 details={"path": "subject", "status": event.status},
@@ -106,7 +106,7 @@ def update(step: Step, command: c.EventUpdate) -> Outcome:
         changes["subject"] = command.subject
     if command.max_members is not None and command.max_members != event.max_members:
         if command.max_members < event.members:
-            raise Refusal(
+            raise FinalError(
                 ErrorCode.LIMIT_REACHED,
                 "there are more members than that",
                 details={"path": "max_members", "current": event.members},
@@ -121,7 +121,7 @@ def set_policy(step: Step, command: c.EventSetPolicy) -> Outcome:
     """Change the rules; what passes by the new ones passes now. Nothing un-accepts."""
     event = step.event
     if command.policy_version != event.policy_version:
-        raise Refusal(
+        raise FinalError(
             ErrorCode.VERSION_CONFLICT,
             details={"path": "policy_version", "current": event.policy_version},
         )

@@ -14,7 +14,7 @@ from handlers.rules.resolution import (
 from handlers.step import Outcome, Step, found, too_many
 from persistence.event.records import Item, ItemKind, Option
 from protocol import commands as c
-from protocol.errors import ErrorCode, Refusal
+from protocol.errors import ErrorCode, FinalError
 
 
 def add_option(step: Step, command: c.OptionAdd) -> Outcome:
@@ -26,7 +26,7 @@ def edit_option(step: Step, command: c.OptionEdit) -> Outcome:
     """An option's words."""
     option = found(step.state.option(command.option), "option")
     if option.deleted:
-        raise Refusal(ErrorCode.TARGET_GONE, details={"path": "option"})
+        raise FinalError(ErrorCode.TARGET_GONE, details={"path": "option"})
     changes = option.content != command.content
     if changes:
         step.put(replace(option, content=command.content))
@@ -102,7 +102,7 @@ def _named(step: Step, kind: ItemKind, id: str) -> Item:
 
 def _check_version(item: Item, version: int) -> None:
     if version != item.version:
-        raise Refusal(
+        raise FinalError(
             ErrorCode.VERSION_CONFLICT, details={"path": "version", "current": item.version}
         )
 
@@ -110,7 +110,7 @@ def _check_version(item: Item, version: int) -> None:
 def _edit(step: Step, kind: ItemKind, id: str, version: int, content: str) -> Outcome:
     item = _named(step, kind, id)
     if item.deleted:
-        raise Refusal(ErrorCode.TARGET_GONE, details={"path": kind})
+        raise FinalError(ErrorCode.TARGET_GONE, details={"path": kind})
     if item.content == content:
         return Outcome({kind: item.id, "version": item.version}, applied=False)
     _check_version(item, version)

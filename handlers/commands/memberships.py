@@ -14,7 +14,7 @@ from handlers.step import Outcome, Step
 from persistence.event.records import Membership
 from protocol import commands as c
 from protocol.answers import timestamp
-from protocol.errors import ErrorCode, Refusal
+from protocol.errors import ErrorCode, FinalError
 
 #: People that one answer names. A longer list would not fit a socket's buffer for answers, which
 #: ends the socket; the counts beside it are whole.
@@ -29,9 +29,9 @@ def join(step: Step, command: c.MembershipJoin) -> Outcome:
     membership = step.state.membership(step.user)
     event = step.event
     if command.code != event.entrance_code:
-        raise Refusal(ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"})
+        raise FinalError(ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"})
     if event.status == "finished":
-        raise Refusal(ErrorCode.EVENT_FINISHED)
+        raise FinalError(ErrorCode.EVENT_FINISHED)
     if membership is not None and membership.status in ("accepted", "pending"):
         return Outcome({"event": event.id, "status": membership.status}, applied=False)
     act = "join" if event.policy.membership_auto else "ask"
@@ -58,7 +58,7 @@ def join(step: Step, command: c.MembershipJoin) -> Outcome:
 def _let_in(step: Step, *asking: Membership, by: str | None = None) -> None:
     """Make all of ``asking`` accepted members; raises ``event_full``."""
     if step.event.places < len(asking):
-        raise Refusal(ErrorCode.EVENT_FULL, details={"max_members": step.event.max_members})
+        raise FinalError(ErrorCode.EVENT_FULL, details={"max_members": step.event.max_members})
     returning = [one.user_id for one in asking if one.joined_at is not None]
     # First: what is not held of them is asked for in one, while nothing is done yet.
     took_part = tallies.members_return(step, *returning)
@@ -112,14 +112,14 @@ def leave(step: Step, command: c.MembershipLeave) -> Outcome:
     if membership.status == "left":
         return Outcome({"status": "left"}, applied=False)
     if membership.status != "accepted":
-        raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": membership.status})
+        raise FinalError(ErrorCode.NOT_A_MEMBER, details={"status": membership.status})
     heir = command.transfer_to
     if heir is not None:
         if membership.role != "admin":
-            raise Refusal(ErrorCode.FORBIDDEN, "only an admin can name a successor")
+            raise FinalError(ErrorCode.FORBIDDEN, "only an admin can name a successor")
         successor = step.member(heir, "transfer_to")
         if successor.status != "accepted" or heir == step.user:
-            raise Refusal(
+            raise FinalError(
                 ErrorCode.INVALID_TRANSITION,
                 "the successor is not an accepted member",
                 details={"path": "transfer_to", "status": successor.status},
@@ -186,7 +186,7 @@ def _put_out(step: Step, membership: Membership, act: str) -> Membership:
 
 def _spare_last_admin(step: Step, membership: Membership) -> None:
     if membership.role == "admin" and step.event.admins <= 1:
-        raise Refusal(ErrorCode.LAST_ADMIN)
+        raise FinalError(ErrorCode.LAST_ADMIN)
 
 
 def approve(step: Step, command: c.MembershipApprove) -> Outcome:
@@ -221,7 +221,7 @@ def _turn_away(step: Step, membership: Membership) -> Membership:
 def _check_undecided(membership: Membership, act: str) -> None:
     """Another admin's opposite decision stands: ``already_resolved``."""
     if membership.status in ("accepted", "rejected"):
-        raise Refusal(ErrorCode.ALREADY_RESOLVED, details=_decision(membership))
+        raise FinalError(ErrorCode.ALREADY_RESOLVED, details=_decision(membership))
     membership_transition(act, membership.status)
 
 
@@ -285,7 +285,7 @@ def set_role(step: Step, command: c.MembershipSetRole) -> Outcome:
     """Make an admin, or an admin a member again."""
     membership = step.member(command.user)
     if membership.status != "accepted":
-        raise Refusal(
+        raise FinalError(
             ErrorCode.INVALID_TRANSITION,
             "only an accepted member has a role",
             details={"path": "user", "status": membership.status},
@@ -302,7 +302,7 @@ def set_role(step: Step, command: c.MembershipSetRole) -> Outcome:
 def _own(step: Step) -> Membership:
     membership = step.state.membership(step.user)
     if membership is None:
-        raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+        raise FinalError(ErrorCode.NOT_FOUND, details={"path": "event"})
     return membership
 
 

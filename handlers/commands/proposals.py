@@ -12,7 +12,7 @@ from handlers.rules.resolution import accept, close, evaluate, forget_votes, liv
 from handlers.step import Outcome, Step, too_many
 from persistence.event.records import Item, Part, Proposal
 from protocol import commands as c
-from protocol.errors import ErrorCode, Refusal
+from protocol.errors import ErrorCode, FinalError
 from protocol.state import Resolution
 
 
@@ -25,7 +25,7 @@ def create(step: Step, command: c.ProposalCreate) -> Outcome:
     if command.target is not None and any(
         other.author == step.user and other.target == command.target for other in pending
     ):
-        raise Refusal(
+        raise FinalError(
             ErrorCode.LIMIT_REACHED,
             "you have a pending proposal on this already",
             details={"path": "target"},
@@ -80,13 +80,13 @@ def _check_base(step: Step, item: Item, command: c.ProposalCreate | c.ProposalRe
     concluding = isinstance(command, c.ProposalCreate) and command.kind == "conclusion"
     current = item.conclusion_version if concluding else item.version
     if command.base_version != current:
-        raise Refusal(ErrorCode.STALE, details={"path": "base_version", "current": current})
+        raise FinalError(ErrorCode.STALE, details={"path": "base_version", "current": current})
     if concluding:
         assert isinstance(command, c.ProposalCreate)
         if command.category == "create" and item.conclusion is not None:
-            raise Refusal(ErrorCode.INVALID_TRANSITION, "the criterion has a conclusion already")
+            raise FinalError(ErrorCode.INVALID_TRANSITION, "the criterion has a conclusion already")
         if command.category != "create" and item.conclusion is None:
-            raise Refusal(
+            raise FinalError(
                 ErrorCode.TARGET_GONE,
                 "the criterion has no conclusion",
                 details={"path": "target"},
@@ -109,12 +109,12 @@ def _take_away(
     proposal = step.proposal(command.proposal)
     own = resolution == "withdrawn"
     if own and proposal.author != step.user:
-        raise Refusal(ErrorCode.FORBIDDEN, "only its author can withdraw a proposal")
+        raise FinalError(ErrorCode.FORBIDDEN, "only its author can withdraw a proposal")
     if proposal.resolution == resolution:
         return Outcome(summary(proposal), applied=False)
     if proposal.status != "pending":
         code = ErrorCode.PROPOSAL_CLOSED if own else ErrorCode.ALREADY_RESOLVED
-        raise Refusal(code, details=summary(proposal))
+        raise FinalError(code, details=summary(proposal))
     closed = close(
         step, proposal, status="deleted", resolution=resolution, reason=command.reason or None
     )
@@ -127,7 +127,7 @@ def reject(step: Step, command: c.ProposalReject) -> Outcome:
     if proposal.status == "rejected" and proposal.resolution == "admin":
         return Outcome(summary(proposal), applied=False)
     if proposal.status != "pending":
-        raise Refusal(ErrorCode.ALREADY_RESOLVED, details=summary(proposal))
+        raise FinalError(ErrorCode.ALREADY_RESOLVED, details=summary(proposal))
     closed = close(
         step, proposal, status="rejected", resolution="admin", reason=command.reason or None
     )
@@ -140,9 +140,9 @@ def accept_by_admin(step: Step, command: c.ProposalAccept) -> Outcome:
     if proposal.status == "accepted":
         return Outcome(summary(proposal), applied=False)
     if proposal.status != "pending":
-        raise Refusal(ErrorCode.ALREADY_RESOLVED, details=summary(proposal))
+        raise FinalError(ErrorCode.ALREADY_RESOLVED, details=summary(proposal))
     if proposal.stale and not command.allow_stale:
-        raise Refusal(ErrorCode.STALE, details={"current": _present_version(step, proposal)})
+        raise FinalError(ErrorCode.STALE, details={"current": _present_version(step, proposal)})
     return Outcome(summary(accept(step, proposal, "admin")))
 
 
@@ -157,17 +157,17 @@ def rebase(step: Step, command: c.ProposalRebase) -> Outcome:
     """The author puts it on the present version, in the same or new words; votes start anew."""
     proposal = step.proposal(command.proposal)
     if proposal.author != step.user:
-        raise Refusal(ErrorCode.FORBIDDEN, "only its author can rebase a proposal")
+        raise FinalError(ErrorCode.FORBIDDEN, "only its author can rebase a proposal")
     proposal = open_proposal(step, command.proposal)
     if proposal.target is None:
-        raise Refusal(ErrorCode.INVALID_TRANSITION, "what is newly proposed has no version")
+        raise FinalError(ErrorCode.INVALID_TRANSITION, "what is newly proposed has no version")
     if command.content is not None and proposal.category == "delete":
-        raise Refusal(
+        raise FinalError(
             ErrorCode.BAD_REQUEST, "a deletion has no content", details={"path": "content"}
         )
     current = _present_version(step, proposal)
     if command.base_version != current:
-        raise Refusal(ErrorCode.STALE, details={"path": "base_version", "current": current})
+        raise FinalError(ErrorCode.STALE, details={"path": "base_version", "current": current})
     content = command.content if command.content is not None else proposal.content
     if proposal.base_version == current and content == proposal.content:
         return Outcome({"revision": proposal.revision}, applied=False)
@@ -193,7 +193,7 @@ def revert(step: Step, command: c.ProposalRevert) -> Outcome:
     if undone.reverted_by is not None:
         return Outcome({"proposal": undone.reverted_by} | _effect(step, undone), applied=False)
     if undone.status != "accepted":
-        raise Refusal(
+        raise FinalError(
             ErrorCode.INVALID_TRANSITION,
             "only an accepted proposal can be reverted",
             details={"status": undone.status},
@@ -236,7 +236,7 @@ def _opposite(step: Step, undone: Proposal) -> Proposal:
     concluding = undone.kind == "conclusion"
     current = item.conclusion_version if concluding else item.version
     if current != undone.item_version:
-        raise Refusal(ErrorCode.STALE, details={"current": current})
+        raise FinalError(ErrorCode.STALE, details={"current": current})
     targeted = replace(blank, target=item.id, base_version=current)
     if not concluding and undone.category == "create":
         return replace(targeted, category="delete")

@@ -9,14 +9,14 @@ from handlers.rules.resolution import evaluate, summary
 from handlers.step import Outcome, Step
 from persistence.event.records import Proposal
 from protocol import commands as c
-from protocol.errors import ErrorCode, Refusal
+from protocol.errors import ErrorCode, FinalError
 
 
 def cast(step: Step, command: c.VoteCast) -> Outcome:
     """A vote for the words of one revision; the vote that carries the proposal accepts it."""
     proposal = open_proposal(step, command.proposal)
     if command.revision != proposal.revision:
-        raise Refusal(
+        raise FinalError(
             ErrorCode.REVISION_CHANGED, details={"path": "revision", "current": proposal.revision}
         )
     existing = step.state.vote(proposal.id, step.user)
@@ -40,7 +40,7 @@ def open_proposal(step: Step, id: str) -> Proposal:
     """The pending proposal ``id``; raises ``not_found`` or ``proposal_closed``."""
     proposal = step.proposal(id)
     if proposal.status != "pending":
-        raise Refusal(ErrorCode.PROPOSAL_CLOSED, details=summary(proposal))
+        raise FinalError(ErrorCode.PROPOSAL_CLOSED, details=summary(proposal))
     return proposal
 
 

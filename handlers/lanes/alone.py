@@ -19,7 +19,7 @@ from persistence.database.faults import Fault, fault_of
 from persistence.database.pool import Database
 from persistence.journal.transaction import Transaction
 from protocol.commands import type_of
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 
 log = logging.getLogger("ayes.lanes")
 
@@ -68,7 +68,7 @@ class AloneRunner:
         except Exception:
             log.exception("event %s: a batch failed", batch.event_id)
             unanswered = [s for s in submissions if not s.answered]
-            self._end.reject(unanswered, Rejection(ErrorCode.INTERNAL))
+            self._end.reject(unanswered, RetryableError(ErrorCode.INTERNAL))
         self._release(batch.lane)
 
     async def _wait_and_settle(self, batch: Batch, fault: Fault | None) -> None:
@@ -145,7 +145,7 @@ class AloneRunner:
         # Log the command's type only, never its text.
         kind = type_of(submissions[0].command)
         log.error("event %s: %s failed", batch.event_id, kind, exc_info=err)
-        self._end.reject(submissions, Rejection(ErrorCode.INTERNAL))
+        self._end.reject(submissions, RetryableError(ErrorCode.INTERNAL))
 
     def _expire(self, batch: Batch, fault: Fault, pause: float = 0.0) -> None:
         """Answer the commands of ``batch`` whose deadline lies before the end of ``pause``."""
@@ -158,8 +158,8 @@ class AloneRunner:
         clear = [s for s in expired if not s.commit_attempted]
         delay = deadlines.BUSY_RETRY_DELAY_MS
         code = ErrorCode.OVERLOADED if fault is Fault.LINK else ErrorCode.BUSY
-        self._end.reject(clear, Rejection(code, retry_after_ms=delay))
+        self._end.reject(clear, RetryableError(code, retry_after_ms=delay))
         if unknown:
-            err = Rejection(ErrorCode.COMMIT_UNKNOWN, retry_after_ms=delay)
+            err = RetryableError(ErrorCode.COMMIT_UNKNOWN, retry_after_ms=delay)
             self._end.reject(unknown, err)
             self._end.rooms.suspect(batch.event_id)

@@ -10,7 +10,7 @@ from handlers.lanes.counts import Counts
 from handlers.lanes.decide import Submission, failed
 from handlers.lanes.lane import Batch, Rooms, commit
 from persistence.journal.transaction import Transaction
-from protocol.errors import Rejection
+from protocol.errors import RetryableError
 
 log = logging.getLogger("ayes.lanes")
 
@@ -50,7 +50,7 @@ class BatchEnd:
             # It is durable and answered; the room sweep finds the steps that were not published.
             log.exception("event %s: the steps could not be published", batch.event_id)
 
-    def reject(self, submissions: Sequence[Submission], err: Rejection) -> None:
+    def reject(self, submissions: Sequence[Submission], err: RetryableError) -> None:
         """Answer commands about which nothing was decided."""
         self.counts.undecided += len(submissions)
         for submission in submissions:

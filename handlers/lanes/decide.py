@@ -29,7 +29,7 @@ from persistence.journal import chain
 from persistence.journal.transaction import CommandKey, JournalEntry
 from protocol import answers
 from protocol.commands import Command, EventCreate, MembershipJoin, event_of, type_of
-from protocol.errors import FINAL, ErrorCode, ProtocolError, Refusal, Rejection
+from protocol.errors import FINAL, ErrorCode, FinalError, ProtocolError, RetryableError
 
 log = logging.getLogger("ayes.handlers")
 
@@ -153,7 +153,7 @@ def decide(
     """
     command = submission.command
     if submission.expires is not None and now >= submission.expires:
-        return Decision(_error(submission, Rejection(ErrorCode.AUTH_EXPIRED)))
+        return Decision(_error(submission, RetryableError(ErrorCode.AUTH_EXPIRED)))
     step = Step(
         state,
         actor=submission.actor,
@@ -166,7 +166,7 @@ def decide(
         check_in_time(command, now)
         timer = TIMERS.get(type(command))
         if state.event_record is None and not isinstance(command, EventCreate):
-            raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+            raise FinalError(ErrorCode.NOT_FOUND, details={"path": "event"})
         if timer is not None:
             outcome = timer(step, command)
         else:
@@ -184,7 +184,7 @@ def decide(
     except NotDue:
         step.undo()
         return None
-    except Refusal as refusal:
+    except FinalError as refusal:
         step.undo()
         return _refused(state, submission, refusal, now)
     except Exception:
@@ -278,7 +278,7 @@ def rulings(step: Step) -> str:
 
 
 def _refused(
-    state: EventState, submission: Submission, refusal: Refusal, now: datetime
+    state: EventState, submission: Submission, refusal: FinalError, now: datetime
 ) -> Decision:
     """A final no: remembered, so that a late duplicate cannot succeed after it."""
     answer = _error(submission, refusal, state)
@@ -348,7 +348,7 @@ def replay(state: EventState, submission: Submission, known: Decided, *, first: 
             return _error(submission, refusal, state)
         if is_same:
             return _error(submission, refusal, state, replayed=not first)
-    return _error(submission, Rejection(ErrorCode.ID_CONFLICT), state)
+    return _error(submission, RetryableError(ErrorCode.ID_CONFLICT), state)
 
 
 def recorded_ack(event: str, known: Decided, *, replayed: bool) -> bytes:
@@ -367,10 +367,10 @@ def recorded_ack(event: str, known: Decided, *, replayed: bool) -> bytes:
     )
 
 
-def recorded_refusal(known: Decided) -> Refusal:
+def recorded_refusal(known: Decided) -> FinalError:
     """The refusal that the journal holds."""
     body = _refusal_body.decode(known.answer)
-    return Refusal(body.code, body.message, details=body.details)
+    return FinalError(body.code, body.message, details=body.details)
 
 
 def failed(submission: Submission, err: ProtocolError, state: EventState | None = None) -> Answer:

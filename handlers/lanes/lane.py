@@ -29,7 +29,7 @@ from persistence.event.records import Decided, Proposal
 from persistence.event.state import WEIGHED, EventState, Missing
 from persistence.journal.transaction import CommandKey, JournalEntry, Position, Transaction, Written
 from protocol.commands import EventCreate, type_of
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 
 #: The part of the places in a queue that one user may have; beyond that ``busy``. Twenty sockets
 #: could fill a quarter of them, and four users all.
@@ -239,7 +239,7 @@ class Batch:
         context: DecisionContext,
     ) -> None:
         if context.refuses(submission):
-            err = Rejection(ErrorCode.UNAUTHENTICATED, "access was revoked")
+            err = RetryableError(ErrorCode.UNAUTHENTICATED, "access was revoked")
             self.answers.append((submission, failed(submission, err)))
             return
         for _ in range(MAX_FETCH_ROUNDS):

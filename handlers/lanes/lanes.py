@@ -27,7 +27,7 @@ from handlers.lanes.lane import DecisionContext, Lane, Rooms
 from persistence.database.pool import Database
 from persistence.event.limits import DomainLimits
 from persistence.journal.transaction import CommandKey
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 
 log = logging.getLogger("ayes.lanes")
 
@@ -179,5 +179,5 @@ class Lanes:
         return self._idle_bytes
 
 
-def _busy() -> Rejection:
-    return Rejection(ErrorCode.BUSY, retry_after_ms=deadlines.BUSY_RETRY_DELAY_MS)
+def _busy() -> RetryableError:
+    return RetryableError(ErrorCode.BUSY, retry_after_ms=deadlines.BUSY_RETRY_DELAY_MS)

@@ -27,7 +27,7 @@ from persistence.event.records import Event, Membership
 from persistence.event.state import EventState, Missing, Need
 from persistence.journal import chain
 from protocol.commands import COMMANDS, Command, event_of, type_of
-from protocol.errors import Refusal
+from protocol.errors import FinalError
 
 _KINDS: dict[str, type[Command]] = {type_of(kind): kind for kind in (*COMMANDS, *TIMERS)}
 _ROWS = {
@@ -194,7 +194,7 @@ class Replay:
         try:
             outcome = self._run(step, command)
             what = next(self._differences(step, outcome, entry, answer), None)
-        except Refusal as refusal:
+        except FinalError as refusal:
             what = f"was accepted, though the rules refuse it: {refusal}"
         self._taken = step.before
         if what is not None:

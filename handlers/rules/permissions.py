@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from handlers.step import Step
 from protocol import commands as c
-from protocol.errors import ErrorCode, Refusal
+from protocol.errors import ErrorCode, FinalError
 from protocol.state import EventStatus
 
 
@@ -92,20 +92,20 @@ PERMISSIONS: Final[dict[type[c.Command], Permission]] = {
 
 
 def check(step: Step, command: c.Command) -> None:
-    """Raise the ``Refusal`` that says why the actor may not give this command now."""
+    """Raise the ``FinalError`` that says why the actor may not give this command now."""
     role, statuses, otherwise = PERMISSIONS[type(command)]
     if role is not RequiredRole.ANYONE:
         own = step.state.membership(step.user)
         if own is None:
-            raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+            raise FinalError(ErrorCode.NOT_FOUND, details={"path": "event"})
         if own.status != "accepted":
-            raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": own.status})
+            raise FinalError(ErrorCode.NOT_A_MEMBER, details={"status": own.status})
         if role is RequiredRole.ADMIN and own.role != "admin":
-            raise Refusal(ErrorCode.FORBIDDEN, details={"role": own.role})
+            raise FinalError(ErrorCode.FORBIDDEN, details={"role": own.role})
     if step.state.event_record is None:
         return
     status = step.event.status
     if status not in statuses:
         if status == "finished":
-            raise Refusal(ErrorCode.EVENT_FINISHED)
-        raise Refusal(otherwise, details={"status": status})
+            raise FinalError(ErrorCode.EVENT_FINISHED)
+        raise FinalError(otherwise, details={"status": status})

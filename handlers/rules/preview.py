@@ -14,7 +14,7 @@ from persistence.event import loading
 from persistence.event.limits import DomainLimits
 from persistence.event.outline import load_outline
 from persistence.event.state import EventState, Missing
-from protocol.errors import ErrorCode, Refusal
+from protocol.errors import ErrorCode, FinalError
 from protocol.policy import PolicyPatch, merge_policy
 
 #: Rounds of asking for what is missing; more is a defect.
@@ -47,7 +47,7 @@ async def would_accept(
     async with database.snapshot() as connection:
         state = await load_outline(connection, event_id)
         if state.event_record is None:
-            raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+            raise FinalError(ErrorCode.NOT_FOUND, details={"path": "event"})
         policy = merge_policy(state.event.policy, patch)
         now = await connection.fetchval("SELECT clock_timestamp()")
         seconds = _until_time_tells(state, now)

@@ -16,7 +16,7 @@ from persistence.event.records import (
     Proposal,
 )
 from protocol.answers import timestamp
-from protocol.errors import ErrorCode, Refusal
+from protocol.errors import ErrorCode, FinalError
 from protocol.policy import ProposalKind
 from protocol.state import ProposalStatus, Resolution
 
@@ -217,9 +217,9 @@ def live_item(step: Step, id: str, kind: str, field: str = "target") -> Item:
     """The assumption or criterion ``id``; raises ``not_found`` or ``target_gone``."""
     item = step.state.item(id)
     if item is None or item.kind != kind:
-        raise Refusal(ErrorCode.NOT_FOUND, f"no such {kind}", details={"path": field})
+        raise FinalError(ErrorCode.NOT_FOUND, f"no such {kind}", details={"path": field})
     if item.deleted:
-        raise Refusal(ErrorCode.TARGET_GONE, details={"path": field})
+        raise FinalError(ErrorCode.TARGET_GONE, details={"path": field})
     return item
 
 

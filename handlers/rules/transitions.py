@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from protocol.errors import ErrorCode, Refusal
+from protocol.errors import ErrorCode, FinalError
 from protocol.state import EventStatus, MembershipStatus
 
 #: Command → status it starts from → status it leads to.
@@ -39,15 +39,15 @@ MEMBERSHIP: Final[dict[str, dict[MembershipStatus | None, MembershipStatus | Non
 def event_transition(act: str, status: EventStatus) -> EventStatus | None:
     """The status ``act`` leads to, or ``None`` where the event is there already.
 
-    Raises ``Refusal``: ``event_finished`` or ``invalid_transition``.
+    Raises ``FinalError``: ``event_finished`` or ``invalid_transition``.
     """
     if status == EVENT_REACHES[act]:
         return None
     if (reached := EVENT[act].get(status)) is not None:
         return reached
     if status == "finished":
-        raise Refusal(ErrorCode.EVENT_FINISHED)
-    raise Refusal(
+        raise FinalError(ErrorCode.EVENT_FINISHED)
+    raise FinalError(
         ErrorCode.INVALID_TRANSITION,
         f"cannot {act} an event that is {status}",
         details={"status": status},
@@ -58,7 +58,7 @@ def membership_transition(act: str, status: MembershipStatus | None) -> Membersh
     """The status ``act`` leads to from ``status``; raises ``invalid_transition``."""
     table = MEMBERSHIP[act]
     if status not in table:
-        raise Refusal(
+        raise FinalError(
             ErrorCode.INVALID_TRANSITION,
             f"cannot {act} a membership that is {status}",
             details={"status": status},

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from persistence.database.faults import Fault, fault_of
-from protocol.errors import Rejection
+from protocol.errors import RetryableError
 
 log = logging.getLogger("ayes.periodic")
 
@@ -39,7 +39,7 @@ class Kind(Enum):
 
 def kind_of(err: BaseException) -> Kind:
     """What ``err`` means for work that is tried again."""
-    if isinstance(err, Rejection):
+    if isinstance(err, RetryableError):
         # The answer a client would get meanwhile: ``overloaded``, ``busy``.
         return Kind.UNREACHABLE
     fault = fault_of(err)

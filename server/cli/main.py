@@ -17,7 +17,7 @@ import asyncpg
 from persistence.database.pool import Database
 from persistence.embedded.postgres import EmbeddedPostgresError
 from persistence.event.limits import SETTABLE
-from protocol.errors import Rejection
+from protocol.errors import RetryableError
 from protocol.text import check_id, escaped
 from server.cli import client
 from server.config import settings as s
@@ -201,7 +201,7 @@ def _revoke(arguments: argparse.Namespace) -> int:
         user = arguments.user
         check_id(user, "user")
         moment = None if arguments.before == "now" else datetime.fromisoformat(arguments.before)
-    except (Rejection, ValueError) as err:
+    except (RetryableError, ValueError) as err:
         raise SettingsError(f"--user or --before: {err}") from None
     if moment is not None and moment.tzinfo is None:
         raise SettingsError(f"--before: {arguments.before} does not say in which zone (try …Z)")

@@ -19,7 +19,7 @@ from persistence.journal import audit
 from protocol import requests as r
 from protocol.codec import Invalid, decode_command, under_id
 from protocol.commands import Command, event_of
-from protocol.errors import ErrorCode, ProtocolError, Rejection, bad_request
+from protocol.errors import ErrorCode, ProtocolError, RetryableError, bad_request
 from protocol.fields import PageSize, Position, normalise
 from server.http.answers import PartsAnswer, error_answer, json_answer, told_error
 from server.http.body import read_body, without_mark
@@ -89,13 +89,15 @@ class _Api:
         try:
             await node.users.know(identity.actor)
             if node.draining.has_begun:
-                raise Rejection(ErrorCode.DRAINING, retry_after_ms=node.draining.retry_after_ms())
+                raise RetryableError(
+                    ErrorCode.DRAINING, retry_after_ms=node.draining.retry_after_ms()
+                )
         except ProtocolError as err:
             return error_answer(err, id=command.id, event=event_of(command))
         try:
             answer = await self._decided(command, identity)
         except TimeoutError:
-            late = Rejection(ErrorCode.TIMEOUT)
+            late = RetryableError(ErrorCode.TIMEOUT)
             return error_answer(late, id=command.id, event=event_of(command))
         if answer.error is not None:
             return told_error(answer.message, answer.error)

@@ -6,7 +6,7 @@ import asyncio
 
 from starlette.requests import ClientDisconnect, Request
 
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 #: Longest that a body may take to come.
@@ -21,11 +21,11 @@ async def read_body(request: Request, most: int) -> bytes:
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > most:
-                    raise Rejection(ErrorCode.TOO_LARGE, details={"limit": most})
+                    raise RetryableError(ErrorCode.TOO_LARGE, details={"limit": most})
     except TimeoutError:
-        raise Rejection(ErrorCode.BAD_REQUEST, "the body did not come in time") from None
+        raise RetryableError(ErrorCode.BAD_REQUEST, "the body did not come in time") from None
     except ClientDisconnect:
-        raise Rejection(ErrorCode.BAD_REQUEST, "the body ended too soon") from None
+        raise RetryableError(ErrorCode.BAD_REQUEST, "the body ended too soon") from None
     return bytes(body)
 
 

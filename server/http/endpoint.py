@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from protocol.errors import ErrorCode, ProtocolError, Rejection
+from protocol.errors import ErrorCode, ProtocolError, RetryableError
 from server.http.answers import PartsAnswer, error_answer
 from server.identity.auth import Identity
 from server.transport.large_answers import HTTP_PLACE_TIMEOUT_S, LARGE_BYTES, Place
@@ -64,10 +64,10 @@ class Endpoint:
             except ProtocolError as err:
                 response = self._error(request, err)
             except TimeoutError:
-                response = self._error(request, Rejection(ErrorCode.TIMEOUT))
+                response = self._error(request, RetryableError(ErrorCode.TIMEOUT))
             except Exception:
                 log.exception("%s %r failed", request.method, request.url.path)
-                response = self._error(request, Rejection(ErrorCode.INTERNAL))
+                response = self._error(request, RetryableError(ErrorCode.INTERNAL))
             if place is not None:
                 _carry(place, response, request.scope)
             await response(request.scope, request.receive, send)
@@ -81,7 +81,7 @@ class Endpoint:
     def _identity(self, request: Request) -> Identity:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise Rejection(ErrorCode.UNAUTHENTICATED)
+            raise RetryableError(ErrorCode.UNAUTHENTICATED)
         identity = self._node.identities.identify(token.strip())
         self._node.paces.take(identity.actor.user)
         return identity

@@ -13,7 +13,7 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from protocol import answers
-from protocol.errors import ErrorCode, Refusal, Rejection
+from protocol.errors import ErrorCode, FinalError, RetryableError
 from protocol.requests import Subscribe
 from server.http.answers import slices
 from server.identity.auth import Identity
@@ -160,7 +160,7 @@ async def stream(
     """Server-Sent Events of a room; each has the id ``<epoch>:<seq>`` of where it leads."""
     user = identity.actor.user
     if not node.crowd.begin_stream(user, time.monotonic()):
-        raise Rejection(ErrorCode.BUSY, "too many connections", retry_after_ms=2_000)
+        raise RetryableError(ErrorCode.BUSY, "too many connections", retry_after_ms=2_000)
     try:
         return await _begun(node, identity, event, last_id, connection)
     except BaseException:
@@ -281,9 +281,9 @@ async def _renewed(
         return await bring_up(
             node.rooms, subscription, own, Subscribe(event=room.event_id), reason=reason
         )
-    except Refusal as err:
+    except FinalError as err:
         return end_of(err)
-    except Rejection:
+    except RetryableError:
         return None
 
 

@@ -17,7 +17,7 @@ import jwt
 import msgspec
 
 from handlers.step import Actor
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from protocol.requests import MAX_TOKEN
 from protocol.text import MAX_SHRINKING, check_id, clean_name, cut_name, is_empty
 from server.config.settings import Settings
@@ -46,7 +46,7 @@ class Identity(NamedTuple):
     """When the token was made, where it says so."""
 
 
-class KeysPending(Rejection):
+class KeysPending(RetryableError):
     """The token names a key that is not at hand yet: whether it is valid is not known."""
 
     def __init__(self, kid: str) -> None:
@@ -124,9 +124,8 @@ class Authenticator:
     def check(self, token: str) -> Identity:
         """The token's user.
 
-        Raises ``Rejection``: ``unauthenticated``; ``auth_expired`` where that is all that is wrong
-        with it; ``KeysPending`` where its key has yet to be fetched, which this sets off. Asks
-        nobody and never waits.
+        Raises ``RetryableError``: ``unauthenticated``, or ``auth_expired`` if nothing else is
+        wrong. Raises ``KeysPending`` if its key is not here yet, and has it fetched. Never waits.
         """
         header = _header_of(token)
         key, algorithm = self._key_of(header)
@@ -140,19 +139,19 @@ class Authenticator:
             )
             is_id_token = self._is_id_token(header, claims)
             if not is_id_token and not self._is_for_us(header, claims):
-                raise Rejection(ErrorCode.UNAUTHENTICATED)
+                raise RetryableError(ErrorCode.UNAUTHENTICATED)
             expires, issued, begins = (_moment(claims, name) for name in ("exp", "iat", "nbf"))
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, OSError, RecursionError):
             # Which of them it was is nobody's business but the token's maker's.
-            raise Rejection(ErrorCode.UNAUTHENTICATED) from None
+            raise RetryableError(ErrorCode.UNAUTHENTICATED) from None
         assert expires is not None
         if any(moment is not None and moment > now + LEEWAY for moment in (issued, begins)):
-            raise Rejection(ErrorCode.UNAUTHENTICATED)
+            raise RetryableError(ErrorCode.UNAUTHENTICATED)
         if is_id_token and not claims.get("name"):
             claims["name"] = claims.get("preferred_username")
         identity = Identity(self._actor(claims), expires, issued)
         if expires <= now:
-            raise Rejection(ErrorCode.AUTH_EXPIRED)
+            raise RetryableError(ErrorCode.AUTH_EXPIRED)
         return identity
 
     async def check_patiently(self, token: str) -> Identity:
@@ -202,27 +201,27 @@ class Authenticator:
             or kid is None
             or not 0 < len(kid) <= LONGEST_KID
         ):
-            raise Rejection(ErrorCode.UNAUTHENTICATED)
+            raise RetryableError(ErrorCode.UNAUTHENTICATED)
         named = self._keys.find(kid)
         if named is None and not self._keys.is_missing(kid):
             self._keys.want(kid)
             raise KeysPending(kid)
         if named is None or header.alg not in named:
-            raise Rejection(ErrorCode.UNAUTHENTICATED)
+            raise RetryableError(ErrorCode.UNAUTHENTICATED)
         return named[header.alg], header.alg
 
     def _actor(self, claims: dict[str, Any]) -> Actor:
         user, name = claims["sub"], claims.get("name")
         if not isinstance(user, str) or len(user) > MAX_USER_ID or is_empty(user):
-            raise Rejection(ErrorCode.UNAUTHENTICATED)
+            raise RetryableError(ErrorCode.UNAUTHENTICATED)
         try:
             # Compared by its bytes and never brought to NFC: two subjects that the issuer keeps
             # apart must not become one user.
             check_id(user, "sub")
-        except Rejection:
-            raise Rejection(ErrorCode.UNAUTHENTICATED) from None
+        except RetryableError:
+            raise RetryableError(ErrorCode.UNAUTHENTICATED) from None
         if "\n" in user or "\t" in user:
-            raise Rejection(ErrorCode.UNAUTHENTICATED)
+            raise RetryableError(ErrorCode.UNAUTHENTICATED)
         # A strange name is the identity provider's doing; it must not keep anybody out.
         shown = self._name(name) if isinstance(name, str) else ""
         return Actor(user, shown or self._name(user))
@@ -281,14 +280,14 @@ def authenticator_for(settings: Settings) -> Authenticator:
 def _header_of(token: str) -> _Header:
     """What the token says of itself; no extension is known that must be (RFC 7515 4.1.11)."""
     if len(token) > MAX_TOKEN:
-        raise Rejection(ErrorCode.UNAUTHENTICATED)
+        raise RetryableError(ErrorCode.UNAUTHENTICATED)
     try:
         # Leniently: ``jwt.decode`` reads it again, to the letter.
         header = _header.decode(urlsafe_b64decode(token.partition(".")[0] + "=="))
     except (binascii.Error, ValueError, RecursionError):
-        raise Rejection(ErrorCode.UNAUTHENTICATED) from None
+        raise RetryableError(ErrorCode.UNAUTHENTICATED) from None
     if header.crit is not None:
-        raise Rejection(ErrorCode.UNAUTHENTICATED)
+        raise RetryableError(ErrorCode.UNAUTHENTICATED)
     return header
 
 

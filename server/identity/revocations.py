@@ -16,7 +16,7 @@ from datetime import datetime
 from persistence.database.periodic import Periodic
 from persistence.database.pool import Database
 from persistence.queries import revocations
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from server.identity.auth import Identity
 
 #: Seconds between two looks.
@@ -25,7 +25,7 @@ POLL_SECONDS = 1.0
 LOOKS_UNTIL_ALL = 300
 
 
-class Revoked(Rejection):
+class Revoked(RetryableError):
     """The token was good, and the user's access was revoked after it was made."""
 
     def __init__(self) -> None:

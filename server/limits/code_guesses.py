@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 
 from handlers.lanes.decide import Answer, Reply, Submission, failed
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from server.limits.token_bucket import TokenBucket
 
 #: Wrong codes a user may try at once, and how many a second after that. At this pace one user
@@ -31,7 +31,7 @@ class Guesses:
         """Raise ``rate_limited`` where ``user`` has guessed wrong too often."""
         bucket = self._buckets.get(user)
         if bucket is not None and not bucket.has(time.monotonic()):
-            raise Rejection(
+            raise RetryableError(
                 ErrorCode.RATE_LIMITED, "too many wrong codes", retry_after_ms=bucket.wait_ms()
             )
 
@@ -68,7 +68,7 @@ class Guesses:
             if answer.error == ErrorCode.VERSION_CONFLICT:
                 try:
                     self.check(user)
-                except Rejection as err:
+                except RetryableError as err:
                     answer = failed(submission, err)
                 else:
                     self.failed(user)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from server.limits.fair_scheduler import OTHERS
 from server.limits.metered import Metered
 
@@ -53,7 +53,7 @@ class Cooldown:
         for itself.
         """
         if self._waiting >= MOST_WAITING:
-            raise Rejection(ErrorCode.BUSY, retry_after_ms=RETRY_AFTER_MS)
+            raise RetryableError(ErrorCode.BUSY, retry_after_ms=RETRY_AFTER_MS)
         loop = asyncio.get_running_loop()
         self._waiting += 1
         try:

@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from server.limits.metered import Metered
 from server.limits.token_bucket import TokenBucket
 
@@ -125,9 +125,9 @@ class Quotas:
                 raise self._busy(account) from None
             raise
 
-    def _busy(self, account: _Account) -> Rejection:
+    def _busy(self, account: _Account) -> RetryableError:
         account.bucket.has(self._clock())
-        return Rejection(
+        return RetryableError(
             ErrorCode.BUSY,
             "your questions took more than their share; ask more slowly",
             retry_after_ms=account.bucket.wait_ms(),

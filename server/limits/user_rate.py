@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from server.limits.token_bucket import TokenBucket
 
 #: Users remembered; the longest quiet one is forgotten first, and starts with a full bucket.
@@ -30,4 +30,4 @@ class Paces:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(user)
         if not bucket.take(now):
-            raise Rejection(ErrorCode.RATE_LIMITED, retry_after_ms=bucket.wait_ms())
+            raise RetryableError(ErrorCode.RATE_LIMITED, retry_after_ms=bucket.wait_ms())

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from protocol import answers
-from protocol.errors import ErrorCode, ProtocolError, Rejection, bad_request
+from protocol.errors import ErrorCode, ProtocolError, RetryableError, bad_request
 from protocol.fields import normalise
 from protocol.published.page import LocalName, LocalToken
 from server.config.urls import is_loopback, origin_of
@@ -78,7 +78,7 @@ class LocalMode:
         """``POST /v1/local/token``: 200 with a ``LocalToken``; 404 wherever there is none."""
         try:
             if not self.is_for(request):
-                raise Rejection(ErrorCode.NOT_FOUND)
+                raise RetryableError(ErrorCode.NOT_FOUND)
             return json_answer(msgspec.json.encode(self._made(await _asked(request, self._node))))
         except ProtocolError as err:
             return error_answer(err)
@@ -86,7 +86,7 @@ class LocalMode:
     def _made(self, name: str) -> LocalToken:
         now = time.monotonic()
         if not self._bucket.take(now):
-            raise Rejection(ErrorCode.RATE_LIMITED, retry_after_ms=self._bucket.wait_ms())
+            raise RetryableError(ErrorCode.RATE_LIMITED, retry_after_ms=self._bucket.wait_ms())
         user = user_of(name)
         expires = datetime.now(UTC) + LIFETIME
         token = self._node.auth.make(user, name, LIFETIME)

@@ -14,7 +14,7 @@ from handlers import views
 from handlers.audiences import Audience
 from persistence.queries.reading import Own
 from protocol import answers, merge_patch
-from protocol.errors import ErrorCode, Refusal
+from protocol.errors import ErrorCode, FinalError
 from protocol.requests import Subscribe
 from server.rooms.registry import LIGHT_ROOM, RoomRegistry
 from server.rooms.resume_path import Way
@@ -186,7 +186,7 @@ def standing(subscription: Subscription, own: Own) -> tuple[dict[str, Any], Audi
     membership = you["membership"]
     status, role = membership.get("status"), membership.get("role")
     if status not in ("accepted", "pending"):
-        raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": status})
+        raise FinalError(ErrorCode.NOT_A_MEMBER, details={"status": status})
     return you, _audience(status, role)
 
 

@@ -21,7 +21,7 @@ from persistence.database.pool import Database
 from persistence.queries import reading
 from persistence.queries.reading import Stored
 from protocol import merge_patch
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from server.limits.cooldown import Cooldown
 
 #: Steps of a page: what the event loop does in one go for somebody who comes back, some 4 ms.
@@ -120,7 +120,7 @@ class History:
         making = self._making.get(key)
         if making is None:
             if len(self._making) >= MOST_MAKING:
-                raise Rejection(ErrorCode.BUSY, retry_after_ms=RETRY_AFTER_MS)
+                raise RetryableError(ErrorCode.BUSY, retry_after_ms=RETRY_AFTER_MS)
             making = self._making[key] = _Making()
             work = self._make(key, making, charge)
             making.task = asyncio.create_task(work, name="fold the journal")

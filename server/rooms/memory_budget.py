@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 
 #: Bytes of the rooms in memory that were loaded for one user, as large as they were then. Beyond
 #: that, one more is refused with ``limit_reached``. Ninety rooms of 1 MiB, a few of the heaviest.
@@ -31,13 +31,13 @@ class RoomBudget:
         """Raise unless one more room may be loaded for ``user``."""
         own = self._users[user]
         if own >= MAX_USER_ROOM_BYTES:
-            raise Rejection(
+            raise RetryableError(
                 ErrorCode.LIMIT_REACHED,
                 "the rooms you are in take as much memory as they may",
                 details={"limit": MAX_USER_ROOM_BYTES},
             )
         if own >= FAIR_ROOM_BYTES and self.bytes >= MAX_ROOM_BYTES:
-            raise Rejection(ErrorCode.BUSY, retry_after_ms=ROOM_RETRY_MS)
+            raise RetryableError(ErrorCode.BUSY, retry_after_ms=ROOM_RETRY_MS)
 
     def charge(self, event_id: str, user: str, size: int) -> None:
         """A room of ``size`` bytes was loaded for ``user``."""

@@ -22,7 +22,7 @@ from persistence.database.periodic import Periodic
 from persistence.database.pool import Database
 from persistence.queries import reading
 from persistence.queries.reading import Own
-from protocol.errors import ErrorCode, Refusal, Rejection
+from protocol.errors import ErrorCode, FinalError, RetryableError
 from server.bus.port import Bus, Hint, Told
 from server.limits.cooldown import Cooldown
 from server.limits.log_throttle import Alarms
@@ -273,7 +273,7 @@ class RoomRegistry:
         try:
             state = await reading.room(self._database, room.event_id)
             if state.event_record is None:
-                raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+                raise FinalError(ErrorCode.NOT_FOUND, details={"path": "event"})
             recent = await reading.steps(
                 self._database,
                 room.event_id,
@@ -308,7 +308,7 @@ class RoomRegistry:
                 while room.epoch != own.epoch or room.seq < own.seq:
                     await room.moves()
         except TimeoutError:
-            raise Rejection(ErrorCode.OVERLOADED, retry_after_ms=RETRY_AFTER_MS) from None
+            raise RetryableError(ErrorCode.OVERLOADED, retry_after_ms=RETRY_AFTER_MS) from None
 
     def _fill(self, room: Room, to: int = 0) -> None:
         """Bring ``room`` to the top, which is ``to`` at least, where that is known."""
@@ -383,7 +383,7 @@ class RoomRegistry:
 def _may_enter(own: Own | None) -> Own:
     """``own`` of somebody who may enter the room; raises ``not_found`` or ``not_a_member``."""
     if own is None or own.membership is None:
-        raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+        raise FinalError(ErrorCode.NOT_FOUND, details={"path": "event"})
     if own.membership.status not in ("accepted", "pending"):
-        raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": own.membership.status})
+        raise FinalError(ErrorCode.NOT_A_MEMBER, details={"status": own.membership.status})
     return own

@@ -9,7 +9,7 @@ import orjson
 
 from handlers.audiences import Audience
 from protocol import answers, merge_patch
-from protocol.errors import Refusal
+from protocol.errors import FinalError
 from server.rooms.room import Room
 from server.transport.frames import frame
 
@@ -19,7 +19,7 @@ END_OF_STATUS = {"removed": "removed", "left": "left", "rejected": "revoked", No
 ENDS = frozenset(END_OF_STATUS.values())
 
 
-def end_of(err: Refusal) -> str:
+def end_of(err: FinalError) -> str:
     """The reason that ``unsubscribed`` gives to whom ``err`` keeps out of a room they were in."""
     return END_OF_STATUS.get(err.details.get("status"), "revoked")
 

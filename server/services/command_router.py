@@ -25,7 +25,7 @@ from persistence.database.pool import Database
 from persistence.queries import reading, standings
 from persistence.queries.standings import Pair, Standing
 from protocol.commands import Command, EventCreate, MembershipJoin, event_of
-from protocol.errors import ErrorCode, ProtocolError, Refusal, Rejection
+from protocol.errors import ErrorCode, FinalError, ProtocolError, RetryableError
 from server.config.settings import Settings
 from server.identity.auth import Identity
 from server.limits.charges import Charges
@@ -117,7 +117,7 @@ class CommandRouter:
         """Charge the sender; if the budget is used up, answer."""
         wait = self._churn.charge(submission, event, time.monotonic())
         if wait:
-            err = Rejection(ErrorCode.RATE_LIMITED, "too often", retry_after_ms=wait)
+            err = RetryableError(ErrorCode.RATE_LIMITED, "too often", retry_after_ms=wait)
             submission.respond(failed(submission, err))
         return not wait
 
@@ -135,7 +135,7 @@ class CommandRouter:
                 self._charge_stranger(submission, event)
                 if found is None:
                     await self._check_in_time(submission)
-                    raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+                    raise FinalError(ErrorCode.NOT_FOUND, details={"path": "event"})
             else:
                 self._remember(pair)
         except _Unknown:
@@ -153,7 +153,7 @@ class CommandRouter:
         try:
             return await self._standings.ask(pair)
         except Exception as err:
-            if isinstance(unreachable(err), Rejection):
+            if isinstance(unreachable(err), RetryableError):
                 raise _Unknown from err
             raise
 
@@ -165,7 +165,7 @@ class CommandRouter:
         """
         user, id = submission.key
         if wait := self._strangers.charge(user, event, id, time.monotonic()):
-            raise Rejection(ErrorCode.RATE_LIMITED, "too often", retry_after_ms=wait)
+            raise RetryableError(ErrorCode.RATE_LIMITED, "too often", retry_after_ms=wait)
         reply = submission.reply
 
         def heard(submission: Submission, answer: Answer) -> None:
@@ -215,7 +215,7 @@ class CommandRouter:
             if found is None or not (found.is_current or found.is_known):
                 self._guesses.failed(user)
                 await self._check_in_time(submission)
-                raise Refusal(
+                raise FinalError(
                     ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"}
                 )
             if not self._has_budget(submission, found.event):
@@ -246,9 +246,9 @@ class CommandRouter:
 def _as_answer(err: Exception) -> ProtocolError:
     """What the sender is told of ``err``; a defect is logged."""
     if isinstance(err, TimeoutError):
-        return Rejection(ErrorCode.OVERLOADED, retry_after_ms=RETRY_AFTER_MS)
+        return RetryableError(ErrorCode.OVERLOADED, retry_after_ms=RETRY_AFTER_MS)
     found = unreachable(err)
     if isinstance(found, ProtocolError):
         return found
     log.error("a command was not let through", exc_info=err)
-    return Rejection(ErrorCode.INTERNAL)
+    return RetryableError(ErrorCode.INTERNAL)

@@ -23,7 +23,7 @@ from persistence.queries import lists, reading
 from persistence.queries.reading import Own
 from protocol import answers
 from protocol import requests as r
-from protocol.errors import ErrorCode, Refusal, Rejection
+from protocol.errors import ErrorCode, FinalError, RetryableError
 from server.limits.code_guesses import Guesses
 from server.limits.cooldown import Cooldown
 from server.limits.quotas import Quotas
@@ -95,7 +95,7 @@ class Questions:
                 return "members", await self._members(request)
             case r.RequestsList():
                 return "requests", await self._requests(actor, request)
-        raise Rejection(ErrorCode.UNKNOWN_TYPE)
+        raise RetryableError(ErrorCode.UNKNOWN_TYPE)
 
     async def _status(self, actor: Actor, request: r.CommandStatus) -> dict[str, Any]:
         """What became of the actor's own commands; of anybody else's nothing is commands."""
@@ -150,7 +150,9 @@ class Questions:
         self._guesses.check(actor.user)
         if found is None:
             self._guesses.failed(actor.user)
-            raise Refusal(ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"})
+            raise FinalError(
+                ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"}
+            )
         return found
 
     async def _membership(self, actor: Actor, event: str) -> Membership | None:
@@ -166,9 +168,9 @@ class Questions:
         """
         found = await reading.own(self._database, [(event, actor.user)])
         if not found or found[0].membership is None:
-            raise Refusal(ErrorCode.NOT_FOUND, details={"path": "event"})
+            raise FinalError(ErrorCode.NOT_FOUND, details={"path": "event"})
         if (status := found[0].membership.status) != "accepted":
-            raise Refusal(ErrorCode.NOT_A_MEMBER, details={"status": status})
+            raise FinalError(ErrorCode.NOT_A_MEMBER, details={"status": status})
         return found[0]
 
     async def admin(self, actor: Actor, event: str) -> None:
@@ -179,7 +181,7 @@ class Questions:
             raise unreachable(err) from err
         assert membership is not None
         if membership.role != "admin":
-            raise Refusal(ErrorCode.FORBIDDEN, details={"role": membership.role})
+            raise FinalError(ErrorCode.FORBIDDEN, details={"role": membership.role})
 
     async def _comments(self, request: r.CommentsList) -> dict[str, Any]:
         found, following = await lists.comments(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from protocol import PROTOCOL_VERSION, answers
 from protocol.closes import CloseCode
 from protocol.codec import Invalid, Message
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from protocol.requests import Hello
 from server.identity.auth import Identity
 from server.identity.revocations import Revoked
@@ -62,11 +62,11 @@ class Handshake:
             self.is_nameless = False
             self._inbound.block_until(self._welcome(message))
             return
-        err = Rejection(ErrorCode.UNAUTHENTICATED, "say hello first")
+        err = RetryableError(ErrorCode.UNAUTHENTICATED, "say hello first")
         if isinstance(message, Invalid) and message.type == "hello":
             if message.error.details.get("path") == "token":
                 # A token that is no text is a bad token like any other.
-                self._turn_away(Rejection(ErrorCode.UNAUTHENTICATED), message.ref)
+                self._turn_away(RetryableError(ErrorCode.UNAUTHENTICATED), message.ref)
                 return
             # A malformed hello: the error names the field.
             err = message.error
@@ -82,11 +82,11 @@ class Handshake:
         token = self._bearer if hello.token is None else hello.token
         self._bearer = None
         if token is None:
-            self._turn_away(Rejection(ErrorCode.UNAUTHENTICATED), hello.ref)
+            self._turn_away(RetryableError(ErrorCode.UNAUTHENTICATED), hello.ref)
             return
         try:
             identity = await self._context.identities.identify_patiently(token)
-        except Rejection as err:
+        except RetryableError as err:
             self._turn_away(err, hello.ref)
             return
         if self._wire.shut:
@@ -96,7 +96,7 @@ class Handshake:
             return
         try:
             await self._context.users.know(identity.actor)
-        except Rejection as err:
+        except RetryableError as err:
             session.error(err, ref=hello.ref)
             session.close(CloseCode.INTERNAL, "the database is out of reach")
             return
@@ -109,7 +109,7 @@ class Handshake:
             if not self._requests.resume(point):
                 session.refuse_busy(event=point.event)
 
-    def _turn_away(self, err: Rejection, ref: str | int | None) -> None:
+    def _turn_away(self, err: RetryableError, ref: str | int | None) -> None:
         session = self._session
         session.error(err, ref=ref)
         if isinstance(err, Revoked):

@@ -14,7 +14,7 @@ from handlers.step import Actor
 from persistence.queries.reading import Own
 from protocol import answers
 from protocol.closes import CloseCode
-from protocol.errors import ErrorCode, ProtocolError, Refusal, Rejection
+from protocol.errors import ErrorCode, FinalError, ProtocolError, RetryableError
 from protocol.requests import Request, ResumePoint, Subscribe, Unsubscribe
 from server.rooms.catch_up import Placed, bring_up
 from server.rooms.room import Room
@@ -94,10 +94,10 @@ class RequestWorker:
             except ProtocolError as err:
                 self._fail(request, err)
             except TimeoutError:
-                self._fail(request, Rejection(ErrorCode.TIMEOUT))
+                self._fail(request, RetryableError(ErrorCode.TIMEOUT))
             except Exception:
                 log.exception("a request failed")
-                self._fail(request, Rejection(ErrorCode.INTERNAL))
+                self._fail(request, RetryableError(ErrorCode.INTERNAL))
             finally:
                 self._delivery.release()
         self._task = None
@@ -111,7 +111,7 @@ class RequestWorker:
     def _not_renewed(self, renewal: _Renewal, err: ProtocolError) -> None:
         """End the subscription if the user may not be there any more; else try again later."""
         subscription = renewal.subscription
-        if isinstance(err, Refusal):
+        if isinstance(err, FinalError):
             if self._forget(subscription):
                 self._end(subscription.room.event_id, end_of(err))
         elif err.code == ErrorCode.INTERNAL:
@@ -176,7 +176,7 @@ class RequestWorker:
     def _unsubscribe(self, request: Unsubscribe) -> None:
         subscription = self._session.subscriptions.get(request.event)
         if subscription is None:
-            raise Refusal(ErrorCode.NOT_FOUND, "not subscribed", details={"path": "event"})
+            raise FinalError(ErrorCode.NOT_FOUND, "not subscribed", details={"path": "event"})
         self._forget(subscription)
         self._end(request.event, "client", request.ref)
 
@@ -184,7 +184,7 @@ class RequestWorker:
         session = self._session
         existing = session.subscriptions.get(request.event)
         if existing is None and len(session.subscriptions) >= self._context.settings.subscriptions:
-            raise Rejection(
+            raise RetryableError(
                 ErrorCode.LIMIT_REACHED,
                 "this socket is in as many rooms as it may be in",
                 details={"limit": self._context.settings.subscriptions},

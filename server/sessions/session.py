@@ -23,7 +23,7 @@ from protocol import answers
 from protocol.closes import CloseCode
 from protocol.codec import Invalid, Message, decode_frame
 from protocol.commands import COMMANDS, Command
-from protocol.errors import ErrorCode, ProtocolError, Rejection, bad_request
+from protocol.errors import ErrorCode, ProtocolError, RetryableError, bad_request
 from protocol.requests import Auth, Hello, Ping, Request
 from server.identity.auth import Identity
 from server.rooms.subscription import Subscription
@@ -99,7 +99,9 @@ class Session:
 
     def binary(self) -> None:
         """Refuse a binary message: the protocol has none."""
-        self._on_bad_frame(Invalid(Rejection(ErrorCode.BAD_FRAME, "binary frames carry nothing")))
+        self._on_bad_frame(
+            Invalid(RetryableError(ErrorCode.BAD_FRAME, "binary frames carry nothing"))
+        )
 
     def alive(self) -> None:
         """Note that a frame of any kind came."""
@@ -154,7 +156,7 @@ class Session:
             self.say(answers.bye(CloseCode.FLOOD, retry_after_ms=wait, message="too many messages"))
             self.close_with_violation(CloseCode.FLOOD, "too many messages")
             return
-        self.refuse(message, Rejection(ErrorCode.RATE_LIMITED, retry_after_ms=wait))
+        self.refuse(message, RetryableError(ErrorCode.RATE_LIMITED, retry_after_ms=wait))
 
     def dispatch(self, message: Message | Invalid) -> None:
         """Act on a message, or queue it for its lane or for the request worker."""
@@ -178,10 +180,10 @@ class Session:
         assert identity is not None
         err = None
         if identity.expires <= datetime.now(UTC):
-            err = Rejection(ErrorCode.AUTH_EXPIRED)
+            err = RetryableError(ErrorCode.AUTH_EXPIRED)
         elif self.context.draining.has_begun:
             wait = self.context.draining.retry_after_ms()
-            err = Rejection(ErrorCode.DRAINING, retry_after_ms=wait)
+            err = RetryableError(ErrorCode.DRAINING, retry_after_ms=wait)
         elif self.inflight >= self.context.settings.inflight:
             err = _busy()
         if err is not None:
@@ -201,11 +203,11 @@ class Session:
         assert self.identity is not None
         try:
             identity = self.context.identities.identify(message.token)
-        except Rejection as err:
+        except RetryableError as err:
             self.error(err, ref=message.ref)
             return
         if identity.actor.user != self.identity.actor.user:
-            other = Rejection(ErrorCode.UNAUTHENTICATED, "this token is another user's")
+            other = RetryableError(ErrorCode.UNAUTHENTICATED, "this token is another user's")
             self.error(other, ref=message.ref)
             return
         self.identity = identity
@@ -318,8 +320,8 @@ class Session:
             end(code, reason or code.name.lower())
 
 
-def _busy() -> Rejection:
-    return Rejection(ErrorCode.BUSY, retry_after_ms=BUSY_RETRY_DELAY_MS)
+def _busy() -> RetryableError:
+    return RetryableError(ErrorCode.BUSY, retry_after_ms=BUSY_RETRY_DELAY_MS)
 
 
 #: The action for each type of message; every other type is a request. A lookup by type, since

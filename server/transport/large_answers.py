@@ -12,7 +12,7 @@ import time
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 
 #: Bytes from which on an answer is large. Below that, what a connection has yet to send is bounded
 #: by the number of connections.
@@ -95,7 +95,7 @@ class LargeAnswers:
                     await self._change(user)
                 return place
         except TimeoutError:
-            raise Rejection(
+            raise RetryableError(
                 ErrorCode.BUSY,
                 "too many large answers are under way",
                 retry_after_ms=PLACE_RETRY_MS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from typing import Final, Protocol
 
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 
 #: Requests of one user that are under way at once, streams among them; the next one is ``busy``. A
 #: request holds at most 64 KiB of its body and 128 KiB of its answer, a large answer beside that.
@@ -57,7 +57,7 @@ class UserRequests:
     def begin(self, user: str) -> None:
         """Count a request of ``user``, which ``end`` will end. Raises ``busy``."""
         if self._under_way[user] >= MAX_REQUESTS_PER_USER:
-            raise Rejection(
+            raise RetryableError(
                 ErrorCode.BUSY,
                 "too many requests are under way",
                 retry_after_ms=REQUESTS_RETRY_MS,

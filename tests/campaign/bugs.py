@@ -28,7 +28,7 @@ from persistence.database.pool import Database
 from persistence.journal import chain
 from persistence.journal.transaction import Free, Transaction
 from persistence.queries import reading
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from server.rooms.registry import RoomRegistry
 from server.rooms.subscription import Subscription
 
@@ -331,7 +331,7 @@ def _a_lost_answer_taken_for_no_effect() -> None:
             if not any(submission.commit_attempted for submission in batch.submissions):
                 await alone(self, batch, fault)
                 return
-            err = Rejection(ErrorCode.BUSY, retry_after_ms=deadlines.BUSY_RETRY_DELAY_MS)
+            err = RetryableError(ErrorCode.BUSY, retry_after_ms=deadlines.BUSY_RETRY_DELAY_MS)
             self._end.reject(batch.submissions, err)
             batch.lane.state = None
             self._release(batch.lane)

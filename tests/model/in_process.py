@@ -36,7 +36,7 @@ from persistence.journal.transaction import JournalEntry
 from protocol.answers import error_body
 from protocol.codec import Invalid, decode_command
 from protocol.commands import EventCommand
-from protocol.errors import Refusal
+from protocol.errors import FinalError
 from protocol.fields import TextLimits
 from protocol.merge_patch import apply
 from tests.model.rows import LIMIT_NAMES
@@ -106,7 +106,7 @@ class InProcess:
         ):
             try:
                 check_in_time(typed, self.clock)
-            except Refusal as late:
+            except FinalError as late:
                 return error_body(late, id=command["id"])
             return {"type": "error", "id": command["id"], "code": "not_found", "details": {}}
         submission = Submission(typed, Actor(user, name), entropy=entropy, reply=lambda *_: None)

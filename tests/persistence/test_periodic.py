@@ -10,7 +10,7 @@ import pytest
 
 from persistence.database.failures import LOG_INTERVAL_S, Failures, Kind
 from persistence.database.periodic import FAILURE_DELAY_S, Periodic
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 
 AWAY = ConnectionResetError("gone")
 MISSING_RIGHT = asyncpg.InsufficientPrivilegeError("permission denied for table proposals")
@@ -38,7 +38,7 @@ def levels(logged: pytest.LogCaptureFixture) -> list[str]:
     return [record.levelname for record in logged.records]
 
 
-@pytest.mark.parametrize("err", [AWAY, TimeoutError(), Rejection(ErrorCode.OVERLOADED)])
+@pytest.mark.parametrize("err", [AWAY, TimeoutError(), RetryableError(ErrorCode.OVERLOADED)])
 def test_a_database_out_of_reach_is_logged_once_and_once_when_it_is_back(
     logged: pytest.LogCaptureFixture, err: Exception
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from tests.promises.client import PATIENCE, Message
 from tests.promises.conftest import Start
 from tests.promises.fold import fold
@@ -331,7 +331,7 @@ async def test_a_stream_ends_where_the_database_is_away_when_its_reader_s_role_c
     user = scene.members[0].user
 
     async def away(*_: Any) -> Any:
-        raise Rejection(ErrorCode.OVERLOADED)
+        raise RetryableError(ErrorCode.OVERLOADED)
 
     kinds = []
     async with (

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from persistence.queries import reading
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from server.rooms.resume_path import Way
 from tests.promises.client import Client, Room
 from tests.promises.conftest import Start
@@ -198,7 +198,7 @@ async def test_a_database_away_when_a_role_changes_puts_nobody_out_of_the_room(
     async def away_at_first(of: Any, user: str) -> Any:
         asked.append(user)
         if len(asked) == 1:
-            raise Rejection(ErrorCode.OVERLOADED)
+            raise RetryableError(ErrorCode.OVERLOADED)
         return await standing(of, user)
 
     monkeypatch.setattr("server.sessions.request_worker.RENEWAL_RETRY_DELAY_S", 0.01)

@@ -12,7 +12,7 @@ import pytest
 from handlers.lanes.decide import Submission, failed
 from handlers.lanes.lanes import Lanes
 from handlers.rules.timers import ProposalMature
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from server.services.timers import Timers
 from tests.promises.client import PATIENCE, Message
 from tests.promises.running import Running, running
@@ -253,7 +253,7 @@ class _Unable:
 
     def submit(self, event: str, submission: Submission) -> None:
         self.asked.append(submission.command.proposal)  # type: ignore[attr-defined]
-        submission.respond(failed(submission, Rejection(ErrorCode.BUSY)))
+        submission.respond(failed(submission, RetryableError(ErrorCode.BUSY)))
 
 
 async def test_openings_beyond_what_is_remembered_are_asked_for_again(

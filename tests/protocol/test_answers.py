@@ -10,7 +10,7 @@ import pytest
 
 from protocol import answers
 from protocol.closes import CloseCode
-from protocol.errors import ERRORS, ErrorCode, ProtocolError, Refusal, Rejection
+from protocol.errors import ERRORS, ErrorCode, FinalError, ProtocolError, RetryableError
 from server.transport.frames import frame, framed
 
 EVENT = "9a0b"
@@ -55,12 +55,12 @@ def test_an_error_carries_its_verdict(code: ErrorCode) -> None:
 
 
 def test_an_error_with_all_there_can_be() -> None:
-    err = Refusal(ErrorCode.PROPOSAL_CLOSED, "no", details={"status": "accepted", "seq": 40})
+    err = FinalError(ErrorCode.PROPOSAL_CLOSED, "no", details={"status": "accepted", "seq": 40})
     message = json.loads(answers.error(err, id="i", ref=0, event=EVENT, replayed=True))
     assert message["ref"] == 0
     assert message["replayed"] is True
     assert message["details"] == {"status": "accepted", "seq": 40}
-    busy = json.loads(answers.error(Rejection(ErrorCode.BUSY, retry_after_ms=100)))
+    busy = json.loads(answers.error(RetryableError(ErrorCode.BUSY, retry_after_ms=100)))
     assert (busy["retry_after_ms"], set(busy)) == (
         100,
         {"type", "code", "message", "effect", "retry", "retry_after_ms", "details"},
@@ -155,7 +155,7 @@ def test_bye() -> None:
 
 def test_a_hostile_name_stays_within_its_text() -> None:
     nasty = '"},{"type":"ack","id":"x\u2028</script>'
-    message = json.loads(answers.error(Rejection(ErrorCode.NOT_FOUND), event=nasty, ref=nasty))
+    message = json.loads(answers.error(RetryableError(ErrorCode.NOT_FOUND), event=nasty, ref=nasty))
     assert (message["event"], message["ref"]) == (nasty, nasty)
     for made in (
         answers.you(event=nasty, seq=1, patch=b"{}"),

@@ -14,7 +14,7 @@ import pytest
 
 from protocol import answers
 from protocol.codec import Invalid, decode_command, decode_frame
-from protocol.errors import Rejection
+from protocol.errors import RetryableError
 from protocol.fields import Text
 from protocol.published.page import LocalName
 from protocol.text import clean_name, clean_text, is_empty
@@ -126,7 +126,7 @@ def test_making_a_text_right_costs_what_its_length_says(what: str) -> None:
 
 
 def _made_right(text: str) -> None:
-    with contextlib.suppress(Rejection):
+    with contextlib.suppress(RetryableError):
         clean_text(text, "content")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from protocol.errors import Rejection
+from protocol.errors import RetryableError
 from protocol.policy import KindPolicy, Policy, PolicyPatch, merge_policy
 from tests.promises.fold import fold
 
@@ -43,7 +43,7 @@ def test_a_percentage_is_at_most_100_however_it_comes_about(kind: str) -> None:
         {"rule": "percent"},
     ):
         start = merge_policy(Policy(), patch(**{kind: {"rule": "count", "threshold": 101}}))
-        with pytest.raises(Rejection) as caught:
+        with pytest.raises(RetryableError) as caught:
             merge_policy(start, patch(**{kind: step}))
         assert caught.value.details == {"path": f"policy.{kind}.threshold"}
 

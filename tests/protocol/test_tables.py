@@ -10,9 +10,9 @@ from protocol.errors import (
     ERRORS,
     FINAL,
     ErrorCode,
+    FinalError,
     ProtocolError,
-    Refusal,
-    Rejection,
+    RetryableError,
     bad_request,
 )
 
@@ -67,8 +67,8 @@ def test_an_error_says_what_its_code_means_unless_told_better() -> None:
     assert ProtocolError(ErrorCode.STALE).message == ERRORS[ErrorCode.STALE].meaning
     assert ProtocolError(ErrorCode.STALE, "better").message == "better"
     assert ProtocolError(ErrorCode.STALE).details == {}
-    assert issubclass(Refusal, ProtocolError)
-    assert issubclass(Rejection, ProtocolError)
+    assert issubclass(FinalError, ProtocolError)
+    assert issubclass(RetryableError, ProtocolError)
     error = bad_request("subject", "too long")
     assert (error.code, error.details) == (ErrorCode.BAD_REQUEST, {"path": "subject"})
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.codec import Invalid, decode_frame
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from protocol.text import (
     _COMPOSED_MARKS,
     MAX_MARKS,
@@ -132,7 +132,7 @@ def test_no_other_character_hides_marks() -> None:
 def test_text_made_right_stays_as_it_is(text: str) -> None:
     try:
         made = clean_text(text, "content")
-    except Rejection:
+    except RetryableError:
         return
     assert clean_text(made, "content") == made
     assert unicodedata.is_normalized("NFC", made)
@@ -149,7 +149,7 @@ def test_ids_are_taken_as_they_are() -> None:
     frame = decode_frame(payload, limits=LIMITS, message_bytes=10_000, longest_batch=256)
     (found,) = frame.messages
     assert getattr(found, "user", None) == user
-    with pytest.raises(Rejection):
+    with pytest.raises(RetryableError):
         check_id("a\rb", "user")
 
 

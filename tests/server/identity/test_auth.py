@@ -16,7 +16,7 @@ from typing import Any
 import jwt
 import pytest
 
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from server.identity.auth import LEEWAY, Authenticator
 from tests.protocol.hostile import TEXTS
 from tests.protocol.test_cost import FRAME_CPU_S, cpu_s
@@ -198,7 +198,7 @@ async def test_a_good_token_is_taken(auth: Authenticator, name: str) -> None:
 
 @pytest.mark.parametrize("name", BAD)
 async def test_a_bad_token_is_refused(auth: Authenticator, name: str) -> None:
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RetryableError) as refused:
         auth.check(BAD[name]())
     assert refused.value.code == ErrorCode.UNAUTHENTICATED
     assert (refused.value.message, refused.value.details) == ("There is no valid token.", {})
@@ -206,11 +206,11 @@ async def test_a_bad_token_is_refused(auth: Authenticator, name: str) -> None:
 
 async def test_only_what_is_wrong_in_nothing_else_has_expired(auth: Authenticator) -> None:
     for expired in (RSA.sign(exp=NOW - 1), hs256(exp=NOW - 1), RSA.sign(exp=NOW - 9, iat=0)):
-        with pytest.raises(Rejection) as refused:
+        with pytest.raises(RetryableError) as refused:
             auth.check(expired)
         assert refused.value.code == ErrorCode.AUTH_EXPIRED
     for worse in (RSA.sign(exp=1, aud="others"), hs256(exp=1, iss="x"), RSA.sign(exp=1, sub="")):
-        with pytest.raises(Rejection) as refused:
+        with pytest.raises(RetryableError) as refused:
             auth.check(worse)
         assert refused.value.code == ErrorCode.UNAUTHENTICATED
 
@@ -225,7 +225,7 @@ def test_the_leeway_is_for_the_start_and_never_for_the_end() -> None:
         numbers: dict[str, Any] = {name: at.timestamp() for name, at in (good | changes).items()}
         try:
             auth.check(hs256(**numbers))
-        except Rejection as err:
+        except RetryableError as err:
             return str(err.code)
         return "good"
 
@@ -270,7 +270,7 @@ def test_a_token_costs_what_its_length_says(name: str) -> None:
 
     def check() -> None:
         for token in (hs256(name=text), hs256(sub=text), text, f"{text}.e30.e30"):
-            with contextlib.suppress(Rejection):
+            with contextlib.suppress(RetryableError):
                 auth.check(token)
 
     assert cpu_s(check) < FRAME_CPU_S
@@ -292,7 +292,7 @@ def test_a_subject_is_shown_as_a_name_would_be() -> None:
 def test_without_an_issuer_s_keys_only_the_secret_counts() -> None:
     auth = Authenticator(SECRET, audience=AUDIENCE)
     for key in KEYS.values():
-        with pytest.raises(Rejection) as refused:
+        with pytest.raises(RetryableError) as refused:
             auth.check(key.sign())
         assert refused.value.code == ErrorCode.UNAUTHENTICATED
 
@@ -302,6 +302,6 @@ def test_several_audiences_are_separated_by_commas() -> None:
     for audience in ("https://api.example/", "ayes", ["x", "ayes"]):
         auth.check(hs256(aud=audience))
     for audience in ("https://api.example", "https://api.example/ , ayes", ""):
-        with pytest.raises(Rejection):
+        with pytest.raises(RetryableError):
             auth.check(hs256(aud=audience))
     assert auth.check(auth.make("ada", None, timedelta(minutes=1))).actor.user == "ada"

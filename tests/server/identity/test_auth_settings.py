@@ -8,7 +8,7 @@ import jwt
 import msgspec
 import pytest
 
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from server.cli import main
 from server.config import settings as s
 from server.config.settings import Settings, SettingsError
@@ -24,7 +24,7 @@ KEYS_URL = "https://issuer.example/keys"
 def test_beside_keys_a_secret_counts_only_where_it_was_given(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, auth_jwks_url=KEYS_URL)
     made = jwt.encode(claims(), kept_secret(tmp_path), "HS256")
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RetryableError) as refused:
         authenticator_for(settings).check(made)
     assert refused.value.code == ErrorCode.UNAUTHENTICATED
     assert authenticator_for(Settings(data_dir=tmp_path)).check(made).actor.user == "ada"
@@ -37,7 +37,7 @@ def test_beside_a_provider_a_secret_counts_only_where_it_was_given(tmp_path: Pat
         data_dir=tmp_path, oidc_issuer="https://issuer.example", oidc_client_id="page"
     )
     made = jwt.encode(claims(), kept_secret(tmp_path), "HS256")
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RetryableError) as refused:
         authenticator_for(settings).check(made)
     assert refused.value.code == ErrorCode.UNAUTHENTICATED
     given = msgspec.structs.replace(settings, auth_secret=SECRET)

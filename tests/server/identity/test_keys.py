@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from server.identity import jwks
 from server.identity.auth import Authenticator, KeysPending
 from server.identity.jwks import KeySet, KeySetError, read_key_set
@@ -45,7 +45,7 @@ async def issuer() -> AsyncIterator[Issuer]:
 def code_of(auth: Authenticator, token: str) -> str:
     try:
         auth.check(token)
-    except Rejection as err:
+    except RetryableError as err:
         return str(err.code)
     return "good"
 
@@ -151,7 +151,7 @@ async def test_an_answer_that_is_no_key_set_changes_nothing(
 async def test_an_empty_key_set_is_believed(issuer: Issuer) -> None:
     issuer.body = key_set()
     async with trusting(issuer.url) as auth:
-        with pytest.raises(Rejection) as refused:
+        with pytest.raises(RetryableError) as refused:
             await auth.check_patiently(RSA.sign())
         assert refused.value.code == ErrorCode.UNAUTHENTICATED
 
@@ -182,9 +182,9 @@ async def test_rotation_new_keys_are_found_and_old_ones_end(issuer: Issuer) -> N
         assert (await auth.check_patiently(new.sign(sub="new"))).actor.user == "new"
         assert code_of(auth, RSA.sign()) == "good"
         issuer.body = key_set(new)
-        with pytest.raises(Rejection):
+        with pytest.raises(RetryableError):
             await auth.check_patiently(rsa_key("third").sign())
-        with pytest.raises(Rejection) as refused:
+        with pytest.raises(RetryableError) as refused:
             await auth.check_patiently(RSA.sign())
         assert refused.value.code == ErrorCode.UNAUTHENTICATED
         assert code_of(auth, new.sign()) == "good"
@@ -203,7 +203,7 @@ async def test_made_up_names_do_not_make_us_ask_again_and_again(issuer: Issuer) 
     async with trusting(issuer.url, cooldown_seconds=0.3) as auth:
         await auth.check_patiently(RSA.sign())
         token = RSA.sign(headers={"kid": "unknown"})
-        with pytest.raises(Rejection) as refused:
+        with pytest.raises(RetryableError) as refused:
             await auth.check_patiently(token)
         # The issuer was asked after the token came, and does not have it: that is final.
         assert refused.value.code == ErrorCode.UNAUTHENTICATED

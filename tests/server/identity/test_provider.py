@@ -11,7 +11,7 @@ import httpx
 import jwt
 import pytest
 
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from server.identity.auth import Authenticator, authenticator_for
 from server.identity.jwks import KeySetError
 from server.identity.keys import RemoteKeys
@@ -130,7 +130,7 @@ async def test_whom_the_provider_knows_is_let_in(name: str) -> None:
 async def test_whom_it_tells_others_about_is_not(name: str) -> None:
     async with signing_in() as auth:
         await ready(auth)
-        with pytest.raises(Rejection) as refused:
+        with pytest.raises(RetryableError) as refused:
             await auth.check_patiently(BAD[name]())
         assert refused.value.code == ErrorCode.UNAUTHENTICATED
 
@@ -160,7 +160,7 @@ async def test_a_secret_given_beside_makes_tokens_of_its_own() -> None:
     async with signing_in(SECRET) as auth:
         assert auth.check(jwt.encode(claims(), SECRET, "HS256")).actor.user == "ada"
         # A secret never speaks for the provider.
-        with pytest.raises(Rejection) as refused:
+        with pytest.raises(RetryableError) as refused:
             auth.check(jwt.encode(claims(iss=ISSUER, aud=CLIENT), SECRET, "HS256"))
         assert refused.value.code == ErrorCode.UNAUTHENTICATED
 
@@ -169,14 +169,14 @@ async def test_keys_that_were_named_go_on_to_sign_tokens_for_the_audience() -> N
     async with signing_in(shared_keys=True) as auth:
         await ready(auth)
         assert auth.check(id_token(aud="ayes", iss=...)).actor.user == "ada"
-        with pytest.raises(Rejection):
+        with pytest.raises(RetryableError):
             auth.check(id_token(iss="https://issuer.example/other"))
 
 
 async def test_an_expired_token_is_told_apart() -> None:
     async with signing_in() as auth:
         await ready(auth)
-        with pytest.raises(Rejection) as refused:
+        with pytest.raises(RetryableError) as refused:
             auth.check(id_token(exp=1))
         assert refused.value.code == ErrorCode.AUTH_EXPIRED
 

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from server.limits import cooldown
 from server.limits.cooldown import Cooldown
 
@@ -80,7 +80,7 @@ async def test_more_than_may_wait_are_busy(monkeypatch: pytest.MonkeyPatch) -> N
 
     first = asyncio.create_task(work.run(held))
     await asyncio.sleep(0)
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RetryableError) as refused:
         await work.run(_nothing)
     assert refused.value.code == ErrorCode.BUSY
     assert refused.value.retry_after_ms

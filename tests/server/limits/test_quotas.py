@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from server.limits import quotas as module
 from server.limits.quotas import MOST_AT_ONCE, MS_AT_ONCE, Quotas
 
@@ -97,7 +97,7 @@ async def test_beyond_those_that_may_wait_it_is_busy_and_says_how_long(
     quotas.charge("ann", MS_AT_ONCE * 2 / 1_000)
     waiting = asyncio.create_task(quotas.ask("ann", answered))
     await settle()
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RetryableError) as refused:
         await quotas.ask("ann", answered)
     assert refused.value.code == ErrorCode.BUSY
     assert refused.value.retry_after_ms is not None
@@ -111,7 +111,7 @@ async def test_who_waits_too_long_is_told_so(monkeypatch: pytest.MonkeyPatch) ->
     quotas, held = Quotas(Clock()), Held()
     asked = [asyncio.create_task(quotas.ask("ann", held.ask)) for _ in range(MOST_AT_ONCE)]
     await settle()
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RetryableError) as refused:
         await quotas.ask("ann", answered)
     assert refused.value.code == ErrorCode.BUSY
     held.free.set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from server.rooms import memory_budget
 from server.rooms.memory_budget import (
     FAIR_ROOM_BYTES,
@@ -19,7 +19,7 @@ LONG = "가" * 1_980
 
 
 def refused(budget: RoomBudget, user: str) -> ErrorCode:
-    with pytest.raises(Rejection) as found:
+    with pytest.raises(RetryableError) as found:
         budget.check(user)
     return found.value.code
 

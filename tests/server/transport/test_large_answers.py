@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from protocol.errors import ErrorCode, Rejection
+from protocol.errors import ErrorCode, RetryableError
 from server.transport import large_answers
 from server.transport.large_answers import (
     CUT_DELAY_S,
@@ -40,7 +40,7 @@ def site() -> Site:
 async def test_a_user_has_a_few_places_and_the_others_theirs(site: Site) -> None:
     own = [site.take("ann", b"x") for _ in range(MAX_LARGE_PER_USER)]
     assert site.answers.place_now("ann") is None
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RetryableError) as refused:
         await site.answers.place("ann", 0.0)
     assert refused.value.code == ErrorCode.BUSY
     assert refused.value.retry_after_ms
