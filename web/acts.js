@@ -25,6 +25,7 @@ export function keyOf(type, args) {
     case "criterion":
       return verb === "add" ? `add/${family}` : `item/${args[family]}`;
     case "membership":
+      if (verb === "join") return `membership/join/${args.code}`;
       return args.user ? `member/${args.user}` : `membership/${verb}`;
     case "event":
       return verb in { start: 1, pause: 1, resume: 1, finish: 1 } ? "event/status" : `event/${verb}`;

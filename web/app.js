@@ -1,5 +1,6 @@
 // The page as a whole: who is signed in, where one is, what is open, and when to draw.
 
+import { Dialogs } from "./dialogs.js";
 import { Drafts } from "./drafts.js";
 import { reason } from "./refusal.js";
 import { link, parse } from "./route.js";
@@ -22,6 +23,7 @@ export class App {
     this.session = null;
     this.route = parse(location.hash);
     this.drafts = new Drafts(() => this.changed());
+    this.dialogs = new Dialogs(() => this.changed());
     this.ended = null;
     this.open = new Map();
     this.queued = false;
@@ -43,6 +45,7 @@ export class App {
     else if (!this.signin.user && this.session) {
       this.session.stop();
       this.session = null;
+      this.dialogs.drop();
     }
     this.changed();
   }
@@ -64,6 +67,7 @@ export class App {
     this.ended = error;
     this.session?.stop();
     this.session = null;
+    this.dialogs.drop();
     if (REFUSED.includes(error.details.close)) this.signin.refused();
     this.changed();
   }
@@ -73,12 +77,19 @@ export class App {
     // Out here at once; at the provider too, where it can be reached and has a place for that.
     this.signin.outAtProvider().catch(() => {});
     this.drafts.close();
-    location.hash = link.events();
+    this.lead(link.events());
+  }
+
+  /** Go to `fragment`, once a dialog that was just closed has left the browser's history. */
+  async lead(fragment) {
+    await this.dialogs.gone();
+    location.hash = fragment;
   }
 
   go() {
     const before = this.route;
     this.route = parse(location.hash);
+    this.dialogs.drop();
     this.arrived = before.view !== this.route.view || before.event !== this.route.event || before.tab !== this.route.tab;
     if (this.arrived) scrollTo(0, 0);
     if (this.route.view === "events") this.session?.loadEvents();
@@ -96,13 +107,13 @@ export class App {
     this.announce(t(act.applied ? "act.confirmed" : "act.same", { seq: act.seq }));
     const { event } = act.ack;
     if (act.type === "event.create") this.drafts.drop("create");
-    if (act.type === "event.create" && this.route.view === "new") location.hash = link.room(event);
-    if (act.type === "membership.join" && this.route.view === "join") {
+    if (act.type === "event.create" && this.route.view === "new") this.lead(link.room(event));
+    if (act.type === "membership.join" && this.route.view === "join" && this.route.code === act.args.code) {
       this.session.forget(event);
-      location.hash = link.room(event);
+      this.lead(link.room(event));
     }
     if (act.type === "membership.leave" || act.type === "membership.cancel") {
-      if (this.route.event === act.event) location.hash = link.events();
+      if (this.route.event === act.event) this.lead(link.events());
       this.session.forget(act.event);
     }
     if (/^(event|membership)\./.test(act.type)) this.session.loadEvents();

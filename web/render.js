@@ -3,8 +3,14 @@
 // Everything is keyed: by `key`, else by its tag and place among its like. A node that stays is never
 // moved without need and never made anew, so focus, selection, scroll and an input method's
 // composition survive any update. The value of a field that has the focus is left alone.
+//
+// Text nodes are not ours: a browser's translation replaces them, extensions wrap and split them. So
+// every text has an element that is ours and is set as a whole: the element that holds nothing else,
+// or one of its own. Nodes that others put among ours are stepped over.
 
 const SVG = "http://www.w3.org/2000/svg";
+/** The element of a text that has siblings; it is no HTML element, and no style sheet means it. */
+const TEXT = "ayes-text";
 
 /** Handlers of `mount`, to be run once everything stands in the document. */
 let mounts = [];
@@ -15,7 +21,10 @@ let mounts = [];
  * `children`: nodes, texts, numbers, arrays of them; null, undefined and booleans are nothing.
  */
 export function h(tag, props, ...children) {
-  return { tag, props: props ?? {}, children: keyed(children), key: props?.key, name: "", el: null };
+  const node = { tag, props: props ?? {}, children: keyed(children), text: undefined, key: props?.key, name: "", el: null };
+  const [only, ...others] = node.children;
+  if (only?.tag === "" && others.length === 0) [node.text, node.children] = [only.text, []];
+  return node;
 }
 
 /** Make `container` hold `view`, coming from what this function put there before. */
@@ -43,7 +52,8 @@ function keyed(children) {
   children.forEach(add);
   const seen = new Map();
   for (const child of flat) {
-    const name = child.key === undefined ? `${child.tag}:` : `${child.tag}=${child.key}`;
+    const kind = child.tag === "" && isBlank(child.text) ? "blank" : child.tag;
+    const name = child.key === undefined ? `${kind}:` : `${kind}=${child.key}`;
     const count = seen.get(name) ?? 0;
     seen.set(name, count + 1);
     child.name = count === 0 && child.key !== undefined ? name : `${name}#${count}`;
@@ -51,17 +61,24 @@ function keyed(children) {
   return flat;
 }
 
+const isBlank = (text) => text.trim() === "";
+
 function reconcile(parent, before, after, namespace) {
   const known = new Map(before.map((node) => [node.name, node]));
   const wanted = new Set(after.map((node) => node.name));
   // What goes, goes first: then what stays is already in its place, mostly.
   for (const node of before) if (!wanted.has(node.name)) node.el.remove();
-  let at = parent.firstChild;
+  const ours = new Set(before.map((node) => node.el));
+  const next = (at) => {
+    while (at && !ours.has(at)) at = at.nextSibling;
+    return at;
+  };
+  let at = next(parent.firstChild);
   for (const node of after) {
     const old = known.get(node.name);
     if (old === undefined) create(node, namespace);
     else update(old, node, namespace);
-    if (node.el === at) at = at.nextSibling;
+    if (node.el === at) at = next(at.nextSibling);
     else place(parent, node.el, at);
   }
 }
@@ -74,13 +91,16 @@ function place(parent, el, at) {
 
 function create(node, namespace) {
   if (node.tag === "") {
-    node.el = document.createTextNode(node.text);
+    // Blanks say nothing that anybody would translate, and lay nothing out in a flexible box.
+    node.el = isBlank(node.text) ? document.createTextNode(node.text) : document.createElement(TEXT);
+    node.el.textContent = node.text;
     return;
   }
   const space = node.tag === "svg" ? SVG : namespace;
   const el = space ? document.createElementNS(space, node.tag) : document.createElement(node.tag);
   node.el = el;
   for (const [name, value] of Object.entries(node.props)) if (name !== "value") set(el, name, value);
+  if (node.text !== undefined) el.textContent = node.text;
   reconcile(el, [], node.children, space);
   if ("value" in node.props) set(el, "value", node.props.value);
   if (node.props.mount) mounts.push([node.props.mount, el]);
@@ -91,14 +111,16 @@ function update(old, node, namespace) {
   // The same object: nothing can have changed.
   if (old === node) return;
   if (node.tag === "") {
-    if (old.text !== node.text) el.data = node.text;
+    if (old.text !== node.text) el.textContent = node.text;
     return;
   }
   for (const name of Object.keys(old.props)) if (!(name in node.props)) set(el, name, undefined);
   for (const [name, value] of Object.entries(node.props)) {
     if (name !== "value" && value !== old.props[name]) set(el, name, value, old.props[name]);
   }
+  if (old.text !== node.text && node.text === undefined) el.textContent = "";
   reconcile(el, old.children, node.children, node.tag === "svg" ? SVG : namespace);
+  if (old.text !== node.text && node.text !== undefined) el.textContent = node.text;
   if ("value" in node.props) set(el, "value", node.props.value);
 }
 

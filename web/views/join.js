@@ -53,7 +53,7 @@ function behind(app, code) {
 /** What one may do from where one stands. */
 function standing(app, code, reply) {
   const status = reply.membership?.status;
-  const act = app.session.acts.of(undefined, "membership/join");
+  const act = app.session.acts.of(undefined, `membership/join/${code}`);
   if (status === "accepted" || status === "pending") {
     return h("div", { class: "row" }, h("a", { class: "button primary", href: link.room(reply.event) },
       t(status === "accepted" ? "join.enter" : "join.waiting")));

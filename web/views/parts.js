@@ -96,16 +96,16 @@ export const trouble = (text, again) =>
 export const loading = (text = t("loading")) =>
   h("p", { class: "loading" }, h("span", { class: "spinner", "aria-hidden": "true" }), text);
 
-/** A dialog over the page; Escape closes it. */
-export function dialog(app, key, title, ...content) {
-  if (!app.shown(key)) return null;
-  const close = () => app.show(key, false);
+/** The dialog `name` of `store`'s event over the page, if it is open; Escape and Back close it. */
+export function dialog(app, store, name, title, ...content) {
+  if (!app.dialogs.shown(name, store.event)) return null;
+  const close = () => app.dialogs.close();
   // Returns nothing: a handler that returns false undoes the click, and no box could be ticked.
   const closeBeside = (event) => void (event.target === event.currentTarget && close());
-  const id = `dialog-${key.replace(/\W/g, "-")}`;
-  return h("dialog", { key, class: "dialog", "aria-labelledby": id, mount: (el) => el.showModal(), onclose: close,
+  const id = `dialog-${name}`;
+  return h("dialog", { key: `${name}|${store.event}`, class: "dialog", "aria-labelledby": id, mount: (el) => el.showModal(), onclose: close,
     onclick: closeBeside },
     h("div", { class: "dialog-body" },
-      h("header", {}, h("h2", { id }, title), button(t("close"), close, { kind: "quiet", sign: "cross", bare: true })),
+      h("header", {}, h("h2", { id, dir: "auto" }, title), button(t("close"), close, { kind: "quiet", sign: "cross", bare: true })),
       content));
 }

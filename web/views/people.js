@@ -17,8 +17,8 @@ export function peopleTab(app, store) {
           store.room.online !== undefined && store.room.live && h("span", { class: "fact online" }, h("span", { class: "dot", "aria-hidden": "true" }), t("room.online", { count: store.room.online }))),
         members(app, store))),
     h("aside", { class: "stack" },
-      store.status !== "finished" && h("section", { class: "card", "aria-labelledby": "invite-title" }, h("h2", { id: "invite-title" }, t("share.title")), ways(app, store)),
-      h("div", { class: "row" }, button(t("leave"), () => app.show("leave", true), { kind: "quiet" }), note(app, store, "membership/leave"))),
+      store.status !== "finished" && h("section", { class: "card", "aria-labelledby": "invite-title" }, h("h2", { id: "invite-title" }, t("share.heading")), ways(app, store)),
+      h("div", { class: "row" }, button(t("leave"), () => app.dialogs.open("leave", store.event), { kind: "quiet" }), note(app, store, "membership/leave"))),
     leaveDialog(app, store));
 }
 
@@ -69,26 +69,27 @@ function row(app, store, user, member) {
     h("span", { class: "who" }, h("b", {}, member.name), " ", user === store.me && pill(t("you")), member.role === "admin" && pill(t("role.admin"), "agreed")),
     h("span", { class: "row" },
       store.may("membership.set_role") && button(t(`role.make.${other}`), () => store.run("membership.set_role", { user, role: other }), { kind: "small quiet" }),
-      store.may("membership.remove") && user !== store.me && button(t("people.remove"), () => app.show("remove", user), { kind: "small quiet" }),
+      store.may("membership.remove") && user !== store.me && button(t("people.remove"), () => app.dialogs.open("remove", store.event, user), { kind: "small quiet" }),
       note(app, store, `member/${user}`)),
-    app.shown("remove") === user && removeDialog(app, store, user, member));
+    app.dialogs.shown("remove", store.event)?.about === user && removeDialog(app, store, user, member));
 }
 
 function removeDialog(app, store, user, member) {
   const theirs = Object.values(store.state.proposals).filter((one) => one.author === user && one.status === "pending").length;
-  const closing = app.shown("remove.close") === user;
+  const tick = `remove.close|${store.event}|${user}`;
+  const closing = app.shown(tick);
   const remove = () => {
-    app.show("remove", false);
-    app.show("remove.close", false);
+    app.dialogs.close();
+    app.show(tick, false);
     store.run("membership.remove", closing ? { user, close_proposals: true } : { user });
   };
-  return dialog(app, "remove", t("people.remove.title", { name: member.name }),
+  return dialog(app, store, "remove", t("people.remove.title", { name: member.name, subject: store.state.event.subject }),
     h("p", {}, t("people.remove.text")),
     theirs > 0 && h("div", { class: "tick" },
-      h("input", { type: "checkbox", id: "remove-close", checked: closing, onchange: (event) => app.show("remove.close", event.target.checked && user) }),
+      h("input", { type: "checkbox", id: "remove-close", checked: closing, onchange: (event) => app.show(tick, event.target.checked) }),
       h("label", { for: "remove-close" }, t("people.remove.close", { count: theirs }))),
     h("div", { class: "row end" },
-      button(t("cancel"), () => app.show("remove", false), { kind: "quiet" }),
+      button(t("cancel"), () => app.dialogs.close(), { kind: "quiet" }),
       button(t("people.remove"), remove, { kind: "danger" })));
 }
 
@@ -96,18 +97,19 @@ function leaveDialog(app, store) {
   const admins = Object.entries(store.state.members).filter(([, member]) => member.role === "admin");
   const others = Object.entries(store.state.members).filter(([user]) => user !== store.me);
   const last = store.role === "admin" && admins.length === 1;
-  const heir = app.shown("leave.heir") || others[0]?.[0];
+  const choice = `leave.heir|${store.event}`;
+  const heir = app.shown(choice) || others[0]?.[0];
   const leave = () => {
-    app.show("leave", false);
+    app.dialogs.close();
     store.run("membership.leave", last && heir ? { transfer_to: heir } : {});
   };
-  return dialog(app, "leave", t("leave.title"),
+  return dialog(app, store, "leave", t("leave.title", { subject: store.state.event.subject }),
     h("p", {}, t("leave.text")),
     last && others.length === 0 && h("p", {}, t("leave.alone")),
     last && others.length > 0 && h("div", { class: "field" }, h("label", { for: "heir" }, t("leave.heir")),
-      h("select", { id: "heir", value: heir, onchange: (event) => app.show("leave.heir", event.target.value) },
+      h("select", { id: "heir", value: heir, onchange: (event) => app.show(choice, event.target.value) },
         others.map(([user, member]) => h("option", { key: user, value: user }, member.name)))),
     h("div", { class: "row end" },
-      button(t("cancel"), () => app.show("leave", false), { kind: "quiet" }),
+      button(t("cancel"), () => app.dialogs.close(), { kind: "quiet" }),
       button(t("leave"), leave, { kind: "danger", disabled: last && others.length === 0 })));
 }

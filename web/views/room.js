@@ -84,8 +84,8 @@ function head(app, store) {
       store.may("event.start") && control(store, "event.start", "play", "primary"),
       store.may("event.resume") && control(store, "event.resume", "play", "primary"),
       store.may("event.pause") && control(store, "event.pause", "pause"),
-      store.may("event.finish") && button(t("event.finish"), () => app.show("finish", true), { sign: "flag" }),
-      store.status !== "finished" && button(t("share"), () => app.show("share", true), { kind: "quiet", sign: "share" }),
+      store.may("event.finish") && button(t("event.finish"), () => app.dialogs.open("finish", store.event), { sign: "flag" }),
+      store.status !== "finished" && button(t("share"), () => app.dialogs.open("share", store.event), { kind: "quiet", sign: "share" }),
       note(app, store, "event/status")));
 }
 
@@ -105,16 +105,19 @@ function tabs(app, store) {
 }
 
 function finishDialog(app, store) {
-  const { counts, proposals } = store.state;
+  const { state } = store;
+  const { counts, proposals } = state;
+  // Another admin finished it meanwhile: there is nothing left to ask.
+  if (!store.may("event.finish")) return null;
   const open = Object.values(proposals).filter((proposal) => proposal.status === "pending").length;
   const finish = () => {
-    app.show("finish", false);
+    app.dialogs.close();
     store.run("event.finish");
   };
-  return dialog(app, "finish", t("finish.title"),
+  return dialog(app, store, "finish", t("finish.title", { subject: state.event.subject }),
     h("p", {}, t("finish.text")),
     h("p", {}, t("finish.ballots", { count: counts.ballots, members: counts.members }), " ", open > 0 && t("finish.open", { count: open })),
     h("div", { class: "row end" },
-      button(t("cancel"), () => app.show("finish", false), { kind: "quiet" }),
+      button(t("cancel"), () => app.dialogs.close(), { kind: "quiet" }),
       button(t("event.finish"), finish, { kind: "danger", sign: "flag" })));
 }

@@ -7,8 +7,8 @@ import { t } from "../words.js";
 import { button, dialog, note } from "./parts.js";
 
 export function shareDialog(app, store) {
-  if (!app.shown("share")) return null;
-  return dialog(app, "share", t("share.title"), ways(app, store));
+  if (!app.dialogs.shown("share", store.event)) return null;
+  return dialog(app, store, "share", t("share.title", { subject: store.state.event.subject }), ways(app, store));
 }
 
 /** The code, the link and the picture; for an admin also a new code. */
@@ -22,14 +22,15 @@ export function ways(app, store) {
       h("p", { class: "code big" }, code),
       h("p", { class: "link" }, whole),
       h("div", { class: "row" },
-        copy(app, t("share.copy"), whole, "copied-link"),
+        copy(app, t("share.copy"), whole),
         navigator.share && button(t("share.send"), () => navigator.share({ title: store.state.event.subject, url: whole }).catch(() => {}), { sign: "share" })),
       store.may("event.rotate_code") && h("div", { class: "row" },
         button(t("event.rotate_code"), () => store.run("event.rotate_code"), { kind: "quiet", sign: "undo" }), note(app, store, "event/rotate_code")),
       store.may("event.rotate_code") && h("p", { class: "hint" }, t("share.rotate.hint"))));
 }
 
-function copy(app, label, text, key) {
+function copy(app, label, text) {
+  const key = `copied|${text}`;
   const done = app.shown(key);
   const write = async () => {
     try {

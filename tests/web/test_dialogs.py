@@ -1,0 +1,105 @@
+"""A dialog belongs to the event that it was opened for, and goes with it."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.promises.running import Running
+from tests.web.conftest import Visit
+from tests.web.entering import enter
+from tests.web.stage import Stage
+
+FIRST, SECOND = "Where do we meet?", "What do we eat?"
+
+
+async def two_events(stage: Stage) -> tuple[str, str]:
+    """Ada is an admin of both."""
+    first, _ = await stage.event("Ada", "Grace", subject=FIRST)
+    second, _ = await stage.event("Ada", "Grace", subject=SECOND)
+    return first, second
+
+
+async def opened(page: Page, tab: str, name: str) -> None:
+    """The dialog behind the button ``name`` on ``tab``."""
+    if tab:
+        await page.get_by_role("link", name=tab).click()
+    await page.get_by_role("button", name=name).first.click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("tab", "name"), [("", "Finish"), ("", "Invite"), ("People", "Leave"), ("People", "Remove")]
+)
+async def test_back_closes_a_dialog_before_it_leaves_the_view(
+    site: Running, visit: Visit, tab: str, name: str
+) -> None:
+    async with Stage(site.base) as stage:
+        first, second = await two_events(stage)
+        page = (await enter(visit, site, "Ada", f"/#/e/{second}")).page
+        await expect(page.get_by_role("heading", name=SECOND)).to_be_visible()
+        await page.goto(f"/#/e/{first}")
+        await expect(page.get_by_role("heading", name=FIRST)).to_be_visible()
+        await opened(page, tab, name)
+        await expect(page.get_by_role("dialog")).to_contain_text(FIRST)
+        place = page.url
+        await page.go_back()
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        assert page.url == place
+        # Closed by its own button or by Escape, it leaves nothing behind that Back would meet.
+        await page.get_by_role("button", name=name).first.click()
+        await page.get_by_role("dialog").get_by_role("button", name="Close").click()
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        await page.get_by_role("button", name=name).first.click()
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        if tab:
+            await page.go_back()
+        await page.go_back()
+        await expect(page.get_by_role("heading", name=SECOND)).to_be_visible()
+
+
+async def test_going_elsewhere_closes_a_dialog_and_nothing_is_done_there(
+    site: Running, visit: Visit
+) -> None:
+    async with Stage(site.base) as stage:
+        first, second = await two_events(stage)
+        page = (await enter(visit, site, "Ada", f"/#/e/{first}")).page
+        for tab, name in (("", "Finish"), ("People", "Leave")):
+            await page.goto(f"/#/e/{first}")
+            await opened(page, tab, name)
+            # As a link in another program does, or a bookmark.
+            await page.evaluate("(place) => { location.hash = place; }", f"#/e/{second}")
+            await expect(page.get_by_role("heading", name=SECOND)).to_be_visible()
+            await expect(page.get_by_role("dialog")).to_have_count(0)
+        await page.goto(f"/#/e/{first}")
+        await page.get_by_role("button", name="Finish").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Finish").click()
+        await expect(page.locator(".room-head")).to_contain_text("Finished")
+        assert (await stage.room("Ada", first))["event"]["status"] == "finished"
+        assert (await stage.room("Ada", second))["event"]["status"] == "in_progress"
+
+
+async def test_a_dialog_closes_when_somebody_else_has_done_it(site: Running, visit: Visit) -> None:
+    async with Stage(site.base) as stage:
+        first, _ = await two_events(stage)
+        page = (await enter(visit, site, "Ada", f"/#/e/{first}")).page
+        await opened(page, "", "Finish")
+        await stage.run("Ada", "event.finish", event=first)
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+async def test_a_refused_join_is_not_told_at_another_code(site: Running, visit: Visit) -> None:
+    async with Stage(site.base) as stage:
+        codes = []
+        for subject in (FIRST, SECOND):
+            _, code = await stage.event(
+                "Ada", subject=subject, max_members=1, policy={"membership_auto": True}
+            )
+            codes.append(code)
+        page = (await enter(visit, site, "Grace", f"/#/join/{codes[0]}")).page
+        await page.get_by_role("button", name="Join", exact=True).click()
+        await expect(page.locator(".note.refused")).to_be_visible()
+        await page.goto(f"/#/join/{codes[1]}")
+        await expect(page.get_by_role("heading", name=SECOND)).to_be_visible()
+        await expect(page.locator(".note.refused")).to_have_count(0)
