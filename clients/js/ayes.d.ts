@@ -3,12 +3,12 @@
 
 export type Status = "idle" | "connecting" | "open" | "waiting" | "offline" | "stopped";
 
-/** What is said in an error: `same` id again, a new id after a `fix`, the same after `auth`, `no`. */
+/** How to go on after an error: the `same` id again, a new id after a `fix`, the same id after `auth`, or `no` way. */
 export type Retry = "same" | "fix" | "auth" | "no";
-/** Whether anything happened; `unknown` is settled by the same id, sent again. */
+/** Whether the command had an effect; if `unknown`, the same id sent again tells. */
 export type Effect = "none" | "unknown";
 
-/** The codes of the server (docs/protocol.md, "errors"), and four that the client itself gives. */
+/** The codes of the server (docs/protocol.md, "errors"), and four of the client itself. */
 export type ErrorCode =
   | "bad_frame" | "bad_request" | "unknown_type" | "too_large"
   | "unauthenticated" | "auth_expired"
@@ -19,7 +19,7 @@ export type ErrorCode =
   | "last_admin" | "limit_reached" | "invalid_transition" | "too_late" | "id_conflict"
   | "rate_limited" | "busy" | "draining" | "overloaded"
   | "timeout" | "commit_unknown" | "internal"
-  /** The client was stopped; a command that waits stays in the outbox. */
+  /** The client was stopped; pending commands stay in the outbox. */
   | "stopped"
   /** The server closed for good, with the close code in `details.close`. */
   | "closed"
@@ -31,23 +31,23 @@ export type ErrorCode =
 export interface ErrorDetails {
   /** The field that is wrong. */
   path?: string;
-  /** The version or number that stands. */
+  /** The present version or number. */
   current?: number;
   status?: string;
   resolution?: Resolution;
   user?: string;
   role?: Role;
   by?: string;
-  /** When it was decided; with `character`, how many characters stand before that one. */
+  /** When it was decided; with `character`, the number of characters before that one. */
   at?: string | number;
   seq?: number;
-  /** What a text may not hold, as `U+0007`. */
+  /** The character that a text may not contain, as `U+0007`. */
   character?: string;
   limit?: number;
-  /** Which limit was reached, by the name of its setting. */
+  /** The limit that was reached, by the name of its setting. */
   name?: string;
   max_members?: number;
-  /** The close code, where a close was the answer. */
+  /** The close code, if the server closed the connection. */
   close?: number;
   reason?: string;
 }
@@ -78,7 +78,7 @@ export class AyesError extends Error {
   readonly replayed: boolean;
 }
 
-// What the server says.
+// Messages of the server.
 
 export interface User {
   id: string;
@@ -111,7 +111,7 @@ export interface Ack<Result = Record<string, unknown>> {
   /** Its place in the event's journal; the diff that reaches it shows what it did. */
   seq: number;
   hash: string;
-  /** False where there was nothing to change. */
+  /** False if there was nothing to change. */
   applied: boolean;
   /** This id was answered before, with this ack. */
   replayed: boolean;
@@ -410,7 +410,7 @@ export type Args<T extends CommandType> = Commands[T]["args"];
 export type RoomArgs<T extends CommandType> = Omit<Args<T>, "event">;
 export type AckOf<T extends CommandType> = Ack<Commands[T]["result"]>;
 
-// Questions and their answers: docs/protocol.md, "questions".
+// Queries and their replies: docs/protocol.md, "questions".
 
 type Page<Name extends string, Listed> = { type: Name; event: string; next?: number } & Record<Name, (Listed & { id: string })[]>;
 type PageArgs = { event: string; before?: number; limit?: number };
@@ -464,7 +464,7 @@ export interface Queries {
   "comments.list": { args: PageArgs; reply: Page<"comments", Comment> };
   "proposals.list": { args: PageArgs; reply: Page<"proposals", Proposal> };
   "members.list": { args: PageArgs; reply: Page<"members", Member> };
-  /** All who wait to be let in, the last to ask first; for admins. */
+  /** Everybody who asked to join, newest first; for admins. */
   "requests.list": { args: PageArgs; reply: Page<"requests", JoinRequest> };
   ping: { args: Record<string, never>; reply: { type: "pong"; time: string } };
 }
@@ -478,19 +478,19 @@ export interface Entry {
   type: string;
   event?: string;
   args: Record<string, unknown>;
-  /** When the command was given; milliseconds since 1970. */
+  /** When the application gave the command; milliseconds since 1970. */
   since: number;
-  /** Who gave it, where that was known; it is sent as no other user. */
+  /** The user whose command it is, if that was known. It is never sent as another user's. */
   user?: string;
 }
 
-/** A place to keep entries. All may fail: the client then goes on without, and says so (`fault`). */
+/** A store of entries. If a call fails, the client goes on without the store and emits `fault`. */
 export interface Outbox {
-  /** Entries that no other living page holds, oldest first; from now on they are this page's. */
+  /** Take over the entries that no other open page holds, and return them oldest first. */
   load(): Promise<Entry[]>;
   put(entry: Entry): Promise<void>;
   remove(id: string): Promise<void>;
-  /** The page goes away: others may take what is left. */
+  /** The page goes away: let other pages take over its entries. */
   release?(): void;
 }
 
@@ -510,7 +510,7 @@ export interface Pending {
   readonly args: Readonly<Record<string, unknown>>;
   /** When it was given; milliseconds since 1970. */
   readonly since: number;
-  /** Whether it may have reached the server already; false: it surely has not. */
+  /** Whether it may have reached the server; false means that it never left. */
   readonly sent: boolean;
   readonly tries: number;
 }
@@ -532,42 +532,42 @@ export interface WebSocketLike {
 
 export interface ClientOptions {
   /**
-   * The JWT, or a function that gives one; asked again at every hello, and when it nears its end. It
-   * hears whether the server said that the last one has `expired`: a clock that is wrong hides that.
+   * The JWT, or a function that returns one. It is called for every connection and before the token expires;
+   * `expired` is true if the server refused the last one as expired, which a wrong clock hides.
    */
   token?: string | ((asked: { expired: boolean }) => string | Promise<string>);
   client?: { name?: string; version?: string };
-  /** `null`, the default: commands without an answer are gone with the page. */
+  /** `null`, the default: commands without an answer end with the page. */
   outbox?: Outbox | null;
   WebSocket?: new (url: string, protocols?: string | string[]) => WebSocketLike;
   clock?: Clock;
-  /** A number from 0 up to 1, as `Math.random`; for the jitter alone. */
+  /** A source of numbers from 0 up to 1, as `Math.random`; used for jitter only. */
   random?: () => number;
   /** Milliseconds a command may stay unanswered on an open socket before its id is sent again. */
   answerTimeout?: number;
-  /** Milliseconds: a wait before the n-th try in a row is random below min(cap, base · 2ⁿ). */
+  /** Milliseconds: the delay before the n-th try in a row is random below min(cap, base · 2ⁿ). */
   backoff?: { base?: number; cap?: number };
-  /** Where `online`, `pagehide` and their like are heard; the page's window, or `null`. */
+  /** The target of `online`, `pagehide` and similar events: the page's window, or `null`. */
   page?: EventTarget | null;
 }
 
 export interface WaitOptions {
   /**
-   * Ends the wait, with the signal's reason: `AbortSignal.timeout(5_000)` is a deadline. Without one a wait
-   * lasts until there is an answer, or the client ends.
+   * Ends the wait with the signal's reason: `AbortSignal.timeout(5_000)` is a deadline. Without a signal the wait
+   * lasts until there is an answer, or until the client ends.
    */
   signal?: AbortSignal;
 }
 
 export interface CommandOptions extends WaitOptions {
-  /** The idempotency id: 8 to 64 of `A-Z a-z 0-9 _ -`. A fresh UUIDv7 where left out. */
+  /** The idempotency id: 8 to 64 of `A-Z a-z 0-9 _ -`. A fresh UUIDv7 if left out. */
   id?: string;
 }
 
 export interface ClientEvents {
   status: CustomEvent<{ status: Status; before: Status; retryAt: number | null }>;
   welcome: CustomEvent<Welcome>;
-  /** What waits has changed. */
+  /** The pending commands have changed. */
   pending: CustomEvent<{ pending: readonly Pending[] }>;
   bye: CustomEvent<{ code: number; retryAfterMs: number; message: string }>;
   /** The server closed for good (4500 to 4999): `details.close` has the code. */
@@ -575,7 +575,7 @@ export interface ClientEvents {
   acked: CustomEvent<{ id: string; ack: Ack }>;
   /** A command was refused for good; its promise was rejected with the same error. */
   refused: CustomEvent<{ id: string; error: AyesError }>;
-  /** What went wrong beside any command: a token that could not be had, an outbox that cannot write. */
+  /** A failure outside any command: the token function failed, or the outbox cannot write. */
   fault: CustomEvent<{ where: "token" | "outbox" | "server"; error: unknown }>;
 }
 
@@ -590,33 +590,33 @@ export class Client extends EventTarget {
   readonly retryAt: number | null;
   /** Commands without an answer, oldest first. */
   readonly pending: readonly Pending[];
-  /** The first welcome; rejects where the server closes for good before. */
+  /** The first welcome; rejects if the server closes for good before. */
   readonly ready: Promise<Welcome>;
-  /** The outbox was read: what was left in it stands in `pending`. */
+  /** Resolves when the outbox was read: the commands left in it are in `pending`. */
   readonly loaded: Promise<void>;
   /** Rooms entered and not left, by event. */
   readonly rooms: ReadonlyMap<string, Room>;
 
-  /** Connect, and stay so; does nothing where that is under way. */
+  /** Connect and stay connected; does nothing if that has begun. */
   start(): this;
-  /** Try now instead of at `retryAt`, even where the server asked for a longer wait. */
+  /** Connect now instead of at `retryAt`, even if the server asked for a longer delay. */
   retry(): void;
-  /** Close. What waits rejects with `stopped`; commands stay in the outbox. */
+  /** Close. Every wait rejects with `stopped`; commands stay in the outbox. */
   stop(): Promise<void>;
 
-  /** Enter a room; the same object for the same event. It is entered still where `signal` ends the wait. */
+  /** Enter a room; the same object for the same event. `signal` ends the wait, and the room stays entered. */
   subscribe(event: string, options?: WaitOptions): Promise<Room>;
-  /** `signal` ends the wait, not the command: `adopt` finds it again, `cancel` may take it back. */
+  /** Give a command. `signal` ends the wait, not the command: `adopt` finds it again, `cancel` may take it back. */
   command<T extends CommandType>(type: T, args: Args<T>, options?: CommandOptions): Promise<AckOf<T>>;
-  /** Not asked again once `signal` has ended the wait. */
+  /** Send a query; it is not sent again once `signal` has ended the wait. */
   query<T extends QueryType>(
     type: T,
     args?: Queries[T]["args"],
     options?: WaitOptions,
   ): Promise<Queries[T]["reply"]>;
-  /** The promise of a command that waits, such as one from before a reload. */
+  /** Return the promise of a pending command, such as one from before a reload. */
   adopt(id: string): Promise<Ack> | undefined;
-  /** Take back a command that was surely never sent; false where it may have been. */
+  /** Take back a command that was never sent; return false if it may have been. */
   cancel(id: string): boolean;
 
   addEventListener<K extends keyof ClientEvents>(
@@ -631,16 +631,16 @@ export class Client extends EventTarget {
   ): void;
 }
 
-/** Why a snapshot came; `lag` also where a reader of changes was too slow and several became one. */
+/** Why a snapshot came; `lag` also if a reader of changes was too slow and several became one. */
 export type Reason = "initial" | "gap" | "epoch" | "ahead" | "lag" | "role";
 
 export interface Change {
   /** The position before. */
   readonly from: number;
   readonly seq: number;
-  /** What changed, as an RFC 7396 merge patch; absent where the state came whole. */
+  /** The change as an RFC 7396 merge patch; absent if a snapshot came. */
   readonly patch?: Readonly<Record<string, unknown>>;
-  /** Set where the state came whole. */
+  /** Set if a snapshot came. */
   readonly reason?: Reason;
 }
 
@@ -655,7 +655,7 @@ export interface RoomEvents {
   closed: CustomEvent<{ reason: ClosedReason; error?: AyesError }>;
 }
 
-/** One event as it stands, kept whole. Values are replaced, never changed in place. */
+/** The present state of one event. Values are replaced, never changed in place. */
 export class Room extends EventTarget implements AsyncIterable<Change> {
   private constructor();
   readonly event: string;
@@ -663,20 +663,20 @@ export class Room extends EventTarget implements AsyncIterable<Change> {
   readonly you: You;
   readonly seq: number;
   readonly epoch: string;
-  /** Connected members, where the server has told. */
+  /** Connected members, once the server has sent their number. */
   readonly online: number | undefined;
-  /** Whether the state follows the server now; false while disconnected. */
+  /** Whether the state follows the server; false while disconnected. */
   readonly live: boolean;
   /** Why it was closed; undefined while it is open. */
   readonly closed: ClosedReason | undefined;
 
-  /** Resolves once the room stands at `seq` or later, such as that of an ack. */
+  /** Resolves once the room has reached `seq`, such as that of an ack. */
   reached(seq: number, options?: WaitOptions): Promise<void>;
   /** Leave the room, not the event. */
   leave(): Promise<void>;
 
   command<T extends CommandType>(type: T, args?: RoomArgs<T>, options?: CommandOptions): Promise<AckOf<T>>;
-  /** Agree with a proposal's words as they stand here, or with those of `revision`. */
+  /** Agree to a proposal in the revision that the room shows, or in `revision`. */
   vote(proposal: string, options?: CommandOptions & { revision?: number }): Promise<AckOf<"vote.cast">>;
   retract(proposal: string, options?: CommandOptions): Promise<AckOf<"vote.retract">>;
   approve(
