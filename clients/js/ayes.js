@@ -2,8 +2,8 @@
 export { Client } from "./src/client.js";
 export { AyesError } from "./src/error.js";
 export { newId } from "./src/ids.js";
-export { mergePatch } from "./src/merge-patch.js";
+export { mergePatch } from "./src/wire/merge-patch.js";
 export { indexedDbOutbox } from "./src/outbox/indexed-db.js";
 export { memoryOutbox } from "./src/outbox/memory.js";
 export { storageOutbox } from "./src/outbox/storage.js";
-export { Room } from "./src/room.js";
+export { Room } from "./src/rooms/room.js";

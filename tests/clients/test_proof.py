@@ -29,103 +29,103 @@ class Mistake(NamedTuple):
 
 MISTAKES = {
     "a new id for a second try": Mistake(
-        "command.js",
+        "pending/command.js",
         "type: this.type, id: this.id };",
         "type: this.type, id: this.tries ? `${this.id}-${this.tries}` : this.id };",
         "connections-drop-before-the-ack",
     ),
     "what has no answer is not sent again": Mistake(
-        "commands.js",
-        "    for (const command of flying) this.#ready(command);\n",
+        "pending/commands.js",
+        "    for (const command of unanswered) this.#makeReady(command);\n",
         "",
         "connections-drop-before-the-ack",
     ),
     "a gap is folded over": Mistake(
-        "room.js",
+        "rooms/room.js",
         "(from !== this.#seq && seq > this.#seq)",
         "false",
         "rooms-gap",
     ),
     "an old diff is folded again": Mistake(
-        "room.js",
+        "rooms/room.js",
         "} else if (seq > this.#seq) {",
         "} else {",
         "rooms-duplicate-diff",
     ),
     "the epoch is not looked at": Mistake(
-        "room.js",
+        "rooms/room.js",
         "epoch !== this.#epoch || (from",
         "(from",
         "rooms-other-epoch-in-a-diff",
     ),
     "`retry_after_ms` is not waited for": Mistake(
-        "commands.js",
+        "pending/commands.js",
         "retryAfterMs === undefined ? jitter",
         "true ? jitter",
         "answers-retry-after",
     ),
     "a retraction overtakes its vote": Mistake(
-        "command.js",
+        "pending/command.js",
         "if (event === undefined) return null;",
         "return null;",
         "order-retract-waits-for-its-vote",
     ),
     "more in flight than the server takes": Mistake(
-        "commands.js",
-        "inflight - this.#flying.size, batch",
+        "pending/sender.js",
+        "inflight - this.#inflight.size, batch",
         "batch",
         "order-inflight",
     ),
     "faster than the server allows": Mistake(
-        "pace.js",
+        "wire/token-bucket.js",
         "return Math.max(0, Math.floor(this.#tokens));",
         "return Infinity;",
         "order-rate",
     ),
     "no position in a resume": Mistake(
-        "room.js",
-        "seq === undefined || this.#whole ? { event } : { event, epoch, seq }",
+        "rooms/room.js",
+        "seq === undefined || this.#needsSnapshot ? { event } : { event, epoch, seq }",
         "{ event }",
         "connections-resume",
     ),
     "something new is said after a `bye`": Mistake(
-        "commands.js",
-        " && !this.connection.leaving",
+        "pending/sender.js",
+        " && !this.connection.draining",
         "",
         "connections-bye",
     ),
     "back too early after a `bye`": Mistake(
-        "connection.js",
-        "this.#byeUntil === null ? jitter",
+        "connection/connection.js",
+        "this.#retryNotBefore === null ? jitter",
         "true ? jitter",
         "connections-bye-before-the-welcome",
     ),
     "a final close is no reason to stop": Mistake(
-        "closes.js",
+        "wire/close-codes.js",
         "return code >= 4500 && code <= 4999;",
         "return false;",
         "closes-4999",
     ),
     "an entry stays in the outbox": Mistake(
-        "commands.js",
-        "this.#attempt(this.outbox?.remove(command.id));",
+        "pending/commands.js",
+        "this.outbox.remove(command.id);",
         "",
         "outbox-refusal-empties-it",
     ),
     "one user's vote is sent as another": Mistake(
-        "commands.js",
+        "pending/commands.js",
         "if (command.user === undefined || command.user === this.token.subject || isOnlyHere) {",
         "if (true) {",
         "outbox-another-user",
     ),
     "a hung socket is kept": Mistake(
-        "connection.js",
-        "const SILENT_BEATS = 2.5;",
-        "const SILENT_BEATS = 1;",
+        "connection/connection.js",
+        "const MAX_SILENT_HEARTBEATS = 2.5;",
+        "const MAX_SILENT_HEARTBEATS = 1;",
         "connections-heartbeats-hold",
     ),
     "`__proto__` is no key": Mistake(
-        "merge-patch.js",
+        "wire/merge-patch.js",
         'if (name === "__proto__") {',
         "if (false) {",
         "rooms-fold",
@@ -141,7 +141,7 @@ async def test_a_planted_mistake_is_caught(
     shutil.copytree(drivers.ROOT / "clients" / "js", copy)
     path = copy / "src" / mistake.file
     text = path.read_text()
-    assert text.count(mistake.words) == 1, "the client was changed; plant it anew"
+    assert text.count(mistake.words) == 1, "the client was changed; plant the mistake again"
     path.write_text(text.replace(mistake.words, mistake.instead))
     monkeypatch.setitem(drivers.DRIVERS, "js", [NODE, str(copy / "conformance" / "driver.mjs")])
     # What must not come has time to; what never comes need not be waited for as long.

@@ -1,56 +1,71 @@
-// A client of one server, as one user. It puts the parts together and tells what they tell.
+// A client of one server, as one user: puts the parts together and emits their events.
+//
+//   wire/        the protocol's small rules: addresses, close codes, merge patch, delays. No I/O
+//   outbox/      where commands are kept across a reload
+//   pending/     commands and queries, from the call that gives them to their answer
+//   rooms/       the state of the rooms that were entered, and its readers
+//   connection/  one socket after another, the token, the events of the page
+//
+// `wire/` imports nothing but the files beside this one; the other four import `wire/` and never each other.
 
-import { Backoff } from "./backoff.js";
-import { realClock } from "./clock.js";
-import { Commands } from "./commands.js";
-import { Connection, socketUrl } from "./connection.js";
-import { Deferred, heeding, within } from "./deferred.js";
+import { systemClock } from "./clock.js";
+import { Connection } from "./connection/connection.js";
+import { isOnline, watchPage } from "./connection/page-events.js";
+import { Renewal } from "./connection/renewal.js";
+import { Token } from "./connection/token.js";
+import { abortable, Deferred, rejected } from "./deferred.js";
 import { AyesError } from "./error.js";
 import { newId } from "./ids.js";
-import { isOnline, watchPage } from "./page-life.js";
-import { Pace } from "./pace.js";
-import { Questions } from "./questions.js";
-import { Renewal } from "./renewal.js";
-import { Rooms } from "./rooms.js";
-import { Token } from "./token.js";
+import { Commands } from "./pending/commands.js";
+import { OutboxWriter } from "./pending/outbox-writer.js";
+import { Queries } from "./pending/queries.js";
+import { Rooms } from "./rooms/rooms.js";
 import { VERSION } from "./version.js";
+import { socketUrl } from "./wire/address.js";
+import { Backoff } from "./wire/backoff.js";
+import { TokenBucket } from "./wire/token-bucket.js";
 
-/** The server decides within 5 s or says that it cannot; beyond that an answer was lost on the way. */
+/**
+ * Longest wait for an answer on an open socket before the same id is sent again. The server decides within 5 s or says
+ * that it cannot, so a later answer was lost.
+ */
 const ANSWER_TIMEOUT_MS = 15_000;
-/** Longest that reading the outbox may hold up what was given since. */
-const LOAD_MS = 5_000;
 
 export class Client extends EventTarget {
   #options;
-  #clock;
   #token;
   #connection;
+  #outbox;
   #commands;
-  #questions;
+  #queries;
   #rooms;
   #renewal;
   #welcome;
+  /** Events whose rooms the present `hello` resumes. */
   #resumed = new Set();
   #ready = new Deferred();
   #loaded = new Deferred();
+  /** Once the client has ended: makes the error for each further call. */
   #ended = null;
   #unwatch = () => {};
   #refs = 0;
 
   constructor(url, options = {}) {
     super();
-    const { clock = realClock, random = Math.random, backoff, token, outbox = null } = options;
+    const { clock = systemClock, random = Math.random, backoff, token, outbox = null } = options;
     const { WebSocket = globalThis.WebSocket, answerTimeout = ANSWER_TIMEOUT_MS } = options;
     if (!WebSocket) throw new TypeError("there is no WebSocket here: give one as an option");
-    this.#options = { outbox, page: globalThis.document && globalThis, ...options };
-    this.#clock = clock;
-    this.#token = new Token(token, clock, () => this.#commands.own());
+    this.#options = { page: globalThis.document && globalThis, ...options };
+    this.#token = new Token(token, clock, () => this.#commands.assignUser());
+    const emit = (type, detail) => this.#emit(type, detail);
+    const fault = (where, error) => this.#emit("fault", { where, error });
+    this.#outbox = new OutboxWriter({ outbox, clock, fault: (error) => fault("outbox", error) });
     const shared = {
       clock,
       answerTimeout,
       backoff: new Backoff(random, backoff),
       newRef: () => `r${(this.#refs += 1)}`,
-      renew: () => this.#renewal.now(),
+      renew: () => this.#renewal.renew(),
     };
     this.#connection = new Connection({
       ...shared,
@@ -58,25 +73,24 @@ export class Client extends EventTarget {
       WebSocket,
       backoff: new Backoff(random, backoff),
       token: this.#token,
-      pace: new Pace(clock),
+      bucket: new TokenBucket(clock),
       isOnline,
-      owner: this.#owner(),
+      delegate: this.#delegate(),
     });
     const parts = { ...shared, connection: this.#connection };
-    const tell = (type, detail) => this.#tell(type, detail);
-    this.#commands = new Commands({ ...parts, outbox, token: this.#token, tell });
-    this.#questions = new Questions(parts);
+    this.#commands = new Commands({ ...parts, outbox: this.#outbox, token: this.#token, emit });
+    this.#queries = new Queries(parts);
     this.#rooms = new Rooms({ ...parts, command: (...given) => this.command(...given) });
     this.#renewal = new Renewal({
       ...shared,
       token: this.#token,
       send: (message) => this.#connection.send([message]),
-      done: () => this.#renewed(),
-      fault: (where, error) => this.#tell("fault", { where, error }),
+      onRenewed: () => this.#onRenewed(),
+      fault,
     });
   }
 
-  // What it is.
+  // Its state.
 
   get status() {
     return this.#connection.status;
@@ -114,7 +128,7 @@ export class Client extends EventTarget {
     return this.#rooms.open;
   }
 
-  // What its user does.
+  // The application's calls.
 
   start() {
     if (this.status !== "idle" && this.status !== "stopped") return this;
@@ -125,14 +139,14 @@ export class Client extends EventTarget {
       this.#loaded = new Deferred();
     }
     this.#unwatch();
-    this.#unwatch = watchPage(this.#options.page, this.#page());
+    this.#unwatch = watchPage(this.#options.page, this.#pageHandlers());
     this.#load();
     this.#connection.start();
     return this;
   }
 
   retry() {
-    this.#connection.retry({ insisted: true });
+    this.#connection.retry({ force: true });
   }
 
   async stop() {
@@ -141,22 +155,22 @@ export class Client extends EventTarget {
     await closed;
   }
 
-  // What is asked with a signal that was aborted already is not begun.
+  // A call whose signal is aborted already begins nothing.
 
   subscribe(event, { signal } = {}) {
-    if (signal?.aborted) return heeding(signal);
-    return this.#refused() ?? heeding(signal, this.#rooms.enter(event));
+    if (signal?.aborted) return abortable(signal);
+    return this.#refused() ?? abortable(signal, this.#rooms.enter(event));
   }
 
   command(type, args = {}, { id = newId(), signal } = {}) {
-    if (signal?.aborted) return heeding(signal);
+    if (signal?.aborted) return abortable(signal);
     const { event } = args;
-    return this.#refused({ id, event }) ?? heeding(signal, this.#commands.give(id, type, { ...args }));
+    return this.#refused({ id, event }) ?? abortable(signal, this.#commands.submit(id, type, { ...args }));
   }
 
   query(type, args = {}, { signal } = {}) {
-    if (signal?.aborted) return heeding(signal);
-    return this.#refused() ?? this.#questions.ask(type, { ...args }, signal);
+    if (signal?.aborted) return abortable(signal);
+    return this.#refused() ?? this.#queries.ask(type, { ...args }, signal);
   }
 
   adopt(id) {
@@ -167,21 +181,21 @@ export class Client extends EventTarget {
     return this.#commands.cancel(id);
   }
 
-  // What the connection tells.
+  // The connection's calls.
 
-  #owner() {
+  #delegate() {
     return {
-      status: (status, before) => this.#tell("status", { status, before, retryAt: this.retryAt }),
+      status: (status, before) => this.#emit("status", { status, before, retryAt: this.retryAt }),
       hello: (token) => this.#hello(token),
-      welcome: (message) => this.#welcomed(message),
-      message: (message) => this.#take(message),
-      down: () => this.#down(),
+      welcome: (message) => this.#onWelcome(message),
+      message: (message) => this.#onMessage(message),
+      down: () => this.#onDown(),
       final: (error) => {
         this.#end(error.code, (more) => closedFor(error, more));
-        this.#tell("ended", { error });
+        this.#emit("ended", { error });
       },
-      bye: ({ code, message }, retryAfterMs) => this.#tell("bye", { code, message, retryAfterMs }),
-      fault: (where, error) => this.#tell("fault", { where, error }),
+      bye: ({ code, message }, retryAfterMs) => this.#emit("bye", { code, message, retryAfterMs }),
+      fault: (where, error) => this.#emit("fault", { where, error }),
     };
   }
 
@@ -192,62 +206,59 @@ export class Client extends EventTarget {
     return { type: "hello", token, client: { name, version }, ...(resume.length > 0 && { resume }) };
   }
 
-  #welcomed(message) {
+  #onWelcome(message) {
     this.#welcome = message;
     this.#renewal.open(message.time);
     this.#rooms.welcomed(this.#resumed);
     this.#commands.open(message.user, message.limits);
-    this.#questions.open();
+    this.#queries.open();
     this.#ready.resolve(message);
-    this.#tell("welcome", message);
+    this.#emit("welcome", message);
   }
 
-  #take(message) {
-    if (this.#renewal.takes(message) || this.#questions.takes(message)) return;
+  #onMessage(message) {
+    if (this.#renewal.handle(message) || this.#queries.handle(message)) return;
     if (message.type === "ack" || (message.type === "error" && message.id !== undefined)) {
-      this.#commands.take(message);
-    } else if (!this.#rooms.takes(message) && message.type === "error") {
-      this.#tell("fault", { where: "server", error: AyesError.from(message) });
+      this.#commands.onAnswer(message);
+    } else if (!this.#rooms.handle(message) && message.type === "error") {
+      this.#emit("fault", { where: "server", error: AyesError.from(message) });
     }
   }
 
-  #renewed() {
+  #onRenewed() {
     this.#commands.renewed();
-    this.#questions.renewed();
+    this.#queries.renewed();
     this.#rooms.renewed();
   }
 
-  #down() {
+  #onDown() {
     this.#renewal.down();
     this.#rooms.down();
-    this.#questions.down();
+    this.#queries.down();
     this.#commands.down();
   }
 
-  /** Nothing more will come: every promise is settled. */
+  /** Settle every promise: the client has ended. */
   #end(reason, errorFor) {
     if (this.#ended) return;
     this.#ended = errorFor;
     this.#unwatch();
-    this.#options.outbox?.release?.();
+    this.#outbox.release();
     this.#rooms.end(reason, errorFor());
-    this.#questions.end(errorFor());
+    this.#queries.end(errorFor());
     this.#commands.end(errorFor);
     if (!this.#ready.settled) this.#ready.reject(errorFor());
     if (!this.#loaded.settled) this.#loaded.resolve();
   }
 
-  /** The rejection of what is asked of a client that has ended, if it has. */
+  /** Return the rejection of a call after the end; `undefined` while the client runs. */
   #refused(more) {
-    if (!this.#ended) return undefined;
-    const refused = new Deferred();
-    refused.reject(this.#ended(more));
-    return refused.promise;
+    return this.#ended ? rejected(this.#ended(more)) : undefined;
   }
 
-  // The page, and what it left behind.
+  // The page and the outbox.
 
-  #page() {
+  #pageHandlers() {
     return {
       online: () => {
         this.#connection.networkChanged();
@@ -265,7 +276,7 @@ export class Client extends EventTarget {
       },
       hidden: () => {
         this.#connection.suspend();
-        this.#options.outbox?.release?.();
+        this.#outbox.release();
       },
       restored: () => {
         this.#load();
@@ -274,29 +285,22 @@ export class Client extends EventTarget {
     };
   }
 
-  /** Read the outbox: what an earlier page left in it waits here from now on. */
+  /** Read the outbox: the commands that an earlier page left in it wait here from now on. */
   async #load() {
     const loaded = this.#loaded;
-    let entries = [];
-    if (this.#options.outbox) {
-      try {
-        entries = await within(this.#options.outbox.load(), LOAD_MS, this.#clock, "the outbox");
-      } catch (error) {
-        this.#tell("fault", { where: "outbox", error });
-      }
-    }
-    // Stopped, and perhaps started again, in the meantime.
+    const entries = await this.#outbox.load();
+    // The client may have been stopped since, and started again.
     if (loaded !== this.#loaded || this.#ended) return;
-    this.#commands.adopt(entries);
+    this.#commands.restore(entries);
     loaded.resolve();
   }
 
-  #tell(type, detail) {
+  #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }
 
-/** A final close, for one of those who waited. */
+/** Make the error of a final close for one call or command. */
 function closedFor({ code, message, retry, details }, { id, event } = {}) {
   return new AyesError(code, message, { effect: "unknown", retry, details, id, event });
 }

@@ -1,6 +1,9 @@
-// A promise to be settled from outside, once. Nobody has to listen: what it is rejected with is told
-// by an event too, so an ignored promise must not end a Node process.
+// Promises that are settled from outside, and waits that end early.
 
+/**
+ * A promise with its `resolve` and `reject`. A rejection that nobody awaits is no unhandled rejection: the client
+ * reports it as an event too, and an ignored promise must not end a Node process.
+ */
 export class Deferred {
   settled = false;
 
@@ -26,38 +29,45 @@ export class Deferred {
   }
 }
 
+/** A promise rejected with `error`, which may be ignored. */
+export function rejected(error) {
+  const deferred = new Deferred();
+  deferred.reject(error);
+  return deferred.promise;
+}
+
 /**
- * `promise`, or a rejection with the reason of `signal` once that is aborted; `givenUp` is called then.
- * Without a signal, `promise` itself.
+ * Reject with the reason of `signal` once it is aborted, and call `onAbort`; settle like `promise` before that.
+ * Without a signal this is `promise` itself.
  */
-export function heeding(signal, promise, givenUp = () => {}) {
+export function abortable(signal, promise, onAbort = () => {}) {
   if (!signal) return promise;
-  const heeded = new Deferred();
-  const abandon = () => {
-    givenUp();
-    heeded.reject(signal.reason);
+  const deferred = new Deferred();
+  const abort = () => {
+    onAbort();
+    deferred.reject(signal.reason);
   };
   if (signal.aborted) {
-    abandon();
-    return heeded.promise;
+    abort();
+    return deferred.promise;
   }
-  signal.addEventListener("abort", abandon, { once: true });
-  const done = () => signal.removeEventListener("abort", abandon);
+  signal.addEventListener("abort", abort, { once: true });
+  const done = () => signal.removeEventListener("abort", abort);
   promise.then(
     (value) => {
       done();
-      heeded.resolve(value);
+      deferred.resolve(value);
     },
     (error) => {
       done();
-      heeded.reject(error);
+      deferred.reject(error);
     },
   );
-  return heeded.promise;
+  return deferred.promise;
 }
 
-/** `promise`, or a rejection after `ms`, whichever comes first. */
-export function within(promise, ms, clock, what) {
+/** Settle like `promise`, or reject after `ms`; `what` names the slow part in the error. */
+export function withTimeout(promise, ms, clock, what) {
   return new Promise((resolve, reject) => {
     const timer = clock.setTimeout(() => reject(new Error(`${what} took more than ${ms} ms`)), ms);
     const done = (settle) => (value) => {

@@ -1,7 +1,10 @@
-// What a promise of this client rejects with: an error of the server's table, or one of its own.
+// The error that every promise of this client rejects with: a code of the server's table, or one of its own.
 
-/** So often a defect of the server is taken for a passing one. */
-export const MOST_INTERNAL = 8;
+/**
+ * `internal` answers to one message before the client gives up. Each may be a passing defect; so many in a row are a
+ * defect that another try does not cure.
+ */
+export const MAX_INTERNAL_ERRORS = 8;
 
 export class AyesError extends Error {
   constructor(code, message, more = {}) {
@@ -17,7 +20,7 @@ export class AyesError extends Error {
     this.replayed = more.replayed ?? false;
   }
 
-  /** The error that an `error` message of the server tells. */
+  /** Make the error that an `error` message of the server describes. */
   static from(message) {
     return new AyesError(message.code, message.message, {
       effect: message.effect,
@@ -30,7 +33,7 @@ export class AyesError extends Error {
     });
   }
 
-  /** The client was stopped by its user. `effect` is unknown: what was sent may have happened. */
+  /** The user stopped the client. `effect` is unknown, since a command that was sent may have been decided. */
   static stopped(more) {
     return new AyesError("stopped", "the client was stopped", { effect: "unknown", retry: "same", ...more });
   }

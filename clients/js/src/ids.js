@@ -2,7 +2,7 @@
 
 const RANDOM_BYTES = 10;
 
-/** A fresh id; `now` in milliseconds since 1970. */
+/** Make a fresh id; `now` is in milliseconds since 1970. */
 export function newId(now = Date.now()) {
   const random = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES));
   random[0] = 0x70 | (random[0] & 0x0f);

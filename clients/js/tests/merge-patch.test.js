@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { mergePatch } from "../src/merge-patch.js";
+import { mergePatch } from "../src/wire/merge-patch.js";
 
 const table = new URL("../../../tests/clients/merge_patches.json", import.meta.url);
 

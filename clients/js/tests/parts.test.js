@@ -3,14 +3,14 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { AyesError, mergePatch, newId } from "../ayes.js";
-import { Backoff } from "../src/backoff.js";
-import { Changes } from "../src/changes.js";
-import { isFinal } from "../src/closes.js";
-import { socketUrl } from "../src/connection.js";
-import { Pace } from "../src/pace.js";
-import { mayFollow, TRANSITIONS } from "../src/states.js";
-import { expiryOf } from "../src/token.js";
+import { Changes } from "../src/rooms/changes.js";
 import { VERSION } from "../src/version.js";
+import { socketUrl } from "../src/wire/address.js";
+import { Backoff } from "../src/wire/backoff.js";
+import { isFinal } from "../src/wire/close-codes.js";
+import { mayFollow, TRANSITIONS } from "../src/wire/connection-states.js";
+import { expiryOf } from "../src/wire/jwt.js";
+import { TokenBucket } from "../src/wire/token-bucket.js";
 import { FakeClock } from "./fakes.js";
 
 // RFC 7396, appendix A.
@@ -73,15 +73,15 @@ test("waits are random below a bound that doubles up to its cap", () => {
   assert.equal(backoff.after(2000), 500);
 });
 
-test("the pace allows a burst, then the rate", async () => {
+test("a token bucket allows a burst, then the rate", async () => {
   const clock = new FakeClock();
-  const pace = new Pace(clock);
-  assert.equal(pace.free, Infinity);
-  pace.open({ burst: 100, commands_per_second: 10 });
-  pace.took(pace.free);
-  assert.ok(pace.wait > 90 && pace.wait < 120);
-  await clock.pass(pace.wait);
-  assert.equal(pace.free, 1);
+  const bucket = new TokenBucket(clock);
+  assert.equal(bucket.available, Infinity);
+  bucket.open({ burst: 100, commands_per_second: 10 });
+  bucket.spend(bucket.available);
+  assert.ok(bucket.delayMs > 90 && bucket.delayMs < 120);
+  await clock.pass(bucket.delayMs);
+  assert.equal(bucket.available, 1);
 });
 
 test("every state of a connection can be left but by itself", () => {

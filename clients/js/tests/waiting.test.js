@@ -20,7 +20,7 @@ test("a signal ends the wait for a command, and not the command", async () => {
   assert.equal((await adopted).seq, 2);
 });
 
-test("a question whose wait has ended is not asked again", async () => {
+test("a query whose wait has ended is not asked again", async () => {
   const { client, clock, last } = await opened();
   const patience = new AbortController();
   const asked = client.query("events.list", {}, { signal: patience.signal });
@@ -85,7 +85,7 @@ test("an answer lets go of the signal", async () => {
   await settled();
 });
 
-test("questions keep to the server's pace", async () => {
+test("queries keep to the server's pace", async () => {
   const limits = { ...LIMITS, burst: 10, commands_per_second: 10 };
   const { client, clock, last } = await opened({}, { limits });
   const asked = Array.from({ length: 40 }, () => client.query("events.list"));
@@ -102,7 +102,7 @@ test("questions keep to the server's pace", async () => {
   assert.equal(clock.waiting, 0);
 });
 
-test("no more than 10,000 questions wait for an answer", async () => {
+test("no more than 10,000 queries wait for an answer", async () => {
   const { client, last } = await opened();
   const first = client.query("events.list");
   for (let n = 1; n < 10_000; n += 1) client.query("events.list");

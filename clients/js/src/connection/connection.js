@@ -1,64 +1,60 @@
-// One socket at a time, for as long as the client runs: opened, greeted, watched, given up, opened
-// anew. What is said on it is the client's business, but for `hello`, `welcome` and `bye`.
+// The connection to the server, for as long as the client runs: one socket at a time, opened, watched, replaced.
+// It handles `hello`, `welcome` and `bye` itself and passes every other message on.
 
-import { isFinal, NORMAL, TOKEN_EXPIRED } from "./closes.js";
-import { AyesError } from "./error.js";
-import { mayFollow } from "./states.js";
+import { AyesError } from "../error.js";
+import { Timers } from "../timers.js";
+import { isFinal, NORMAL, TOKEN_EXPIRED } from "../wire/close-codes.js";
+import { mayFollow } from "../wire/connection-states.js";
 
-/** Longest from the start of an attempt to its welcome, without the time a token takes. */
-const WELCOME_MS = 15_000;
-/** Beats without a word until a socket counts as dead. */
-const SILENT_BEATS = 2.5;
-/** How soon a living server answers a ping that asks whether it is there. */
-const PROBE_MS = 5_000;
-/** The same where the browser has just said that the network is gone. It may be wrong, as it is for a
- * server on one's own machine, so it is asked; it is mostly right, so it is not asked for long. */
-const AWAY_MS = 1_500;
-/** A socket that held so long was a good one: the next wait is short again. */
-const STEADY_MS = 5_000;
-/** After a `bye` the server closes; where it does not, the client does, this late. */
-const BYE_MS = 10_000;
-/** Longest wait for the other side's close frame in `stop`. */
-const CLOSE_MS = 1_000;
-const PROTOCOL = "ayes.v1";
-
-/** The socket's address for a server's: `https://host` is `wss://host/v1/socket`. */
-export function socketUrl(given, base = globalThis.location?.href) {
-  const url = new URL(given, base);
-  if (url.protocol === "http:" || url.protocol === "https:") {
-    url.protocol = url.protocol === "http:" ? "ws:" : "wss:";
-    if (url.pathname === "/") url.pathname = "/v1/socket";
-  }
-  url.hash = "";
-  return url.href;
-}
+/** Longest time from opening a socket to its welcome. Beyond it the socket is replaced. */
+const WELCOME_TIMEOUT_MS = 15_000;
+/** Heartbeats without any message after which a socket counts as dead. One may be late, and half of the next. */
+const MAX_SILENT_HEARTBEATS = 2.5;
+/** Longest wait for the answer to a ping. A living server answers at once; a phone's network takes seconds. */
+const PING_TIMEOUT_MS = 5_000;
+/**
+ * The same after the browser reported that the network is gone. It may be wrong, as it is for a server on the same
+ * machine, so the server is asked; it is mostly right, so the wait is short.
+ */
+const OFFLINE_PING_TIMEOUT_MS = 1_500;
+/** Life of a socket after which it counts as a good one: the next delay is short again. */
+const STABLE_AFTER_MS = 5_000;
+/** Longest wait after a `bye` for the server's close. Beyond it the client closes. */
+const BYE_TIMEOUT_MS = 10_000;
+/** Longest wait of `stop` for the other side's close frame. */
+const CLOSE_TIMEOUT_MS = 1_000;
+const SUBPROTOCOL = "ayes.v1";
 
 export class Connection {
   status = "idle";
   retryAt = null;
-  /** The server said `bye` on this socket: nothing new is said on it. */
-  leaving = false;
+  /** The server said `bye` on this socket: nothing new is sent on it. */
+  draining = false;
   #socket = null;
   #heardAt = 0;
   #openedAt = 0;
-  #beat = Infinity;
+  #heartbeatMs = Infinity;
+  /** The error before a close: the reason of the close. */
   #refusal = null;
-  #byeUntil = null;
-  /** The present wait is as long as a `bye` asked for. */
-  #bidden = false;
+  /** Earliest time of the next attempt by the server's `bye`, or `null`. */
+  #retryNotBefore = null;
+  /** Whether the present delay is the server's, which an event of the page does not cut short. */
+  #retryAfterFromServer = false;
+  /** Identifies the present attempt; events of an earlier one are ignored. */
   #attempt = null;
-  #timers = { retry: null, welcome: null, watch: null, probe: null, bye: null };
+  #timers;
 
-  /** `owner` hears: status, hello() → message, welcome, message, down, final, bye, fault. */
-  constructor({ url, WebSocket, clock, backoff, token, pace, isOnline, owner }) {
-    Object.assign(this, { url, WebSocket, clock, backoff, token, pace, isOnline, owner });
+  /** `delegate` has: status, hello() → message, welcome, message, down, final, bye, fault. */
+  constructor({ url, WebSocket, clock, backoff, token, bucket, isOnline, delegate }) {
+    Object.assign(this, { url, WebSocket, clock, backoff, token, bucket, isOnline, delegate });
+    this.#timers = new Timers(clock);
   }
 
   get open() {
     return this.status === "open";
   }
 
-  /** Bytes that were sent and have not left yet. */
+  /** Bytes that were handed to the socket and have not left yet. */
   get buffered() {
     return this.#socket?.bufferedAmount ?? 0;
   }
@@ -67,39 +63,39 @@ export class Connection {
     if (this.status === "idle" || this.status === "stopped") this.#connect();
   }
 
-  /** Connect now, if it waits; where the server said how long, only if that is `insisted` on. */
-  retry({ insisted = false } = {}) {
-    const waits = this.status === "waiting" || this.status === "offline";
-    if (waits && (insisted || !this.#bidden || this.retryAt === null)) this.#connect();
+  /** End a delay and connect now. A delay that the server asked for ends only with `force`. */
+  retry({ force = false } = {}) {
+    const isWaiting = this.status === "waiting" || this.status === "offline";
+    if (isWaiting && (force || !this.#retryAfterFromServer || this.retryAt === null)) this.#connect();
   }
 
-  /** The network has come or gone: a wait is named after it. */
+  /** The network came or went: name the present delay after it. */
   networkChanged() {
-    if (this.status === "waiting" || this.status === "offline") this.#become(this.#waitingStatus());
+    if (this.status === "waiting" || this.status === "offline") this.#setStatus(this.#waitingStatus());
   }
 
-  /** Ask the server whether it is there; without an answer, the socket is given up, `away` soon. */
+  /** Ping the server, and replace the socket if no message comes in time; `away` shortens that time. */
   probe({ away = false } = {}) {
-    if (!this.open || (this.#timers.probe !== null && !away)) return;
+    if (!this.open || (this.#timers.has("probe") && !away)) return;
     this.send([{ type: "ping" }]);
-    this.#set("probe", away ? AWAY_MS : PROBE_MS, () => this.#lose());
+    this.#timers.set("probe", away ? OFFLINE_PING_TIMEOUT_MS : PING_TIMEOUT_MS, () => this.#reconnect());
   }
 
-  /** Be away until `retry`, as a page that is put aside. */
+  /** Close the socket until `retry`, as for a page in the back/forward cache. */
   suspend() {
     if (this.status === "idle" || this.status === "stopped") return;
-    this.#drop();
-    if (this.status !== this.#waitingStatus()) this.#become(this.#waitingStatus());
+    this.#discardSocket();
+    if (this.status !== this.#waitingStatus()) this.#setStatus(this.#waitingStatus());
   }
 
-  /** Close; resolves when the other side knows, or a second later. */
+  /** Close; resolve when the server has closed too, or a second later. */
   async stop() {
     const socket = this.#socket;
-    this.#drop();
-    if (this.status !== "stopped") this.#become("stopped");
+    this.#discardSocket();
+    if (this.status !== "stopped") this.#setStatus("stopped");
     if (socket && socket.readyState !== 3) {
       await new Promise((resolve) => {
-        const timer = this.clock.setTimeout(resolve, CLOSE_MS);
+        const timer = this.clock.setTimeout(resolve, CLOSE_TIMEOUT_MS);
         socket.addEventListener("close", () => {
           this.clock.clearTimeout(timer);
           resolve();
@@ -108,177 +104,163 @@ export class Connection {
     }
   }
 
-  /** Say these messages, in one frame; false where that was not possible. */
+  /** Send these messages in one frame; return false if the socket is not open. */
   send(messages) {
     if (!this.#socket || this.#socket.readyState !== 1) return false;
     this.#socket.send(JSON.stringify(messages.length === 1 ? messages[0] : messages));
-    this.pace.took(messages.length);
+    this.bucket.spend(messages.length);
     return true;
   }
 
   async #connect() {
-    this.#clear("retry");
+    this.#timers.clear("retry");
     this.retryAt = null;
     const attempt = {};
     this.#attempt = attempt;
-    this.#become("connecting");
+    this.#setStatus("connecting");
     let token;
     try {
-      token = await this.token.ask();
+      token = await this.token.get();
     } catch (error) {
       if (this.#attempt !== attempt) return;
-      this.owner.fault("token", error);
-      if (this.#attempt === attempt) this.#wait();
+      this.delegate.fault("token", error);
+      if (this.#attempt === attempt) this.#scheduleRetry();
       return;
     }
-    if (this.#attempt === attempt) this.#dial(attempt, token);
+    if (this.#attempt === attempt) this.#openSocket(attempt, token);
   }
 
-  #dial(attempt, token) {
-    this.#refusal = this.#byeUntil = null;
-    this.leaving = false;
+  #openSocket(attempt, token) {
+    this.#refusal = this.#retryNotBefore = null;
+    this.draining = false;
     let socket;
     try {
-      socket = new this.WebSocket(this.url, [PROTOCOL]);
+      socket = new this.WebSocket(this.url, [SUBPROTOCOL]);
     } catch (error) {
-      // A page's policy may refuse at once; it is no more final than a server that is not there.
-      this.owner.fault("server", error);
-      this.#wait();
+      // The page's content security policy may refuse at once. That is retried like a server out of reach.
+      this.delegate.fault("server", error);
+      this.#scheduleRetry();
       return;
     }
     this.#socket = socket;
-    const mine = (listener) => (event) => {
+    const ifCurrent = (listener) => (event) => {
       if (this.#attempt === attempt) listener(event);
     };
-    // Listeners stay: some WebSockets of Node end the process over an error that nobody hears.
-    socket.addEventListener("open", mine(() => this.send([this.owner.hello(token)])));
-    socket.addEventListener("message", mine((event) => this.#hear(event.data, attempt)));
-    socket.addEventListener("close", mine((event) => this.#closed(event.code)));
+    // The listeners stay: some WebSockets for Node end the process over an error without a listener.
+    socket.addEventListener("open", ifCurrent(() => this.send([this.delegate.hello(token)])));
+    socket.addEventListener("message", ifCurrent((event) => this.#onFrame(event.data, attempt)));
+    socket.addEventListener("close", ifCurrent((event) => this.#onClose(event.code)));
     socket.addEventListener("error", () => {});
-    this.#set("welcome", WELCOME_MS, () => this.#lose());
+    this.#timers.set("welcome", WELCOME_TIMEOUT_MS, () => this.#reconnect());
   }
 
-  #hear(data, attempt) {
+  #onFrame(data, attempt) {
     this.#heardAt = this.clock.now();
-    this.#clear("probe");
-    const said = parse(data);
-    for (const message of Array.isArray(said) ? said : [said]) {
+    this.#timers.clear("probe");
+    const frame = parse(data);
+    for (const message of Array.isArray(frame) ? frame : [frame]) {
       // A listener may have stopped the client between two messages of a batch.
       if (this.#attempt !== attempt) return;
-      if (typeof message?.type === "string") this.#take(message);
+      if (typeof message?.type === "string") this.#onMessage(message);
     }
   }
 
-  #take(message) {
+  #onMessage(message) {
     if (message.type === "bye") {
-      this.#bye(message);
+      this.#onBye(message);
     } else if (this.open) {
-      this.owner.message(message);
+      this.delegate.message(message);
     } else if (message.type === "welcome") {
-      this.#welcome(message);
+      this.#onWelcome(message);
     } else if (message.type === "error") {
       this.#refusal = AyesError.from(message);
     }
   }
 
-  #welcome(message) {
-    this.#clear("welcome");
+  #onWelcome(message) {
+    this.#timers.clear("welcome");
     this.#openedAt = this.clock.now();
-    this.#beat = message.heartbeat_ms > 0 ? message.heartbeat_ms : Infinity;
-    this.pace.open(message.limits ?? {});
-    this.#watch();
-    this.#become("open");
-    this.owner.welcome(message);
+    this.#heartbeatMs = message.heartbeat_ms > 0 ? message.heartbeat_ms : Infinity;
+    this.bucket.open(message.limits ?? {});
+    this.#watchSilence();
+    this.#setStatus("open");
+    this.delegate.welcome(message);
   }
 
-  #bye(message) {
-    const wait = Math.max(0, Number(message.retry_after_ms) || 0);
-    this.leaving = true;
-    this.#byeUntil = this.clock.now() + wait;
-    this.#set("bye", BYE_MS, () => this.#lose());
-    this.owner.bye(message, wait);
+  #onBye(message) {
+    const delay = Math.max(0, Number(message.retry_after_ms) || 0);
+    this.draining = true;
+    this.#retryNotBefore = this.clock.now() + delay;
+    this.#timers.set("bye", BYE_TIMEOUT_MS, () => this.#reconnect());
+    this.delegate.bye(message, delay);
   }
 
-  /** Give the socket up where nothing was heard for some beats. */
-  #watch() {
-    const patience = this.#beat * SILENT_BEATS;
-    if (patience === Infinity) return;
-    const left = this.#heardAt + patience - this.clock.now();
-    if (left <= 0) this.#lose();
-    else this.#set("watch", left, () => this.#watch());
+  /** Replace the socket after some heartbeats without a message. */
+  #watchSilence() {
+    const timeout = this.#heartbeatMs * MAX_SILENT_HEARTBEATS;
+    if (timeout === Infinity) return;
+    const left = this.#heardAt + timeout - this.clock.now();
+    if (left <= 0) this.#reconnect();
+    else this.#timers.set("silence", left, () => this.#watchSilence());
   }
 
-  #closed(code) {
+  #onClose(code) {
     if (code === TOKEN_EXPIRED) this.token.ended = true;
-    const expired = code === TOKEN_EXPIRED && !this.token.renewable;
-    if (!isFinal(code) && !expired) {
-      this.#lose();
+    const isOutOfTokens = code === TOKEN_EXPIRED && !this.token.renewable;
+    if (!isFinal(code) && !isOutOfTokens) {
+      this.#reconnect();
       return;
     }
     const refusal = this.#refusal;
-    this.#drop();
-    this.#become("stopped");
-    this.owner.final(verdict(code, refusal));
+    this.#discardSocket();
+    this.#setStatus("stopped");
+    this.delegate.final(finalError(code, refusal));
   }
 
-  /** The socket is gone, or as good as gone. */
-  #lose() {
-    if (this.open && this.clock.now() - this.#openedAt >= STEADY_MS) this.backoff.reset();
-    this.#drop();
-    this.#wait();
+  /** Give the socket up, and open another one after a delay. */
+  #reconnect() {
+    if (this.open && this.clock.now() - this.#openedAt >= STABLE_AFTER_MS) this.backoff.reset();
+    this.#discardSocket();
+    this.#scheduleRetry();
   }
 
-  /** Forget the socket; close it, where that is still possible. */
-  #drop() {
+  /** Forget the socket, and close it if it still can be. */
+  #discardSocket() {
     const [socket, wasOpen] = [this.#socket, this.open];
     this.#socket = this.#attempt = null;
     this.retryAt = null;
-    for (const name of Object.keys(this.#timers)) this.#clear(name);
+    this.#timers.clearAll();
     if (socket && socket.readyState < 2) {
       try {
         socket.close(NORMAL);
       } catch {
-        // It was not open yet, and some do not close then.
+        // Some WebSockets cannot be closed before they are open.
       }
     }
-    if (wasOpen) this.owner.down();
+    if (wasOpen) this.delegate.down();
   }
 
-  #wait() {
+  #scheduleRetry() {
     const now = this.clock.now();
     const jitter = this.backoff.next();
-    const wait = this.#byeUntil === null ? jitter : Math.max(0, this.#byeUntil - now);
-    this.#bidden = this.#byeUntil !== null;
-    this.#byeUntil = null;
-    this.retryAt = now + wait;
-    this.#set("retry", wait, () => this.#connect());
-    this.#become(this.#waitingStatus());
+    const delay = this.#retryNotBefore === null ? jitter : Math.max(0, this.#retryNotBefore - now);
+    this.#retryAfterFromServer = this.#retryNotBefore !== null;
+    this.#retryNotBefore = null;
+    this.retryAt = now + delay;
+    this.#timers.set("retry", delay, () => this.#connect());
+    this.#setStatus(this.#waitingStatus());
   }
 
   #waitingStatus() {
     return this.isOnline() ? "waiting" : "offline";
   }
 
-  #become(status) {
+  #setStatus(status) {
     const before = this.status;
     if (status === before) return;
     if (!mayFollow(before, status)) throw new Error(`${before} is not followed by ${status}`);
     this.status = status;
-    this.owner.status(status, before);
-  }
-
-  #set(name, ms, run) {
-    this.#clear(name);
-    this.#timers[name] = this.clock.setTimeout(() => {
-      this.#timers[name] = null;
-      run();
-    }, ms);
-  }
-
-  #clear(name) {
-    if (this.#timers[name] === null) return;
-    this.clock.clearTimeout(this.#timers[name]);
-    this.#timers[name] = null;
+    this.delegate.status(status, before);
   }
 }
 
@@ -291,8 +273,8 @@ function parse(data) {
   }
 }
 
-/** What a final close says: the error that was told before it, or the code alone. */
-function verdict(code, refusal) {
+/** Return the error of a final close: the one that the server sent before it, or one of the code alone. */
+function finalError(code, refusal) {
   const { code: name, message, retry } = refusal ?? { code: "closed", message: `the server closed with ${code}`, retry: "no" };
   return new AyesError(name, message, { effect: "unknown", retry, details: { ...refusal?.details, close: code } });
 }

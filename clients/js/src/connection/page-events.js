@@ -1,7 +1,7 @@
-// What a browser's page goes through, as far as a connection cares: the network comes and goes, the
-// page is shown again after a while, put aside whole (the back/forward cache) or left.
+// The events of a browser's page that matter to a connection: the network comes and goes; the page is shown again,
+// put into the back/forward cache, or left.
 
-/** Listens on `page`, a window; the function returned ends that. */
+/** Listen on `page`, a window. Return the function that removes the listeners. */
 export function watchPage(page, { online, offline, shown, hidden, restored }) {
   if (!page) return () => {};
   const visibility = () => {
@@ -20,7 +20,7 @@ export function watchPage(page, { online, offline, shown, hidden, restored }) {
   };
 }
 
-/** Whether the page believes to have a network; `navigator.onLine` is sure only where it says no. */
+/** Return whether the browser believes to have a network; only `false` is certain in `navigator.onLine`. */
 export function isOnline() {
   return globalThis.navigator?.onLine !== false;
 }

@@ -1,108 +1,100 @@
-// The token of an open socket, renewed before its end or when the server says that it has come.
+// Renews the token of an open connection: before it expires, or when the server says that it has.
 
-/** Share of a token's remaining life after which a new one is asked for. */
-const SHARE = 0.75;
-/** Not more often than this, whatever the token says. */
-const LEAST_MS = 1_000;
-/** A timer holds no more than 31 bits of milliseconds; a longer wait is looked at again. */
-const MOST_MS = 2 ** 31 - 1;
+import { Timers } from "../timers.js";
+
+/** Share of a token's remaining life after which a new one is fetched; the rest is time for further tries. */
+const RENEWAL_SHARE = 0.75;
+/** Shortest delay between two renewals: a token that expires at once must not cause a flood. */
+const MIN_RENEWAL_DELAY_MS = 1_000;
+/** Longest delay that a timer takes (31 bits of milliseconds); a longer one is set in parts. */
+const MAX_TIMER_DELAY_MS = 2 ** 31 - 1;
 
 export class Renewal {
-  #timer = null;
+  #timers;
   #ref = null;
-  #asking = null;
+  #fetching = null;
   #tries = 0;
   #skew = 0;
 
-  /** `send(message)` says it on the open socket; `done()` is called when the server agreed. */
-  constructor({ token, clock, backoff, answerTimeout, newRef, send, done, fault }) {
-    Object.assign(this, { token, clock, backoff, answerTimeout, newRef, send, done, fault });
+  /** `send(message)` uses the open connection; `onRenewed()` is called when the server accepted a new token. */
+  constructor({ token, clock, backoff, answerTimeout, newRef, send, onRenewed, fault }) {
+    Object.assign(this, { token, clock, backoff, answerTimeout, newRef, send, onRenewed, fault });
+    this.#timers = new Timers(clock);
   }
 
-  /** A socket is open, with the token asked for last; `time` is the server's clock. */
+  /** A connection is open with the current token; `time` is the server's clock. */
   open(time) {
     const theirs = Date.parse(time);
     this.#skew = Number.isFinite(theirs) ? theirs - this.clock.now() : 0;
     this.#tries = 0;
-    this.#plan(this.token.expires);
+    this.#schedule(this.token.expires);
   }
 
   down() {
-    this.#clear();
-    this.#ref = this.#asking = null;
+    this.#timers.clearAll();
+    this.#ref = this.#fetching = null;
   }
 
-  /** The server says that the token has ended. */
-  now() {
-    if (this.#ref !== null || this.#asking !== null) return;
+  /** Renew now: the server called the token expired. */
+  renew() {
+    if (this.#ref !== null || this.#fetching !== null) return;
     this.token.ended = true;
     this.#renew();
   }
 
-  /** The answer to an `auth`, if `message` is one. */
-  takes(message) {
+  /** Return true if `message` answers an `auth`, which it then handles. */
+  handle(message) {
     if (this.#ref === null || message.ref !== this.#ref) return false;
     this.#ref = null;
     if (message.type === "authenticated") {
       this.#tries = 0;
-      this.#plan(Date.parse(message.expires));
-      this.done();
+      this.#schedule(Date.parse(message.expires));
+      this.onRenewed();
     } else {
       this.token.ended = message.code === "auth_expired";
-      this.#again();
+      this.#retry();
     }
     return true;
   }
 
   async #renew() {
-    this.#clear();
-    const asking = (this.#asking = {});
+    this.#timers.clearAll();
+    const fetching = (this.#fetching = {});
     let token;
     try {
-      token = await this.token.ask();
+      token = await this.token.get();
     } catch (error) {
-      if (this.#asking !== asking) return;
-      this.#asking = null;
+      if (this.#fetching !== fetching) return;
+      this.#fetching = null;
       this.fault("token", error);
-      this.#again();
+      this.#retry();
       return;
     }
-    if (this.#asking !== asking) return;
-    this.#asking = null;
+    if (this.#fetching !== fetching) return;
+    this.#fetching = null;
     this.#ref = this.newRef();
     if (!this.send({ type: "auth", ref: this.#ref, token })) this.#ref = null;
-    else this.#set(this.answerTimeout, () => this.#unanswered());
+    else this.#timers.set("renew", this.answerTimeout, () => this.#onUnanswered());
   }
 
-  /** The answer was lost; asked anew, with whatever token there is now. */
-  #unanswered() {
+  /** The answer was lost: try again, with the token of then. */
+  #onUnanswered() {
     this.#ref = null;
-    this.#again();
+    this.#retry();
   }
 
-  #plan(expires) {
-    this.#clear();
+  #schedule(expires) {
+    this.#timers.clearAll();
     if (!this.token.renewable || !Number.isFinite(expires) || expires === null) return;
     const left = expires - this.#skew - this.clock.now();
-    const wait = Math.max(LEAST_MS, left * SHARE);
-    this.#set(Math.min(wait, MOST_MS), () => (wait > MOST_MS ? this.#plan(expires) : this.#renew()));
+    const delay = Math.max(MIN_RENEWAL_DELAY_MS, left * RENEWAL_SHARE);
+    const run = () => (delay > MAX_TIMER_DELAY_MS ? this.#schedule(expires) : this.#renew());
+    this.#timers.set("renew", Math.min(delay, MAX_TIMER_DELAY_MS), run);
   }
 
-  #again() {
-    this.#set(Math.max(this.backoff.after(this.#tries), this.backoff.base), () => this.#renew());
+  #retry() {
+    const delay = Math.max(this.backoff.after(this.#tries), this.backoff.base);
+    this.#timers.set("renew", delay, () => this.#renew());
     this.#tries += 1;
-  }
-
-  #set(ms, run) {
-    this.#clear();
-    this.#timer = this.clock.setTimeout(() => {
-      this.#timer = null;
-      run();
-    }, ms);
-  }
-
-  #clear() {
-    if (this.#timer !== null) this.clock.clearTimeout(this.#timer);
-    this.#timer = null;
   }
 }

@@ -1,60 +1,60 @@
-// Where tokens come from, and when the one in use ends.
+// The source of tokens, and the token in use.
 
-import { within } from "./deferred.js";
+import { withTimeout } from "../deferred.js";
+import { expiryOf, subjectOf } from "../wire/jwt.js";
 
-/** Longest that a token function may take. */
-const PATIENCE_MS = 30_000;
-/** Begins the subject of a token that names no user: a digest of the token follows. */
-export const OPAQUE = "token:";
+/** Longest wait for a token function. Beyond it the attempt to connect fails, and is repeated. */
+const TOKEN_TIMEOUT_MS = 30_000;
 
 export class Token {
-  /** The one in use, or about to be; `undefined` until the function has made one. */
+  /** The token in use, or about to be; `undefined` until the function has returned one. */
   current = undefined;
-  /** The server said that it has ended, whatever the clock here says. */
+  /** The server called the current one expired, whatever the clock here says. */
   ended = false;
+  /** Subject of the token of the last welcome, and the user that the server named for it. */
   #welcomed = null;
 
-  /** `arrived()` is called when the function has made one, before it is used. */
-  constructor(given, clock, arrived = () => {}) {
-    Object.assign(this, { given, clock, arrived });
+  /** `onNew()` is called when the function has returned a token, before the token is used. */
+  constructor(source, clock, onNew = () => {}) {
+    Object.assign(this, { source, clock, onNew });
     this.forget();
   }
 
-  /** Whether asking again can bring another one. */
+  /** Whether another call can return another token. */
   get renewable() {
-    return typeof this.given === "function";
+    return typeof this.source === "function";
   }
 
-  /** A token, asked for now; rejects with whatever the function does. */
-  async ask() {
+  /** Return a token of now; reject with the error of the function. */
+  async get() {
     if (this.renewable) {
-      const asked = Promise.resolve().then(() => this.given({ expired: this.ended }));
-      this.current = await within(asked, PATIENCE_MS, this.clock, "the token");
+      const called = Promise.resolve().then(() => this.source({ expired: this.ended }));
+      this.current = await withTimeout(called, TOKEN_TIMEOUT_MS, this.clock, "the token");
       this.ended = false;
-      this.arrived();
+      this.onNew();
     }
     return this.current;
   }
 
-  /** The client starts again, perhaps as another user: what the function made before says nothing. */
+  /** The client starts again, perhaps as another user: earlier tokens of the function do not count. */
   forget() {
-    this.current = this.renewable ? undefined : this.given;
+    this.current = this.renewable ? undefined : this.source;
     this.#welcomed = null;
   }
 
-  /** Whose the current one is; `undefined` before there is one. */
+  /** The user that the current token names; `undefined` before there is a token. */
   get subject() {
     return this.current === undefined ? undefined : subjectOf(this.current);
   }
 
-  /** The server took the current one for `user`'s. */
+  /** The server accepted the current token as that of `user`. */
   welcomed(user) {
     this.#welcomed = { subject: this.subject, user };
   }
 
   /**
-   * The user whose a command given now is; `undefined` before there is a token. Without a connection the current
-   * token may be another user's than the last welcome.
+   * Return the user of a command that is given now; `undefined` before there is a token. Without a connection the
+   * current token may be another user's than that of the last welcome.
    */
   owner(connected) {
     const { subject } = this;
@@ -62,41 +62,8 @@ export class Token {
     return user !== undefined && (connected || subject === before) ? user : subject;
   }
 
-  /** When the current one ends (milliseconds since 1970), or `null` where it does not say. */
+  /** When the current token expires (milliseconds since 1970), or `null` if it does not say. */
   get expires() {
     return expiryOf(this.current);
-  }
-}
-
-/** The `exp` of a JWT (RFC 7519, 4.1.4) in milliseconds; only read, not verified. */
-export function expiryOf(token) {
-  const { exp } = claimsOf(token);
-  return Number.isFinite(exp) ? exp * 1000 : null;
-}
-
-/**
- * The `sub` of a JWT (RFC 7519, 4.1.2): keeps one user's commands apart from another's. A token of another kind gives
- * a digest (FNV-1a), which tells it from other tokens and is too short to guess one from.
- */
-function subjectOf(token) {
-  const { sub } = claimsOf(token);
-  if (typeof sub === "string" && sub !== "") return sub;
-  let digest = 0xcbf29ce484222325n;
-  for (const byte of new TextEncoder().encode(token)) {
-    digest = BigInt.asUintN(64, (digest ^ BigInt(byte)) * 0x100000001b3n);
-  }
-  return OPAQUE + digest.toString(16);
-}
-
-/** The claims of a JWT, unverified; empty for a token of another kind. */
-function claimsOf(token) {
-  if (typeof token !== "string") return {};
-  const body = token.split(".")[1];
-  if (!body) return {};
-  try {
-    const bytes = Uint8Array.from(atob(body.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
-    return JSON.parse(new TextDecoder().decode(bytes)) ?? {};
-  } catch {
-    return {};
   }
 }

@@ -1,7 +1,7 @@
-// Which page an entry belongs to, where several share one outbox.
+// The page that an entry belongs to, if several pages share one outbox.
 //
-// Each page holds a Web Lock of its own for as long as it lives, so that others can see whose entries
-// were left behind. Without Web Locks everybody takes everything: the same id sent twice does no harm.
+// Each page holds a Web Lock of its own for as long as it lives. An entry whose page holds none was left behind. In a
+// browser without Web Locks each page takes every entry: one id has one effect, however often it is sent.
 
 export class Claims {
   owner = crypto.getRandomValues(new Uint32Array(2)).join("-");
@@ -12,7 +12,7 @@ export class Claims {
     this.locks = locks;
   }
 
-  /** Run `work(isFree)` while no other page does; `isFree(owner)` tells whose entries may be taken. */
+  /** Run `work(isFree)` while no other page does; `isFree(owner)` says whether that page's entries may be taken. */
   async take(work) {
     if (!this.locks) return work(() => true);
     return this.locks.request(this.name, async () => {
@@ -23,7 +23,7 @@ export class Claims {
     });
   }
 
-  /** This page goes: what it has left may be taken. */
+  /** Let other pages take the entries of this one. */
   release() {
     this.#free?.();
     this.#free = null;
@@ -46,7 +46,7 @@ export class Claims {
   }
 }
 
-/** Oldest first: by the time they were given, then by their order on one page. */
+/** Sort records oldest first: by the time they were given, then by their order on one page. */
 export function inOrder(records) {
   return records.sort((a, b) => a.entry.since - b.entry.since || a.order - b.order);
 }

@@ -1,4 +1,4 @@
-// An outbox in IndexedDB: one record an entry. A write is there before its promise resolves.
+// An outbox in IndexedDB, with one record for each entry. A write has committed when its promise resolves.
 
 import { Claims, inOrder } from "./claims.js";
 
@@ -30,7 +30,7 @@ export function indexedDbOutbox(name = "ayes-outbox", factory = globalThis.index
     load: () =>
       claims.take(async (isFree) => {
         let mine = [];
-        // One transaction: what is answered meanwhile is taken out before it or after it, and stays out.
+        // One transaction, so that an entry removed meanwhile is removed before it or after it, and stays removed.
         await run((store) => {
           store.getAll().onsuccess = ({ target }) => {
             mine = inOrder(target.result).filter(({ owner }) => isFree(owner));
@@ -43,13 +43,13 @@ export function indexedDbOutbox(name = "ayes-outbox", factory = globalThis.index
     remove: (id) => run((store) => store.delete(id)),
     release: () => {
       claims.release();
-      // An open database keeps a page from being put aside whole.
+      // An open database may keep the page out of the back/forward cache.
       close();
     },
   };
 }
 
-function open(factory, name, onGone) {
+function open(factory, name, onClose) {
   return new Promise((resolve, reject) => {
     if (!factory) throw new Error("there is no IndexedDB here");
     const request = factory.open(name, 1);
@@ -57,17 +57,17 @@ function open(factory, name, onGone) {
     request.onerror = () => reject(request.error);
     request.onsuccess = () => {
       const database = request.result;
-      database.onclose = onGone;
+      database.onclose = onClose;
       database.onversionchange = () => {
         database.close();
-        onGone();
+        onClose();
       };
       resolve(database);
     };
   });
 }
 
-/** Resolves once the transaction is complete. */
+/** Resolve once the transaction has committed. */
 function finished(transaction) {
   return new Promise((resolve, reject) => {
     transaction.oncomplete = () => resolve();

@@ -1,4 +1,4 @@
-// An outbox in memory: what it holds outlives a client, and goes with the page.
+// An outbox in memory: it outlives a client, and ends with the page.
 
 export function memoryOutbox() {
   const entries = new Map();

@@ -1,5 +1,5 @@
-// An outbox in `localStorage`, or anything else that is a `Storage`: one item an entry, so that two
-// pages never write over each other.
+// An outbox in a `Storage` such as `localStorage`, with one item for each entry, so that two pages never overwrite
+// each other's.
 
 import { Claims, inOrder } from "./claims.js";
 
@@ -33,7 +33,7 @@ function records(storage, prefix) {
       const record = JSON.parse(storage.getItem(key));
       if (typeof record?.entry?.id === "string") found.push(record);
     } catch {
-      // Somebody else's, or cut short: nothing that could be sent.
+      // Another program's item, or a truncated one: it holds no command.
     }
   }
   return found;

@@ -1,21 +1,21 @@
-// One command, from being given to its answer.
+// One command, from the call that gave it to its answer.
 //
-//   storing ──▶ ready ──▶ flying ──▶ done
-//                 ▲          │
-//                 ├─ later ◀─┤   `retry:"same"`: after a while
-//                 └─ auth ◀──┘   `retry:"auth"`: after a new token
+//   storing ──▶ ready ──▶ inflight ──▶ done
+//                 ▲           │
+//                 ├─ delayed ◀┤   `retry:"same"`: sent again after a delay
+//                 └─ expired ◀┘   `retry:"auth"`: sent again after a new token
 
-import { Deferred } from "./deferred.js";
+import { Deferred } from "../deferred.js";
 
-/** Commands of these families act on one thing of an event: one after another. */
-const FAMILIES = new Set(["ballot", "event"]);
+/** Families whose commands all act on one thing of their event, so that they are sent one after another. */
+const SERIAL_FAMILIES = new Set(["ballot", "event"]);
 
 export class Command {
   state = "storing";
   /** Whether it may have reached the server. */
   sent = false;
   tries = 0;
-  /** How often the server met a defect of its own over it. */
+  /** `internal` answers so far. */
   defects = 0;
   deferred = new Deferred();
   timer = null;
@@ -23,41 +23,41 @@ export class Command {
   constructor({ id, type, args, since, user, order }) {
     Object.assign(this, { id, type, args, since, user, order });
     this.event = args.event;
-    this.strand = strandOf(type, args);
+    this.orderKey = orderKeyOf(type, args);
   }
 
-  /** What is sent; `type` and `id` cannot be overridden by an argument. */
+  /** The message to send; no argument overrides `type` or `id`. */
   get message() {
     return { ...this.args, type: this.type, id: this.id };
   }
 
-  /** What is kept in an outbox. */
+  /** The record that an outbox keeps. */
   get entry() {
     const { id, type, event, args, since, user } = this;
     return { id, type, event, args, since, user };
   }
 
-  /** What its user is shown. */
+  /** The public description: `Pending` in ayes.d.ts. */
   get view() {
     const { id, type, event, args, since, sent, tries } = this;
     return Object.freeze({ id, type, event, args, since, sent, tries });
   }
 
-  /** Whether another use of this id means the same. */
-  says(type, args) {
+  /** Return whether another use of this id asks for the same. */
+  matches(type, args) {
     return type === this.type && canonical(args) === canonical(this.args);
   }
 }
 
-/** The thing that a command acts on, if what follows on the same must wait for its answer. */
-function strandOf(type, { event, proposal }) {
+/** Return the key that commands on one thing share, of which the next waits for the answer of the one before. */
+function orderKeyOf(type, { event, proposal }) {
   if (event === undefined) return null;
   if (proposal !== undefined) return `${event}/${proposal}`;
   const family = type.split(".", 1)[0];
-  return FAMILIES.has(family) ? `${event}/${family}` : null;
+  return SERIAL_FAMILIES.has(family) ? `${event}/${family}` : null;
 }
 
-/** JSON with sorted keys. */
+/** Return JSON with sorted keys. */
 function canonical(value) {
   return JSON.stringify(value, (_, inner) =>
     typeof inner === "object" && inner !== null && !Array.isArray(inner)

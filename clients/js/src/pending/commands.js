@@ -1,36 +1,32 @@
-// All commands without a final answer: kept, sent in order, sent again with their own ids, settled.
+// Every command without a final answer: kept in the outbox, sent in order under its own id, settled once.
 
+import { rejected } from "../deferred.js";
+import { AyesError, MAX_INTERNAL_ERRORS } from "../error.js";
+import { OPAQUE_PREFIX } from "../wire/jwt.js";
 import { Command } from "./command.js";
-import { Deferred, within } from "./deferred.js";
-import { AyesError, MOST_INTERNAL } from "./error.js";
-import { Line } from "./line.js";
-import { OPAQUE } from "./token.js";
+import { Sender } from "./sender.js";
 
-/** Above so many unsent bytes nothing more is given to the socket: it would only wait there. */
-const MOST_BUFFERED = 256 * 1024;
-/** A socket does not say when its bytes have left, so it is looked at. */
-const LOOK_MS = 50;
-/** Longest wait for the outbox before a command is sent without it. */
-const STORE_MS = 2_000;
-/** Commands without an answer that one client holds; no more are taken until there is room. */
-const MOST_PENDING = 10_000;
+/** Commands without an answer that one client holds; the next one is refused with `busy`. */
+const MAX_PENDING = 10_000;
+/** Share by which a server's `retry_after_ms` is lengthened at random, so that clients do not return together. */
+const RETRY_JITTER = 0.1;
 
 export class Commands {
   #all = new Map();
-  #flying = new Map();
-  #line = new Line();
+  #sender;
   #order = 0;
   #user;
-  /** Shut until the outbox was read: what it holds goes first. */
-  #gate = true;
-  #pumping = false;
-  #telling = false;
-  #pausedUntil = 0;
-  #timers = { pump: null, watch: null };
+  #isNotifying = false;
 
-  /** `token` says whose commands are; `tell(name, detail)` dispatches an event of the client. */
-  constructor({ connection, clock, backoff, outbox, answerTimeout, renew, token, tell }) {
-    Object.assign(this, { connection, clock, backoff, outbox, answerTimeout, renew, token, tell });
+  /** `token` names the user of a command; `emit(name, detail)` dispatches an event of the client. */
+  constructor({ connection, clock, backoff, outbox, answerTimeout, renew, token, emit }) {
+    Object.assign(this, { connection, clock, backoff, outbox, renew, token, emit });
+    const host = {
+      ready: (command) => this.#makeReady(command),
+      refuse: (command, error) => this.#refuse(command, error),
+      changed: () => this.#notify(),
+    };
+    this.#sender = new Sender({ connection, clock, answerTimeout, host });
   }
 
   get pending() {
@@ -41,56 +37,47 @@ export class Commands {
     return this.#all.get(id)?.deferred.promise;
   }
 
-  /** A new command; the promise of its ack. */
-  give(id, type, args) {
+  /** Take a new command, and return the promise of its ack. */
+  submit(id, type, args) {
     const known = this.#all.get(id);
     if (known) {
-      if (known.says(type, args)) return known.deferred.promise;
-      const refused = new Deferred();
-      refused.reject(new AyesError("id_conflict", "this id waits for another command", { id, retry: "fix" }));
-      return refused.promise;
+      if (known.matches(type, args)) return known.deferred.promise;
+      return rejected(new AyesError("id_conflict", "this id waits for another command", { id, retry: "fix" }));
     }
-    if (this.#all.size >= MOST_PENDING) {
-      const refused = new Deferred();
-      refused.reject(tooMany({ id, event: args.event }));
-      return refused.promise;
-    }
+    if (this.#all.size >= MAX_PENDING) return rejected(tooMany({ id, event: args.event }));
     const user = this.token.owner(this.connection.open);
     const command = this.#add({ id, type, args, since: this.clock.now(), user });
-    if (!this.outbox) this.#ready(command);
+    if (!this.outbox.isKept) this.#makeReady(command);
     else if (user !== undefined) this.#store(command);
-    this.#changed();
+    this.#notify();
     return command.deferred.promise;
   }
 
-  // Earlier versions wrote some without a user. They may be another user's, so they stay in the outbox.
-  /** Commands that an outbox held: before all that were given since, as they were then. */
-  adopt(entries) {
-    const later = [...this.#all.values()];
-    const left = entries.filter((entry) => entry.user === undefined).length;
-    const error = new Error(`${left} commands of an unknown user stay in the outbox, unsent`);
-    if (left > 0) this.tell("fault", { where: "outbox", error });
+  /** Take over the entries of an outbox; they go before every command given since. */
+  restore(entries) {
+    // Entries of early versions name no user. They may be another user's, so they stay in the outbox.
+    const unowned = entries.filter((entry) => entry.user === undefined).length;
+    const error = new Error(`${unowned} commands of an unknown user stay in the outbox, unsent`);
+    if (unowned > 0) this.emit("fault", { where: "outbox", error });
     const found = entries.filter((entry) => entry.user !== undefined && !this.#all.has(entry.id));
+    const later = [...this.#all.values()];
     this.#all.clear();
-    this.#line = new Line();
-    for (const { id, type, args = {}, since, user } of found) {
-      const command = this.#add({ id, type, args, since, user });
+    const restored = found.map(({ id, type, args = {}, since, user }) => this.#add({ id, type, args, since, user }));
+    for (const command of restored) {
       command.sent = true;
-      this.#ready(command);
-      if (this.#user !== undefined) this.#claim(command, this.#user);
+      command.state = "ready";
     }
     for (const command of later) {
       command.order = this.#order += 1;
       this.#all.set(command.id, command);
-      this.#line.join(command);
-      if (command.state === "ready") this.#line.put(command);
     }
-    this.#gate = false;
-    this.pump();
-    if (found.length > 0) this.#changed();
+    this.#sender.requeue([...this.#all.values()]);
+    if (this.#user !== undefined) for (const command of restored) this.#checkUser(command, this.#user);
+    this.#sender.start();
+    if (found.length > 0) this.#notify();
   }
 
-  /** Take back what was surely never sent. */
+  /** Take back a command that was never sent; return false if it may have been. */
   cancel(id) {
     const command = this.#all.get(id);
     if (!command || command.sent) return false;
@@ -98,302 +85,174 @@ export class Commands {
     return true;
   }
 
-  /** A token came: commands without an owner are its user's, and are kept as such. */
-  own() {
+  /** A token came: give its user the commands that have none yet. */
+  assignUser() {
     const user = this.token.subject;
     for (const command of this.#all.values()) {
-      if (command.user === undefined) this.#giveTo(command, user);
+      if (command.user === undefined) this.#setUser(command, user);
     }
   }
 
-  // The socket's life.
+  // The connection.
 
   open(user, limits) {
     this.#user = user.id;
-    this.limits = limits ?? {};
-    this.#pausedUntil = 0;
-    for (const command of [...this.#all.values()]) this.#claim(command, user.id);
+    for (const command of [...this.#all.values()]) this.#checkUser(command, user.id);
     this.token.welcomed(user.id);
-    this.pump();
+    this.#sender.open(limits ?? {});
   }
 
   down() {
-    const flying = [...this.#flying.values()];
-    this.#flying.clear();
-    this.#clear("watch");
+    const unanswered = this.#sender.down();
     for (const command of this.#all.values()) {
-      if (command.state === "auth") flying.push(command);
+      if (command.state === "expired") unanswered.push(command);
     }
-    for (const command of flying) this.#ready(command);
-    this.#changed();
+    for (const command of unanswered) this.#makeReady(command);
+    this.#notify();
   }
 
-  /** The token was renewed: what waited for that goes out. */
+  /** The token was renewed: send the commands that the server refused for the old one. */
   renewed() {
     for (const command of this.#all.values()) {
-      if (command.state === "auth") this.#ready(command);
+      if (command.state === "expired") this.#makeReady(command);
     }
   }
 
-  /** The end of this client: whatever waits is rejected, and stays in the outbox. */
+  /** The client ends: reject every command. They stay in the outbox. */
   end(errorFor) {
     const left = [...this.#all.values()];
     this.#all.clear();
-    this.#flying.clear();
-    this.#line = new Line();
-    this.#gate = true;
+    this.#sender.reset();
     this.#user = undefined;
-    for (const name of Object.keys(this.#timers)) this.#clear(name);
     for (const command of left) {
       this.#forget(command);
       command.deferred.reject(errorFor(command));
     }
-    if (left.length > 0) this.#changed();
+    if (left.length > 0) this.#notify();
   }
 
   // Answers.
 
-  /** An ack or an error that bears an `id`; ignored where nobody waits for it. */
-  take(message) {
+  /** Handle an ack or an error with an `id`; an id that is not pending is ignored. */
+  onAnswer(message) {
     const command = this.#all.get(message.id);
     if (!command) return;
     if (message.type === "ack") {
-      this.#settle(command);
+      this.#finish(command);
       command.deferred.resolve(message);
-      this.tell("acked", { id: command.id, ack: message });
-      this.#changed();
+      this.emit("acked", { id: command.id, ack: message });
+      this.#notify();
       return;
     }
     const error = AyesError.from(message);
     if (error.code === "internal") command.defects += 1;
-    const again = command.defects >= MOST_INTERNAL ? "no" : error.retry;
-    if (again === "same") this.#later(command, error);
-    else if (again === "auth") this.#renewFor(command);
+    const retry = command.defects >= MAX_INTERNAL_ERRORS ? "no" : error.retry;
+    if (retry === "same") this.#delay(command, error);
+    else if (retry === "auth") this.#awaitToken(command);
     else this.#refuse(command, error);
   }
 
-  #later(command, { code, retryAfterMs }) {
-    this.#land(command);
-    command.state = "later";
+  #delay(command, { code, retryAfterMs }) {
+    this.#sender.settle(command);
+    command.state = "delayed";
     const jitter = this.backoff.after(command.tries);
-    const wait = retryAfterMs === undefined ? jitter : retryAfterMs * (1 + 0.1 * this.backoff.random());
-    if (code === "rate_limited") this.#pausedUntil = this.clock.now() + wait;
-    command.timer = this.clock.setTimeout(() => this.#ready(command), wait);
-    this.#changed();
+    const delay = retryAfterMs === undefined ? jitter : retryAfterMs * (1 + RETRY_JITTER * this.backoff.random());
+    if (code === "rate_limited") this.#sender.pause(delay);
+    command.timer = this.clock.setTimeout(() => this.#makeReady(command), delay);
+    this.#notify();
   }
 
-  #renewFor(command) {
-    this.#land(command);
-    command.state = "auth";
+  #awaitToken(command) {
+    this.#sender.settle(command);
+    command.state = "expired";
     this.renew();
   }
 
   #refuse(command, error) {
-    this.#settle(command);
+    this.#finish(command);
     command.deferred.reject(error);
-    this.tell("refused", { id: command.id, error });
-    this.#changed();
+    this.emit("refused", { id: command.id, error });
+    this.#notify();
   }
 
-  // Sending.
-
-  /** Send what may go out, at the end of this turn: what is given in one turn shares a frame. */
-  pump() {
-    if (this.#pumping) return;
-    this.#pumping = true;
-    queueMicrotask(() => {
-      this.#pumping = false;
-      this.#send();
-    });
-  }
-
-  #send() {
-    while (!this.#gate && this.connection.open && !this.connection.leaving) {
-      const wait = this.#hold();
-      if (wait > 0) {
-        this.#set("pump", wait, () => this.pump());
-        return;
-      }
-      const frame = this.#frame();
-      if (frame.length === 0) return;
-      this.connection.send(frame.map((command) => command.message));
-      const now = this.clock.now();
-      for (const command of frame) {
-        command.state = "flying";
-        command.sent = true;
-        command.tries += 1;
-        command.sentAt = now;
-        this.#flying.set(command.id, command);
-      }
-      this.#watch();
-      this.#changed();
-    }
-  }
-
-  /** Milliseconds until anything may be sent. */
-  #hold() {
-    if (this.#line.empty) return 0;
-    const paused = this.#pausedUntil - this.clock.now();
-    if (paused > 0) return paused;
-    if (this.connection.buffered > MOST_BUFFERED) return LOOK_MS;
-    return this.connection.pace.wait;
-  }
-
-  /** The next commands that fit in one frame and in the server's limits. */
-  #frame() {
-    const { inflight = 1, batch = 1, message_bytes: bytes = Infinity } = this.limits;
-    const most = Math.min(inflight - this.#flying.size, batch, this.connection.pace.free);
-    const frame = [];
-    let size = 2;
-    while (frame.length < most) {
-      const command = this.#line.first();
-      if (!command) break;
-      const length = byteLength(JSON.stringify(command.message)) + 1;
-      if (length > bytes) {
-        this.#line.take();
-        this.#refuse(command, tooLarge(command, bytes));
-        continue;
-      }
-      if (frame.length > 0 && size + length > bytes) break;
-      size += length;
-      frame.push(this.#line.take());
-    }
-    return frame;
-  }
-
-  /** Send again what has had no answer for too long. */
-  #watch() {
-    if (this.#timers.watch !== null || this.#flying.size === 0) return;
-    const [oldest] = this.#flying.values();
-    const left = oldest.sentAt + this.answerTimeout - this.clock.now();
-    this.#set("watch", Math.max(0, left), () => {
-      const late = this.clock.now() - this.answerTimeout;
-      for (const command of [...this.#flying.values()]) {
-        if (command.sentAt > late) break;
-        this.#ready(command);
-      }
-      this.#watch();
-    });
-  }
-
-  // Keeping.
+  // From state to state.
 
   #add(fields) {
     this.#order += 1;
     const command = new Command({ order: this.#order, ...fields });
     this.#all.set(command.id, command);
-    this.#line.join(command);
+    this.#sender.add(command);
     return command;
   }
 
-  #ready(command) {
-    if (command.state === "done") return;
-    this.#land(command);
-    command.state = "ready";
-    this.#line.put(command);
-    this.pump();
+  #store(command) {
+    this.outbox.put(command).then(() => {
+      if (command.state === "storing") this.#makeReady(command);
+    });
   }
 
-  /** No answer is awaited any more, nor a moment. */
-  #land(command) {
-    this.#flying.delete(command.id);
-    if (command.timer !== null) this.clock.clearTimeout(command.timer);
-    command.timer = null;
+  #makeReady(command) {
+    if (command.state === "done") return;
+    this.#sender.settle(command);
+    command.state = "ready";
+    this.#sender.push(command);
+  }
+
+  #finish(command) {
+    this.#forget(command);
+    this.#sender.remove(command);
+    this.outbox.remove(command.id);
   }
 
   #forget(command) {
-    this.#land(command);
+    this.#sender.settle(command);
     command.state = "done";
     this.#all.delete(command.id);
   }
 
-  #settle(command) {
-    this.#forget(command);
-    this.#line.leave(command);
-    this.#attempt(this.outbox?.remove(command.id));
-    this.pump();
-  }
+  // Users.
 
-  #store(command) {
-    this.#attempt(this.outbox.put(command.entry)).then(() => {
-      if (command.state === "storing") this.#ready(command);
-    });
-  }
-
-  /** One user's command is never sent as another's; it waits in the outbox for that user. */
-  #claim(command, user) {
+  /** Drop a command of another user from this client; it stays in the outbox for that user. */
+  #checkUser(command, user) {
     if (command.user === user) return;
-    // No token named its user, and this client was given it: this welcome does.
-    const isOnlyHere = !command.sent && command.user?.startsWith(OPAQUE);
+    // The token named no user and the command was given to this client: the welcome names the user.
+    const isOnlyHere = !command.sent && command.user?.startsWith(OPAQUE_PREFIX);
     if (command.user === undefined || command.user === this.token.subject || isOnlyHere) {
-      this.#giveTo(command, user);
+      this.#setUser(command, user);
     } else {
       this.#forget(command);
-      this.#line.leave(command);
+      this.#sender.remove(command);
       command.deferred.reject(AyesError.stopped({ id: command.id, event: command.event }));
-      this.#changed();
+      this.#notify();
     }
   }
 
-  /** Without an owner a command is not kept: another client of the outbox could take it for its own. */
-  #giveTo(command, user) {
+  /** A command is kept only from here on: without a user, another client of the outbox could take it as its own. */
+  #setUser(command, user) {
     command.user = user;
-    if (!this.outbox) return;
+    if (!this.outbox.isKept) return;
     if (command.state === "storing") this.#store(command);
-    else this.#attempt(this.outbox.put(command.entry));
+    else this.outbox.put(command);
   }
 
-  /** Wait for the outbox, in vain if need be: a command is not held up by a full disk. */
-  async #attempt(work) {
-    if (!work) return;
-    try {
-      await within(work, STORE_MS, this.clock, "the outbox");
-    } catch (error) {
-      this.tell("fault", { where: "outbox", error });
-    }
-  }
-
-  /** Tell of it once a turn, however much has changed. */
-  #changed() {
-    if (this.#telling) return;
-    this.#telling = true;
+  /** Emit `pending` once a turn, however many commands have changed. */
+  #notify() {
+    if (this.#isNotifying) return;
+    this.#isNotifying = true;
     queueMicrotask(() => {
-      this.#telling = false;
-      // Made only where it is looked at: thousands may wait.
+      this.#isNotifying = false;
       const commands = this;
-      this.tell("pending", {
+      this.emit("pending", {
+        // Computed only if a listener reads it: there may be thousands.
         get pending() {
           return commands.pending;
         },
       });
     });
   }
-
-  #set(name, ms, run) {
-    this.#clear(name);
-    this.#timers[name] = this.clock.setTimeout(() => {
-      this.#timers[name] = null;
-      run();
-    }, ms);
-  }
-
-  #clear(name) {
-    if (this.#timers[name] !== null) this.clock.clearTimeout(this.#timers[name]);
-    this.#timers[name] = null;
-  }
-}
-
-const encoder = new TextEncoder();
-
-function byteLength(text) {
-  return encoder.encode(text).length;
-}
-
-function tooLarge({ id, event }, limit) {
-  return new AyesError("too_large", `the message is over ${limit} bytes`, { retry: "fix", id, event, details: { limit } });
 }
 
 function tooMany(more) {
-  const details = { limit: MOST_PENDING };
-  return new AyesError("busy", `${MOST_PENDING} commands wait without an answer`, { retry: "same", details, ...more });
+  const details = { limit: MAX_PENDING };
+  return new AyesError("busy", `${MAX_PENDING} commands wait without an answer`, { retry: "same", details, ...more });
 }

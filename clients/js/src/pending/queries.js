@@ -1,132 +1,130 @@
-// Questions: asked on the open socket at the pace that the server takes, asked again on the next one,
-// answered by `ref`.
+// Queries: sent on the open connection at the server's rate, sent again on the next one, answered by `ref`.
 
-import { Deferred, heeding } from "./deferred.js";
-import { AyesError, MOST_INTERNAL } from "./error.js";
+import { abortable, Deferred, rejected } from "../deferred.js";
+import { AyesError, MAX_INTERNAL_ERRORS } from "../error.js";
 
-/** Questions without an answer that one client holds; the next one is refused. */
-const MOST_OPEN = 10_000;
+/** Queries without an answer that one client holds; the next one is refused with `busy`. */
+const MAX_OPEN_QUERIES = 10_000;
 
-export class Questions {
+export class Queries {
   #open = new Map();
-  /** Those to be asked as soon as the pace allows, in their order. */
+  /** Queries to send as soon as the rate allows, in their order. */
   #due = new Set();
-  #pumping = null;
+  #sendTimer = null;
 
   constructor({ connection, clock, backoff, answerTimeout, newRef, renew }) {
     Object.assign(this, { connection, clock, backoff, answerTimeout, newRef, renew });
   }
 
-  /** The promise of the reply; not asked again once `signal` is aborted. */
+  /** Return the promise of the reply. The query is not sent again once `signal` is aborted. */
   ask(type, args, signal) {
-    if (this.#open.size >= MOST_OPEN) {
-      const refused = new Deferred();
-      const details = { limit: MOST_OPEN };
-      refused.reject(new AyesError("busy", `${MOST_OPEN} questions wait without an answer`, { retry: "same", details }));
-      return refused.promise;
-    }
-    const question = { ref: this.newRef(), type, args, deferred: new Deferred(), timer: null, tries: 0, defects: 0 };
-    this.#open.set(question.ref, question);
-    this.#send(question);
-    return heeding(signal, question.deferred.promise, () => {
-      this.#clear(question);
-      this.#close(question);
+    if (this.#open.size >= MAX_OPEN_QUERIES) return rejected(tooMany());
+    const query = { ref: this.newRef(), type, args, deferred: new Deferred(), timer: null, tries: 0, defects: 0 };
+    this.#open.set(query.ref, query);
+    this.#push(query);
+    return abortable(signal, query.deferred.promise, () => {
+      this.#clearTimer(query);
+      this.#remove(query);
     });
   }
 
   open() {
-    for (const question of [...this.#open.values()]) this.#send(question);
+    for (const query of [...this.#open.values()]) this.#push(query);
   }
 
-  /** A new token is there: those that were refused for the old one are asked again. */
+  /** The token was renewed: send the queries that the server refused for the old one. */
   renewed() {
-    for (const question of this.#open.values()) {
-      if (question.waitsForToken) this.#send(question);
+    for (const query of this.#open.values()) {
+      if (query.awaitsToken) this.#push(query);
     }
   }
 
   down() {
-    this.#rest();
-    for (const question of this.#open.values()) this.#clear(question);
+    this.#clearDue();
+    for (const query of this.#open.values()) this.#clearTimer(query);
   }
 
   end(error) {
     const left = [...this.#open.values()];
     this.#open.clear();
-    this.#rest();
-    for (const question of left) {
-      this.#clear(question);
-      question.deferred.reject(error);
+    this.#clearDue();
+    for (const query of left) {
+      this.#clearTimer(query);
+      query.deferred.reject(error);
     }
   }
 
-  /** The answer to a question, if `message` is one. */
-  takes(message) {
-    const question = this.#open.get(message.ref);
-    if (!question) return false;
-    this.#clear(question);
+  /** Return true if `message` answers a query, which it then settles or delays. */
+  handle(message) {
+    const query = this.#open.get(message.ref);
+    if (!query) return false;
+    this.#clearTimer(query);
     if (message.type !== "error") {
-      this.#close(question);
-      question.deferred.resolve(message);
+      this.#remove(query);
+      query.deferred.resolve(message);
       return true;
     }
     const error = AyesError.from(message);
-    if (error.code === "internal") question.defects += 1;
-    if (error.retry === "same" && question.defects < MOST_INTERNAL) {
-      const wait = error.retryAfterMs ?? this.backoff.after(question.tries);
-      this.#set(question, wait);
+    if (error.code === "internal") query.defects += 1;
+    if (error.retry === "same" && query.defects < MAX_INTERNAL_ERRORS) {
+      this.#pushAfter(query, error.retryAfterMs ?? this.backoff.after(query.tries));
     } else if (error.retry === "auth") {
-      question.waitsForToken = true;
+      query.awaitsToken = true;
       this.renew();
     } else {
-      this.#close(question);
-      question.deferred.reject(error);
+      this.#remove(query);
+      query.deferred.reject(error);
     }
     return true;
   }
 
-  #send(question) {
-    this.#clear(question);
-    question.waitsForToken = false;
-    this.#due.add(question);
-    if (this.#pumping === null) this.#pump();
+  #push(query) {
+    this.#clearTimer(query);
+    query.awaitsToken = false;
+    this.#due.add(query);
+    if (this.#sendTimer === null) this.#send();
   }
 
-  #pump() {
-    this.#pumping = null;
-    for (const question of this.#due) {
-      if (!this.connection.open || this.connection.leaving) return;
-      const { wait } = this.connection.pace;
-      if (wait > 0) {
-        this.#pumping = this.clock.setTimeout(() => this.#pump(), wait);
+  #send() {
+    this.#sendTimer = null;
+    for (const query of this.#due) {
+      if (!this.connection.open || this.connection.draining) return;
+      const { delayMs } = this.connection.bucket;
+      if (delayMs > 0) {
+        this.#sendTimer = this.clock.setTimeout(() => this.#send(), delayMs);
         return;
       }
-      const { ref, type, args } = question;
-      this.#due.delete(question);
-      question.tries += 1;
+      const { ref, type, args } = query;
+      this.#due.delete(query);
+      query.tries += 1;
       this.connection.send([{ ...args, type, ref }]);
-      this.#set(question, this.answerTimeout);
+      this.#pushAfter(query, this.answerTimeout);
     }
   }
 
-  /** There is no socket: the next one is asked everything. */
-  #rest() {
+  /** The connection is gone: `open` sends every query on the next one. */
+  #clearDue() {
     this.#due.clear();
-    if (this.#pumping !== null) this.clock.clearTimeout(this.#pumping);
-    this.#pumping = null;
+    if (this.#sendTimer !== null) this.clock.clearTimeout(this.#sendTimer);
+    this.#sendTimer = null;
   }
 
-  #close(question) {
-    this.#open.delete(question.ref);
-    this.#due.delete(question);
+  #remove(query) {
+    this.#open.delete(query.ref);
+    this.#due.delete(query);
   }
 
-  #set(question, ms) {
-    question.timer = this.clock.setTimeout(() => this.#send(question), ms);
+  #pushAfter(query, ms) {
+    query.timer = this.clock.setTimeout(() => this.#push(query), ms);
   }
 
-  #clear(question) {
-    if (question.timer !== null) this.clock.clearTimeout(question.timer);
-    question.timer = null;
+  #clearTimer(query) {
+    if (query.timer !== null) this.clock.clearTimeout(query.timer);
+    query.timer = null;
   }
+}
+
+function tooMany() {
+  const details = { limit: MAX_OPEN_QUERIES };
+  return new AyesError("busy", `${MAX_OPEN_QUERIES} queries wait without an answer`, { retry: "same", details });
 }

@@ -1,52 +1,52 @@
-// Who is next: commands in the order given, and of those on one thing only the first.
+// The order of sending: commands go out in the order given, and only the first of those with one order key.
 
-export class Line {
+export class SendQueue {
   #ready = [];
-  #strands = new Map();
+  #byKey = new Map();
 
-  get empty() {
+  get isEmpty() {
     return this.first() === undefined;
   }
 
-  /** A command is there; what comes after it on the same thing waits for it. */
-  join(command) {
-    if (command.strand === null) return;
-    const strand = this.#strands.get(command.strand);
-    if (!strand) this.#strands.set(command.strand, [command]);
-    else insert(strand, command);
+  /** Register a command; later ones with its order key wait for it. */
+  add(command) {
+    if (command.orderKey === null) return;
+    const sharing = this.#byKey.get(command.orderKey);
+    if (!sharing) this.#byKey.set(command.orderKey, [command]);
+    else insert(sharing, command);
   }
 
-  /** It is answered for good. */
-  leave(command) {
-    if (command.strand === null) return;
-    const strand = this.#strands.get(command.strand);
-    const index = strand?.indexOf(command) ?? -1;
+  /** Remove a command that has its final answer; the next one with its key may go. */
+  remove(command) {
+    if (command.orderKey === null) return;
+    const sharing = this.#byKey.get(command.orderKey);
+    const index = sharing?.indexOf(command) ?? -1;
     if (index < 0) return;
-    strand.splice(index, 1);
-    if (strand.length === 0) this.#strands.delete(command.strand);
-    else if (index === 0 && strand[0].state === "ready") insert(this.#ready, strand[0]);
+    sharing.splice(index, 1);
+    if (sharing.length === 0) this.#byKey.delete(command.orderKey);
+    else if (index === 0 && sharing[0].state === "ready") insert(this.#ready, sharing[0]);
   }
 
-  /** It may be sent, as soon as it is first on its thing. */
-  put(command) {
-    if (command.strand === null || this.#strands.get(command.strand)[0] === command) {
+  /** Mark a command as ready; it is sent once it is the first with its key. */
+  push(command) {
+    if (command.orderKey === null || this.#byKey.get(command.orderKey)[0] === command) {
       insert(this.#ready, command);
     }
   }
 
-  /** The next one to send, if there is one; those that were settled meanwhile are passed over. */
+  /** Return the next command to send, or `undefined`. Settled commands are skipped. */
   first() {
     while (this.#ready.length > 0 && this.#ready[0].state !== "ready") this.#ready.shift();
     return this.#ready[0];
   }
 
-  take() {
+  shift() {
     this.first();
     return this.#ready.shift();
   }
 }
 
-/** Into a list sorted by `order`, where it is not there yet. */
+/** Insert into a list sorted by `order`, once. */
 function insert(list, command) {
   let low = 0;
   let high = list.length;

@@ -1,12 +1,12 @@
-// The changes of a room for one `for await`. It holds at most so many: a slower reader gets several
-// as one, and finds the state as it is.
+// The changes of a room for one `for await`.
 
-const MOST_HELD = 256;
+/** Changes kept for one slow reader. Beyond that they become one change with `reason: "lag"`. */
+const MAX_UNREAD_CHANGES = 256;
 const DONE = Object.freeze({ value: undefined, done: true });
 
 export class Changes {
-  #held = [];
-  #waiting = [];
+  #unread = [];
+  #readers = [];
   #ended = false;
 
   constructor(onReturn) {
@@ -15,31 +15,31 @@ export class Changes {
 
   push(change) {
     if (this.#ended) return;
-    const reader = this.#waiting.shift();
+    const reader = this.#readers.shift();
     if (reader) {
       reader({ value: change, done: false });
       return;
     }
-    this.#held.push(change);
-    if (this.#held.length > MOST_HELD) {
-      this.#held = [Object.freeze({ from: this.#held[0].from, seq: change.seq, reason: "lag" })];
+    this.#unread.push(change);
+    if (this.#unread.length > MAX_UNREAD_CHANGES) {
+      this.#unread = [Object.freeze({ from: this.#unread[0].from, seq: change.seq, reason: "lag" })];
     }
   }
 
-  /** No more will come; what is held can still be read. */
+  /** Take no more changes; the unread ones can still be read. */
   end() {
     this.#ended = true;
-    for (const reader of this.#waiting.splice(0)) reader(DONE);
+    for (const reader of this.#readers.splice(0)) reader(DONE);
   }
 
   next() {
-    if (this.#held.length > 0) return Promise.resolve({ value: this.#held.shift(), done: false });
+    if (this.#unread.length > 0) return Promise.resolve({ value: this.#unread.shift(), done: false });
     if (this.#ended) return Promise.resolve(DONE);
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return new Promise((resolve) => this.#readers.push(resolve));
   }
 
   return() {
-    this.#held = [];
+    this.#unread = [];
     this.end();
     this.onReturn(this);
     return Promise.resolve(DONE);

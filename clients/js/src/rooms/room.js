@@ -1,11 +1,11 @@
-// One event as it stands: snapshots replace it, diffs fold into it, a gap is asked about.
+// One event's state: a snapshot replaces it, a diff folds into it, and after a gap the room subscribes again.
 //
-// What begins with an underscore is for `rooms.js`.
+// Members that begin with an underscore are for `rooms.js`.
 
+import { abortable, Deferred, rejected } from "../deferred.js";
+import { AyesError } from "../error.js";
+import { mergePatch } from "../wire/merge-patch.js";
 import { Changes } from "./changes.js";
-import { Deferred, heeding } from "./deferred.js";
-import { AyesError } from "./error.js";
-import { mergePatch } from "./merge-patch.js";
 
 export class Room extends EventTarget {
   #host;
@@ -18,13 +18,14 @@ export class Room extends EventTarget {
   #online;
   #live = false;
   #closed;
-  /** The next answer has to be a snapshot: the last one did not fit. */
-  #whole = false;
+  /** The next answer has to be a snapshot, since the last one did not fit the position. */
+  #needsSnapshot = false;
   #readers = new Set();
-  #marks = [];
+  /** Waits of `reached`: a position each. */
+  #waiters = [];
   _entered = new Deferred();
 
-  /** `host` sends for it: `command(type, args, options)`, `subscribe(room)`, `leave(room)`. */
+  /** `host` has `command(type, args, options)`, `subscribe(room)` and `leave(room)`. */
   constructor(host, event) {
     super();
     this.#host = host;
@@ -63,20 +64,22 @@ export class Room extends EventTarget {
     return this.#closed;
   }
 
-  /** Where to go on from: for `subscribe`, and for `resume` in `hello`. */
+  /** The position to resume from, for `subscribe` and for `resume` in `hello`. */
   get _position() {
     const { event, epoch, seq } = this;
-    return seq === undefined || this.#whole ? { event } : { event, epoch, seq };
+    return seq === undefined || this.#needsSnapshot ? { event } : { event, epoch, seq };
   }
 
-  // What its user does.
+  // The application's side.
 
   reached(seq, { signal } = {}) {
-    const mark = { seq, deferred: new Deferred() };
-    if (this.#closed !== undefined) mark.deferred.reject(this.#closedError());
-    else if (this.#seq >= seq) mark.deferred.resolve();
-    else this.#marks.push(mark);
-    return heeding(signal, mark.deferred.promise, () => (this.#marks = this.#marks.filter((one) => one !== mark)));
+    const waiter = { seq, deferred: new Deferred() };
+    if (this.#closed !== undefined) waiter.deferred.reject(this.#closedError());
+    else if (this.#seq >= seq) waiter.deferred.resolve();
+    else this.#waiters.push(waiter);
+    return abortable(signal, waiter.deferred.promise, () => {
+      this.#waiters = this.#waiters.filter((one) => one !== waiter);
+    });
   }
 
   leave() {
@@ -90,9 +93,9 @@ export class Room extends EventTarget {
 
   vote(proposal, { revision, ...options } = {}) {
     const known = Object.hasOwn(this.#state?.proposals ?? {}, proposal);
-    const words = revision ?? (known ? this.#state.proposals[proposal].revision : undefined);
-    if (words === undefined) return unknownWords(this.#event, options.id);
-    return this.command("vote.cast", { proposal, revision: words }, options);
+    const shown = revision ?? (known ? this.#state.proposals[proposal].revision : undefined);
+    if (shown === undefined) return rejected(unknownProposal(this.#event, options.id));
+    return this.command("vote.cast", { proposal, revision: shown }, options);
   }
 
   retract(proposal, options) {
@@ -114,42 +117,42 @@ export class Room extends EventTarget {
     return changes;
   }
 
-  // What the server says.
+  // The server's side.
 
-  _snapshot({ epoch, seq, state, you, reason }) {
+  _onSnapshot({ epoch, seq, state, you, reason }) {
     const from = this.#seq ?? seq;
     this.#epoch = epoch;
     this.#seq = seq;
     this.#state = state;
-    const yours = this.#replaceYou(you, seq);
-    this.#whole = false;
-    this.#follow();
-    if (yours) this.#tell("you", { seq });
+    const youChanged = this.#replaceYou(you, seq);
+    this.#needsSnapshot = false;
+    this.#setEntered();
+    if (youChanged) this.#emit("you", { seq });
     this.#changed({ from, seq, reason });
   }
 
-  _resumed({ epoch, from, seq, patch, you }) {
+  _onResumed({ epoch, from, seq, patch, you }) {
     if (epoch !== this.#epoch || !(from <= this.#seq)) {
-      this.#whole = true;
-      this.#lost();
+      this.#needsSnapshot = true;
+      this._resync();
       return;
     }
     const before = this.#seq;
-    const yours = this.#replaceYou(you, seq);
+    const youChanged = this.#replaceYou(you, seq);
     if (seq >= before) {
       this.#seq = seq;
       this.#state = mergePatch(this.#state, patch);
     }
-    this.#follow();
-    if (yours) this.#tell("you", { seq });
+    this.#setEntered();
+    if (youChanged) this.#emit("you", { seq });
     if (seq > before) this.#changed({ from: before, seq, patch });
   }
 
-  _diff({ epoch, from, seq, patch }) {
-    // Nothing is known yet, or it was asked about already: the answer will tell.
+  _onDiff({ epoch, from, seq, patch }) {
+    // The answer to a subscribe is on its way, and holds this diff.
     if (!this.#live) return;
     if (epoch !== this.#epoch || (from !== this.#seq && seq > this.#seq)) {
-      this.#lost();
+      this._resync();
     } else if (seq > this.#seq) {
       this.#seq = seq;
       this.#state = mergePatch(this.#state, patch);
@@ -157,26 +160,27 @@ export class Room extends EventTarget {
     }
   }
 
-  _you({ seq, patch }) {
+  _onYou({ seq, patch }) {
     if (this.#you === undefined || seq < this.#yourSeq) return;
     this.#yourSeq = seq;
     this.#you = mergePatch(this.#you, patch);
-    this.#tell("you", { seq, patch });
+    this.#emit("you", { seq, patch });
   }
 
-  _presence({ online }) {
+  _onPresence({ online }) {
     this.#online = online;
-    this.#tell("presence", { online });
+    this.#emit("presence", { online });
   }
 
-  /** Whether a heartbeat's position shows that something did not arrive. */
+  /** Return whether a heartbeat's position shows that a diff did not arrive. */
   _isBehind([epoch, seq]) {
     return this.#live && (epoch !== this.#epoch || seq > this.#seq);
   }
 
-  /** Ask where the room stands; nothing is taken before the answer. */
+  /** Subscribe again from the position; diffs are ignored until the answer. */
   _resync() {
-    this.#lost();
+    this.#setLive(false);
+    this.#host.subscribe(this);
   }
 
   _down() {
@@ -188,26 +192,21 @@ export class Room extends EventTarget {
     this.#closed = reason;
     this.#setLive(false);
     this._entered.reject(error ?? this.#closedError());
-    for (const { deferred } of this.#marks.splice(0)) deferred.reject(error ?? this.#closedError());
+    for (const { deferred } of this.#waiters.splice(0)) deferred.reject(error ?? this.#closedError());
     for (const reader of this.#readers) reader.end();
     this.#readers.clear();
-    this.#tell("closed", error ? { reason, error } : { reason });
+    this.#emit("closed", error ? { reason, error } : { reason });
   }
 
-  /** What is yours came whole; whether it is another. */
+  /** Replace `you`, and return whether it is different. */
   #replaceYou(you, seq) {
-    const another = JSON.stringify(you) !== JSON.stringify(this.#you);
+    const isDifferent = JSON.stringify(you) !== JSON.stringify(this.#you);
     this.#you = you;
     this.#yourSeq = seq;
-    return another;
+    return isDifferent;
   }
 
-  #lost() {
-    this.#setLive(false);
-    this.#host.subscribe(this);
-  }
-
-  #follow() {
+  #setEntered() {
     this._entered.resolve(this);
     this.#setLive(true);
   }
@@ -215,15 +214,15 @@ export class Room extends EventTarget {
   #setLive(live) {
     if (this.#live === live) return;
     this.#live = live;
-    this.#tell("live", { live });
+    this.#emit("live", { live });
   }
 
   #changed(change) {
     Object.freeze(change);
     for (const reader of this.#readers) reader.push(change);
-    this.#tell("change", change);
-    const reached = this.#marks.filter((mark) => mark.seq <= this.#seq);
-    this.#marks = this.#marks.filter((mark) => mark.seq > this.#seq);
+    this.#emit("change", change);
+    const reached = this.#waiters.filter((waiter) => waiter.seq <= this.#seq);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.seq > this.#seq);
     for (const { deferred } of reached) deferred.resolve();
   }
 
@@ -232,15 +231,13 @@ export class Room extends EventTarget {
     return new AyesError("room_closed", `the room was closed: ${this.#closed}`, { event: this.#event, details });
   }
 
-  #tell(type, detail) {
+  #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }
 
-/** A vote is for words that the voter has seen; there are none here. */
-function unknownWords(event, id) {
-  const refused = new Deferred();
+/** A vote names the revision that its voter has seen, and the room shows none. */
+function unknownProposal(event, id) {
   const details = { path: "revision" };
-  refused.reject(new AyesError("bad_request", "the room does not show this proposal", { event, id, retry: "fix", details }));
-  return refused.promise;
+  return new AyesError("bad_request", "the room does not show this proposal", { event, id, retry: "fix", details });
 }

@@ -1,24 +1,28 @@
-// The rooms that were entered, and what is said about them.
+// The rooms that were entered: subscribes them, and passes on the messages that concern them.
 
-import { AyesError, MOST_INTERNAL } from "./error.js";
+import { AyesError, MAX_INTERNAL_ERRORS } from "../error.js";
+import { Timers } from "../timers.js";
 import { Room } from "./room.js";
 
-/** How long a diff may be on its way after a heartbeat that shows its position. */
-const GRACE_MS = 1_000;
+/** Longest wait for a diff after a heartbeat that shows its position; beyond that the room subscribes again. */
+const LATE_DIFF_TIMEOUT_MS = 1_000;
 
 export class Rooms {
   open = new Map();
+  /** `ref` of a subscribe or unsubscribe → its room, or `null` once that was left. */
   #refs = new Map();
-  #timers = new Map();
-  /** Event → how often it was refused in a row, to be asked for again. */
+  /** Event → the one timer of its room. */
+  #timers;
+  /** Event → errors in a row that allow another try. */
   #refusals = new Map();
 
   /** `command` is the client's; `renew()` asks for a new token. */
   constructor({ connection, clock, backoff, answerTimeout, newRef, command, renew }) {
-    Object.assign(this, { connection, clock, backoff, answerTimeout, newRef, command, renew });
+    Object.assign(this, { connection, backoff, answerTimeout, newRef, command, renew });
+    this.#timers = new Timers(clock);
   }
 
-  /** For `hello`: every room, with its position where there is one. */
+  /** Every room for `hello`, with its position if it has one. */
   get positions() {
     return Array.from(this.open.values(), (room) => room._position);
   }
@@ -33,14 +37,14 @@ export class Rooms {
     return room._entered.promise;
   }
 
-  /** Ask the server for a room, from its position; asked again where there is no answer. */
+  /** Subscribe from the room's position, and again if no answer comes. */
   subscribe(room) {
-    this.#unplan(room.event);
-    if (!this.connection.open || this.connection.leaving) return;
+    this.#timers.clear(room.event);
+    if (!this.connection.open || this.connection.draining) return;
     const ref = this.newRef();
     this.#refs.set(ref, room);
     this.connection.send([{ type: "subscribe", ref, ...room._position }]);
-    this.#plan(room, this.answerTimeout, () => this.subscribe(room));
+    this.#schedule(room, this.answerTimeout, () => this.subscribe(room));
   }
 
   leave(room) {
@@ -51,10 +55,10 @@ export class Rooms {
     room._close("client");
   }
 
-  /** A welcome came, and the answers to its `resume` will follow. */
+  /** A welcome came. The answers for the events in `resumed` will follow; other rooms subscribe now. */
   welcomed(resumed) {
     for (const room of this.open.values()) {
-      if (resumed.has(room.event)) this.#plan(room, this.answerTimeout, () => this.subscribe(room));
+      if (resumed.has(room.event)) this.#schedule(room, this.answerTimeout, () => this.subscribe(room));
       else this.subscribe(room);
     }
   }
@@ -67,7 +71,7 @@ export class Rooms {
 
   down() {
     this.#refs.clear();
-    for (const event of [...this.#timers.keys()]) this.#unplan(event);
+    this.#timers.clearAll();
     for (const room of this.open.values()) room._down();
   }
 
@@ -78,50 +82,50 @@ export class Rooms {
     for (const room of left) room._close(reason, error);
   }
 
-  /** Whether `message` was for a room. */
-  takes(message) {
+  /** Return true if `message` concerns a room, which then handles it. */
+  handle(message) {
     if (message.type === "heartbeat") {
       this.#compare(message.positions ?? {});
       return true;
     }
-    if (message.type === "error") return this.#refused(message);
-    const take = TAKES[message.type];
-    if (!take) return false;
+    if (message.type === "error") return this.#onError(message);
+    const handle = HANDLERS[message.type];
+    if (!handle) return false;
     this.#refs.delete(message.ref);
     const room = this.open.get(message.event);
-    if (room) take(this, room, message);
+    if (room) handle(this, room, message);
     return true;
   }
 
-  answered(room) {
-    this.#unplan(room.event);
+  onSubscribed(room) {
+    this.#timers.clear(room.event);
     this.#refusals.delete(room.event);
   }
 
-  /** The server put us out; `client` is the echo of a `leave`, which was heeded when it was given. */
-  putOut(room, reason) {
+  /** Close the room. The reason `client` answers a `leave`, which closed it already. */
+  onUnsubscribed(room, reason) {
     if (reason === "client") return;
     this.#remove(room);
     room._close(reason);
   }
 
-  #refused(message) {
+  #onError(message) {
     const byRef = this.#refs.has(message.ref);
     const ofResume = message.ref === undefined && message.id === undefined;
     const room = byRef ? this.#refs.get(message.ref) : ofResume ? this.open.get(message.event) : undefined;
     if (byRef) this.#refs.delete(message.ref);
-    // Another room of this event may have been entered since.
+    // The application may have left the room and entered it again.
     if (!room || this.open.get(room.event) !== room) return byRef;
     const error = AyesError.from(message);
     const refusals = this.#refusals.get(room.event) ?? { tries: 0, defects: 0 };
     this.#refusals.set(room.event, refusals);
     if (error.code === "internal") refusals.defects += 1;
-    if (error.retry === "same" && refusals.defects < MOST_INTERNAL) {
+    if (error.retry === "same" && refusals.defects < MAX_INTERNAL_ERRORS) {
       refusals.tries += 1;
-      const wait = error.retryAfterMs ?? this.backoff.after(refusals.tries);
-      this.#plan(room, wait, () => this.subscribe(room));
+      const delay = error.retryAfterMs ?? this.backoff.after(refusals.tries);
+      this.#schedule(room, delay, () => this.subscribe(room));
     } else if (error.retry === "auth") {
-      this.#unplan(room.event);
+      this.#timers.clear(room.event);
       this.renew();
     } else {
       this.#remove(room);
@@ -130,7 +134,7 @@ export class Rooms {
     return true;
   }
 
-  /** Look at where the server says that the rooms stand. */
+  /** Compare the rooms with the positions of a heartbeat. */
   #compare(positions) {
     for (const event of Object.keys(positions)) {
       const room = this.open.get(event);
@@ -138,7 +142,7 @@ export class Rooms {
       const [epoch] = positions[event];
       if (epoch !== room.epoch) room._resync();
       else if (!this.#timers.has(event)) {
-        this.#plan(room, GRACE_MS, () => {
+        this.#schedule(room, LATE_DIFF_TIMEOUT_MS, () => {
           if (room._isBehind(positions[event])) room._resync();
         });
       }
@@ -146,39 +150,31 @@ export class Rooms {
   }
 
   #remove(room) {
-    this.#unplan(room.event);
+    this.#timers.clear(room.event);
     if (this.open.get(room.event) !== room) return;
     this.open.delete(room.event);
     this.#refusals.delete(room.event);
   }
 
-  #plan(room, ms, run) {
-    this.#unplan(room.event);
-    const timer = this.clock.setTimeout(() => {
-      this.#timers.delete(room.event);
+  /** Run once after `ms`, if the room is still entered. */
+  #schedule(room, ms, run) {
+    this.#timers.set(room.event, ms, () => {
       if (this.open.get(room.event) === room) run();
-    }, ms);
-    this.#timers.set(room.event, timer);
-  }
-
-  #unplan(event) {
-    if (!this.#timers.has(event)) return;
-    this.clock.clearTimeout(this.#timers.get(event));
-    this.#timers.delete(event);
+    });
   }
 }
 
-const TAKES = Object.freeze({
+const HANDLERS = Object.freeze({
   snapshot: (rooms, room, message) => {
-    rooms.answered(room);
-    room._snapshot(message);
+    rooms.onSubscribed(room);
+    room._onSnapshot(message);
   },
   resumed: (rooms, room, message) => {
-    rooms.answered(room);
-    room._resumed(message);
+    rooms.onSubscribed(room);
+    room._onResumed(message);
   },
-  diff: (rooms, room, message) => room._diff(message),
-  you: (rooms, room, message) => room._you(message),
-  presence: (rooms, room, message) => room._presence(message),
-  unsubscribed: (rooms, room, message) => rooms.putOut(room, message.reason),
+  diff: (rooms, room, message) => room._onDiff(message),
+  you: (rooms, room, message) => room._onYou(message),
+  presence: (rooms, room, message) => room._onPresence(message),
+  unsubscribed: (rooms, room, message) => rooms.onUnsubscribed(room, message.reason),
 });

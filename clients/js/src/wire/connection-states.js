@@ -1,4 +1,4 @@
-// The states of a client's connection, and what may follow what.
+// The states of a client's connection, and which may follow which.
 
 export const TRANSITIONS = Object.freeze({
   idle: Object.freeze(["connecting", "stopped"]),
@@ -9,7 +9,7 @@ export const TRANSITIONS = Object.freeze({
   stopped: Object.freeze(["connecting"]),
 });
 
-/** Whether `after` may follow `before`. */
+/** Return whether `after` may follow `before`. */
 export function mayFollow(before, after) {
   return TRANSITIONS[before].includes(after);
 }

@@ -1,9 +1,9 @@
 // JSON Merge Patch, RFC 7396, section 2.
 //
-// A key may be any text, a user's id among them, so `__proto__` is a key like others: it is only
-// ever an own property here, and never reaches a prototype.
+// A key may be any text, such as a user's id. `__proto__` is therefore a key like others: it becomes an own property
+// and never reaches a prototype.
 
-/** `target` with `patch` applied. Neither is changed; what the patch does not name is shared. */
+/** Return `target` with `patch` applied. Neither is changed; the result shares what the patch does not name. */
 export function mergePatch(target, patch) {
   if (!isObject(patch)) return patch;
   const folded = isObject(target) ? { ...target } : {};

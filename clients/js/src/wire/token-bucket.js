@@ -1,42 +1,42 @@
-// The server's token bucket, kept here too, so that it never has to refuse.
+// The server's token bucket, simulated here so that the server never has to refuse a message.
 
-/** The part of the allowed rate that is used: two clocks never run quite alike. */
-const SHARE = 0.95;
+/** Share of the allowed rate that the client uses, since two clocks never run exactly alike. */
+const RATE_SHARE = 0.95;
 
-export class Pace {
+export class TokenBucket {
   #tokens = Infinity;
   #burst = Infinity;
   #perMs = Infinity;
-  #at = 0;
+  #filledAt = 0;
 
   constructor(clock) {
     this.clock = clock;
   }
 
-  /** A new socket: a full bucket of these limits. */
+  /** Start with a full bucket, by the limits of a new connection. */
   open(limits) {
-    this.#burst = Math.max(1, Math.floor((limits.burst ?? Infinity) * SHARE));
-    this.#perMs = ((limits.commands_per_second ?? Infinity) * SHARE) / 1000;
+    this.#burst = Math.max(1, Math.floor((limits.burst ?? Infinity) * RATE_SHARE));
+    this.#perMs = ((limits.commands_per_second ?? Infinity) * RATE_SHARE) / 1000;
     this.#tokens = this.#burst;
-    this.#at = this.clock.now();
+    this.#filledAt = this.clock.now();
   }
 
-  /** Messages that may go out now. */
-  get free() {
+  /** Messages that may be sent now. */
+  get available() {
     const now = this.clock.now();
-    const passed = Math.max(0, now - this.#at);
-    this.#at = now;
+    const passed = Math.max(0, now - this.#filledAt);
+    this.#filledAt = now;
     if (passed > 0) this.#tokens = Math.min(this.#burst, this.#tokens + passed * this.#perMs);
     return Math.max(0, Math.floor(this.#tokens));
   }
 
-  /** `count` messages went out. */
-  took(count) {
+  /** Count `count` messages that were sent. */
+  spend(count) {
     this.#tokens -= count;
   }
 
-  /** Milliseconds until one more may. */
-  get wait() {
-    return this.free > 0 ? 0 : Math.ceil((1 - this.#tokens) / this.#perMs);
+  /** Milliseconds until the next message may be sent. */
+  get delayMs() {
+    return this.available > 0 ? 0 : Math.ceil((1 - this.#tokens) / this.#perMs);
   }
 }
