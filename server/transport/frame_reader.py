@@ -8,10 +8,10 @@ both, and what is wrong is always judged there.
 from __future__ import annotations
 
 from types import GeneratorType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from websockets.frames import Frame, Opcode
-from websockets.protocol import State
+from websockets.protocol import Event, State
 from websockets.server import ServerProtocol
 from websockets.streams import StreamReader
 
@@ -25,8 +25,9 @@ except ImportError:  # a platform without the compiled part
     from websockets.utils import apply_mask
 
 if TYPE_CHECKING:
-    from server.transport.guard import GuardedWebSocket
-    from server.transport.socket_transport import Receiver
+    import asyncio
+
+    from server.transport.socket_transport import Receiver, Wire
 
 
 #: A frame counts once more against its budget for each so many bytes: a published frame is 64 KiB
@@ -42,6 +43,28 @@ DEFLATED_BYTES = 1_024
 EAGER_BYTES = 512
 
 
+class FrameHandler(Protocol):
+    """The connection whose input is read: it acts on what is no message of the application."""
+
+    wire: Wire
+    loop: asyncio.AbstractEventLoop
+
+    def shake_hands(self, events: list[Event]) -> None:
+        """Answer the handshake, or end the connection."""
+
+    def enqueue(self, payload: bytes, *, is_text: bool) -> None:
+        """Queue a message for ASGI's ``receive``."""
+
+    def closed_by_peer(self) -> None:
+        """Act on a close frame."""
+
+    def parser_failed(self) -> None:
+        """Close with the error that websockets' parser found."""
+
+    def fail(self, code: int, reason: str = "") -> None:
+        """Close over a violation."""
+
+
 class Intake:
     """One socket's input."""
 
@@ -53,7 +76,7 @@ class Intake:
         "_controls_left",
         "_cut_bytes",
         "_frames_left",
-        "_guard",
+        "_handler",
         "_is_text",
         "_parts",
         "_refilled_at",
@@ -61,8 +84,8 @@ class Intake:
         "receiver",
     )
 
-    def __init__(self, guard: GuardedWebSocket, conn: ServerProtocol, budgets: Budgets) -> None:
-        self._guard = guard
+    def __init__(self, handler: FrameHandler, conn: ServerProtocol, budgets: Budgets) -> None:
+        self._handler = handler
         self._conn = conn
         self._budgets = budgets
         self._aligned = False
@@ -72,7 +95,7 @@ class Intake:
         self._frames_left = budgets.frame_burst
         self._at_once = budgets.frames_at_once
         self._controls_left = budgets.controls_per_second
-        self._refilled_at = guard.loop.time()
+        self._refilled_at = handler.loop.time()
         self.receiver: Receiver | None = None
         self.deaf = False
         """Whether everything that still comes is thrown away."""
@@ -89,7 +112,7 @@ class Intake:
         taken = 0
         if self._aligned and self.receiver is not None:
             is_eager = self._is_eager()
-            if self._guard.wire.shut:
+            if self._handler.wire.shut:
                 taken = self._passed_over(data)
             else:
                 taken = self._texts(self.receiver, data)
@@ -138,9 +161,9 @@ class Intake:
     def deliver(self, payload: bytes, *, is_text: bool) -> None:
         """Hand one message to the receiver, or to ASGI's queue; 1007 for text that is no UTF-8."""
         if is_text and not (payload.isascii() or _is_utf8(payload)):
-            self._guard.fail(1007, "invalid UTF-8")
+            self._handler.fail(1007, "invalid UTF-8")
         elif self.receiver is None:
-            self._guard.enqueue(payload, is_text=is_text)
+            self._handler.enqueue(payload, is_text=is_text)
         elif is_text:
             self.receiver.text(payload)
         else:
@@ -148,7 +171,7 @@ class Intake:
 
     def _refill(self) -> None:
         budgets = self._budgets
-        now = self._guard.loop.time()
+        now = self._handler.loop.time()
         passed = now - self._refilled_at
         self._refilled_at = now
         frames = self._frames_left + passed * budgets.frame_rate
@@ -173,7 +196,7 @@ class Intake:
         """
         start, end = 0, len(data)
         left = self._frames_left
-        wire = self._guard.wire
+        wire = self._handler.wire
         was_eager = self._is_eager()
         while left >= 1:
             body, stop = _text_at(data, start, end)
@@ -181,7 +204,7 @@ class Intake:
                 break
             payload = apply_mask(data[body:stop], data[body - 4 : body])
             if not (payload.isascii() or _is_utf8(payload)):
-                self._guard.fail(1007, "invalid UTF-8")
+                self._handler.fail(1007, "invalid UTF-8")
                 return stop
             start = stop
             cost = 1 + len(payload) // FRAME_BYTES
@@ -211,7 +234,7 @@ class Intake:
 
     def _parse(self, data: bytes) -> None:
         """Let websockets take ``data`` apart, and count what it finds."""
-        conn, guard = self._conn, self._guard
+        conn, handler = self._conn, self._handler
         if conn.extensions:
             cost = len(data) / DEFLATED_BYTES
             self._frames_left -= cost
@@ -221,40 +244,40 @@ class Intake:
         conn.receive_data(data)
         events = conn.events_received()
         if conn.state is State.CONNECTING:
-            guard.shake_hands(events)
+            handler.shake_hands(events)
             return
         for event in events:
             self._frame(cast("Frame", event))
             if self.deaf:
                 return
         if conn.parser_exc is not None:
-            guard.parser_failed()
+            handler.parser_failed()
             return
         if conn.writes:
-            guard.wire.answer(b"".join(conn.data_to_send()))
+            handler.wire.answer(b"".join(conn.data_to_send()))
         if self.receiver is not None:
             self._aligned = between_messages(conn)
-            if events and not guard.wire.shut:
+            if events and not handler.wire.shut:
                 self.receiver.alive()
 
     def _frame(self, event: Frame) -> None:
         opcode = event.opcode
         if opcode is Opcode.CLOSE:
-            self._guard.closed_by_peer()
+            self._handler.closed_by_peer()
         elif opcode is Opcode.PING or opcode is Opcode.PONG:
             self._controls_left -= 1
             if self._controls_left < 0:
-                self._guard.fail(CloseCode.FLOOD, "too many control frames")
+                self._handler.fail(CloseCode.FLOOD, "too many control frames")
             elif opcode is Opcode.PING and self._conn.writes:
                 # Its pong, before the answers to the messages behind it.
-                self._guard.wire.answer(self._conn.writes.pop(0))
+                self._handler.wire.answer(self._conn.writes.pop(0))
         else:
             cost = 1 + len(event.data) // FRAME_BYTES
             self._frames_left -= cost
             self._at_once -= cost
             if self._frames_left < 0:
-                self._guard.fail(CloseCode.FLOOD, "too many frames")
-            elif not self._guard.wire.shut:
+                self._handler.fail(CloseCode.FLOOD, "too many frames")
+            elif not self._handler.wire.shut:
                 self._collect(event)
 
     def _collect(self, event: Frame) -> None:
@@ -262,7 +285,7 @@ class Intake:
             self._is_text = event.opcode is Opcode.TEXT
         self._parts.append(cast("bytes", event.data))
         if len(self._parts) > self._budgets.fragments:
-            self._guard.fail(CloseCode.PROTOCOL_VIOLATION, "too many fragments")
+            self._handler.fail(CloseCode.PROTOCOL_VIOLATION, "too many fragments")
         elif event.fin:
             parts, self._parts = self._parts, []
             self.deliver(parts[0] if len(parts) == 1 else b"".join(parts), is_text=self._is_text)

@@ -15,7 +15,7 @@ from server.transport.stall_detector import Progress, sever
 
 if TYPE_CHECKING:
     from server.limits.fair_scheduler import Waiting
-    from server.transport.guard import GuardedWebSocket
+    from server.transport.budgets import Budgets
 
 EXTENSION: Final = "ayes.wire"
 """The wire's name among the extensions of an ASGI scope."""
@@ -48,6 +48,34 @@ class Receiver(Protocol):
         no code in it."""
 
 
+class Owner(Protocol):
+    """The connection that a ``Wire`` writes for: it ends the socket and reads its input."""
+
+    loop: asyncio.AbstractEventLoop
+    budgets: Budgets
+
+    def attach(self, receiver: Receiver) -> None:
+        """See ``Wire.attach``."""
+
+    def weigh(self, messages: int) -> None:
+        """See ``Wire.weigh``."""
+
+    def line_up(self, waiting: Waiting) -> None:
+        """See ``Wire.line_up``."""
+
+    def stay(self) -> None:
+        """See ``Wire.stay``."""
+
+    def close(self, code: int, reason: str) -> None:
+        """See ``Wire.close``."""
+
+    def fail(self, code: int, reason: str, *, offends: bool) -> None:
+        """See ``Wire.fail``."""
+
+    def end(self, code: int) -> None:
+        """Report the end of the socket to the application."""
+
+
 class Wire:
     """One socket's output. No call waits, and none raises because the peer is gone."""
 
@@ -55,9 +83,9 @@ class Wire:
         "_ack_bytes",
         "_answer_end",
         "_answer_size",
-        "_guard",
         "_held",
         "_output_bytes",
+        "_owner",
         "_progress",
         "_room_bytes",
         "_room_end",
@@ -69,9 +97,9 @@ class Wire:
         "shut",
     )
 
-    def __init__(self, guard: GuardedWebSocket, transport: asyncio.Transport) -> None:
-        budgets = guard.budgets
-        self._guard = guard
+    def __init__(self, owner: Owner, transport: asyncio.Transport) -> None:
+        budgets = owner.budgets
+        self._owner = owner
         self._transport = transport
         self._output_bytes = budgets.output_bytes
         self._ack_bytes = budgets.ack_bytes
@@ -88,7 +116,7 @@ class Wire:
         """Whether the peer broke the rules, and the socket was closed for it."""
         self.deflates = False
         """Whether frames may be compressed, as ``server/transport/deflate.py`` does it."""
-        self._progress = Progress(guard.loop, budgets.stall_s, self)
+        self._progress = Progress(owner.loop, budgets.stall_s, self)
 
     def attach(self, receiver: Receiver) -> None:
         """Hand what comes to ``receiver`` from now on, in place of ASGI's ``receive()``.
@@ -99,18 +127,18 @@ class Wire:
 
         Raises ``RuntimeError`` before the accept and on the second call.
         """
-        self._guard.attach(receiver)
+        self._owner.attach(receiver)
 
     def weigh(self, messages: int) -> None:
         """Count ``messages`` more than one in the text that is being handed over.
 
         Whoever says much at once is not refused for it, but waits for its turn (``Turns``).
         """
-        self._guard.weigh(messages)
+        self._owner.weigh(messages)
 
     def line_up(self, waiting: Waiting) -> None:
         """Have ``waiting.take_turn`` called once, among those that have much to say (``Turns``)."""
-        self._guard.line_up(waiting)
+        self._owner.line_up(waiting)
 
     def send(self, data: bytes) -> None:
         """Write ready-made frames: acks, answers, control messages.
@@ -160,7 +188,7 @@ class Wire:
 
         Raises ``websockets.ProtocolError`` for a code that no close frame may carry.
         """
-        self._guard.close(code, reason)
+        self._owner.close(code, reason)
 
     def fail(self, code: int, reason: str = "", *, offends: bool = True) -> None:
         """The same, over a violation: nothing more is heard, and the end is ``flush_s`` away.
@@ -168,15 +196,15 @@ class Wire:
         ``offends=False``: it is not the peer's fault, and ``failed`` stays as it is.
         """
         if not self.shut:
-            self._guard.fail(code, reason, offends=offends)
+            self._owner.fail(code, reason, offends=offends)
 
     def stay(self) -> None:
         """The peer has said who it is: its connection gives way to no other from now on."""
-        self._guard.stay()
+        self._owner.stay()
 
     def abort(self) -> None:
         """End now, with a reset; unsent output is thrown away."""
-        self._guard.end(1006)
+        self._owner.end(1006)
         sever(self._transport)
 
     # The guard's side.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from typing import cast
 
 from server.limits.fair_scheduler import TURN_S
-from server.transport.guard import Budgets, frame
+from server.transport.guard import Budgets, GuardedWebSocket, frame
 from tests.server.peers import Recorder, on_both_loops, quiet, serving, until, verdict
 from tests.server.raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, masked, raw
 
@@ -180,7 +181,7 @@ async def test_who_is_polite_again_is_read_at_once_again() -> None:
     budgets = Budgets(commands_per_second=1_000, burst=64, frames_beside=0, burst_beside=0)
     async with serving(budgets=budgets) as served, raw(served, "/wire") as peer:
         recorder = await served.recorder()
-        intake = recorder.wire._guard._intake
+        intake = cast("GuardedWebSocket", recorder.wire._owner)._intake
         await peer.say(masked(TEXT, b"x") * 30)
         await recorder.until(lambda r: len(r.texts) == 30)
         assert intake.is_eager()
