@@ -8,7 +8,7 @@ export type Retry = "same" | "fix" | "auth" | "no";
 /** Whether the command had an effect; if `unknown`, the same id sent again tells. */
 export type Effect = "none" | "unknown";
 
-/** The codes of the server (docs/protocol.md, "errors"), and four of the client itself. */
+/** The codes of the server (docs/protocol.md, "errors"), and six of the client itself. */
 export type ErrorCode =
   | "bad_frame" | "bad_request" | "unknown_type" | "too_large"
   | "unauthenticated" | "auth_expired"
@@ -25,6 +25,10 @@ export type ErrorCode =
   | "closed"
   /** `cancel` came before the command was ever sent. */
   | "cancelled"
+  /** A command of `once` was not sent within the connection it was given on. */
+  | "not_sent"
+  /** The connection of a command of `once` broke before the answer, and the server knows of no answer. */
+  | "unanswered"
   /** The room was left, or was closed by the server: `details.reason`. */
   | "room_closed";
 
@@ -406,7 +410,12 @@ export interface Commands {
 }
 
 export type CommandType = keyof Commands;
-export type Args<T extends CommandType> = Commands[T]["args"];
+/** What every command takes. */
+export interface AnyCommand {
+  /** RFC 3339; the option `notAfter` sets it by the server's clock. */
+  not_after?: string;
+}
+export type Args<T extends CommandType> = Commands[T]["args"] & AnyCommand;
 export type RoomArgs<T extends CommandType> = Omit<Args<T>, "event">;
 export type AckOf<T extends CommandType> = Ack<Commands[T]["result"]>;
 
@@ -482,6 +491,10 @@ export interface Entry {
   since: number;
   /** The user whose command it is, if that was known. It is never sent as another user's. */
   user?: string;
+  /** Whether it may have reached the server; entries of earlier versions do not say. */
+  sent?: boolean;
+  /** Milliseconds from `since` to its `not_after`, which is set when the server's clock is known. */
+  lifetime?: number;
 }
 
 /** A store of entries. If a call fails, the client goes on without the store and emits `fault`. */
@@ -490,6 +503,8 @@ export interface Outbox {
   load(): Promise<Entry[]>;
   put(entry: Entry): Promise<void>;
   remove(id: string): Promise<void>;
+  /** Erase every entry of this user, those of other open pages too. Without it they are found by `load`. */
+  forget?(user: string): Promise<void>;
   /** The page goes away: let other pages take over its entries. */
   release?(): void;
 }
@@ -513,6 +528,8 @@ export interface Pending {
   /** Whether it may have reached the server; false means that it never left. */
   readonly sent: boolean;
   readonly tries: number;
+  /** Whether the outbox has it, so that it outlives the page. */
+  readonly kept: boolean;
 }
 
 export interface Clock {
@@ -562,6 +579,17 @@ export interface WaitOptions {
 export interface CommandOptions extends WaitOptions {
   /** The idempotency id: 8 to 64 of `A-Z a-z 0-9 _ -`. A fresh UUIDv7 if left out. */
   id?: string;
+  /**
+   * When the command is too late: a date, or a lifetime in milliseconds from now by the server's clock. The server
+   * then answers `too_late`, and nothing has happened.
+   */
+  notAfter?: Date | number;
+  /**
+   * Send it within the present connection or never, for what cannot be undone. It is not kept in the outbox. It
+   * rejects with `not_sent` without a connection. If the connection breaks before the answer, the next one asks
+   * whether the command was decided, and does not send it again.
+   */
+  once?: boolean;
 }
 
 export interface ClientEvents {
@@ -576,7 +604,12 @@ export interface ClientEvents {
   /** A command was refused for good; its promise was rejected with the same error. */
   refused: CustomEvent<{ id: string; error: AyesError }>;
   /** A failure outside any command: the token function failed, or the outbox cannot write. */
-  fault: CustomEvent<{ where: "token" | "outbox" | "server"; error: unknown }>;
+  fault: CustomEvent<{
+    where: "token" | "outbox" | "server";
+    error: unknown;
+    /** The command that the outbox could not keep. */
+    id?: string;
+  }>;
 }
 
 export class Client extends EventTarget {
@@ -590,6 +623,10 @@ export class Client extends EventTarget {
   readonly retryAt: number | null;
   /** Commands without an answer, oldest first. */
   readonly pending: readonly Pending[];
+  /** The server's time in milliseconds since 1970; the local clock's before the first welcome. */
+  now(): number;
+  /** The present user's commands without an answer, oldest first: the same as `pending`. */
+  waiting(): readonly Pending[];
   /** The first welcome; rejects if the server closes for good before. */
   readonly ready: Promise<Welcome>;
   /** Resolves when the outbox was read: the commands left in it are in `pending`. */
@@ -601,6 +638,8 @@ export class Client extends EventTarget {
   start(): this;
   /** Connect now instead of at `retryAt`, even if the server asked for a longer delay. */
   retry(): void;
+  /** Stop, and erase every command of this user from the outbox. Rejects if they could not be erased. */
+  forgetUser(): Promise<void>;
   /** Close. Every wait rejects with `stopped`; commands stay in the outbox. */
   stop(): Promise<void>;
 
@@ -618,6 +657,8 @@ export class Client extends EventTarget {
   adopt(id: string): Promise<Ack> | undefined;
   /** Take back a command that was never sent; return false if it may have been. */
   cancel(id: string): boolean;
+  /** The same, and resolve once the outbox has erased it, so that no reload brings it back. */
+  takeBack(id: string): Promise<boolean>;
 
   addEventListener<K extends keyof ClientEvents>(
     type: K,

@@ -182,3 +182,150 @@ async def test_a_tab_takes_over_what_a_closed_one_left(
         assert adopted["id"] == VOTE
         assert adopted["ack"]["replayed"]
         await stage.votes(1)
+
+
+#: Commands that an outbox keeps, from another module of the page.
+KEEP = """async (id) => {
+    const sdk = await import("/sdk/ayes.js");
+    window.outbox ??= sdk.indexedDbOutbox();
+    await outbox.put({ id, type: "vote.cast", args: {}, since: 1, user: "bob" });
+    return (await outbox.load()).map((entry) => entry.id);
+}"""
+#: What browsers do to the databases of a page in the background.
+KILL = {
+    "the handle is closed without a word": """
+        const { transaction } = IDBDatabase.prototype;
+        let dead = null;
+        IDBDatabase.prototype.transaction = function (...given) {
+            dead ??= this;
+            if (dead === this) {
+                throw new DOMException("The connection is closing.", "InvalidStateError");
+            }
+            return transaction.apply(this, given);
+        };""",
+    "the transaction is aborted": """
+        const { transaction } = IDBDatabase.prototype;
+        let dead = null;
+        IDBDatabase.prototype.transaction = function (...given) {
+            const begun = transaction.apply(this, given);
+            dead ??= this;
+            if (dead === this) begun.abort();
+            return begun;
+        };""",
+    "the connection to the server is lost": """
+        const { put } = IDBObjectStore.prototype;
+        let dead = null;
+        IDBObjectStore.prototype.put = function (...given) {
+            dead ??= this.transaction.db;
+            if (dead === this.transaction.db) {
+                throw new DOMException("Indexed Database server lost.", "UnknownError");
+            }
+            return put.apply(this, given);
+        };""",
+}
+
+
+@pytest.mark.parametrize("kill", KILL.values(), ids=KILL)
+async def test_a_dead_database_is_opened_again_and_keeps_the_vote(
+    start_site: StartSite, visit: Visit, kill: str
+) -> None:
+    site = await start_site(auth_secret=SECRET)
+    bob = await visit(site, "/")
+    assert await bob.page.evaluate(KEEP, "before-001") == ["before-001"]
+    await bob.page.evaluate(f"() => {{ {kill} }}")
+    assert await bob.page.evaluate(KEEP, "after-0001") == ["before-001", "after-0001"]
+    await bob.page.reload()
+    kept = await bob.page.evaluate(KEEP, "later-0001")
+    assert sorted(kept) == ["after-0001", "before-001", "later-0001"]
+
+
+async def test_a_database_that_is_deleted_under_the_page_is_made_again(
+    start_site: StartSite, visit: Visit
+) -> None:
+    site = await start_site(auth_secret=SECRET)
+    bob = await visit(site, "/")
+    await bob.page.evaluate(KEEP, "before-001")
+    await bob.page.evaluate(
+        """() => new Promise((resolve, reject) => {
+            const request = indexedDB.deleteDatabase("ayes-outbox");
+            request.onsuccess = () => resolve();
+            request.onerror = () => reject(request.error);
+        })"""
+    )
+    assert await bob.page.evaluate(KEEP, "after-0001") == ["after-0001"]
+
+
+BLOCKED = {
+    "a private window without storage": """
+        Object.defineProperty(window, "indexedDB", { value: undefined });""",
+    "storage that the browser blocks": """Object.defineProperty(window, "indexedDB", {
+        get() { throw new DOMException("denied", "SecurityError"); }
+    });""",
+    "locks that the browser blocks": """navigator.locks.request = () =>
+        Promise.reject(new DOMException("denied", "SecurityError"));
+        IDBFactory.prototype.open = () => {
+            throw new DOMException("denied", "SecurityError");
+        };""",
+    "a full disk": """IDBObjectStore.prototype.put = () => {
+        throw new DOMException("The disk is full.", "QuotaExceededError");
+    };""",
+}
+
+
+@pytest.mark.parametrize("block", BLOCKED.values(), ids=BLOCKED)
+async def test_a_vote_that_cannot_be_kept_says_so_and_counts(
+    start_site: StartSite, visit: Visit, block: str
+) -> None:
+    async with staged(start_site) as stage:
+        bob = await visit(stage.site, "/")
+        await bob.page.evaluate(f"() => {{ {block} }}")
+        said = await bob.page.evaluate(
+            """async ([token, event, proposal, id]) => {
+                const sdk = await import("/sdk/ayes.js");
+                const client = new sdk.Client("/", { token, outbox: sdk.indexedDbOutbox() });
+                const faults = [];
+                client.addEventListener("fault", ({ detail }) => faults.push(detail));
+                const vote = client.command("vote.cast", { event, proposal, revision: 1 }, { id });
+                let kept;
+                client.addEventListener("pending", () => (kept ??= client.waiting()[0]?.kept));
+                client.start();
+                const ack = await vote;
+                const said = faults.map(({ where, id }) => [where, id]);
+                return { applied: ack.applied, kept, faults: said };
+            }""",
+            [token("bob"), stage.event, stage.proposal, VOTE],
+        )
+        assert (said["applied"], said["kept"]) == (True, False)
+        assert ["outbox", VOTE] in said["faults"]
+        await stage.votes(1)
+
+
+@pytest.mark.parametrize("outbox", OUTBOXES)
+async def test_forgetting_a_user_leaves_nothing_of_theirs_on_a_shared_computer(
+    start_site: StartSite, visit: Visit, outbox: str
+) -> None:
+    async with staged(start_site) as stage:
+        bob = await visit(stage.site, "/")
+        await deafen(bob.page, {"deaf": True})
+        await begin(bob.page, outbox)
+        await vote(bob.page, stage)
+        await stage.votes(1)
+        await bob.page.evaluate("client.forgetUser()")
+        left = await bob.page.evaluate(
+            """async () => {
+                const found = { ...localStorage };
+                for (const { name } of await indexedDB.databases()) {
+                    found[name] = await new Promise((resolve) => {
+                        indexedDB.open(name).onsuccess = ({ target }) => {
+                            const begun = target.result.transaction("entries");
+                            const store = begun.objectStore("entries");
+                            store.getAll().onsuccess = ({ target }) => resolve(target.result);
+                        };
+                    });
+                }
+                return JSON.stringify(found);
+            }"""
+        )
+        assert VOTE not in left
+        await bob.page.reload()
+        assert await begin(bob.page, outbox) == []

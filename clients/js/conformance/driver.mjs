@@ -7,6 +7,8 @@ import { createInterface } from "node:readline";
 import { Client, storageOutbox } from "../ayes.js";
 
 const rooms = new Map();
+/** Commands that were ordered since the last start; the others came from the outbox. */
+const given = new Set();
 let client = null;
 
 function tell(told, fields) {
@@ -89,9 +91,10 @@ function watch(room) {
 }
 
 const DO = {
-  start({ url, tokens: given, outbox, answer_timeout_ms: answerTimeout, backoff_ms: backoff, client: named }) {
+  start({ url, tokens: used, outbox, answer_timeout_ms: answerTimeout, backoff_ms: backoff, client: named }) {
+    given.clear();
     client = new Client(url, {
-      token: tokens(given),
+      token: tokens(used),
       client: named,
       outbox: outbox ? storageOutbox(new FolderStorage(outbox)) : null,
       answerTimeout,
@@ -110,7 +113,7 @@ const DO = {
     const started = client;
     if (outbox) {
       client.loaded.then(() => {
-        const ids = started.pending.filter(({ sent }) => sent).map(({ id }) => id);
+        const ids = started.pending.filter(({ id }) => !given.has(id)).map(({ id }) => id);
         tell("loaded", { ids });
         for (const id of ids) settle(id, started.adopt(id));
       });
@@ -130,6 +133,7 @@ const DO = {
     rooms.get(event).leave().then(() => tell("left", { event }));
   },
   command({ id, type, args }) {
+    given.add(id);
     settle(id, client.command(type, args, { id }));
   },
   commands({ commands }) {

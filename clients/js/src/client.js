@@ -12,6 +12,7 @@ import { systemClock } from "./clock.js";
 import { Connection } from "./connection/connection.js";
 import { isOnline, watchPage } from "./connection/page-events.js";
 import { Renewal } from "./connection/renewal.js";
+import { ServerClock } from "./connection/server-clock.js";
 import { Token } from "./connection/token.js";
 import { abortable, Deferred, rejected } from "./deferred.js";
 import { AyesError } from "./error.js";
@@ -33,6 +34,7 @@ const ANSWER_TIMEOUT_MS = 15_000;
 
 export class Client extends EventTarget {
   #options;
+  #serverClock;
   #token;
   #connection;
   #outbox;
@@ -56,12 +58,14 @@ export class Client extends EventTarget {
     const { WebSocket = globalThis.WebSocket, answerTimeout = ANSWER_TIMEOUT_MS } = options;
     if (!WebSocket) throw new TypeError("there is no WebSocket here: give one as an option");
     this.#options = { page: globalThis.document && globalThis, ...options };
+    this.#serverClock = new ServerClock(clock);
     this.#token = new Token(token, clock, () => this.#commands.assignUser());
     const emit = (type, detail) => this.#emit(type, detail);
-    const fault = (where, error) => this.#emit("fault", { where, error });
-    this.#outbox = new OutboxWriter({ outbox, clock, fault: (error) => fault("outbox", error) });
+    const fault = (where, error, id) => this.#emit("fault", { where, error, ...(id !== undefined && { id }) });
+    this.#outbox = new OutboxWriter({ outbox, clock, fault: (error, id) => fault("outbox", error, id) });
     const shared = {
       clock,
+      serverClock: this.#serverClock,
       answerTimeout,
       backoff: new Backoff(random, backoff),
       newRef: () => `r${(this.#refs += 1)}`,
@@ -78,7 +82,8 @@ export class Client extends EventTarget {
       delegate: this.#delegate(),
     });
     const parts = { ...shared, connection: this.#connection };
-    this.#commands = new Commands({ ...parts, outbox: this.#outbox, token: this.#token, emit });
+    const query = (...given) => this.query(...given);
+    this.#commands = new Commands({ ...parts, outbox: this.#outbox, token: this.#token, query, emit });
     this.#queries = new Queries(parts);
     this.#rooms = new Rooms({ ...parts, command: (...given) => this.command(...given) });
     this.#renewal = new Renewal({
@@ -113,6 +118,14 @@ export class Client extends EventTarget {
   }
 
   get pending() {
+    return this.#commands.pending;
+  }
+
+  now() {
+    return this.#serverClock.now();
+  }
+
+  waiting() {
     return this.#commands.pending;
   }
 
@@ -155,6 +168,13 @@ export class Client extends EventTarget {
     await closed;
   }
 
+  async forgetUser() {
+    const users = new Set([this.user?.id, this.#token.subject].filter((user) => user !== undefined));
+    await this.stop();
+    await this.#outbox.forget([...users]);
+    this.#welcome = undefined;
+  }
+
   // A call whose signal is aborted already begins nothing.
 
   subscribe(event, { signal } = {}) {
@@ -162,10 +182,11 @@ export class Client extends EventTarget {
     return this.#refused() ?? abortable(signal, this.#rooms.enter(event));
   }
 
-  command(type, args = {}, { id = newId(), signal } = {}) {
+  command(type, args = {}, { id = newId(), signal, notAfter, once } = {}) {
     if (signal?.aborted) return abortable(signal);
     const { event } = args;
-    return this.#refused({ id, event }) ?? abortable(signal, this.#commands.submit(id, type, { ...args }));
+    const submit = () => this.#commands.submit(id, type, { ...args }, { notAfter, once });
+    return this.#refused({ id, event }) ?? abortable(signal, submit());
   }
 
   query(type, args = {}, { signal } = {}) {
@@ -179,6 +200,10 @@ export class Client extends EventTarget {
 
   cancel(id) {
     return this.#commands.cancel(id);
+  }
+
+  takeBack(id) {
+    return this.#commands.takeBack(id);
   }
 
   // The connection's calls.
@@ -208,7 +233,8 @@ export class Client extends EventTarget {
 
   #onWelcome(message) {
     this.#welcome = message;
-    this.#renewal.open(message.time);
+    this.#serverClock.learn(message.time);
+    this.#renewal.open();
     this.#rooms.welcomed(this.#resumed);
     this.#commands.open(message.user, message.limits);
     this.#queries.open();
@@ -217,6 +243,7 @@ export class Client extends EventTarget {
   }
 
   #onMessage(message) {
+    if (message.type === "heartbeat" || message.type === "pong") this.#serverClock.learn(message.time);
     if (this.#renewal.handle(message) || this.#queries.handle(message)) return;
     if (message.type === "ack" || (message.type === "error" && message.id !== undefined)) {
       this.#commands.onAnswer(message);

@@ -23,6 +23,12 @@ export class FakeClock {
     return this.#timers.size;
   }
 
+  /** The clock is set, or the machine slept: no timer runs meanwhile, and each is as far away as before. */
+  jump(ms) {
+    this.#now += ms;
+    for (const timer of this.#timers.values()) timer.at += ms;
+  }
+
   /** Let `ms` pass; what is due runs in its order, and its promises with it. */
   async pass(ms) {
     const end = this.#now + ms;
@@ -52,6 +58,8 @@ export function fakeSockets() {
     bufferedAmount = 0;
     said = [];
     frames = [];
+    /** Whether it answers a ping, as a living server does. */
+    pongs = true;
 
     constructor(url, protocols) {
       super();
@@ -63,6 +71,7 @@ export function fakeSockets() {
       const got = JSON.parse(text);
       this.frames.push(text);
       this.said.push(...(Array.isArray(got) ? got : [got]));
+      if (got.type === "ping" && this.pongs) queueMicrotask(() => this.hear({ type: "pong" }));
     }
 
     close(code) {

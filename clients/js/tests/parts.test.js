@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { AyesError, mergePatch, newId } from "../ayes.js";
 import { Changes } from "../src/rooms/changes.js";
 import { VERSION } from "../src/version.js";
-import { socketUrl } from "../src/wire/address.js";
+import { httpUrl, socketUrl } from "../src/wire/address.js";
 import { Backoff } from "../src/wire/backoff.js";
 import { isFinal } from "../src/wire/close-codes.js";
 import { mayFollow, TRANSITIONS } from "../src/wire/connection-states.js";
@@ -101,6 +101,19 @@ test("a server's address is its socket's", () => {
   assert.equal(socketUrl("http://localhost:8000/#x"), "ws://localhost:8000/v1/socket");
   assert.equal(socketUrl("ws://localhost/v1/socket"), "ws://localhost/v1/socket");
   assert.equal(socketUrl("/", "https://decide.example/room"), "wss://decide.example/v1/socket");
+});
+
+test("a path of the address stays, however it is written", () => {
+  for (const given of ["https://h/decide", "https://h/decide/", "https://h/decide/v1/socket", "wss://h/decide"]) {
+    assert.equal(socketUrl(given), "wss://h/decide/v1/socket");
+  }
+  assert.equal(socketUrl("./", "https://h/decide/#/e/1"), "wss://h/decide/v1/socket");
+  assert.equal(socketUrl(new URL("wss://h:8443/v1/socket")), "wss://h:8443/v1/socket");
+  assert.equal(httpUrl("wss://h/decide/v1/socket"), "https://h/decide");
+  assert.equal(httpUrl("ws://h:8400/v1/socket"), "http://h:8400");
+  for (const given of ["ftp://h", "https://ada@h", "https://ada:pw@h", "https://h/?token=t"]) {
+    assert.throws(() => socketUrl(given), TypeError, given);
+  }
 });
 
 test("the end of a token is read where it can be", () => {

@@ -30,6 +30,11 @@ const status: "pending" | "accepted" | "rejected" | "deleted" = proposed.result.
 const mine = await client.query("events.list");
 const soon = await client.query("events.list", {}, { signal: AbortSignal.timeout(5_000) });
 const inTime = await room.vote("p", { revision: soon.events.length, signal: AbortSignal.timeout(5_000) });
+await room.vote("p", { notAfter: 600_000 });
+await room.command("event.finish", {}, { once: true, notAfter: new Date(client.now() + 60_000) });
+const kept: boolean[] = client.waiting().map(({ kept, sent }) => kept && !sent);
+const back: boolean = await client.takeBack("id");
+await client.forgetUser();
 const names = mine.events.map(({ subject }) => subject);
 const older = await client.query("comments.list", { event: "e", before: 7 });
 const authors = older.comments.map(({ id, author }) => [id, author]);
@@ -53,4 +58,4 @@ room.state.counts.members = 3;
 // @ts-expect-error rooms are made by `subscribe`
 new Room();
 
-export { agree, authors, code, content, count, names, status };
+export { agree, back, authors, code, content, count, kept, names, status };

@@ -10,13 +10,27 @@ import { mayFollow } from "../wire/connection-states.js";
 const WELCOME_TIMEOUT_MS = 15_000;
 /** Heartbeats without any message after which a socket counts as dead. One may be late, and half of the next. */
 const MAX_SILENT_HEARTBEATS = 2.5;
-/** Longest wait for the answer to a ping. A living server answers at once; a phone's network takes seconds. */
-const PING_TIMEOUT_MS = 5_000;
+/**
+ * Longest wait for the answer to a ping. A living server answers at once. The wait doubles after each socket that was
+ * given up in vain, so that a slow network is not mistaken for a dead one again and again.
+ */
+const PING_TIMEOUT_MS = 2_500;
+/** Doublings of that wait at most: 40 s, as long as the server waits for a client. */
+const MAX_PING_DOUBLINGS = 4;
 /**
  * The same after the browser reported that the network is gone. It may be wrong, as it is for a server on the same
  * machine, so the server is asked; it is mostly right, so the wait is short.
  */
 const OFFLINE_PING_TIMEOUT_MS = 1_500;
+/** Silence after a message that asks for an answer, beyond which the server is pinged. It mostly answers in 10 ms. */
+const ANSWER_CHECK_DELAY_MS = 2_000;
+/** Interval between two looks at the clock and at the silence of the server. */
+const CLOCK_CHECK_INTERVAL_MS = 1_000;
+/**
+ * Difference between the clock and its timer beyond which the machine slept or the clock was set. Below it, a busy
+ * page was late. A page in the background is late by a minute, and pings once a minute.
+ */
+const MAX_CLOCK_JUMP_MS = 2_000;
 /** Life of a socket after which it counts as a good one: the next delay is short again. */
 const STABLE_AFTER_MS = 5_000;
 /** Longest wait after a `bye` for the server's close. Beyond it the client closes. */
@@ -32,6 +46,10 @@ export class Connection {
   draining = false;
   #socket = null;
   #heardAt = 0;
+  /** When the clock was looked at last. */
+  #checkedAt = 0;
+  /** Sockets in a row that were given up since a ping had no answer. */
+  #deadPings = 0;
   #openedAt = 0;
   #heartbeatMs = Infinity;
   /** The error before a close: the reason of the close. */
@@ -78,7 +96,11 @@ export class Connection {
   probe({ away = false } = {}) {
     if (!this.open || (this.#timers.has("probe") && !away)) return;
     this.send([{ type: "ping" }]);
-    this.#timers.set("probe", away ? OFFLINE_PING_TIMEOUT_MS : PING_TIMEOUT_MS, () => this.#reconnect());
+    const timeout = PING_TIMEOUT_MS * 2 ** Math.min(this.#deadPings, MAX_PING_DOUBLINGS);
+    this.#timers.set("probe", away ? OFFLINE_PING_TIMEOUT_MS : timeout, () => {
+      this.#deadPings += 1;
+      this.#reconnect();
+    });
   }
 
   /** Close the socket until `retry`, as for a page in the back/forward cache. */
@@ -109,6 +131,7 @@ export class Connection {
     if (!this.#socket || this.#socket.readyState !== 1) return false;
     this.#socket.send(JSON.stringify(messages.length === 1 ? messages[0] : messages));
     this.bucket.spend(messages.length);
+    if (!this.#timers.has("answer")) this.#timers.set("answer", ANSWER_CHECK_DELAY_MS, () => this.probe());
     return true;
   }
 
@@ -156,6 +179,8 @@ export class Connection {
 
   #onFrame(data, attempt) {
     this.#heardAt = this.clock.now();
+    this.#timers.clear("answer");
+    if (this.#timers.has("probe")) this.#deadPings = 0;
     this.#timers.clear("probe");
     const frame = parse(data);
     for (const message of Array.isArray(frame) ? frame : [frame]) {
@@ -182,7 +207,8 @@ export class Connection {
     this.#openedAt = this.clock.now();
     this.#heartbeatMs = message.heartbeat_ms > 0 ? message.heartbeat_ms : Infinity;
     this.bucket.open(message.limits ?? {});
-    this.#watchSilence();
+    this.#checkedAt = this.#openedAt;
+    this.#scheduleCheck();
     this.#setStatus("open");
     this.delegate.welcome(message);
   }
@@ -195,13 +221,28 @@ export class Connection {
     this.delegate.bye(message, delay);
   }
 
-  /** Replace the socket after some heartbeats without a message. */
-  #watchSilence() {
-    const timeout = this.#heartbeatMs * MAX_SILENT_HEARTBEATS;
-    if (timeout === Infinity) return;
-    const left = this.#heardAt + timeout - this.clock.now();
-    if (left <= 0) this.#reconnect();
-    else this.#timers.set("silence", left, () => this.#watchSilence());
+  #scheduleCheck() {
+    const left = this.#heardAt + this.#maxSilenceMs - this.clock.now();
+    this.#timers.set("check", Math.min(left, CLOCK_CHECK_INTERVAL_MS), () => this.#check());
+  }
+
+  /** Replace the socket after some heartbeats without a message; ping the server after a jump of the clock. */
+  #check() {
+    const now = this.clock.now();
+    const jump = Math.abs(now - this.#checkedAt - CLOCK_CHECK_INTERVAL_MS);
+    this.#checkedAt = now;
+    // After a clock that was set back, the silence counts from now.
+    this.#heardAt = Math.min(this.#heardAt, now);
+    if (now - this.#heardAt >= this.#maxSilenceMs) {
+      this.#reconnect();
+      return;
+    }
+    this.#scheduleCheck();
+    if (jump > MAX_CLOCK_JUMP_MS) this.probe();
+  }
+
+  get #maxSilenceMs() {
+    return this.#heartbeatMs * MAX_SILENT_HEARTBEATS;
   }
 
   #onClose(code) {

@@ -14,18 +14,15 @@ export class Renewal {
   #ref = null;
   #fetching = null;
   #tries = 0;
-  #skew = 0;
 
   /** `send(message)` uses the open connection; `onRenewed()` is called when the server accepted a new token. */
-  constructor({ token, clock, backoff, answerTimeout, newRef, send, onRenewed, fault }) {
-    Object.assign(this, { token, clock, backoff, answerTimeout, newRef, send, onRenewed, fault });
+  constructor({ token, clock, serverClock, backoff, answerTimeout, newRef, send, onRenewed, fault }) {
+    Object.assign(this, { token, serverClock, backoff, answerTimeout, newRef, send, onRenewed, fault });
     this.#timers = new Timers(clock);
   }
 
-  /** A connection is open with the current token; `time` is the server's clock. */
-  open(time) {
-    const theirs = Date.parse(time);
-    this.#skew = Number.isFinite(theirs) ? theirs - this.clock.now() : 0;
+  /** A connection is open with the current token. */
+  open() {
     this.#tries = 0;
     this.#schedule(this.token.expires);
   }
@@ -86,7 +83,7 @@ export class Renewal {
   #schedule(expires) {
     this.#timers.clearAll();
     if (!this.token.renewable || !Number.isFinite(expires) || expires === null) return;
-    const left = expires - this.#skew - this.clock.now();
+    const left = expires - this.serverClock.now();
     const delay = Math.max(MIN_RENEWAL_DELAY_MS, left * RENEWAL_SHARE);
     const run = () => (delay > MAX_TIMER_DELAY_MS ? this.#schedule(expires) : this.#renew());
     this.#timers.set("renew", Math.min(delay, MAX_TIMER_DELAY_MS), run);

@@ -15,12 +15,21 @@ export class Claims {
   /** Run `work(isFree)` while no other page does; `isFree(owner)` says whether that page's entries may be taken. */
   async take(work) {
     if (!this.locks) return work(() => true);
-    return this.locks.request(this.name, async () => {
+    let hasBegun = false;
+    const begin = async () => {
+      hasBegun = true;
       await this.#hold();
       const { held } = await this.locks.query();
       const living = new Set(held.map((lock) => lock.name));
       return work((owner) => owner === this.owner || !living.has(this.#lockOf(owner)));
-    });
+    };
+    try {
+      return await this.locks.request(this.name, begin);
+    } catch (error) {
+      // A browser that blocks storage refuses locks too.
+      if (hasBegun || error?.name !== "SecurityError") throw error;
+      return work(() => true);
+    }
   }
 
   /** Let other pages take the entries of this one. */

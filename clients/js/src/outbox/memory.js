@@ -6,5 +6,8 @@ export function memoryOutbox() {
     load: async () => [...entries.values()],
     put: async (entry) => void entries.set(entry.id, entry),
     remove: async (id) => void entries.delete(id),
+    forget: async (user) => {
+      for (const entry of [...entries.values()]) if (entry.user === user) entries.delete(entry.id);
+    },
   };
 }

@@ -20,6 +20,9 @@ export function storageOutbox(storage, key = "ayes.outbox") {
       }),
     put: async (entry) => write(entry),
     remove: async (id) => storage.removeItem(keyOf(id)),
+    forget: async (user) => {
+      for (const { entry } of records(storage, `${key}:`)) if (entry.user === user) storage.removeItem(keyOf(entry.id));
+    },
     release: () => claims.release(),
   };
 }

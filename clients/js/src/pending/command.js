@@ -4,6 +4,8 @@
 //                 ▲           │
 //                 ├─ delayed ◀┤   `retry:"same"`: sent again after a delay
 //                 └─ expired ◀┘   `retry:"auth"`: sent again after a new token
+//
+// A command of `once` whose connection broke before its answer is `lost`: the next connection asks what became of it.
 
 import { Deferred } from "../deferred.js";
 
@@ -14,14 +16,24 @@ export class Command {
   state = "storing";
   /** Whether it may have reached the server. */
   sent = false;
+  /** The same as an outbox knows it: written before the command is sent, so that a reload can trust it. */
+  markedSent = false;
+  /** Whether it came from an outbox, and not from this client's application. */
+  restored = false;
+  /** Whether an outbox has it, so that it outlives the page. */
+  kept = false;
   tries = 0;
   /** `internal` answers so far. */
   defects = 0;
   deferred = new Deferred();
   timer = null;
 
-  constructor({ id, type, args, since, user, order }) {
-    Object.assign(this, { id, type, args, since, user, order });
+  /**
+   * `lifetime`: milliseconds from `since` to its `not_after`, which is set by the server's clock before the command is
+   * first sent and never changes after that. `once`: no later connection sends it.
+   */
+  constructor({ id, type, args, since, user, order, lifetime, once = false }) {
+    Object.assign(this, { id, type, args, since, user, order, lifetime, once });
     this.event = args.event;
     this.orderKey = orderKeyOf(type, args);
   }
@@ -33,19 +45,28 @@ export class Command {
 
   /** The record that an outbox keeps. */
   get entry() {
-    const { id, type, event, args, since, user } = this;
-    return { id, type, event, args, since, user };
+    const { id, type, event, args, since, user, lifetime } = this;
+    const sent = this.sent || this.markedSent;
+    return { id, type, event, args, since, user, sent, ...(lifetime !== undefined && { lifetime }) };
   }
 
   /** The public description: `Pending` in ayes.d.ts. */
   get view() {
-    const { id, type, event, args, since, sent, tries } = this;
-    return Object.freeze({ id, type, event, args, since, sent, tries });
+    const { id, type, event, args, since, sent, tries, kept } = this;
+    return Object.freeze({ id, type, event, args, since, sent, tries, kept });
   }
 
   /** Return whether another use of this id asks for the same. */
-  matches(type, args) {
-    return type === this.type && canonical(args) === canonical(this.args);
+  matches(type, args, lifetime) {
+    const { not_after: _, ...own } = this.args;
+    const mine = this.lifetime === undefined ? this.args : own;
+    return type === this.type && lifetime === this.lifetime && canonical(args) === canonical(mine);
+  }
+
+  /** Set `not_after`, if a lifetime asks for one and it is not set yet; `now` is the server's time, `age` its age. */
+  setDeadline(now, age) {
+    if (this.lifetime === undefined || this.args.not_after !== undefined) return;
+    this.args = { ...this.args, not_after: new Date(now - age + this.lifetime).toISOString() };
   }
 }
 

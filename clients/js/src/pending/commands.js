@@ -8,6 +8,8 @@ import { Sender } from "./sender.js";
 
 /** Commands without an answer that one client holds; the next one is refused with `busy`. */
 const MAX_PENDING = 10_000;
+/** Longest lifetime of a command, a hundred years: beyond it, `not_after` is no date. */
+const MAX_LIFETIME_MS = 100 * 365 * 86_400_000;
 /** Share by which a server's `retry_after_ms` is lengthened at random, so that clients do not return together. */
 const RETRY_JITTER = 0.1;
 
@@ -16,11 +18,13 @@ export class Commands {
   #sender;
   #order = 0;
   #user;
+  /** Identifies the present connection while its commands are marked as sent. */
+  #opening = null;
   #isNotifying = false;
 
   /** `token` names the user of a command; `emit(name, detail)` dispatches an event of the client. */
-  constructor({ connection, clock, backoff, outbox, answerTimeout, renew, token, emit }) {
-    Object.assign(this, { connection, clock, backoff, outbox, renew, token, emit });
+  constructor({ connection, clock, serverClock, backoff, outbox, answerTimeout, renew, token, query, emit }) {
+    Object.assign(this, { connection, clock, serverClock, backoff, outbox, renew, token, query, emit });
     const host = {
       ready: (command) => this.#makeReady(command),
       refuse: (command, error) => this.#refuse(command, error),
@@ -29,8 +33,13 @@ export class Commands {
     this.#sender = new Sender({ connection, clock, answerTimeout, host });
   }
 
+  /** The commands of the present user without an answer, oldest first. */
   get pending() {
-    return Array.from(this.#all.values(), (command) => command.view);
+    const { subject } = this.token;
+    // The subject of a token that names no user says nothing of the user that the server will name.
+    const user = this.#user ?? (subject?.startsWith(OPAQUE_PREFIX) ? undefined : subject);
+    const isMine = (command) => command.user === user || command.user === undefined || user === undefined;
+    return [...this.#all.values()].filter(isMine).map((command) => command.view);
   }
 
   promise(id) {
@@ -38,16 +47,26 @@ export class Commands {
   }
 
   /** Take a new command, and return the promise of its ack. */
-  submit(id, type, args) {
+  submit(id, type, given, { notAfter, once } = {}) {
+    const { event } = given;
+    const args = notAfter instanceof Date ? { ...given, not_after: notAfter.toJSON() } : given;
+    const lifetime = notAfter instanceof Date ? undefined : notAfter;
+    const isLifetime = typeof lifetime === "number" && lifetime >= 0 && lifetime <= MAX_LIFETIME_MS;
+    if (args.not_after === null || !(lifetime === undefined || isLifetime)) {
+      return rejected(badDeadline({ id, event }));
+    }
     const known = this.#all.get(id);
     if (known) {
-      if (known.matches(type, args)) return known.deferred.promise;
+      if (known.matches(type, args, lifetime)) return known.deferred.promise;
       return rejected(new AyesError("id_conflict", "this id waits for another command", { id, retry: "fix" }));
     }
-    if (this.#all.size >= MAX_PENDING) return rejected(tooMany({ id, event: args.event }));
+    if (this.#all.size >= MAX_PENDING) return rejected(tooMany({ id, event }));
+    if (once && (!this.connection.open || this.connection.draining)) return rejected(notSent({ id, event }));
     const user = this.token.owner(this.connection.open);
-    const command = this.#add({ id, type, args, since: this.clock.now(), user });
-    if (!this.outbox.isKept) this.#makeReady(command);
+    const command = this.#add({ id, type, args, since: this.clock.now(), user, lifetime, once });
+    command.markedSent = this.connection.open;
+    if (this.serverClock.isKnown) command.setDeadline(this.serverClock.now(), 0);
+    if (!this.#isKept(command)) this.#makeReady(command);
     else if (user !== undefined) this.#store(command);
     this.#notify();
     return command.deferred.promise;
@@ -62,27 +81,42 @@ export class Commands {
     const found = entries.filter((entry) => entry.user !== undefined && !this.#all.has(entry.id));
     const later = [...this.#all.values()];
     this.#all.clear();
-    const restored = found.map(({ id, type, args = {}, since, user }) => this.#add({ id, type, args, since, user }));
-    for (const command of restored) {
-      command.sent = true;
-      command.state = "ready";
-    }
+    const restored = found.map((entry) => {
+      const { id, type, args = {}, since, user, lifetime, sent = true } = entry;
+      const command = this.#add({ id, type, args, since, user, lifetime });
+      const state = this.connection.open && !sent ? "storing" : "ready";
+      return Object.assign(command, { state, restored: true, kept: true, sent, markedSent: sent });
+    });
     for (const command of later) {
       command.order = this.#order += 1;
       this.#all.set(command.id, command);
     }
     this.#sender.requeue([...this.#all.values()]);
     if (this.#user !== undefined) for (const command of restored) this.#checkUser(command, this.#user);
-    this.#sender.start();
+    this.#whenMarked(() => {
+      for (const command of restored) if (command.state === "storing") this.#makeReady(command);
+      this.#sender.start();
+    });
     if (found.length > 0) this.#notify();
   }
 
   /** Take back a command that was never sent; return false if it may have been. */
   cancel(id) {
+    return this.#takeBack(id) !== null;
+  }
+
+  /** Do the same, and resolve once the outbox has erased it, so that no reload brings it back. */
+  async takeBack(id) {
+    const erased = this.#takeBack(id);
+    await erased;
+    return erased !== null;
+  }
+
+  #takeBack(id) {
     const command = this.#all.get(id);
-    if (!command || command.sent) return false;
-    this.#refuse(command, new AyesError("cancelled", "taken back before it was sent", { id, event: command.event }));
-    return true;
+    if (!command || command.sent) return null;
+    const error = new AyesError("cancelled", "taken back before it was sent", { id, event: command.event });
+    return this.#refuse(command, error);
   }
 
   /** A token came: give its user the commands that have none yet. */
@@ -99,15 +133,21 @@ export class Commands {
     this.#user = user.id;
     for (const command of [...this.#all.values()]) this.#checkUser(command, user.id);
     this.token.welcomed(user.id);
-    this.#sender.open(limits ?? {});
+    const opening = (this.#opening = {});
+    this.#whenMarked(() => {
+      if (this.#opening === opening) this.#sender.open(limits ?? {});
+    });
+    for (const command of [...this.#all.values()]) if (command.state === "lost") this.#askWhatBecame(command);
   }
 
   down() {
+    this.#opening = null;
     const unanswered = this.#sender.down();
+    for (const command of [...this.#all.values()]) if (command.once) this.#loseConnection(command);
     for (const command of this.#all.values()) {
       if (command.state === "expired") unanswered.push(command);
     }
-    for (const command of unanswered) this.#makeReady(command);
+    for (const command of unanswered) if (!command.once) this.#makeReady(command);
     this.#notify();
   }
 
@@ -122,6 +162,7 @@ export class Commands {
   end(errorFor) {
     const left = [...this.#all.values()];
     this.#all.clear();
+    this.#opening = null;
     this.#sender.reset();
     this.#user = undefined;
     for (const command of left) {
@@ -169,10 +210,40 @@ export class Commands {
   }
 
   #refuse(command, error) {
-    this.#finish(command);
+    const erased = this.#finish(command);
     command.deferred.reject(error);
     this.emit("refused", { id: command.id, error });
     this.#notify();
+    return erased;
+  }
+
+  // Commands that no later connection sends.
+
+  /** The connection of a `once` command broke: refuse it if it was never sent, or ask the next one for its answer. */
+  #loseConnection(command) {
+    if (!command.sent) {
+      this.#refuse(command, notSent(command));
+    } else if (command.event === undefined) {
+      this.#refuse(command, unanswered(command));
+    } else {
+      this.#sender.settle(command);
+      command.state = "lost";
+    }
+  }
+
+  async #askWhatBecame(command) {
+    const { id, event } = command;
+    let found;
+    try {
+      const { commands } = await this.query("command.status", { event, ids: [id] });
+      found = commands.find((one) => one.id === id);
+    } catch {
+      // The client ended, or the server may not say: nothing is known.
+    }
+    if (command.state !== "lost") return;
+    if (found?.state === "committed") this.onAnswer({ ...found.ack, type: "ack", id });
+    else if (found?.state === "refused") this.#refuse(command, AyesError.from({ ...found.error, id, event }));
+    else this.#refuse(command, unanswered(command));
   }
 
   // From state to state.
@@ -185,10 +256,30 @@ export class Commands {
     return command;
   }
 
+  /** Whether an outbox keeps this command; one of `once` must not outlive the page. */
+  #isKept(command) {
+    return this.outbox.isKept && !command.once;
+  }
+
   #store(command) {
     this.outbox.put(command).then(() => {
       if (command.state === "storing") this.#makeReady(command);
+      this.#notify();
     });
+  }
+
+  /** Call `then` once the outbox knows which commands are about to be sent, and their deadlines. */
+  #whenMarked(then) {
+    const marking = [];
+    for (const command of this.connection.open ? this.#all.values() : []) {
+      const before = command.args;
+      command.setDeadline(this.serverClock.now(), this.clock.now() - command.since);
+      if (command.markedSent && command.args === before) continue;
+      command.markedSent = true;
+      if (this.#isKept(command)) marking.push(this.outbox.put(command));
+    }
+    if (marking.length === 0) then();
+    else Promise.all(marking).then(then);
   }
 
   #makeReady(command) {
@@ -201,7 +292,7 @@ export class Commands {
   #finish(command) {
     this.#forget(command);
     this.#sender.remove(command);
-    this.outbox.remove(command.id);
+    return this.outbox.remove(command.id);
   }
 
   #forget(command) {
@@ -216,7 +307,7 @@ export class Commands {
   #checkUser(command, user) {
     if (command.user === user) return;
     // The token named no user and the command was given to this client: the welcome names the user.
-    const isOnlyHere = !command.sent && command.user?.startsWith(OPAQUE_PREFIX);
+    const isOnlyHere = !command.restored && !command.sent && command.user?.startsWith(OPAQUE_PREFIX);
     if (command.user === undefined || command.user === this.token.subject || isOnlyHere) {
       this.#setUser(command, user);
     } else {
@@ -230,7 +321,7 @@ export class Commands {
   /** A command is kept only from here on: without a user, another client of the outbox could take it as its own. */
   #setUser(command, user) {
     command.user = user;
-    if (!this.outbox.isKept) return;
+    if (!this.#isKept(command)) return;
     if (command.state === "storing") this.#store(command);
     else this.outbox.put(command);
   }
@@ -250,6 +341,20 @@ export class Commands {
       });
     });
   }
+}
+
+function badDeadline(more) {
+  const details = { path: "not_after" };
+  return new AyesError("bad_request", "notAfter is no date and no lifetime", { retry: "fix", details, ...more });
+}
+
+function notSent({ id, event }) {
+  return new AyesError("not_sent", "there is no connection, and no later one sends this command", { id, event });
+}
+
+function unanswered({ id, event }) {
+  const message = "the connection broke before the answer, and no later one sends this command again";
+  return new AyesError("unanswered", message, { effect: "unknown", id, event });
 }
 
 function tooMany(more) {

@@ -8,7 +8,7 @@ const OUTBOX_WRITE_TIMEOUT_MS = 2_000;
 const OUTBOX_READ_TIMEOUT_MS = 5_000;
 
 export class OutboxWriter {
-  /** `outbox` may be `null`; `fault(error)` reports a failure. */
+  /** `outbox` may be `null`; `fault(error, id)` reports a failure, of one command if there is an `id`. */
   constructor({ outbox, clock, fault }) {
     Object.assign(this, { outbox, clock, fault });
   }
@@ -23,12 +23,33 @@ export class OutboxWriter {
     return entries ?? [];
   }
 
-  put(command) {
-    return this.#run(() => this.outbox?.put(command.entry), OUTBOX_WRITE_TIMEOUT_MS);
+  /** Write a command, and note on it whether the outbox has it. */
+  async put(command) {
+    const { entry } = command;
+    const write = async () => {
+      await this.outbox.put(entry);
+      return true;
+    };
+    command.kept = Boolean(await this.#run(write, OUTBOX_WRITE_TIMEOUT_MS, command.id)) || command.kept;
   }
 
   remove(id) {
-    return this.#run(() => this.outbox?.remove(id), OUTBOX_WRITE_TIMEOUT_MS);
+    return this.#run(() => this.outbox?.remove(id), OUTBOX_WRITE_TIMEOUT_MS, id);
+  }
+
+  /** Erase the entries of these users, and their copies in other pages' names. Rejects if that fails. */
+  async forget(users) {
+    const { outbox } = this;
+    if (!outbox) return;
+    const erase = async () => {
+      if (outbox.forget) {
+        for (const user of users) await outbox.forget(user);
+        return;
+      }
+      for (const { id, user } of await outbox.load()) if (users.includes(user)) await outbox.remove(id);
+    };
+    await withTimeout(erase(), OUTBOX_READ_TIMEOUT_MS, this.clock, "the outbox");
+    this.release();
   }
 
   /** Let other pages take over the entries that are left. */
@@ -36,12 +57,12 @@ export class OutboxWriter {
     this.outbox?.release?.();
   }
 
-  async #run(work, timeout) {
+  async #run(work, timeout, id) {
     try {
       const running = work();
       return running && (await withTimeout(Promise.resolve(running), timeout, this.clock, "the outbox"));
     } catch (error) {
-      this.fault(error);
+      this.fault(error, id);
       return undefined;
     }
   }

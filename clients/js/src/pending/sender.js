@@ -12,7 +12,8 @@ const BUFFER_POLL_INTERVAL_MS = 50;
 export class Sender {
   #queue = new SendQueue();
   #inflight = new Map();
-  #limits = {};
+  /** Limits of the present connection; `null` while nothing may be sent. */
+  #limits = null;
   /** Closed until the outbox was read: its commands go first. */
   #isOpen = false;
   #isScheduled = false;
@@ -72,6 +73,7 @@ export class Sender {
   down() {
     const inflight = [...this.#inflight.values()];
     this.#inflight.clear();
+    this.#limits = null;
     this.#timers.clear("answers");
     return inflight;
   }
@@ -81,6 +83,7 @@ export class Sender {
     this.#queue = new SendQueue();
     this.#inflight.clear();
     this.#isOpen = false;
+    this.#limits = null;
     this.#timers.clearAll();
   }
 
@@ -100,7 +103,7 @@ export class Sender {
   }
 
   #send() {
-    while (this.#isOpen && this.connection.open && !this.connection.draining) {
+    while (this.#isOpen && this.#limits !== null && this.connection.open && !this.connection.draining) {
       const delay = this.#delay();
       if (delay > 0) {
         this.#timers.set("send", delay, () => this.wake());
