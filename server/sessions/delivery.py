@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from server.transport.large_answers import LARGE_BYTES, LargeAnswers, Place
 
 if TYPE_CHECKING:
-    from server.transport.socket_transport import Wire
+    from server.transport.socket_transport import SocketTransport
 
 
 class Delivery:
     """Takes and gives back the places of a socket's large frames (``LargeAnswers``)."""
 
-    __slots__ = ("_large", "_next", "_reserved", "_under_way", "_wire")
+    __slots__ = ("_large", "_next", "_reserved", "_transport", "_under_way")
 
-    def __init__(self, large: LargeAnswers, wire: Wire) -> None:
+    def __init__(self, large: LargeAnswers, transport: SocketTransport) -> None:
         self._large = large
-        self._wire = wire
+        self._transport = transport
         self._reserved: Place | None = None
         """For what the desk is about to make."""
         self._next: Place | None = None
@@ -52,10 +52,10 @@ class Delivery:
             place, self._reserved = self._reserved, None
         if place is None:
             return
-        if self._wire.room():
+        if self._transport.can_send_room_frame():
             place.end()
         else:
-            place.carry(parts, self._wire.abort)
+            place.carry(parts, self._transport.abort)
             self._under_way.append(place)
 
     def writable(self) -> None:
@@ -70,7 +70,7 @@ class Delivery:
 
 
 def in_writes(frames: list[bytes]) -> list[bytes]:
-    """``frames`` in order, as few writes; a large one alone, as the wire counts only the others."""
+    """``frames`` in order, as few writes; a large one alone: the transport does not count it."""
     joined = b"".join(frames)
     if len(joined) < LARGE_BYTES:
         return [joined]

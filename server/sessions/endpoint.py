@@ -15,7 +15,7 @@ from server.identity.origins import origin_allowed
 from server.sessions.context import SessionContext
 from server.sessions.session import Session
 from server.transport.frames import frame
-from server.transport.socket_transport import EXTENSION, Wire
+from server.transport.socket_transport import EXTENSION, SocketTransport
 
 _BEARER: Final = re.compile(r"\ABearer +([A-Za-z0-9_.~+/=-]+)\Z", re.IGNORECASE)
 
@@ -46,33 +46,33 @@ class SocketEndpoint:
             refusal, chosen = CloseCode.NO_COMMON_SUBPROTOCOL, offered[0]
         client = scope.get("client")
         address = client[0] if client else ""
-        wire: Wire = scope["extensions"][EXTENSION]
+        transport: SocketTransport = scope["extensions"][EXTENSION]
         offenders, draining = self._sockets.offenders, self._context.draining
         wait = offenders.wait(address, time.monotonic())
         if wait and await _is_gone(receive, wait):
             return
         await send({"type": "websocket.accept", "subprotocol": chosen})
         if refusal is None and draining.has_begun:
-            wire.send(_bye(CloseCode.DRAINING, draining.retry_after_ms(), "going away"))
+            transport.send(_bye(CloseCode.DRAINING, draining.retry_after_ms(), "going away"))
             refusal = CloseCode.DRAINING
         elif refusal is None and (
             wait is None or not self._sockets.crowd.is_welcome(address, time.monotonic())
         ):
-            wire.send(_bye(CloseCode.FLOOD, draining.retry_after_ms(), "too many connections"))
+            transport.send(_bye(CloseCode.FLOOD, draining.retry_after_ms(), "too many connections"))
             refusal = CloseCode.FLOOD
         session: Session | None = None
         if refusal is not None:
-            wire.close(refusal, refusal.name.lower())
+            transport.close(refusal, refusal.name.lower())
         else:
             bearer = _BEARER.match(headers.get(b"authorization", ""))
             session = Session(
-                self._context, wire, bearer=bearer[1] if bearer else None, address=address
+                self._context, transport, bearer=bearer[1] if bearer else None, address=address
             )
             self._sockets.add(session)
-            wire.attach(session)
+            transport.attach(session)
         while (await receive())["type"] != "websocket.disconnect":
             pass
-        if wire.failed:
+        if transport.failed:
             offenders.note(address, time.monotonic())
         elif session is not None and session.is_nameless and not draining.has_begun:
             offenders.note_nameless(address, time.monotonic())

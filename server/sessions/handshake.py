@@ -18,7 +18,7 @@ from server.sessions.inbound_queue import InboundQueue
 from server.sessions.phase import Phase
 from server.sessions.request_worker import RequestWorker
 from server.sessions.speaker import Speaker
-from server.transport.socket_transport import Wire
+from server.transport.socket_transport import SocketTransport
 
 
 class Handshake:
@@ -28,7 +28,7 @@ class Handshake:
         self,
         context: SessionContext,
         session: Speaker,
-        wire: Wire,
+        transport: SocketTransport,
         *,
         bearer: str | None,
         inbound: InboundQueue,
@@ -37,7 +37,7 @@ class Handshake:
     ) -> None:
         self._context = context
         self._session = session
-        self._wire = wire
+        self._transport = transport
         self._bearer = bearer
         self._inbound = inbound
         self._requests = requests
@@ -89,7 +89,7 @@ class Handshake:
         except RetryableError as err:
             self._turn_away(err, hello.ref)
             return
-        if self._wire.shut:
+        if self._transport.is_closed:
             return
         if not self._assign(identity):
             session.close(CloseCode.TOO_MANY_CONNECTIONS)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from protocol.codec import Invalid, Message
 from server.services.running_tasks import RunningTasks
 from server.sessions.speaker import Speaker
-from server.transport.socket_transport import Wire
+from server.transport.socket_transport import SocketTransport
 
 #: Messages handed on in one turn of the loop, some 0.5 ms of commands. The rest follows in later
 #: turns: a queue has up to ``inflight`` (256) messages, and many sockets may have one at once.
@@ -20,9 +20,11 @@ MAX_MESSAGES_PER_TURN: Final = 32
 class InboundQueue:
     """One session's messages that wait behind an earlier one."""
 
-    def __init__(self, session: Speaker, wire: Wire, running: RunningTasks, limit: int) -> None:
+    def __init__(
+        self, session: Speaker, transport: SocketTransport, running: RunningTasks, limit: int
+    ) -> None:
         self._session = session
-        self._wire = wire
+        self._transport = transport
         self._running = running
         self._limit = limit
         self._messages: deque[Message | Invalid] = deque()
@@ -65,4 +67,4 @@ class InboundQueue:
             self._session.fail_internal()
         if self._messages and not self.is_blocked:
             self.is_blocked = True
-            self._wire.line_up(self)
+            self._transport.defer(self)

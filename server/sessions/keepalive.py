@@ -71,7 +71,7 @@ class Keepalive:
         socket.say(
             answers.reply("heartbeat", None, time=answers.timestamp(wall), positions=positions)
         )
-        socket.wire.ping()
+        socket.transport.ping()
 
     def _send_presence(self, now: float) -> None:
         """Send the count of connected members to the rooms in which it changed."""

@@ -20,7 +20,7 @@ from server.rooms.subscription import Subscription
 from server.services.draining import Draining
 from server.services.streams import Streams
 from server.sessions.phase import Phase
-from server.transport.socket_transport import Wire
+from server.transport.socket_transport import SocketTransport
 
 log = logging.getLogger("ayes.sockets")
 
@@ -48,7 +48,7 @@ class OpenSocket(Hashable, Protocol):
         """Whether the client was welcomed and the socket is not closed."""
 
     @property
-    def wire(self) -> Wire:
+    def transport(self) -> SocketTransport:
         """The transport of the socket."""
 
     def say(self, message: bytes) -> None:
@@ -98,7 +98,7 @@ class OpenSockets:
         if not self.crowd.name(socket, identity.actor.user):
             return False
         socket.identity = identity
-        socket.wire.stay()
+        socket.transport.mark_identified()
         self.offenders.note_named(socket.address)
         return True
 
@@ -141,7 +141,7 @@ class OpenSockets:
         except TimeoutError:
             log.warning("%d sockets are cut", len(self.all))
             for socket in tuple(self.all):
-                socket.wire.abort()
+                socket.transport.abort()
 
     def _send_away(self, socket: OpenSocket) -> None:
         if socket.inflight and socket in self.all:

@@ -9,7 +9,7 @@ from server.sessions.arrays import batched
 from server.sessions.delivery import Delivery, in_writes
 from server.transport.frames import frame
 from server.transport.large_answers import LargeAnswers
-from server.transport.socket_transport import Wire
+from server.transport.socket_transport import SocketTransport
 
 
 class Outbound:
@@ -20,18 +20,20 @@ class Outbound:
         "_flushing",
         "_longest_batch",
         "_loop",
-        "_wire",
+        "_transport",
         "delivery",
         "in_batches",
     )
 
-    def __init__(self, wire: Wire, large_answers: LargeAnswers, longest_batch: int) -> None:
-        self._wire = wire
+    def __init__(
+        self, transport: SocketTransport, large_answers: LargeAnswers, longest_batch: int
+    ) -> None:
+        self._transport = transport
         self._longest_batch = longest_batch
         self._loop = asyncio.get_running_loop()
         self._answers: list[bytes] = []
         self._flushing: asyncio.Handle | None = None
-        self.delivery: Final = Delivery(large_answers, wire)
+        self.delivery: Final = Delivery(large_answers, transport)
         self.in_batches = False
         """Whether answers may go out as arrays: set once the client has sent an array itself."""
 
@@ -52,12 +54,12 @@ class Outbound:
         if self.in_batches and len(out) > 1:
             out = batched(out, self._longest_batch)
         for data in in_writes([frame(message) for message in out]):
-            self._wire.send(data)
+            self._transport.send(data)
 
     def send_room(self, *parts: bytes) -> None:
         """Write a room's frame; answers that wait go before it."""
         self.flush()
-        self._wire.send_room(*parts)
+        self._transport.send_room(*parts)
         self.delivery.written(parts)
 
     def drop(self) -> None:

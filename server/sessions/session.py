@@ -34,7 +34,7 @@ from server.sessions.inbound_queue import InboundQueue
 from server.sessions.outbound import Outbound
 from server.sessions.phase import Phase
 from server.sessions.request_worker import RequestWorker
-from server.transport.socket_transport import Wire
+from server.transport.socket_transport import SocketTransport
 
 log = logging.getLogger("ayes.session")
 
@@ -47,10 +47,15 @@ class Session:
     """One WebSocket's session; the ``Receiver`` of its transport."""
 
     def __init__(
-        self, context: SessionContext, wire: Wire, *, bearer: str | None, address: str
+        self,
+        context: SessionContext,
+        transport: SocketTransport,
+        *,
+        bearer: str | None,
+        address: str,
     ) -> None:
         self.context = context
-        self.wire = wire
+        self.transport = transport
         self.address = address
         self.phase = Phase.HELLO
         self.identity: Identity | None = None
@@ -64,13 +69,13 @@ class Session:
         self.id = os.urandom(8).hex()
         self._loop = loop
         self._flood = FloodControl(settings, now)
-        self._outbound = Outbound(wire, context.large_answers, settings.batch)
-        self._inbound = InboundQueue(self, wire, context.running, settings.inflight)
+        self._outbound = Outbound(transport, context.large_answers, settings.batch)
+        self._inbound = InboundQueue(self, transport, context.running, settings.inflight)
         self._requests = RequestWorker(context, self, self._outbound.delivery)
         self._handshake = Handshake(
             context,
             self,
-            wire,
+            transport,
             bearer=bearer,
             inbound=self._inbound,
             requests=self._requests,
@@ -93,7 +98,7 @@ class Session:
             self._on_bad_frame(got.messages[0])
             return
         if (others := len(got.messages) - 1) > 0:
-            self.wire.weigh(others)
+            self.transport.charge(others)
         for message in got.messages:
             self._on_message(message)
 
@@ -270,11 +275,11 @@ class Session:
     @property
     def deflates(self) -> bool:
         """Whether a frame of a room may be compressed."""
-        return self.wire.deflates
+        return self.transport.deflates
 
     def room(self) -> bool:
         """Whether a frame of a room may be written now."""
-        return self.phase is Phase.OPEN and self.wire.room()
+        return self.phase is Phase.OPEN and self.transport.can_send_room_frame()
 
     def admits(self, size: int) -> bool:
         """Whether a room's frame of ``size`` bytes may wait in addition to the user's others."""
@@ -295,18 +300,18 @@ class Session:
 
     def close(self, code: CloseCode, reason: str = "") -> None:
         """Close with ``code``; answers that were sent before still go out."""
-        self._end(self.wire.close, code, reason)
+        self._end(self.transport.close, code, reason)
 
     def close_with_violation(self, code: CloseCode, reason: str = "") -> None:
         """Close a socket that broke the rules; nothing more is read from it."""
-        self._end(self.wire.fail, code, reason)
+        self._end(self.transport.fail, code, reason)
 
     def give_way(self) -> None:
         """Close a socket whose place another one needs, before its client said hello."""
         self._handshake.is_nameless = False  # the server ends it, not the client
         wait, message = self.context.draining.retry_after_ms(), "too many connections"
         self.say(answers.bye(CloseCode.FLOOD, retry_after_ms=wait, message=message))
-        self._end(partial(self.wire.fail, offends=False), CloseCode.FLOOD, message)
+        self._end(partial(self.transport.fail, offends=False), CloseCode.FLOOD, message)
 
     def fail_internal(self) -> None:
         """Log the exception that is being handled as a defect, and close the socket."""

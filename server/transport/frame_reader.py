@@ -27,7 +27,7 @@ except ImportError:  # a platform without the compiled part
 if TYPE_CHECKING:
     import asyncio
 
-    from server.transport.socket_transport import Receiver, Wire
+    from server.transport.socket_transport import Receiver, SocketTransport
 
 
 #: A frame counts once more against its budget for each so many bytes: a published frame is 64 KiB
@@ -46,7 +46,7 @@ EAGER_BYTES = 512
 class FrameHandler(Protocol):
     """The connection whose input is read: it acts on what is no message of the application."""
 
-    wire: Wire
+    socket: SocketTransport
     loop: asyncio.AbstractEventLoop
 
     def shake_hands(self, events: list[Event]) -> None:
@@ -112,7 +112,7 @@ class Intake:
         taken = 0
         if self._aligned and self.receiver is not None:
             is_eager = self._is_eager()
-            if self._handler.wire.shut:
+            if self._handler.socket.is_closed:
                 taken = self._passed_over(data)
             else:
                 taken = self._texts(self.receiver, data)
@@ -181,8 +181,8 @@ class Intake:
         controls = self._controls_left + passed * budgets.controls_per_second
         self._controls_left = min(controls, budgets.controls_per_second)
 
-    def weigh(self, messages: int) -> None:
-        """See ``Wire.weigh``."""
+    def charge(self, messages: int) -> None:
+        """See ``SocketTransport.charge``."""
         self._at_once -= messages
 
     def _is_eager(self) -> bool:
@@ -196,7 +196,7 @@ class Intake:
         """
         start, end = 0, len(data)
         left = self._frames_left
-        wire = self._handler.wire
+        socket = self._handler.socket
         was_eager = self._is_eager()
         while left >= 1:
             body, stop = _text_at(data, start, end)
@@ -211,10 +211,10 @@ class Intake:
             left -= cost
             self._at_once -= cost
             receiver.text(payload)
-            if wire.shut or (self._at_once < 0 and not was_eager):
+            if socket.is_closed or (self._at_once < 0 and not was_eager):
                 break
         self._frames_left = left
-        if start and not wire.shut:
+        if start and not socket.is_closed:
             receiver.alive()
         return start
 
@@ -254,10 +254,10 @@ class Intake:
             handler.parser_failed()
             return
         if conn.writes:
-            handler.wire.answer(b"".join(conn.data_to_send()))
+            handler.socket.answer(b"".join(conn.data_to_send()))
         if self.receiver is not None:
             self._aligned = between_messages(conn)
-            if events and not handler.wire.shut:
+            if events and not handler.socket.is_closed:
                 self.receiver.alive()
 
     def _frame(self, event: Frame) -> None:
@@ -270,14 +270,14 @@ class Intake:
                 self._handler.fail(CloseCode.FLOOD, "too many control frames")
             elif opcode is Opcode.PING and self._conn.writes:
                 # Its pong, before the answers to the messages behind it.
-                self._handler.wire.answer(self._conn.writes.pop(0))
+                self._handler.socket.answer(self._conn.writes.pop(0))
         else:
             cost = 1 + len(event.data) // FRAME_BYTES
             self._frames_left -= cost
             self._at_once -= cost
             if self._frames_left < 0:
                 self._handler.fail(CloseCode.FLOOD, "too many frames")
-            elif not self._handler.wire.shut:
+            elif not self._handler.socket.is_closed:
                 self._collect(event)
 
     def _collect(self, event: Frame) -> None:

@@ -5,9 +5,9 @@
 in Ayes, touch what is private in uvicorn and websockets; ``tests/server/test_pins.py`` pins every
 name of it against the installed versions.
 
-Whoever ends a connection, three things happen once: ``Wire.shut``, a ``websocket.disconnect`` in
-ASGI's queue, ``Receiver.closed``. Then the transport goes, within ``flush_s``, or ``echo_s`` where
-the client has yet to answer our close frame.
+However a connection ends, three things happen once: ``SocketTransport.is_closed`` is set,
+``websocket.disconnect`` enters ASGI's queue, and ``Receiver.closed`` is called. The transport ends
+within ``flush_s``, or within ``echo_s`` if the client has yet to answer the server's close frame.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from server.transport.guard_http import GuardedHttp
 from server.transport.lobby import shared_lobby
 from server.transport.receive_queue import Mailbox
 from server.transport.slices import SlicedReading, shared_buffer, shared_turns
-from server.transport.socket_transport import EXTENSION, Receiver, Wire
+from server.transport.socket_transport import EXTENSION, Receiver, SocketTransport
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
@@ -46,7 +46,7 @@ __all__ = [
     "GuardedHttp",
     "GuardedWebSocket",
     "Receiver",
-    "Wire",
+    "SocketTransport",
     "frame",
 ]
 
@@ -59,9 +59,9 @@ _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length
 
 
 class GuardedWebSocket(SlicedReading):
-    """uvicorn's WebSocket protocol within budgets, with a ``Wire`` to the application."""
+    """uvicorn's WebSocket protocol within budgets; the application writes to ``socket``."""
 
-    wire: Wire
+    socket: SocketTransport
 
     def __init__(
         self,
@@ -94,8 +94,8 @@ class GuardedWebSocket(SlicedReading):
         super().connection_made(transport)
         mark = self.budgets.room_bytes - 1
         self.transport.set_write_buffer_limits(high=mark, low=mark)
-        self.wire = Wire(self, self.transport)
-        self._deadline = self.loop.call_later(self.budgets.handshake_s, self.wire.abort)
+        self.socket = SocketTransport(self, self.transport)
+        self._deadline = self.loop.call_later(self.budgets.handshake_s, self.socket.abort)
         self._lobby.enter(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -103,7 +103,7 @@ class GuardedWebSocket(SlicedReading):
         self._lobby.leave(self)
         self._shaken()
         self.end(1006)
-        self.wire.lost()
+        self.socket.lost()
         self.forget_rest()
         super().connection_lost(exc)
 
@@ -112,13 +112,13 @@ class GuardedWebSocket(SlicedReading):
         self.end(1006)
         self._finish()
 
-    def stay(self) -> None:
-        """See ``Wire.stay``."""
+    def mark_identified(self) -> None:
+        """See ``SocketTransport.mark_identified``."""
         self._lobby.leave(self)
 
     def give_way(self) -> None:
         """End, since somebody else needs the place."""
-        self.wire.abort()
+        self.socket.abort()
 
     def shutdown(self) -> None:
         """Close with 1012, where the application has not closed already. Never raises."""
@@ -131,19 +131,19 @@ class GuardedWebSocket(SlicedReading):
                 self._finish()
         except Exception:
             log.exception("a socket could not be closed")
-            self.wire.abort()
+            self.socket.abort()
 
     def pause_writing(self) -> None:
         """``room_bytes`` are unsent."""
         super().pause_writing()
-        self.wire.hold()
+        self.socket.pause()
 
     def resume_writing(self) -> None:
         """They are not any more."""
         super().resume_writing()
-        self.wire.release()
+        self.socket.resume()
         receiver = self._intake.receiver
-        if receiver is not None and not self.wire.shut:
+        if receiver is not None and not self.socket.is_closed:
             try:
                 receiver.writable()
             except Exception:
@@ -180,9 +180,9 @@ class GuardedWebSocket(SlicedReading):
             if isinstance(event, Request):
                 self.handle_connect(event)
             else:
-                self.wire.abort()
+                self.socket.abort()
         if self.conn.parser_exc is not None:
-            self.wire.abort()
+            self.socket.abort()
         elif self.conn.handshake_exc is not None and not self.transport.is_closing():
             self.transport.write(b"".join(self.conn.data_to_send()) or _BAD_REQUEST)
             self.end(1006)
@@ -190,16 +190,16 @@ class GuardedWebSocket(SlicedReading):
             self._finish()
 
     def handle_connect(self, event: Request) -> None:
-        """Start the application, with the wire in its scope."""
+        """Start the application, with its transport in the scope."""
         super().handle_connect(event)
         if not self.close_sent:
             extensions = cast("dict[str, Any]", self.scope["extensions"])
-            extensions[EXTENSION] = self.wire
+            extensions[EXTENSION] = self.socket
 
     async def send(self, message: ASGISendEvent) -> None:
-        """ASGI's ``send``. A close goes the way of ``Wire.close``, which has an end."""
+        """ASGI's ``send``. A close goes the way of ``SocketTransport.close``, which has an end."""
         kind = message["type"]
-        if self.wire.shut and kind != "websocket.close":
+        if self.socket.is_closed and kind != "websocket.close":
             raise ClientDisconnected
         if kind == "websocket.close" and self.conn.state is not State.CONNECTING:
             close = cast("dict[str, Any]", message)
@@ -210,7 +210,7 @@ class GuardedWebSocket(SlicedReading):
             if self.conn.state is State.CONNECTING:  # the peer is gone, which uvicorn does not say
                 raise ClientDisconnected
             self._shaken()
-            self.wire.deflates = takes_deflated(self.conn.extensions)
+            self.socket.deflates = takes_deflated(self.conn.extensions)
             # They are done with, and would stay as long as the socket.
             self.__dict__.pop("request", None)
             self.__dict__.pop("response", None)
@@ -225,16 +225,16 @@ class GuardedWebSocket(SlicedReading):
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         """The application is done, and uvicorn closed the transport; not without a bound."""
         super().on_task_complete(task)
-        self.wire.watch()
+        self.socket.watch()
 
     def attach(self, receiver: Receiver) -> None:
-        """See ``Wire.attach``."""
+        """See ``SocketTransport.attach``."""
         if self._intake.receiver is not None:
             raise RuntimeError("a receiver is attached already")
-        if self.conn.state is State.CONNECTING and not self.wire.shut:
+        if self.conn.state is State.CONNECTING and not self.socket.is_closed:
             raise RuntimeError("the socket is not accepted yet")
         self._intake.attach(receiver)
-        if self.wire.shut:
+        if self.socket.is_closed:
             self.loop.call_soon(self._say_closed, receiver)
             return
         queued = []
@@ -245,19 +245,19 @@ class GuardedWebSocket(SlicedReading):
         else:
             self._hear_again()
 
-    def weigh(self, messages: int) -> None:
-        """See ``Wire.weigh``."""
-        self._intake.weigh(messages)
+    def charge(self, messages: int) -> None:
+        """See ``SocketTransport.charge``."""
+        self._intake.charge(messages)
 
-    def line_up(self, waiting: Waiting) -> None:
-        """See ``Wire.line_up``."""
+    def defer(self, waiting: Waiting) -> None:
+        """See ``SocketTransport.defer``."""
         self.turns.wait(waiting)
 
     def _hand_over(self, queued: list[Any]) -> None:
         """Give the receiver what came before it."""
         try:
             for message in queued:
-                if message["type"] == "websocket.receive" and not self.wire.shut:
+                if message["type"] == "websocket.receive" and not self.socket.is_closed:
                     text = message.get("text")
                     self._intake.deliver((text or "").encode(), is_text=text is not None)
         except Exception:
@@ -276,7 +276,7 @@ class GuardedWebSocket(SlicedReading):
         if self._code is not None:
             return
         self._code = code
-        self.wire.shut = True
+        self.socket.is_closed = True
         self.close_sent = True
         self.handshake_complete = True  # uvicorn has no more to say to it
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
@@ -285,27 +285,27 @@ class GuardedWebSocket(SlicedReading):
             self.loop.call_soon(self._say_closed, self._intake.receiver)
 
     def close(self, code: int, reason: str = "") -> None:
-        """See ``Wire.close``."""
-        if self.wire.shut:
+        """See ``SocketTransport.close``."""
+        if self.socket.is_closed:
             return
         if self.conn.state is State.CONNECTING:
-            self.wire.abort()
+            self.socket.abort()
             return
         if self.conn.state is State.OPEN:
             self.conn.send_close(code)
         # The parser may be ahead of us, with pongs or an echo to send: ours was the first word.
         self.conn.data_to_send()
-        self.wire.last(close_frame(code, reason))
+        self.socket.write_close(close_frame(code, reason))
         self.end(code, reason)
         self._hear_again()
         self._abort_after(self.budgets.echo_s)
 
     def closed_by_peer(self) -> None:
         """A close frame came: the echo of ours, or one to be echoed."""
-        if not self.wire.shut:
+        if not self.socket.is_closed:
             received = self.conn.close_rcvd
             assert received is not None
-            self.wire.last(b"".join(self.conn.data_to_send()))
+            self.socket.write_close(b"".join(self.conn.data_to_send()))
             self.end(received.code, received.reason)
         self._intake.stop()
         self._finish()
@@ -318,13 +318,13 @@ class GuardedWebSocket(SlicedReading):
         makes a client that hears it go at once.
         """
         if self.conn.state is State.CONNECTING:
-            self.wire.abort()
+            self.socket.abort()
             return
         self._intake.stop()
         self.conn.data_to_send()
-        self.wire.failed |= offends and code not in _NO_OFFENCE
-        if not self.wire.shut:
-            self.wire.last(close_frame(code, reason))
+        self.socket.failed |= offends and code not in _NO_OFFENCE
+        if not self.socket.is_closed:
+            self.socket.write_close(close_frame(code, reason))
             self.end(code, reason)
             if not self.transport.is_closing() and self.transport.can_write_eof():
                 # The peer may have reset the connection, and the transport not know it yet.
@@ -367,7 +367,7 @@ class GuardedWebSocket(SlicedReading):
             self.close_timer.cancel()
         if self.disconnected:
             return
-        self.close_timer = self.loop.call_later(seconds, self.wire.abort)
+        self.close_timer = self.loop.call_later(seconds, self.socket.abort)
 
     def _shaken(self) -> None:
         """The handshake is over, one way or the other."""

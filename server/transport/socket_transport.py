@@ -1,8 +1,8 @@
 """The direct path between a session and its socket, past ASGI.
 
-``GuardedWebSocket`` gives it to the application as ``scope["extensions"]["ayes.wire"]``. ASGI still
-opens the connection and tells its end; what is between goes through here without a queue, a task
-or a copy.
+``GuardedWebSocket`` puts it into the ASGI scope as ``scope["extensions"]["ayes.socket"]``. ASGI
+opens the connection and reports its end. Messages in between pass through here without a queue, a
+task or a copy.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from server.limits.fair_scheduler import Waiting
     from server.transport.budgets import Budgets
 
-EXTENSION: Final = "ayes.wire"
-"""The wire's name among the extensions of an ASGI scope."""
+EXTENSION: Final = "ayes.socket"
+"""The transport's name among the extensions of an ASGI scope."""
 
 
 class Receiver(Protocol):
-    """Takes what a socket brings. Called from the event loop, never from inside a call of the wire.
+    """Takes the messages of a socket. Never called from inside a call of its ``SocketTransport``.
 
     What one of these raises is logged with its traceback, once, and closes the socket with 4004;
     other sockets do not notice.
@@ -49,43 +49,43 @@ class Receiver(Protocol):
 
 
 class Owner(Protocol):
-    """The connection that a ``Wire`` writes for: it ends the socket and reads its input."""
+    """The connection that a ``SocketTransport`` writes for, as its protocol class."""
 
     loop: asyncio.AbstractEventLoop
     budgets: Budgets
 
     def attach(self, receiver: Receiver) -> None:
-        """See ``Wire.attach``."""
+        """See ``SocketTransport.attach``."""
 
-    def weigh(self, messages: int) -> None:
-        """See ``Wire.weigh``."""
+    def charge(self, messages: int) -> None:
+        """See ``SocketTransport.charge``."""
 
-    def line_up(self, waiting: Waiting) -> None:
-        """See ``Wire.line_up``."""
+    def defer(self, waiting: Waiting) -> None:
+        """See ``SocketTransport.defer``."""
 
-    def stay(self) -> None:
-        """See ``Wire.stay``."""
+    def mark_identified(self) -> None:
+        """See ``SocketTransport.mark_identified``."""
 
     def close(self, code: int, reason: str) -> None:
-        """See ``Wire.close``."""
+        """See ``SocketTransport.close``."""
 
     def fail(self, code: int, reason: str, *, offends: bool) -> None:
-        """See ``Wire.fail``."""
+        """See ``SocketTransport.fail``."""
 
     def end(self, code: int) -> None:
         """Report the end of the socket to the application."""
 
 
-class Wire:
+class SocketTransport:
     """One socket's output. No call waits, and none raises because the peer is gone."""
 
     __slots__ = (
         "_ack_bytes",
         "_answer_end",
         "_answer_size",
-        "_held",
         "_output_bytes",
         "_owner",
+        "_paused",
         "_progress",
         "_room_bytes",
         "_room_end",
@@ -94,7 +94,7 @@ class Wire:
         "_written",
         "deflates",
         "failed",
-        "shut",
+        "is_closed",
     )
 
     def __init__(self, owner: Owner, transport: asyncio.Transport) -> None:
@@ -109,8 +109,8 @@ class Wire:
         self._room_size = 0
         self._answer_end = 0
         self._answer_size = 0
-        self._held = False
-        self.shut = False
+        self._paused = False
+        self.is_closed = False
         """Whether the socket is over: a close frame was sent or received, or the peer is gone."""
         self.failed = False
         """Whether the peer broke the rules, and the socket was closed for it."""
@@ -129,16 +129,16 @@ class Wire:
         """
         self._owner.attach(receiver)
 
-    def weigh(self, messages: int) -> None:
+    def charge(self, messages: int) -> None:
         """Count ``messages`` more than one in the text that is being handed over.
 
         Whoever says much at once is not refused for it, but waits for its turn (``Turns``).
         """
-        self._owner.weigh(messages)
+        self._owner.charge(messages)
 
-    def line_up(self, waiting: Waiting) -> None:
+    def defer(self, waiting: Waiting) -> None:
         """Have ``waiting.take_turn`` called once, among those that have much to say (``Turns``)."""
-        self._owner.line_up(waiting)
+        self._owner.defer(waiting)
 
     def send(self, data: bytes) -> None:
         """Write ready-made frames: acks, answers, control messages.
@@ -151,17 +151,17 @@ class Wire:
             self._answer_end, self._answer_size = self._written + len(data), len(data)
         self._write(data, self._ack_bytes)
 
-    def room(self) -> bool:
+    def can_send_room_frame(self) -> bool:
         """Whether a room frame may be written now: less than ``room_bytes`` are unsent."""
-        return not (self._held or self.shut)
+        return not (self._paused or self.is_closed)
 
     def send_room(self, *parts: bytes) -> None:
-        """Write a shared frame, of any size, where ``room()`` is true; uvloop copies no part.
+        """Write a shared frame of any size, if ``can_send_room_frame()``; uvloop copies no part.
 
         Its bytes do not count against the limit for acks while it is the latest; written without
         asking, they count from the next room frame on.
         """
-        if self.shut or self._transport.is_closing():
+        if self.is_closed or self._transport.is_closing():
             return
         self._room_size = size = sum(map(len, parts))
         self._written = self._room_end = self._written + size
@@ -170,7 +170,7 @@ class Wire:
         else:
             self._transport.writelines(parts)
         if self._transport.get_write_buffer_size():
-            self._pending(self._ack_bytes)
+            self._check_unsent(self._ack_bytes)
 
     def unsent(self) -> int:
         """Bytes that the operating system has not taken yet."""
@@ -195,12 +195,12 @@ class Wire:
 
         ``offends=False``: it is not the peer's fault, and ``failed`` stays as it is.
         """
-        if not self.shut:
+        if not self.is_closed:
             self._owner.fail(code, reason, offends=offends)
 
-    def stay(self) -> None:
+    def mark_identified(self) -> None:
         """The peer has said who it is: its connection gives way to no other from now on."""
-        self._owner.stay()
+        self._owner.mark_identified()
 
     def abort(self) -> None:
         """End now, with a reset; unsent output is thrown away."""
@@ -213,22 +213,22 @@ class Wire:
         """Write what the peer made us say: pongs. Over ``output_bytes`` unsent, abort."""
         self._write(data, self._output_bytes)
 
-    def last(self, data: bytes) -> None:
+    def write_close(self, data: bytes) -> None:
         """Write a close frame; nothing is written after it."""
-        if not (self.shut or self._transport.is_closing()):
+        if not (self.is_closed or self._transport.is_closing()):
             self._written += len(data)
             self._transport.write(data)
-        self.shut = True
+        self.is_closed = True
         self.watch()
 
-    def hold(self) -> None:
+    def pause(self) -> None:
         """``room_bytes`` are unsent."""
-        self._held = True
+        self._paused = True
         self._progress.watch()
 
-    def release(self) -> None:
+    def resume(self) -> None:
         """They are not any more, which is progress."""
-        self._held = False
+        self._paused = False
         self._progress.stop()
         self.watch()
 
@@ -239,28 +239,28 @@ class Wire:
 
     def lost(self) -> None:
         """The connection is gone."""
-        self.shut = True
+        self.is_closed = True
         self._progress.stop()
 
     def _write(self, data: bytes, limit: int) -> None:
-        if self.shut or self._transport.is_closing():
+        if self.is_closed or self._transport.is_closing():
             return
         self._written += len(data)
         self._transport.write(data)
         if self._transport.get_write_buffer_size():
-            self._pending(limit)
+            self._check_unsent(limit)
 
-    def _pending(self, limit: int) -> None:
+    def _check_unsent(self, limit: int) -> None:
         if not self._progress.watching:
             self._progress.watch()
-        if self._held and self._beside_room() > limit:
+        if self._paused and self._unsent_acks() > limit:
             self.abort()
 
     def sent(self) -> int:
         """Bytes that the operating system has taken."""
         return self._written - self._transport.get_write_buffer_size()
 
-    def _beside_room(self) -> int:
+    def _unsent_acks(self) -> int:
         """Unsent bytes without those of the latest room frame, and of a large answer."""
         unsent = self._transport.get_write_buffer_size()
         sent = self._written - unsent

@@ -16,7 +16,7 @@ from typing import Any
 
 import uvicorn
 
-from server.transport.guard import EXTENSION, Budgets, GuardedConfig, Wire, frame
+from server.transport.guard import EXTENSION, Budgets, GuardedConfig, SocketTransport, frame
 
 PATHS = ("/wire", "/asgi")
 
@@ -35,11 +35,11 @@ WIDE = Budgets(
 class Echo:
     """A receiver that sends each text back."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, socket: SocketTransport) -> None:
+        self._socket = socket
 
     def text(self, payload: bytes) -> None:
-        self._wire.send(frame(payload))
+        self._socket.send(frame(payload))
 
     def binary(self) -> None:
         pass
@@ -60,8 +60,8 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     await receive()
     await send({"type": "websocket.accept"})
     if scope["path"] == "/wire":
-        wire: Wire = scope["extensions"][EXTENSION]
-        wire.attach(Echo(wire))
+        socket: SocketTransport = scope["extensions"][EXTENSION]
+        socket.attach(Echo(socket))
     while (message := await receive())["type"] == "websocket.receive":
         kind = "text" if message.get("text") is not None else "bytes"
         await send({"type": "websocket.send", kind: message[kind]})

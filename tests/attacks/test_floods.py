@@ -193,7 +193,9 @@ async def _see_them_go(
                 )
             )
             most = max(most, resident())
-            unsent = max(unsent, sum(session.wire.unsent() for session in target.node.sockets.all))
+            unsent = max(
+                unsent, sum(session.transport.unsent() for session in target.node.sockets.all)
+            )
     assert unsent > 50 * 65_536, "they were never full"
     assert most - before < 64 * MIB, f"{(most - before) / MIB:.1f} MiB"
     await until(lambda: len(target.node.sockets.all) <= at_rest)
@@ -210,9 +212,9 @@ async def test_what_a_slow_reader_is_behind_waits_here_where_it_merges(attack: A
     (session,) = target.node.sockets.all - others
     comment = {"event": scene.event, "proposal": proposal, "content": "x" * 2_000}
     async with asyncio.timeout(DEAF_GONE_S):
-        while session.wire.room():
+        while session.transport.can_send_room_frame():
             await asyncio.gather(*(scene.admin.ack("comment.add", **comment) for _ in range(16)))
-    assert session.wire.sent() < MIB // 2
+    assert session.transport.sent() < MIB // 2
     slow.close()
 
 

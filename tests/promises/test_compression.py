@@ -14,7 +14,7 @@ from websockets.typing import Subprotocol
 
 from server.config.settings import SettingsError, load
 from server.transport import deflate
-from server.transport.socket_transport import Wire
+from server.transport.socket_transport import SocketTransport
 from tests.promises.client import Client
 from tests.promises.conftest import Start
 from tests.promises.running import Address, token
@@ -29,16 +29,16 @@ WORDS = "the same words again and again, " * 50
 
 
 @pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Wire, bytes]]:
-    """Every frame of a room that goes out, and on which wire."""
-    send_room = Wire.send_room
-    found: list[tuple[Wire, bytes]] = []
+def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SocketTransport, bytes]]:
+    """Every frame of a room that goes out, and on which socket."""
+    send_room = SocketTransport.send_room
+    found: list[tuple[SocketTransport, bytes]] = []
 
-    def kept(self: Wire, *parts: bytes) -> None:
+    def kept(self: SocketTransport, *parts: bytes) -> None:
         found.append((self, b"".join(parts)))
         send_room(self, *parts)
 
-    monkeypatch.setattr(Wire, "send_room", kept)
+    monkeypatch.setattr(SocketTransport, "send_room", kept)
     return found
 
 
@@ -87,7 +87,7 @@ async def test_a_word_that_is_neither_on_nor_off_stops_the_start() -> None:
 
 
 async def test_a_room_with_compressed_and_plain_sockets_shows_all_the_same(
-    start: Start, written: list[tuple[Wire, bytes]]
+    start: Start, written: list[tuple[SocketTransport, bytes]]
 ) -> None:
     server = await start(compression="on")
     scene = await gathering(server, 1)
@@ -106,10 +106,10 @@ async def test_a_room_with_compressed_and_plain_sockets_shows_all_the_same(
         await room.client.until(lambda room=room: room.state["event"] == whole["event"])
         assert room.state == rooms[0].state
         assert room.diffs
-    assert any(frame[0] & RSV1 for wire, frame in written if wire.deflates)
-    assert not any(frame[0] & RSV1 for wire, frame in written if not wire.deflates)
-    plain = max(len(frame) for wire, frame in written if not wire.deflates)
-    assert max(len(frame) for wire, frame in written if wire.deflates) < plain / 5
+    assert any(frame[0] & RSV1 for socket, frame in written if socket.deflates)
+    assert not any(frame[0] & RSV1 for socket, frame in written if not socket.deflates)
+    plain = max(len(frame) for socket, frame in written if not socket.deflates)
+    assert max(len(frame) for socket, frame in written if socket.deflates) < plain / 5
 
 
 async def test_a_step_is_compressed_once_for_all(

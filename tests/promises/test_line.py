@@ -183,10 +183,10 @@ async def stalled(server: Running, user: str, event: str) -> tuple[Client, async
     client = await server.connect(user, receive_buffer=32_768)
     (session,) = (s for s in server.node.sockets.all if s.id == client.welcome["session"])
     # The operating system would take megabytes for somebody on the same machine.
-    sending = session.wire._transport.get_extra_info("socket")
+    sending = session.transport._transport.get_extra_info("socket")
     sending.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
     # It is not given up, however long a busy machine takes for what happens meanwhile.
-    session.wire._progress = Progress(asyncio.get_running_loop(), 3_600.0, session.wire)
+    session.transport._progress = Progress(asyncio.get_running_loop(), 3_600.0, session.transport)
     await client.subscribe(event)
     transport = client.socket.transport
     transport.pause_reading()

@@ -158,8 +158,8 @@ async def test_you_of_a_slow_reader_does_not_show_a_vote_that_a_restore_lost(
     room = await member.subscribe(scene.event)
     tab = await server.connect(member.user)
     # Its socket takes nothing more until it is released, and is not given up for it.
-    slow.wire._progress = Progress(asyncio.get_running_loop(), 3_600.0, slow.wire)
-    slow.wire.hold()
+    slow.transport._progress = Progress(asyncio.get_running_loop(), 3_600.0, slow.transport)
+    slow.transport.pause()
     ack = await scene.vote(tab, proposal)
     assert ack["type"] == "ack"
     subscription = slow.subscriptions[scene.event]
@@ -168,7 +168,7 @@ async def test_you_of_a_slow_reader_does_not_show_a_vote_that_a_restore_lost(
     await server.node.rooms.sweeper.once()
     while subscription.live:
         await subscription.room.moves()
-    slow.wire.release()
+    slow.transport.resume()
     slow.writable()
     await starts_again(member, room, "epoch")
     assert room.you["votes"] == {}

@@ -16,7 +16,7 @@ import uvicorn
 import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 
-from server.transport.guard import EXTENSION, Budgets, GuardedConfig, Wire, frame
+from server.transport.guard import EXTENSION, Budgets, GuardedConfig, SocketTransport, frame
 from tests.server.raw import SOON, raw
 
 Message = MutableMapping[str, Any]
@@ -55,8 +55,10 @@ async def until(happened: Callable[[], object]) -> None:
 class Recorder:
     """A receiver that keeps what it was told; ``answer`` decides what a text does."""
 
-    def __init__(self, wire: Wire, answer: Callable[[Recorder, bytes], None] | None = None) -> None:
-        self.wire = wire
+    def __init__(
+        self, socket: SocketTransport, answer: Callable[[Recorder, bytes], None] | None = None
+    ) -> None:
+        self.socket = socket
         self.answer = answer
         self.texts: list[bytes] = []
         self.binaries = 0
@@ -72,7 +74,7 @@ class Recorder:
         if self.answer is not None:
             self.answer(self, payload)
         else:
-            self.wire.send(frame(payload))
+            self.socket.send(frame(payload))
 
     def binary(self) -> None:
         self.binaries += 1
@@ -137,7 +139,7 @@ class Application:
                 return
 
     async def _websocket(self, scope: Message, receive: Any, send: Any) -> None:
-        wire: Wire = scope["extensions"][EXTENSION]
+        socket: SocketTransport = scope["extensions"][EXTENSION]
         path = scope["path"]
         if path == "/refused":
             await send({"type": "websocket.close"})
@@ -147,7 +149,7 @@ class Application:
             return
         if path == "/early":
             with pytest.raises(RuntimeError):
-                wire.attach(Recorder(wire))
+                socket.attach(Recorder(socket))
         await send({"type": "websocket.accept"})
         if path == "/plain":
             while (message := await receive())["type"] == "websocket.receive":
@@ -158,8 +160,8 @@ class Application:
             await self.go_on.wait()
         if path == "/closes":
             await send({"type": "websocket.close", "code": 4001, "reason": "go"})
-        recorder = Recorder(wire, self.answer)
-        wire.attach(recorder)
+        recorder = Recorder(socket, self.answer)
+        socket.attach(recorder)
         self.recorders.put_nowait(recorder)
         message = await receive()
         assert message["type"] == "websocket.disconnect"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from server.transport.socket_transport import Wire as Output
+from server.transport.socket_transport import SocketTransport
 from tests.promises.running import Running, killable, token
 from tests.web.conftest import StartSite, Visit
 from tests.web.entering import Wire, enter, proposal
@@ -145,15 +145,15 @@ async def test_the_server_is_killed_under_the_page_and_comes_back(
 async def test_a_page_follows_a_room_that_is_sent_compressed(
     start_site: StartSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send_room = Output.send_room
+    send_room = SocketTransport.send_room
     packed: list[int] = []
 
-    def kept(self: Output, *parts: bytes) -> None:
+    def kept(self: SocketTransport, *parts: bytes) -> None:
         if parts[0][0] & 0x40:  # RSV1
             packed.append(sum(map(len, parts)))
         send_room(self, *parts)
 
-    monkeypatch.setattr(Output, "send_room", kept)
+    monkeypatch.setattr(SocketTransport, "send_room", kept)
     site = await start_site(compression="on")
     words = "the same words again and again, " * 50
     async with Stage(site.base) as stage:

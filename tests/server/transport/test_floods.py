@@ -106,7 +106,7 @@ async def test_pings_of_a_peer_that_never_reads_fill_nothing() -> None:
 
         def look() -> None:
             nonlocal most
-            most = max(most, recorder.wire.unsent())
+            most = max(most, recorder.socket.unsent())
             if not recorder.codes:
                 asyncio.get_running_loop().call_soon(look)
 
@@ -181,7 +181,7 @@ async def test_who_is_polite_again_is_read_at_once_again() -> None:
     budgets = Budgets(commands_per_second=1_000, burst=64, frames_beside=0, burst_beside=0)
     async with serving(budgets=budgets) as served, raw(served, "/wire") as peer:
         recorder = await served.recorder()
-        intake = cast("GuardedWebSocket", recorder.wire._owner)._intake
+        intake = cast("GuardedWebSocket", recorder.socket._owner)._intake
         await peer.say(masked(TEXT, b"x") * 30)
         await recorder.until(lambda r: len(r.texts) == 30)
         assert intake.is_eager()
@@ -201,11 +201,11 @@ async def test_fifty_peers_that_never_read_hold_little_and_leave() -> None:
         recorders = [await served.recorder() for _ in peers]
         for _ in range(10):
             for recorder in recorders:
-                if recorder.wire.room():
-                    recorder.wire.send_room(made)
+                if recorder.socket.can_send_room_frame():
+                    recorder.socket.send_room(made)
             await bystander.send("x")
             await bystander.recv()
-        assert all(recorder.wire.unsent() <= len(made) + 65_536 for recorder in recorders)
+        assert all(recorder.socket.unsent() <= len(made) + 65_536 for recorder in recorders)
         assert [await recorder.until_closed() for recorder in recorders] == [1006] * 50
         await served.until_gone(left=1)
         for peer in peers:

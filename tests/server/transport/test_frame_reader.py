@@ -11,7 +11,14 @@ from uvicorn.server import ServerState
 
 from server.limits import fair_scheduler
 from server.transport import frame_reader
-from server.transport.guard import EXTENSION, Budgets, GuardedConfig, GuardedWebSocket, Wire, frame
+from server.transport.guard import (
+    EXTENSION,
+    Budgets,
+    GuardedConfig,
+    GuardedWebSocket,
+    SocketTransport,
+    frame,
+)
 from tests.server.raw import BINARY, CLOSE, CONT, HANDSHAKE, PING, PONG, TEXT, masked
 
 BUDGETS = Budgets(
@@ -62,25 +69,25 @@ class Paper(asyncio.Transport):
 class Log:
     """A receiver that closes on ``!``, fails on ``?``, and answers everything else."""
 
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
+    def __init__(self, socket: SocketTransport) -> None:
+        self.socket = socket
         self.told: list[object] = []
 
     def text(self, payload: bytes) -> None:
-        assert not self.wire.shut
+        assert not self.socket.is_closed
         self.told.append(payload.decode())
         if payload.startswith(b"!"):
-            self.wire.close(4001)
+            self.socket.close(4001)
         elif payload.startswith(b"?"):
             raise LookupError("a defect")
         else:
-            self.wire.send(frame(payload))
+            self.socket.send(frame(payload))
 
     def binary(self) -> None:
         self.told.append(b"")
 
     def alive(self) -> None:
-        assert not self.wire.shut
+        assert not self.socket.is_closed
 
     def writable(self) -> None:
         raise AssertionError("nothing was ever unsent")
@@ -95,7 +102,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.accept"})
     log = Log(scope["extensions"][EXTENSION])
     scope["state"]["logs"].append(log)
-    log.wire.attach(log)
+    log.socket.attach(log)
     await receive()
 
 

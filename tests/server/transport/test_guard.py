@@ -101,7 +101,7 @@ async def test_binary_frames_end_nothing() -> None:
 async def test_a_close_that_cannot_be_flushed_is_an_abort_within_a_second() -> None:
     async with serving(quiet) as served, raw(served, "/wire", deaf=True) as peer:
         recorder = await served.recorder()
-        recorder.wire.send_room(frame(bytes(1_000_000)))
+        recorder.socket.send_room(frame(bytes(1_000_000)))
         await peer.say(masked(3))
         assert await recorder.until_closed() == 1002
         await served.until_gone()
@@ -202,8 +202,8 @@ async def test_a_shutdown_survives_every_kind_of_peer(caplog: pytest.LogCaptureF
         ):
             recorders = [await served.recorder() for _ in range(4)]
             for recorder in recorders[:2]:
-                recorder.wire.send_room(frame(bytes(1_000_000)))
-            recorders[2].wire.close(4001)
+                recorder.socket.send_room(frame(bytes(1_000_000)))
+            recorders[2].socket.close(4001)
             await closing.say(masked(CLOSE, b"\x03\xe8"))
             await recorders[0].until_closed()
             await hung.say(b"GET /hung HTTP/1.1\r\n" + HANDSHAKE + b"\r\n")
@@ -226,7 +226,7 @@ async def test_a_shutdown_survives_every_kind_of_peer(caplog: pytest.LogCaptureF
 async def test_a_half_closed_peer_is_gone() -> None:
     async with serving() as served, raw(served, "/wire", deaf=True) as peer:
         recorder = await served.recorder()
-        recorder.wire.send_room(frame(bytes(1_000_000)))
+        recorder.socket.send_room(frame(bytes(1_000_000)))
         peer.sock.shutdown(1)
         assert await recorder.until_closed() == 1006
         await served.until_gone()

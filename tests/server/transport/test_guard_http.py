@@ -304,7 +304,7 @@ async def test_a_socket_that_said_who_it_is_gives_way_to_nobody(
     monkeypatch.setattr("server.limits.places.SAFE_S", 0.0)
     async with serving(budgets=Budgets(connections=2)) as served:
         client, recorder = await served.pair()
-        recorder.wire.stay()
+        recorder.socket.mark_identified()
         async with raw(served, "/wire") as nameless:
             async with raw(served) as fresh:
                 await fresh.say(GET)

@@ -1,4 +1,4 @@
-"""The wire: what is handed over, what is written, and how a socket ends."""
+"""The socket transport: what is handed over, what is written, and how a socket ends."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from websockets.exceptions import ConnectionClosed
 
 from server.transport.frames import close_frame, frame
 from server.transport.guard import Budgets
-from server.transport.socket_transport import Wire
+from server.transport.socket_transport import SocketTransport
 from tests.server.peers import Recorder, on_both_loops, quiet, serving, until
 from tests.server.raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, masked, raw
 
 SIZES = [0, 1, 125, 126, 127, 8185, 8192, 65_535, 65_536, 300_000, 1 << 20]
 
 
-async def settled(wire: Wire) -> None:
+async def settled(transport: SocketTransport) -> None:
     """Wait until the kernel takes no more of what is unsent."""
     before = -1
-    while wire.unsent() != before:
-        before = wire.unsent()
+    while transport.unsent() != before:
+        before = transport.unsent()
         await asyncio.sleep(0.02)
 
 
@@ -89,7 +89,7 @@ async def test_messages_in_one_read_keep_their_order() -> None:
 async def test_pings_and_pongs_are_life() -> None:
     async with serving() as served:
         client, recorder = await served.pair()
-        recorder.wire.ping()
+        recorder.socket.ping()
         await recorder.until(lambda r: r.lives == 1)
         await (await client.ping())
         await recorder.until(lambda r: r.lives == 2)
@@ -113,7 +113,7 @@ async def test_a_receiver_is_attached_once_and_after_the_accept() -> None:
     async with serving() as served, served.client("/early"):
         recorder = await served.recorder()
         with pytest.raises(RuntimeError):
-            recorder.wire.attach(recorder)
+            recorder.socket.attach(recorder)
 
 
 @on_both_loops
@@ -167,14 +167,14 @@ async def test_a_clients_close_is_echoed_and_told_once() -> None:
 @on_both_loops
 async def test_a_close_says_its_code_after_all_that_was_written() -> None:
     def answer(recorder: Recorder, payload: bytes) -> None:
-        recorder.wire.send(frame(payload))
-        recorder.wire.close(4001, "x" * 200)
-        recorder.wire.close(4002)
-        recorder.wire.send(frame(b"too late"))
-        recorder.wire.send_room(frame(b"too late"))
-        recorder.wire.ping()
-        assert not recorder.wire.room()
-        assert not recorder.codes  # never told from inside a call of the wire
+        recorder.socket.send(frame(payload))
+        recorder.socket.close(4001, "x" * 200)
+        recorder.socket.close(4002)
+        recorder.socket.send(frame(b"too late"))
+        recorder.socket.send_room(frame(b"too late"))
+        recorder.socket.ping()
+        assert not recorder.socket.can_send_room_frame()
+        assert not recorder.codes  # never told from inside a call of the transport
 
     async with serving(answer) as served, raw(served, "/wire") as peer:
         recorder = await served.recorder()
@@ -192,8 +192,8 @@ async def test_a_close_says_its_code_after_all_that_was_written() -> None:
 async def test_a_peer_that_never_echoes_a_close_is_aborted() -> None:
     async with serving(budgets=Budgets(echo_s=0.2)) as served, raw(served, "/wire", deaf=True):
         recorder = await served.recorder()
-        recorder.wire.send_room(frame(bytes(1_000_000)))
-        recorder.wire.close(4002)
+        recorder.socket.send_room(frame(bytes(1_000_000)))
+        recorder.socket.close(4002)
         await served.until_gone()
         assert (recorder.codes, served.app.disconnects) == ([4002], [4002])
 
@@ -202,16 +202,16 @@ async def test_a_peer_that_never_echoes_a_close_is_aborted() -> None:
 async def test_an_abort_is_a_reset() -> None:
     async with serving() as served, raw(served, "/wire") as peer:
         recorder = await served.recorder()
-        recorder.wire.abort()
-        recorder.wire.abort()
-        recorder.wire.send(frame(b"nobody hears"))
-        recorder.wire.close(4001)
+        recorder.socket.abort()
+        recorder.socket.abort()
+        recorder.socket.send(frame(b"nobody hears"))
+        recorder.socket.close(4001)
         with pytest.raises(ConnectionResetError):
             await asyncio.get_running_loop().sock_recv(peer.sock, 1)
         assert await recorder.until_closed() == 1006
-        recorder.wire.send(frame(b"nobody hears"))
-        recorder.wire.ping()
-        assert recorder.wire.unsent() == 0
+        recorder.socket.send(frame(b"nobody hears"))
+        recorder.socket.ping()
+        assert recorder.socket.unsent() == 0
         await served.until_gone()
         assert (recorder.codes, served.app.disconnects) == ([1006], [1006])
 
@@ -223,7 +223,7 @@ async def test_a_connection_that_breaks_is_told_as_1006() -> None:
             recorder = await served.recorder()
         assert await recorder.until_closed() == 1006
         for _ in range(10):
-            recorder.wire.send(frame(b"nobody hears"))
+            recorder.socket.send(frame(b"nobody hears"))
         await served.until_gone()
         assert served.app.disconnects == [1006]
 
@@ -238,7 +238,7 @@ async def test_a_receiver_that_raises_loses_its_socket_only(
     def answer(recorder: Recorder, payload: bytes) -> None:
         if payload == b"boom":
             raise LookupError("a defect")
-        recorder.wire.send(frame(payload))
+        recorder.socket.send(frame(payload))
 
     async with serving(answer) as served, served.client() as bystander:
         await served.recorder()
@@ -251,7 +251,7 @@ async def test_a_receiver_that_raises_loses_its_socket_only(
                 await client.send(b"boom")
             else:
                 recorder.writable = None  # type: ignore[assignment, method-assign]
-                recorder.wire.send_room(frame(bytes(2_000_000)))
+                recorder.socket.send_room(frame(bytes(2_000_000)))
                 await client.recv()
             await client.wait_closed()
             assert client.close_code == 4004
@@ -282,20 +282,20 @@ async def test_a_receiver_that_raises_at_the_end_is_logged(
 async def test_room_ends_with_unsent_output_and_comes_back_with_a_call() -> None:
     async with serving() as served, raw(served, "/wire", deaf=True) as peer:
         recorder = await served.recorder()
-        wire = recorder.wire
-        assert wire.room()
-        wire.send_room(frame(bytes(2_000_000)))
-        assert not wire.room()
-        await settled(wire)
-        assert wire.unsent() >= 65_536
+        transport = recorder.socket
+        assert transport.can_send_room_frame()
+        transport.send_room(frame(bytes(2_000_000)))
+        assert not transport.can_send_room_frame()
+        await settled(transport)
+        assert transport.unsent() >= 65_536
         assert recorder.writables == 0
         heard = 0
         while not recorder.writables:
             heard += len(await peer.hear())
-        assert wire.room()
-        assert wire.unsent() < 65_536
+        assert transport.can_send_room_frame()
+        assert transport.unsent() < 65_536
         assert recorder.writables == 1
-        wire.close(4001)
+        transport.close(4001)
         await peer.say(masked(CLOSE, b"\x0f\xa1"))
         assert heard + len(await peer.hear_all()) == len(frame(bytes(2_000_000))) + 4
         assert recorder.codes == [4001]
@@ -306,13 +306,13 @@ async def test_a_room_frame_of_any_size_does_not_count_as_acks() -> None:
     async with serving(budgets=Budgets(ack_bytes=300_000)) as served:
         async with raw(served, "/wire", deaf=True):
             recorder = await served.recorder()
-            recorder.wire.send(frame(bytes(100_000)))
-            recorder.wire.send_room(frame(bytes(3_000_000)))
-            recorder.wire.send(frame(bytes(100_000)))
-            await settled(recorder.wire)
-            recorder.wire.send(frame(bytes(1000)))
+            recorder.socket.send(frame(bytes(100_000)))
+            recorder.socket.send_room(frame(bytes(3_000_000)))
+            recorder.socket.send(frame(bytes(100_000)))
+            await settled(recorder.socket)
+            recorder.socket.send(frame(bytes(1000)))
             assert not recorder.codes
-            recorder.wire.send(frame(bytes(200_000)))
+            recorder.socket.send(frame(bytes(200_000)))
             assert await recorder.until_closed() == 1006
         await served.until_gone()
 
@@ -322,9 +322,9 @@ async def test_a_peer_that_takes_no_acks_is_aborted_over_the_limit() -> None:
     async with serving() as served, raw(served, "/wire", deaf=True):
         recorder = await served.recorder()
         most = 0
-        while not recorder.wire.shut:
-            most = max(most, recorder.wire.unsent())
-            recorder.wire.send(frame(bytes(10_000)))
+        while not recorder.socket.is_closed:
+            most = max(most, recorder.socket.unsent())
+            recorder.socket.send(frame(bytes(10_000)))
             await asyncio.sleep(0)
         assert 1_000_000 < most <= 1 << 20
         await served.until_gone()
@@ -337,7 +337,7 @@ async def test_output_without_progress_is_given_up() -> None:
         async with raw(served, "/wire", deaf=True):
             # When exactly, and that slow is not deaf: test_progress.py, by a clock of its own.
             recorder = await served.recorder()
-            recorder.wire.send_room(frame(bytes(400_000)))
+            recorder.socket.send_room(frame(bytes(400_000)))
             assert await recorder.until_closed() == 1006
         await served.until_gone()
 
@@ -346,10 +346,10 @@ async def test_output_without_progress_is_given_up() -> None:
 async def test_a_little_unsent_output_without_progress_is_given_up() -> None:
     async with serving(budgets=Budgets(stall_s=0.2)) as served, raw(served, "/wire", deaf=True):
         recorder = await served.recorder()
-        while not recorder.wire.unsent():
-            recorder.wire.send(frame(bytes(1000)))
+        while not recorder.socket.unsent():
+            recorder.socket.send(frame(bytes(1000)))
             await asyncio.sleep(0)
-        assert recorder.wire.room()
+        assert recorder.socket.can_send_room_frame()
         assert await recorder.until_closed() == 1006
         await served.until_gone()
 
@@ -358,9 +358,9 @@ async def test_a_little_unsent_output_without_progress_is_given_up() -> None:
 async def test_output_that_was_sent_leaves_no_watch_behind() -> None:
     async with serving(budgets=Budgets(stall_s=0.1)) as served:
         client, recorder = await served.pair()
-        recorder.wire.send_room(frame(bytes(1_000_000)))
+        recorder.socket.send_room(frame(bytes(1_000_000)))
         await client.recv()
-        await until(lambda: not recorder.wire._progress.watching)
+        await until(lambda: not recorder.socket._progress.watching)
         await client.send("still here")
         assert await client.recv() == "still here"
         await client.close()
@@ -375,8 +375,8 @@ async def test_a_client_may_leave_while_a_room_is_told() -> None:
             client.transport.abort()
         for _ in range(50):
             for _, recorder in pairs:
-                if recorder.wire.room():
-                    recorder.wire.send_room(made)
+                if recorder.socket.can_send_room_frame():
+                    recorder.socket.send_room(made)
             await asyncio.sleep(0)
         for client, _ in pairs[1::2]:
             assert [await client.recv() for _ in range(50)] == ["step"] * 50
@@ -394,14 +394,14 @@ async def test_one_answer_of_any_size_reaches_a_client_that_reads() -> None:
     async with serving(budgets=budgets) as served, raw(served, "/wire", deaf=True) as peer:
         recorder = await served.recorder()
         answer = frame(b"a" * 3_000_000)
-        recorder.wire.send(answer)
-        recorder.wire.send(frame(b"b" * 50_000))
-        assert not recorder.wire.room()
+        recorder.socket.send(answer)
+        recorder.socket.send(frame(b"b" * 50_000))
+        assert not recorder.socket.can_send_room_frame()
         heard = b""
         while len(heard) < len(answer) + 50_000:
             heard += await peer.hear(65_536)
         assert heard.startswith(answer)
-        assert not recorder.wire.shut
+        assert not recorder.socket.is_closed
 
 
 @on_both_loops
@@ -410,6 +410,6 @@ async def test_answers_beside_the_one_under_way_are_bounded() -> None:
     async with serving(budgets=budgets) as served, raw(served, "/wire", deaf=True):
         recorder = await served.recorder()
         for _ in range(2):
-            recorder.wire.send(frame(bytes(8_000_000)))
+            recorder.socket.send(frame(bytes(8_000_000)))
         assert await recorder.until_closed() == 1006
         await served.until_gone()
