@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 #: A frame counts once more against its budget for each so many bytes: a published frame is 64 KiB
 #: at most and counts five times, one of the hard cap of 1 MiB sixty-five times.
-FRAME_BYTES = 16_384
+BYTES_PER_CHARGE = 16_384
 
 #: Where compression was agreed to, input that goes through the parser counts once more against the
 #: frames for each so many bytes as they came: inflating takes up to 0.1 ms for them, whatever they
 #: inflate to, nothing included.
-DEFLATED_BYTES = 1_024
+DEFLATED_BYTES_PER_CHARGE = 1_024
 
 #: Bytes in a slice of small messages from an eager socket: 24 of the smallest, some 0.3 ms.
-EAGER_BYTES = 512
+THROTTLED_SLICE_BYTES = 512
 
 
 class FrameHandler(Protocol):
@@ -49,13 +49,13 @@ class FrameHandler(Protocol):
     socket: SocketTransport
     loop: asyncio.AbstractEventLoop
 
-    def shake_hands(self, events: list[Event]) -> None:
+    def handle_handshake(self, events: list[Event]) -> None:
         """Answer the handshake, or end the connection."""
 
     def enqueue(self, payload: bytes, *, is_text: bool) -> None:
         """Queue a message for ASGI's ``receive``."""
 
-    def closed_by_peer(self) -> None:
+    def handle_close_frame(self) -> None:
         """Act on a close frame."""
 
     def parser_failed(self) -> None:
@@ -65,7 +65,7 @@ class FrameHandler(Protocol):
         """Close over a violation."""
 
 
-class Intake:
+class FrameReader:
     """One socket's input."""
 
     __slots__ = (
@@ -80,7 +80,7 @@ class Intake:
         "_is_text",
         "_parts",
         "_refilled_at",
-        "deaf",
+        "discarding",
         "receiver",
     )
 
@@ -97,7 +97,7 @@ class Intake:
         self._controls_left = budgets.controls_per_second
         self._refilled_at = handler.loop.time()
         self.receiver: Receiver | None = None
-        self.deaf = False
+        self.discarding = False
         """Whether everything that still comes is thrown away."""
 
     def feed(self, data: bytes, *, more: bool) -> int:
@@ -106,24 +106,24 @@ class Intake:
         All of them, unless these made the socket eager, or there is ``more`` behind them: then a
         frame cut in two is left, to come again as a whole. Raises what the receiver raises.
         """
-        if self.deaf:
+        if self.discarding:
             return len(data)
         self._refill()
         taken = 0
         if self._aligned and self.receiver is not None:
-            is_eager = self._is_eager()
+            is_over_budget = self._is_over_budget()
             if self._handler.socket.is_closed:
-                taken = self._passed_over(data)
+                taken = self._skip_text_frames(data)
             else:
-                taken = self._texts(self.receiver, data)
-            if taken == len(data) or self.deaf:
+                taken = self._read_text_frames(self.receiver, data)
+            if taken == len(data) or self.discarding:
                 return len(data)
-            if taken and (more or self._is_eager() is not is_eager):
+            if taken and (more or self._is_over_budget() is not is_over_budget):
                 return taken
         self._parse(data[taken:])
         return len(data)
 
-    def slice_of(self, rest: memoryview) -> int:
+    def next_slice_bytes(self, rest: memoryview) -> int:
         """How many bytes of ``rest`` to feed next.
 
         A frame is not cut, nor what is left of one: piece by piece through the parser it costs a
@@ -131,15 +131,15 @@ class Intake:
         """
         if not self._aligned:
             return self._cut_bytes or self._budgets.slice_bytes
-        least = EAGER_BYTES if self.is_eager() else self._budgets.slice_bytes
+        least = THROTTLED_SLICE_BYTES if self.is_throttled() else self._budgets.slice_bytes
         return max(least, _end_of(rest, 0, len(rest)))
 
-    def is_eager(self) -> bool:
+    def is_throttled(self) -> bool:
         """Whether it has spent so much of its burst that it is to wait for its turn."""
-        if not self._is_eager():
+        if not self._is_over_budget():
             return False
         self._refill()
-        return self._is_eager()
+        return self._is_over_budget()
 
     def attach(self, receiver: Receiver) -> None:
         """Hand messages to ``receiver`` from now on."""
@@ -155,7 +155,7 @@ class Intake:
 
     def stop(self) -> None:
         """Throw away what came, and what still comes."""
-        self.deaf = True
+        self.discarding = True
         self._parts = []
 
     def deliver(self, payload: bytes, *, is_text: bool) -> None:
@@ -185,10 +185,10 @@ class Intake:
         """See ``SocketTransport.charge``."""
         self._at_once -= messages
 
-    def _is_eager(self) -> bool:
+    def _is_over_budget(self) -> bool:
         return self._at_once < 0
 
-    def _texts(self, receiver: Receiver, data: bytes) -> int:
+    def _read_text_frames(self, receiver: Receiver, data: bytes) -> int:
         """Hand over the whole, unfragmented text frames that ``data`` begins with.
 
         Returns how many bytes they were. What is not one of them, or over the budget, or unmasked,
@@ -197,7 +197,7 @@ class Intake:
         start, end = 0, len(data)
         left = self._frames_left
         socket = self._handler.socket
-        was_eager = self._is_eager()
+        was_over_budget = self._is_over_budget()
         while left >= 1:
             body, stop = _text_at(data, start, end)
             if not body:
@@ -207,18 +207,18 @@ class Intake:
                 self._handler.fail(1007, "invalid UTF-8")
                 return stop
             start = stop
-            cost = 1 + len(payload) // FRAME_BYTES
+            cost = 1 + len(payload) // BYTES_PER_CHARGE
             left -= cost
             self._at_once -= cost
             receiver.text(payload)
-            if socket.is_closed or (self._at_once < 0 and not was_eager):
+            if socket.is_closed or (self._at_once < 0 and not was_over_budget):
                 break
         self._frames_left = left
         if start and not socket.is_closed:
             receiver.alive()
         return start
 
-    def _passed_over(self, data: bytes) -> int:
+    def _skip_text_frames(self, data: bytes) -> int:
         """Count the whole text frames that ``data`` begins with, which nobody will hear.
 
         Our close frame is on its way; what was sent before the client saw it stands before its own.
@@ -228,7 +228,7 @@ class Intake:
             body, stop = _text_at(data, start, end)
             if not body:
                 break
-            self._frames_left -= 1 + (stop - body) // FRAME_BYTES
+            self._frames_left -= 1 + (stop - body) // BYTES_PER_CHARGE
             start = stop
         return start
 
@@ -236,7 +236,7 @@ class Intake:
         """Let websockets take ``data`` apart, and count what it finds."""
         conn, handler = self._conn, self._handler
         if conn.extensions:
-            cost = len(data) / DEFLATED_BYTES
+            cost = len(data) / DEFLATED_BYTES_PER_CHARGE
             self._frames_left -= cost
             self._at_once -= cost
         left = _end_of(data, 0, len(data)) if self._aligned else self._cut_bytes
@@ -244,11 +244,11 @@ class Intake:
         conn.receive_data(data)
         events = conn.events_received()
         if conn.state is State.CONNECTING:
-            handler.shake_hands(events)
+            handler.handle_handshake(events)
             return
         for event in events:
-            self._frame(cast("Frame", event))
-            if self.deaf:
+            self._on_frame(cast("Frame", event))
+            if self.discarding:
                 return
         if conn.parser_exc is not None:
             handler.parser_failed()
@@ -260,10 +260,10 @@ class Intake:
             if events and not handler.socket.is_closed:
                 self.receiver.alive()
 
-    def _frame(self, event: Frame) -> None:
+    def _on_frame(self, event: Frame) -> None:
         opcode = event.opcode
         if opcode is Opcode.CLOSE:
-            self._handler.closed_by_peer()
+            self._handler.handle_close_frame()
         elif opcode is Opcode.PING or opcode is Opcode.PONG:
             self._controls_left -= 1
             if self._controls_left < 0:
@@ -272,15 +272,15 @@ class Intake:
                 # Its pong, before the answers to the messages behind it.
                 self._handler.socket.answer(self._conn.writes.pop(0))
         else:
-            cost = 1 + len(event.data) // FRAME_BYTES
+            cost = 1 + len(event.data) // BYTES_PER_CHARGE
             self._frames_left -= cost
             self._at_once -= cost
             if self._frames_left < 0:
                 self._handler.fail(CloseCode.FLOOD, "too many frames")
             elif not self._handler.socket.is_closed:
-                self._collect(event)
+                self._assemble(event)
 
-    def _collect(self, event: Frame) -> None:
+    def _assemble(self, event: Frame) -> None:
         if event.opcode is not Opcode.CONT:
             self._is_text = event.opcode is Opcode.TEXT
         self._parts.append(cast("bytes", event.data))

@@ -26,7 +26,7 @@ from websockets.protocol import Event, State
 from protocol.closes import CloseCode
 from server.transport.budgets import Budgets, GuardedConfig, budgets_of
 from server.transport.deflate import NEGOTIATION, takes_deflated
-from server.transport.frame_reader import Intake
+from server.transport.frame_reader import FrameReader
 from server.transport.frames import close_frame, frame
 from server.transport.guard_http import GuardedHttp
 from server.transport.lobby import shared_lobby
@@ -77,12 +77,12 @@ class GuardedWebSocket(SlicedReading):
             self.conn.available_extensions = [NEGOTIATION]
         self.queue = Mailbox()  # type: ignore[assignment]  # has what is used of a queue
         self.ping_interval = None  # the application pings; uvicorn would close with 1011
-        self.read_into(
+        self.configure_reading(
             shared_buffer(server_state),
             self.budgets.slice_bytes,
             shared_turns(server_state, self.loop),
         )
-        self._intake = Intake(self, self.conn, self.budgets)
+        self._reader = FrameReader(self, self.conn, self.budgets)
         self._lobby = shared_lobby(server_state, self.loop)
         self._code: int | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -101,10 +101,10 @@ class GuardedWebSocket(SlicedReading):
     def connection_lost(self, exc: Exception | None) -> None:
         """End, with every timer of it."""
         self._lobby.leave(self)
-        self._shaken()
+        self._cancel_deadline()
         self.end(1006)
         self.socket.lost()
-        self.forget_rest()
+        self.drop_unread()
         super().connection_lost(exc)
 
     def eof_received(self) -> None:
@@ -142,36 +142,36 @@ class GuardedWebSocket(SlicedReading):
         """They are not any more."""
         super().resume_writing()
         self.socket.resume()
-        receiver = self._intake.receiver
+        receiver = self._reader.receiver
         if receiver is not None and not self.socket.is_closed:
             try:
                 receiver.writable()
             except Exception:
-                self._defect()
+                self._fail_internal()
 
-    def is_deaf(self) -> bool:
+    def is_discarding(self) -> bool:
         """Whether what is read is thrown away."""
-        return self._intake.deaf
+        return self._reader.discarding
 
-    def is_eager(self) -> bool:
+    def is_throttled(self) -> bool:
         """Whether it is to wait for its turn."""
-        return self._intake.is_eager()
+        return self._reader.is_throttled()
 
-    def slice_of(self, rest: memoryview) -> int:
+    def next_slice_bytes(self, rest: memoryview) -> int:
         """How many bytes of ``rest`` are the next slice."""
-        return self._intake.slice_of(rest)
+        return self._reader.next_slice_bytes(rest)
 
-    def take(self, data: bytes, *, more: bool) -> int:
+    def feed_slice(self, data: bytes, *, more: bool) -> int:
         """Take in a slice of what was read; how much of it was taken."""
         try:
-            return self._intake.feed(data, more=more)
+            return self._reader.feed(data, more=more)
         except Exception:
-            self._defect()
+            self._fail_internal()
             return len(data)
 
     # ASGI.
 
-    def shake_hands(self, events: list[Event]) -> None:
+    def handle_handshake(self, events: list[Event]) -> None:
         """Begin with a good request, end with a bad one or with frames before the accept.
 
         Stock, some bad ones hang for ever. A client must wait for the response (RFC 6455, 4.1).
@@ -186,7 +186,7 @@ class GuardedWebSocket(SlicedReading):
         elif self.conn.handshake_exc is not None and not self.transport.is_closing():
             self.transport.write(b"".join(self.conn.data_to_send()) or _BAD_REQUEST)
             self.end(1006)
-            self._intake.stop()
+            self._reader.stop()
             self._finish()
 
     def handle_connect(self, event: Request) -> None:
@@ -209,12 +209,12 @@ class GuardedWebSocket(SlicedReading):
         if kind == "websocket.accept":
             if self.conn.state is State.CONNECTING:  # the peer is gone, which uvicorn does not say
                 raise ClientDisconnected
-            self._shaken()
+            self._cancel_deadline()
             self.socket.deflates = takes_deflated(self.conn.extensions)
             # They are done with, and would stay as long as the socket.
             self.__dict__.pop("request", None)
             self.__dict__.pop("response", None)
-            self._intake.forget_handshake()
+            self._reader.forget_handshake()
 
     def enqueue(self, payload: bytes, *, is_text: bool) -> None:
         """Queue a message for ASGI's ``receive``; nothing is read until it was taken."""
@@ -229,42 +229,42 @@ class GuardedWebSocket(SlicedReading):
 
     def attach(self, receiver: Receiver) -> None:
         """See ``SocketTransport.attach``."""
-        if self._intake.receiver is not None:
+        if self._reader.receiver is not None:
             raise RuntimeError("a receiver is attached already")
         if self.conn.state is State.CONNECTING and not self.socket.is_closed:
             raise RuntimeError("the socket is not accepted yet")
-        self._intake.attach(receiver)
+        self._reader.attach(receiver)
         if self.socket.is_closed:
-            self.loop.call_soon(self._say_closed, receiver)
+            self.loop.call_soon(self._report_closed, receiver)
             return
         queued = []
         while not self.queue.empty():
             queued.append(self.queue.get_nowait())
         if queued:  # reading is paused, so nothing overtakes it
-            self.loop.call_soon(self._hand_over, queued)
+            self.loop.call_soon(self._deliver_queued, queued)
         else:
-            self._hear_again()
+            self._resume_reading()
 
     def charge(self, messages: int) -> None:
         """See ``SocketTransport.charge``."""
-        self._intake.charge(messages)
+        self._reader.charge(messages)
 
     def defer(self, waiting: Waiting) -> None:
         """See ``SocketTransport.defer``."""
         self.turns.wait(waiting)
 
-    def _hand_over(self, queued: list[Any]) -> None:
+    def _deliver_queued(self, queued: list[Any]) -> None:
         """Give the receiver what came before it."""
         try:
             for message in queued:
                 if message["type"] == "websocket.receive" and not self.socket.is_closed:
                     text = message.get("text")
-                    self._intake.deliver((text or "").encode(), is_text=text is not None)
+                    self._reader.deliver((text or "").encode(), is_text=text is not None)
         except Exception:
-            self._defect()
-        self._hear_again()
+            self._fail_internal()
+        self._resume_reading()
 
-    def _hear_again(self) -> None:
+    def _resume_reading(self) -> None:
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
@@ -280,9 +280,9 @@ class GuardedWebSocket(SlicedReading):
         self.close_sent = True
         self.handshake_complete = True  # uvicorn has no more to say to it
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
-        if self._intake.receiver is not None:
+        if self._reader.receiver is not None:
             # From the loop: the application may be walking over its sockets just now.
-            self.loop.call_soon(self._say_closed, self._intake.receiver)
+            self.loop.call_soon(self._report_closed, self._reader.receiver)
 
     def close(self, code: int, reason: str = "") -> None:
         """See ``SocketTransport.close``."""
@@ -297,17 +297,17 @@ class GuardedWebSocket(SlicedReading):
         self.conn.data_to_send()
         self.socket.write_close(close_frame(code, reason))
         self.end(code, reason)
-        self._hear_again()
+        self._resume_reading()
         self._abort_after(self.budgets.echo_s)
 
-    def closed_by_peer(self) -> None:
+    def handle_close_frame(self) -> None:
         """A close frame came: the echo of ours, or one to be echoed."""
         if not self.socket.is_closed:
             received = self.conn.close_rcvd
             assert received is not None
             self.socket.write_close(b"".join(self.conn.data_to_send()))
             self.end(received.code, received.reason)
-        self._intake.stop()
+        self._reader.stop()
         self._finish()
 
     def fail(self, code: int, reason: str = "", *, offends: bool = True) -> None:
@@ -320,7 +320,7 @@ class GuardedWebSocket(SlicedReading):
         if self.conn.state is State.CONNECTING:
             self.socket.abort()
             return
-        self._intake.stop()
+        self._reader.stop()
         self.conn.data_to_send()
         self.socket.failed |= offends and code not in _NO_OFFENCE
         if not self.socket.is_closed:
@@ -330,7 +330,7 @@ class GuardedWebSocket(SlicedReading):
                 # The peer may have reset the connection, and the transport not know it yet.
                 with contextlib.suppress(OSError):
                     self.transport.write_eof()
-        self._hear_again()
+        self._resume_reading()
         self._abort_after(self.budgets.flush_s)
 
     def parser_failed(self) -> None:
@@ -343,12 +343,12 @@ class GuardedWebSocket(SlicedReading):
         else:
             self.fail(found.code, found.reason)
 
-    def _defect(self) -> None:
+    def _fail_internal(self) -> None:
         """The one funnel for what should not have happened: log it, give this socket up."""
         log.exception("a socket is closed over a defect")
         self.fail(CloseCode.INTERNAL, "internal error")
 
-    def _say_closed(self, receiver: Receiver) -> None:
+    def _report_closed(self, receiver: Receiver) -> None:
         assert self._code is not None
         try:
             receiver.closed(self._code)
@@ -369,7 +369,7 @@ class GuardedWebSocket(SlicedReading):
             return
         self.close_timer = self.loop.call_later(seconds, self.socket.abort)
 
-    def _shaken(self) -> None:
+    def _cancel_deadline(self) -> None:
         """The handshake is over, one way or the other."""
         if self._deadline is not None:
             self._deadline.cancel()

@@ -12,10 +12,10 @@ from server.limits.fair_scheduler import Turns
 #: Between two reads of input that is thrown away. 5 MB/s are more than an honest client has on its
 #: way when it is closed, and little against what is said to the others; at five times as much,
 #: eight attackers kept both sides' processors busy with copying.
-_DISCARD_S = 0.05
+_DISCARD_INTERVAL_S = 0.05
 #: Bytes that asyncio reads from an eager socket at once, which then has its slices from memory:
 #: with one small read a turn it took 10 s to be rid of a flood of large frames.
-_READ_BYTES = 65_536
+_READ_BUFFER_BYTES = 65_536
 
 
 class SlicedReading(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
@@ -31,14 +31,14 @@ class SlicedReading(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
     _rest: memoryview
     turns: Turns
 
-    def read_into(self, buffer: memoryview, slice_bytes: int, turns: Turns) -> None:
+    def configure_reading(self, buffer: memoryview, slice_bytes: int, turns: Turns) -> None:
         """Read into ``buffer``, and take ``slice_bytes`` at a time."""
         self._buffer = buffer
         self._slice_bytes = slice_bytes
         self._rest = memoryview(b"")
         self.turns = turns
 
-    def take(self, data: bytes, *, more: bool) -> int:
+    def feed_slice(self, data: bytes, *, more: bool) -> int:
         """Take in a slice of what was read; how much of it was taken. Must not raise.
 
         What is left comes again. Something is left only where the socket has become eager, or
@@ -46,21 +46,21 @@ class SlicedReading(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         """
         raise NotImplementedError
 
-    def is_deaf(self) -> bool:
+    def is_discarding(self) -> bool:
         """Whether what is read is thrown away."""
         raise NotImplementedError
 
-    def is_eager(self) -> bool:
+    def is_throttled(self) -> bool:
         """Whether it says so much that it is to wait for its turn."""
         raise NotImplementedError
 
-    def slice_of(self, rest: memoryview) -> int:
+    def next_slice_bytes(self, rest: memoryview) -> int:
         """How many bytes of ``rest`` are the next slice."""
         raise NotImplementedError
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the transport puts what it reads, used up before the next read."""
-        return self._buffer if self.is_eager() else self._buffer[: self._slice_bytes]
+        return self._buffer if self.is_throttled() else self._buffer[: self._slice_bytes]
 
     def buffer_updated(self, nbytes: int) -> None:
         """So much was read."""
@@ -72,37 +72,37 @@ class SlicedReading(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         if self._rest:  # reading went on all the same
             self._rest = memoryview(bytes(self._rest) + data)
             return
-        if len(data) <= self._slice_bytes and not self.is_eager():
-            taken = self.take(data, more=False)
+        if len(data) <= self._slice_bytes and not self.is_throttled():
+            taken = self.feed_slice(data, more=False)
             data = data[taken:]
             if not data or self.transport.is_closing():
                 return
         # Paused, or uvloop would read up to 32 times more before the others have their turn.
         self.transport.pause_reading()
         self._rest = memoryview(data)
-        self._wait()
+        self._schedule_slice()
 
-    def forget_rest(self) -> None:
+    def drop_unread(self) -> None:
         """The connection is gone: nothing of it is taken any more."""
         self._rest = memoryview(b"")
 
     def take_turn(self) -> None:
         """Take one slice of the rest, and go on after the others had their turn."""
-        if self.is_deaf():
+        if self.is_discarding():
             self._rest = memoryview(b"")
         if self._rest:
-            size = self.slice_of(self._rest)
-            taken = self.take(bytes(self._rest[:size]), more=len(self._rest) > size)
+            size = self.next_slice_bytes(self._rest)
+            taken = self.feed_slice(bytes(self._rest[:size]), more=len(self._rest) > size)
             self._rest = self._rest[taken:]
         if self._rest:
-            self._wait()
+            self._schedule_slice()
         elif not (self.read_paused or self.transport.is_closing()):
             self.transport.resume_reading()
 
-    def _wait(self) -> None:
-        if self.is_deaf():
-            self.loop.call_later(_DISCARD_S, self.take_turn)
-        elif self.is_eager():
+    def _schedule_slice(self) -> None:
+        if self.is_discarding():
+            self.loop.call_later(_DISCARD_INTERVAL_S, self.take_turn)
+        elif self.is_throttled():
             self.turns.wait(self)
         else:
             self.loop.call_soon(self.take_turn)
@@ -112,7 +112,7 @@ def shared_buffer(state: ServerState) -> memoryview:
     """The buffer of all sockets of one server, and so of one loop."""
     found = getattr(state, "ayes_buffer", None)
     if not isinstance(found, memoryview):
-        found = memoryview(bytearray(_READ_BYTES))
+        found = memoryview(bytearray(_READ_BUFFER_BYTES))
         state.ayes_buffer = found  # type: ignore[attr-defined]  # ours, on uvicorn's object
     return found
 

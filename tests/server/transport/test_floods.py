@@ -181,11 +181,11 @@ async def test_who_is_polite_again_is_read_at_once_again() -> None:
     budgets = Budgets(commands_per_second=1_000, burst=64, frames_beside=0, burst_beside=0)
     async with serving(budgets=budgets) as served, raw(served, "/wire") as peer:
         recorder = await served.recorder()
-        intake = cast("GuardedWebSocket", recorder.socket._owner)._intake
+        reader = cast("GuardedWebSocket", recorder.socket._owner)._reader
         await peer.say(masked(TEXT, b"x") * 30)
         await recorder.until(lambda r: len(r.texts) == 30)
-        assert intake.is_eager()
-        await until(lambda: not intake.is_eager())
+        assert reader.is_throttled()
+        await until(lambda: not reader.is_throttled())
         await peer.say(masked(TEXT, b"x"))
         await recorder.until(lambda r: len(r.texts) == 31)
 
