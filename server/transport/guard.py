@@ -30,7 +30,7 @@ from server.transport.frame_reader import FrameReader
 from server.transport.frames import close_frame, frame
 from server.transport.guard_http import GuardedHttp
 from server.transport.lobby import shared_lobby
-from server.transport.receive_queue import Mailbox
+from server.transport.receive_queue import ReceiveQueue
 from server.transport.slices import SlicedReading, shared_buffer, shared_turns
 from server.transport.socket_transport import EXTENSION, Receiver, SocketTransport
 
@@ -75,7 +75,7 @@ class GuardedWebSocket(SlicedReading):
         self.conn.max_message_size = self.budgets.message_bytes
         if self.conn.available_extensions:
             self.conn.available_extensions = [NEGOTIATION]
-        self.queue = Mailbox()  # type: ignore[assignment]  # has what is used of a queue
+        self.queue = ReceiveQueue()  # type: ignore[assignment]  # has what is used of a queue
         self.ping_interval = None  # the application pings; uvicorn would close with 1011
         self.configure_reading(
             shared_buffer(server_state),

@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 from server.transport.budgets import budgets_of, offence_of
 from server.transport.http_scheduler import shared_pacing
 from server.transport.lobby import shared_lobby
-from server.transport.stall_detector import Progress, sever
+from server.transport.stall_detector import StallDetector, abort_with_reset
 from server.transport.user_requests import CONNECTION, Idle
 
 #: What a header field costs beside its name and value: colon, space, CR, LF.
@@ -51,7 +51,7 @@ class GuardedHttp(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.budgets = budgets_of(config)
         self._deadline: asyncio.TimerHandle | None = None
-        self._progress: Progress | None = None
+        self._stall_detector: StallDetector | None = None
         self._in_header = False
         self._in_body = False
         self._header_bytes = 0
@@ -86,8 +86,8 @@ class GuardedHttp(HttpToolsProtocol):
         """End, with every timer of it."""
         self._lobby.leave(self)
         self._met()
-        if self._progress is not None:
-            self._progress.stop()
+        if self._stall_detector is not None:
+            self._stall_detector.stop()
         super().connection_lost(exc)
         self._forget_idle()
         if self.scope is not None:
@@ -303,8 +303,8 @@ class GuardedHttp(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """It is not any more, which is progress."""
         super().resume_writing()
-        if self._progress is not None and not self.transport.is_closing():
-            self._progress.stop()
+        if self._stall_detector is not None and not self.transport.is_closing():
+            self._stall_detector.stop()
 
     def shutdown(self) -> None:
         """Close, after the response that is being written. Never raises."""
@@ -313,9 +313,9 @@ class GuardedHttp(HttpToolsProtocol):
 
     def _watch(self) -> None:
         if self.unsent():
-            if self._progress is None:
-                self._progress = Progress(self.loop, self.budgets.stall_s, self)
-            self._progress.watch()
+            if self._stall_detector is None:
+                self._stall_detector = StallDetector(self.loop, self.budgets.stall_s, self)
+            self._stall_detector.watch()
 
     def unsent(self) -> int:
         """Bytes that the operating system has not taken yet."""
@@ -332,4 +332,4 @@ class GuardedHttp(HttpToolsProtocol):
 
     def abort(self) -> None:
         """End now, with a reset."""
-        sever(self.transport)
+        abort_with_reset(self.transport)

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 
-class Mailbox:
+class ReceiveQueue:
     """What uvicorn uses of an ``asyncio.Queue``, for one reader, in a tenth of the memory.
 
     An ``asyncio.Queue`` has four deques, 3 KiB, a sixth of what an idle socket costs. Here nothing

@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
 from server.transport.frames import PING
-from server.transport.stall_detector import Progress, sever
+from server.transport.stall_detector import StallDetector, abort_with_reset
 
 if TYPE_CHECKING:
     from server.limits.fair_scheduler import Waiting
@@ -86,10 +86,10 @@ class SocketTransport:
         "_output_bytes",
         "_owner",
         "_paused",
-        "_progress",
         "_room_bytes",
         "_room_end",
         "_room_size",
+        "_stall_detector",
         "_transport",
         "_written",
         "deflates",
@@ -116,7 +116,7 @@ class SocketTransport:
         """Whether the peer broke the rules, and the socket was closed for it."""
         self.deflates = False
         """Whether frames may be compressed, as ``server/transport/deflate.py`` does it."""
-        self._progress = Progress(owner.loop, budgets.stall_s, self)
+        self._stall_detector = StallDetector(owner.loop, budgets.stall_s, self)
 
     def attach(self, receiver: Receiver) -> None:
         """Hand what comes to ``receiver`` from now on, in place of ASGI's ``receive()``.
@@ -205,7 +205,7 @@ class SocketTransport:
     def abort(self) -> None:
         """End now, with a reset; unsent output is thrown away."""
         self._owner.end(1006)
-        sever(self._transport)
+        abort_with_reset(self._transport)
 
     # The guard's side.
 
@@ -224,23 +224,23 @@ class SocketTransport:
     def pause(self) -> None:
         """``room_bytes`` are unsent."""
         self._paused = True
-        self._progress.watch()
+        self._stall_detector.watch()
 
     def resume(self) -> None:
         """They are not any more, which is progress."""
         self._paused = False
-        self._progress.stop()
+        self._stall_detector.stop()
         self.watch()
 
     def watch(self) -> None:
         """Give the connection up where its unsent output does not move."""
         if self._transport.get_write_buffer_size():
-            self._progress.watch()
+            self._stall_detector.watch()
 
     def lost(self) -> None:
         """The connection is gone."""
         self.is_closed = True
-        self._progress.stop()
+        self._stall_detector.stop()
 
     def _write(self, data: bytes, limit: int) -> None:
         if self.is_closed or self._transport.is_closing():
@@ -251,8 +251,8 @@ class SocketTransport:
             self._check_unsent(limit)
 
     def _check_unsent(self, limit: int) -> None:
-        if not self._progress.watching:
-            self._progress.watch()
+        if not self._stall_detector.watching:
+            self._stall_detector.watch()
         if self._paused and self._unsent_acks() > limit:
             self.abort()
 

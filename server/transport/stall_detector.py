@@ -10,12 +10,12 @@ from typing import Final, Protocol
 
 #: How often a connection with unsent output is looked at while ``stall_s`` runs. It is given up
 #: between one and one and a quarter of that time after it moved last.
-CHECKS: Final = 4
+CHECKS_PER_TIMEOUT: Final = 4
 
-_RESET: Final = struct.pack("ii", 1, 0)
+_LINGER_ZERO: Final = struct.pack("ii", 1, 0)
 
 
-def sever(transport: asyncio.Transport) -> None:
+def abort_with_reset(transport: asyncio.Transport) -> None:
     """End a connection now, its unsent output thrown away. Never raises.
 
     With ``SO_LINGER`` 0 the kernel sends a reset and forgets the socket; otherwise it would keep
@@ -25,7 +25,7 @@ def sever(transport: asyncio.Transport) -> None:
     # A closing transport without output has closed its socket, whose number may be another's now.
     if sock is not None and (transport.get_write_buffer_size() or not transport.is_closing()):
         with contextlib.suppress(OSError):  # already gone
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
     transport.abort()
 
 
@@ -42,7 +42,7 @@ class Output(Protocol):
         """End the connection."""
 
 
-class Progress:
+class StallDetector:
     """Ends a connection whose unsent output has made no progress for ``stall_s``.
 
     It watches only while there is unsent output: an idle connection has no timer.
@@ -52,7 +52,7 @@ class Progress:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, stall_s: float, output: Output) -> None:
         self._loop = loop
-        self._every = stall_s / CHECKS
+        self._every = stall_s / CHECKS_PER_TIMEOUT
         self._output = output
         self._timer: asyncio.TimerHandle | None = None
         self._last = 0
@@ -83,7 +83,7 @@ class Progress:
         sent = self._output.sent()
         self._still = 0 if sent > self._last else self._still + 1
         self._last = sent
-        if self._still >= CHECKS:
+        if self._still >= CHECKS_PER_TIMEOUT:
             self._output.abort()
         else:
             self._timer = self._loop.call_later(self._every, self._look)

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from server.transport.stall_detector import Progress
+from server.transport.stall_detector import StallDetector
 from tests.promises.client import PATIENCE, Client
 from tests.promises.conftest import Start
 from tests.promises.running import Running, token
@@ -186,7 +186,9 @@ async def stalled(server: Running, user: str, event: str) -> tuple[Client, async
     sending = session.transport._transport.get_extra_info("socket")
     sending.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
     # It is not given up, however long a busy machine takes for what happens meanwhile.
-    session.transport._progress = Progress(asyncio.get_running_loop(), 3_600.0, session.transport)
+    session.transport._stall_detector = StallDetector(
+        asyncio.get_running_loop(), 3_600.0, session.transport
+    )
     await client.subscribe(event)
     transport = client.socket.transport
     transport.pause_reading()

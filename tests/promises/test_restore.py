@@ -12,7 +12,7 @@ import pytest
 from persistence.journal.epochs import renew
 from persistence.queries import reading
 from server.sessions.session import Session
-from server.transport.stall_detector import Progress
+from server.transport.stall_detector import StallDetector
 from tests.promises.client import Client, Room
 from tests.promises.conftest import Start
 from tests.promises.running import Running
@@ -158,7 +158,9 @@ async def test_you_of_a_slow_reader_does_not_show_a_vote_that_a_restore_lost(
     room = await member.subscribe(scene.event)
     tab = await server.connect(member.user)
     # Its socket takes nothing more until it is released, and is not given up for it.
-    slow.transport._progress = Progress(asyncio.get_running_loop(), 3_600.0, slow.transport)
+    slow.transport._stall_detector = StallDetector(
+        asyncio.get_running_loop(), 3_600.0, slow.transport
+    )
     slow.transport.pause()
     ack = await scene.vote(tab, proposal)
     assert ack["type"] == "ack"

@@ -17,7 +17,7 @@ from websockets.server import ServerProtocol
 
 from server.transport.frame_reader import between_messages
 from server.transport.guard import Budgets, GuardedConfig, GuardedHttp, GuardedWebSocket
-from server.transport.receive_queue import Mailbox
+from server.transport.receive_queue import ReceiveQueue
 from tests.server.peers import Application
 from tests.server.raw import BINARY, CLOSE, CONT, HANDSHAKE, PING, TEXT, masked
 
@@ -66,7 +66,7 @@ def test_uvicorn_has_what_the_guard_overrides_and_uses() -> None:
     assert made == ["self", "config", "server_state", "app_state", "_loop"]
     assert list(inspect.signature(HttpToolsProtocol.__init__).parameters) == made
     used = re.findall(r"self\.queue\.(\w+)\(", inspect.getsource(WebSocketsSansIOProtocol))
-    assert set(used) <= set(dir(Mailbox))
+    assert set(used) <= set(dir(ReceiveQueue))
     ending = inspect.getsource(WebSocketsSansIOProtocol.run_asgi)
     assert "if self.close_timer is None:\n            self.transport.close()" in ending
     assert "self.close_timer.cancel()" in inspect.getsource(

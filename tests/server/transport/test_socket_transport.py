@@ -360,7 +360,7 @@ async def test_output_that_was_sent_leaves_no_watch_behind() -> None:
         client, recorder = await served.pair()
         recorder.socket.send_room(frame(bytes(1_000_000)))
         await client.recv()
-        await until(lambda: not recorder.socket._progress.watching)
+        await until(lambda: not recorder.socket._stall_detector.watching)
         await client.send("still here")
         assert await client.recv() == "still here"
         await client.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from server.transport.stall_detector import CHECKS, Progress
+from server.transport.stall_detector import CHECKS_PER_TIMEOUT, StallDetector
 from tests.clock import ClockedLoop
 
 STALL_S = 10.0
@@ -36,18 +36,18 @@ class Output:
         self.left -= size
 
 
-def watched() -> tuple[ClockedLoop, Output, Progress]:
+def watched() -> tuple[ClockedLoop, Output, StallDetector]:
     clock, output = ClockedLoop(), Output()
-    progress = Progress(cast("asyncio.AbstractEventLoop", clock), STALL_S, output)
-    progress.watch()
-    return clock, output, progress
+    detector = StallDetector(cast("asyncio.AbstractEventLoop", clock), STALL_S, output)
+    detector.watch()
+    return clock, output, detector
 
 
 def test_output_without_progress_is_given_up_in_its_time() -> None:
     clock, output, _ = watched()
     clock.advance(STALL_S * 0.99)
     assert not output.is_gone()
-    clock.advance(STALL_S * (0.01 + 1 / CHECKS))
+    clock.advance(STALL_S * (0.01 + 1 / CHECKS_PER_TIMEOUT))
     assert output.is_gone()
     assert not clock.waiting()
 
@@ -61,17 +61,17 @@ def test_slow_is_not_deaf() -> None:
 
 
 def test_output_that_was_sent_leaves_no_watch_behind() -> None:
-    clock, output, progress = watched()
+    clock, output, detector = watched()
     output.take(output.left)
     clock.advance(STALL_S)
-    assert not progress.watching
+    assert not detector.watching
     assert not clock.waiting()
     clock.advance(10 * STALL_S)
     assert not output.is_gone()
 
 
 def test_a_watch_that_was_stopped_gives_nothing_up() -> None:
-    clock, output, progress = watched()
-    progress.stop()
+    clock, output, detector = watched()
+    detector.stop()
     clock.advance(10 * STALL_S)
     assert not output.is_gone()
