@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from server.transport.budgets import budgets_of, offence_of
-from server.transport.http_scheduler import shared_pacing
+from server.transport.http_scheduler import shared_scheduler
 from server.transport.lobby import shared_lobby
 from server.transport.stall_detector import StallDetector, abort_with_reset
 from server.transport.user_requests import CONNECTION, Idle
@@ -56,11 +56,11 @@ class GuardedHttp(HttpToolsProtocol):
         self._in_body = False
         self._header_bytes = 0
         self._upgraded = False
-        self._kept = 0
-        self._moved = False
-        self._pacing = shared_pacing(server_state, self.loop)
+        self._unparsed_bytes = 0
+        self._has_progressed = False
+        self._scheduler = shared_scheduler(server_state, self.loop)
         self._lobby = shared_lobby(server_state, self.loop)
-        self._held = b""
+        self._pending = b""
         self._is_plain = False
         self._admitted = False
         self._idle: Idle | None = None
@@ -85,7 +85,7 @@ class GuardedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End, with every timer of it."""
         self._lobby.leave(self)
-        self._met()
+        self._cancel_deadline()
         if self._stall_detector is not None:
             self._stall_detector.stop()
         super().connection_lost(exc)
@@ -97,62 +97,62 @@ class GuardedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse, at once or by turns, and set a deadline for what is still missing."""
-        if not self._held and (self._admitted or self._may(data)):
-            self._take(data)
+        if not self._pending and (self._admitted or self._may_run_now(data)):
+            self._parse(data)
             return
-        if not self._held:
-            self._pacing.wait(self)
+        if not self._pending:
+            self._scheduler.wait(self)
             self.transport.pause_reading()
             # It is not the client's turn, nor is it idle, though it may look like that.
-            self._met()
+            self._cancel_deadline()
             self._unset_keepalive_if_required()
-        self._held += data
+        self._pending += data
 
     def take_turn(self) -> None:
         """Parse what waited for it."""
-        held, self._held = self._held, b""
+        pending, self._pending = self._pending, b""
         if self.transport.is_closing():
             return
         # uvicorn has its own reasons to keep from reading; it says so in its flow control.
         if not self.flow.read_paused:
             self.transport.resume_reading()
-        self._take(held)
+        self._parse(pending)
 
-    def _may(self, data: bytes) -> bool:
+    def _may_run_now(self, data: bytes) -> bool:
         """Whether a request that begins with ``data`` may be taken as it comes.
 
         An upgrade may: how many sockets come is bounded elsewhere (``Crowd``). Whoever only says
         so is believed once. A probe may, within a budget of its own.
         """
         head, _, rest = data.lower().partition(b"\r\n\r\n")
-        if not rest and data.startswith(_PROBES) and self._pacing.may_probe():
+        if not rest and data.startswith(_PROBES) and self._scheduler.admit_probe():
             return True
         upgrades = not (self._is_plain or rest) and b"\nupgrade: websocket" in head
-        return upgrades or self._pacing.may()
+        return upgrades or self._scheduler.may_run_now()
 
-    def _take(self, data: bytes) -> None:
+    def _parse(self, data: bytes) -> None:
         # Until the request is whole, not one that begins behind it.
         self._admitted = True
-        self._moved = False
+        self._has_progressed = False
         super().data_received(data)
         if self._upgraded or self.transport.is_closing():
-            self._met()
+            self._cancel_deadline()
             return
         # What is no body and completes nothing, the parser keeps: a field of a header or a trailer.
-        self._kept = 0 if self._moved else self._kept + len(data)
-        if self._kept > self.budgets.header_bytes:
+        self._unparsed_bytes = 0 if self._has_progressed else self._unparsed_bytes + len(data)
+        if self._unparsed_bytes > self.budgets.header_bytes:
             self.send_400_response("The request header is too large.")
         else:
             self._await_client()
 
     def eof_received(self) -> None:
         """The transport closes; not without a bound."""
-        self._watch()
+        self._watch_output()
 
     def handle_websocket_upgrade(self) -> None:
         """Pass the connection on; the WebSocket class has a deadline of its own."""
         self._upgraded = True
-        self._met()
+        self._cancel_deadline()
         self._lobby.leave(self)
         super().handle_websocket_upgrade()
 
@@ -168,7 +168,7 @@ class GuardedHttp(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
-        self._count(len(url))
+        self._count_header_bytes(len(url))
         if b"#" in url:
             # No request target has a fragment (RFC 9112, 3.2). The parser would leave it out, and a
             # proxy that hides a path would not.
@@ -177,38 +177,38 @@ class GuardedHttp(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the header, or of the trailer."""
-        self._count(len(name) + len(value) + _FIELD_BYTES)
+        self._count_header_bytes(len(name) + len(value) + _FIELD_BYTES)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The header is whole."""
         self._in_header = False
-        self._in_body = self._moved = True
-        self._met()
+        self._in_body = self._has_progressed = True
+        self._cancel_deadline()
         before = self.cycle
         self._forget_idle()
         super().on_headers_complete()
         if self.cycle is not before:  # no upgrade
             self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]  # ASGI's own
             self._is_plain = True
-            self._pacing.begun()
+            self._scheduler.record()
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
-        self._moved = True
+        self._has_progressed = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         self._in_body = self._admitted = False
-        self._moved = True
-        self._met()
+        self._has_progressed = True
+        self._cancel_deadline()
         super().on_message_complete()
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is not None and not cycle.response_complete:
             self._lobby.leave(self)  # it is the server's turn
 
-    def _count(self, size: int) -> None:
+    def _count_header_bytes(self, size: int) -> None:
         self._header_bytes += size
         if self._header_bytes > self.budgets.header_bytes:
             raise _Refused("the header is too large")
@@ -218,21 +218,21 @@ class GuardedHttp(HttpToolsProtocol):
 
         It counts like any other, and its sender's new sockets come in by turns for a while.
         """
-        self._met()
-        self._pacing.begun()
+        self._cancel_deadline()
+        self._scheduler.record()
         if self.client is not None:
             offence_of(self.config)(self.client[0])
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is not None and cycle.response_started and not cycle.response_complete:
             self.abort()  # in the middle of another response
             return
-        if max(self._header_bytes, self._kept) > self.budgets.header_bytes:
+        if max(self._header_bytes, self._unparsed_bytes) > self.budgets.header_bytes:
             head = b"connection: close\r\ncontent-length: 0\r\n\r\n"
             self.transport.write(STATUS_LINE[431] + head)
             self.transport.close()
         else:
             super().send_400_response(msg)
-        self._watch()
+        self._watch_output()
 
     # Whose it is between two requests.
 
@@ -268,14 +268,14 @@ class GuardedHttp(HttpToolsProtocol):
         else:
             return
         if self._deadline is None:
-            self._deadline = self.loop.call_later(within, self._late)
+            self._deadline = self.loop.call_later(within, self._on_deadline)
 
-    def _met(self) -> None:
+    def _cancel_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _late(self) -> None:
+    def _on_deadline(self) -> None:
         self._deadline = None
         self.abort()
 
@@ -286,19 +286,19 @@ class GuardedHttp(HttpToolsProtocol):
         super().on_response_complete()
         if not (self.pipeline or self.transport.is_closing()):
             self._lobby.enter(self)
-        self._watch()
+        self._watch_output()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection; one whose request waits for its turn is not."""
-        if self._held:
+        if self._pending:
             return
         super().timeout_keep_alive_handler()
-        self._watch()
+        self._watch_output()
 
     def pause_writing(self) -> None:
         """The transport is full: the response waits, with a bound."""
         super().pause_writing()
-        self._watch()
+        self._watch_output()
 
     def resume_writing(self) -> None:
         """It is not any more, which is progress."""
@@ -309,9 +309,9 @@ class GuardedHttp(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Close, after the response that is being written. Never raises."""
         super().shutdown()
-        self._watch()
+        self._watch_output()
 
-    def _watch(self) -> None:
+    def _watch_output(self) -> None:
         if self.unsent():
             if self._stall_detector is None:
                 self._stall_detector = StallDetector(self.loop, self.budgets.stall_s, self)

@@ -153,13 +153,13 @@ class LargeAnswers:
 
     def _cut_for(self, user: str) -> bool:
         """Cut an answer so that ``user`` can have one; whether there is room now."""
-        held: defaultdict[str, float] = defaultdict(float)
+        carried: defaultdict[str, float] = defaultdict(float)
         for place in self._places:
-            held[place.user] += sum(
+            carried[place.user] += sum(
                 len(buffer) / self._buffers[id(buffer)][0] for buffer in place.buffers
             )
-        heaviest = max(held, key=lambda name: held[name])
-        if heaviest == user or held[heaviest] <= held[user]:
+        heaviest = max(carried, key=lambda name: carried[name])
+        if heaviest == user or carried[heaviest] <= carried[user]:
             return False
         now = self._clock()
         for place in self._places:

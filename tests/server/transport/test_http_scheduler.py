@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from server.limits.token_bucket import TokenBucket
-from server.transport.http_scheduler import Pacing
+from server.transport.http_scheduler import HttpScheduler
 from tests.server.peers import on_both_loops, serving, until
 from tests.server.raw import raw
 
@@ -21,29 +21,29 @@ BODY = b"4\r\ndone\r\n0"
 @pytest.fixture
 def turned(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Every request is over the budget; what waits for a turn is noted."""
-    wait = Pacing.wait
+    wait = HttpScheduler.wait
     found: list[int] = []
 
-    def noted(pacing: Pacing, connection: object) -> None:
+    def noted(scheduler: HttpScheduler, connection: object) -> None:
         found.append(id(connection))
-        wait(pacing, connection)  # type: ignore[arg-type]
+        wait(scheduler, connection)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("server.transport.http_scheduler.REQUESTS_AT_ONCE", 0.0)
+    monkeypatch.setattr("server.transport.http_scheduler.REQUEST_BURST", 0.0)
     monkeypatch.setattr("server.transport.http_scheduler.REQUESTS_PER_SECOND", 0.000_1)
-    monkeypatch.setattr(Pacing, "wait", noted)
+    monkeypatch.setattr(HttpScheduler, "wait", noted)
     return found
 
 
 async def test_a_burst_is_taken_as_it_comes_and_what_is_more_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("server.transport.http_scheduler.REQUESTS_AT_ONCE", 3.0)
+    monkeypatch.setattr("server.transport.http_scheduler.REQUEST_BURST", 3.0)
     monkeypatch.setattr("server.transport.http_scheduler.REQUESTS_PER_SECOND", 0.000_1)
-    pacing = Pacing(asyncio.get_running_loop())
+    scheduler = HttpScheduler(asyncio.get_running_loop())
     found = []
     for _ in range(5):
-        found.append(pacing.may())
-        pacing.begun()
+        found.append(scheduler.may_run_now())
+        scheduler.record()
     assert found == [True, True, True, False, False]
 
 
@@ -132,7 +132,7 @@ async def test_while_requests_wait_an_upgrade_does_not(
 async def test_no_number_of_requests_keeps_a_probe_waiting(
     turned: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.transport.http_scheduler.PROBES_AT_ONCE", 2.0)
+    monkeypatch.setattr("server.transport.http_scheduler.PROBE_BURST", 2.0)
     monkeypatch.setattr("server.transport.http_scheduler.PROBES_PER_SECOND", 0.000_1)
     monkeypatch.setattr("server.transport.http_scheduler.Turns.wait", lambda *_: None)
     async with serving() as served, raw(served) as waiting, raw(served) as probe:

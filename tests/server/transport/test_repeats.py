@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from server.transport.budgets import _malformed
-from server.transport.http_scheduler import Pacing
+from server.transport.http_scheduler import HttpScheduler
 from server.transport.repeats import MAX_KINDS, MAX_REPEATS, REPEAT_INTERVAL_S, RepeatLimit
 from tests.server.peers import serving
 from tests.server.raw import raw
@@ -98,7 +98,7 @@ async def test_no_stranger_writes_the_log(
     what: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = []
-    monkeypatch.setattr(Pacing, "begun", lambda self: begun.append(self))
+    monkeypatch.setattr(HttpScheduler, "record", lambda self: begun.append(self))
     _malformed._windows.clear()
     offences: list[str] = []
     async with serving(offence=offences.append) as served:
