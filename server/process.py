@@ -40,9 +40,8 @@ from server.transport.repeats import RepeatLimit
 
 log = logging.getLogger("ayes")
 
-#: Longest that uvicorn waits for connections after ours are gone: those that were closed last have
-#: ``echo_s`` and ``flush_s`` yet. With 5 s, as long as the echo, a stop on a busy machine ended
-#: with an error in the log.
+#: How long uvicorn waits for its last connections when the server stops; then it ends them and logs
+#: an error. Longer than ``close_timeout_s`` and ``flush_timeout_s`` together, which end each one.
 GRACEFUL_SECONDS = 7
 #: Objects made until a young collection, and how many of each generation until the next one's.
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -264,7 +263,7 @@ def _config(settings: Settings, node: Node) -> uvicorn.Config:
         budgets=Budgets(
             commands_per_second=settings.commands_per_second,
             burst=settings.commands_burst,
-            connections=connections_in_all(settings),
+            max_connections=connections_in_all(settings),
         ),
         ws_per_message_deflate=settings.compression == "on",
         log_config=None,

@@ -22,7 +22,7 @@ SHARE = 1 / 20
 #: people behind an offending address get in, at last.
 MAX_APART_S = 1.0
 #: Longest that one waits for its turn, in seconds, well before its handshake would be aborted
-#: (``handshake_s``); with more before it, it is refused like one too many.
+#: (``handshake_timeout_s``); with more before it, it is refused like one too many.
 LONGEST_WAIT_S = 3.0
 #: Networks remembered, the longest known going first.
 MOST_REMEMBERED = 10_000

@@ -284,7 +284,7 @@ class Room:
                 seq=self.seq,
                 patch=self.merged(after, audience),
             )
-            if deflates and len(diff) >= deflate.LEAST:
+            if deflates and len(diff) >= deflate.MIN_DEFLATE_BYTES:
                 made = b"".join(deflate.deflated(deflate.segment(diff)))
             else:
                 made = frame(diff)

@@ -26,11 +26,11 @@ class Budgets:
     burst: float = 1000
     """The published burst of messages."""
 
-    frames_beside: float = 100
+    extra_frames_per_second: float = 100
     """Frames a second beyond the published rate: heartbeats, queries, fragments, and the commands
     that an eager client has refused with ``rate_limited`` before it is a flood."""
 
-    burst_beside: float = 400
+    extra_burst: float = 400
     """Frames beyond the published burst. A full batch of re-sent commands after a reconnect
     (``inflight``, 256) fits, with its subscriptions (64)."""
 
@@ -38,7 +38,7 @@ class Budgets:
     """Pings, pongs and closes a second, and at once. Browsers send pongs only, libraries one ping
     in 20 s; the conformance suites send ten in a row."""
 
-    fragments: int = 64
+    max_fragments: int = 64
     """Frames of one message, empty ones counted. 1-byte fragments cost about 100 times their
     size (measured: 55 MB of them, 430 MB of memory); no client library splits what fits in one
     frame, and streaming ones split at 4 KiB or more, which gives 256 KiB."""
@@ -64,11 +64,11 @@ class Budgets:
     ack_bytes: int = 1 << 20
     """Unsent output with acks. ``inflight`` (256) answers of 4 KiB; an ack has about 300 bytes."""
 
-    stall_s: float = 10
+    stall_timeout_s: float = 10
     """Unsent output that made no progress for so long is given up. TCP's retransmissions of one
     lost segment, doubling from 0.2 s, have been through six attempts by then."""
 
-    handshake_s: float = 5
+    handshake_timeout_s: float = 5
     """From the TCP connection to the whole request header, and from there to the accepted upgrade.
     A header is one segment or two; 5 s are several retransmissions of either."""
 
@@ -76,22 +76,22 @@ class Budgets:
     """Request line and header. ``websockets`` takes no longer line, and proxies in front (nginx:
     8 KiB a line) send less; a token of 4 KiB fits twice."""
 
-    body_s: float = 30
+    body_timeout_s: float = 30
     """From the header to the end of the body. A body has at most ``message_bytes`` as published,
     64 KiB: 30 s are 2 KiB a second."""
 
-    pipelined: int = 32
+    max_pipelined: int = 32
     """Requests that wait behind one that is being answered. Browsers send none."""
 
-    connections: int | None = None
+    max_connections: int | None = None
     """All connections of the server: sockets, and those that are none yet or never will be. The
     next one is reset, for there is no file left to answer it with; ``None``: as many as come."""
 
-    echo_s: float = 5
+    close_timeout_s: float = 5
     """From the server's close frame to the client's. The client may be a radio link and some
     unsent output away; the server needs the time in which its drain still waits."""
 
-    flush_s: float = 1
+    flush_timeout_s: float = 1
     """For the last bytes of a connection that is over: a close frame after a violation, an echo."""
 
     @property
@@ -104,12 +104,12 @@ class Budgets:
     @property
     def frame_rate(self) -> float:
         """Data frames a second."""
-        return self.commands_per_second + self.frames_beside
+        return self.commands_per_second + self.extra_frames_per_second
 
     @property
     def frame_burst(self) -> float:
         """Data frames at once."""
-        return self.burst + self.burst_beside
+        return self.burst + self.extra_burst
 
 
 class GuardedConfig(Config):

@@ -32,12 +32,12 @@ _WINDOW_BITS: Final = 15
 _LEVEL: Final = 1
 #: Bytes from which on a frame is compressed. A step is mostly ids and numbers: below this, it
 #: hardly gets shorter, and fits a packet as it is.
-LEAST: Final = 1_024
+MIN_DEFLATE_BYTES: Final = 1_024
 
 #: Compressed bytes of one message from a client, twice the published size of a message. What they
 #: inflate to does not bound them: blocks that say nothing take 0.1 µs a byte, a hard cap full of
 #: them 100 ms, and what stands behind a last block (BFINAL) is kept until the message ends.
-MOST_DEFLATED: Final = 131_072
+MAX_DEFLATED_BYTES: Final = 131_072
 
 
 class _Inflating(PerMessageDeflate):
@@ -46,11 +46,11 @@ class _Inflating(PerMessageDeflate):
     _taken = 0
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
-        """See ``PerMessageDeflate``; ``PayloadTooBig`` beyond ``MOST_DEFLATED`` too."""
+        """See ``PerMessageDeflate``; ``PayloadTooBig`` beyond ``MAX_DEFLATED_BYTES`` too."""
         if frame.rsv1 or (frame.opcode is Opcode.CONT and self.decode_cont_data):
             self._taken = len(frame.data) + (self._taken if frame.opcode is Opcode.CONT else 0)
-            if self._taken > MOST_DEFLATED:
-                raise PayloadTooBig(self._taken, MOST_DEFLATED)
+            if self._taken > MAX_DEFLATED_BYTES:
+                raise PayloadTooBig(self._taken, MAX_DEFLATED_BYTES)
         return super().decode(frame, max_size=max_size)
 
 

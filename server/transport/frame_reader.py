@@ -284,7 +284,7 @@ class FrameReader:
         if event.opcode is not Opcode.CONT:
             self._is_text = event.opcode is Opcode.TEXT
         self._parts.append(cast("bytes", event.data))
-        if len(self._parts) > self._budgets.fragments:
+        if len(self._parts) > self._budgets.max_fragments:
             self._handler.fail(CloseCode.PROTOCOL_VIOLATION, "too many fragments")
         elif event.fin:
             parts, self._parts = self._parts, []

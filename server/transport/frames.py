@@ -12,7 +12,7 @@ PING: Final = b"\x89\x00"
 """An empty ping."""
 
 #: A control frame holds 125 bytes (RFC 6455, 5.5), a close frame's code two of them.
-REASON_BYTES: Final = 123
+MAX_REASON_BYTES: Final = 123
 
 _SHORT: Final = struct.Struct("!BB").pack
 _MEDIUM: Final = struct.Struct("!BBH").pack
@@ -52,5 +52,5 @@ def payload_of(data: bytes) -> bytes:
 def close_frame(code: int, reason: str = "") -> bytes:
     """A close frame; a reason too long is cut between two characters."""
     text = reason.encode("utf-8", "replace")
-    text = text[:REASON_BYTES].decode("utf-8", "ignore").encode()
+    text = text[:MAX_REASON_BYTES].decode("utf-8", "ignore").encode()
     return _CLOSE(0x88, 2 + len(text), code) + text

@@ -7,7 +7,8 @@ name of it against the installed versions.
 
 However a connection ends, three things happen once: ``SocketTransport.is_closed`` is set,
 ``websocket.disconnect`` enters ASGI's queue, and ``Receiver.closed`` is called. The transport ends
-within ``flush_s``, or within ``echo_s`` if the client has yet to answer the server's close frame.
+within ``flush_timeout_s``, or within ``close_timeout_s`` if the client has yet to answer the close
+frame of the server.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class GuardedWebSocket(SlicedReading):
         mark = self.budgets.room_bytes - 1
         self.transport.set_write_buffer_limits(high=mark, low=mark)
         self.socket = SocketTransport(self, self.transport)
-        self._deadline = self.loop.call_later(self.budgets.handshake_s, self.socket.abort)
+        self._deadline = self.loop.call_later(self.budgets.handshake_timeout_s, self.socket.abort)
         self._lobby.enter(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -298,7 +299,7 @@ class GuardedWebSocket(SlicedReading):
         self.socket.write_close(close_frame(code, reason))
         self.end(code, reason)
         self._resume_reading()
-        self._abort_after(self.budgets.echo_s)
+        self._abort_after(self.budgets.close_timeout_s)
 
     def handle_close_frame(self) -> None:
         """A close frame came: the echo of ours, or one to be echoed."""
@@ -313,9 +314,9 @@ class GuardedWebSocket(SlicedReading):
     def fail(self, code: int, reason: str = "", *, offends: bool = True) -> None:
         """Close over a violation, without hearing more of this peer.
 
-        What still comes is read and thrown away for ``flush_s``: closing over unread input makes
-        the kernel send a reset, which may overtake the close frame. The half-close behind the frame
-        makes a client that hears it go at once.
+        Further input is read and discarded for ``flush_timeout_s``: closing a socket with unread
+        input makes the kernel send a reset, which may overtake the close frame. The half-close
+        after the frame lets a client that reads it end at once.
         """
         if self.conn.state is State.CONNECTING:
             self.socket.abort()
@@ -331,7 +332,7 @@ class GuardedWebSocket(SlicedReading):
                 with contextlib.suppress(OSError):
                     self.transport.write_eof()
         self._resume_reading()
-        self._abort_after(self.budgets.flush_s)
+        self._abort_after(self.budgets.flush_timeout_s)
 
     def parser_failed(self) -> None:
         """Close with what the parser found: 1002, 1007, 1009. Never 1011."""
@@ -358,7 +359,7 @@ class GuardedWebSocket(SlicedReading):
     def _finish(self) -> None:
         """Close the transport, and abort it where that does not get through."""
         self.transport.close()
-        self._abort_after(self.budgets.flush_s)
+        self._abort_after(self.budgets.flush_timeout_s)
 
     def _abort_after(self, seconds: float) -> None:
         # In uvicorn's own slot: while it is taken, the application's end does not close the

@@ -75,7 +75,7 @@ class GuardedHttp(HttpToolsProtocol):
         With one too many, another one that waits gives way, or this one ends at once.
         """
         super().connection_made(transport)
-        most = self.budgets.connections
+        most = self.budgets.max_connections
         if most is not None and len(self.connections) > most and not self._lobby.make_place(self):
             self.abort()
             return
@@ -160,7 +160,7 @@ class GuardedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins, and with it its header."""
-        if len(self.pipeline) >= self.budgets.pipelined:
+        if len(self.pipeline) >= self.budgets.max_pipelined:
             raise _Refused("too many pipelined requests")
         self._in_header = True
         self._header_bytes = _LINE_BYTES
@@ -262,9 +262,9 @@ class GuardedHttp(HttpToolsProtocol):
         """Set a deadline where it is the client's turn, and none of uvicorn's runs."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if self._in_body:
-            within = self.budgets.body_s
+            within = self.budgets.body_timeout_s
         elif self._in_header or cycle is None or cycle.response_complete:
-            within = self.budgets.handshake_s
+            within = self.budgets.handshake_timeout_s
         else:
             return
         if self._deadline is None:
@@ -314,7 +314,7 @@ class GuardedHttp(HttpToolsProtocol):
     def _watch_output(self) -> None:
         if self.unsent():
             if self._stall_detector is None:
-                self._stall_detector = StallDetector(self.loop, self.budgets.stall_s, self)
+                self._stall_detector = StallDetector(self.loop, self.budgets.stall_timeout_s, self)
             self._stall_detector.watch()
 
     def unsent(self) -> int:

@@ -116,7 +116,7 @@ class SocketTransport:
         """Whether the peer broke the rules, and the socket was closed for it."""
         self.deflates = False
         """Whether frames may be compressed, as ``server/transport/deflate.py`` does it."""
-        self._stall_detector = StallDetector(owner.loop, budgets.stall_s, self)
+        self._stall_detector = StallDetector(owner.loop, budgets.stall_timeout_s, self)
 
     def attach(self, receiver: Receiver) -> None:
         """Hand what comes to ``receiver`` from now on, in place of ASGI's ``receive()``.
@@ -181,19 +181,19 @@ class SocketTransport:
         self._write(PING, self._ack_bytes)
 
     def close(self, code: int, reason: str = "") -> None:
-        """Send a close frame behind what was written before, and end.
+        """Send a close frame after all earlier output, and end.
 
-        The socket waits ``echo_s`` for the client's close frame, then it is aborted. A reason over
-        123 bytes is cut. Does nothing on a socket that is over.
+        If the client sends no close frame within ``close_timeout_s``, the socket is aborted. A
+        reason over 123 bytes is cut. Does nothing on a closed socket.
 
         Raises ``websockets.ProtocolError`` for a code that no close frame may carry.
         """
         self._owner.close(code, reason)
 
     def fail(self, code: int, reason: str = "", *, offends: bool = True) -> None:
-        """The same, over a violation: nothing more is heard, and the end is ``flush_s`` away.
+        """Close over a violation: discard all further input, end within ``flush_timeout_s``.
 
-        ``offends=False``: it is not the peer's fault, and ``failed`` stays as it is.
+        With ``offends=False`` the client is not to blame, and ``failed`` stays as it is.
         """
         if not self.is_closed:
             self._owner.fail(code, reason, offends=offends)

@@ -8,8 +8,8 @@ import socket
 import struct
 from typing import Final, Protocol
 
-#: How often a connection with unsent output is looked at while ``stall_s`` runs. It is given up
-#: between one and one and a quarter of that time after it moved last.
+#: Checks of a connection with unsent output in each ``stall_timeout_s``. The connection ends
+#: between one and one and a quarter of that time after its last progress.
 CHECKS_PER_TIMEOUT: Final = 4
 
 _LINGER_ZERO: Final = struct.pack("ii", 1, 0)
@@ -43,16 +43,18 @@ class Output(Protocol):
 
 
 class StallDetector:
-    """Ends a connection whose unsent output has made no progress for ``stall_s``.
+    """Ends a connection whose unsent output has made no progress for ``stall_timeout_s``.
 
     It watches only while there is unsent output: an idle connection has no timer.
     """
 
     __slots__ = ("_every", "_last", "_loop", "_output", "_still", "_timer")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, stall_s: float, output: Output) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, stall_timeout_s: float, output: Output
+    ) -> None:
         self._loop = loop
-        self._every = stall_s / CHECKS_PER_TIMEOUT
+        self._every = stall_timeout_s / CHECKS_PER_TIMEOUT
         self._output = output
         self._timer: asyncio.TimerHandle | None = None
         self._last = 0

@@ -82,7 +82,7 @@ async def _tell(peer: Raw, said: list[bytes]) -> int:
 @pytest.mark.timeout(300)
 async def test_broken_compression_breaks_nothing(attack: Attack) -> None:
     target = await attack(
-        budgets=Budgets(handshake_s=1, echo_s=1),
+        budgets=Budgets(handshake_timeout_s=1, close_timeout_s=1),
         compression="on",
         connections_per_user=1_000,
         admissions_per_second=1_000_000,

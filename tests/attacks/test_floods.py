@@ -33,7 +33,7 @@ from tests.promises.scenes import Scene, gathering
 DEAF_GONE_S = 150.0
 MIB = 1 << 20
 #: Nobody here answers a close frame; as it comes, that is waited for longer.
-BRIEF = Budgets(echo_s=0.3)
+BRIEF = Budgets(close_timeout_s=0.3)
 
 LIMITS: dict[str, set[int]] = {
     "messages": {CloseCode.FLOOD},
@@ -58,7 +58,7 @@ async def scene_of(target: Target) -> tuple[Scene, Bystander]:
 
 async def test_every_flood_is_ended_and_says_why(attack: Attack) -> None:
     """With the limits as they come; two of each kind at a time."""
-    target = await attack(budgets=Budgets(flush_s=0.5))
+    target = await attack(budgets=Budgets(flush_timeout_s=0.5))
     _, bystander = await scene_of(target)
     at_rest = len(target.connections)
     async with bystander.voting():
@@ -99,7 +99,7 @@ async def test_what_came_before_the_welcome_is_taken_up_a_little_at_a_time(
 
 
 async def test_who_trickles_or_says_nothing_is_gone_at_the_deadline(attack: Attack) -> None:
-    target = await attack(budgets=Budgets(handshake_s=0.5, body_s=0.7))
+    target = await attack(budgets=Budgets(handshake_timeout_s=0.5, body_timeout_s=0.7))
     _, bystander = await scene_of(target)
     at_rest = len(target.connections)
     async with bystander.voting():
@@ -155,7 +155,7 @@ async def test_a_storm_of_connections_is_thinned_and_nobody_is_left_hanging(
 async def test_fifty_deaf_readers_of_a_busy_room_cost_little_and_go(attack: Attack) -> None:
     """Memory is this whole process's: the server, and what its clients hold."""
     target = await attack(
-        budgets=Budgets(stall_s=2, commands_per_second=1_000_000, burst=1_000_000),
+        budgets=Budgets(stall_timeout_s=2, commands_per_second=1_000_000, burst=1_000_000),
         commands_per_second=1_000_000,
         commands_burst=1_000_000,
     )

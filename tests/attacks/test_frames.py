@@ -19,7 +19,7 @@ SEED = 20_261_123
 async def test_a_hundred_thousand_frames_break_nothing(attack: Attack) -> None:
     # The deadline of a handshake is shortened: many of these never end by themselves.
     target = await attack(
-        budgets=Budgets(handshake_s=1, echo_s=1),
+        budgets=Budgets(handshake_timeout_s=1, close_timeout_s=1),
         connections_per_user=1_000,
         admissions_per_second=1_000_000,
     )

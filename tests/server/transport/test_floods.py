@@ -48,7 +48,7 @@ async def test_empty_fragments_do_not_keep_others_waiting() -> None:
 
 @on_both_loops
 async def test_frames_over_the_burst_are_a_flood() -> None:
-    budgets = Budgets(commands_per_second=0.1, burst=10, frames_beside=0, burst_beside=5)
+    budgets = Budgets(commands_per_second=0.1, burst=10, extra_frames_per_second=0, extra_burst=5)
     async with serving(quiet, budgets=budgets) as served:
         for opcode in (TEXT, BINARY):
             within = masked(opcode, b"x") * 15
@@ -59,7 +59,7 @@ async def test_frames_over_the_burst_are_a_flood() -> None:
 
 @on_both_loops
 async def test_the_budget_fills_again_at_the_published_rate() -> None:
-    budgets = Budgets(commands_per_second=100, burst=5, frames_beside=0, burst_beside=0)
+    budgets = Budgets(commands_per_second=100, burst=5, extra_frames_per_second=0, extra_burst=0)
     async with serving(budgets=budgets) as served, served.client() as client:
         for _ in range(30):
             await client.send("x")
@@ -69,7 +69,7 @@ async def test_the_budget_fills_again_at_the_published_rate() -> None:
 
 @on_both_loops
 async def test_a_flood_is_closed_and_nobody_else_notices() -> None:
-    budgets = Budgets(flush_s=0.2)
+    budgets = Budgets(flush_timeout_s=0.2)
     async with serving(budgets=budgets) as served, served.client() as bystander:
         for attack in (
             masked(TEXT, b"{}") * 5000,
@@ -163,7 +163,9 @@ async def test_all_eager_peers_together_have_one_slice_between_two_turns_of_the_
 
     loop = asyncio.get_running_loop()
     over: list[bool] = []
-    budgets = Budgets(commands_per_second=0.1, burst=at_once * 32, frames_beside=0, burst_beside=0)
+    budgets = Budgets(
+        commands_per_second=0.1, burst=at_once * 32, extra_frames_per_second=0, extra_burst=0
+    )
     async with serving(answer, budgets=budgets) as served, contextlib.AsyncExitStack() as stack:
         eager = [await stack.enter_async_context(raw(served, "/wire")) for _ in range(peers)]
         recorders = [await served.recorder() for _ in eager]
@@ -178,7 +180,7 @@ async def test_all_eager_peers_together_have_one_slice_between_two_turns_of_the_
 
 @on_both_loops
 async def test_who_is_polite_again_is_read_at_once_again() -> None:
-    budgets = Budgets(commands_per_second=1_000, burst=64, frames_beside=0, burst_beside=0)
+    budgets = Budgets(commands_per_second=1_000, burst=64, extra_frames_per_second=0, extra_burst=0)
     async with serving(budgets=budgets) as served, raw(served, "/wire") as peer:
         recorder = await served.recorder()
         reader = cast("GuardedWebSocket", recorder.socket._owner)._reader
@@ -192,7 +194,10 @@ async def test_who_is_polite_again_is_read_at_once_again() -> None:
 
 @on_both_loops
 async def test_fifty_peers_that_never_read_hold_little_and_leave() -> None:
-    async with serving(budgets=Budgets(stall_s=0.5)) as served, served.client() as bystander:
+    async with (
+        serving(budgets=Budgets(stall_timeout_s=0.5)) as served,
+        served.client() as bystander,
+    ):
         await served.recorder()
         made = frame(bytes(300_000))
         peers = [raw(served, "/wire", deaf=True) for _ in range(50)]

@@ -22,7 +22,7 @@ from server.transport.guard import (
 from tests.server.raw import BINARY, CLOSE, CONT, HANDSHAKE, PING, PONG, TEXT, masked
 
 BUDGETS = Budgets(
-    commands_per_second=0, burst=30, frames_beside=0, burst_beside=0, controls_per_second=8
+    commands_per_second=0, burst=30, extra_frames_per_second=0, extra_burst=0, controls_per_second=8
 )
 
 

@@ -123,7 +123,7 @@ async def test_a_client_that_goes_on_sending_still_hears_why_it_was_closed() -> 
 
 @on_both_loops
 async def test_an_upgrade_that_is_never_accepted_is_given_up() -> None:
-    async with serving(budgets=Budgets(handshake_s=0.2)) as served:
+    async with serving(budgets=Budgets(handshake_timeout_s=0.2)) as served:
         async with raw(served) as peer:
             await peer.say(b"GET /hung HTTP/1.1\r\n" + HANDSHAKE + b"\r\n")
             assert await peer.hear_all() == b""
@@ -133,7 +133,7 @@ async def test_an_upgrade_that_is_never_accepted_is_given_up() -> None:
 
 @on_both_loops
 async def test_an_accepted_socket_has_no_handshake_deadline() -> None:
-    budgets = Budgets(handshake_s=0.1, body_s=0.1)
+    budgets = Budgets(handshake_timeout_s=0.1, body_timeout_s=0.1)
     async with serving(budgets=budgets) as served, served.client() as client:
         await asyncio.sleep(0.3)
         await client.send("x")
@@ -188,7 +188,7 @@ async def test_frames_before_the_accept_end_the_connection() -> None:
 @on_both_loops
 async def test_a_shutdown_survives_every_kind_of_peer(caplog: pytest.LogCaptureFixture) -> None:
     """Stock, one peer in mid-close makes the server raise, and the lifespan never ends."""
-    budgets = Budgets(echo_s=0.3, flush_s=0.3)
+    budgets = Budgets(close_timeout_s=0.3, flush_timeout_s=0.3)
     async with serving(quiet, budgets=budgets) as served:
         async with (
             raw(served, "/wire", deaf=True) as closing,
@@ -234,4 +234,4 @@ async def test_a_half_closed_peer_is_gone() -> None:
 
 def test_a_stop_waits_longer_than_the_last_closed_socket_has() -> None:
     budgets = Budgets()
-    assert budgets.echo_s + budgets.flush_s < GRACEFUL_SECONDS
+    assert budgets.close_timeout_s + budgets.flush_timeout_s < GRACEFUL_SECONDS

@@ -15,7 +15,7 @@ from tests.server.raw import TEXT, masked, raw
 
 GET = b"GET / HTTP/1.1\r\nhost: ayes\r\n\r\n"
 CLOSING = b"\r\nconnection: close\r\n\r\n"
-SHORT = Budgets(handshake_s=0.2, body_s=0.2)
+SHORT = Budgets(handshake_timeout_s=0.2, body_timeout_s=0.2)
 
 
 class Clocked:
@@ -126,7 +126,7 @@ async def test_a_body_has_a_deadline() -> None:
 
 @on_both_loops
 async def test_a_slow_request_within_its_deadlines_is_answered(clocked: Clocked) -> None:
-    budgets = Budgets(handshake_s=10, body_s=10)
+    budgets = Budgets(handshake_timeout_s=10, body_timeout_s=10)
     async with serving(budgets=budgets) as served, raw(served) as peer:
         # Each of the two deadlines has two parts.
         for part in (b"POST / HTTP/1.1\r\n", b"content-length: 8\r\n\r\n", b"four", b"more"):
@@ -141,7 +141,10 @@ async def test_a_slow_request_within_its_deadlines_is_answered(clocked: Clocked)
 
 @on_both_loops
 async def test_a_slow_request_beyond_its_deadline_is_not(clocked: Clocked) -> None:
-    async with serving(budgets=Budgets(handshake_s=10, body_s=10)) as served, raw(served) as peer:
+    async with (
+        serving(budgets=Budgets(handshake_timeout_s=10, body_timeout_s=10)) as served,
+        raw(served) as peer,
+    ):
         await peer.say(b"POST / HTTP/1.1\r\n")
         await until(lambda: clocked.heard)
         clocked.advance(10.5)
@@ -151,7 +154,9 @@ async def test_a_slow_request_beyond_its_deadline_is_not(clocked: Clocked) -> No
 
 @on_both_loops
 async def test_a_response_may_take_longer_than_any_deadline() -> None:
-    budgets = Budgets(handshake_s=0.1, body_s=0.1, stall_s=0.1, flush_s=0.1)
+    budgets = Budgets(
+        handshake_timeout_s=0.1, body_timeout_s=0.1, stall_timeout_s=0.1, flush_timeout_s=0.1
+    )
     async with serving(budgets=budgets) as served, raw(served) as peer:
         await peer.say(GET.replace(b"/ ", b"/stream ").replace(b"\r\n\r\n", CLOSING))
         assert b" 200 " in await peer.head()
@@ -217,7 +222,7 @@ async def test_pipelined_requests_are_answered_up_to_a_bound() -> None:
 
 @on_both_loops
 async def test_a_client_that_never_reads_its_response_is_given_up() -> None:
-    async with serving(budgets=Budgets(stall_s=0.3)) as served:
+    async with serving(budgets=Budgets(stall_timeout_s=0.3)) as served:
         async with raw(served, deaf=True) as peer:
             await peer.say(GET.replace(b"/ ", b"/big "))
             await peer.hear(100)
@@ -228,7 +233,7 @@ async def test_a_client_that_never_reads_its_response_is_given_up() -> None:
 
 @on_both_loops
 async def test_a_client_that_reads_slowly_gets_all_of_its_response() -> None:
-    async with serving(budgets=Budgets(stall_s=0.3)) as served, raw(served) as peer:
+    async with serving(budgets=Budgets(stall_timeout_s=0.3)) as served, raw(served) as peer:
         await peer.say(GET.replace(b"/ ", b"/big ").replace(b"\r\n\r\n", CLOSING))
         heard = 0
         while data := await peer.hear(400_000):
@@ -240,7 +245,10 @@ async def test_a_client_that_reads_slowly_gets_all_of_its_response() -> None:
 
 @on_both_loops
 async def test_connections_of_any_kind_have_a_bound() -> None:
-    async with serving(budgets=Budgets(connections=2)) as served, raw(served, "/wire") as socket:
+    async with (
+        serving(budgets=Budgets(max_connections=2)) as served,
+        raw(served, "/wire") as socket,
+    ):
         async with raw(served) as one:
             await one.say(GET)
             assert b" 200 " in await one.head()
@@ -261,7 +269,7 @@ async def test_the_oldest_that_says_nothing_gives_its_connection_up(
 ) -> None:
     monkeypatch.setattr("server.limits.places.SAFE_S", 0.0)
     async with (
-        serving(budgets=Budgets(connections=3)) as served,
+        serving(budgets=Budgets(max_connections=3)) as served,
         raw(served) as oldest,
         raw(served) as idle,
         raw(served, "/wire"),
@@ -281,7 +289,7 @@ async def test_a_connection_whose_request_is_worked_on_gives_way_to_nobody(
 ) -> None:
     monkeypatch.setattr("server.limits.places.SAFE_S", 0.0)
     async with (
-        serving(budgets=Budgets(connections=2)) as served,
+        serving(budgets=Budgets(max_connections=2)) as served,
         raw(served) as streaming,
         raw(served) as silent,
     ):
@@ -302,7 +310,7 @@ async def test_a_socket_that_said_who_it_is_gives_way_to_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("server.limits.places.SAFE_S", 0.0)
-    async with serving(budgets=Budgets(connections=2)) as served:
+    async with serving(budgets=Budgets(max_connections=2)) as served:
         client, recorder = await served.pair()
         recorder.socket.mark_identified()
         async with raw(served, "/wire") as nameless:
@@ -317,7 +325,7 @@ async def test_a_socket_that_said_who_it_is_gives_way_to_nobody(
 
 @on_both_loops
 async def test_connections_come_and_go_and_the_lobby_is_empty_again() -> None:
-    async with serving(budgets=Budgets(connections=50)) as served:
+    async with serving(budgets=Budgets(max_connections=50)) as served:
         async with raw(served) as one, raw(served, "/wire") as two:
             for _ in range(3):
                 await one.say(GET)

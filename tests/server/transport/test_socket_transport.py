@@ -190,7 +190,10 @@ async def test_a_close_says_its_code_after_all_that_was_written() -> None:
 
 @on_both_loops
 async def test_a_peer_that_never_echoes_a_close_is_aborted() -> None:
-    async with serving(budgets=Budgets(echo_s=0.2)) as served, raw(served, "/wire", deaf=True):
+    async with (
+        serving(budgets=Budgets(close_timeout_s=0.2)) as served,
+        raw(served, "/wire", deaf=True),
+    ):
         recorder = await served.recorder()
         recorder.socket.send_room(frame(bytes(1_000_000)))
         recorder.socket.close(4002)
@@ -333,7 +336,7 @@ async def test_a_peer_that_takes_no_acks_is_aborted_over_the_limit() -> None:
 
 @on_both_loops
 async def test_output_without_progress_is_given_up() -> None:
-    async with serving(budgets=Budgets(stall_s=0.4)) as served:
+    async with serving(budgets=Budgets(stall_timeout_s=0.4)) as served:
         async with raw(served, "/wire", deaf=True):
             # When exactly, and that slow is not deaf: test_progress.py, by a clock of its own.
             recorder = await served.recorder()
@@ -344,7 +347,10 @@ async def test_output_without_progress_is_given_up() -> None:
 
 @on_both_loops
 async def test_a_little_unsent_output_without_progress_is_given_up() -> None:
-    async with serving(budgets=Budgets(stall_s=0.2)) as served, raw(served, "/wire", deaf=True):
+    async with (
+        serving(budgets=Budgets(stall_timeout_s=0.2)) as served,
+        raw(served, "/wire", deaf=True),
+    ):
         recorder = await served.recorder()
         while not recorder.socket.unsent():
             recorder.socket.send(frame(bytes(1000)))
@@ -356,7 +362,7 @@ async def test_a_little_unsent_output_without_progress_is_given_up() -> None:
 
 @on_both_loops
 async def test_output_that_was_sent_leaves_no_watch_behind() -> None:
-    async with serving(budgets=Budgets(stall_s=0.1)) as served:
+    async with serving(budgets=Budgets(stall_timeout_s=0.1)) as served:
         client, recorder = await served.pair()
         recorder.socket.send_room(frame(bytes(1_000_000)))
         await client.recv()
