@@ -6,7 +6,7 @@
     bus         the port between nodes; in memory and Redis behind it
     transport   the bytes of one connection; all that touches uvicorn and websockets
     rooms       the committed view of each event; no socket is known here, only an ``Outlet``
-    services    what a request means, whether it came over a WebSocket or HTTP; the server's own work
+    services    what a request means, over a WebSocket or HTTP; the server's own work
     sessions    one WebSocket, from ``hello`` to its close
     node.py     builds the parts and wires them; it decides nothing
     http        commands, questions and streams over HTTP; probes, metrics, published contract
@@ -23,6 +23,6 @@ A vote's way in: ``transport.guard`` (bytes), ``transport.frame_reader`` (frames
 ``sessions.session`` (messages), ``services.command_router`` (budgets, membership),
 ``handlers.lanes`` (the lane and its transaction), ``handlers.commands.votes`` (the decision),
 ``persistence.journal.transaction`` (the rows). Its way out: ``sessions.outbound`` for the ack;
-``rooms.registry``, ``rooms.room``, ``rooms.subscription`` and ``transport.socket_transport`` for the
-diff.
+``rooms.registry``, ``rooms.room``, ``rooms.subscription`` and ``transport.socket_transport`` for
+the diff.
 """

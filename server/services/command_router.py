@@ -35,28 +35,28 @@ from server.services.entropy import entropy
 
 log = logging.getLogger("ayes.commands")
 
-#: Namespace of the ids of events: UUIDv5 of (user, command id), so that a retried create finds
-#: the event it made.
+#: Namespace of event ids: an id is the UUIDv5 of (user, command id), so that a repeated
+#: ``event.create`` finds the event that it made.
 EVENTS: Final = uuid.UUID("6f2f9e4e-0f5b-5c5e-9d0a-617965732e31")
-#: (event, user) known to be members, least recently used first out. One that is not known costs a
-#: part of a query; some 20 MB in all.
+#: Pairs of event and user that are known to be members. Beyond it the least recently used is
+#: forgotten, which costs that user's next command a share of a query. Some 20 MB.
 MAX_MEMBERS: Final = 100_000
-#: Commands to one event that a user may give at once who is no member of it, and how many a second
-#: after that; beyond, ``rate_limited``. Each may leave a refusal in the journal for 96 hours, some
-#: 500 bytes: this many are some 30 MB.
+#: Commands that a user may give at once to an event without being a member of it, and how many more
+#: a second; beyond it, ``rate_limited``. Each may leave a refusal of some 500 bytes in the journal
+#: for 96 hours, so that one user and event can leave some 30 MB.
 STRANGER_BURST: Final = 20
 STRANGER_PER_SECOND: Final = 1 / 10
-#: What a client is asked to wait if its membership was not read within ``COMMAND_TIMEOUT_S``.
+#: Milliseconds until a client tries again whose membership could not be read in time.
 RETRY_AFTER_MS: Final = 500
 
 
 def event_id_of(user: str, command_id: str) -> str:
-    """The id of the event that this ``event.create`` makes."""
+    """Return the id of the event that an ``event.create`` makes."""
     return str(uuid.uuid5(EVENTS, f"{user}\0{command_id}"))
 
 
 class _Unknown(Exception):
-    """It cannot be found out who the sender is in the event."""
+    """The sender's membership cannot be read: the database is out of reach."""
 
 
 class CommandRouter:
@@ -72,7 +72,7 @@ class CommandRouter:
         self._strangers = Charges(STRANGER_PER_SECOND, STRANGER_BURST)
         self._members: OrderedDict[Pair, None] = OrderedDict()
         self._entering: dict[Pair, asyncio.Future[None]] = {}
-        """The latest join or create under way of each; those behind it wait for its answer."""
+        """The latest join or create of each pair; the pair's later commands wait for its answer."""
         self._standings: Gather[Pair, Standing] = Gather(self._look)
 
     def submit(
@@ -114,7 +114,7 @@ class CommandRouter:
         reply(submission, answer)
 
     def _has_budget(self, submission: Submission, event: str) -> bool:
-        """Charge the sender; if the budget is used up, answer."""
+        """Charge the sender; if the budget is used up, answer and return ``False``."""
         wait = self._churn.charge(submission, event, time.monotonic())
         if wait:
             err = RetryableError(ErrorCode.RATE_LIMITED, "too often", retry_after_ms=wait)
@@ -124,7 +124,7 @@ class CommandRouter:
     # Commands that name their event.
 
     async def _find_out(self, submission: Submission, pair: Pair) -> None:
-        """Look who the sender is in the event, and go on from there."""
+        """Read the sender's membership, then hand the command to its lane or refuse it."""
         event, _ = pair
         try:
             async with asyncio.timeout(deadlines.COMMAND_TIMEOUT_S):
@@ -146,9 +146,9 @@ class CommandRouter:
         self._lanes.submit(event, submission)
 
     async def _look_up(self, pair: Pair) -> Standing | None:
-        """The sender's standing; raises ``_Unknown`` if the database is out of reach.
+        """Return the sender's membership; raises ``_Unknown`` if the database is out of reach.
 
-        Then the lane has the command: it tries again, and answers if it tries in vain.
+        The lane gets such a command: it tries again, and answers once its budget is used up.
         """
         try:
             return await self._standings.ask(pair)
@@ -158,10 +158,10 @@ class CommandRouter:
             raise
 
     def _charge_stranger(self, submission: Submission, event: str) -> None:
-        """Count a command of one who is no member; raises ``rate_limited``.
+        """Count a command of a user who is no member; raises ``rate_limited``.
 
-        The same whether there is such an event or not: the code must not tell. A command that
-        succeeds (a request taken back, a repeat of what was done as a member) is free.
+        Counted whether the event exists or not, so that the answer does not show it. A command that
+        succeeds is free: a request taken back, or a repeat of what was done as a member.
         """
         user, id = submission.key
         if wait := self._strangers.charge(user, event, id, time.monotonic()):
@@ -191,7 +191,7 @@ class CommandRouter:
     # Commands that do not.
 
     def _create(self, submission: Submission) -> None:
-        """``event.create``: the event's id follows from who asks and under which id."""
+        """Submit an ``event.create``: the event's id follows from the user and the command's id."""
         user, id = submission.key
         event = event_id_of(user, id)
         if not self._has_budget(submission, event):
@@ -201,10 +201,10 @@ class CommandRouter:
         self._enter(event, submission)
 
     async def _join(self, submission: Submission, command: MembershipJoin) -> None:
-        """``membership.join``: the code says which event.
+        """Submit a ``membership.join``: its code names the event.
 
-        A retired code opens its event only for a command that the journal remembers. For any other
-        it is a wrong guess, as if it had never been a code.
+        A retired code is good for a repeat that the journal remembers. For any other command it
+        counts as a wrong guess.
         """
         user, id = submission.key
         try:
@@ -228,7 +228,7 @@ class CommandRouter:
         self._enter(found.event, submission)
 
     def _enter(self, event: str, submission: Submission) -> None:
-        """Submit what may make the sender a member; the sender's next commands wait for it."""
+        """Submit a join or create; later commands of the same user to the event wait for it."""
         pair = (event, submission.actor.user)
         entering = self._entering[pair] = asyncio.get_running_loop().create_future()
         reply = submission.reply
@@ -244,11 +244,11 @@ class CommandRouter:
 
 
 def _as_answer(err: Exception) -> ProtocolError:
-    """What the sender is told of ``err``; a defect is logged."""
+    """Return ``err`` as an error for the sender; a defect is logged."""
     if isinstance(err, TimeoutError):
         return RetryableError(ErrorCode.OVERLOADED, retry_after_ms=RETRY_AFTER_MS)
     found = unreachable(err)
     if isinstance(found, ProtocolError):
         return found
-    log.error("a command was not let through", exc_info=err)
+    log.error("a command could not be submitted", exc_info=err)
     return RetryableError(ErrorCode.INTERNAL)

@@ -1,4 +1,7 @@
-"""The large frames of one socket: each has a place from before it is made until it has left."""
+"""The large frames of one socket, each counted against its user's share of memory.
+
+A frame takes a place before it is made, and frees it once the socket has sent it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Delivery:
-    """Takes and gives back the places of a socket's large frames (``LargeAnswers``)."""
+    """Takes and frees places in ``LargeAnswers`` for the frames of one socket."""
 
     __slots__ = ("_large", "_next", "_reserved", "_transport", "_under_way")
 
@@ -19,7 +22,7 @@ class Delivery:
         self._large = large
         self._transport = transport
         self._reserved: Place | None = None
-        """For what the desk is about to make."""
+        """For the answer that the request worker is about to make."""
         self._next: Place | None = None
         """For a diff that is written at once."""
         self._under_way: list[Place] = []
@@ -30,14 +33,14 @@ class Delivery:
             self._reserved = await self._large.place(user)
 
     def release(self) -> None:
-        """Give back places that were not used."""
+        """Free the places that were not used."""
         for place in (self._reserved, self._next):
             if place is not None:
                 place.end()
         self._reserved = self._next = None
 
     def admits(self, user: str, size: int) -> bool:
-        """Whether a frame of ``size`` bytes may be written; if so, that is to be done at once."""
+        """Whether a frame of ``size`` bytes may be written; if so, it has to be written at once."""
         if size < LARGE_BYTES:
             return True
         self._next = self._large.place_now(user)
@@ -59,18 +62,18 @@ class Delivery:
             self._under_way.append(place)
 
     def writable(self) -> None:
-        """What was written has left, but for what a socket's buffer takes."""
+        """Free the places of written frames: the socket has room again."""
         while self._under_way:
             self._under_way.pop().end()
 
     def close(self) -> None:
-        """The socket is over."""
+        """Free all places: the socket is closed."""
         self.release()
         self.writable()
 
 
 def in_writes(frames: list[bytes]) -> list[bytes]:
-    """``frames`` in order, as few writes; a large one alone: the transport does not count it."""
+    """Join ``frames`` into few writes, in order. A large frame stays alone: it is counted apart."""
     joined = b"".join(frames)
     if len(joined) < LARGE_BYTES:
         return [joined]

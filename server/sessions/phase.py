@@ -1,4 +1,4 @@
-"""The phases of a socket's session; ``server/sessions/session.py`` has the picture."""
+"""The phases of a session; ``server/sessions/session.py`` draws how they follow each other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Phase(Enum):
-    """Where a session is in its life."""
+    """The phase that a session is in."""
 
     HELLO = "hello"
     GREETING = "greeting"

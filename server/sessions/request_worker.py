@@ -67,7 +67,7 @@ class RequestWorker:
         return self.take(Subscribe(event=point.event, epoch=point.epoch, seq=point.seq))
 
     def writable(self) -> None:
-        """The socket takes bytes again."""
+        """Go on with an answer that waited for the socket to take bytes."""
         self._writable.set()
 
     def close(self) -> None:
@@ -162,7 +162,7 @@ class RequestWorker:
         return self._session.subscriptions.get(subscription.room.event_id) is subscription
 
     def _forget(self, subscription: Subscription) -> bool:
-        """Leave a room; whether this socket was in it by this subscription."""
+        """Leave a room; whether ``subscription`` was the socket's current one."""
         self._context.rooms.leave(subscription)
         if not self._is_current(subscription):
             return False
@@ -208,7 +208,7 @@ class RequestWorker:
         self._go_live(placed)
 
     async def _renew(self, subscription: Subscription, reason: str) -> None:
-        """A snapshot for a subscription that was live: its role, its lag, or a new epoch."""
+        """Send a snapshot to a live subscription: its role or the epoch changed, or it lags."""
         own = await self._context.rooms.standing(subscription.room, subscription.user)
         request = Subscribe(event=subscription.room.event_id)
         self._go_live(await self._bring_up(subscription, own, request, reason))
@@ -226,7 +226,7 @@ class RequestWorker:
         )
 
     def _renewal(self, subscription: Subscription, reason: str) -> None:
-        """A live subscription asks for a snapshot, or has ended."""
+        """Queue a snapshot for a live subscription, or end it; called by the subscription."""
         if not self._is_current(subscription):
             return
         if reason not in ENDS:
@@ -244,7 +244,7 @@ class RequestWorker:
         subscription.pull()
 
     async def _until_writable(self) -> None:
-        """Wait until the socket has room for what is large, and its user a place for it."""
+        """Wait until the socket has room for a large frame, and its user a place for it."""
         session = self._session
         assert session.identity is not None
         while True:
