@@ -225,7 +225,7 @@ async def run(plan: Plan, name: str | None) -> None:
         finally:
             await place.stop()
     heading = {"machine": machine.as_json(), "plan": asdict(plan)}
-    report = Report("Crowd", heading, [machine.line()], rows)
+    report = Report("ConnectionRegistry", heading, [machine.line()], rows)
     report.show()
     if name:
         print(f"saved: {report.save(name).name}")

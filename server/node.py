@@ -17,12 +17,12 @@ from server.config.settings import Settings
 from server.config.version import ayes_version
 from server.identity.auth import Authenticator
 from server.identity.revocations import Revocations
-from server.limits.code_guesses import Guesses
-from server.limits.connections import Crowd
+from server.limits.code_guesses import CodeGuessLimiter
+from server.limits.connections import ConnectionRegistry
 from server.limits.cooldown import Cooldown
 from server.limits.quotas import Quotas
-from server.limits.reconnect_throttle import Offenders
-from server.limits.user_rate import Paces
+from server.limits.reconnect_throttle import ReconnectThrottle
+from server.limits.user_rate import UserRateLimiter
 from server.rooms.registry import RoomRegistry
 from server.services.command_router import CommandRouter
 from server.services.draining import Draining
@@ -67,7 +67,7 @@ class Node:
         self.draining = Draining()
         self.cooldown = Cooldown()
         self.quotas = Quotas()
-        self.paces = Paces(settings.commands_per_second, settings.commands_burst)
+        self.user_rates = UserRateLimiter(settings.commands_per_second, settings.commands_burst)
         self.requests = UserRequests(settings.connections_per_user)
         self.large_answers = LargeAnswers()
         self.rooms = RoomRegistry(
@@ -78,7 +78,7 @@ class Node:
         self.identities = Identities(auth, self.revocations)
         self.users = Users(database)
         self.streams = Streams()
-        guesses = Guesses()
+        guesses = CodeGuessLimiter()
         self.commands = CommandRouter(settings, database, self.lanes, guesses)
         self.questions = Questions(
             database,
@@ -88,9 +88,9 @@ class Node:
             quotas=self.quotas,
             cooldown=self.cooldown,
         )
-        self.crowd: Crowd[OpenSocket] = Crowd(settings, time.monotonic())
-        self.offenders = Offenders(settings.admissions_per_second)
-        self.sockets = OpenSockets(self.crowd, self.offenders, self.draining, settings)
+        self.connections = ConnectionRegistry[OpenSocket](settings, time.monotonic())
+        self.reconnects = ReconnectThrottle(settings.admissions_per_second)
+        self.sockets = OpenSockets(self.connections, self.reconnects, self.draining, settings)
         self._running = RunningTasks()
         self.context = SessionContext(
             settings=settings,

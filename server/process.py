@@ -30,7 +30,7 @@ from server.config.start_error import StartError
 from server.http.metrics import exposition
 from server.http.metrics_port import MetricsPort
 from server.identity.auth import authenticator_for
-from server.limits.connections import connections_in_all, raise_file_limit
+from server.limits.connections import max_tcp_connections, raise_file_limit
 from server.node import Node
 from server.page.local import is_set_up
 from server.services.freed_memory import keep_large_blocks_apart
@@ -259,11 +259,11 @@ def _listening(host: str, port: int) -> socket.socket:
 def _config(settings: Settings, node: Node) -> uvicorn.Config:
     return GuardedConfig(
         make_app(node),
-        offence=lambda address: node.offenders.note(address, time.monotonic()),
+        offence=lambda address: node.reconnects.record_violation(address, time.monotonic()),
         budgets=Budgets(
             commands_per_second=settings.commands_per_second,
             burst=settings.commands_burst,
-            max_connections=connections_in_all(settings),
+            max_connections=max_tcp_connections(settings),
         ),
         ws_per_message_deflate=settings.compression == "on",
         log_config=None,

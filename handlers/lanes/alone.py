@@ -162,4 +162,4 @@ class AloneRunner:
         if unknown:
             err = RetryableError(ErrorCode.COMMIT_UNKNOWN, retry_after_ms=delay)
             self._end.reject(unknown, err)
-            self._end.rooms.suspect(batch.event_id)
+            self._end.rooms.request_resync(batch.event_id)

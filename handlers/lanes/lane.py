@@ -50,7 +50,7 @@ class Rooms(Protocol):
     def publish(self, event_id: str, epoch: str, steps: Sequence[StepRecord]) -> None:
         """Tell the rooms; must not raise, nor wait."""
 
-    def suspect(self, event_id: str) -> None:
+    def request_resync(self, event_id: str) -> None:
         """Something may have been committed that could not be published: look at the journal."""
 
 
@@ -313,7 +313,7 @@ class Batch:
         if self.steps:
             rooms.publish(self.event_id, state.epoch, self.steps)
         if self._recovered:
-            rooms.suspect(self.event_id)
+            rooms.request_resync(self.event_id)
 
 
 async def commit(transaction: Transaction, batches: Sequence[Batch]) -> None:

@@ -17,7 +17,7 @@ V = TypeVar("V")
 LONGEST_GATHER = 1_000
 
 
-class Gather(Generic[K, V]):
+class BatchLoader(Generic[K, V]):
     """Answers ``ask(key)`` through ``fetch(keys)``, one call of it at a time."""
 
     def __init__(self, fetch: Callable[[list[K]], Awaitable[Mapping[K, V]]]) -> None:
@@ -25,7 +25,7 @@ class Gather(Generic[K, V]):
         self._asked: dict[K, asyncio.Future[V | None]] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def ask(self, key: K) -> V | None:
+    async def load(self, key: K) -> V | None:
         """The answer for ``key``, as of some moment after the call; ``None`` where there is none.
 
         Raises what ``fetch`` raised.

@@ -1,8 +1,8 @@
-"""A Redis Cluster with sharded pub/sub (Redis 7, Valkey): a line to each shard.
+"""A Redis Cluster with sharded pub/sub (Redis 7, Valkey): one connection per shard.
 
-A channel lives on the shard that serves its hash slot. Who serves which slot is asked of any server
-that answers: at the start, every few seconds, and whenever a line is lost or a server says that a
-slot is elsewhere (MOVED). What gets lost meanwhile is left to the rooms' sweep, as ever.
+A channel lives on the shard that serves its hash slot. Any server that answers is asked for the
+slot map: at the start, every few seconds, after a lost connection and after MOVED. Messages that
+are lost meanwhile are found by the rooms' sweep.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from server.bus.connection import (
     FIRST_DELAY,
     LONGEST_DELAY,
     REDIS_SECONDS,
-    Hear,
-    Line,
+    OnMessage,
+    RedisConnection,
     is_lost,
     make_redis,
     rest,
@@ -41,29 +41,29 @@ MOST_ASKED = 8
 class Cluster:
     """Publishes to the shards of a cluster and hears from them."""
 
-    def __init__(self, url: str, hear: Hear) -> None:
+    def __init__(self, url: str, on_message: OnMessage) -> None:
         self._url = url
-        self._hear = hear
+        self._on_message = on_message
         self._seeds = addresses_of(url)
         self._owners: list[Address | None] = [None] * SLOTS
-        self._lines: dict[Address, Line] = {}
+        self._connections: dict[Address, RedisConnection] = {}
         self._others: set[Address] = set()
         """Replicas: worth asking when every primary we know is gone."""
-        self._watched: dict[str, Line | None] = {}
-        """Channel → the line it is watched on, once its shard is known."""
+        self._watched: dict[str, RedisConnection | None] = {}
+        """Channel → the connection it is watched on, once its shard is known."""
         self._look_again = asyncio.Event()
         self._over = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._stopping: set[asyncio.Task[None]] = set()
-        self._told = False
+        self._logged = False
 
     @property
     def is_up(self) -> bool:
         """Whether every slot has an owner, and every owner answers."""
         return (
-            bool(self._lines)
+            bool(self._connections)
             and None not in self._owners
-            and all(line.is_up for line in self._lines.values())
+            and all(connection.is_up for connection in self._connections.values())
         )
 
     def start(self) -> None:
@@ -80,42 +80,43 @@ class Cluster:
         while self._looking is not None and not self._looking.done():
             self._looking.cancel()
             await asyncio.wait([self._looking], timeout=REDIS_SECONDS)
-        await asyncio.gather(*(line.stop() for line in self._lines.values()), *self._stopping)
-        self._lines.clear()
+        ending = [connection.stop() for connection in self._connections.values()]
+        await asyncio.gather(*ending, *self._stopping)
+        self._connections.clear()
 
     def send(self, channel: str, kind: str, data: bytes) -> None:
         """Publish soon; to nobody while the channel's shard is not known."""
-        line = self._line_of(channel)
-        if line is not None:
-            line.send(channel, kind, data)
+        connection = self._connection_of(channel)
+        if connection is not None:
+            connection.send(channel, kind, data)
 
-    def watch(self, channel: str) -> None:
-        """Hear ``channel``, soon."""
+    def subscribe(self, channel: str) -> None:
+        """OnMessage ``channel``, soon."""
         self._watched.setdefault(channel, None)
         self._place(channel)
 
-    def unwatch(self, channel: str) -> None:
-        """Hear it no more."""
-        line = self._watched.pop(channel, None)
-        if line is not None:
-            line.unwatch(channel)
+    def unsubscribe(self, channel: str) -> None:
+        """OnMessage it no more."""
+        connection = self._watched.pop(channel, None)
+        if connection is not None:
+            connection.unsubscribe(channel)
 
-    def _line_of(self, channel: str) -> Line | None:
+    def _connection_of(self, channel: str) -> RedisConnection | None:
         owner = self._owners[slot_of(channel)]
-        return self._lines.get(owner) if owner is not None else None
+        return self._connections.get(owner) if owner is not None else None
 
     def _place(self, channel: str) -> None:
         """Watch ``channel`` where it lives now, and nowhere else."""
-        before, line = self._watched[channel], self._line_of(channel)
-        if before is line:
+        before, connection = self._watched[channel], self._connection_of(channel)
+        if before is connection:
             return
         if before is not None:
-            before.unwatch(channel)
-        if line is not None:
-            line.watch(channel)
-        self._watched[channel] = line
+            before.unsubscribe(channel)
+        if connection is not None:
+            connection.subscribe(channel)
+        self._watched[channel] = connection
 
-    def _astray(self, err: MovedError) -> None:
+    def _moved(self, err: MovedError) -> None:
         """A server says that a slot is elsewhere: believe it, and look."""
         address = Address(*err.node_addr)
         self._look_again.set()
@@ -127,15 +128,15 @@ class Cluster:
                     self._place(channel)
 
     def _open(self, address: Address) -> None:
-        if address not in self._lines:
-            line = Line(
+        if address not in self._connections:
+            connection = RedisConnection(
                 url_of(self._url, address),
-                self._hear,
-                astray=self._astray,
+                self._on_message,
+                moved=self._moved,
                 lost=self._look_again.set,
             )
-            self._lines[address] = line
-            line.start()
+            self._connections[address] = connection
+            connection.start()
 
     # Who serves which slot.
 
@@ -158,7 +159,7 @@ class Cluster:
 
     async def _look(self) -> bool:
         """Ask one server after the other until one knows the cluster; whether one did."""
-        known = [*self._lines, *self._others]
+        known = [*self._connections, *self._others]
         random.shuffle(known)
         error: Exception | None = None
         for address in [*dict.fromkeys([*known, *self._seeds])][:MOST_ASKED]:
@@ -166,19 +167,19 @@ class Cluster:
                 async with asyncio.timeout(2 * REDIS_SECONDS):
                     async with make_redis(url_of(self._url, address)) as redis:
                         self._take(await _slots(redis, address))
-                self._told = False
+                self._logged = False
                 return True
             except Exception as err:
                 if not is_lost(err):
                     raise
                 error = err
-        if not self._told:
+        if not self._logged:
             log.warning("no server of the Redis cluster tells who serves what: %r", error)
-            self._told = True
+            self._logged = True
         return False
 
     def _take(self, slots: list[tuple[int, int, Address, list[Address]]]) -> None:
-        """Go by what a server said: open the lines there should be, and close the others."""
+        """Go by what a server said: open the connections there should be, and close the others."""
         owners: list[Address | None] = [None] * SLOTS
         self._others = set()
         for first, last, owner, replicas in slots:
@@ -188,8 +189,9 @@ class Cluster:
         self._owners = owners
         for channel in self._watched:
             self._place(channel)
-        for address in set(self._lines) - set(owners):
-            stopping = asyncio.create_task(self._lines.pop(address).stop(), name="line stops")
+        for address in set(self._connections) - set(owners):
+            ended = self._connections.pop(address)
+            stopping = asyncio.create_task(ended.stop(), name="stop a Redis connection")
             self._stopping.add(stopping)
             stopping.add_done_callback(self._stopping.discard)
 

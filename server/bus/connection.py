@@ -59,34 +59,34 @@ def is_lost(err: Exception) -> bool:
 
 
 #: Hears a channel's message; ``None``: subscribed anew, what was published before is lost.
-Hear: TypeAlias = Callable[[str, bytes | None], None]
+OnMessage: TypeAlias = Callable[[str, bytes | None], None]
 
 
-class Line:
+class RedisConnection:
     """Publishes to one server and hears from it, for as long as it runs."""
 
     def __init__(
         self,
         url: str,
-        hear: Hear,
+        on_message: OnMessage,
         *,
-        astray: Callable[[MovedError], None] | None = None,
+        moved: Callable[[MovedError], None] | None = None,
         lost: Callable[[], None] | None = None,
     ) -> None:
-        """``astray``: a cluster's sharded channels are used, and a slot was found elsewhere.
+        """``moved``: a cluster's sharded channels are used, and a slot was found elsewhere.
 
         ``lost`` is called whenever a connection is lost.
         """
         self._url = url
-        self._hear_message = hear
-        self._astray = astray
+        self._on_message = on_message
+        self._moved = moved
         self._lost = lost
         self._waiting: dict[tuple[str, str], bytes] = {}
         self._something = asyncio.Event()
         self._watched: set[str] = set()
         self._subscribed: set[str] = set()
-        self._alive = {"speaks": False, "hears": False}
-        self._told = False
+        self._alive = {"publish": False, "receive": False}
+        self._logged = False
         self._tasks: list[asyncio.Task[None]] = []
         self._over = asyncio.Event()
 
@@ -98,8 +98,9 @@ class Line:
     def start(self) -> None:
         """Begin; a server that is not there yet is waited for in the background."""
         self._over.clear()
-        for name, work in (("speaks", self._speak), ("hears", self._hear)):
-            self._tasks.append(asyncio.create_task(self._for_ever(name, work), name=f"bus {name}"))
+        for name, work in (("publish", self._publish), ("receive", self._receive)):
+            running = self._run_forever(name, work)
+            self._tasks.append(asyncio.create_task(running, name=f"bus: {name}"))
 
     async def stop(self) -> None:
         """End, with the connections closed."""
@@ -123,15 +124,15 @@ class Line:
         self._waiting[channel, kind] = data
         self._something.set()
 
-    def watch(self, channel: str) -> None:
-        """Hear ``channel``; it is subscribed to with the next look."""
+    def subscribe(self, channel: str) -> None:
+        """OnMessage ``channel``; it is subscribed to with the next look."""
         self._watched.add(channel)
 
-    def unwatch(self, channel: str) -> None:
-        """Hear it no more."""
+    def unsubscribe(self, channel: str) -> None:
+        """OnMessage it no more."""
         self._watched.discard(channel)
 
-    async def _for_ever(self, name: str, work: Callable[[Redis], Awaitable[None]]) -> None:
+    async def _run_forever(self, name: str, work: Callable[[Redis], Awaitable[None]]) -> None:
         """Run ``work`` on a connection; again on a fresh one when that is lost."""
         delay = FIRST_DELAY
         while not self._over.is_set():
@@ -140,7 +141,7 @@ class Line:
                     await work(redis)
             except Exception as err:
                 if is_lost(err):
-                    self._tell_lost(err)
+                    self._log_lost(err)
                 else:
                     log.exception("the bus failed")
             if self._alive[name]:
@@ -151,23 +152,23 @@ class Line:
             await rest(self._over, random.uniform(0, delay))  # noqa: S311 - jitter
             delay = min(delay * 2, LONGEST_DELAY)
 
-    def _tell_lost(self, err: Exception) -> None:
+    def _log_lost(self, err: Exception) -> None:
         """Log it once, however often it is tried, and by whichever direction it was noticed."""
-        if not self._told:
+        if not self._logged:
             where = shown(self._url)
             log.warning("Redis at %s is out of reach, rooms go by the sweep: %r", where, err)
-            self._told = True
+            self._logged = True
 
     def _lives(self, name: str) -> None:
         self._alive[name] = True
-        if self._told and self.is_up:
+        if self._logged and self.is_up:
             log.warning("Redis at %s is back", shown(self._url))
-            self._told = False
+            self._logged = False
 
     # Speaking.
 
-    async def _speak(self, redis: Redis) -> None:
-        publish = "PUBLISH" if self._astray is None else "SPUBLISH"
+    async def _publish(self, redis: Redis) -> None:
+        publish = "PUBLISH" if self._moved is None else "SPUBLISH"
         while not self._over.is_set():
             async with asyncio.timeout(BEAT_SECONDS * 2):
                 if not self._waiting:
@@ -179,19 +180,19 @@ class Line:
                 pipe.ping()
                 answers = await pipe.execute(raise_on_error=False)
             self._look_at(answers)
-            self._lives("speaks")
+            self._lives("publish")
 
     def _look_at(self, answers: list[Any]) -> None:
         for answer in answers:
-            if isinstance(answer, MovedError) and self._astray is not None:
+            if isinstance(answer, MovedError) and self._moved is not None:
                 # The message itself is left to the sweep.
-                self._astray(answer)
+                self._moved(answer)
             elif isinstance(answer, Exception):
                 raise answer
 
     # Hearing.
 
-    async def _hear(self, redis: Redis) -> None:
+    async def _receive(self, redis: Redis) -> None:
         loop = asyncio.get_running_loop()
         self._subscribed.clear()
         async with redis.pubsub() as pubsub:
@@ -205,7 +206,7 @@ class Line:
                 message = await self._next(pubsub)
                 if message is not None:
                     heard_at = loop.time()
-                    self._lives("hears")
+                    self._lives("receive")
                     self._take(message)
                 elif loop.time() - heard_at > DEAD_SECONDS:
                     raise TimeoutError("no heartbeat came back")
@@ -217,11 +218,11 @@ class Line:
         try:
             message: dict[str, Any] | None = await pubsub.get_message(timeout=READ_SECONDS)
         except MovedError as err:
-            if self._astray is None:
+            if self._moved is None:
                 raise
             slot = err.slot_id
             self._subscribed -= {name for name in self._subscribed if slot_of(name) == slot}
-            self._astray(err)
+            self._moved(err)
             await asyncio.sleep(ASTRAY_SECONDS)
             return None
         return message
@@ -233,7 +234,7 @@ class Line:
         new = list(self._watched - self._subscribed)[:MOST_CHANNELS]
         old = list(self._subscribed - self._watched)[:MOST_CHANNELS]
         self._subscribed = (self._subscribed | set(new)) - set(old)
-        if self._astray is None:
+        if self._moved is None:
             if new:
                 await pubsub.subscribe(*new)
             if old:
@@ -256,9 +257,9 @@ class Line:
         elif channel not in self._watched:
             return
         elif kind in ("subscribe", "ssubscribe"):
-            self._hear_message(channel, None)
+            self._on_message(channel, None)
         elif kind in ("message", "smessage"):
-            self._hear_message(channel, message["data"])
+            self._on_message(channel, message["data"])
 
 
 async def rest(over: asyncio.Event, seconds: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from server.bus.port import Listener, Told
+from server.bus.port import BusMessage, Listener
 
 
 class MemoryBus:
@@ -28,21 +28,21 @@ class MemoryBus:
         self._others.discard(self)
         self._listener = None
 
-    def tell(self, told: Told) -> None:
+    def publish(self, message: BusMessage) -> None:
         """Tell those who watch."""
         for other in tuple(self._others):
             if other is not self:
-                other.hear(told)
+                other.on_message(message)
 
-    def hear(self, told: Told) -> None:
-        """Take what another node told."""
-        if self._listener is not None and told.event in self._watched:
-            self._listener(told)
+    def on_message(self, message: BusMessage) -> None:
+        """Take what another node message."""
+        if self._listener is not None and message.event in self._watched:
+            self._listener(message)
 
-    def watch(self, event: str) -> None:
+    def subscribe(self, event: str) -> None:
         """Hear of ``event``."""
         self._watched.add(event)
 
-    def unwatch(self, event: str) -> None:
+    def unsubscribe(self, event: str) -> None:
         """Hear no more of it."""
         self._watched.discard(event)

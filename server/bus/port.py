@@ -1,10 +1,11 @@
-"""What one node tells the others: that an event has moved, and how many of its members are here.
+"""The messages between nodes: that an event has moved, and how many of its members are connected.
 
-A message is a hint and nothing more. A ``Hint`` says *this event stands at this position now*;
-whoever has a room of it reads what is new from the journal. So a message that is lost, repeated,
-late or forged can do no harm: nothing of it is ever told to a client. The rooms' sweep finds what
-no hint told of. A ``Headcount`` feeds ``presence``, a number that decides nothing and is in no
-journal; a forged one can make that number wrong for a while, and never higher than the members.
+A ``PositionHint`` says that an event may have reached a position; a node with a room of it reads
+the new steps from the journal. Nothing in it is sent to a client. So a message that is lost,
+repeated, late or forged does no harm, and the rooms' sweep finds what no hint announced.
+
+A ``PresenceReport`` feeds ``presence``, a number that decides nothing and is in no journal. A
+forged one can make that number wrong for a while, but never higher than the number of members.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeAlias
 
 #: Members of a room that one message names, 4 KiB of marks; beyond that it carries their number.
-MAX_MARKS = 512
+MAX_FINGERPRINTS = 512
 #: Bytes of one mark. Two marks of 512 collide in one of 10^14 rooms.
-MARK_BYTES = 8
+FINGERPRINT_BYTES = 8
 
 
-class Hint(NamedTuple):
+class PositionHint(NamedTuple):
     """An event may stand at ``seq`` of ``epoch``; an empty epoch: look, something may be missed."""
 
     event: str
@@ -26,44 +27,44 @@ class Hint(NamedTuple):
     seq: int = 0
 
 
-class Headcount(NamedTuple):
+class PresenceReport(NamedTuple):
     """How many members of an event are connected to ``node``."""
 
     event: str
     node: str
     online: int
-    marks: frozenset[bytes] | None = None
+    fingerprints: frozenset[bytes] | None = None
     """A mark for each of them, the same on every node; ``None``: too many to name."""
-    asks: bool = False
+    is_request: bool = False
     """Whether the others should tell theirs."""
 
 
-Told: TypeAlias = Hint | Headcount
-#: Hears what another node told; must not raise.
-Listener: TypeAlias = Callable[[Told], None]
+BusMessage: TypeAlias = PositionHint | PresenceReport
+#: Hears what another node message; must not raise.
+Listener: TypeAlias = Callable[[BusMessage], None]
 
 
 class Bus(Protocol):
-    """Carries what is told between nodes; no call waits or raises."""
+    """Carries what is message between nodes; no call waits or raises."""
 
     node: str
     """A name of this node, random, for as long as the process lives."""
 
     @property
     def is_up(self) -> bool:
-        """Whether other nodes can be told and heard now; for the metrics."""
+        """Whether other nodes can be message and heard now; for the metrics."""
 
     async def start(self, listener: Listener) -> None:
         """Begin to listen; ``listener`` must not raise."""
 
     async def stop(self) -> None:
-        """End; what is still waiting to be told may be lost."""
+        """End; what is still waiting to be message may be lost."""
 
-    def tell(self, told: Told) -> None:
+    def publish(self, message: BusMessage) -> None:
         """Tell the other nodes; only the newest of an event and kind matters."""
 
-    def watch(self, event: str) -> None:
+    def subscribe(self, event: str) -> None:
         """Hear of ``event`` from now on."""
 
-    def unwatch(self, event: str) -> None:
+    def unsubscribe(self, event: str) -> None:
         """Hear no more of ``event``."""

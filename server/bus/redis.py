@@ -8,27 +8,34 @@ from typing import Protocol
 import msgspec
 
 from server.bus.cluster import Cluster
-from server.bus.connection import Line
-from server.bus.port import MARK_BYTES, MAX_MARKS, Headcount, Hint, Listener, Told
+from server.bus.connection import RedisConnection
+from server.bus.port import (
+    FINGERPRINT_BYTES,
+    MAX_FINGERPRINTS,
+    BusMessage,
+    Listener,
+    PositionHint,
+    PresenceReport,
+)
 from server.config.redis_url import is_cluster
 
 PREFIX = "ayes:event:"
 #: Bytes of a message: marks in base64, and less than 200 beside them.
-LONGEST_MESSAGE = MAX_MARKS * MARK_BYTES * 4 // 3 + 1_024
+LONGEST_MESSAGE = MAX_FINGERPRINTS * FINGERPRINT_BYTES * 4 // 3 + 1_024
 #: Members that one node can have connected; more is a lie.
 MOST_ONLINE = 1_000_000
 
 
-class _Hint(msgspec.Struct, tag_field="kind", tag="hint"):
-    """A ``Hint`` on the wire; the channel says of which event."""
+class _WireHint(msgspec.Struct, tag_field="kind", tag="hint"):
+    """A ``PositionHint`` on the wire; the channel says of which event."""
 
     node: str
     epoch: str
     seq: int
 
 
-class _Headcount(msgspec.Struct, tag_field="kind", tag="headcount"):
-    """A ``Headcount`` on the wire."""
+class _WireReport(msgspec.Struct, tag_field="kind", tag="headcount"):
+    """A ``PresenceReport`` on the wire."""
 
     node: str
     online: int
@@ -36,7 +43,7 @@ class _Headcount(msgspec.Struct, tag_field="kind", tag="headcount"):
     asks: bool = False
 
 
-_decoder = msgspec.json.Decoder(_Hint | _Headcount)
+_decoder = msgspec.json.Decoder(_WireHint | _WireReport)
 
 
 class _Servers(Protocol):
@@ -47,8 +54,8 @@ class _Servers(Protocol):
     def start(self) -> None: ...
     async def stop(self) -> None: ...
     def send(self, channel: str, kind: str, data: bytes) -> None: ...
-    def watch(self, channel: str) -> None: ...
-    def unwatch(self, channel: str) -> None: ...
+    def subscribe(self, channel: str) -> None: ...
+    def unsubscribe(self, channel: str) -> None: ...
 
 
 class RedisBus:
@@ -57,7 +64,9 @@ class RedisBus:
     def __init__(self, url: str) -> None:
         self.node = uuid.uuid4().hex
         self._servers: _Servers = (
-            Cluster(url, self._hear) if is_cluster(url) else Line(url, self._hear)
+            Cluster(url, self._on_message)
+            if is_cluster(url)
+            else RedisConnection(url, self._on_message)
         )
         self._watched: set[str] = set()
         self._listener: Listener | None = None
@@ -76,36 +85,36 @@ class RedisBus:
         """End."""
         await self._servers.stop()
 
-    def tell(self, told: Told) -> None:
+    def publish(self, shared: BusMessage) -> None:
         """Tell the other nodes, soon."""
-        message: _Hint | _Headcount
-        if isinstance(told, Hint):
-            message = _Hint(self.node, told.epoch, told.seq)
+        message: _WireHint | _WireReport
+        if isinstance(shared, PositionHint):
+            message = _WireHint(self.node, shared.epoch, shared.seq)
         else:
-            marks = None if told.marks is None else b"".join(told.marks)
-            message = _Headcount(self.node, told.online, marks, told.asks)
-        kind = type(told).__name__
-        self._servers.send(PREFIX + told.event, kind, msgspec.json.encode(message))
+            marks = None if shared.fingerprints is None else b"".join(shared.fingerprints)
+            message = _WireReport(self.node, shared.online, marks, shared.is_request)
+        kind = type(shared).__name__
+        self._servers.send(PREFIX + shared.event, kind, msgspec.json.encode(message))
 
-    def watch(self, event: str) -> None:
+    def subscribe(self, event: str) -> None:
         """Hear of ``event``, soon."""
         self._watched.add(event)
-        self._servers.watch(PREFIX + event)
+        self._servers.subscribe(PREFIX + event)
 
-    def unwatch(self, event: str) -> None:
+    def unsubscribe(self, event: str) -> None:
         """Hear no more of it."""
         self._watched.discard(event)
-        self._servers.unwatch(PREFIX + event)
+        self._servers.unsubscribe(PREFIX + event)
 
-    def _hear(self, channel: str, data: bytes | None) -> None:
+    def _on_message(self, channel: str, data: bytes | None) -> None:
         event = channel.removeprefix(PREFIX)
         if event not in self._watched or self._listener is None:
             return
-        told = Hint(event) if data is None else self._read(event, data)
-        if told is not None:
-            self._listener(told)
+        shared = PositionHint(event) if data is None else self._read(event, data)
+        if shared is not None:
+            self._listener(shared)
 
-    def _read(self, event: str, data: bytes) -> Told | None:
+    def _read(self, event: str, data: bytes) -> BusMessage | None:
         """What a message says; ``None`` for our own, and for what is none of ours."""
         if len(data) > LONGEST_MESSAGE:
             return None
@@ -115,18 +124,18 @@ class RedisBus:
             return None
         if message.node == self.node:
             return None
-        if isinstance(message, _Hint):
-            return Hint(event, message.epoch, message.seq)
+        if isinstance(message, _WireHint):
+            return PositionHint(event, message.epoch, message.seq)
         return _headcount(event, message)
 
 
-def _headcount(event: str, message: _Headcount) -> Headcount | None:
+def _headcount(event: str, message: _WireReport) -> PresenceReport | None:
     if not 0 <= message.online <= MOST_ONLINE:
         return None
     if message.marks is None:
-        return Headcount(event, message.node, message.online, None, message.asks)
-    whole = range(0, len(message.marks), MARK_BYTES)
-    marks = frozenset(message.marks[at : at + MARK_BYTES] for at in whole)
-    if len(message.marks) != message.online * MARK_BYTES or len(marks) != message.online:
+        return PresenceReport(event, message.node, message.online, None, message.asks)
+    whole = range(0, len(message.marks), FINGERPRINT_BYTES)
+    marks = frozenset(message.marks[at : at + FINGERPRINT_BYTES] for at in whole)
+    if len(message.marks) != message.online * FINGERPRINT_BYTES or len(marks) != message.online:
         return None
-    return Headcount(event, message.node, message.online, marks, message.asks)
+    return PresenceReport(event, message.node, message.online, marks, message.asks)

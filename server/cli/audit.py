@@ -141,7 +141,7 @@ async def verify_event(database: Database, event_id: str, *, strict: bool = Fals
     replay = Replay(event_id)
     async for entry in _entries(database, event_id, event.seq):
         if difference := replay.run([entry]):
-            raise AuditError(_told(difference))
+            raise AuditError(_described(difference))
     state = replay.state
     if (state.seq, state.hash) != (event.seq, event.hash):
         raise AuditError(
@@ -177,7 +177,7 @@ def verify_file(path: Path, *, strict: bool = False) -> str:
         replay = Replay(head["event"])
         ended: list[dict[str, Any]] = []
         if difference := replay.run(_exported(lines, ended)):
-            raise AuditError(_told(difference))
+            raise AuditError(_described(difference))
     except (ValueError, KeyError, TypeError) as err:
         raise AuditError(f"the file is damaged: {err}") from err
     end = ended[0] if ended else None
@@ -226,11 +226,11 @@ def _exported(lines: Iterator[bytes], ended: list[dict[str, Any]]) -> Iterator[E
 def _compare(name: str, records: list[Any], state: EventState) -> None:
     """Every row of a table must be what the replay left, and the other way round."""
     left = {key: record for key, record in getattr(state, name).items() if record is not None}
-    held = {_key(name, record): record for record in records}
-    for key in sorted(left.keys() | held.keys(), key=str):
-        if left.get(key) != held.get(key):
+    stored = {_key(name, record): record for record in records}
+    for key in sorted(left.keys() | stored.keys(), key=str):
+        if left.get(key) != stored.get(key):
             raise AuditError(
-                f"table {name}, row {key}: holds {held.get(key)}; "
+                f"table {name}, row {key}: holds {stored.get(key)}; "
                 f"by the journal it is {left.get(key)}"
             )
 
@@ -245,12 +245,12 @@ def _key(name: str, record: Any) -> Any:
 
 def _compare_event(event: Event, state: EventState) -> None:
     for field in Event.__struct_fields__:
-        held, left = getattr(event, field), getattr(state.event, field)
-        if field not in _HEAD and held != left:
-            raise AuditError(f"the event's {field} is {held!r}; by the journal it is {left!r}")
+        stored, left = getattr(event, field), getattr(state.event, field)
+        if field not in _HEAD and stored != left:
+            raise AuditError(f"the event's {field} is {stored!r}; by the journal it is {left!r}")
 
 
-def _told(difference: Difference) -> str:
+def _described(difference: Difference) -> str:
     return f"line {difference.seq} {difference.what}"
 
 

@@ -33,7 +33,7 @@ class _NoRooms:
     def publish(self, event_id: str, epoch: str, steps: Sequence[StepRecord]) -> None:
         """Tell nobody."""
 
-    def suspect(self, event_id: str) -> None:
+    def request_resync(self, event_id: str) -> None:
         """Look at nothing."""
 
 
@@ -65,11 +65,12 @@ async def change(
     An event without recorded limits gets what ``wanted`` makes of ``here``. The change is a step of
     the server's own in the event's journal. Raises ``AuditError``.
     """
-    held = await recorded(database, event_id)
-    if held is not None and held.rules > RULES:
+    recorded_limits = await recorded(database, event_id)
+    if recorded_limits is not None and recorded_limits.rules > RULES:
         raise AuditError(f"event {event_id} is decided by a newer version's rules; use that one")
-    new = replace(wanted(held or here), version=held.version if held else 0, rules=RULES)
-    if new == held:
+    version = recorded_limits.version if recorded_limits else 0
+    new = replace(wanted(recorded_limits or here), version=version, rules=RULES)
+    if new == recorded_limits:
         return None
     new = replace(new, version=new.version + 1)
     answer = await _decide(database, event_id, new)

@@ -35,7 +35,7 @@ class SettingsError(Exception):
 
 
 class Setting(NamedTuple):
-    """How a setting is told about."""
+    """How a setting is reason about."""
 
     help: str
     secret: bool = False
@@ -263,8 +263,8 @@ def _first_line(file: Path) -> str:
         with file.open("rb") as opened:
             text = opened.read(MAX_SECRET_FILE_BYTES).partition(b"\n")[0].decode().strip()
     except (OSError, UnicodeDecodeError) as err:
-        told = err.strerror if isinstance(err, OSError) else "it is no text"
-        raise SettingsError(f"AYES_AUTH_SECRET_FILE: {file} cannot be read: {told}") from None
+        reason = err.strerror if isinstance(err, OSError) else "it is no text"
+        raise SettingsError(f"AYES_AUTH_SECRET_FILE: {file} cannot be read: {reason}") from None
     if not text:
         raise SettingsError(f"AYES_AUTH_SECRET_FILE: {file} is empty")
     return text

@@ -179,8 +179,8 @@ class _Api:
         try:
             typed = msgspec.convert(fields | {"type": tag} if tag else fields, kind, strict=False)
         except msgspec.ValidationError as err:
-            told, _, path = str(err).partition(" - at `$.")
-            raise bad_request(path.rstrip("`"), told) from None
+            reason, _, path = str(err).partition(" - at `$.")
+            raise bad_request(path.rstrip("`"), reason) from None
         normalise(typed, self._node.texts)
         return typed
 

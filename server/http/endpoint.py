@@ -83,7 +83,7 @@ class Endpoint:
         if scheme.lower() != "bearer" or not token.strip():
             raise RetryableError(ErrorCode.UNAUTHENTICATED)
         identity = self._node.identities.identify(token.strip())
-        self._node.paces.take(identity.actor.user)
+        self._node.user_rates.take(identity.actor.user)
         return identity
 
 

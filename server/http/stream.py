@@ -17,7 +17,7 @@ from protocol.errors import ErrorCode, FinalError, RetryableError
 from protocol.requests import Subscribe
 from server.http.answers import slices
 from server.identity.auth import Identity
-from server.rooms.catch_up import Placed, bring_up
+from server.rooms.catch_up import CatchUp, catch_up
 from server.rooms.subscription import ENDS, Subscription, end_of
 from server.transport.frames import payload_of
 from server.transport.large_answers import HTTP_PLACE_TIMEOUT_S, LARGE_BYTES, LargeAnswers, Place
@@ -140,13 +140,13 @@ async def once(node: Node, user: str, event: str) -> tuple[bytes, ...]:
 
 async def _place(
     node: Node, user: str, event: str, feed: _Feed, epoch: str | None, seq: int | None
-) -> Placed:
+) -> CatchUp:
     def make(room: Room) -> Subscription:
         return Subscription(room, user, feed, feed.renew)
 
     subscription, own = await node.quotas.ask(user, lambda: node.rooms.enter(event, user, make))
     try:
-        return await bring_up(
+        return await catch_up(
             node.rooms, subscription, own, Subscribe(event=event, epoch=epoch, seq=seq)
         )
     except BaseException:
@@ -159,12 +159,12 @@ async def stream(
 ) -> Response:
     """Server-Sent Events of a room; each has the id ``<epoch>:<seq>`` of where it leads."""
     user = identity.actor.user
-    if not node.crowd.begin_stream(user, time.monotonic()):
+    if not node.connections.begin_stream(user, time.monotonic()):
         raise RetryableError(ErrorCode.BUSY, "too many connections", retry_after_ms=2_000)
     try:
         return await _begun(node, identity, event, last_id, connection)
     except BaseException:
-        node.crowd.end_stream(user)
+        node.connections.end_stream(user)
         raise
 
 
@@ -197,7 +197,7 @@ async def _begun(
         feed.ended = True
         feed.end_place()
         node.rooms.leave(placed.subscription)
-        node.crowd.end_stream(user)
+        node.connections.end_stream(user)
 
     return _Stream(body, over, headers=STREAM_HEADERS)
 
@@ -226,7 +226,7 @@ class _Stream(StreamingResponse):
 
 
 async def _events(
-    node: Node, identity: Identity, placed: Placed, feed: _Feed
+    node: Node, identity: Identity, placed: CatchUp, feed: _Feed
 ) -> AsyncIterator[bytes | memoryview]:
     subscription = placed.subscription
     beat = node.settings.heartbeat_ms / 1000
@@ -269,7 +269,7 @@ async def _events(
 
 async def _renewed(
     node: Node, subscription: Subscription, feed: _Feed, reason: str
-) -> Placed | str | None:
+) -> CatchUp | str | None:
     """A snapshot for ``reason``; the reason of the end for who may not be there any more.
 
     ``None`` if the database is out of reach: the stream ends, and its reader comes back.
@@ -277,8 +277,8 @@ async def _renewed(
     room = subscription.room
     try:
         await feed.take_place()
-        own = await node.rooms.standing(room, subscription.user)
-        return await bring_up(
+        own = await node.rooms.load_own(room, subscription.user)
+        return await catch_up(
             node.rooms, subscription, own, Subscribe(event=room.event_id), reason=reason
         )
     except FinalError as err:

@@ -114,7 +114,7 @@ class RemoteKeys:
     async def _round(self) -> None:
         """Fetch once, and wait until the next fetch is due or wanted."""
         loop = asyncio.get_running_loop()
-        fetched = await self._turn()
+        fetched = await self._refresh()
         if fetched:
             earliest = self._cooldown_seconds
             latest = self._refresh_seconds * random.uniform(0.8, 1)  # noqa: S311 - jitter
@@ -129,7 +129,7 @@ class RemoteKeys:
                 await self._demand.wait()
         await asyncio.sleep(not_before - loop.time())
 
-    async def _turn(self) -> bool:
+    async def _refresh(self) -> bool:
         """Fetch once; whether that succeeded."""
         asked, self._wanted = self._wanted, set()
         self._demand.clear()
@@ -137,8 +137,8 @@ class RemoteKeys:
             keys = await self._fetch()
         except Exception as err:
             self.failures = min(self.failures + 1, 16)
-            told = str(err) if isinstance(err, KeySetError) else repr(err)
-            log.warning("the keys at %s cannot be had: %s", mask_url(self._url), told)
+            why = str(err) if isinstance(err, KeySetError) else repr(err)
+            log.warning("the keys at %s cannot be had: %s", mask_url(self._url), why)
             return False
         if keys.keys() != self._keys.keys():
             log.info("the issuer has %d keys", len(keys))

@@ -21,7 +21,7 @@ PER_SECOND = 0.1
 MOST_USERS = 10_000
 
 
-class Guesses:
+class CodeGuessLimiter:
     """Wrong codes per user."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Guesses:
 
         return heard
 
-    def heard_by(self, reply: Reply) -> Reply:
+    def hiding_taken_codes(self, reply: Reply) -> Reply:
         """``reply`` for an ``event.create`` that names its code: who is told that it is taken has
         found one, and is told no more of them than of wrong ones.
 

@@ -23,16 +23,16 @@ SHARE_FOR_ALL = 0.95
 MOST_BESIDE = 4_096
 
 
-def connections_allowed(settings: Settings) -> int:
+def max_connections(settings: Settings) -> int:
     """Sockets this process takes: the setting, or what the file limit leaves."""
     if settings.connections is not None:
         return settings.connections
     return min(MOST_CONNECTIONS, _files(SHARE_OF_FILES))
 
 
-def connections_in_all(settings: Settings) -> int:
+def max_tcp_connections(settings: Settings) -> int:
     """Connections this process holds, whatever they are: over that they are reset."""
-    return min(connections_allowed(settings) + MOST_BESIDE, _files(SHARE_FOR_ALL))
+    return min(max_connections(settings) + MOST_BESIDE, _files(SHARE_FOR_ALL))
 
 
 def _files(share: float) -> int:
@@ -74,7 +74,7 @@ class Counted(Hashable, Protocol):
 S = TypeVar("S", bound=Counted)
 
 
-class Crowd(Generic[S]):
+class ConnectionRegistry(Generic[S]):
     """Counts the sockets of a node: all, the nameless ones by network, the others by user.
 
     A socket is nameless until it has said a good ``hello``.
@@ -82,16 +82,16 @@ class Crowd(Generic[S]):
 
     def __init__(self, settings: Settings, now: float) -> None:
         self._settings = settings
-        self._most = connections_allowed(settings)
+        self._max = max_connections(settings)
         self._admissions = Admissions(settings.admissions_per_second, now)
-        self._nameless: Places[S] = Places()
+        self._unauthenticated: Places[S] = Places()
         self._networks: Counter[str] = Counter()
         self._users: dict[str, set[S]] = {}
         self.sessions: set[S] = set()
         self._streams: Counter[str] = Counter()
         self._streaming = 0
 
-    def is_welcome(self, address: str, now: float) -> bool:
+    def admit(self, address: str, now: float) -> bool:
         """Whether one more socket from ``address`` is taken now.
 
         If all places for nameless sockets are taken, one of the network that has most of them is
@@ -101,16 +101,16 @@ class Crowd(Generic[S]):
         most_here = self._settings.connections_per_address
         if most_here and self._networks[network] >= most_here:
             return False
-        is_full = len(self._nameless) >= self._settings.unauthenticated
+        is_full = len(self._unauthenticated) >= self._settings.unauthenticated
         return self._take_in(network, now, is_full=is_full or not self._has_place())
 
     def _has_place(self) -> bool:
         """Whether there is room for one more, socket or stream: each takes an open file."""
-        return len(self.sessions) + self._streaming < self._most
+        return len(self.sessions) + self._streaming < self._max
 
     def _take_in(self, group: str, now: float, *, is_full: bool) -> bool:
         """Whether one more of ``group`` is taken; if it is full, a nameless socket gives way."""
-        found = self._nameless.one_to_give_way(group, now) if is_full else None
+        found = self._unauthenticated.one_to_give_way(group, now) if is_full else None
         if is_full and found is None:
             return False
         if not self._admissions.take(group, now):
@@ -124,16 +124,16 @@ class Crowd(Generic[S]):
         """Count a socket that was just accepted."""
         network = network_of(session.address)
         self.sessions.add(session)
-        self._nameless.enter(session, network, now)
+        self._unauthenticated.enter(session, network, now)
         self._networks[network] += 1
 
-    def name(self, session: S, user: str) -> bool:
+    def assign_user(self, session: S, user: str) -> bool:
         """Count a socket as ``user``'s; ``False`` if they have as many as they may have."""
         own = self._users.setdefault(user, set())
         if len(own) >= self._settings.connections_per_user:
             return False
         own.add(session)
-        self._nameless.leave(session)
+        self._unauthenticated.leave(session)
         return True
 
     def begin_stream(self, user: str, now: float) -> bool:
@@ -165,7 +165,7 @@ class Crowd(Generic[S]):
         if session not in self.sessions:
             return
         self.sessions.discard(session)
-        self._nameless.leave(session)
+        self._unauthenticated.leave(session)
         network = network_of(session.address)
         self._networks[network] -= 1
         if not self._networks[network]:

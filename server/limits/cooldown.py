@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from protocol.errors import ErrorCode, RetryableError
-from server.limits.fair_scheduler import OTHERS
+from server.limits.fair_scheduler import IDLE_RATIO
 from server.limits.metered import Metered
 
 T = TypeVar("T")
@@ -36,9 +36,9 @@ class Cooldown:
     """
 
     def __init__(
-        self, *, others: float = OTHERS, clock: Callable[[], float] = time.thread_time
+        self, *, idle_ratio: float = IDLE_RATIO, clock: Callable[[], float] = time.thread_time
     ) -> None:
-        self._others = others
+        self._idle_ratio = idle_ratio
         self._clock = clock
         self._lock = asyncio.Lock()
         self._waiting = 0
@@ -60,14 +60,14 @@ class Cooldown:
             async with self._lock:
                 if (early := self._free_at - loop.time()) > 0:
                     await asyncio.sleep(early)
-                metered = Metered(work(), others=self._others, clock=self._clock)
+                metered = Metered(work(), idle_ratio=self._idle_ratio, clock=self._clock)
                 began = loop.time()
                 try:
                     return await metered
                 finally:
                     now = loop.time()
                     waited = max(0.0, now - began - metered.seconds - metered.paused)
-                    pause = self._others * metered.seconds - metered.paused + waited
+                    pause = self._idle_ratio * metered.seconds - metered.paused + waited
                     self._free_at = now + min(max(pause, 0.0), LONGEST_COOLDOWN_S)
                     charge(metered.seconds)
         finally:

@@ -15,37 +15,37 @@ TURN_S = 0.0005
 #: of a processor at most, which also leaves one to the database. With no pause at all a vote took
 #: 4.2 times as long under such a flood, with twice their time 2.1 to 2.9 times, with five times 1.5
 #: to 2.0 times (p99). What they say all the longer: a flood of large frames some 4 s and not 1.
-OTHERS = 4
+IDLE_RATIO = 4
 #: The shortest such pause: what uvloop's clock can tell.
 SHORTEST_S = 0.001
 #: The longest: on a busy machine it may be the server that was not running meanwhile.
 LONGEST_S = 0.01
 
 
-class Waiting(Protocol):
+class Runnable(Protocol):
     """A socket that has more to say, or a session that has more to take up."""
 
-    def take_turn(self) -> None:
+    def run_slice(self) -> None:
         """Take in one slice, and wait again where there is more. Must not raise."""
 
 
-class Turns:
+class FairScheduler:
     """The eager sockets of one loop, one slice after another, the longest waiting first."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, others: float = OTHERS) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, idle_ratio: float = IDLE_RATIO) -> None:
         self._loop = loop
-        self._others = others
+        self._idle_ratio = idle_ratio
         self._charged = 0.0
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: deque[Runnable] = deque()
         self._is_due = False
         self._pause = SHORTEST_S
 
-    def wait(self, socket: Waiting) -> None:
-        """``socket`` has more; its ``take_turn`` is called once."""
+    def wait(self, socket: Runnable) -> None:
+        """``socket`` has more; its ``run_slice`` is called once."""
         self._waiting.append(socket)
         if not self._is_due:
             self._is_due = True
-            self._loop.call_later(self._pause, self._take)
+            self._loop.call_later(self._pause, self._run_round)
 
     @property
     def busy(self) -> bool:
@@ -56,17 +56,17 @@ class Turns:
         """Count what the turn that is being taken leaves to be done after it."""
         self._charged += seconds
 
-    def _take(self) -> None:
+    def _run_round(self) -> None:
         begun = now = perf_counter()
         self._charged = 0.0
         try:
             while self._waiting and now + self._charged < begun + TURN_S:
-                self._waiting.popleft().take_turn()
+                self._waiting.popleft().run_slice()
                 now = perf_counter()
         finally:
             # Whatever becomes of one of them, the others are not left waiting for ever.
             had = now - begun + self._charged
-            self._pause = min(max(SHORTEST_S, self._others * had), LONGEST_S)
+            self._pause = min(max(SHORTEST_S, self._idle_ratio * had), LONGEST_S)
             self._is_due = bool(self._waiting)
             if self._is_due:
-                self._loop.call_later(self._pause, self._take)
+                self._loop.call_later(self._pause, self._run_round)

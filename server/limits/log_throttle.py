@@ -1,4 +1,4 @@
-"""Alarms that a client's word sets off: heard once, so that nobody can fill the log with them."""
+"""A limit on error lines that any client can cause, so that no client fills the log."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ QUIET_SECONDS = 3_600.0
 MOST_EVENTS = 1_024
 
 
-class Alarms:
+class LogThrottle:
     """Says of an event's alarm whether it is to be logged. ``clock`` tells seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._raised: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
         """Event or user → when; the oldest first."""
 
-    def raises(self, event_id: str, user: str) -> bool:
+    def should_log(self, event_id: str, user: str) -> bool:
         """Whether this is the first of the event and of the user for ``QUIET_SECONDS``, and not one
         too many in all: a user may make many events, and claim anything about each."""
         now = self._clock()
-        while self._raised:
-            oldest = next(iter(self._raised))
-            if now - self._raised[oldest] < QUIET_SECONDS:
+        while self._logged_at:
+            oldest = next(iter(self._logged_at))
+            if now - self._logged_at[oldest] < QUIET_SECONDS:
                 break
-            del self._raised[oldest]
+            del self._logged_at[oldest]
         keys = (f"event {event_id}", f"user {user}")
-        if any(key in self._raised for key in keys) or len(self._raised) >= 2 * MOST_EVENTS:
+        if any(key in self._logged_at for key in keys) or len(self._logged_at) >= 2 * MOST_EVENTS:
             return False
-        self._raised |= dict.fromkeys(keys, now)
+        self._logged_at |= dict.fromkeys(keys, now)
         return True

@@ -38,7 +38,7 @@ class Metered(Generic[T]):
         self,
         work: Coroutine[Any, Any, T],
         *,
-        others: float = 0.0,
+        idle_ratio: float = 0.0,
         clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self.seconds = 0.0
@@ -46,7 +46,7 @@ class Metered(Generic[T]):
         self.paused = 0.0
         """Seconds of pauses so far."""
         self._work = work
-        self._others = others
+        self._idle_ratio = idle_ratio
         self._clock = clock
 
     def __await__(self) -> Generator[Any, None, T]:
@@ -66,8 +66,8 @@ class Metered(Generic[T]):
                 unpaused += took
             error = None
             try:
-                if self._others and unpaused >= SLICE_S:
-                    pause = min(unpaused * self._others, LONGEST_PAUSE_S)
+                if self._idle_ratio and unpaused >= SLICE_S:
+                    pause = min(unpaused * self._idle_ratio, LONGEST_PAUSE_S)
                     unpaused = 0.0
                     yield from asyncio.sleep(pause).__await__()
                     self.paused += pause

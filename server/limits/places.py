@@ -23,16 +23,16 @@ class Places(Generic[H]):
     """
 
     def __init__(self) -> None:
-        self._held: dict[H, str] = {}
+        self._group_of: dict[H, str] = {}
         self._groups: dict[str, OrderedDict[H, float]] = {}
         self._by_size: dict[int, OrderedDict[str, None]] = {}
         self._largest = 0
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._group_of)
 
     def __contains__(self, holder: H) -> bool:
-        return holder in self._held
+        return holder in self._group_of
 
     def count(self, group: str) -> int:
         """The places that ``group`` has."""
@@ -40,15 +40,15 @@ class Places(Generic[H]):
 
     def enter(self, holder: H, group: str, now: float) -> None:
         """Give ``holder`` a place; it has none yet."""
-        assert holder not in self._held
-        self._held[holder] = group
+        assert holder not in self._group_of
+        self._group_of[holder] = group
         holders = self._groups.setdefault(group, OrderedDict())
         holders[holder] = now
         self._resized(group, len(holders) - 1, len(holders))
 
     def leave(self, holder: H) -> None:
         """Free the place of ``holder``, if it has one."""
-        group = self._held.pop(holder, None)
+        group = self._group_of.pop(holder, None)
         if group is None:
             return
         holders = self._groups[group]
@@ -70,7 +70,7 @@ class Places(Generic[H]):
         oldest = (
             next(iter(self._groups[group])) if own == self._largest else self.oldest_of_largest()
         )
-        since = self._groups[self._held[oldest]][oldest]
+        since = self._groups[self._group_of[oldest]][oldest]
         return oldest if self._largest > own + 1 or now - since >= SAFE_S else None
 
     @property

@@ -78,7 +78,7 @@ class Quotas:
         """
         account = self._account(user)
         if account.waiting or not account.may(self._clock()):
-            await self._turn(account)
+            await self._wait_to_begin(account)
         else:
             account.running += 1
         metered = Metered(work())
@@ -104,22 +104,22 @@ class Quotas:
             self._accounts.move_to_end(user)
         return account
 
-    async def _turn(self, account: _Account) -> None:
+    async def _wait_to_begin(self, account: _Account) -> None:
         """Wait until a question of ``account`` may begin; it counts as running then."""
         if len(account.waiting) >= MOST_WAITING:
             raise self._busy(account)
-        turn = asyncio.get_running_loop().create_future()
-        account.waiting.append(turn)
+        ticket = asyncio.get_running_loop().create_future()
+        account.waiting.append(ticket)
         self._let_in(account)
         try:
             async with asyncio.timeout(WAIT_S):
-                await turn
+                await ticket
         except BaseException as err:
-            if turn.done() and not turn.cancelled():
+            if ticket.done() and not ticket.cancelled():
                 # It was let in at the same moment.
                 account.running -= 1
-            elif turn in account.waiting:
-                account.waiting.remove(turn)
+            elif ticket in account.waiting:
+                account.waiting.remove(ticket)
             self._let_in(account)
             if isinstance(err, TimeoutError):
                 raise self._busy(account) from None
@@ -136,10 +136,10 @@ class Quotas:
     def _let_in(self, account: _Account) -> None:
         """Begin what may begin, and come back when the share is there for the rest."""
         while account.waiting and account.may(self._clock()):
-            turn = account.waiting.popleft()
-            if not turn.done():
+            ticket = account.waiting.popleft()
+            if not ticket.done():
                 account.running += 1
-                turn.set_result(None)
+                ticket.set_result(None)
         if account.waiting and not account.running and account.timer is None:
             loop = asyncio.get_running_loop()
             wait = account.bucket.wait_ms() / 1_000

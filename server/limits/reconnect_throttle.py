@@ -35,60 +35,60 @@ NAMELESS_PER_SECOND = 1.0
 
 
 @dataclass(slots=True)
-class _Turns:
+class _Offender:
     """Until when a network is remembered, and when its next socket is taken in."""
 
     until: float
     next: float = 0.0
 
 
-class Offenders:
+class ReconnectThrottle:
     """Who broke the rules, and whose turn it is. The clock (seconds) is passed in."""
 
     def __init__(self, admissions_per_second: float) -> None:
-        self._apart = 1 / (admissions_per_second * SHARE)
-        self._known: OrderedDict[str, _Turns] = OrderedDict()
+        self._interval = 1 / (admissions_per_second * SHARE)
+        self._known: OrderedDict[str, _Offender] = OrderedDict()
         """By network, the longest known first."""
-        self._nameless: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._unauthenticated: OrderedDict[str, TokenBucket] = OrderedDict()
         """By network, least recently used first."""
 
-    def note(self, address: str, now: float) -> None:
+    def record_violation(self, address: str, now: float) -> None:
         """A socket from ``address`` was closed over a violation."""
         self._forget(now)
         network = network_of(address)
         known = self._known.get(network)
         if known is None:
-            self._known[network] = _Turns(now + REMEMBERED_S)
+            self._known[network] = _Offender(now + REMEMBERED_S)
             if len(self._known) > MOST_REMEMBERED:
                 self._known.popitem(last=False)
         else:
             known.until = now + REMEMBERED_S
             self._known.move_to_end(network)
 
-    def note_nameless(self, address: str, now: float) -> None:
+    def record_unauthenticated(self, address: str, now: float) -> None:
         """A socket from ``address`` ended and had not said who it is: an offence if many do."""
         network = network_of(address)
-        bucket = self._nameless.get(network)
+        bucket = self._unauthenticated.get(network)
         if bucket is None:
             bucket = TokenBucket(NAMELESS_PER_SECOND, NAMELESS_AT_ONCE, now)
-            self._nameless[network] = bucket
-            if len(self._nameless) > MOST_REMEMBERED:
-                self._nameless.popitem(last=False)
+            self._unauthenticated[network] = bucket
+            if len(self._unauthenticated) > MOST_REMEMBERED:
+                self._unauthenticated.popitem(last=False)
         else:
-            self._nameless.move_to_end(network)
+            self._unauthenticated.move_to_end(network)
         if not bucket.take(now):
-            self.note(address, now)
+            self.record_violation(address, now)
 
-    def note_named(self, address: str) -> None:
+    def record_authenticated(self, address: str) -> None:
         """A socket from ``address`` said who it is, which makes up for one that did not.
 
         So a crowd behind one address, some of whose clients give up, is no offence.
         """
-        bucket = self._nameless.get(network_of(address))
+        bucket = self._unauthenticated.get(network_of(address))
         if bucket is not None:
             bucket.give(1)
 
-    def wait(self, address: str, now: float) -> float | None:
+    def delay(self, address: str, now: float) -> float | None:
         """Seconds until a new socket from ``address`` is taken in; ``None``: too many wait."""
         self._forget(now)
         known = self._known.get(network_of(address))
@@ -98,7 +98,7 @@ class Offenders:
         if turn > now + LONGEST_WAIT_S:
             return None
         # The turns are shared out evenly, not queued for: else one network takes all of them.
-        known.next = turn + max(self._apart, min(self._apart * len(self._known), MAX_APART_S))
+        known.next = turn + max(self._interval, min(self._interval * len(self._known), MAX_APART_S))
         return turn - now
 
     def _forget(self, now: float) -> None:

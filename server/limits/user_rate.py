@@ -12,7 +12,7 @@ from server.limits.token_bucket import TokenBucket
 MOST_USERS = 10_000
 
 
-class Paces:
+class UserRateLimiter:
     """A token bucket a user, as a socket has one."""
 
     def __init__(self, rate: float, burst: float) -> None:

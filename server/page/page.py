@@ -120,13 +120,13 @@ class Pages:
                 client_id=settings.oidc_client_id,
                 scopes=settings.oidc_scopes,
             )
-        told = PageSettings(
+        shown = PageSettings(
             oidc=client,
             local=self.local.is_for(request),
             version=ayes_version(),
             public_url=settings.public_url,
         )
-        return json_answer(msgspec.json.encode(told))
+        return json_answer(msgspec.json.encode(shown))
 
     async def _answer(self, request: Request, folder: Folder, path: str) -> Response:
         if self._live:

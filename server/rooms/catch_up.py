@@ -17,7 +17,7 @@ from protocol import answers, merge_patch
 from protocol.errors import ErrorCode, FinalError
 from protocol.requests import Subscribe
 from server.rooms.registry import LIGHT_ROOM, RoomRegistry
-from server.rooms.resume_path import Way
+from server.rooms.resume_path import ResumePath
 from server.rooms.room import Room
 from server.rooms.subscription import Subscription
 from server.transport import deflate
@@ -26,7 +26,7 @@ from server.transport.frames import framed
 log = logging.getLogger("ayes.rooms")
 
 
-class Placed(NamedTuple):
+class CatchUp(NamedTuple):
     """A subscription with its position, and the message that brings its client there."""
 
     event: str
@@ -48,7 +48,7 @@ class Placed(NamedTuple):
         return deflate.deflated(deflate.segment(head), shared, deflate.segment(rest))
 
 
-async def bring_up(
+async def catch_up(
     rooms: RoomRegistry,
     subscription: Subscription,
     own: Own,
@@ -56,7 +56,7 @@ async def bring_up(
     *,
     reason: str = "initial",
     writable: Callable[[], Awaitable[None]] | None = None,
-) -> Placed:
+) -> CatchUp:
     """``resumed`` where the client's position allows it, else a snapshot and why.
 
     Sets the subscription's audience and position; it is not live yet. Nothing waits between what
@@ -72,22 +72,22 @@ async def bring_up(
 
 async def _place(
     rooms: RoomRegistry, subscription: Subscription, own: Own, request: Subscribe, reason: str
-) -> Placed:
+) -> CatchUp:
     room = subscription.room
-    way, reason = await _prepared(rooms, subscription, own, request, reason)
+    path, reason = await _prepared(rooms, subscription, own, request, reason)
     while subscription.outdated:
-        # A restore: what was read for the owner may be lost, and so may the way.
+        # A restore: what was read for the owner may be lost, and so may the path.
         subscription.outdated = False
-        own = await rooms.standing(room, subscription.user)
-        way, reason = await _prepared(rooms, subscription, own, request, reason)
-    # The owner's standing may have changed in a step after what was read.
-    regraded = subscription.is_regraded()
-    you, audience = standing(subscription, own)
-    if way is not None and (regraded or way.regrades(room, subscription.user)):
-        way, reason = None, "role"
+        own = await rooms.load_own(room, subscription.user)
+        path, reason = await _prepared(rooms, subscription, own, request, reason)
+    # The owner's membership may have changed in a step after what was read.
+    changed = subscription.is_membership_changed()
+    you, audience = own_view(subscription, own)
+    if path is not None and (changed or path.changes_membership(room, subscription.user)):
+        path, reason = None, "role"
     subscription.audience = audience
     subscription.seq = room.seq
-    if way is None:
+    if path is None:
         parts: tuple[bytes, ...] = answers.snapshot(
             event=room.event_id,
             epoch=room.epoch,
@@ -104,25 +104,25 @@ async def _place(
             epoch=room.epoch,
             from_=request.seq,
             seq=room.seq,
-            patch=way.patch(room, audience),
+            patch=path.patch(room, audience),
             you=answers.encode(you),
             ref=request.ref,
         )
         parts = (resumed,)
-    return Placed(room.event_id, subscription, parts)
+    return CatchUp(room.event_id, subscription, parts)
 
 
 async def _prepared(
     rooms: RoomRegistry, subscription: Subscription, own: Own, request: Subscribe, reason: str
-) -> tuple[Way | None, str]:
-    """The way from the client's position, or ``None`` and why; then the snapshot is made."""
+) -> tuple[ResumePath | None, str]:
+    """The path from the client's position, or ``None`` and why; then the snapshot is made."""
     room = subscription.room
-    way, reason = await _way(rooms, subscription, request, reason)
-    if way is None:
+    path, reason = await _resume_path(rooms, subscription, request, reason)
+    if path is None:
         assert own.membership is not None
         audience = _audience(own.membership.status, own.membership.role)
         await _render(rooms, room, audience, subscription.user)
-    return way, reason
+    return path, reason
 
 
 async def _render(rooms: RoomRegistry, room: Room, audience: Audience, user: str) -> None:
@@ -135,10 +135,10 @@ async def _render(rooms: RoomRegistry, room: Room, audience: Audience, user: str
         await rooms.cooldown.run(partial(room.render, audience), charge)
 
 
-async def _way(
+async def _resume_path(
     rooms: RoomRegistry, subscription: Subscription, request: Subscribe, reason: str
-) -> tuple[Way | None, str]:
-    """The way from the client's position, or ``None`` and why it gets a snapshot."""
+) -> tuple[ResumePath | None, str]:
+    """The path from the client's position, or ``None`` and why it gets a snapshot."""
     room = subscription.room
     if request.epoch is None or request.seq is None:
         return None, reason
@@ -146,9 +146,9 @@ async def _way(
     if why:
         return None, why
     charge = partial(rooms.quotas.charge, subscription.user)
-    way = await Way.load(rooms.history, room, request.seq, charge)
+    path = await ResumePath.load(rooms.journal, room, request.seq, charge)
     # Meanwhile the room may have started over, from a backup.
-    return way, _why_not_resumed(
+    return path, _why_not_resumed(
         rooms, room, subscription.user, request.epoch, request.seq
     ) or "gap"
 
@@ -158,7 +158,7 @@ def _why_not_resumed(rooms: RoomRegistry, room: Room, user: str, epoch: str, seq
         return "epoch"
     if seq > room.seq:
         # Any client can say so: the line names its user, and comes once for each.
-        if rooms.alarms.raises(room.event_id, user):
+        if rooms.log_throttle.should_log(room.event_id, user):
             log.critical(
                 "event %s: a client of %r knows step %d, the database only %d: "
                 "if that is true, committed data was lost",
@@ -171,7 +171,7 @@ def _why_not_resumed(rooms: RoomRegistry, room: Room, user: str, epoch: str, seq
     return "gap" if room.seq - seq > rooms.resume_steps else ""
 
 
-def standing(subscription: Subscription, own: Own) -> tuple[dict[str, Any], Audience]:
+def own_view(subscription: Subscription, own: Own) -> tuple[dict[str, Any], Audience]:
     """The whole ``you``, with what was told since it was read, and the audience it puts one in.
 
     Raises ``not_a_member`` where that is no longer one.

@@ -1,6 +1,6 @@
 """The journal of a room, folded: for those who come back from further away than is at hand.
 
-Steps that were committed do not change any more, so a stretch of them is folded once and kept as
+Steps that were committed do not change any more, so a folded of them is folded once and kept as
 bytes. Stretches between round positions (*pages*) serve everybody who passes there; the way of one
 client, put together from them, serves all who start at the same position.
 """
@@ -38,14 +38,14 @@ RETRY_AFTER_MS = 2_000
 _patches = msgspec.json.Decoder(Patches)
 
 
-class Stretch(NamedTuple):
+class FoldedRange(NamedTuple):
     """The steps after one position up to another as one patch for each audience, encoded."""
 
     member: bytes
     admin: bytes
     """Beside ``member``."""
     applicant: bytes
-    regraded: frozenset[str]
+    membership_changed: frozenset[str]
     """Users whose membership changed on the way."""
 
     def patch(self, audience: Audience) -> dict[str, Any]:
@@ -57,26 +57,26 @@ class Stretch(NamedTuple):
 
     def weight(self) -> int:
         """Its bytes, roughly."""
-        return sum(map(len, (self.member, self.admin, self.applicant, *self.regraded)))
+        return sum(map(len, (self.member, self.admin, self.applicant, *self.membership_changed)))
 
 
-class BrokenWay(Exception):
+class JournalGap(Exception):
     """The journal does not hold these steps, or not any more: a restore began the event anew."""
 
 
-#: Event, epoch, and the stretch of it: after, to.
+#: Event, epoch, and the folded of it: after, to.
 _Key = tuple[str, str, int, int]
 
 
-class _Making:
-    """A stretch that is being made."""
+class _Job:
+    """A folded that is being made."""
 
     def __init__(self) -> None:
         self.waiting = 0
         """How many wait for it."""
         self.reading = False
         """Whether the database is being asked for it."""
-        self.task: asyncio.Task[Stretch]
+        self.task: asyncio.Task[FoldedRange]
 
     def leave(self) -> None:
         """End it, where nobody waits for it any more; what is being read just now is read.
@@ -88,16 +88,16 @@ class _Making:
             self.task.cancel()
 
 
-class History:
+class JournalFolder:
     """Folds the journal for those who come back, one piece of work at a time."""
 
     def __init__(self, database: Database, cooldown: Cooldown) -> None:
         self._database = database
         self._cooldown = cooldown
-        self._kept: OrderedDict[_Key, Stretch] = OrderedDict()
+        self._kept: OrderedDict[_Key, FoldedRange] = OrderedDict()
         self._bytes = 0
-        self._making: dict[_Key, _Making] = {}
-        self._tasks: set[asyncio.Task[Stretch]] = set()
+        self._jobs: dict[_Key, _Job] = {}
+        self._tasks: set[asyncio.Task[FoldedRange]] = set()
 
     async def stop(self) -> None:
         """End what is being read, whether somebody waits for it or not."""
@@ -105,87 +105,87 @@ class History:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def stretch(
+    async def load(
         self, event: str, epoch: str, after: int, to: int, charge: Callable[[float], None]
-    ) -> Stretch:
+    ) -> FoldedRange:
         """The steps ``after``+1 … ``to``, folded; ``charge`` hears what that takes of the loop.
 
-        Raises ``BrokenWay``, ``busy``, and what the database raises.
+        Raises ``JournalGap``, ``busy``, and what the database raises.
         """
         key = (event, epoch, after, to)
         kept = self._kept.get(key)
         if kept is not None:
             self._kept.move_to_end(key)
             return kept
-        making = self._making.get(key)
-        if making is None:
-            if len(self._making) >= MOST_MAKING:
+        job = self._jobs.get(key)
+        if job is None:
+            if len(self._jobs) >= MOST_MAKING:
                 raise RetryableError(ErrorCode.BUSY, retry_after_ms=RETRY_AFTER_MS)
-            making = self._making[key] = _Making()
-            work = self._make(key, making, charge)
-            making.task = asyncio.create_task(work, name="fold the journal")
-            self._tasks.add(making.task)
-            making.task.add_done_callback(lambda done: self._made(key, done))
-        making.waiting += 1
+            job = self._jobs[key] = _Job()
+            work = self._make(key, job, charge)
+            job.task = asyncio.create_task(work, name="fold the journal")
+            self._tasks.add(job.task)
+            job.task.add_done_callback(lambda done: self._made(key, done))
+        job.waiting += 1
         try:
             # Shielded: who asks first may go away before who asks second.
-            return await asyncio.shield(making.task)
+            return await asyncio.shield(job.task)
         finally:
-            making.waiting -= 1
-            if not making.waiting and self._making.get(key) is making:
+            job.waiting -= 1
+            if not job.waiting and self._jobs.get(key) is job:
                 # Nobody is left to have it: its place is for somebody who waits.
-                del self._making[key]
-                making.leave()
+                del self._jobs[key]
+                job.leave()
 
-    def _made(self, key: _Key, task: asyncio.Task[Stretch]) -> None:
+    def _made(self, key: _Key, task: asyncio.Task[FoldedRange]) -> None:
         self._tasks.discard(task)
-        making = self._making.get(key)
-        if making is not None and making.task is task:
-            del self._making[key]
+        job = self._jobs.get(key)
+        if job is not None and job.task is task:
+            del self._jobs[key]
         # Who asked may be gone, and nobody left to take an exception.
         if not task.cancelled() and task.exception() is None:
             self._keep(key, task.result())
 
-    def _keep(self, key: _Key, stretch: Stretch) -> None:
+    def _keep(self, key: _Key, folded: FoldedRange) -> None:
         if key in self._kept:
             return
-        self._kept[key] = stretch
-        self._bytes += stretch.weight()
+        self._kept[key] = folded
+        self._bytes += folded.weight()
         while self._bytes > MOST_BYTES:
             _, oldest = self._kept.popitem(last=False)
             self._bytes -= oldest.weight()
 
-    async def _make(self, key: _Key, making: _Making, charge: Callable[[float], None]) -> Stretch:
+    async def _make(self, key: _Key, job: _Job, charge: Callable[[float], None]) -> FoldedRange:
         event, epoch, after, to = key
         made = _Fold()
         for start, end in _pages(after, to):
-            page = partial(self._add_page, making, made, event, epoch, start, end)
+            page = partial(self._add_page, job, made, event, epoch, start, end)
             await self._cooldown.run(page, charge)
-        return made.stretch()
+        return made.folded()
 
     async def _add_page(
-        self, making: _Making, made: _Fold, event: str, epoch: str, start: int, end: int
+        self, job: _Job, made: _Fold, event: str, epoch: str, start: int, end: int
     ) -> None:
         key = (event, epoch, start, end)
         page = self._kept.get(key)
         if page is None:
-            stored = await self._read(making, event, epoch=epoch, after=start, to=end)
+            stored = await self._read(job, event, epoch=epoch, after=start, to=end)
             if len(stored) != end - start:
-                raise BrokenWay
+                raise JournalGap
             page = _folded(_patches.decode(line.patches) for line in stored)
             self._keep(key, page)
-        made.add_stretch(page)
+        made.add_range(page)
 
     async def _read(
-        self, making: _Making, event: str, *, epoch: str, after: int, to: int
+        self, job: _Job, event: str, *, epoch: str, after: int, to: int
     ) -> list[Stored]:
-        making.reading = True
+        job.reading = True
         try:
             return await reading.steps(self._database, event, epoch=epoch, after=after, to=to)
         finally:
-            making.reading = False
+            job.reading = False
             # Nobody may be left; then this page is kept, and the next one not begun.
-            making.leave()
+            job.leave()
 
 
 def _pages(after: int, to: int) -> Iterator[tuple[int, int]]:
@@ -196,11 +196,11 @@ def _pages(after: int, to: int) -> Iterator[tuple[int, int]]:
         after = end
 
 
-def _folded(steps: Iterable[Patches]) -> Stretch:
+def _folded(steps: Iterable[Patches]) -> FoldedRange:
     made = _Fold()
     for patches in steps:
         made.add(patches)
-    return made.stretch()
+    return made.folded()
 
 
 def _decoded(patch: bytes) -> dict[str, Any]:
@@ -209,30 +209,31 @@ def _decoded(patch: bytes) -> dict[str, Any]:
 
 
 class _Fold:
-    """A stretch as it grows."""
+    """A folded as it grows."""
 
     def __init__(self) -> None:
         self._member: dict[str, Any] = {}
         self._admin: dict[str, Any] = {}
         self._applicant: dict[str, Any] = {}
-        self._regraded: set[str] = set()
+        self._membership_changed: set[str] = set()
 
     def add(self, patches: Patches) -> None:
         merge_patch.compose(self._member, patches.member)
         merge_patch.compose(self._admin, patches.admin)
         merge_patch.compose(self._applicant, patches.applicant)
-        self._regraded.update(user for user, own in patches.you.items() if "membership" in own)
+        changed = (user for user, own in patches.you.items() if "membership" in own)
+        self._membership_changed.update(changed)
 
-    def add_stretch(self, stretch: Stretch) -> None:
-        merge_patch.compose(self._member, _decoded(stretch.member))
-        merge_patch.compose(self._admin, _decoded(stretch.admin))
-        merge_patch.compose(self._applicant, _decoded(stretch.applicant))
-        self._regraded |= stretch.regraded
+    def add_range(self, folded: FoldedRange) -> None:
+        merge_patch.compose(self._member, _decoded(folded.member))
+        merge_patch.compose(self._admin, _decoded(folded.admin))
+        merge_patch.compose(self._applicant, _decoded(folded.applicant))
+        self._membership_changed |= folded.membership_changed
 
-    def stretch(self) -> Stretch:
-        return Stretch(
+    def folded(self) -> FoldedRange:
+        return FoldedRange(
             orjson.dumps(self._member),
             orjson.dumps(self._admin),
             orjson.dumps(self._applicant),
-            frozenset(self._regraded),
+            frozenset(self._membership_changed),
         )

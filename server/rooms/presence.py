@@ -1,12 +1,12 @@
-"""Who is connected to an event, summed over nodes.
+"""The number of members connected to an event, summed over nodes.
 
-Each node tells the others how many members of a room it has, with a mark for each, so that somebody
-connected to two nodes counts once. Beyond ``MAX_MARKS`` a node tells its number alone, and whoever
-has sockets on it and on another node may be counted for each.
+Each node reports its number of members in a room, with a fingerprint for each, so that a member
+connected to two nodes counts once. Above ``MAX_FINGERPRINTS`` a node reports the number alone; a
+member with sockets on two such nodes may then count twice.
 
-What a node told counts for ``LIFE_SECONDS``: a dead node's members age out, and with Redis gone
-each node is soon left with its own. Nobody tells anything of a room twice in a second, or unchanged
-where no other node has that room.
+A report expires after ``LIFE_SECONDS``, so a dead node's members age out. If Redis is gone, each
+node soon counts its own members only. A node reports a room at most once a second, and repeats an
+unchanged number only if another node has that room.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import NamedTuple
 
-from server.bus.port import MARK_BYTES, MAX_MARKS, Bus, Headcount
+from server.bus.port import FINGERPRINT_BYTES, MAX_FINGERPRINTS, Bus, PresenceReport
 from server.rooms.room import Room
 
-#: Seconds between two tellings of what did not change, and until what was told counts no more:
+#: Seconds between two tellings of what did not change, and until what was report counts no more:
 #: two may get lost.
 REFRESH_SECONDS = 5.0
 LIFE_SECONDS = 15.0
@@ -25,11 +25,11 @@ LIFE_SECONDS = 15.0
 MOST_NODES = 64
 
 
-class _Elsewhere(NamedTuple):
-    """What another node told, and until when it counts."""
+class _RemoteCount(NamedTuple):
+    """What another node report, and until when it counts."""
 
     online: int
-    marks: frozenset[bytes] | None
+    fingerprints: frozenset[bytes] | None
     until: float
 
 
@@ -37,8 +37,8 @@ class _Shared:
     """A room that other nodes have too."""
 
     def __init__(self) -> None:
-        self.nodes: dict[str, _Elsewhere] = {}
-        self.told_at = 0.0
+        self.nodes: dict[str, _RemoteCount] = {}
+        self.reported_at = 0.0
 
 
 class Presence:
@@ -49,74 +49,75 @@ class Presence:
         self._shared: dict[Room, _Shared] = {}
         self._changed: set[Room] = set()
         """Whose count may have changed for the sockets."""
-        self._moved: set[Room] = set()
-        """Whose members here the other nodes should be told."""
-        self._asking: set[Room] = set()
+        self._unreported: set[Room] = set()
+        """Whose members here the other nodes should be report."""
+        self._requesting: set[Room] = set()
 
     def begin(self, room: Room) -> None:
-        """What others told of ``room`` was not heard until now: ask them."""
-        self._asking.add(room)
-        self._moved.add(room)
+        """What others report of ``room`` was not heard until now: ask them."""
+        self._requesting.add(room)
+        self._unreported.add(room)
 
     def end(self, room: Room) -> None:
         """Nobody here is in ``room`` any more."""
-        for rooms in (self._changed, self._moved, self._asking):
+        for rooms in (self._changed, self._unreported, self._requesting):
             rooms.discard(room)
         if self._shared.pop(room, None) is not None:
-            self._bus.tell(Headcount(room.event_id, self._bus.node, 0, frozenset()))
+            self._bus.publish(PresenceReport(room.event_id, self._bus.node, 0, frozenset()))
 
     def touch(self, room: Room) -> None:
         """Somebody has come or gone here."""
         self._changed.add(room)
-        self._moved.add(room)
+        self._unreported.add(room)
 
-    def again(self, room: Room) -> None:
-        """A socket could not be told yet."""
+    def retry(self, room: Room) -> None:
+        """A socket could not be report yet."""
         self._changed.add(room)
 
-    def hear(self, room: Room, told: Headcount, now: float) -> None:
-        """Take what another node told of ``room``."""
-        if told.asks:
-            self._moved.add(room)
+    def on_report(self, room: Room, report: PresenceReport, now: float) -> None:
+        """Take what another node report of ``room``."""
+        if report.is_request:
+            self._unreported.add(room)
         nodes = self._shared.setdefault(room, _Shared()).nodes
-        before = nodes.get(told.node)
-        if told.online == 0:
-            nodes.pop(told.node, None)
+        before = nodes.get(report.node)
+        if report.online == 0:
+            nodes.pop(report.node, None)
         elif before is not None or len(nodes) < MOST_NODES:
-            nodes[told.node] = _Elsewhere(told.online, told.marks, now + LIFE_SECONDS)
-        if (before and before[:2]) != (told.online, told.marks):
+            until = now + LIFE_SECONDS
+            nodes[report.node] = _RemoteCount(report.online, report.fingerprints, until)
+        if (before and before[:2]) != (report.online, report.fingerprints):
             self._changed.add(room)
 
-    def turn(self, now: float) -> set[Room]:
+    def tick(self, now: float) -> set[Room]:
         """The rooms whose count may have changed since the last turn; tells the other nodes.
 
         To be called once a second.
         """
         for room, shared in list(self._shared.items()):
             self._age(room, shared, now)
-        moved, self._moved = self._moved, set()
+        moved, self._unreported = self._unreported, set()
         for room in moved:
-            self._tell(room, now)
+            self._report(room, now)
         changed, self._changed = self._changed, set()
         return changed
 
     def _age(self, room: Room, shared: _Shared, now: float) -> None:
-        for node in [node for node, told in shared.nodes.items() if told.until <= now]:
+        for node in [node for node, report in shared.nodes.items() if report.until <= now]:
             del shared.nodes[node]
             self._changed.add(room)
         if not shared.nodes:
             del self._shared[room]
-        elif now - shared.told_at >= REFRESH_SECONDS:
-            self._moved.add(room)
+        elif now - shared.reported_at >= REFRESH_SECONDS:
+            self._unreported.add(room)
 
-    def _tell(self, room: Room, now: float) -> None:
-        asks = room in self._asking
-        self._asking.discard(room)
+    def _report(self, room: Room, now: float) -> None:
+        asks = room in self._requesting
+        self._requesting.discard(room)
         here = room.members_here()
-        marks = _marks(room, here) if len(here) <= MAX_MARKS else None
-        self._bus.tell(Headcount(room.event_id, self._bus.node, len(here), marks, asks))
+        marks = _fingerprints(room, here) if len(here) <= MAX_FINGERPRINTS else None
+        self._bus.publish(PresenceReport(room.event_id, self._bus.node, len(here), marks, asks))
         if (shared := self._shared.get(room)) is not None:
-            shared.told_at = now
+            shared.reported_at = now
 
     def online(self, room: Room) -> int:
         """Members (not sockets) who are connected, to this node or to another."""
@@ -126,22 +127,22 @@ class Presence:
             return len(here)
         unnamed = 0
         named: set[bytes] = set()
-        for told in shared.nodes.values():
-            if told.marks is None:
-                unnamed += told.online
+        for report in shared.nodes.values():
+            if report.fingerprints is None:
+                unnamed += report.online
             else:
-                named |= told.marks
-        if len(here) <= MAX_MARKS:
-            named |= _marks(room, here)
+                named |= report.fingerprints
+        if len(here) <= MAX_FINGERPRINTS:
+            named |= _fingerprints(room, here)
         else:
             unnamed += len(here)
         members: int = room.document["counts"]["members"]
         return max(len(here), min(len(named) + unnamed, members))
 
 
-def _marks(room: Room, users: list[str]) -> frozenset[bytes]:
+def _fingerprints(room: Room, users: list[str]) -> frozenset[bytes]:
     """The same on every node, and in no two events: nobody can be followed by them."""
     key = blake2b(room.event_id.encode()).digest()
     return frozenset(
-        blake2b(user.encode(), digest_size=MARK_BYTES, key=key).digest() for user in users
+        blake2b(user.encode(), digest_size=FINGERPRINT_BYTES, key=key).digest() for user in users
     )

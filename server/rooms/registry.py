@@ -15,7 +15,7 @@ from typing import Any
 
 from handlers.audiences import growing_document
 from handlers.lanes.decide import StepRecord
-from persistence.database.batch_loader import Gather
+from persistence.database.batch_loader import BatchLoader
 from persistence.database.failures import Failures
 from persistence.database.overload import RETRY_AFTER_MS, unreachable
 from persistence.database.periodic import Periodic
@@ -23,12 +23,12 @@ from persistence.database.pool import Database
 from persistence.queries import reading
 from persistence.queries.reading import Own
 from protocol.errors import ErrorCode, FinalError, RetryableError
-from server.bus.port import Bus, Hint, Told
+from server.bus.port import Bus, BusMessage, PositionHint
 from server.limits.cooldown import Cooldown
-from server.limits.log_throttle import Alarms
+from server.limits.log_throttle import LogThrottle
 from server.limits.metered import Metered, gently
 from server.limits.quotas import Quotas
-from server.rooms.journal_folder import History
+from server.rooms.journal_folder import JournalFolder
 from server.rooms.memory_budget import RoomBudget
 from server.rooms.presence import Presence
 from server.rooms.room import Room, RoomStep
@@ -76,7 +76,7 @@ class RoomRegistry:
         self.quotas = quotas
         self.resume_steps = resume_steps
         """How far behind a client may be and still get a patch in place of a snapshot."""
-        self.alarms = Alarms()
+        self.log_throttle = LogThrottle()
         self._rooms: dict[str, Room] = {}
         self.budget = RoomBudget()
         self._unused: OrderedDict[str, float] = OrderedDict()
@@ -85,8 +85,8 @@ class RoomRegistry:
         self._filling: dict[str, asyncio.Task[None]] = {}
         self._wanted: dict[str, int] = {}
         """Positions that were heard of while their room was being filled: it may have read less."""
-        self.history = History(database, cooldown)
-        self._own: Gather[tuple[str, str], Own] = Gather(self._fetch_own)
+        self.journal = JournalFolder(database, cooldown)
+        self._own: BatchLoader[tuple[str, str], Own] = BatchLoader(self._fetch_own)
         self.sweeper = Periodic("room sweep", SWEEP_SECONDS, self._sweep)
         self.fills = Failures("room fill")
         self.presence = Presence(bus)
@@ -104,35 +104,35 @@ class RoomRegistry:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self.history.stop()
+        await self.journal.stop()
 
     def count(self) -> int:
         """How many rooms somebody is in."""
         return len(self._rooms) - len(self._unused)
 
-    # Told by the lanes.
+    # BusMessage by the lanes.
 
     def publish(self, event_id: str, epoch: str, steps: Sequence[StepRecord]) -> None:
         """Take committed steps; a hole before them is filled from the journal."""
-        self._bus.tell(Hint(event_id, epoch, steps[-1].seq))
+        self._bus.publish(PositionHint(event_id, epoch, steps[-1].seq))
         room = self._rooms.get(event_id)
         if room is None:
             return
         self._take(room, epoch, [RoomStep(s.seq, s.patches, s.encoded) for s in steps])
 
-    def suspect(self, event_id: str) -> None:
+    def request_resync(self, event_id: str) -> None:
         """Steps may have been committed that nobody published: look."""
         room = self._rooms.get(event_id)
         if room is not None:
             self._fill(room)
 
-    def _heard(self, told: Told) -> None:
+    def _heard(self, told: BusMessage) -> None:
         """Another node says that an event has moved, or who is connected to it there."""
         room = self._rooms.get(told.event)
         if room is None:
             return
-        if not isinstance(told, Hint):
-            self.presence.hear(room, told, asyncio.get_running_loop().time())
+        if not isinstance(told, PositionHint):
+            self.presence.on_report(room, told, asyncio.get_running_loop().time())
             return
         if not told.epoch:
             self.presence.begin(room)
@@ -158,9 +158,9 @@ class RoomRegistry:
     ) -> tuple[Subscription, Own]:
         """Register ``user``'s subscription, then read what is its owner's.
 
-        ``subscription_of(room)`` makes it. Returns it with the owner's standing, the room being at
-        least at the position that was read. Raises ``not_found`` or ``not_a_member``,
-        ``overloaded`` where the database is out of reach.
+        ``subscription_of(room)`` makes it. Return it with its owner's view; the room is at least at
+        the position of that view. Raises ``not_found`` or ``not_a_member``, and ``overloaded`` if
+        the database is out of reach.
         """
         while (room := self._rooms.get(event_id)) is None:
             # A room is loaded for those who may enter it. To all others an event that exists
@@ -172,12 +172,12 @@ class RoomRegistry:
         room.enter(subscription)
         self._unused.pop(event_id, None)
         try:
-            return subscription, await self.standing(room, user)
+            return subscription, await self.load_own(room, user)
         except BaseException:
             self.leave(subscription)
             raise
 
-    async def standing(self, room: Room, user: str) -> Own:
+    async def load_own(self, room: Room, user: str) -> Own:
         """What is ``user``'s own, the room being at least at that position."""
         while True:
             generation = room.generation
@@ -214,7 +214,7 @@ class RoomRegistry:
     def _drop(self, room: Room) -> None:
         del self._rooms[room.event_id]
         self._unused.pop(room.event_id, None)
-        self._bus.unwatch(room.event_id)
+        self._bus.unsubscribe(room.event_id)
         self.presence.end(room)
         self.budget.release(room.event_id)
         room.release()
@@ -263,7 +263,7 @@ class RoomRegistry:
         # From here on the lanes' steps come in; what was committed while it was read is filled.
         self._rooms[event_id] = room
         self.budget.charge(event_id, user, size)
-        self._bus.watch(event_id)
+        self._bus.subscribe(event_id)
         self.presence.begin(room)
         self._unused[event_id] = asyncio.get_running_loop().time() + UNUSED_TTL_S
         self._fill(room)
@@ -291,7 +291,7 @@ class RoomRegistry:
 
     async def _ask_own(self, event_id: str, user: str) -> Own | None:
         try:
-            return await self._own.ask((event_id, user))
+            return await self._own.load((event_id, user))
         except Exception as err:
             raise unreachable(err) from err
 

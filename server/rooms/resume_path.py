@@ -10,7 +10,7 @@ import orjson
 from handlers.audiences import Audience
 from persistence.database.overload import unreachable
 from protocol import merge_patch
-from server.rooms.journal_folder import PAGE, BrokenWay, History, Stretch
+from server.rooms.journal_folder import PAGE, FoldedRange, JournalFolder, JournalGap
 from server.rooms.room import Room
 
 #: Steps of distance up to which a client is served from the room's memory. Clients further behind
@@ -19,56 +19,56 @@ from server.rooms.room import Room
 MAX_STEPS_FROM_MEMORY = 2 * PAGE
 
 
-class Way(NamedTuple):
+class ResumePath(NamedTuple):
     """What takes a client from ``after`` to ``at``, from where the room's memory goes on."""
 
     after: int
     at: int
-    stretches: list[Stretch]
+    ranges: list[FoldedRange]
 
     @classmethod
     async def load(
-        cls, history: History, room: Room, after: int, charge: Callable[[float], None]
-    ) -> Way | None:
+        cls, journal: JournalFolder, room: Room, after: int, charge: Callable[[float], None]
+    ) -> ResumePath | None:
         """Fold the journal from ``after`` to where the room's memory begins.
 
         ``charge`` receives the seconds of the event loop that this takes. Return ``None`` if the
-        journal has a gap, or the room shows another history by then. Raises ``overloaded`` and
+        journal has a gap, or the room shows another journal by then. Raises ``overloaded`` and
         ``busy``.
         """
         epoch, at = room.epoch, after
-        stretches: list[Stretch] = []
+        ranges: list[FoldedRange] = []
         # Checked again after each range: the room moves on while the journal is read.
         while room.seq - at > MAX_STEPS_FROM_MEMORY or not room.reaches_back_to(at):
             to = room.seq - room.seq % PAGE
             if to <= at:
                 to = room.steps[0].seq - 1 if room.steps else room.seq
             try:
-                stretches.append(await history.stretch(room.event_id, epoch, at, to, charge))
-            except BrokenWay:
+                ranges.append(await journal.load(room.event_id, epoch, at, to, charge))
+            except JournalGap:
                 return None
             except Exception as err:
                 raise unreachable(err) from err
             if room.epoch != epoch or room.seq < to:
                 return None
             at = to
-        return cls(after, at, stretches)
+        return cls(after, at, ranges)
 
     def patch(self, room: Room, audience: Audience) -> bytes:
         """All of it up to the room's position as one patch, encoded."""
-        if not self.stretches:
+        if not self.ranges:
             return room.merged(self.at, audience)
         return room.kept(self.after, audience, lambda: self._patch(room, audience))
 
     def _patch(self, room: Room, audience: Audience) -> bytes:
         patch: dict[str, Any] = {}
-        for stretch in self.stretches:
-            merge_patch.compose(patch, stretch.patch(audience))
+        for folded in self.ranges:
+            merge_patch.compose(patch, folded.patch(audience))
         rest = orjson.loads(room.merged(self.at, audience))
         return orjson.dumps(merge_patch.compose(patch, rest))
 
-    def regrades(self, room: Room, user: str) -> bool:
+    def changes_membership(self, room: Room, user: str) -> bool:
         """Whether what ``user`` may see is not what they could see before."""
-        return any(user in stretch.regraded for stretch in self.stretches) or any(
+        return any(user in folded.membership_changed for folded in self.ranges) or any(
             "membership" in step.patches.you.get(user, ()) for step in room.since(self.at)
         )

@@ -63,7 +63,7 @@ class Subscriber(Protocol):
     def audience(self) -> Audience:
         """The audience whose patches it receives."""
 
-    def tell_own(self, patch: dict[str, Any]) -> None:
+    def add_own(self, patch: dict[str, Any]) -> None:
         """Keep a patch on the user's ``you`` for the next frame."""
 
     def send_online(self, online: int, message: bytes) -> bool:
@@ -166,7 +166,7 @@ class Room:
                 rendering.changed(step.patches.member)
                 if audience == "admin":
                     rendering.changed(step.patches.admin)
-            self._tell_owners(step)
+            self._deliver_own(step)
         if moved:
             self._moved()
             self._schedule_flush()
@@ -213,13 +213,13 @@ class Room:
         self._waiting.append(future)
         await future
 
-    def _tell_owners(self, step: RoomStep) -> None:
+    def _deliver_own(self, step: RoomStep) -> None:
         if everyone := step.patches.everyone:
             for subscription in self.subscriptions:
-                subscription.tell_own(everyone)
+                subscription.add_own(everyone)
         for user, patch in step.patches.you.items():
             for subscription in tuple(self.by_user.get(user, ())):
-                subscription.tell_own(patch)
+                subscription.add_own(patch)
 
     # What goes out.
 

@@ -82,7 +82,7 @@ class Subscription:
         self._renew = renew
         """Asks for a snapshot (a reason), or, for ``removed``, ``left``, ``revoked``, the end."""
 
-    def tell_own(self, patch: dict[str, Any]) -> None:
+    def add_own(self, patch: dict[str, Any]) -> None:
         """A patch on the owner's ``you``, to go out with the next frame of the room.
 
         Patches are absolute, so all of them since this was registered can be folded into whatever
@@ -91,9 +91,9 @@ class Subscription:
         merge_patch.compose(self._own, patch)
         membership = patch.get("membership")
         if self.live and membership is not None:
-            self._standing_changed(membership)
+            self._membership_changed(membership)
 
-    def _standing_changed(self, membership: dict[str, Any]) -> None:
+    def _membership_changed(self, membership: dict[str, Any]) -> None:
         status = membership.get("status", "")
         if status in END_OF_STATUS:
             self._stop(END_OF_STATUS[status])
@@ -116,8 +116,8 @@ class Subscription:
         else:
             self.outdated = True
 
-    def is_regraded(self) -> bool:
-        """Whether what waits to be told changes the owner's standing."""
+    def is_membership_changed(self) -> bool:
+        """Whether what waits to be told changes the owner's membership."""
         return "membership" in self._own
 
     def take_own(self) -> dict[str, Any]:

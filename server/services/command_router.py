@@ -19,7 +19,7 @@ from typing import Any, Final
 from handlers.lanes import deadlines, lanes
 from handlers.lanes.decide import Answer, Reply, Submission, failed
 from handlers.rules.lateness import check_in_time
-from persistence.database.batch_loader import Gather
+from persistence.database.batch_loader import BatchLoader
 from persistence.database.overload import unreachable
 from persistence.database.pool import Database
 from persistence.queries import reading, standings
@@ -30,7 +30,7 @@ from server.config.settings import Settings
 from server.identity.auth import Identity
 from server.limits.charges import Charges
 from server.limits.churn import Churn
-from server.limits.code_guesses import Guesses
+from server.limits.code_guesses import CodeGuessLimiter
 from server.services.entropy import entropy
 
 log = logging.getLogger("ayes.commands")
@@ -63,7 +63,11 @@ class CommandRouter:
     """Hands commands to the lanes; answers at once those that it refuses."""
 
     def __init__(
-        self, settings: Settings, database: Database, all_lanes: lanes.Lanes, guesses: Guesses
+        self,
+        settings: Settings,
+        database: Database,
+        all_lanes: lanes.Lanes,
+        guesses: CodeGuessLimiter,
     ) -> None:
         self._database = database
         self._lanes = all_lanes
@@ -73,7 +77,7 @@ class CommandRouter:
         self._members: OrderedDict[Pair, None] = OrderedDict()
         self._entering: dict[Pair, asyncio.Future[None]] = {}
         """The latest join or create of each pair; the pair's later commands wait for its answer."""
-        self._standings: Gather[Pair, Standing] = Gather(self._look)
+        self._standings: BatchLoader[Pair, Standing] = BatchLoader(self._look)
 
     def submit(
         self, command: Command, identity: Identity, reply: Reply
@@ -151,7 +155,7 @@ class CommandRouter:
         The lane gets such a command: it tries again, and answers once its budget is used up.
         """
         try:
-            return await self._standings.ask(pair)
+            return await self._standings.load(pair)
         except Exception as err:
             if isinstance(unreachable(err), RetryableError):
                 raise _Unknown from err
@@ -197,7 +201,7 @@ class CommandRouter:
         if not self._has_budget(submission, event):
             return
         if isinstance(submission.command, EventCreate) and submission.command.entrance_code:
-            submission.reply = self._guesses.heard_by(submission.reply)
+            submission.reply = self._guesses.hiding_taken_codes(submission.reply)
         self._enter(event, submission)
 
     async def _join(self, submission: Submission, command: MembershipJoin) -> None:

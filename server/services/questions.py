@@ -24,7 +24,7 @@ from persistence.queries.reading import Own
 from protocol import answers
 from protocol import requests as r
 from protocol.errors import ErrorCode, FinalError, RetryableError
-from server.limits.code_guesses import Guesses
+from server.limits.code_guesses import CodeGuessLimiter
 from server.limits.cooldown import Cooldown
 from server.limits.quotas import Quotas
 from server.services.previews import Previews
@@ -47,7 +47,7 @@ class Questions:
         lanes: Lanes,
         limits: DomainLimits,
         *,
-        guesses: Guesses,
+        guesses: CodeGuessLimiter,
         quotas: Quotas,
         cooldown: Cooldown,
     ) -> None:

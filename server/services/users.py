@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import Final
 
 from handlers.step import Actor
-from persistence.database.batch_loader import Gather
+from persistence.database.batch_loader import BatchLoader
 from persistence.database.overload import unreachable
 from persistence.database.pool import Database
 from persistence.queries import reading
@@ -23,7 +23,7 @@ class Users:
         self._database = database
         self._names: OrderedDict[str, str] = OrderedDict()
         """User → name, as the database has it; the least recently used first."""
-        self._rows: Gather[tuple[str, str], bool] = Gather(self._put)
+        self._rows: BatchLoader[tuple[str, str], bool] = BatchLoader(self._put)
 
     async def know(self, actor: Actor) -> None:
         """Make the user's row, or update its name, in a transaction of its own.
@@ -34,7 +34,7 @@ class Users:
             self._names.move_to_end(actor.user)
             return
         try:
-            await self._rows.ask((actor.user, actor.name))
+            await self._rows.load((actor.user, actor.name))
         except Exception as err:
             raise unreachable(err) from err
         self._names[actor.user] = actor.name

@@ -47,8 +47,8 @@ class SocketEndpoint:
         client = scope.get("client")
         address = client[0] if client else ""
         transport: SocketTransport = scope["extensions"][EXTENSION]
-        offenders, draining = self._sockets.offenders, self._context.draining
-        wait = offenders.wait(address, time.monotonic())
+        reconnects, draining = self._sockets.reconnects, self._context.draining
+        wait = reconnects.delay(address, time.monotonic())
         if wait and await _is_gone(receive, wait):
             return
         await send({"type": "websocket.accept", "subprotocol": chosen})
@@ -56,7 +56,7 @@ class SocketEndpoint:
             transport.send(_bye(CloseCode.DRAINING, draining.retry_after_ms(), "going away"))
             refusal = CloseCode.DRAINING
         elif refusal is None and (
-            wait is None or not self._sockets.crowd.is_welcome(address, time.monotonic())
+            wait is None or not self._sockets.connections.admit(address, time.monotonic())
         ):
             transport.send(_bye(CloseCode.FLOOD, draining.retry_after_ms(), "too many connections"))
             refusal = CloseCode.FLOOD
@@ -73,9 +73,9 @@ class SocketEndpoint:
         while (await receive())["type"] != "websocket.disconnect":
             pass
         if transport.failed:
-            offenders.note(address, time.monotonic())
+            reconnects.record_violation(address, time.monotonic())
         elif session is not None and session.is_nameless and not draining.has_begun:
-            offenders.note_nameless(address, time.monotonic())
+            reconnects.record_unauthenticated(address, time.monotonic())
 
 
 async def _is_gone(receive: Receive, seconds: float) -> bool:

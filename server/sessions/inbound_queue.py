@@ -53,9 +53,9 @@ class InboundQueue:
             await work
         except Exception:
             self._session.fail_internal()
-        self.take_turn()
+        self.run_slice()
 
-    def take_turn(self) -> None:
+    def run_slice(self) -> None:
         """Hand on a turn's share of the queue, and line up for the next turn for the rest."""
         self.is_blocked = False
         try:

@@ -76,11 +76,11 @@ class Keepalive:
     def _send_presence(self, now: float) -> None:
         """Send the count of connected members to the rooms in which it changed."""
         presence = self._presence
-        for room in presence.turn(now):
+        for room in presence.tick(now):
             online = presence.online(room)
             message = frame(
                 orjson.dumps({"type": "presence", "event": room.event_id, "online": online})
             )
             for subscription in room.subscriptions:
                 if not subscription.send_online(online, message):
-                    presence.again(room)
+                    presence.retry(room)

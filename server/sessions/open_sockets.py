@@ -14,8 +14,8 @@ from handlers.lanes.lanes import Lanes
 from protocol.closes import CloseCode
 from server.config.settings import Settings
 from server.identity.auth import Identity
-from server.limits.connections import Crowd
-from server.limits.reconnect_throttle import Offenders
+from server.limits.connections import ConnectionRegistry
+from server.limits.reconnect_throttle import ReconnectThrottle
 from server.rooms.subscription import Subscription
 from server.services.draining import Draining
 from server.services.streams import Streams
@@ -74,10 +74,14 @@ class OpenSockets:
     """All open sockets of the node, from the accept to the end of the connection."""
 
     def __init__(
-        self, crowd: Crowd[OpenSocket], offenders: Offenders, draining: Draining, settings: Settings
+        self,
+        connections: ConnectionRegistry[OpenSocket],
+        reconnects: ReconnectThrottle,
+        draining: Draining,
+        settings: Settings,
     ) -> None:
-        self.crowd = crowd
-        self.offenders = offenders
+        self.connections = connections
+        self.reconnects = reconnects
         self.draining = draining
         self._settings = settings
         self._none_left = asyncio.Event()
@@ -86,32 +90,32 @@ class OpenSockets:
     @property
     def all(self) -> set[OpenSocket]:
         """The open sockets."""
-        return self.crowd.sessions
+        return self.connections.sessions
 
     def add(self, socket: OpenSocket) -> None:
         """Count a socket that was just accepted."""
-        self.crowd.enter(socket, time.monotonic())
+        self.connections.enter(socket, time.monotonic())
         self._none_left.clear()
 
     def assign(self, socket: OpenSocket, identity: Identity) -> bool:
         """Count the socket as its user's; ``False`` if the user has as many as allowed."""
-        if not self.crowd.name(socket, identity.actor.user):
+        if not self.connections.assign_user(socket, identity.actor.user):
             return False
         socket.identity = identity
         socket.transport.mark_identified()
-        self.offenders.note_named(socket.address)
+        self.reconnects.record_authenticated(socket.address)
         return True
 
     def remove(self, socket: OpenSocket) -> None:
         """Count a socket no more."""
-        self.crowd.leave(socket, socket.identity.actor.user if socket.identity else None)
+        self.connections.leave(socket, socket.identity.actor.user if socket.identity else None)
         if not self.all:
             self._none_left.set()
 
     def close_revoked(self, user: str) -> None:
         """Close those of the user's sockets whose token was revoked."""
         closed = 0
-        for socket in self.crowd.of(user):
+        for socket in self.connections.of(user):
             if socket.is_revoked():
                 socket.close(CloseCode.REVOKED)
                 closed += 1

@@ -16,7 +16,7 @@ from protocol import answers
 from protocol.closes import CloseCode
 from protocol.errors import ErrorCode, FinalError, ProtocolError, RetryableError
 from protocol.requests import Request, ResumePoint, Subscribe, Unsubscribe
-from server.rooms.catch_up import Placed, bring_up
+from server.rooms.catch_up import CatchUp, catch_up
 from server.rooms.room import Room
 from server.rooms.subscription import ENDS, Subscription, end_of
 from server.sessions.context import SessionContext
@@ -199,7 +199,7 @@ class RequestWorker:
             user, lambda: self._context.rooms.enter(request.event, user, place)
         )
         try:
-            placed = await self._bring_up(subscription, own, request)
+            placed = await self._catch_up(subscription, own, request)
         except BaseException:
             self._context.rooms.leave(subscription)
             raise
@@ -209,14 +209,14 @@ class RequestWorker:
 
     async def _renew(self, subscription: Subscription, reason: str) -> None:
         """Send a snapshot to a live subscription: its role or the epoch changed, or it lags."""
-        own = await self._context.rooms.standing(subscription.room, subscription.user)
+        own = await self._context.rooms.load_own(subscription.room, subscription.user)
         request = Subscribe(event=subscription.room.event_id)
-        self._go_live(await self._bring_up(subscription, own, request, reason))
+        self._go_live(await self._catch_up(subscription, own, request, reason))
 
-    async def _bring_up(
+    async def _catch_up(
         self, subscription: Subscription, own: Own, request: Subscribe, reason: str = "initial"
-    ) -> Placed:
-        return await bring_up(
+    ) -> CatchUp:
+        return await catch_up(
             self._context.rooms,
             subscription,
             own,
@@ -235,7 +235,7 @@ class RequestWorker:
         self._forget(subscription)
         self._end(subscription.room.event_id, reason)
 
-    def _go_live(self, placed: Placed) -> None:
+    def _go_live(self, placed: CatchUp) -> None:
         subscription = placed.subscription
         subscription.live = True
         self._session.subscriptions[placed.event] = subscription

@@ -98,7 +98,7 @@ class Budgets:
     def frames_at_once(self) -> float:
         """Frames, and messages in batches, that are read as they come: one in 32 of the burst, 43.
         Whoever says more than that, and more than ``frame_rate`` a second, is eager, and has the
-        loop's time only together with all others that are (``Turns``)."""
+        loop's time only together with all others that are (``FairScheduler``)."""
         return self.frame_burst / 32
 
     @property

@@ -38,7 +38,7 @@ from server.transport.socket_transport import EXTENSION, Receiver, SocketTranspo
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
 
-    from server.limits.fair_scheduler import Waiting
+    from server.limits.fair_scheduler import Runnable
 
 __all__ = [
     "EXTENSION",
@@ -250,7 +250,7 @@ class GuardedWebSocket(SlicedReading):
         """See ``SocketTransport.charge``."""
         self._reader.charge(messages)
 
-    def defer(self, waiting: Waiting) -> None:
+    def defer(self, waiting: Runnable) -> None:
         """See ``SocketTransport.defer``."""
         self.turns.wait(waiting)
 

@@ -108,7 +108,7 @@ class GuardedHttp(HttpToolsProtocol):
             self._unset_keepalive_if_required()
         self._pending += data
 
-    def take_turn(self) -> None:
+    def run_slice(self) -> None:
         """Parse what waited for it."""
         pending, self._pending = self._pending, b""
         if self.transport.is_closing():
@@ -121,8 +121,8 @@ class GuardedHttp(HttpToolsProtocol):
     def _may_run_now(self, data: bytes) -> bool:
         """Whether a request that begins with ``data`` may be taken as it comes.
 
-        An upgrade may: how many sockets come is bounded elsewhere (``Crowd``). Whoever only says
-        so is believed once. A probe may, within a budget of its own.
+        An upgrade may: how many sockets come is bounded by ``ConnectionRegistry``. A connection
+        that only claims to upgrade is believed once. A probe may, within a budget of its own.
         """
         head, _, rest = data.lower().partition(b"\r\n\r\n")
         if not rest and data.startswith(_PROBES) and self._scheduler.admit_probe():

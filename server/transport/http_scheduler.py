@@ -7,7 +7,7 @@ import asyncio
 
 from uvicorn.server import ServerState
 
-from server.limits.fair_scheduler import Turns, Waiting
+from server.limits.fair_scheduler import FairScheduler, Runnable
 from server.limits.token_bucket import TokenBucket
 
 #: Requests a second that are taken as they come, and at once: a few dozen people who open the page
@@ -31,7 +31,7 @@ class HttpScheduler:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._turns = Turns(loop, others=IDLE_RATIO)
+        self._turns = FairScheduler(loop, idle_ratio=IDLE_RATIO)
         self._bucket = TokenBucket(REQUESTS_PER_SECOND, REQUEST_BURST, loop.time())
         self._probes = TokenBucket(PROBES_PER_SECOND, PROBE_BURST, loop.time())
 
@@ -43,8 +43,8 @@ class HttpScheduler:
         """Whether a probe may, which is counted: it has a budget of its own."""
         return self._probes.take(self._loop.time())
 
-    def wait(self, connection: Waiting) -> None:
-        """``connection`` has one that may not; its ``take_turn`` is called once."""
+    def wait(self, connection: Runnable) -> None:
+        """``connection`` has one that may not; its ``run_slice`` is called once."""
         self._turns.wait(connection)
 
     def record(self) -> None:

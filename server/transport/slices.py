@@ -7,7 +7,7 @@ import asyncio
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
-from server.limits.fair_scheduler import Turns
+from server.limits.fair_scheduler import FairScheduler
 
 #: Between two reads of input that is thrown away. 5 MB/s are more than an honest client has on its
 #: way when it is closed, and little against what is said to the others; at five times as much,
@@ -23,15 +23,15 @@ class SlicedReading(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
 
     asyncio reads into one buffer that all sockets share, once a turn of the loop, and the rest
     stays with the operating system. uvloop reads as it likes; what is too much waits here. A socket
-    that is *eager* has its slices in ``Turns``, which all that are eager share.
+    that is *eager* has its slices in ``FairScheduler``, which all that are eager share.
     """
 
     _buffer: memoryview
     _slice_bytes: int
     _rest: memoryview
-    turns: Turns
+    turns: FairScheduler
 
-    def configure_reading(self, buffer: memoryview, slice_bytes: int, turns: Turns) -> None:
+    def configure_reading(self, buffer: memoryview, slice_bytes: int, turns: FairScheduler) -> None:
         """Read into ``buffer``, and take ``slice_bytes`` at a time."""
         self._buffer = buffer
         self._slice_bytes = slice_bytes
@@ -86,7 +86,7 @@ class SlicedReading(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         """The connection is gone: nothing of it is taken any more."""
         self._rest = memoryview(b"")
 
-    def take_turn(self) -> None:
+    def run_slice(self) -> None:
         """Take one slice of the rest, and go on after the others had their turn."""
         if self.is_discarding():
             self._rest = memoryview(b"")
@@ -101,11 +101,11 @@ class SlicedReading(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
 
     def _schedule_slice(self) -> None:
         if self.is_discarding():
-            self.loop.call_later(_DISCARD_INTERVAL_S, self.take_turn)
+            self.loop.call_later(_DISCARD_INTERVAL_S, self.run_slice)
         elif self.is_throttled():
             self.turns.wait(self)
         else:
-            self.loop.call_soon(self.take_turn)
+            self.loop.call_soon(self.run_slice)
 
 
 def shared_buffer(state: ServerState) -> memoryview:
@@ -117,10 +117,10 @@ def shared_buffer(state: ServerState) -> memoryview:
     return found
 
 
-def shared_turns(state: ServerState, loop: asyncio.AbstractEventLoop) -> Turns:
+def shared_turns(state: ServerState, loop: asyncio.AbstractEventLoop) -> FairScheduler:
     """The turns of all sockets of one server."""
     found = getattr(state, "ayes_turns", None)
-    if not isinstance(found, Turns):
-        found = Turns(loop)
+    if not isinstance(found, FairScheduler):
+        found = FairScheduler(loop)
         state.ayes_turns = found  # type: ignore[attr-defined]  # as above
     return found

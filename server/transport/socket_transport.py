@@ -14,7 +14,7 @@ from server.transport.frames import PING
 from server.transport.stall_detector import StallDetector, abort_with_reset
 
 if TYPE_CHECKING:
-    from server.limits.fair_scheduler import Waiting
+    from server.limits.fair_scheduler import Runnable
     from server.transport.budgets import Budgets
 
 EXTENSION: Final = "ayes.socket"
@@ -60,7 +60,7 @@ class Owner(Protocol):
     def charge(self, messages: int) -> None:
         """See ``SocketTransport.charge``."""
 
-    def defer(self, waiting: Waiting) -> None:
+    def defer(self, waiting: Runnable) -> None:
         """See ``SocketTransport.defer``."""
 
     def mark_identified(self) -> None:
@@ -132,12 +132,12 @@ class SocketTransport:
     def charge(self, messages: int) -> None:
         """Count ``messages`` more than one in the text that is being handed over.
 
-        Whoever says much at once is not refused for it, but waits for its turn (``Turns``).
+        Whoever says much at once is not refused for it, but waits for its turn (``FairScheduler``).
         """
         self._owner.charge(messages)
 
-    def defer(self, waiting: Waiting) -> None:
-        """Have ``waiting.take_turn`` called once, among those that have much to say (``Turns``)."""
+    def defer(self, waiting: Runnable) -> None:
+        """Have ``FairScheduler`` call ``waiting.run_slice`` once."""
         self._owner.defer(waiting)
 
     def send(self, data: bytes) -> None:

@@ -80,14 +80,14 @@ async def test_what_came_before_the_welcome_is_taken_up_a_little_at_a_time(
     """All of it at once, from each of those that come together, is a pause for the others."""
     target = await attack()
     taken: list[int] = []
-    take_turn = InboundQueue.take_turn
+    run_slice = InboundQueue.run_slice
 
     def counted(held: InboundQueue) -> None:
         before = len(held._messages)
-        take_turn(held)
+        run_slice(held)
         taken.append(before - len(held._messages))
 
-    monkeypatch.setattr(InboundQueue, "take_turn", counted)
+    monkeypatch.setattr(InboundQueue, "run_slice", counted)
     async with connect(f"ws://127.0.0.1:{target.port}/v1/socket") as peer:
         await peer.send(json.dumps({"type": "hello", "token": token("hasty")}))
         for number in range(200):

@@ -43,7 +43,7 @@ MORE_FILES = CONNECTIONS + 16
 SETTLE_SECONDS = 15.0
 SAMPLE_SECONDS = 1.0
 PROGRESS_SECONDS = 15.0
-#: Alarms of a round that are shown at once; the report has all.
+#: LogThrottle of a round that are shown at once; the report has all.
 MOST_SHOWN = 5
 
 

@@ -71,22 +71,22 @@ async def test_both_halves_of_a_divided_batch_are_answered_though_an_answer_fail
 async def test_a_defect_while_a_batch_is_given_up_answers_it_and_frees_its_lane(
     migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``suspect`` raises while ``commit_unknown`` is sent: the lane still takes the next batch."""
+    """``request_resync`` raises during ``commit_unknown``: the lane still takes the next batch."""
     monkeypatch.setattr(deadlines, "COMMAND_TIMEOUT_S", 1.0)
     async with proxy_before(migrated_url) as proxy, running(proxy.url) as server:
         scene = await gathering(server, 1)
-        suspect = server.node.rooms.suspect
+        request_resync = server.node.rooms.request_resync
 
         def broken(event: str) -> None:
             raise RuntimeError("the rooms are broken")
 
-        monkeypatch.setattr(server.node.rooms, "suspect", broken)
+        monkeypatch.setattr(server.node.rooms, "request_resync", broken)
         proxy.fail("stopped")
         command: Message = {"event": scene.event, "id": "given-up-1"}
         posted = await scene.admin.post("event.rotate_code", **command)
         answer = await scene.admin.answered(posted)
         assert answer["effect"] == "unknown"
-        monkeypatch.setattr(server.node.rooms, "suspect", suspect)
+        monkeypatch.setattr(server.node.rooms, "request_resync", request_resync)
         proxy.stop()
         proxy.thaw()
         again = await scene.admin.ack("event.rotate_code", **command)

@@ -14,7 +14,7 @@ import pytest
 
 from persistence.database.pool import SESSION, STATEMENT_TIMEOUT_MS
 from persistence.queries import reading
-from server.limits.fair_scheduler import OTHERS
+from server.limits.fair_scheduler import IDLE_RATIO
 from tests.promises.client import PATIENCE, Client
 from tests.promises.conftest import Start
 from tests.promises.fold import fold
@@ -156,7 +156,7 @@ async def test_between_two_pages_the_others_have_their_time(
     monkeypatch.setattr(server.node.cooldown, "_clock", lambda: next(clock))
     began = time.monotonic()
     await reader.resume(scene.event)
-    assert time.monotonic() - began > 5 * OTHERS * 0.02
+    assert time.monotonic() - began > 5 * IDLE_RATIO * 0.02
 
 
 async def test_what_is_kept_of_folded_pages_is_bounded(
@@ -172,7 +172,7 @@ async def test_what_is_kept_of_folded_pages_is_bounded(
         await reader.resume(scene.event)
     # The first pages had to go for the last ones.
     assert len(pages) > len(set(pages))
-    kept = server.node.rooms.history._kept.values()
+    kept = server.node.rooms.journal._kept.values()
     assert 0 < sum(stretch.weight() for stretch in kept) <= most
 
 
@@ -226,13 +226,13 @@ async def test_a_way_that_nobody_waits_for_any_more_makes_place(
     question = {"type": "subscribe", "event": scene.event, "epoch": epoch, "seq": seq}
     held, end = hold(monkeypatch)
     await first.say(question | {"ref": "first"})
-    making = server.node.rooms.history._making
+    jobs = server.node.rooms.journal._jobs
     async with asyncio.timeout(PATIENCE):
         await held.wait()
-        (task,) = (made.task for made in making.values())
+        (task,) = (made.task for made in jobs.values())
         assert (await second.request(question | {"seq": seq + 1}))["code"] == "busy"
         await first.drop()
-        while making:
+        while jobs:
             await asyncio.sleep(0.01)
         waiting = asyncio.create_task(second.request(question | {"seq": seq + 1}))
         # What was being read is read to its end, and no more of it.

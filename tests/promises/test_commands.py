@@ -214,7 +214,7 @@ async def test_a_refusal_is_remembered(server: Running, migrated_url: str) -> No
 
 
 async def test_a_late_vote_stays_refused(server: Running) -> None:
-    """Told no, the duplicate of a vote cannot count later."""
+    """BusMessage no, the duplicate of a vote cannot count later."""
     scene = await gathering(server, 1)
     (client,) = scene.members
     proposal = await scene.propose()

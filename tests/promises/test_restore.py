@@ -153,7 +153,7 @@ async def test_you_of_a_slow_reader_does_not_show_a_vote_that_a_restore_lost(
     scene = await gathering(server, 1)
     proposal = await scene.propose()
     (member,) = scene.members
-    (slow,) = server.node.crowd.of(member.user)
+    (slow,) = server.node.connections.of(member.user)
     assert isinstance(slow, Session)
     room = await member.subscribe(scene.event)
     tab = await server.connect(member.user)
@@ -187,7 +187,7 @@ async def test_you_that_was_read_before_a_restore_is_read_again(
     # Keeps the room on this node.
     other = await scene.admin.subscribe(scene.event)
     await scene.vote(member, proposal)
-    (session,) = server.node.crowd.of(member.user)
+    (session,) = server.node.connections.of(member.user)
     assert isinstance(session, Session)
     waits, may_go_on = asyncio.Event(), asyncio.Event()
 

@@ -11,7 +11,7 @@ import pytest
 
 from persistence.queries import reading
 from protocol.errors import ErrorCode, RetryableError
-from server.rooms.resume_path import Way
+from server.rooms.resume_path import ResumePath
 from tests.promises.client import Client, Room
 from tests.promises.conftest import Start
 from tests.promises.fold import fold
@@ -192,7 +192,7 @@ async def test_a_database_away_when_a_role_changes_puts_nobody_out_of_the_room(
     (member,) = scene.members
     room = await member.subscribe(scene.event)
     rooms = server.node.rooms
-    standing = rooms.standing
+    standing = rooms.load_own
     asked = []
 
     async def away_at_first(of: Any, user: str) -> Any:
@@ -202,7 +202,7 @@ async def test_a_database_away_when_a_role_changes_puts_nobody_out_of_the_room(
         return await standing(of, user)
 
     monkeypatch.setattr("server.sessions.request_worker.RENEWAL_RETRY_DELAY_S", 0.01)
-    monkeypatch.setattr(rooms, "standing", away_at_first)
+    monkeypatch.setattr(rooms, "load_own", away_at_first)
     await scene.do("membership.set_role", user=member.user, role="admin")
     await member.until(lambda: room.starts[-1].get("reason") == "role", "the new snapshot")
     assert asked == [member.user, member.user]
@@ -365,13 +365,13 @@ async def test_an_epoch_that_ends_while_a_position_is_looked_up_is_told(
 ) -> None:
     scene = await gathering(server)
     room = await scene.admin.subscribe(scene.event)
-    load = Way.load
+    load = ResumePath.load
 
-    async def meanwhile(history: Any, of: Any, after: int, charge: Any) -> Any:
-        await load(history, of, after, charge)
+    async def meanwhile(journal: Any, of: Any, after: int, charge: Any) -> Any:
+        await load(journal, of, after, charge)
         of.epoch = "restored"
 
-    monkeypatch.setattr(Way, "load", meanwhile)
+    monkeypatch.setattr(ResumePath, "load", meanwhile)
     answer = await scene.admin.request(
         {"type": "subscribe", "event": scene.event, "epoch": room.epoch, "seq": room.seq}
     )

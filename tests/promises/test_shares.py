@@ -35,14 +35,14 @@ async def test_silent_sockets_of_one_address_keep_no_other_address_out(start: St
     # Each took the place of the oldest that was left, which hears when to come back.
     assert await attack[0].gone() == 4429
     assert attack[0].of("bye")[0]["retry_after_ms"] > 0
-    assert server.node.crowd._nameless.count(ATTACKER) == PLACES - 1
+    assert server.node.connections._unauthenticated.count(ATTACKER) == PLACES - 1
 
 
 async def test_all_addresses_of_one_ipv6_network_are_one(start: Start) -> None:
     server = await start(unauthenticated=PLACES)
     await silent(server, *(f"2001:db8:1:2::{n:x}" for n in range(1, PLACES)), "::ffff:192.0.2.1")
     await silent(server, "192.0.2.1")
-    counts = server.node.crowd._nameless.count
+    counts = server.node.connections._unauthenticated.count
     assert (counts("2001:db8:1:2::/64"), counts("192.0.2.1")) == (PLACES - 2, 2)
     await server.connect(fresh("honest"), **at("2001:db8:1:3::1"))
 
@@ -81,7 +81,7 @@ async def test_behind_one_address_a_login_takes_the_place_of_the_longest_silent(
 async def test_a_storm_from_one_address_gets_in_whole(start: Start) -> None:
     server = await start()
     await asyncio.gather(*(server.connect(fresh("member"), **at("192.0.2.9")) for _ in range(300)))
-    assert server.node.offenders.wait("192.0.2.9", 0.0) == 0
+    assert server.node.reconnects.delay("192.0.2.9", 0.0) == 0
 
 
 async def test_silent_sockets_give_way_where_all_sockets_are_taken(
@@ -108,9 +108,9 @@ async def leave_without_hello(server: Running, address: str, times: int) -> None
 
 async def waits(server: Running, address: str) -> bool:
     """Whether new sockets of ``address`` wait for their turn."""
-    offenders = server.node.offenders
+    offenders = server.node.reconnects
     now = asyncio.get_running_loop().time()
-    first, second = offenders.wait(address, now), offenders.wait(address, now)
+    first, second = offenders.delay(address, now), offenders.delay(address, now)
     return first != 0 or second != 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias
 
-from server.bus.port import Bus, Told
+from server.bus.port import Bus, BusMessage
 from server.bus.redis import RedisBus
 
 #: Longest wait for anything.
@@ -18,14 +18,14 @@ class Ear:
     """Remembers what it hears."""
 
     def __init__(self) -> None:
-        self.heard: list[Told] = []
+        self.heard: list[BusMessage] = []
         self._moved = asyncio.Event()
 
-    def __call__(self, told: Told) -> None:
+    def __call__(self, told: BusMessage) -> None:
         self.heard.append(told)
         self._moved.set()
 
-    async def hears(self, told: Told) -> None:
+    async def hears(self, told: BusMessage) -> None:
         """Wait until ``told`` was heard."""
         async with asyncio.timeout(PATIENCE):
             while told not in self.heard:
@@ -55,11 +55,11 @@ async def pair_of(one: Bus, other: Bus) -> AsyncIterator[tuple[Bus, Bus, Ear, Ea
         await other.stop()
 
 
-async def told(bus: Bus, ear: Ear, message: Told) -> None:
+async def told(bus: Bus, ear: Ear, message: BusMessage) -> None:
     """Tell until it is heard: nothing promises that a single message arrives."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            bus.tell(message)
+            bus.publish(message)
             try:
                 async with asyncio.timeout(0.5):
                     await ear.hears(message)

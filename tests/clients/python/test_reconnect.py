@@ -169,7 +169,7 @@ async def test_a_command_that_met_an_expired_token_is_sent_again_with_a_new_one(
     room = await gathering(client)
     wanted = await proposal(room)
     # Until the first token is over; on a busy machine the second one is in use by now.
-    while any(-2 < s.expired_for(datetime.now(UTC)) <= 0 for s in server.node.crowd.of(user)):
+    while any(-2 < s.expired_for(datetime.now(UTC)) <= 0 for s in server.node.connections.of(user)):
         await asyncio.sleep(0.05)
     statuses: list[str] = []
     client.on("status", statuses.append)

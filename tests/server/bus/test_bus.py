@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from server.bus.connection import make_redis
 from server.bus.memory import MemoryBus
-from server.bus.port import Headcount, Hint
+from server.bus.port import PositionHint, PresenceReport
 from server.bus.redis import LONGEST_MESSAGE, PREFIX, RedisBus
 from tests.parts import RedisServer
 from tests.redis_parts import RedisCluster, tls_server, valkey_server
@@ -68,46 +68,47 @@ def two(request: pytest.FixtureRequest, kind: str) -> Pair:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_who_watches_hears_and_nobody_else(two: Pair) -> None:
     async with two as (one, other, mine, theirs):
-        other.watch("e1")
-        one.watch("e1")
-        await told(one, theirs, Hint("e1", "epoch", 7))
-        other.unwatch("e1")
-        other.watch("e2")
-        await told(one, theirs, Hint("e2", "epoch", 1))
-        one.tell(Hint("e3", "epoch", 1))
-        await told(one, theirs, Hint("e2", "epoch", 2))
+        other.subscribe("e1")
+        one.subscribe("e1")
+        await told(one, theirs, PositionHint("e1", "epoch", 7))
+        other.unsubscribe("e1")
+        other.subscribe("e2")
+        await told(one, theirs, PositionHint("e2", "epoch", 1))
+        one.publish(PositionHint("e3", "epoch", 1))
+        await told(one, theirs, PositionHint("e2", "epoch", 2))
         assert not any(hint.event == "e3" for hint in theirs.heard)
-        assert not any(isinstance(hint, Hint) and hint.seq for hint in mine.heard), "heard itself"
+        own = [hint for hint in mine.heard if isinstance(hint, PositionHint) and hint.seq]
+        assert not own, "a node heard itself"
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_many_rooms_are_heard_wherever_their_channels_live(two: Pair) -> None:
     async with two as (one, other, _, theirs):
         for number in range(100):
-            other.watch(f"room {number}")
+            other.subscribe(f"room {number}")
         for number in range(100):
-            await told(one, theirs, Hint(f"room {number}", "epoch", number + 1))
+            await told(one, theirs, PositionHint(f"room {number}", "epoch", number + 1))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_headcount_arrives_as_it_was_told(two: Pair) -> None:
     async with two as (one, other, _, theirs):
-        other.watch("e1")
+        other.subscribe("e1")
         marks = frozenset({b"somebody", b"\x00\xff\x00\xff\x00\xff\x00\xff"})
-        await told(one, theirs, Headcount("e1", one.node, 2, marks, True))
-        await told(one, theirs, Headcount("e1", one.node, 600, None))
-        await told(one, theirs, Headcount("e1", one.node, 0, frozenset()))
+        await told(one, theirs, PresenceReport("e1", one.node, 2, marks, True))
+        await told(one, theirs, PresenceReport("e1", one.node, 600, None))
+        await told(one, theirs, PresenceReport("e1", one.node, 0, frozenset()))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_hint_and_a_headcount_do_not_take_each_others_place(two: Pair) -> None:
     async with two as (one, other, _, theirs):
-        other.watch("e1")
-        await told(one, theirs, Hint("e1", "epoch", 1))
-        one.tell(Hint("e1", "epoch", 2))
-        one.tell(Headcount("e1", one.node, 1, None))
-        await theirs.hears(Hint("e1", "epoch", 2))
-        await theirs.hears(Headcount("e1", one.node, 1, None))
+        other.subscribe("e1")
+        await told(one, theirs, PositionHint("e1", "epoch", 1))
+        one.publish(PositionHint("e1", "epoch", 2))
+        one.publish(PresenceReport("e1", one.node, 1, None))
+        await theirs.hears(PositionHint("e1", "epoch", 2))
+        await theirs.hears(PresenceReport("e1", one.node, 1, None))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -125,9 +126,9 @@ async def test_a_bus_that_was_stopped_holds_no_connection(two: Pair) -> None:
     polled: Sized = asyncio.get_running_loop()._selector.get_map()  # type: ignore[attr-defined]
     at_rest = len(polled)
     async with two as (one, other, _, theirs):
-        other.watch("e1")
+        other.subscribe("e1")
         for number in range(3):
-            await told(one, theirs, Hint("e1", "epoch", number + 1))
+            await told(one, theirs, PositionHint("e1", "epoch", number + 1))
             for bus in (one, other):
                 await bus.stop()
             assert len(polled) == at_rest
@@ -139,26 +140,26 @@ async def test_telling_never_waits_nor_raises(redis_server: RedisServer) -> None
     async with pair(redis_server.url) as (one, _, _, _):
         redis_server.stop()
         for number in range(20_000):
-            one.tell(Hint(f"e{number}", "epoch", number))
+            one.publish(PositionHint(f"e{number}", "epoch", number))
 
 
 async def test_a_new_subscription_is_taken_as_a_gap(redis_server: RedisServer) -> None:
     async with pair(redis_server.url) as (_, other, _, theirs):
-        other.watch("e1")
-        await theirs.hears(Hint("e1"))
+        other.subscribe("e1")
+        await theirs.hears(PositionHint("e1"))
 
 
 async def test_redis_that_comes_back_is_heard_again_and_taken_as_a_gap(
     redis_server: RedisServer,
 ) -> None:
     async with pair(redis_server.url) as (one, other, _, theirs):
-        other.watch("e1")
-        await told(one, theirs, Hint("e1", "epoch", 1))
+        other.subscribe("e1")
+        await told(one, theirs, PositionHint("e1", "epoch", 1))
         redis_server.stop()
         theirs.heard.clear()
         redis_server.start()
-        await theirs.hears(Hint("e1"))
-        await told(one, theirs, Hint("e1", "epoch", 2))
+        await theirs.hears(PositionHint("e1"))
+        await told(one, theirs, PositionHint("e1", "epoch", 2))
 
 
 async def test_redis_that_is_not_there_at_the_start_is_waited_for(
@@ -166,15 +167,15 @@ async def test_redis_that_is_not_there_at_the_start_is_waited_for(
 ) -> None:
     redis_server.stop()
     async with pair(redis_server.url) as (one, other, _, theirs):
-        other.watch("e1")
+        other.subscribe("e1")
         redis_server.start()
-        await told(one, theirs, Hint("e1", "epoch", 1))
+        await told(one, theirs, PositionHint("e1", "epoch", 1))
 
 
 async def test_a_frozen_redis_is_noticed_and_left(redis_server: RedisServer) -> None:
     async with pair(redis_server.url) as (one, other, _, theirs):
-        other.watch("e1")
-        await told(one, theirs, Hint("e1", "epoch", 1))
+        other.subscribe("e1")
+        await told(one, theirs, PositionHint("e1", "epoch", 1))
         assert redis_server.process is not None
         os.kill(redis_server.process.pid, signal.SIGSTOP)
         try:
@@ -183,7 +184,7 @@ async def test_a_frozen_redis_is_noticed_and_left(redis_server: RedisServer) -> 
                     await asyncio.sleep(0.05)
         finally:
             os.kill(redis_server.process.pid, signal.SIGCONT)
-        await told(one, theirs, Hint("e1", "epoch", 2))
+        await told(one, theirs, PositionHint("e1", "epoch", 2))
 
 
 async def test_a_redis_that_goes_and_comes_is_logged_once_each(
@@ -197,7 +198,7 @@ async def test_a_redis_that_goes_and_comes_is_logged_once_each(
             redis_server.stop()
             await up(bus, False)
             for number in range(1_000):
-                bus.tell(Hint(f"e{number}", "epoch", number))
+                bus.publish(PositionHint(f"e{number}", "epoch", number))
             tried = 0
 
             def make(url: str) -> Redis:
@@ -230,14 +231,14 @@ async def test_every_connection_is_a_gap_and_killing_them_is_survived(
     redis_server: RedisServer,
 ) -> None:
     async with pair(redis_server.url) as (one, other, _, theirs):
-        other.watch("e1")
-        await told(one, theirs, Hint("e1", "epoch", 1))
+        other.subscribe("e1")
+        await told(one, theirs, PositionHint("e1", "epoch", 1))
         async with Redis.from_url(redis_server.url) as admin:
             for _ in range(3):
                 theirs.heard.clear()
                 await admin.client_kill_filter(_type="pubsub")
-                await theirs.hears(Hint("e1"))
-        await told(one, theirs, Hint("e1", "epoch", 2))
+                await theirs.hears(PositionHint("e1"))
+        await told(one, theirs, PositionHint("e1", "epoch", 2))
 
 
 WRONG = [
@@ -261,14 +262,14 @@ WRONG = [
 
 async def test_what_is_no_message_of_ours_is_refused(redis_server: RedisServer) -> None:
     async with pair(redis_server.url) as (one, other, _, theirs):
-        other.watch("e1")
-        await told(one, theirs, Hint("e1", "epoch", 1))
+        other.subscribe("e1")
+        await told(one, theirs, PositionHint("e1", "epoch", 1))
         count = len(theirs.heard)
         async with Redis.from_url(redis_server.url) as forger:
             for data in WRONG:
                 await forger.publish(PREFIX + "e1", data)
-        await told(one, theirs, Hint("e1", "epoch", 2))
-        assert set(theirs.heard[count:]) == {Hint("e1", "epoch", 2)}
+        await told(one, theirs, PositionHint("e1", "epoch", 2))
+        assert set(theirs.heard[count:]) == {PositionHint("e1", "epoch", 2)}
 
 
 async def test_a_wrong_password_or_authority_is_no_way_in(

@@ -11,7 +11,7 @@ import pytest
 
 from server.bus.cluster import Cluster
 from server.bus.connection import slot_of
-from server.bus.port import Hint
+from server.bus.port import PositionHint
 from server.bus.redis import PREFIX, RedisBus
 from tests.parts import RedisServer
 from tests.redis_parts import RedisCluster, valkey_server
@@ -44,13 +44,13 @@ async def test_a_slot_that_moves_is_followed_and_taken_as_a_gap(cluster: RedisCl
     first, second, *_ = cluster.servers
     event = on(cluster, first)
     async with pair(cluster.url) as (one, other, _, theirs):
-        other.watch(event)
-        await told(one, theirs, Hint(event, "epoch", 1))
+        other.subscribe(event)
+        await told(one, theirs, PositionHint(event, "epoch", 1))
         for seq, owner in ((2, second), (3, first)):
             theirs.heard.clear()
             await asyncio.to_thread(cluster.move, slot_of(PREFIX + event), owner)
-            await theirs.hears(Hint(event))
-            await told(one, theirs, Hint(event, "epoch", seq))
+            await theirs.hears(PositionHint(event))
+            await told(one, theirs, PositionHint(event, "epoch", seq))
 
 
 async def test_a_primary_that_dies_is_replaced_by_its_replica(cluster: RedisCluster) -> None:
@@ -59,13 +59,13 @@ async def test_a_primary_that_dies_is_replaced_by_its_replica(cluster: RedisClus
     async with pair(cluster.url) as (one, other, _, theirs):
         assert isinstance(other, RedisBus)
         for event in (lost, safe):
-            other.watch(event)
-            await told(one, theirs, Hint(event, "epoch", 1))
+            other.subscribe(event)
+            await told(one, theirs, PositionHint(event, "epoch", 1))
         first.stop()
         theirs.heard.clear()
-        await theirs.hears(Hint(lost))
-        await told(one, theirs, Hint(lost, "epoch", 2))
-        await told(one, theirs, Hint(safe, "epoch", 2))
+        await theirs.hears(PositionHint(lost))
+        await told(one, theirs, PositionHint(lost, "epoch", 2))
+        await told(one, theirs, PositionHint(safe, "epoch", 2))
         await wait_for(other, True)
 
 
@@ -75,8 +75,8 @@ async def test_a_frozen_shard_is_noticed_and_left(cluster: RedisCluster) -> None
     event = on(cluster, second)
     async with pair(cluster.url) as (one, other, _, theirs):
         assert isinstance(other, RedisBus)
-        other.watch(event)
-        await told(one, theirs, Hint(event, "epoch", 1))
+        other.subscribe(event)
+        await told(one, theirs, PositionHint(event, "epoch", 1))
         await wait_for(other, True)
         assert second.process is not None
         os.kill(second.process.pid, signal.SIGSTOP)
@@ -84,7 +84,7 @@ async def test_a_frozen_shard_is_noticed_and_left(cluster: RedisCluster) -> None
             await wait_for(other, False)
         finally:
             os.kill(second.process.pid, signal.SIGCONT)
-        await told(one, theirs, Hint(event, "epoch", 2))
+        await told(one, theirs, PositionHint(event, "epoch", 2))
         await wait_for(other, True)
 
 
@@ -95,8 +95,8 @@ async def test_one_server_that_answers_is_enough_to_find_the_rest(cluster: Redis
     url = f"redis+cluster://127.0.0.1:{gone.port},127.0.0.1:{known.port}"
     event = on(cluster, cluster.servers[0])
     async with pair(url) as (one, other, _, theirs):
-        other.watch(event)
-        await told(one, theirs, Hint(event, "epoch", 1))
+        other.subscribe(event)
+        await told(one, theirs, PositionHint(event, "epoch", 1))
 
 
 async def test_a_server_that_is_no_cluster_is_told_of_once(

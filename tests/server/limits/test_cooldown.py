@@ -34,7 +34,7 @@ async def test_one_piece_at_a_time_in_the_order_of_the_calls() -> None:
 
 async def test_the_pause_comes_after_the_answer_and_before_the_next_piece() -> None:
     loop = asyncio.get_running_loop()
-    work = Cooldown(others=4, clock=itertools.count(step=0.02).__next__)
+    work = Cooldown(idle_ratio=4, clock=itertools.count(step=0.02).__next__)
     charged: list[float] = []
     began = loop.time()
     await work.run(_nothing, charged.append)

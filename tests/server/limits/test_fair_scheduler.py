@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from server.limits.fair_scheduler import Turns
+from server.limits.fair_scheduler import FairScheduler
 
 
 class Broken:
-    def take_turn(self) -> None:
+    def run_slice(self) -> None:
         raise RuntimeError("a defect")
 
 
@@ -17,7 +17,7 @@ class Sound:
     def __init__(self) -> None:
         self.had_its_turn = asyncio.Event()
 
-    def take_turn(self) -> None:
+    def run_slice(self) -> None:
         self.had_its_turn.set()
 
 
@@ -25,7 +25,7 @@ async def test_after_one_that_fails_the_others_have_their_turn() -> None:
     loop = asyncio.get_running_loop()
     told: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: told.append(context))
-    turns, sound, late = Turns(loop), Sound(), Sound()
+    turns, sound, late = FairScheduler(loop), Sound(), Sound()
     turns.wait(Broken())
     turns.wait(sound)
     async with asyncio.timeout(5):

@@ -1,8 +1,8 @@
-"""Alarms that a client's word sets off are heard, and not over and over."""
+"""LogThrottle that a client's word sets off are heard, and not over and over."""
 
 from __future__ import annotations
 
-from server.limits.log_throttle import MOST_EVENTS, QUIET_SECONDS, Alarms
+from server.limits.log_throttle import MOST_EVENTS, QUIET_SECONDS, LogThrottle
 
 
 class Clock:
@@ -14,30 +14,31 @@ class Clock:
 
 def test_an_events_alarm_is_raised_once_and_again_when_its_quiet_is_over() -> None:
     clock = Clock()
-    alarms = Alarms(clock)
-    assert alarms.raises("one", "of one")
-    assert not alarms.raises("one", "of one")
-    assert alarms.raises("other", "of other")
+    throttle = LogThrottle(clock)
+    assert throttle.should_log("one", "of one")
+    assert not throttle.should_log("one", "of one")
+    assert throttle.should_log("other", "of other")
     clock.now += QUIET_SECONDS - 1
-    assert not alarms.raises("one", "of one")
+    assert not throttle.should_log("one", "of one")
     clock.now += 1
-    assert alarms.raises("one", "of one")
-    assert not alarms.raises("one", "of one")
+    assert throttle.should_log("one", "of one")
+    assert not throttle.should_log("one", "of one")
 
 
 def test_lines_and_memory_are_bounded_however_many_events_there_are() -> None:
     clock = Clock()
-    alarms = Alarms(clock)
-    raised = [alarms.raises(str(event), str(event)) for event in range(2 * MOST_EVENTS)]
+    throttle = LogThrottle(clock)
+    raised = [throttle.should_log(str(event), str(event)) for event in range(2 * MOST_EVENTS)]
     assert sum(raised) == MOST_EVENTS
-    assert len(alarms._raised) == 2 * MOST_EVENTS
+    assert len(throttle._logged_at) == 2 * MOST_EVENTS
     clock.now += QUIET_SECONDS
-    assert alarms.raises("another", "of another")
-    assert len(alarms._raised) == 2
+    assert throttle.should_log("another", "of another")
+    assert len(throttle._logged_at) == 2
 
 
 def test_one_user_raises_one_alarm_whatever_they_claim_about_how_many_events() -> None:
     clock = Clock()
-    alarms = Alarms(clock)
-    assert [alarms.raises(str(event), "mallory") for event in range(50)] == [True] + [False] * 49
-    assert alarms.raises("1", "ada")
+    throttle = LogThrottle(clock)
+    logged = [throttle.should_log(str(event), "mallory") for event in range(50)]
+    assert logged == [True] + [False] * 49
+    assert throttle.should_log("1", "ada")

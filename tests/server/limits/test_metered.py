@@ -1,4 +1,4 @@
-"""What a coroutine takes of the loop is measured, and a long one gives way to others."""
+"""What a coroutine takes of the loop is measured, and a long one gives way to idle_ratio."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ async def test_every_step_counts_and_no_wait_does() -> None:
 
 
 async def test_a_long_one_pauses_in_proportion() -> None:
-    metered = Metered(steps(4), others=3, clock=ticking(0.002))
+    metered = Metered(steps(4), idle_ratio=3, clock=ticking(0.002))
     await metered
     # After each step but the last.
     assert metered.paused == pytest.approx(3 * 3 * 0.002)
 
 
 async def test_a_short_one_does_not() -> None:
-    metered = Metered(steps(4), others=3, clock=ticking(SLICE_S / 8))
+    metered = Metered(steps(4), idle_ratio=3, clock=ticking(SLICE_S / 8))
     await metered
     assert metered.paused == 0
 
@@ -56,12 +56,12 @@ async def test_what_is_raised_comes_through_both_ways() -> None:
         raise LookupError
 
     with pytest.raises(LookupError):
-        await Metered(wrong(), others=1, clock=ticking(0.01))
+        await Metered(wrong(), idle_ratio=1, clock=ticking(0.01))
     assert len(caught) == 1
 
 
-@pytest.mark.parametrize("others", [0.0, 1_000.0])
-async def test_a_cancelled_one_cancels_what_it_waits_for(others: float) -> None:
+@pytest.mark.parametrize("idle_ratio", [0.0, 1_000.0])
+async def test_a_cancelled_one_cancels_what_it_waits_for(idle_ratio: float) -> None:
     """During a pause too: a driver of a database would be left waiting for an answer."""
     waited_for: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     ended = False
@@ -74,7 +74,7 @@ async def test_a_cancelled_one_cancels_what_it_waits_for(others: float) -> None:
             ended = True
 
     async def run() -> None:
-        await Metered(waits(), others=others, clock=ticking(0.01))
+        await Metered(waits(), idle_ratio=idle_ratio, clock=ticking(0.01))
 
     task = asyncio.create_task(run())
     await asyncio.sleep(0)
@@ -93,4 +93,4 @@ async def test_what_it_waited_for_may_be_done_before_the_pause_is() -> None:
         task = asyncio.create_task(asyncio.sleep(0, 2))
         return await future + await task
 
-    assert await Metered(reads(), others=2, clock=ticking(0.01)) == 3
+    assert await Metered(reads(), idle_ratio=2, clock=ticking(0.01)) == 3

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from server.bus.memory import MemoryBus
-from server.bus.port import MAX_MARKS, Headcount, Told
+from server.bus.port import MAX_FINGERPRINTS, BusMessage, PresenceReport
 from server.rooms.presence import LIFE_SECONDS, MOST_NODES, REFRESH_SECONDS, Presence
 from server.rooms.room import Room
 from server.rooms.subscription import Subscription
@@ -36,20 +36,20 @@ class Site:
         self.presence = Presence(self.bus)
         self.room = Room(EVENT)
         self.room.document = {"counts": {"members": members}}
-        self.told: list[Headcount] = []
+        self.told: list[PresenceReport] = []
         self.now = 0.0
         self._sockets: list[Subscription] = []
 
     async def start(self) -> Site:
         await self.bus.start(self._hear)
-        self.bus.watch(EVENT)
+        self.bus.subscribe(EVENT)
         self.presence.begin(self.room)
         return self
 
-    def _hear(self, told: Told) -> None:
-        assert isinstance(told, Headcount)
+    def _hear(self, told: BusMessage) -> None:
+        assert isinstance(told, PresenceReport)
         self.told.append(told)
-        self.presence.hear(self.room, told, self.now)
+        self.presence.on_report(self.room, told, self.now)
 
     def comes(self, *users: str) -> None:
         for user in users:
@@ -68,7 +68,7 @@ class Site:
     def turn(self, now: float) -> bool:
         """A second passes; whether this node's sockets would be told."""
         self.now = now
-        return self.room in self.presence.turn(now)
+        return self.room in self.presence.tick(now)
 
     @property
     def online(self) -> int:
@@ -164,10 +164,10 @@ async def test_nobody_tells_of_a_room_twice_in_a_turn_or_without_a_reason() -> N
 async def test_a_lone_node_tells_when_somebody_comes_and_is_silent_after_that() -> None:
     group: set[MemoryBus] = set()
     one = await Site(group).start()
-    told: list[Told] = []
+    told: list[BusMessage] = []
     eavesdropper = MemoryBus(group)
     await eavesdropper.start(told.append)
-    eavesdropper.watch(EVENT)
+    eavesdropper.subscribe(EVENT)
     one.comes("ada")
     for second in range(100):
         one.turn(float(second))
@@ -176,26 +176,27 @@ async def test_a_lone_node_tells_when_somebody_comes_and_is_silent_after_that() 
 
 async def test_beyond_the_named_a_number_is_told_alone() -> None:
     one, other = await sites(2)
-    one.comes(*(f"user {number}" for number in range(MAX_MARKS + 1)))
+    one.comes(*(f"user {number}" for number in range(MAX_FINGERPRINTS + 1)))
     other.comes("user 0", "somebody else")
     turns(one, other, now=1.0)
     turns(one, other, now=2.0)
-    assert other.told[-1].marks is None
+    assert other.told[-1].fingerprints is None
     # "user 0" counts twice: the price of a message that stays small.
-    assert one.online == other.online == MAX_MARKS + 3
+    assert one.online == other.online == MAX_FINGERPRINTS + 3
 
 
 async def test_what_is_forged_never_exceeds_the_members_nor_hides_who_is_here() -> None:
     (one,) = await sites(1, members=7)
     one.comes("ada", "ben")
-    one.presence.hear(one.room, Headcount(EVENT, "forger", 900_000, None), 0.0)
+    one.presence.on_report(one.room, PresenceReport(EVENT, "forger", 900_000, None), 0.0)
     assert one.online == 7
     for number in range(10_000):
-        one.presence.hear(one.room, Headcount(EVENT, f"forger {number}", 1, None), 0.0)
+        one.presence.on_report(one.room, PresenceReport(EVENT, f"forger {number}", 1, None), 0.0)
     assert len(one.presence._shared[one.room].nodes) == MOST_NODES
     for number in range(10_000):
-        one.presence.hear(one.room, Headcount(EVENT, f"forger {number}", 0, frozenset()), 0.0)
-    one.presence.hear(one.room, Headcount(EVENT, "forger", 0, frozenset()), 0.0)
+        gone = PresenceReport(EVENT, f"forger {number}", 0, frozenset())
+        one.presence.on_report(one.room, gone, 0.0)
+    one.presence.on_report(one.room, PresenceReport(EVENT, "forger", 0, frozenset()), 0.0)
     assert one.online == 2
 
 
@@ -204,19 +205,19 @@ async def test_no_name_goes_out_and_no_mark_is_the_same_in_two_events(name: str)
     one, other = await sites(2)
     one.comes(name)
     one.turn(1.0)
-    marks = other.told[-1].marks
+    marks = other.told[-1].fingerprints
     assert marks is not None
     elsewhere = Room("another event")
     for subscription in one.room.subscriptions:
         elsewhere.enter(subscription)
     one.presence.touch(elsewhere)
-    heard: list[Told] = []
+    heard: list[BusMessage] = []
     eavesdropper = MemoryBus({one.bus})
     one.bus._others.add(eavesdropper)
     await eavesdropper.start(heard.append)
-    eavesdropper.watch("another event")
+    eavesdropper.subscribe("another event")
     one.turn(2.0)
-    assert isinstance(heard[-1], Headcount)
-    assert heard[-1].marks
-    assert heard[-1].marks.isdisjoint(marks)
+    assert isinstance(heard[-1], PresenceReport)
+    assert heard[-1].fingerprints
+    assert heard[-1].fingerprints.isdisjoint(marks)
     assert not any(name.encode() in mark for mark in marks)

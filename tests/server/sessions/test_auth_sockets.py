@@ -129,7 +129,7 @@ async def test_a_client_that_goes_while_its_key_is_fetched_leaves_nothing(
     await until(lambda: len(trusted.node.sockets.all) == 1)
     issuer.open.set()
     await until(lambda: not trusted.node._running._tasks)
-    assert not trusted.node.crowd.of("gone")
+    assert not trusted.node.connections.of("gone")
 
 
 # Renewal, and the end.
@@ -142,7 +142,7 @@ async def test_renewal_moves_the_end(start: Start) -> None:
     await client.hello(token(user, seconds=2))
     later = await client.ask("auth", token=token(user, seconds=600))
     assert later["expires"] > client.welcome["time"]
-    (session,) = server.node.crowd.of(user)
+    (session,) = server.node.connections.of(user)
     assert session.identity is not None
     assert session.identity.expires.timestamp() > time.time() + 500
 
@@ -151,7 +151,7 @@ async def test_renewal_moves_the_end(start: Start) -> None:
 async def test_what_renews_nothing_changes_nothing(server: Running, what: str) -> None:
     user = fresh("user")
     client = await server.connect(user)
-    (session,) = server.node.crowd.of(user)
+    (session,) = server.node.connections.of(user)
     before = session.identity
     given, code = {
         "another user": (token("eve"), "unauthenticated"),
@@ -173,7 +173,7 @@ async def test_within_the_grace_an_expired_token_can_be_renewed(
     user = fresh("user")
     client = await server.open(user)
     await client.hello(token(user, seconds=0.3))
-    (session,) = server.node.crowd.of(user)
+    (session,) = server.node.connections.of(user)
     expired = session.identity
     assert expired is not None
     await until(lambda: expired.expires.timestamp() < time.time() - 0.2)

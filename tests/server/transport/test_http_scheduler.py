@@ -121,7 +121,7 @@ async def test_one_that_goes_while_it_waits_leaves_nothing(turned: list[int]) ->
 async def test_while_requests_wait_an_upgrade_does_not(
     turned: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.transport.http_scheduler.Turns.wait", lambda *_: None)
+    monkeypatch.setattr("server.transport.http_scheduler.FairScheduler.wait", lambda *_: None)
     async with serving() as served, raw(served) as waiting, raw(served, "/echo"):
         await waiting.say(GET)
         with pytest.raises(TimeoutError):
@@ -134,7 +134,7 @@ async def test_no_number_of_requests_keeps_a_probe_waiting(
 ) -> None:
     monkeypatch.setattr("server.transport.http_scheduler.PROBE_BURST", 2.0)
     monkeypatch.setattr("server.transport.http_scheduler.PROBES_PER_SECOND", 0.000_1)
-    monkeypatch.setattr("server.transport.http_scheduler.Turns.wait", lambda *_: None)
+    monkeypatch.setattr("server.transport.http_scheduler.FairScheduler.wait", lambda *_: None)
     async with serving() as served, raw(served) as waiting, raw(served) as probe:
         await waiting.say(GET)
         for _ in range(2):
