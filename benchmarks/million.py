@@ -33,8 +33,8 @@ SOCKETS = 20_000
 TOGETHER = 500
 #: Nodes that are tried: beyond, another way has to be found.
 MOST_NODES = 250
-#: Between two frames to a socket (FRAME_GAP): steps that come closer share one.
-FRAME_GAP = 0.004
+#: Between two frames to a socket (FRAME_INTERVAL_S): steps that come closer share one.
+FRAME_INTERVAL_S = 0.004
 #: Seconds between two heartbeats of a socket, and two looks at the rooms' tops.
 HEARTBEAT, SWEEP = 20.0, 1.0
 
@@ -134,7 +134,7 @@ def simulate(
         rate = size * votes
         # Steps that come within a gap share a frame; those that come while a read is under way
         # share the next one: it takes all that is new.
-        moves = rate / (1 + rate * FRAME_GAP)
+        moves = rate / (1 + rate * FRAME_INTERVAL_S)
         # Whether the vote before came from another node.
         moved = 1 - sum((here / size) ** 2 for here in at.values())
         vote = costs.vote_node + moved * costs.moved_node

@@ -17,9 +17,9 @@ from redis.asyncio import Redis
 from redis.exceptions import MovedError
 
 from server.bus.connection import (
-    FIRST_DELAY,
-    LONGEST_DELAY,
-    REDIS_SECONDS,
+    MAX_RECONNECT_DELAY_S,
+    MIN_RECONNECT_DELAY_S,
+    REDIS_TIMEOUT_S,
     OnMessage,
     RedisConnection,
     is_lost,
@@ -33,9 +33,9 @@ log = logging.getLogger("ayes.bus")
 
 SLOTS = 16_384
 #: Seconds between two looks at who serves which slot, where nothing forces one.
-LOOK_SECONDS = 10.0
+SLOT_MAP_INTERVAL_S = 10.0
 #: Servers that are asked before a look has failed.
-MOST_ASKED = 8
+MAX_ASKED_SERVERS = 8
 
 
 class Cluster:
@@ -76,10 +76,10 @@ class Cluster:
         self._over.set()
         self._look_again.set()
         if self._looking is not None:
-            await asyncio.wait([self._looking], timeout=2 * REDIS_SECONDS)
+            await asyncio.wait([self._looking], timeout=2 * REDIS_TIMEOUT_S)
         while self._looking is not None and not self._looking.done():
             self._looking.cancel()
-            await asyncio.wait([self._looking], timeout=REDIS_SECONDS)
+            await asyncio.wait([self._looking], timeout=REDIS_TIMEOUT_S)
         ending = [connection.stop() for connection in self._connections.values()]
         await asyncio.gather(*ending, *self._stopping)
         self._connections.clear()
@@ -141,7 +141,7 @@ class Cluster:
     # Who serves which slot.
 
     async def _look_for_ever(self) -> None:
-        delay = FIRST_DELAY
+        delay = MIN_RECONNECT_DELAY_S
         while not self._over.is_set():
             self._look_again.clear()
             try:
@@ -152,19 +152,19 @@ class Cluster:
             if self._over.is_set():
                 return
             if found:
-                await rest(self._look_again, LOOK_SECONDS)
-            delay = FIRST_DELAY if found else min(delay * 2, LONGEST_DELAY)
+                await rest(self._look_again, SLOT_MAP_INTERVAL_S)
+            delay = MIN_RECONNECT_DELAY_S if found else min(delay * 2, MAX_RECONNECT_DELAY_S)
             # A server that is gone calls for a look with each try to reach it.
-            await rest(self._over, random.uniform(FIRST_DELAY, 2 * delay))  # noqa: S311 - jitter
+            await rest(self._over, random.uniform(MIN_RECONNECT_DELAY_S, 2 * delay))  # noqa: S311 - jitter
 
     async def _look(self) -> bool:
         """Ask one server after the other until one knows the cluster; whether one did."""
         known = [*self._connections, *self._others]
         random.shuffle(known)
         error: Exception | None = None
-        for address in [*dict.fromkeys([*known, *self._seeds])][:MOST_ASKED]:
+        for address in [*dict.fromkeys([*known, *self._seeds])][:MAX_ASKED_SERVERS]:
             try:
-                async with asyncio.timeout(2 * REDIS_SECONDS):
+                async with asyncio.timeout(2 * REDIS_TIMEOUT_S):
                     async with make_redis(url_of(self._url, address)) as redis:
                         self._take(await _slots(redis, address))
                 self._logged = False

@@ -26,25 +26,25 @@ from server.config.redis_url import shown
 log = logging.getLogger("ayes.bus")
 
 #: Longest that a connection or a command may take.
-REDIS_SECONDS = 1.0
+REDIS_TIMEOUT_S = 1.0
 #: Seconds between two heartbeats, and of silence until the line counts as dead.
-BEAT_SECONDS = 1.0
-DEAD_SECONDS = 4.0
+REDIS_HEARTBEAT_INTERVAL_S = 1.0
+REDIS_SILENCE_TIMEOUT_S = 4.0
 #: How long reading waits before the set of watched channels is looked at again.
-READ_SECONDS = 0.1
+REDIS_READ_TIMEOUT_S = 0.1
 #: First and longest wait before connecting again, drawn with full jitter.
-FIRST_DELAY = 0.1
-LONGEST_DELAY = 3.0
+MIN_RECONNECT_DELAY_S = 0.1
+MAX_RECONNECT_DELAY_S = 3.0
 #: Rest after a server said that a channel is another's: two that disagree must not spin.
-ASTRAY_SECONDS = 0.05
+MOVED_DELAY_S = 0.05
 #: Messages waiting to be published, one a channel and kind; beyond that the oldest is dropped.
-MOST_WAITING = 10_000
+MAX_UNPUBLISHED = 10_000
 #: Messages published in one round trip, channels subscribed to in one look.
-MOST_PUBLISHED = 1_000
-MOST_CHANNELS = 500
+MAX_PIPELINED = 1_000
+MAX_CHANNEL_CHANGES = 500
 
 #: What a broken, hung or refusing server raises.
-LOST = (RedisError, OSError, TimeoutError, EOFError)
+LOST_ERRORS = (RedisError, OSError, TimeoutError, EOFError)
 
 
 def is_lost(err: Exception) -> bool:
@@ -53,7 +53,7 @@ def is_lost(err: Exception) -> bool:
     uvloop has a plain ``RuntimeError`` for writing to one that broke between two turns of the loop,
     and redis-py writes its HELLO so after it has connected again.
     """
-    return isinstance(err, LOST) or (
+    return isinstance(err, LOST_ERRORS) or (
         isinstance(err, RuntimeError) and "handler is closed" in str(err)
     )
 
@@ -109,17 +109,17 @@ class RedisConnection:
         self._over.set()
         self._something.set()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=2 * REDIS_SECONDS)
+            await asyncio.wait(self._tasks, timeout=2 * REDIS_TIMEOUT_S)
         # Again and again: a cancellation that meets the client in mid-read can be lost in it.
         while pending := [task for task in self._tasks if not task.done()]:
             for task in pending:
                 task.cancel()
-            await asyncio.wait(pending, timeout=REDIS_SECONDS)
+            await asyncio.wait(pending, timeout=REDIS_TIMEOUT_S)
         self._tasks.clear()
 
     def send(self, channel: str, kind: str, data: bytes) -> None:
         """Publish soon; takes the place of what waits for that channel and kind."""
-        if (channel, kind) not in self._waiting and len(self._waiting) >= MOST_WAITING:
+        if (channel, kind) not in self._waiting and len(self._waiting) >= MAX_UNPUBLISHED:
             del self._waiting[next(iter(self._waiting))]
         self._waiting[channel, kind] = data
         self._something.set()
@@ -134,7 +134,7 @@ class RedisConnection:
 
     async def _run_forever(self, name: str, work: Callable[[Redis], Awaitable[None]]) -> None:
         """Run ``work`` on a connection; again on a fresh one when that is lost."""
-        delay = FIRST_DELAY
+        delay = MIN_RECONNECT_DELAY_S
         while not self._over.is_set():
             try:
                 async with make_redis(self._url) as redis:
@@ -145,12 +145,12 @@ class RedisConnection:
                 else:
                     log.exception("the bus failed")
             if self._alive[name]:
-                delay = FIRST_DELAY
+                delay = MIN_RECONNECT_DELAY_S
             self._alive[name] = False
             if self._lost is not None:
                 self._lost()
             await rest(self._over, random.uniform(0, delay))  # noqa: S311 - jitter
-            delay = min(delay * 2, LONGEST_DELAY)
+            delay = min(delay * 2, MAX_RECONNECT_DELAY_S)
 
     def _log_lost(self, err: Exception) -> None:
         """Log it once, however often it is tried, and by whichever direction it was noticed."""
@@ -170,12 +170,12 @@ class RedisConnection:
     async def _publish(self, redis: Redis) -> None:
         publish = "PUBLISH" if self._moved is None else "SPUBLISH"
         while not self._over.is_set():
-            async with asyncio.timeout(BEAT_SECONDS * 2):
+            async with asyncio.timeout(REDIS_HEARTBEAT_INTERVAL_S * 2):
                 if not self._waiting:
                     self._something.clear()
-                    await rest(self._something, BEAT_SECONDS)
+                    await rest(self._something, REDIS_HEARTBEAT_INTERVAL_S)
                 pipe = redis.pipeline(transaction=False)
-                for key in list(self._waiting)[:MOST_PUBLISHED]:
+                for key in list(self._waiting)[:MAX_PIPELINED]:
                     pipe.execute_command(publish, key[0], self._waiting.pop(key))
                 pipe.ping()
                 answers = await pipe.execute(raise_on_error=False)
@@ -201,14 +201,14 @@ class RedisConnection:
             while not self._over.is_set():
                 if loop.time() >= beat_at:
                     await pubsub.ping()
-                    beat_at = loop.time() + BEAT_SECONDS
+                    beat_at = loop.time() + REDIS_HEARTBEAT_INTERVAL_S
                 await self._follow(pubsub)
                 message = await self._next(pubsub)
                 if message is not None:
                     heard_at = loop.time()
                     self._lives("receive")
                     self._take(message)
-                elif loop.time() - heard_at > DEAD_SECONDS:
+                elif loop.time() - heard_at > REDIS_SILENCE_TIMEOUT_S:
                     raise TimeoutError("no heartbeat came back")
             if pubsub.connection is not None:
                 # Nobody else reads from it; the client itself would not wait for the end.
@@ -216,14 +216,14 @@ class RedisConnection:
 
     async def _next(self, pubsub: PubSub) -> dict[str, Any] | None:
         try:
-            message: dict[str, Any] | None = await pubsub.get_message(timeout=READ_SECONDS)
+            message: dict[str, Any] | None = await pubsub.get_message(timeout=REDIS_READ_TIMEOUT_S)
         except MovedError as err:
             if self._moved is None:
                 raise
             slot = err.slot_id
             self._subscribed -= {name for name in self._subscribed if slot_of(name) == slot}
             self._moved(err)
-            await asyncio.sleep(ASTRAY_SECONDS)
+            await asyncio.sleep(MOVED_DELAY_S)
             return None
         return message
 
@@ -231,8 +231,8 @@ class RedisConnection:
         """Subscribe to what is watched, and to nothing else."""
         if self._subscribed == self._watched:
             return
-        new = list(self._watched - self._subscribed)[:MOST_CHANNELS]
-        old = list(self._subscribed - self._watched)[:MOST_CHANNELS]
+        new = list(self._watched - self._subscribed)[:MAX_CHANNEL_CHANGES]
+        old = list(self._subscribed - self._watched)[:MAX_CHANNEL_CHANGES]
         self._subscribed = (self._subscribed | set(new)) - set(old)
         if self._moved is None:
             if new:
@@ -275,8 +275,8 @@ def make_redis(url: str) -> Redis:
     """A client of one server, with our own retries (none: the callers reconnect) and timeouts."""
     client: Redis = Redis.from_url(
         url,
-        socket_timeout=REDIS_SECONDS,
-        socket_connect_timeout=REDIS_SECONDS,
+        socket_timeout=REDIS_TIMEOUT_S,
+        socket_connect_timeout=REDIS_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
     )

@@ -19,11 +19,11 @@ from server.bus.port import (
 )
 from server.config.redis_url import is_cluster
 
-PREFIX = "ayes:event:"
+CHANNEL_PREFIX = "ayes:event:"
 #: Bytes of a message: marks in base64, and less than 200 beside them.
-LONGEST_MESSAGE = MAX_FINGERPRINTS * FINGERPRINT_BYTES * 4 // 3 + 1_024
+MAX_MESSAGE_BYTES = MAX_FINGERPRINTS * FINGERPRINT_BYTES * 4 // 3 + 1_024
 #: Members that one node can have connected; more is a lie.
-MOST_ONLINE = 1_000_000
+MAX_ONLINE = 1_000_000
 
 
 class _WireHint(msgspec.Struct, tag_field="kind", tag="hint"):
@@ -94,20 +94,20 @@ class RedisBus:
             marks = None if shared.fingerprints is None else b"".join(shared.fingerprints)
             message = _WireReport(self.node, shared.online, marks, shared.is_request)
         kind = type(shared).__name__
-        self._servers.send(PREFIX + shared.event, kind, msgspec.json.encode(message))
+        self._servers.send(CHANNEL_PREFIX + shared.event, kind, msgspec.json.encode(message))
 
     def subscribe(self, event: str) -> None:
         """Hear of ``event``, soon."""
         self._watched.add(event)
-        self._servers.subscribe(PREFIX + event)
+        self._servers.subscribe(CHANNEL_PREFIX + event)
 
     def unsubscribe(self, event: str) -> None:
         """Hear no more of it."""
         self._watched.discard(event)
-        self._servers.unsubscribe(PREFIX + event)
+        self._servers.unsubscribe(CHANNEL_PREFIX + event)
 
     def _on_message(self, channel: str, data: bytes | None) -> None:
-        event = channel.removeprefix(PREFIX)
+        event = channel.removeprefix(CHANNEL_PREFIX)
         if event not in self._watched or self._listener is None:
             return
         shared = PositionHint(event) if data is None else self._read(event, data)
@@ -116,7 +116,7 @@ class RedisBus:
 
     def _read(self, event: str, data: bytes) -> BusMessage | None:
         """What a message says; ``None`` for our own, and for what is none of ours."""
-        if len(data) > LONGEST_MESSAGE:
+        if len(data) > MAX_MESSAGE_BYTES:
             return None
         try:
             message = _decoder.decode(data)
@@ -130,7 +130,7 @@ class RedisBus:
 
 
 def _headcount(event: str, message: _WireReport) -> PresenceReport | None:
-    if not 0 <= message.online <= MOST_ONLINE:
+    if not 0 <= message.online <= MAX_ONLINE:
         return None
     if message.marks is None:
         return PresenceReport(event, message.node, message.online, None, message.asks)

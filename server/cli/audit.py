@@ -26,9 +26,9 @@ FORMAT = {"type": "ayes.export", "version": 2}
 #: Versions that can be verified. In one of version 1 no line records limits.
 KNOWN_VERSIONS = (1, 2)
 #: Lines by older servers that are named one by one in what a verification found.
-MAX_NAMED = 20
+MAX_NAMED_DIFFERENCES = 20
 #: Seconds between two looks for new lines.
-FOLLOW_SECONDS = 0.5
+FOLLOW_INTERVAL_S = 0.5
 
 _texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 #: Fields of the event's row that are the journal's own head, or that no step decides.
@@ -94,7 +94,7 @@ async def show(database: Database, event_id: str, *, after: int, follow: bool) -
             _print(escaped(line))
         if not follow:
             return
-        await asyncio.sleep(FOLLOW_SECONDS)
+        await asyncio.sleep(FOLLOW_INTERVAL_S)
 
 
 async def export(database: Database, event_id: str) -> None:
@@ -205,8 +205,8 @@ def _reservations(replay: Replay) -> Iterator[str]:
         yield f"limits are not recorded; all lines are consistent with these: {found}"
     elif replay.recorded_from > 1 or replay.unrecorded:
         named = [f"those before line {replay.recorded_from}"] if replay.recorded_from > 1 else []
-        named += [str(seq) for seq in replay.unrecorded[:MAX_NAMED]]
-        if (more := len(replay.unrecorded) - MAX_NAMED) > 0:
+        named += [str(seq) for seq in replay.unrecorded[:MAX_NAMED_DIFFERENCES]]
+        if (more := len(replay.unrecorded) - MAX_NAMED_DIFFERENCES) > 0:
             named.append(f"{more} more")
         yield (
             f"lines by servers that recorded no limits: {', '.join(named)}; "

@@ -21,7 +21,7 @@ from server.cli.audit import AuditError
 from server.services.entropy import entropy
 
 #: Longest wait for a change's answer; a lane gives up on a command before that.
-ANSWER_TIMEOUT_S = 30.0
+DECISION_TIMEOUT_S = 30.0
 
 #: From the limits of an event to those that it is to have.
 Change = Callable[[DomainLimits], DomainLimits]
@@ -93,7 +93,7 @@ async def _decide(database: Database, event_id: str, limits: DomainLimits) -> An
     )
     lanes.submit(event_id, submission)
     try:
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        async with asyncio.timeout(DECISION_TIMEOUT_S):
             answer = await heard
             await lanes.drained()
     except TimeoutError:

@@ -14,7 +14,7 @@ MASK: Final = "********"
 
 #: Options in a URL's query that hold no secret, of PostgreSQL's drivers and of Redis'. Every other
 #: value is masked: drivers know several names for a password, and learn new ones.
-HARMLESS: Final = frozenset(
+HARMLESS_PARAMETERS: Final = frozenset(
     {
         *("host", "hostaddr", "port", "user", "dbname", "database", "application_name"),
         *("connect_timeout", "command_timeout", "target_session_attrs", "load_balance_hosts"),
@@ -81,6 +81,6 @@ def _mask_query(query: str) -> str:
 
 def _mask_pair(pair: str) -> str:
     name, equals, _ = pair.partition("=")
-    if unquote(name).strip().lower() in HARMLESS:
+    if unquote(name).strip().lower() in HARMLESS_PARAMETERS:
         return pair
     return f"{name}={MASK}" if equals else MASK

@@ -25,7 +25,7 @@ from server.config.urls import origin_of, url_fault
 
 PREFIX = "AYES_"
 #: HS256 keys shorter than its digest are refused (RFC 7518 3.2).
-SHORTEST_SECRET = 32
+MIN_SECRET_BYTES = 32
 #: Bytes read of the file that holds the secret: its first line, and no more of a wrong file.
 MAX_SECRET_FILE_BYTES = 4_096
 
@@ -287,9 +287,9 @@ def _integer(name: str, text: str) -> int:
 
 def _check(settings: Settings) -> None:
     secret = settings.auth_secret
-    if secret is not None and len(secret.encode()) < SHORTEST_SECRET:
+    if secret is not None and len(secret.encode()) < MIN_SECRET_BYTES:
         raise SettingsError(
-            f"AYES_AUTH_SECRET has {len(secret.encode())} bytes; at least {SHORTEST_SECRET} "
+            f"AYES_AUTH_SECRET has {len(secret.encode())} bytes; at least {MIN_SECRET_BYTES} "
             "are needed (try: openssl rand -base64 32)"
         )
     for origin in settings.allowed_origins:

@@ -25,9 +25,9 @@ from server.demo.ledger import Ledger
 Message: TypeAlias = dict[str, Any]
 
 #: Longest wait for an answer, or for the room to show a step.
-ANSWER_SECONDS = 30.0
+BOT_ANSWER_TIMEOUT_S = 30.0
 #: Times a command is sent, where it is answered with "again, please".
-MOST_TRIES = 20
+MAX_TRIES = 20
 
 
 class Bot:
@@ -123,14 +123,14 @@ class Bot:
 
     async def send(self, command: Message) -> Message:
         """Send a prepared command, until it is answered for good."""
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             self._ledger.sent(command)
             answer = await self._ask(command)
             self._ledger.answered(self.user, command, answer)
             if answer["type"] == "ack" or answer["retry"] != "same":
                 return answer
             await asyncio.sleep(answer.get("retry_after_ms", 100) / 1000)
-        raise DemoError(f"{command['type']} was answered {answer['code']} {MOST_TRIES} times")
+        raise DemoError(f"{command['type']} was answered {answer['code']} {MAX_TRIES} times")
 
     async def send_unheard(self, command: Message) -> None:
         """Send a prepared command and wait for nothing."""
@@ -147,7 +147,7 @@ class Bot:
     async def reach(self, seq: int) -> None:
         """Wait until the room, as this bot knows it, is at ``seq``."""
         try:
-            async with asyncio.timeout(ANSWER_SECONDS), self._moved:
+            async with asyncio.timeout(BOT_ANSWER_TIMEOUT_S), self._moved:
                 await self._moved.wait_for(lambda: self.seq >= seq)
         except TimeoutError:
             raise DemoError(f"{self.name} was never told of #{seq}") from None
@@ -161,7 +161,7 @@ class Bot:
         self._answers[key] = future
         try:
             await self._write(message)
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(BOT_ANSWER_TIMEOUT_S):
                 answer: Message = await future
         except TimeoutError:
             raise DemoError(f"{message['type']} of {self.name} was never answered") from None

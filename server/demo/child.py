@@ -20,13 +20,13 @@ READY = "ayes is ready: "
 #: The port that gives way to a free one where it is taken; another one was asked for.
 DEFAULT_PORT = Settings().port
 #: Longest that a start may take; the first one makes a database.
-START_SECONDS = 120.0
+CHILD_START_TIMEOUT_S = 120.0
 #: Longest that a stop may take beyond the server's own drain; then it is killed.
-STOP_SECONDS = 20.0
+CHILD_STOP_TIMEOUT_S = 20.0
 #: Seconds between two tries whether it listens.
-TRY_EVERY = 0.02
+CHILD_CHECK_INTERVAL_S = 0.02
 #: Bytes of the server's log that are kept to be shown where it fails.
-LOG_BYTES = 16_384
+MAX_LOG_BYTES = 16_384
 
 
 class Child:
@@ -58,13 +58,15 @@ class Child:
             # A group of its own: a Ctrl-C is ours to pass on, after the bots have gone.
             process_group=0,
         )
-        child = cls(process, settings.drain_seconds + STOP_SECONDS)
+        child = cls(process, settings.drain_seconds + CHILD_STOP_TIMEOUT_S)
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(CHILD_START_TIMEOUT_S):
                 await child._until_ready()
         except TimeoutError:
             await child.stop()
-            raise DemoError(f"the server was not ready after {START_SECONDS:.0f} s") from None
+            raise DemoError(
+                f"the server was not ready after {CHILD_START_TIMEOUT_S:.0f} s"
+            ) from None
         except BaseException:
             await child.stop()
             raise
@@ -89,7 +91,7 @@ class Child:
             try:
                 _, writer = await asyncio.open_connection(parts.hostname, parts.port)
             except OSError:
-                await asyncio.sleep(TRY_EVERY)
+                await asyncio.sleep(CHILD_CHECK_INTERVAL_S)
             else:
                 writer.close()
                 return
@@ -97,17 +99,17 @@ class Child:
 
     async def _drop_output(self) -> None:
         assert self._process.stdout is not None
-        while await self._process.stdout.read(LOG_BYTES):
+        while await self._process.stdout.read(MAX_LOG_BYTES):
             pass
 
     async def _keep_log(self) -> None:
         assert self._process.stderr is not None
-        while chunk := await self._process.stderr.read(LOG_BYTES):
+        while chunk := await self._process.stderr.read(MAX_LOG_BYTES):
             if self._passing:
                 sys.stderr.write(chunk.decode(errors="replace"))
                 sys.stderr.flush()
             self._log += chunk
-            del self._log[:-LOG_BYTES]
+            del self._log[:-MAX_LOG_BYTES]
 
     def log(self) -> str:
         """The last of what the server logged."""

@@ -15,7 +15,7 @@ from rich.text import Text
 Message = dict[str, Any]
 
 #: Lines kept; a screen shows fewer.
-MOST_LINES = 200
+MAX_FEED_LINES = 200
 _SHORT_ID = 6
 
 
@@ -31,7 +31,7 @@ class Feed:
     """What happened last. ``heard`` is called with every line."""
 
     def __init__(self, heard: Callable[[Line], None] = lambda line: None) -> None:
-        self.lines: deque[Line] = deque(maxlen=MOST_LINES)
+        self.lines: deque[Line] = deque(maxlen=MAX_FEED_LINES)
         self.note = ""
         """What the story says is going on now."""
         self.heard = heard

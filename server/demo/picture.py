@@ -25,7 +25,7 @@ SIZE = (128, 29)
 #: The scene before which it is taken: some things are decided, some still open.
 SCENE = "an_admin_decides"
 #: Quick, and slow enough for the room to tell who is online.
-PACE = 0.3
+PICTURE_PACE_S = 0.3
 
 _MARGIN = 10
 _VIEW_BOX = re.compile(r'viewBox="0 0 ([0-9.]+) ([0-9.]+)"')
@@ -80,7 +80,7 @@ font-size: {char_height}px; line-height: {line_height}px; font-variant-ligatures
 """
 
 
-async def take(settings: s.Settings, pace: float = PACE) -> str:
+async def take(settings: s.Settings, pace: float = PICTURE_PACE_S) -> str:
     """The picture, of a decision on a server started for it."""
     width, height = SIZE
     recorder = Console(

@@ -25,7 +25,7 @@ from server.demo.bot import Bot, Message
 from server.demo.feed import Feed, short
 
 #: Seconds between two looks at whether something changed.
-FRAME_SECONDS = 1 / 15
+SCREEN_INTERVAL_S = 1 / 15
 #: The least a terminal must have for the picture; below it lines are printed.
 LEAST_WIDTH, LEAST_HEIGHT = 80, 22
 #: From this width on there is a place for the members too.
@@ -76,7 +76,7 @@ class Screen:
             while True:
                 size = self._console.size
                 live.update(self.picture(size.width, size.height), refresh=True)
-                await asyncio.sleep(FRAME_SECONDS)
+                await asyncio.sleep(SCREEN_INTERVAL_S)
 
     # The picture.
 

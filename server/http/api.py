@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 ANSWER_TIMEOUT_S = 15.0
 #: Lines of the journal that are encoded before the event loop is left to others; a long one is some
 #: 50 KB.
-LINES_AT_ONCE = 8
+ENTRIES_PER_PIECE = 8
 R = TypeVar("R", bound=r.Request)
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -166,7 +166,7 @@ class _Api:
         lines: list[bytes] = []
         for number, row in enumerate(rows[: page.limit], 1):
             lines.append(orjson.dumps(_line(row)))
-            if number % LINES_AT_ONCE == 0:
+            if number % ENTRIES_PER_PIECE == 0:
                 await asyncio.sleep(0)
         following = b',"next":%d' % rows[page.limit - 1]["seq"] if len(rows) > page.limit else b""
         head = b'{"type":"journal","event":%b,"lines":[' % orjson.dumps(event)

@@ -10,14 +10,14 @@ from protocol.errors import ErrorCode, RetryableError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 #: Longest that a body may take to come.
-BODY_SECONDS = 10.0
+BODY_TIMEOUT_S = 10.0
 
 
 async def read_body(request: Request, most: int) -> bytes:
     """The body; raises ``too_large`` over ``most`` bytes, ``bad_request`` where it does not end."""
     body = bytearray()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(BODY_TIMEOUT_S):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > most:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from server.transport.guard_http import GuardedHttp
 
 #: Longest until any request is answered, a stream begun: the body's time to come, and a command's.
-REQUEST_SECONDS = 30.0
+HTTP_REQUEST_TIMEOUT_S = 30.0
 
 log = logging.getLogger("ayes.http")
 
@@ -56,7 +56,7 @@ class Endpoint:
         try:
             response: Response
             try:
-                async with asyncio.timeout(REQUEST_SECONDS):
+                async with asyncio.timeout(HTTP_REQUEST_TIMEOUT_S):
                     if self._large:
                         user = identity.actor.user
                         place = await self._node.large_answers.place(user, HTTP_PLACE_TIMEOUT_S)

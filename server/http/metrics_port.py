@@ -13,11 +13,11 @@ from collections.abc import Callable
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 #: Connections at once; one beyond that is closed. A few Prometheus servers ask one after the other.
-MAX_CONNECTIONS = 16
+MAX_METRICS_CONNECTIONS = 16
 #: Bytes of a request's header; a longer one is closed.
 MAX_HEADER_BYTES = 8_192
 #: Longest that a request, and the sending of its answer, may take; then it is cut.
-REQUEST_TIMEOUT_S = 5.0
+METRICS_REQUEST_TIMEOUT_S = 5.0
 
 _HEAD = (
     "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {size}\r\n"
@@ -48,12 +48,12 @@ class MetricsPort:
         self._listener.close()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._open >= MAX_CONNECTIONS:
+        if self._open >= MAX_METRICS_CONNECTIONS:
             writer.transport.abort()
             return
         self._open += 1
         try:
-            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+            async with asyncio.timeout(METRICS_REQUEST_TIMEOUT_S):
                 head = await reader.readuntil(b"\r\n\r\n")
                 writer.write(self._answer(head.partition(b"\r\n")[0]))
                 writer.close()

@@ -25,7 +25,7 @@ DOCUMENTS = {
     "/v1/openapi.json": (openapi.document, "application/vnd.oai.openapi+json;version=3.1"),
 }
 #: Seconds that a copy may be used unasked; a new release may publish another document.
-MAX_AGE = 300
+DOCUMENT_TTL_S = 300
 
 
 def routes(limits: TextLimits) -> list[Route]:
@@ -37,7 +37,7 @@ def _endpoint(path: str, limits: TextLimits) -> Callable[[Request], Awaitable[Re
     async def published(request: Request) -> Response:
         # Made once, which takes a moment that the sockets need not wait for.
         body, etag, media_type = await asyncio.to_thread(_encoded, path, limits)
-        headers = {"etag": etag, "cache-control": f"public, max-age={MAX_AGE}"}
+        headers = {"etag": etag, "cache-control": f"public, max-age={DOCUMENT_TTL_S}"}
         if is_known(request, etag):
             return Response(status_code=304, headers=headers)
         return Response(body, media_type=media_type, headers=headers)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 STREAM_TYPE = "text/event-stream"
 STREAM_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 #: Bytes that may wait for a slow reader before its room's diffs merge instead.
-WAITING_BYTES = 65_536
+MAX_FEED_BYTES = 65_536
 
 
 class _Position(msgspec.Struct):
@@ -77,7 +77,7 @@ class _Feed:
 
     def room(self) -> bool:
         """Whether there is room for one more."""
-        return not self.ended and self.place is None and self.bytes < WAITING_BYTES
+        return not self.ended and self.place is None and self.bytes < MAX_FEED_BYTES
 
     def admits(self, size: int) -> bool:
         """Whether a message of ``size`` bytes may wait beside what the user waits for elsewhere."""

@@ -21,20 +21,20 @@ from protocol.errors import ErrorCode, RetryableError
 from protocol.requests import MAX_TOKEN
 from protocol.text import MAX_SHRINKING, check_id, clean_name, cut_name, is_empty
 from server.config.settings import Settings
-from server.identity.jwks import LONGEST_KID, PUBLIC_ALGORITHMS
+from server.identity.jwks import MAX_KID_LENGTH, PUBLIC_ALGORITHMS
 from server.identity.keys import RemoteKeys
-from server.identity.provider import FETCHES, Provider
+from server.identity.provider import MAX_FETCHES, Provider
 from server.identity.secret import kept_secret
 
 _SECRET_ALGORITHM = "HS256"  # noqa: S105 - a name
 _REQUIRED = ["sub", "exp", "aud"]
 #: Characters of a user's id. A token with a longer one is refused.
-MAX_USER_ID = 255
+MAX_USER_ID_LENGTH = 255
 #: How far the issuer's clock may be ahead of ours. It holds for ``nbf`` and ``iat``; ``exp`` is
 #: looked at again with every command, and has none.
 LEEWAY = timedelta(seconds=10)
 #: When a client should come back whose key is being fetched.
-KEYS_RETRY_MS = 2_000
+KEYS_RETRY_DELAY_MS = 2_000
 
 
 class Identity(NamedTuple):
@@ -54,7 +54,7 @@ class KeysPending(RetryableError):
         super().__init__(
             ErrorCode.OVERLOADED,
             "the issuer's keys are not at hand",
-            retry_after_ms=KEYS_RETRY_MS,
+            retry_after_ms=KEYS_RETRY_DELAY_MS,
         )
 
 
@@ -155,7 +155,7 @@ class Authenticator:
         return identity
 
     async def check_patiently(self, token: str) -> Identity:
-        """``check``, but a key that is not at hand is waited for, ``PATIENCE_SECONDS`` at most."""
+        """``check``, but wait up to ``KEY_WAIT_TIMEOUT_S`` for a missing key."""
         try:
             return self.check(token)
         except KeysPending as err:
@@ -199,7 +199,7 @@ class Authenticator:
             self._keys is None
             or header.alg not in PUBLIC_ALGORITHMS
             or kid is None
-            or not 0 < len(kid) <= LONGEST_KID
+            or not 0 < len(kid) <= MAX_KID_LENGTH
         ):
             raise RetryableError(ErrorCode.UNAUTHENTICATED)
         named = self._keys.find(kid)
@@ -212,7 +212,7 @@ class Authenticator:
 
     def _actor(self, claims: dict[str, Any]) -> Actor:
         user, name = claims["sub"], claims.get("name")
-        if not isinstance(user, str) or len(user) > MAX_USER_ID or is_empty(user):
+        if not isinstance(user, str) or len(user) > MAX_USER_ID_LENGTH or is_empty(user):
             raise RetryableError(ErrorCode.UNAUTHENTICATED)
         try:
             # Compared by its bytes and never brought to NFC: two subjects that the issuer keeps
@@ -260,7 +260,7 @@ def authenticator_for(settings: Settings) -> Authenticator:
     provider, keys = None, None
     if settings.oidc_issuer is not None and settings.oidc_client_id is not None:
         provider = Provider(settings.oidc_issuer, settings.oidc_client_id, jwks_url=url)
-        keys = RemoteKeys(provider.address, load=provider.load, fetches=FETCHES)
+        keys = RemoteKeys(provider.address, load=provider.load, fetches=MAX_FETCHES)
     elif url is not None:
         keys = RemoteKeys(url)
     elif secret is None:

@@ -33,15 +33,15 @@ from server.config.urls import is_loopback
 log = logging.getLogger("ayes.keys")
 
 #: Longest wait for a connection, or for more of an answer; and for all of it.
-FETCH_SECONDS = 5.0
+FETCH_TIMEOUT_S = 5.0
 #: Largest key set; those of the large providers have 1 to 10 KiB.
-MOST_BYTES = 262_144
+MAX_KEY_SET_BYTES = 262_144
 #: Bytes taken at once.
-_CHUNK = 16_384
+_CHUNK_BYTES = 16_384
 #: RSA keys with fewer bits are refused (RFC 7518 3.3).
-SHORTEST_RSA = 2_048
+MIN_RSA_BITS = 2_048
 #: A key's name; longer ones are nobody's.
-LONGEST_KID = 256
+MAX_KID_LENGTH = 256
 
 #: What a key may verify follows from what it is, so that no key serves two algorithms.
 _ALGORITHM: Final = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
@@ -86,16 +86,16 @@ def fetch(url: str) -> bytes:
     request = Request(  # noqa: S310 - ``url_fault`` allows two schemes, the opener knows no others
         url, headers={"accept": "application/jwk-set+json, application/json", "user-agent": "ayes"}
     )
-    deadline = time.monotonic() + FETCH_SECONDS
+    deadline = time.monotonic() + FETCH_TIMEOUT_S
     body = bytearray()
     try:
-        with _opener(url).open(request, timeout=FETCH_SECONDS) as response:
-            while chunk := response.read1(_CHUNK):
+        with _opener(url).open(request, timeout=FETCH_TIMEOUT_S) as response:
+            while chunk := response.read1(_CHUNK_BYTES):
                 body += chunk
-                if len(body) > MOST_BYTES:
-                    raise KeySetError(f"it has more than {MOST_BYTES} bytes")
+                if len(body) > MAX_KEY_SET_BYTES:
+                    raise KeySetError(f"it has more than {MAX_KEY_SET_BYTES} bytes")
                 if time.monotonic() > deadline:
-                    raise KeySetError(f"it took longer than {FETCH_SECONDS:.0f} s")
+                    raise KeySetError(f"it took longer than {FETCH_TIMEOUT_S:.0f} s")
     except HTTPError as err:
         err.close()
         raise KeySetError(f"the answer was {err.code}") from None
@@ -136,7 +136,7 @@ def read_key_set(document: bytes) -> KeySet:
             # Whatever it is, the other keys are good; the message may hold the key itself.
             log.warning("key %d of the key set is not usable: %s", number, type(err).__name__)
             continue
-        if isinstance(key.key, RSAPublicKey) and key.key.key_size < SHORTEST_RSA:
+        if isinstance(key.key, RSAPublicKey) and key.key.key_size < MIN_RSA_BITS:
             log.warning("key %d of the key set has %d bits only", number, key.key.key_size)
             continue
         if algorithm in found.setdefault(parameters.kid, {}):
@@ -151,7 +151,7 @@ def _algorithm_of(parameters: _Parameters) -> str | None:
     algorithm = _ALGORITHM.get((parameters.kty, parameters.crv))
     if (
         algorithm is None
-        or not 0 < len(parameters.kid) <= LONGEST_KID
+        or not 0 < len(parameters.kid) <= MAX_KID_LENGTH
         or parameters.d is not None
         or parameters.alg not in (None, algorithm)
         or parameters.use not in (None, "sig")

@@ -1,7 +1,7 @@
 """The issuer's keys at hand: fetched in the background, answered from memory.
 
 Nobody's message waits for the network: ``find`` looks into what is there. A name that is not there
-is noted by ``want`` and looked for soon; a hello may wait for that, for ``PATIENCE_SECONDS``.
+is noted by ``want`` and looked for soon; a hello may wait for that, for ``KEY_WAIT_TIMEOUT_S``.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from server.identity.jwks import KeySet, KeySetError
 log = logging.getLogger("ayes.keys")
 
 #: Longest that a key which the issuer took back is still good here, the issuer being in reach.
-REFRESH_SECONDS = 300.0
+KEY_REFRESH_INTERVAL_S = 300.0
 #: Shortest time between two fetches, however many unknown names are asked for: what anybody on
 #: the net can make us ask of the issuer.
-COOLDOWN_SECONDS = 5.0
+KEY_FETCH_INTERVAL_S = 5.0
 #: First and longest wait after a failure, doubled in between; half of it is drawn.
-FIRST_BACKOFF = 1.0
-LONGEST_BACKOFF = 60.0
+MIN_FETCH_DELAY_S = 1.0
+MAX_FETCH_DELAY_S = 60.0
 #: Longest that a hello waits for a key.
-PATIENCE_SECONDS = 2.0
+KEY_WAIT_TIMEOUT_S = 2.0
 #: How long a name that the issuer does not have is refused without asking again.
-MISSING_SECONDS = 30.0
+MISSING_KEY_TTL_S = 30.0
 #: Names remembered as wanted, and as missing; anybody can make up names.
-MOST_NAMES = 1_024
+MAX_MISSING_KEYS = 1_024
 
 Load = Callable[[str], KeySet]
 
@@ -54,9 +54,9 @@ class RemoteKeys:
         *,
         load: Load = jwks.load,
         fetches: int = 1,
-        refresh_seconds: float = REFRESH_SECONDS,
-        cooldown_seconds: float = COOLDOWN_SECONDS,
-        first_backoff: float = FIRST_BACKOFF,
+        refresh_seconds: float = KEY_REFRESH_INTERVAL_S,
+        cooldown_seconds: float = KEY_FETCH_INTERVAL_S,
+        first_backoff: float = MIN_FETCH_DELAY_S,
     ) -> None:
         self._url = url
         self._load = load
@@ -93,18 +93,18 @@ class RemoteKeys:
     def is_missing(self, kid: str) -> bool:
         """Whether the issuer was asked for this very name a moment ago, and does not have it."""
         since = self._missing.get(kid)
-        return since is not None and time.monotonic() - since < MISSING_SECONDS
+        return since is not None and time.monotonic() - since < MISSING_KEY_TTL_S
 
     def want(self, kid: str) -> None:
         """Look for a name as soon as the issuer may be asked again."""
-        if len(self._wanted) < MOST_NAMES:
+        if len(self._wanted) < MAX_MISSING_KEYS:
             self._wanted.add(kid)
         self._demand.set()
 
     async def settle(self, kid: str) -> None:
         """Wait until a name is found or missing, or it is clear that this is not known for now."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(KEY_WAIT_TIMEOUT_S):
                 while not (self.failures or self._keys.get(kid) or self.is_missing(kid)):
                     self.want(kid)
                     await self._turned.wait()
@@ -119,7 +119,7 @@ class RemoteKeys:
             earliest = self._cooldown_seconds
             latest = self._refresh_seconds * random.uniform(0.8, 1)  # noqa: S311 - jitter
         else:
-            backoff = min(self._first_backoff * 2**self.failures / 2, LONGEST_BACKOFF)
+            backoff = min(self._first_backoff * 2**self.failures / 2, MAX_FETCH_DELAY_S)
             earliest = latest = backoff * random.uniform(0.5, 1)  # noqa: S311 - jitter
         not_before = loop.time() + earliest
         turned, self._turned = self._turned, asyncio.Event()
@@ -153,7 +153,7 @@ class RemoteKeys:
         for kid in asked - keys.keys():
             self._missing.pop(kid, None)
             self._missing[kid] = now
-        for kid in list(self._missing)[: max(len(self._missing) - MOST_NAMES, 0)]:
+        for kid in list(self._missing)[: max(len(self._missing) - MAX_MISSING_KEYS, 0)]:
             del self._missing[kid]
         return True
 
@@ -188,5 +188,5 @@ class RemoteKeys:
 
         threading.Thread(target=work, name="issuer's keys", daemon=True).start()
         self._loading = True
-        async with asyncio.timeout(jwks.FETCH_SECONDS * self._fetches + 1):
+        async with asyncio.timeout(jwks.FETCH_TIMEOUT_S * self._fetches + 1):
             return await done

@@ -21,11 +21,11 @@ from server.identity.jwks import KeySet, KeySetError
 log = logging.getLogger("ayes.provider")
 
 #: How long the document is good; it is fetched again sooner where the keys are not where it says.
-DOCUMENT_SECONDS: Final = 3_600.0
+DISCOVERY_TTL_S: Final = 3_600.0
 #: How long it is not asked for after a failure, where the keys are had without it.
-AGAIN_SECONDS: Final = 60.0
+DISCOVERY_RETRY_INTERVAL_S: Final = 60.0
 #: Documents that one ``load`` fetches at most.
-FETCHES: Final = 2
+MAX_FETCHES: Final = 2
 _DOCUMENT: Final = "/.well-known/openid-configuration"
 
 
@@ -96,7 +96,7 @@ class Provider:
         try:
             self._discover()
         except (KeySetError, OSError) as err:
-            self._not_before = time.monotonic() + AGAIN_SECONDS
+            self._not_before = time.monotonic() + DISCOVERY_RETRY_INTERVAL_S
             log.warning("the provider at %s tells nothing of itself: %s", self.issuer, err)
 
     def _fault(self, url: str) -> str | None:
@@ -107,7 +107,7 @@ class Provider:
 
     def _discover(self) -> _Document:
         now = time.monotonic()
-        if self._known is not None and self._known_at and now - self._known_at < DOCUMENT_SECONDS:
+        if self._known is not None and self._known_at and now - self._known_at < DISCOVERY_TTL_S:
             return self._known
         try:
             found = _document.decode(self._fetch(self.address))

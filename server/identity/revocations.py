@@ -1,9 +1,9 @@
 """Revoked access, as this node knows it.
 
-Promised: once a revocation is committed, every node that can reach the database has read it after
-``POLL_SECONDS`` and the time of one small statement. From then on that node takes no token of the
-user that was issued before the revocation, closes the sockets such a token had opened, ends the
-streams, and decides no command that came with one, not even one that waited for its event's lock.
+A node that can reach the database reads a committed revocation within ``REVOCATION_INTERVAL_S``
+plus one small statement. From then on that node refuses the user's tokens that were issued before
+the revocation. It closes the sockets and streams that such a token opened. It decides no command
+that came with one, even if the command already waits for its event's lock.
 What was decided before stays. A node that cannot reach the database goes by what it knew last, and
 decides nothing meanwhile.
 """
@@ -20,9 +20,9 @@ from protocol.errors import ErrorCode, RetryableError
 from server.identity.auth import Identity
 
 #: Seconds between two looks.
-POLL_SECONDS = 1.0
+REVOCATION_INTERVAL_S = 1.0
 #: Looks until the table is read as a whole, for rows that were changed or deleted by hand.
-LOOKS_UNTIL_ALL = 300
+POLLS_PER_FULL_READ = 300
 
 
 class Revoked(RetryableError):
@@ -44,7 +44,7 @@ class Revocations:
         self._cursor = 0
         self._looks = 0
         # Out of reach, the next look goes on from the same place.
-        self.task = Periodic("revocations", POLL_SECONDS, self.look)
+        self.task = Periodic("revocations", REVOCATION_INTERVAL_S, self.look)
         self._before: dict[str, datetime] = {}
 
     async def start(self) -> None:
@@ -68,7 +68,7 @@ class Revocations:
 
     async def look(self) -> None:
         """Read what is new."""
-        all_of_it = self._looks % LOOKS_UNTIL_ALL == 0
+        all_of_it = self._looks % POLLS_PER_FULL_READ == 0
         found = await revocations.changed(self._database, 0 if all_of_it else self._cursor)
         if found.cursor < self._cursor:
             # Another database under the same address: its transactions count anew.

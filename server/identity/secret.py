@@ -9,10 +9,10 @@ from pathlib import Path
 
 from persistence.embedded.data_directory import sync_folder
 from persistence.private_files import NotPrivateError, check_folder, open_private
-from server.config.settings import SHORTEST_SECRET
+from server.config.settings import MIN_SECRET_BYTES
 from server.config.start_error import StartError
 
-NAME = "auth_secret"
+SECRET_FILE = "auth_secret"  # noqa: S105 - the name of a file
 #: Bytes that are read of the secret's file, so that a wrong file costs no memory. Far above what
 #: HS256 can use: longer keys are hashed (RFC 2104, 2).
 MAX_SECRET_BYTES = 65_536
@@ -25,7 +25,7 @@ def kept_secret(data_dir: Path) -> str:
     empty would be a key that everybody knows. Also if another user could have put it there, or can
     read it: that user could sign tokens for everybody.
     """
-    path = data_dir / NAME
+    path = data_dir / SECRET_FILE
     try:
         try:
             return _read(path)
@@ -40,9 +40,9 @@ def _read(path: Path) -> str:
     check_folder(path.parent)
     with os.fdopen(open_private(path, os.O_RDONLY, secret=True), "rb") as file:
         secret = file.read(MAX_SECRET_BYTES).strip()
-    if len(secret) < SHORTEST_SECRET:
+    if len(secret) < MIN_SECRET_BYTES:
         raise StartError(
-            f"{path} holds {len(secret)} bytes; a secret has at least {SHORTEST_SECRET}. Bring it "
+            f"{path} holds {len(secret)} bytes; a secret has at least {MIN_SECRET_BYTES}. Bring it "
             "back from a backup, or remove it: a new one is made, and everybody signs in again"
         )
     try:

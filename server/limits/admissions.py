@@ -13,7 +13,7 @@ LIGHT_SHARE = 1 / 2
 RESERVED_SHARE = 1 / 4
 #: Networks whose use is remembered, least recently used first out; one that was forgotten is light
 #: again, so that an attacker needs more networks than this to profit.
-MAX_NETWORKS = 10_000
+MAX_ADMITTED_NETWORKS = 10_000
 
 
 class Admissions:
@@ -30,7 +30,7 @@ class Admissions:
         own = self._networks.get(network)
         if own is None:
             own = self._networks[network] = TokenBucket(self._light, self._light, now)
-            if len(self._networks) > MAX_NETWORKS:
+            if len(self._networks) > MAX_ADMITTED_NETWORKS:
                 self._networks.popitem(last=False)
         else:
             self._networks.move_to_end(network)

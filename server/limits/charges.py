@@ -13,14 +13,14 @@ from server.limits.token_bucket import TokenBucket
 MAX_BUCKETS = 50_000
 #: The part of them that one owner may have once all are in use. An owner with more is refused a
 #: new one: it can push out nobody's bucket, and least of all its own.
-MAX_SHARE = 1 / 16
+MAX_OWNER_SHARE = 1 / 16
 #: Buckets that are looked at for each new one, the longest unseen first; full ones go.
-SWEEP = 4
+SWEEP_BUCKETS = 4
 #: Command ids remembered by one bucket, so that a repeat costs nothing: what one socket may have in
 #: flight by default, and so sends again after a reconnect.
-MAX_IDS = 256
+MAX_CHARGED_IDS = 256
 #: How long an owner waits that has used up its share of the buckets.
-FULL_WAIT_MS = 1_000
+FULL_RETRY_DELAY_MS = 1_000
 
 
 class _Key(NamedTuple):
@@ -60,13 +60,13 @@ class Charges:
         if bucket is None:
             bucket = self._new(key, now)
             if bucket is None:
-                return FULL_WAIT_MS
+                return FULL_RETRY_DELAY_MS
         elif id in bucket.ids:
             return 0
         if not bucket.take(now):
             return bucket.wait_ms()
         bucket.ids[id] = None
-        if len(bucket.ids) > min(self._burst, MAX_IDS):
+        if len(bucket.ids) > min(self._burst, MAX_CHARGED_IDS):
             del bucket.ids[next(iter(bucket.ids))]
         return 0
 
@@ -81,7 +81,7 @@ class Charges:
         self._sweep(now)
         if len(self._buckets) >= MAX_BUCKETS:
             mine = self._owners.count(key.owner)
-            if mine >= MAX_BUCKETS * MAX_SHARE and mine >= self._owners.largest:
+            if mine >= MAX_BUCKETS * MAX_OWNER_SHARE and mine >= self._owners.largest:
                 return None
             self._drop(self._owners.oldest_of_largest())
         bucket = self._buckets[key] = _Bucket(self._rate, self._burst, now)
@@ -90,7 +90,7 @@ class Charges:
 
     def _sweep(self, now: float) -> None:
         """Drop full buckets: a few for each new one are more than come."""
-        for _ in range(min(SWEEP, len(self._buckets))):
+        for _ in range(min(SWEEP_BUCKETS, len(self._buckets))):
             key = next(iter(self._buckets))
             if self._buckets[key].has(now, self._burst):
                 self._drop(key)

@@ -17,14 +17,14 @@ _MEMBERSHIP: Final = (c.MembershipJoin, c.MembershipCancel, c.MembershipLeave)
 _VOTES: Final = (c.VoteCast, c.VoteRetract)
 _COMMENTS: Final = (c.CommentAdd, c.CommentEdit, c.CommentRemove)
 #: The time in which a budget of churn is whole again.
-MINUTE_S: Final = 60.0
+CHURN_PERIOD_S: Final = 60.0
 #: The time in which a user's bytes are whole again.
-DAY_S: Final = 86_400.0
+BYTES_PERIOD_S: Final = 86_400.0
 #: Bytes that a row of the journal has beside the command, about.
 ROW_BYTES: Final = 256
 #: Users whose bytes are remembered, least recently used first out: some 2 MiB. A user cannot push
 #: out their own entry, which each command makes the newest.
-MAX_USERS: Final = 10_000
+MAX_METERED_USERS: Final = 10_000
 
 
 class Churn:
@@ -41,7 +41,7 @@ class Churn:
             (_COMMENTS, settings.churn_comments),
         ):
             if a_minute:
-                self._charges |= dict.fromkeys(kinds, Charges(a_minute / MINUTE_S, a_minute))
+                self._charges |= dict.fromkeys(kinds, Charges(a_minute / CHURN_PERIOD_S, a_minute))
         self._most_bytes = settings.user_bytes_per_day
         self._bytes: OrderedDict[str, TokenBucket] = OrderedDict()
 
@@ -61,9 +61,9 @@ class Churn:
         user = submission.actor.user
         bucket = self._bytes.get(user)
         if bucket is None:
-            rate = self._most_bytes / DAY_S
+            rate = self._most_bytes / BYTES_PERIOD_S
             bucket = self._bytes[user] = TokenBucket(rate, self._most_bytes, now)
-            if len(self._bytes) > MAX_USERS:
+            if len(self._bytes) > MAX_METERED_USERS:
                 self._bytes.popitem(last=False)
         else:
             self._bytes.move_to_end(user)

@@ -15,10 +15,10 @@ from server.limits.token_bucket import TokenBucket
 
 #: Wrong codes a user may try at once, and how many a second after that. At this pace one user
 #: needs centuries for the 36^6 codes there are.
-BURST = 10
-PER_SECOND = 0.1
+GUESS_BURST = 10
+GUESSES_PER_SECOND = 0.1
 #: Users remembered; the longest quiet one is forgotten first.
-MOST_USERS = 10_000
+MAX_GUESSING_USERS = 10_000
 
 
 class CodeGuessLimiter:
@@ -40,8 +40,8 @@ class CodeGuessLimiter:
         now = time.monotonic()
         bucket = self._buckets.get(user)
         if bucket is None:
-            bucket = self._buckets[user] = TokenBucket(PER_SECOND, BURST, now)
-            if len(self._buckets) > MOST_USERS:
+            bucket = self._buckets[user] = TokenBucket(GUESSES_PER_SECOND, GUESS_BURST, now)
+            if len(self._buckets) > MAX_GUESSING_USERS:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(user)
         bucket.take(now)

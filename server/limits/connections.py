@@ -13,26 +13,26 @@ from server.limits.admissions import Admissions
 from server.limits.places import Places
 
 #: Sockets in all, where the file limit allows as many.
-MOST_CONNECTIONS = 20_000
+DEFAULT_MAX_CONNECTIONS = 20_000
 #: The share of open files that may be sockets; the rest is the database's, logs, and the listener.
-SHARE_OF_FILES = 0.9
+SOCKET_FILE_SHARE = 0.9
 #: The share of them that may be connections of any kind. Of 1,024 files some 50 are left.
-SHARE_FOR_ALL = 0.95
+TCP_FILE_SHARE = 0.95
 #: Connections beside the sockets: those that are about to be one, and requests over HTTP. Twice
 #: what may wait to be accepted (``BACKLOG``), which is taken in before any of it is looked at.
-MOST_BESIDE = 4_096
+MAX_OTHER_CONNECTIONS = 4_096
 
 
 def max_connections(settings: Settings) -> int:
     """Sockets this process takes: the setting, or what the file limit leaves."""
     if settings.connections is not None:
         return settings.connections
-    return min(MOST_CONNECTIONS, _files(SHARE_OF_FILES))
+    return min(DEFAULT_MAX_CONNECTIONS, _files(SOCKET_FILE_SHARE))
 
 
 def max_tcp_connections(settings: Settings) -> int:
     """Connections this process holds, whatever they are: over that they are reset."""
-    return min(max_connections(settings) + MOST_BESIDE, _files(SHARE_FOR_ALL))
+    return min(max_connections(settings) + MAX_OTHER_CONNECTIONS, _files(TCP_FILE_SHARE))
 
 
 def _files(share: float) -> int:

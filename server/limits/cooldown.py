@@ -14,13 +14,13 @@ from server.limits.metered import Metered
 T = TypeVar("T")
 
 #: Pieces of work that may wait; the next one is ``busy``. A user has a few of them at most
-#: (``MOST_AT_ONCE`` in ``server/limits/quotas.py``).
-MOST_WAITING = 1_024
+#: (``MAX_RUNNING_QUERIES`` in ``server/limits/quotas.py``).
+MAX_WAITING_WORK = 1_024
 #: Asked of a client that finds so many.
-RETRY_AFTER_MS = 2_000
+WORK_RETRY_DELAY_MS = 2_000
 #: The longest pause after one piece: on a busy machine, much of the measured time is waiting for a
 #: processor.
-LONGEST_COOLDOWN_S = 0.5
+MAX_COOLDOWN_S = 0.5
 
 
 def _nobody(seconds: float) -> None:
@@ -52,8 +52,8 @@ class Cooldown:
         Raises ``busy``, and what ``work`` raises. ``work`` must not call this again: it would wait
         for itself.
         """
-        if self._waiting >= MOST_WAITING:
-            raise RetryableError(ErrorCode.BUSY, retry_after_ms=RETRY_AFTER_MS)
+        if self._waiting >= MAX_WAITING_WORK:
+            raise RetryableError(ErrorCode.BUSY, retry_after_ms=WORK_RETRY_DELAY_MS)
         loop = asyncio.get_running_loop()
         self._waiting += 1
         try:
@@ -68,7 +68,7 @@ class Cooldown:
                     now = loop.time()
                     waited = max(0.0, now - began - metered.seconds - metered.paused)
                     pause = self._idle_ratio * metered.seconds - metered.paused + waited
-                    self._free_at = now + min(max(pause, 0.0), LONGEST_COOLDOWN_S)
+                    self._free_at = now + min(max(pause, 0.0), MAX_COOLDOWN_S)
                     charge(metered.seconds)
         finally:
             self._waiting -= 1

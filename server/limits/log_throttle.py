@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 #: Seconds for which an event's alarm is not repeated: often enough for whoever looks, and for what
 #: counts lines of this level.
-QUIET_SECONDS = 3_600.0
-#: Events whose alarm is remembered, and so the lines of one ``QUIET_SECONDS``: some 100 KiB of
+LOG_INTERVAL_S = 3_600.0
+#: Events whose alarm is remembered, and so the lines of one ``LOG_INTERVAL_S``: some 100 KiB of
 #: memory, and a log that can still be read.
-MOST_EVENTS = 1_024
+MAX_LOGGED_EVENTS = 1_024
 
 
 class LogThrottle:
@@ -22,16 +22,21 @@ class LogThrottle:
         """Event or user → when; the oldest first."""
 
     def should_log(self, event_id: str, user: str) -> bool:
-        """Whether this is the first of the event and of the user for ``QUIET_SECONDS``, and not one
-        too many in all: a user may make many events, and claim anything about each."""
+        """Return whether to log: the first of this event and of this user in ``LOG_INTERVAL_S``.
+
+        At most ``MAX_LOGGED_EVENTS`` in that time in all, since a user can make many events.
+        """
         now = self._clock()
         while self._logged_at:
             oldest = next(iter(self._logged_at))
-            if now - self._logged_at[oldest] < QUIET_SECONDS:
+            if now - self._logged_at[oldest] < LOG_INTERVAL_S:
                 break
             del self._logged_at[oldest]
         keys = (f"event {event_id}", f"user {user}")
-        if any(key in self._logged_at for key in keys) or len(self._logged_at) >= 2 * MOST_EVENTS:
+        if (
+            any(key in self._logged_at for key in keys)
+            or len(self._logged_at) >= 2 * MAX_LOGGED_EVENTS
+        ):
             return False
         self._logged_at |= dict.fromkeys(keys, now)
         return True

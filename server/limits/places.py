@@ -12,7 +12,7 @@ H = TypeVar("H", bound=Hashable)
 #: round trip after the accept, and later from a crowd of clients that all reconnect: those that
 #: came first would be closed for those that came last. Shorter than ``hello_seconds``, so that
 #: silent sockets keep nobody out who shares their address.
-SAFE_S = 3.0
+PLACE_GRACE_TTL_S = 3.0
 
 
 class Places(Generic[H]):
@@ -60,8 +60,9 @@ class Places(Generic[H]):
     def one_to_give_way(self, group: str, now: float) -> H | None:
         """The holder that gives its place to a newcomer of ``group``; ``None``: nobody does.
 
-        It is the oldest of the largest group. If that group would then have fewer places than the
-        newcomer's, its oldest must have had ``SAFE_S``: a storm does not cut its own first ones.
+        It is the oldest holder of the largest group. If that group would then have fewer places
+        than the newcomer's, the oldest holder must have had its place for ``PLACE_GRACE_TTL_S``.
+        So the last clients of a reconnect storm do not push out the first ones.
         """
         if not self._largest:
             return None
@@ -71,7 +72,7 @@ class Places(Generic[H]):
             next(iter(self._groups[group])) if own == self._largest else self.oldest_of_largest()
         )
         since = self._groups[self._group_of[oldest]][oldest]
-        return oldest if self._largest > own + 1 or now - since >= SAFE_S else None
+        return oldest if self._largest > own + 1 or now - since >= PLACE_GRACE_TTL_S else None
 
     @property
     def largest(self) -> int:

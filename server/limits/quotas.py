@@ -23,22 +23,22 @@ T = TypeVar("T")
 MS_PER_SECOND = 100.0
 #: Milliseconds at once beyond that, and the most that a user can owe: a page that opens its rooms,
 #: or a client that comes back to all of its own, stays far below.
-MS_AT_ONCE = 500.0
+BURST_MS = 500.0
 #: Reckoned for each question beside the measured time, in milliseconds: its frame, its statement.
-QUESTION_MS = 0.2
+QUERY_BASE_MS = 0.2
 #: Reckoned for a megabyte of an answer: read from the database, copied and written.
 MS_PER_MEGABYTE = 5.0
 #: Questions of one user that are worked on at once; the others wait for them, in order.
-MOST_AT_ONCE = 4
+MAX_RUNNING_QUERIES = 4
 #: The same while the user is short of time: what several would take shows too late.
 SCARCE_MS = 50.0
 #: Questions of one user that may wait; the next one is ``busy``. A socket and a connection wait
 #: with one each.
-MOST_WAITING = 64
-#: Longest such wait; then ``busy``. Shorter than ``REQUEST_SECONDS`` of the desk.
-WAIT_S = 8.0
+MAX_WAITING_QUERIES = 64
+#: Longest such wait; then ``busy``. Shorter than ``REQUEST_SECONDS`` of a session.
+QUERY_WAIT_TIMEOUT_S = 8.0
 #: Users remembered; the one that has asked nothing for longest is forgotten first.
-MOST_USERS = 10_000
+MAX_QUOTA_USERS = 10_000
 
 
 class _Account:
@@ -47,7 +47,7 @@ class _Account:
     __slots__ = ("bucket", "running", "timer", "waiting")
 
     def __init__(self, now: float) -> None:
-        self.bucket = TokenBucket(MS_PER_SECOND, MS_AT_ONCE, now)
+        self.bucket = TokenBucket(MS_PER_SECOND, BURST_MS, now)
         self.running = 0
         self.waiting: deque[asyncio.Future[None]] = deque()
         self.timer: asyncio.TimerHandle | None = None
@@ -56,7 +56,7 @@ class _Account:
         """Whether one more question may begin."""
         if not self.bucket.has(now):
             return False
-        return self.running < (MOST_AT_ONCE if self.bucket.has(now, SCARCE_MS) else 1)
+        return self.running < (MAX_RUNNING_QUERIES if self.bucket.has(now, SCARCE_MS) else 1)
 
     @property
     def idle(self) -> bool:
@@ -86,7 +86,7 @@ class Quotas:
             return await metered
         finally:
             account.running -= 1
-            account.bucket.spend(QUESTION_MS + metered.seconds * 1_000)
+            account.bucket.spend(QUERY_BASE_MS + metered.seconds * 1_000)
             self._let_in(account)
 
     def charge(self, user: str, seconds: float = 0.0, *, size: int = 0) -> None:
@@ -97,7 +97,7 @@ class Quotas:
         account = self._accounts.get(user)
         if account is None:
             account = self._accounts[user] = _Account(self._clock())
-            if len(self._accounts) > MOST_USERS:
+            if len(self._accounts) > MAX_QUOTA_USERS:
                 oldest = next((u for u, a in self._accounts.items() if a.idle), user)
                 del self._accounts[oldest]
         else:
@@ -106,13 +106,13 @@ class Quotas:
 
     async def _wait_to_begin(self, account: _Account) -> None:
         """Wait until a question of ``account`` may begin; it counts as running then."""
-        if len(account.waiting) >= MOST_WAITING:
+        if len(account.waiting) >= MAX_WAITING_QUERIES:
             raise self._busy(account)
         ticket = asyncio.get_running_loop().create_future()
         account.waiting.append(ticket)
         self._let_in(account)
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(QUERY_WAIT_TIMEOUT_S):
                 await ticket
         except BaseException as err:
             if ticket.done() and not ticket.cancelled():

@@ -14,24 +14,24 @@ from server.limits.addresses import network_of
 from server.limits.token_bucket import TokenBucket
 
 #: Seconds that a network is remembered.
-REMEMBERED_S = 10.0
+OFFENDER_TTL_S = 10.0
 #: What part of ``admissions_per_second`` all such networks have together: a tenth of a processor
 #: or so, by the default.
-SHARE = 1 / 20
+OFFENDER_SHARE = 1 / 20
 #: Longest time between two turns of one network, in seconds, however many networks there are: the
 #: people behind an offending address get in, at last.
-MAX_APART_S = 1.0
+MAX_ADMISSION_INTERVAL_S = 1.0
 #: Longest that one waits for its turn, in seconds, well before its handshake would be aborted
 #: (``handshake_timeout_s``); with more before it, it is refused like one too many.
-LONGEST_WAIT_S = 3.0
+MAX_ADMISSION_DELAY_S = 3.0
 #: Networks remembered, the longest known going first.
-MOST_REMEMBERED = 10_000
+MAX_OFFENDERS = 10_000
 #: Sockets of one network that may end, at once, without having said who they are; the next ones
 #: are an offence. Pages that are closed while they load, and clients that gave up, stay below: a
 #: company behind one address, after a deployment, too.
-NAMELESS_AT_ONCE = 128
+UNAUTHENTICATED_BURST = 128
 #: The same a second. A client that opens silent sockets all the time soon exceeds it.
-NAMELESS_PER_SECOND = 1.0
+UNAUTHENTICATED_PER_SECOND = 1.0
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class ReconnectThrottle:
     """Who broke the rules, and whose turn it is. The clock (seconds) is passed in."""
 
     def __init__(self, admissions_per_second: float) -> None:
-        self._interval = 1 / (admissions_per_second * SHARE)
+        self._interval = 1 / (admissions_per_second * OFFENDER_SHARE)
         self._known: OrderedDict[str, _Offender] = OrderedDict()
         """By network, the longest known first."""
         self._unauthenticated: OrderedDict[str, TokenBucket] = OrderedDict()
@@ -58,11 +58,11 @@ class ReconnectThrottle:
         network = network_of(address)
         known = self._known.get(network)
         if known is None:
-            self._known[network] = _Offender(now + REMEMBERED_S)
-            if len(self._known) > MOST_REMEMBERED:
+            self._known[network] = _Offender(now + OFFENDER_TTL_S)
+            if len(self._known) > MAX_OFFENDERS:
                 self._known.popitem(last=False)
         else:
-            known.until = now + REMEMBERED_S
+            known.until = now + OFFENDER_TTL_S
             self._known.move_to_end(network)
 
     def record_unauthenticated(self, address: str, now: float) -> None:
@@ -70,9 +70,9 @@ class ReconnectThrottle:
         network = network_of(address)
         bucket = self._unauthenticated.get(network)
         if bucket is None:
-            bucket = TokenBucket(NAMELESS_PER_SECOND, NAMELESS_AT_ONCE, now)
+            bucket = TokenBucket(UNAUTHENTICATED_PER_SECOND, UNAUTHENTICATED_BURST, now)
             self._unauthenticated[network] = bucket
-            if len(self._unauthenticated) > MOST_REMEMBERED:
+            if len(self._unauthenticated) > MAX_OFFENDERS:
                 self._unauthenticated.popitem(last=False)
         else:
             self._unauthenticated.move_to_end(network)
@@ -95,14 +95,16 @@ class ReconnectThrottle:
         if known is None:
             return 0.0
         turn = max(now, known.next)
-        if turn > now + LONGEST_WAIT_S:
+        if turn > now + MAX_ADMISSION_DELAY_S:
             return None
         # The turns are shared out evenly, not queued for: else one network takes all of them.
-        known.next = turn + max(self._interval, min(self._interval * len(self._known), MAX_APART_S))
+        known.next = turn + max(
+            self._interval, min(self._interval * len(self._known), MAX_ADMISSION_INTERVAL_S)
+        )
         return turn - now
 
     def _forget(self, now: float) -> None:
-        """Drop the networks that were quiet for ``REMEMBERED_S``: they are the first ones."""
+        """Drop the networks that were quiet for ``OFFENDER_TTL_S``: they are the first ones."""
         while self._known:
             network = next(iter(self._known))
             if self._known[network].until >= now:

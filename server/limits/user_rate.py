@@ -9,7 +9,7 @@ from protocol.errors import ErrorCode, RetryableError
 from server.limits.token_bucket import TokenBucket
 
 #: Users remembered; the longest quiet one is forgotten first, and starts with a full bucket.
-MOST_USERS = 10_000
+MAX_RATED_USERS = 10_000
 
 
 class UserRateLimiter:
@@ -26,7 +26,7 @@ class UserRateLimiter:
         bucket = self._buckets.get(user)
         if bucket is None:
             bucket = self._buckets[user] = TokenBucket(self._rate, self._burst, now)
-            if len(self._buckets) > MOST_USERS:
+            if len(self._buckets) > MAX_RATED_USERS:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(user)
         if not bucket.take(now):

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 #: Largest file; a page that has to come over a phone's network has none near it.
-MOST_BYTES: Final = 2 * 1024 * 1024
+MAX_FILE_BYTES: Final = 2 * 1024 * 1024
 #: Files of one folder.
-MOST_FILES: Final = 1_000
+MAX_FILES: Final = 1_000
 
 #: Suffix → media type. A file of another kind is not served.
 MEDIA_TYPES: Final[Mapping[str, str]] = {
@@ -49,7 +49,7 @@ class Folder:
     """The files below one or several folders, by their path in it, ``/`` between its parts.
 
     Left out are: files and folders whose name begins with a dot, links, kinds that are not in
-    ``MEDIA_TYPES``, what is larger than ``MOST_BYTES``.
+    ``MEDIA_TYPES``, what is larger than ``MAX_FILE_BYTES``.
     """
 
     def __init__(self, root: Path, *, only: tuple[str, ...] = ("",)) -> None:
@@ -69,7 +69,7 @@ class Folder:
             try:
                 stat = path.stat()
                 as_of = (stat.st_mtime_ns, stat.st_size)
-                if self._seen.get(name) == as_of or stat.st_size > MOST_BYTES:
+                if self._seen.get(name) == as_of or stat.st_size > MAX_FILE_BYTES:
                     continue
                 body = path.read_bytes()
             except OSError:
@@ -89,7 +89,7 @@ class Folder:
     def _paths(self) -> list[Path]:
         waiting = [self._root / name for name in self._only]
         found: list[Path] = []
-        while waiting and len(found) < MOST_FILES:
+        while waiting and len(found) < MAX_FILES:
             path = waiting.pop()
             hidden = path != self._root and path.name.startswith(".")
             if hidden or path.is_symlink():

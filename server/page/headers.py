@@ -11,7 +11,7 @@ _POWERS: Final = (
     *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "magnetometer"),
     *("microphone", "midi", "payment", "usb"),
 )
-FIXED: Final = {
+FIXED_HEADERS: Final = {
     "cache-control": "no-cache",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
@@ -53,4 +53,4 @@ def headers(own: frozenset[str], elsewhere: frozenset[str]) -> dict[str, str]:
         "require-trusted-types-for 'script'",
         "trusted-types 'none'",
     )
-    return FIXED | {"content-security-policy": "; ".join(policy)}
+    return FIXED_HEADERS | {"content-security-policy": "; ".join(policy)}

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from server.node import Node
 
 #: A working day: who left the page open over lunch is still there.
-LIFETIME: Final = timedelta(hours=12)
+LOCAL_TOKEN_LIFETIME: Final = timedelta(hours=12)
 #: Tokens that may be made at once, and a second after that: people type names, scripts need not.
-BURST: Final = 50
-PER_SECOND: Final = 5.0
+LOCAL_TOKEN_BURST: Final = 50
+LOCAL_TOKENS_PER_SECOND: Final = 5.0
 #: Bytes of a body; a name of 1,000 characters, each escaped, fits.
-MOST_BYTES: Final = 16_384
+MAX_NAME_BODY_BYTES: Final = 16_384
 #: Beginnings of the headers that proxies add. A request with one came through a proxy, so its
 #: client may be anywhere.
 _PROXIED: Final = (
@@ -58,7 +58,7 @@ _PROXIED: Final = (
     "cdn-loop",
 )
 #: User ids made here begin with it; the rest is the name's digest.
-PREFIX: Final = "local-"
+LOCAL_USER_PREFIX: Final = "local-"
 
 _name = msgspec.json.Decoder(LocalName)
 
@@ -68,7 +68,7 @@ class LocalMode:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._bucket = TokenBucket(PER_SECOND, BURST, time.monotonic())
+        self._bucket = TokenBucket(LOCAL_TOKENS_PER_SECOND, LOCAL_TOKEN_BURST, time.monotonic())
 
     def is_for(self, request: Request) -> bool:
         """Whether whoever sent ``request`` may sign in by name."""
@@ -88,8 +88,8 @@ class LocalMode:
         if not self._bucket.take(now):
             raise RetryableError(ErrorCode.RATE_LIMITED, retry_after_ms=self._bucket.wait_ms())
         user = user_of(name)
-        expires = datetime.now(UTC) + LIFETIME
-        token = self._node.auth.make(user, name, LIFETIME)
+        expires = datetime.now(UTC) + LOCAL_TOKEN_LIFETIME
+        token = self._node.auth.make(user, name, LOCAL_TOKEN_LIFETIME)
         return LocalToken(token=token, user=user, name=name, expires=answers.timestamp(expires))
 
 
@@ -108,7 +108,7 @@ def is_set_up(settings: Settings) -> bool:
 def user_of(name: str) -> str:
     """The user id of ``name``: the same for every way to write it, in capitals or not."""
     digest = hashlib.sha256(_folded(name).encode()).digest()[:15]
-    return PREFIX + base64.b32encode(digest).decode().lower()
+    return LOCAL_USER_PREFIX + base64.b32encode(digest).decode().lower()
 
 
 def _folded(name: str) -> str:
@@ -177,7 +177,7 @@ async def _asked(request: Request, node: Node) -> str:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise bad_request("content-type", "the body must be application/json")
-    body = without_mark(await read_body(request, MOST_BYTES))
+    body = without_mark(await read_body(request, MAX_NAME_BODY_BYTES))
     try:
         asked = _name.decode(body)
     except msgspec.ValidationError as err:

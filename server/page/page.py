@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 INDEX = "index.html"
 #: Seconds between two looks at the files of a checkout: shorter than it takes to reload a page,
 #: longer than a look, which takes 6 ms.
-LOOK_SECONDS = 0.1
+FILE_CHECK_INTERVAL_S = 0.1
 #: The SDK's files that a browser needs; beside them are its package, its tests, its examples.
 SDK_PARTS = ("ayes.js", "src")
 
@@ -70,10 +70,10 @@ class _Looking:
         self._until = 0.0
 
     async def look(self) -> None:
-        """See to it that what is there is as it was ``LOOK_SECONDS`` ago, or newer."""
+        """See to it that what is there is as it was ``FILE_CHECK_INTERVAL_S`` ago, or newer."""
         now = asyncio.get_running_loop().time()
         if self._task is None or (self._task.done() and now >= self._until):
-            self._until = now + LOOK_SECONDS
+            self._until = now + FILE_CHECK_INTERVAL_S
             self._task = asyncio.create_task(asyncio.to_thread(self._folder.look), name="look")
         await asyncio.shield(self._task)
 

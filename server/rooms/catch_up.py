@@ -16,7 +16,7 @@ from persistence.queries.reading import Own
 from protocol import answers, merge_patch
 from protocol.errors import ErrorCode, FinalError
 from protocol.requests import Subscribe
-from server.rooms.registry import LIGHT_ROOM, RoomRegistry
+from server.rooms.registry import MAX_LIGHT_ROOM_RECORDS, RoomRegistry
 from server.rooms.resume_path import ResumePath
 from server.rooms.room import Room
 from server.rooms.subscription import Subscription
@@ -130,7 +130,7 @@ async def _render(rooms: RoomRegistry, room: Room, audience: Audience, user: str
 
     A small room's snapshot is made at once, when it is sent.
     """
-    if not room.has_snapshot(audience) and room.records() > LIGHT_ROOM:
+    if not room.has_snapshot(audience) and room.records() > MAX_LIGHT_ROOM_RECORDS:
         charge = partial(rooms.quotas.charge, user)
         await rooms.cooldown.run(partial(room.render, audience), charge)
 

@@ -25,15 +25,15 @@ from protocol.errors import ErrorCode, RetryableError
 from server.limits.cooldown import Cooldown
 
 #: Steps of a page: what the event loop does in one go for somebody who comes back, some 4 ms.
-PAGE = 256
+FOLD_PAGE_STEPS = 256
 #: Bytes of folded stretches that are kept, the longest unused going first.
-MOST_BYTES = 16 * 1024 * 1024
+MAX_FOLDED_BYTES = 16 * 1024 * 1024
 
 #: Stretches that are made or wait for it; the next one is ``busy``. 200 of them, each from a place
 #: of its own 5,600 to 9,000 steps of votes away, were made after 0.9 s; a request may take ten.
-MOST_MAKING = 256
+MAX_FOLD_JOBS = 256
 #: Asked of who came when there were so many.
-RETRY_AFTER_MS = 2_000
+FOLD_RETRY_DELAY_MS = 2_000
 
 _patches = msgspec.json.Decoder(Patches)
 
@@ -119,8 +119,8 @@ class JournalFolder:
             return kept
         job = self._jobs.get(key)
         if job is None:
-            if len(self._jobs) >= MOST_MAKING:
-                raise RetryableError(ErrorCode.BUSY, retry_after_ms=RETRY_AFTER_MS)
+            if len(self._jobs) >= MAX_FOLD_JOBS:
+                raise RetryableError(ErrorCode.BUSY, retry_after_ms=FOLD_RETRY_DELAY_MS)
             job = self._jobs[key] = _Job()
             work = self._make(key, job, charge)
             job.task = asyncio.create_task(work, name="fold the journal")
@@ -151,7 +151,7 @@ class JournalFolder:
             return
         self._kept[key] = folded
         self._bytes += folded.weight()
-        while self._bytes > MOST_BYTES:
+        while self._bytes > MAX_FOLDED_BYTES:
             _, oldest = self._kept.popitem(last=False)
             self._bytes -= oldest.weight()
 
@@ -191,7 +191,7 @@ class JournalFolder:
 def _pages(after: int, to: int) -> Iterator[tuple[int, int]]:
     """The way from ``after`` to ``to``, cut at round positions."""
     while after < to:
-        end = min(after - after % PAGE + PAGE, to)
+        end = min(after - after % FOLD_PAGE_STEPS + FOLD_PAGE_STEPS, to)
         yield after, end
         after = end
 

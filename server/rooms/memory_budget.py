@@ -15,7 +15,7 @@ MAX_ROOM_BYTES = 384 * 1024 * 1024
 #: Bytes of rooms that every user may have in memory, however much the others have.
 FAIR_ROOM_BYTES = 8 * 1024 * 1024
 #: Asked of a client whose room is not loaded for now.
-ROOM_RETRY_MS = 5_000
+ROOM_RETRY_DELAY_MS = 5_000
 
 
 class RoomBudget:
@@ -37,7 +37,7 @@ class RoomBudget:
                 details={"limit": MAX_USER_ROOM_BYTES},
             )
         if own >= FAIR_ROOM_BYTES and self.bytes >= MAX_ROOM_BYTES:
-            raise RetryableError(ErrorCode.BUSY, retry_after_ms=ROOM_RETRY_MS)
+            raise RetryableError(ErrorCode.BUSY, retry_after_ms=ROOM_RETRY_DELAY_MS)
 
     def charge(self, event_id: str, user: str, size: int) -> None:
         """A room of ``size`` bytes was loaded for ``user``."""

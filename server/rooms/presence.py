@@ -4,7 +4,7 @@ Each node reports its number of members in a room, with a fingerprint for each, 
 connected to two nodes counts once. Above ``MAX_FINGERPRINTS`` a node reports the number alone; a
 member with sockets on two such nodes may then count twice.
 
-A report expires after ``LIFE_SECONDS``, so a dead node's members age out. If Redis is gone, each
+A report expires after ``REPORT_TTL_S``, so a dead node's members age out. If Redis is gone, each
 node soon counts its own members only. A node reports a room at most once a second, and repeats an
 unchanged number only if another node has that room.
 """
@@ -19,10 +19,10 @@ from server.rooms.room import Room
 
 #: Seconds between two tellings of what did not change, and until what was report counts no more:
 #: two may get lost.
-REFRESH_SECONDS = 5.0
-LIFE_SECONDS = 15.0
+REPORT_INTERVAL_S = 5.0
+REPORT_TTL_S = 15.0
 #: Other nodes that are counted in a room.
-MOST_NODES = 64
+MAX_NODES = 64
 
 
 class _RemoteCount(NamedTuple):
@@ -82,8 +82,8 @@ class Presence:
         before = nodes.get(report.node)
         if report.online == 0:
             nodes.pop(report.node, None)
-        elif before is not None or len(nodes) < MOST_NODES:
-            until = now + LIFE_SECONDS
+        elif before is not None or len(nodes) < MAX_NODES:
+            until = now + REPORT_TTL_S
             nodes[report.node] = _RemoteCount(report.online, report.fingerprints, until)
         if (before and before[:2]) != (report.online, report.fingerprints):
             self._changed.add(room)
@@ -107,7 +107,7 @@ class Presence:
             self._changed.add(room)
         if not shared.nodes:
             del self._shared[room]
-        elif now - shared.reported_at >= REFRESH_SECONDS:
+        elif now - shared.reported_at >= REPORT_INTERVAL_S:
             self._unreported.add(room)
 
     def _report(self, room: Room, now: float) -> None:

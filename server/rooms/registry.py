@@ -38,24 +38,24 @@ from server.rooms.subscription import Subscription
 log = logging.getLogger("ayes.rooms")
 
 #: Seconds between two comparisons of the rooms' tops with the database.
-SWEEP_SECONDS = 1.0
+SWEEP_INTERVAL_S = 1.0
 #: Longest that a reader waits until the room has what the database told it.
-CATCH_UP_SECONDS = 5.0
+FILL_TIMEOUT_S = 5.0
 #: Steps read from the journal in one statement.
-JOURNAL_PAGE = 1_000
+FILL_PAGE_STEPS = 1_000
 #: Steps a room takes along from the journal when it is loaded, for those who come back.
-STEPS_AT_LOAD = 512
+MAX_STEPS_AT_LOAD = 512
 #: Seconds for which a room without a subscription is kept: a client that comes back, or asks again
 #: and again, does not have it loaded each time.
-UNUSED_TTL_S = 10.0
+UNUSED_ROOM_TTL_S = 10.0
 #: Such rooms; beyond that the one left first is forgotten.
-MAX_UNUSED = 64
+MAX_UNUSED_ROOMS = 64
 #: Bytes of their snapshots and steps, after which the same happens. Their documents take a few
 #: times as much.
-MAX_UNUSED_BYTES = 32 * 1024 * 1024
+MAX_UNUSED_ROOM_BYTES = 32 * 1024 * 1024
 #: Records of a room that is loaded as soon as it is asked for, some 2 ms of the event loop. Larger
 #: ones are loaded one at a time in the process (``Cooldown``).
-LIGHT_ROOM = 100
+MAX_LIGHT_ROOM_RECORDS = 100
 
 
 class RoomRegistry:
@@ -87,7 +87,7 @@ class RoomRegistry:
         """Positions that were heard of while their room was being filled: it may have read less."""
         self.journal = JournalFolder(database, cooldown)
         self._own: BatchLoader[tuple[str, str], Own] = BatchLoader(self._fetch_own)
-        self.sweeper = Periodic("room sweep", SWEEP_SECONDS, self._sweep)
+        self.sweeper = Periodic("room sweep", SWEEP_INTERVAL_S, self._sweep)
         self.fills = Failures("room fill")
         self.presence = Presence(bus)
 
@@ -197,7 +197,7 @@ class RoomRegistry:
         self.presence.touch(room)
         if not room.subscriptions and self._rooms.get(room.event_id) is room:
             now = asyncio.get_running_loop().time()
-            self._unused[room.event_id] = now + UNUSED_TTL_S
+            self._unused[room.event_id] = now + UNUSED_ROOM_TTL_S
             self._unused.move_to_end(room.event_id)
             self._drop_unused(now)
 
@@ -205,7 +205,11 @@ class RoomRegistry:
         """Forget rooms that nobody is in: those left too long ago, and the oldest of too many."""
         size = sum(self._rooms[event_id].size() for event_id in self._unused)
         for event_id, until in list(self._unused.items()):
-            if until > now and len(self._unused) <= MAX_UNUSED and size <= MAX_UNUSED_BYTES:
+            if (
+                until > now
+                and len(self._unused) <= MAX_UNUSED_ROOMS
+                and size <= MAX_UNUSED_ROOM_BYTES
+            ):
                 return
             room = self._rooms[event_id]
             size -= room.size()
@@ -237,7 +241,7 @@ class RoomRegistry:
     async def _load_in_turn(self, event_id: str, user: str, records: int) -> None:
         self.budget.check(user)
         charge = partial(self.quotas.charge, user)
-        if records > LIGHT_ROOM:
+        if records > MAX_LIGHT_ROOM_RECORDS:
             await self.cooldown.run(partial(self._load, event_id, user), charge)
             return
         metered = Metered(self._load(event_id, user))
@@ -265,7 +269,7 @@ class RoomRegistry:
         self.budget.charge(event_id, user, size)
         self._bus.subscribe(event_id)
         self.presence.begin(room)
-        self._unused[event_id] = asyncio.get_running_loop().time() + UNUSED_TTL_S
+        self._unused[event_id] = asyncio.get_running_loop().time() + UNUSED_ROOM_TTL_S
         self._fill(room)
 
     async def _read(self, room: Room) -> int:
@@ -278,7 +282,7 @@ class RoomRegistry:
                 self._database,
                 room.event_id,
                 epoch=state.epoch,
-                after=max(state.seq - STEPS_AT_LOAD, 0),
+                after=max(state.seq - MAX_STEPS_AT_LOAD, 0),
                 to=state.seq,
             )
         except Exception as err:
@@ -304,7 +308,7 @@ class RoomRegistry:
     async def _catch_up(self, room: Room, own: Own) -> None:
         self._fill(room)
         try:
-            async with asyncio.timeout(CATCH_UP_SECONDS):
+            async with asyncio.timeout(FILL_TIMEOUT_S):
                 while room.epoch != own.epoch or room.seq < own.seq:
                     await room.moves()
         except TimeoutError:
@@ -350,7 +354,7 @@ class RoomRegistry:
                 return
             if top.seq <= room.seq:
                 return
-            to = min(top.seq, room.seq + JOURNAL_PAGE)
+            to = min(top.seq, room.seq + FILL_PAGE_STEPS)
             # None if the epoch has changed since the top was read: the next look finds that.
             stored = await reading.steps(
                 self._database, room.event_id, epoch=room.epoch, after=room.seq, to=to

@@ -11,9 +11,9 @@ import orjson
 from handlers.audiences import COLLECTIONS
 
 #: Bytes encoded between two awaits, about a tenth of a millisecond.
-SLICE_BYTES = 65_536
+MAX_RENDER_SLICE_BYTES = 65_536
 #: Entries that are encoded again in one go at the end, because they changed meanwhile.
-MAX_CHANGED = 64
+MAX_CHANGED_ENTRIES = 64
 
 _COLLECTIONS = frozenset((*COLLECTIONS, "requests"))
 
@@ -41,8 +41,8 @@ class Rendering:
     async def run(self) -> bytes:
         """The state as it is when this returns, encoded."""
         self.start_over()
-        while len(self._changed) > MAX_CHANGED:
-            self._encode(SLICE_BYTES)
+        while len(self._changed) > MAX_CHANGED_ENTRIES:
+            self._encode(MAX_RENDER_SLICE_BYTES)
             await asyncio.sleep(0)
         self._encode()
         return self._joined()

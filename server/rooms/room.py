@@ -23,15 +23,15 @@ from server.transport import deflate
 from server.transport.frames import frame
 
 #: Steps kept in memory; who comes back from further away is served from the journal.
-STEPS_IN_MEMORY = 2_048
+MAX_STEPS_IN_MEMORY = 2_048
 #: Bytes of them as they are encoded, whatever their number: the longest texts make a step of
 #: several KiB, and as objects they take a few times as much.
-BYTES_IN_MEMORY = 4 * 1024 * 1024
+MAX_STEP_BYTES_IN_MEMORY = 4 * 1024 * 1024
 #: In a busy room, frames to a socket are at least this far apart: more steps merge into each, and
 #: nothing is lost. The first one after a quiet while goes at once.
-FRAME_GAP = 0.004
+FRAME_INTERVAL_S = 0.004
 #: Merged patches kept: most sockets of a room stand at one of a few positions.
-MOST_MERGED = 64
+MAX_MERGED_PATCHES = 64
 #: Bytes of them, and of their frames; further ones are made for each socket that needs them.
 MAX_MERGED_BYTES = 8 * 1024 * 1024
 
@@ -195,7 +195,7 @@ class Room:
     def _remember(self, step: RoomStep) -> None:
         self.steps.append(step)
         self._weight += step.weight()
-        while len(self.steps) > STEPS_IN_MEMORY or self._weight > BYTES_IN_MEMORY:
+        while len(self.steps) > MAX_STEPS_IN_MEMORY or self._weight > MAX_STEP_BYTES_IN_MEMORY:
             self._weight -= self.steps.popleft().weight()
 
     def _moved(self) -> None:
@@ -227,7 +227,7 @@ class Room:
         if self._flushing is not None or not self.subscriptions:
             return
         loop = asyncio.get_running_loop()
-        wait = self._flushed_at + FRAME_GAP - loop.time()
+        wait = self._flushed_at + FRAME_INTERVAL_S - loop.time()
         if wait <= 0:
             self._flushing = loop.call_soon(self._flush)
         else:
@@ -252,7 +252,7 @@ class Room:
         patch = self._merged.get((after, audience))
         if patch is None:
             patch = make()
-            if len(self._merged) < MOST_MERGED and self._may_keep(patch):
+            if len(self._merged) < MAX_MERGED_PATCHES and self._may_keep(patch):
                 self._merged[after, audience] = patch
         return patch
 
@@ -288,7 +288,7 @@ class Room:
                 made = b"".join(deflate.deflated(deflate.segment(diff)))
             else:
                 made = frame(diff)
-            if len(self._frames) < MOST_MERGED and self._may_keep(made):
+            if len(self._frames) < MAX_MERGED_PATCHES and self._may_keep(made):
                 self._frames[key] = made
         return made
 

@@ -11,7 +11,7 @@ from persistence.queries.reading import Stored
 from server.rooms.room import RoomStep
 
 #: Steps that are decoded in one go; a long one has some 25 KB.
-STEPS_AT_ONCE = 16
+MAX_DECODED_STEPS = 16
 
 _patches = msgspec.json.Decoder(Patches)
 _texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -28,6 +28,6 @@ def steps_of(stored: list[Stored]) -> Generator[None, None, list[RoomStep]]:
     found = []
     for number, line in enumerate(stored, 1):
         found.append(step_of(line))
-        if number % STEPS_AT_ONCE == 0:
+        if number % MAX_DECODED_STEPS == 0:
             yield
     return found

@@ -8,7 +8,7 @@ import os
 from handlers.lanes.decide import ENTROPY_BYTES
 
 #: Commands that one call to the system is for.
-AT_ONCE = 128
+MIN_READ_BYTES = 128
 
 _kept: list[bytes] = []
 # A process that is forked off would give the same away once more.
@@ -19,6 +19,6 @@ if hasattr(os, "register_at_fork"):
 def entropy() -> bytes:
     """``ENTROPY_BYTES`` that nobody had before."""
     if not _kept:
-        drawn = os.urandom(ENTROPY_BYTES * AT_ONCE)
+        drawn = os.urandom(ENTROPY_BYTES * MIN_READ_BYTES)
         _kept.extend(drawn[at : at + ENTROPY_BYTES] for at in range(0, len(drawn), ENTROPY_BYTES))
     return _kept.pop()

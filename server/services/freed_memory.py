@@ -23,7 +23,7 @@ from persistence.database.periodic import Periodic
 LARGE_BLOCK_BYTES = 256 * 1024
 #: Seconds between two looks at the resident memory, and the shortest time between two trims. A trim
 #: walks the whole heap, which took 60 ms for 200 MiB of small objects, with the heap locked.
-LOOK_INTERVAL_S = 5.0
+TRIM_CHECK_INTERVAL_S = 5.0
 #: Longest time between two trims of a heap that gives nothing back; it doubles up to this.
 MAX_TRIM_INTERVAL_S = 80.0
 #: Bytes by which resident memory has to have grown for the collector to run and the heap to be
@@ -59,7 +59,7 @@ class FreedMemory:
         self._latest = 0
         self._pause = 0.0
         self._waited = 0.0
-        self.task = Periodic("memory", LOOK_INTERVAL_S, self.look)
+        self.task = Periodic("memory", TRIM_CHECK_INTERVAL_S, self.look)
 
     async def look(self) -> None:
         """Trim the heap if there may be something to give back."""
@@ -67,7 +67,7 @@ class FreedMemory:
         if self._trim is None or now is None:
             return
         self._least = now if self._least is None else min(self._least, now)
-        self._waited += LOOK_INTERVAL_S
+        self._waited += TRIM_CHECK_INTERVAL_S
         grew = now - self._latest >= max(MIN_GROWTH_BYTES, now * MIN_GROWTH_SHARE)
         if now - self._least < MIN_GROWTH_BYTES or not (grew or self._waited >= self._pause):
             return
@@ -78,7 +78,7 @@ class FreedMemory:
         self._waited = 0.0
         helped = grew or now - self._latest >= MIN_TRIMMED_BYTES
         self._pause = (
-            0.0 if helped else min(max(2 * self._pause, LOOK_INTERVAL_S), MAX_TRIM_INTERVAL_S)
+            0.0 if helped else min(max(2 * self._pause, TRIM_CHECK_INTERVAL_S), MAX_TRIM_INTERVAL_S)
         )
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 #: Bytes of kept answers, ids and keys together; the longest unused goes first. One answer has some
 #: 20 bytes for each proposal it names.
-MAX_BYTES = 1024 * 1024
+MAX_PREVIEW_BYTES = 1024 * 1024
 
 #: Event, epoch, seq, and the policy as it was encoded.
 Key: TypeAlias = tuple[str, str, int, bytes]
@@ -46,11 +46,11 @@ class Previews:
         self._forget(key)
         event, epoch, _, policy = key
         size = sum(map(len, (event, epoch, policy, *accepted)))
-        if size > MAX_BYTES:
+        if size > MAX_PREVIEW_BYTES:
             return
         self._kept[key] = _Kept(accepted, self._clock() + seconds, size)
         self._bytes += size
-        while self._bytes > MAX_BYTES:
+        while self._bytes > MAX_PREVIEW_BYTES:
             self._forget(next(iter(self._kept)))
 
     def _forget(self, key: Key) -> None:

@@ -9,9 +9,9 @@ from persistence.database.pool import Database
 from persistence.journal import pruning
 
 #: How long a refusal is remembered; the protocol promises 72 hours at least.
-KEPT = timedelta(hours=96)
+JOURNAL_TTL = timedelta(hours=96)
 #: Seconds between two rounds.
-EVERY_SECONDS = 3_600.0
+PRUNING_INTERVAL_S = 3_600.0
 
 
 class Pruning:
@@ -19,8 +19,8 @@ class Pruning:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.task = Periodic("pruning", EVERY_SECONDS, self._prune, first=0.0)
+        self.task = Periodic("pruning", PRUNING_INTERVAL_S, self._prune, first=0.0)
 
     async def _prune(self) -> None:
-        while await pruning.forget_refusals(self._database, older_than=KEPT):
+        while await pruning.forget_refusals(self._database, older_than=JOURNAL_TTL):
             pass

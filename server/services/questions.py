@@ -31,11 +31,11 @@ from server.services.previews import Previews
 
 #: Entries of a page that is read as soon as it is asked for: as many as the default and as the page
 #: of the server asks for. Longer ones are read one at a time in the process (``Cooldown``).
-LIGHT_PAGE = 50
+MAX_LIGHT_PAGE = 50
 #: Commands that are looked up as soon as their status is asked for, some 0.3 ms; the same beyond.
-LIGHT_STATUS = 32
+MAX_LIGHT_STATUS_IDS = 32
 #: Entries of a page that are encoded in one go; a long one has some 12 KB.
-ENTRIES_AT_ONCE = 16
+ENTRIES_PER_SLICE = 16
 
 
 class Questions:
@@ -216,8 +216,8 @@ class Questions:
 def _is_heavy(request: r.Request) -> bool:
     """Whether ``request`` asks for so much that only one such is answered at a time."""
     if isinstance(request, r.CommandStatus):
-        return len(request.ids) > LIGHT_STATUS
-    return isinstance(request, r.History | r.EventsList) and request.limit > LIGHT_PAGE
+        return len(request.ids) > MAX_LIGHT_STATUS_IDS
+    return isinstance(request, r.History | r.EventsList) and request.limit > MAX_LIGHT_PAGE
 
 
 def _is_not_found(line: Decided) -> bool:
@@ -231,7 +231,7 @@ async def _page(
     entries = []
     for number, entry in enumerate(shown, 1):
         entries.append(orjson.Fragment(orjson.dumps(entry)))
-        if number % ENTRIES_AT_ONCE == 0:
+        if number % ENTRIES_PER_SLICE == 0:
             await asyncio.sleep(0)
     page: dict[str, Any] = {"event": event, kind: entries}
     return page if following is None else page | {"next": following}

@@ -21,13 +21,13 @@ from protocol.commands import EventCommand
 from server.services.entropy import entropy
 
 #: Seconds between two looks at the clock.
-TICK_SECONDS = 0.5
+TIMER_INTERVAL_S = 0.5
 #: Looked at again behind the last look: a transaction's moment can lie before its commit.
-OVERLAP = timedelta(seconds=30)
+RESCAN_WINDOW = timedelta(seconds=30)
 #: Rows of one look; the rest comes with the next.
-MOST_DUE = 500
+MAX_DUE = 500
 #: Openings remembered because they could not be decided; beyond that they are read again.
-MOST_AGAIN = 10_000
+MAX_RETRIED = 10_000
 _SERVER = Actor(SERVER, SERVER)
 
 
@@ -38,7 +38,7 @@ class Timers:
         self._database = database
         self._lanes = lanes
         # Stopped, what was asked for is the lanes' to finish.
-        self.task = Periodic("timers", TICK_SECONDS, self._tick, first=0.0)
+        self.task = Periodic("timers", TIMER_INTERVAL_S, self._tick, first=0.0)
         self._since: Due | None = None
         """Where the next look for openings begins."""
         self._dropped: Due | None = None
@@ -64,15 +64,15 @@ class Timers:
         again, self._again = self._again, {}
         for opening, revision in again.items():
             self._mature(opening, revision)
-        now, opened = await due.opened(self._database, since=since, limit=MOST_DUE)
+        now, opened = await due.opened(self._database, since=since, limit=MAX_DUE)
         for opening, revision in opened:
             if opening not in self._matured:
                 self._matured.add(opening)
                 self._mature(opening, revision)
         # What no look comes to any more.
-        self._matured = {o for o in self._matured if o.at > now - 2 * OVERLAP}
-        self._lately = Due(now - OVERLAP)
-        return opened[-1].due if len(opened) == MOST_DUE else self._lately
+        self._matured = {o for o in self._matured if o.at > now - 2 * RESCAN_WINDOW}
+        self._lately = Due(now - RESCAN_WINDOW)
+        return opened[-1].due if len(opened) == MAX_DUE else self._lately
 
     async def _expire(self) -> None:
         """Ask for those whose time is over: a page of all of them, and what came of late.
@@ -81,10 +81,10 @@ class Timers:
         reads two pages at most.
         """
         since = self._expired_to
-        over = await due.expired(self._database, since=since, limit=MOST_DUE)
-        self._expired_to = over[-1].due if len(over) == MOST_DUE else None
+        over = await due.expired(self._database, since=since, limit=MAX_DUE)
+        self._expired_to = over[-1].due if len(over) == MAX_DUE else None
         if since is not None or self._expired_to is not None:
-            over += await due.expired(self._database, since=self._lately, limit=MOST_DUE)
+            over += await due.expired(self._database, since=self._lately, limit=MAX_DUE)
         for found in dict.fromkeys(one.due for one in over if one.runs):
             self._ask(expiry(found.event, found.proposal), _heard)
 
@@ -102,7 +102,7 @@ class Timers:
         """The lane was full, the event held, the database away: the next look asks again."""
         if answer.error is None:
             return
-        if len(self._again) < MOST_AGAIN:
+        if len(self._again) < MAX_RETRIED:
             self._again[opening] = revision
             return
         # Too many to be remembered: the next look begins before this one.

@@ -20,7 +20,7 @@ DEFAULTS = {"churn_membership": 6, "churn_votes": 60, "churn_comments": 60}
 @pytest.fixture(autouse=True)
 def long_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute that no test comes to the end of, however busy the machine is."""
-    monkeypatch.setattr("server.limits.churn.MINUTE_S", 1e6)
+    monkeypatch.setattr("server.limits.churn.CHURN_PERIOD_S", 1e6)
 
 
 def codes(answers: list[Message]) -> list[str]:
@@ -127,7 +127,7 @@ async def test_a_repeat_that_is_not_remembered_here_gets_its_ack_after_the_wait(
 ) -> None:
     """The first answer came from another server, or long ago: the limit cannot know."""
     one = await start(**SMALL)
-    monkeypatch.setattr("server.limits.churn.MINUTE_S", 60.0)
+    monkeypatch.setattr("server.limits.churn.CHURN_PERIOD_S", 60.0)
     two = await start(churn_votes=240)
     scene = await gathering(one, 1)
     (member,) = scene.members

@@ -30,7 +30,7 @@ PAGE = 4
 @pytest.fixture(autouse=True)
 def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """A way of more than a page leads through the journal."""
-    monkeypatch.setattr("server.rooms.journal_folder.PAGE", PAGE)
+    monkeypatch.setattr("server.rooms.journal_folder.FOLD_PAGE_STEPS", PAGE)
     monkeypatch.setattr("server.rooms.resume_path.PAGE", PAGE)
     monkeypatch.setattr("server.rooms.resume_path.MAX_STEPS_FROM_MEMORY", PAGE)
 
@@ -166,7 +166,7 @@ async def test_what_is_kept_of_folded_pages_is_bounded(
     # Not from the same position, whose way would be kept as a whole.
     readers = [await away(server, scene, seq + far) for far in range(2)]
     most = 120
-    monkeypatch.setattr("server.rooms.journal_folder.MOST_BYTES", most)
+    monkeypatch.setattr("server.rooms.journal_folder.MAX_FOLDED_BYTES", most)
     pages.clear()
     for reader in readers:
         await reader.resume(scene.event)
@@ -182,7 +182,7 @@ async def test_more_ways_than_may_wait_are_busy(
     scene, seq = await long_way(server)
     epoch = scene.admin.room(scene.event).epoch
     first, second = [await away(server, scene, seq + far) for far in range(2)]
-    monkeypatch.setattr("server.rooms.journal_folder.MOST_MAKING", 1)
+    monkeypatch.setattr("server.rooms.journal_folder.MAX_FOLD_JOBS", 1)
     read = reading.steps
     reached, free = asyncio.Event(), asyncio.Event()
 
@@ -222,7 +222,7 @@ async def test_a_way_that_nobody_waits_for_any_more_makes_place(
     scene, seq = await long_way(server)
     epoch = scene.admin.room(scene.event).epoch
     first, second = [await away(server, scene, seq + far) for far in range(2)]
-    monkeypatch.setattr("server.rooms.journal_folder.MOST_MAKING", 1)
+    monkeypatch.setattr("server.rooms.journal_folder.MAX_FOLD_JOBS", 1)
     question = {"type": "subscribe", "event": scene.event, "epoch": epoch, "seq": seq}
     held, end = hold(monkeypatch)
     await first.say(question | {"ref": "first"})
@@ -290,7 +290,7 @@ async def test_a_stream_has_an_answer_in_time_however_long_its_way_takes(
     scene, seq = await long_way(server)
     epoch = scene.admin.room(scene.event).epoch
     held, _ = hold(monkeypatch)
-    monkeypatch.setattr("server.http.endpoint.REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr("server.http.endpoint.HTTP_REQUEST_TIMEOUT_S", 0.2)
     url = f"http://127.0.0.1:{server.port}/v1/events/{scene.event}/stream"
     headers = {
         "authorization": f"Bearer {token(scene.admin.user)}",
@@ -306,7 +306,7 @@ async def test_what_a_room_holds_of_the_past_is_bounded_in_bytes(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bound = 8_000
-    monkeypatch.setattr("server.rooms.room.BYTES_IN_MEMORY", bound)
+    monkeypatch.setattr("server.rooms.room.MAX_STEP_BYTES_IN_MEMORY", bound)
     scene = await gathering(server, 1)
     (member,) = scene.members
     room = await member.subscribe(scene.event)

@@ -26,7 +26,7 @@ WRONG = "WRAN99"
 def time_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is forgotten while a test runs, however busy the machine is."""
     monkeypatch.setattr("server.services.command_router.STRANGER_PER_SECOND", 1e-6)
-    monkeypatch.setattr("server.limits.code_guesses.PER_SECOND", 1e-6)
+    monkeypatch.setattr("server.limits.code_guesses.GUESSES_PER_SECOND", 1e-6)
 
 
 @pytest.fixture

@@ -353,7 +353,7 @@ async def test_who_broke_the_rules_and_is_back_at_once_waits_for_a_turn(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Three turns a second.
-    monkeypatch.setattr("server.limits.reconnect_throttle.SHARE", 0.003)
+    monkeypatch.setattr("server.limits.reconnect_throttle.OFFENDER_SHARE", 0.003)
     server = await start()
     await who_broke_the_rules(server)
     began = time.monotonic()
@@ -366,7 +366,7 @@ async def test_of_those_who_broke_the_rules_only_some_may_wait(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One turn in ten seconds, which is longer than anybody may wait.
-    monkeypatch.setattr("server.limits.reconnect_throttle.SHARE", 0.000_1)
+    monkeypatch.setattr("server.limits.reconnect_throttle.OFFENDER_SHARE", 0.000_1)
     server = await start()
     await who_broke_the_rules(server)
     await server.connect("mallory")
@@ -378,7 +378,7 @@ async def test_of_those_who_broke_the_rules_only_some_may_wait(
 async def test_who_goes_before_their_turn_takes_nothing_along(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.limits.reconnect_throttle.SHARE", 0.000_5)
+    monkeypatch.setattr("server.limits.reconnect_throttle.OFFENDER_SHARE", 0.000_5)
     server = await start()
     await who_broke_the_rules(server)
     await server.connect("mallory")

@@ -160,14 +160,14 @@ async def test_a_room_that_nobody_comes_back_to_is_forgotten(
 async def test_rooms_that_are_kept_are_bounded(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "MAX_UNUSED", 2)
+    monkeypatch.setattr(registry, "MAX_UNUSED_ROOMS", 2)
     for _ in range(4):
         scene = await gathering(server)
         await scene.admin.subscribe(scene.event)
         await scene.admin.ask("unsubscribe", event=scene.event)
     kept = server.node.rooms
     assert len(kept._rooms) == 2
-    monkeypatch.setattr(registry, "MAX_UNUSED_BYTES", 1)
+    monkeypatch.setattr(registry, "MAX_UNUSED_ROOM_BYTES", 1)
     await scene.admin.subscribe(scene.event)
     await scene.admin.ask("unsubscribe", event=scene.event)
     assert not kept._rooms
@@ -266,7 +266,7 @@ async def test_a_large_room_is_loaded_in_turn_and_a_small_one_at_once(
     assert turns == []
     await scene.admin.ask("unsubscribe", event=scene.event)
     server.node.rooms._drop_unused(math.inf)
-    monkeypatch.setattr(registry, "LIGHT_ROOM", 0)
+    monkeypatch.setattr(registry, "MAX_LIGHT_ROOM_RECORDS", 0)
     await scene.admin.subscribe(scene.event)
     # It is read, and then its snapshot made.
     assert len(turns) == 2
@@ -276,7 +276,7 @@ async def test_one_who_asks_too_much_waits_everywhere_and_nobody_else_does(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The share is the user's: over all sockets, and over HTTP."""
-    monkeypatch.setattr(quotas, "WAIT_S", 0.2)
+    monkeypatch.setattr(quotas, "QUERY_WAIT_TIMEOUT_S", 0.2)
     scene = await gathering(server, 2)
     greedy, other = scene.members
     second = await server.connect(greedy.user)

@@ -73,7 +73,7 @@ async def test_behind_one_address_a_login_takes_the_place_of_the_longest_silent(
 ) -> None:
     server = await start(unauthenticated=PLACES)
     attack = await silent(server, *[ATTACKER] * PLACES)
-    monkeypatch.setattr("server.limits.places.SAFE_S", 0.0)
+    monkeypatch.setattr("server.limits.places.PLACE_GRACE_TTL_S", 0.0)
     await server.connect(fresh("honest"), **at(ATTACKER))
     assert await attack[0].gone() == 4429
 
@@ -93,7 +93,7 @@ async def test_silent_sockets_give_way_where_all_sockets_are_taken(
     await server.connect(fresh("second"), **at("198.51.100.1"))
     assert await quiet[0].gone() == 4429
     # Who has said who they are gives way to nobody.
-    monkeypatch.setattr("server.limits.places.SAFE_S", 0.0)
+    monkeypatch.setattr("server.limits.places.PLACE_GRACE_TTL_S", 0.0)
     await server.connect(fresh("third"), **at("198.51.100.2"))
     assert await quiet[1].gone() == 4429
     over = await server.open(**at("198.51.100.3"))
@@ -117,7 +117,7 @@ async def waits(server: Running, address: str) -> bool:
 async def test_who_leaves_without_a_hello_again_and_again_is_an_offender(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.limits.reconnect_throttle.NAMELESS_AT_ONCE", 3)
+    monkeypatch.setattr("server.limits.reconnect_throttle.UNAUTHENTICATED_BURST", 3)
     server = await start()
     await leave_without_hello(server, ATTACKER, 3)
     await leave_without_hello(server, "198.51.100.1", 1)
@@ -132,7 +132,7 @@ async def test_who_leaves_without_a_hello_again_and_again_is_an_offender(
 async def test_wrong_tokens_count_as_no_hello_and_good_ones_do_not(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.limits.reconnect_throttle.NAMELESS_AT_ONCE", 1)
+    monkeypatch.setattr("server.limits.reconnect_throttle.UNAUTHENTICATED_BURST", 1)
     server = await start()
     for _ in range(3):
         client = await server.connect(fresh("honest"), **at("198.51.100.1"))
@@ -149,7 +149,7 @@ async def test_wrong_tokens_count_as_no_hello_and_good_ones_do_not(
 async def test_sockets_that_the_server_sent_away_are_no_offence(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.limits.reconnect_throttle.NAMELESS_AT_ONCE", 1)
+    monkeypatch.setattr("server.limits.reconnect_throttle.UNAUTHENTICATED_BURST", 1)
     server = await start(drain_seconds=1)
     async with AsyncExitStack():
         await silent(server, *[ATTACKER] * 5)

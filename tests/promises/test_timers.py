@@ -145,7 +145,7 @@ async def test_what_fell_due_while_no_server_ran_happens_at_the_start(
 async def test_more_proposals_than_one_look_sees_may_open_at_the_same_moment(
     migrated_url: str, wind: Wind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.services.timers.MOST_DUE", 1)
+    monkeypatch.setattr("server.services.timers.MAX_DUE", 1)
     async with running(migrated_url) as first:
         scene = await gathering(first, 1, policy=timed(min_open_seconds=60))
         proposals = [await scene.propose() for _ in range(3)]
@@ -215,7 +215,7 @@ async def test_nothing_expires_while_the_event_is_paused(server: Running, wind: 
 async def test_what_is_over_in_paused_events_keeps_nothing_from_expiring(
     migrated_url: str, wind: Wind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.services.timers.MOST_DUE", 2)
+    monkeypatch.setattr("server.services.timers.MAX_DUE", 2)
     async with running(migrated_url) as server:
         paused = await gathering(server, 1, policy=timed(ttl_seconds=3_600))
         stay = [await paused.propose() for _ in range(5)]
@@ -260,7 +260,7 @@ async def test_openings_beyond_what_is_remembered_are_asked_for_again(
     server: Running, wind: Wind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many could not be decided: none waits for a restart."""
-    monkeypatch.setattr("server.services.timers.MOST_AGAIN", 1)
+    monkeypatch.setattr("server.services.timers.MAX_RETRIED", 1)
     await server.node._timers.task.stop()
     scene = await gathering(server, 3, policy=timed(min_open_seconds=3_600))
     made = [await scene.propose(by) for by in scene.everyone]

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from persistence.queries import reading
 from server.bus.memory import MemoryBus
 from server.bus.port import Bus, PositionHint
-from server.bus.redis import PREFIX, RedisBus
+from server.bus.redis import CHANNEL_PREFIX, RedisBus
 from server.rooms import presence
 from tests.parts import RedisServer
 from tests.promises.client import Client, Room
@@ -75,7 +75,7 @@ async def test_a_hint_that_comes_while_the_room_is_filled_is_not_lost(
     migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # No sweep, and no hints but those given here.
-    monkeypatch.setattr("server.rooms.registry.SWEEP_SECONDS", 3_600.0)
+    monkeypatch.setattr("server.rooms.registry.SWEEP_INTERVAL_S", 3_600.0)
     async with two(migrated_url, [MemoryBus(), MemoryBus()]) as (one, other):
         scene, _, room, proposal = await watched(one, other)
         tops = reading.tops
@@ -210,7 +210,7 @@ async def test_forged_messages_reach_nobody(migrated_url: str, redis_server: Red
                     "steps": [{"seq": room.seq + 1, "patches": {"member": patch}}],
                     "patch": patch,
                 }
-                pipe.publish(PREFIX + scene.event, orjson.dumps(forged))
+                pipe.publish(CHANNEL_PREFIX + scene.event, orjson.dumps(forged))
             await pipe.execute()
         # A true step behind them: what was forged before it would have been told by now.
         ack = await decided(scene.admin, "event.pause", event=scene.event)
@@ -256,8 +256,8 @@ async def test_presence_is_summed_over_nodes_and_everybody_counts_once(
 async def test_with_redis_gone_each_node_is_left_with_its_own_count(
     migrated_url: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(presence, "LIFE_SECONDS", 2.0)
-    monkeypatch.setattr(presence, "REFRESH_SECONDS", 0.5)
+    monkeypatch.setattr(presence, "REPORT_TTL_S", 2.0)
+    monkeypatch.setattr(presence, "REPORT_INTERVAL_S", 0.5)
     buses: list[Bus] = [RedisBus(redis_server.url), RedisBus(redis_server.url)]
     async with two(migrated_url, buses) as (one, other):
         scene, watcher, room, _ = await watched(one, other)

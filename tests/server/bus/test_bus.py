@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from server.bus.connection import make_redis
 from server.bus.memory import MemoryBus
 from server.bus.port import PositionHint, PresenceReport
-from server.bus.redis import LONGEST_MESSAGE, PREFIX, RedisBus
+from server.bus.redis import CHANNEL_PREFIX, MAX_MESSAGE_BYTES, RedisBus
 from tests.parts import RedisServer
 from tests.redis_parts import RedisCluster, tls_server, valkey_server
 from tests.server.listening import PATIENCE, Pair, pair, pair_of, told
@@ -256,7 +256,7 @@ WRONG = [
     b'{"kind":"headcount","node":"n","online":2,"marks":"AAAAAAAAAAA="}',
     b'{"kind":"headcount","node":"n","online":2,"marks":"AAAAAAAAAAAAAAAAAAAAAA=="}',
     b'{"kind":"headcount","node":"n","online":1,"marks":"not base64"}',
-    b'{"kind":"hint","node":"n","epoch":"' + b"x" * LONGEST_MESSAGE + b'","seq":1}',
+    b'{"kind":"hint","node":"n","epoch":"' + b"x" * MAX_MESSAGE_BYTES + b'","seq":1}',
 ]
 
 
@@ -267,7 +267,7 @@ async def test_what_is_no_message_of_ours_is_refused(redis_server: RedisServer) 
         count = len(theirs.heard)
         async with Redis.from_url(redis_server.url) as forger:
             for data in WRONG:
-                await forger.publish(PREFIX + "e1", data)
+                await forger.publish(CHANNEL_PREFIX + "e1", data)
         await told(one, theirs, PositionHint("e1", "epoch", 2))
         assert set(theirs.heard[count:]) == {PositionHint("e1", "epoch", 2)}
 

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from server.config.settings import SettingsError, load
 from server.http.metrics import METRICS
-from server.http.metrics_port import MAX_CONNECTIONS
+from server.http.metrics_port import MAX_METRICS_CONNECTIONS
 from tests.parts import free_port
 from tests.promises.running import Running, killable
 from tests.promises.scenes import gathering
@@ -81,7 +81,9 @@ async def test_the_metrics_may_have_a_port_of_their_own(database_url: str, tmp_p
         assert b" 404 " in (await asked(server.port, "/metrics"))[:20]
         assert b" 200 " in (await asked(server.port, "/healthz"))[:20]
         # Silent connections are bounded, and keep nobody out for long.
-        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_CONNECTIONS)]
+        silent = [
+            await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_METRICS_CONNECTIONS)
+        ]
         assert await asked_or_cut(port) == b""
         for reader, writer in silent:
             writer.close()

@@ -129,7 +129,7 @@ def test_what_is_no_key_set_is_none(document: bytes) -> None:
         ("301 Moved", "location: /other\r\n", b""),
         ("302 Found", "location: file:///etc/passwd\r\n", b""),
         ("307 Elsewhere", "location: http://127.0.0.1:9/keys\r\n", b""),
-        ("200 OK", "", b" " * (jwks.MOST_BYTES + 1)),
+        ("200 OK", "", b" " * (jwks.MAX_KEY_SET_BYTES + 1)),
         ("200 OK", "content-encoding: gzip\r\n", b"\x1f\x8b"),
         ("204 Nothing", "", b""),
         ("banana", "", b""),
@@ -228,7 +228,7 @@ async def test_an_issuer_that_is_down_decides_nothing(
     issuer: Issuer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A hello that waited for its patience would never be answered.
-    monkeypatch.setattr("server.identity.keys.PATIENCE_SECONDS", 3_600.0)
+    monkeypatch.setattr("server.identity.keys.KEY_WAIT_TIMEOUT_S", 3_600.0)
     await issuer.stop()
     async with trusting(issuer.url, first_backoff=0.05) as auth:
         with pytest.raises(KeysPending):
@@ -252,7 +252,7 @@ async def test_an_issuer_that_goes_down_leaves_its_keys(issuer: Issuer) -> None:
 async def test_an_issuer_that_never_answers_holds_a_hello_for_its_patience_only(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.identity.keys.PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("server.identity.keys.KEY_WAIT_TIMEOUT_S", 0.2)
     issuer.open.clear()
     async with trusting(issuer.url) as auth:
         began = time.monotonic()
@@ -266,7 +266,9 @@ async def test_an_issuer_that_never_answers_holds_a_hello_for_its_patience_only(
 async def test_a_fetch_that_hangs_is_given_up_and_gets_no_second_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("server.identity.jwks.FETCH_SECONDS", -0.95)  # a second more is given up on
+    monkeypatch.setattr(
+        "server.identity.jwks.FETCH_TIMEOUT_S", -0.95
+    )  # a second more is given up on
     free = threading.Event()
     calls: list[str] = []
 

@@ -15,7 +15,7 @@ from protocol.errors import ErrorCode, RetryableError
 from server.identity.auth import Authenticator, authenticator_for
 from server.identity.jwks import KeySetError
 from server.identity.keys import RemoteKeys
-from server.identity.provider import DOCUMENT_SECONDS, FETCHES, Provider
+from server.identity.provider import DISCOVERY_TTL_S, MAX_FETCHES, Provider
 from tests.promises.conftest import Start
 from tests.promises.running import settings_for
 from tests.server.issuing import Key, claims, key_set, one_of_each
@@ -63,7 +63,7 @@ async def signing_in(
 ) -> AsyncIterator[Authenticator]:
     """An authenticator that goes by the provider."""
     provider = Provider(ISSUER, CLIENT, fetch=(net or Net()).fetch)
-    keys = RemoteKeys(provider.address, load=provider.load, fetches=FETCHES)
+    keys = RemoteKeys(provider.address, load=provider.load, fetches=MAX_FETCHES)
     auth = Authenticator(
         secret, audience="ayes", keys=keys, provider=provider, shared_keys=shared_keys
     )
@@ -221,7 +221,7 @@ def test_the_document_is_kept_and_asked_for_again_when_the_keys_have_moved(
         assert provider.load().keys() == {key.kid for key in KEYS.values()}
     about, keys = f"{ISSUER}/.well-known/openid-configuration", f"{ISSUER}/keys"
     assert net.asked == [about, keys, keys, keys]
-    now += DOCUMENT_SECONDS
+    now += DISCOVERY_TTL_S
     provider.load()
     assert net.asked[4:] == [about, keys]
     net.found[about] = document(jwks_uri=f"{ISSUER}/moved")

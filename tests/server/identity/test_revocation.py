@@ -237,7 +237,7 @@ async def test_a_slow_transaction_is_not_skipped(database: Database) -> None:
 async def test_rows_deleted_by_hand_are_noticed_in_time(
     database: Database, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.identity.revocations.LOOKS_UNTIL_ALL", 3)
+    monkeypatch.setattr("server.identity.revocations.POLLS_PER_FULL_READ", 3)
     known = Revocations(database, lambda user: None)
     await revoke(database, user)
     await known.look()
@@ -254,7 +254,7 @@ async def test_rows_deleted_by_hand_are_noticed_in_time(
 async def test_a_database_out_of_reach_is_asked_again(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("server.identity.revocations.POLL_SECONDS", 0.02)
+    monkeypatch.setattr("server.identity.revocations.REVOCATION_INTERVAL_S", 0.02)
     heard = asyncio.Event()
     known = Revocations(database, lambda user: heard.set())
     await known.start()

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from server.config.settings import SHORTEST_SECRET, Settings
+from server.config.settings import MIN_SECRET_BYTES, Settings
 from server.config.start_error import StartError
 from server.identity.auth import authenticator_for
-from server.identity.secret import NAME, kept_secret
+from server.identity.secret import SECRET_FILE, kept_secret
 from tests.parts import ROOT
 
 
@@ -23,9 +23,9 @@ def test_a_secret_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = set(pool.map(kept_secret, [folder] * 32))
     assert len(found) == 1
-    assert len(found.pop()) >= SHORTEST_SECRET
-    assert [path.name for path in folder.iterdir()] == [NAME]
-    assert (folder / NAME).stat().st_mode & 0o777 == 0o600
+    assert len(found.pop()) >= MIN_SECRET_BYTES
+    assert [path.name for path in folder.iterdir()] == [SECRET_FILE]
+    assert (folder / SECRET_FILE).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_made_secret_is_synced_before_it_has_its_name_and_its_folder_after(
@@ -38,7 +38,7 @@ def test_a_made_secret_is_synced_before_it_has_its_name_and_its_folder_after(
     def fsync(descriptor: int) -> None:
         path = Path(f"/proc/self/fd/{descriptor}").readlink()
         if path == tmp_path or path.parent == tmp_path:
-            synced.append((path == tmp_path, (tmp_path / NAME).exists()))
+            synced.append((path == tmp_path, (tmp_path / SECRET_FILE).exists()))
         sync(descriptor)
 
     monkeypatch.setattr("os.fsync", fsync)
@@ -53,7 +53,7 @@ def test_a_kept_secret_that_is_none_ends_the_start_with_what_to_do(
     _put(tmp_path, found)
     with pytest.raises(StartError, match="backup, or remove it"):
         authenticator_for(Settings(data_dir=tmp_path))
-    assert (tmp_path / NAME).read_bytes() == found
+    assert (tmp_path / SECRET_FILE).read_bytes() == found
 
 
 def test_the_commands_say_so_without_a_traceback(tmp_path: Path) -> None:
@@ -74,8 +74,8 @@ def test_the_commands_say_so_without_a_traceback(tmp_path: Path) -> None:
 
 
 def test_a_secret_of_just_enough_bytes_is_taken(tmp_path: Path) -> None:
-    _put(tmp_path, b"k" * SHORTEST_SECRET + b"\n")
-    assert kept_secret(tmp_path) == "k" * SHORTEST_SECRET
+    _put(tmp_path, b"k" * MIN_SECRET_BYTES + b"\n")
+    assert kept_secret(tmp_path) == "k" * MIN_SECRET_BYTES
 
 
 def test_a_secret_that_others_can_read_or_wrote_ends_the_start(
@@ -86,11 +86,11 @@ def test_a_secret_that_others_can_read_or_wrote_ends_the_start(
     _put(tmp_path, secret).chmod(0o644)
     with pytest.raises(StartError, match="others may read"):
         kept_secret(tmp_path)
-    (tmp_path / NAME).rename(tmp_path / "elsewhere")
-    (tmp_path / NAME).symlink_to(tmp_path / "elsewhere")
+    (tmp_path / SECRET_FILE).rename(tmp_path / "elsewhere")
+    (tmp_path / SECRET_FILE).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StartError, match="is a link"):
         kept_secret(tmp_path)
-    (tmp_path / NAME).unlink()
+    (tmp_path / SECRET_FILE).unlink()
     _put(tmp_path, secret)
     tmp_path.chmod(0o777)
     with pytest.raises(StartError, match="everybody may write to"):
@@ -108,7 +108,7 @@ def test_a_file_that_is_no_secret_is_not_read_to_its_end(tmp_path: Path) -> None
 
 
 def _put(folder: Path, content: bytes) -> Path:
-    path = folder / NAME
+    path = folder / SECRET_FILE
     path.write_bytes(content)
     path.chmod(0o600)
     return path

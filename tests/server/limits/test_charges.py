@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from server.limits import charges
-from server.limits.charges import FULL_WAIT_MS, MAX_BUCKETS, MAX_SHARE, SWEEP, Charges
+from server.limits.charges import (
+    FULL_RETRY_DELAY_MS,
+    MAX_BUCKETS,
+    MAX_OWNER_SHARE,
+    SWEEP_BUCKETS,
+    Charges,
+)
 
 
 def test_so_many_at_once_then_by_time() -> None:
@@ -47,7 +53,7 @@ def test_what_is_refunded_may_be_spent_again_and_no_more() -> None:
 
 
 def test_ids_are_remembered_as_many_as_may_be_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(charges, "MAX_IDS", 10)
+    monkeypatch.setattr(charges, "MAX_CHARGED_IDS", 10)
     budget = Charges(1.0, 1_000)
     for number in range(100):
         budget.charge("ada", "e", f"id-{number}", 0.0)
@@ -60,7 +66,7 @@ def test_buckets_that_are_full_again_are_dropped() -> None:
     for number in range(10_000):
         budget.charge(f"user {number}", "e", "id", number / 100)
     # Those of the last second, and what the sweep is behind.
-    assert len(budget._buckets) < 100 * SWEEP
+    assert len(budget._buckets) < 100 * SWEEP_BUCKETS
 
 
 def test_nobody_pushes_out_their_own_bucket_nor_anybody_elses(
@@ -71,13 +77,13 @@ def test_nobody_pushes_out_their_own_bucket_nor_anybody_elses(
     assert budget.charge("ada", "e", "id", 0.0) == 0
     assert budget.charge("eve", "hers", "id", 0.0) == 0
     waits = [budget.charge("eve", f"made up {n}", "id", 0.0) for n in range(1_000)]
-    assert set(waits) == {0, FULL_WAIT_MS}
-    assert budget.charge("eve", "hers", "another", 0.0) > FULL_WAIT_MS
-    assert budget.charge("ada", "e", "another", 0.0) > FULL_WAIT_MS
+    assert set(waits) == {0, FULL_RETRY_DELAY_MS}
+    assert budget.charge("eve", "hers", "another", 0.0) > FULL_RETRY_DELAY_MS
+    assert budget.charge("ada", "e", "another", 0.0) > FULL_RETRY_DELAY_MS
     # Everybody else goes on as ever, at her cost.
     assert all(budget.charge(f"user {n}", "e", "id", 0.0) == 0 for n in range(40))
     assert len(budget._buckets) == len(budget._owners) == 64
 
 
 def test_a_share_is_a_part_of_all() -> None:
-    assert 1 < MAX_BUCKETS * MAX_SHARE < MAX_BUCKETS
+    assert 1 < MAX_BUCKETS * MAX_OWNER_SHARE < MAX_BUCKETS

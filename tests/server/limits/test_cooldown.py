@@ -71,7 +71,7 @@ async def test_a_waiter_that_goes_away_keeps_nobody_waiting() -> None:
 
 
 async def test_more_than_may_wait_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cooldown, "MOST_WAITING", 1)
+    monkeypatch.setattr(cooldown, "MAX_WAITING_WORK", 1)
     work = Cooldown()
     free = asyncio.Event()
 

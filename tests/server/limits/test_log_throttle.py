@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.limits.log_throttle import MOST_EVENTS, QUIET_SECONDS, LogThrottle
+from server.limits.log_throttle import LOG_INTERVAL_S, MAX_LOGGED_EVENTS, LogThrottle
 
 
 class Clock:
@@ -18,7 +18,7 @@ def test_an_events_alarm_is_raised_once_and_again_when_its_quiet_is_over() -> No
     assert throttle.should_log("one", "of one")
     assert not throttle.should_log("one", "of one")
     assert throttle.should_log("other", "of other")
-    clock.now += QUIET_SECONDS - 1
+    clock.now += LOG_INTERVAL_S - 1
     assert not throttle.should_log("one", "of one")
     clock.now += 1
     assert throttle.should_log("one", "of one")
@@ -28,10 +28,10 @@ def test_an_events_alarm_is_raised_once_and_again_when_its_quiet_is_over() -> No
 def test_lines_and_memory_are_bounded_however_many_events_there_are() -> None:
     clock = Clock()
     throttle = LogThrottle(clock)
-    raised = [throttle.should_log(str(event), str(event)) for event in range(2 * MOST_EVENTS)]
-    assert sum(raised) == MOST_EVENTS
-    assert len(throttle._logged_at) == 2 * MOST_EVENTS
-    clock.now += QUIET_SECONDS
+    raised = [throttle.should_log(str(event), str(event)) for event in range(2 * MAX_LOGGED_EVENTS)]
+    assert sum(raised) == MAX_LOGGED_EVENTS
+    assert len(throttle._logged_at) == 2 * MAX_LOGGED_EVENTS
+    clock.now += LOG_INTERVAL_S
     assert throttle.should_log("another", "of another")
     assert len(throttle._logged_at) == 2
 

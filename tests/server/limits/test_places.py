@@ -8,7 +8,7 @@ import pytest
 
 from server.limits.addresses import network_of
 from server.limits.admissions import Admissions
-from server.limits.places import SAFE_S, Places
+from server.limits.places import PLACE_GRACE_TTL_S, Places
 
 
 @pytest.mark.parametrize(
@@ -54,16 +54,16 @@ def test_a_newcomer_of_the_largest_takes_only_a_place_that_was_had_long_enough()
     places: Places[str] = Places()
     places.enter("first", "a", 0.0)
     places.enter("second", "a", 0.5)
-    assert places.one_to_give_way("a", SAFE_S / 2) is None
-    assert places.one_to_give_way("a", SAFE_S) == "first"
+    assert places.one_to_give_way("a", PLACE_GRACE_TTL_S / 2) is None
+    assert places.one_to_give_way("a", PLACE_GRACE_TTL_S) == "first"
 
 
 def test_one_each_and_a_newcomer_waits_for_the_oldest_as_well() -> None:
     places: Places[str] = Places()
     for moment, group in enumerate(("a", "b", "c")):
         places.enter(group, group, moment / 10)
-    assert places.one_to_give_way("d", SAFE_S / 2) is None
-    assert places.one_to_give_way("d", SAFE_S) == "a"
+    assert places.one_to_give_way("d", PLACE_GRACE_TTL_S / 2) is None
+    assert places.one_to_give_way("d", PLACE_GRACE_TTL_S) == "a"
 
 
 def test_nobody_gives_way_where_nobody_is() -> None:
@@ -112,7 +112,7 @@ def test_one_network_has_the_whole_rate_but_never_its_last_part() -> None:
 
 
 def test_the_networks_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.limits.admissions.MAX_NETWORKS", 3)
+    monkeypatch.setattr("server.limits.admissions.MAX_ADMITTED_NETWORKS", 3)
     admissions = Admissions(1_000, 0.0)
     for number in range(100):
         admissions.take(str(number), 0.0)

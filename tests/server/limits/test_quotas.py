@@ -8,7 +8,7 @@ import pytest
 
 from protocol.errors import ErrorCode, RetryableError
 from server.limits import quotas as module
-from server.limits.quotas import MOST_AT_ONCE, MS_AT_ONCE, Quotas
+from server.limits.quotas import BURST_MS, MAX_RUNNING_QUERIES, Quotas
 
 
 class Clock:
@@ -48,9 +48,11 @@ async def settle() -> None:
 
 async def test_a_few_at_once_and_the_others_after_them() -> None:
     quotas, held = Quotas(Clock()), Held()
-    asked = [asyncio.create_task(quotas.ask("ann", held.ask)) for _ in range(MOST_AT_ONCE + 2)]
+    asked = [
+        asyncio.create_task(quotas.ask("ann", held.ask)) for _ in range(MAX_RUNNING_QUERIES + 2)
+    ]
     await settle()
-    assert held.begun == MOST_AT_ONCE
+    assert held.begun == MAX_RUNNING_QUERIES
     assert await quotas.ask("ben", answered) == "answered"
     held.free.set()
     assert await asyncio.gather(*asked) == ["answered"] * len(asked)
@@ -59,7 +61,7 @@ async def test_a_few_at_once_and_the_others_after_them() -> None:
 async def test_who_has_used_up_their_share_waits_and_nobody_else_does() -> None:
     clock = Clock()
     quotas = Quotas(clock)
-    quotas.charge("ann", MS_AT_ONCE / 1_000)
+    quotas.charge("ann", BURST_MS / 1_000)
     waiting = asyncio.create_task(quotas.ask("ann", answered))
     assert await quotas.ask("ben", answered) == "answered"
     await settle()
@@ -80,7 +82,7 @@ async def test_bytes_of_answers_count_too() -> None:
 
 async def test_one_at_a_time_while_the_share_is_scarce() -> None:
     quotas, held = Quotas(Clock()), Held()
-    quotas.charge("ann", (MS_AT_ONCE - module.SCARCE_MS / 2) / 1_000)
+    quotas.charge("ann", (BURST_MS - module.SCARCE_MS / 2) / 1_000)
     asked = [asyncio.create_task(quotas.ask("ann", held.ask)) for _ in range(3)]
     await settle()
     assert held.begun == 1
@@ -91,25 +93,25 @@ async def test_one_at_a_time_while_the_share_is_scarce() -> None:
 async def test_beyond_those_that_may_wait_it_is_busy_and_says_how_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "MOST_WAITING", 1)
+    monkeypatch.setattr(module, "MAX_WAITING_QUERIES", 1)
     clock = Clock()
     quotas = Quotas(clock)
-    quotas.charge("ann", MS_AT_ONCE * 2 / 1_000)
+    quotas.charge("ann", BURST_MS * 2 / 1_000)
     waiting = asyncio.create_task(quotas.ask("ann", answered))
     await settle()
     with pytest.raises(RetryableError) as refused:
         await quotas.ask("ann", answered)
     assert refused.value.code == ErrorCode.BUSY
     assert refused.value.retry_after_ms is not None
-    assert refused.value.retry_after_ms > MS_AT_ONCE / module.MS_PER_SECOND * 900
+    assert refused.value.retry_after_ms > BURST_MS / module.MS_PER_SECOND * 900
     clock.now += 10
     assert await waiting == "answered"
 
 
 async def test_who_waits_too_long_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WAIT_S", 0.01)
+    monkeypatch.setattr(module, "QUERY_WAIT_TIMEOUT_S", 0.01)
     quotas, held = Quotas(Clock()), Held()
-    asked = [asyncio.create_task(quotas.ask("ann", held.ask)) for _ in range(MOST_AT_ONCE)]
+    asked = [asyncio.create_task(quotas.ask("ann", held.ask)) for _ in range(MAX_RUNNING_QUERIES)]
     await settle()
     with pytest.raises(RetryableError) as refused:
         await quotas.ask("ann", answered)
@@ -121,12 +123,14 @@ async def test_who_waits_too_long_is_told_so(monkeypatch: pytest.MonkeyPatch) ->
 
 async def test_who_goes_away_leaves_their_place_to_the_next() -> None:
     quotas, held = Quotas(Clock()), Held()
-    asked = [asyncio.create_task(quotas.ask("ann", held.ask)) for _ in range(MOST_AT_ONCE + 2)]
+    asked = [
+        asyncio.create_task(quotas.ask("ann", held.ask)) for _ in range(MAX_RUNNING_QUERIES + 2)
+    ]
     await settle()
-    asked[MOST_AT_ONCE].cancel()
+    asked[MAX_RUNNING_QUERIES].cancel()
     asked[0].cancel()
     await settle()
-    assert held.begun == MOST_AT_ONCE + 1
+    assert held.begun == MAX_RUNNING_QUERIES + 1
     held.free.set()
     await asyncio.gather(*asked, return_exceptions=True)
     account = quotas._account("ann")
@@ -136,7 +140,7 @@ async def test_who_goes_away_leaves_their_place_to_the_next() -> None:
 async def test_who_goes_away_in_the_moment_of_their_turn_loses_nothing_of_the_others() -> None:
     clock = Clock()
     quotas = Quotas(clock)
-    quotas.charge("ann", MS_AT_ONCE / 1_000)
+    quotas.charge("ann", BURST_MS / 1_000)
     gone, stays = (asyncio.create_task(quotas.ask("ann", answered)) for _ in range(2))
     await settle()
     clock.now += 10
@@ -150,7 +154,7 @@ async def test_who_goes_away_in_the_moment_of_their_turn_loses_nothing_of_the_ot
 
 
 async def test_the_users_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_USERS", 8)
+    monkeypatch.setattr(module, "MAX_QUOTA_USERS", 8)
     quotas, held = Quotas(Clock()), Held()
     asking = asyncio.create_task(quotas.ask("ann", held.ask))
     await settle()

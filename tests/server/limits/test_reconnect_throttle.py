@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from server.limits.reconnect_throttle import (
-    LONGEST_WAIT_S,
-    NAMELESS_AT_ONCE,
-    REMEMBERED_S,
+    MAX_ADMISSION_DELAY_S,
+    OFFENDER_TTL_S,
+    UNAUTHENTICATED_BURST,
     ReconnectThrottle,
 )
 
@@ -52,7 +52,7 @@ def test_many_offenders_make_nobody_wait_for_ever() -> None:
 
 
 def test_who_says_who_they_are_makes_up_for_one_who_did_not(offenders: ReconnectThrottle) -> None:
-    for _ in range(10 * NAMELESS_AT_ONCE):
+    for _ in range(10 * UNAUTHENTICATED_BURST):
         offenders.record_unauthenticated("crowd", 0)
         offenders.record_authenticated("crowd")
     assert [offenders.delay("crowd", 0) for _ in range(2)] == [0, 0]
@@ -69,7 +69,7 @@ def test_all_addresses_of_one_machine_are_one_offender(offenders: ReconnectThrot
 def test_a_few_who_never_said_who_they_are_are_no_offence_and_many_are(
     offenders: ReconnectThrottle,
 ) -> None:
-    for _ in range(NAMELESS_AT_ONCE):
+    for _ in range(UNAUTHENTICATED_BURST):
         offenders.record_unauthenticated("crowd", 0)
     assert [offenders.delay("crowd", 0) for _ in range(2)] == [0, 0]
     offenders.record_unauthenticated("crowd", 0)
@@ -82,8 +82,8 @@ def test_a_few_who_never_said_who_they_are_are_no_offence_and_many_are(
 
 def test_more_than_may_wait_are_turned_away(offenders: ReconnectThrottle) -> None:
     offenders.record_violation("bad", 0)
-    found = [offenders.delay("bad", 0) for _ in range(int(LONGEST_WAIT_S) + 3)]
-    assert found == [*range(int(LONGEST_WAIT_S) + 1), None, None]
+    found = [offenders.delay("bad", 0) for _ in range(int(MAX_ADMISSION_DELAY_S) + 3)]
+    assert found == [*range(int(MAX_ADMISSION_DELAY_S) + 1), None, None]
 
 
 def test_it_is_forgotten_after_a_while_and_later_where_it_goes_on(
@@ -91,14 +91,14 @@ def test_it_is_forgotten_after_a_while_and_later_where_it_goes_on(
 ) -> None:
     offenders.record_violation("bad", 0)
     offenders.record_violation("bad", 5)
-    assert [offenders.delay("bad", REMEMBERED_S + 4) for _ in range(2)] == [0, 1]
-    assert [offenders.delay("bad", REMEMBERED_S + 6) for _ in range(2)] == [0, 0]
+    assert [offenders.delay("bad", OFFENDER_TTL_S + 4) for _ in range(2)] == [0, 1]
+    assert [offenders.delay("bad", OFFENDER_TTL_S + 6) for _ in range(2)] == [0, 0]
 
 
 def test_the_addresses_that_are_remembered_are_bounded(
     offenders: ReconnectThrottle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.limits.reconnect_throttle.MOST_REMEMBERED", 2)
+    monkeypatch.setattr("server.limits.reconnect_throttle.MAX_OFFENDERS", 2)
     for address in ("one", "two", "one", "three"):
         offenders.record_violation(address, 0)
     waits = {address: offenders.delay(address, 0) for address in ("two", "one", "three")}

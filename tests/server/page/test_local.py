@@ -203,7 +203,7 @@ async def test_what_is_no_name_is_told(site: Running, kind: str, body: bytes) ->
 
 
 async def test_a_body_has_an_end(site: Running) -> None:
-    large = b'{"name":"' + b"x" * local.MOST_BYTES + b'"}'
+    large = b'{"name":"' + b"x" * local.MAX_NAME_BODY_BYTES + b'"}'
     assert (await asked(site, HERE, JSON, body=large))[0] == 413
 
 
@@ -239,8 +239,8 @@ async def test_the_token_is_good_and_its_user_the_same_each_time(site: Running) 
 async def test_tokens_come_at_the_pace_of_people(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "BURST", 3)
-    monkeypatch.setattr(local, "PER_SECOND", 0.01)
+    monkeypatch.setattr(local, "LOCAL_TOKEN_BURST", 3)
+    monkeypatch.setattr(local, "LOCAL_TOKENS_PER_SECOND", 0.01)
     server = await start(auth_secret=None)
     seen = [await asked(server, HERE, JSON) for _ in range(4)]
     assert [status for status, _ in seen] == [200, 200, 200, 429]

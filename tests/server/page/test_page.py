@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from server.page import page
-from server.page.files import MOST_BYTES, Folder
+from server.page.files import MAX_FILE_BYTES, Folder
 from tests.parts import ROOT
 from tests.promises.conftest import Start
 from tests.promises.running import Running
@@ -159,7 +159,7 @@ def test_a_folder_shows_no_links_no_dotfiles_nothing_of_another_kind(tmp_path: P
     (tmp_path / "secret.js").write_text("secret")
     (site / "link.js").symlink_to(tmp_path / "secret.js")
     (site / "loop").symlink_to(site)
-    (site / "large.js").write_bytes(b"x" * (MOST_BYTES + 1))
+    (site / "large.js").write_bytes(b"x" * (MAX_FILE_BYTES + 1))
     os.mkfifo(site / "pipe.js")
     folder = Folder(site)
     folder.look()
@@ -224,7 +224,7 @@ async def test_the_public_address_is_named_in_the_policy(start: Start) -> None:
 async def test_all_who_ask_in_the_same_moment_share_one_look_at_the_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.page.page.LOOK_SECONDS", 60.0)
+    monkeypatch.setattr("server.page.page.FILE_CHECK_INTERVAL_S", 60.0)
     (tmp_path / "a.js").write_text("1")
     folder, looks = Folder(tmp_path), 0
     look = folder.look
@@ -239,7 +239,7 @@ async def test_all_who_ask_in_the_same_moment_share_one_look_at_the_files(
     await asyncio.gather(*(looking.look() for _ in range(10)))
     await looking.look()
     assert (looks, folder.names()) == (1, ["a.js"])
-    monkeypatch.setattr("server.page.page.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("server.page.page.FILE_CHECK_INTERVAL_S", 0.0)
     looking = page._Looking(folder)
     (tmp_path / "b.js").write_text("2")
     for _ in range(2):

@@ -8,7 +8,7 @@ import pytest
 
 from server.bus.memory import MemoryBus
 from server.bus.port import MAX_FINGERPRINTS, BusMessage, PresenceReport
-from server.rooms.presence import LIFE_SECONDS, MOST_NODES, REFRESH_SECONDS, Presence
+from server.rooms.presence import MAX_NODES, REPORT_INTERVAL_S, REPORT_TTL_S, Presence
 from server.rooms.room import Room
 from server.rooms.subscription import Subscription
 
@@ -121,10 +121,10 @@ async def test_the_count_of_a_dead_node_ages_out() -> None:
     other.comes("ben")
     turns(one, other, now=1.0)
     assert one.online == 2
-    for second in range(2, int(LIFE_SECONDS)):
+    for second in range(2, int(REPORT_TTL_S)):
         one.turn(float(second))
     assert one.online == 2
-    assert one.turn(1.0 + LIFE_SECONDS)
+    assert one.turn(1.0 + REPORT_TTL_S)
     assert one.online == 1
 
 
@@ -132,10 +132,10 @@ async def test_who_does_not_move_is_told_again_before_that() -> None:
     one, other = await sites(2)
     one.comes("ada")
     other.comes("ben")
-    for second in range(1, int(4 * LIFE_SECONDS)):
+    for second in range(1, int(4 * REPORT_TTL_S)):
         turns(one, other, now=float(second))
     assert one.online == other.online == 2
-    assert len(one.told) <= 4 * LIFE_SECONDS / REFRESH_SECONDS + 2, "no more than it takes"
+    assert len(one.told) <= 4 * REPORT_TTL_S / REPORT_INTERVAL_S + 2, "no more than it takes"
 
 
 async def test_the_last_to_leave_a_node_is_taken_off_at_once() -> None:
@@ -192,7 +192,7 @@ async def test_what_is_forged_never_exceeds_the_members_nor_hides_who_is_here() 
     assert one.online == 7
     for number in range(10_000):
         one.presence.on_report(one.room, PresenceReport(EVENT, f"forger {number}", 1, None), 0.0)
-    assert len(one.presence._shared[one.room].nodes) == MOST_NODES
+    assert len(one.presence._shared[one.room].nodes) == MAX_NODES
     for number in range(10_000):
         gone = PresenceReport(EVENT, f"forger {number}", 0, frozenset())
         one.presence.on_report(one.room, gone, 0.0)

@@ -11,7 +11,7 @@ import pytest
 
 from protocol import merge_patch
 from server.rooms import rendering
-from server.rooms.rendering import MAX_CHANGED, Rendering
+from server.rooms.rendering import MAX_CHANGED_ENTRIES, Rendering
 
 
 def state_of(count: int) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def state_of(count: int) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("count", [0, 1, MAX_CHANGED, 2_000])
+@pytest.mark.parametrize("count", [0, 1, MAX_CHANGED_ENTRIES, 2_000])
 async def test_it_is_what_encoding_it_in_one_go_gives(count: int) -> None:
     state = state_of(count)
     made = await Rendering(lambda: state).run()
@@ -34,7 +34,7 @@ async def test_it_is_what_encoding_it_in_one_go_gives(count: int) -> None:
 
 
 async def test_what_changes_on_the_way_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rendering, "SLICE_BYTES", 1_000)
+    monkeypatch.setattr(rendering, "MAX_RENDER_SLICE_BYTES", 1_000)
     state = state_of(500)
     work = Rendering(lambda: state)
     draw = random.Random(7)
@@ -58,7 +58,7 @@ async def test_what_changes_on_the_way_is_in_it(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_a_room_that_is_read_anew_is_rendered_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rendering, "SLICE_BYTES", 1_000)
+    monkeypatch.setattr(rendering, "MAX_RENDER_SLICE_BYTES", 1_000)
     state = state_of(500)
     work = Rendering(lambda: state)
     task = asyncio.create_task(work.run())

@@ -6,9 +6,9 @@ import gc
 import weakref
 
 from server.services.freed_memory import (
-    LOOK_INTERVAL_S,
     MAX_TRIM_INTERVAL_S,
     MIN_GROWTH_BYTES,
+    TRIM_CHECK_INTERVAL_S,
     FreedMemory,
 )
 
@@ -65,7 +65,7 @@ async def test_trims_that_give_nothing_back_become_rare() -> None:
     looks = 1_000
     for _ in range(looks):
         await heap.memory.look()
-    assert heap.trims < 10 + looks * LOOK_INTERVAL_S / MAX_TRIM_INTERVAL_S
+    assert heap.trims < 10 + looks * TRIM_CHECK_INTERVAL_S / MAX_TRIM_INTERVAL_S
 
 
 class Knot:

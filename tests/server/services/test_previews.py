@@ -27,7 +27,7 @@ def test_an_answer_is_kept_until_time_may_change_it() -> None:
 
 
 def test_what_is_kept_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_BYTES", 1_000)
+    monkeypatch.setattr(module, "MAX_PREVIEW_BYTES", 1_000)
     previews = Previews()
     previews.keep(key(0), ["p" * 2_000], math.inf)
     assert previews.find(key(0)) is None

@@ -7,7 +7,7 @@ import contextlib
 import time
 from typing import cast
 
-from server.limits.fair_scheduler import TURN_S
+from server.limits.fair_scheduler import MAX_ROUND_S
 from server.transport.guard import Budgets, GuardedWebSocket, frame
 from tests.server.peers import Recorder, on_both_loops, quiet, serving, until, verdict
 from tests.server.raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, masked, raw
@@ -154,7 +154,7 @@ async def test_all_eager_peers_together_have_one_slice_between_two_turns_of_the_
     def answer(recorder: Recorder, _: bytes) -> None:
         if len(recorder.texts) > at_once + 1:
             turns[-1] += 1
-            time.sleep(TURN_S)
+            time.sleep(MAX_ROUND_S)
 
     def turn() -> None:
         turns.append(0)
