@@ -14,20 +14,21 @@ final answer stays final; 13 nothing by or for someone outside their membership.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import datetime
 from itertools import islice, pairwise
 
 from tests.model.chain import instant, raw, verify_chain
-from tests.model.deciding import Answer, asked
+from tests.model.deciding import asked
 from tests.model.difference import answer_differs, difference
 from tests.model.folding import Meeting, Moment, parts_of
 from tests.model.history import History, Json, Operation, Violation
 from tests.model.ids import given_ids
 from tests.model.reference import Model
+from tests.model.refusals import Refusals
 from tests.model.rows import LIMIT_NAMES
+from tests.model.shapes import asked_by, command_of, given, stored
+from tests.model.sightings import Sightings
 
 #: What the server calls the model's limits, where that is not the same.
 SERVER_NAMES = {mine: theirs for theirs, mine in LIMIT_NAMES.items()}
@@ -66,7 +67,7 @@ def check(history: History, *, most: int = 100) -> list[Violation]:
 def _violations(history: History, rows: list[Json]) -> Iterator[Violation]:
     yield from _positions(rows, history.set_back)
     yield from (Violation(1, seq, what) for seq, what in verify_chain(rows))
-    yield from _answers(history)
+    yield from _answers(history, Sightings(history, rows))
     yield from _asked_for(history, rows)
     yield from _real_time(history, rows)
     yield from _replay(history, rows)
@@ -89,22 +90,26 @@ def _positions(rows: list[Json], set_back: int) -> Iterator[Violation]:
 # --- the operations against the journal
 
 
-def _answers(history: History) -> Iterator[Violation]:
+def _answers(history: History, sightings: Sightings) -> Iterator[Violation]:
     """1, 2, 10: whoever asked was told what stands in the journal."""
-    stored: dict[tuple[str, str], Json] = {}
+    lines: dict[tuple[str, str], Json] = {}
     for line in history.rows:
-        if (line["user"], line["id"]) in stored:
+        if (line["user"], line["id"]) in lines:
             yield Violation(2, line["seq"], f"{line['user']} {line['id']} is decided twice")
-        stored[line["user"], line["id"]] = line
+        lines[line["user"], line["id"]] = line
     told_first: set[tuple[str, str]] = set()
     for operation in history.operations:
         answer, key = operation.answer, (operation.user, operation.command["id"])
         if answer is None or answer.get("code") in NO_EFFECT | UNKNOWN:
             continue
-        if (row := stored.get(key)) is None:
+        if (row := lines.get(key)) is None:
+            if answer.get("code") == "not_found" and not sightings.floor(operation.sent_at):
+                # Nobody knew of the event yet: perhaps there was none, and nothing to remember by.
+                continue
             yield from _unfounded(operation, answer)
             continue
-        is_same = _asked(row) == asked(operation.command)
+        # Of a refusal whose words nobody sent, only the answer is known.
+        is_same = row["payload"] is None or asked_by(row) == asked(operation.command)
         if not is_same and (_found_no_event(operation) or answer.get("code") == "too_late"):
             # Nothing of it was remembered: a stranger's command that comes too late is not.
             continue
@@ -154,7 +159,7 @@ def _same_answer(key: tuple[str, str], answer: Json, row: Json) -> Iterator[Viol
         yield Violation(1, answer["seq"], f"{key} was acked there and stands at {seq}")
     elif answer["type"] == "ack" and bytes.fromhex(answer["hash"]) != raw(row["hash"]):
         yield Violation(1, seq, f"{key} was acked with another hash")
-    if differs := difference(_stored(row), _given(answer)):
+    if differs := difference(stored(row), given(answer)):
         yield Violation(2 if answer["type"] == "ack" else 10, seq, f"{key} was answered: {differs}")
 
 
@@ -172,7 +177,7 @@ def _asked_for(history: History, rows: list[Json]) -> Iterator[Violation]:
         elif not operations:
             yield Violation(3, row["seq"], f"{what} was never sent")
         elif row["payload"] is not None and all(
-            _asked(row) != asked(operation.command) for operation in operations
+            asked_by(row) != asked(operation.command) for operation in operations
         ):
             yield Violation(3, row["seq"], f"{what} was sent with other words")
         elif all(operation.answer for operation in operations) and all(
@@ -236,7 +241,7 @@ def _replay(history: History, rows: list[Json]) -> Iterator[Violation]:
         yield from part.gaps()
         for meeting in part.meetings():
             meetings[meeting[0]].append(meeting)
-    refusals, names = _Refusals(history, rows), _names(history, rows)
+    refusals, names = Refusals(history, rows), _names(history, rows)
     yield from refusals.at(model)
     for row in rows:
         try:
@@ -266,7 +271,7 @@ class _Astray(Exception):
 
 def _step(model: Model, row: Json, name: str) -> Iterator[Violation]:
     """One row through the model; raises ``_Astray`` where its effects would differ."""
-    command = _command(row)
+    command = command_of(row)
     result = row["answer"].get("result") or {}
     patches = row.get("patches") or {}
     ids = given_ids(model, result, lambda: patches.get("member", {}))
@@ -280,7 +285,7 @@ def _step(model: Model, row: Json, name: str) -> Iterator[Violation]:
         raise _Astray(2, row, "was decided before")
     if answer[1]["applied"] != row["answer"]["applied"]:
         raise _Astray(5, row, f"should be {answer}")
-    if differs := answer_differs(answer, _stored(row)):
+    if differs := answer_differs(answer, stored(row)):
         yield Violation(5, row["seq"], f"{row['command']}: {differs}")
     recorded = row["answer"].get("limits", {})
     for name, limit in model.limits.items():
@@ -302,82 +307,3 @@ def _names(history: History, rows: list[Json]) -> dict[int, str]:
             user = row["user"]
             names[row["seq"]] = seen.pop(user, history.names.get(user, user))
     return names
-
-
-class _Refusals:
-    """Refusals have no position, only a time: somewhere among the steps of that time the model
-    must give them too. A clock that was set back shows a time more than once."""
-
-    def __init__(self, history: History, rows: list[Json]) -> None:
-        runs = _runs([instant(row["at"]) for row in rows])
-        self.waiting: dict[int, list[tuple[int, _Chances]]] = defaultdict(list)
-        for row in history.rows:
-            if row["seq"] is None and row["payload"] is not None:
-                at = instant(row["at"])
-                spans = {
-                    (begin + bisect_left(times, at), begin + bisect_right(times, at))
-                    for begin, times in runs
-                }
-                chances = _Chances(row, len(spans))
-                for first, last in spans:
-                    self.waiting[first].append((last, chances))
-
-    def at(self, model: Model) -> Iterator[Violation]:
-        """Try what waits for this position; what can wait goes on to the next."""
-        for last, chances in self.waiting.pop(model.seq, ()):
-            if chances.left == 0:
-                continue
-            row = chances.row
-            answer = model.probe(row["user"], _command(row), instant(row["at"]))
-            if answer and not answer_differs(answer, _stored(row)):
-                chances.left = 0
-            elif model.seq < last:
-                self.waiting[model.seq + 1].append((last, chances))
-            else:
-                chances.left -= 1
-                if chances.left == 0:
-                    what = f"{row['user']} {row['command']} {row['id']}"
-                    yield Violation(
-                        5, model.seq, f"{what} was refused {_stored(row)}, not {answer}"
-                    )
-
-
-class _Chances:
-    """A refusal, and the spans of positions in which it may yet prove right."""
-
-    def __init__(self, row: Json, spans: int) -> None:
-        self.row = row
-        self.left = spans
-
-
-def _runs(times: list[datetime]) -> list[tuple[int, list[datetime]]]:
-    """``times`` cut wherever they go back, each part with the position before it."""
-    found: list[tuple[int, list[datetime]]] = [(0, [])]
-    for position, at in enumerate(times):
-        if found[-1][1] and at < found[-1][1][-1]:
-            found.append((position, []))
-        found[-1][1].append(at)
-    return found
-
-
-# --- the three shapes of a command and an answer
-
-
-def _command(row: Json) -> Json:
-    return {**row["payload"], "type": row["command"], "id": row["id"]}
-
-
-def _asked(row: Json) -> Json:
-    return asked(_command(row))
-
-
-def _stored(row: Json) -> Answer:
-    answer = row["answer"]
-    if row["seq"] is None:
-        return "error", {"code": answer["code"], "details": answer["details"]}
-    return "ack", {"applied": answer["applied"], "result": answer["result"]}
-
-
-def _given(answer: Json) -> Answer:
-    keys = ("applied", "result") if answer["type"] == "ack" else ("code", "details")
-    return answer["type"], {key: answer[key] for key in keys}

@@ -459,3 +459,42 @@ def test_times_go_back_as_often_as_the_clock_was_set_back_and_no_more(history: H
     assert [violation.seq for violation in times] == [half + 1]
     history.set_back = 1
     assert [violation for violation in check(history) if violation.invariant == 4] == []
+
+
+def refused_while_the_clock_was_back() -> History:
+    """An event is made; a clock jumps back, and right again; no step is taken in between, but a
+    command is refused: no line has a time near the refusal's."""
+    run = Recorder()
+    run.send("ada", "event.create", subject="s")
+    words: Json = {"kind": "assumption", "category": "create", "content": "words"}
+    run.send("ada", "proposal.create", id="early", **words)
+    run.send("ada", "event.start")
+    run.rows[1]["at"] -= timedelta(minutes=2)
+    return run.history()
+
+
+def test_a_refusal_at_a_time_that_no_step_has_is_judged_by_when_it_was_sent() -> None:
+    history = refused_while_the_clock_was_back()
+    (wrong,) = check(history)
+    assert (wrong.invariant, wrong.seq) == (5, 0)
+    assert "event_not_in_progress" in wrong.what
+    assert "not_found" in wrong.what
+    history.set_back = 1
+    assert check(history) == []
+
+
+def test_a_clock_that_was_set_back_excuses_no_refusal_that_was_never_right() -> None:
+    history = refused_while_the_clock_was_back()
+    history.set_back = 1
+    refused = operation(history, "early")
+    refused.sent_at, refused.answered_at = 100.0, 101.0  # after the start was acked
+    assert [one.invariant for one in check(history)] == [5]
+
+
+def test_a_refusal_may_be_of_any_moment_between_its_sending_and_its_answer() -> None:
+    """A step whose ack came first may still be the later one."""
+    history = refused_while_the_clock_was_back()
+    history.set_back = 1
+    started, refused = history.operations[2], operation(history, "early")
+    refused.answered_at = (started.answered_at or 0.0) + 5
+    assert check(history) == []
