@@ -15,10 +15,9 @@ from tests.campaign import faults
 from tests.campaign.attendance import Attendance, half_a_venue
 from tests.campaign.judging import Case, cases_of, judge
 from tests.campaign.line import ABNORMAL
-from tests.campaign.losses import lost
+from tests.campaign.losses import lasting, lost
 from tests.campaign.nodes import NodeProcess
 from tests.campaign.plan import EVENTS, SEATS, USERS, Plan, plan
-from tests.campaign.promotion_faults import LOSES_DATA
 from tests.campaign.report import GONE, Report
 from tests.campaign.round import Round
 from tests.campaign.striker import Striker
@@ -120,10 +119,6 @@ def _plans(
     shares = rounds + (1 if spread else 0)
     faults_of = [drawn[number::shares] for number in range(shares)]
     wide = shares // 2 if spread else None
-    if wide is not None:
-        # An event that is lost while it is made is no event for what comes next.
-        faults_of[0] += [name for name in faults_of[wide] if name == LOSES_DATA]
-        faults_of[wide] = [name for name in faults_of[wide] if name != LOSES_DATA]
     for number in range(shares):
         seed = rng.getrandbits(32)
         if number == wide:
@@ -155,9 +150,8 @@ async def _round(
     cases = await cases_of(played)
     report.journal_lines += played.journal_lines
     report.acked_and_lost += sum(lost(case.event, case.history, case.losses) for case in cases)
-    since = max((loss.at for loss in played.losses.found), default=0.0)
-    operations = [one for event in played.events for one in event.operations]
-    place.outboxes.keep(operations, since, random.Random(drawn.seed))
+    operations = [one for case in cases for one in lasting(case.event, case.history, case.losses)]
+    place.outboxes.keep(operations, random.Random(drawn.seed))
     return cases
 
 

@@ -49,6 +49,13 @@ async def read_journals(postgres: Postgres, events: Sequence[str]) -> dict[str, 
     return found
 
 
+async def read_events(postgres: Postgres, name: str) -> list[str]:
+    """The events that commands of the round ``name`` have made."""
+    made = "SELECT event_id FROM journal WHERE command = 'event.create' AND command_id LIKE $1"
+    rows = await postgres.rows(f"{made} AND seq IS NOT NULL", f"{name}-%")
+    return [row["event_id"] for row in rows]
+
+
 async def read_epochs(postgres: Postgres, events: Sequence[str]) -> dict[str, tuple[str, int]]:
     """Epoch and top of each of ``events``."""
     rows = await postgres.rows("SELECT id, epoch, seq FROM events WHERE id = ANY($1)", list(events))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.campaign.journals import read_journals
-from tests.campaign.losses import Loss, worlds
+from tests.campaign.losses import Loss, histories
 from tests.campaign.nodes import SMALL
 from tests.campaign.round import Round
 from tests.model.checker import check
@@ -99,7 +99,7 @@ def batched(events: list[str], size: int = 500) -> Iterator[list[str]]:
 def verdict(case: Case) -> list[str]:
     """What is wrong with one event."""
     found: list[str] = []
-    for history, wrong in worlds(case.event, case.history, case.losses):
+    for history, wrong in histories(case.event, case.history, case.losses):
         found += map(str, wrong + check(history))
     return found
 

@@ -42,14 +42,12 @@ class Outboxes:
             self._held -= 1
             await asyncio.sleep(self._seconds)
 
-    def keep(self, operations: Sequence[Operation], since: float, rng: random.Random) -> None:
-        """Keep some of what was decided after ``since``."""
+    def keep(self, operations: Sequence[Operation], rng: random.Random) -> None:
+        """Keep some of what was decided, of ``operations`` that no loss took back."""
         fit = [
             operation
             for operation in operations
-            if operation.answer is not None
-            and (operation.answered_at or 0.0) > since
-            and operation.answer.get("code") not in FORGETTABLE
+            if operation.answer is not None and operation.answer.get("code") not in FORGETTABLE
         ]
         for one in rng.sample(fit, min(KEPT_OF_A_ROUND, len(fit))):
             assert one.answer is not None

@@ -69,7 +69,7 @@ class Round:
         self.struck_at: Callable[[str], list[Span]] = lambda node: []
         """When faults befell a node, by its name."""
         self._firing: list[asyncio.Task[None]] = []
-        self.losses = Losses(venue.postgres)
+        self.losses = Losses(venue.postgres, name)
         self.clock_set_back = 0
         """How often the database's clock was set to an earlier time, set at the end."""
         self._is_lost = False
@@ -113,11 +113,11 @@ class Round:
 
     async def note_loss(self) -> None:
         """Read what the primary holds: from here on, it may be lost."""
-        await self.losses.note_loss(self.event_ids)
+        await self.losses.note_loss()
 
     async def note_new_epoch(self) -> None:
         """Read what the promoted standby holds, before a node sees it."""
-        await self.losses.note_new_epoch(self.event_ids)
+        await self.losses.note_new_epoch()
 
     async def run(self) -> None:
         """Set the table, do everything, heal, and leave."""
@@ -312,7 +312,10 @@ class Round:
         tops = {row["id"]: row["seq"] for row in rows}
         await self._until(
             lambda: all(
-                seat.seq == tops[seat.event] if seat.subscribed else not self._may_enter(seat)
+                seat.seq == tops.get(seat.event)
+                if seat.subscribed
+                # An event may be gone, with a primary that was lost.
+                else seat.event not in tops or not self._may_enter(seat)
                 for seat in self.all_seats
             ),
             "all at the top",

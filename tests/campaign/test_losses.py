@@ -1,11 +1,17 @@
-"""What a promotion that loses data may take, and what not."""
+"""What a promotion that loses data may take, and what not; and of which world an answer is."""
 
 from __future__ import annotations
 
 import math
+from copy import deepcopy
+from dataclasses import replace
 
-from tests.campaign.losses import Loss, lost, worlds
+import pytest
+
+from tests.campaign.judging import Case, verdict
+from tests.campaign.losses import Loss, histories, lasting, lost
 from tests.model.history import History, Json, Operation, Stream
+from tests.model.recorder import Recorder
 
 EVENT = "an event"
 
@@ -17,14 +23,14 @@ def line(seq: int, hash: str) -> Json:
 
 def acked(seq: int, sent_at: float, answered_at: float | None) -> Operation:
     """A command and its ack; with no time the ack never came."""
-    answer = {"type": "ack", "seq": seq} if answered_at is not None else None
+    answer = {"type": "ack", "seq": seq, "hash": "00"} if answered_at is not None else None
     command = {"type": "vote.cast", "id": f"command-{seq}"}
     return Operation("ada", "ada-1", command, sent_at, answer, answered_at)
 
 
 def a_loss() -> Loss:
     """At the tenth second three lines stand, and the standby had two of them."""
-    old = [line(1, "a"), line(2, "b"), line(3, "c")]
+    old = [line(1, "aa"), line(2, "bb"), line(3, "cc")]
     return Loss({EVENT: old}, {EVENT: "old"}, {EVENT: 2}, 10.0)
 
 
@@ -43,12 +49,12 @@ def a_history(rows: list[Json]) -> History:
 
 
 def test_each_world_has_its_own_answers_messages_and_lines() -> None:
-    history = a_history([line(1, "a"), line(2, "b"), line(3, "d")])
-    (before, wrong), (after, wrong_after) = worlds(EVENT, history, [a_loss()])
+    history = a_history([line(1, "aa"), line(2, "bb"), line(3, "dd")])
+    (before, wrong), (after, wrong_after) = histories(EVENT, history, [a_loss()])
     assert wrong == wrong_after == []
     assert [op.answered_at for op in before.operations] == [2.0, 4.0, None]
     assert [op.answered_at for op in after.operations] == [None, None, 11.0, 13.0]
-    assert [row["hash"] for row in before.rows] == ["a", "b", "c"]
+    assert [row["hash"] for row in before.rows] == ["aa", "bb", "cc"]
     assert [[m["type"] for m in s.messages] for s in before.streams] == [
         ["snapshot", "you", "diff"]
     ]
@@ -58,23 +64,146 @@ def test_each_world_has_its_own_answers_messages_and_lines() -> None:
 
 
 def test_nothing_that_the_standby_had_may_be_lost_or_changed() -> None:
-    gone = list(worlds(EVENT, a_history([line(1, "a")]), [a_loss()]))[-1][1]
+    gone = list(histories(EVENT, a_history([line(1, "aa")]), [a_loss()]))[-1][1]
     assert [(violation.invariant, violation.seq) for violation in gone] == [(1, 2)]
-    changed = list(worlds(EVENT, a_history([line(1, "a"), line(2, "x")]), [a_loss()]))[-1][1]
+    changed = list(histories(EVENT, a_history([line(1, "aa"), line(2, "ee")]), [a_loss()]))[-1][1]
     assert [(violation.invariant, violation.seq) for violation in changed] == [(1, 2)]
 
 
 def test_a_socket_that_stays_in_the_old_world_is_noticed() -> None:
-    history = a_history([line(1, "a"), line(2, "b")])
+    history = a_history([line(1, "aa"), line(2, "bb")])
     stream = history.streams[0]
     stream.messages, stream.heard_at = stream.messages[:3], stream.heard_at[:3]
-    *_, (after, _) = worlds(EVENT, history, [a_loss()])
+    *_, (after, _) = histories(EVENT, history, [a_loss()])
     assert [(s.messages, s.live) for s in after.streams] == [([], True)]
 
 
 def test_without_a_loss_a_history_is_one_world() -> None:
-    history = a_history([line(1, "a")])
-    ((whole, wrong),) = worlds(EVENT, history, [])
+    history = a_history([line(1, "aa")])
+    ((whole, wrong),) = histories(EVENT, history, [])
     assert (whole, wrong) == (history, [])
     assert lost(EVENT, history, []) == 0
     assert math.isinf(Loss({}, {}).at)
+
+
+# --- answers, each judged in the world that it is of
+
+#: When the primary is lost in the runs below: long before what the next world decides.
+AT = 100.0
+POLICY: Json = {"membership_auto": True, "assumption": {"threshold": 2}}
+CREATE: Json = {"subject": "s", "policy": POLICY}
+PROPOSAL: Json = {"kind": "assumption", "category": "create", "content": "words"}
+
+
+def made(run: Recorder) -> None:
+    """An event is made, and refuses a command that comes before it is started."""
+    run.send("ada", "event.create", id="made", **CREATE)
+    run.send("ada", "proposal.create", id="early", **PROPOSAL)
+
+
+def next_world(**limits: int) -> Recorder:
+    """Its commands come after the loss, and its events have epochs of their own."""
+    run = Recorder(epoch="x2", **limits)
+    run.time = run.made = int(AT) + 10
+    return run
+
+
+def loss_of(run: Recorder, kept: int = 0, epoch: str = "x1") -> Loss:
+    """The primary that held all of ``run`` is gone; of it, the standby had ``kept`` lines."""
+    tops = {EVENT: kept} if kept else {}
+    return Loss({EVENT: deepcopy(run.rows)}, {EVENT: epoch}, tops, AT)
+
+
+def both(before: Recorder, after: Recorder) -> History:
+    """What clients saw of the one world and of the other; the second one's journal stays."""
+    operations = before.operations + after.operations
+    streams = [replace(each, live=False) for each in before.streams] + after.streams
+    return History(operations, streams, after.rows)
+
+
+def judged(history: History, loss: Loss) -> list[str]:
+    return verdict(Case(EVENT, history, [loss]))
+
+
+def nowhere(run: Recorder, user: str, id: str, code: str = "not_found", **command: object) -> None:
+    """A command about an event that is not there, and its answer."""
+    answer: Json = {"type": "error", "id": id, "code": code, "details": {}, "replayed": False}
+    sent = {"type": "proposal.create", "id": id} | command
+    run.operations.append(Operation(user, f"{user}-2", sent, run.tick(), answer, run.tick()))
+
+
+def test_an_event_that_refused_a_command_may_be_lost_whole() -> None:
+    """The refusal is of the world that was lost; in the next one there is no event to refuse."""
+    before, after = Recorder(), next_world()
+    made(before)
+    nowhere(after, "ada", "later")
+    history = both(before, after)
+    assert judged(history, loss_of(before)) == []
+    assert lost(EVENT, history, [loss_of(before)]) == 1
+    assert [one.command["id"] for one in lasting(EVENT, history, [loss_of(before)])] == ["later"]
+
+
+@pytest.mark.parametrize("id", ["made", "early"])
+def test_an_answer_that_was_under_way_when_its_world_ended_is_of_that_world(id: str) -> None:
+    before, after = Recorder(), next_world()
+    made(before)
+    (late,) = (one for one in before.operations if one.command["id"] == id)
+    late.answered_at = AT + 1
+    assert judged(both(before, after), loss_of(before)) == []
+
+
+def test_an_answer_of_the_lost_world_to_what_was_sent_after_it_is_an_alarm() -> None:
+    """A node may not answer from what it remembers of a journal that is no more."""
+    before, after = Recorder(), next_world()
+    made(before)
+    for late in before.operations:
+        late.sent_at, late.answered_at = AT + 1, AT + 2
+    wrong = judged(both(before, after), loss_of(before))
+    assert any("made was acked and is not in the journal" in each for each in wrong)
+    assert any("early was refused (event_not_in_progress), and" in each for each in wrong)
+
+
+def test_an_event_that_is_gone_answers_not_found_and_nothing_else() -> None:
+    before, after = Recorder(), next_world()
+    made(before)
+    nowhere(after, "ada", "later", code="event_not_in_progress")
+    (wrong,) = judged(both(before, after), loss_of(before))
+    assert "later was refused (event_not_in_progress), and that is not remembered" in wrong
+
+
+def test_an_event_may_be_made_again_by_a_repeat_of_its_command() -> None:
+    """Under its id of before, with another code and epoch; each snapshot is of its own world."""
+    before, after = Recorder(), next_world()
+    made(before)
+    before.subscribe("ada", "ada-1")
+    nowhere(after, "ada", "early", **PROPOSAL)
+    after.send("ada", "event.create", id="made", **CREATE)
+    after.subscribe("ada", "ada-2")
+    after.send("ada", "event.start", id="start")
+    history = both(before, after)
+    assert judged(history, loss_of(before)) == []
+    # The same history would be a broken promise, were the first world's answers of this one.
+    assert verdict(Case(EVENT, history, []))
+    kept = [one.command["id"] for one in lasting(EVENT, history, [loss_of(before)])]
+    assert kept == ["early", "made", "start"]
+
+
+def test_a_refusal_that_the_standby_had_is_remembered_in_the_next_world_too() -> None:
+    before = Recorder()
+    made(before)
+    before.send("ada", "event.start", id="start")
+    after = next_world()
+    after.model, after.rows = deepcopy(before.model), deepcopy(before.rows)
+    after.send("ada", "proposal.create", id="early", **PROPOSAL)
+    history = both(before, after)
+    assert judged(history, loss_of(before, kept=2)) == []
+    # Decided once more, it would be another answer to the same id.
+    del history.rows[1]
+    assert judged(history, loss_of(before, kept=2))
+
+
+def test_what_a_lost_world_itself_got_wrong_is_an_alarm() -> None:
+    before, after = Recorder(), next_world()
+    made(before)
+    before.rows[1]["answer"]["code"] = "vote_not_found"
+    assert judged(both(before, after), loss_of(before))

@@ -19,7 +19,8 @@ EPOCH = "x1"
 class Recorder:
     """Send commands, connect and hear; ``history`` is what a run leaves behind."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, *, epoch: str = EPOCH, **limits: int) -> None:
+        self.epoch = epoch
         self.model = Model(**limits)
         self.time = 0.0
         self.made = 0
@@ -83,10 +84,10 @@ class Recorder:
         now = Moment(self.model)
         audience = self.audiences[socket] = now.audience(user)
         assert audience is not None
-        first: Json = {"type": "snapshot", "epoch": EPOCH, "seq": now.seq, "reason": "initial"}
+        first: Json = {"type": "snapshot", "epoch": self.epoch, "seq": now.seq, "reason": "initial"}
         first |= {"state": now.state(audience), "you": now.you(user)}
         if resume is not None:
-            first = {"type": "resumed", "epoch": EPOCH, "from": resume, "seq": now.seq}
+            first = {"type": "resumed", "epoch": self.epoch, "from": resume, "seq": now.seq}
             first |= {"patch": self.patches_since(resume, audience), "you": now.you(user)}
         self.hear(stream, deepcopy(first))
         return stream
@@ -111,11 +112,11 @@ class Recorder:
             elif audience != self.audiences[stream.socket]:
                 self.audiences[stream.socket] = audience
                 state, you = now.state(audience), now.you(stream.user)
-                first = {"type": "snapshot", "seq": now.seq, "reason": "role", "epoch": EPOCH}
+                first = {"type": "snapshot", "seq": now.seq, "reason": "role", "epoch": self.epoch}
                 self.hear(stream, deepcopy(first | {"state": state, "you": you}))
             else:
                 step = {"from": now.seq - 1, "seq": now.seq, "patch": patches[audience]}
-                self.hear(stream, deepcopy({"type": "diff", "epoch": EPOCH} | step))
+                self.hear(stream, deepcopy({"type": "diff", "epoch": self.epoch} | step))
                 if own := patch(yours[stream.user], now.you(stream.user)):
                     self.hear(stream, deepcopy({"type": "you", "seq": now.seq, "patch": own}))
 
