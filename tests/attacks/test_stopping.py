@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.stopping import BOUND_S, stop_under_load
+from tests.attacks.stopping import LOAD, stop_under_load
 
 
 @pytest.mark.timeout(300)
@@ -14,6 +14,5 @@ async def test_a_stop_under_load_loses_no_command(migrated_url: str, tmp_path: P
     stopped = await stop_under_load(migrated_url, tmp_path)
     assert not stopped.wrong, stopped.wrong[:5]
     assert stopped.status == 0
-    assert stopped.seconds < BOUND_S
-    assert stopped.acked > 50
+    assert stopped.acked >= LOAD
     assert stopped.commands == stopped.acked + stopped.refused + stopped.unanswered
