@@ -12,7 +12,7 @@ import pytest
 from server.transport.budgets import Budgets
 from tests.attacks.quiet import defects
 from tests.attacks.target import Target, attacked
-from tests.promises.conftest import migrated_url
+from tests.fixtures.servers import migrated_url
 
 __all__ = ["migrated_url"]
 

@@ -16,20 +16,23 @@ from typing import TypeAlias
 
 from tests.server.raw import CONT, HANDSHAKE, PING, PONG, TEXT, masked
 
-#: Longest that one attacker goes on, and most bytes it says: a server that lets it is a failure.
-LIMIT_S = 150.0
+#: Ends an attacker that the server lets go on, which is a failure; and the most bytes that it says.
+LIMIT_S = 100.0
 MOST_BYTES = 160 << 20
 
 UPGRADE = b"GET /v1/socket HTTP/1.1\r\n" + HANDSHAKE + b"\r\n"
 
 _message = masked(TEXT, b'{"type":"ping"}')
+#: Messages of one frame, in the flood of batches.
+MESSAGES_IN_A_BATCH = 256
+_batch = b"[" + b'{"type":"ping"},' * (MESSAGES_IN_A_BATCH - 1) + b"0]"
 _fragment = masked(CONT, b"x", fin=False)
 _empty = masked(CONT, fin=False)
 
 #: What is said over and over. Each of them is over a budget within a second.
 FLOODS = {
     "messages": (b"", _message * 500),
-    "messages in batches": (b"", masked(TEXT, b"[" + b'{"type":"ping"},' * 255 + b"0]") * 8),
+    "messages in batches": (b"", masked(TEXT, _batch) * 8),
     "pings": (b"", masked(PING) * 1_000),
     "pings, full": (b"", masked(PING, bytes(125)) * 100),
     "pongs": (b"", masked(PONG) * 1_000),
@@ -44,10 +47,25 @@ FLOODS = {
     "no JSON": (b"", masked(TEXT, b"no") * 100),
 }
 
-#: What is trickled, a byte at a time, before anything was upgraded.
+#: Bytes of one frame of each flood.
+FRAME = {
+    "messages": len(_message),
+    "messages in batches": len(masked(TEXT, _batch)),
+    "pings": len(masked(PING)),
+    "pings, full": len(masked(PING, bytes(125))),
+    "pongs": len(masked(PONG)),
+    "fragments": len(_fragment),
+    "empty fragments": len(_empty),
+    "a fragment, and pings": len(masked(PING)),
+    "one long message": len(masked(CONT, bytes(65_000))),
+    "too large, again and again": len(masked(TEXT, bytes(66_000))),
+    "no JSON": len(masked(TEXT, b"no")),
+}
+
+#: What is trickled, a byte at a time, before anything was upgraded. None of it is ever whole.
 TRICKLES = {
     "nothing": b"",
-    "a request": UPGRADE,
+    "a request": UPGRADE[:-1],
     "a header without end": UPGRADE[:-2] + b"X: " + b"y" * 4_000,
     "a body": b"POST /v1/commands HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\n"
     + b"z" * 4_000,
@@ -55,17 +73,22 @@ TRICKLES = {
     + b"1\r\nz\r\n" * 900,
 }
 
+#: Those of them whose header is whole.
+BODIES = ("a body", "chunks")
+
 Attacker: TypeAlias = Callable[[int], Awaitable["End"]]
 
 
 class End:
     """How a connection was ended by the server, and after how long."""
 
-    def __init__(self, code: int, seconds: float, got: bytes) -> None:
+    def __init__(self, code: int, seconds: float, got: bytes, port: int = 0) -> None:
         self.code = code
         """Of the close frame; 0 where there was none: a reset, or a plain end."""
         self.seconds = seconds
         self.got = got
+        self.port = port
+        """The attacker's own."""
 
 
 class Peer(asyncio.Protocol):
@@ -77,6 +100,10 @@ class Peer(asyncio.Protocol):
         self.writable.set()
         self.answered = asyncio.Event()
         self.gone = asyncio.Event()
+        self.port = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.port = transport.get_extra_info("sockname")[1]
 
     def data_received(self, data: bytes) -> None:
         self.tail = (self.tail + data)[-4_096:]
@@ -123,7 +150,7 @@ async def flood(port: int, token: str, first: bytes, again: bytes) -> End:
             await peer.writable.wait()
             await asyncio.sleep(0)
         await peer.gone.wait()
-    return End(_code(peer.tail), time.monotonic() - begun, peer.tail)
+    return End(_code(peer.tail), time.monotonic() - begun, peer.tail, peer.port)
 
 
 async def trickle(port: int, data: bytes, gap: float) -> End:
@@ -138,7 +165,7 @@ async def trickle(port: int, data: bytes, gap: float) -> End:
                 async with asyncio.timeout(gap):
                     await peer.gone.wait()
         await peer.gone.wait()
-    return End(_code(peer.tail), time.monotonic() - begun, peer.tail)
+    return End(_code(peer.tail), time.monotonic() - begun, peer.tail, peer.port)
 
 
 async def idle(port: int, said: bytes = UPGRADE) -> End:
@@ -146,7 +173,7 @@ async def idle(port: int, said: bytes = UPGRADE) -> End:
     async with connected(port, said) as (_, peer), asyncio.timeout(LIMIT_S):
         begun = time.monotonic()
         await peer.gone.wait()
-    return End(_code(peer.tail), time.monotonic() - begun, peer.tail)
+    return End(_code(peer.tail), time.monotonic() - begun, peer.tail, peer.port)
 
 
 def ends(found: Iterable[End]) -> Counter[int]:

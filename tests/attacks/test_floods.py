@@ -6,16 +6,20 @@ import asyncio
 import contextlib
 import json
 import resource
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 
 from protocol.closes import CloseCode
+from server.sessions.handshake import Handshake
 from server.sessions.inbound_queue import MAX_MESSAGES_PER_TURN, InboundQueue
 from server.transport.budgets import Budgets
 from tests.attacks.conftest import Attack
 from tests.attacks.floods import (
+    BODIES,
     FLOODS,
+    FRAME,
     TRICKLES,
     UPGRADE,
     ends,
@@ -24,13 +28,15 @@ from tests.attacks.floods import (
     subscribe_deaf,
     trickle,
 )
+from tests.attacks.taken import GuardClock, allowance, count_input
 from tests.attacks.target import Bystander, Target, until
 from tests.promises.running import token
 from tests.promises.scenes import Scene, gathering
 
-#: Longest wait for readers that never read to be gone. ``benchmarks.attacks`` measures the promise
-#: of 25 s, and that of 10 s for the others: a machine under load keeps no deadline.
-DEAF_GONE_S = 150.0
+#: Ends a test whose deaf readers are never full, or never gone.
+HUNG_TIMEOUT_S = 60.0
+#: Steps in which the clock goes on. Each is a quarter of ``stall_timeout_s``: so often output is looked at.
+STALL_STEPS = 6
 MIB = 1 << 20
 #: Nobody here answers a close frame; as it comes, that is waited for longer.
 BRIEF = Budgets(close_timeout_s=0.3)
@@ -56,21 +62,35 @@ async def scene_of(target: Target) -> tuple[Scene, Bystander]:
     return scene, await Bystander.of(scene)
 
 
-async def test_every_flood_is_ended_and_says_why(attack: Attack) -> None:
-    """With the limits as they come; two of each kind at a time."""
-    target = await attack(budgets=Budgets(flush_timeout_s=0.5))
+async def test_every_flood_is_ended_and_says_why(
+    attack: Attack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the limits as they come; two of each kind at a time. No more is taken of any than its
+    budget allows, by the server's clock: then it is closed."""
+    taken = count_input(monkeypatch)
+    budgets = Budgets(flush_timeout_s=0.5)
+    # On a busy machine a flood waits for its turns for longer than two heartbeats of the default.
+    target = await attack(budgets=budgets, heartbeat_ms=300_000)
     _, bystander = await scene_of(target)
-    at_rest = len(target.connections)
+    at_rest, votes = len(target.connections), len(bystander.waits)
     async with bystander.voting():
         for name, (first, again) in FLOODS.items():
-            found = await asyncio.gather(
-                *(flood(target.port, token(f"flood-{n}"), first, again) for n in range(2))
-            )
+            try:
+                found = await asyncio.gather(
+                    *(flood(target.port, token(f"flood-{n}"), first, again) for n in range(2))
+                )
+            except TimeoutError:
+                pytest.fail(f"{name}: not ended; {taken}")
             # A reset may overtake the close frame of a server that is still being shouted at.
             codes = {end.code for end in found} - {0}
             assert codes <= LIMITS[name], (name, codes)
             assert codes, name
+            for end in found:
+                said = taken[end.port]
+                allowed = allowance(name, budgets, FRAME[name], said.seconds)
+                assert 0 < said.size <= allowed, (name, said, allowed)
         await target.until_left(at_rest)
+    assert len(bystander.waits) > votes
     await bystander.vote()
 
 
@@ -98,26 +118,69 @@ async def test_what_came_before_the_welcome_is_taken_up_a_little_at_a_time(
     assert max(taken) <= MAX_MESSAGES_PER_TURN
 
 
-async def test_who_trickles_or_says_nothing_is_gone_at_the_deadline(attack: Attack) -> None:
-    target = await attack(budgets=Budgets(handshake_timeout_s=0.5, body_timeout_s=0.7))
+async def test_who_trickles_or_says_nothing_is_gone_at_the_deadline(
+    attack: Attack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the deadlines as they come. However long it goes on, nobody is sent away before."""
+    clock = GuardClock(monkeypatch)
+    budgets = Budgets()
+    target = await attack(budgets=budgets)
     _, bystander = await scene_of(target)
     at_rest = len(target.connections)
-    async with bystander.voting():
-        found = await asyncio.gather(
-            *(
-                trickle(target.port, data, gap)
-                for data in TRICKLES.values()
+    heard_before = len(clock.heard)
+    headers = [data for name, data in TRICKLES.items() if name not in BODIES]
+    # A body is answered 401 before it is whole, and its connection is kept for the rest.
+    bodies = [TRICKLES[name] for name in BODIES]
+    async with asyncio.TaskGroup() as group:
+        trickling = {
+            kind: [
+                group.create_task(trickle(target.port, data, gap))
+                for data in some
                 for gap in (0.005, 0.02)
                 for _ in range(10)
-            )
-        )
-        await target.until_left(at_rest)
-    # A slow body is answered 401 before it is whole; nothing here was ever upgraded.
+            ]
+            for kind, some in (("header", headers), ("body", bodies))
+        }
+        count = sum(map(len, trickling.values()))
+        silent = len(trickling["header"]) // len(headers)
+        await until(lambda: len(target.connections) == at_rest + count)
+        await until(lambda: len(clock.heard) - heard_before == count - silent)
+        await bystander.votes(20)
+        clock.advance(budgets.handshake_timeout_s * 0.99)
+        await bystander.votes(20)
+        assert not any(task.done() for task in trickling["header"])
+        clock.advance(budgets.handshake_timeout_s * 0.02)
+        await asyncio.wait(trickling["header"])
+        await bystander.votes(20)
+        clock.advance(budgets.body_timeout_s)
+    found = [task.result() for tasks in trickling.values() for task in tasks]
+    await target.until_left(at_rest)
+    await bystander.vote()
+    # Nothing here was ever upgraded.
     assert set(ends(found)) == {0}
     assert not any(b" 101 " in end.got for end in found)
 
 
-async def test_sockets_without_a_name_are_limited_and_sent_away(attack: Attack) -> None:
+async def test_sockets_without_a_name_are_limited_and_sent_away(
+    attack: Attack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deadline of each is set when it comes, and no later."""
+    deadlines: dict[Handshake, float] = {}
+    kept: list[bool] = []
+    init, is_late = Handshake.__init__, Handshake._is_late
+
+    def begun(handshake: Handshake, *given: Any, **named: Any) -> None:
+        init(handshake, *given, **named)
+        assert handshake._timeout is not None
+        deadlines[handshake] = handshake._timeout.when()
+
+    def ended(handshake: Handshake) -> None:
+        assert handshake._timeout is not None
+        kept.append(handshake._timeout.when() == deadlines[handshake])
+        is_late(handshake)
+
+    monkeypatch.setattr(Handshake, "__init__", begun)
+    monkeypatch.setattr(Handshake, "_is_late", ended)
     target = await attack(budgets=BRIEF, unauthenticated=100, hello_seconds=1)
     _, bystander = await scene_of(target)
     at_rest = len(target.connections)
@@ -131,6 +194,7 @@ async def test_sockets_without_a_name_are_limited_and_sent_away(attack: Attack) 
             for end in found
         )
         await target.until_left(at_rest)
+    assert kept == [True] * 100
 
 
 async def test_a_storm_of_connections_is_thinned_and_nobody_is_left_hanging(
@@ -152,10 +216,14 @@ async def test_a_storm_of_connections_is_thinned_and_nobody_is_left_hanging(
     assert (await target.connect("late")).welcome["type"] == "welcome"
 
 
-async def test_fifty_deaf_readers_of_a_busy_room_cost_little_and_go(attack: Attack) -> None:
-    """Memory is this whole process's: the server, and what its clients hold."""
+async def test_fifty_deaf_readers_of_a_busy_room_cost_little_and_go(
+    attack: Attack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory is this whole process's: the server, and what its clients hold. By the guard's clock
+    they are gone after one and a half times ``stall_timeout_s``: 15 s."""
+    clock = GuardClock(monkeypatch)
     target = await attack(
-        budgets=Budgets(stall_timeout_s=2, commands_per_second=1_000_000, burst=1_000_000),
+        budgets=Budgets(commands_per_second=1_000_000, burst=1_000_000),
         commands_per_second=1_000_000,
         commands_burst=1_000_000,
     )
@@ -173,16 +241,17 @@ async def test_fifty_deaf_readers_of_a_busy_room_cost_little_and_go(attack: Atta
     with contextlib.ExitStack() as peers:
         for peer in deaf:
             peers.enter_context(peer)
-        await _see_them_go(target, scene, bystander, at_rest, before)
+        await _see_them_go(target, scene, bystander, at_rest, before, clock)
 
 
 async def _see_them_go(
-    target: Target, scene: Scene, bystander: Bystander, at_rest: int, before: int
+    target: Target, scene: Scene, bystander: Bystander, at_rest: int, before: int, clock: GuardClock
 ) -> None:
     proposal = await scene.propose()
     most = unsent = 0
-    async with bystander.voting(), asyncio.timeout(DEAF_GONE_S):
-        while len(target.connections) > at_rest:
+    there = len(target.connections)
+    async with bystander.voting(), asyncio.timeout(HUNG_TIMEOUT_S):
+        while unsent <= 50 * 65_536:
             # What fills the buffers of the kernel, until the sockets are full.
             await asyncio.gather(
                 *(
@@ -193,12 +262,14 @@ async def _see_them_go(
                 )
             )
             most = max(most, resident())
-            unsent = max(
-                unsent, sum(session.transport.unsent() for session in target.node.sockets.all)
-            )
-    assert unsent > 50 * 65_536, "they were never full"
+            unsent = max(unsent, sum(session.transport.unsent() for session in target.node.sockets.all))
     assert most - before < 64 * MIB, f"{(most - before) / MIB:.1f} MiB"
-    await until(lambda: len(target.node.sockets.all) <= at_rest)
+    assert len(target.connections) == there, "no deadline has passed"
+    for _ in range(STALL_STEPS):
+        # A step at a time, so that whoever reads makes progress between two looks at it.
+        clock.advance(Budgets().stall_timeout_s * 1.5 / STALL_STEPS)
+        await bystander.vote()
+    await target.until_left(at_rest)
     await bystander.vote()
 
 
@@ -211,7 +282,7 @@ async def test_what_a_slow_reader_is_behind_waits_here_where_it_merges(attack: A
     slow = await subscribe_deaf(target.port, token(scene.admin.user), scene.event)
     (session,) = target.node.sockets.all - others
     comment = {"event": scene.event, "proposal": proposal, "content": "x" * 2_000}
-    async with asyncio.timeout(DEAF_GONE_S):
+    async with asyncio.timeout(HUNG_TIMEOUT_S):
         while session.transport.can_send_room_frame():
             await asyncio.gather(*(scene.admin.ack("comment.add", **comment) for _ in range(16)))
     assert session.transport.sent() < MIB // 2
@@ -225,5 +296,5 @@ def resident() -> int:
 
 
 def test_the_list_of_limits_is_that_of_floods() -> None:
-    assert LIMITS.keys() == FLOODS.keys()
+    assert LIMITS.keys() == FLOODS.keys() == FRAME.keys()
     assert UPGRADE.endswith(b"\r\n\r\n")

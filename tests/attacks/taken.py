@@ -1,0 +1,123 @@
+"""How much the guard takes from attackers, and by which clock its deadlines go.
+
+A loaded machine keeps no time, so no test asserts one. What a flood may cost is a count, by the
+published rate and the server's own clock. What has a deadline is over once a clock that the test
+moves has passed it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+
+from server.sessions.flood import BAD_FRAMES_PER_SECOND, MOST_BAD_FRAMES
+from server.transport.budgets import Budgets
+from server.transport.frame_reader import FRAME_BYTES
+from server.transport.guard import GuardedWebSocket
+from server.transport.guard_http import GuardedHttp
+from server.transport.http_scheduler import shared_pacing
+from server.transport.lobby import shared_lobby
+from server.transport.slices import shared_turns
+from tests.attacks.floods import MESSAGES_IN_A_BATCH
+from tests.clock import ClockedLoop
+
+#: Bytes of a flood's beginning: the request, hello, and what a slice holds beyond the last frame.
+BEGINNING = 8_192
+
+
+@dataclass
+class Taken:
+    """What one socket said until the server had enough."""
+
+    begun: float
+    ended: float
+    size: int = 0
+    """Bytes that were read and looked at; what is read to be thrown away does not count."""
+
+    @property
+    def seconds(self) -> float:
+        """By the server's loop, from the first byte to the last one that was looked at."""
+        return self.ended - self.begun
+
+
+def allowance(name: str, budgets: Budgets, frame: int, seconds: float) -> float:
+    """Most bytes that may be taken of the flood ``name`` in ``seconds`` by the server's clock.
+
+    Its frames have ``frame`` bytes each.
+    """
+    data = budgets.frame_burst + budgets.frame_rate * seconds
+    controls = budgets.controls_per_second * (1 + seconds)
+    # Each message is taken or refused, and as many may be refused as taken.
+    messages = 2 * (budgets.burst + budgets.commands_per_second * seconds)
+    frames = {
+        "messages": min(data, messages),
+        "messages in batches": messages / MESSAGES_IN_A_BATCH,
+        "fragments": budgets.fragments,
+        "empty fragments": budgets.fragments,
+        "one long message": budgets.message_bytes / frame,
+        # Each counts once more for each 16 KiB.
+        "too large, again and again": data / (1 + frame // FRAME_BYTES),
+        "no JSON": MOST_BAD_FRAMES + BAD_FRAMES_PER_SECOND * seconds,
+    }
+    return BEGINNING + (frames.get(name, controls) + 1) * frame
+
+
+def count_input(monkeypatch: pytest.MonkeyPatch) -> dict[int, Taken]:
+    """What each WebSocket's input comes to from now on, by the port of its peer."""
+    found: dict[int, Taken] = {}
+    take = GuardedWebSocket.take
+
+    def counted(guard: GuardedWebSocket, data: bytes, *, more: bool) -> int:
+        if guard.is_deaf() or guard.wire.shut:
+            return take(guard, data, more=more)
+        now = guard.loop.time()
+        peer = guard.transport.get_extra_info("peername")
+        taken = found.setdefault(peer[1] if peer else 0, Taken(now, now))
+        size = take(guard, data, more=more)
+        taken.size += size
+        taken.ended = now
+        return size
+
+    monkeypatch.setattr(GuardedWebSocket, "take", counted)
+    return found
+
+
+class GuardClock:
+    """The clock by which the guard's deadlines go; all else goes by the loop's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._loops: list[ClockedLoop] = []
+        self.heard: dict[int, int] = {}
+        """Bytes that came over each connection before any upgrade, by the port of its peer."""
+        for guard in (GuardedHttp, GuardedWebSocket):
+            monkeypatch.setattr(guard, "__init__", self._clocked(guard.__init__))
+        monkeypatch.setattr(GuardedHttp, "data_received", self._heard(GuardedHttp.data_received))
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock of every connection."""
+        for loop in self._loops:
+            loop.advance(seconds)
+
+    def _clocked(self, init: Any) -> Any:
+        def clocked(
+            guard: Any, config: Any, server_state: Any, app_state: Any, _loop: Any = None
+        ) -> None:
+            loop = _loop or asyncio.get_running_loop()
+            # What all connections share goes by the loop's clock.
+            for shared in (shared_pacing, shared_lobby, shared_turns):
+                shared(server_state, loop)
+            self._loops.append(ClockedLoop(loop))
+            init(guard, config, server_state, app_state, cast("Any", self._loops[-1]))
+
+        return clocked
+
+    def _heard(self, received: Any) -> Any:
+        def heard(guard: GuardedHttp, data: bytes) -> None:
+            port = guard.transport.get_extra_info("peername")[1]
+            self.heard[port] = self.heard.get(port, 0) + len(data)
+            received(guard, data)
+
+        return heard
