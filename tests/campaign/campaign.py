@@ -27,6 +27,8 @@ from tests.promises.running import CONNECTIONS
 
 #: Commands of one round. The model counts rather than keeps, so its replay costs the square.
 ROUND = 10_000
+#: The least faults in a round over many events, however few commands it has.
+WIDE_FAULTS = 6
 #: Close codes that are documented, ours and the library's.
 CODES = {int(code) for code in CloseCode} | {ABNORMAL, 1000, 1001, 1012}
 #: Of those, the ones that tell a client it did wrong: no client here does.
@@ -117,8 +119,12 @@ def _plans(
     spread = min(wide_commands(wanted.wide), wanted.commands)
     rounds = max(1, round((wanted.commands - spread) / ROUND))
     shares = rounds + (1 if spread else 0)
-    faults_of = [drawn[number::shares] for number in range(shares)]
     wide = shares // 2 if spread else None
+    # By its commands, so that there are some under way when a fault strikes.
+    of_wide = max(round(len(drawn) * spread / wanted.commands), WIDE_FAULTS) if spread else 0
+    faults_of = [drawn[of_wide:][number::rounds] for number in range(rounds)]
+    if wide is not None:
+        faults_of.insert(wide, drawn[:of_wide])
     for number in range(shares):
         seed = rng.getrandbits(32)
         if number == wide:

@@ -12,9 +12,11 @@ from typing import Any
 from tests.campaign.attendance import Attendance
 from tests.model.checker import NO_EFFECT, UNKNOWN
 
-#: The shares of operations that must have ended unknown, and been answered from the journal:
-#: with less the campaign proved nothing.
-LEAST_UNKNOWN = LEAST_REPLAYED = 0.01
+#: The share of operations that must have been answered from the journal: with less the campaign
+#: proved nothing. The plan sends 30 % again.
+LEAST_REPLAYED = 0.01
+#: How the faults begin that strike in the middle of a command, whose client gets no answer then.
+LEAVES_UNKNOWN = "kill -9"
 GONE = "none: the socket was gone"
 
 
@@ -60,8 +62,17 @@ class Report:
     @property
     def unknown(self) -> float:
         """The share of operations that ended without saying what became of the command."""
-        total = self.answers[GONE] + sum(self.answers[code] for code in UNKNOWN)
-        return total / max(self.operations, 1)
+        return self.ended_unknown / max(self.operations, 1)
+
+    @property
+    def ended_unknown(self) -> int:
+        """How many these are."""
+        return self.answers[GONE] + sum(self.answers[code] for code in UNKNOWN)
+
+    @property
+    def kills(self) -> int:
+        """How many nodes were killed in the middle of a command."""
+        return sum(n for name, n in self.faults.items() if name.startswith(LEAVES_UNKNOWN))
 
     @property
     def replayed(self) -> float:
@@ -75,12 +86,16 @@ class Report:
         return sum(self.answers[code] for code in NO_EFFECT) / max(self.operations, 1)
 
     def weak(self) -> list[str]:
-        """Why it proved nothing, if so; a campaign without faults has nothing to prove here."""
+        """Why it proved nothing, if so; a campaign without faults has nothing to prove here.
+
+        How large a share ends unknown is the machine's: a quick one has fewer commands under way
+        when a fault strikes. But each node that is killed takes a command's answer with it.
+        """
         if not self.faults:
             return []
         found = []
-        if self.unknown < LEAST_UNKNOWN:
-            found.append(f"only {self.unknown:.2%} of the operations ended unknown")
+        if self.ended_unknown < self.kills:
+            found.append(f"{self.kills} nodes killed, {self.ended_unknown} operations unknown")
         if self.replayed < LEAST_REPLAYED:
             found.append(f"only {self.replayed:.2%} of the operations were replayed")
         return found
@@ -89,6 +104,8 @@ class Report:
         """All of it, for JSON."""
         return self.__dict__ | {
             "unknown": self.unknown,
+            "ended_unknown": self.ended_unknown,
+            "kills": self.kills,
             "replayed": self.replayed,
             "attendance": {name: asdict(each) for name, each in self.attendance.items()},
             "weak": self.weak(),

@@ -23,9 +23,10 @@ from tests.campaign.faults import FAULTS, MIX, draw
 from tests.campaign.plan import plan
 from tests.promises.running import ROOT
 
-#: Each run draws its faults from the whole mix. So few commands that at least 1 % of them end
-#: unknown on a quick machine too.
-COMMANDS, FAULT_COUNT = 5_000, 48
+#: Each run draws its faults from the whole mix.
+COMMANDS, FAULT_COUNT = 20_000, 48
+#: Events of the round that is played over many, of five commands each.
+WIDE = 200
 #: The least that a campaign must have struck; one or another fault may find nothing to strike at.
 LEAST_FAULTS = 40
 #: It takes about two minutes on two cores; so long only if much else is done on them.
@@ -64,13 +65,9 @@ async def run(*arguments: str, seconds: float) -> tuple[int, str]:
 
 @pytest.mark.timeout(CAMPAIGN_SECONDS + 20)
 async def test_the_short_campaign_breaks_no_promise(tmp_path: Path) -> None:
-    """Without a round over many events (``--wide``), which makes events while faults strike.
-
-    If a primary whose standby is behind is lost just after an event was made, the checker holds a
-    refusal from the lost world against the one that follows, and raises a false alarm.
-    """
     seed = secrets.randbits(31)
     options = ["--seed", str(seed), "--commands", str(COMMANDS), "--faults", str(FAULT_COUNT)]
+    options += ["--wide", str(WIDE)]
     kept = ["--json", str(tmp_path / "report"), "--keep", str(tmp_path / "histories")]
     status, out = await run("tests.campaign", *options, *kept, seconds=CAMPAIGN_SECONDS)
     assert status == 0, out
@@ -81,7 +78,9 @@ async def test_the_short_campaign_breaks_no_promise(tmp_path: Path) -> None:
     # Where ``.ci/run`` has installed what the faults need, none of them is left out for the lack.
     for piece in os.environ.get("AYES_TEST_EQUIPMENT", "").split(","):
         assert piece not in report["left_out"], report["left_out"]
-    assert min(report["unknown"], report["replayed"]) >= 0.01
+    # No share is asserted: how many commands a fault finds under way is the machine's.
+    assert report["weak"] == []
+    assert report["ended_unknown"] > 0
 
 
 @pytest.mark.timeout(PLANTED_SECONDS + 20)
