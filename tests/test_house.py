@@ -210,7 +210,7 @@ def test_no_dependency_ships_one_of_our_names() -> None:
     assert not taken, taken
 
 
-#: quality.md, "dependencies".
+#: The oldest versions without a known weakness, or with what the code needs.
 FLOORS = {
     "starlette": (1, 0, 1),
     "uvicorn": (0, 54),

@@ -262,7 +262,9 @@ async def _see_them_go(
                 )
             )
             most = max(most, resident())
-            unsent = max(unsent, sum(session.transport.unsent() for session in target.node.sockets.all))
+            unsent = max(
+                unsent, sum(session.transport.unsent() for session in target.node.sockets.all)
+            )
     assert most - before < 64 * MIB, f"{(most - before) / MIB:.1f} MiB"
     assert len(target.connections) == there, "no deadline has passed"
     for _ in range(STALL_STEPS):

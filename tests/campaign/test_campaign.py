@@ -29,8 +29,8 @@ COMMANDS, FAULT_COUNT = 20_000, 48
 WIDE = 200
 #: The least that a campaign must have struck; one or another fault may find nothing to strike at.
 LEAST_FAULTS = 40
-#: Ends a campaign that hangs. It takes about two minutes on two quiet cores; with ten others at work
-#: on them it took ten times as long.
+#: Ends a campaign that hangs. It takes about two minutes on two quiet cores, and at a load of 20
+#: ten times as long.
 CAMPAIGN_SECONDS = 1_800
 #: The bugs that ``scripts/test`` looks for; ``python -m tests.campaign.planted`` looks for all.
 PLANTED = (

@@ -15,9 +15,9 @@ import pytest
 from protocol.errors import ERRORS, ErrorCode
 from protocol.requests import MAX_TOKEN, Hello
 from protocol.text import clean_text, is_empty
+from tests.fixtures.servers import Start
 from tests.promises import running
 from tests.promises.client import Client, Message
-from tests.promises.conftest import Start
 from tests.promises.scenes import fresh, gathering
 from tests.protocol.hostile import FRAME, TEXTS
 from tests.protocol.wrong import LONGEST_RUN, MESSAGES, name_of, wrong_messages

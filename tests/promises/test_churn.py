@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.fixtures.servers import Start
 from tests.promises.client import Client, Message
-from tests.promises.conftest import Start
 from tests.promises.scenes import Scene, by_count, fresh, gathering
 from tests.promises.test_http import caller
 

@@ -1,4 +1,4 @@
-"""Protocol §4: who was away for long is brought up from the folded journal, at little cost."""
+"""A client that was away for long is brought up from the folded journal, at little cost."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 from persistence.database.pool import SESSION, STATEMENT_TIMEOUT_MS
 from persistence.queries import reading
 from server.limits.fair_scheduler import IDLE_RATIO
+from tests.fixtures.servers import Start
 from tests.promises.client import PATIENCE, Client
-from tests.promises.conftest import Start
 from tests.promises.fold import fold
 from tests.promises.running import CONNECTIONS, Running, token
 from tests.promises.scenarios import SCENARIOS

@@ -1,4 +1,4 @@
-"""Protocol §3, the six promises about commands."""
+"""The six promises about commands (``docs/protocol.md``, "Six promises" and "Commands")."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from tests.fixtures.servers import Start
 from tests.promises.client import Client, together
-from tests.promises.conftest import Start
 from tests.promises.running import Running
 from tests.promises.scenes import by_count, fresh, gathering
 

@@ -15,8 +15,8 @@ from websockets.typing import Subprotocol
 from server.config.settings import SettingsError, load
 from server.transport import deflate
 from server.transport.socket_transport import SocketTransport
+from tests.fixtures.servers import Start
 from tests.promises.client import Client
-from tests.promises.conftest import Start
 from tests.promises.running import Address, token
 from tests.promises.scenes import gathering
 from tests.server.raw import CONT, HANDSHAKE, PING, TEXT, Raw, masked, raw

@@ -12,8 +12,8 @@ from persistence.database.statements import Statement
 from persistence.event import loading
 from persistence.event.state import EventState, Need
 from persistence.journal.transaction import Free, Transaction
+from tests.fixtures.servers import Start
 from tests.promises.client import Client
-from tests.promises.conftest import Start
 from tests.promises.scenes import BY_HAND, Scene, gathering
 
 

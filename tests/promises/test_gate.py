@@ -12,8 +12,8 @@ import pytest
 
 from handlers.lanes.decide import Submission
 from server.services.command_router import STRANGER_BURST
+from tests.fixtures.servers import Start
 from tests.promises.client import Client, Message
-from tests.promises.conftest import Start
 from tests.promises.running import Running
 from tests.promises.scenes import Scene, fresh, gathering
 from tests.promises.test_churn import codes

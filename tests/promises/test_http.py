@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from protocol.errors import ErrorCode, RetryableError
+from tests.fixtures.servers import Start
 from tests.promises.client import PATIENCE, Message
-from tests.promises.conftest import Start
 from tests.promises.fold import fold
 from tests.promises.running import Running, token
 from tests.promises.scenes import fresh, gathering

@@ -1,4 +1,4 @@
-"""The law of protocol §4: ``fold(snapshot at n, diffs) == snapshot at m``.
+"""The law of rooms (``docs/protocol.md``): ``fold(snapshot at n, diffs) == snapshot at m``.
 
 A second server on the same database gives the snapshot at m: it has seen none of the steps, so what
 it tells is what the tables say.
@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from protocol.commands import COMMANDS, type_of
+from tests.fixtures.servers import Start
 from tests.promises.client import Room
-from tests.promises.conftest import Start
 from tests.promises.running import Running
 from tests.promises.scenarios import BEFORE_THE_START, SCENARIOS
 from tests.promises.stage import Stage, stage

@@ -13,8 +13,8 @@ import pytest
 
 from server.cli import audit
 from server.cli.main import main
+from tests.fixtures.servers import Start
 from tests.promises.client import Room
-from tests.promises.conftest import Start
 from tests.promises.running import Running, running
 from tests.promises.scenes import Scene, by_count, gathering
 from tests.promises.test_law import afresh

@@ -1,4 +1,7 @@
-"""Protocol §5: heartbeats, silence, presence, slow readers, and going away."""
+"""Heartbeats, silence, presence, slow readers, and going away.
+
+``docs/protocol.md``, "Keeping the line".
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ import asyncpg
 import pytest
 
 from server.transport.stall_detector import StallDetector
+from tests.fixtures.servers import Start
 from tests.promises.client import PATIENCE, Client
-from tests.promises.conftest import Start
 from tests.promises.running import Running, token
 from tests.promises.scenes import gathering
 

@@ -9,7 +9,7 @@ import pytest
 from handlers.lanes import lane, lanes
 from persistence.event.state import WEIGHED, EventState
 from persistence.event.weights import record_bytes
-from tests.promises.conftest import Start
+from tests.fixtures.servers import Start
 from tests.promises.running import Running
 from tests.promises.scenes import BY_HAND, fresh, gathering
 from tests.promises.stage import stage

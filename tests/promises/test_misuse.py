@@ -1,4 +1,7 @@
-"""Protocol §1 and §5: frames that are none, batches, limits, and what a client is told of them."""
+"""Frames that are none, batches, limits, and the answers to them.
+
+``docs/protocol.md``, "Transport" and "Keeping the line".
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.fixtures.servers import Start
 from tests.promises.client import Client
-from tests.promises.conftest import Start
 from tests.promises.running import Running, token
 from tests.promises.scenes import fresh, gathering
 

@@ -9,8 +9,8 @@ import pytest
 
 from handlers.lanes import lanes
 from persistence.journal.transaction import Transaction
+from tests.fixtures.servers import Start
 from tests.promises.client import Client
-from tests.promises.conftest import Start
 from tests.promises.scenes import gathering
 
 

@@ -1,4 +1,4 @@
-"""Protocol §1 and §2: who gets in, and how the others are told."""
+"""Who gets in, and how the others are refused (``docs/protocol.md``, "Opening")."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.promises.conftest import Start
+from tests.fixtures.servers import Start
 from tests.promises.running import SECRET, Running, auth, token
 from tests.promises.scenes import gathering
 

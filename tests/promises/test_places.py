@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from tests.fixtures.servers import Start
 from tests.promises.client import Client, Room
-from tests.promises.conftest import Start
 from tests.promises.running import Running
 from tests.promises.scenes import BY_HAND, Scene, by_count, gathering
 

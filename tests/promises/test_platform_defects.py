@@ -8,8 +8,8 @@ import itertools
 import asyncpg
 import pytest
 
+from tests.fixtures.servers import Start
 from tests.promises.client import Client, Message, together
-from tests.promises.conftest import Start
 from tests.promises.running import Running
 from tests.promises.scenes import Scene, by_count, gathering
 

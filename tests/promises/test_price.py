@@ -18,8 +18,8 @@ from persistence.queries import due, reading, revocations
 from server.limits import quotas
 from server.limits.cooldown import Cooldown
 from server.rooms import registry
+from tests.fixtures.servers import Start
 from tests.promises.client import Client, Message
-from tests.promises.conftest import Start
 from tests.promises.running import Running, token
 from tests.promises.scenes import Scene, gathering
 

@@ -11,7 +11,7 @@ import pytest
 
 from persistence.database.pool import Database
 from server.cli import audit
-from tests.promises.conftest import Start
+from tests.fixtures.servers import Start
 from tests.promises.running import Running
 from tests.promises.scenes import Scene, by_count, gathering
 

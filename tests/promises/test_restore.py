@@ -13,8 +13,8 @@ from persistence.journal.epochs import renew
 from persistence.queries import reading
 from server.sessions.session import Session
 from server.transport.stall_detector import StallDetector
+from tests.fixtures.servers import Start
 from tests.promises.client import Client, Room
-from tests.promises.conftest import Start
 from tests.promises.running import Running
 from tests.promises.scenes import Scene, gathering
 

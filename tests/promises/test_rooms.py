@@ -1,4 +1,4 @@
-"""Protocol §4: snapshot, diff, resume; what is told, to whom, and what never is."""
+"""Snapshot, diff, resume: what is sent to whom, and what never (``docs/protocol.md``, "Rooms")."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from persistence.queries import reading
 from protocol.errors import ErrorCode, RetryableError
 from server.rooms.resume_path import ResumePath
+from tests.fixtures.servers import Start
 from tests.promises.client import Client, Room
-from tests.promises.conftest import Start
 from tests.promises.fold import fold
 from tests.promises.running import Running, token
 from tests.promises.scenarios import SCENARIOS

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.fixtures.servers import Start
 from tests.promises.client import Client
-from tests.promises.conftest import Start
 from tests.promises.running import Running
 from tests.promises.scenes import fresh
 

@@ -15,8 +15,8 @@ import pytest
 from persistence.journal.transaction import Transaction
 from server.transport.large_answers import MAX_LARGE_PER_USER
 from server.transport.user_requests import MAX_REQUESTS_PER_USER
+from tests.fixtures.servers import Start
 from tests.promises.client import PATIENCE
-from tests.promises.conftest import Start
 from tests.promises.running import Running, token
 from tests.promises.scenes import BY_HAND, Scene, fresh, gathering
 

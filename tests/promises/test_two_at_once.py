@@ -1,4 +1,7 @@
-"""domain.md, "What people expect when two things happen at once": each with real concurrency."""
+"""What people expect when two things happen at once, each with real concurrency.
+
+The promises are those of ``docs/protocol.md``, "Six promises".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the server says decodes to what protocol.md shows."""
+"""What the server says decodes to what ``docs/protocol.md`` shows."""
 
 from __future__ import annotations
 

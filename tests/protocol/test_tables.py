@@ -1,4 +1,4 @@
-"""The tables of errors and close codes: complete, and what protocol.md says."""
+"""The tables of errors and close codes: complete, and what ``docs/protocol.md`` says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from protocol.errors import (
     bad_request,
 )
 
-#: protocol.md §6: effect, retry, HTTP status (§8), whether it is final.
+#: Effect, retry, HTTP status, whether it is final: ``docs/protocol.md``, "Errors".
 SAYS = {
     **dict.fromkeys(("bad_frame", "unknown_type"), ("none", "fix", 400, False)),
     "bad_request": ("none", "fix", 400, True),
@@ -73,7 +73,7 @@ def test_an_error_says_what_its_code_means_unless_told_better() -> None:
     assert (error.code, error.details) == (ErrorCode.BAD_REQUEST, {"path": "subject"})
 
 
-#: protocol.md §7.
+#: ``docs/protocol.md``, "Close codes".
 CODES = {
     4001: "draining",
     4002: "no_heartbeat",

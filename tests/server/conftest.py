@@ -1,5 +1,5 @@
-"""Running servers, as the tests of the promises have them."""
+"""Running servers."""
 
-from tests.promises.conftest import migrated_url, server, start
+from tests.fixtures.servers import migrated_url, server, start
 
 __all__ = ["migrated_url", "server", "start"]

@@ -16,8 +16,8 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from server.page import page
 from server.page.files import File, Folder, file_of
+from tests.fixtures.servers import migrated_url
 from tests.parts import ROOT
-from tests.promises.conftest import migrated_url
 from tests.promises.running import Running, running
 from tests.web.chromium import chromium
 from tests.web.watch import Watch

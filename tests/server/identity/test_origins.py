@@ -10,7 +10,7 @@ from websockets.exceptions import InvalidStatus
 from server.config import settings as s
 from server.config.settings import Settings, SettingsError
 from server.identity.origins import origin_allowed
-from tests.promises.conftest import Start
+from tests.fixtures.servers import Start
 
 SETTINGS = Settings(
     host="127.0.0.1",

@@ -16,7 +16,7 @@ from server.identity.auth import Authenticator, authenticator_for
 from server.identity.jwks import KeySetError
 from server.identity.keys import RemoteKeys
 from server.identity.provider import DISCOVERY_TTL_S, MAX_FETCHES, Provider
-from tests.promises.conftest import Start
+from tests.fixtures.servers import Start
 from tests.promises.running import settings_for
 from tests.server.issuing import Key, claims, key_set, one_of_each
 

@@ -13,7 +13,7 @@ from server import process
 from server.config.settings import Settings
 from server.page import local
 from server.page.local import is_set_up, user_of
-from tests.promises.conftest import Start
+from tests.fixtures.servers import Start
 from tests.promises.running import Running
 from tests.protocol_schema.validity import HTTP_CONTRACT
 from tests.server.raw import raw

@@ -13,8 +13,8 @@ import pytest
 
 from server.page import page
 from server.page.files import MAX_FILE_BYTES, Folder
+from tests.fixtures.servers import Start
 from tests.parts import ROOT
-from tests.promises.conftest import Start
 from tests.promises.running import Running
 from tests.server.raw import raw
 

@@ -12,7 +12,7 @@ from server.rooms.memory_budget import (
     MAX_USER_ROOM_BYTES,
     RoomBudget,
 )
-from tests.promises.conftest import Start
+from tests.fixtures.servers import Start
 from tests.promises.scenes import BY_HAND, gathering
 
 LONG = "가" * 1_980

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.fixtures.servers import Start
 from tests.promises.client import Client
-from tests.promises.conftest import Start
 from tests.promises.running import Running, running, token
 from tests.promises.scenes import fresh
 from tests.server.issuing import Issuer, issuing, key_set, one_of_each, rsa_key, trusting, until

@@ -1,0 +1,69 @@
+"""The table of ``tests/README.md``: complete, and true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TESTS = ROOT / "tests"
+#: Below these, every file is a module that some test holds.
+TREES = ("protocol", "persistence", "handlers", "server", "clients/python", "clients/js")
+SUFFIXES = {".py", ".js", ".mjs"}
+#: Folders that hold no code of ours, or that code's own tests.
+LEFT_OUT = {"node_modules", "tests", "build", "__pycache__", "versions"}
+_ROW = re.compile(r"^\| (`[\w/.*]+`) \| ((?:`[\w/.]+`(?:, )?)+) \|$", re.M)
+_NAME = re.compile(r"`([\w/.*]+)`")
+
+
+def table() -> dict[str, list[str]]:
+    """The tests of each module, or folder, that has a row."""
+    page = (TESTS / "README.md").read_text().split("## Which tests hold what")[1]
+    found = {_NAME.findall(name)[0]: _NAME.findall(tests) for name, tests in _ROW.findall(page)}
+    assert len(found) == page.count("\n| `"), "a row that is not understood"
+    return found
+
+
+def modules() -> list[str]:
+    return sorted(
+        str(path.relative_to(ROOT))
+        for tree in TREES
+        for path in (ROOT / tree).rglob("*")
+        if path.suffix in SUFFIXES
+        and path.name != "__init__.py"
+        and not LEFT_OUT & set(path.relative_to(ROOT / tree).parts)
+    )
+
+
+def is_of(module: str, row: str) -> bool:
+    """Whether a row is about a module."""
+    if row.endswith("/**"):
+        return module.startswith(row.removesuffix("**"))
+    return module == row or (row.endswith("/") and f"{Path(module).parent}/" == row)
+
+
+def mirror(module: str) -> Path:
+    """Where a module's own tests stand, if it has some."""
+    path = Path(module)
+    return TESTS / path.parent / f"test_{path.stem}.py"
+
+
+def test_every_module_has_tests_by_its_name_or_in_the_table() -> None:
+    rows = table()
+    lost = [
+        module
+        for module in modules()
+        if not mirror(module).exists() and not any(is_of(module, row) for row in rows)
+    ]
+    assert lost == []
+
+
+def test_every_test_that_the_table_names_is_there() -> None:
+    named = {test for tests in table().values() for test in tests}
+    assert [test for test in sorted(named) if not (TESTS / test).is_file()] == []
+    assert all(Path(test).name.startswith("test_") for test in named)
+
+
+def test_every_row_of_the_table_is_of_some_module() -> None:
+    known = modules()
+    assert [row for row in table() if not any(is_of(module, row) for module in known)] == []
