@@ -15,10 +15,10 @@ import pytest
 
 from server.sessions.flood import BAD_FRAMES_PER_SECOND, MOST_BAD_FRAMES
 from server.transport.budgets import Budgets
-from server.transport.frame_reader import FRAME_BYTES
+from server.transport.frame_reader import BYTES_PER_CHARGE
 from server.transport.guard import GuardedWebSocket
 from server.transport.guard_http import GuardedHttp
-from server.transport.http_scheduler import shared_pacing
+from server.transport.http_scheduler import shared_scheduler
 from server.transport.lobby import shared_lobby
 from server.transport.slices import shared_turns
 from tests.attacks.floods import MESSAGES_IN_A_BATCH
@@ -55,11 +55,11 @@ def allowance(name: str, budgets: Budgets, frame: int, seconds: float) -> float:
     frames = {
         "messages": min(data, messages),
         "messages in batches": messages / MESSAGES_IN_A_BATCH,
-        "fragments": budgets.fragments,
-        "empty fragments": budgets.fragments,
+        "fragments": budgets.max_fragments,
+        "empty fragments": budgets.max_fragments,
         "one long message": budgets.message_bytes / frame,
         # Each counts once more for each 16 KiB.
-        "too large, again and again": data / (1 + frame // FRAME_BYTES),
+        "too large, again and again": data / (1 + frame // BYTES_PER_CHARGE),
         "no JSON": MOST_BAD_FRAMES + BAD_FRAMES_PER_SECOND * seconds,
     }
     return BEGINNING + (frames.get(name, controls) + 1) * frame
@@ -68,20 +68,20 @@ def allowance(name: str, budgets: Budgets, frame: int, seconds: float) -> float:
 def count_input(monkeypatch: pytest.MonkeyPatch) -> dict[int, Taken]:
     """What each WebSocket's input comes to from now on, by the port of its peer."""
     found: dict[int, Taken] = {}
-    take = GuardedWebSocket.take
+    feed = GuardedWebSocket.feed_slice
 
     def counted(guard: GuardedWebSocket, data: bytes, *, more: bool) -> int:
-        if guard.is_deaf() or guard.wire.shut:
-            return take(guard, data, more=more)
+        if guard.is_discarding() or guard.socket.is_closed:
+            return feed(guard, data, more=more)
         now = guard.loop.time()
         peer = guard.transport.get_extra_info("peername")
         taken = found.setdefault(peer[1] if peer else 0, Taken(now, now))
-        size = take(guard, data, more=more)
+        size = feed(guard, data, more=more)
         taken.size += size
         taken.ended = now
         return size
 
-    monkeypatch.setattr(GuardedWebSocket, "take", counted)
+    monkeypatch.setattr(GuardedWebSocket, "feed_slice", counted)
     return found
 
 
@@ -107,7 +107,7 @@ class GuardClock:
         ) -> None:
             loop = _loop or asyncio.get_running_loop()
             # What all connections share goes by the loop's clock.
-            for shared in (shared_pacing, shared_lobby, shared_turns):
+            for shared in (shared_scheduler, shared_lobby, shared_turns):
                 shared(server_state, loop)
             self._loops.append(ClockedLoop(loop))
             init(guard, config, server_state, app_state, cast("Any", self._loops[-1]))

@@ -35,7 +35,8 @@ from tests.promises.scenes import Scene, gathering
 
 #: Ends a test whose deaf readers are never full, or never gone.
 HUNG_TIMEOUT_S = 60.0
-#: Steps in which the clock goes on. Each is a quarter of ``stall_timeout_s``: so often output is looked at.
+#: Steps in which the clock goes on. Each is a quarter of ``stall_timeout_s``, as between two looks
+#: at the output.
 STALL_STEPS = 6
 MIB = 1 << 20
 #: Nobody here answers a close frame; as it comes, that is waited for longer.
