@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pytest
 
-from server.sessions.flood import BAD_FRAMES_PER_SECOND, MOST_BAD_FRAMES
+from server.sessions.flood import BAD_FRAMES_PER_SECOND, MAX_BAD_FRAMES
 from server.transport.budgets import Budgets
 from server.transport.frame_reader import BYTES_PER_CHARGE
 from server.transport.guard import GuardedWebSocket
@@ -60,7 +60,7 @@ def allowance(name: str, budgets: Budgets, frame: int, seconds: float) -> float:
         "one long message": budgets.message_bytes / frame,
         # Each counts once more for each 16 KiB.
         "too large, again and again": data / (1 + frame // BYTES_PER_CHARGE),
-        "no JSON": MOST_BAD_FRAMES + BAD_FRAMES_PER_SECOND * seconds,
+        "no JSON": MAX_BAD_FRAMES + BAD_FRAMES_PER_SECOND * seconds,
     }
     return BEGINNING + (frames.get(name, controls) + 1) * frame
 
