@@ -1,2 +1,1 @@
-"""What commands mean: one handler per command, pure decisions on the event's state, and the lane
-that runs them inside the locked transaction."""
+"""Decide commands: one pure handler per command, and lanes that run them under the event's lock."""

@@ -1,9 +1,9 @@
-"""Who is told what: the patches of one step, and whole states, per audience.
+"""The patches of one step, and whole states, for each audience.
 
-- ``member``: everyone who is accepted.
-- ``admin``: beside the members' patch, the requests to join and how many they are.
-- ``applicant``: subject and status only.
-- ``you``: per user, what is theirs alone. ``everyone``: a patch on everybody's ``you``.
+- ``member``: every accepted member.
+- ``admin``: added to the members' patch; the requests to join and their number.
+- ``applicant``: the event's subject and status only.
+- ``you``: one user's own data. ``everyone``: a patch on every user's ``you``.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Audience: TypeAlias = Literal["member", "admin", "applicant"]
 
 
 class Patches(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one step changes for each audience; an empty patch is left out when encoded."""
+    """The patches that one step makes for each audience; an empty one is left out when encoded."""
 
     member: dict[str, Any] = {}
     admin: dict[str, Any] = {}
-    """Beside ``member``."""
+    """Added to ``member``."""
     applicant: dict[str, Any] = {}
     you: dict[str, dict[str, Any]] = {}
     everyone: dict[str, Any] = {}
@@ -36,14 +36,15 @@ class Patches(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 NO_PATCHES = Patches()
 
-#: Entries of a document that are made in one go, some 0.5 ms.
+#: Entries of a document made in one iteration of the event loop. Beyond that the work yields, so
+#: that a large event does not delay other sockets.
 ENTRIES_AT_ONCE = 64
-#: What ``state`` has many of, by id.
+#: The collections of ``state``, keyed by id.
 COLLECTIONS = ("options", "assumptions", "criteria", "proposals", "comments", "members")
 
 
 def patches_of(step: Step) -> Patches:
-    """What ``step`` changed, as every audience sees it."""
+    """Return what ``step`` changed, as each audience sees it."""
     builder = _PatchBuilder(step)
     for (table, key), before in step.before.items():
         compare = _COMPARE.get(table)
@@ -62,14 +63,14 @@ def patches_of(step: Step) -> Patches:
 
 
 class _PatchBuilder:
-    """The patches of one step as they grow; a method for each kind of record."""
+    """Collects the patches of one step; one method for each kind of record."""
 
     def __init__(self, step: Step) -> None:
         self.step = step
         self.before = step.event_before
         self.after = step.state.event
         self.floors = self.before or self.after
-        """The event by which it is judged what was shown before."""
+        """The event whose windows decide what was shown before the step."""
         self.member: dict[str, Any] = {}
         self.admin: dict[str, Any] = {}
         self.applicant: dict[str, Any] = {}
@@ -92,7 +93,7 @@ class _PatchBuilder:
     def vote(self, key: tuple[str, str], old: Vote | None, new: Vote) -> None:
         proposal_id, user = key
         shown = views.vote_view(new, self.step.state.proposals.get(proposal_id))
-        # Absolute, and null where there was nothing: no harm, and no second look at the past.
+        # The value is absolute, and null if there is no vote. The vote before need not be read.
         self.you.setdefault(user, {}).setdefault("votes", {})[proposal_id] = shown
 
     def option(self, id: str, old: Option | None, new: Option) -> None:
@@ -116,7 +117,7 @@ class _PatchBuilder:
             self.you.setdefault(user, {})["membership"] = own
 
     def ballot(self, user: str, old: Ballot | None, new: Ballot | None) -> None:
-        # Told even where only the criteria changed beneath it: its owner is to look again.
+        # Sent even if only the criteria below it changed: its owner should look at it again.
         self.you.setdefault(user, {})["ballot"] = views.ballot_view(new)
 
     def event(self) -> None:
@@ -158,7 +159,7 @@ def _put_change(
 
 
 def document(state: EventState, audience: Audience) -> dict[str, Any]:
-    """The whole ``state`` for an audience; ``state`` must hold all that a room shows."""
+    """Return the whole ``state`` for an audience; ``state`` must have all that a room shows."""
     work = growing_document(state, audience)
     while True:
         try:
@@ -171,7 +172,7 @@ def document(state: EventState, audience: Audience) -> dict[str, Any]:
 def growing_document(
     state: EventState, audience: Audience
 ) -> Generator[None, None, dict[str, Any]]:
-    """The same a little at a time: yields after some entries, and returns it at last."""
+    """Make the same document in parts: yield after some entries, and return it at the end."""
     event = state.event
     if audience == "applicant":
         empty: dict[str, Any] = {name: {} for name in COLLECTIONS}

@@ -1,8 +1,8 @@
-"""One command at work on the state: what it may read, what it changes, and how that is undone.
+"""One command at work on the state: what it reads, what it changes, and how that is undone.
 
 A handler reads the state through its ``Step`` and puts changed records back. It cannot send,
-publish or write SQL: what it put is what the lane stores, and what the rooms are told follows
-from the records before and after.
+publish or write SQL. The lane stores the records that were put, and the patches for the rooms are
+made from the records before and after.
 """
 
 from __future__ import annotations
@@ -48,31 +48,31 @@ TableName: TypeAlias = Literal[
 ]
 
 _ID_CHARACTERS = 16
-"""80 bits: no two of the things of one event will ever share an id."""
+"""80 bits: no two things of one event ever share an id."""
 
 
 _CODE_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _CODE_LENGTH = 6
-#: Makes the next draw of the same entropy another number (2^64 over the golden ratio, odd).
+#: Spreads the draws of one entropy over all codes (2^64 over the golden ratio, odd).
 _ODD = 0x9E3779B97F4A7C15
 
 
 class Actor(NamedTuple):
-    """Who acts: the token's ``sub`` and the name it gave."""
+    """The user who acts: the token's ``sub`` and name."""
 
     user: str
     name: str
 
 
 class Outcome(NamedTuple):
-    """What a handler answers: its result, and whether anything changed."""
+    """What a handler returns: its result, and whether anything changed."""
 
     result: dict[str, Any]
     applied: bool = True
 
 
 class Step:
-    """A command's view of the state, and the changes it made so far."""
+    """A command's view of the state, and the changes it has made so far."""
 
     def __init__(
         self,
@@ -88,61 +88,61 @@ class Step:
         self.actor = actor
         self.command_id = command_id
         self.now = now
-        """The database's clock, read after the lock was held."""
+        """The database's clock, read under the lock."""
         self.node_limits = limits
-        """What this node would record; see ``limits``."""
+        """The limits that this node would record; see ``limits``."""
         self.entropy = entropy
-        """Random bytes drawn when the command arrived; the same again when it is retried."""
+        """Random bytes drawn when the command arrived, and reused when it is retried."""
         self.before: dict[tuple[TableName, Any], Any] = {}
-        """What stood under each key that was changed, or looked at for the rooms."""
+        """The record under each key that was changed or touched, as it was before the step."""
         self.event_before = state.event_record
         self.everyone: dict[str, Any] = {}
-        """A patch on everybody's ``you``."""
+        """A patch on every user's ``you``."""
         self._pending_before: dict[str, None] | None = None
         self._requests_before: dict[str, None] | None = None
         self._numbered: list[int] = []
-        """Numbers that proposals were given as they were decided."""
+        """Numbers that proposals were given as they were resolved in this step."""
         self._epoch_before = state.epoch
         self._ids = 0
 
     @property
     def user(self) -> str:
-        """Whose command this is."""
+        """The user who sent this command."""
         return self.actor.user
 
     @property
     def event(self) -> Event:
-        """The event's row as it stands now."""
+        """The event's row as it is now."""
         return self.state.event
 
     @property
     def limits(self) -> DomainLimits:
-        """What this step is decided by: the event's recorded limits; else the node's."""
+        """The limits this step is decided by: the event's recorded ones, or else the node's."""
         event = self.state.event_record
         if event is None or event.limits is None:
             return self.node_limits
         return decode_limits(event.limits)
 
     def to_record(self) -> str | None:
-        """The limits to record for an event that has none; ``None`` leaves it without."""
+        """Return the limits to record for an event that has none; ``None`` leaves it without."""
         return encode_limits(self.node_limits)
 
     @property
     def seq(self) -> int:
-        """The position this step gets if it is accepted."""
+        """The position that this step gets if it is accepted."""
         return self.state.seq + 1
 
     def new_id(self, prefix: str) -> str:
-        """An id for something new: the same again when the command is decided again.
+        """Return an id for a new record; it is the same when the command is decided again.
 
-        Made from (event, user, command id), not from a counter: after a restore from a backup a
-        counter would give the ids of lost things to other things.
+        It is made from event, user and command id. A counter would, after a restore from a backup,
+        give the ids of lost records to other ones.
         """
         self._ids += 1
         return derived_id(prefix, self.state.id, self.user, self.command_id, str(self._ids))
 
     def draw_code(self, draw: int) -> str:
-        """The ``draw``-th random entrance code of this step."""
+        """Return the ``draw``-th random entrance code of this step."""
         number = int.from_bytes(self.entropy[:8], "big") + draw * _ODD
         letters = []
         for _ in range(_CODE_LENGTH):
@@ -157,7 +157,7 @@ class Step:
         self.state.event_record = msgspec.structs.replace(self.state.event, **changes)
 
     def make_event(self, event: Event) -> None:
-        """Put the row of an event that is made now."""
+        """Set the row of an event that is created now."""
         self.state.event_record = event
         self.state.epoch = event.epoch
 
@@ -174,7 +174,7 @@ class Step:
             self._keep_requests(key, previous, record)
 
     def drop(self, table: Literal["memberships", "ballots"], key: str) -> None:
-        """Take a record away."""
+        """Remove a record."""
         rows: dict[str, Any] = getattr(self.state, table)
         previous = rows.get(key, ABSENT)
         self.before.setdefault((table, key), previous)
@@ -183,7 +183,7 @@ class Step:
             self._keep_requests(key, previous, None)
 
     def touch(self, record: Record) -> None:
-        """Have the rooms look at a record that itself does not change (a floor moved past it)."""
+        """Have the rooms compare an unchanged record, since a floor moved past it."""
         table, key, value = _place(record)
         self.before.setdefault((table, key), value)
 
@@ -202,10 +202,10 @@ class Step:
             self._numbered.append(proposal.resolved_no)
 
     def _keep_requests(self, user: str, previous: Any, membership: Membership | None) -> None:
-        """Keep who asks to join in the order of asking, and how many there are."""
+        """Keep the list of requests in their order, and their number."""
         asked = type(previous) is Membership and previous.request_no is not None
         asks = membership is not None and membership.request_no is not None
-        # Without a count, requests are not numbered yet; nodes from before that leave old numbers.
+        # Requests without a count are not numbered yet; older nodes can leave stale numbers.
         if asked == asks or self.event.requests is None:
             return
         requests, count = self.state.requests, self.event.requests
@@ -214,12 +214,12 @@ class Step:
         if not asks:
             requests.pop(user, None)
         elif len(requests) == count:
-            # Else there are older ones that the state does not hold.
+            # Otherwise there are older requests that the state does not have.
             requests[user] = None
         self.change_event(requests=count + (1 if asks else -1))
 
     def undo(self) -> None:
-        """Put everything back as it was before this step."""
+        """Restore everything to what it was before this step."""
         for (table, key), value in self.before.items():
             rows: dict[Any, Any] = getattr(self.state, table)
             if value is ABSENT:
@@ -241,14 +241,16 @@ class Step:
             self._requests_before = None
         self._ids = 0
 
-    # What commands name, or the refusal that says why not.
+    # Records that commands name, or the error that says why not.
 
     def proposal(self, id: str) -> Proposal:
-        """The proposal ``id``; ``not_found`` where there is none."""
+        """Return the proposal ``id``; raise ``not_found`` if there is none."""
         return found(self.state.proposal(id), "proposal")
 
     def member(self, user: str, field: str = "user") -> Membership:
-        """The standing of ``user``, named in ``field``, whatever it is; else ``not_found``."""
+        """Return the membership of ``user``, named in ``field``, in any status; or raise
+        ``not_found``.
+        """
         return found(self.state.membership(user), field)
 
     def is_admin(self) -> bool:
@@ -265,19 +267,19 @@ def found(record: R | None, field: str) -> R:
 
 
 def too_many(name: str, limit: int, what: str | None = None) -> FinalError:
-    """The refusal of one more of ``what`` than the limit ``name`` allows."""
+    """Return the error for one more of ``what`` than the limit ``name`` allows."""
     message = f"there are as many {what or name} as may be"
     return FinalError(ErrorCode.LIMIT_REACHED, message, details={"limit": limit, "name": name})
 
 
 def derived_id(prefix: str, *parts: str) -> str:
-    """``prefix`` and 80 bits of the digest of ``parts``."""
+    """Return ``prefix`` and 80 bits of the digest of ``parts``."""
     digest = hashlib.sha256("\0".join(parts).encode()).digest()
     return f"{prefix}_{b32encode(digest).decode().lower()[:_ID_CHARACTERS]}"
 
 
 def _place(record: Record) -> tuple[TableName, Any, Any]:
-    """The table of ``record``, its key there, and what the state holds under it."""
+    """Return the table of ``record``, its key there, and the value that the state keeps."""
     match record:
         case Proposal():
             return "proposals", record.id, record

@@ -1,7 +1,7 @@
-"""What clients see of the records: one function per kind, fields without a value absent.
+"""What clients see of the records: one function per kind; fields without a value are absent.
 
-``None`` stands for "not shown". Snapshot and diff are made by these same functions, so that they
-cannot tell different stories.
+``None`` means "not shown". Snapshots and diffs are made by the same functions, so they cannot
+contradict each other.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def event_view(event: Event) -> View:
 
 
 def applicant_event_view(event: Event) -> View:
-    """``state.event`` for those who wait to be let in."""
+    """``state.event`` for applicants."""
     return {"id": event.id, "subject": event.subject, "status": event.status}
 
 
@@ -61,7 +61,7 @@ def counts_view(event: Event) -> View:
 
 
 def admin_counts_view(event: Event) -> View:
-    """What admins are shown of ``state.counts`` beside the members."""
+    """What admins see of ``state.counts`` in addition to the members."""
     return {} if event.requests is None else {"requests": event.requests}
 
 
@@ -85,13 +85,13 @@ def item_view(item: Item | None) -> View | None:
 
 
 def is_shown(proposal: Proposal | None, event: Event) -> bool:
-    """Whether the room shows ``proposal``: pending, or among the last to be resolved."""
+    """Whether the room shows ``proposal``: it is pending, or among the last resolved ones."""
     return proposal is not None and (
         proposal.resolved_no is None or proposal.resolved_no > event.resolved_floor
     )
 
 
-#: Fields of a proposal shown as they are, where they have a value.
+#: Fields of a proposal that are shown unchanged, if they have a value.
 PROPOSAL_FIELDS = (
     "kind",
     "category",
@@ -129,7 +129,7 @@ _time_fields = operator.attrgetter(*PROPOSAL_TIMES)
 
 
 def proposal_change(before: Proposal, after: Proposal) -> View:
-    """The patch between two views of one proposal; written out since every vote makes one."""
+    """Return the patch between two views of a proposal. Written out: every vote makes one."""
     old, new = _plain_fields(before), _plain_fields(after)
     patch: View = {
         field: value
@@ -145,7 +145,7 @@ def proposal_change(before: Proposal, after: Proposal) -> View:
 
 
 def member_view(member: Membership | None, event: Event) -> View | None:
-    """``state.members[user]``: admins, and those who came before the window was full."""
+    """``state.members[user]``: admins, and members who joined before the window was full."""
     if member is None or member.status != "accepted":
         return None
     ceiling = event.member_ceiling
@@ -155,7 +155,7 @@ def member_view(member: Membership | None, event: Event) -> View | None:
 
 
 def request_view(member: Membership | None, event: Event) -> View | None:
-    """``state.requests[user]``, for admins: those who wait longest."""
+    """``state.requests[user]``, for admins: the oldest requests."""
     if member is None or member.status != "pending":
         return None
     ceiling = event.request_ceiling
@@ -165,19 +165,19 @@ def request_view(member: Membership | None, event: Event) -> View | None:
 
 
 def request_fields(member: Membership) -> View:
-    """A request to join, shown in the room or not."""
+    """Return the fields of a request to join, shown in the room or not."""
     return {"name": member.name, "requested_at": timestamp(member.requested_at)}
 
 
 def comment_view(comment: Comment | None, event: Event) -> View | None:
-    """``state.comments[id]``: those above the floor."""
+    """``state.comments[id]``: comments above the floor."""
     if comment is None or comment.deleted or comment.number <= event.comment_floor:
         return None
     return comment_fields(comment)
 
 
 def comment_fields(comment: Comment) -> View:
-    """A comment, shown in the room or not."""
+    """Return the fields of a comment, shown in the room or not."""
     return _present(
         {
             "proposal": comment.proposal_id,
@@ -191,7 +191,7 @@ def comment_fields(comment: Comment) -> View:
 
 
 def membership_view(member: Membership | None) -> View:
-    """``you.membership``; a role only while accepted."""
+    """``you.membership``; with a role only while accepted."""
     if member is None:
         return {}
     view: View = {"status": member.status}
@@ -212,7 +212,7 @@ def ballot_view(ballot: Ballot | None) -> View | None:
 
 
 def vote_view(vote: Vote | None, proposal: Proposal | None) -> int | None:
-    """``you.votes[proposal]``: the revision voted for, while the vote stands for present words."""
+    """``you.votes[proposal]``: the revision voted for, while it is the current one."""
     if vote is None or not vote.active or proposal is None or vote.revision != proposal.revision:
         return None
     return vote.revision

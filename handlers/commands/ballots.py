@@ -15,7 +15,7 @@ WEIGHTS = (3, 2, 1)
 
 
 def submit(step: Step, command: c.BallotSubmit) -> Outcome:
-    """One option and a full ranking of the live criteria; replaces the ballot before."""
+    """Store one option and a full ranking of the live criteria, in place of the ballot before."""
     event = step.event
     if command.criteria_rev != event.criteria_rev:
         raise FinalError(
@@ -49,7 +49,7 @@ def submit(step: Step, command: c.BallotSubmit) -> Outcome:
 
 
 def clear(step: Step, command: c.BallotClear) -> Outcome:
-    """Take one's ballot back."""
+    """Withdraw the actor's ballot."""
     if step.state.ballot(step.user) is None:
         return Outcome({}, applied=False)
     step.drop("ballots", step.user)
@@ -58,10 +58,10 @@ def clear(step: Step, command: c.BallotClear) -> Outcome:
 
 
 def count(state: EventState) -> dict[str, Any]:
-    """The result: votes per option, points per criterion, ties sharing a rank.
+    """Return the result: votes per option, points per criterion; equal counts share a rank.
 
-    A ranking counts what is left of it: criteria that came after the ballot get no points from it,
-    and what stood behind a deleted one moves up.
+    Deleted criteria are removed from a ranking, and later ones move up. Criteria that were added
+    after a ballot get no points from it.
     """
     options = {option.id: 0 for option in state.live_options()}
     criteria = {criterion.id: 0 for criterion in state.live_items("criterion")}
@@ -81,7 +81,7 @@ def count(state: EventState) -> dict[str, Any]:
 
 
 def _ranked(counts: dict[str, int], key: str, unit: str) -> list[dict[str, Any]]:
-    """By count, the highest first; equal counts share a rank and keep their position's order."""
+    """Sort by count, highest first; equal counts share a rank and keep their order."""
     return [
         {key: id, unit: count, "rank": 1 + sum(other > count for other in counts.values())}
         for id, count in sorted(counts.items(), key=lambda pair: -pair[1])

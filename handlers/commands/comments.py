@@ -12,7 +12,7 @@ from protocol.errors import ErrorCode, FinalError
 
 
 def add(step: Step, command: c.CommentAdd) -> Outcome:
-    """Comment; the oldest one shown goes where the window is full."""
+    """Add a comment; if the window is full, the oldest one shown leaves it."""
     if command.proposal is not None:
         step.proposal(command.proposal)
     else:
@@ -41,7 +41,7 @@ def add(step: Step, command: c.CommentAdd) -> Outcome:
 
 
 def edit(step: Step, command: c.CommentEdit) -> Outcome:
-    """Other words for one's own comment."""
+    """Change the text of the actor's own comment."""
     comment = found(step.state.comment(command.comment), "comment")
     if comment.author != step.user:
         raise FinalError(ErrorCode.FORBIDDEN, "only its author can edit a comment")
@@ -59,7 +59,7 @@ def edit(step: Step, command: c.CommentEdit) -> Outcome:
 
 
 def remove(step: Step, command: c.CommentRemove) -> Outcome:
-    """One's own comment goes, or as an admin anyone's."""
+    """Remove the actor's own comment; an admin may remove any comment."""
     comment = found(step.state.comment(command.comment), "comment")
     if comment.author != step.user and not step.is_admin():
         raise FinalError(ErrorCode.FORBIDDEN, "only its author or an admin can remove a comment")

@@ -1,4 +1,4 @@
-"""``event.*``: make an event, lead it through its statuses, set its rules."""
+"""``event.*``: create an event, change its status, set its rules."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from protocol.errors import ErrorCode, FinalError, RetryableError
 from protocol.policy import Policy, merge_policy
 from protocol.state import EventStatus
 
-#: 36^6 codes: with a million events, one draw in two thousand is taken, sixteen in a row never.
+#: Draws of an entrance code before the step fails. There are 36^6 codes: with a million events, one
+#: draw in two thousand is taken, so sixteen in a row never are.
 _CODE_DRAWS = 16
 
 
 def create(step: Step, command: c.EventCreate) -> Outcome:
-    """Make an event with all it starts with; its maker is its first admin."""
+    """Create an event with its options and items; its creator becomes its first admin."""
     if command.entrance_code is not None:
         if step.state.owner_of_code(command.entrance_code) is not None:
             raise FinalError(
@@ -76,7 +77,7 @@ def create(step: Step, command: c.EventCreate) -> Outcome:
 
 
 def _free_code(step: Step) -> str:
-    """A code that opens no event, and never did."""
+    """Return a code that opens no event and never did."""
     for draw in range(_CODE_DRAWS):
         code = step.draw_code(draw)
         if step.state.owner_of_code(code) is None:
@@ -85,7 +86,7 @@ def _free_code(step: Step) -> str:
 
 
 def _merged(policy: Policy, command: c.EventCreate | c.EventSetPolicy) -> Policy:
-    """The new policy; a patch that only together with the old one is wrong is refused for good."""
+    """Return the new policy; a patch that is invalid only with the old one is a final error."""
     try:
         return merge_policy(policy, command.policy)
     except RetryableError as err:
@@ -93,7 +94,7 @@ def _merged(policy: Policy, command: c.EventCreate | c.EventSetPolicy) -> Policy
 
 
 def update(step: Step, command: c.EventUpdate) -> Outcome:
-    """The subject, before the start; the number of members, always, never below those there are."""
+    """Change the subject (before the start) or ``max_members`` (at least the members there are)."""
     event = step.event
     changes: dict[str, Any] = {}
     if command.subject is not None and command.subject != event.subject:
@@ -118,7 +119,7 @@ def update(step: Step, command: c.EventUpdate) -> Outcome:
 
 
 def set_policy(step: Step, command: c.EventSetPolicy) -> Outcome:
-    """Change the rules; what passes by the new ones passes now. Nothing un-accepts."""
+    """Change the policy, and accept what passes by the new one. Nothing is un-accepted."""
     event = step.event
     if command.policy_version != event.policy_version:
         raise FinalError(
@@ -134,7 +135,7 @@ def set_policy(step: Step, command: c.EventSetPolicy) -> Outcome:
 
 
 def rotate_code(step: Step, command: c.EventRotateCode) -> Outcome:
-    """A new entrance code; the old one opens nothing new."""
+    """Replace the entrance code; the old one no longer lets anybody join."""
     code = _free_code(step)
     step.put(EntranceCode(code=code, event_id=step.event.id))
     step.change_event(entrance_code=code)
@@ -142,17 +143,17 @@ def rotate_code(step: Step, command: c.EventRotateCode) -> Outcome:
 
 
 def start(step: Step, command: c.EventStart) -> Outcome:
-    """Begin."""
+    """Start the event."""
     return _lead(step, "start")
 
 
 def pause(step: Step, command: c.EventPause) -> Outcome:
-    """Stand still; time that proposals have does not run."""
+    """Pause the event; the deadlines of proposals stop."""
     return _lead(step, "pause", paused_at=step.now)
 
 
 def resume(step: Step, command: c.EventResume) -> Outcome:
-    """Go on; what lay ahead at the pause lies ahead by as much again."""
+    """Resume the event; deadlines that lay ahead at the pause move by its length."""
     paused_at = step.event.paused_at
     outcome = _lead(step, "resume", paused_at=None)
     if outcome.applied and paused_at is not None:
@@ -170,7 +171,7 @@ def resume(step: Step, command: c.EventResume) -> Outcome:
 
 
 def finish(step: Step, command: c.EventFinish) -> Outcome:
-    """The end: what is pending closes, and the result is in the same diff."""
+    """Finish the event: close pending proposals, and put the result into the same step."""
     outcome = _lead(step, "finish", finished_at=step.now)
     if outcome.applied:
         for proposal in step.state.pending_proposals():

@@ -18,12 +18,12 @@ from protocol.errors import ErrorCode, FinalError
 
 
 def add_option(step: Step, command: c.OptionAdd) -> Outcome:
-    """A new option of the final ballot."""
+    """Add an option of the final ballot."""
     return Outcome({"option": make_option(step, command.content).id})
 
 
 def edit_option(step: Step, command: c.OptionEdit) -> Outcome:
-    """An option's words."""
+    """Change an option's text."""
     option = found(step.state.option(command.option), "option")
     if option.deleted:
         raise FinalError(ErrorCode.TARGET_GONE, details={"path": "option"})
@@ -34,7 +34,7 @@ def edit_option(step: Step, command: c.OptionEdit) -> Outcome:
 
 
 def remove_option(step: Step, command: c.OptionRemove) -> Outcome:
-    """An option goes."""
+    """Remove an option."""
     option = found(step.state.option(command.option), "option")
     if not option.deleted:
         step.put(replace(option, deleted=True))
@@ -42,35 +42,35 @@ def remove_option(step: Step, command: c.OptionRemove) -> Outcome:
 
 
 def add_assumption(step: Step, command: c.AssumptionAdd) -> Outcome:
-    """A new assumption."""
+    """Add an assumption."""
     item = make_item(step, "assumption", command.content)
     return Outcome({"assumption": item.id, "version": item.version})
 
 
 def add_criterion(step: Step, command: c.CriterionAdd) -> Outcome:
-    """A new criterion."""
+    """Add a criterion."""
     item = make_item(step, "criterion", command.content)
     criteria_changed(step)
     return Outcome({"criterion": item.id, "version": item.version})
 
 
 def edit_assumption(step: Step, command: c.AssumptionEdit) -> Outcome:
-    """An assumption's words."""
+    """Change an assumption's text."""
     return _edit(step, "assumption", command.assumption, command.version, command.content)
 
 
 def edit_criterion(step: Step, command: c.CriterionEdit) -> Outcome:
-    """A criterion's words."""
+    """Change a criterion's text."""
     return _edit(step, "criterion", command.criterion, command.version, command.content)
 
 
 def remove_assumption(step: Step, command: c.AssumptionRemove) -> Outcome:
-    """An assumption goes."""
+    """Remove an assumption."""
     return _remove(step, "assumption", command.assumption, command.version)
 
 
 def remove_criterion(step: Step, command: c.CriterionRemove) -> Outcome:
-    """A criterion goes."""
+    """Remove a criterion."""
     outcome = _remove(step, "criterion", command.criterion, command.version)
     if outcome.applied:
         criteria_changed(step)

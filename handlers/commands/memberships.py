@@ -1,4 +1,4 @@
-"""``membership.*``: who takes part, who lets them in, and what their going takes along."""
+"""``membership.*``: joining, leaving, roles, and the decisions of admins about members."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from protocol import commands as c
 from protocol.answers import timestamp
 from protocol.errors import ErrorCode, FinalError
 
-#: People that one answer names. A longer list would not fit a socket's buffer for answers, which
-#: ends the socket; the counts beside it are whole.
+#: Users that one answer names; further ones are only counted. A longer list would not fit a
+#: socket's buffer for answers, and close the socket.
 MAX_NAMED = 200
-#: Requests that one command decides. A step is decided in one turn of the loop; further ones wait
-#: for the next command, and the answer counts them in `waiting_count`.
+#: Requests that one command decides; the others wait for the next command, and the answer counts
+#: them in `waiting_count`. A step is decided in one iteration of the event loop.
 MAX_DECIDED_TOGETHER = 5_000
 
 
 def join(step: Step, command: c.MembershipJoin) -> Outcome:
-    """Come in where the policy lets everyone in, else wait for an admin."""
+    """Accept the actor if the policy admits everyone, or put a request for the admins."""
     membership = step.state.membership(step.user)
     event = step.event
     if command.code != event.entrance_code:
@@ -42,9 +42,9 @@ def join(step: Step, command: c.MembershipJoin) -> Outcome:
         name=step.actor.name,
         status="pending",
         requested_at=step.now,
-        # Kept from before, if they ever were a member: then there may be votes of theirs.
+        # Kept from an earlier membership: its votes may still be there.
         joined_at=membership.joined_at if membership else None,
-        # And of who was removed, that they were: taking the request back does not undo it.
+        # A removal is kept too: cancelling the request must not undo it.
         ended_at=membership.ended_at if membership and membership.status == "removed" else None,
         decided_by=membership.decided_by if membership and membership.status == "removed" else None,
     )
@@ -56,17 +56,17 @@ def join(step: Step, command: c.MembershipJoin) -> Outcome:
 
 
 def _let_in(step: Step, *asking: Membership, by: str | None = None) -> None:
-    """Make all of ``asking`` accepted members; raises ``event_full``."""
+    """Accept all of ``asking`` as members; raise ``event_full`` if there are too few places."""
     if step.event.places < len(asking):
         raise FinalError(ErrorCode.EVENT_FULL, details={"max_members": step.event.max_members})
     returning = [one.user_id for one in asking if one.joined_at is not None]
-    # First: what is not held of them is asked for in one, while nothing is done yet.
+    # First, so that missing records are asked for in one go, before anything is changed.
     took_part = tallies.members_return(step, *returning)
     for one in asking:
         _accept(step, one, by)
     show_oldest(step)
     if step.limits.rules >= 3:
-        # A return is no vote, but the quorum may be met by it.
+        # A return casts no vote, but it can meet the quorum.
         evaluate_each(step, took_part)
 
 
@@ -92,7 +92,7 @@ def _accept(step: Step, asking: Membership, by: str | None) -> None:
 
 
 def cancel(step: Step, command: c.MembershipCancel) -> Outcome:
-    """Take one's request back, as if it had never been."""
+    """Withdraw the actor's request, as if it had never been made."""
     membership = _own(step)
     membership_transition("cancel", membership.status)
     if membership.ended_at is not None:
@@ -100,14 +100,14 @@ def cancel(step: Step, command: c.MembershipCancel) -> Outcome:
     else:
         step.drop("memberships", step.user)
         if membership.joined_at is not None:
-            # Nothing tells any more that they were here, should they come again.
+            # Without the request nothing records the earlier membership.
             tallies.member_is_forgotten(step, step.user)
     show_oldest(step)
     return Outcome({})
 
 
 def leave(step: Step, command: c.MembershipLeave) -> Outcome:
-    """Go; a last admin hands the event to somebody first."""
+    """End the actor's membership; the last admin must name a successor."""
     membership = _own(step)
     if membership.status == "left":
         return Outcome({"status": "left"}, applied=False)
@@ -132,7 +132,7 @@ def leave(step: Step, command: c.MembershipLeave) -> Outcome:
 
 
 def remove(step: Step, command: c.MembershipRemove) -> Outcome:
-    """Put a member out; on request close their pending proposals, also of a former member."""
+    """Remove a member. On request also close their pending proposals, even if they left before."""
     membership = step.member(command.user)
     if command.close_proposals and membership.status != "accepted":
         closed = _close_proposals(step, membership.user_id)
@@ -148,7 +148,7 @@ def remove(step: Step, command: c.MembershipRemove) -> Outcome:
 
 
 def _close_proposals(step: Step, author: str) -> int:
-    """Close all that ``author`` has pending; how many."""
+    """Close all pending proposals of ``author``; return how many."""
     pending = [found for found in step.state.pending_proposals() if found.author == author]
     for proposal in pending:
         close(step, proposal, status="deleted", resolution="moderated")
@@ -156,7 +156,7 @@ def _close_proposals(step: Step, author: str) -> int:
 
 
 def _put_out(step: Step, membership: Membership, act: str) -> Membership:
-    """``membership`` ends: votes and ballot go, and every pending proposal is looked at once."""
+    """End ``membership``: drop votes and ballot, and evaluate every pending proposal once."""
     _spare_last_admin(step, membership)
     status = membership_transition(act, membership.status)
     assert status is not None
@@ -172,7 +172,7 @@ def _put_out(step: Step, membership: Membership, act: str) -> Membership:
     step.put(ended)
     step.change_event(members=event.members - 1, admins=event.admins - (membership.role == "admin"))
     tallies.member_goes(step, membership.user_id)
-    # The results of a finished event stand, and the ballots they were counted from.
+    # The results of a finished event are final, and so are the ballots they were counted from.
     if (
         event.status != "finished"
         and event.ballots
@@ -190,7 +190,7 @@ def _spare_last_admin(step: Step, membership: Membership) -> None:
 
 
 def approve(step: Step, command: c.MembershipApprove) -> Outcome:
-    """Let one in who waits."""
+    """Accept one applicant."""
     membership = step.member(command.user)
     if membership.status == "accepted":
         return Outcome(_decision(membership), applied=False)
@@ -200,7 +200,7 @@ def approve(step: Step, command: c.MembershipApprove) -> Outcome:
 
 
 def reject(step: Step, command: c.MembershipReject) -> Outcome:
-    """Turn one away who waits."""
+    """Reject one applicant."""
     membership = step.member(command.user)
     if membership.status == "rejected":
         return Outcome(_decision(membership), applied=False)
@@ -219,14 +219,14 @@ def _turn_away(step: Step, membership: Membership) -> Membership:
 
 
 def _check_undecided(membership: Membership, act: str) -> None:
-    """Another admin's opposite decision stands: ``already_resolved``."""
+    """Raise ``already_resolved`` if another admin decided otherwise."""
     if membership.status in ("accepted", "rejected"):
         raise FinalError(ErrorCode.ALREADY_RESOLVED, details=_decision(membership))
     membership_transition(act, membership.status)
 
 
 def approve_all(step: Step, command: c.MembershipApproveAll) -> Outcome:
-    """Let in as many as there is room for, the longest waiting first."""
+    """Accept as many applicants as there are places, longest waiting first."""
     if step.event.requests is None:
         return _approve_all_by_name(step)
     count = step.event.requests
@@ -240,7 +240,9 @@ def approve_all(step: Step, command: c.MembershipApproveAll) -> Outcome:
 
 
 def _named(word: str, memberships: list[Membership], count: int) -> dict[str, Any]:
-    """Some of the ``memberships`` by name, and how many there are."""
+    """Return up to ``MAX_NAMED`` user ids of ``memberships``, and ``count``, under the keys of
+    ``word``.
+    """
     return {
         word: [membership.user_id for membership in memberships[:MAX_NAMED]],
         f"{word}_count": count,
@@ -248,7 +250,7 @@ def _named(word: str, memberships: list[Membership], count: int) -> dict[str, An
 
 
 def _approve_all_by_name(step: Step) -> Outcome:
-    """The same, before requests were numbered."""
+    """Do the same for an event whose requests are not numbered."""
     waiting = step.state.waiting()
     places = step.event.places
     _let_in(step, *waiting[:places], by=step.user)
@@ -258,7 +260,7 @@ def _approve_all_by_name(step: Step) -> Outcome:
 
 
 def reject_all(step: Step, command: c.MembershipRejectAll) -> Outcome:
-    """Turn away all who wait, the longest waiting first."""
+    """Reject all applicants, longest waiting first."""
     if step.event.requests is None:
         return _reject_all_by_name(step)
     count = step.event.requests
@@ -273,7 +275,7 @@ def reject_all(step: Step, command: c.MembershipRejectAll) -> Outcome:
 
 
 def _reject_all_by_name(step: Step) -> Outcome:
-    """The same, before requests were numbered."""
+    """Do the same for an event whose requests are not numbered."""
     waiting = step.state.waiting()
     for asking in waiting:
         _turn_away(step, asking)
@@ -282,7 +284,7 @@ def _reject_all_by_name(step: Step) -> Outcome:
 
 
 def set_role(step: Step, command: c.MembershipSetRole) -> Outcome:
-    """Make an admin, or an admin a member again."""
+    """Make a member an admin, or an admin a member."""
     membership = step.member(command.user)
     if membership.status != "accepted":
         raise FinalError(
@@ -307,7 +309,7 @@ def _own(step: Step) -> Membership:
 
 
 def _decision(membership: Membership) -> dict[str, Any]:
-    """What was decided of ``membership``, by whom and when; a request is not decided yet."""
+    """Return status, decider and time of ``membership``; a pending one has no decision yet."""
     if membership.status == "pending":
         return {"user": membership.user_id, "status": membership.status}
     at = membership.joined_at if membership.status == "accepted" else membership.ended_at

@@ -1,4 +1,4 @@
-"""``proposal.*``: propose, take back, put on a newer version, and what admins decide."""
+"""``proposal.*``: create, withdraw and rebase proposals, and the decisions of admins about them."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def create(step: Step, command: c.ProposalCreate) -> Outcome:
 
 
 def _check_share(step: Step, pending: int) -> None:
-    """One author takes neither all places for proposals, nor all that resolved ones have."""
+    """Raise ``limit_reached`` if one author has too many pending or withdrawn proposals."""
     limits, event = step.limits, step.event
     if pending >= limits.pending_per_author:
         raise too_many(
             "pending_per_author", limits.pending_per_author, "pending proposals of yours"
         )
-    # With fewer shown than one author may have withdrawn, there is nothing to count.
+    # The window shows fewer than one author may have withdrawn, so the count cannot be too high.
     if event.resolutions - event.resolved_floor < limits.withdrawn_per_author:
         return
     if len(step.state.withdrawn_by(step.user)) >= limits.withdrawn_per_author:
@@ -76,7 +76,7 @@ def _check_share(step: Step, pending: int) -> None:
 
 
 def _check_base(step: Step, item: Item, command: c.ProposalCreate | c.ProposalRebase) -> None:
-    """The version proposed on must be the present one, and a conclusion's category must fit."""
+    """Raise ``stale`` unless the base version is current; check a conclusion's category."""
     concluding = isinstance(command, c.ProposalCreate) and command.kind == "conclusion"
     current = item.conclusion_version if concluding else item.version
     if command.base_version != current:
@@ -94,12 +94,12 @@ def _check_base(step: Step, item: Item, command: c.ProposalCreate | c.ProposalRe
 
 
 def withdraw(step: Step, command: c.ProposalWithdraw) -> Outcome:
-    """Take one's own proposal back."""
+    """Withdraw the actor's own proposal."""
     return _take_away(step, command, "withdrawn")
 
 
 def moderate(step: Step, command: c.ProposalModerate) -> Outcome:
-    """An admin takes a proposal out of the discussion."""
+    """Remove a proposal from the discussion, as an admin."""
     return _take_away(step, command, "moderated")
 
 
@@ -122,7 +122,7 @@ def _take_away(
 
 
 def reject(step: Step, command: c.ProposalReject) -> Outcome:
-    """An admin decides against it."""
+    """Reject a proposal, as an admin."""
     proposal = step.proposal(command.proposal)
     if proposal.status == "rejected" and proposal.resolution == "admin":
         return Outcome(summary(proposal), applied=False)
@@ -135,7 +135,7 @@ def reject(step: Step, command: c.ProposalReject) -> Outcome:
 
 
 def accept_by_admin(step: Step, command: c.ProposalAccept) -> Outcome:
-    """An admin decides for it; an admin's approval is no vote."""
+    """Accept a proposal, as an admin; this is no vote."""
     proposal = step.proposal(command.proposal)
     if proposal.status == "accepted":
         return Outcome(summary(proposal), applied=False)
@@ -154,7 +154,9 @@ def _present_version(step: Step, proposal: Proposal) -> int:
 
 
 def rebase(step: Step, command: c.ProposalRebase) -> Outcome:
-    """The author puts it on the present version, in the same or new words; votes start anew."""
+    """Move the actor's proposal to the current version, with the same or a new text; votes are
+    cleared.
+    """
     proposal = step.proposal(command.proposal)
     if proposal.author != step.user:
         raise FinalError(ErrorCode.FORBIDDEN, "only its author can rebase a proposal")
@@ -188,7 +190,7 @@ def rebase(step: Step, command: c.ProposalRebase) -> Outcome:
 
 
 def revert(step: Step, command: c.ProposalRevert) -> Outcome:
-    """Undo an accepted proposal: a new one, accepted, that puts back what was there before."""
+    """Undo an accepted proposal by a new accepted one, which restores what was there before."""
     undone = step.proposal(command.proposal)
     if undone.reverted_by is not None:
         return Outcome({"proposal": undone.reverted_by} | _effect(step, undone), applied=False)
@@ -221,7 +223,7 @@ def _effect(step: Step, undone: Proposal) -> dict[str, object]:
 
 
 def _opposite(step: Step, undone: Proposal) -> Proposal:
-    """The proposal that undoes ``undone``, if the item still is what ``undone`` made of it."""
+    """Return the proposal that undoes ``undone``; raise ``stale`` if the item has changed since."""
     assert undone.item_id is not None
     assert undone.item_version is not None
     blank = Proposal(

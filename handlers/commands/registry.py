@@ -1,4 +1,4 @@
-"""The handler of each command: one table, beside ``permissions.PERMISSIONS``."""
+"""The handler of each command, in one table; ``permissions.PERMISSIONS`` is its counterpart."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from handlers.rules.permissions import PERMISSIONS
 from handlers.step import Outcome, Step
 from protocol import commands as c
 
-#: Takes a step and its own command; the table's rows differ in the command's type.
+#: A handler takes a step and its own command. Its type is ``Any`` here, since each row has another
+#: one.
 Handler: TypeAlias = Callable[[Step, Any], Outcome]
 
 HANDLERS: Final[dict[type[c.Command], Handler]] = {

@@ -13,7 +13,7 @@ from protocol.errors import ErrorCode, FinalError
 
 
 def cast(step: Step, command: c.VoteCast) -> Outcome:
-    """A vote for the words of one revision; the vote that carries the proposal accepts it."""
+    """Vote for one revision; if the vote makes the proposal pass, accept it in the same step."""
     proposal = open_proposal(step, command.proposal)
     if command.revision != proposal.revision:
         raise FinalError(
@@ -27,7 +27,7 @@ def cast(step: Step, command: c.VoteCast) -> Outcome:
 
 
 def retract(step: Step, command: c.VoteRetract) -> Outcome:
-    """Take one's vote back. Nothing passes by this."""
+    """Retract the actor's vote. No proposal passes by this."""
     proposal = open_proposal(step, command.proposal)
     existing = step.state.vote(proposal.id, step.user)
     if existing is None or not existing.active or existing.revision != proposal.revision:
@@ -37,7 +37,7 @@ def retract(step: Step, command: c.VoteRetract) -> Outcome:
 
 
 def open_proposal(step: Step, id: str) -> Proposal:
-    """The pending proposal ``id``; raises ``not_found`` or ``proposal_closed``."""
+    """Return the pending proposal ``id``; raise ``not_found`` or ``proposal_closed``."""
     proposal = step.proposal(id)
     if proposal.status != "pending":
         raise FinalError(ErrorCode.PROPOSAL_CLOSED, details=summary(proposal))
@@ -45,7 +45,7 @@ def open_proposal(step: Step, id: str) -> Proposal:
 
 
 def _tally(step: Step, proposal: Proposal, *, status: bool = True) -> dict[str, Any]:
-    # A decided one keeps the tally it was decided by.
+    # A decided proposal keeps the tally it was decided by.
     eligible = proposal.decision["eligible"] if proposal.decision else step.event.members
     tally: dict[str, Any] = {"agree": proposal.agree, "eligible": eligible}
     return tally | {"status": proposal.status} if status else tally

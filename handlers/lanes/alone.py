@@ -34,7 +34,8 @@ MIN_TRY_TIMEOUT_S = 0.5
 EXPIRY_INTERVAL_S = 0.1
 #: First delay before another try; it doubles with each try. Drawn with full jitter.
 MIN_RETRY_DELAY_S = 0.05
-#: Longest delay before another try: short beside ``COMMAND_TIMEOUT_S``, so that several tries fit.
+#: Longest delay before another try. Much shorter than ``COMMAND_TIMEOUT_S``, so that several tries
+#: fit.
 MAX_RETRY_DELAY_S = 0.5
 
 

@@ -1,4 +1,4 @@
-"""What the lanes have done since the start, counted for the metrics."""
+"""Counters of commands and transactions, for the metrics."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ class Counts:
     def __init__(self) -> None:
         self.acked = 0
         self.refused = 0
-        """Answered with an error from a transaction: refusals, and what it could not decide."""
+        """Answered with an error by a transaction."""
         self.undecided = 0
-        """Given up on: ``busy``, ``overloaded``, ``commit_unknown``, ``internal``."""
+        """Answered without a decision, with ``busy`` for example."""
         self.transactions = 0
         self.alone = 0
-        """Batches that could not go with a convoy."""
+        """Batches that left a convoy and ran alone."""
         self.retried = 0

@@ -1,7 +1,7 @@
-"""One command decided in memory: from a submission to its answer and its line in the journal.
+"""Decide one command in memory: from a submission to its answer and its journal entry.
 
-Pure: state in, state changed and ``Decision`` out. What is missing is asked for by ``Missing``,
-with the state as it was before.
+Pure: it changes the state that it is given and returns a ``Decision``. If the state lacks a record,
+it raises ``Missing`` and leaves the state as it was.
 """
 
 from __future__ import annotations
@@ -33,24 +33,25 @@ from protocol.errors import FINAL, ErrorCode, FinalError, ProtocolError, Retryab
 
 log = logging.getLogger("ayes.handlers")
 
-#: Bytes of randomness a submission brings: code, epoch, salt.
+#: Bytes of randomness that a submission carries: for the entrance code, the epoch and the salt. Too
+#: few would make them guessable.
 ENTROPY_BYTES = 32
 _SALT = slice(16, 32)
 
 
 class Answer(NamedTuple):
-    """What is sent back: the message, and its error code where it is no ack."""
+    """The message to send, and its error code if it is an error."""
 
     message: bytes
     error: ErrorCode | None = None
 
 
-#: Hears the answer to a submission.
+#: Called with a submission and its answer.
 Reply: TypeAlias = "Callable[[Submission, Answer], None]"
 
 
 class Submission:
-    """A command on its way to a decision, with all that must be the same when it is retried."""
+    """A command on its way to a decision, with everything that must be equal in a retry."""
 
     __slots__ = (
         "actor",
@@ -81,20 +82,22 @@ class Submission:
         self.entropy = entropy
         self.reply = reply
         self.expires = expires
-        """When the sender's token expires; checked again under the lock. The server has none."""
+        """When the sender's token expires; checked again under the lock. ``None`` for the server's
+        own.
+        """
         self.issued = issued
-        """When it was made, where it says so: a revocation may have ended it meanwhile."""
+        """When the token was issued, if it says so: a revocation may have ended it since."""
         self.key: CommandKey = (actor.user, command.id)
         self.payload = msgspec.json.encode(command)
-        """The command as it was understood: what a repeat must be equal to."""
+        """The command as it was understood; a repeat must be equal to it."""
         self.answered = False
         self.commit_attempted = False
-        """Whether a COMMIT with this command in it was sent: it may have been decided."""
+        """Whether a COMMIT that includes this command was sent: it may have been decided."""
         self.deadline = 0.0
-        """The loop's time by which its lane answers it; set by the lane."""
+        """The loop's time by which the lane answers; set by the lane."""
 
     def respond(self, answer: Answer) -> None:
-        """Give the answer. If the receiver raises, log it: the other commands are answered."""
+        """Send the answer. If the receiver raises, log it: other commands must be answered too."""
         self.answered = True
         try:
             self.reply(self, answer)
@@ -102,23 +105,25 @@ class Submission:
             log.exception("an answer could not be given")
 
     def is_author_of(self, known: Decided) -> bool:
-        """Whether ``known`` is what this very submission left, and not another of the same id,
-        here or on another node: the salt is its own."""
+        """Whether this very submission wrote ``known``, and not another one with the same id.
+
+        Each submission has a salt of its own, on every node.
+        """
         return known.salt == self.entropy[_SALT]
 
 
 class StepRecord(NamedTuple):
-    """An accepted command as the rooms are told of it."""
+    """An accepted command, as it is published to the rooms."""
 
     seq: int
     hash: bytes
     patches: Patches
     encoded: dict[str, bytes]
-    """The patches as the journal keeps them, by audience."""
+    """The patches as the journal stores them, by audience."""
 
 
 class Decision(NamedTuple):
-    """What became of a submission: always an answer, and where something was decided, more."""
+    """What a decision makes: an answer, and what to store and publish, if anything."""
 
     answer: Answer
     entry: JournalEntry | None = None
@@ -145,11 +150,11 @@ _refusal_body = msgspec.json.Decoder(_RefusalBody)
 def decide(
     state: EventState, submission: Submission, now: datetime, limits: DomainLimits
 ) -> Decision | None:
-    """Decide ``submission`` at ``now``; ``None`` where a timer asked too early.
+    """Decide ``submission`` at ``now``; return ``None`` if a timer came too early.
 
-    ``limits`` are the node's: for an event that has none recorded.
+    ``limits`` are the node's; they apply to an event that has none recorded.
 
-    Raises ``Missing``, the state being as before.
+    Raises ``Missing`` and leaves the state as it was.
     """
     command = submission.command
     if submission.expires is not None and now >= submission.expires:
@@ -175,7 +180,7 @@ def decide(
             permissions.check(step, command)
             outcome = HANDLERS[type(command)](step, command)
         patches = patches_of(step) if outcome.applied or records_limits(step) else NO_PATCHES
-        # Encoded here, so that what cannot be encoded is this command's own defect.
+        # Encoded here, so that a value that cannot be encoded fails this command alone.
         result = orjson.dumps(outcome.result)
         encoded = _encode(patches)
     except Missing:
@@ -210,7 +215,7 @@ def _accepted(
     patches: Patches,
     encoded: dict[str, bytes],
 ) -> Decision:
-    """Give the step its place and seal it."""
+    """Give the step its position and seal it."""
     state = step.state
     command = submission.command
     kind = type_of(command)
@@ -267,26 +272,26 @@ def _accepted(
 
 
 def rulings(step: Step) -> str:
-    """What the stored answer says of the limits and rules that decided, beside what it answers.
+    """Return the part of the stored answer that says which limits and rules decided.
 
-    Clients are not sent it.
+    It is not sent to clients.
     """
     if records_limits(step):
         return f',"limits":{step.event.limits}'
-    # Recorded by a newer version: it knows by this which of its rules did not decide.
+    # The limits were recorded by a newer version. It learns here which of its rules did not apply.
     return f',"rules":{RULES}' if step.limits.rules > RULES else ""
 
 
 def _refused(
     state: EventState, submission: Submission, refusal: FinalError, now: datetime
 ) -> Decision:
-    """A final no: remembered, so that a late duplicate cannot succeed after it."""
+    """Refuse for good: remember the error, so that a late duplicate cannot succeed after it."""
     answer = _error(submission, refusal, state)
     if state.event_record is None or refusal.code not in FINAL:
         return Decision(answer)
     if refusal.code == ErrorCode.TOO_LATE and _is_stranger(state, submission):
-        # Remembered, it would be an `id_conflict` to another command of this id, and so tell a
-        # stranger that there is an event. Late it stays without being remembered.
+        # If it were remembered, another command with this id would get `id_conflict`, which would
+        # show a stranger that the event exists. Without a record it is still too late.
         return Decision(answer)
     salt = submission.entropy[_SALT]
     body = {"code": refusal.code, "message": refusal.message, "details": refusal.details}
@@ -298,7 +303,7 @@ def _refused(
         command=type_of(submission.command),
         salt=salt,
         fingerprint=chain.digest(salt, b"payload", submission.payload),
-        # The fingerprint tells a repeat from another command; nothing else needs the words.
+        # The fingerprint distinguishes a repeat from another command; nothing else needs the text.
         payload=None,
         answer=orjson.dumps(body).decode(),
         patches=None,
@@ -310,14 +315,14 @@ def _refused(
 
 
 def _is_stranger(state: EventState, submission: Submission) -> bool:
-    """Whether the sender has no standing in the event, and no code that opens it."""
+    """Whether the sender has no membership in the event, and no code that opens it."""
     if isinstance(submission.command, MembershipJoin):
         return False
     return state.membership(submission.actor.user) is None
 
 
 def remembered(entry: JournalEntry) -> Decided:
-    """What the journal will know of a line that is being written."""
+    """Return what the journal will remember of an entry that is being written."""
     return Decided(
         user_id=entry.user_id,
         command_id=entry.command_id,
@@ -330,11 +335,11 @@ def remembered(entry: JournalEntry) -> Decided:
 
 
 def replay(state: EventState, submission: Submission, known: Decided, *, first: bool) -> Answer:
-    """The answer that was given, again; ``id_conflict`` where the command is another one.
+    """Give the recorded answer again; ``id_conflict`` if the command differs from the recorded one.
 
-    ``state`` holds the sender's membership.
+    ``state`` has the sender's membership.
 
-    ``first``: its sender has not been answered yet (the link broke during COMMIT).
+    ``first``: the sender has had no answer yet, since the connection broke during COMMIT.
     """
     fingerprint = chain.digest(known.salt, b"payload", submission.payload)
     is_same = fingerprint == known.fingerprint
@@ -342,8 +347,8 @@ def replay(state: EventState, submission: Submission, known: Decided, *, first: 
         return Answer(recorded_ack(state.id, known, replayed=not first))
     if known.seq is None:
         refusal = recorded_refusal(known)
-        # To a stranger a remembered "not found" must look like any other, or it would tell them
-        # that there is an event.
+        # For a stranger a remembered "not found" must look like any other. Otherwise it would show
+        # that the event exists.
         if refusal.code == ErrorCode.NOT_FOUND and state.membership(known.user_id) is None:
             return _error(submission, refusal, state)
         if is_same:
@@ -352,7 +357,7 @@ def replay(state: EventState, submission: Submission, known: Decided, *, first: 
 
 
 def recorded_ack(event: str, known: Decided, *, replayed: bool) -> bytes:
-    """The ack that the journal holds."""
+    """Return the ack that the journal has."""
     assert known.seq is not None
     assert known.hash is not None
     body = _ack_body.decode(known.answer)
@@ -368,13 +373,13 @@ def recorded_ack(event: str, known: Decided, *, replayed: bool) -> bytes:
 
 
 def recorded_refusal(known: Decided) -> FinalError:
-    """The refusal that the journal holds."""
+    """Return the error that the journal has."""
     body = _refusal_body.decode(known.answer)
     return FinalError(body.code, body.message, details=body.details)
 
 
 def failed(submission: Submission, err: ProtocolError, state: EventState | None = None) -> Answer:
-    """The answer to a command about which nothing was decided."""
+    """Return the answer to a command about which nothing was decided."""
     return _error(submission, err, state)
 
 

@@ -1,7 +1,7 @@
-"""A lane: the commands of one event on this node, and what it remembers between them.
+"""A lane: the commands of one event on this node, and the event's cached state.
 
-The lane takes all that wait as one ``Batch``, which is decided in memory, in order, inside a
-transaction that holds the event's lock, and written together.
+A lane takes all waiting commands as one ``Batch``. The batch is decided in memory, in order, inside
+a transaction that holds the event's lock; then it is written in one go.
 """
 
 from __future__ import annotations
@@ -31,61 +31,62 @@ from persistence.journal.transaction import CommandKey, JournalEntry, Position, 
 from protocol.commands import EventCreate, type_of
 from protocol.errors import ErrorCode, RetryableError
 
-#: The part of the places in a queue that one user may have; beyond that ``busy``. Twenty sockets
-#: could fill a quarter of them, and four users all.
+#: The share of a lane's queue that one user may fill; beyond it ``busy``. With an eighth, several
+#: users are needed to fill a queue, however many sockets one of them has.
 MAX_QUEUE_SHARE = 1 / 8
-#: Commands of one transaction. More gain little (the commit is shared by hundreds already) and
-#: keep the event loop from everybody else for longer than a frame of a screen.
+#: Commands of one batch; further ones wait for the next. More would gain little, since hundreds
+#: share a commit already, and would block the event loop for longer than a screen frame.
 MAX_BATCH_COMMANDS = 256
-#: Bytes of memory that one lane keeps between batches, at most: 100,000 votes. The next batch reads
-#: a larger state again.
+#: Bytes of state that one lane keeps between batches: 100,000 votes. A larger state is read again
+#: by the next batch.
 MAX_STATE_BYTES = 32 * 1024 * 1024
-#: Things a command may ask for one after another; more is a defect, not a need.
+#: Times that one command may ask for missing records; beyond it the command fails. No handler comes
+#: near it, so more is a defect.
 MAX_FETCH_ROUNDS = 10_000
 
 
 class Rooms(Protocol):
-    """Where accepted steps go once they are durable and answered."""
+    """Receives the accepted steps once they are durable and answered."""
 
     def publish(self, event_id: str, epoch: str, steps: Sequence[StepRecord]) -> None:
-        """Tell the rooms; must not raise, nor wait."""
+        """Publish steps to the rooms; must not raise, nor wait."""
 
     def request_resync(self, event_id: str) -> None:
-        """Something may have been committed that could not be published: look at the journal."""
+        """Request a resync: something may have been committed that could not be published."""
 
 
 class DecisionContext(NamedTuple):
-    """What every command of this node is decided under."""
+    """The node's limits and revocations, under which every command is decided."""
 
     limits: DomainLimits
     revoked: Callable[[str, datetime | None], bool]
     """Whether a user's access was revoked since a token was issued."""
 
     def refuses(self, submission: Submission) -> bool:
-        """Whether the submission's token is no longer good; the server's own have none."""
+        """Whether the submission's token was revoked; the server's own commands have no token."""
         return submission.expires is not None and self.revoked(
             submission.actor.user, submission.issued
         )
 
 
 class Lane:
-    """The queue of one event."""
+    """The queue of one event, and its cached state."""
 
     def __init__(self, event_id: str) -> None:
         self.event_id = event_id
         self.queue: deque[Submission] = deque()
         self._waiting: dict[str, int] = {}
-        """How many commands of each user wait in the queue."""
+        """Number of waiting commands of each user."""
         self.running: Sequence[Submission] = ()
         self.busy = False
-        """Whether it waits for a transaction, or is in one."""
+        """Whether the lane waits for a transaction, or is in one."""
         self.bytes = 0
-        """What it was reckoned to take when it became idle."""
+        """Estimated bytes of its state when it became idle."""
         self.state: EventState | None = None
-        """The event as the last batch left it, if that was committed."""
+        """The event as the last committed batch left it, or ``None``."""
 
     def put(self, submission: Submission, longest: int) -> bool:
-        """Let a command wait; ``False`` if ``longest`` do, or too many of its sender's."""
+        """Queue a command; return ``False`` if ``longest``, or too many of its sender's, wait."""
         user = submission.actor.user
         mine = self._waiting.get(user, 0)
         if len(self.queue) >= longest or mine >= longest * MAX_QUEUE_SHARE:
@@ -95,7 +96,7 @@ class Lane:
         return True
 
     def take(self) -> Batch:
-        """The next batch: all that wait, within its bound."""
+        """Take the next batch: all that wait, up to ``MAX_BATCH_COMMANDS``."""
         longest = min(len(self.queue), MAX_BATCH_COMMANDS)
         self.running = [self._next() for _ in range(longest)]
         return Batch(self, self.running)
@@ -109,9 +110,9 @@ class Lane:
         return submission
 
     def take_overdue(self, deadline: float) -> list[Submission]:
-        """Take out the waiting commands whose deadline is ``deadline`` or before."""
+        """Take out the waiting commands whose deadline is ``deadline`` or earlier."""
         overdue = []
-        # In the order of their deadlines: each was given its own when it came.
+        # The queue is in the order of deadlines, since each command got its own on arrival.
         while self.queue and self.queue[0].deadline <= deadline:
             overdue.append(self._next())
         return overdue
@@ -132,11 +133,11 @@ class Batch:
 
     @property
     def deadline(self) -> float:
-        """The loop's time at which the first of these commands is given up."""
+        """The loop's time at which the first of these commands expires."""
         return min(submission.deadline for submission in self.submissions)
 
     def pop_expired(self, now: float) -> list[Submission]:
-        """Take out, and return, the commands whose time is over."""
+        """Take out, and return, the commands whose deadline has passed."""
         overdue = [s for s in self.submissions if s.deadline <= now]
         self.submissions = [s for s in self.submissions if s.deadline > now]
         self.lane.running = [s for s in self.lane.running if s not in overdue]
@@ -144,21 +145,21 @@ class Batch:
 
     @property
     def event_id(self) -> str:
-        """Whose commands these are."""
+        """The event of these commands."""
         return self.lane.event_id
 
     def only_creates_event(self) -> bool:
-        """Whether all this batch asks for is to make the event, which then need not be there.
+        """Whether every command is ``event.create``, so that the event's row may be missing.
 
-        With anything beside that, an event that is there and held by somebody else would be
-        taken for none at all.
+        With any other command, a missing row in the answer may be a row that is locked elsewhere.
         """
         return all(type(s.command) is EventCreate for s in self.submissions)
 
     def is_at(self, position: Position | None) -> bool:
-        """Whether the event stands where this lane left it.
+        """Whether the event is still at the position of this lane's cached state.
 
-        The hash tells apart two histories with the same positions: a restore without a new epoch.
+        The hash distinguishes two histories with the same positions, as after a restore without a
+        new epoch.
         """
         cached = self.lane.state
         return (
@@ -168,7 +169,7 @@ class Batch:
         )
 
     def asked(self) -> list[tuple[str, CommandKey]]:
-        """What the journal is asked about."""
+        """Return the event and the keys of these commands, to look up in the journal."""
         event_id = self.lane.event_id
         return [(event_id, key) for key in {s.key: None for s in self.submissions}]
 
@@ -194,11 +195,12 @@ class Batch:
         known: Mapping[tuple[str, CommandKey], Decided],
         context: DecisionContext,
     ) -> None:
-        """Decide every command; the event's row is locked and stands at ``position``."""
+        """Decide every command; the event's row is locked and at ``position``."""
         self._begin()
         lane, event_id = self.lane, self.lane.event_id
         state = await self._current(transaction, position)
-        # Until it is committed, what happens to the state may be undone by losing it.
+        # Detach the cached state while it is modified. If the transaction fails, the next batch
+        # reads it again.
         lane.state = None
         self._state = state
         self._made = state.event_record is None
@@ -214,7 +216,7 @@ class Batch:
                     answered[submission.key] = remembered(self._entries[-1])
 
     async def _current(self, transaction: Transaction, position: Position | None) -> EventState:
-        """The state kept from the last batch, if no other process has moved the event since."""
+        """Return the cached state, or read the event if another process has moved it."""
         if position is None:
             return EventState(self.event_id)
         cached = self.lane.state
@@ -223,7 +225,7 @@ class Batch:
         return await transaction.load(self.event_id)
 
     def _replay(self, submission: Submission, recorded: Decided, state: EventState) -> None:
-        """Answer again; for the first time, where a COMMIT broke before it could be told."""
+        """Answer from the journal; for the first time, if the connection broke during COMMIT."""
         first = submission.is_author_of(recorded) and submission.key not in self._decided
         if first:
             self._recovered = True
@@ -251,7 +253,7 @@ class Batch:
         else:
             raise RuntimeError(f"{type_of(submission.command)} asks for too much")
         if decision is None:
-            # A timer that asked too early: nothing is written, nobody waits.
+            # A timer came too early: nothing is written, and no client waits.
             return
         self.answers.append((submission, decision.answer))
         if decision.entry is not None:
@@ -270,26 +272,26 @@ class Batch:
 
     @property
     def has_entries(self) -> bool:
-        """Whether anything is to be written."""
+        """Whether there are journal entries to write."""
         return bool(self._entries)
 
     def written(self) -> Written:
-        """What was decided, as it is to be written."""
+        """Return what was decided, in the form in which it is written."""
         assert self._state is not None
         return Written(
             self._state,
             self._entries,
             self._changed,
-            # A whole row says the tally too.
+            # A whole row includes the tally.
             self._tallies - self._changed.get("proposals", set()),
             self._made,
             self._event_changed,
         )
 
     def committing(self) -> None:
-        """COMMIT is about to be sent: from now on what is written here may be durable.
+        """Note that COMMIT is about to be sent: from now on this batch may be durable.
 
-        Repeats of what was decided before this batch are not in doubt.
+        Repeats of commands that were decided before this batch are not in doubt.
         """
         self._in_doubt = [
             s for s in self.submissions if s.key in self._decided and not s.commit_attempted
@@ -298,12 +300,14 @@ class Batch:
             submission.commit_attempted = True
 
     def not_committed(self) -> None:
-        """The COMMIT was answered, and nothing of it is durable: this try leaves no doubt."""
+        """Note that COMMIT was answered and nothing is durable: this try leaves no doubt."""
         for submission in self._in_doubt:
             submission.commit_attempted = False
 
     def committed(self, rooms: Rooms) -> None:
-        """It is durable, or there was nothing to write: answer everyone, then tell the rooms."""
+        """Answer all commands, then publish the steps. Called once the batch is durable, or wrote
+        nothing.
+        """
         state = self._state
         assert state is not None
         if state.event_record is not None and state.bytes() <= MAX_STATE_BYTES:
@@ -317,7 +321,7 @@ class Batch:
 
 
 async def commit(transaction: Transaction, batches: Sequence[Batch]) -> None:
-    """Write what was decided in ``batches``, and commit it.
+    """Write what was decided in ``batches``, and commit.
 
     Raises ``NotCommitted``, and what the database raises.
     """
@@ -336,7 +340,7 @@ async def commit(transaction: Transaction, batches: Sequence[Batch]) -> None:
 
 
 def _only_tally(before: Any, after: Proposal | None) -> bool:
-    """Whether a proposal changed by nothing but its votes: what nearly all steps do."""
+    """Whether a proposal changed only in its tally, as in nearly all steps."""
     return (
         isinstance(before, Proposal)
         and after is not None

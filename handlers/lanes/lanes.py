@@ -175,7 +175,7 @@ class Lanes:
             del self._lanes[event_id]
 
     def idle_bytes(self) -> int:
-        """Bytes of memory that idle lanes are reckoned to take."""
+        """Estimated bytes of memory that idle lanes take."""
         return self._idle_bytes
 
 

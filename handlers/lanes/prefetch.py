@@ -1,6 +1,6 @@
-"""What a batch will surely ask for, fetched in one go instead of one question at a time.
+"""Fetch what a batch will surely need in one query, instead of one query for each record.
 
-Only an economy: whatever is not foreseen is asked for when it is missed.
+An optimization only: a record that is not prefetched is fetched when a handler misses it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from handlers.lanes.decide import Submission
 from persistence.event.state import EventState, Need, NeedKind
 from protocol import commands as c
 
-#: Field of a command → the kind of row its value names, and the table that holds it.
+#: Field of a command → the kind of record that its value names, and the table of the state that has
+#: it.
 _NAMED: dict[str, tuple[NeedKind, str]] = {
     "user": ("membership", "memberships"),
     "transfer_to": ("membership", "memberships"),
@@ -25,13 +26,13 @@ _NAMED: dict[str, tuple[NeedKind, str]] = {
 }
 
 
-# Types, not ``isinstance``, which is slow: msgspec's classes are abstract ones.
+# Types are compared, since ``isinstance`` is slow for msgspec's abstract classes.
 _OF_A_VOTE = frozenset({c.VoteCast, c.VoteRetract})
 _OF_A_BALLOT = frozenset({c.BallotSubmit, c.BallotClear})
 
 
 def prefetch_needs(batch: Iterable[Submission], state: EventState) -> set[Need]:
-    """What ``batch`` concerns and ``state`` does not hold; asked again until that is nothing."""
+    """Return what ``batch`` refers to and ``state`` lacks; called again until that is nothing."""
     needs: set[Need] = set()
     if state.event_record is None:
         return needs

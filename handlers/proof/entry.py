@@ -1,4 +1,4 @@
-"""A line of the journal as those take it who prove it, and the hash that it must have."""
+"""A journal entry as an auditor reads it, and the hash that it must have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from persistence.journal import chain
 
 
 class Entry(NamedTuple):
-    """A line of the journal as it was stored or exported; texts to the letter."""
+    """A journal entry as it was stored or exported, with its texts unchanged."""
 
     seq: int
     at: datetime
@@ -25,7 +25,7 @@ class Entry(NamedTuple):
 
 
 def seal_of(entry: Entry) -> bytes:
-    """The hash that ``entry`` must have."""
+    """Return the hash that ``entry`` must have."""
     return chain.seal(
         entry.prev_hash,
         seq=entry.seq,

@@ -1,8 +1,8 @@
-"""The journal replayed: every line decided again, from nothing, and held against what it says.
+"""Replay a journal: decide every entry again, from nothing, and compare the results.
 
-The chain of hashes shows that no line was changed, removed or put elsewhere; the replay shows that
-each answer and each patch is what the rules make of the commands before it; what comes out at the
-end is what the tables must hold.
+The hash chain shows that no entry was changed, removed or moved. The replay shows that each answer
+and each patch follows from the rules and the commands before. The final state is what the tables
+must contain.
 """
 
 from __future__ import annotations
@@ -41,56 +41,56 @@ _ROWS = {
     "version": "item_history",
     "code": "entrance_codes",
 }
-#: The name of a member that no line has told yet: who joins beyond the room's window is not shown.
+#: The name of a member that no entry has shown yet, as of one who joined beyond the room's window.
 _UNKNOWN_NAME = ""
 _CODE = re.compile(r'"entrance_code":"([A-Z0-9]{6})"')
 
 
 class Difference(NamedTuple):
-    """The first place where the journal is not what it must be."""
+    """The first place at which the journal is not what it must be."""
 
     seq: int
     what: str
 
 
 class Replay:
-    """An event rebuilt from its journal, line by line.
+    """An event rebuilt from its journal, entry by entry.
 
-    By the limits that the journal records. A line that says nothing of them is taken for right if
-    some limits make it so.
+    It applies the limits that the journal records. An entry without recorded limits is correct if
+    some limits explain it.
     """
 
     def __init__(self, event_id: str) -> None:
         self.state = EventState(event_id)
-        # It holds everything; what a line asks for beyond that was never made.
+        # This state has everything. A record that a handler misses was never created.
         self.state.complete |= {Need("comments_shown"), Need("requests")}
         self.recorded_from: int | None = None
-        """The first line that records limits."""
+        """The first entry that records limits."""
         self.unrecorded: list[int] = []
-        """Lines after that by a node that does not record limits, nor decide by them."""
+        """Later entries by a node that neither records limits nor applies recorded ones."""
         self._ids: dict[tuple[str, str], int] = {}
-        """User and id → line."""
+        """User and id → entry."""
         self._taken: Mapping[tuple[TableName, Any], Any] = {}
-        """What the last line changed, as it was before."""
+        """The records that the last entry changed, as they were before."""
         self.consistent = Consistent()
-        """What the other lines show of the limits they were decided by."""
+        """What the entries without recorded limits show of the limits that applied to them."""
 
     def run(self, entries: Iterable[Entry]) -> Difference | None:
-        """Take all ``entries``, in order; the first difference, or ``None``."""
+        """Take all ``entries``, in order; return the first difference, or ``None``."""
         for entry in entries:
             if what := next(self._check(entry), None):
                 return Difference(entry.seq, what)
         return None
 
     def take_names(self, names: Mapping[str, str]) -> None:
-        """Give ``names`` to the members whose own the journal has not told."""
+        """Set ``names`` for the members whose names the journal has not shown."""
         for user, name in names.items():
             membership = self.state.memberships.get(user)
             if membership is not None and membership.name == _UNKNOWN_NAME:
                 self.state.memberships[user] = msgspec.structs.replace(membership, name=name)
 
     def _check(self, entry: Entry) -> Iterator[str]:
-        """What is wrong with ``entry``, the chain first."""
+        """Yield what is wrong with ``entry``, the chain first."""
         state = self.state
         if entry.seq != state.seq + 1:
             yield f"follows line {state.seq}: a line is missing, or out of its place"
@@ -104,7 +104,7 @@ class Replay:
             yield f"has the id of line {first}: one id has one effect"
         try:
             yield from self._decide(entry)
-        except Exception as err:  # whatever a journal that is no journal of ours can break
+        except Exception as err:  # a foreign journal can break anything
             yield f"cannot be decided: {err!r}"
         state.seq, state.hash = entry.seq, entry.hash
 
@@ -118,8 +118,8 @@ class Replay:
             yield what
             return
         answer = orjson.loads(entry.answer)
-        # A name stands in what a step told, not in its command. A member who came in beyond the
-        # room's window is told of later, if ever: when they become an admin.
+        # A name is in a step's patches, not in its command. A member who joined beyond the room's
+        # window is shown later, if ever: when they become an admin.
         self.take_names(_names(entry))
         says, event = answer.get("limits") or answer.get("rules"), self.state.event_record
         is_recorded = says is not None or (event is not None and event.limits is not None)
@@ -132,11 +132,11 @@ class Replay:
             self.recorded_from = entry.seq
 
     def _foreign(self, entry: Entry, command: Command) -> str | None:
-        """What a payload says that is not this line's command."""
+        """Return what a payload has that is not part of this entry's command."""
         event = event_of(command) or self.state.id
         if (command.id, event) != (entry.id, self.state.id):
             return f"holds the command {command.id} to event {event}, not its own"
-        # Values, not letters, as below.
+        # Values are compared, not letters; see below.
         if orjson.loads(msgspec.json.encode(command)) != orjson.loads(entry.payload):
             return f"holds what is not of its command: {entry.payload}"
         return None
@@ -144,13 +144,13 @@ class Replay:
     def _decide_unrecorded(
         self, entry: Entry, command: Command, answer: Any, otherwise: str | None
     ) -> Iterator[str]:
-        """A line that does not say by which limits it was decided.
+        """Decide an entry that does not say by which limits it was decided.
 
-        ``otherwise`` is what is wrong with it by the limits recorded before it, if any were.
+        ``otherwise``: what is wrong with it by the limits recorded before it, if there are any.
         """
         state, before = self.state, self.state.event_record
         if before is not None:
-            # Its node knows of no numbered requests.
+            # The entry's node knew no numbered requests.
             unnumbered = {"requests": None, "requests_made": None, "request_ceiling": None}
             state.event_record = msgspec.structs.replace(before, **unnumbered)
         for guess in guesses(state, entry.command, EntryPatches.by(entry.patches)):
@@ -169,9 +169,9 @@ class Replay:
             self._leave_what_is_newer(before, before.limits)
 
     def _leave_what_is_newer(self, before: Event, limits: str) -> None:
-        """Put back the columns that an older node leaves as they were."""
+        """Restore the columns that an older node leaves unchanged."""
         state, event = self.state, self.state.event
-        # As a node finds it that reads the row: see ``persistence.event.windows``.
+        # The floor that a node computes from the row; see ``persistence.event.windows``.
         floor = max(before.resolved_floor, event.resolutions - decode_limits(limits).resolved_shown)
         state.event_record = msgspec.structs.replace(
             event,
@@ -189,7 +189,7 @@ class Replay:
     def _attempt(
         self, entry: Entry, command: Command, answer: Any, guess: DomainLimits | None = None
     ) -> str | None:
-        """Decide ``command`` again; what differs, the state then being as before."""
+        """Decide ``command`` again; if the result differs, say how and undo it."""
         step = self._step(entry, answer, guess)
         try:
             outcome = self._run(step, command)
@@ -209,7 +209,8 @@ class Replay:
         if records_limits(step) and step.user != SERVER and step.limits.version != 1:
             yield f"records limits {step.limits.version} of an event that had none"
         body = {"applied": outcome.applied, "result": outcome.result} | _rulings(step)
-        # Values, not letters: an older version may have put the same fields in another order.
+        # Values are compared, not letters: an older version may have ordered the fields
+        # differently.
         if body != answer:
             yield f"answers {entry.answer}; by the rules it is {orjson.dumps(body).decode()}"
         made = patches_of(step) if outcome.applied or records_limits(step) else None
@@ -238,7 +239,7 @@ class Replay:
         return step
 
     def _run(self, step: Step, command: Command) -> Outcome:
-        """Decide; what the state does not hold was never made, for it holds everything."""
+        """Run the handler; record as absent whatever the state does not have."""
         while True:
             try:
                 if step.user == SERVER:
@@ -262,7 +263,7 @@ class Replay:
 
 
 def _names(entry: Entry) -> dict[str, str]:
-    """The names that ``entry`` told, by user."""
+    """Return the names that ``entry``'s patches show, by user."""
     found: dict[str, str] = {}
     for label, collection in (("admin", "requests"), ("member", "members")):
         patch = orjson.loads(entry.patches.get(label, b"{}")).get(collection) or {}
@@ -273,15 +274,15 @@ def _names(entry: Entry) -> dict[str, str]:
 
 
 class _ReplayedStep(Step):
-    """A step whose random draws, and limits, are those that were."""
+    """A step that takes random draws and limits from the journal."""
 
     code: str | None = None
     recording: str | None = None
-    """The limits that its line records."""
+    """The limits that its entry records."""
     guess: DomainLimits | None = None
-    """What it is decided by if that was not recorded."""
+    """The limits to decide by, if none are recorded."""
     rules: int | None = None
-    """The rules it was decided by, where the event's recorded ones were newer than its node."""
+    """The rules it was decided by, if the event's recorded ones were newer than its node."""
 
     def draw_code(self, draw: int) -> str:
         return self.code if self.code is not None else super().draw_code(draw)
@@ -296,7 +297,7 @@ class _ReplayedStep(Step):
 
 
 def _rulings(step: _ReplayedStep) -> dict[str, Any]:
-    """What the stored answer must say of limits and rules."""
+    """Return what the stored answer must say of limits and rules."""
     if records_limits(step):
         assert step.event.limits is not None
         return {"limits": orjson.loads(step.event.limits)}

@@ -1,9 +1,8 @@
-"""Limits that no line recorded, read off what lines say that were decided by them.
+"""Limits that were not recorded, inferred from the entries that were decided by them.
 
-A journal from before limits were recorded, or a line by an older node beside newer ones, does not
-say by which limits it was decided. Most of them show: which comment a new one pushed out, how many
-proposals left the window, whether a member was shown. A limit that only ever refuses shows nothing
-but that it was not reached.
+An entry from before limits were recorded, or by an older node, does not say which limits applied.
+Most of them show: which comment left the window, how many proposals did, whether a member was
+shown. A limit that only refuses shows one thing: that it was not reached.
 """
 
 from __future__ import annotations
@@ -18,30 +17,30 @@ from msgspec.structs import replace
 from persistence.event.limits import SETTABLE, DomainLimits
 from persistence.event.state import EventState
 
-#: A limit that nothing reaches.
+#: Stands for a limit that nothing reaches.
 NO_LIMIT = 2**31 - 1
-#: Rules of a line that says nothing of them.
+#: The rules of an entry that names none.
 FIRST_RULES = 1
 _UNLIMITED = DomainLimits(version=0, rules=FIRST_RULES, **dict.fromkeys(SETTABLE, NO_LIMIT))
-#: Combinations of limits on items that are tried for one line. They are tried only for a line at
-#: which something waited for room, and there are as many as items that the line added.
+#: Combinations of item limits tried for one entry; beyond it the entry counts as wrong. They are
+#: tried only if a proposal waited for room, and are about as many as the items it added.
 MAX_TRIES = 256
 _FINAL = frozenset({"accepted", "rejected", "deleted"})
 
-#: Limit → the least and the most that it can have been.
+#: Limit → its least and its greatest possible value.
 Bounds = dict[str, tuple[int, int]]
 
 
 class Guess(NamedTuple):
-    """Limits by which a line may have been decided."""
+    """Limits by which an entry may have been decided."""
 
     limits: DomainLimits
     bounds: Bounds
-    """What the line shows of them."""
+    """What the entry shows of them."""
 
 
 class EntryPatches(NamedTuple):
-    """What a line told the rooms."""
+    """The patches of a journal entry, decoded."""
 
     member: Mapping[str, Any]
     you: Mapping[str, Any]
@@ -49,14 +48,14 @@ class EntryPatches(NamedTuple):
 
     @classmethod
     def by(cls, patches: Mapping[str, bytes]) -> EntryPatches:
-        """The patches of a line, decoded."""
+        """Decode the patches of an entry."""
         return cls(*(orjson.loads(patches.get(label, b"{}")) for label in cls._fields))
 
 
 def guesses(state: EventState, command: str, patches: EntryPatches) -> Iterator[Guess]:
-    """The limits by which a line that follows ``state`` may have been decided, likely ones first.
+    """Yield the limits by which an entry after ``state`` may have been decided, likely ones first.
 
-    Before the first one is tried, the floor of the resolved proposals is put where it was then.
+    Before the first one is tried, the floor of the resolved proposals is set to where it was then.
     """
     bounds: Bounds = {}
     if state.event_record is not None:
@@ -67,7 +66,7 @@ def guesses(state: EventState, command: str, patches: EntryPatches) -> Iterator[
     limits = replace(_UNLIMITED, **shown)
     if "resolved_shown" in shown:
         event = state.event
-        # These rules counted the window back from the last one, and kept no floor.
+        # The first rules counted the window back from the newest proposal, and kept no floor.
         floor = max(event.resolutions - limits.resolved_shown, 0)
         state.event_record = replace(event, resolved_floor=floor)
     yield Guess(limits, bounds)
@@ -76,7 +75,7 @@ def guesses(state: EventState, command: str, patches: EntryPatches) -> Iterator[
 
 
 def _comments(state: EventState, command: str, patches: EntryPatches) -> Bounds:
-    """A new comment pushes the oldest one out of a window that is full."""
+    """Infer from a new comment: it pushes the oldest one out of a full window."""
     if command != "comment.add":
         return {}
     shown = len(state.comments_shown())
@@ -85,7 +84,7 @@ def _comments(state: EventState, command: str, patches: EntryPatches) -> Bounds:
 
 
 def _resolved(state: EventState, patches: EntryPatches) -> Bounds:
-    """Each proposal that is closed pushes one out of a window that is full."""
+    """Infer from closed proposals: each pushes one out of a full window."""
     closed = sum(_is_closed(state, id, change) for id, change in _proposals(patches))
     if not closed:
         return {}
@@ -106,13 +105,13 @@ def _proposals(patches: EntryPatches) -> Iterator[tuple[str, Any]]:
 def _is_closed(state: EventState, id: str, change: dict[str, Any] | None) -> bool:
     if change is not None:
         return change.get("status") in _FINAL
-    # Closed, and pushed out by those that were closed after it.
+    # Closed, and pushed out of the window by proposals closed after it.
     proposal = state.proposals.get(id)
     return proposal is not None and proposal.status == "pending"
 
 
 def _members(state: EventState, patches: EntryPatches) -> Bounds:
-    """Who comes in is shown until the window is full; from then on nobody is."""
+    """Infer from new members: they are shown until the window is full, and not afterwards."""
     event = state.event
     let_in = [
         user
@@ -129,7 +128,7 @@ def _members(state: EventState, patches: EntryPatches) -> Bounds:
 
 
 def _waiting_for_room(state: EventState, patches: EntryPatches, guess: Guess) -> Iterator[Guess]:
-    """Limits on items at which proposals waited though their votes carried them."""
+    """Yield item limits at which a proposal would have waited although its votes suffice."""
     choices = []
     for name, kind in (("assumptions", "assumption"), ("criteria", "criterion")):
         live = len(state.live_items(kind))
@@ -144,7 +143,7 @@ def _waiting_for_room(state: EventState, patches: EntryPatches, guess: Guess) ->
 
 
 def at_least(state: EventState, command: str) -> Bounds:
-    """What ``state`` shows of the limits that only refuse, ``command`` having been accepted."""
+    """Return the limits that only refuse, as far as the accepted ``command`` shows them."""
     reached = {}
     if command in ("event.create", "option.add"):
         reached["options"] = len(state.live_options())
@@ -158,7 +157,7 @@ def at_least(state: EventState, command: str) -> Bounds:
 
 
 class Segment(NamedTuple):
-    """What a limit can have been from line ``since`` on."""
+    """What a limit can have been from entry ``since`` on."""
 
     since: int
     low: int
@@ -166,13 +165,13 @@ class Segment(NamedTuple):
 
 
 class Consistent:
-    """What lines show of limits that were not recorded, put together."""
+    """Joins what all entries show of limits that were not recorded."""
 
     def __init__(self) -> None:
         self.found: dict[str, list[Segment]] = {}
 
     def note(self, seq: int, bounds: Bounds) -> None:
-        """Line ``seq`` shows ``bounds``. What no limit fits together with was another one's."""
+        """Add what entry ``seq`` shows. If no value fits all entries, the limit changed there."""
         for name, (low, high) in bounds.items():
             segments = self.found.setdefault(name, [Segment(seq, low, high)])
             last = segments[-1]
@@ -183,7 +182,7 @@ class Consistent:
                 segments.append(Segment(seq, low, high))
 
     def words(self) -> Iterator[str]:
-        """Each limit in words."""
+        """Yield each limit in words."""
         for name in SETTABLE:
             if segments := self.found.get(name):
                 first, *others = (_range(segment) for segment in segments)

@@ -1,4 +1,4 @@
-"""When a proposal passes by itself. Integers only: floats refuse 58 of 100 at 58 %."""
+"""Decide whether a proposal passes by its votes. Integers only: floats refuse 58 of 100 at 58 %."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ def enough(rule: KindPolicy, *, agree: int, eligible: int) -> bool:
 
 
 def quorum_met(policy: Policy, *, voters: int, eligible: int) -> bool:
-    """Whether enough took part, where the policy asks for a quorum."""
+    """Whether enough members voted, if the policy has a quorum."""
     return policy.quorum_percent is None or voters * 100 >= policy.quorum_percent * eligible
 
 
 def in_time(proposal: Proposal, now: datetime) -> bool:
-    """Whether ``now`` lies in the time in which votes may decide it."""
+    """Whether votes may decide the proposal at ``now``."""
     return (proposal.opens_at is None or now >= proposal.opens_at) and (
         proposal.expires_at is None or now < proposal.expires_at
     )
 
 
 def passes(proposal: Proposal, event: Event, policy: Policy, now: datetime) -> bool:
-    """Whether ``proposal`` is accepted by its votes, by ``policy``, at ``now``."""
+    """Whether ``proposal`` is accepted by its votes under ``policy`` at ``now``."""
     rule = policy.of(proposal.kind)
     return (
         proposal.status == "pending"

@@ -1,4 +1,4 @@
-"""Commands that come after the moment their sender gave them until."""
+"""Refuse commands that arrive after their own ``not_after``."""
 
 from __future__ import annotations
 

@@ -1,9 +1,11 @@
-"""By which limits an event is decided, and how the journal comes to say so.
+"""Which limits an event is decided by, and how the journal records them.
 
-The line whose answer carries ``limits`` was decided by them, and so was each line after it until
-another one carries them. Three kinds of line do: the one that makes the event; the first one that
-changes an event from before limits were recorded; and the server's own ``event.set_limits``, by
-which an operator gives an event other limits.
+An entry whose answer has ``limits`` was decided by them, and so was each entry after it until the
+next one that has them. Three kinds of entry record limits:
+
+- the one that creates the event;
+- the first change of an event from before limits were recorded;
+- the server's own ``event.set_limits``, by which an operator changes an event's limits.
 """
 
 from __future__ import annotations
@@ -19,17 +21,17 @@ from protocol.commands import EventCommand
 
 
 class EventSetLimits(EventCommand, tag="event.set_limits", kw_only=True):
-    """The event is decided by ``limits`` from here on; the server's own, on an operator's word."""
+    """Decide the event by ``limits`` from here on. The server's own command, for an operator."""
 
     limits: msgspec.Raw
-    """``DomainLimits`` to the letter, as the journal and the event's row keep them."""
+    """``DomainLimits`` as JSON, exactly as the journal and the event's row keep them."""
 
 
 def setting_limits(event: str, limits: DomainLimits) -> EventSetLimits:
-    """The command that gives ``event`` its next limits.
+    """Return the command that gives ``event`` its next limits.
 
-    The id is made from their number: of two changes to the same limits one is decided, and the
-    other one is an ``id_conflict``.
+    Its id comes from their number. Of two changes to the same limits one is decided, and the other
+    one is an ``id_conflict``.
     """
     text = msgspec.Raw(encode_limits(limits).encode())
     return EventSetLimits(id=f"limits-{limits.version}", event=event, limits=text)
@@ -42,16 +44,16 @@ def adopt(step: Step) -> None:
 
 
 def record(step: Step, limits: str) -> None:
-    """Decide by ``limits`` from this step on; what is too much for a window leaves it now.
+    """Decide by ``limits`` from this step on; records beyond a narrower window leave it now.
 
-    A wider window brings nothing back. Members who are shown stay shown: a room with too many of
-    them shows nobody further.
+    A wider window brings no record back. Shown members stay shown; a room with too many shows no
+    further ones.
     """
     before = step.event
     step.change_event(limits=limits)
     _see_to_requests(step, before)
     step.change_event(resolved_floor=move_floor(step, step.event.resolutions))
-    # No more are shown than there are, so a small number spares reading them.
+    # The window never shows more than there are; if the total is small, it need not be read.
     if step.event.comments > (shown := step.limits.comments_shown):
         leaving = step.state.comments_shown()[:-shown]
         for comment in leaving:
@@ -60,7 +62,7 @@ def record(step: Step, limits: str) -> None:
 
 
 def _see_to_requests(step: Step, before: Event) -> None:
-    """Number the requests if they were not; else move their window."""
+    """Number the requests if they are not numbered yet; otherwise move their window."""
     if before.requests is None:
         if step.limits.rules >= 3:
             number_requests(step)
@@ -71,7 +73,7 @@ def _see_to_requests(step: Step, before: Event) -> None:
 
 
 def set_limits(step: Step, command: EventSetLimits) -> Outcome:
-    """Give the event ``command.limits``, which must be its next."""
+    """Give the event ``command.limits``, whose version must be the next one."""
     recorded = step.event.limits
     number = decode_limits(recorded).version if recorded is not None else 0
     text = bytes(command.limits).decode()
@@ -79,12 +81,12 @@ def set_limits(step: Step, command: EventSetLimits) -> Outcome:
     if version == number + 1:
         record(step, text)
         if step.limits.rules >= 3:
-            # There may be room now for what waits for it.
+            # A proposal that waited for room may fit now.
             evaluate_all(step)
     return Outcome({"version": version}, applied=records_limits(step))
 
 
 def records_limits(step: Step) -> bool:
-    """Whether ``step`` is one whose line says by which limits it was decided."""
+    """Whether the entry of ``step`` records limits."""
     before = step.event_before
     return step.event.limits is not (before.limits if before is not None else None)

@@ -1,7 +1,7 @@
-"""Who may do what, in one table: command → what standing it needs and in which event status.
+"""Who may do what, in one table: command → required role and event statuses.
 
-Checked under the event's lock against the state there, never from what a socket knew at login.
-``docs/permissions.md`` is made from it.
+Checked against the state under the event's lock, never against what a socket knew at its login.
+``docs/permissions.md`` is generated from it.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from protocol.state import EventStatus
 
 
 class RequiredRole(Enum):
-    """What someone must be in the event."""
+    """The role that a command requires in the event."""
 
     ANYONE = "anyone"
-    """Whoever may know of the event; the handler looks at the membership itself."""
+    """Any user; the handler checks the membership itself."""
     MEMBER = "member"
     ADMIN = "admin"
 
 
 class Permission(NamedTuple):
-    """The standing a command needs, and the event statuses in which it is possible."""
+    """The role that a command requires, and the event statuses in which it is possible."""
 
     role: RequiredRole
     statuses: frozenset[EventStatus]
     otherwise: ErrorCode = ErrorCode.EVENT_NOT_IN_PROGRESS
-    """The refusal in any other status but ``finished``, which has its own."""
+    """The error in any other status except ``finished``, which has its own."""
 
 
 _ALL: Final[frozenset[EventStatus]] = frozenset(
@@ -46,11 +46,11 @@ _DIRECT = Permission(_ADMIN, _BEFORE, ErrorCode.INVALID_TRANSITION)
 
 PERMISSIONS: Final[dict[type[c.Command], Permission]] = {
     c.EventCreate: Permission(_ANYONE, _ALL),
-    # The subject only before the start: the handler says so, where one is given.
+    # The handler refuses a subject after the start.
     c.EventUpdate: Permission(_ADMIN, _LIVE),
     c.EventSetPolicy: Permission(_ADMIN, _LIVE),
     c.EventRotateCode: Permission(_ADMIN, _LIVE),
-    # What they are possible from is the transitions' table.
+    # The table of transitions says from which status each is possible.
     c.EventStart: Permission(_ADMIN, _ALL),
     c.EventPause: Permission(_ADMIN, _ALL),
     c.EventResume: Permission(_ADMIN, _ALL),
@@ -64,7 +64,8 @@ PERMISSIONS: Final[dict[type[c.Command], Permission]] = {
     c.CriterionAdd: _DIRECT,
     c.CriterionEdit: _DIRECT,
     c.CriterionRemove: _DIRECT,
-    # In a live event only: the handler says so, once the code has shown that one may know.
+    # The handler refuses a finished event, but only after checking the code: a stranger must not
+    # learn of the event.
     c.MembershipJoin: Permission(_ANYONE, _ALL),
     c.MembershipCancel: Permission(_ANYONE, _ALL),
     c.MembershipLeave: Permission(_ANYONE, _ALL),

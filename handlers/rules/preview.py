@@ -1,4 +1,4 @@
-"""Which pending proposals a policy would accept: the step is taken, and thrown away."""
+"""Preview which pending proposals a policy would accept: take the step, then discard it."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ from persistence.event.state import EventState, Missing
 from protocol.errors import ErrorCode, FinalError
 from protocol.policy import PolicyPatch, merge_policy
 
-#: Rounds of asking for what is missing; more is a defect.
+#: Times that one preview may ask for missing records; beyond it the preview fails. No preview comes
+#: near it, so more is a defect.
 MAX_FETCH_ROUNDS = 10_000
-#: Proposals that are looked at before the event loop is left to others. One that is accepted may
-#: make others stale, or room for them, and takes longer than one that is not.
+#: Proposals evaluated in one iteration of the event loop; then the preview yields. Few, since an
+#: acceptance can make others stale or make room for them, and takes longer.
 MAX_EVALUATED_TOGETHER = 8
-#: A floor below which no proposal is: a preview moves no window, and asks for nothing in it.
+#: A floor above every proposal: a preview shows no window, so it needs no records of it.
 _NO_WINDOW = 2**31 - 1
 
 
 class Preview(NamedTuple):
-    """An answer, and for how long it holds while the event does not move."""
+    """The accepted proposals, and how long that holds while the event does not move."""
 
     epoch: str
     seq: int
     accepted: list[str]
     """Ids of pending proposals, in order."""
     seconds: float
-    """Until a proposal opens or expires; infinite where none will."""
+    """Seconds until a proposal opens or expires; infinite if none will."""
 
 
 async def would_accept(
     database: Database, event_id: str, actor: Actor, patch: PolicyPatch, limits: DomainLimits
 ) -> Preview:
-    """What ``patch`` on the policy would accept now. ``actor`` must be an accepted member.
+    """Return what ``patch`` on the policy would accept now. ``actor`` must be an accepted member.
 
-    Reads no texts, and gives way to others as it goes.
+    Reads no texts, and yields to other work as it goes.
     """
     async with database.snapshot() as connection:
         state = await load_outline(connection, event_id)
@@ -80,7 +81,7 @@ async def _accepted(step: Step) -> list[str]:
 
 
 def _until_time_tells(state: EventState, now: datetime) -> float:
-    """Seconds until some pending proposal opens or expires."""
+    """Return the seconds until some pending proposal opens or expires."""
     moments = (
         moment
         for proposal in state.pending_proposals()

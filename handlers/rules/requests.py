@@ -1,4 +1,4 @@
-"""Requests to join: numbered in the order of asking; admins are shown the oldest ones."""
+"""Requests to join: numbered in their order, bounded, and shown to admins oldest first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from persistence.event.records import Membership
 
 
 def put_request(step: Step, membership: Membership) -> None:
-    """Put a pending ``membership`` behind those that wait; raises ``limit_reached``."""
+    """Put a pending ``membership`` last; raise ``limit_reached`` if there are too many."""
     event = step.event
     if event.requests is None or event.requests_made is None:
         step.put(membership)
@@ -24,7 +24,7 @@ def put_request(step: Step, membership: Membership) -> None:
 
 
 def number_requests(step: Step) -> None:
-    """Begin to number the requests of an event from before they were."""
+    """Number the requests of an event from before they were numbered."""
     waiting = step.state.waiting()
     step.change_event(requests=0, requests_made=len(waiting))
     for number, membership in enumerate(waiting, 1):
@@ -33,9 +33,9 @@ def number_requests(step: Step) -> None:
 
 
 def show_oldest(step: Step) -> None:
-    """Move the window of requests to the oldest ones; who enters or leaves it is in the diff.
+    """Move the window of requests to the oldest ones; entries and exits are in the diff.
 
-    Called once the step has put all its requests: each that is decided brings the next one in.
+    Call it after the step has put all its requests: each decided request brings in the next one.
     """
     event = step.event
     if event.requests is None:
@@ -54,7 +54,7 @@ def show_oldest(step: Step) -> None:
 
 
 def hide_newest(step: Step, shown: int) -> None:
-    """Have those beyond the window leave it, of ``shown`` that it showed before."""
+    """Remove from the window the requests beyond its new end; it showed ``shown`` before."""
     ceiling = step.event.request_ceiling
     if ceiling is not None:
         for membership in step.state.oldest_requests(shown):

@@ -1,4 +1,4 @@
-"""What becomes of a proposal, and what acceptance does to the event, all in the same step."""
+"""Resolve proposals, and apply accepted ones to the event, all in the same step."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ from protocol.state import ProposalStatus, Resolution
 
 
 def evaluate_all(step: Step) -> list[str]:
-    """Accept every pending proposal that passes now, oldest first; their ids.
+    """Accept every pending proposal that passes now, oldest first; return their ids.
 
-    One that makes a later one stale stops it: each is looked at as the ones before it left it.
+    Each is evaluated in the state that the ones before it left: an acceptance can make a later one
+    stale.
     """
     return evaluate_each(step, [proposal.id for proposal in step.state.pending_proposals()])
 
 
 def evaluate_each(step: Step, candidates: list[str]) -> list[str]:
-    """Accept those of the pending ``candidates`` that pass now, in this order; their ids.
+    """Accept those of the pending ``candidates`` that pass now, in this order; return their ids.
 
-    One that is accepted may make room for another, which is then accepted by the same look.
+    An acceptance can make room for another candidate, which is then accepted in the same pass.
     """
     for id in candidates:
         evaluate(step, step.proposal(id))
@@ -40,42 +41,42 @@ def evaluate_each(step: Step, candidates: list[str]) -> list[str]:
 
 
 def accepted_of(step: Step, candidates: list[str]) -> list[str]:
-    """Those of ``candidates`` that are accepted now, in the order in which they were."""
+    """Return those of ``candidates`` that are accepted, in the order of their acceptance."""
     accepted = (found for id in candidates if (found := step.proposal(id)).status == "accepted")
     return [found.id for found in sorted(accepted, key=lambda found: found.resolved_no or 0)]
 
 
 def evaluate(step: Step, proposal: Proposal) -> Proposal:
-    """Accept ``proposal`` if its votes carry it now. An item too many makes it wait."""
+    """Accept ``proposal`` if its votes suffice now and the event has room for its item."""
     if passes(proposal, step.event, step.event.policy, step.now) and has_room(step, proposal):
         return accept(step, proposal, "auto_votes")
     return proposal
 
 
 def has_room(step: Step, proposal: Proposal) -> bool:
-    """Whether the event may hold the item that ``proposal`` would create."""
+    """Whether the event has room for the item that ``proposal`` would create."""
     if proposal.category != "create" or proposal.kind == "conclusion":
         return True
     return len(step.state.live_items(proposal.kind)) < most_items(step, proposal.kind)
 
 
 def items_limit(kind: str) -> str:
-    """The name of the limit on live items of ``kind``."""
+    """Return the name of the limit on live items of ``kind``."""
     return "assumptions" if kind == "assumption" else "criteria"
 
 
 def most_items(step: Step, kind: str) -> int:
-    """How many live items of ``kind`` an event may have."""
+    """Return how many live items of ``kind`` the event may have."""
     limit: int = getattr(step.limits, items_limit(kind))
     return limit
 
 
 def accept(step: Step, proposal: Proposal, resolution: Resolution) -> Proposal:
-    """Accept ``proposal`` and do what it says; raises ``target_gone`` or ``limit_reached``."""
+    """Accept ``proposal`` and apply it; raise ``target_gone`` or ``limit_reached``."""
     if not has_room(step, proposal):
         raise too_many(items_limit(proposal.kind), most_items(step, proposal.kind))
     item_id, version = _apply(step, proposal)
-    # The effect may have touched the row itself (never: its own rivals exclude it), so re-read.
+    # Read again: applying a proposal can change pending ones.
     current = step.proposal(proposal.id)
     closed = close(
         step,
@@ -89,7 +90,7 @@ def accept(step: Step, proposal: Proposal, resolution: Resolution) -> Proposal:
 
 
 def _fill_room(step: Step, kind: ProposalKind) -> None:
-    """An item of ``kind`` is gone: those that waited for room are looked at, oldest first."""
+    """Evaluate the proposals that waited for room, oldest first, after a deletion of ``kind``."""
     if kind != "conclusion":
         waiting = [
             proposal.id
@@ -107,7 +108,7 @@ def close(
     resolution: Resolution,
     reason: str | None = None,
 ) -> Proposal:
-    """Give ``proposal`` its final status; what leaves the room's window goes in the same step."""
+    """Give ``proposal`` its final status; move the window in the same step."""
     event = step.event
     number = event.resolutions + 1
     rule = event.policy.of(proposal.kind)
@@ -135,7 +136,7 @@ def close(
 
 
 def move_floor(step: Step, resolutions: int) -> int:
-    """The floor of a window of which ``resolutions`` were resolved; what is below it leaves."""
+    """Move the window of the ``resolutions`` resolved proposals; return its new floor."""
     previous = step.event.resolved_floor
     floor = max(previous, resolutions - step.limits.resolved_shown)
     for leaving in step.state.resolved(previous + 1, floor):
@@ -145,12 +146,12 @@ def move_floor(step: Step, resolutions: int) -> int:
 
 
 def forget_votes(step: Step, proposal: str) -> None:
-    """Nobody's ``you`` shows a vote on ``proposal`` any more; harmless to who had none."""
+    """Remove votes on ``proposal`` from every user's ``you``; users without one are unaffected."""
     step.everyone.setdefault("votes", {})[proposal] = None
 
 
 def _apply(step: Step, proposal: Proposal) -> tuple[str, int]:
-    """The effect on the event; the item it concerned and the version it left there."""
+    """Apply ``proposal`` to the event; return the item and the version that it now has."""
     if proposal.kind == "conclusion":
         return _conclude(step, proposal)
     if proposal.category == "create":
@@ -202,7 +203,7 @@ def _conclude(step: Step, proposal: Proposal) -> tuple[str, int]:
 
 
 def _make_stale(step: Step, accepted: Proposal) -> None:
-    """Rivals were made for the words that ``accepted`` replaced."""
+    """Mark as stale the rivals of ``accepted``: they were written for the text it replaced."""
     for rival in step.state.pending_proposals():
         if (
             rival.target == accepted.target
@@ -214,7 +215,7 @@ def _make_stale(step: Step, accepted: Proposal) -> None:
 
 
 def live_item(step: Step, id: str, kind: str, field: str = "target") -> Item:
-    """The assumption or criterion ``id``; raises ``not_found`` or ``target_gone``."""
+    """Return the assumption or criterion ``id``; raise ``not_found`` or ``target_gone``."""
     item = step.state.item(id)
     if item is None or item.kind != kind:
         raise FinalError(ErrorCode.NOT_FOUND, f"no such {kind}", details={"path": field})
@@ -224,7 +225,7 @@ def live_item(step: Step, id: str, kind: str, field: str = "target") -> Item:
 
 
 def write_item(step: Step, item: Item, part: Part, proposal: str | None = None) -> None:
-    """Put ``item`` and a line in its history; a deletion is a version without words."""
+    """Put ``item`` and its version; the version of a deletion has no text."""
     step.put(item)
     step.put(
         ItemVersion(
@@ -243,14 +244,14 @@ def write_item(step: Step, item: Item, part: Part, proposal: str | None = None) 
 
 
 def next_position(step: Step) -> int:
-    """The place of a new option, assumption or criterion, from 0."""
+    """Return the position of a new option, assumption or criterion, from 0."""
     position = step.event.items
     step.change_event(items=position + 1)
     return position
 
 
 def criteria_changed(step: Step) -> None:
-    """A criterion came or went: ballots given before rank what is left, and say so."""
+    """Raise ``criteria_rev``, and drop deleted criteria from all ballots."""
     step.change_event(criteria_rev=step.event.criteria_rev + 1)
     if not step.event.ballots:
         return
@@ -264,7 +265,7 @@ def criteria_changed(step: Step) -> None:
 
 
 def summary(proposal: Proposal) -> dict[str, Any]:
-    """Status, resolution, by whom, when and at which position: what closed it."""
+    """Return how ``proposal`` was closed: status, resolution, by whom, when, at which position."""
     fields = {
         "status": proposal.status,
         "resolution": proposal.resolution,

@@ -1,8 +1,8 @@
-"""Votes going in and out of a proposal's tally.
+"""Keep the tally of a proposal as votes are cast, retracted and dropped.
 
-``agree`` counts active votes on the present revision by accepted members, ``voters`` those of them
-with any vote on it. Both are kept with the proposal, under the event's lock, so that no decision
-has to count rows.
+``agree`` counts active votes on the current revision by accepted members. ``voters`` counts those
+members with any vote on it. Both are stored with the proposal, under the event's lock, so that no
+decision has to count rows.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from msgspec.structs import replace
 from handlers.step import Step
 from persistence.event.records import Proposal, Vote
 
-#: A vote on no revision that ever was.
+#: A revision that no proposal ever has.
 _NO_REVISION = 0
 
 
 def cast(step: Step, proposal: Proposal, user: str, existing: Vote | None) -> Proposal:
-    """``user``'s vote on the present revision; ``existing`` is the vote there was, if any."""
+    """Cast ``user``'s vote on the current revision; ``existing`` is their earlier vote, if any."""
     step.put(Vote(proposal_id=proposal.id, user_id=user, revision=proposal.revision, active=True))
     took_part = existing is not None and existing.revision == proposal.revision
     changed = replace(proposal, agree=proposal.agree + 1, voters=proposal.voters + (not took_part))
@@ -28,7 +28,7 @@ def cast(step: Step, proposal: Proposal, user: str, existing: Vote | None) -> Pr
 
 
 def retract(step: Step, proposal: Proposal, existing: Vote) -> Proposal:
-    """Take the active vote ``existing`` back; its owner still took part."""
+    """Retract the active vote ``existing``; its owner still counts as a voter."""
     step.put(replace(existing, active=False))
     changed = replace(proposal, agree=proposal.agree - 1)
     step.put(changed)
@@ -36,7 +36,7 @@ def retract(step: Step, proposal: Proposal, existing: Vote) -> Proposal:
 
 
 def member_goes(step: Step, user: str) -> None:
-    """``user`` is no longer an accepted member: their votes on pending proposals go."""
+    """Drop the votes of ``user``, who is no longer a member, from pending proposals."""
     for vote in step.state.votes_of(user):
         proposal = step.proposal(vote.proposal_id)
         if vote.active:
@@ -48,9 +48,9 @@ def member_goes(step: Step, user: str) -> None:
 
 
 def members_return(step: Step, *users: str) -> list[str]:
-    """The users are accepted again: by their old, inactive votes they took part.
+    """Count users who are accepted again as voters, by their old, inactive votes.
 
-    The ids of the pending proposals in which they did, oldest first.
+    Returns the ids of the pending proposals that they voted on, oldest first.
     """
     took_part = Counter(
         vote.proposal_id
@@ -64,6 +64,6 @@ def members_return(step: Step, *users: str) -> list[str]:
 
 
 def member_is_forgotten(step: Step, user: str) -> None:
-    """``user``, who is no member, is a stranger from now on: their old votes are on nothing."""
+    """Detach the old votes of ``user``, of whose membership no record remains."""
     for vote in step.state.votes_of(user):
         step.put(replace(vote, revision=_NO_REVISION, active=False))

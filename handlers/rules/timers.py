@@ -1,8 +1,8 @@
-"""The server's own steps: what time alone brings about.
+"""The server's own steps, which only the passing of time brings about.
 
-A timer only asks; whether it is time is decided here, under the lock, by the database's clock. The
-steps stand in the journal with the user ``''``, which no token can have, under an id made from
-their cause, so that two nodes' timers write one.
+A timer only submits a command. Whether it is due is decided here, under the lock, by the database's
+clock. The steps are in the journal with the user ``''``, which no token can have. Their ids are
+made from their cause, so that the timers of two nodes write one step.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ SERVER: Final = ""
 
 
 class NotDue(Exception):
-    """It is not time, or there is nothing to do: nothing is written, nothing remembered."""
+    """It is too early, or there is nothing to do: nothing is written or remembered."""
 
 
 class ProposalExpire(EventCommand, tag="proposal.expire", kw_only=True):
-    """The proposal's time is over."""
+    """Close a proposal whose time is over."""
 
     proposal: Ref
 
 
 class ProposalMature(EventCommand, tag="proposal.mature", kw_only=True):
-    """The proposal may be decided by votes from now on: look at it."""
+    """Evaluate a proposal from the moment on at which votes may decide it."""
 
     proposal: Ref
 
 
 def expiry(event: str, proposal: str) -> ProposalExpire:
-    """The command that closes ``proposal`` when its time is over."""
+    """Return the command that closes ``proposal`` when its time is over."""
     return ProposalExpire(id=f"expire-{proposal}", event=event, proposal=proposal)
 
 
 def maturity(event: str, proposal: str, revision: int) -> ProposalMature:
-    """The command that looks at ``proposal`` when it may be decided."""
+    """Return the command that evaluates ``proposal`` when votes may decide it."""
     return ProposalMature(id=f"open-{proposal}-{revision}", event=event, proposal=proposal)
 
 

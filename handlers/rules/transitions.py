@@ -1,4 +1,4 @@
-"""The state machines, a table each, and the one function that applies them."""
+"""The state machines, one table each, and the functions that apply them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EVENT: Final[dict[str, dict[EventStatus, EventStatus]]] = {
     "resume": {"paused": "in_progress"},
     "finish": {"in_progress": "finished", "paused": "finished"},
 }
-#: Commands that lead to this status, and whose repeat therefore changes nothing.
+#: Commands that lead to this status; repeating one changes nothing.
 EVENT_REACHES: Final[dict[str, EventStatus]] = {
     "start": "in_progress",
     "pause": "paused",
@@ -22,12 +22,12 @@ EVENT_REACHES: Final[dict[str, EventStatus]] = {
     "finish": "finished",
 }
 
-#: Act → status it starts from (``None``: no membership) → status it leads to. ``join`` is what
-#: asking leads to where a policy lets people in; ``ask`` where a person decides.
+#: Act → status it starts from (``None``: no membership) → status it leads to. Asking to join is
+#: ``join`` if the policy accepts everyone, and ``ask`` if an admin decides.
 MEMBERSHIP: Final[dict[str, dict[MembershipStatus | None, MembershipStatus | None]]] = {
     "join": {None: "accepted", "left": "accepted", "rejected": "accepted", "removed": "pending"},
     "ask": {None: "pending", "left": "pending", "rejected": "pending", "removed": "pending"},
-    # Or back to ``removed``, for who asked again after that.
+    # A removed member who asked again goes back to ``removed`` instead.
     "cancel": {"pending": None},
     "approve": {"pending": "accepted"},
     "reject": {"pending": "rejected"},
@@ -37,7 +37,7 @@ MEMBERSHIP: Final[dict[str, dict[MembershipStatus | None, MembershipStatus | Non
 
 
 def event_transition(act: str, status: EventStatus) -> EventStatus | None:
-    """The status ``act`` leads to, or ``None`` where the event is there already.
+    """Return the status that ``act`` leads to, or ``None`` if the event has it already.
 
     Raises ``FinalError``: ``event_finished`` or ``invalid_transition``.
     """
@@ -55,7 +55,7 @@ def event_transition(act: str, status: EventStatus) -> EventStatus | None:
 
 
 def membership_transition(act: str, status: MembershipStatus | None) -> MembershipStatus | None:
-    """The status ``act`` leads to from ``status``; raises ``invalid_transition``."""
+    """Return the status that ``act`` leads to from ``status``; raise ``invalid_transition``."""
     table = MEMBERSHIP[act]
     if status not in table:
         raise FinalError(
