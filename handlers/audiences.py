@@ -38,7 +38,7 @@ NO_PATCHES = Patches()
 
 #: Entries of a document made in one iteration of the event loop. Beyond that the work yields, so
 #: that a large event does not delay other sockets.
-ENTRIES_AT_ONCE = 64
+MAX_ENTRIES_TOGETHER = 64
 #: The collections of ``state``, keyed by id.
 COLLECTIONS = ("options", "assumptions", "criteria", "proposals", "comments", "members")
 
@@ -208,6 +208,6 @@ def _shown(pairs: Iterable[tuple[str, View | None]]) -> Generator[None, None, di
     for number, (id, view) in enumerate(pairs, 1):
         if view is not None:
             found[id] = view
-        if number % ENTRIES_AT_ONCE == 0:
+        if number % MAX_ENTRIES_TOGETHER == 0:
             yield
     return found

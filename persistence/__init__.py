@@ -1,1 +1,1 @@
-"""What is kept, and how: tables, migrations, the locked transaction of an event, the journal."""
+"""Store events: migrations and tables, the locked transaction of an event, its journal, queries."""

@@ -1,9 +1,9 @@
 """Files and folders that must belong to this process's user alone.
 
-A folder that somebody else made, or may write to, can hold links and files that they prepared:
-a link named like one of ours points the server at a file of their choice, and a secret they
-planted lets them sign tokens. So nothing here follows a link, and everything is checked on the
-open descriptor, where it can no longer be exchanged.
+A folder that another user owns, or may write to, can contain prepared links and files. A link with
+the right name would point the server at a file of that user's choice; a planted secret would let
+that user sign tokens. So no function here follows a link, and everything is checked on the open
+descriptor, where it can no longer be exchanged.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from pathlib import Path
 
 
 class NotPrivateError(OSError):
-    """A file or folder belongs to somebody else; the message is fit to print to an operator."""
+    """A file or folder belongs to another user. The message may be printed to an operator."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that another user owns, or that everybody may write to.
+    """Refuse a folder that another user owns, or that every user may write to.
 
-    Root's folders are fine for everyone: root may do anything anyway. A folder that a group may
-    write to is fine too (volumes are often given so); its files are checked one by one.
+    Root's folders are accepted: root may do anything in any case. A folder that a group may write
+    to is accepted too, since volumes are often given so; its files are checked one by one.
 
-    Raises ``NotPrivateError``, and ``OSError`` if the folder cannot be looked at.
+    Raises ``NotPrivateError``, and ``OSError`` if the folder cannot be read.
     """
     if sys.platform == "win32":
         return
@@ -47,11 +47,11 @@ def check_folder(folder: Path) -> None:
 def open_private(
     path: Path, flags: int, *, mode: int = 0o600, owner: int | None = None, secret: bool = False
 ) -> int:
-    """Open ``path``, a plain file of ``owner`` (else of this process's user); follow no link.
+    """Open ``path``, a plain file of ``owner`` (default: this process's user); follow no link.
 
-    ``mode`` is for a file that is made. With ``secret``, nobody else may be able to read it.
+    ``mode`` is for a new file. With ``secret``, no other user may be able to read it.
 
-    Raises ``NotPrivateError`` for anything else, before a byte is read, written or cut off, and
+    Raises ``NotPrivateError`` for any other file, before a byte is read, written or truncated, and
     ``OSError`` as ``os.open`` does.
     """
     if sys.platform == "win32":
@@ -82,8 +82,8 @@ def open_private(
 def _check_file(
     path: Path, found: os.stat_result, *, owner: int, secret: bool, writes: bool
 ) -> None:
-    # A second name does no harm to a file that is only read, and a secret that is just being made
-    # has two for a moment.
+    # A second name does no harm to a file that is only read. A secret that is being created has two
+    # names for a moment.
     is_linked = writes and found.st_nlink != 1
     if not stat.S_ISREG(found.st_mode) or is_linked:
         raise NotPrivateError(f"{path} must be a plain file with one name. Remove it")

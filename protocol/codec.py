@@ -31,16 +31,16 @@ _types = frozenset(str(kind.__struct_config__.tag) for kind in (*COMMANDS, *REQU
 _PATH = re.compile(r" - at `\$\.?([^`]*)`\Z")
 _MISSING = re.compile(r"\AObject missing required field `([^`]+)`")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_LONGEST_KEY = 64
+MAX_KEY_CHARACTERS = 64
 #: Digits of an integer that is read as it is. All ranges end far below.
-_MAX_DIGITS = 40
-_HUGE: int = 10**_MAX_DIGITS
+MAX_DIGITS = 40
+_HUGE: int = 10**MAX_DIGITS
 #: Stands for a number that no float holds: beyond every range too, and short when written.
 _BEYOND = 1e308
 #: Characters of a path that names a field of the client's own making.
 MAX_PATH = 200
 #: Each character of a key as two escapes of six bytes, and the quotes.
-_LONGEST_RAW_KEY = 12 * _LONGEST_KEY + 2
+MAX_RAW_KEY_BYTES = 12 * MAX_KEY_CHARACTERS + 2
 #: White space between the parts of JSON (RFC 8259, 2).
 _WHITE = b" \t\n\r"
 
@@ -233,7 +233,7 @@ def _no_constant(name: str) -> None:
 def _integer(digits: str) -> int:
     """An integer, or one beyond every range for it: Python reads 4,300 digits at most, and in
     time that grows with their square."""
-    if len(digits) <= _MAX_DIGITS:
+    if len(digits) <= MAX_DIGITS:
         return int(digits)
     return -_HUGE if digits[0] == "-" else _HUGE
 
@@ -257,7 +257,7 @@ def _keys(found: dict[str, Any]) -> tuple[str | None, str | int | None]:
 
 
 def _printable(key: str) -> bool:
-    return len(key) <= _LONGEST_KEY and key.isprintable()
+    return len(key) <= MAX_KEY_CHARACTERS and key.isprintable()
 
 
 def _bad_frame() -> Invalid:
@@ -284,4 +284,4 @@ def _keys_only(payload: bytes) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     raw = {"id": bytes(found.id), "ref": bytes(found.ref)}
-    return {name: _loads(text) for name, text in raw.items() if 0 < len(text) <= _LONGEST_RAW_KEY}
+    return {name: _loads(text) for name, text in raw.items() if 0 < len(text) <= MAX_RAW_KEY_BYTES}

@@ -16,7 +16,7 @@ from typing import Any
 
 import uvicorn
 
-from persistence.database.instance_lock import SoleServer, SoleServerError
+from persistence.database.instance_lock import InstanceLock, InstanceLockError
 from persistence.database.migrate import upgrade_async
 from persistence.database.periodic import Periodic
 from persistence.database.pool import Database
@@ -106,7 +106,7 @@ def run(settings: Settings) -> int:
             signals.check()
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(serve(settings, url, embedded, signals))
-    except (StartError, EmbeddedPostgresError, SoleServerError) as err:
+    except (StartError, EmbeddedPostgresError, InstanceLockError) as err:
         print(f"ayes: {err}", file=sys.stderr)  # noqa: T201 - the command's own output
         return EXIT_FAILURE
     except (Interrupted, asyncio.CancelledError):
@@ -143,7 +143,7 @@ async def serve(
         await upgrade_async(database_url)
     except OSError as err:
         raise StartError(f"the database is out of reach: {err}") from err
-    async with SoleServer(database_url, shared=settings.redis_url is not None) as sole:
+    async with InstanceLock(database_url, shared=settings.redis_url is not None) as lock:
         node = Node(
             settings,
             Database(database_url, connections=settings.database_connections),
@@ -153,7 +153,7 @@ async def serve(
         listener = _listen(settings)
         metrics_port = _metrics_port(settings, node)
         tending = [] if embedded is None else _tend(embedded)
-        node.failures += [work.failures for work in (sole.task, *tending)]
+        node.failures += [work.failures for work in (lock.task, *tending)]
         try:
             for work in tending:
                 work.start()

@@ -19,7 +19,7 @@ from protocol.state import EventStatus
 
 #: Draws of an entrance code before the step fails. There are 36^6 codes: with a million events, one
 #: draw in two thousand is taken, so sixteen in a row never are.
-_CODE_DRAWS = 16
+MAX_CODE_DRAWS = 16
 
 
 def create(step: Step, command: c.EventCreate) -> Outcome:
@@ -78,7 +78,7 @@ def create(step: Step, command: c.EventCreate) -> Outcome:
 
 def _free_code(step: Step) -> str:
     """Return a code that opens no event and never did."""
-    for draw in range(_CODE_DRAWS):
+    for draw in range(MAX_CODE_DRAWS):
         code = step.draw_code(draw)
         if step.state.owner_of_code(code) is None:
             return code

@@ -1,7 +1,7 @@
-"""Many small questions to the database, asked together.
+"""Load values by key, with one query for all the keys that are asked for meanwhile.
 
-While one query runs, the questions that come in gather; the next query answers all of them. A
-thousand sockets that come back at once cost a handful of statements.
+While a query runs, further keys gather; the next query answers all of them. A thousand sockets that
+reconnect at once cost a handful of statements.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-#: Questions of one query; more wait for the next.
-LONGEST_GATHER = 1_000
+#: Keys of one query; further ones wait for the next. So many still make a quick statement.
+MAX_BATCH_KEYS = 1_000
 
 
 class BatchLoader(Generic[K, V]):
-    """Answers ``ask(key)`` through ``fetch(keys)``, one call of it at a time."""
+    """Answers ``load(key)`` through ``fetch(keys)``, one call of it at a time."""
 
     def __init__(self, fetch: Callable[[list[K]], Awaitable[Mapping[K, V]]]) -> None:
         self._fetch = fetch
@@ -26,7 +26,7 @@ class BatchLoader(Generic[K, V]):
         self._task: asyncio.Task[None] | None = None
 
     async def load(self, key: K) -> V | None:
-        """The answer for ``key``, as of some moment after the call; ``None`` where there is none.
+        """Return the value for ``key``, read after this call; ``None`` if there is none.
 
         Raises what ``fetch`` raised.
         """
@@ -34,20 +34,20 @@ class BatchLoader(Generic[K, V]):
         if future is None:
             future = self._asked[key] = asyncio.get_running_loop().create_future()
         if self._task is None:
-            self._task = asyncio.create_task(self._work(), name="gather")
-        # Shielded: who asks first may go away before who asks second.
+            self._task = asyncio.create_task(self._work(), name="batch loader")
+        # Shielded: if the caller that began the query disconnects, the others still need it.
         return await asyncio.shield(future)
 
     async def _work(self) -> None:
         while self._asked:
-            keys = list(self._asked)[:LONGEST_GATHER]
+            keys = list(self._asked)[:MAX_BATCH_KEYS]
             futures = {key: self._asked.pop(key) for key in keys}
             try:
                 found = await self._fetch(keys)
             except Exception as err:
                 for future in futures.values():
                     future.set_exception(err)
-                    # Not everybody who asked is still there to take it.
+                    # A caller that was cancelled takes no answer.
                     future.exception()
             else:
                 for key, future in futures.items():

@@ -1,12 +1,12 @@
-"""One rule for what background work does with an error, the database's above all.
+"""One rule for errors of background work, above all those of the database.
 
-    out of reach   logged once, and once more when the work succeeds again; nothing else to do
-    refused        an error in the log, repeated every ``LOG_INTERVAL_S``; somebody has to act
+    out of reach   logged once, and once more when the work succeeds again; no action needed
+    refused        logged as an error, again every ``LOG_INTERVAL_S``; an operator has to act
     defect         the same, with its traceback
 
-A statement that the database refuses (42501, a missing right; 42703, a column that a newer version
-renamed) is refused again at every try. If it were treated like a lost link, timers would stand
-still for ever and nobody would know.
+The database refuses a statement for a missing right (42501) or a column that a newer version
+renamed (42703), for example. It will refuse it at every try. If that were treated like a lost
+connection, timers would stand still and no operator would know.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from protocol.errors import RetryableError
 
 log = logging.getLogger("ayes.periodic")
 
-#: Seconds until an error of the same kind is logged again; the ones between are counted. Work that
-#: runs twice a second would else fill a disk with one missing right.
+#: Seconds until an error of the same kind is logged again; the ones between are counted. Without
+#: it, work that runs twice a second would fill a disk with one missing right.
 LOG_INTERVAL_S = 60.0
 
 
@@ -40,7 +40,7 @@ class Kind(Enum):
 def kind_of(err: BaseException) -> Kind:
     """What ``err`` means for work that is tried again."""
     if isinstance(err, RetryableError):
-        # The answer a client would get meanwhile: ``overloaded``, ``busy``.
+        # The code that a client would get in the meantime: ``overloaded`` or ``busy``.
         return Kind.UNREACHABLE
     fault = fault_of(err)
     if fault is None:
@@ -62,7 +62,7 @@ class Failures:
         self._unlogged = dict.fromkeys(Kind, 0)
 
     def succeeded(self) -> None:
-        """The work was done."""
+        """Note that the work succeeded."""
         if self.failing is None:
             return
         log.info("%s: works again", self.name)
@@ -70,7 +70,7 @@ class Failures:
         self._logged_at.clear()
 
     def failed(self, err: Exception, what: str = "") -> None:
-        """The work raised ``err``; ``what`` names the part of it, for the log."""
+        """Note that the work raised ``err``; ``what`` names the part of it, for the log."""
         kind = kind_of(err)
         self.failing = kind
         self.counts[kind] += 1

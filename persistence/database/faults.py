@@ -1,4 +1,4 @@
-"""What a database error means for the batch that met it."""
+"""Classify a database error by what it means for the batch that met it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class Fault(Enum):
     """What to do about an error."""
 
     AGAIN = "again"
-    """Serialization failure, deadlock, cancelled statement, taken key: run the batch again."""
+    """Serialization failure, deadlock, cancelled statement or unique violation: retry the batch."""
     LINK = "link"
-    """The link to the database broke or cannot be made: run it again on a fresh one."""
+    """The connection broke or cannot be made: retry the batch on a new one."""
     LOCKED = "locked"
-    """The event's lock was not had in time."""
+    """The event's lock was not available in time."""
     REFUSED = "refused"
-    """The database refuses what the batch wrote: some command in it is bad."""
+    """The database refuses what the batch wrote: one of its commands is at fault."""
 
 
 class NotCommitted(Exception):
@@ -32,11 +32,11 @@ _LINK = ("25006",)
 
 
 def fault_of(err: BaseException) -> Fault | None:
-    """The fault that ``err`` is, or ``None`` where it is no database error at all.
+    """Return the fault that ``err`` is, or ``None`` if it is no database error.
 
-    Errors without an SQLSTATE (a socket reset, a driver that finds its connection closed, a
-    deadline) are nearly half of what a crashing database raises: they are lost links. A unique
-    key taken meanwhile (23505) means another process decided the same thing: read, decide anew.
+    Errors without an SQLSTATE are lost connections: a socket reset, a closed connection, a timeout.
+    They are nearly half of what a crashing database raises. A unique violation (23505) means that
+    another process decided the same command: read, and decide again.
     """
     if isinstance(err, asyncpg.PostgresError):
         state = err.sqlstate or ""
@@ -54,7 +54,7 @@ def fault_of(err: BaseException) -> Fault | None:
     if isinstance(err, asyncpg.InternalClientError | OSError | TimeoutError | EOFError):
         return Fault.LINK
     if isinstance(err, asyncpg.InterfaceError):
-        # An argument that the driver cannot encode is a ValueError as well.
+        # An argument that the driver cannot encode raises a ValueError too.
         return Fault.REFUSED if isinstance(err, ValueError) else Fault.LINK
     if isinstance(err, asyncio.IncompleteReadError):
         return Fault.LINK

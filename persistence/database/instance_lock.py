@@ -1,8 +1,8 @@
-"""One server alone: without a bus between them, two processes on one database would each tell
-their rooms only half of what happens in time.
+"""A lock on the database, so that no two servers use it without a bus between them.
 
-A session-level advisory lock tells; PostgreSQL gives it back when the process dies. So it does when
-PostgreSQL itself is restarted: the lock is looked after, and taken again.
+Without a bus, each of them would miss the steps of the other until its sweep. It is a session-level
+advisory lock: PostgreSQL releases it when the process dies. It is also lost when PostgreSQL
+restarts, so it is checked regularly and taken again.
 """
 
 from __future__ import annotations
@@ -17,28 +17,30 @@ import asyncpg
 
 from persistence.database.periodic import Periodic
 
-log = logging.getLogger("ayes.sole")
+log = logging.getLogger("ayes.instance_lock")
 
-#: Key of the advisory lock.
-SOLE_LOCK = 0x41594553_00000002
-#: Longest that a successor waits for a killed server's session to end.
-WAIT_SECONDS = 10.0
-#: Seconds between two tries.
-_TRY_EVERY = 0.25
-_CONNECT_SECONDS = 5.0
-#: Seconds between two looks at whether the lock's session is still there.
-LOOK_SECONDS = 5.0
+#: Key of the advisory lock; any number that Ayes alone uses.
+INSTANCE_LOCK_KEY = 0x41594553_00000002
+#: Seconds that a new server waits for a killed server's session to end; then it does not start.
+#: PostgreSQL notices a dead client within seconds.
+START_TIMEOUT_S = 10.0
+#: Seconds between two tries to take the lock: short, so that a restart is quick.
+RETRY_INTERVAL_S = 0.25
+CONNECT_TIMEOUT_S = 5.0
+#: Seconds between two checks that the lock's session is alive. Two servers run side by side for at
+#: most this long.
+CHECK_INTERVAL_S = 5.0
 _LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
-class SoleServerError(Exception):
-    """Another server uses this database; the message is fit to print to an operator."""
+class InstanceLockError(Exception):
+    """Another server uses this database. The message may be printed to an operator."""
 
 
-class SoleServer:
-    """Holds the lock while the server runs; ``async with SoleServer(url):``.
+class InstanceLock:
+    """Holds the lock while the server runs: ``async with InstanceLock(url):``.
 
-    ``shared``: there is a bus, so that others with one may run beside this one.
+    ``shared``: the server has a bus, so it may run beside others that have one.
     """
 
     def __init__(self, url: str, *, shared: bool = False) -> None:
@@ -52,15 +54,15 @@ class SoleServer:
         self._is_ours = False
         self._is_logged = False
         """Whether it was logged that another server holds the lock."""
-        self.task = Periodic("sole server", LOOK_SECONDS, self._look)
+        self.task = Periodic("instance lock", CHECK_INTERVAL_S, self._check)
 
-    async def __aenter__(self) -> SoleServer:
-        """Take the lock; raises ``SoleServerError`` after ``WAIT_SECONDS``."""
+    async def __aenter__(self) -> InstanceLock:
+        """Take the lock; raise ``InstanceLockError`` after ``START_TIMEOUT_S``."""
         self._connection = connection = await self._connect()
         try:
             await self._wait_for_lock(connection)
         except BaseException:
-            # Nobody calls ``__aexit__`` after this, and the connection may hold the lock.
+            # ``__aexit__`` is not called after this, and the connection may hold the lock.
             connection.terminate()
             raise
         self._is_ours = True
@@ -68,24 +70,24 @@ class SoleServer:
         return self
 
     async def _wait_for_lock(self, connection: asyncpg.Connection[Any]) -> None:
-        deadline = time.monotonic() + WAIT_SECONDS
-        while not await connection.fetchval(self._take, SOLE_LOCK):
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not await connection.fetchval(self._take, INSTANCE_LOCK_KEY):
             if time.monotonic() > deadline:
-                raise SoleServerError(
+                raise InstanceLockError(
                     "another ayes server uses this database. Several servers need Redis between "
                     "them: give all of them the same AYES_REDIS_URL"
                 )
-            await asyncio.sleep(_TRY_EVERY)
+            await asyncio.sleep(RETRY_INTERVAL_S)
 
     async def _connect(self) -> asyncpg.Connection[Any]:
         return await asyncpg.connect(
             self._url,
-            timeout=_CONNECT_SECONDS,
-            command_timeout=_CONNECT_SECONDS,
-            server_settings={"application_name": "ayes sole server"},
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=CONNECT_TIMEOUT_S,
+            server_settings={"application_name": "ayes instance lock"},
         )
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         """Take the lock again if its session was lost.
 
         If another server took the lock meanwhile, keep serving: both stay consistent through the
@@ -98,7 +100,7 @@ class SoleServer:
         try:
             if self._is_ours:
                 await connection.execute("SELECT 1")
-            elif await connection.fetchval(self._take, SOLE_LOCK):
+            elif await connection.fetchval(self._take, INSTANCE_LOCK_KEY):
                 self._is_ours, self._is_logged = True, False
             elif not self._is_logged:
                 log.error("another ayes server uses this database, without the same Redis")
@@ -113,10 +115,10 @@ class SoleServer:
         err: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         await self.task.stop()
         if self._connection is not None and not self._connection.is_closed():
             try:
-                await self._connection.close(timeout=_CONNECT_SECONDS)
+                await self._connection.close(timeout=CONNECT_TIMEOUT_S)
             except _LOST:
                 self._connection.terminate()

@@ -1,4 +1,4 @@
-"""Schema migrations: Alembic, under an advisory lock: nodes that start together take turns."""
+"""Schema migrations with Alembic, under an advisory lock: nodes that start together take turns."""
 
 from __future__ import annotations
 
@@ -14,38 +14,42 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, pool, select
 from sqlalchemy.ext.asyncio import create_async_engine
 
-#: Key of the advisory lock round an upgrade; any number that is ours alone.
-UPGRADE_LOCK = 0x41594553_00000001
-#: Longest that a node waits for another one's upgrade.
-LOCK_TIMEOUT_MS = 60_000
+#: Key of the advisory lock around an upgrade; any number that Ayes alone uses.
+UPGRADE_LOCK_KEY = 0x41594553_00000001
+#: How long a node waits for another node's upgrade; then its start fails. A migration of large
+#: tables takes less.
+UPGRADE_TIMEOUT_MS = 60_000
 
 
 def config() -> Config:
-    """Alembic's configuration; there is no ini file."""
+    """Return Alembic's configuration; there is no ini file."""
     settings = Config()
     settings.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
     return settings
 
 
 def upgrade(url: str) -> None:
-    """Bring the schema of the database at ``url`` up to this version; does nothing if it is.
+    """Upgrade the schema of the database at ``url`` to this version, if it is older.
 
-    Not for a running event loop: use ``upgrade_async`` there.
+    Not for use in a running event loop; use ``upgrade_async`` there.
     """
     asyncio.run(upgrade_async(url))
 
 
 async def upgrade_async(url: str) -> None:
-    """``upgrade`` for a running event loop."""
+    """Do the same as ``upgrade``, in a running event loop."""
 
     async def connect() -> asyncpg.Connection[Any]:
-        settings = {"lock_timeout": str(LOCK_TIMEOUT_MS), "application_name": "ayes migrate"}
+        settings = {
+            "lock_timeout": str(UPGRADE_TIMEOUT_MS),
+            "application_name": "ayes migrate",
+        }
         connection = await asyncpg.connect(url, server_settings=settings)
-        # A pooler between may have dropped it.
-        await connection.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
+        # A pooler in between may have dropped the setting.
+        await connection.execute(f"SET lock_timeout = {UPGRADE_TIMEOUT_MS}")
         return connection
 
-    # The driver is handed the plain URL itself, so that every form it knows works as written.
+    # The driver gets the URL unchanged, so that every form it knows works.
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=connect, poolclass=pool.NullPool
     )
@@ -57,9 +61,9 @@ async def upgrade_async(url: str) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
-    connection.execute(select(func.pg_advisory_xact_lock(UPGRADE_LOCK)))
+    connection.execute(select(func.pg_advisory_xact_lock(UPGRADE_LOCK_KEY)))
     settings = config()
-    # A schema that is as it should be is the common case: found without Alembic's machinery.
+    # Usually the schema is current, which can be seen without Alembic's machinery.
     if is_current(connection, settings):
         return
     settings.attributes["connection"] = connection

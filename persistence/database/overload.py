@@ -1,16 +1,16 @@
-"""What a client is answered when the database is out of reach."""
+"""The answer to clients while the database is out of reach."""
 
 from __future__ import annotations
 
 from persistence.database.faults import Fault, fault_of
 from protocol.errors import ErrorCode, RetryableError
 
-#: Asked of a client when the database is out of reach.
-RETRY_AFTER_MS = 1_000
+#: Delay asked of a client while the database is out of reach; most restarts are over by then.
+UNREACHABLE_RETRY_DELAY_MS = 1_000
 
 
 def unreachable(err: Exception) -> Exception:
-    """``overloaded`` where the database is out of reach or too busy; anything else as it is."""
+    """Return ``overloaded`` if the database is out of reach or too busy, else ``err`` itself."""
     if fault_of(err) in (None, Fault.REFUSED):
         return err
-    return RetryableError(ErrorCode.OVERLOADED, retry_after_ms=RETRY_AFTER_MS)
+    return RetryableError(ErrorCode.OVERLOADED, retry_after_ms=UNREACHABLE_RETRY_DELAY_MS)

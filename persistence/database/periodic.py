@@ -1,4 +1,4 @@
-"""Work that a server repeats for as long as it runs."""
+"""Work that a server repeats until it stops."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Awaitable, Callable
 
 from persistence.database.failures import Failures
 
-#: Shortest pause after a failure, for work without an interval of its own: it would else fail again
-#: at once, and keep the loop from everything else.
+#: Least delay after a failure. Work without an interval would otherwise fail again at once, and
+#: block the event loop.
 FAILURE_DELAY_S = 1.0
 
 Sleep = Callable[[float], Awaitable[None]]
 
 
 class Periodic:
-    """Calls ``work`` again and again, ``interval`` seconds after it ended.
+    """Calls ``work`` repeatedly, each time ``interval`` seconds after it ended.
 
-    What it raises is treated by the one rule of ``Failures``, and never ends the repetition.
-    ``first``: seconds until the first call; ``interval`` if not given. ``sleep`` is the clock.
+    An error in ``work`` is handled by ``Failures``, and never ends the repetition. ``first``:
+    seconds until the first call, by default ``interval``. ``sleep`` is the clock.
     """
 
     def __init__(
@@ -39,18 +39,18 @@ class Periodic:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start the repetition."""
         self._task = asyncio.create_task(self._repeat(), name=self.name)
 
     async def stop(self) -> None:
-        """End, in the middle of the work if need be."""
+        """Stop, cancelling the work if it is running."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
     async def once(self) -> bool:
-        """Do the work once; whether it succeeded."""
+        """Do the work once; return whether it succeeded."""
         try:
             await self._work()
         except Exception as err:

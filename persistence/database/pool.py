@@ -11,23 +11,28 @@ import asyncpg
 
 from persistence.database.faults import fault_of
 
-#: Longest wait for an event's lock in one try; shorter than a statement may take.
+#: Longest wait for an event's lock in one try; then the try fails. Shorter than
+#: ``STATEMENT_TIMEOUT_MS``, so that the error says which of both it was.
 LOCK_TIMEOUT_MS = 2_000
-#: Longest that any statement of the server's runs.
+#: Longest run of a statement; then PostgreSQL cancels it. Longer than any statement takes on a
+#: large event.
 STATEMENT_TIMEOUT_MS = 8_000
-#: A transaction that its process forgot gives the lock back after this.
-IDLE_IN_TRANSACTION_MS = 10_000
-#: Longest wait for one's turn, when all connections are in use.
-TURN_TIMEOUT = 5.0
-#: Longest wait for a new connection to be made.
-CONNECT_TIMEOUT = 5.0
-#: Longest wait for a statement's answer, a little over what the server allows it.
-COMMAND_TIMEOUT = 10.0
-#: Longest that closing waits for connections in use.
-CLOSE_TIMEOUT = 5.0
+#: Longest pause of a transaction between statements; then PostgreSQL ends its session. It frees the
+#: locks of a process that hangs.
+IDLE_TRANSACTION_TIMEOUT_MS = 10_000
+#: Longest wait for a free connection; then the command fails as ``overloaded``.
+POOL_TIMEOUT_S = 5.0
+#: Longest wait for a new connection; then the try fails. Long enough for a database across a
+#: network.
+CONNECT_TIMEOUT_S = 5.0
+#: Longest wait for a statement's answer; then its connection is closed. A little above
+#: ``STATEMENT_TIMEOUT_MS``, so that PostgreSQL ends a slow statement first.
+QUERY_TIMEOUT_S = 10.0
+#: Longest wait for connections in use at the end; then they are closed.
+CLOSE_TIMEOUT_S = 5.0
 
-#: Given when a connection is made, so that no reset of a pool can wipe them. Then set once more:
-#: a pooler between (PgBouncer) drops what it does not know of a startup packet.
+#: Session settings, sent with the startup packet, so that no reset of a pool can remove them. They
+#: are set once more, since a pooler such as PgBouncer drops the ones it does not know.
 SESSION = {
     "application_name": "ayes",
     "timezone": "UTC",
@@ -35,13 +40,12 @@ SESSION = {
     "default_transaction_isolation": "read committed",
     "lock_timeout": str(LOCK_TIMEOUT_MS),
     "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-    "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
-    # The hot statements are the same for ever; planning them for each call costs more than
-    # running them.
+    "idle_in_transaction_session_timeout": str(IDLE_TRANSACTION_TIMEOUT_MS),
+    # The hot statements never change, and planning them at each call costs more than running them.
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
-    # A generic plan made while a table is small would scan it for as long as the connection
-    # lives. Every hot statement has its index (a test holds that), so no scan is ever better.
+    # A generic plan made while a table is small would scan it for as long as the connection lives.
+    # Every hot statement has its index, which a test holds, so no scan is better.
     "enable_seqscan": "off",
 }
 
@@ -53,57 +57,59 @@ class Database:
         self.url = url
         self._connections = connections
         self._pool: asyncpg.Pool[Any] | None = None
-        # The pool gives a connection to who asks first when it is free, which is who just gave it
-        # back; a queue before it gives everyone their turn.
-        self._turn = asyncio.Semaphore(connections)
+        # asyncpg's pool is not first-in first-out: a task that releases and acquires gets the
+        # connection at once. The semaphore in front makes waiting tasks take turns.
+        self._slots = asyncio.Semaphore(connections)
 
     async def open(self) -> None:
-        """Make the pool; raises what the driver raises where the database is out of reach."""
+        """Open the pool; raise what the driver raises if the database is out of reach."""
         self._pool = pool = await asyncpg.create_pool(
             self.url,
-            # A floor would be restored by the pool itself, with a traceback in the log for each
-            # try while the database is away. No connection expires, so none is needed.
+            # With a minimum size the pool itself would reconnect, and log a traceback for each try
+            # while the database is away. No connection expires, so none is needed.
             min_size=0,
             max_size=self._connections,
             max_inactive_connection_lifetime=0,
-            timeout=CONNECT_TIMEOUT,
-            command_timeout=COMMAND_TIMEOUT,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=QUERY_TIMEOUT_S,
             server_settings=SESSION,
             init=_keep_settings,
             reset=_leave_as_it_is,
         )
         try:
-            await pool.release(await pool.acquire(timeout=CONNECT_TIMEOUT))
+            await pool.release(await pool.acquire(timeout=CONNECT_TIMEOUT_S))
         except BaseException:
             self._pool = None
             pool.terminate()
             raise
 
     async def close(self) -> None:
-        """Give all connections back; those still in use after the deadline are cut."""
+        """Close all connections; those in use are cut after ``CLOSE_TIMEOUT_S``."""
         if self._pool is None:
             return
         pool, self._pool = self._pool, None
         try:
-            async with asyncio.timeout(CLOSE_TIMEOUT):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await pool.close()
         except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             pool.terminate()
 
     def is_short(self) -> bool:
-        """Whether every connection is taken: who has one and could go on should give it back."""
-        return self._turn.locked()
+        """Whether every connection is in use: a caller that can go on later should give its own
+        back.
+        """
+        return self._slots.locked()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection[Any]]:
-        """A connection; one that met a fault is cut rather than used again."""
-        async with asyncio.timeout(TURN_TIMEOUT):
-            await self._turn.acquire()
+        """Return a connection; one that met a fault is closed instead of reused."""
+        async with asyncio.timeout(POOL_TIMEOUT_S):
+            await self._slots.acquire()
         try:
             pool = self._pool
             if pool is None:
                 raise asyncpg.InterfaceError("the database is closed")
-            connection = await pool.acquire(timeout=CONNECT_TIMEOUT)
+            connection = await pool.acquire(timeout=CONNECT_TIMEOUT_S)
             try:
                 # The pool's proxy has every method of the connection it stands for.
                 yield cast("asyncpg.Connection[Any]", connection)
@@ -114,11 +120,11 @@ class Database:
             finally:
                 await pool.release(connection)
         finally:
-            self._turn.release()
+            self._slots.release()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[asyncpg.Connection[Any]]:
-        """A connection whose reads all see the same moment."""
+        """Return a connection whose reads all see the same moment."""
         async with (
             self.connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
@@ -127,7 +133,7 @@ class Database:
 
 
 async def _keep_settings(connection: asyncpg.Connection[Any]) -> None:
-    """Set what a pooler has dropped: a session without timeouts could wait for ever."""
+    """Set what a pooler has dropped: a session without timeouts could wait without end."""
     await connection.execute(
         "SELECT set_config(name, value, false)"
         " FROM unnest($1::text[], $2::text[]) AS given(name, value)",
@@ -137,4 +143,4 @@ async def _keep_settings(connection: asyncpg.Connection[Any]) -> None:
 
 
 async def _leave_as_it_is(connection: asyncpg.Connection[Any]) -> None:
-    """Nothing to reset: a connection comes back with its transaction ended, or is cut."""
+    """No reset is needed: a connection comes back after its transaction ended, or is closed."""

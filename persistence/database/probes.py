@@ -1,6 +1,6 @@
-"""Statements that look many rows up by their keys, with one index probe a key.
+"""Statements that read many rows by their keys, with one index probe per key.
 
-A condition over all the keys at once can become a scan of the event.
+A condition on all keys together can become a scan of the whole event.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from persistence.database.statements import EVENT, Statement, many
 
 
 def columns_of(table: Any) -> Any:
-    """A selection of what a record of ``table`` holds."""
+    """Select the columns that a record of ``table`` has."""
     return select(*(c for c in table.columns if c.name != "event_id"))
 
 
 def votes() -> Statement:
-    """Votes by proposal and user, one index probe a pair."""
+    """Read votes by proposal and user, with one index probe per pair."""
     asked = (
         func.unnest(many("proposals", Text), many("users", Text))
         .table_valued(column("proposal_id", Text), column("user_id", Text), name="asked")
@@ -39,7 +39,7 @@ def votes() -> Statement:
 
 
 def resolved() -> Statement:
-    """Resolved proposals by their number, one index probe a number."""
+    """Read resolved proposals by their number, with one index probe per number."""
     asked = (
         func.unnest(many("keys", Integer))
         .table_valued(column("resolved_no", Integer), name="asked")
@@ -63,7 +63,7 @@ def _pending() -> Any:
 
 
 def votes_of_few() -> Statement:
-    """Users' votes on pending proposals: one index probe for each of the one and the other."""
+    """Read users' votes on pending proposals, with one index probe per user and proposal."""
     asked = (
         func.unnest(many("users", Text))
         .table_valued(column("user_id", Text), name="asked")
@@ -84,15 +84,16 @@ def votes_of_few() -> Statement:
 
 
 def votes_of_many() -> Statement:
-    """The same: every vote on each of the proposals is read, and most left out."""
+    """Read the same votes by reading all votes on each proposal and filtering them."""
     pending = _pending()
     cast = (
         columns_of(t.votes)
         .where(t.votes.c.event_id == EVENT, t.votes.c.proposal_id == pending.c.id)
-        # Keeps the users out of the index condition, where they would be probes again.
+        # Keeps the users out of the index condition, where each of them would be a probe again.
         .offset(0)
         .lateral("cast")
     )
-    # Not as it is usually said, which would compare each with each: so it becomes a hash table.
+    # Written as ``IN (SELECT unnest(…)) IS TRUE`` so that the planner hashes the user list; ``=
+    # ANY(…)`` would compare every pair.
     asked = cast.c.user_id.in_(select(func.unnest(many("users", Text)))).is_(true())
     return Statement(select(cast).select_from(pending.join(cast, true())).where(asked))

@@ -1,7 +1,7 @@
-"""The statements, built with SQLAlchemy Core, compiled once and run on the driver itself.
+"""SQL statements, built with SQLAlchemy Core, compiled once and run on the driver.
 
-SQLAlchemy's own execution costs a small transaction more than the transaction takes; its
-constructs cost nothing once compiled.
+For a small transaction, SQLAlchemy's own execution costs more than the transaction itself. Its
+constructs cost nothing once they are compiled.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class Statement:
 
     def __init__(self, construct: ClauseElement) -> None:
         compiled = cast(SQLCompiler, construct.compile(dialect=_DIALECT))
-        # An ``IN`` list is filled in by SQLAlchemy at execution, which does not happen here.
+        # SQLAlchemy expands an ``IN`` list at execution, which does not happen here.
         assert "POSTCOMPILE" not in str(compiled), str(compiled)
         placed: list[str] = list(compiled.positiontup or ())
-        # Constants that Core made parameters of are written out again: a generic plan knows no
+        # Core turns constants into parameters; write them out again. A generic plan does not know a
         # parameter's value, and could use no partial index (``WHERE status = 'pending'``) for it.
         constants = {
             name: _literal(value) for name, value in compiled.params.items() if value is not None
@@ -80,13 +80,13 @@ class Statement:
         return await connection.fetchrow(self.sql, *self.arguments(values))
 
     async def run(self, connection: asyncpg.Connection[Any], **values: Any) -> str:
-        """Run it for its effect; the command tag."""
+        """Run the statement for its effect; return the command tag."""
         tag: str = await connection.execute(self.sql, *self.arguments(values))
         return tag
 
 
 def _literal(value: str | int) -> str:
-    """A constant of ours, as SQL."""
+    """Return a constant as SQL."""
     if isinstance(value, str):
         assert "'" not in value
         return f"'{value}'"
@@ -94,7 +94,7 @@ def _literal(value: str | int) -> str:
 
 
 def many(name: str, type_: Any) -> Any:
-    """A parameter that is an array."""
+    """Make a parameter that is an array."""
     return bindparam(name, type_=ARRAY(type_))
 
 
@@ -107,7 +107,8 @@ EVENT = bindparam("event", type_=Text)
 
 # The hot path, in the order of a transaction.
 
-#: First of every command transaction. Plain FOR UPDATE would also block foreign keys' checks.
+#: First in every command transaction. A plain FOR UPDATE would also block the checks of foreign
+#: keys.
 LOCK_EVENT = Statement(
     select(t.events.c.epoch, t.events.c.seq, t.events.c.hash)
     .where(t.events.c.id == EVENT)
@@ -116,7 +117,7 @@ LOCK_EVENT = Statement(
 
 
 def _asked() -> Any:
-    """The (event, user, command id) asked for, as rows."""
+    """Return the (event, user, command id) to look up, as rows."""
     columns = (column(name, Text) for name in ("event_id", "user_id", "command_id"))
     return (
         func.unnest(many("events", Text), many("users", Text), many("ids", Text))
@@ -144,7 +145,7 @@ def _remembered() -> Any:
             j.c.user_id == asked.c.user_id,
             j.c.command_id == asked.c.command_id,
         )
-        # It is a key, so there is one at most; said, it keeps the planner from a join over all.
+        # At most one row: it is a key. The limit keeps the planner from a join over all rows.
         .limit(1)
         .lateral("known")
     )
@@ -175,17 +176,17 @@ def _lock_free() -> Any:
     return select(clock.c.now, locked, found).select_from(beside)
 
 
-#: The same for several events at once, but only those that are free, and none that is not there.
-#: Beside it the clock and what the journal knows, as the next one reads them, but from before the
-#: lock: they hold for an event that stands where it was left, since nobody else had it meanwhile.
+#: Lock several events, but only those whose lock is free; a missing event is no error. Also returns
+#: the clock and any recorded answers, as they were just before the lock was taken. If the event is
+#: still at the position of this node's cached state, nobody has written since, and both are valid.
 LOCK_FREE_EVENTS = Statement(_lock_free())
-#: Which of several events exist, whether somebody holds their locks or not.
+#: Find which of several events exist, locked or not.
 EXISTING_EVENTS = Statement(select(t.events.c.id).where(any_of(t.events.c.id, "wanted")))
-#: The clock, read after the lock is held, beside what the journal knows of these ids.
+#: Read the clock and the recorded answers of these ids, after the lock is taken.
 CLOCK_AND_REMEMBERED = Statement(_clock_and_remembered())
 
 
-# Writing: one statement for all that a transaction changed, in however many events.
+# Writing: one statement for everything that a transaction changed, in all its events.
 
 KEYS: dict[str, tuple[str, ...]] = {
     "ballots": ("event_id", "user_id"),
@@ -200,18 +201,19 @@ KEYS: dict[str, tuple[str, ...]] = {
     "proposals": ("event_id", "id"),
     "votes": ("event_id", "proposal_id", "user_id"),
 }
-#: Rows of these are only ever added: a second one is a defect, or another node's.
+#: Tables to which rows are only added. A second row with the same key is a defect, or another
+#: node's.
 _ADDED_ONLY = frozenset({"entrance_codes", "item_history", "journal"})
 
 
 @functools.cache
 def columns_of(table: str) -> tuple[str, ...]:
-    """The columns of ``table``, in the order in which rows are written."""
+    """Return the columns of ``table``, in the order in which rows are written."""
     return tuple(c.name for c in t.metadata.tables[table].columns)
 
 
 def _source(table: Table, names: Sequence[str], part: str) -> Any:
-    """The rows to write, as arrays unnested side by side: ``:<part>_<column>``."""
+    """Return the rows to write, as arrays unnested side by side: ``:<part>_<column>``."""
     columns = [table.c[name] for name in names]
     return (
         func.unnest(*(many(f"{part}_{c.name}", c.type) for c in columns))
@@ -221,7 +223,7 @@ def _source(table: Table, names: Sequence[str], part: str) -> Any:
 
 
 def _put(table: Table, *, part: str = "", new: bool = False) -> Any:
-    """Insert rows, or replace those that are there; ``new``: there must be none."""
+    """Insert rows, or replace existing ones; with ``new`` an existing one is an error."""
     names = columns_of(table.name)
     source = _source(table, names, part or table.name)
     statement = insert(table).from_select(list(names), select(*(source.c[n] for n in names)))
@@ -242,7 +244,7 @@ def _drop(table: Table) -> Any:
 
 
 def _change(table: Table, key: Sequence[str], values: Sequence[str], part: str) -> Any:
-    """Change a few columns of rows that are there."""
+    """Change a few columns of existing rows."""
     source = _source(table, (*key, *values), part)
     return (
         update(table)
@@ -267,9 +269,10 @@ _PARTS: dict[str, Callable[[], Any]] = {
 
 @functools.cache
 def write(parts: frozenset[str]) -> Statement:
-    """One statement that writes journal lines and ``parts``: tables' names, or those of ``_PARTS``.
+    """Return one statement that writes journal entries and ``parts``.
 
-    The parts are data-modifying CTEs on different rows, so their order does not matter.
+    A part is a table's name or one of ``_PARTS``. The parts are data-modifying CTEs on different
+    rows, so their order does not matter.
     """
     made = [
         _PARTS[part]() if part in _PARTS else _put(t.metadata.tables[part])

@@ -1,9 +1,9 @@
 """The tables.
 
-Every key begins with ``event_id`` (but ``users``, ``revocations`` and ``entrance_codes``, which are
-looked up before the event is known), so that an event with all that belongs to it lies on one
-shard.
-Ids are text made by the server; positions (``seq``, ``*_no``) count within the event.
+Every key begins with ``event_id``, so that an event lies on one shard with everything that belongs
+to it. The exceptions are ``users``, ``revocations`` and ``entrance_codes``, which are read before
+the event is known. Ids are text made by the server; ordinals (``seq``, ``*_no``) count within the
+event.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ users = Table(
 revocations = Table(
     "revocations",
     metadata,
-    # No reference to users: access can be revoked that was never used.
+    # No reference to ``users``: access can be revoked for a user who never connected.
     Column("user_id", Text, primary_key=True),
     Column("revoked_before", _moment(), nullable=False),
-    # The transaction that wrote the row, for ``persistence.queries.revocations``, which says why.
+    # The transaction that wrote the row; ``persistence.queries.revocations`` says why.
     Column(
         "changed",
         BigInteger,
@@ -68,7 +68,7 @@ entrance_codes = Table(
     metadata,
     Column("code", Text, primary_key=True),
     Column("event_id", Text, nullable=False),
-    # Retired codes stay, so that the retry of a join still finds its event.
+    # Retired codes stay, so that a repeated join still finds its event.
     Index("entrance_codes_event_id_idx", "event_id"),
 )
 
@@ -98,14 +98,14 @@ events = Table(
     Column("ballots", Integer, nullable=False),
     Column("proposals", Integer, nullable=False),
     Column("comments", Integer, nullable=False),
-    # Ordinals given so far, and the floors of what the room shows.
+    # Ordinals given so far, and the floors of the windows that the room shows.
     Column("joins", Integer, nullable=False),
     Column("items", Integer, nullable=False),
     Column("resolutions", Integer, nullable=False),
     Column("comments_made", Integer, nullable=False),
     Column("comment_floor", Integer, nullable=False),
     Column("member_ceiling", Integer),
-    # Null until limits are recorded, and left alone by nodes from before they were.
+    # Null until limits are recorded; older nodes leave it unchanged.
     Column("limits", JSON),
     Column("resolved_floor", Integer, nullable=False, server_default=text("0")),
     # Null until the event's requests are numbered.
@@ -129,7 +129,7 @@ memberships = Table(
     Column("joined_no", Integer),
     Column("request_no", Integer),
     PrimaryKeyConstraint("event_id", "user_id"),
-    # "My events", and every membership of a user whose access is revoked.
+    # For "my events", and for all memberships of a user whose access is revoked.
     Index("memberships_user_id_idx", "user_id", "event_id"),
     Index(
         "memberships_joined_idx",
@@ -222,7 +222,7 @@ proposals = Table(
     Column("opens_at", _moment()),
     Column("expires_at", _moment()),
     Column("created_at", _moment(), nullable=False),
-    # What an accepted one made (create) or left behind (the version after it), for a revert.
+    # What an accepted proposal made or left behind (item and version), for a revert.
     Column("item_id", Text),
     Column("item_version", Integer),
     Column("reverts", Text),
@@ -231,15 +231,15 @@ proposals = Table(
     Index(
         "proposals_pending_idx", "event_id", "number", postgresql_where=text("status = 'pending'")
     ),
-    # Partial, so that no look-up by id takes it for the key: with no statistics, one would.
+    # Partial, so that the planner never prefers it to the primary key for a look-up by id.
     Index(
         "proposals_resolved_idx",
         "event_id",
         "resolved_no",
         postgresql_where=text("resolved_no IS NOT NULL"),
     ),
-    # In the whole order of ``persistence/queries/due.py``: else a plan made for a small table
-    # sorts all that are pending.
+    # In the whole order of ``persistence/queries/due.py``. Otherwise a plan made for a small table
+    # sorts all pending proposals.
     Index(
         "proposals_opens_at_idx",
         "opens_at",
@@ -306,7 +306,7 @@ journal = Table(
     Column("command", Text, nullable=False),
     Column("salt", LargeBinary, nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),
-    # JSON kept to the letter (json, not jsonb): the hash chain is over these very bytes.
+    # JSON kept exactly as written (json, not jsonb): the hash chain covers these very bytes.
     Column("payload", JSON),
     Column("answer", JSON),
     Column("patches", JSON),
@@ -314,8 +314,8 @@ journal = Table(
     Column("prev_hash", LargeBinary),
     Column("hash", LargeBinary),
     PrimaryKeyConstraint("event_id", "user_id", "command_id"),
-    # Partial, so that a lookup by key can be planned by nothing but the primary key: on a table
-    # that was never analysed a whole index on (event_id, seq) looks as good.
+    # Partial, so that a look-up by key can only use the primary key. On a table without statistics,
+    # a full index on (event_id, seq) would look as good.
     Index(
         "journal_event_id_seq_key",
         "event_id",

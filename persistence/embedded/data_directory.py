@@ -1,4 +1,4 @@
-"""The server's data directory: made, locked, and a place for the socket found."""
+"""The server's data directory: create it, lock it, and find a folder for the socket."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ from persistence.private_files import check_folder, open_private
 if sys.platform != "win32":
     import fcntl
 
-#: A longer path of a socket than this some systems refuse (Linux takes 107 bytes, macOS 103).
-LONGEST_SOCKET_PATH = 103
-#: What may be in a directory that is Ayes' alone.
+#: Bytes of a socket's path; for a longer one a shorter folder is used. Linux takes 107 bytes, macOS
+#: 103.
+MAX_SOCKET_PATH_BYTES = 103
+#: Names that a directory of Ayes alone may contain.
 OWN_NAMES = {"lock", "socket", "postgres", "auth_secret"} | {
     f"postgres.log{suffix}" for suffix in ("", ".1", ".new")
 }
 
 
 def make_home(home: Path) -> None:
-    """Make the data directory and what is missing above it; what is there stays as it is.
+    """Create the data directory and missing parents; an existing one stays as it is.
 
-    Raises ``NotPrivateError`` if it is there and another user's, or open to everybody.
+    Raises ``NotPrivateError`` if it belongs to another user, or every user may write to it.
     """
     missing = [folder for folder in (home, *home.parents) if not folder.exists()]
     for folder in reversed(missing):
         folder.mkdir(mode=0o700)
         if os.geteuid() == 0:
-            # Whatever the umask: PostgreSQL's account must get through, but need not look round.
+            # Whatever the umask: PostgreSQL's account must be able to enter, but not to list it.
             folder.chmod(0o711 if folder == home else 0o755)
     check_folder(home)
 
 
 def take_lock(home: Path) -> int:
-    """The lock on the data directory; it ends with this process, however that ends.
+    """Lock the data directory; the lock ends with this process.
 
-    Raises ``EmbeddedPostgresError`` if another process holds it, ``NotPrivateError`` if the file is
-    a link or another user's.
+    Raises ``EmbeddedPostgresError`` if another process holds it, and ``NotPrivateError`` if the
+    file is a link or another user's.
     """
     lock = open_private(home / "lock", os.O_RDWR | os.O_CREAT)
     try:
@@ -63,8 +64,10 @@ def take_lock(home: Path) -> int:
 
 
 def let_in(account: Account, home: Path) -> None:
-    """See that the account gets to the data directory. Only a directory that is Ayes' alone is
-    opened for it, to step through; folders above never."""
+    """Let the account enter the data directory.
+
+    Only a directory of Ayes alone is opened for it; folders above never are.
+    """
     if account.other and not account.may_enter(home):
         names = {entry.name for entry in home.iterdir()}
         if account.may_enter(home.parent) and names <= OWN_NAMES:
@@ -73,9 +76,9 @@ def let_in(account: Account, home: Path) -> None:
 
 
 def socket_folder(home: Path, account: Account) -> Path:
-    """A folder for the socket that only the account (and root) may enter.
+    """Return a folder for the socket that only the account (and root) may enter.
 
-    In the data directory, or where its path will not do for a socket, in a place for such things.
+    It is in the data directory, or in a temporary place if the path would be too long.
     """
     folders = [home / "socket"]
     name = f"ayes-{hashlib.sha256(os.fsencode(os.path.realpath(home))).hexdigest()[:12]}"
@@ -86,7 +89,7 @@ def socket_folder(home: Path, account: Account) -> Path:
     folders += [Path(tempfile.gettempdir()) / name, Path("/tmp") / name]  # noqa: S108 - checked below
     for folder in folders:
         # A comma would part two hosts in a URL.
-        if len(os.fsencode(folder / SOCKET_NAME)) > LONGEST_SOCKET_PATH or "," in str(folder):
+        if len(os.fsencode(folder / SOCKET_NAME)) > MAX_SOCKET_PATH_BYTES or "," in str(folder):
             continue
         if not (folder.parent.is_dir() and os.access(folder.parent, os.W_OK)):
             continue
@@ -111,7 +114,7 @@ def socket_folder(home: Path, account: Account) -> Path:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` outlast a power cut."""
+    """Make a rename in ``folder`` survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

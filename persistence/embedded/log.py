@@ -10,29 +10,29 @@ from pathlib import Path
 
 from persistence.private_files import open_private
 
-#: Bytes of the log beyond which it is set aside; with the one before, about twice this is kept.
-LONGEST_LOG = 8 * 1024 * 1024
+#: Bytes of the log beyond which it is set aside. With the earlier part, about twice this is kept.
+MAX_LOG_BYTES = 8 * 1024 * 1024
 
 
 class PostgresLog:
-    """``postgres.log`` in ``home``, and the one before it, ``postgres.log.1``."""
+    """``postgres.log`` in ``home``, and its earlier part, ``postgres.log.1``."""
 
     def __init__(self, home: Path) -> None:
         self._path = home / "postgres.log"
         self._before = home / "postgres.log.1"
 
     def open(self) -> int:
-        """A descriptor of the log that appends; a long one from before is set aside."""
+        """Open the log for appending; set a long one aside first."""
         if self._is_long():
             self._path.replace(self._before)
         return open_private(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
 
     def bound(self) -> None:
-        """Set a long log aside while PostgreSQL writes to it; what it tells meanwhile may be lost.
+        """Set a long log aside while PostgreSQL writes to it; lines written meanwhile may be lost.
 
-        The file stays the same, since nobody can give a running PostgreSQL another one; it
-        appends, so it goes on at the new end. Where there is no room for a copy there will be
-        none. Blocks while it copies. Raises ``OSError`` where the log cannot be cut.
+        The file stays the same, since a running PostgreSQL cannot be given another one. It appends,
+        so it goes on at the new end. If there is no space for a copy, none is kept. Blocks while it
+        copies. Raises ``OSError`` if the log cannot be truncated.
         """
         if not self._is_long():
             return
@@ -41,9 +41,9 @@ class PostgresLog:
             fresh.unlink(missing_ok=True)
             made = open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             with self._path.open("rb") as log, os.fdopen(made, "wb") as kept:
-                # Its end is what tells most, and a flood of lines may have made it huge.
-                log.seek(-LONGEST_LOG, os.SEEK_END)
-                kept.write(log.read(LONGEST_LOG))
+                # The end says most, and a flood of lines may have made the file huge.
+                log.seek(-MAX_LOG_BYTES, os.SEEK_END)
+                kept.write(log.read(MAX_LOG_BYTES))
             fresh.replace(self._before)
         except OSError:
             fresh.unlink(missing_ok=True)
@@ -55,6 +55,6 @@ class PostgresLog:
 
     def _is_long(self) -> bool:
         try:
-            return self._path.lstat().st_size > LONGEST_LOG
+            return self._path.lstat().st_size > MAX_LOG_BYTES
         except FileNotFoundError:
             return False

@@ -1,8 +1,8 @@
 """The embedded default: a private PostgreSQL under the server's data directory.
 
-It listens on a unix socket alone, in a folder that only its own account and root may enter; that
-folder is its password. Under the data directory: ``lock`` (who uses it), ``postgres`` (the
-database), ``postgres.log``, ``socket``.
+It listens only on a Unix socket, in a folder that only its own account and root may enter; that
+folder takes the place of a password. The data directory contains ``lock`` (taken by the process
+that uses it), ``postgres`` (the database), ``postgres.log`` and ``socket``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from persistence.embedded.data_directory import (
 )
 from persistence.embedded.log import PostgresLog
 from persistence.embedded.postmaster import (
-    LOOK_INTERVAL,
+    CHECK_INTERVAL_S,
     NO_SUCH_DATABASE,
     PORT,
     SUPERUSER,
@@ -47,12 +47,12 @@ __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "default_data_dir"]
 log = logging.getLogger("ayes.postgres")
 
 DATABASE = "ayes"
-#: How long a fast shutdown may take where the start has failed.
-GIVING_UP = 5.0
-#: Below this many free bytes a failure is put down to a full disk: one segment of the log.
-LITTLE_SPACE = 16 * 1024 * 1024
+#: Seconds for a fast shutdown after a failed start; then an immediate one follows.
+FAILED_START_TIMEOUT_S = 5.0
+#: Free bytes below which a failure is explained by a full disk: one segment of the write-ahead log.
+MIN_FREE_BYTES = 16 * 1024 * 1024
 
-#: What holds at every start, whatever stands in the database's own files.
+#: Settings of every start; they override the database's own files.
 ALWAYS = {
     "listen_addresses": "",
     "port": str(PORT),
@@ -62,7 +62,7 @@ ALWAYS = {
     "synchronous_commit": "on",
     "logging_collector": "off",
 }
-#: What a new database begins with; its operator may change it in ``postgresql.conf``.
+#: Settings of a new database; its operator may change them in ``postgresql.conf``.
 AT_FIRST = {
     "max_connections": "60",
     "shared_buffers": "'128MB'",
@@ -74,21 +74,22 @@ AT_FIRST = {
 
 
 def default_data_dir() -> Path:
-    """Where data is kept if nobody says: ``/var/lib/ayes`` for root, else the user's own place."""
+    """Return the default data directory: ``/var/lib/ayes`` for root, else under the user's own."""
     if sys.platform != "win32" and os.geteuid() == 0:
         return Path("/var/lib/ayes")
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "ayes"
     chosen = os.environ.get("XDG_DATA_HOME", "")
-    # The XDG base directory specification: a relative path there is to be ignored.
+    # The XDG base directory specification ignores a relative path.
     home = Path(chosen) if Path(chosen).is_absolute() else Path.home() / ".local" / "share"
     return home / "ayes"
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL of one server's own, in ``data_dir``; made at the first ``start``.
+    """A PostgreSQL for one server, in ``data_dir``; created at the first ``start``.
 
-    ``settings`` are PostgreSQL's, for this run, above all others: tests give up durability so.
+    ``settings`` are PostgreSQL's for this run, and override all others: tests switch durability
+    off.
     """
 
     def __init__(self, data_dir: Path, *, settings: Mapping[str, str] | None = None) -> None:
@@ -100,12 +101,12 @@ class EmbeddedPostgres:
         self._postmaster: Postmaster | None = None
 
     def start(self, *, timeout: float = 60.0) -> str:
-        """Start it, or take over the one that a killed server left running; its URL.
+        """Start it, or take over the one that a killed server left running; return its URL.
 
-        Blocks for at most about ``timeout`` seconds.
+        Blocks for about ``timeout`` seconds at most.
 
-        Raises:
-            EmbeddedPostgresError: it cannot run. Nothing is left running, the data is as it was.
+        Raises: EmbeddedPostgresError: it cannot run. No process is left running, and the data is
+        unchanged.
         """
         if sys.platform == "win32":
             raise EmbeddedPostgresError(
@@ -121,20 +122,20 @@ class EmbeddedPostgres:
             let_in(account, self._home)
             return self._url(self._running(account, deadline))
         except NotPrivateError as err:
-            self.stop(timeout=GIVING_UP)
+            self.stop(timeout=FAILED_START_TIMEOUT_S)
             raise EmbeddedPostgresError(f"{self._cannot} {err}") from err
         except (OSError, subprocess.SubprocessError) as err:
-            self.stop(timeout=GIVING_UP)
+            self.stop(timeout=FAILED_START_TIMEOUT_S)
             raise EmbeddedPostgresError(f"{self._cannot} {_told(err)}{self._space()}") from err
         except BaseException:
-            self.stop(timeout=GIVING_UP)
+            self.stop(timeout=FAILED_START_TIMEOUT_S)
             raise
 
     def stop(self, *, timeout: float = 30.0) -> None:
-        """Shut it down, and let go of the data directory; does nothing if that was done.
+        """Shut it down and release the data directory; does nothing if that was done.
 
-        Blocks until it is gone: ``timeout`` seconds for a fast shutdown, then an immediate one,
-        which loses nothing either.
+        Blocks until it has ended: ``timeout`` seconds for a fast shutdown, then an immediate one,
+        which loses no committed data either.
         """
         postmaster, self._postmaster = self._postmaster, None
         if postmaster is not None and not postmaster.stop(timeout):
@@ -147,14 +148,14 @@ class EmbeddedPostgres:
             os.close(lock)
 
     def runs(self) -> bool:
-        """Whether it was started and is still there."""
+        """Whether it was started and still runs."""
         return self._postmaster is not None and self._postmaster.runs()
 
     def revive(self, *, timeout: float = 30.0) -> None:
-        """Start it again, after it was started and ended by itself; its URL stays the same.
+        """Start it again after it ended by itself; its URL stays the same.
 
-        Blocks for at most about ``timeout`` seconds. Raises ``EmbeddedPostgresError``; it may be
-        tried again.
+        Blocks for about ``timeout`` seconds at most. Raises ``EmbeddedPostgresError``, and may then
+        be called again.
         """
         if self._postmaster is None or self._postmaster.runs():
             return
@@ -164,7 +165,7 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError(f"{self._cannot} {_told(err)}{self._space()}") from err
 
     def running_url(self) -> str | None:
-        """Where it runs already, for somebody else's server; ``None`` if it does not."""
+        """Return the process that serves the data already, or ``None``."""
         if sys.platform == "win32" or not self._data.exists():
             return None
         sockets = socket_folder(self._home, account_for(self._data))
@@ -201,7 +202,7 @@ class EmbeddedPostgres:
         return self._launched(binaries, account, sockets, deadline)
 
     def _binaries(self, account: Account) -> Binaries:
-        """Programs that fit the data that is there."""
+        """Return programs that fit the existing data."""
         made_by: int | None = None
         if self._data.exists():
             try:
@@ -222,7 +223,9 @@ class EmbeddedPostgres:
         return within_reach(binaries, account, self._home)
 
     def _make(self, binaries: Binaries, account: Account, deadline: float) -> None:
-        """Make the database beside its place, then move it there: it is whole or not there."""
+        """Create the database next to its final place, then move it there: it is complete or
+        absent.
+        """
         log.info("making a database in %s", self._data)
         scratch = Path(tempfile.mkdtemp(prefix="postgres-new-", dir=self._home))
         try:
@@ -231,14 +234,14 @@ class EmbeddedPostgres:
             command += ["--encoding=UTF8", "--locale=C", "--data-checksums", "--no-instructions"]
             command += ["--auth-local=trust", "--auth-host=reject"]
             if binaries.major >= 17:
-                # Sorts as C does, and knows the case of every letter, the same on every system.
+                # Sorts as the C locale does, and knows the case of every letter, on every system.
                 command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
             if self._settings.get("fsync") == "off":
                 command.append("--no-sync")
             status, errors = account.run(command, timeout=max(deadline - time.monotonic(), 1))
             if status != 0:
                 raise EmbeddedPostgresError(f"{self._cannot} {errors.strip()}{self._space()}")
-            # The folder is the account's already, so what it holds may be a link by now.
+            # The account owns the folder by now, so its contents may be links.
             appended = open_private(
                 scratch / "postgresql.conf", os.O_WRONLY | os.O_APPEND, owner=account.uid
             )
@@ -268,9 +271,9 @@ class EmbeddedPostgres:
                 if self._ready(postmaster, deadline):
                     return postmaster
                 output = os.pread(written, 100_000, since).decode(errors="replace").strip()
-                # Children of a killed postmaster need a moment to notice.
+                # The children of a killed postmaster need a moment to notice.
                 if "shared memory block" in output and time.monotonic() < deadline:
-                    time.sleep(LOOK_INTERVAL)  # another process: nothing to await
+                    time.sleep(CHECK_INTERVAL_S)  # another process: nothing to await
                     continue
                 why = "it ended:" if not postmaster.runs() else "it was not ready in time:"
                 raise EmbeddedPostgresError(
@@ -280,7 +283,9 @@ class EmbeddedPostgres:
             os.close(written)
 
     def _ready(self, postmaster: Postmaster, deadline: float) -> bool:
-        """Wait until the database answers, and make it if it is missing; false if it ended."""
+        """Wait until the database answers, and create it if it is missing; return false if it
+        ended.
+        """
         while postmaster.runs():
             state = ask(postmaster.sockets, DATABASE)
             if state == WELCOME:
@@ -291,16 +296,16 @@ class EmbeddedPostgres:
                     return True
             if time.monotonic() > deadline:
                 return False
-            time.sleep(LOOK_INTERVAL)  # another process: nothing to await
+            time.sleep(CHECK_INTERVAL_S)  # another process: nothing to await
         return False
 
     def _space(self) -> str:
-        """A word on the disk, if it is (nearly) full."""
+        """Return a remark on the disk if it is (nearly) full."""
         try:
             free = shutil.disk_usage(self._home).free
         except OSError:
             return ""
-        return f" (the disk has {free // 1024} KiB left)" if free < LITTLE_SPACE else ""
+        return f" (the disk has {free // 1024} KiB left)" if free < MIN_FREE_BYTES else ""
 
 
 def _told(err: OSError | subprocess.SubprocessError) -> str:

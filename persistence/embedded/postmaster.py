@@ -1,4 +1,4 @@
-"""A running PostgreSQL: finding it, starting it, asking it, stopping it."""
+"""A PostgreSQL process: find it, start it, query it, stop it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from typing import Any
 from persistence.embedded.account import Account
 from persistence.embedded.binaries import Binaries
 
-#: Between two looks at something that has no event to wait for.
-LOOK_INTERVAL = 0.02
-#: Longest that one question to a running server may take.
-ASK_TIMEOUT = 5.0
-#: How long an immediate shutdown may take, after a fast one did not end in time.
-IMMEDIATE_TIMEOUT = 10.0
-#: PostgreSQL's name for the socket's file; the port is part of it, and otherwise means nothing.
+#: Seconds between two checks of a condition that has no event to wait for; short, since a start
+#: takes a second.
+CHECK_INTERVAL_S = 0.02
+#: Seconds for one query to a running server; then it counts as not answering.
+QUERY_TIMEOUT_S = 5.0
+#: Seconds for an immediate shutdown, after a fast one did not end in time; then stopping fails.
+IMMEDIATE_SHUTDOWN_TIMEOUT_S = 10.0
+#: PostgreSQL's name for the socket's file; it includes the port, which has no other use here.
 SOCKET_NAME = ".s.PGSQL.5432"
 PORT = 5432
 SUPERUSER = "ayes"
@@ -30,7 +31,7 @@ SUPERUSER = "ayes"
 WELCOME = "00000"
 NO_SUCH_DATABASE = "3D000"
 TAKEN = ("42P04", "23505")
-"""The database is there already, or was made by another at the same moment."""
+"""The database exists already, or another process created it at the same moment."""
 
 
 class Postmaster:
@@ -46,7 +47,9 @@ class Postmaster:
 
     @classmethod
     def find(cls, data: Path, sockets: Path) -> Postmaster | None:
-        """The one that runs on ``data``, whoever started it; ``sockets`` where it does not say."""
+        """Return the process that serves ``data``; ``sockets`` if its own file does not name the
+        folder.
+        """
         try:
             lines = (data / "postmaster.pid").read_text().splitlines()
             pid = int(lines[0])
@@ -67,7 +70,7 @@ class Postmaster:
         settings: Mapping[str, str],
         log: int,
     ) -> Postmaster:
-        """Start one; it writes to the descriptor ``log`` and is not ready yet."""
+        """Start one; it writes to the descriptor ``log``, and does not answer yet."""
         _forget(data, sockets)
         command = [binaries.program("postgres"), "-D", str(data)]
         for name, value in settings.items():
@@ -82,26 +85,29 @@ class Postmaster:
         return serves(self.pid, self._data)
 
     def stop(self, timeout: float) -> bool:
-        """Fast shutdown, then immediate after ``timeout`` seconds; whether it is gone.
+        """Shut down fast, then immediately after ``timeout`` seconds; return whether it has ended.
 
         Both keep everything that was committed.
         """
-        for number, patience in ((signal.SIGINT, timeout), (signal.SIGQUIT, IMMEDIATE_TIMEOUT)):
+        for number, patience in (
+            (signal.SIGINT, timeout),
+            (signal.SIGQUIT, IMMEDIATE_SHUTDOWN_TIMEOUT_S),
+        ):
             if not self.runs():
                 return True
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
             deadline = time.monotonic() + patience
             while self.runs() and time.monotonic() < deadline:
-                time.sleep(LOOK_INTERVAL)
+                time.sleep(CHECK_INTERVAL_S)
         return not self.runs()
 
 
 def serves(pid: int, data: Path) -> bool:
-    """Whether ``pid`` is a PostgreSQL that runs on ``data``, and not one that got its number."""
+    """Whether ``pid`` is a PostgreSQL that serves ``data``; its number may have been reused."""
     if Path("/proc/self/cwd").exists():
         try:
-            # A postmaster works in its data directory; a zombie nowhere.
+            # A postmaster works in its data directory; a zombie has none.
             return Path(f"/proc/{pid}/cwd").samefile(data)
         except OSError:
             return False
@@ -109,16 +115,16 @@ def serves(pid: int, data: Path) -> bool:
         ["ps", "-p", str(pid), "-o", "command="],
         capture_output=True,
         text=True,
-        timeout=ASK_TIMEOUT,
+        timeout=QUERY_TIMEOUT_S,
     )
     return "postgres" in asked.stdout and str(data) in asked.stdout
 
 
 def _forget(data: Path, sockets: Path) -> None:
-    """Remove what a postmaster that is no more left behind.
+    """Remove the files that a dead postmaster left behind.
 
-    PostgreSQL would refuse to start if another process has got the old one's number. It still
-    guards itself against leftover children, by its shared memory.
+    PostgreSQL would refuse to start if another process reused its number. It still detects leftover
+    children by its shared memory.
     """
     for leftover in (
         data / "postmaster.pid",
@@ -129,14 +135,14 @@ def _forget(data: Path, sockets: Path) -> None:
 
 
 def ask(sockets: Path, database: str, statement: str | None = None) -> str | None:
-    """Log in to ``database`` and run ``statement``, if any; the SQLSTATE of how that went.
+    """Log in to ``database`` and run ``statement``, if any; return the resulting SQLSTATE.
 
-    ``None`` where nobody answers. A few messages of PostgreSQL's protocol 3.0, its manual's chapter
-    "Frontend/Backend Protocol", so that starting it needs no driver.
+    Returns ``None`` if no server answers. It exchanges a few messages of PostgreSQL's protocol 3.0
+    (manual: "Frontend/Backend Protocol"), so that a start needs no driver.
     """
     startup = struct.pack("!I", 196_608) + f"user\0{SUPERUSER}\0database\0{database}\0\0".encode()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
-        link.settimeout(ASK_TIMEOUT)
+        link.settimeout(QUERY_TIMEOUT_S)
         try:
             link.connect(str(sockets / SOCKET_NAME))
             link.sendall(struct.pack("!I", len(startup) + 4) + startup)
@@ -153,7 +159,7 @@ def ask(sockets: Path, database: str, statement: str | None = None) -> str | Non
 
 
 def _answer(link: socket.socket) -> str | None:
-    """Read up to ReadyForQuery or an error; its SQLSTATE, or the welcome."""
+    """Read up to ReadyForQuery or an error; return its SQLSTATE, or ``WELCOME``."""
     state = WELCOME
     with link.makefile("rb") as stream:
         while len(head := stream.read(5)) == 5:
@@ -169,7 +175,7 @@ def _answer(link: socket.socket) -> str | None:
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """No signal's handler runs between starting a process and knowing that it was started."""
+    """Hold signals back from the start of a process until its number is known."""
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         yield

@@ -1,8 +1,9 @@
-"""The limits of an event: stored with it, so that no node's settings decide it differently.
+"""The limits of an event, stored with it, so that no node's settings decide it differently.
 
-An event keeps the limits it was made with, as JSON text in ``events.limits``; the same text stands
-in the journal's line that recorded them. A node's settings count when an event is made, when an
-event from before limits were recorded is first changed, and when an operator adopts them.
+An event keeps the limits it was created with, as JSON text in ``events.limits``. The journal entry
+that recorded them has the same text. A node's settings apply in three cases: when an event is
+created, at the first change of an event from before limits were recorded, and when an operator
+adopts them.
 """
 
 from __future__ import annotations
@@ -11,25 +12,25 @@ import functools
 
 import msgspec
 
-#: Version of the rules that this code decides by. A change after which some journal would be given
-#: another answer or patch takes the next number, and keeps the older way for the older number.
+#: Version of the rules by which this code decides. A change that gives some journal another answer
+#: or patch takes the next number, and keeps the older way for the older number.
 #:
-#: 1. Before limits were recorded; no line says so.
+#: 1. Before limits were recorded; no entry names them.
 #: 2. Limits are recorded; the windows' floors never move back.
 #: 3. An author's pending and withdrawn proposals have limits. Requests to join are numbered,
-#:    bounded, and shown by a window. Proposals that wait for room or for a member are looked at
-#:    when it comes.
+#: bounded, and shown by a window. A proposal that waits for room or for a member is evaluated when
+#: it comes.
 RULES = 3
 
 
 class DomainLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much there may be of everything, and how much of it a room shows.
+    """How much an event may have of everything, and how much of it a room shows.
 
     All but ``version`` and ``rules`` are settings. A further field is a change of the rules.
     """
 
     version: int = 1
-    """Counts the limits that the event has had, these included."""
+    """Number of limits that the event has had, including these."""
     rules: int = RULES
     options: int = 20
     assumptions: int = 500
@@ -53,15 +54,16 @@ _decoder = msgspec.json.Decoder(DomainLimits)
 
 
 def encode_limits(limits: DomainLimits) -> str:
-    """``limits`` as the event's row and the journal keep them."""
+    """Return ``limits`` as the event's row and the journal store them."""
     return msgspec.json.encode(limits).decode()
 
 
-#: Texts whose limits are kept decoded; nearly all events of a server share one.
-_DECODED = 256
+#: Texts whose limits are kept decoded; the least recently used one is decoded again. Nearly all
+#: events of a server share one.
+MAX_DECODED_LIMITS = 256
 
 
-@functools.lru_cache(maxsize=_DECODED)
+@functools.lru_cache(maxsize=MAX_DECODED_LIMITS)
 def decode_limits(text: str) -> DomainLimits:
-    """The limits that ``text`` records; fields of a newer version are ignored."""
+    """Return the limits that ``text`` records; fields of a newer version are ignored."""
     return _decoder.decode(text)

@@ -1,4 +1,4 @@
-"""Rows into the state: a whole event, or the few rows that a command asked for."""
+"""Load rows into the state: a whole event, or the few rows that a command asked for."""
 
 from __future__ import annotations
 
@@ -33,17 +33,18 @@ from protocol.policy import Policy
 
 R = TypeVar("R", bound=msgspec.Struct)
 
-#: Rows that are made records before the event loop is left to others, some 0.3 ms.
-ROWS_AT_ONCE = 64
-#: Resolved proposals that are read with the one that is asked for. A command that closes a thousand
-#: pushes two hundred out of the room's window, and would be decided anew for each that it misses.
-RESOLVED_TOGETHER = 32
-#: Requests to join that are read beyond those that are asked for: each that is decided brings the
+#: Rows made into records in one iteration of the event loop; then the load yields, so that a large
+#: event does not delay other sockets.
+MAX_ROWS_TOGETHER = 64
+#: Resolved proposals that are read together with a requested one. A command that closes a thousand
+#: pushes hundreds out of the window, and would be decided again for each one that is missing.
+MAX_RESOLVED_TOGETHER = 32
+#: Requests to join that are read in addition to the requested ones. Each decided request brings the
 #: next one into the window, and would be read alone.
-REQUESTS_TOGETHER = 200
-#: Votes looked for one by one, some 0.1 s of PostgreSQL's time, before it matters how many there
-#: are: then all of them are read instead, where that is less.
-FEW_PROBES = 100_000
+MAX_REQUESTS_TOGETHER = 200
+#: Votes looked up one by one. Beyond it the votes are counted first, and if reading all of them is
+#: less work, all are read.
+MAX_PROBES = 100_000
 
 _policy = msgspec.json.Decoder(Policy)
 
@@ -122,7 +123,7 @@ _VOTES_OF_FEW = probes.votes_of_few()
 _VOTES_OF_MANY = probes.votes_of_many()
 _RESOLVED = probes.resolved()
 
-#: (kind → statement, record type, table of the state): one row by its key.
+#: Kind → statement, record type, table of the state; for one row by its key.
 _BY_KEY: dict[str, tuple[Statement, Any, str]] = {
     "membership": (_MEMBERSHIPS, Membership, "memberships"),
     "option": (_OPTIONS, Option, "options"),
@@ -135,7 +136,7 @@ _KEY_FIELD = {"memberships": "user_id", "ballots": "user_id"}
 
 
 def read(kind: type[R], row: Any) -> R:
-    """A record from a row."""
+    """Make a record from a row."""
     fields = dict(row)
     for name in ("decision", "criterion_order", "results"):
         if isinstance(fields.get(name), str):
@@ -146,9 +147,9 @@ def read(kind: type[R], row: Any) -> R:
 
 
 async def load(connection: asyncpg.Connection[Any], event_id: str) -> EventState:
-    """What a command needs of an event: its row, live items, pending proposals.
+    """Load what a command needs of an event: its row, live items, pending proposals.
 
-    Without a row the state is that of an event that does not exist.
+    Without a row, return the state of an event that does not exist.
     """
     row = await EVENT_ROW.row(connection, event=event_id)
     if row is None:
@@ -166,15 +167,15 @@ async def load(connection: asyncpg.Connection[Any], event_id: str) -> EventState
 async def add_rows(
     state: EventState, table: str, kind: type[msgspec.Struct], rows: Iterable[Any], key: str = "id"
 ) -> None:
-    """Read ``rows`` into ``state``, and give way to others as it goes."""
+    """Read ``rows`` into ``state``, and yield to other work as it goes."""
     for number, row in enumerate(rows, 1):
         state.add_loaded(table, row[key], read(kind, row))
-        if number % ROWS_AT_ONCE == 0:
+        if number % MAX_ROWS_TOGETHER == 0:
             await asyncio.sleep(0)
 
 
 async def load_room(connection: asyncpg.Connection[Any], event_id: str) -> EventState:
-    """All that a room shows. The caller holds one snapshot for all of it (repeatable read)."""
+    """Load all that a room shows. The caller gives one snapshot for all of it (repeatable read)."""
     state = await load(connection, event_id)
     if state.event_record is None:
         return state
@@ -200,7 +201,7 @@ async def load_room(connection: asyncpg.Connection[Any], event_id: str) -> Event
 async def fetch(
     connection: asyncpg.Connection[Any], state: EventState, needs: Iterable[Need]
 ) -> None:
-    """Bring what ``needs`` names into ``state``, a query a kind; what is not there, as ``None``."""
+    """Load what ``needs`` name into ``state``, one query per kind; a missing row as ``None``."""
     grouped: dict[NeedKind, list[Any]] = defaultdict(list)
     for kind, key in needs:
         grouped[kind].append(key)
@@ -252,7 +253,7 @@ async def _fetch_votes_of(
     connection: asyncpg.Connection[Any], state: EventState, users: list[str]
 ) -> None:
     cast = sum(proposal.voters for proposal in state.pending_proposals())
-    few = len(users) * len(state.pending) <= max(cast, FEW_PROBES)
+    few = len(users) * len(state.pending) <= max(cast, MAX_PROBES)
     statement = _VOTES_OF_FEW if few else _VOTES_OF_MANY
     rows = await statement.rows(connection, event=state.id, users=users)
     _hold_votes(state, [r for r in rows if (r["proposal_id"], r["user_id"]) not in state.votes])
@@ -262,9 +263,11 @@ async def _fetch_votes_of(
 async def _fetch_resolved(
     connection: asyncpg.Connection[Any], state: EventState, asked: set[int]
 ) -> None:
-    """Those resolved at the numbers ``asked``, and some after: they leave the window in turn."""
+    """Load those resolved at the numbers ``asked``, and some after them: they leave the window
+    next.
+    """
     first = min(asked)
-    numbers = sorted(asked.union(range(first, first + RESOLVED_TOGETHER)))
+    numbers = sorted(asked.union(range(first, first + MAX_RESOLVED_TOGETHER)))
     wanted = [n for n in numbers if n not in state.numbered and n <= state.event.resolutions]
     for row in await _RESOLVED.rows(connection, event=state.id, keys=wanted):
         proposal = read(Proposal, row)
@@ -277,11 +280,11 @@ async def _fetch_resolved(
 async def _fetch_requests(
     connection: asyncpg.Connection[Any], state: EventState, count: int
 ) -> None:
-    """The ``count`` oldest requests, and some behind them.
+    """Load the ``count`` oldest requests, and some after them.
 
-    What the state holds already counts: commands of this batch may have changed it.
+    Requests that the state has already count: commands of this batch may have changed them.
     """
-    limit = count - len(state.requests) + REQUESTS_TOGETHER
+    limit = count - len(state.requests) + MAX_REQUESTS_TOGETHER
     rows = await _REQUESTS.rows(connection, event=state.id, after=state.requests_read, limit=limit)
     for row in rows:
         user = row["user_id"]
@@ -302,7 +305,7 @@ def _hold_votes(state: EventState, rows: list[Any]) -> None:
 
 
 def _hold_new(state: EventState, table: str, key: str, kind: Any, row: Any) -> None:
-    """Take a row, unless it is held already: then it is newer than what was read."""
+    """Add a row unless the state has it already, which is then newer."""
     if key not in getattr(state, table):
         state.add_loaded(table, key, read(kind, row))
 

@@ -1,4 +1,4 @@
-"""An event without its texts: what is pending, and what it is about, in a fraction of the bytes."""
+"""An event without its texts: what is pending and its targets, in a fraction of the bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TEXTS = frozenset({"content", "conclusion", "reason", "resolution_reason"})
 
 
 def _outline(table: Any) -> Any:
-    """The same columns with empty texts: they are neither fetched nor sent."""
+    """Select the same columns with empty texts, which are neither read nor sent."""
     return select(
         *(
             case((c.is_not(None), "")).label(c.name) if c.name in _TEXTS else c
@@ -39,9 +39,9 @@ _PENDING_OUTLINE = Statement(
 
 
 async def load_outline(connection: asyncpg.Connection[Any], event_id: str) -> EventState:
-    """The event without texts, which are empty where there are some: enough to see what passes.
+    """Load the event with empty texts: enough to see which proposals pass.
 
-    What is decided on it must be thrown away.
+    A decision made on it must be thrown away.
     """
     row = await EVENT_ROW.row(connection, event=event_id)
     if row is None:

@@ -1,6 +1,6 @@
-"""The rows as Python holds them: one frozen type per table, fields named as its columns.
+"""The rows as Python records: one frozen type per table, fields named as its columns.
 
-``event_id`` is left out: a record lives in the state of its event.
+``event_id`` is left out: a record belongs to the state of its event.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Part: TypeAlias = Literal["content", "conclusion"]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """The row that is locked. Totals count what is true now; ordinals what was ever made."""
+    """The row that is locked. Totals count what exists now; ordinals what was ever made."""
 
     id: str
     subject: str
@@ -40,7 +40,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     members: int = 0
     admins: int = 0
     pending: int = 0
-    """Proposals that are pending."""
+    """Number of pending proposals."""
     ballots: int = 0
     proposals: int = 0
     comments: int = 0
@@ -58,19 +58,19 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     resolved_floor: int = 0
     """Proposals that were resolved up to this number are no longer shown."""
     requests: int | None = None
-    """Those who wait to be let in; ``None`` before the third rules, which number them."""
+    """Number of applicants; ``None`` before the third rules, which number requests."""
     requests_made: int | None = None
     request_ceiling: int | None = None
-    """Requests after this number are not shown; ``None``: all are."""
+    """Requests after this number are not shown; ``None``: all are shown."""
 
     @property
     def places(self) -> int:
-        """How many more members there may be."""
+        """Number of free places for members."""
         return max(self.max_members - self.members, 0)
 
 
 class Membership(msgspec.Struct, frozen=True, kw_only=True):
-    """A user's standing in the event."""
+    """A user's membership in the event."""
 
     user_id: str
     name: str
@@ -82,7 +82,7 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     decided_by: str | None = None
     joined_no: int | None = None
     request_no: int | None = None
-    """Which request to join this is, while it is pending."""
+    """The number of the request to join, while it is pending."""
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +108,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ItemVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """What an item, or a criterion's conclusion, said at one version; ``None``: nothing."""
+    """The text of an item, or of a conclusion, at one version; ``None``: it had none."""
 
     item_id: str
     part: Part
@@ -121,7 +121,7 @@ class ItemVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposed change, its tally, and what became of it."""
+    """A proposed change, its tally, and how it was resolved."""
 
     id: str
     number: int
@@ -156,7 +156,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Vote(msgspec.Struct, frozen=True, kw_only=True):
-    """A user's vote on a proposal: on which revision, and whether it stands."""
+    """A user's vote on a proposal: its revision, and whether it is active."""
 
     proposal_id: str
     user_id: str
@@ -188,14 +188,14 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EntranceCode(msgspec.Struct, frozen=True, kw_only=True):
-    """A code and the event that it opens, or once opened."""
+    """A code and the event that it opens, or opened before it was retired."""
 
     code: str
     event_id: str
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
-    """What the journal knows of one decided command: an ack (``seq``) or a refusal (none)."""
+    """What the journal remembers of one decided command: an ack (with ``seq``) or a final error."""
 
     user_id: str
     command_id: str
@@ -203,5 +203,5 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     salt: bytes
     fingerprint: bytes
     answer: str
-    """JSON to the letter: {"applied", "result"} or {"code", "message", "details"}."""
+    """JSON, exactly as stored: {"applied", "result"} or {"code", "message", "details"}."""
     hash: bytes | None

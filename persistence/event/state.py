@@ -1,11 +1,11 @@
-"""What the server holds of one event in memory, and how it says what it does not hold.
+"""One event in memory, and how it asks for records that it does not have.
 
-An event can have more members, votes and history than memory should carry, so the state holds the
-live items, the pending proposals, and beyond them only what some command asked for. Asking for
-what is not held raises ``Missing``; whoever runs the command fetches that, and runs it again.
-A known absence is held as ``None``.
+An event can have more members, votes and history than memory should carry. So the state has the
+live items, the pending proposals, and otherwise only what some command asked for. Reading a missing
+record raises ``Missing``; the lane then loads it and runs the command again. A record that is known
+to be absent is kept as ``None``.
 
-The state changes only through a ``handlers.step.Step``, which can undo what it did.
+The state changes only through a ``handlers.step.Step``, which can undo its changes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from persistence.event.records import (
 )
 from persistence.event.weights import FIXED_BYTES, NAME_BYTES, event_bytes, record_bytes
 
-#: What can be asked for: one row, or a set of rows in full.
+#: What can be asked for: one row, or a complete set of rows.
 NeedKind: TypeAlias = Literal[
     "membership",
     "waiting",
@@ -49,7 +49,7 @@ NeedKind: TypeAlias = Literal[
 
 
 class Need(NamedTuple):
-    """Something that a command has to know: one row by its key, or a whole set."""
+    """Something that a command has to know: one row by its key, or a complete set."""
 
     kind: NeedKind
     key: tuple[Any, ...] = ()
@@ -59,7 +59,7 @@ _ALL_REQUESTS = Need("requests")
 
 
 class Missing(Exception):
-    """The state does not hold these yet."""
+    """The state does not have these records yet."""
 
     def __init__(self, *needs: Need) -> None:
         self.needs = frozenset(needs)
@@ -68,11 +68,11 @@ class Missing(Exception):
 
 R = TypeVar("R")
 
-#: Tables whose records are weighed one by one. Votes are alike, and counted.
+#: Tables whose records are weighed one by one. Votes are all alike, and counted instead.
 WEIGHED = frozenset(
     {"options", "items", "proposals", "memberships", "ballots", "comments", "item_history"}
 )
-#: In place of a record if a table does not have its key.
+#: Stands for a record if a table does not have its key.
 ABSENT: Any = object()
 
 
@@ -94,27 +94,27 @@ class EventState:
         self.comments: dict[str, Comment | None] = {}
         self.item_history: dict[tuple[str, str, int], ItemVersion | None] = {}
         self.entrance_codes: dict[str, str | None] = {}
-        """Code → event it belongs to."""
+        """Code → its event."""
         self.numbered: dict[int, str] = {}
-        """How many-th it was to be resolved → proposal; those that are held."""
+        """Ordinal of the resolution → proposal, for the records that are here."""
         self.complete: set[Need] = set()
-        """The sets that are held in full."""
+        """The sets that are here completely."""
         self.pending: dict[str, None] = {}
         """Ids of the pending proposals, in the order of their creation."""
         self.requests: dict[str, None] = {}
-        """Who asked to join and waits, in the order of asking: the oldest, without a gap."""
+        """The users who asked to join and wait, oldest request first, without a gap."""
         self.requests_read = 0
-        """The number up to which stored requests were looked at for that."""
+        """Stored requests were read up to this number."""
         self._record_bytes = 0
 
     @property
     def event(self) -> Event:
-        """The event's row; only where there is one."""
+        """The event's row; call it only if there is one."""
         assert self.event_record is not None
         return self.event_record
 
     def add_loaded(self, table: str, key: Any, record: Any) -> None:
-        """Take a row as the database has it, or ``None``: there is none."""
+        """Add a record as it was loaded; ``None``: there is no such row."""
         rows: dict[Any, Any] = getattr(self, table)
         if table in WEIGHED:
             self.changed(rows.get(key, ABSENT), record)
@@ -128,7 +128,7 @@ class EventState:
             self._record_bytes += record_bytes(after)
 
     def bytes(self) -> int:
-        """How many bytes of memory this state takes, at most; kept as it changes."""
+        """Return an upper bound of the bytes of memory that this state takes."""
         small = len(self.votes) * FIXED_BYTES[Vote]
         names = len(self.complete) + len(self.entrance_codes) + len(self.numbered)
         names += len(self.requests)
@@ -137,68 +137,68 @@ class EventState:
     # One row each; ``None`` is a known absence.
 
     def membership(self, user: str) -> Membership | None:
-        """``user``'s standing in the event."""
+        """Return ``user``'s membership in the event, in any status."""
         return _get(self.memberships, user, "membership", (user,))
 
     def vote(self, proposal: str, user: str) -> Vote | None:
-        """``user``'s vote on ``proposal``."""
+        """Return ``user``'s vote on ``proposal``."""
         return _get(self.votes, (proposal, user), "vote", (proposal, user))
 
     def proposal(self, id: str) -> Proposal | None:
-        """A proposal, decided ones included."""
+        """Return a proposal, pending or decided."""
         return _get(self.proposals, id, "proposal", (id,))
 
     def option(self, id: str) -> Option | None:
-        """An option, removed ones included."""
+        """Return an option, removed or not."""
         return _get(self.options, id, "option", (id,))
 
     def item(self, id: str) -> Item | None:
-        """An assumption or criterion, deleted ones included."""
+        """Return an assumption or criterion, deleted or not."""
         return _get(self.items, id, "item", (id,))
 
     def ballot(self, user: str) -> Ballot | None:
-        """``user``'s final ballot."""
+        """Return ``user``'s final ballot."""
         return _get(self.ballots, user, "ballot", (user,))
 
     def comment(self, id: str) -> Comment | None:
-        """A comment, removed ones included."""
+        """Return a comment, removed or not."""
         return _get(self.comments, id, "comment", (id,))
 
     def version(self, item: str, part: Part, version: int) -> ItemVersion | None:
-        """What an item said at one of its versions."""
+        """Return the text of an item at one of its versions."""
         key = (item, part, version)
         return _get(self.item_history, key, "version", key)
 
     def owner_of_code(self, code: str) -> str | None:
-        """The event an entrance code belongs to, retired codes included."""
+        """Return the event that an entrance code belongs to; retired codes included."""
         return _get(self.entrance_codes, code, "code", (code,))
 
-    # Sets in full.
+    # Complete sets.
 
     def live_options(self) -> list[Option]:
-        """The options there are, by position."""
+        """Return the live options, by position."""
         found = [option for option in self.options.values() if option and not option.deleted]
         return sorted(found, key=lambda option: option.position)
 
     def live_items(self, kind: str) -> list[Item]:
-        """The assumptions or criteria there are, by position."""
+        """Return the live assumptions or criteria, by position."""
         found = [
             item for item in self.items.values() if item and item.kind == kind and not item.deleted
         ]
         return sorted(found, key=lambda item: item.position)
 
     def pending_proposals(self) -> list[Proposal]:
-        """The pending proposals, oldest first."""
+        """Return the pending proposals, oldest first."""
         return [found for id in self.pending if (found := self.proposals[id]) is not None]
 
     def waiting(self) -> list[Membership]:
-        """Those who asked to join and wait, the longest waiting first."""
+        """Return the pending memberships, longest waiting first."""
         self._require_complete(Need("waiting"))
         found = [m for m in self.memberships.values() if m and m.status == "pending"]
         return sorted(found, key=lambda m: (m.requested_at, m.user_id))
 
     def oldest_requests(self, count: int) -> list[Membership]:
-        """The ``count`` who wait longest to be let in, or all who do."""
+        """Return the ``count`` oldest requests to join, or all if there are fewer."""
         count = min(count, self.event.requests or 0)
         if len(self.requests) < count and _ALL_REQUESTS not in self.complete:
             raise Missing(Need("requests", (count,)))
@@ -206,7 +206,7 @@ class EventState:
         return [found for found in oldest if found is not None]
 
     def know_all_requests(self) -> None:
-        """All stored requests were looked at: what else there is was made in this batch."""
+        """Note that all stored requests were read; any other one was made in this batch."""
         made = [
             found
             for user, found in self.memberships.items()
@@ -217,7 +217,7 @@ class EventState:
         self.complete.add(_ALL_REQUESTS)
 
     def votes_of(self, *users: str) -> list[Vote]:
-        """The users' votes on pending proposals, retracted ones included."""
+        """Return the users' votes on pending proposals, retracted ones included."""
         self._require_complete(*(Need("votes_of", (user,)) for user in users))
         if len(users) * len(self.pending) <= len(self.votes):
             votes = [self.votes.get((id, user)) for user in users for id in self.pending]
@@ -230,19 +230,19 @@ class EventState:
         ]
 
     def all_ballots(self) -> list[Ballot]:
-        """Every ballot."""
+        """Return every ballot."""
         self._require_complete(Need("ballots"))
         return [ballot for ballot in self.ballots.values() if ballot]
 
     def comments_shown(self) -> list[Comment]:
-        """The comments above the floor, oldest first."""
+        """Return the comments above the floor, oldest first."""
         self._require_complete(Need("comments_shown"))
         floor = self.event.comment_floor
         found = [c for c in self.comments.values() if c and not c.deleted and c.number > floor]
         return sorted(found, key=lambda comment: comment.number)
 
     def resolved(self, first: int, last: int) -> list[Proposal]:
-        """The proposals that were the ``first``-th to the ``last``-th to be resolved."""
+        """Return the proposals that were resolved as number ``first`` to ``last``."""
         numbers = range(first, last + 1)
         if missing := [n for n in numbers if self.numbered.get(n) not in self.proposals]:
             raise Missing(*(Need("resolved", (number,)) for number in missing))
@@ -250,7 +250,7 @@ class EventState:
         return [proposal for proposal in found if proposal is not None]
 
     def withdrawn_by(self, author: str) -> list[Proposal]:
-        """The proposals that ``author`` withdrew and the room still shows."""
+        """Return the proposals that ``author`` withdrew and the room still shows."""
         self._require_complete(Need("withdrawn_by", (author,)))
         floor = self.event.resolved_floor
         return [

@@ -1,8 +1,8 @@
-"""How many bytes of memory records take: an upper bound, reckoned from their lengths.
+"""Bytes of memory that records take: an upper bound, computed from their lengths.
 
-A record's fixed part was measured with ``tracemalloc`` on CPython 3.11 (64 bits), as the database
-gives it: its object, its ids, its times, its place in a dict. Texts are reckoned exactly, since
-people choose how long they are.
+The fixed part of a record was measured with ``tracemalloc`` on CPython 3.11 (64 bits), for records
+as the database returns them: object, ids, times, dict entry. Texts are counted exactly, since users
+choose their length.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from persistence.event.records import (
     Vote,
 )
 
-#: Bytes of a text without its characters: the object's head.
+#: Bytes of a text without its characters: the object's header.
 TEXT_BYTES: Final = 74
-#: Bytes of an id in a list, and of what else a record refers to.
+#: Bytes of an id in a list, and of other references of a record.
 ID_BYTES: Final = 96
-#: Bytes of a record without its texts; of ``None``, which stands for what is not there, too.
+#: Bytes of a record without its texts, and of ``None`` for an absent one.
 FIXED_BYTES: Final[dict[type, int]] = {
     Proposal: 1_500,
     Comment: 500,
@@ -37,27 +37,27 @@ FIXED_BYTES: Final[dict[type, int]] = {
     Vote: 360,
     type(None): 160,
 }
-#: Bytes of a key that leads to no record: an entrance code, a set that is complete.
+#: Bytes of a key without a record: an entrance code, a complete set.
 NAME_BYTES: Final = 250
-#: Bytes of an event that nothing else is known of: its row, the empty tables, the lane.
+#: Bytes of an event with no records: its row, the empty tables, the lane.
 EVENT_BYTES: Final = 8_192
 
 
 def text_bytes(text: str | None) -> int:
-    """Bytes that ``text`` takes, at most."""
+    """Return an upper bound of the bytes that ``text`` takes."""
     if text is None:
         return 0
     length = len(text)
     if text.isascii():
         return TEXT_BYTES + length
-    # Python keeps two bytes a character, or four if one lies beyond U+FFFF; encoding leaves the
-    # text's UTF-8 beside them.
+    # Python uses two bytes per character, or four if one is beyond U+FFFF; encoding adds a copy in
+    # UTF-8.
     is_wide = len(text.encode("utf-16-le", "surrogatepass")) > 2 * length
     return TEXT_BYTES + length * (4 if is_wide else 2) + len(text.encode("utf-8", "surrogatepass"))
 
 
 def record_bytes(record: Any) -> int:
-    """Bytes that a record of an event takes, at most."""
+    """Return an upper bound of the bytes that a record of an event takes."""
     return FIXED_BYTES[type(record)] + _texts(record)
 
 
@@ -79,5 +79,5 @@ def _texts(record: Any) -> int:
 
 
 def event_bytes(event: Event | None) -> int:
-    """Bytes that an event's own row takes, at most; its results have a bound of their own."""
+    """Return an upper bound of the bytes of an event's row; its results have their own bound."""
     return EVENT_BYTES + (text_bytes(event.subject) if event is not None else 0)

@@ -1,4 +1,4 @@
-"""Where the room's window of resolved proposals begins, as SQL."""
+"""The start of the room's window of resolved proposals, as SQL."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from persistence.database import tables as t
 
 
 def resolved_floor(events: Any) -> Any:
-    """The number up to which ``events``' resolved proposals are no longer shown.
+    """Return the number up to which ``events``' resolved proposals are not shown.
 
     The row's own number may be behind: a node from before limits were recorded closes proposals
-    and leaves it. The recorded limit repairs that. Where no limits are recorded, the last line
-    that closed a proposal names the proposals it pushed out.
+    without moving it. The recorded limit repairs that. If no limits are recorded, the last entry
+    that closed a proposal names the ones it pushed out.
     """
     shown = cast(events.c.limits.op("->>")("resolved_shown"), Integer)
     recorded = func.greatest(events.c.resolved_floor, events.c.resolutions - shown)

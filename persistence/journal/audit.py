@@ -1,4 +1,4 @@
-"""The journal as lines, and the tables as rows, for those who check one against the other."""
+"""The journal as entries and the tables as rows, to check one against the other."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from persistence.event.records import (
     Vote,
 )
 
-#: Lines read in one statement.
-PAGE = 500
+#: Entries read in one statement: a page of large entries stays below some megabytes.
+JOURNAL_PAGE_SIZE = 500
 
 _LINES = Statement(
     select(t.journal)
@@ -58,13 +58,15 @@ _ROWS = {
 async def lines(
     database: Database, event_id: str, *, after: int = 0
 ) -> AsyncIterator[dict[str, Any]]:
-    """The accepted lines of the journal behind ``after``, in order."""
+    """Yield the accepted entries of the journal after ``after``, in order."""
     while True:
         async with database.connection() as connection:
-            page = await _LINES.rows(connection, event=event_id, after=after, limit=PAGE)
+            page = await _LINES.rows(
+                connection, event=event_id, after=after, limit=JOURNAL_PAGE_SIZE
+            )
         for row in page:
             yield dict(row)
-        if len(page) < PAGE:
+        if len(page) < JOURNAL_PAGE_SIZE:
             return
         after = page[-1]["seq"]
 
@@ -72,21 +74,21 @@ async def lines(
 async def journal_page(
     database: Database, event_id: str, *, after: int, limit: int
 ) -> list[dict[str, Any]]:
-    """Up to ``limit`` lines behind ``after``."""
+    """Return up to ``limit`` entries after ``after``."""
     async with database.connection() as connection:
         rows = await _LINES.rows(connection, event=event_id, after=after, limit=limit)
     return [dict(row) for row in rows]
 
 
 async def event_row(database: Database, event_id: str) -> Event | None:
-    """The event's row."""
+    """Return the event's row."""
     async with database.connection() as connection:
         row = await EVENT_ROW.row(connection, event=event_id)
     return read(Event, row) if row else None
 
 
 async def everything(database: Database, event_id: str) -> tuple[Event, dict[str, list[Any]]]:
-    """The event's row and all its records by table, from one moment; the event must exist."""
+    """Return the event's row and all records by table, from one moment; the event must exist."""
     async with database.snapshot() as connection:
         event = read(Event, await EVENT_ROW.row(connection, event=event_id))
         found = {}

@@ -1,11 +1,11 @@
-"""The journal's hash chain: what a line is sealed with, and how to check it.
+"""The journal's hash chain: how an entry is sealed, and how to verify it.
 
 ``hash = SHA-256(previous hash ‖ header)``. The header is compact JSON with, in this order: ``seq``,
 ``at`` (RFC 3339, UTC, microseconds, ``Z``), ``command``, and the digests of ``user``, ``id``,
-``payload``, ``answer`` and of each patch there is (``member``, ``admin``, ``applicant``, ``you``,
-``everyone``). A digest is the lower-case hex of SHA-256(salt ‖ label ‖ 0x00 ‖ text), the salt being
-the line's own. So a name or a word can be erased from a line later, its digest put in its place,
-and the chain still verifies. The epoch is no part of it. The first previous hash is 32 zero bytes.
+``payload``, ``answer`` and of each existing patch (``member``, ``admin``, ``applicant``, ``you``,
+``everyone``). A digest is the lower-case hex of SHA-256(salt ‖ label ‖ 0x00 ‖ text), with the
+entry's own salt. So a name or a text can be erased from an entry later: its digest takes its place,
+and the chain still verifies. The epoch is not part of it. The first previous hash is 32 zero bytes.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import functools
 import hashlib
 from datetime import datetime
 
-#: The patches a line can hold, in the order of the header.
+#: The patches that an entry can have, in the order of the header.
 PATCH_LABELS = ("member", "admin", "applicant", "you", "everyone")
 
 _sha256 = hashlib.sha256
 
 
 def digest(salt: bytes, label: bytes, text: bytes) -> bytes:
-    """The salted digest of one part of a line."""
+    """Return the salted digest of one part of an entry."""
     return _sha256(b"%b%b\0%b" % (salt, label, text)).digest()
 
 
 @functools.lru_cache(maxsize=16)
 def moment(at: datetime) -> str:
-    """``at``, in UTC, as the header has it: RFC 3339, microseconds, ``Z``."""
-    # One moment for all that one transaction decides.
+    """Return ``at`` as the header has it: RFC 3339, UTC, microseconds, ``Z``."""
+    # All commands of one transaction share one moment.
     return at.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
@@ -45,7 +45,9 @@ def seal(
     answer: bytes,
     patches: dict[str, bytes],
 ) -> bytes:
-    """The hash of a line. ``fingerprint`` is the digest of its payload, ``at`` its ``moment``."""
+    """Return the hash of an entry. ``fingerprint``: the digest of its payload; ``at``: its
+    ``moment``.
+    """
     header = (
         f'{{"seq":{seq},"at":"{at}","command":"{command}"'
         f',"user":"{digest(salt, b"user", user).hex()}","id":"{digest(salt, b"id", id).hex()}"'

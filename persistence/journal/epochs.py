@@ -1,4 +1,4 @@
-"""New epochs: what tells clients that the journal they know is no longer this one."""
+"""New epochs, which make clients give up the journal positions they know."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from persistence.database import tables as t
 from persistence.database.pool import Database
 from persistence.database.statements import Statement, any_of
 
-#: Events of one statement, so that none takes longer than a statement may, however many there are.
-MOST_ROWS = 5_000
+#: Events of one statement; further ones follow in the next. So no statement reaches its timeout,
+#: however many events there are.
+MAX_EPOCH_ROWS = 5_000
 
 _RENEW = Statement(
     update(t.events)
@@ -29,10 +30,10 @@ _BEHIND = Statement(
 
 
 async def renew(database: Database, event_id: str | None) -> int:
-    """Give one event, or all, a new epoch, after a restore from a backup; how many there were.
+    """Give one event, or all, a new epoch, after a restore from a backup; return how many.
 
-    Running nodes notice within their sweep; every subscriber then gets a snapshot, ``epoch``. Where
-    it fails half-way, all that it takes is to run it again.
+    Running nodes notice it in their sweep; every subscriber then gets a snapshot with reason
+    ``epoch``. If it fails half-way, run it again.
     """
     seed = secrets.token_hex(16)
     count = 0
@@ -44,14 +45,14 @@ async def renew(database: Database, event_id: str | None) -> int:
 
 
 async def pages(database: Database, event_id: str | None) -> AsyncIterator[Sequence[str]]:
-    """The ids of the events asked for; one that is made meanwhile needs no new epoch."""
+    """Yield the ids of the events; one that is created meanwhile needs no new epoch."""
     if event_id is not None:
         yield [event_id]
         return
     after = ""
     while True:
         async with database.connection() as connection:
-            rows = await _BEHIND.rows(connection, after=after, limit=MOST_ROWS)
+            rows = await _BEHIND.rows(connection, after=after, limit=MAX_EPOCH_ROWS)
         if not rows:
             return
         yield [row["id"] for row in rows]

@@ -1,4 +1,4 @@
-"""Takes remembered refusals away that are older than their promise."""
+"""Delete final errors that are older than the journal promises to remember them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from persistence.database import tables as t
 from persistence.database.pool import Database
 from persistence.database.statements import Statement
 
-#: Rows of one statement, so that no transaction is long.
-MOST_ROWS = 1_000
+#: Rows of one statement; the rest follows in the next. So no transaction is long.
+MAX_PRUNED_ROWS = 1_000
 
 _j = t.journal.c
 _old = (
@@ -21,7 +21,7 @@ _old = (
         _j.at < func.statement_timestamp() - bindparam("age", type_=Interval),
     )
     .limit(bindparam("limit", type_=Integer))
-    # Two nodes that prune at once each take their own.
+    # Two nodes that prune at once skip each other's rows.
     .with_for_update(skip_locked=True)
     .cte("old")
 )
@@ -35,7 +35,7 @@ _FORGET = Statement(
 
 
 async def forget_refusals(database: Database, *, older_than: timedelta) -> bool:
-    """Delete some refusals older than ``older_than``; whether there may be more."""
+    """Delete some final errors older than ``older_than``; return whether there may be more."""
     async with database.connection() as connection:
-        tag = await _FORGET.run(connection, age=older_than, limit=MOST_ROWS)
-    return int(tag.split()[-1]) == MOST_ROWS
+        tag = await _FORGET.run(connection, age=older_than, limit=MAX_PRUNED_ROWS)
+    return int(tag.split()[-1]) == MAX_PRUNED_ROWS

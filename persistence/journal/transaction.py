@@ -1,16 +1,16 @@
-"""The locked transaction: everything a batch of commands does to an event happens in one.
+"""The locked transaction: a batch of commands changes an event in exactly one.
 
     async with Transaction.begin(database) as transaction:
         position = await transaction.lock(event_id)
         now, known = await transaction.clock_and_remembered(keys)
-        state = ...                     # kept from before if ``position`` agrees, else load()
+        state = ...                     # the cached one if ``position`` agrees, else load()
         await transaction.fetch(state, needs)
         await transaction.write(batches)
         await transaction.commit()
 
-The rows' locks come first and are the only ones. A transaction that waits for a lock holds no
-other; one that takes several takes only those that are free: so no two can wait for each other.
-Leaving the block without ``commit`` rolls back.
+The rows' locks are taken first, and no others are taken later. A transaction that waits for a lock
+holds no other one. A transaction that takes several takes only free ones. So no two transactions
+can wait for each other. Leaving the block without ``commit`` rolls back.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ from persistence.event import loading
 from persistence.event.records import Decided
 from persistence.event.state import EventState, Need
 
-#: (user, command id): what a command is known by in its event.
+#: (user, command id): the key of a command in its event.
 CommandKey = tuple[str, str]
 
 
 class Position(NamedTuple):
-    """Where the event's row stands."""
+    """The position of an event, and the hash of its last entry."""
 
     epoch: str
     seq: int
     hash: bytes
 
 
-#: What the journal knows of commands: (event, key) → how it was decided.
+#: (event, key) → how the command was decided, for commands that the journal remembers.
 Remembered: TypeAlias = dict[tuple[str, CommandKey], Decided]
 
 
 class Free(NamedTuple):
-    """Events that were free, and are locked now."""
+    """Events whose locks were free; they are locked now."""
 
     positions: dict[str, Position]
     now: datetime
@@ -58,7 +58,7 @@ class Free(NamedTuple):
 
 
 class JournalEntry(NamedTuple):
-    """A row of the journal, its fields in the order of the table's columns."""
+    """A row of the journal, with its fields in the order of the table's columns."""
 
     event_id: str
     user_id: str
@@ -68,7 +68,7 @@ class JournalEntry(NamedTuple):
     salt: bytes
     fingerprint: bytes
     payload: str | None
-    """``None`` in a refusal."""
+    """``None`` in a final error."""
     answer: str
     patches: str | None
     at: datetime
@@ -80,21 +80,21 @@ assert JournalEntry._fields == s.columns_of("journal")
 
 
 class Written(NamedTuple):
-    """What a batch leaves to be written of one event."""
+    """What a batch has to write for one event."""
 
     state: EventState
     entries: Sequence[JournalEntry]
     changed: Mapping[str, set[Any]]
-    """Table → keys whose records in ``state`` are new."""
+    """Table → keys whose records in ``state`` are to be written."""
     tallies: set[str]
-    """Proposals of which nothing but the tally changed; not among ``changed``."""
+    """Proposals of which only the tally changed; they are not in ``changed``."""
     made: bool
-    """The event has no row yet."""
+    """Whether the event has no row yet."""
     event_changed: bool
-    """More of the event's row changed than its position."""
+    """Whether more of the event's row changed than its position."""
 
 
-#: What a record is made of, in the order of its table's columns behind the event.
+#: The values of a record, in the order of its table's columns after ``event_id``.
 _RECORDS = {
     name: operator.attrgetter(*s.columns_of(name)[1:])
     for name in (
@@ -108,12 +108,12 @@ _RECORDS = {
         "votes",
     )
 }
-#: Tables with columns of JSON.
+#: Tables that have JSON columns.
 _WITH_JSON = frozenset({"ballots", "proposals"})
 
 
 class Transaction:
-    """One transaction on one event, or on several; made by ``begin``."""
+    """One transaction on one or several events; made by ``begin`` or ``on``."""
 
     def __init__(self, connection: asyncpg.Connection[Any]) -> None:
         self._connection = connection
@@ -121,20 +121,20 @@ class Transaction:
     @classmethod
     @asynccontextmanager
     async def begin(cls, database: Database) -> AsyncIterator[Transaction]:
-        """Open a transaction; it is rolled back on leaving unless committed."""
+        """Open a transaction on a connection of the pool."""
         async with database.connection() as connection, cls.on(connection) as transaction:
             yield transaction
 
     @classmethod
     @asynccontextmanager
     async def on(cls, connection: asyncpg.Connection[Any]) -> AsyncIterator[Transaction]:
-        """The same, on a connection that is there."""
+        """Open a transaction on ``connection``; it is rolled back on leaving unless committed."""
         await connection.execute("BEGIN")
         try:
             yield cls(connection)
         except BaseException as err:
-            # Cut by the pool rather than rolled back: a link that hangs would keep the answer
-            # from everybody for as long as a statement may take.
+            # The pool closes the connection instead. A rollback on a connection that hangs would
+            # keep the answers back until the statement's timeout.
             if isinstance(err, Exception) and fault_of(err) is None:
                 await _roll_back(connection)
             raise
@@ -142,17 +142,17 @@ class Transaction:
             await _roll_back(connection)
 
     async def lock(self, event_id: str) -> Position | None:
-        """Lock the event's row, waiting for it; ``None`` where there is no such event."""
+        """Lock the event's row, waiting for it; return ``None`` if there is no such event."""
         row = await s.LOCK_EVENT.row(self._connection, event=event_id)
         return Position(*row) if row else None
 
     async def lock_free(
         self, event_ids: Sequence[str], keys: Sequence[tuple[str, CommandKey]]
     ) -> Free:
-        """Lock those of the events that are there and that nobody else holds; never waits.
+        """Lock those of the events that exist and whose locks are free; never wait.
 
-        What comes along of ``keys`` is as ``clock_and_remembered`` tells it, but from a moment
-        before the lock was held.
+        Also returns what ``clock_and_remembered`` returns for ``keys``, but from just before the
+        lock was taken.
         """
         rows = await s.LOCK_FREE_EVENTS.rows(self._connection, wanted=event_ids, **_columns(keys))
         positions = {
@@ -163,41 +163,41 @@ class Transaction:
         return Free(positions, rows[0]["now"], _known(rows))
 
     async def existing(self, event_ids: Sequence[str]) -> set[str]:
-        """Those of the events that exist, whether somebody holds their locks or not."""
+        """Return those of the events that exist, locked or not."""
         rows = await s.EXISTING_EVENTS.rows(self._connection, wanted=event_ids)
         return {row["id"] for row in rows}
 
     async def clock_and_remembered(
         self, keys: Sequence[tuple[str, CommandKey]]
     ) -> tuple[datetime, Remembered]:
-        """The database's clock now, and which (event, key) of ``keys`` are answered already."""
+        """Return the database's clock now, and how known ones of ``keys`` were decided."""
         rows = await s.CLOCK_AND_REMEMBERED.rows(self._connection, **_columns(keys))
         return rows[0]["now"], _known(rows)
 
     async def load(self, event_id: str) -> EventState:
-        """The event as it stands."""
+        """Load the event as it is now."""
         return await loading.load(self._connection, event_id)
 
     async def fetch(self, state: EventState, needs: Iterable[Need]) -> None:
-        """Bring into ``state`` what a command asked for."""
+        """Load into ``state`` what a command asked for."""
         await loading.fetch(self._connection, state, needs)
 
     async def write(self, batches: Iterable[Written]) -> None:
-        """Write all of it in one statement."""
+        """Write all batches in one statement."""
         rows: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
         for written in batches:
             rows["journal"] += written.entries
             _gather_rows(rows, written)
         values: dict[str, Any] = {}
         for part, found in rows.items():
-            # The made row is a whole row of the table.
+            # The part "made" writes a whole row of ``events``.
             columns = _COLUMNS.get(part) or s.columns_of("events" if part == "made" else part)
             for column, cells in zip(columns, zip(*found, strict=True), strict=True):
                 values[f"{part}_{column}"] = cells
         await s.write(frozenset(rows)).run(self._connection, **values)
 
     async def commit(self) -> None:
-        """COMMIT; returns once it is durable (``synchronous_commit=on``).
+        """COMMIT; return once it is durable (``synchronous_commit=on``).
 
         Raises ``NotCommitted`` if the transaction had failed: PostgreSQL then answers with the tag
         ROLLBACK, and with no error.
@@ -239,7 +239,7 @@ _COLUMNS = {
 
 
 def _gather_rows(rows: dict[str, list[tuple[Any, ...]]], written: Written) -> None:
-    """The rows of one event, by the part of the statement that writes them."""
+    """Add the rows of one event, by the part of the statement that writes them."""
     state, event_id = written.state, written.state.id
     for table, keys in written.changed.items():
         records: dict[Any, Any] = getattr(state, table)

@@ -1,4 +1,4 @@
-"""What time has brought about, by the database's clock, in events that are in progress."""
+"""Proposals that expired or opened, by the database's clock, in events that are in progress."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from persistence.database.statements import Statement
 
 
 class Due(NamedTuple):
-    """A proposal and its moment: the order in which they are gone through, page by page."""
+    """A proposal and its moment; the scan pages through them in this order."""
 
     at: datetime
     event: str = ""
@@ -21,28 +21,30 @@ class Due(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """A pending proposal that votes may decide since a moment."""
+    """A pending proposal that votes can decide since its ``opens_at``."""
 
     due: Due
     revision: int
 
 
 class Expired(NamedTuple):
-    """A pending proposal whose time is over."""
+    """A pending proposal that has expired."""
 
     due: Due
     runs: bool
-    """Whether its event is in progress; else it stays as it is."""
+    """Whether its event is in progress; otherwise it stays pending."""
 
 
-#: Before everything that is due. No null in its place: the index would not be entered at the
-#: moment, and all that have opened and wait for votes read again with every look.
+#: The start of the scan. A timestamp, not NULL: with a NULL bound the index scan starts at its
+#: beginning and re-reads every open proposal on each tick.
 EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 _LIMIT: Any = bindparam("limit", type_=Integer)
 
 
 def _after(moment: Any) -> Any:
-    """Pending proposals whose ``moment`` has come, behind ``:since``, ``:event``, ``:proposal``."""
+    """Select pending proposals whose ``moment`` has come, after ``:since``, ``:event``,
+    ``:proposal``.
+    """
     place = (moment, t.proposals.c.event_id, t.proposals.c.id)
     since = (
         bindparam("since", type_=DateTime(timezone=True)),
@@ -61,7 +63,7 @@ def _after(moment: Any) -> Any:
 
 
 def _with_status(found: Any, *more: Any) -> Any:
-    """``found`` beside the events it belongs to."""
+    """Join ``found`` with its events."""
     place = list(found.c)[:3]
     return (
         select(*place, *more)
@@ -71,7 +73,7 @@ def _with_status(found: Any, *more: Any) -> Any:
 
 
 _RUNS = t.events.c.status == "in_progress"
-# A page of all whose time is over: in events that are paused they stay, however many.
+# A page of all expired proposals: in paused events they remain expired, so the scan pages.
 _over = _after(t.proposals.c.expires_at).limit(_LIMIT).subquery("over")
 _EXPIRED = Statement(_with_status(_over, _RUNS.label("runs")))
 _open = _after(t.proposals.c.opens_at).subquery("open")
@@ -79,7 +81,7 @@ _OPENED = Statement(_with_status(_open, _open.c.revision).where(_RUNS).limit(_LI
 
 
 async def expired(database: Database, *, since: Due | None, limit: int) -> list[Expired]:
-    """The next of those whose time is over, the longest over first, in whatever events."""
+    """Return the next expired proposals, the longest expired first, in events of any status."""
     async with database.connection() as connection:
         rows = await _EXPIRED.rows(connection, limit=limit, **_place(since))
     return [Expired(Due(*due), runs) for *due, runs in rows]
@@ -88,7 +90,7 @@ async def expired(database: Database, *, since: Due | None, limit: int) -> list[
 async def opened(
     database: Database, *, since: Due | None, limit: int
 ) -> tuple[datetime, list[Opened]]:
-    """The clock, and the pending proposals that opened after ``since``, the earliest first."""
+    """Return the clock, and the pending proposals that opened after ``since``, earliest first."""
     async with database.connection() as connection:
         now: datetime = await connection.fetchval("SELECT statement_timestamp()")
         rows = await _OPENED.rows(connection, limit=limit, **_place(since))

@@ -18,7 +18,7 @@ from protocol.errors import bad_request
 
 _LIMIT: Any = bindparam("limit", type_=Integer)
 _BEFORE: Any = bindparam("before", type_=Integer)
-#: The largest number there is room for.
+#: An ordinal above all others, for a list without a given start: the largest that a column takes.
 MAX_ORDINAL = 2**31 - 1
 _USER: Any = bindparam("user", type_=Text)
 
@@ -125,7 +125,7 @@ _REQUESTS = Statement(
 async def events_of(
     database: Database, user: str, *, after: str | None, limit: int
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """``user``'s events, the newest first, and the cursor of the next page."""
+    """Return ``user``'s events, newest first, and the cursor of the next page."""
     at, id = _cursor(after)
     async with database.connection() as connection:
         rows = await _EVENTS_OF.rows(connection, user=user, at=at, after=id, limit=limit + 1)
@@ -143,7 +143,7 @@ async def events_of(
 
 
 def _cursor_of(at: datetime, id: str) -> str:
-    """Without a ``+``, which in a query that nobody escaped is a space."""
+    """Without a ``+``, which means a space in a query that was not escaped."""
     return f"{at.astimezone(UTC).isoformat().removesuffix('+00:00')}Z~{id}"
 
 
@@ -155,14 +155,14 @@ def _cursor(after: str | None) -> tuple[datetime | None, str | None]:
         moment = datetime.fromisoformat(at)
         if moment.tzinfo is None or not id:
             raise ValueError
-        # The first and the last day there are may not exist in UTC.
+        # Near the first and the last representable day the conversion to UTC fails.
         return moment.astimezone(UTC), id
     except (ValueError, OverflowError):
         raise bad_request("after", "this is no page's `next`") from None
 
 
 async def overview(database: Database, code: str, user: str) -> dict[str, Any] | None:
-    """What one may know before joining by ``code``; ``None`` where it opens nothing."""
+    """Return the overview shown before joining by ``code``, or ``None`` if it opens no event."""
     async with database.snapshot() as connection:
         event = await _OVERVIEW.row(connection, code=code)
         if event is None:
@@ -195,7 +195,7 @@ async def _overview_of(
 async def comments(
     database: Database, event: str, *, before: int | None, limit: int
 ) -> tuple[list[Comment], int | None]:
-    """Comments older than ``before`` (else: than the room shows), the newest first."""
+    """Return comments older than ``before`` (default: than the room shows), newest first."""
     async with database.connection() as connection:
         rows = await _COMMENTS.rows(connection, event=event, before=before, limit=limit + 1)
     found = [read(Comment, row) for row in rows]
@@ -205,7 +205,9 @@ async def comments(
 async def proposals(
     database: Database, event: str, *, before: int | None, limit: int
 ) -> tuple[list[Proposal], int | None]:
-    """Resolved proposals before ``before`` (else: than the room shows), the last decided first."""
+    """Return resolved proposals before ``before`` (default: before those the room shows), newest
+    first.
+    """
     async with database.connection() as connection:
         rows = await _PROPOSALS.rows(connection, event=event, before=before, limit=limit + 1)
     found = [read(Proposal, row) for row in rows]
@@ -215,7 +217,7 @@ async def proposals(
 async def members(
     database: Database, event: str, *, before: int | None, limit: int
 ) -> tuple[list[Membership], int | None]:
-    """Members who joined before ``before``, the last to join first."""
+    """Return members who joined before ``before``, newest first."""
     async with database.connection() as connection:
         rows = await _MEMBERS.rows(connection, event=event, before=before, limit=limit + 1)
     found = [read(Membership, row) for row in rows]
@@ -225,7 +227,7 @@ async def members(
 async def requests(
     database: Database, event: str, *, before: int | None, limit: int
 ) -> tuple[list[Membership], int | None]:
-    """Requests to join that came before ``before``, the last to ask first."""
+    """Return requests to join from before ``before``, newest first."""
     async with database.connection() as connection:
         rows = await _REQUESTS.rows(connection, event=event, before=before, limit=limit + 1)
     found = [read(Membership, row) for row in rows]

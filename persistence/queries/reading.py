@@ -1,4 +1,4 @@
-"""What is read outside the locked transaction: rooms, what is a user's own, the journal, lists."""
+"""Reads outside the locked transaction: rooms, a user's own view, steps, positions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from persistence.event.windows import resolved_floor
 
 
 class Own(NamedTuple):
-    """What is ``user``'s alone in an event, as of position ``seq``."""
+    """A user's own view of an event, as of position ``seq``."""
 
     event: str
     user: str
@@ -40,14 +40,14 @@ class Own(NamedTuple):
     seq: int
     membership: Membership | None
     votes: dict[str, int]
-    """Proposal → revision: active votes on the present words of proposals that are shown."""
+    """Proposal → revision: active votes for current revisions of shown proposals."""
     ballot: Ballot | None
     records: int
-    """Records that the event's room shows, about: what it costs to load it."""
+    """Approximate number of records that the room shows: what loading it costs."""
 
 
 class Stored(NamedTuple):
-    """A line of the journal as it is stored, texts to the letter."""
+    """A journal entry as it is stored, with its texts unchanged."""
 
     seq: int
     hash: bytes
@@ -55,7 +55,7 @@ class Stored(NamedTuple):
 
 
 class Top(NamedTuple):
-    """Where an event stands."""
+    """The position of an event."""
 
     event: str
     epoch: str
@@ -69,7 +69,7 @@ def _own() -> Statement:
         .table_valued(column("event_id", Text), column("user_id", Text), name="asked")
         .render_derived()
     )
-    # Once for each, and not for every vote of theirs.
+    # Once per user and event, and not for every vote.
     window = (
         select(resolved_floor(e).label("floor")).correlate(e).offset(0).lateral("resolved_window")
     )
@@ -103,7 +103,7 @@ def _own() -> Statement:
             b.c.option_id,
             b.c.criterion_order,
             b.c.criteria_rev,
-            # Not looked for on behalf of strangers, to whom all events are to cost the same.
+            # Not read for strangers, so that every event costs them the same.
             case((m.c.user_id.is_not(None), votes)).label("votes"),
             records.label("records"),
         ).select_from(
@@ -123,7 +123,7 @@ _STEPS = Statement(
         t.journal.c.event_id == EVENT,
         t.journal.c.seq > bindparam("after", type_=BigInteger),
         t.journal.c.seq <= bindparam("to", type_=BigInteger),
-        # Of the same moment: under another epoch these positions are other steps'.
+        # In the same snapshot: under another epoch these positions are other steps.
         exists().where(t.events.c.id == EVENT, t.events.c.epoch == bindparam("epoch", type_=Text)),
     )
     .order_by(t.journal.c.seq)
@@ -168,7 +168,7 @@ _PUT_USERS = _put_users()
 
 
 async def own(database: Database, pairs: Sequence[tuple[str, str]]) -> list[Own]:
-    """What is each (event, user)'s own; events that do not exist are left out."""
+    """Return the own view of each (event, user); events that do not exist are left out."""
     async with database.connection() as connection:
         rows = await _OWN.rows(
             connection,
@@ -195,7 +195,7 @@ async def own(database: Database, pairs: Sequence[tuple[str, str]]) -> list[Own]
 
 
 async def room(database: Database, event_id: str) -> EventState:
-    """All that a room shows, from one snapshot of the database."""
+    """Load all that a room shows, from one snapshot of the database."""
     async with database.snapshot() as connection:
         return await loading.load_room(connection, event_id)
 
@@ -203,14 +203,14 @@ async def room(database: Database, event_id: str) -> EventState:
 async def steps(
     database: Database, event_id: str, *, epoch: str, after: int, to: int
 ) -> list[Stored]:
-    """The accepted steps ``after``+1 … ``to``, in order; none if ``epoch`` is not the event's."""
+    """Return the steps ``after``+1 … ``to``, in order; none if ``epoch`` is not the event's."""
     async with database.connection() as connection:
         rows = await _STEPS.rows(connection, event=event_id, epoch=epoch, after=after, to=to)
     return [Stored(row["seq"], row["hash"], row["patches"]) for row in rows]
 
 
 async def tops(database: Database, event_ids: Sequence[str]) -> list[Top]:
-    """Where these events stand."""
+    """Return the positions of these events."""
     async with database.connection() as connection:
         rows = await _TOPS.rows(connection, ids=event_ids)
     return [Top(row["id"], row["epoch"], row["seq"]) for row in rows]
@@ -219,22 +219,22 @@ async def tops(database: Database, event_ids: Sequence[str]) -> list[Top]:
 async def decided(
     database: Database, event_id: str, user: str, ids: Sequence[str]
 ) -> list[Decided]:
-    """What the journal knows of these commands of ``user``."""
+    """Return what the journal remembers of these commands of ``user``."""
     async with database.connection() as connection:
         rows = await _DECIDED.rows(connection, event=event_id, user=user, ids=list(ids))
     return [Decided(**row) for row in rows]
 
 
 async def put_users(database: Database, names: dict[str, str]) -> None:
-    """Make or rename users; id → name."""
+    """Create or rename users; id → name."""
     async with database.connection() as connection:
-        # One order for all, so that two nodes that see the same people cannot deadlock.
+        # One order for all nodes, so that two that see the same users cannot deadlock.
         ids = sorted(names)
         await _PUT_USERS.run(connection, ids=ids, names=[names[id] for id in ids])
 
 
 async def clock(database: Database) -> datetime:
-    """The database's clock; also the proof that it answers."""
+    """Return the database's clock; proves that the database answers."""
     async with database.connection() as connection:
         now: datetime = await connection.fetchval("SELECT clock_timestamp()")
     return now

@@ -1,9 +1,9 @@
-"""Whose access was revoked, and when: written by an operator, read by every node.
+"""Revocations of access: written by an operator, read by every node.
 
-A node asks for what has changed since it last looked. A cursor on a clock or a sequence would skip
-the row of a transaction that took its number early and committed late. So each row carries the id
-of the transaction that wrote it, and the cursor is the oldest transaction that was still running
-at the last look: whatever was not visible then has that id or a higher one.
+A node asks for what has changed since its last read. A cursor on a clock or a sequence would skip
+the row of a transaction that took its number early and committed late. So each row has the id of
+the transaction that wrote it. The cursor is the oldest transaction that was still running at the
+last read: a row that was not visible then has that id or a higher one.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from persistence.database.statements import Statement
 
 
 class Changes(NamedTuple):
-    """What one look found."""
+    """The result of one read."""
 
     before: dict[str, datetime]
-    """User → tokens issued before this are refused."""
+    """User → tokens issued before this moment are refused."""
     cursor: int
-    """Where the next look begins."""
+    """The cursor of the next read."""
 
 
 def _changed() -> Statement:
@@ -49,7 +49,7 @@ def _revoke() -> Statement:
         statement.on_conflict_do_update(
             index_elements=["user_id"],
             set_={
-                # Never back: what was refused stays refused.
+                # Never earlier than before: a refused token stays refused.
                 "revoked_before": func.greatest(
                     t.revocations.c.revoked_before, statement.excluded.revoked_before
                 ),
@@ -64,7 +64,7 @@ _REVOKE = _revoke()
 
 
 async def changed(database: Database, since: int = 0) -> Changes:
-    """The revocations written since the look that gave ``since``; all of them with 0."""
+    """Return the revocations written since the read that gave ``since``; all of them with 0."""
     async with database.connection() as connection:
         rows = await _CHANGED.rows(connection, since=since)
     before = {row["user_id"]: row["revoked_before"] for row in rows if row["user_id"] is not None}
@@ -72,10 +72,9 @@ async def changed(database: Database, since: int = 0) -> Changes:
 
 
 async def revoke(database: Database, user: str, before: datetime | None = None) -> datetime:
-    """Refuse the tokens of ``user`` that were issued before ``before``.
+    """Refuse the tokens of ``user`` that were issued before ``before`` (default: now).
 
-    Without it, before now by the database's clock. Returns the moment that holds: where an earlier
-    call gave a later one, that one stands.
+    Returns the moment that applies: the later one, if an earlier call gave a later moment.
     """
     async with database.connection() as connection:
         row = await _REVOKE.row(connection, user=user, before=before)

@@ -1,6 +1,8 @@
-"""What is asked before a command takes its event's lock: is there such an event, who is the sender.
+"""Checks before a command takes its event's lock: whether the event exists, and the sender's
+status.
 
-Answered from what is committed. Whether a command may be given is decided under the lock alone.
+They are answered from committed rows. Only the check under the lock decides whether a command may
+be given.
 """
 
 from __future__ import annotations
@@ -20,18 +22,18 @@ Pair: TypeAlias = tuple[str, str]
 
 
 class Standing(NamedTuple):
-    """A user in an event that exists; ``status`` is ``None`` for a stranger."""
+    """A user's status in an existing event; ``None`` for a stranger."""
 
     status: MembershipStatus | None
 
 
 class Opened(NamedTuple):
-    """The event that a code opens, or once opened."""
+    """The event that a code opens, or opened before it was retired."""
 
     event: str
     is_current: bool
     is_known: bool
-    """Whether the event's journal remembers the command that brings the code."""
+    """Whether the event's journal remembers the command that has this code."""
 
 
 def _standings() -> Statement:
@@ -41,7 +43,7 @@ def _standings() -> Statement:
         .table_valued(column("event_id", Text), column("user_id", Text), name="asked")
         .render_derived()
     )
-    # A subquery, not a join: the planner could read all members of an event for a join.
+    # A subquery, not a join: for a join the planner could read all members of an event.
     status = (
         select(m.c.status)
         .where(m.c.event_id == asked.c.event_id, m.c.user_id == asked.c.user_id)
@@ -80,7 +82,7 @@ _OPENED = _opened()
 
 
 async def standings(database: Database, pairs: Sequence[Pair]) -> dict[Pair, Standing]:
-    """The standing in each (event, user); events that do not exist are left out."""
+    """Return the status for each (event, user); events that do not exist are left out."""
     async with database.connection() as connection:
         rows = await _STANDINGS.rows(
             connection,
@@ -91,9 +93,9 @@ async def standings(database: Database, pairs: Sequence[Pair]) -> dict[Pair, Sta
 
 
 async def opened_by(database: Database, code: str, *, user: str, id: str) -> Opened | None:
-    """The event that ``code`` names, for ``user``'s command ``id``; ``None``: it names none.
+    """Return the event that ``code`` names, for ``user``'s command ``id``, or ``None``.
 
-    One statement, whatever there is, so that a retired code takes no longer than a made-up one.
+    It is one statement in all cases, so that a retired code takes as long as an invented one.
     """
     async with database.connection() as connection:
         row = await _OPENED.row(connection, code=code, user=user, id=id)

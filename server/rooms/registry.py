@@ -17,7 +17,7 @@ from handlers.audiences import growing_document
 from handlers.lanes.decide import StepRecord
 from persistence.database.batch_loader import BatchLoader
 from persistence.database.failures import Failures
-from persistence.database.overload import RETRY_AFTER_MS, unreachable
+from persistence.database.overload import UNREACHABLE_RETRY_DELAY_MS, unreachable
 from persistence.database.periodic import Periodic
 from persistence.database.pool import Database
 from persistence.queries import reading
@@ -312,7 +312,9 @@ class RoomRegistry:
                 while room.epoch != own.epoch or room.seq < own.seq:
                     await room.moves()
         except TimeoutError:
-            raise RetryableError(ErrorCode.OVERLOADED, retry_after_ms=RETRY_AFTER_MS) from None
+            raise RetryableError(
+                ErrorCode.OVERLOADED, retry_after_ms=UNREACHABLE_RETRY_DELAY_MS
+            ) from None
 
     def _fill(self, room: Room, to: int = 0) -> None:
         """Bring ``room`` to the top, which is ``to`` at least, where that is known."""

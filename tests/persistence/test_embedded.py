@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from persistence.embedded.account import account_for
-from persistence.embedded.log import LONGEST_LOG
+from persistence.embedded.log import MAX_LOG_BYTES
 from persistence.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresError, default_data_dir
 from tests.parts import QUICK, execute, named
 from tests.persistence.processes import digest, postmaster_of, using
@@ -219,10 +219,10 @@ def test_a_private_directory_with_other_things_in_it_is_not_opened(home: Path) -
 
 
 def test_a_long_log_is_set_aside(postgres: EmbeddedPostgres, home: Path) -> None:
-    os.truncate(home / "postgres.log", LONGEST_LOG + 1)
+    os.truncate(home / "postgres.log", MAX_LOG_BYTES + 1)
     postgres.start()
-    assert (home / "postgres.log").stat().st_size < LONGEST_LOG
-    assert (home / "postgres.log.1").stat().st_size > LONGEST_LOG
+    assert (home / "postgres.log").stat().st_size < MAX_LOG_BYTES
+    assert (home / "postgres.log.1").stat().st_size > MAX_LOG_BYTES
 
 
 async def test_a_log_that_grows_while_the_database_runs_is_bounded(
@@ -231,10 +231,10 @@ async def test_a_log_that_grows_while_the_database_runs_is_bounded(
     url = postgres.start()
     log, before = home / "postgres.log", home / "postgres.log.1"
     with log.open("ab") as filling:
-        filling.write(b"x" * (LONGEST_LOG + 1) + b"the end")
+        filling.write(b"x" * (MAX_LOG_BYTES + 1) + b"the end")
     postgres.log.bound()
     assert before.read_bytes().endswith(b"the end")
-    assert before.stat().st_size == LONGEST_LOG
+    assert before.stat().st_size == MAX_LOG_BYTES
     assert stat.S_IMODE(before.stat().st_mode) == 0o600
     # It goes on at the start of the file, not behind a hole.
     with pytest.raises(asyncpg.PostgresError):

@@ -9,7 +9,7 @@ import pytest
 
 from persistence.embedded.account import EmbeddedPostgresError
 from persistence.embedded.data_directory import make_home, take_lock
-from persistence.embedded.log import LONGEST_LOG, PostgresLog
+from persistence.embedded.log import MAX_LOG_BYTES, PostgresLog
 from persistence.private_files import NotPrivateError, check_folder, open_private
 
 PRECIOUS = "a line of somebody's file\n" * 3
@@ -68,7 +68,7 @@ def test_a_link_that_leads_nowhere_makes_no_file_there(home: Path, tmp_path: Pat
 def test_a_log_that_is_cut_cuts_no_other_file(home: Path, victim: Path) -> None:
     log = PostgresLog(home)
     os.close(log.open())
-    os.truncate(home / "postgres.log", LONGEST_LOG + 1)
+    os.truncate(home / "postgres.log", MAX_LOG_BYTES + 1)
     # Prepared between the look at its length and the cut.
     (home / "postgres.log.new").symlink_to(victim)
     log.bound()

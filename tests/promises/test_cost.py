@@ -81,7 +81,7 @@ async def test_a_finish_asks_for_all_that_leaves_the_window_at_once(
     assert (len(room.state["proposals"]), shown_now) == (shown, {"event_finished"})
 
 
-@pytest.mark.parametrize("probes", [0, loading.FEW_PROBES])
+@pytest.mark.parametrize("probes", [0, loading.MAX_PROBES])
 async def test_many_who_come_back_are_let_in_by_one_decision(
     start: Start,
     fetches: list[set[Need]],
@@ -89,7 +89,7 @@ async def test_many_who_come_back_are_let_in_by_one_decision(
     monkeypatch: pytest.MonkeyPatch,
     probes: int,
 ) -> None:
-    monkeypatch.setattr(loading, "FEW_PROBES", probes)
+    monkeypatch.setattr(loading, "MAX_PROBES", probes)
     server = await start()
     scene = await gathering(server, 8, policy=BY_HAND)
     proposal = await all_voted_left_and_asked_again(scene)

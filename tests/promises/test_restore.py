@@ -131,7 +131,7 @@ async def test_steps_read_after_a_new_epoch_are_not_shown_under_the_old_one(
 async def test_all_events_get_a_new_epoch_however_many_there_are(
     server: Running, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("persistence.journal.epochs.MOST_ROWS", 2)
+    monkeypatch.setattr("persistence.journal.epochs.MAX_EPOCH_ROWS", 2)
     for _ in range(5):
         await gathering(server)
     connection = await asyncpg.connect(migrated_url)

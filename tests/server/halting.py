@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from persistence.database.instance_lock import SoleServer
+from persistence.database.instance_lock import InstanceLock
 from persistence.embedded.postgres import EmbeddedPostgres
 from server import process
 from server.config import settings
@@ -102,7 +102,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "database": lambda: before_plain(EmbeddedPostgres, "_ready", "database"),
     "finalizer": finalize_before_start,
     "migration": lambda: before(process, "upgrade_async", "migration"),
-    "lock": lambda: before(SoleServer, "_wait_for_lock", "lock"),
+    "lock": lambda: before(InstanceLock, "_wait_for_lock", "lock"),
     "start": lambda: before(Node, "start", "start"),
     "callback": in_a_callback,
     "serving": lambda: None,

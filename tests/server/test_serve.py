@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence.database.instance_lock import SoleServer
+from persistence.database.instance_lock import InstanceLock
 from server import process
 from server.config.settings import Settings
 from server.node import Node
@@ -40,5 +40,5 @@ async def test_the_listener_is_closed_though_the_start_and_the_stop_fail(
     (listener,) = listeners
     assert listener.fileno() == -1
     # The lock was given back as well.
-    async with SoleServer(database_url):
+    async with InstanceLock(database_url):
         pass

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from persistence.database.instance_lock import SOLE_LOCK, SoleServer, SoleServerError
+from persistence.database.instance_lock import INSTANCE_LOCK_KEY, InstanceLock, InstanceLockError
 
 HOLDERS = (
     "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = $1 "
@@ -21,7 +21,9 @@ async def holder(url: str) -> int | None:
     """The session that holds the lock."""
     connection = await asyncpg.connect(url)
     try:
-        pid = await connection.fetchval(HOLDERS, SOLE_LOCK >> 32, SOLE_LOCK & 0xFFFFFFFF)
+        pid = await connection.fetchval(
+            HOLDERS, INSTANCE_LOCK_KEY >> 32, INSTANCE_LOCK_KEY & 0xFFFFFFFF
+        )
         return None if pid is None else int(pid)
     finally:
         await connection.close()
@@ -39,16 +41,16 @@ async def cut(url: str) -> None:
 async def test_the_lock_is_taken_again_where_its_session_was_lost(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("persistence.database.instance_lock.LOOK_SECONDS", 0.05)
-    monkeypatch.setattr("persistence.database.instance_lock.WAIT_SECONDS", 0.1)
-    async with SoleServer(database_url):
+    monkeypatch.setattr("persistence.database.instance_lock.CHECK_INTERVAL_S", 0.05)
+    monkeypatch.setattr("persistence.database.instance_lock.START_TIMEOUT_S", 0.1)
+    async with InstanceLock(database_url):
         first = await holder(database_url)
         await cut(database_url)
         async with asyncio.timeout(10):
             while await holder(database_url) in (None, first):
                 await asyncio.sleep(0.05)
-        with pytest.raises(SoleServerError):
-            await SoleServer(database_url).__aenter__()
+        with pytest.raises(InstanceLockError):
+            await InstanceLock(database_url).__aenter__()
     assert await holder(database_url) is None
 
 
@@ -56,10 +58,10 @@ async def test_who_lost_the_lock_to_another_server_says_so_once(
     database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # No look but those made here.
-    monkeypatch.setattr("persistence.database.instance_lock.LOOK_SECONDS", 3_600.0)
-    async with SoleServer(database_url) as first:
+    monkeypatch.setattr("persistence.database.instance_lock.CHECK_INTERVAL_S", 3_600.0)
+    async with InstanceLock(database_url) as first:
         await cut(database_url)
-        async with SoleServer(database_url):
+        async with InstanceLock(database_url):
             # The first of them may only find that its session is gone.
             for _ in range(5):
                 await first.task.once()
@@ -70,14 +72,14 @@ async def test_who_lost_the_lock_to_another_server_says_so_once(
 async def test_a_start_that_fails_leaves_no_connection_and_no_lock(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(self: SoleServer, connection: asyncpg.Connection[Any]) -> None:
-        assert await connection.fetchval(self._take, SOLE_LOCK)
+    async def broken(self: InstanceLock, connection: asyncpg.Connection[Any]) -> None:
+        assert await connection.fetchval(self._take, INSTANCE_LOCK_KEY)
         raise ConnectionResetError("in the middle of taking the lock")
 
     with monkeypatch.context() as patched:
-        patched.setattr(SoleServer, "_wait_for_lock", broken)
+        patched.setattr(InstanceLock, "_wait_for_lock", broken)
         with pytest.raises(ConnectionResetError):
-            await SoleServer(database_url).__aenter__()
+            await InstanceLock(database_url).__aenter__()
     # Had the session been left open, this would wait for the lock and fail.
-    async with SoleServer(database_url):
+    async with InstanceLock(database_url):
         assert await holder(database_url) is not None
