@@ -8,6 +8,7 @@ import logging
 import os
 import random as random_numbers
 from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Literal, NamedTuple, Self, TypeAlias
 
@@ -15,19 +16,25 @@ from ayes_client._connection.connector import Connector, Status
 from ayes_client._connection.context import ClientContext
 from ayes_client._connection.tokens import Token, Tokens
 from ayes_client._pending.batch import send_all
-from ayes_client._pending.command_queue import CommandQueue
 from ayes_client._pending.entry import Entry
+from ayes_client._pending.lost import settle_lost
 from ayes_client._pending.outbox import FileOutbox, Outbox
-from ayes_client._pending.outbox_writer import OutboxWriter
+from ayes_client._pending.pending_commands import PendingCommands
 from ayes_client._pending.queries import Queries
 from ayes_client._rooms.callbacks import Callback, Callbacks
 from ayes_client._rooms.registry import RoomRegistry
 from ayes_client._rooms.room import Room
 from ayes_client._wire.address import socket_url
 from ayes_client._wire.backoff import FIRST_DELAY_S, MAX_DELAY_S, Backoff
+from ayes_client._wire.moments import ServerClock
 from ayes_client.command import Ack, Command, Outcome, Pending
-from ayes_client.errors import AyesError, BadRequest, LineError, OutboxError, Stopped, Unreachable
-from ayes_client.ids import is_id, new_id
+from ayes_client.errors import (
+    AyesError,
+    LineError,
+    Stopped,
+    Unreachable,
+)
+from ayes_client.ids import new_id
 from ayes_client.limits import Limits
 from ayes_client.state import Json
 from ayes_client.version import VERSION
@@ -36,9 +43,6 @@ log = logging.getLogger("ayes_client")
 
 ClientCallbackName: TypeAlias = Literal["status", "welcome", "bye", "refused", "pending"]
 
-#: Commands without an answer that one client holds. Beyond, the next one waits until there is room:
-#: a program that gives commands faster than they are answered is slowed down.
-MAX_PENDING_COMMANDS = 10_000
 #: Seconds until a command without an answer on an open socket is sent again. The server decides
 #: within 5 s, or says that it cannot.
 ANSWER_TIMEOUT_S = 15.0
@@ -98,14 +102,19 @@ class Client:
         def new_backoff() -> Backoff:
             return Backoff(*backoff, random)
 
-        self._commands = CommandQueue(self._answered, new_backoff)
+        if isinstance(outbox, str | os.PathLike):
+            outbox = FileOutbox(outbox)
+        tokens = Tokens(token, self._token_arrived)
+        clock = ServerClock()
+        self._pending = PendingCommands(clock, outbox, new_backoff, self._changed)
+        self._commands = self._pending.queue
         self._queries = Queries(self._send_body, new_backoff)
         self._rooms = RoomRegistry(new_backoff)
         self._callbacks = Callbacks("status", "welcome", "bye", "refused", "pending")
         self._context = ClientContext(
             url=socket_url(url),
             client={"name": name, "version": version},
-            tokens=Tokens(token, self._token_arrived),
+            tokens=tokens,
             commands=self._commands,
             queries=self._queries,
             rooms=self._rooms,
@@ -113,19 +122,15 @@ class Client:
             new_backoff=new_backoff,
             answer_timeout=answer_timeout,
             max_in_flight=in_flight,
+            clock=clock,
         )
         self._connector = Connector(self._context, self._welcomed, self._set_status)
-        self._outbox: OutboxWriter | None = None
-        if isinstance(outbox, str | os.PathLike):
-            outbox = FileOutbox(outbox)
-        if outbox is not None:
-            self._outbox = OutboxWriter(outbox, self._kept, self._not_kept)
+        self._pending.connect(self._connector)
         self._task: asyncio.Task[None] | None = None
         self._finishing: asyncio.Task[None] | None = None
+        self._settling: set[asyncio.Task[None]] = set()
         self._final: AyesError | None = None
         self._ready = asyncio.Event()
-        self._loaded = asyncio.Event()
-        self._space = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -180,8 +185,12 @@ class Client:
 
     async def loaded(self) -> list[Pending]:
         """Wait until the outbox is read. Return the commands that were in it, the oldest first."""
-        await self._loaded.wait()
-        return [pending for pending in self._commands.pending() if pending.sent]
+        await self._pending.loaded.wait()
+        return [entry.pending() for entry in self._own_entries() if entry.earlier_run]
+
+    def now(self) -> datetime:
+        """Return the time by the server's clock; by this machine's until the first welcome."""
+        return datetime.fromtimestamp(self._context.clock.now(), UTC)
 
     async def stop(self) -> None:
         """Close. Each wait ends with ``Stopped``; the outbox keeps its commands."""
@@ -194,15 +203,11 @@ class Client:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._end(Stopped())
-        if self._outbox is not None:
-            await self._outbox.close()
+        await self._pending.close()
 
     async def _run(self) -> None:
         try:
-            if self._outbox is not None:
-                for kept in await self._outbox.open():
-                    self._commands.add_from_outbox(kept.command, kept.since, kept.user)
-            self._loaded.set()
+            await self._pending.load()
             self._end(await self._connector.run())
         except AyesError as err:
             self._end(err)
@@ -217,11 +222,9 @@ class Client:
         self._final = error
         for view in self._rooms.clear():
             view.end(self._ending())
-        self._commands.end(self._ending_of)
+        self._pending.end(self._ending)
         self._queries.end(self._ending)
-        self._loaded.set()
         self._ready.set()
-        self._space.set()
         trouble = self.trouble if isinstance(error, Stopped) else str(error)
         self._set_status("stopped", trouble=trouble)
 
@@ -229,24 +232,37 @@ class Client:
         assert self._final is not None
         return copy.copy(self._final)
 
-    def _ending_of(self, sent: bool) -> AyesError:
-        error = self._ending()
-        if sent:
-            error.effect = "unknown"
-        return error
-
     # Commands and queries.
 
-    async def command(self, type: str, args: Json | None = None, *, id: str | None = None) -> Ack:
+    async def command(
+        self,
+        type: str,
+        args: Json | None = None,
+        *,
+        id: str | None = None,
+        not_after: datetime | float | None = None,
+        once: bool = False,
+    ) -> Ack:
         """Do something once. Return the ack, which means that it is durable.
 
         ``args`` are the fields other than ``type`` and ``id``, the ``event`` among them. The same
         ``id`` with the same fields is the same command for ever; if left out, a new one is made.
         Raises the error that refuses the command.
+
+        Past ``not_after`` the command has no effect, and ``TooLate`` is raised: a time with a zone,
+        or seconds from now by the server's clock. With ``once``, no later connection sends the
+        command, and no outbox keeps it: ``NotSent`` if there is no connection now.
         """
         rest = dict(args or {})
         event = rest.pop("event", None)
-        command = Command(type=type, event=event, args=rest, id=new_id() if id is None else id)
+        command = Command(
+            type=type,
+            event=event,
+            args=rest,
+            id=new_id() if id is None else id,
+            not_after=not_after,
+            once=once,
+        )
         entry = await self._give(command)
         return await asyncio.shield(entry.future)
 
@@ -272,8 +288,32 @@ class Client:
 
     @property
     def pending(self) -> list[Pending]:
-        """The commands without an answer, the oldest first."""
-        return self._commands.pending()
+        """The user's commands without an answer, the oldest first."""
+        return [entry.pending() for entry in self._own_entries()]
+
+    def waiting(self) -> list[Pending]:
+        """List the user's commands without an answer, the oldest first, also of earlier runs."""
+        return self.pending
+
+    def _own_entries(self) -> list[Entry]:
+        """Return the entries of the present user; of everyone, until a token names the user."""
+        subject = self._context.tokens.subject
+        users: set[str | None] = set() if subject is None else {None, subject}
+        if self.user is not None:
+            users.add(self.user.id)
+        return self._pending.entries_of(users)
+
+    async def take_back(self, id: str) -> bool:
+        """Take a pending command back. Return whether it surely has no effect.
+
+        False if it may have reached the server, or is not pending. If true, its wait raises
+        ``TakenBack``, and the outbox has forgotten it.
+        """
+        await self._pending.loaded.wait()
+        entry = self._commands.get(id)
+        if entry is None or entry not in self._own_entries():
+            return False
+        return await self._pending.take_back(entry)
 
     def adopt(self, id: str) -> asyncio.Future[Ack] | None:
         """Return the future of a pending command's answer, such as of one found in the outbox."""
@@ -281,55 +321,16 @@ class Client:
         return None if entry is None else asyncio.shield(entry.future)
 
     async def _give(self, command: Command) -> Entry:
-        if not is_id(command.id):
-            raise BadRequest(
-                "an id has 8 to 64 of A-Z a-z 0-9 _ -", id=command.id, details={"path": "id"}
-            )
         if self._task is None:
             raise RuntimeError("start() the client first, or use it in async with")
-        await self._loaded.wait()
-        while len(self._commands) >= MAX_PENDING_COMMANDS and self._final is None:
-            self._space.clear()
-            await self._space.wait()
-        if self._final is not None:
-            raise self._ending_of(False)
-        count = len(self._commands)
-        entry = self._commands.add(command, kept=False)
-        if len(self._commands) > count:
-            entry.user = self._context.tokens.owner(connected=self._connector.open)
-            self._keep(entry)
-            self._callbacks.call("pending", self)
-        return entry
-
-    def _answered(self, id: str) -> None:
-        if self._outbox is not None:
-            self._outbox.done(id)
-        self._space.set()
-        self._callbacks.call("pending", self)
-
-    # The outbox. A command is sent once it is kept there; without an outbox, at once.
-
-    def _keep(self, entry: Entry) -> None:
-        if self._outbox is None:
-            self._kept([entry])
-        elif entry.user is not None:
-            # Without a user it is not kept yet: another user's client could take it for its own.
-            self._outbox.put(entry)
-
-    def _kept(self, entries: list[Entry]) -> None:
-        self._commands.mark_kept(entries)
-        self._connector.wake()
-
-    def _not_kept(self, entries: list[Entry], error: OutboxError) -> None:
-        log.error("%s", error)
-        for entry in entries:
-            self._commands.refuse(entry, copy.copy(error))
+        return await self._pending.give(command)
 
     def _token_arrived(self) -> None:
-        """Give the commands without an owner to the user of the first token."""
         if (user := self._context.tokens.subject) is not None:
-            for entry in self._commands.assign_owner(user):
-                self._keep(entry)
+            self._pending.assign_owner(user)
+
+    def _changed(self) -> None:
+        self._callbacks.call("pending", self)
 
     # Rooms.
 
@@ -382,11 +383,14 @@ class Client:
         self.user = User(message["user"]["id"], message["user"]["name"])
         self.session = message["session"]
         self._context.tokens.welcomed(self.user.id)
-        for entry in self._commands.claim(self.user.id, self._context.tokens.subject):
-            self._keep(entry)
+        self._pending.welcomed(self.user.id, self._context.tokens.subject)
         for view in self._rooms.views.values():
             self._connector.subscribe(view)
         self._queries.send_all()
+        for entry in self._commands.lost():
+            task = asyncio.create_task(settle_lost(self._commands, entry, self.query))
+            self._settling.add(task)
+            task.add_done_callback(self._settling.discard)
         self._set_status("open")
         self._callbacks.call("welcome", message)
         self._ready.set()

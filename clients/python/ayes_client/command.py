@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from ayes_client.errors import AyesError
@@ -15,12 +16,17 @@ class Command:
     """Something to be done once. ``args`` are the fields other than type, id and event.
 
     The same ``id`` means the same command: it takes effect once, however often it is sent.
+    ``not_after``: past that time it has no effect, and is refused with ``TooLate``. A time with a
+    zone, or seconds from when it is given, by the server's clock. ``once``: no later connection
+    sends it.
     """
 
     type: str
     event: str | None = None
     args: Json = field(default_factory=dict)
     id: str = field(default_factory=new_id)
+    not_after: datetime | float | None = None
+    once: bool = False
 
     def message(self) -> Json:
         """Return the command as it goes over the wire."""
@@ -84,8 +90,8 @@ class Pending:
     """A command without an answer.
 
     ``since``: when it was given, in seconds since the epoch. ``sent``: whether it may have been
-    written to a socket; always true of a command that an outbox had. ``tries``: how often this
-    client wrote it.
+    written to a socket, by an earlier client too; if false, it never left. ``tries``: how often
+    this client wrote it. ``kept``: whether the outbox has it.
     """
 
     id: str
@@ -95,6 +101,7 @@ class Pending:
     since: float
     sent: bool
     tries: int
+    kept: bool = False
 
 
 def command_from(message: Json) -> Command:

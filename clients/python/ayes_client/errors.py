@@ -16,6 +16,7 @@
     │   └── InvalidTransition       not possible from the present status
     ├── NeedsFix                    retry "fix": a new id, after a change
     │   ├── BadFrame, BadRequest, UnknownType, TooLarge
+    │   ├── TooLate                 the command's own ``not_after`` is past
     │   ├── TargetGone              the thing you name was deleted
     │   ├── Stale                   the item has a newer version: ``details["current"]``
     │   ├── RevisionChanged         the proposal has another wording now
@@ -33,7 +34,10 @@
         ├── Closed                  the server closed for good; ``details["close"]`` says why
         ├── RoomClosed              the room was left, or closed by the server
         ├── Unreachable             no server answered within ``open_timeout``
-        └── OutboxError             the outbox file is held, broken, or cannot be written
+        ├── OutboxError             the outbox file is held, broken, or cannot be written
+        ├── TakenBack               ``take_back()`` was in time: the command has no effect
+        ├── NotSent                 given with ``once``, and there was no connection
+        └── Unanswered              given with ``once``, sent, and its connection broke
 
 Two attributes say what to do. ``effect``: whether anything may have happened. ``retry``: what to
 send next. A code that this version does not know becomes the class of its ``retry``.
@@ -332,10 +336,7 @@ class Stopped(LineError):
 
 
 class Closed(LineError):
-    """The server closed the connection for good.
-
-    A close code of 4500 or more, without an error before it.
-    """
+    """The server closed the connection for good, with a code of 4500 or more."""
 
     code = "closed"
 
@@ -362,6 +363,28 @@ class OutboxError(LineError):
     code = "outbox"
 
 
+class TakenBack(LineError):
+    """The command was taken back before it had any effect."""
+
+    code = "cancelled"
+
+
+class NotSent(LineError):
+    """There is no connection, and no later one sends this command."""
+
+    code = "not_sent"
+
+
+class Unanswered(LineError):
+    """The connection broke before the answer, and no later one sends this command.
+
+    Its id, sent again, settles it.
+    """
+
+    code = "unanswered"
+    effect = "unknown"
+
+
 def _leaves(above: type[AyesError]) -> Iterator[type[AyesError]]:
     for below in above.__subclasses__():
         yield from _leaves(below)
@@ -375,28 +398,3 @@ CODES: dict[str, type[AyesError]] = {
     for group in (Refused, NeedsFix, NeedsAuth, TryAgain)
     for found in _leaves(group)
 }
-_GROUPS: dict[str, type[AyesError]] = {
-    "no": Refused,
-    "fix": NeedsFix,
-    "auth": NeedsAuth,
-    "same": TryAgain,
-}
-
-
-def from_message(message: dict[str, Any]) -> AyesError:
-    """Make the exception of an ``error`` message."""
-    code = str(message.get("code", "error"))
-    retry: Retry = message["retry"] if message.get("retry") in _GROUPS else "no"
-    kind = CODES.get(code, _GROUPS[retry])
-    error = kind(
-        message.get("message"),
-        details=message.get("details"),
-        id=message.get("id"),
-        event=message.get("event"),
-        retry_after_ms=message.get("retry_after_ms"),
-        replayed=bool(message.get("replayed")),
-    )
-    error.code = code
-    error.retry = retry
-    error.effect = "unknown" if message.get("effect") == "unknown" else "none"
-    return error

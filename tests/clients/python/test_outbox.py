@@ -256,7 +256,7 @@ async def test_a_stopped_client_leaves_its_commands_to_the_next(
             await voting
         second = client_of(server.url, user, outbox=tmp_path / "o")
         second.start()
-        assert [(p.id, p.sent) for p in await second.loaded()] == [("kept-vote", True)]
+        assert [(p.id, p.sent) for p in await second.loaded()] == [("kept-vote", False)]
         adopted = second.adopt("kept-vote")
         assert adopted is not None
         assert (await adopted).result["agree"] == 1

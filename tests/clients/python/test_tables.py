@@ -16,6 +16,7 @@ import ayes_client
 from ayes_client import errors, state
 from ayes_client._connection import opening
 from ayes_client._wire import closes
+from ayes_client._wire.error_message import from_message
 from ayes_client.cli.acting import QUERIES
 from ayes_client.cli.verbs import VERBS
 from ayes_client.limits import Limits
@@ -53,7 +54,7 @@ def test_the_tree_is_drawn_whole() -> None:
 
 def test_an_unknown_code_is_the_class_of_its_retry() -> None:
     said = {"code": "of_tomorrow", "retry": "fix", "effect": "none", "message": "…", "details": {}}
-    error = errors.from_message(said)
+    error = from_message(said)
     assert type(error) is errors.NeedsFix
     assert error.code == "of_tomorrow"
 

@@ -48,6 +48,10 @@ class Connector:
         """Whether there is a session that the server has welcomed."""
         return self._session is not None and self._session.open
 
+    def owner(self) -> str | None:
+        """Return the user of a command given now; ``None`` before there is a token."""
+        return self._context.tokens.owner(connected=self.open)
+
     async def run(self) -> AyesError:
         """Keep a session open. Return the error that ends the client."""
         backoff = self._context.new_backoff()

@@ -11,6 +11,7 @@ from ayes_client._pending.queries import Queries
 from ayes_client._rooms.callbacks import Callbacks
 from ayes_client._rooms.registry import RoomRegistry
 from ayes_client._wire.backoff import Backoff
+from ayes_client._wire.moments import ServerClock
 from ayes_client.limits import Limits
 
 
@@ -32,6 +33,9 @@ class ClientContext:
     new_backoff: Callable[[], Backoff]
     answer_timeout: float
     max_in_flight: int | None
+    clock: ServerClock
+    dead_pings: int = 0
+    """Connections in a row that were given up since a ping had no answer."""
     limits: Limits = field(default_factory=Limits)
 
     @property

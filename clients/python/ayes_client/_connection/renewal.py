@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import time
 from collections.abc import Callable
-from datetime import datetime
 
 from ayes_client._connection.tokens import Tokens, renew_in
 from ayes_client._wire.backoff import Backoff
 from ayes_client._wire.jwt import expiry
+from ayes_client._wire.moments import ServerClock, seconds_of
 from ayes_client.state import Json
 
 log = logging.getLogger("ayes_client")
@@ -30,11 +29,13 @@ class Renewal:
     def __init__(
         self,
         tokens: Tokens,
+        clock: ServerClock,
         backoff: Backoff,
         send: Callable[[Json], None],
         renewed: Callable[[], None],
     ) -> None:
         self._tokens = tokens
+        self._clock = clock
         self._backoff = backoff
         self._send = send
         self._renewed = renewed
@@ -44,11 +45,9 @@ class Renewal:
         self._due = asyncio.Event()
         self._ref = ""
         self._answer: asyncio.Future[Json] | None = None
-        self._skew = 0.0
 
-    def begin(self, token: str, server_time: str) -> None:
-        """Start: the socket is open with ``token``, at ``server_time``."""
-        self._skew = _epoch_seconds(server_time) - time.time()
+    def begin(self, token: str) -> None:
+        """Start: the socket is open with ``token``."""
         self._set_expiry(expiry(token))
 
     def expired(self) -> None:
@@ -106,14 +105,10 @@ class Renewal:
         if answer["type"] == "error":
             log.warning("the server refuses the new token: %s", answer["message"])
             return False
-        self._set_expiry(_epoch_seconds(answer["expires"]))
+        self._set_expiry(seconds_of(answer["expires"]))
         return True
 
     def _set_expiry(self, at: float | None) -> None:
         if at is not None and self._tokens.renewable:
-            self._at = self._loop.time() + renew_in(at, time.time() + self._skew)
+            self._at = self._loop.time() + renew_in(at, self._clock.now())
             self._due.set()
-
-
-def _epoch_seconds(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()

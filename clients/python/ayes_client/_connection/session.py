@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -21,7 +22,8 @@ from ayes_client._connection.outgoing import Outgoing
 from ayes_client._connection.renewal import Renewal
 from ayes_client._connection.subscriptions import RoomSubscriptions
 from ayes_client._wire.closes import is_final, reason
-from ayes_client.errors import AuthExpired, AyesError, Closed, LineError, from_message
+from ayes_client._wire.error_message import from_message
+from ayes_client.errors import AuthExpired, AyesError, Closed, LineError
 from ayes_client.limits import Limits
 from ayes_client.state import Json
 
@@ -35,6 +37,16 @@ MAX_SILENT_BEATS = 2.5
 MAX_REASON_LENGTH = 200
 #: Longest time between two looks for silence and missing answers.
 WATCH_INTERVAL_S = 1.0
+#: Silence after a command or query, beyond which the server is pinged. It mostly answers in 10 ms.
+ANSWER_CHECK_DELAY_S = 2.0
+#: Longest wait for the answer to a ping. Beyond, the connection counts as dead. The wait doubles
+#: after each connection that was given up so, since a slow network is not a dead one.
+PING_TIMEOUT_S = 2.5
+#: Doublings of that wait: 40 s at most, as long as the server waits for a client.
+MAX_DOUBLINGS = 4
+#: Difference between the clock and a timer. Beyond, the machine slept or the clock was set, and the
+#: server is pinged; below, the program was only busy.
+MAX_CLOCK_JUMP_S = 2.0
 
 #: What a message raises that lacks a field, or has one of another type.
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
@@ -58,10 +70,16 @@ class Session:
         self._bye: Json | None = None
         self._refusal: AyesError | None = None
         self._final: AyesError | None = None
-        self._silent = False
+        self._silent: str | None = None
+        """Why the connection counts as dead."""
+        self._pinged_at: float | None = None
         self._outgoing = Outgoing(context)
         self._renewal = Renewal(
-            context.tokens, context.new_backoff(), self._outgoing.send, self._token_renewed
+            context.tokens,
+            context.clock,
+            context.new_backoff(),
+            self._outgoing.send,
+            self._token_renewed,
         )
         self.subscriptions = RoomSubscriptions(
             context.rooms, self._outgoing.send, self._token_expired
@@ -111,8 +129,8 @@ class Session:
     def _complete(self, ended: SessionEnd) -> SessionEnd:
         """Add what the server said before the end."""
         code = None if self._link is None else self._link.close_code
-        if self._silent:
-            ended.why = f"nothing was heard for {MAX_SILENT_BEATS} heartbeats"
+        if self._silent is not None:
+            ended.why = self._silent
         elif self._link is not None:
             ended.why = ended.why or reason(code)
         if self._opened_at is not None:
@@ -177,7 +195,8 @@ class Session:
         self._context.limits = Limits.from_welcome(message)
         self._heartbeat = message["heartbeat_ms"] / 1000
         self._outgoing.begin()
-        self._renewal.begin(token, message["time"])
+        self._context.clock.start(message["time"])
+        self._renewal.begin(token)
         self._heard_at = self._opened_at = self._loop.time()
         self._welcomed(message)
 
@@ -201,7 +220,10 @@ class Session:
                 self._on_error(message)
             case "snapshot" | "resumed" | "diff" | "you" | "presence" | "unsubscribed":
                 self.subscriptions.on_message(message)
+            case "pong":
+                self._context.clock.observe(message["time"])
             case "heartbeat":
+                self._context.clock.observe(message["time"])
                 self.subscriptions.compare(message["positions"])
             case "bye":
                 self._bye = message
@@ -251,10 +273,14 @@ class Session:
         silence = MAX_SILENT_BEATS * self._heartbeat
         interval = min(WATCH_INTERVAL_S, silence / 5, timeout / 5)
         while True:
+            due = time.time() + interval
             await asyncio.sleep(interval)
             now = self._loop.time()
             if now - self._heard_at > silence:
-                self._silent = True
+                self._silent = f"nothing was heard for {MAX_SILENT_BEATS} heartbeats"
+            elif self._is_dead(now, jumped=abs(time.time() - due) > MAX_CLOCK_JUMP_S):
+                self._silent = "a ping had no answer"
+            if self._silent is not None:
                 link.transport.abort()
                 return
             if self._context.commands.retry_overdue(now, timeout):
@@ -265,6 +291,30 @@ class Session:
             self.subscriptions.retry_overdue(now, timeout)
             for body in self._context.queries.take_overdue(now, timeout):
                 self.send_body(body)
+
+    def _is_dead(self, now: float, *, jumped: bool) -> bool:
+        """Ping the server if it may be out of reach. Return whether it did not answer a ping."""
+        context = self._context
+        if self._pinged_at is not None:
+            limit = PING_TIMEOUT_S * 2 ** min(context.dead_pings, MAX_DOUBLINGS)
+            if self._heard_at > self._pinged_at:
+                self._pinged_at = None
+                context.dead_pings = 0
+            elif now - self._pinged_at > limit:
+                context.dead_pings += 1
+                return True
+        elif jumped or self._is_answer_missing(now):
+            self._pinged_at = now
+            self._outgoing.send({"type": "ping"})
+        return False
+
+    def _is_answer_missing(self, now: float) -> bool:
+        """Return whether something waits for an answer, and the server is silent."""
+        if self._bye is not None or self._outgoing.has_messages:
+            return False
+        waits = (self._context.commands.waits_since(), self._context.queries.waits_since())
+        since = min((moment for moment in waits if moment is not None), default=now)
+        return now - max(since, self._heard_at) > ANSWER_CHECK_DELAY_S
 
 
 def _abort(link: ClientConnection, task: asyncio.Task[object]) -> None:

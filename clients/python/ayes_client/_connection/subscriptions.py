@@ -9,7 +9,8 @@ from typing import Any
 
 from ayes_client._rooms.registry import RoomRegistry
 from ayes_client._rooms.view import RoomView
-from ayes_client.errors import NeedsAuth, from_message
+from ayes_client._wire.error_message import from_message
+from ayes_client.errors import NeedsAuth
 from ayes_client.state import Json
 
 #: Seconds that a room may stay behind the position of a heartbeat. Beyond, it is subscribed to

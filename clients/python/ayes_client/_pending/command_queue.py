@@ -7,16 +7,19 @@ writes. The clock is passed in, and a session sends.
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from ayes_client._pending.deadline import same_but_for_deadline, with_deadline
 from ayes_client._pending.entry import Entry, EntryState
 from ayes_client._wire.backoff import MAX_INTERNAL_TRIES, Backoff
-from ayes_client.command import Ack, Command, Pending
-from ayes_client.errors import AyesError, IdConflict, Stopped, TooLarge, from_message
+from ayes_client._wire.error_message import from_message
+from ayes_client.command import Ack, Command
+from ayes_client.errors import AyesError, IdConflict, NotSent, Stopped, TooLarge, Unanswered
 from ayes_client.state import Json
 
 #: Shortest wait until the same id is sent again, if the server names no time. A server that answers
@@ -49,9 +52,9 @@ class CommandQueue:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def pending(self) -> list[Pending]:
+    def entries(self) -> list[Entry]:
         """List all of them, the oldest first."""
-        return [entry.pending() for entry in self._entries.values()]
+        return list(self._entries.values())
 
     def get(self, id: str) -> Entry | None:
         """Return the entry of a command without an answer."""
@@ -59,14 +62,25 @@ class CommandQueue:
 
     # Adding.
 
-    def add(self, command: Command, *, kept: bool, since: float | None = None) -> Entry:
+    def add(
+        self,
+        command: Command,
+        *,
+        kept: bool,
+        since: float | None = None,
+        lifetime: float | None = None,
+    ) -> Entry:
         """Take a command, or return its entry if it is pending already.
 
-        Raises ``IdConflict`` if another command has its id.
+        ``lifetime``: seconds until its ``not_after``, if that was not given as a time. Raises
+        ``IdConflict`` if another command has its id.
         """
         existing = self._entries.get(command.id)
         if existing is not None:
-            if existing.command != command:
+            same = existing.command == command
+            if not same and not (
+                lifetime is not None and same_but_for_deadline(existing.command, command)
+            ):
                 raise IdConflict(id=command.id, event=command.event)
             return existing
         since = time.time() if since is None else since
@@ -78,10 +92,13 @@ class CommandQueue:
             self.mark_kept([entry])
         return entry
 
-    def add_from_outbox(self, command: Command, since: float, user: str | None) -> Entry:
-        """Take a command that an outbox held: an earlier client may have sent it."""
+    def add_from_outbox(
+        self, command: Command, since: float, user: str | None, *, sent: bool = True
+    ) -> Entry:
+        """Take a command that an outbox held; ``sent``: an earlier client may have sent it."""
         entry = self.add(command, kept=True, since=since)
-        entry.earlier_run, entry.user = True, user
+        entry.earlier_run, entry.user, entry.kept = True, user, True
+        entry.sent_earlier = entry.marked_sent = sent
         return entry
 
     def assign_owner(self, user: str) -> list[Entry]:
@@ -105,14 +122,30 @@ class CommandQueue:
         ]
         for entry in claimed:
             entry.user = user
-            self._set_state(entry, EntryState.UNKEPT)
         for entry in [entry for entry in self._entries.values() if entry.user != user]:
             self._end(entry, Stopped("it is another user's, and stays in the outbox for them"))
-        return claimed
+        # The outbox says that a command may have been sent before that is so.
+        unmarked = [entry for entry in self._entries.values() if not entry.marked_sent]
+        rewritten = {entry.number: entry for entry in [*claimed, *unmarked]}
+        for entry in rewritten.values():
+            self._set_state(entry, EntryState.UNKEPT)
+        return list(rewritten.values())
+
+    def set_deadlines(self, server_time: float, now: float) -> None:
+        """Give commands their ``not_after`` by the server's clock, which was unknown before."""
+        for entry in self._entries.values():
+            if entry.lifetime is not None and not entry.may_be_sent:
+                age = max(time.time() - entry.since, now - entry.given_at)
+                command = dataclasses.replace(entry.command, not_after=entry.lifetime)
+                entry.replace(with_deadline(command, server_time - age))
+                # The outbox has the old one.
+                entry.marked_sent = False
+            entry.lifetime = None
 
     def mark_kept(self, entries: Iterable[Entry]) -> None:
         """These are in the outbox now, and may be sent."""
         for entry in entries:
+            entry.kept = True
             if entry.state is EntryState.UNKEPT:
                 self._set_state(
                     entry, EntryState.READY if self._is_first(entry) else EntryState.BLOCKED
@@ -137,6 +170,7 @@ class CommandQueue:
                 break
             self._set_state(entry, EntryState.IN_FLIGHT)
             entry.tries += 1
+            entry.unknown_tries += 1
             entry.sent_at = now
             taken.append(entry)
         return taken
@@ -166,9 +200,28 @@ class CommandQueue:
         """Make all that was in flight or delayed ready again."""
         self._delayed.clear()
         self.paused_until = 0.0
-        for entry in self._entries.values():
-            if entry.state in (EntryState.IN_FLIGHT, EntryState.DELAYED):
+        for entry in list(self._entries.values()):
+            if entry.once:
+                self._lose(entry)
+            elif entry.state in (EntryState.IN_FLIGHT, EntryState.DELAYED):
                 self._set_state(entry, EntryState.READY)
+
+    def _lose(self, entry: Entry) -> None:
+        if not entry.may_have_effect:
+            self.refuse(entry, NotSent())
+        elif entry.command.event is None:
+            self.refuse(entry, Unanswered())
+        else:
+            self._set_state(entry, EntryState.LOST)
+
+    def lost(self) -> list[Entry]:
+        """Return the commands that are never sent again, and whose answers are unknown."""
+        return [entry for entry in self._entries.values() if entry.state is EntryState.LOST]
+
+    def waits_since(self) -> float | None:
+        """Return when the oldest command in flight was sent."""
+        sent = (entry.sent_at for entry in self._entries.values() if entry.sent_at is not None)
+        return min(sent, default=None)
 
     # Answers.
 
@@ -191,9 +244,12 @@ class CommandQueue:
             return None
         error = from_message(message)
         if error.retry == "auth":
+            entry.unknown_tries = max(0, entry.unknown_tries - 1)
             if entry.state is EntryState.IN_FLIGHT:
                 self._set_state(entry, EntryState.READY)
             return error
+        if error.effect == "none":
+            entry.unknown_tries = max(0, entry.unknown_tries - 1)
         if error.code == "internal":
             entry.internal_errors += 1
         may_retry = error.retry == "same" or error.effect == "unknown"

@@ -20,7 +20,8 @@ class EntryState(enum.Enum):
         UNKEPT ──▶ BLOCKED ──▶ READY ──▶ IN_FLIGHT ──▶ ENDED
                                  ▲ ▲         │
                                  │ └─────────┤  the connection broke
-                                 └─ DELAYED ◀┘  the server asked for a later try
+                                 └─ DELAYED ◀┤  the server asked for a later try
+                                    LOST ◀───┘  the connection of a ``once`` command broke
     """
 
     UNKEPT = enum.auto()
@@ -33,6 +34,11 @@ class EntryState(enum.Enum):
     """To be sent again at a later time."""
     IN_FLIGHT = enum.auto()
     """Sent on this connection, without an answer yet."""
+    LOST = enum.auto()
+    """Sent on a connection that broke, and never to be sent again.
+
+    The next one asks what became of it.
+    """
     ENDED = enum.auto()
     """Answered, refused or given up."""
 
@@ -46,13 +52,20 @@ class Entry:
         "command",
         "earlier_run",
         "future",
+        "given_at",
         "internal_errors",
+        "kept",
+        "lifetime",
+        "marked_sent",
         "number",
+        "once",
         "ordering_key",
         "sent_at",
+        "sent_earlier",
         "since",
         "state",
         "tries",
+        "unknown_tries",
         "user",
     )
 
@@ -65,9 +78,21 @@ class Entry:
         self.state = EntryState.UNKEPT
         self.user: str | None = None
         """The user whose command it is; ``None`` before there is a token."""
+        self.once = command.once
         self.earlier_run = False
-        """Whether an outbox had it: an earlier client may have sent it."""
+        """Whether an earlier client gave it."""
+        self.sent_earlier = False
+        """Whether an earlier client may have sent it."""
+        self.kept = False
+        """Whether the outbox has it."""
+        self.marked_sent = False
+        """Whether the outbox says that it may have been sent. It says so before it is sent."""
+        self.lifetime: float | None = None
+        """Seconds until its ``not_after``, if it was given before the server's clock was known."""
+        self.given_at = asyncio.get_running_loop().time()
         self.tries = 0
+        self.unknown_tries = 0
+        """Tries without an answer, now or ever: each may have had an effect."""
         self.internal_errors = 0
         self.sent_at: float | None = None
         self.body = orjson.dumps(command.message())
@@ -80,8 +105,18 @@ class Entry:
 
     @property
     def may_be_sent(self) -> bool:
-        """Whether it was ever written to a connection, as far as this client knows."""
-        return self.earlier_run or self.tries > 0
+        """Whether it was ever written to a connection, by an earlier client too."""
+        return self.sent_earlier or self.tries > 0
+
+    @property
+    def may_have_effect(self) -> bool:
+        """Whether a try may have reached the server and was not answered."""
+        return self.sent_earlier or self.unknown_tries > 0
+
+    def replace(self, command: Command) -> None:
+        """Become ``command``, which has the same id. It must never have been sent."""
+        self.command = command
+        self.body = orjson.dumps(command.message())
 
     def has_opaque_owner(self) -> bool:
         """Whether its owner is only a digest of this run's token.
@@ -100,6 +135,7 @@ class Entry:
             since=self.since,
             sent=self.may_be_sent,
             tries=self.tries,
+            kept=self.kept,
         )
 
 

@@ -11,6 +11,7 @@ line that a crash left unfinished is the last one. Its command was never sent, a
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import sys
@@ -41,12 +42,15 @@ MAX_WASTE_BYTES = 1_048_576
 class Kept:
     """A command in the outbox. ``since``: seconds since the epoch. ``user``: once that is known.
 
-    An id is unique per user: sent as another user, it would be another command.
+    An id is unique per user: sent as another user, it would be another command. ``sent``: whether
+    it may have been sent. A command is written again before it is sent, if that was not expected
+    before.
     """
 
     command: Command
     since: float
     user: str | None = None
+    sent: bool = True
 
 
 class Outbox(Protocol):
@@ -110,20 +114,48 @@ class FileOutbox:
         self._file = self._lock = None
 
     def _append(self, data: bytes, *, durable: bool) -> None:
-        if self._file is None:
+        if self._lock is None:
             raise OutboxError(f"{self._path} is not open")
+        try:
+            self._append_to_file(data, durable=durable)
+        except (OSError, ValueError) as first:
+            # The file may be gone, or the handle dead: a network drive, a suspended machine.
+            log.warning("%s: %s; it is opened again", self._path, first)
+            try:
+                self._reopen()
+                self._append_to_file(data, durable=durable)
+            except (OSError, ValueError) as err:
+                raise OutboxError(f"{self._path}: {getattr(err, 'strerror', None) or err}") from err
+        self._size += len(data)
+
+    def _append_to_file(self, data: bytes, *, durable: bool) -> None:
+        file = self._file
+        if file is None or not os.path.samestat(os.fstat(file.fileno()), self._path.stat()):
+            raise FileNotFoundError(errno.ENOENT, "another file is in its place")
         try:
             rest = memoryview(data)
             while rest:
-                rest = rest[self._file.write(rest) :]
+                rest = rest[file.write(rest) :]
             if durable:
-                os.fsync(self._file.fileno())
-        except OSError as err:
+                os.fsync(file.fileno())
+        except OSError:
             # Half a line may be there, and the next one must not be glued to it.
             with contextlib.suppress(OSError):
+                os.ftruncate(file.fileno(), self._size)
+            raise
+
+    def _reopen(self) -> None:
+        """Open the file again. Write it again if it is not as this process left it."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
+        with contextlib.suppress(FileNotFoundError):
+            if self._path.stat().st_size >= self._size:
+                self._file = self._path.open("ab", buffering=0)
                 os.ftruncate(self._file.fileno(), self._size)
-            raise OutboxError(f"{self._path}: {err.strerror or err}") from err
-        self._size += len(data)
+                return
+        self._compact()
 
     def _compact_if_possible(self) -> None:
         """Compact the file; a failure is only logged, since every command in it is durable.
@@ -158,7 +190,8 @@ class FileOutbox:
             case {"put": dict(put)}:
                 command = command_from(put["command"])
                 user = put.get("user")
-                self._kept[command.id] = Kept(command, float(put["since"]), user)
+                sent = bool(put.get("sent", True))
+                self._kept[command.id] = Kept(command, float(put["since"]), user, sent)
             case {"done": str(id)}:
                 self._kept.pop(id, None)
             case _:
@@ -203,7 +236,10 @@ def _line(content: dict[str, object]) -> bytes:
 
 def _put(kept: Kept) -> bytes:
     owner = {} if kept.user is None else {"user": kept.user}
-    return _line({"put": {"command": kept.command.message(), "since": kept.since, **owner}})
+    unsent = {} if kept.sent else {"sent": False}
+    return _line(
+        {"put": {"command": kept.command.message(), "since": kept.since, **owner, **unsent}}
+    )
 
 
 def _locked(path: Path) -> IO[bytes]:

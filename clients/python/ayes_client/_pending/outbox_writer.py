@@ -13,6 +13,10 @@ from ayes_client.errors import OutboxError
 
 log = logging.getLogger("ayes_client")
 
+#: Waits between the tries of one write, in seconds. Beyond the last one its commands are refused: a
+#: disk that is full for a moment fails none of them.
+WRITE_RETRY_DELAYS_S = (0.1, 0.4, 1.0)
+
 
 class OutboxWriter:
     """Calls ``kept`` with entries that are durable now, ``failed`` with those that are not."""
@@ -62,6 +66,10 @@ class OutboxWriter:
         self._done.append(id)
         self._work.set()
 
+    async def flush(self) -> None:
+        """Write what is left, now."""
+        await asyncio.shield(asyncio.ensure_future(self._write()))
+
     async def close(self) -> None:
         """Write what is left, and close the outbox."""
         if self._task is None:
@@ -90,15 +98,32 @@ class OutboxWriter:
             done, self._done = self._done, []
             if not put and not done:
                 return
-            kept = [Kept(entry.command, entry.since, entry.user) for entry in put]
+            kept = [_kept_of(entry) for entry in put]
+            error = await self._try_write(kept, done)
+            if error is not None:
+                # What has its answer is forgotten with the next write.
+                self._done = done + self._done
+                self._failed(put, error)
+                return
+            # An entry that has changed meanwhile is written again, and may be sent after that.
+            self._kept([e for e, k in zip(put, kept, strict=True) if _kept_of(e) == k])
+
+    async def _try_write(self, put: list[Kept], done: list[str]) -> OutboxError | None:
+        for delay in (*WRITE_RETRY_DELAYS_S, None):
             try:
-                await asyncio.to_thread(self._outbox.write, kept, done)
+                await asyncio.to_thread(self._outbox.write, put, done)
             except OutboxError as err:
-                self._failed(put, err)
+                if delay is None:
+                    return err
+                await asyncio.sleep(delay)
             except Exception as err:
                 # A user's own outbox may raise anything. It fails these commands alone.
                 log.exception("the outbox failed")
-                self._failed(put, OutboxError(f"the outbox failed: {err}"))
+                return OutboxError(f"the outbox failed: {err}")
             else:
-                # An entry that was claimed meanwhile is written again, and may be sent after that.
-                self._kept([e for e, k in zip(put, kept, strict=True) if e.user == k.user])
+                return None
+        raise AssertionError("unreachable")
+
+
+def _kept_of(entry: Entry) -> Kept:
+    return Kept(entry.command, entry.since, entry.user, entry.marked_sent)

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import orjson
 
 from ayes_client._wire.backoff import MAX_INTERNAL_TRIES, Backoff
-from ayes_client.errors import AyesError, Busy, from_message
+from ayes_client._wire.error_message import from_message
+from ayes_client.errors import AyesError, Busy
 from ayes_client.state import Json
 
 #: Queries without an answer that one client holds. Beyond, the next one raises ``Busy``: a program
@@ -79,6 +80,11 @@ class Queries:
         for query in overdue:
             query.sent_at = now
         return [query.body for query in overdue]
+
+    def waits_since(self) -> float | None:
+        """Return when the oldest query without an answer was sent."""
+        sent = (query.sent_at for query in self._open.values() if query.sent_at is not None)
+        return min(sent, default=None)
 
     def connection_lost(self) -> None:
         """Mark every query as not sent."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict, Unpack, cast
 
 from ayes_client._rooms.callbacks import Callback
 from ayes_client._rooms.changes import Change, Changes
@@ -15,10 +16,26 @@ from ayes_client.state import Json, State, You
 RoomCallbackName: TypeAlias = Literal["change", "you", "presence", "closed"]
 
 
+class CommandOptions(TypedDict, total=False):
+    """Options of each command; see ``Client.command``."""
+
+    id: str | None
+    not_after: datetime | float | None
+    once: bool
+
+
 class Sender(Protocol):
     """What a room needs of its client."""
 
-    async def command(self, type: str, args: Json | None = None, *, id: str | None = None) -> Ack:
+    async def command(
+        self,
+        type: str,
+        args: Json | None = None,
+        *,
+        id: str | None = None,
+        not_after: datetime | float | None = None,
+        once: bool = False,
+    ) -> Ack:
         """Give a command, and wait for its ack."""
 
     async def _leave(self, room: Room) -> None:
@@ -122,45 +139,48 @@ class Room:
 
     # Commands. Each returns its ack, or raises the error that refuses it.
 
-    async def command(self, type: str, args: Json | None = None, *, id: str | None = None) -> Ack:
+    async def command(
+        self, type: str, args: Json | None = None, **options: Unpack[CommandOptions]
+    ) -> Ack:
         """Give any command to this event."""
-        return await self._sender.command(type, {"event": self.event, **(args or {})}, id=id)
+        return await self._sender.command(type, {"event": self.event, **(args or {})}, **options)
 
     async def vote(
-        self, proposal: str, *, revision: int | None = None, id: str | None = None
+        self, proposal: str, *, revision: int | None = None, **options: Unpack[CommandOptions]
     ) -> Ack:
         """Agree with a proposal, in the wording that the room shows or in that of ``revision``."""
         if revision is None:
             revision = self.shown("proposals", proposal)["revision"]
-        return await self.command("vote.cast", {"proposal": proposal, "revision": revision}, id=id)
+        args = {"proposal": proposal, "revision": revision}
+        return await self.command("vote.cast", args, **options)
 
-    async def retract(self, proposal: str, *, id: str | None = None) -> Ack:
+    async def retract(self, proposal: str, **options: Unpack[CommandOptions]) -> Ack:
         """Retract the vote."""
-        return await self.command("vote.retract", {"proposal": proposal}, id=id)
+        return await self.command("vote.retract", {"proposal": proposal}, **options)
 
     async def approve(
-        self, proposal: str, *, allow_stale: bool = False, id: str | None = None
+        self, proposal: str, *, allow_stale: bool = False, **options: Unpack[CommandOptions]
     ) -> Ack:
         """Accept a proposal, as an admin."""
         args: Json = {"proposal": proposal}
         if allow_stale:
             args["allow_stale"] = True
-        return await self.command("proposal.accept", args, id=id)
+        return await self.command("proposal.accept", args, **options)
 
     async def reject(
-        self, proposal: str, *, reason: str | None = None, id: str | None = None
+        self, proposal: str, *, reason: str | None = None, **options: Unpack[CommandOptions]
     ) -> Ack:
         """Reject a proposal, as an admin."""
         return await self.command(
-            "proposal.reject", _given(proposal=proposal, reason=reason), id=id
+            "proposal.reject", _given(proposal=proposal, reason=reason), **options
         )
 
     async def withdraw(
-        self, proposal: str, *, reason: str | None = None, id: str | None = None
+        self, proposal: str, *, reason: str | None = None, **options: Unpack[CommandOptions]
     ) -> Ack:
         """Withdraw the user's own proposal."""
         args = _given(proposal=proposal, reason=reason)
-        return await self.command("proposal.withdraw", args, id=id)
+        return await self.command("proposal.withdraw", args, **options)
 
     async def propose(
         self,
@@ -171,7 +191,7 @@ class Room:
         target: str | None = None,
         base_version: int | None = None,
         reason: str | None = None,
-        id: str | None = None,
+        **options: Unpack[CommandOptions],
     ) -> Ack:
         """Propose a change. If left out, ``base_version`` is that of the target in the room."""
         if target is not None and base_version is None:
@@ -185,7 +205,7 @@ class Room:
             base_version=base_version,
             reason=reason,
         )
-        return await self.command("proposal.create", args, id=id)
+        return await self.command("proposal.create", args, **options)
 
     async def comment(
         self,
@@ -193,11 +213,11 @@ class Room:
         *,
         proposal: str | None = None,
         criterion: str | None = None,
-        id: str | None = None,
+        **options: Unpack[CommandOptions],
     ) -> Ack:
         """Comment on a proposal or a criterion."""
         args = _given(content=content, proposal=proposal, criterion=criterion)
-        return await self.command("comment.add", args, id=id)
+        return await self.command("comment.add", args, **options)
 
     async def ballot(
         self,
@@ -205,15 +225,36 @@ class Room:
         criteria: list[str],
         *,
         revision: int | None = None,
-        id: str | None = None,
+        base: int | None = None,
+        **options: Unpack[CommandOptions],
     ) -> Ack:
-        """Submit the final ballot: an option, and all criteria, the most important first."""
+        """Submit the final ballot: an option, and all criteria, the most important first.
+
+        ``revision``: that of the criteria, if not the one shown. ``base``: the revision of the
+        ballot that this one replaces, 0 for none; raises ``VersionConflict`` if another one stands.
+        If left out, any earlier ballot is replaced.
+        """
         args = {
             "option": option,
             "criterion_order": criteria,
             "criteria_rev": self.state["event"]["criteria_rev"] if revision is None else revision,
+            **_given(base=base),
         }
-        return await self.command("ballot.submit", args, id=id)
+        return await self.command("ballot.submit", args, **options)
+
+    async def approve_all(
+        self, *, upto: int | None = None, **options: Unpack[CommandOptions]
+    ) -> Ack:
+        """Let in everyone who had asked by position ``upto``, or by ``seq``, as an admin."""
+        args = {"upto": self.seq if upto is None else upto}
+        return await self.command("membership.approve_all", args, **options)
+
+    async def reject_all(
+        self, *, upto: int | None = None, **options: Unpack[CommandOptions]
+    ) -> Ack:
+        """Turn away everyone who had asked by position ``upto``, or by ``seq``, as an admin."""
+        args = {"upto": self.seq if upto is None else upto}
+        return await self.command("membership.reject_all", args, **options)
 
     async def leave(self) -> None:
         """Leave the room, not the event. It needs no connection."""

@@ -8,10 +8,10 @@ from typing import TypeAlias
 
 import orjson
 
+from ayes_client._wire.error_message import from_message
 from ayes_client.cli.output import Output, UsageError, plain
 from ayes_client.client import Client
 from ayes_client.command import Ack
-from ayes_client.errors import from_message
 from ayes_client.ids import new_id
 from ayes_client.state import Json
 
