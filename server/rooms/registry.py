@@ -349,6 +349,7 @@ class RoomRegistry:
             told = room.seq
             tops = await reading.tops(self._database, [room.event_id])
             if not tops:
+                self._end_lost(room)
                 return
             top = tops[0]
             if top.epoch != room.epoch or top.seq < told:
@@ -376,14 +377,28 @@ class RoomRegistry:
         for subscription in tuple(room.subscriptions):
             subscription.start_over(reason)
 
+    def _end_lost(self, room: Room) -> None:
+        """The database has no such event: it was restored from before the event was made.
+
+        Each subscriber's place is looked up again, and ends, since there is none.
+        """
+        log.critical("event %s is not in the database: committed data was lost", room.event_id)
+        for subscription in tuple(room.subscriptions):
+            subscription.start_over("epoch")
+
     async def _sweep(self) -> None:
         self._drop_unused(asyncio.get_running_loop().time())
         if not self._rooms:
             return
-        for top in await reading.tops(self._database, list(self._rooms)):
+        rooms = dict(self._rooms)
+        for top in await reading.tops(self._database, list(rooms)):
+            del rooms[top.event]
             watched = self._rooms.get(top.event)
             if watched is not None and (top.epoch, top.seq) != (watched.epoch, watched.seq):
                 self._fill(watched)
+        for event_id, room in rooms.items():
+            if room.subscriptions and self._rooms.get(event_id) is room:
+                self._fill(room)
 
 
 def _may_enter(own: Own | None) -> Own:

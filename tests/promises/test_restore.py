@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from persistence.database import tables
 from persistence.journal.epochs import renew
 from persistence.queries import reading
 from server.sessions.session import Session
@@ -16,7 +17,7 @@ from server.transport.stall_detector import StallDetector
 from tests.fixtures.servers import Start
 from tests.promises.client import Client, Room
 from tests.promises.running import Running
-from tests.promises.scenes import Scene, gathering
+from tests.promises.scenes import Scene, fresh, gathering
 
 
 async def lose_the_last_step(url: str, event: str) -> None:
@@ -92,6 +93,45 @@ async def test_a_new_epoch_reaches_everyone_and_nobody_resumes_across_it(
     # And it goes on from there.
     ack = await scene.admin.ack("event.pause", event=scene.event)
     await asyncio.gather(room.reached(ack["seq"]), late.rooms[scene.event].reached(ack["seq"]))
+
+
+async def lose_the_event(url: str, event: str) -> None:
+    """What a restore from before the event was made does to it."""
+    connection = await asyncpg.connect(url)
+    async with connection.transaction():
+        for table in reversed(tables.metadata.sorted_tables):
+            column = "id" if table is tables.events else "event_id"
+            if column in table.columns:
+                await connection.execute(f"DELETE FROM {table.name} WHERE {column} = $1", event)
+    await connection.close()
+
+
+async def test_an_event_that_is_gone_is_shown_to_nobody_until_it_is_made_again(
+    server: Running, migrated_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A repeat of its ``event.create`` makes it again, under the same id: another room."""
+    admin = await server.connect(fresh("admin"))
+    create: dict[str, Any] = {"id": admin.new_id(), "subject": "made twice"}
+    made = await admin.ack("event.create", **create)
+    event = made["result"]["event"]
+    room = await admin.subscribe(event)
+    epoch, seq = room.epoch, room.seq
+    with caplog.at_level(logging.CRITICAL):
+        await lose_the_event(migrated_url, event)
+        await admin.until(lambda: room.ended is not None, "the room's end")
+    assert any("committed data was lost" in record.message for record in caplog.records)
+    caplog.clear()
+    for known in ({}, {"epoch": epoch, "seq": seq}):
+        error = await admin.request({"type": "subscribe", "event": event} | known)
+        assert error["code"] == "not_found"
+    started = await admin.send("event.start", event=event)
+    assert started["code"] == "not_found"
+    again = await admin.ack("event.create", **create)
+    assert again["result"]["event"] == event
+    assert not again["replayed"]
+    late = await server.connect(admin.user)
+    found = await late.subscribe(event, epoch=epoch, seq=seq)
+    assert (found.starts[-1]["reason"], found.seq) == ("epoch", again["seq"])
 
 
 async def epochs(connection: Any) -> dict[str, str]:
