@@ -172,7 +172,7 @@ def settings() -> str:
 
     def span(name: str) -> str:
         rule = SETTINGS[name]
-        return "" if rule.least is None else f"{rule.least:,} to {rule.most:,}"
+        return "" if rule.min is None else f"{rule.min:,} to {rule.max:,}"
 
     return table(
         ["variable", "what", "default", "range"],

@@ -20,9 +20,10 @@ from persistence.event.limits import SETTABLE
 from protocol.errors import RetryableError
 from protocol.text import check_id, escaped
 from server.cli import client
-from server.config import settings as s
+from server.config import loading
 from server.config.database_url import database_url
-from server.config.settings import SETTINGS, SettingsError
+from server.config.loading import SettingsError
+from server.config.settings import SETTINGS, Settings
 from server.config.start_error import StartError
 
 #: What shells say of a command that SIGPIPE or SIGINT ended.
@@ -155,8 +156,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         group.add_argument(flag, dest=name, metavar=name.upper(), help=rule.help.replace("%", "%%"))
 
 
-def _settings(arguments: argparse.Namespace) -> s.Settings:
-    return s.load({name: getattr(arguments, name) for name in SETTINGS})
+def _settings(arguments: argparse.Namespace) -> Settings:
+    return loading.load({name: getattr(arguments, name) for name in SETTINGS})
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -214,7 +215,7 @@ def _revoke(arguments: argparse.Namespace) -> int:
 
 
 def _check_config(arguments: argparse.Namespace) -> int:
-    for variable, value in s.printable(_settings(arguments)).items():
+    for variable, value in loading.printable(_settings(arguments)).items():
         print(f"{variable}={value}")
     return 0
 
@@ -281,7 +282,7 @@ def _limits_set(given: Sequence[str]) -> dict[str, int]:
         name, _, value = text.partition("=")
         if name not in SETTABLE:
             raise SettingsError(f"--set: {name!r} is none of {', '.join(SETTABLE)}")
-        values[name] = getattr(s.load({name: value}), name)
+        values[name] = getattr(loading.load({name: value}), name)
     return values
 
 

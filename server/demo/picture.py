@@ -15,7 +15,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
-from server.config import settings as s
+from server.config import loading
+from server.config.settings import Settings
 from server.demo.child import Child
 from server.demo.failure import DemoError
 from server.demo.stage import Show
@@ -80,7 +81,7 @@ font-size: {char_height}px; line-height: {line_height}px; font-variant-ligatures
 """
 
 
-async def take(settings: s.Settings, pace: float = PICTURE_PACE_S) -> str:
+async def take(settings: Settings, pace: float = PICTURE_PACE_S) -> str:
     """The picture, of a decision on a server started for it."""
     width, height = SIZE
     recorder = Console(
@@ -118,8 +119,8 @@ def main() -> int:
     parser.add_argument("file", type=Path, help="the SVG to write")
     arguments = parser.parse_args()
     try:
-        svg = asyncio.run(take(s.load()))
-    except (DemoError, s.SettingsError) as err:
+        svg = asyncio.run(take(loading.load()))
+    except (DemoError, loading.SettingsError) as err:
         sys.stderr.write(f"picture: {err}\n")
         return 1
     arguments.file.write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from persistence.embedded.data_directory import sync_folder
 from persistence.private_files import NotPrivateError, check_folder, open_private
-from server.config.settings import MIN_SECRET_BYTES
+from server.config.loading import MIN_SECRET_BYTES
 from server.config.start_error import StartError
 
 SECRET_FILE = "auth_secret"  # noqa: S105 - the name of a file

@@ -22,7 +22,7 @@ from typing import Any
 from handlers.lanes.decide import StepRecord
 from persistence.journal.transaction import Free, Transaction
 from server import process
-from server.config import settings
+from server.config import loading
 from server.node import Node
 from server.rooms.registry import RoomRegistry
 
@@ -126,7 +126,7 @@ def main() -> int:
         bugs.plant(sys.argv[1])
     put_points(orders)
     threading.Thread(target=orders.listen, name="orders", daemon=True).start()
-    return process.run(settings.load())
+    return process.run(loading.load())
 
 
 if __name__ == "__main__":

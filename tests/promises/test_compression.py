@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.typing import Subprotocol
 
-from server.config.settings import SettingsError, load
+from server.config.loading import SettingsError, load
 from server.transport import deflate
 from server.transport.socket_transport import SocketTransport
 from tests.fixtures.servers import Start

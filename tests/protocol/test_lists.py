@@ -47,7 +47,7 @@ def test_there_are_lists() -> None:
 def test_a_list_may_be_as_long_as_its_setting_at_most(field: str) -> None:
     (create,) = (kind for kind in COMMANDS if type_of(kind) == "event.create")
     (most,) = lists(get_type_hints(create, include_extras=True)[field])
-    assert SETTINGS[field].most == most
+    assert SETTINGS[field].max == most
 
 
 def test_a_longer_list_is_malformed_and_never_reaches_the_event() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from persistence.database.instance_lock import InstanceLock
 from persistence.embedded.postgres import EmbeddedPostgres
 from server import process
-from server.config import settings
+from server.config import loading
 from server.node import Node
 
 #: Longest that it waits for the signal; the test's own patience ends before.
@@ -114,4 +114,4 @@ POINTS: dict[str, Callable[[], None]] = {
 
 if __name__ == "__main__":
     POINTS[sys.argv[1]]()
-    sys.exit(process.run(settings.load({})))
+    sys.exit(process.run(loading.load({})))

@@ -19,7 +19,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from persistence.queries.revocations import revoke
-from server.config import settings as s
+from server.config import loading
 from server.identity.auth import Authenticator
 from server.transport.budgets import _is_warning, _nothing
 from tests.promises.running import AUDIENCE, SECRET, Address, Running, auth, killable, token
@@ -237,6 +237,6 @@ def test_settings_are_printed_with_their_secrets_masked(monkeypatch: pytest.Monk
     monkeypatch.setenv("AYES_AUTH_SECRET", SECRET)
     monkeypatch.setenv("AYES_AUTH_AUDIENCE", AUDIENCE)
     monkeypatch.setenv("AYES_DATABASE_URL", "postgresql://ayes:canary-password@localhost/ayes")
-    shown = repr(s.printable(s.load()))
+    shown = repr(loading.printable(loading.load()))
     assert SECRET not in shown
     assert "canary-password" not in shown

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server.config import settings as s
+from server.config import loading
 from server.config.masking import MASK, mask_url
 
 #: A piece of it must not be seen anywhere.
@@ -98,8 +98,8 @@ def test_settings_are_printed_or_refused_without_the_secret(
     monkeypatch.setenv(f"AYES_{variable}", url)
     monkeypatch.setenv("AYES_OIDC_CLIENT_ID" if variable == "OIDC_ISSUER" else "AYES_HOST", "::1")
     try:
-        shown = repr(s.printable(s.load()))
-    except s.SettingsError as err:
+        shown = repr(loading.printable(loading.load()))
+    except loading.SettingsError as err:
         shown = str(err)
     assert CANARY not in shown, shown
 
@@ -109,8 +109,8 @@ def test_a_password_that_cannot_be_read_is_said_to_be_that(
     monkeypatch: pytest.MonkeyPatch, sign: str
 ) -> None:
     monkeypatch.setenv("AYES_DATABASE_URL", f"postgresql://u:{CANARY}{sign}x@h/db")
-    with pytest.raises(s.SettingsError, match="%2F for a slash"):
-        s.load()
+    with pytest.raises(loading.SettingsError, match="%2F for a slash"):
+        loading.load()
 
 
 # The tokens' secret.
@@ -120,11 +120,11 @@ def test_the_secret_is_read_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_pat
     file = tmp_path / "secret"
     file.write_text(f"{CANARY * 8}\n\n")
     monkeypatch.setenv("AYES_AUTH_SECRET_FILE", str(file))
-    settings = s.load()
+    settings = loading.load()
     assert settings.auth_secret == CANARY * 8
-    assert CANARY not in repr(s.printable(settings))
-    with pytest.raises(s.SettingsError, match="give one"):
-        s.load({"auth_secret": "x" * 40})
+    assert CANARY not in repr(loading.printable(settings))
+    with pytest.raises(loading.SettingsError, match="give one"):
+        loading.load({"auth_secret": "x" * 40})
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe", b"short"])
@@ -135,5 +135,5 @@ def test_a_file_without_a_secret_is_refused(
     if content is not None:
         file.write_bytes(content)
     monkeypatch.setenv("AYES_AUTH_SECRET_FILE", str(file))
-    with pytest.raises(s.SettingsError, match="AYES_AUTH_SECRET"):
-        s.load()
+    with pytest.raises(loading.SettingsError, match="AYES_AUTH_SECRET"):
+        loading.load()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.bus.connection import make_redis
-from server.config import settings as s
+from server.config import loading
 from server.config.redis_url import Address, addresses_of, fault_in, is_cluster, shown, url_of
 
 GOOD = [
@@ -32,9 +32,9 @@ BAD = {
 @pytest.mark.parametrize("url", GOOD)
 def test_what_redis_can_be_is_taken(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AYES_REDIS_URL", url)
-    settings = s.load()
+    settings = loading.load()
     assert settings.redis_url == url
-    assert "secret" not in s.printable(settings)["AYES_REDIS_URL"]
+    assert "secret" not in loading.printable(settings)["AYES_REDIS_URL"]
     assert "secret" not in shown(url)
 
 
@@ -44,8 +44,8 @@ def test_what_it_cannot_be_is_refused(
 ) -> None:
     assert reason in (fault_in(url) or "")
     monkeypatch.setenv("AYES_REDIS_URL", url)
-    with pytest.raises(s.SettingsError, match=f"AYES_REDIS_URL .*{reason}"):
-        s.load()
+    with pytest.raises(loading.SettingsError, match=f"AYES_REDIS_URL .*{reason}"):
+        loading.load()
 
 
 def test_a_cluster_is_reached_server_by_server_with_the_same_credentials() -> None:

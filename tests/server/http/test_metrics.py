@@ -9,7 +9,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.config.settings import SettingsError, load
+from server.config.loading import SettingsError, load
 from server.http.metrics import METRICS
 from server.http.metrics_port import MAX_METRICS_CONNECTIONS
 from tests.parts import free_port

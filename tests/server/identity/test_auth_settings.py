@@ -10,8 +10,9 @@ import pytest
 
 from protocol.errors import ErrorCode, RetryableError
 from server.cli import main
-from server.config import settings as s
-from server.config.settings import Settings, SettingsError
+from server.config import loading
+from server.config.loading import SettingsError
+from server.config.settings import Settings
 from server.identity.auth import Authenticator, authenticator_for
 from server.identity.secret import kept_secret
 from tests.server.issuing import AUDIENCE, claims
@@ -67,7 +68,7 @@ def test_a_setting_that_would_let_others_in_is_refused(
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=variable):
-        s.load()
+        loading.load()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_a_setting_that_would_let_others_in_is_refused(
 )
 def test_https_or_loopback(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AYES_AUTH_JWKS_URL", url)
-    assert s.load().auth_jwks_url == url
+    assert loading.load().auth_jwks_url == url
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_a_provider_is_set_up_as_a_whole(
     for name, value in (whole | changes).items():
         monkeypatch.setenv(f"AYES_{name}", value)
     with pytest.raises(SettingsError, match=named):
-        s.load()
+        loading.load()
 
 
 def test_an_issuer_s_tokens_are_not_ours_to_make(

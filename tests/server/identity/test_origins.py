@@ -7,8 +7,9 @@ import itertools
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from server.config import settings as s
-from server.config.settings import Settings, SettingsError
+from server.config import loading
+from server.config.loading import SettingsError
+from server.config.settings import Settings
 from server.identity.origins import origin_allowed
 from tests.fixtures.servers import Start
 
@@ -150,7 +151,7 @@ def test_the_server_s_own_address_is_what_it_listens_on(
 def test_what_is_no_origin_cannot_be_listed(listed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AYES_ALLOWED_ORIGINS", f"https://good.example,{listed}")
     with pytest.raises(SettingsError, match="AYES_ALLOWED_ORIGINS"):
-        s.load()
+        loading.load()
 
 
 async def test_another_origin_is_closed_with_4505_and_nothing_is_read(start: Start) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from server.config.settings import MIN_SECRET_BYTES, Settings
+from server.config.loading import MIN_SECRET_BYTES
+from server.config.settings import Settings
 from server.config.start_error import StartError
 from server.identity.auth import authenticator_for
 from server.identity.secret import SECRET_FILE, kept_secret
