@@ -1,4 +1,4 @@
-"""The port between nodes, and the two behind it: within one process, and Redis.
+"""The port between nodes and its two adapters: memory, for one process, and Redis.
 
-A message is a hint. Nothing that is decided depends on one.
+A message is a hint. No decision depends on one; rooms read the journal.
 """

@@ -32,14 +32,14 @@ from server.config.redis_url import Address, addresses_of, url_of
 log = logging.getLogger("ayes.bus")
 
 SLOTS = 16_384
-#: Seconds between two looks at who serves which slot, where nothing forces one.
+#: Seconds between two reads of the slot map, if no error forces one earlier.
 SLOT_MAP_INTERVAL_S = 10.0
-#: Servers that are asked before a look has failed.
+#: Servers that are asked before a read of the slot map has failed.
 MAX_ASKED_SERVERS = 8
 
 
 class Cluster:
-    """Publishes to the shards of a cluster and hears from them."""
+    """Publishes to the shards of a cluster, and receives from them."""
 
     def __init__(self, url: str, on_message: OnMessage) -> None:
         self._url = url
@@ -48,12 +48,12 @@ class Cluster:
         self._owners: list[Address | None] = [None] * SLOTS
         self._connections: dict[Address, RedisConnection] = {}
         self._others: set[Address] = set()
-        """Replicas: worth asking when every primary we know is gone."""
+        """Replicas, to be asked if no known primary answers."""
         self._watched: dict[str, RedisConnection | None] = {}
-        """Channel → the connection it is watched on, once its shard is known."""
-        self._look_again = asyncio.Event()
+        """Channel → the connection that subscribes to it, once its shard is known."""
+        self._stale = asyncio.Event()
         self._over = asyncio.Event()
-        self._looking: asyncio.Task[None] | None = None
+        self._reader: asyncio.Task[None] | None = None
         self._stopping: set[asyncio.Task[None]] = set()
         self._logged = False
 
@@ -67,36 +67,36 @@ class Cluster:
         )
 
     def start(self) -> None:
-        """Begin; a cluster that is not there yet is waited for in the background."""
+        """Connect in the background; the cluster need not be up yet."""
         self._over.clear()
-        self._looking = asyncio.create_task(self._look_for_ever(), name="cluster")
+        self._reader = asyncio.create_task(self._keep_slot_map(), name="cluster")
 
     async def stop(self) -> None:
-        """End, with the connections closed."""
+        """Stop, and close the connections."""
         self._over.set()
-        self._look_again.set()
-        if self._looking is not None:
-            await asyncio.wait([self._looking], timeout=2 * REDIS_TIMEOUT_S)
-        while self._looking is not None and not self._looking.done():
-            self._looking.cancel()
-            await asyncio.wait([self._looking], timeout=REDIS_TIMEOUT_S)
+        self._stale.set()
+        if self._reader is not None:
+            await asyncio.wait([self._reader], timeout=2 * REDIS_TIMEOUT_S)
+        while self._reader is not None and not self._reader.done():
+            self._reader.cancel()
+            await asyncio.wait([self._reader], timeout=REDIS_TIMEOUT_S)
         ending = [connection.stop() for connection in self._connections.values()]
         await asyncio.gather(*ending, *self._stopping)
         self._connections.clear()
 
     def send(self, channel: str, kind: str, data: bytes) -> None:
-        """Publish soon; to nobody while the channel's shard is not known."""
+        """Publish soon; drop the message while the channel's shard is not known."""
         connection = self._connection_of(channel)
         if connection is not None:
             connection.send(channel, kind, data)
 
     def subscribe(self, channel: str) -> None:
-        """OnMessage ``channel``, soon."""
+        """Receive the messages of ``channel``, soon."""
         self._watched.setdefault(channel, None)
         self._place(channel)
 
     def unsubscribe(self, channel: str) -> None:
-        """OnMessage it no more."""
+        """Stop receiving the messages of ``channel``."""
         connection = self._watched.pop(channel, None)
         if connection is not None:
             connection.unsubscribe(channel)
@@ -106,7 +106,7 @@ class Cluster:
         return self._connections.get(owner) if owner is not None else None
 
     def _place(self, channel: str) -> None:
-        """Watch ``channel`` where it lives now, and nowhere else."""
+        """Subscribe to ``channel`` on its current shard only."""
         before, connection = self._watched[channel], self._connection_of(channel)
         if before is connection:
             return
@@ -117,9 +117,9 @@ class Cluster:
         self._watched[channel] = connection
 
     def _moved(self, err: MovedError) -> None:
-        """A server says that a slot is elsewhere: believe it, and look."""
+        """Follow a MOVED reply, and read the slot map again."""
         address = Address(*err.node_addr)
-        self._look_again.set()
+        self._stale.set()
         if address.host and self._owners[err.slot_id] != address:
             self._owners[err.slot_id] = address
             self._open(address)
@@ -133,32 +133,32 @@ class Cluster:
                 url_of(self._url, address),
                 self._on_message,
                 moved=self._moved,
-                lost=self._look_again.set,
+                lost=self._stale.set,
             )
             self._connections[address] = connection
             connection.start()
 
-    # Who serves which slot.
+    # The slot map.
 
-    async def _look_for_ever(self) -> None:
+    async def _keep_slot_map(self) -> None:
         delay = MIN_RECONNECT_DELAY_S
         while not self._over.is_set():
-            self._look_again.clear()
+            self._stale.clear()
             try:
-                found = await self._look()
+                found = await self._read_slot_map()
             except Exception:
-                log.exception("the cluster could not be looked at")
+                log.exception("the slot map could not be read")
                 found = False
             if self._over.is_set():
                 return
             if found:
-                await rest(self._look_again, SLOT_MAP_INTERVAL_S)
+                await rest(self._stale, SLOT_MAP_INTERVAL_S)
             delay = MIN_RECONNECT_DELAY_S if found else min(delay * 2, MAX_RECONNECT_DELAY_S)
-            # A server that is gone calls for a look with each try to reach it.
+            # Each failed attempt to reach a lost server asks for the slot map again.
             await rest(self._over, random.uniform(MIN_RECONNECT_DELAY_S, 2 * delay))  # noqa: S311 - jitter
 
-    async def _look(self) -> bool:
-        """Ask one server after the other until one knows the cluster; whether one did."""
+    async def _read_slot_map(self) -> bool:
+        """Ask servers in turn for the slot map; return whether one answered."""
         known = [*self._connections, *self._others]
         random.shuffle(known)
         error: Exception | None = None
@@ -174,12 +174,12 @@ class Cluster:
                     raise
                 error = err
         if not self._logged:
-            log.warning("no server of the Redis cluster tells who serves what: %r", error)
+            log.warning("no server of the Redis cluster returned the slot map: %r", error)
             self._logged = True
         return False
 
     def _take(self, slots: list[tuple[int, int, Address, list[Address]]]) -> None:
-        """Go by what a server said: open the connections there should be, and close the others."""
+        """Apply a slot map: open the connections that it names, and close the others."""
         owners: list[Address | None] = [None] * SLOTS
         self._others = set()
         for first, last, owner, replicas in slots:
@@ -197,7 +197,7 @@ class Cluster:
 
 
 async def _slots(redis: Redis, asked: Address) -> list[tuple[int, int, Address, list[Address]]]:
-    """First and last slot, primary and replicas of each range (``CLUSTER SLOTS``)."""
+    """Return first and last slot, primary and replicas of each range (``CLUSTER SLOTS``)."""
     ask: Callable[[str], Awaitable[list[list[Any]]]] = redis.execute_command
     answer = await ask("CLUSTER SLOTS")
     return [
@@ -207,7 +207,7 @@ async def _slots(redis: Redis, asked: Address) -> list[tuple[int, int, Address, 
 
 
 def _address(found: list[Any], asked: Address) -> Address:
-    """A server that does not know its own name is reached by the name it was asked under."""
+    """Return a server's address; if it does not know its own name, the name it was asked by."""
     host, port = found[:2]
     text = host.decode() if isinstance(host, bytes) else str(host or "")
     return Address(text if text not in ("", "?") else asked.host, int(port))

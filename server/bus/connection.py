@@ -1,9 +1,8 @@
-"""The line to one Redis server: what is published there, and what is heard from there.
+"""The connections to one Redis server: one to publish, one to subscribe.
 
-Redis may be gone, hung, emptied or lying. Two tasks, one for each direction, each with a connection
-of its own, deadlines on every wait, and a reconnect with full jitter. A hung server is noticed by a
-heartbeat of our own on both connections, since a subscriber that hears nothing cannot tell silence
-from death.
+Redis may be gone, hung, emptied or compromised. Each direction has its own task and connection,
+a deadline on every wait, and reconnects with full jitter. Both send a heartbeat, since a subscriber
+without messages cannot otherwise distinguish a quiet server from a hung one.
 """
 
 from __future__ import annotations
@@ -25,45 +24,46 @@ from server.config.redis_url import shown
 
 log = logging.getLogger("ayes.bus")
 
-#: Longest that a connection or a command may take.
+#: Seconds that a connect or a command may take; then the connection counts as lost.
 REDIS_TIMEOUT_S = 1.0
-#: Seconds between two heartbeats, and of silence until the line counts as dead.
+#: Seconds between two heartbeats, and of silence after which a connection counts as lost.
 REDIS_HEARTBEAT_INTERVAL_S = 1.0
 REDIS_SILENCE_TIMEOUT_S = 4.0
-#: How long reading waits before the set of watched channels is looked at again.
+#: Seconds that a read waits before changed subscriptions are sent. A new room hears hints later by
+#: as much.
 REDIS_READ_TIMEOUT_S = 0.1
-#: First and longest wait before connecting again, drawn with full jitter.
+#: Seconds before a reconnect, with full jitter; doubled from the first to the second.
 MIN_RECONNECT_DELAY_S = 0.1
 MAX_RECONNECT_DELAY_S = 3.0
-#: Rest after a server said that a channel is another's: two that disagree must not spin.
+#: Seconds to wait after MOVED, so that two servers that disagree cause no busy loop.
 MOVED_DELAY_S = 0.05
-#: Messages waiting to be published, one a channel and kind; beyond that the oldest is dropped.
+#: Messages that wait to be published, one per channel and kind; beyond that the oldest is dropped.
 MAX_UNPUBLISHED = 10_000
-#: Messages published in one round trip, channels subscribed to in one look.
+#: Messages of one round trip; and channels that one command subscribes to. The rest follows.
 MAX_PIPELINED = 1_000
 MAX_CHANNEL_CHANGES = 500
 
-#: What a broken, hung or refusing server raises.
+#: Errors of a broken, hung or refusing server.
 LOST_ERRORS = (RedisError, OSError, TimeoutError, EOFError)
 
 
 def is_lost(err: Exception) -> bool:
-    """Whether ``err`` says that a connection is gone.
+    """Return whether ``err`` means that a connection is lost.
 
-    uvloop has a plain ``RuntimeError`` for writing to one that broke between two turns of the loop,
-    and redis-py writes its HELLO so after it has connected again.
+    uvloop raises a plain ``RuntimeError`` for a write to a connection that broke since the last
+    iteration of the loop. redis-py does such a write, its HELLO, after a reconnect.
     """
     return isinstance(err, LOST_ERRORS) or (
         isinstance(err, RuntimeError) and "handler is closed" in str(err)
     )
 
 
-#: Hears a channel's message; ``None``: subscribed anew, what was published before is lost.
+#: Receives a channel's message. ``None``: subscribed again, and earlier messages may be lost.
 OnMessage: TypeAlias = Callable[[str, bytes | None], None]
 
 
 class RedisConnection:
-    """Publishes to one server and hears from it, for as long as it runs."""
+    """Publishes to one server and receives from it, until ``stop``."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class RedisConnection:
         moved: Callable[[MovedError], None] | None = None,
         lost: Callable[[], None] | None = None,
     ) -> None:
-        """``moved``: a cluster's sharded channels are used, and a slot was found elsewhere.
+        """``moved`` makes it use a cluster's sharded channels, and is called for MOVED.
 
         ``lost`` is called whenever a connection is lost.
         """
@@ -92,25 +92,25 @@ class RedisConnection:
 
     @property
     def is_up(self) -> bool:
-        """Whether both directions answered their last heartbeat."""
+        """Whether both connections answered their last heartbeat."""
         return all(self._alive.values())
 
     def start(self) -> None:
-        """Begin; a server that is not there yet is waited for in the background."""
+        """Connect in the background; the server need not be up yet."""
         self._over.clear()
         for name, work in (("publish", self._publish), ("receive", self._receive)):
-            running = self._run_forever(name, work)
+            running = self._keep_running(name, work)
             self._tasks.append(asyncio.create_task(running, name=f"bus: {name}"))
 
     async def stop(self) -> None:
-        """End, with the connections closed."""
-        # Asked to first: a client that is cancelled while it connects or reads leaves its socket
-        # behind, one with TLS at any time, since there the end is a round trip.
+        """Stop, and close the connections."""
+        # Let the tasks end on their own first. A client that is cancelled while it connects or
+        # reads leaks its socket; with TLS at any time, since closing takes a round trip.
         self._over.set()
         self._something.set()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2 * REDIS_TIMEOUT_S)
-        # Again and again: a cancellation that meets the client in mid-read can be lost in it.
+        # Repeated: a client that is cancelled in the middle of a read can lose the cancellation.
         while pending := [task for task in self._tasks if not task.done()]:
             for task in pending:
                 task.cancel()
@@ -118,22 +118,22 @@ class RedisConnection:
         self._tasks.clear()
 
     def send(self, channel: str, kind: str, data: bytes) -> None:
-        """Publish soon; takes the place of what waits for that channel and kind."""
+        """Publish soon; replace a waiting message of that channel and kind."""
         if (channel, kind) not in self._waiting and len(self._waiting) >= MAX_UNPUBLISHED:
             del self._waiting[next(iter(self._waiting))]
         self._waiting[channel, kind] = data
         self._something.set()
 
     def subscribe(self, channel: str) -> None:
-        """OnMessage ``channel``; it is subscribed to with the next look."""
+        """Receive the messages of ``channel``, once the reader has sent SUBSCRIBE."""
         self._watched.add(channel)
 
     def unsubscribe(self, channel: str) -> None:
-        """OnMessage it no more."""
+        """Stop receiving the messages of ``channel``."""
         self._watched.discard(channel)
 
-    async def _run_forever(self, name: str, work: Callable[[Redis], Awaitable[None]]) -> None:
-        """Run ``work`` on a connection; again on a fresh one when that is lost."""
+    async def _keep_running(self, name: str, work: Callable[[Redis], Awaitable[None]]) -> None:
+        """Run ``work`` on a connection, and on a new one whenever that is lost."""
         delay = MIN_RECONNECT_DELAY_S
         while not self._over.is_set():
             try:
@@ -153,19 +153,19 @@ class RedisConnection:
             delay = min(delay * 2, MAX_RECONNECT_DELAY_S)
 
     def _log_lost(self, err: Exception) -> None:
-        """Log it once, however often it is tried, and by whichever direction it was noticed."""
+        """Log an outage once, whatever the number of attempts and the direction."""
         if not self._logged:
             where = shown(self._url)
             log.warning("Redis at %s is out of reach, rooms go by the sweep: %r", where, err)
             self._logged = True
 
-    def _lives(self, name: str) -> None:
+    def _mark_alive(self, name: str) -> None:
         self._alive[name] = True
         if self._logged and self.is_up:
             log.warning("Redis at %s is back", shown(self._url))
             self._logged = False
 
-    # Speaking.
+    # Publishing.
 
     async def _publish(self, redis: Redis) -> None:
         publish = "PUBLISH" if self._moved is None else "SPUBLISH"
@@ -179,18 +179,18 @@ class RedisConnection:
                     pipe.execute_command(publish, key[0], self._waiting.pop(key))
                 pipe.ping()
                 answers = await pipe.execute(raise_on_error=False)
-            self._look_at(answers)
-            self._lives("publish")
+            self._check(answers)
+            self._mark_alive("publish")
 
-    def _look_at(self, answers: list[Any]) -> None:
+    def _check(self, answers: list[Any]) -> None:
         for answer in answers:
             if isinstance(answer, MovedError) and self._moved is not None:
-                # The message itself is left to the sweep.
+                # The message is lost; the sweep finds its step.
                 self._moved(answer)
             elif isinstance(answer, Exception):
                 raise answer
 
-    # Hearing.
+    # Receiving.
 
     async def _receive(self, redis: Redis) -> None:
         loop = asyncio.get_running_loop()
@@ -206,12 +206,12 @@ class RedisConnection:
                 message = await self._next(pubsub)
                 if message is not None:
                     heard_at = loop.time()
-                    self._lives("receive")
+                    self._mark_alive("receive")
                     self._take(message)
                 elif loop.time() - heard_at > REDIS_SILENCE_TIMEOUT_S:
                     raise TimeoutError("no heartbeat came back")
             if pubsub.connection is not None:
-                # Nobody else reads from it; the client itself would not wait for the end.
+                # The client itself would not wait until the connection is closed.
                 await pubsub.connection.disconnect()
 
     async def _next(self, pubsub: PubSub) -> dict[str, Any] | None:
@@ -228,7 +228,7 @@ class RedisConnection:
         return message
 
     async def _follow(self, pubsub: PubSub) -> None:
-        """Subscribe to what is watched, and to nothing else."""
+        """Send SUBSCRIBE and UNSUBSCRIBE until the channels match ``_watched``."""
         if self._subscribed == self._watched:
             return
         new = list(self._watched - self._subscribed)[:MAX_CHANNEL_CHANGES]
@@ -240,7 +240,7 @@ class RedisConnection:
             if old:
                 await pubsub.unsubscribe(*old)
             return
-        # One by one: the channels of one command must be of one slot.
+        # One command per channel: the channels of one command must share a slot.
         for channel in new:
             await pubsub.ssubscribe(channel)
         for channel in old:
@@ -252,7 +252,7 @@ class RedisConnection:
             return
         channel = message["channel"].decode(errors="replace")
         if kind == "sunsubscribe":
-            # Where nobody asked for it: the slot has moved. The next try is told whereto.
+            # Without a request of this node: the slot has moved. The next SSUBSCRIBE gets MOVED.
             self._subscribed.discard(channel)
         elif channel not in self._watched:
             return
@@ -272,7 +272,7 @@ async def rest(over: asyncio.Event, seconds: float) -> None:
 
 
 def make_redis(url: str) -> Redis:
-    """A client of one server, with our own retries (none: the callers reconnect) and timeouts."""
+    """Make a client of one server, with timeouts and without retries: the callers reconnect."""
     client: Redis = Redis.from_url(
         url,
         socket_timeout=REDIS_TIMEOUT_S,
@@ -284,5 +284,5 @@ def make_redis(url: str) -> Redis:
 
 
 def slot_of(channel: str) -> int:
-    """The hash slot of a sharded channel (Redis Cluster specification, *key distribution*)."""
+    """Return the slot of a sharded channel (Redis Cluster specification, *key distribution*)."""
     return key_slot(channel.encode())

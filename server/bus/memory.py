@@ -1,4 +1,4 @@
-"""Nodes within one process, for one server and for tests."""
+"""The bus between nodes of one process: for a single server, and for tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from server.bus.port import BusMessage, Listener
 
 
 class MemoryBus:
-    """Nodes within one process; with one node, nobody to tell."""
+    """One node on a bus within the process; a single node has no peers."""
 
     is_up = True
 
@@ -19,30 +19,30 @@ class MemoryBus:
         self._listener: Listener | None = None
 
     async def start(self, listener: Listener) -> None:
-        """Join the other nodes."""
+        """Join the bus."""
         self._listener = listener
         self._others.add(self)
 
     async def stop(self) -> None:
-        """Leave them."""
+        """Leave the bus."""
         self._others.discard(self)
         self._listener = None
 
     def publish(self, message: BusMessage) -> None:
-        """Tell those who watch."""
+        """Deliver ``message`` to the other nodes that subscribe to its event."""
         for other in tuple(self._others):
             if other is not self:
                 other.on_message(message)
 
     def on_message(self, message: BusMessage) -> None:
-        """Take what another node message."""
+        """Receive another node's message."""
         if self._listener is not None and message.event in self._watched:
             self._listener(message)
 
     def subscribe(self, event: str) -> None:
-        """Hear of ``event``."""
+        """Receive the messages about ``event`` from now on."""
         self._watched.add(event)
 
     def unsubscribe(self, event: str) -> None:
-        """Hear no more of it."""
+        """Stop receiving messages about ``event``."""
         self._watched.discard(event)

@@ -13,14 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeAlias
 
-#: Members of a room that one message names, 4 KiB of marks; beyond that it carries their number.
+#: Members of a room that one message names, 4 KiB of fingerprints; beyond that it carries only
+#: their number.
 MAX_FINGERPRINTS = 512
-#: Bytes of one mark. Two marks of 512 collide in one of 10^14 rooms.
+#: Bytes of one fingerprint. Two fingerprints of 512 collide in one of 10^14 rooms.
 FINGERPRINT_BYTES = 8
 
 
 class PositionHint(NamedTuple):
-    """An event may stand at ``seq`` of ``epoch``; an empty epoch: look, something may be missed."""
+    """An event may have reached ``seq`` of ``epoch``; empty epoch: hints may be missing."""
 
     event: str
     epoch: str = ""
@@ -28,43 +29,43 @@ class PositionHint(NamedTuple):
 
 
 class PresenceReport(NamedTuple):
-    """How many members of an event are connected to ``node``."""
+    """The number of members of an event that are connected to ``node``."""
 
     event: str
     node: str
     online: int
     fingerprints: frozenset[bytes] | None = None
-    """A mark for each of them, the same on every node; ``None``: too many to name."""
+    """A fingerprint for each member, the same on every node; ``None`` if there are too many."""
     is_request: bool = False
-    """Whether the others should tell theirs."""
+    """Whether the other nodes should report theirs."""
 
 
 BusMessage: TypeAlias = PositionHint | PresenceReport
-#: Hears what another node message; must not raise.
+#: Receives another node's message; must not raise.
 Listener: TypeAlias = Callable[[BusMessage], None]
 
 
 class Bus(Protocol):
-    """Carries what is message between nodes; no call waits or raises."""
+    """Carries messages between nodes, at most once each. No call waits or raises."""
 
     node: str
-    """A name of this node, random, for as long as the process lives."""
+    """A random name of this node, constant while the process lives."""
 
     @property
     def is_up(self) -> bool:
-        """Whether other nodes can be message and heard now; for the metrics."""
+        """Whether messages can be sent and received now; for the metrics."""
 
     async def start(self, listener: Listener) -> None:
-        """Begin to listen; ``listener`` must not raise."""
+        """Connect, and deliver messages to ``listener``, which must not raise."""
 
     async def stop(self) -> None:
-        """End; what is still waiting to be message may be lost."""
+        """Disconnect; messages that still wait to be sent may be lost."""
 
     def publish(self, message: BusMessage) -> None:
-        """Tell the other nodes; only the newest of an event and kind matters."""
+        """Send ``message`` to the other nodes; a newer one of its event and kind replaces it."""
 
     def subscribe(self, event: str) -> None:
-        """Hear of ``event`` from now on."""
+        """Receive the messages about ``event`` from now on."""
 
     def unsubscribe(self, event: str) -> None:
-        """Hear no more of ``event``."""
+        """Stop receiving messages about ``event``."""

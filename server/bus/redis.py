@@ -1,4 +1,4 @@
-"""The bus over Redis pub/sub: a channel a room, on one server or sharded over a cluster."""
+"""The bus over Redis pub/sub: one channel per event, on one server or sharded over a cluster."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from server.bus.port import (
 from server.config.redis_url import is_cluster
 
 CHANNEL_PREFIX = "ayes:event:"
-#: Bytes of a message: marks in base64, and less than 200 beside them.
+#: Bytes of a message; a longer one is ignored. Fingerprints in base64, and less than 200 for the
+#: rest.
 MAX_MESSAGE_BYTES = MAX_FINGERPRINTS * FINGERPRINT_BYTES * 4 // 3 + 1_024
-#: Members that one node can have connected; more is a lie.
+#: Members that one node can report; a message with more is forged, and ignored.
 MAX_ONLINE = 1_000_000
 
 
@@ -77,16 +78,16 @@ class RedisBus:
         return self._servers.is_up
 
     async def start(self, listener: Listener) -> None:
-        """Begin; a Redis that is not there yet is waited for in the background."""
+        """Connect in the background; Redis need not be up yet."""
         self._listener = listener
         self._servers.start()
 
     async def stop(self) -> None:
-        """End."""
+        """Disconnect."""
         await self._servers.stop()
 
     def publish(self, shared: BusMessage) -> None:
-        """Tell the other nodes, soon."""
+        """Send to the other nodes, soon."""
         message: _WireHint | _WireReport
         if isinstance(shared, PositionHint):
             message = _WireHint(self.node, shared.epoch, shared.seq)
@@ -97,12 +98,12 @@ class RedisBus:
         self._servers.send(CHANNEL_PREFIX + shared.event, kind, msgspec.json.encode(message))
 
     def subscribe(self, event: str) -> None:
-        """Hear of ``event``, soon."""
+        """Receive the messages about ``event``, soon."""
         self._watched.add(event)
         self._servers.subscribe(CHANNEL_PREFIX + event)
 
     def unsubscribe(self, event: str) -> None:
-        """Hear no more of it."""
+        """Stop receiving messages about ``event``."""
         self._watched.discard(event)
         self._servers.unsubscribe(CHANNEL_PREFIX + event)
 
@@ -115,7 +116,7 @@ class RedisBus:
             self._listener(shared)
 
     def _read(self, event: str, data: bytes) -> BusMessage | None:
-        """What a message says; ``None`` for our own, and for what is none of ours."""
+        """Decode a message; return ``None`` for this node's own, and for an invalid one."""
         if len(data) > MAX_MESSAGE_BYTES:
             return None
         try:

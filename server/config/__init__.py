@@ -1,4 +1,4 @@
-"""What the operator said: settings, addresses, and how a secret is masked when they are printed.
+"""Settings: their table, how they are read and checked, and how secrets in them are masked.
 
-Knows no other folder of the server.
+Imports no other folder of the server.
 """

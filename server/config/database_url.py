@@ -1,4 +1,4 @@
-"""Where the database is, for commands that are no server."""
+"""The database's URL for commands other than ``ayes serve``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from server.config.settings import Settings
 
 @contextmanager
 def database_url(settings: Settings) -> Iterator[str]:
-    """The configured database's URL, or the embedded one's.
+    """Yield the configured database's URL, or the embedded one's.
 
-    A running server's embedded database is used as it runs; else it is started, and stopped again.
+    If a server runs the embedded database, its URL is used. Otherwise the database is started, and
+    stopped at the end.
     """
     if settings.database_url is not None:
         yield settings.database_url

@@ -28,7 +28,10 @@ class SettingsError(Exception):
 
 
 def load(flags: Mapping[str, str | None] | None = None) -> Settings:
-    """The settings from the environment and ``flags`` (name → text); raises ``SettingsError``."""
+    """Read and check the settings. ``flags`` (name → text) win over the environment.
+
+    Raises ``SettingsError``.
+    """
     given: dict[str, Any] = {}
     for name in SETTINGS:
         text = (flags or {}).get(name)
@@ -38,7 +41,9 @@ def load(flags: Mapping[str, str | None] | None = None) -> Settings:
             given[name] = _parse(name, text)
     if (file := given.get("auth_secret_file")) is not None:
         if "auth_secret" in given:
-            raise SettingsError("AYES_AUTH_SECRET and AYES_AUTH_SECRET_FILE are two; give one")
+            raise SettingsError(
+                "AYES_AUTH_SECRET and AYES_AUTH_SECRET_FILE exclude each other; give one"
+            )
         given["auth_secret"] = _first_line(file)
     settings = Settings(**given)
     _check(settings)
@@ -62,7 +67,7 @@ def _first_line(file: Path) -> str:
         with file.open("rb") as opened:
             text = opened.read(MAX_SECRET_FILE_BYTES).partition(b"\n")[0].decode().strip()
     except (OSError, UnicodeDecodeError) as err:
-        reason = err.strerror if isinstance(err, OSError) else "it is no text"
+        reason = err.strerror if isinstance(err, OSError) else "it is not text"
         raise SettingsError(f"AYES_AUTH_SECRET_FILE: {file} cannot be read: {reason}") from None
     if not text:
         raise SettingsError(f"AYES_AUTH_SECRET_FILE: {file} is empty")
@@ -120,7 +125,7 @@ def _check(settings: Settings) -> None:
 
 
 def _check_authority(variable: str, url: str) -> None:
-    """Refuse what no driver can read: their own errors would quote parts of the password."""
+    """Refuse a URL that no driver can parse: their errors would quote parts of the password."""
     try:
         urlsplit(url)
         is_wrong = fault_in_ports(url)
@@ -138,7 +143,9 @@ def _check_oidc(settings: Settings) -> None:
     if issuer is None and client is None:
         return
     if issuer is None or client is None:
-        raise SettingsError("AYES_OIDC_ISSUER and AYES_OIDC_CLIENT_ID are set together, or neither")
+        raise SettingsError(
+            "AYES_OIDC_ISSUER and AYES_OIDC_CLIENT_ID need each other: set both or neither"
+        )
     if (fault := url_fault(issuer)) is not None:
         raise SettingsError(f"AYES_OIDC_ISSUER {fault}")
     if urlsplit(issuer).query or urlsplit(issuer).fragment or "?" in issuer:
@@ -147,11 +154,11 @@ def _check_oidc(settings: Settings) -> None:
     if not client.isascii() or not client.isprintable():
         raise SettingsError("AYES_OIDC_CLIENT_ID: only printable ASCII (RFC 6749, appendix A)")
     if "openid" not in settings.oidc_scopes.split():
-        raise SettingsError("AYES_OIDC_SCOPES must hold openid, or there is no ID token")
+        raise SettingsError("AYES_OIDC_SCOPES must contain openid, or there is no ID token")
 
 
 def printable(settings: Settings) -> dict[str, str]:
-    """Environment variable → value, secrets and passwords masked."""
+    """Return environment variable → value, with secrets and passwords masked."""
     shown = {}
     for name, rule in SETTINGS.items():
         value = getattr(settings, name)

@@ -1,7 +1,7 @@
-"""What of a setting may be printed: a URL without its password, whatever is wrong with it.
+"""Masks passwords in URLs that are printed, also in malformed ones.
 
-Nothing is parsed that could fail: a URL is printed most often while somebody looks for what is
-wrong with it. If in doubt, a part is masked.
+The parsing here never fails, since a URL is printed most often when something is wrong with it. A
+part that may be a secret is masked.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from urllib.parse import unquote
 
 MASK: Final = "********"
 
-#: Options in a URL's query that hold no secret, of PostgreSQL's drivers and of Redis'. Every other
-#: value is masked: drivers know several names for a password, and learn new ones.
+#: Query options of PostgreSQL's and Redis' drivers that hold no secret. All other values are
+#: masked, since drivers know several names for a password, and learn new ones.
 HARMLESS_PARAMETERS: Final = frozenset(
     {
         *("host", "hostaddr", "port", "user", "dbname", "database", "application_name"),
@@ -32,10 +32,10 @@ _PAIR_END: Final = re.compile("([&;])")
 
 
 def mask_url(url: str) -> str:
-    """Return ``url`` without its password and without the value of any option that may be one.
+    """Return ``url`` with its password masked, and each option that may hold one.
 
-    A user name stays if the rest is as it should be. If there is an ``@`` behind the authority, as
-    with an unescaped ``/``, ``?`` or ``#`` in a password, everything before the last one is masked.
+    The user name stays in a well-formed URL. If an ``@`` follows the authority, as with an
+    unescaped ``/``, ``?`` or ``#`` in a password, everything before the last ``@`` is masked.
     """
     scheme, colon, rest = url.partition("://")
     if not colon:
@@ -45,7 +45,7 @@ def mask_url(url: str) -> str:
         masked, rest = f"{MASK}@", rest[len(before) + 1 :]
     elif at:
         user, has_password, _ = before.partition(":")
-        # Without a password, what stands there may be one: only PostgreSQL's is surely a user.
+        # A single word may be a password, as Redis allows; with PostgreSQL it is a user name.
         is_user = bool(has_password) or scheme.startswith("postgres")
         masked = f"{user if is_user else MASK}{has_password}{has_password and MASK}@"
         rest = rest[len(before) + 1 :]
@@ -60,14 +60,14 @@ def mask_url(url: str) -> str:
 
 
 def _mask_port(host: str) -> str:
-    """A port that is no number may be a password, where the rest was forgotten."""
+    """Mask a port that is not a number: it may be a password without a host."""
     name, colon, port = host.rpartition(":")
     is_port = not colon or host.endswith("]") or port == "" or port.isdecimal()
     return host if is_port else f"{name}:{MASK}"
 
 
 def fault_in_ports(url: str) -> bool:
-    """Return whether ``url`` has no authority that can be read, most often for its password."""
+    """Return whether a port of ``url`` is not a number, most often for an unescaped password."""
     authority = _AFTER_AUTHORITY.split(url.partition("://")[2], maxsplit=1)[0]
     hosts = authority.rpartition("@")[2].split(",")
     return any(_mask_port(host) != host for host in hosts)

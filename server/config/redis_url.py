@@ -1,8 +1,9 @@
-"""``AYES_REDIS_URL``: what it says.
+"""Parses and checks ``AYES_REDIS_URL``.
 
 ``redis://``, ``rediss://`` (TLS) and ``unix://`` name one server; ``redis+cluster://`` and
 ``rediss+cluster://`` name some servers of a cluster, separated by commas. Password, database number
-and TLS options stand where redis-py reads them: ``rediss://user:password@host:6379/2?ssl_ca_certs=…``.
+and TLS options have the places that redis-py expects:
+``rediss://user:password@host:6379/2?ssl_ca_certs=…``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _SCHEMES = ("redis", "rediss", "unix", "redis" + _CLUSTER, "rediss" + _CLUSTER)
 
 
 class Address(NamedTuple):
-    """Where a server listens."""
+    """Host and port of a server."""
 
     host: str
     port: int
@@ -27,7 +28,7 @@ class Address(NamedTuple):
 
 
 def fault_in(url: str) -> str | None:
-    """What is wrong with ``url``, to be read after its name; ``None`` where it can be used."""
+    """Return what is wrong with ``url``, as the end of a sentence, or ``None``."""
     parts = urlsplit(url)
     if parts.scheme not in _SCHEMES:
         return "must begin with redis://, rediss://, unix://, redis+cluster:// or rediss+cluster://"
@@ -45,12 +46,12 @@ def fault_in(url: str) -> str | None:
 
 
 def is_cluster(url: str) -> bool:
-    """Whether ``url`` names servers of a cluster."""
+    """Return whether ``url`` names servers of a cluster."""
     return urlsplit(url).scheme.endswith(_CLUSTER)
 
 
 def addresses_of(url: str) -> list[Address]:
-    """The servers that ``url`` names; raises ``ValueError`` where a port is no number."""
+    """Return the servers that ``url`` names. Raises ``ValueError`` if a port is not a number."""
     hosts = urlsplit(url).netloc.rpartition("@")[2]
     return [_address(host) for host in hosts.split(",")]
 
@@ -61,7 +62,7 @@ def _address(text: str) -> Address:
 
 
 def url_of(cluster: str, address: Address) -> str:
-    """The URL of one server of ``cluster``: its scheme, password and options."""
+    """Return the URL of one server of ``cluster``, with its scheme, password and options."""
     parts = urlsplit(cluster)
     user, at, _ = parts.netloc.rpartition("@")
     return urlunsplit(
@@ -72,6 +73,6 @@ def url_of(cluster: str, address: Address) -> str:
 
 
 def shown(url: str) -> str:
-    """``url`` without what is secret, for the log."""
+    """Return ``url`` without its secrets, for the log."""
     parts = urlsplit(url)
     return parts.path if parts.scheme == "unix" else parts.netloc.rpartition("@")[2]

@@ -1,5 +1,5 @@
-"""The error that ends a start, and other commands that need the same things."""
+"""The error that ends a start, or a command with the same requirements."""
 
 
 class StartError(Exception):
-    """The server cannot start; the message is fit to print to an operator."""
+    """The server cannot start. The message can be shown to the operator."""

@@ -1,4 +1,4 @@
-"""Which Ayes this is."""
+"""The version of this installation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def ayes_version() -> str:
-    """The installed version."""
+    """Return the installed version, or ``0`` in a checkout that is not installed."""
     try:
         return version("ayes")
     except PackageNotFoundError:

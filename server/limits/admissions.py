@@ -1,4 +1,4 @@
-"""How fast new sockets come in: one rate for all, of which no network takes the last part."""
+"""A rate limit on new sockets, with a part that heavy networks cannot use."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections import OrderedDict
 
 from server.limits.token_bucket import TokenBucket
 
-#: The share of the rate that one network may use without being heavy.
+#: The share of the rate up to which a network is light; above it is heavy.
 LIGHT_SHARE = 1 / 2
-#: The share of the bucket that is kept for networks that are not heavy. A heavy one is admitted at
-#: the full rate while nobody else comes, so that a deployment behind one address is back soon.
+#: The share of the bucket that is reserved for light networks. While no other network connects, a
+#: heavy one is admitted at the full rate, so a deployment behind one address is back soon.
 RESERVED_SHARE = 1 / 4
-#: Networks whose use is remembered, least recently used first out; one that was forgotten is light
-#: again, so that an attacker needs more networks than this to profit.
+#: Networks with a bucket. Beyond that the least recently used one is forgotten and light again; an
+#: attacker needs more networks than this to profit.
 MAX_ADMITTED_NETWORKS = 10_000
 
 
 class Admissions:
-    """New sockets a second, over all networks. The clock (seconds) is passed in."""
+    """Admits new sockets over all networks. The caller passes the clock, in seconds."""
 
     def __init__(self, per_second: float, now: float) -> None:
         self._bucket = TokenBucket(per_second, per_second, now)
@@ -26,7 +26,7 @@ class Admissions:
         self._networks: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def take(self, network: str, now: float) -> bool:
-        """Whether one more from ``network`` is admitted; if so, it is counted."""
+        """Admit and count one socket from ``network``; return ``False`` to refuse it."""
         own = self._networks.get(network)
         if own is None:
             own = self._networks[network] = TokenBucket(self._light, self._light, now)

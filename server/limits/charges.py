@@ -1,4 +1,4 @@
-"""Token buckets by owner and key, in bounded memory that no owner can use up."""
+"""Token buckets by owner and name, in bounded memory that no single owner can exhaust."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import NamedTuple
 from server.limits.places import Places
 from server.limits.token_bucket import TokenBucket
 
-#: Buckets kept. One that is full again says nothing and is dropped, so that only what was used
-#: within the last minute or so counts. Some 500 bytes each: 25 MB at most.
+#: Buckets in memory, some 500 bytes each. A bucket that is full again is dropped, so only the use
+#: of the last minute or so counts. Beyond that, the largest owner loses its oldest bucket.
 MAX_BUCKETS = 50_000
-#: The part of them that one owner may have once all are in use. An owner with more is refused a
-#: new one: it can push out nobody's bucket, and least of all its own.
+#: The part of all buckets that one owner may have once all are in use. An owner with more gets no
+#: new bucket, so it cannot push out other owners' buckets, or its own exhausted ones.
 MAX_OWNER_SHARE = 1 / 16
-#: Buckets that are looked at for each new one, the longest unseen first; full ones go.
+#: Buckets that are checked for each new one, and dropped if they are full.
 SWEEP_BUCKETS = 4
-#: Command ids remembered by one bucket, so that a repeat costs nothing: what one socket may have in
-#: flight by default, and so sends again after a reconnect.
+#: Command ids that one bucket remembers, so that a repeat costs nothing. As many as one socket may
+#: have in flight by default, and sends again after a reconnect.
 MAX_CHARGED_IDS = 256
-#: How long an owner waits that has used up its share of the buckets.
+#: Milliseconds after which an owner without a free bucket may try again.
 FULL_RETRY_DELAY_MS = 1_000
 
 
@@ -29,7 +29,7 @@ class _Key(NamedTuple):
 
 
 class _Bucket(TokenBucket):
-    """A bucket, and the ids that it was charged for."""
+    """A bucket with the command ids that were charged to it."""
 
     __slots__ = ("ids",)
 
@@ -39,9 +39,9 @@ class _Bucket(TokenBucket):
 
 
 class Charges:
-    """What each owner did under each name: ``burst`` at once, ``rate`` a second after that.
+    """One bucket per owner and name: ``burst`` at once, ``rate`` a second after that.
 
-    The clock (seconds) is passed in. Every call takes the same time.
+    The caller passes the clock, in seconds. Every call takes constant time.
     """
 
     def __init__(self, rate: float, burst: int) -> None:
@@ -51,9 +51,9 @@ class Charges:
         self._owners: Places[_Key] = Places()
 
     def charge(self, owner: str, name: str, id: str, now: float) -> int:
-        """Count command ``id``; 0, or the milliseconds after which it may come again.
+        """Charge command ``id``; return 0, or the milliseconds after which it may be sent again.
 
-        An id that was charged is not charged again. One that was refused costs nothing.
+        An id is charged once. A refused id costs nothing.
         """
         key = _Key(owner, name)
         bucket = self._buckets.get(key)
@@ -71,13 +71,13 @@ class Charges:
         return 0
 
     def refund(self, owner: str, name: str) -> None:
-        """Take the last charge back."""
+        """Give back the last charge."""
         bucket = self._buckets.get(_Key(owner, name))
         if bucket is not None:
             bucket.give(1)
 
     def _new(self, key: _Key, now: float) -> _Bucket | None:
-        """A full bucket; ``None`` if its owner has used up its share."""
+        """Make a full bucket; return ``None`` if its owner has used up its share."""
         self._sweep(now)
         if len(self._buckets) >= MAX_BUCKETS:
             mine = self._owners.count(key.owner)
@@ -89,7 +89,7 @@ class Charges:
         return bucket
 
     def _sweep(self, now: float) -> None:
-        """Drop full buckets: a few for each new one are more than come."""
+        """Drop full buckets: several are checked for each new one, so their number shrinks."""
         for _ in range(min(SWEEP_BUCKETS, len(self._buckets))):
             key = next(iter(self._buckets))
             if self._buckets[key].has(now, self._burst):

@@ -1,4 +1,4 @@
-"""What one user may do again and again in one event, and store in a day."""
+"""Rate limits on churn: joining and leaving, voting and retracting, commenting; and daily bytes."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 _MEMBERSHIP: Final = (c.MembershipJoin, c.MembershipCancel, c.MembershipLeave)
 _VOTES: Final = (c.VoteCast, c.VoteRetract)
 _COMMENTS: Final = (c.CommentAdd, c.CommentEdit, c.CommentRemove)
-#: The time in which a budget of churn is whole again.
+#: Seconds in which an exhausted budget of churn is full again.
 CHURN_PERIOD_S: Final = 60.0
-#: The time in which a user's bytes are whole again.
+#: Seconds in which a user's exhausted budget of bytes is full again.
 BYTES_PERIOD_S: Final = 86_400.0
-#: Bytes that a row of the journal has beside the command, about.
+#: Bytes of a journal row in addition to its command, roughly.
 ROW_BYTES: Final = 256
-#: Users whose bytes are remembered, least recently used first out: some 2 MiB. A user cannot push
-#: out their own entry, which each command makes the newest.
+#: Users whose bytes are counted, some 2 MiB. Beyond that the least recently used entry is dropped.
+#: A user cannot push out their own entry, since each command makes it the newest.
 MAX_METERED_USERS: Final = 10_000
 
 
 class Churn:
     """The budgets of each user on this node, over all sockets and HTTP.
 
-    The clock (seconds) is passed in.
+    The caller passes the clock, in seconds.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -46,13 +46,13 @@ class Churn:
         self._bytes: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def charge(self, submission: Submission, event: str, now: float) -> int:
-        """Count a command; 0, or the milliseconds after which it may come again."""
+        """Charge a command; return 0, or the milliseconds after which it may be sent again."""
         wait = self._charge_bytes(submission, now) if self._most_bytes else 0
         command: Any = submission.command
         charges = self._charges.get(type(command))
         if wait or charges is None:
             return wait
-        # Votes are counted for each proposal.
+        # Votes have one budget per proposal.
         proposal = getattr(command, "proposal", None) if type(command) in _VOTES else None
         name = event if proposal is None else f"{event} {proposal}"
         return charges.charge(submission.actor.user, name, command.id, now)

@@ -1,7 +1,7 @@
-"""Entrance codes are short, so guessing them is made slow: a few wrong ones, then a long wait.
+"""A rate limit on wrong entrance codes, since codes are short enough to be guessed.
 
-Checked before a code is looked up and again before the answer is given: of many guesses that are
-under way together no more are answered than of as many that come one after another.
+It is checked before the look-up and again before the answer. So many guesses in flight together
+get no more answers than the same number one after the other.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from handlers.lanes.decide import Answer, Reply, Submission, failed
 from protocol.errors import ErrorCode, RetryableError
 from server.limits.token_bucket import TokenBucket
 
-#: Wrong codes a user may try at once, and how many a second after that. At this pace one user
-#: needs centuries for the 36^6 codes there are.
+#: Wrong codes that a user may try at once, and per second after that; beyond, ``rate_limited``. At
+#: this rate one user needs centuries for all 36^6 codes.
 GUESS_BURST = 10
 GUESSES_PER_SECOND = 0.1
-#: Users remembered; the longest quiet one is forgotten first.
+#: Users with a bucket. Beyond that the least recently used one is forgotten.
 MAX_GUESSING_USERS = 10_000
 
 
 class CodeGuessLimiter:
-    """Wrong codes per user."""
+    """One token bucket of wrong codes per user."""
 
     def __init__(self) -> None:
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def check(self, user: str) -> None:
-        """Raise ``rate_limited`` where ``user`` has guessed wrong too often."""
+        """Raise ``rate_limited`` if ``user`` has tried too many wrong codes."""
         bucket = self._buckets.get(user)
         if bucket is not None and not bucket.has(time.monotonic()):
             raise RetryableError(
@@ -36,7 +36,7 @@ class CodeGuessLimiter:
             )
 
     def failed(self, user: str) -> None:
-        """``user`` tried a code that opens nothing."""
+        """Count a wrong code of ``user``."""
         now = time.monotonic()
         bucket = self._buckets.get(user)
         if bucket is None:
@@ -47,7 +47,7 @@ class CodeGuessLimiter:
         bucket.take(now)
 
     def counting(self, reply: Reply) -> Reply:
-        """``reply`` for a ``membership.join``: a code that was retired meanwhile is a wrong one."""
+        """Wrap ``reply`` to a ``membership.join``: count a code that was retired meanwhile."""
 
         def heard(submission: Submission, answer: Answer) -> None:
             if answer.error == ErrorCode.NOT_FOUND:
@@ -57,10 +57,10 @@ class CodeGuessLimiter:
         return heard
 
     def hiding_taken_codes(self, reply: Reply) -> Reply:
-        """``reply`` for an ``event.create`` that names its code: who is told that it is taken has
-        found one, and is told no more of them than of wrong ones.
+        """Wrap ``reply`` to an ``event.create`` with a code: count the answer that it is taken.
 
-        The refusal is not remembered, so that another answer in its place is as true.
+        That answer reveals a code in use, so it is limited like a wrong guess. The refusal is not
+        recorded in the journal, so ``rate_limited`` in its place is equally true.
         """
 
         def heard(submission: Submission, answer: Answer) -> None:

@@ -1,4 +1,4 @@
-"""How many sockets there may be, and how fast they may come."""
+"""The sockets of this node: their number, by network and by user, and their rate."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from server.limits.addresses import network_of
 from server.limits.admissions import Admissions
 from server.limits.places import Places
 
-#: Sockets in all, where the file limit allows as many.
+#: Sockets of this node, if the file limit allows as many; beyond that new ones are refused.
 DEFAULT_MAX_CONNECTIONS = 20_000
-#: The share of open files that may be sockets; the rest is the database's, logs, and the listener.
+#: The share of the file limit for sockets. The rest is for the database, logs and the listener.
 SOCKET_FILE_SHARE = 0.9
-#: The share of them that may be connections of any kind. Of 1,024 files some 50 are left.
+#: The share of the file limit for TCP connections of any kind. Of 1,024 files it leaves some 50.
 TCP_FILE_SHARE = 0.95
-#: Connections beside the sockets: those that are about to be one, and requests over HTTP. Twice
-#: what may wait to be accepted (``BACKLOG``), which is taken in before any of it is looked at.
+#: TCP connections in addition to sockets: handshakes and HTTP requests; beyond that they are reset.
+#: Twice the listener's ``BACKLOG``, since a whole backlog is accepted before any of it is read.
 MAX_OTHER_CONNECTIONS = 4_096
 
 
 def max_connections(settings: Settings) -> int:
-    """Sockets this process takes: the setting, or what the file limit leaves."""
+    """Return the number of sockets that this process accepts: the setting, or by the file limit."""
     if settings.connections is not None:
         return settings.connections
     return min(DEFAULT_MAX_CONNECTIONS, _files(SOCKET_FILE_SHARE))
 
 
 def max_tcp_connections(settings: Settings) -> int:
-    """Connections this process holds, whatever they are: over that they are reset."""
+    """Return the number of TCP connections, of any kind, beyond which they are reset."""
     return min(max_connections(settings) + MAX_OTHER_CONNECTIONS, _files(TCP_FILE_SHARE))
 
 
 def _files(share: float) -> int:
-    """A share of the files that may be open, however many these are."""
+    """Return ``share`` of the number of files that may be open."""
     if sys.platform == "win32":
         return sys.maxsize
     import resource
@@ -46,7 +46,7 @@ def _files(share: float) -> int:
 
 
 def raise_file_limit() -> None:
-    """Take as many open files as the system gives without asking."""
+    """Raise the limit on open files to what the system allows without privileges."""
     if sys.platform == "win32":
         return
     import resource
@@ -56,7 +56,7 @@ def raise_file_limit() -> None:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         except (OSError, ValueError):
-            # Some systems name a limit that they do not give; then the old one stands.
+            # Some systems report a hard limit that they do not grant; keep the soft one.
             return
 
 
@@ -75,9 +75,9 @@ S = TypeVar("S", bound=Counted)
 
 
 class ConnectionRegistry(Generic[S]):
-    """Counts the sockets of a node: all, the nameless ones by network, the others by user.
+    """Counts the sockets of a node: in all, unauthenticated ones by network, others by user.
 
-    A socket is nameless until it has said a good ``hello``.
+    A socket is unauthenticated until a valid ``hello``.
     """
 
     def __init__(self, settings: Settings, now: float) -> None:
@@ -92,10 +92,10 @@ class ConnectionRegistry(Generic[S]):
         self._streaming = 0
 
     def admit(self, address: str, now: float) -> bool:
-        """Whether one more socket from ``address`` is taken now.
+        """Return whether a new socket from ``address`` is accepted now.
 
-        If all places for nameless sockets are taken, one of the network that has most of them is
-        closed for it.
+        If all places for unauthenticated sockets are taken, the network with most of them loses
+        one.
         """
         network = network_of(address)
         most_here = self._settings.connections_per_address
@@ -105,11 +105,11 @@ class ConnectionRegistry(Generic[S]):
         return self._take_in(network, now, is_full=is_full or not self._has_place())
 
     def _has_place(self) -> bool:
-        """Whether there is room for one more, socket or stream: each takes an open file."""
+        """Return whether one more socket or stream fits; each takes an open file."""
         return len(self.sessions) + self._streaming < self._max
 
     def _take_in(self, group: str, now: float, *, is_full: bool) -> bool:
-        """Whether one more of ``group`` is taken; if it is full, a nameless socket gives way."""
+        """Accept one more of ``group``; if full, an unauthenticated socket must give way."""
         found = self._unauthenticated.one_to_give_way(group, now) if is_full else None
         if is_full and found is None:
             return False
@@ -121,14 +121,14 @@ class ConnectionRegistry(Generic[S]):
         return True
 
     def enter(self, session: S, now: float) -> None:
-        """Count a socket that was just accepted."""
+        """Count a socket that was accepted just now."""
         network = network_of(session.address)
         self.sessions.add(session)
         self._unauthenticated.enter(session, network, now)
         self._networks[network] += 1
 
     def assign_user(self, session: S, user: str) -> bool:
-        """Count a socket as ``user``'s; ``False`` if they have as many as they may have."""
+        """Count a socket as ``user``'s; return ``False`` if that user has too many."""
         own = self._users.setdefault(user, set())
         if len(own) >= self._settings.connections_per_user:
             return False
@@ -137,9 +137,9 @@ class ConnectionRegistry(Generic[S]):
         return True
 
     def begin_stream(self, user: str, now: float) -> bool:
-        """Count a stream over HTTP as ``user``'s; ``False`` if there are as many as may be.
+        """Count an HTTP stream as ``user``'s; return ``False`` if there are too many.
 
-        A user has as many streams as sockets. ``end_stream`` ends one that was given.
+        A user may have as many streams as sockets. Each ``True`` needs one ``end_stream``.
         """
         if self._streams[user] >= self._settings.connections_per_user:
             return False
@@ -150,18 +150,18 @@ class ConnectionRegistry(Generic[S]):
         return True
 
     def end_stream(self, user: str) -> None:
-        """A stream is over."""
+        """Stop counting one stream of ``user``."""
         self._streaming -= 1
         self._streams[user] -= 1
         if not self._streams[user]:
             del self._streams[user]
 
     def of(self, user: str) -> frozenset[S]:
-        """The sockets of ``user``."""
+        """Return the sockets of ``user``."""
         return frozenset(self._users.get(user, ()))
 
     def leave(self, session: S, user: str | None) -> None:
-        """A socket is gone."""
+        """Stop counting a socket; ``user`` is its user, if it has authenticated."""
         if session not in self.sessions:
             return
         self.sessions.discard(session)

@@ -1,4 +1,4 @@
-"""Expensive work of a process: one piece at a time, and a pause after each."""
+"""Runs expensive work one piece at a time, with a pause after each."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from server.limits.metered import Metered
 
 T = TypeVar("T")
 
-#: Pieces of work that may wait; the next one is ``busy``. A user has a few of them at most
+#: Pieces of work that may wait; beyond that, ``busy``. One user has a few of them at most
 #: (``MAX_RUNNING_QUERIES`` in ``server/limits/quotas.py``).
 MAX_WAITING_WORK = 1_024
-#: Asked of a client that finds so many.
+#: Milliseconds after which a client may ask again that found too many waiting.
 WORK_RETRY_DELAY_MS = 2_000
-#: The longest pause after one piece: on a busy machine, much of the measured time is waiting for a
-#: processor.
+#: Seconds of pause after one piece at most. On a busy machine, much of the measured time is spent
+#: waiting for a processor.
 MAX_COOLDOWN_S = 0.5
 
 
 def _nobody(seconds: float) -> None:
-    """Nobody pays."""
+    """Charge the work to no user."""
 
 
 class Cooldown:
     """Runs one coroutine at a time, in the order of the calls.
 
-    The event loop is left to everybody else for ``others`` times as long as a piece took of it, and
-    the database for as long as it was waited for. A long piece pauses at its own awaits; what is
-    left of the pause comes after it, before the next piece, and delays no answer.
+    After a piece, the event loop is free for ``idle_ratio`` times the time that the piece took, and
+    the database for as long as the piece waited for it. A long piece pauses at its own awaits. The
+    rest of the pause comes before the next piece, so that it delays no answer.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class Cooldown:
     async def run(
         self, work: Callable[[], Coroutine[Any, Any, T]], charge: Callable[[float], None] = _nobody
     ) -> T:
-        """What ``work()`` returns, when its turn has come; ``charge`` hears the loop's seconds.
+        """Wait for the earlier calls, run ``work`` and return its result.
 
-        Raises ``busy``, and what ``work`` raises. ``work`` must not call this again: it would wait
-        for itself.
+        ``charge`` receives the loop's seconds. Raises ``busy``, and the errors of ``work``.
+        ``work`` must not call ``run`` itself: that would be a deadlock.
         """
         if self._waiting >= MAX_WAITING_WORK:
             raise RetryableError(ErrorCode.BUSY, retry_after_ms=WORK_RETRY_DELAY_MS)

@@ -1,4 +1,4 @@
-"""The time of the event loop that all eager sockets share, however many they are."""
+"""The share of the event loop for all sockets over budget together, however many they are."""
 
 from __future__ import annotations
 
@@ -7,30 +7,29 @@ from collections import deque
 from time import perf_counter
 from typing import Protocol
 
-#: Seconds in one go for all of them; the slice with which they end may take longer, a batch of 256
-#: some 3 ms. A vote is about seven turns of the loop from its frame to its ack; eight sockets with
-#: 1,000 messages each, all read as they came, held it for 30 to 100 ms.
+#: Seconds of one round of slices; its last slice may exceed it, a batch of 256 messages by some 3
+#: ms. A vote takes about seven iterations of the loop, and a round may delay each of them.
 MAX_ROUND_S = 0.0005
-#: The loop's time for everybody else, as a multiple of what the eager ones had: they take a fifth
-#: of a processor at most, which also leaves one to the database. With no pause at all a vote took
-#: 4.2 times as long under such a flood, with twice their time 2.1 to 2.9 times, with five times 1.5
-#: to 2.0 times (p99). What they say all the longer: a flood of large frames some 4 s and not 1.
+#: The pause after a round, as a multiple of its length. At 4, sockets over budget get a fifth of a
+#: processor at most, and the rest of the loop stays free for other work. A larger ratio speeds up
+#: other sockets' votes a little, but draining a flood takes proportionally longer.
 IDLE_RATIO = 4
-#: The shortest such pause: what uvloop's clock can tell.
+#: Seconds of the shortest pause: the resolution of uvloop's timers.
 MIN_PAUSE_S = 0.001
-#: The longest: on a busy machine it may be the server that was not running meanwhile.
+#: Seconds of the longest pause. A longer measured round is taken for time in which the process did
+#: not run, on a busy machine.
 MAX_PAUSE_S = 0.01
 
 
 class Runnable(Protocol):
-    """A socket that has more to say, or a session that has more to take up."""
+    """A socket with unread input, or a session with queued messages."""
 
     def run_slice(self) -> None:
-        """Take in one slice, and wait again where there is more. Must not raise."""
+        """Process one slice; call ``wait`` again if there is more. Must not raise."""
 
 
 class FairScheduler:
-    """The eager sockets of one loop, one slice after another, the longest waiting first."""
+    """Runs the slices of one loop's sockets over budget, longest waiting first."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, idle_ratio: float = IDLE_RATIO) -> None:
         self._loop = loop
@@ -41,7 +40,7 @@ class FairScheduler:
         self._pause = MIN_PAUSE_S
 
     def wait(self, socket: Runnable) -> None:
-        """``socket`` has more; its ``run_slice`` is called once."""
+        """Queue ``socket``: its ``run_slice`` is called once."""
         self._waiting.append(socket)
         if not self._is_due:
             self._is_due = True
@@ -49,11 +48,11 @@ class FairScheduler:
 
     @property
     def busy(self) -> bool:
-        """Whether some wait, or have just had their turn."""
+        """Return whether sockets wait, or a round has just ended."""
         return self._is_due
 
     def charge(self, seconds: float) -> None:
-        """Count what the turn that is being taken leaves to be done after it."""
+        """Add to the running slice the seconds of work that it leaves for later."""
         self._charged += seconds
 
     def _run_round(self) -> None:
@@ -64,7 +63,7 @@ class FairScheduler:
                 self._waiting.popleft().run_slice()
                 now = perf_counter()
         finally:
-            # Whatever becomes of one of them, the others are not left waiting for ever.
+            # Also if a slice raises: the other sockets must still get their round.
             had = now - begun + self._charged
             self._pause = min(max(MIN_PAUSE_S, self._idle_ratio * had), MAX_PAUSE_S)
             self._is_due = bool(self._waiting)

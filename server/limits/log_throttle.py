@@ -5,21 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-#: Seconds for which an event's alarm is not repeated: often enough for whoever looks, and for what
-#: counts lines of this level.
+#: Seconds between two lines about one event or one user. Often enough for an operator and for a
+#: monitor that counts lines of this level.
 LOG_INTERVAL_S = 3_600.0
-#: Events whose alarm is remembered, and so the lines of one ``LOG_INTERVAL_S``: some 100 KiB of
-#: memory, and a log that can still be read.
+#: Lines in one ``LOG_INTERVAL_S``; further ones are left out. Their keys take some 100 KiB of
+#: memory, and the log stays readable.
 MAX_LOGGED_EVENTS = 1_024
 
 
 class LogThrottle:
-    """Says of an event's alarm whether it is to be logged. ``clock`` tells seconds."""
+    """Decides whether a line about an event and a user is logged. ``clock`` returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._logged_at: dict[str, float] = {}
-        """Event or user → when; the oldest first."""
+        """Event or user → the time of its last line, oldest first."""
 
     def should_log(self, event_id: str, user: str) -> bool:
         """Return whether to log: the first of this event and of this user in ``LOG_INTERVAL_S``.

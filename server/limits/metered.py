@@ -1,4 +1,4 @@
-"""A coroutine whose share of the event loop is measured, and spread where it is large."""
+"""Measures a coroutine's share of the event loop, and spreads a large one."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-#: Processor time of a coroutine between two pauses. The first await after it becomes a pause; a
-#: longer stretch without an await is not cut. A vote waits some seven turns of the loop.
-SLICE_S = 0.001
-#: The longest such pause: on a busy machine, the measured time may be somebody else's.
-LONGEST_PAUSE_S = 0.1
+#: Seconds of processor time between two pauses. The first await after it becomes a pause; code
+#: without an await is not interrupted. A vote takes about seven iterations of the loop, so this
+#: bounds what a long query adds to it.
+METERED_SLICE_S = 0.001
+#: Seconds of one pause at most. On a busy machine, the measured time may belong to other processes.
+MAX_METERED_PAUSE_S = 0.1
 
 
 async def gently(work: Generator[None, None, T]) -> T:
-    """What ``work`` returns; the event loop is left to others at each of its yields."""
+    """Run ``work``, with an iteration of the event loop at each of its yields."""
     while True:
         try:
             next(work)
@@ -28,10 +29,10 @@ async def gently(work: Generator[None, None, T]) -> T:
 
 
 class Metered(Generic[T]):
-    """Awaits ``work`` once, like the coroutine itself; ``seconds`` is what it took of the loop.
+    """Awaits ``work`` once and measures the loop's time that it takes, in ``seconds``.
 
-    Only the steps of this coroutine count: not what it waits for, nor tasks it starts. With
-    ``others``, each ``SLICE_S`` of it is followed by a pause of ``others`` times its length.
+    Only this coroutine's own steps count, without its waits and without tasks that it starts. If
+    ``idle_ratio`` is not 0, a pause follows each ``METERED_SLICE_S``, that many times as long.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Metered(Generic[T]):
         clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self.seconds = 0.0
-        """Processor time so far."""
+        """Seconds of processor time so far."""
         self.paused = 0.0
         """Seconds of pauses so far."""
         self._work = work
@@ -50,7 +51,7 @@ class Metered(Generic[T]):
         self._clock = clock
 
     def __await__(self) -> Generator[Any, None, T]:
-        """Drive the coroutine as a task would, with a look at the clock around each step."""
+        """Drive the coroutine as a task would, and read the clock around each step."""
         error: BaseException | None = None
         unpaused = 0.0
         while True:
@@ -66,8 +67,8 @@ class Metered(Generic[T]):
                 unpaused += took
             error = None
             try:
-                if self._idle_ratio and unpaused >= SLICE_S:
-                    pause = min(unpaused * self._idle_ratio, LONGEST_PAUSE_S)
+                if self._idle_ratio and unpaused >= METERED_SLICE_S:
+                    pause = min(unpaused * self._idle_ratio, MAX_METERED_PAUSE_S)
                     unpaused = 0.0
                     yield from asyncio.sleep(pause).__await__()
                     self.paused += pause
@@ -75,8 +76,8 @@ class Metered(Generic[T]):
                         continue
                 yield awaited
             except BaseException as err:
-                # A task that is cancelled cancels the future it waits for. During a pause that is
-                # the pause's, and the coroutine's own must not be left behind.
+                # A cancelled task cancels the future that it waits for. During a pause that is the
+                # pause's future; the coroutine's own must be cancelled here.
                 if awaited is not None:
                     awaited.cancel()
                 error = err

@@ -1,4 +1,4 @@
-"""Places that are shared by groups: when all are taken, the largest group gives one up."""
+"""Places shared by groups: if all are taken, the largest group gives one up."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Generic, TypeVar
 
 H = TypeVar("H", bound=Hashable)
 
-#: Seconds for which a place is safe from newcomers of a group that has as many. A hello comes a
-#: round trip after the accept, and later from a crowd of clients that all reconnect: those that
-#: came first would be closed for those that came last. Shorter than ``hello_seconds``, so that
-#: silent sockets keep nobody out who shares their address.
+#: Seconds for which a place is safe from newcomers of a group of about the same size. A hello comes
+#: a round trip after the accept, and later in a reconnect storm; without this, the last clients
+#: would push out the first ones. Shorter than ``hello_seconds``, so that silent sockets do not keep
+#: out other clients of their address.
 PLACE_GRACE_TTL_S = 3.0
 
 
 class Places(Generic[H]):
-    """Who holds a place, by group (a network, a user). The clock (seconds) is passed in.
+    """The holders of places, by group (a network, a user).
 
-    It holds one entry per place taken, so its memory is bounded by the number of places. Every
-    call takes the same time, however many places and groups there are.
+    The caller passes the clock, in seconds. Memory is one entry per taken place. Every call takes
+    constant time, whatever the number of places and groups.
     """
 
     def __init__(self) -> None:
@@ -35,11 +35,11 @@ class Places(Generic[H]):
         return holder in self._group_of
 
     def count(self, group: str) -> int:
-        """The places that ``group`` has."""
+        """Return the number of places that ``group`` has."""
         return len(self._groups.get(group, ()))
 
     def enter(self, holder: H, group: str, now: float) -> None:
-        """Give ``holder`` a place; it has none yet."""
+        """Give ``holder`` a place; it must not have one."""
         assert holder not in self._group_of
         self._group_of[holder] = group
         holders = self._groups.setdefault(group, OrderedDict())
@@ -58,7 +58,7 @@ class Places(Generic[H]):
         self._resized(group, len(holders) + 1, len(holders))
 
     def one_to_give_way(self, group: str, now: float) -> H | None:
-        """The holder that gives its place to a newcomer of ``group``; ``None``: nobody does.
+        """Return the holder that yields to a newcomer of ``group``, or ``None``.
 
         It is the oldest holder of the largest group. If that group would then have fewer places
         than the newcomer's, the oldest holder must have had its place for ``PLACE_GRACE_TTL_S``.
@@ -67,7 +67,7 @@ class Places(Generic[H]):
         if not self._largest:
             return None
         own = self.count(group)
-        # One's own group comes first where several are the largest.
+        # If several groups are the largest, the newcomer's own group yields.
         oldest = (
             next(iter(self._groups[group])) if own == self._largest else self.oldest_of_largest()
         )
@@ -76,11 +76,11 @@ class Places(Generic[H]):
 
     @property
     def largest(self) -> int:
-        """The places that the largest group has."""
+        """The number of places that the largest group has."""
         return self._largest
 
     def oldest_of_largest(self) -> H:
-        """Who has been longest in a largest group; there must be one."""
+        """Return the oldest holder of a largest group; there must be one."""
         group = next(iter(self._by_size[self._largest]))
         return next(iter(self._groups[group]))
 

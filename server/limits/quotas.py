@@ -1,7 +1,7 @@
-"""What one user's questions may cost, over all sockets, streams and requests together.
+"""A budget for each user's queries, over all sockets, streams and HTTP requests together.
 
-A question is paid for when it is answered: the event loop's processor time that it took, and the
-bytes of its answer. A user who has used up their share waits, and so does nobody else.
+An answered query is charged the event loop's processor time that it took and the bytes of its
+answer. A user with an exhausted budget waits; other users do not.
 """
 
 from __future__ import annotations
@@ -18,31 +18,33 @@ from server.limits.token_bucket import TokenBucket
 
 T = TypeVar("T")
 
-#: Milliseconds of the event loop a second that one user's questions may take for long: some two
-#: hundred small ones.
+#: Milliseconds of the event loop that one user's queries may take per second in the long run,
+#: enough for some two hundred small ones. Beyond that they wait.
 MS_PER_SECOND = 100.0
-#: Milliseconds at once beyond that, and the most that a user can owe: a page that opens its rooms,
-#: or a client that comes back to all of its own, stays far below.
+#: Milliseconds at once in addition, and the largest debt. A page that opens its rooms, or a client
+#: that resumes all of its rooms, stays far below.
 BURST_MS = 500.0
-#: Reckoned for each question beside the measured time, in milliseconds: its frame, its statement.
+#: Milliseconds charged for each query in addition to the measured time, for its frame and
+#: statement.
 QUERY_BASE_MS = 0.2
-#: Reckoned for a megabyte of an answer: read from the database, copied and written.
+#: Milliseconds charged for a megabyte of an answer, for reading, copying and writing it.
 MS_PER_MEGABYTE = 5.0
-#: Questions of one user that are worked on at once; the others wait for them, in order.
+#: Queries of one user that run at once; further ones wait, in order.
 MAX_RUNNING_QUERIES = 4
-#: The same while the user is short of time: what several would take shows too late.
+#: Milliseconds of budget below which one user's queries run one at a time. The cost of several
+#: would be known too late.
 SCARCE_MS = 50.0
-#: Questions of one user that may wait; the next one is ``busy``. A socket and a connection wait
-#: with one each.
+#: Queries of one user that may wait; beyond that, ``busy``. A socket and an HTTP connection each
+#: have at most one waiting.
 MAX_WAITING_QUERIES = 64
-#: Longest such wait; then ``busy``. Shorter than ``REQUEST_SECONDS`` of a session.
+#: Seconds that a query may wait; then ``busy``. Shorter than ``REQUEST_SECONDS`` of a session.
 QUERY_WAIT_TIMEOUT_S = 8.0
-#: Users remembered; the one that has asked nothing for longest is forgotten first.
+#: Users with an account. Beyond that the least recently used idle one is dropped.
 MAX_QUOTA_USERS = 10_000
 
 
 class _Account:
-    """One user's share."""
+    """One user's budget, and their queries that run or wait."""
 
     __slots__ = ("bucket", "running", "timer", "waiting")
 
@@ -53,28 +55,28 @@ class _Account:
         self.timer: asyncio.TimerHandle | None = None
 
     def may(self, now: float) -> bool:
-        """Whether one more question may begin."""
+        """Return whether one more query may begin."""
         if not self.bucket.has(now):
             return False
         return self.running < (MAX_RUNNING_QUERIES if self.bucket.has(now, SCARCE_MS) else 1)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is asked, nor waits."""
+        """Whether no query runs or waits."""
         return not self.running and not self.waiting
 
 
 class Quotas:
-    """An account for each user."""
+    """One account per user."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
 
     async def ask(self, user: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What ``work()`` returns, begun when ``user``'s share allows it, and charged to it.
+        """Run ``work`` once ``user``'s budget allows it, charge it, and return its result.
 
-        Raises ``busy``, and what ``work`` raises.
+        Raises ``busy``, and the errors of ``work``.
         """
         account = self._account(user)
         if account.waiting or not account.may(self._clock()):
@@ -90,7 +92,7 @@ class Quotas:
             self._let_in(account)
 
     def charge(self, user: str, seconds: float = 0.0, *, size: int = 0) -> None:
-        """Count what was done for ``user`` beside the question's own steps."""
+        """Charge ``user`` for work outside the query's own coroutine, and for bytes."""
         self._account(user).bucket.spend(seconds * 1_000 + size * MS_PER_MEGABYTE / 1e6)
 
     def _account(self, user: str) -> _Account:
@@ -105,7 +107,7 @@ class Quotas:
         return account
 
     async def _wait_to_begin(self, account: _Account) -> None:
-        """Wait until a question of ``account`` may begin; it counts as running then."""
+        """Wait until a query of ``account`` may begin; it counts as running from then on."""
         if len(account.waiting) >= MAX_WAITING_QUERIES:
             raise self._busy(account)
         ticket = asyncio.get_running_loop().create_future()
@@ -116,7 +118,7 @@ class Quotas:
                 await ticket
         except BaseException as err:
             if ticket.done() and not ticket.cancelled():
-                # It was let in at the same moment.
+                # It was admitted at the same moment.
                 account.running -= 1
             elif ticket in account.waiting:
                 account.waiting.remove(ticket)
@@ -129,12 +131,12 @@ class Quotas:
         account.bucket.has(self._clock())
         return RetryableError(
             ErrorCode.BUSY,
-            "your questions took more than their share; ask more slowly",
+            "your queries used up their budget; send them more slowly",
             retry_after_ms=account.bucket.wait_ms(),
         )
 
     def _let_in(self, account: _Account) -> None:
-        """Begin what may begin, and come back when the share is there for the rest."""
+        """Start the queries that may begin, and call again when the budget has recovered."""
         while account.waiting and account.may(self._clock()):
             ticket = account.waiting.popleft()
             if not ticket.done():

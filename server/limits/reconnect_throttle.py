@@ -1,8 +1,8 @@
-"""Networks whose sockets broke the rules a moment ago: their new sockets come in one by one.
+"""Spaces out new sockets from networks whose sockets violated the protocol a moment ago.
 
-A client that was closed for a flood and is back at once costs a handshake each time, far more than
-the flood itself may. No network is kept out: its sockets wait for their turn, and only while it
-goes on. Networks wait for their own turns, never for those of another.
+A client that reconnects at once after a close costs a handshake each time, far more than its
+messages may. No network is refused for good: its new sockets are delayed, until it has been quiet
+for ``OFFENDER_TTL_S``. One network's delay never depends on another network's queue.
 """
 
 from __future__ import annotations
@@ -13,47 +13,46 @@ from dataclasses import dataclass
 from server.limits.addresses import network_of
 from server.limits.token_bucket import TokenBucket
 
-#: Seconds that a network is remembered.
+#: Seconds since its last violation for which a network is throttled.
 OFFENDER_TTL_S = 10.0
-#: What part of ``admissions_per_second`` all such networks have together: a tenth of a processor
-#: or so, by the default.
+#: The part of ``admissions_per_second`` that all throttled networks have together. By default it
+#: costs about a tenth of a processor.
 OFFENDER_SHARE = 1 / 20
-#: Longest time between two turns of one network, in seconds, however many networks there are: the
-#: people behind an offending address get in, at last.
+#: Seconds between two sockets of one network at most, however many networks are throttled. So the
+#: other clients behind that address still get in.
 MAX_ADMISSION_INTERVAL_S = 1.0
-#: Longest that one waits for its turn, in seconds, well before its handshake would be aborted
-#: (``handshake_timeout_s``); with more before it, it is refused like one too many.
+#: Seconds that a new socket is delayed at most; one that would wait longer is refused. Well below
+#: ``handshake_timeout_s``, after which its handshake would be aborted.
 MAX_ADMISSION_DELAY_S = 3.0
-#: Networks remembered, the longest known going first.
+#: Networks remembered. Beyond that the one with the oldest violation is forgotten.
 MAX_OFFENDERS = 10_000
-#: Sockets of one network that may end, at once, without having said who they are; the next ones
-#: are an offence. Pages that are closed while they load, and clients that gave up, stay below: a
-#: company behind one address, after a deployment, too.
+#: Sockets of one network that may end at once without a hello; further ones are violations. Above
+#: what a company behind one address causes after a deployment, with pages closed while they load.
 UNAUTHENTICATED_BURST = 128
-#: The same a second. A client that opens silent sockets all the time soon exceeds it.
+#: The same per second. A client that keeps opening silent sockets soon exceeds it.
 UNAUTHENTICATED_PER_SECOND = 1.0
 
 
 @dataclass(slots=True)
 class _Offender:
-    """Until when a network is remembered, and when its next socket is taken in."""
+    """The end of a network's throttling, and the moment for its next socket."""
 
     until: float
     next: float = 0.0
 
 
 class ReconnectThrottle:
-    """Who broke the rules, and whose turn it is. The clock (seconds) is passed in."""
+    """The throttled networks. The caller passes the clock, in seconds."""
 
     def __init__(self, admissions_per_second: float) -> None:
         self._interval = 1 / (admissions_per_second * OFFENDER_SHARE)
         self._known: OrderedDict[str, _Offender] = OrderedDict()
-        """By network, the longest known first."""
+        """By network, the oldest violation first."""
         self._unauthenticated: OrderedDict[str, TokenBucket] = OrderedDict()
-        """By network, least recently used first."""
+        """Buckets of sockets that ended without a hello, by network, least recently used first."""
 
     def record_violation(self, address: str, now: float) -> None:
-        """A socket from ``address`` was closed over a violation."""
+        """Throttle the network of ``address``: a socket was closed over a violation."""
         self._forget(now)
         network = network_of(address)
         known = self._known.get(network)
@@ -66,7 +65,7 @@ class ReconnectThrottle:
             self._known.move_to_end(network)
 
     def record_unauthenticated(self, address: str, now: float) -> None:
-        """A socket from ``address`` ended and had not said who it is: an offence if many do."""
+        """Count a socket that ended without a hello; too many are a violation."""
         network = network_of(address)
         bucket = self._unauthenticated.get(network)
         if bucket is None:
@@ -80,16 +79,16 @@ class ReconnectThrottle:
             self.record_violation(address, now)
 
     def record_authenticated(self, address: str) -> None:
-        """A socket from ``address`` said who it is, which makes up for one that did not.
+        """Count a socket that authenticated; it makes up for one that ended without a hello.
 
-        So a crowd behind one address, some of whose clients give up, is no offence.
+        So many clients behind one address, some of which give up, are no violation.
         """
         bucket = self._unauthenticated.get(network_of(address))
         if bucket is not None:
             bucket.give(1)
 
     def delay(self, address: str, now: float) -> float | None:
-        """Seconds until a new socket from ``address`` is taken in; ``None``: too many wait."""
+        """Return the seconds to delay a new socket, or ``None`` to refuse it."""
         self._forget(now)
         known = self._known.get(network_of(address))
         if known is None:
@@ -97,14 +96,14 @@ class ReconnectThrottle:
         turn = max(now, known.next)
         if turn > now + MAX_ADMISSION_DELAY_S:
             return None
-        # The turns are shared out evenly, not queued for: else one network takes all of them.
+        # An equal interval for each network, not one queue: else one network takes every slot.
         known.next = turn + max(
             self._interval, min(self._interval * len(self._known), MAX_ADMISSION_INTERVAL_S)
         )
         return turn - now
 
     def _forget(self, now: float) -> None:
-        """Drop the networks that were quiet for ``OFFENDER_TTL_S``: they are the first ones."""
+        """Drop networks without a violation for ``OFFENDER_TTL_S``; they come first."""
         while self._known:
             network = next(iter(self._known))
             if self._known[network].until >= now:

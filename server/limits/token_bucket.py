@@ -1,4 +1,4 @@
-"""A token bucket: how many messages a socket may send."""
+"""A token bucket: the algorithm of every rate limit here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import math
 
 
 class TokenBucket:
-    """``rate`` a second, and ``burst`` at once. The clock (seconds) is passed in."""
+    """Holds up to ``burst`` tokens and gains ``rate`` a second.
+
+    The caller passes the clock, in seconds.
+    """
 
     __slots__ = ("_at", "_burst", "_rate", "_tokens")
 
@@ -17,33 +20,33 @@ class TokenBucket:
         self._at = now
 
     def has(self, now: float, tokens: float = 1) -> bool:
-        """Whether there are so many ``tokens``; one is what one more needs."""
+        """Return whether the bucket holds ``tokens``."""
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
         return self._tokens >= tokens
 
     def take(self, now: float) -> bool:
-        """Whether one more is allowed; if so, it is spent."""
+        """Spend one token; return ``False`` if there is none."""
         if not self.has(now):
             return False
         self._tokens -= 1
         return True
 
     def spend(self, amount: float = 1.0) -> None:
-        """Count what was not asked for first; it is never short of more than a burst."""
+        """Spend ``amount`` unconditionally; the debt is at most one burst."""
         self._tokens = max(self._tokens - amount, -self._burst)
 
     def spend_many(self, tokens: float, now: float) -> bool:
-        """Whether so many ``tokens`` are allowed; if so, they are spent."""
+        """Spend ``tokens``; return ``False`` if the bucket holds fewer."""
         if not self.has(now, tokens):
             return False
         self._tokens -= tokens
         return True
 
     def give(self, tokens: float) -> None:
-        """Give back what was spent for nothing."""
+        """Return ``tokens`` that were spent for nothing."""
         self._tokens = min(self._burst, self._tokens + tokens)
 
     def wait_ms(self, tokens: float = 1) -> int:
-        """Milliseconds until so many are allowed again, at least 1."""
+        """Return the milliseconds until the bucket holds ``tokens``, at least 1."""
         return max(1, math.ceil((tokens - self._tokens) / self._rate * 1000))

@@ -1,4 +1,4 @@
-"""How fast one user may go over HTTP, where there is no socket to count on."""
+"""A rate limiter for each user's requests over HTTP."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections import OrderedDict
 from protocol.errors import ErrorCode, RetryableError
 from server.limits.token_bucket import TokenBucket
 
-#: Users remembered; the longest quiet one is forgotten first, and starts with a full bucket.
+#: Users with a bucket. Beyond that the least recently used one is dropped; that user starts with a
+#: full bucket again. Ten thousand take some 2 MB.
 MAX_RATED_USERS = 10_000
 
 
 class UserRateLimiter:
-    """A token bucket a user, as a socket has one."""
+    """One token bucket per user, with the rate and burst of a socket."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
@@ -21,7 +22,7 @@ class UserRateLimiter:
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def take(self, user: str) -> None:
-        """Count one request; raises ``rate_limited``."""
+        """Count one request. Raises ``rate_limited``."""
         now = time.monotonic()
         bucket = self._buckets.get(user)
         if bucket is None:

@@ -1,4 +1,4 @@
-"""What a request means, whether it came over a WebSocket or over HTTP, and the server's own work.
+"""Commands and queries, whether they came by WebSocket or HTTP, and the server's background work.
 
-Nothing here knows which of the two it was.
+Nothing here knows the transport of a request; ``sessions`` and ``http`` do.
 """

@@ -1,5 +1,7 @@
-"""Randomness for commands, asked of the system for many at once: for each it costs as much as
-encoding its answer."""
+"""Randomness for commands, read from the system for many at once.
+
+One read per command would cost as much as encoding the command's answer.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +9,18 @@ import os
 
 from handlers.lanes.decide import ENTROPY_BYTES
 
-#: Commands that one call to the system is for.
-MIN_READ_BYTES = 128
+#: Commands served by one read from the system.
+COMMANDS_PER_READ = 128
 
 _kept: list[bytes] = []
-# A process that is forked off would give the same away once more.
+# A forked child must not hand out the same bytes again.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_kept.clear)
 
 
 def entropy() -> bytes:
-    """``ENTROPY_BYTES`` that nobody had before."""
+    """Return ``ENTROPY_BYTES`` that were never returned before."""
     if not _kept:
-        drawn = os.urandom(ENTROPY_BYTES * MIN_READ_BYTES)
+        drawn = os.urandom(ENTROPY_BYTES * COMMANDS_PER_READ)
         _kept.extend(drawn[at : at + ENTROPY_BYTES] for at in range(0, len(drawn), ENTROPY_BYTES))
     return _kept.pop()

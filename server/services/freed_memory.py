@@ -1,9 +1,8 @@
-"""Gives memory that is not used any more back to the operating system.
+"""Returns unused memory to the operating system.
 
-Objects that refer to each other stay until CPython's collector comes by, which looks at old ones
-seldom: what a wave of broken connections held would stay for hours. CPython's allocator and glibc's
-keep what was freed for the next time. So a server that was once made to use much memory would go on
-using it, and be ended by whatever limits its memory.
+CPython collects old objects in reference cycles seldom, so the objects of a wave of broken
+connections would stay for hours. Its allocator and glibc's keep freed memory for reuse. Without
+this, a server that once needed much memory would keep it, until a memory limit ends the process.
 """
 
 from __future__ import annotations
@@ -18,33 +17,31 @@ from typing import Any, Final
 
 from persistence.database.periodic import Periodic
 
-#: Bytes from which on a block of memory is the system's own, and given back when it is freed. glibc
-#: would raise this to 32 MiB after the first large snapshots, and put the next among small objects.
+#: Bytes from which a block is mapped on its own and returned to the system when it is freed. glibc
+#: would raise this to 32 MiB after the first large snapshots, and mix the next with small objects.
 LARGE_BLOCK_BYTES = 256 * 1024
-#: Seconds between two looks at the resident memory, and the shortest time between two trims. A trim
-#: walks the whole heap, which took 60 ms for 200 MiB of small objects, with the heap locked.
+#: Seconds between two checks of resident memory, and between two trims at least. A trim walks the
+#: whole heap with the heap locked.
 TRIM_CHECK_INTERVAL_S = 5.0
-#: Longest time between two trims of a heap that gives nothing back; it doubles up to this.
+#: Seconds between two trims of a heap that yields nothing; the interval doubles up to this.
 MAX_TRIM_INTERVAL_S = 80.0
-#: Bytes by which resident memory has to have grown for the collector to run and the heap to be
-#: trimmed; for a large process, the share of ``MIN_GROWTH_SHARE`` of it: a full collection stops
-#: the event loop for some 50 ms per 100 MiB of small objects, so its cost stays in proportion.
+#: Growth of resident memory, in bytes, that causes a collection and a trim. For a large process it
+#: is ``MIN_GROWTH_SHARE`` of its size, since a full collection stops the event loop in proportion.
 MIN_GROWTH_BYTES = 8 * 1024 * 1024
 MIN_GROWTH_SHARE = 1 / 8
-#: Bytes that make a trim worth repeating soon.
+#: Bytes that a trim must return to be repeated soon.
 MIN_TRIMMED_BYTES = 1024 * 1024
 
 _STATM: Final = Path("/proc/self/statm")
 _M_MMAP_THRESHOLD: Final = -3
-"""Its number in glibc's ``malloc.h``."""
+"""The number of this option in glibc's ``malloc.h``."""
 
 
 class FreedMemory:
-    """Looks at the resident memory now and then, and trims the heap as long as that helps.
+    """Checks resident memory at intervals, and trims the heap while that helps.
 
-    If memory has grown since the last time, unreachable objects are collected first.
-
-    ``resident`` tells bytes, and ``trim`` trims; both are the system's if not given.
+    If memory has grown since the last check, unreachable objects are collected first. ``resident``
+    returns bytes, and ``trim`` trims; the defaults are the system's.
     """
 
     def __init__(
@@ -62,7 +59,7 @@ class FreedMemory:
         self.task = Periodic("memory", TRIM_CHECK_INTERVAL_S, self.look)
 
     async def look(self) -> None:
-        """Trim the heap if there may be something to give back."""
+        """Trim the heap if it may contain unused memory."""
         now = self._resident()
         if self._trim is None or now is None:
             return
@@ -83,7 +80,7 @@ class FreedMemory:
 
 
 def resident_bytes() -> int | None:
-    """Bytes of this process that are in memory; ``None`` if the system does not say."""
+    """Return this process's resident bytes, or ``None`` if the system does not report them."""
     try:
         pages = int(_STATM.read_text().split()[1])
     except (OSError, ValueError, IndexError):
@@ -94,14 +91,14 @@ def resident_bytes() -> int | None:
 
 
 def keep_large_blocks_apart() -> None:
-    """Set the bound of ``LARGE_BLOCK_BYTES`` for this process, if its C library has one."""
+    """Apply ``LARGE_BLOCK_BYTES`` to this process, if its C library supports that."""
     mallopt = _c_function("mallopt", ctypes.c_int, ctypes.c_int)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
 
 
 def _trimmer() -> Callable[[], None] | None:
-    """glibc's ``malloc_trim``, if this is glibc."""
+    """Return glibc's ``malloc_trim``, or ``None`` with another C library."""
     function = _c_function("malloc_trim", ctypes.c_size_t)
     if function is None:
         return None
@@ -113,7 +110,7 @@ def _trimmer() -> Callable[[], None] | None:
 
 
 def _c_function(name: str, *arguments: Any) -> Callable[..., int] | None:
-    """A function of the C library that returns an ``int``; only Linux's is asked."""
+    """Return a function of the C library that returns an ``int``; ``None`` unless on Linux."""
     if not sys.platform.startswith("linux"):
         return None
     try:

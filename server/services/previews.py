@@ -1,4 +1,4 @@
-"""Answers to ``event.preview_policy``, kept while they cannot have changed."""
+"""A cache of answers to ``event.preview_policy``, valid while they cannot have changed."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
-#: Bytes of kept answers, ids and keys together; the longest unused goes first. One answer has some
-#: 20 bytes for each proposal it names.
+#: Bytes of cached answers and their keys; beyond that the least recently used one is dropped. An
+#: answer has some 20 bytes for each proposal that it names.
 MAX_PREVIEW_BYTES = 1024 * 1024
 
-#: Event, epoch, seq, and the policy as it was encoded.
+#: Event, epoch, seq, and the encoded policy.
 Key: TypeAlias = tuple[str, str, int, bytes]
 
 
 class _Kept(NamedTuple):
     accepted: list[str]
     until: float
-    """When the clock alone may change it."""
+    """The time from which the clock alone may change the answer."""
     size: int
 
 
 class Previews:
-    """What a policy would accept, for events at a position."""
+    """The proposals that a policy would accept, by event, position and policy."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -31,7 +31,7 @@ class Previews:
         self._bytes = 0
 
     def find(self, key: Key) -> list[str] | None:
-        """The answer, where one is kept that still holds."""
+        """Return the cached answer if it is still valid."""
         kept = self._kept.get(key)
         if kept is None:
             return None
@@ -42,7 +42,7 @@ class Previews:
         return kept.accepted
 
     def keep(self, key: Key, accepted: list[str], seconds: float) -> None:
-        """Keep an answer that the clock alone does not change for so many seconds."""
+        """Cache an answer that stays valid for ``seconds``, unless the event changes."""
         self._forget(key)
         event, epoch, _, policy = key
         size = sum(map(len, (event, epoch, policy, *accepted)))

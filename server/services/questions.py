@@ -1,4 +1,4 @@
-"""Questions: requests that read and are answered once."""
+"""Queries: requests that read and are answered once."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from server.limits.cooldown import Cooldown
 from server.limits.quotas import Quotas
 from server.services.previews import Previews
 
-#: Entries of a page that is read as soon as it is asked for: as many as the default and as the page
-#: of the server asks for. Longer ones are read one at a time in the process (``Cooldown``).
+#: Entries of a page that is read at once; a longer page waits for other heavy queries
+#: (``Cooldown``). The default limit of the protocol, and the limit that the web page uses.
 MAX_LIGHT_PAGE = 50
-#: Commands that are looked up as soon as their status is asked for, some 0.3 ms; the same beyond.
+#: Commands whose status is read at once; a query for more waits for other heavy queries.
 MAX_LIGHT_STATUS_IDS = 32
-#: Entries of a page that are encoded in one go; a long one has some 12 KB.
+#: Entries of a page that are encoded in one iteration of the loop; a long one has some 12 KB.
 ENTRIES_PER_SLICE = 16
 
 
 class Questions:
-    """Answers requests that read, whichever way they came."""
+    """Answers queries, by WebSocket or HTTP."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Questions:
         self._previews = Previews()
 
     async def ask(self, actor: Actor, request: r.Request) -> bytes:
-        """The answer to ``actor``'s ``request``, whichever way it came."""
+        """Answer ``actor``'s query. Raises a ``ProtocolError``."""
         try:
             if isinstance(request, r.History):
                 await self._accepted(actor, request.event)
@@ -98,16 +98,15 @@ class Questions:
         raise RetryableError(ErrorCode.UNKNOWN_TYPE)
 
     async def _status(self, actor: Actor, request: r.CommandStatus) -> dict[str, Any]:
-        """What became of the actor's own commands; of anybody else's nothing is commands."""
+        """Return the state of the actor's own commands; other users' commands are ``absent``."""
         event = request.event
-        # Asked before the journal: a command that is decided in between is shown as pending, never
-        # as absent.
+        # Read before the journal, so that a command decided in between is pending and not absent.
         waiting = self._lanes.pending(event, [(actor.user, id) for id in request.ids])
         decided = await reading.decided(self._database, event, actor.user, request.ids)
         known = {line.command_id: line for line in decided}
         hidden = {line.command_id for line in decided if _is_not_found(line)}
         if hidden and await self._membership(actor, event) is None:
-            # To a stranger it must look as where there is no such event, which remembers nothing.
+            # A stranger must see the same as for an event that does not exist.
             known = {id: line for id, line in known.items() if id not in hidden}
         commands: list[dict[str, Any]] = []
         for id in request.ids:
@@ -161,10 +160,10 @@ class Questions:
         return own[0].membership if own else None
 
     async def _accepted(self, actor: Actor, event: str) -> Own:
-        """What is an accepted member's own; raises ``not_found`` or ``not_a_member``.
+        """Return an accepted member's own view. Raises ``not_found`` or ``not_a_member``.
 
-        One statement, which costs the same for an event that does not exist. Nothing else of the
-        event is read before it.
+        One statement, with the same cost if the event does not exist. Nothing else of the event
+        is read before it.
         """
         found = await reading.own(self._database, [(event, actor.user)])
         if not found or found[0].membership is None:
@@ -214,14 +213,14 @@ class Questions:
 
 
 def _is_heavy(request: r.Request) -> bool:
-    """Whether ``request`` asks for so much that only one such is answered at a time."""
+    """Return whether only one query of this size is answered at a time."""
     if isinstance(request, r.CommandStatus):
         return len(request.ids) > MAX_LIGHT_STATUS_IDS
     return isinstance(request, r.History | r.EventsList) and request.limit > MAX_LIGHT_PAGE
 
 
 def _is_not_found(line: Decided) -> bool:
-    """Whether this is a remembered ``not_found``."""
+    """Return whether ``line`` records a ``not_found``."""
     return line.seq is None and recorded_refusal(line).code == ErrorCode.NOT_FOUND
 
 

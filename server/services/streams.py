@@ -1,4 +1,4 @@
-"""The streams over HTTP that are open on this node, to be woken if one may have to end."""
+"""The open HTTP streams of this node, to be woken if one may have to end."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Protocol
 
 
 class Stream(Protocol):
-    """One of them."""
+    """An open stream, as the registry knows it."""
 
     def wake(self) -> None:
-        """Look whether the stream may go on."""
+        """Check whether the stream may continue."""
 
     def leave(self) -> None:
-        """End the stream: the server goes away."""
+        """End the stream, because the node drains."""
 
 
 class Streams:
@@ -30,11 +30,11 @@ class Streams:
             yield from tuple(streams)
 
     def begin(self, user: str, stream: Stream) -> None:
-        """A stream of ``user`` is open."""
+        """Register an open stream of ``user``."""
         self._of.setdefault(user, set()).add(stream)
 
     def end(self, user: str, stream: Stream) -> None:
-        """It is over."""
+        """Remove a stream that has ended."""
         streams = self._of.get(user)
         if streams is not None:
             streams.discard(stream)
@@ -42,6 +42,6 @@ class Streams:
                 del self._of[user]
 
     def wake(self, user: str) -> None:
-        """Have the streams of ``user`` look whether they may go on."""
+        """Let the streams of ``user`` check whether they may continue."""
         for stream in tuple(self._of.get(user, ())):
             stream.wake()

@@ -1,7 +1,8 @@
-"""The clock's part: asks for what is due. Whether it is, the lane decides under the lock.
+"""Submits commands for proposals that have opened or expired.
 
-Every node asks; the journal's key keeps it to one step. Which moments have passed is read from the
-database by its own clock, so that a restart forgets nothing.
+Every node submits them; the journal's idempotency key keeps it to one step. The lane checks under
+the lock that the time has passed. Due proposals are read from the database by its own clock, so a
+restart forgets none.
 """
 
 from __future__ import annotations
@@ -20,46 +21,47 @@ from persistence.queries.due import Due
 from protocol.commands import EventCommand
 from server.services.entropy import entropy
 
-#: Seconds between two looks at the clock.
+#: Seconds between two scans. Expiries and openings are late by as much.
 TIMER_INTERVAL_S = 0.5
-#: Looked at again behind the last look: a transaction's moment can lie before its commit.
+#: The window before the last scan that is scanned again. A transaction's timestamp can lie that
+#: long before its commit.
 RESCAN_WINDOW = timedelta(seconds=30)
-#: Rows of one look; the rest comes with the next.
+#: Rows of one page; the rest is read by the next scan.
 MAX_DUE = 500
-#: Openings remembered because they could not be decided; beyond that they are read again.
+#: Undecided openings in memory; beyond that they are read from the database again.
 MAX_RETRIED = 10_000
 _SERVER = Actor(SERVER, SERVER)
 
 
 class Timers:
-    """Asks the lanes for what time brings about."""
+    """Submits expiries and openings to the lanes."""
 
     def __init__(self, database: Database, lanes: Lanes) -> None:
         self._database = database
         self._lanes = lanes
-        # Stopped, what was asked for is the lanes' to finish.
+        # After a stop, the lanes still finish what was submitted.
         self.task = Periodic("timers", TIMER_INTERVAL_S, self._tick, first=0.0)
         self._since: Due | None = None
-        """Where the next look for openings begins."""
+        """Start of the next scan for openings."""
         self._dropped: Due | None = None
-        """Before the first opening that could not be decided, nor remembered."""
+        """Start of the openings that were neither decided nor kept in ``_again``."""
         self._again: dict[Due, int] = {}
-        """What could not be decided, with its revision: asked for again, however long ago."""
+        """Openings that could not be decided, with their revision; each scan submits them again."""
         self._matured: set[Due] = set()
-        """What was asked for already: what opened and did not pass waits for votes."""
+        """Openings that were submitted; those that did not pass wait for votes."""
         self._expired_to: Due | None = None
-        """How far the round through all whose time is over has come."""
-        self._lately: Due | None = None
-        """Since when it is of late that a time was over."""
+        """Position of the round-robin scan through all expired proposals."""
+        self._recent: Due | None = None
+        """Start of the window that every scan reads again for newly expired proposals."""
 
     async def _tick(self) -> None:
         if self._dropped is not None:
             self._since = None if self._since is None else min(self._since, self._dropped)
             self._dropped = None
-        self._since = await self._look(self._since)
+        self._since = await self._scan(self._since)
 
-    async def _look(self, since: Due | None) -> Due:
-        """Ask for all that is due; where the next look begins."""
+    async def _scan(self, since: Due | None) -> Due:
+        """Submit all that is due; return the start of the next scan."""
         await self._expire()
         again, self._again = self._again, {}
         for opening, revision in again.items():
@@ -69,24 +71,24 @@ class Timers:
             if opening not in self._matured:
                 self._matured.add(opening)
                 self._mature(opening, revision)
-        # What no look comes to any more.
+        # Forget openings that no later scan returns.
         self._matured = {o for o in self._matured if o.at > now - 2 * RESCAN_WINDOW}
-        self._lately = Due(now - RESCAN_WINDOW)
-        return opened[-1].due if len(opened) == MAX_DUE else self._lately
+        self._recent = Due(now - RESCAN_WINDOW)
+        return opened[-1].due if len(opened) == MAX_DUE else self._recent
 
     async def _expire(self) -> None:
-        """Ask for those whose time is over: a page of all of them, and what came of late.
+        """Submit expired proposals: one page of all of them, and those that expired lately.
 
-        Those in paused events stay, and are passed by in rounds: whatever their number, a look
-        reads two pages at most.
+        Proposals of paused events stay expired, so the scan pages through them round-robin. One
+        scan reads at most two pages, whatever their number.
         """
         since = self._expired_to
         over = await due.expired(self._database, since=since, limit=MAX_DUE)
         self._expired_to = over[-1].due if len(over) == MAX_DUE else None
         if since is not None or self._expired_to is not None:
-            over += await due.expired(self._database, since=self._lately, limit=MAX_DUE)
+            over += await due.expired(self._database, since=self._recent, limit=MAX_DUE)
         for found in dict.fromkeys(one.due for one in over if one.runs):
-            self._ask(expiry(found.event, found.proposal), _heard)
+            self._ask(expiry(found.event, found.proposal), _ignore)
 
     def _ask(self, command: EventCommand, reply: Reply) -> None:
         submission = Submission(command, _SERVER, entropy=entropy(), reply=reply)
@@ -99,17 +101,17 @@ class Timers:
     def _answered(
         self, opening: Due, revision: int, submission: Submission, answer: Answer
     ) -> None:
-        """The lane was full, the event held, the database away: the next look asks again."""
+        """Submit again with the next scan: the lane was full, or the database out of reach."""
         if answer.error is None:
             return
         if len(self._again) < MAX_RETRIED:
             self._again[opening] = revision
             return
-        # Too many to be remembered: the next look begins before this one.
+        # Too many to keep: the next scan begins before this one.
         self._matured.discard(opening)
         before = Due(opening.at, opening.event)
         self._dropped = before if self._dropped is None else min(self._dropped, before)
 
 
-def _heard(submission: Submission, answer: Answer) -> None:
-    """Nobody waits for it; what is still over at the next look is asked for again."""
+def _ignore(submission: Submission, answer: Answer) -> None:
+    """Ignore the answer: the next scan submits what is still expired."""

@@ -31,7 +31,7 @@ PAGE = 4
 def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """A way of more than a page leads through the journal."""
     monkeypatch.setattr("server.rooms.journal_folder.FOLD_PAGE_STEPS", PAGE)
-    monkeypatch.setattr("server.rooms.resume_path.PAGE", PAGE)
+    monkeypatch.setattr("server.rooms.resume_path.FOLD_PAGE_STEPS", PAGE)
     monkeypatch.setattr("server.rooms.resume_path.MAX_STEPS_FROM_MEMORY", PAGE)
 
 

@@ -105,7 +105,7 @@ async def test_a_server_that_is_no_cluster_is_told_of_once(
     lone = RedisServer()
     lone.start()
     bus = RedisBus(lone.url.replace("redis://", "redis+cluster://"))
-    look, looks = Cluster._look, 0
+    look, looks = Cluster._read_slot_map, 0
 
     async def counted(cluster: Cluster) -> bool:
         nonlocal looks
@@ -113,7 +113,7 @@ async def test_a_server_that_is_no_cluster_is_told_of_once(
         looks += 1
         return found
 
-    monkeypatch.setattr(Cluster, "_look", counted)
+    monkeypatch.setattr(Cluster, "_read_slot_map", counted)
     try:
         await bus.start(lambda told: None)
         async with asyncio.timeout(PATIENCE):

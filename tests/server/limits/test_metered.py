@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from server.limits.metered import SLICE_S, Metered
+from server.limits.metered import METERED_SLICE_S, Metered
 
 
 def ticking(step: float) -> Callable[[], float]:
@@ -40,7 +40,7 @@ async def test_a_long_one_pauses_in_proportion() -> None:
 
 
 async def test_a_short_one_does_not() -> None:
-    metered = Metered(steps(4), idle_ratio=3, clock=ticking(SLICE_S / 8))
+    metered = Metered(steps(4), idle_ratio=3, clock=ticking(METERED_SLICE_S / 8))
     await metered
     assert metered.paused == 0
 

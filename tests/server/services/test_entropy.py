@@ -7,11 +7,11 @@ import os
 import pytest
 
 from handlers.lanes.decide import ENTROPY_BYTES
-from server.services.entropy import MIN_READ_BYTES, entropy
+from server.services.entropy import COMMANDS_PER_READ, entropy
 
 
 def test_no_two_commands_have_the_same() -> None:
-    found = [entropy() for _ in range(3 * MIN_READ_BYTES)]
+    found = [entropy() for _ in range(3 * COMMANDS_PER_READ)]
     assert len(set(found)) == len(found)
     assert {len(one) for one in found} == {ENTROPY_BYTES}
 
@@ -28,4 +28,4 @@ def test_a_forked_process_does_not_give_away_what_its_parent_has() -> None:
     theirs = os.read(reader, ENTROPY_BYTES)
     os.close(reader)
     os.close(writer)
-    assert theirs not in [entropy() for _ in range(MIN_READ_BYTES)]
+    assert theirs not in [entropy() for _ in range(COMMANDS_PER_READ)]

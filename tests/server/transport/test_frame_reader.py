@@ -183,7 +183,7 @@ async def test_the_short_path_and_the_parser_agree(
     config.load()
     # Nobody else wants the loop here.
     monkeypatch.setattr(fair_scheduler, "MIN_PAUSE_S", 0)
-    monkeypatch.setattr(fair_scheduler, "OTHERS", 0)
+    monkeypatch.setattr(fair_scheduler, "IDLE_RATIO", 0)
     ends: set[object] = set()
     for seed in range(400):
         reads = stream(random.Random(seed))
