@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import asyncpg
 import uvicorn
 
+from persistence.database.connecting import UnfitDatabaseError, check_sessions
 from persistence.database.instance_lock import InstanceLock, InstanceLockError
 from persistence.database.migrate import upgrade_async
 from persistence.database.periodic import Periodic
@@ -140,9 +142,12 @@ async def serve(
     assert main is not None
     signals.run(lambda number, again: None if again else _cancel(main))
     try:
+        await check_sessions(database_url)
         await upgrade_async(database_url)
-    except OSError as err:
-        raise StartError(f"the database is out of reach: {err}") from err
+    except UnfitDatabaseError as err:
+        raise StartError(str(err)) from err
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as err:
+        raise StartError(f"the database is out of reach: {str(err) or type(err).__name__}") from err
     async with InstanceLock(database_url, shared=settings.redis_url is not None) as lock:
         node = Node(
             settings,

@@ -15,6 +15,7 @@ from typing import Any
 
 import asyncpg
 
+from persistence.database.connecting import CONNECT_TIMEOUT_S, connect
 from persistence.database.periodic import Periodic
 
 log = logging.getLogger("ayes.instance_lock")
@@ -26,10 +27,10 @@ INSTANCE_LOCK_KEY = 0x41594553_00000002
 START_TIMEOUT_S = 10.0
 #: Seconds between two tries to take the lock: short, so that a restart is quick.
 RETRY_INTERVAL_S = 0.25
-CONNECT_TIMEOUT_S = 5.0
 #: Seconds between two checks that the lock's session is alive. Two servers run side by side for at
 #: most this long.
 CHECK_INTERVAL_S = 5.0
+_BACKEND = "SELECT pg_backend_pid()"
 _LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
@@ -51,6 +52,8 @@ class InstanceLock:
             else "SELECT pg_try_advisory_lock($1)"
         )
         self._connection: asyncpg.Connection[Any] | None = None
+        self._backend = 0
+        """The PostgreSQL process whose session has the lock."""
         self._is_ours = False
         self._is_logged = False
         """Whether it was logged that another server holds the lock."""
@@ -65,7 +68,7 @@ class InstanceLock:
             # ``__aexit__`` is not called after this, and the connection may hold the lock.
             connection.terminate()
             raise
-        self._is_ours = True
+        await self._taken(connection)
         self.task.start()
         return self
 
@@ -80,12 +83,11 @@ class InstanceLock:
             await asyncio.sleep(RETRY_INTERVAL_S)
 
     async def _connect(self) -> asyncpg.Connection[Any]:
-        return await asyncpg.connect(
-            self._url,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=CONNECT_TIMEOUT_S,
-            server_settings={"application_name": "ayes instance lock"},
-        )
+        return await connect(self._url, name="ayes instance lock")
+
+    async def _taken(self, connection: asyncpg.Connection[Any]) -> None:
+        self._backend = await connection.fetchval(_BACKEND)
+        self._is_ours, self._is_logged = True, False
 
     async def _check(self) -> None:
         """Take the lock again if its session was lost.
@@ -98,10 +100,13 @@ class InstanceLock:
             self._is_ours = False
             self._connection = connection = await self._connect()
         try:
+            if self._is_ours and await connection.fetchval(_BACKEND) != self._backend:
+                # A pooler gave the connection another session: the lock stayed with the first.
+                self._is_ours = False
             if self._is_ours:
-                await connection.execute("SELECT 1")
-            elif await connection.fetchval(self._take, INSTANCE_LOCK_KEY):
-                self._is_ours, self._is_logged = True, False
+                return
+            if await connection.fetchval(self._take, INSTANCE_LOCK_KEY):
+                await self._taken(connection)
             elif not self._is_logged:
                 log.error("another ayes server uses this database, without the same Redis")
                 self._is_logged = True

@@ -14,11 +14,16 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, pool, select
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from persistence.database import connecting
+
 #: Key of the advisory lock around an upgrade; any number that Ayes alone uses.
 UPGRADE_LOCK_KEY = 0x41594553_00000001
 #: How long a node waits for another node's upgrade; then its start fails. A migration of large
 #: tables takes less.
 UPGRADE_TIMEOUT_MS = 60_000
+#: Longest that one statement of a migration takes; beyond it, the start fails. An index over many
+#: millions of rows takes minutes.
+MIGRATION_TIMEOUT_S = 3_600.0
 
 
 def config() -> Config:
@@ -40,14 +45,12 @@ async def upgrade_async(url: str) -> None:
     """Do the same as ``upgrade``, in a running event loop."""
 
     async def connect() -> asyncpg.Connection[Any]:
-        settings = {
-            "lock_timeout": str(UPGRADE_TIMEOUT_MS),
-            "application_name": "ayes migrate",
-        }
-        connection = await asyncpg.connect(url, server_settings=settings)
-        # A pooler in between may have dropped the setting.
-        await connection.execute(f"SET lock_timeout = {UPGRADE_TIMEOUT_MS}")
-        return connection
+        return await connecting.connect(
+            url,
+            name="ayes migrate",
+            settings={"lock_timeout": str(UPGRADE_TIMEOUT_MS)},
+            command_timeout=MIGRATION_TIMEOUT_S,
+        )
 
     # The driver gets the URL unchanged, so that every form it knows works.
     engine = create_async_engine(

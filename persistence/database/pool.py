@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import asyncpg
 
+from persistence.database.connecting import CONNECT_TIMEOUT_S, set_up
 from persistence.database.faults import fault_of
 
 #: Longest wait for an event's lock in one try; then the try fails. Shorter than
@@ -22,19 +23,14 @@ STATEMENT_TIMEOUT_MS = 8_000
 IDLE_TRANSACTION_TIMEOUT_MS = 10_000
 #: Longest wait for a free connection; then the command fails as ``overloaded``.
 POOL_TIMEOUT_S = 5.0
-#: Longest wait for a new connection; then the try fails. Long enough for a database across a
-#: network.
-CONNECT_TIMEOUT_S = 5.0
 #: Longest wait for a statement's answer; then its connection is closed. A little above
 #: ``STATEMENT_TIMEOUT_MS``, so that PostgreSQL ends a slow statement first.
 QUERY_TIMEOUT_S = 10.0
 #: Longest wait for connections in use at the end; then they are closed.
 CLOSE_TIMEOUT_S = 5.0
 
-#: Session settings, sent with the startup packet, so that no reset of a pool can remove them. They
-#: are set once more, since a pooler such as PgBouncer drops the ones it does not know.
+#: Settings of every session, as ``pg_settings`` shows them.
 SESSION = {
-    "application_name": "ayes",
     "timezone": "UTC",
     "synchronous_commit": "on",
     "default_transaction_isolation": "read committed",
@@ -72,8 +68,8 @@ class Database:
             max_inactive_connection_lifetime=0,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=QUERY_TIMEOUT_S,
-            server_settings=SESSION,
-            init=_keep_settings,
+            server_settings={"application_name": "ayes"},
+            init=_set_up,
             reset=_leave_as_it_is,
         )
         try:
@@ -132,14 +128,8 @@ class Database:
             yield connection
 
 
-async def _keep_settings(connection: asyncpg.Connection[Any]) -> None:
-    """Set what a pooler has dropped: a session without timeouts could wait without end."""
-    await connection.execute(
-        "SELECT set_config(name, value, false)"
-        " FROM unnest($1::text[], $2::text[]) AS given(name, value)",
-        list(SESSION),
-        list(SESSION.values()),
-    )
+async def _set_up(connection: asyncpg.Connection[Any]) -> None:
+    await set_up(connection, SESSION)
 
 
 async def _leave_as_it_is(connection: asyncpg.Connection[Any]) -> None:

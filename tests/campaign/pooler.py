@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from persistence.database.pool import SESSION
 from tests.campaign.equipment import program
 from tests.parts import free_port
 
@@ -24,10 +23,9 @@ listen_addr = 127.0.0.1
 listen_port = {port}
 unix_socket_dir =
 auth_type = any
-pool_mode = session
+pool_mode = {mode}
 server_reset_query = DISCARD ALL
 default_pool_size = 20
-ignore_startup_parameters = {ignored}
 server_connect_timeout = 5
 server_login_retry = 1
 query_wait_timeout = 10
@@ -35,14 +33,13 @@ log_connections = 0
 log_disconnections = 0
 {account}
 """
-#: What PgBouncer passes on by itself.
-_PASSED_ON = ("application_name", "timezone")
 
 
 class Pooler:
-    """Pools sessions before the database at ``url``; ``new_url`` is the way through it."""
+    """A pooler before the database at ``url``, in PgBouncer's ``mode``."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, mode: str = "session") -> None:
+        self._mode = mode
         self._far = urlsplit(url)
         self.port = free_port()
         self._folder = folder
@@ -68,7 +65,7 @@ class Pooler:
                 far=self._far.port,
                 user=self._far.username or "ayes",
                 port=self.port,
-                ignored=", ".join(name for name in SESSION if name not in _PASSED_ON),
+                mode=self._mode,
                 account=account,
             )
         )

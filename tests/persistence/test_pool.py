@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from persistence.database.faults import Fault, fault_of
-from persistence.database.pool import SESSION, Database, _keep_settings
+from persistence.database.pool import Database
 from persistence.queries import reading
 from tests.promises.proxy import proxy_before
 
@@ -34,22 +34,6 @@ async def test_a_database_that_goes_leaves_no_traceback_in_the_log(
             await reading.clock(database)
         finally:
             await database.close()
-
-
-async def test_a_session_whose_startup_settings_a_pooler_dropped_has_them_all_the_same(
-    database_url: str,
-) -> None:
-    connection = await asyncpg.connect(database_url)
-    try:
-        await _keep_settings(connection)
-        kept = await connection.fetch(
-            "SELECT name, setting FROM pg_settings WHERE name = ANY($1)",
-            [name.lower() for name in SESSION] + ["TimeZone"],
-        )
-
-        assert {row["name"].lower(): row["setting"] for row in kept} == SESSION
-    finally:
-        await connection.close()
 
 
 async def test_a_database_out_of_reach_is_told_when_the_pool_is_opened(database_url: str) -> None:
