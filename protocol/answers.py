@@ -1,7 +1,7 @@
-"""The bytes of what the server says.
+"""Encode the messages that the server sends.
 
-One function per message. The hot ones (ack, diff) are put together from parts that are already
-encoded; ids are restricted so that they need no escaping.
+One function per message. The hot ones (ack, diff) join parts that are already encoded. Ids are
+restricted, so they need no escaping.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from protocol.errors import ERRORS, ProtocolError
 
 
 def encode(value: Any) -> bytes:
-    """``value`` as compact JSON."""
+    """Return ``value`` as compact JSON."""
     return orjson.dumps(value)
 
 
 def timestamp(moment: datetime) -> str:
-    """RFC 3339, UTC, milliseconds, ``Z``. ``moment`` must be in UTC."""
+    """Return ``moment``, which must be in UTC, as RFC 3339 with milliseconds and ``Z``."""
     return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
@@ -35,7 +35,7 @@ def ack(
     replayed: bool,
     result: bytes,
 ) -> bytes:
-    """``ack``; ``hash`` is hex, ``result`` already JSON, ``id`` and ``event`` need no escaping."""
+    """Encode ``ack``; ``hash`` is hex, ``result`` JSON, ``id`` and ``event`` need no escaping."""
     return (
         b'{"type":"ack","id":"%b","event":"%b","seq":%d,"hash":"%b","applied":%b,"replayed":%b,'
         b'"result":%b}'
@@ -58,7 +58,7 @@ def error(
     event: str | None = None,
     replayed: bool = False,
 ) -> bytes:
-    """``error``, from any ``ProtocolError``."""
+    """Encode ``error``, from any ``ProtocolError``."""
     return orjson.dumps(error_body(err, id=id, ref=ref, event=event, replayed=replayed))
 
 
@@ -70,7 +70,7 @@ def error_body(
     event: str | None = None,
     replayed: bool = False,
 ) -> dict[str, Any]:
-    """The fields of an ``error``."""
+    """Return the fields of an ``error``."""
     rule = ERRORS[err.code]
     body: dict[str, Any] = {"type": "error"}
     if id is not None:
@@ -103,7 +103,7 @@ def snapshot(
     you: bytes,
     ref: str | int | None = None,
 ) -> tuple[bytes, bytes, bytes]:
-    """``snapshot`` in three parts, of which the second is ``state`` itself, which sockets share.
+    """Encode ``snapshot`` in three parts; the second is ``state`` itself, which sockets share.
 
     ``state`` and ``you`` are already JSON.
     """
@@ -127,7 +127,7 @@ def resumed(
     you: bytes,
     ref: str | int | None = None,
 ) -> bytes:
-    """``resumed``: all that happened from ``from_`` to ``seq``, as one patch."""
+    """Encode ``resumed``: the steps ``from_``+1 … ``seq`` as one patch."""
     return b'{"type":"resumed",%b"event":%b,"epoch":%b,"from":%d,"seq":%d,"patch":%b,"you":%b}' % (
         _ref(ref),
         orjson.dumps(event),
@@ -140,7 +140,7 @@ def resumed(
 
 
 def diff(*, event: str, epoch: str, from_: int, seq: int, patch: bytes) -> bytes:
-    """``diff``: the steps ``from_``+1 … ``seq`` as one merge patch, already JSON."""
+    """Encode ``diff``: the steps ``from_``+1 … ``seq`` as one merge patch, already JSON."""
     return b'{"type":"diff","event":%b,"epoch":%b,"from":%d,"seq":%d,"patch":%b}' % (
         orjson.dumps(event),
         orjson.dumps(epoch),
@@ -151,12 +151,12 @@ def diff(*, event: str, epoch: str, from_: int, seq: int, patch: bytes) -> bytes
 
 
 def you(*, event: str, seq: int, patch: bytes) -> bytes:
-    """``you``: a merge patch on what is the reader's alone."""
+    """Encode ``you``: a merge patch on the receiver's own data."""
     return b'{"type":"you","event":%b,"seq":%d,"patch":%b}' % (orjson.dumps(event), seq, patch)
 
 
 def unsubscribed(*, event: str, reason: str, ref: str | int | None = None) -> bytes:
-    """``unsubscribed``: nothing of this room follows."""
+    """Encode ``unsubscribed``: no further message of this room follows."""
     return b'{"type":"unsubscribed",%b"event":%b,"reason":"%b"}' % (
         _ref(ref),
         orjson.dumps(event),
@@ -165,14 +165,14 @@ def unsubscribed(*, event: str, reason: str, ref: str | int | None = None) -> by
 
 
 def bye(code: CloseCode, *, retry_after_ms: int, message: str) -> bytes:
-    """``bye``: a close follows; come back after ``retry_after_ms``."""
+    """Encode ``bye``: a close follows; the client may come back after ``retry_after_ms``."""
     return orjson.dumps(
         {"type": "bye", "code": int(code), "retry_after_ms": retry_after_ms, "message": message}
     )
 
 
 def reply(kind: str, ref: str | int | None, **fields: Any) -> bytes:
-    """Any other message: its type, the request's ``ref`` where it had one, and its fields."""
+    """Encode any other message: its type, the request's ``ref`` if it had one, and its fields."""
     head: dict[str, Any] = {"type": kind}
     if ref is not None:
         head["ref"] = ref

@@ -1,8 +1,8 @@
-"""Every code this server closes a WebSocket with, in one table.
+"""Every code with which this server closes a WebSocket, in one table.
 
-The range alone is the verdict, so that a client needs no table: 4000-4499 reconnect with
-full-jitter backoff and resume, 4500-4999 stop. Codes below 4000 are the library's
-(RFC 6455 7.4.1); 1011 is never sent.
+The range alone says what to do, so that a client needs no table. 4000-4499: reconnect with
+full-jitter backoff, and resume. 4500-4999: stop. Codes below 4000 are the library's (RFC 6455
+7.4.1); 1011 is never sent.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class CloseCode(IntEnum):
 
 
 CLOSES: dict[CloseCode, str] = {
-    CloseCode.DRAINING: "The server is going away; another one, or its successor, takes over.",
-    CloseCode.NO_HEARTBEAT: "Nothing was heard from the client for two heartbeats.",
+    CloseCode.DRAINING: "The server is shutting down; another one, or its successor, takes over.",
+    CloseCode.NO_HEARTBEAT: "The client sent nothing for two heartbeats.",
     CloseCode.INTERNAL: "A defect of the server; it was logged.",
     CloseCode.TOKEN_EXPIRED: "The token expired and was not renewed within its grace.",
-    CloseCode.NO_HELLO: "No hello came in time.",
-    CloseCode.FLOOD: "Too much, too fast, or too many connections at once.",
+    CloseCode.NO_HELLO: "The client sent no hello in time.",
+    CloseCode.FLOOD: "Too many messages, too fast, or too many connections at once.",
     CloseCode.BAD_TOKEN: "The token is not valid, and a retry with it will not be either.",
-    CloseCode.PROTOCOL_VIOLATION: "The client does not speak this protocol.",
+    CloseCode.PROTOCOL_VIOLATION: "The client broke the rules of this protocol.",
     CloseCode.REVOKED: "The user's access was revoked.",
     CloseCode.TOO_MANY_CONNECTIONS: "This user has as many connections as one user may have.",
     CloseCode.ORIGIN_NOT_ALLOWED: "The page's origin is not allowed here.",

@@ -1,7 +1,7 @@
-"""From the bytes of a frame to typed messages, and the errors of what is none.
+"""Decode the bytes of a frame into typed messages, or into errors that can be answered.
 
-The common case is one decode of one typed message. Only what fails is looked at again, to tell
-the client which field is wrong and to answer under the id it used.
+Usually this is one decode of one typed message. Only a message that fails is decoded again, to find
+the wrong field, and the id to answer under.
 """
 
 from __future__ import annotations
@@ -31,22 +31,26 @@ _types = frozenset(str(kind.__struct_config__.tag) for kind in (*COMMANDS, *REQU
 _PATH = re.compile(r" - at `\$\.?([^`]*)`\Z")
 _MISSING = re.compile(r"\AObject missing required field `([^`]+)`")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+#: Characters of a key that an error names; a longer key is cut, which keeps the answer small.
 MAX_KEY_CHARACTERS = 64
-#: Digits of an integer that is read as it is. All ranges end far below.
+#: Digits of an integer that is decoded exactly; a longer one counts as out of every range. All
+#: ranges end far below.
 MAX_DIGITS = 40
 _HUGE: int = 10**MAX_DIGITS
-#: Stands for a number that no float holds: beyond every range too, and short when written.
+#: Stands for a number that no float can represent. It is beyond every range, and short when
+#: written.
 _BEYOND = 1e308
-#: Characters of a path that names a field of the client's own making.
+#: Characters of a path that names a field of the client's own making; a longer path is cut. It
+#: keeps an error answer small.
 MAX_PATH = 200
-#: Each character of a key as two escapes of six bytes, and the quotes.
+#: Bytes of a key as it may be written: each character as two escapes of six bytes, and the quotes.
 MAX_RAW_KEY_BYTES = 12 * MAX_KEY_CHARACTERS + 2
 #: White space between the parts of JSON (RFC 8259, 2).
 _WHITE = b" \t\n\r"
 
 
 class _Outline(msgspec.Struct):
-    """What an answer needs of a message that is not read."""
+    """The fields that an answer needs of a message that is not decoded."""
 
     id: msgspec.Raw = msgspec.Raw(b"")
     ref: msgspec.Raw = msgspec.Raw(b"")
@@ -56,31 +60,31 @@ _outline = msgspec.json.Decoder(_Outline)
 
 
 class Invalid(NamedTuple):
-    """A message that could not be read, and how its sender may be answered."""
+    """A message that could not be decoded, and how to answer its sender."""
 
     error: RetryableError
     id: str | None = None
     ref: str | int | None = None
     type: str | None = None
-    """The type it gave, where there is a message of that type."""
+    """The message's type, if there is such a type."""
 
 
 class Frame(NamedTuple):
-    """What one frame held, in order."""
+    """The messages of one frame, in order."""
 
     messages: list[Message | Invalid]
     is_batch: bool
     bad: bool = False
-    """Whether it was no JSON object or array at all."""
+    """Whether the frame was not a JSON object or array."""
 
 
 def decode_frame(
     payload: bytes, *, limits: TextLimits, message_bytes: int, longest_batch: int
 ) -> Frame:
-    """The messages of one frame; never raises.
+    """Decode the messages of one frame; never raises.
 
     A frame over ``message_bytes``, or an array longer than ``longest_batch``, gives one
-    ``too_large`` and nothing of it is read further.
+    ``too_large``; none of its messages is decoded.
     """
     if len(payload) > message_bytes:
         return Frame([_too_large(payload, message_bytes)], is_batch=False)
@@ -103,12 +107,12 @@ def decode_frame(
 
 
 def _elements_of(payload: bytes) -> list[Any] | None:
-    """The messages of a batch, raw or read; ``None`` if ``payload`` is no JSON array."""
+    """Return the messages of a batch, raw or decoded; ``None`` if it is not a JSON array."""
     try:
         return _elements.decode(payload)
     except (msgspec.DecodeError, RecursionError):
         pass
-    # A lone surrogate in one element must not cost its neighbours their answers.
+    # A lone surrogate in one message must not cost the others their answers.
     found = _loads(payload)
     return found if isinstance(found, list) else None
 
@@ -123,7 +127,7 @@ def _bytes_of(element: Any) -> bytes:
 
 
 def decode_command(payload: bytes, *, limits: TextLimits) -> Command | Invalid:
-    """One command from an HTTP body; never raises."""
+    """Decode one command from an HTTP body; never raises."""
     message = _decode(payload, limits)
     if isinstance(message, Request):
         error = RetryableError(ErrorCode.UNKNOWN_TYPE, "this type is no command")
@@ -132,7 +136,7 @@ def decode_command(payload: bytes, *, limits: TextLimits) -> Command | Invalid:
 
 
 def under_id(payload: bytes, id: str) -> bytes:
-    """``payload`` with ``id``, where it is an object that has none; else as it is."""
+    """Return ``payload`` with ``id`` added, if it is an object without one."""
     body = payload.lstrip(_WHITE)
     try:
         if bytes(_outline.decode(body).id):
@@ -152,7 +156,8 @@ def _decode(payload: bytes, limits: TextLimits, *, inner: bool = False) -> Messa
     except msgspec.ValidationError as err:
         return _explain(payload, str(err), inner=inner)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # Also what msgspec is stricter about than the JSON grammar: lone surrogates, huge numbers.
+        # Also for input that msgspec refuses and JSON's grammar allows: lone surrogates, huge
+        # numbers.
         return _explain(payload, None, inner=inner)
     except RetryableError as err:
         found = _loads(payload)
@@ -162,7 +167,7 @@ def _decode(payload: bytes, limits: TextLimits, *, inner: bool = False) -> Messa
 
 
 def _explain(payload: bytes, problem: str | None, *, inner: bool = False) -> Invalid:
-    """The error for a message that did not decode, under the id or ref it carries."""
+    """Return the error for a message that did not decode, under the id or ref it has."""
     found = _loads(payload)
     if not isinstance(found, dict):
         if inner:
@@ -185,10 +190,10 @@ def _explain(payload: bytes, problem: str | None, *, inner: bool = False) -> Inv
 
 
 def _unrepresentable(value: Any) -> str:
-    """The path of the first text that holds a lone surrogate; of a field, the first there is.
+    """Return the path of the first text with a lone surrogate; within a field, of the first one.
 
-    Without recursion, as the reader of JSON goes as deep as Python's stack allows, and without
-    writing out a path for each of many values under one long key.
+    It does not recurse, since JSON may be as deep as Python's stack allows. It does not write out a
+    path for each of many values under one long key.
     """
     waiting: list[tuple[Any, Any]] = [((), value)]
     while waiting:
@@ -204,7 +209,7 @@ def _unrepresentable(value: Any) -> str:
 
 
 def _path(way: Any) -> str:
-    """``a.b[0]`` of the pairs ``((((), "a"), "b"), 0)``."""
+    """Return ``a.b[0]`` for the pairs ``((((), "a"), "b"), 0)``."""
     steps: list[str] = []
     while way:
         way, step = way
@@ -213,9 +218,10 @@ def _path(way: Any) -> str:
 
 
 def _loads(payload: bytes) -> Any:
-    """The payload as plain values, read as leniently as JSON's grammar allows; else ``None``."""
+    """Decode the payload leniently, as JSON's grammar allows; return ``None`` if it is not JSON."""
     try:
-        # As text: of bytes, it would guess the encoding and take UTF-16 or a byte order mark too.
+        # Decoded from text: from bytes, the parser would guess the encoding and accept UTF-16 or a
+        # byte order mark.
         return json.loads(
             payload.decode(),
             parse_constant=_no_constant,
@@ -231,21 +237,23 @@ def _no_constant(name: str) -> None:
 
 
 def _integer(digits: str) -> int:
-    """An integer, or one beyond every range for it: Python reads 4,300 digits at most, and in
-    time that grows with their square."""
+    """Return an integer, or for a long one a value beyond every range.
+
+    Python reads 4,300 digits at most, in time that grows with their square.
+    """
     if len(digits) <= MAX_DIGITS:
         return int(digits)
     return -_HUGE if digits[0] == "-" else _HUGE
 
 
 def _fraction(text: str) -> float:
-    """A number with a fraction or an exponent; finite, so that it can be written again."""
+    """Return a number with a fraction or an exponent; finite, so that it can be encoded again."""
     number = float(text)
     return number if math.isfinite(number) else math.copysign(_BEYOND, number)
 
 
 def _keys(found: dict[str, Any]) -> tuple[str | None, str | int | None]:
-    """The id and the ref under which the sender can be answered, where they are usable."""
+    """Return the id and the ref under which to answer the sender, if they are usable."""
     id_, ref = found.get("id"), found.get("ref")
     return (
         id_ if isinstance(id_, str) and id_ and _printable(id_) else None,
@@ -274,10 +282,10 @@ def _too_large(payload: bytes, message_bytes: int) -> Invalid:
 
 
 def _keys_only(payload: bytes) -> dict[str, Any]:
-    """``id`` and ``ref`` of an object of any size.
+    """Return ``id`` and ``ref`` of an object of any size.
 
-    The rest is passed over, not built: a MiB of small lists, which a client may send hundreds of
-    in a second, would take some 70 ms each.
+    Other fields are skipped, not built. A MiB of small lists takes some 70 ms to build, and a
+    client may send hundreds of them in a second.
     """
     try:
         found = _outline.decode(payload)

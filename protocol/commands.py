@@ -1,8 +1,8 @@
-"""The commands: everything a client can ask for that changes an event.
+"""The commands: everything that a client can ask for that changes an event.
 
-One class per ``type``. A command carries ``id``, the client's idempotency id, and all but
-``event.create`` and ``membership.join`` carry ``event``. Which fields go together is checked
-where a type cannot say it (``check``), before anything is decided.
+One class per ``type``. A command has ``id``, the client's idempotency id. All but ``event.create``
+and ``membership.join`` have ``event``. Rules about several fields, which a type cannot express, are
+checked by ``check`` before any decision.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from protocol.policy import PolicyPatch, ProposalKind
 Category: TypeAlias = Literal["create", "update", "delete"]
 Role: TypeAlias = Literal["admin", "member"]
 
-#: Options that one list may name: what `AYES_OPTIONS` may be set to at most. A longer list is
-#: `bad_request`; the event's own limit, mostly lower, is `limit_reached`.
+#: Options that one list may name: the greatest value of `AYES_OPTIONS`. A longer list is
+#: `bad_request`; the event's own limit, usually lower, is `limit_reached`.
 MAX_OPTIONS = 1_000
-#: Assumptions or criteria that one list may name: what their settings may be at most. A longer list
-#: is `bad_request`; the event's own limit, mostly lower, is `limit_reached`.
+#: Assumptions or criteria that one list may name: the greatest value of their settings. A longer
+#: list is `bad_request`; the event's own limit, usually lower, is `limit_reached`.
 MAX_ITEMS = 10_000
 
 
 class Command(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True):
-    """What all commands carry.
+    """The fields that all commands have.
 
-    Once the database's clock, read under the event's lock, is past ``not_after``, the answer is
-    ``too_late`` and nothing happens. It is part of the command: the same id with another
+    If the database's clock, read under the event's lock, is past ``not_after``, the answer is
+    ``too_late`` and nothing happens. ``not_after`` is part of the command: the same id with another
     ``not_after`` is an ``id_conflict``.
     """
 
@@ -51,11 +51,11 @@ class Command(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True
     not_after: Moment | None = None
 
     def check(self) -> None:
-        """Raise ``bad_request`` where fields do not go together."""
+        """Raise ``bad_request`` if fields do not go together."""
 
 
 class EventCommand(Command, kw_only=True):
-    """A command to an event that exists."""
+    """A command to an existing event."""
 
     event: Ref
 
@@ -68,7 +68,7 @@ def event_of(command: Command) -> str | None:
 
 
 class EventCreate(Command, tag="event.create", kw_only=True):
-    """Make an event; its maker is its first admin."""
+    """Create an event; its creator becomes its first admin."""
 
     subject: Subject
     max_members: MaxMembers = 100
@@ -80,14 +80,14 @@ class EventCreate(Command, tag="event.create", kw_only=True):
 
 
 class EventUpdate(EventCommand, tag="event.update", kw_only=True):
-    """Change the subject (before the start) or the number of members there may be."""
+    """Change the subject (before the start) or the greatest number of members."""
 
     subject: Subject | None = None
     max_members: MaxMembers | None = None
 
 
 class EventSetPolicy(EventCommand, tag="event.set_policy", kw_only=True):
-    """Merge ``policy`` into the policy of version ``policy_version``."""
+    """Merge ``policy`` into the policy, whose current version must be ``policy_version``."""
 
     policy_version: Version
     policy: PolicyPatch
@@ -98,19 +98,19 @@ class EventRotateCode(EventCommand, tag="event.rotate_code", kw_only=True):
 
 
 class EventStart(EventCommand, tag="event.start", kw_only=True):
-    """not_started → in_progress."""
+    """Start the event: not_started → in_progress."""
 
 
 class EventPause(EventCommand, tag="event.pause", kw_only=True):
-    """in_progress → paused."""
+    """Pause the event: in_progress → paused."""
 
 
 class EventResume(EventCommand, tag="event.resume", kw_only=True):
-    """paused → in_progress."""
+    """Resume the event: paused → in_progress."""
 
 
 class EventFinish(EventCommand, tag="event.finish", kw_only=True):
-    """in_progress or paused → finished: what is pending closes, the ballot is counted."""
+    """Finish the event, in progress or paused: pending proposals close, the ballots are counted."""
 
 
 class OptionAdd(EventCommand, tag="option.add", kw_only=True):
@@ -120,7 +120,7 @@ class OptionAdd(EventCommand, tag="option.add", kw_only=True):
 
 
 class OptionEdit(EventCommand, tag="option.edit", kw_only=True):
-    """Change an option's words."""
+    """Change an option's text."""
 
     option: Ref
     content: OptionText
@@ -175,38 +175,38 @@ class CriterionRemove(EventCommand, tag="criterion.remove", kw_only=True):
 
 
 class MembershipJoin(Command, tag="membership.join", kw_only=True):
-    """Ask to take part in the event that ``code`` opens."""
+    """Ask to join the event that ``code`` opens."""
 
     code: EntranceCode
 
 
 class MembershipCancel(EventCommand, tag="membership.cancel", kw_only=True):
-    """Take one's own request back."""
+    """Withdraw one's own request to join."""
 
 
 class MembershipLeave(EventCommand, tag="membership.leave", kw_only=True):
-    """Leave; a last admin names a successor in ``transfer_to``."""
+    """Leave the event; the last admin names a successor in ``transfer_to``."""
 
     transfer_to: UserId | None = None
 
 
 class MembershipApprove(EventCommand, tag="membership.approve", kw_only=True):
-    """Let a waiting user in."""
+    """Accept a waiting user."""
 
     user: UserId
 
 
 class MembershipReject(EventCommand, tag="membership.reject", kw_only=True):
-    """Turn a waiting user away."""
+    """Reject a waiting user."""
 
     user: UserId
 
 
 class MembershipRemove(EventCommand, tag="membership.remove", kw_only=True):
-    """Put a member out; they can ask again, and are then decided on by hand.
+    """Remove a member. They may ask to join again; then an admin decides, whatever the policy.
 
-    What they proposed stays, unless ``close_proposals``: then all they have pending is closed in
-    the same step, as ``moderated``. Of somebody who is out already, that alone.
+    Their pending proposals stay, unless ``close_proposals``: then all of them close in the same
+    step, as ``moderated``. With ``close_proposals`` this also works for a former member.
     """
 
     user: UserId
@@ -214,11 +214,11 @@ class MembershipRemove(EventCommand, tag="membership.remove", kw_only=True):
 
 
 class MembershipApproveAll(EventCommand, tag="membership.approve_all", kw_only=True):
-    """Let in all who wait, the longest waiting first, as far as there is room."""
+    """Accept all who wait, longest waiting first, as far as there is room."""
 
 
 class MembershipRejectAll(EventCommand, tag="membership.reject_all", kw_only=True):
-    """Turn away all who wait."""
+    """Reject all who wait."""
 
 
 class MembershipSetRole(EventCommand, tag="membership.set_role", kw_only=True):
@@ -231,9 +231,9 @@ class MembershipSetRole(EventCommand, tag="membership.set_role", kw_only=True):
 class ProposalCreate(EventCommand, tag="proposal.create", kw_only=True):
     """Propose a change.
 
-    ``target`` and ``base_version`` stand unless something new is proposed; for a conclusion they
-    always do: its criterion, and that criterion's ``conclusion_version``. ``content`` stands
-    unless something is to be deleted.
+    ``target`` and ``base_version`` are required unless ``category`` is ``create``. For a conclusion
+    they are always required: its criterion, and that criterion's ``conclusion_version``.
+    ``content`` is required unless ``category`` is ``delete``.
     """
 
     kind: ProposalKind
@@ -256,35 +256,35 @@ class ProposalCreate(EventCommand, tag="proposal.create", kw_only=True):
 
 
 class ProposalWithdraw(EventCommand, tag="proposal.withdraw", kw_only=True):
-    """Take one's own proposal back."""
+    """Withdraw one's own proposal."""
 
     proposal: Ref
     reason: Reason | None = None
 
 
 class ProposalReject(EventCommand, tag="proposal.reject", kw_only=True):
-    """An admin decides against a proposal."""
+    """Reject a proposal, as an admin."""
 
     proposal: Ref
     reason: Reason | None = None
 
 
 class ProposalModerate(EventCommand, tag="proposal.moderate", kw_only=True):
-    """An admin takes a proposal away, whatever it says about the subject."""
+    """Remove a proposal from the discussion, as an admin, without a decision on its subject."""
 
     proposal: Ref
     reason: Reason | None = None
 
 
 class ProposalRevert(EventCommand, tag="proposal.revert", kw_only=True):
-    """Undo an accepted proposal by a new, visible act."""
+    """Undo an accepted proposal by a new, visible one."""
 
     proposal: Ref
     reason: Reason | None = None
 
 
 class ProposalRebase(EventCommand, tag="proposal.rebase", kw_only=True):
-    """Put one's own proposal on the item's present version; its votes are cleared."""
+    """Move one's own proposal to the item's current version; its votes are cleared."""
 
     proposal: Ref
     base_version: Version
@@ -292,27 +292,27 @@ class ProposalRebase(EventCommand, tag="proposal.rebase", kw_only=True):
 
 
 class ProposalAccept(EventCommand, tag="proposal.accept", kw_only=True):
-    """An admin decides for a proposal; a stale one only with ``allow_stale``."""
+    """Accept a proposal, as an admin; a stale one only with ``allow_stale``."""
 
     proposal: Ref
     allow_stale: bool = False
 
 
 class VoteCast(EventCommand, tag="vote.cast", kw_only=True):
-    """Agree with the words of ``revision``."""
+    """Vote for the text of ``revision``."""
 
     proposal: Ref
     revision: Version
 
 
 class VoteRetract(EventCommand, tag="vote.retract", kw_only=True):
-    """Take one's vote back."""
+    """Retract one's vote."""
 
     proposal: Ref
 
 
 class BallotSubmit(EventCommand, tag="ballot.submit", kw_only=True):
-    """One's final ballot: an option, and all live criteria in order of weight."""
+    """Submit one's final ballot: an option, and all live criteria in order of weight."""
 
     option: Ref
     criterion_order: Annotated[list[Ref], msgspec.Meta(max_length=MAX_ITEMS)]
@@ -320,7 +320,7 @@ class BallotSubmit(EventCommand, tag="ballot.submit", kw_only=True):
 
 
 class BallotClear(EventCommand, tag="ballot.clear", kw_only=True):
-    """Take one's ballot back."""
+    """Withdraw one's ballot."""
 
 
 class CommentAdd(EventCommand, tag="comment.add", kw_only=True):
@@ -344,7 +344,7 @@ class CommentEdit(EventCommand, tag="comment.edit", kw_only=True):
 
 
 class CommentRemove(EventCommand, tag="comment.remove", kw_only=True):
-    """Remove one's own comment, or as an admin anyone's."""
+    """Remove one's own comment; an admin may remove any comment."""
 
     comment: Ref
 
@@ -394,7 +394,7 @@ COMMANDS: tuple[type[Command], ...] = (
 
 
 def type_of(command: type[Command] | Command) -> str:
-    """The ``type`` a command carries on the wire."""
+    """Return the ``type`` that a command has on the wire."""
     tag = command.__struct_config__.tag
     assert isinstance(tag, str)
     return tag

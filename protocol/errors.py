@@ -1,7 +1,7 @@
-"""Every error a client can be told, in one table.
+"""Every error that a client can get, in one table.
 
-``ErrorCode`` is closed: a client may switch over it. What a client should do follows from two
-columns: ``effect`` (did anything happen?) and ``retry`` (what to send next).
+``ErrorCode`` is closed: a client may switch over it. Two columns say what
+a client should do: ``effect`` (did anything happen?) and ``retry`` (what to send next).
 
     ProtocolError               an answer other than an ack
     ├── FinalError              decided under the event's lock: final, remembered, given again
@@ -55,18 +55,18 @@ class ErrorCode(StrEnum):
 
 
 class ErrorRule(NamedTuple):
-    """What an error means to its reader."""
+    """What an error means to the client that gets it."""
 
     effect: Effect
     retry: Retry
     http: int
-    """Status of the same answer over HTTP."""
+    """The HTTP status of the same answer."""
     meaning: str
 
 
 _E = ErrorCode
 ERRORS: dict[ErrorCode, ErrorRule] = {
-    _E.BAD_FRAME: ErrorRule("none", "fix", 400, "The frame is no JSON object or array."),
+    _E.BAD_FRAME: ErrorRule("none", "fix", 400, "The frame is not a JSON object or array."),
     _E.BAD_REQUEST: ErrorRule("none", "fix", 400, "A field is missing or wrong: details.path."),
     _E.UNKNOWN_TYPE: ErrorRule("none", "fix", 400, "No message has this type."),
     _E.TOO_LARGE: ErrorRule("none", "fix", 413, "The message or the batch is over its limit."),
@@ -74,36 +74,43 @@ ERRORS: dict[ErrorCode, ErrorRule] = {
     _E.AUTH_EXPIRED: ErrorRule("none", "auth", 401, "The token has expired; renew it."),
     _E.FORBIDDEN: ErrorRule("none", "no", 403, "Your role may not do this."),
     _E.NOT_A_MEMBER: ErrorRule("none", "no", 403, "You are not an accepted member now."),
-    _E.NOT_ELIGIBLE: ErrorRule("none", "no", 403, "This proposal does not take your vote."),
+    _E.NOT_ELIGIBLE: ErrorRule("none", "no", 403, "You may not vote on this proposal."),
     _E.NOT_FOUND: ErrorRule("none", "no", 404, "It does not exist, or you may not know of it."),
     _E.EVENT_NOT_IN_PROGRESS: ErrorRule("none", "no", 409, "The event is not in progress."),
     _E.EVENT_FINISHED: ErrorRule("none", "no", 409, "The event is finished."),
-    _E.EVENT_FULL: ErrorRule("none", "no", 409, "The event has all the members it may have."),
+    _E.EVENT_FULL: ErrorRule("none", "no", 409, "The event has as many members as it may have."),
     _E.PROPOSAL_CLOSED: ErrorRule("none", "no", 409, "The proposal is decided: see details."),
-    _E.ALREADY_RESOLVED: ErrorRule("none", "no", 409, "Somebody decided otherwise before you."),
-    _E.TARGET_GONE: ErrorRule("none", "fix", 409, "The thing you name was deleted."),
+    _E.ALREADY_RESOLVED: ErrorRule(
+        "none", "no", 409, "Another admin has decided otherwise: see details."
+    ),
+    _E.TARGET_GONE: ErrorRule("none", "fix", 409, "The named item, option or comment was deleted."),
     _E.STALE: ErrorRule("none", "fix", 409, "The item has a newer version: details.current."),
-    _E.REVISION_CHANGED: ErrorRule("none", "fix", 409, "The proposal says other words now."),
+    _E.REVISION_CHANGED: ErrorRule(
+        "none", "fix", 409, "The proposal has a newer revision: details.current."
+    ),
     _E.STALE_CRITERIA: ErrorRule("none", "fix", 409, "The criteria changed: details.current."),
-    _E.VERSION_CONFLICT: ErrorRule("none", "fix", 409, "Somebody changed it before you."),
+    _E.VERSION_CONFLICT: ErrorRule("none", "fix", 409, "It was changed since: details.current."),
     _E.LAST_ADMIN: ErrorRule("none", "no", 409, "An event keeps at least one admin."),
-    _E.LIMIT_REACHED: ErrorRule("none", "no", 409, "There are as many as there may be."),
-    _E.INVALID_TRANSITION: ErrorRule("none", "no", 409, "Not possible from the present status."),
+    _E.LIMIT_REACHED: ErrorRule("none", "no", 409, "The limit in details is reached."),
+    _E.INVALID_TRANSITION: ErrorRule("none", "no", 409, "Not possible in the current status."),
     _E.TOO_LATE: ErrorRule("none", "fix", 409, "The command's own not_after is past."),
     _E.ID_CONFLICT: ErrorRule("none", "fix", 422, "This id was used for another command."),
     _E.RATE_LIMITED: ErrorRule("none", "same", 429, "Too fast; wait retry_after_ms."),
-    _E.BUSY: ErrorRule("none", "same", 429, "Too much is waiting; wait retry_after_ms."),
-    _E.DRAINING: ErrorRule("none", "same", 503, "The server is going away; reconnect."),
+    _E.BUSY: ErrorRule("none", "same", 429, "Too many commands are waiting; wait retry_after_ms."),
+    _E.DRAINING: ErrorRule("none", "same", 503, "The server is shutting down; reconnect."),
     _E.OVERLOADED: ErrorRule("none", "same", 503, "The database is out of reach."),
     _E.TIMEOUT: ErrorRule("unknown", "same", 503, "No answer in time; send the same id again."),
     _E.COMMIT_UNKNOWN: ErrorRule(
-        "unknown", "same", 503, "The link broke during COMMIT; send the same id again."
+        "unknown",
+        "same",
+        503,
+        "The connection to the database broke during COMMIT; send the same id again.",
     ),
     _E.INTERNAL: ErrorRule("unknown", "same", 500, "A defect of the server; it was logged."),
 }
 
-#: Codes whose answer, once given under the event's lock, is remembered and given again.
-#: ``bad_request`` is among them because some of it only the event's state can show.
+#: Codes whose answer is remembered and given again, if it was given under the event's lock.
+#: ``bad_request`` is one of them, since some of its causes only the event's state can show.
 FINAL: frozenset[ErrorCode] = frozenset(
     {_E.BAD_REQUEST, *(code for code, rule in ERRORS.items() if rule.http in (403, 404, 409))}
 )
@@ -112,8 +119,8 @@ FINAL: frozenset[ErrorCode] = frozenset(
 class ProtocolError(Exception):
     """An answer other than an ack.
 
-    ``details`` names what the reader needs to go on (``path``, ``current``, ``status`` …);
-    ``retry_after_ms`` stands with the codes that ask to wait.
+    ``details`` names what the client needs in order to continue (``path``, ``current``, ``status``
+    …). ``retry_after_ms`` is set for the codes that ask the client to wait.
     """
 
     def __init__(
@@ -136,9 +143,9 @@ class FinalError(ProtocolError):
 
 
 class RetryableError(ProtocolError):
-    """Decided nothing and left no trace: the same id may be tried again."""
+    """Nothing was decided or stored: the same id may be sent again."""
 
 
 def bad_request(path: str, message: str, **details: Any) -> RetryableError:
-    """A malformed message, found before any decision; ``path`` names the field."""
+    """Make the error for a malformed message, before any decision; ``path`` names the field."""
     return RetryableError(ErrorCode.BAD_REQUEST, message, details={"path": path} | details)

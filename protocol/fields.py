@@ -1,7 +1,7 @@
-"""The kinds of field a message can have: their ranges, and the rule that every text obeys.
+"""The kinds of field that a message can have: their ranges, and the rule for every text.
 
-Ranges that never vary stand in the types. Lengths are settings (``TextLimits``), so they are
-checked after decoding, by ``normalise``.
+Fixed ranges are part of the types. Lengths are settings (``TextLimits``), so ``normalise`` checks
+them after decoding.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 from protocol.errors import RetryableError, bad_request
 from protocol.text import MAX_SHRINKING, check_id, clean_name, clean_text, is_empty
 
-#: The largest integer that JavaScript holds exactly; positions stay below it.
+#: The greatest integer that JavaScript represents exactly; positions stay below it.
 MAX_SAFE_INTEGER = 2**53 - 1
 MAX_INT = 2**31 - 1
 
@@ -29,17 +29,17 @@ CommandId = Annotated[
         "A UUIDv7 or ULID is recommended.",
     ),
 ]
-#: Ids the server made: event, proposal, item, option, comment.
+#: An id made by the server: of an event, proposal, item, option or comment.
 Ref = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Epoch = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Version = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
-#: Where something stands among its like: comments as made, proposals as resolved.
+#: An ordinal: of comments as they were made, of proposals as they were resolved.
 Ordinal = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
 Position = Annotated[int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)]
 MaxMembers = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 EntranceCode = Annotated[str, msgspec.Meta(pattern=r"\A[A-Z0-9]{6}\Z")]
-#: A moment that a client names, in any zone.
+#: A moment chosen by the client, in any time zone.
 Moment = Annotated[
     datetime,
     msgspec.Meta(
@@ -53,7 +53,7 @@ Moment = Annotated[
     ),
 ]
 PageSize = Annotated[int, msgspec.Meta(ge=1, le=200)]
-#: Echoed in the answer to whatever is no command.
+#: Repeated in the answer to a message that is not a command.
 Echo = (
     Annotated[str, msgspec.Meta(max_length=64)]
     | Annotated[int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)]
@@ -64,15 +64,15 @@ TextKind: TypeAlias = Literal["subject", "content", "reason", "comment", "option
 
 
 class Text(NamedTuple):
-    """Marks a text field with the limit it obeys."""
+    """Marks a text field with the limit that applies to it."""
 
     kind: TextKind
     blank: bool = False
-    """Whether it may show nothing."""
+    """Whether it may be empty or show nothing."""
 
 
 class Opaque:
-    """Marks a text that is neither checked nor changed here, such as a token."""
+    """Marks a text that is not checked or changed here, such as a token."""
 
 
 Subject = Annotated[str, Text("subject")]
@@ -83,7 +83,7 @@ OptionText = Annotated[str, Text("option")]
 
 
 class TextLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Longest texts, in characters (code points after NFC)."""
+    """The greatest lengths of texts, in characters (code points after NFC)."""
 
     subject: int = 200
     content: int = 2_000
@@ -94,9 +94,9 @@ class TextLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def clean_length(value: str, text: Text, path: str, limits: TextLimits) -> str:
-    """``value`` made right and within its limit; raises ``bad_request`` naming ``path``.
+    """Return ``value`` normalised and within its limit; raise ``bad_request`` naming ``path``.
 
-    The length is looked at first: everything else costs what the limit says, and not what was sent.
+    The length is checked first, so that the cost follows the limit and not what was sent.
     """
     limit: int = getattr(limits, text.kind)
     if len(value) <= MAX_SHRINKING * limit:
@@ -112,7 +112,7 @@ def clean_length(value: str, text: Text, path: str, limits: TextLimits) -> str:
 
 @functools.cache
 def text_fields(message: type[msgspec.Struct]) -> tuple[tuple[str, Text | None, bool], ...]:
-    """(field, its mark, whether it is a list) of every field of ``message`` that holds text.
+    """Yield (field, its mark, whether it is a list) for every text field of ``message``.
 
     A field without a mark is an id. Opaque fields are left out.
     """
@@ -126,7 +126,7 @@ def text_fields(message: type[msgspec.Struct]) -> tuple[tuple[str, Text | None, 
 
 @functools.cache
 def _nested_fields(message: type[msgspec.Struct]) -> tuple[str, ...]:
-    """The fields of ``message`` that hold messages within it, one or a list."""
+    """Return the fields of ``message`` that have messages in them, one or a list."""
     hints = typing.get_type_hints(message, include_extras=True)
     return tuple(name for name, hint in hints.items() if _has_struct(hint))
 
@@ -157,7 +157,7 @@ def _text_of(hint: Any) -> tuple[Text | Opaque | None, bool, bool]:
 
 
 def normalise(message: msgspec.Struct, limits: TextLimits) -> None:
-    """Make every text of a decoded ``message`` right, in place, and check its length.
+    """Normalise every text of a decoded ``message`` in place, and check its length.
 
     Ids are checked and never changed.
 

@@ -1,10 +1,10 @@
-"""JSON Merge Patch, RFC 7396, and the two operations a stream of them needs.
+"""JSON Merge Patch, RFC 7396, with composition and difference.
 
-``apply`` is the RFC's own algorithm. ``compose`` makes one patch of two that follow each other:
+``apply`` is the RFC's own algorithm. ``compose`` makes one patch of two consecutive ones:
 ``apply(apply(d, p), q) == apply(d, compose(p, q))`` for every ``d``, **provided** no object in
-``q`` stands where ``p`` has ``null``: the composition cannot say "remove, then make anew", and old
-fields would stay. Whoever makes such patches writes the fields that the new object lacks as
-explicit ``null``.
+``q`` is at a place where ``p`` has ``null``. The composition cannot say "remove, then create", so
+old fields would stay. A caller that makes such patches writes the missing fields of the new object
+as explicit ``null``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Json: TypeAlias = dict[str, Any]
 
 
 def apply(document: Json, patch: Json) -> Json:
-    """Fold ``patch`` into ``document`` in place, and return it."""
+    """Apply ``patch`` to ``document`` in place, and return it."""
     for key, value in patch.items():
         if value is None:
             document.pop(key, None)
@@ -28,7 +28,7 @@ def apply(document: Json, patch: Json) -> Json:
 
 
 def compose(first: Json, second: Json) -> Json:
-    """Fold ``second`` into the patch ``first`` in place, keeping its ``null``s, and return it."""
+    """Merge ``second`` into the patch ``first`` in place, keeping its ``null``s, and return it."""
     for key, value in second.items():
         existing = first.get(key)
         if isinstance(value, dict):
@@ -39,9 +39,9 @@ def compose(first: Json, second: Json) -> Json:
 
 
 def difference(before: Json, after: Json) -> Json:
-    """The smallest patch that turns ``before`` into ``after``; ``{}`` where they are equal.
+    """Return the smallest patch that turns ``before`` into ``after``; ``{}`` if they are equal.
 
-    Objects below are compared by key, everything else by value.
+    Nested objects are compared by key, other values as a whole.
     """
     patch: Json = dict.fromkeys(before.keys() - after.keys())
     for key, value in after.items():

@@ -1,9 +1,9 @@
-"""What the server says: the line, the answers to commands, the rooms; a class per ``type``.
+"""The messages that the server sends about the connection, commands and rooms.
 
-What it answers to questions is in ``protocol/replies``, and there the list of all. These classes
-describe the wire for readers and for the published schema, and decode what a server sent; the
-server itself puts its bytes together in ``protocol/answers``. A client must ignore fields, and
-messages, that it does not know.
+One class per ``type``. The answers to queries are in ``protocol/replies``, with the list of all
+messages. These classes describe the wire for readers and for the published schema, and decode
+messages in tests and clients. The server itself encodes with ``protocol/answers``. A client must
+ignore fields and messages that it does not know.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from protocol.state import (
 
 
 class AnyOf(NamedTuple):
-    """Marks a field that holds one of several objects, told apart by the conversation."""
+    """Marks a field that has one of several objects; the client knows which one it asked for."""
 
     kinds: tuple[type[msgspec.Struct], ...]
 
 
 class PatchOf(NamedTuple):
-    """Marks a field that holds a JSON Merge Patch (RFC 7396) on an object of ``kind``."""
+    """Marks a field that has a JSON Merge Patch (RFC 7396) on an object of ``kind``."""
 
     kind: type[msgspec.Struct]
     name: str
@@ -49,7 +49,7 @@ class PatchOf(NamedTuple):
 Milliseconds = Annotated[int, Meta(ge=0)]
 Hash = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z", description="SHA-256, in lower-case hex.")]
 State = Annotated[dict[str, Any], AnyOf((MemberState, AdminState, ApplicantState))]
-#: The admins' state has all there is; what the others see are parts of it.
+#: The admins' state is the widest; other audiences see parts of it.
 StatePatch = Annotated[dict[str, Any], PatchOf(AdminState, "StatePatch")]
 YouPatch = Annotated[dict[str, Any], PatchOf(You, "YouPatch")]
 SnapshotReason: TypeAlias = Literal["initial", "gap", "epoch", "ahead", "lag", "role"]
@@ -57,30 +57,31 @@ EndReason: TypeAlias = Literal["client", "removed", "left", "revoked"]
 
 
 class Said(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True):
-    """A message of the server."""
+    """A message sent by the server."""
 
 
 class Reply(Said, kw_only=True):
-    """The answer to a request; echoes its ``ref``."""
+    """The answer to a request; repeats its ``ref``."""
 
     ref: Echo | UnsetType = UNSET
 
 
-# The line.
+# Connection.
 
 
 class WelcomeUser(msgspec.Struct, kw_only=True):
-    """Who one is, as the token says."""
+    """The user that the token names."""
 
     id: UserId
     name: str
 
 
 class Limits(msgspec.Struct, kw_only=True):
-    """What this server takes from one socket.
+    """The limits of one socket.
 
-    ``message_bytes`` of a frame, ``batch`` messages in one, ``inflight`` unanswered ones,
-    ``subscriptions`` at a time, ``commands_per_second`` and ``burst`` beyond that.
+    ``message_bytes``: bytes of a frame. ``batch``: messages in a frame. ``inflight``: unanswered
+    messages. ``subscriptions``: rooms at a time. ``commands_per_second``: the rate of commands;
+    ``burst``: how many may exceed it.
     """
 
     message_bytes: Count
@@ -92,14 +93,14 @@ class Limits(msgspec.Struct, kw_only=True):
 
 
 class ServerInfo(msgspec.Struct, kw_only=True):
-    """The version of the server, and of the protocol that it speaks."""
+    """The version of the server, and of the protocol that it implements."""
 
     version: str
     protocol: str
 
 
 class Welcome(Reply, tag="welcome", kw_only=True):
-    """The answer to ``hello``: the socket is open. A heartbeat comes every ``heartbeat_ms``."""
+    """The answer to ``hello``: the socket is open. A heartbeat follows every ``heartbeat_ms``."""
 
     session: str
     user: WelcomeUser
@@ -110,7 +111,7 @@ class Welcome(Reply, tag="welcome", kw_only=True):
 
 
 class Authenticated(Reply, tag="authenticated", kw_only=True):
-    """The token was renewed, and is good until ``expires``."""
+    """The answer to ``auth``: the token was renewed, and is valid until ``expires``."""
 
     expires: Time
 
@@ -122,7 +123,7 @@ class Pong(Reply, tag="pong", kw_only=True):
 
 
 class Heartbeat(Said, tag="heartbeat", kw_only=True):
-    """The line is alive. ``positions``: subscribed event → its epoch and the top of its room."""
+    """The connection is alive. ``positions``: subscribed event → epoch and ``seq`` of its room."""
 
     time: Time
     positions: dict[EventId, tuple[Epoch, Position]]
@@ -142,8 +143,8 @@ class Bye(Said, tag="bye", kw_only=True):
 class Ack(Said, tag="ack", kw_only=True):
     """A command was decided, and is durable.
 
-    ``seq`` is its place in the event's journal and ``hash`` seals that line. ``applied`` is false
-    where there was nothing to change. ``replayed``: this id was answered before, with this ack.
+    ``seq`` is its position in the event's journal, and ``hash`` seals that entry. ``applied`` is
+    false if there was nothing to change. ``replayed``: this id was answered before, with this ack.
     """
 
     id: CommandId
@@ -156,12 +157,12 @@ class Ack(Said, tag="ack", kw_only=True):
 
 
 class ErrorDetails(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What the reader needs to go on.
+    """What the client needs in order to continue.
 
-    ``path``: the field that is wrong. ``current``: the version or number that stands. ``status``,
-    ``resolution``, ``by``, ``at``, ``seq``: how it was decided before. ``limit``: the most there
-    may be; ``name``: which limit that is, by the name of its setting. ``character``: what a text
-    may not hold, as ``U+0007``, with ``at``: how many characters stand before it.
+    ``path``: the wrong field. ``current``: the current version or number. ``status``,
+    ``resolution``, ``by``, ``at``, ``seq``: how it was decided before. ``limit``: the limit that is
+    reached; ``name``: that limit, by the name of its setting. ``character``: a character that the
+    text may not contain, as ``U+0007``; then ``at`` is the number of characters before it.
     """
 
     path: str | UnsetType = UNSET
@@ -180,10 +181,10 @@ class ErrorDetails(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Error(Said, tag="error", kw_only=True):
-    """Any answer that is none of the others.
+    """Error reply to a command or request.
 
-    ``id`` or ``ref`` is that of the message it answers, where that could be read. ``effect`` says
-    whether anything happened, ``retry`` what to send next: the ``same`` id again (after
+    ``id`` or ``ref`` is that of the message it answers, if that could be read. ``effect`` says
+    whether anything happened. ``retry`` says what to send next: the ``same`` id again (after
     ``retry_after_ms``), a new id after a ``fix``, the same id after a new token (``auth``), or
     nothing (``no``). ``replayed``: this id was refused before, with this error.
     """
@@ -204,7 +205,7 @@ class Error(Said, tag="error", kw_only=True):
 
 
 class Snapshot(Reply, tag="snapshot", kw_only=True):
-    """The room as a whole, at ``seq``, and why it comes whole."""
+    """The whole room at ``seq``, and the reason why it is sent whole."""
 
     event: EventId
     epoch: Epoch
@@ -215,7 +216,7 @@ class Snapshot(Reply, tag="snapshot", kw_only=True):
 
 
 class Resumed(Reply, tag="resumed", kw_only=True):
-    """All that happened from the client's position to ``seq``, as one patch on ``state``."""
+    """The steps from the client's position to ``seq``, as one patch on ``state``."""
 
     event: EventId
     epoch: Epoch
@@ -226,10 +227,10 @@ class Resumed(Reply, tag="resumed", kw_only=True):
 
 
 class Diff(Said, tag="diff", kw_only=True):
-    """The steps after ``from`` up to ``seq`` as one patch on ``state``; never half a step.
+    """The steps after ``from`` up to ``seq``, as one patch on ``state``; always whole steps.
 
-    To be applied only where ``from`` is the client's own position. The patch is empty where the
-    steps changed nothing that its reader may see.
+    Apply it only if ``from`` is the client's own position. The patch is empty if the steps changed
+    nothing that this client may see.
     """
 
     event: EventId
@@ -248,14 +249,14 @@ class OwnDiff(Said, tag="you", kw_only=True):
 
 
 class Unsubscribed(Reply, tag="unsubscribed", kw_only=True):
-    """Nothing of this room follows, and why."""
+    """No further message of this room follows; ``reason`` says why."""
 
     event: EventId
     reason: EndReason
 
 
 class Presence(Said, tag="presence", kw_only=True):
-    """How many members are connected now."""
+    """The number of members who are connected now."""
 
     event: EventId
     online: Count

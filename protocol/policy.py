@@ -1,7 +1,7 @@
-"""The policy of an event: what it takes for a proposal to pass by itself.
+"""The policy of an event: when a proposal passes by its votes.
 
-``Policy`` is whole; ``PolicyPatch`` is a merge patch on one: what is left out stays, ``null``
-takes an optional rule away.
+``Policy`` is the whole policy. ``PolicyPatch`` is a merge patch on it: absent fields stay, and
+``null`` removes an optional rule.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ KINDS: tuple[ProposalKind, ...] = ("assumption", "criterion", "conclusion")
 
 
 class KindPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """When a proposal of one kind is accepted by votes.
+    """When votes accept a proposal of one kind.
 
-    ``count``: at least ``threshold`` agree. ``percent``: at least ``threshold`` percent of the
-    accepted members agree.
+    ``count``: at least ``threshold`` members agree. ``percent``: at least ``threshold`` percent of
+    the accepted members agree.
     """
 
     auto: bool
@@ -36,7 +36,7 @@ class KindPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole policy. Rules that are ``None`` are off and absent on the wire."""
+    """The whole policy. Rules that are ``None`` are off, and absent on the wire."""
 
     assumption: KindPolicy = KindPolicy(auto=True, rule="count", threshold=3)
     criterion: KindPolicy = KindPolicy(auto=True, rule="count", threshold=3)
@@ -48,7 +48,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     proposer_votes: bool | None = None
 
     def of(self, kind: ProposalKind) -> KindPolicy:
-        """The rule for proposals of ``kind``."""
+        """Return the rule for proposals of ``kind``."""
         found: KindPolicy = getattr(self, kind)
         return found
 
@@ -75,7 +75,7 @@ class PolicyPatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 def merge_policy(policy: Policy, patch: PolicyPatch) -> Policy:
-    """``policy`` with ``patch`` merged in; raises ``bad_request`` for a percentage over 100."""
+    """Return ``policy`` with ``patch`` merged in; raise ``bad_request`` for a percent over 100."""
     changes: dict[str, object] = {}
     for field in PolicyPatch.__struct_fields__:
         value = getattr(patch, field)

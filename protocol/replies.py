@@ -1,4 +1,4 @@
-"""What the server answers to questions, and the list of everything it says."""
+"""The server's answers to queries, and the list of all messages that it sends."""
 
 from __future__ import annotations
 
@@ -44,40 +44,40 @@ from protocol.state import (
 
 
 class Committed(msgspec.Struct, kw_only=True, tag_field="state", tag="committed"):
-    """It was decided; this was the ack."""
+    """The command was accepted; this is its ack."""
 
     id: CommandId
     ack: Ack
 
 
 class Refused(msgspec.Struct, kw_only=True, tag_field="state", tag="refused"):
-    """It was refused for good; this was the error."""
+    """The command was refused for good; this is its error."""
 
     id: CommandId
     error: Error
 
 
 class Pending(msgspec.Struct, kw_only=True, tag_field="state", tag="pending"):
-    """It waits to be decided."""
+    """The command waits to be decided."""
 
     id: CommandId
 
 
 class Absent(msgspec.Struct, kw_only=True, tag_field="state", tag="absent"):
-    """Nothing is known of it as of now; the same id sent again settles it."""
+    """The command is unknown as of now; the same id sent again settles it."""
 
     id: CommandId
 
 
 class Status(Reply, tag="status", kw_only=True):
-    """What became of one's commands, in the order asked."""
+    """The states of one's own commands, in the order asked."""
 
     event: str
     commands: list[Committed | Refused | Pending | Absent]
 
 
 class ListedEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One of the events that one is in or waits for; a role only where accepted."""
+    """An event of the user, as a member or an applicant; with a role only if accepted."""
 
     id: EventId
     subject: str
@@ -88,7 +88,7 @@ class ListedEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Events(Reply, tag="events", kw_only=True):
-    """One's events, the newest first; ``next`` is the ``after`` of the page that follows."""
+    """The user's events, newest first; ``next`` is the ``after`` of the next page."""
 
     events: list[ListedEvent]
     next: str | UnsetType = UNSET
@@ -101,7 +101,7 @@ class ListedOption(Option, kw_only=True):
 
 
 class Overview(Reply, tag="overview", kw_only=True):
-    """What one may know of an event before joining it. ``admins``: their names."""
+    """What a user may see of an event before joining it. ``admins``: their names."""
 
     event: EventId
     subject: str
@@ -127,7 +127,7 @@ class ListedComment(Comment, kw_only=True):
 
 
 class Comments(Reply, tag="comments", kw_only=True):
-    """Comments, the newest first; ``next`` is the ``before`` of the page that follows."""
+    """Comments, newest first; ``next`` is the ``before`` of the next page."""
 
     event: EventId
     comments: list[ListedComment]
@@ -141,7 +141,7 @@ class ListedProposal(Proposal, kw_only=True):
 
 
 class Proposals(Reply, tag="proposals", kw_only=True):
-    """Resolved proposals, the last decided first; ``next`` is the next page's ``before``."""
+    """Resolved proposals, last decided first; ``next`` is the ``before`` of the next page."""
 
     event: EventId
     proposals: list[ListedProposal]
@@ -155,7 +155,7 @@ class ListedMember(Member, kw_only=True):
 
 
 class Members(Reply, tag="members", kw_only=True):
-    """Accepted members, the last to join first; ``next`` is the next page's ``before``."""
+    """Accepted members, last joined first; ``next`` is the ``before`` of the next page."""
 
     event: EventId
     members: list[ListedMember]
@@ -163,13 +163,13 @@ class Members(Reply, tag="members", kw_only=True):
 
 
 class ListedRequest(JoinRequest, kw_only=True):
-    """A request to join, with who asks."""
+    """A request to join, with its user."""
 
     id: UserId
 
 
 class Requests(Reply, tag="requests", kw_only=True):
-    """Requests to join, the last to ask first; ``next`` is the next page's ``before``."""
+    """Requests to join, newest first; ``next`` is the ``before`` of the next page."""
 
     event: EventId
     requests: list[ListedRequest]
@@ -180,7 +180,7 @@ class JournalLine(msgspec.Struct, kw_only=True):
     """An accepted command, sealed.
 
     ``at`` is RFC 3339 in UTC with microseconds; ``user`` is empty for the server's own steps;
-    ``payload``, ``answer`` and ``patches`` are JSON texts, to the letter as they were sealed.
+    ``payload``, ``answer`` and ``patches`` are JSON texts, exactly as they were sealed.
     """
 
     seq: Position
@@ -203,14 +203,14 @@ class JournalLine(msgspec.Struct, kw_only=True):
 
 
 class Journal(Said, tag="journal", kw_only=True):
-    """A page of an event's journal; ``next`` is the next page's ``after``. Over HTTP only."""
+    """A page of an event's journal; ``next`` is the ``after`` of the next page. Over HTTP only."""
 
     event: EventId
     lines: list[JournalLine]
     next: Position | UnsetType = UNSET
 
 
-#: Everything the server says.
+#: All messages that the server sends.
 MESSAGES: Final[tuple[type[Said], ...]] = (
     Welcome,
     Authenticated,

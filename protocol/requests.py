@@ -1,6 +1,6 @@
-"""What a client sends that is no command: opening, rooms, questions.
+"""The messages of a client that are not commands: opening, rooms, queries.
 
-All may carry ``ref``, which is echoed in the answer.
+All may have ``ref``, which is repeated in the answer.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from protocol.fields import (
 )
 from protocol.policy import PolicyPatch
 
-#: Characters of a token. A longer one is no valid token: over a socket a message has one field
-#: beside it, over HTTP a request's header holds half of that.
+#: Characters of a token; a longer one is an invalid token. Over a socket, a message has little room
+#: for other fields; over HTTP, a request's header has half of that.
 MAX_TOKEN = 16_384
 
-#: Looked at as it is: a token is never brought to NFC, nor searched for control characters.
+#: A token is compared as it is: it is not normalised, nor searched for control characters.
 Token = Annotated[
     str,
     Opaque(),
-    # Published, and checked where tokens are: a longer one is a bad token, not a malformed message.
+    # The length is published here and checked where tokens are: a longer one is an invalid token,
+    # not a malformed message.
     msgspec.Meta(
         description=f"A JWT, {MAX_TOKEN:,} characters at most.",
         extra_json_schema={"maxLength": MAX_TOKEN},
@@ -38,26 +39,26 @@ Token = Annotated[
 ]
 
 
-#: Rooms that one `hello` may resume: what `AYES_SUBSCRIPTIONS` may be set to at most. A longer list
-#: is `bad_request`; rooms beyond `AYES_SUBSCRIPTIONS` are `limit_reached`, each on its own.
+#: Rooms that one `hello` may resume: the greatest value of `AYES_SUBSCRIPTIONS`. A longer list is
+#: `bad_request`; rooms beyond `AYES_SUBSCRIPTIONS` are `limit_reached`, each on its own.
 MAX_RESUMES = 10_000
 
 
 class Request(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True):
-    """What all requests may carry."""
+    """The fields that all requests have."""
 
     ref: Echo | None = None
 
 
 class ClientInfo(msgspec.Struct, kw_only=True):
-    """What the client calls itself; for logs and support only."""
+    """The client's own name, for logs and support only."""
 
     name: Annotated[str, msgspec.Meta(max_length=100)] | None = None
     version: Annotated[str, msgspec.Meta(max_length=100)] | None = None
 
 
 class ResumePoint(msgspec.Struct, kw_only=True):
-    """A room and how far the client knows it."""
+    """A room, and the position at which the client knows it."""
 
     event: Ref
     epoch: Epoch | None = None
@@ -65,7 +66,7 @@ class ResumePoint(msgspec.Struct, kw_only=True):
 
 
 class Hello(Request, tag="hello", kw_only=True):
-    """The first message: who is there, and which rooms to go on with."""
+    """The first message: the user's token, and the rooms to resume."""
 
     token: Token | None = None
     client: ClientInfo | None = None
@@ -79,11 +80,11 @@ class Auth(Request, tag="auth", kw_only=True):
 
 
 class Ping(Request, tag="ping", kw_only=True):
-    """Are you there? Answered by ``pong``."""
+    """Check the connection; answered by ``pong``."""
 
 
 class Subscribe(Request, tag="subscribe", kw_only=True):
-    """Enter a room; with ``epoch`` and ``seq``, go on from there."""
+    """Enter a room; with ``epoch`` and ``seq``, resume from there."""
 
     event: Ref
     epoch: Epoch | None = None
@@ -91,40 +92,40 @@ class Subscribe(Request, tag="subscribe", kw_only=True):
 
 
 class Unsubscribe(Request, tag="unsubscribe", kw_only=True):
-    """Leave a room, not the event."""
+    """Leave a room; the membership in the event stays."""
 
     event: Ref
 
 
 class CommandStatus(Request, tag="command.status", kw_only=True):
-    """What became of these commands of mine?"""
+    """Ask what became of these commands of one's own."""
 
     event: Ref
     ids: Annotated[list[CommandId], msgspec.Meta(max_length=256)]
 
 
 class EventsList(Request, tag="events.list", kw_only=True):
-    """My events, the newest first; ``after`` is the last page's ``next``."""
+    """List one's own events, newest first; ``after`` is the ``next`` of the page before."""
 
     after: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
     limit: PageSize = 50
 
 
 class EventOverview(Request, tag="event.overview", kw_only=True):
-    """What an event is about, before joining it."""
+    """Ask what an event is about, before joining it."""
 
     code: EntranceCode
 
 
 class EventPreviewPolicy(Request, tag="event.preview_policy", kw_only=True):
-    """Which pending proposals would this policy accept?"""
+    """Ask which pending proposals this policy would accept."""
 
     event: Ref
     policy: PolicyPatch
 
 
 class History(Request, kw_only=True):
-    """A page of what is older than the room shows; ``before`` is the last page's ``next``."""
+    """A page of older entries; ``before`` is the ``next`` of the page before."""
 
     event: Ref
     before: Ordinal | None = None
@@ -132,19 +133,19 @@ class History(Request, kw_only=True):
 
 
 class CommentsList(History, tag="comments.list", kw_only=True):
-    """Older comments, the newest first."""
+    """List older comments, newest first."""
 
 
 class ProposalsList(History, tag="proposals.list", kw_only=True):
-    """Resolved proposals, the last decided first."""
+    """List resolved proposals, last decided first."""
 
 
 class MembersList(History, tag="members.list", kw_only=True):
-    """All members, the last to join first."""
+    """List all members, last joined first."""
 
 
 class RequestsList(History, tag="requests.list", kw_only=True):
-    """All requests to join, the last to ask first; for admins."""
+    """List all requests to join, newest first; for admins."""
 
 
 REQUESTS: tuple[type[Request], ...] = (

@@ -1,4 +1,4 @@
-"""``result`` of an ack: what each command made, or where it led."""
+"""The ``result`` of an ack, for each command."""
 
 from __future__ import annotations
 
@@ -26,35 +26,35 @@ from protocol.state import (
 
 
 class Result(msgspec.Struct, kw_only=True):
-    """What an ack says beside "done"."""
+    """The details that an ack gives."""
 
 
 class Nothing(Result, kw_only=True):
-    """There is nothing more to say."""
+    """An empty result."""
 
 
 class EventMade(Result, kw_only=True):
-    """The new event, and the code that opens it."""
+    """The new event, and its entrance code."""
 
     event: EventId
     entrance_code: EntranceCode
 
 
 class PolicySet(Result, kw_only=True):
-    """The version of the policy now, and the pending proposals it accepted, in that order."""
+    """The policy's version now, and the pending proposals that it accepted, in that order."""
 
     policy_version: Version
     accepted: list[ProposalId]
 
 
 class CodeMade(Result, kw_only=True):
-    """The code that opens the event from now on."""
+    """The entrance code from now on."""
 
     entrance_code: EntranceCode
 
 
 class EventLed(Result, kw_only=True):
-    """The status that the event is in now."""
+    """The event's status now."""
 
     status: EventStatus
 
@@ -80,20 +80,20 @@ class CriterionChanged(Result, kw_only=True):
 
 
 class Joined(Result, kw_only=True):
-    """The event, and whether one is in or waits."""
+    """The event, and whether the user is a member or waits."""
 
     event: EventId
     status: Literal["pending", "accepted"]
 
 
 class Left(Result, kw_only=True):
-    """One is out."""
+    """The user has left."""
 
     status: Literal["left"]
 
 
 class MembershipDecided(Result, kw_only=True):
-    """A user's standing now, who decided it, if anybody did, and when."""
+    """A user's status now; by whom and when it was decided, if it was."""
 
     user: UserId
     status: MembershipStatus
@@ -102,15 +102,16 @@ class MembershipDecided(Result, kw_only=True):
 
 
 class MembershipEnded(MembershipDecided, kw_only=True):
-    """How many proposals were closed with it, if that was asked for."""
+    """How many proposals were closed too, if that was asked for."""
 
     closed: Count | UnsetType = UNSET
 
 
 class AllDecided(Result, kw_only=True):
-    """Who was let in, who was turned away, and who still waits, longest wait first.
+    """The users who were accepted, who were rejected, and who still wait, longest waiting first.
 
-    The lists name 200 at most; the counts are whole. Lines from before there were counts name all.
+    The lists name at most 200; the counts are complete. Entries from before there were counts name
+    all.
     """
 
     approved: list[UserId]
@@ -122,14 +123,14 @@ class AllDecided(Result, kw_only=True):
 
 
 class RoleSet(Result, kw_only=True):
-    """The role that a member has now."""
+    """The member's role now."""
 
     user: UserId
     role: c.Role
 
 
 class ProposalMade(Result, kw_only=True):
-    """The new proposal; ``accepted`` at once where its author's own vote was enough."""
+    """The new proposal; already ``accepted`` if its author's own vote was enough."""
 
     proposal: ProposalId
     revision: Version
@@ -147,7 +148,7 @@ class ProposalClosed(Result, kw_only=True):
 
 
 class ProposalReverted(ProposalClosed, kw_only=True):
-    """The proposal that undid the other one."""
+    """The proposal that reverts the other one."""
 
     proposal: ProposalId
 
@@ -159,14 +160,14 @@ class ProposalRebased(Result, kw_only=True):
 
 
 class VoteRetracted(Result, kw_only=True):
-    """The tally without one's vote: ``agree`` of ``eligible``."""
+    """The tally without one's own vote: ``agree`` of ``eligible``."""
 
     agree: Count
     eligible: Count
 
 
 class VoteCounted(Result, kw_only=True):
-    """The tally with one's vote, and whether it carried the proposal."""
+    """The tally with one's own vote, and whether the proposal passed."""
 
     agree: Count
     eligible: Count
@@ -188,7 +189,7 @@ class CommentEdited(Result, kw_only=True):
 
 AnyResult: TypeAlias = type[Result]
 
-#: Command → what its ack's ``result`` is.
+#: Command → the ``result`` of its ack.
 RESULTS: Final[dict[type[c.Command], AnyResult]] = {
     c.EventCreate: EventMade,
     c.EventUpdate: Nothing,

@@ -1,8 +1,8 @@
 """What a room shows: ``state`` for each audience, and ``you``.
 
-Collections are objects keyed by id, always there, empty or not. A field without a value is absent,
-never ``null``; only patches hold ``null``, which removes. Times are RFC 3339, UTC, milliseconds,
-``Z``. A client must ignore fields that it does not know.
+Collections are objects keyed by id, always present, even if empty. A field without a value is
+absent, never ``null``; only patches have ``null``, which removes. Times are RFC 3339, UTC,
+milliseconds, ``Z``. A client must ignore fields that it does not know.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ EventId = Annotated[
     str,
     Meta(
         pattern=r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z",
-        description="An event's id: the UUIDv5 of its maker and the id of `event.create`.",
+        description="An event's id: the UUIDv5 of its creator and the id of `event.create`.",
         examples=["0190a4d2-9f0e-5c5e-9d0a-617965732e31"],
     ),
 ]
@@ -62,7 +62,7 @@ class View(msgspec.Struct, kw_only=True):
 
 
 class EventPolicy(View, kw_only=True):
-    """What it takes for a proposal to pass by itself. Rules that are off are absent."""
+    """When a proposal passes by its votes. Rules that are off are absent."""
 
     assumption: KindPolicy
     criterion: KindPolicy
@@ -75,7 +75,7 @@ class EventPolicy(View, kw_only=True):
 
 
 class Event(View, kw_only=True):
-    """The event itself. ``criteria_rev`` grows when a criterion comes or goes."""
+    """The event itself. ``criteria_rev`` grows if a criterion is added or deleted."""
 
     id: EventId
     subject: str
@@ -89,7 +89,7 @@ class Event(View, kw_only=True):
 
 
 class ApplicantEvent(View, kw_only=True):
-    """The event, as those see it who wait to be let in."""
+    """The event as applicants see it."""
 
     id: EventId
     subject: str
@@ -104,7 +104,7 @@ class Option(View, kw_only=True):
 
 
 class Assumption(View, kw_only=True):
-    """A premise of the decision. ``version`` is 1, and one more with every accepted change."""
+    """A premise of the decision. ``version`` starts at 1 and grows by 1 with each change."""
 
     content: str
     version: Version
@@ -112,10 +112,10 @@ class Assumption(View, kw_only=True):
 
 
 class Criterion(View, kw_only=True):
-    """What an option is judged by, with its conclusion where there is one.
+    """A measure for the options, with its conclusion if there is one.
 
-    ``conclusion_version`` is 0, and one more with every change of the conclusion, its clearing
-    included.
+    ``conclusion_version`` starts at 0 and grows by 1 with each change of the conclusion; removing
+    it is a change too.
     """
 
     content: str
@@ -126,7 +126,7 @@ class Criterion(View, kw_only=True):
 
 
 class Decision(View, kw_only=True):
-    """The tally and the rule that stood when a proposal was closed."""
+    """The tally and the rule at the time when a proposal was closed."""
 
     agree: Count
     eligible: Count
@@ -138,11 +138,12 @@ class Decision(View, kw_only=True):
 class Proposal(View, kw_only=True):
     """A proposed change.
 
-    ``target`` is the item to change, for a conclusion its criterion; ``base_version`` the version
-    it was proposed on. ``agree`` counts the votes for ``revision``; of how many, while it is
-    pending, is ``counts.members``. ``stale``: the item has changed since; it does not pass by
-    itself. Until ``opens_at`` and from ``expires_at`` on, votes are taken and decide nothing.
-    ``resolved_by`` is the user whose step closed it, absent where the server's own did.
+    ``target`` is the item to change, for a conclusion its criterion. ``base_version`` is the
+    version that the proposal was written for. ``agree`` counts the votes for ``revision``; while
+    the proposal is pending, they are out of ``counts.members``. ``stale``: the item has changed
+    since, so the proposal does not pass by votes. Until ``opens_at`` and from ``expires_at`` on,
+    votes are counted but decide nothing. ``resolved_by`` is the user whose step closed it; it is
+    absent if the server's own step did.
     """
 
     kind: ProposalKind
@@ -169,7 +170,7 @@ class Proposal(View, kw_only=True):
 
 
 class Comment(View, kw_only=True):
-    """What somebody said beside a proposal or a criterion; one of the two is named."""
+    """A comment on a proposal or on a criterion; one of the two is named."""
 
     author: UserId
     content: str
@@ -187,15 +188,16 @@ class Member(View, kw_only=True):
 
 
 class JoinRequest(View, kw_only=True):
-    """Somebody who waits to be let in; admins see those who wait longest."""
+    """A user who waits to be accepted; admins see those who wait longest."""
 
     name: str
     requested_at: Time
 
 
 class Counts(View, kw_only=True):
-    """Totals, whatever the room's windows show: accepted members, ballots given, proposals ever
-    made, comments there are. Admins also see how many ask to join."""
+    """Totals, whatever the room's windows show: accepted members, submitted ballots, proposals ever
+    made, current comments. Admins also see the number of requests to join.
+    """
 
     members: Count
     ballots: Count
@@ -205,7 +207,7 @@ class Counts(View, kw_only=True):
 
 
 class OptionResult(View, kw_only=True):
-    """How often an option was chosen. Equal counts share a rank."""
+    """The number of votes for an option. Equal counts share a rank."""
 
     option: OptionId
     votes: Count
@@ -221,7 +223,7 @@ class CriterionResult(View, kw_only=True):
 
 
 class Results(View, kw_only=True):
-    """The final ballot, counted when the event finished; the best first."""
+    """The ballots as counted when the event finished, best first."""
 
     ballots: Count
     eligible: Count
@@ -244,20 +246,20 @@ class MemberState(View, kw_only=True):
 
 
 class AdminState(MemberState, kw_only=True):
-    """``state`` as admins see it: also who waits to be let in."""
+    """``state`` as admins see it, with the users who wait."""
 
     requests: dict[UserId, JoinRequest]
 
 
 class Hidden(View, kw_only=True):
-    """Nothing of it is shown."""
+    """An empty collection."""
 
 
 Empty = Annotated[dict[str, Hidden], Meta(max_length=0)]
 
 
 class ApplicantState(View, kw_only=True):
-    """``state`` as those see it who wait to be let in: all collections are there, and empty."""
+    """``state`` as applicants see it: all collections are present, and empty."""
 
     event: ApplicantEvent
     options: Empty
@@ -270,17 +272,17 @@ class ApplicantState(View, kw_only=True):
 
 
 class Membership(View, kw_only=True):
-    """One's own standing; a role only while accepted."""
+    """The user's own membership; with a role only while accepted."""
 
     status: MembershipStatus
     role: Role | UnsetType = UNSET
 
 
 class Ballot(View, kw_only=True):
-    """One's own final ballot.
+    """The user's own final ballot.
 
-    ``criterion_order`` holds the criteria that are left of those that were ranked;
-    ``criteria_rev`` is the one it was given under.
+    ``criterion_order`` has the remaining ones of the ranked criteria; ``criteria_rev`` is the one
+    under which it was submitted.
     """
 
     option: OptionId
@@ -289,7 +291,7 @@ class Ballot(View, kw_only=True):
 
 
 class You(View, kw_only=True):
-    """What is the reader's alone. ``votes``: proposal → the revision voted for, of those shown."""
+    """The receiver's own data. ``votes``: shown proposal → the revision voted for."""
 
     membership: Membership
     votes: dict[ProposalId, Version]

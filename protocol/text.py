@@ -1,6 +1,6 @@
-"""How text is made right for people before it is judged, in time that follows its length.
+"""Normalise text before it is checked, in time proportional to its length.
 
-Line ends and a leading byte order mark are made right, then the text is brought to NFC (Unicode
+Line ends and a leading byte order mark are corrected; then the text is brought to NFC (Unicode
 Standard Annex 15). Runs of combining marks are bounded first: putting a run in canonical order
 takes time that grows with the square of its length.
 """
@@ -16,43 +16,45 @@ from protocol.errors import bad_request
 #: Combining marks in a row, as in the Stream-Safe Text Format (UAX 15, 13). A text with a longer
 #: run is refused; no language needs so many.
 MAX_MARKS = 30
-#: How many times longer than its limit a text may arrive. NFC makes at most four code points one
-#: (U+1F82 decomposes into four), so a longer text is over its limit in any form.
+#: How many times longer than its limit a text may arrive; a longer one is refused at once. NFC
+#: makes one code point of at most four (U+1F82 decomposes into four), so such a text is over its
+#: limit in any form.
 MAX_SHRINKING = 4
 
-#: Code points decomposed in one go while marks are counted: few enough that sorting them is cheap.
+#: Code points decomposed at a time while marks are counted: few enough that sorting them is cheap.
 _CHUNK: Final = 64
-#: Marks of combining class 0 that decompose into others, which `unicodedata.combining` cannot show.
+#: Marks of combining class 0 that decompose into others; `unicodedata.combining` does not report
+#: them.
 _COMPOSED_MARKS: Final = re.compile("[\u0f73\u0f75\u0f81]")
 _LONG_RUN: Final = re.compile(rb"[^\0]{%d}" % (MAX_MARKS + 1))
-#: Control characters and lone surrogates, but for tab and what ends a line.
+#: Control characters and lone surrogates, except tab and line ends.
 _CONTROL: Final = re.compile("[\0-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
-#: The same for an id, in which no line ends but at a line feed.
+#: The same for an id, in which only a line feed ends a line.
 _CONTROL_IN_ID: Final = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _LINE_END: Final = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _BYTE_ORDER_MARK: Final = "\ufeff"
 
-#: What takes place and shows nothing, though Unicode calls it a letter or a symbol: Braille and
-#: hieroglyphic blanks, a note without a head, and fillers of Hangul and Khitan.
+#: Characters that take space and show nothing, though Unicode calls them letters or symbols: blanks
+#: of Braille and hieroglyphs, a note without a head, fillers of Hangul and Khitan.
 _FILLERS: Final = frozenset(
     "\u2800\u3164\uffa0\u115f\u1160\U00013441\U00013442\U00016fe4\U0001d159"
 )
-#: What shows nothing by itself (Default_Ignorable_Code_Point) beyond the formatting characters
-#: (Cf): joiners of graphemes, inherent vowels, variation selectors, and places kept for more.
+#: Characters that show nothing by themselves (Default_Ignorable_Code_Point) and are not formatting
+#: characters (Cf): joiners of graphemes, inherent vowels, variation selectors, reserved places.
 _IGNORABLES: Final = (
     "\u034f\u17b4\u17b5\u180b-\u180f\u2065\ufe00-\ufe0f\ufff0-\ufff8\U000e0000-\U000e0fff"
 )
 _IGNORABLE: Final = re.compile(f"[{_IGNORABLES}]")
-#: The same and fillers: what `str.isprintable` takes for something to see.
+#: The same and the fillers: characters that `str.isprintable` takes for visible.
 _PRINTABLE_NOTHING: Final = re.compile(f"[{''.join(_FILLERS)}{_IGNORABLES}]")
-#: Formatting characters that do show: signs before numbers, and hieroglyphs' arrangement.
+#: Formatting characters that do show: signs before numbers, and arrangement of hieroglyphs.
 _SHOWN_FORMAT: Final = re.compile(
     "[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\ufff9-\ufffb"
     "\U000110bd\U000110cd\U00013430-\U0001343f]"
 )
 _JOINERS: Final = "\u200c\u200d"
-#: Scripts whose letters change their form at a joiner. In others it would only make two names look
-#: the same (compare RFC 5892, appendix A.1).
+#: Scripts whose letters change their form at a joiner. In others a joiner would only make two names
+#: look the same (compare RFC 5892, appendix A.1).
 _JOINING: Final = re.compile("[\u0590-\u10ff\u1700-\u1cff\ua800-\uabff\U00010800-\U00011fff]")
 _EMOJI_SELECTOR: Final = "\ufe0f"
 
@@ -61,8 +63,8 @@ def clean_text(value: str, path: str) -> str:
     """Return ``value`` with newlines as line ends, no leading byte order mark, and in NFC.
 
     Raises ``bad_request`` naming ``path`` for a control character, with the character and its
-    place, and for a run of more than ``MAX_MARKS`` combining marks. Takes time that follows the
-    length of ``value``; does not look at how long it may be.
+    place, and for a run of more than ``MAX_MARKS`` combining marks. Takes time proportional to the
+    length of ``value``; does not check the length.
     """
     if value.isascii() and value.isprintable():
         return value
@@ -76,10 +78,10 @@ def clean_text(value: str, path: str) -> str:
 
 
 def check_id(value: str, path: str) -> None:
-    """Raise ``bad_request`` naming ``path`` if ``value`` holds a control character.
+    """Raise ``bad_request`` naming ``path`` if ``value`` has a control character.
 
-    An id is compared by its bytes and never changed: two of them that an issuer keeps apart must
-    not become one.
+    An id is compared by its bytes and never changed: two ids that an issuer distinguishes must not
+    become one.
     """
     if not value.isascii() or not value.isprintable():
         _refuse_match(_CONTROL_IN_ID, value, path)
@@ -95,7 +97,7 @@ def _refuse_match(kind: re.Pattern[str], value: str, path: str) -> None:
 def has_long_run(value: str) -> bool:
     """Return whether ``value``, decomposed, has more than ``MAX_MARKS`` combining marks in a row.
 
-    The order of the marks does not matter for that, so ``value`` may be decomposed in parts.
+    The order of the marks does not matter here, so ``value`` may be decomposed in parts.
     """
     if not any(map(unicodedata.combining, value)) and _COMPOSED_MARKS.search(value) is None:
         return False
@@ -122,13 +124,13 @@ def _is_invisible(character: str) -> bool:
 
 
 def clean_name(name: str) -> str:
-    """Return ``name`` in NFC on one line, with single spaces and without what does not show.
+    """Return ``name`` in NFC on one line, with single spaces and without invisible characters.
 
-    Nothing is refused: a strange name is the identity provider's doing, and must keep nobody out.
-    Control characters go, bidirectional overrides and isolates too. A joiner stays between letters
-    of scripts that need it and between emoji, a variation selector behind a character that shows,
-    and ``MAX_MARKS`` combining marks of a run. Empty if nothing is left. Takes time that follows
-    the length of ``name``: cut it first.
+    Every name is accepted: a strange one comes from the identity provider, and must not lock a user
+    out. Control characters, bidirectional overrides and isolates are removed. A joiner stays
+    between letters of scripts that need it and between emoji. A variation selector stays after a
+    visible character, and up to ``MAX_MARKS`` combining marks of a run stay. Returns an empty text
+    if nothing is left. Takes time proportional to the length of ``name``: cut it first.
     """
     if name.isprintable() and _PRINTABLE_NOTHING.search(name) is None:
         return unicodedata.normalize("NFC", _with_short_runs(" ".join(name.split())))
@@ -157,14 +159,14 @@ def _joins_next(character: str) -> bool:
 
 
 def _joins(character: str) -> bool:
-    """Whether ``character`` is a letter or mark that a joiner may change, or an emoji."""
+    """Whether ``character`` is an emoji, or a letter or mark that a joiner may change."""
     if character == "" or _shows_nothing(character):
         return False
     return _JOINING.match(character) is not None or unicodedata.category(character) in ("So", "Sk")
 
 
 def _is_selector_behind(character: str, kept: list[str]) -> bool:
-    """Whether ``character`` only chooses the form of the one before it, which shows."""
+    """Whether ``character`` only chooses the form of the visible one before it."""
     return (
         unicodedata.category(character) != "Cf"
         and bool(kept)
@@ -174,7 +176,7 @@ def _is_selector_behind(character: str, kept: list[str]) -> bool:
 
 
 def _with_short_runs(text: str) -> str:
-    """``text`` with what of each run of marks is over ``MAX_MARKS`` left out."""
+    """Return ``text`` without the combining marks of each run beyond ``MAX_MARKS``."""
     if not has_long_run(text):
         return text
     kept, run = [], 0
@@ -187,7 +189,7 @@ def _with_short_runs(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return ``text`` for a terminal: whatever does not print, newlines apart, as ``\\u202e``.
+    """Return ``text`` for a terminal, with unprintable characters as ``\\u202e``; newlines stay.
 
     Nothing is left out: two ids that differ must look different to an auditor.
     """

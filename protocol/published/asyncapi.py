@@ -1,6 +1,6 @@
 """The socket as an AsyncAPI 3.0 document, made from the types.
 
-``python -m protocol.published.asyncapi`` prints it as a server with the default limits does.
+``python -m protocol.published.asyncapi`` prints it with the default limits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from protocol.published.definitions import Schema, Struct, definitions, first_li
 from protocol.published.json_schema import encode
 from protocol.results import RESULTS
 
-#: Request → what answers it, beside ``error``.
+#: Request → the messages that answer it, in addition to ``error``.
 REPLIES: Final[dict[type[r.Request], tuple[type[m.Said], ...]]] = {
     r.Hello: (m.Welcome,),
     r.Auth: (m.Authenticated,),
@@ -37,7 +37,7 @@ REPLIES: Final[dict[type[r.Request], tuple[type[m.Said], ...]]] = {
 }
 assert REPLIES.keys() == set(r.REQUESTS)
 
-#: What comes without being asked for each time; ``resumed`` behind a ``hello`` that names rooms.
+#: Messages that are not answers; ``resumed`` also follows a ``hello`` that names rooms.
 PUSHED: Final[tuple[type[m.Said], ...]] = (
     m.Heartbeat,
     m.Bye,
@@ -54,14 +54,14 @@ HEARD: Final[tuple[Struct, ...]] = (*COMMANDS, *r.REQUESTS)
 
 _CHANNEL: Final = "socket"
 _ABOUT: Final = """\
-A realtime decision server. Operations are named from the server's side: it *receives* what \
-clients send and *sends* what they get. A frame is text and holds one message, or an array of \
+A realtime decision server. Operations are named from the server's side: it *receives* the \
+messages of clients and *sends* its own. A frame is text and holds one message, or an array of \
 them. `hello` comes first. Every command is answered by one `ack` or one `error` with its `id`, \
 every request by one reply or one `error` with its `ref`."""
 
 
 def document(limits: TextLimits | None = None) -> dict[str, Any]:
-    """The whole document, with the text limits of this server."""
+    """Return the whole document, with the text limits of this server."""
     return {
         "asyncapi": "3.0.0",
         "id": f"urn:ayes:socket:{PROTOCOL_VERSION}",
@@ -108,8 +108,8 @@ def _channel() -> dict[str, Any]:
         "address": "/v1/socket",
         "title": "The socket",
         "description": f"WebSocket, sub-protocol `{SUBPROTOCOL}`. The server accepts every "
-        "upgrade, even to refuse it by a close code. The code's range is the verdict: 4000-4499 "
-        "come back with full jitter and resume, 4500-4999 do not.\n\n"
+        "upgrade, even to refuse it by a close code. The code's range says what to do: 4000-4499 "
+        "reconnect with full jitter and resume, 4500-4999 stop.\n\n"
         f"| code | meaning |\n| --- | --- |\n{closes}",
         "messages": {
             kind.__name__: {"$ref": f"#/components/messages/{kind.__name__}"}
@@ -121,7 +121,7 @@ def _channel() -> dict[str, Any]:
 
 
 def _asked() -> dict[str, Any]:
-    """An operation for each thing that clients send, with what answers it."""
+    """Return an operation for each message that clients send, with its answers."""
     made = {kind.__name__: _receives(kind, (m.Ack, m.Error)) for kind in COMMANDS}
     for kind, answers in REPLIES.items():
         made[kind.__name__] = _receives(kind, (*answers, m.Error))
@@ -172,7 +172,7 @@ def _in_channel(kind: Struct) -> dict[str, str]:
 
 
 def _draft_7(schema: Any) -> Any:
-    """``schema`` in JSON Schema draft 7, which AsyncAPI's own dialect is built on."""
+    """Return ``schema`` in JSON Schema draft 7, on which AsyncAPI's own dialect is built."""
     if isinstance(schema, list):
         return [_draft_7(inner) for inner in schema]
     if not isinstance(schema, dict):
@@ -182,7 +182,7 @@ def _draft_7(schema: Any) -> Any:
         made["additionalItems"] = made.pop("items")
         made["items"] = made.pop("prefixItems")
     if "$ref" in made and len(made) > 1:
-        # Beside a reference, draft 7 reads nothing else.
+        # Draft 7 ignores all keywords next to a reference.
         made = {"allOf": [{"$ref": made.pop("$ref")}], **made}
     return made
 

@@ -1,7 +1,7 @@
 """The schema of every message and of its parts, by name, made from the types.
 
-msgspec says what the types say. Added is what stands elsewhere, each from its one place: the texts'
-limits, the rules of ``Command.check``, merge patches on what they patch, and the tables of codes.
+msgspec gives what the types say. The rest is added, each from its one place: the limits of texts,
+the rules of ``Command.check``, the objects that merge patches apply to, and the tables of codes.
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ from protocol.results import RESULTS
 Schema: TypeAlias = dict[str, Any]
 Struct: TypeAlias = type[msgspec.Struct]
 
-#: What an id may not hold (``text.check_id``): control characters other than newline and tab.
+#: Characters that an id may not have (``text.check_id``): control characters except newline and
+#: tab.
 _ID: Final = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"
-#: What a text may not hold (``text.clean_text``): the same without those that become a newline.
+#: Characters that a text may not have (``text.clean_text``): the same, without those that become a
+#: newline.
 _CONTROL: Final = r"\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f"
 _CLEAN: Final = f"^[^{_CONTROL}]*$"
-#: What shows nothing (``text.is_empty``), as far as patterns go that know no planes (ECMA-262
-#: without its flag ``u``): the few such characters beyond U+FFFF are the server's to see.
+#: Characters that show nothing (``text.is_empty``), as far as patterns without planes can say
+#: (ECMA-262 without the flag ``u``). The server also knows the few beyond U+FFFF.
 _NOTHING: Final = (
     r"\s\u0085\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     r"\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
@@ -43,7 +45,7 @@ _NOT_BLANK: Final = f"^[^{_CONTROL}]*[^{_NOTHING}{_CONTROL}][^{_CONTROL}]*$"
 _NONE: Final = {"type": "null"}
 _TARGETED: Final = {"target": {"type": "string"}, "base_version": {"type": "integer"}}
 
-#: The rules of ``Command.check``, which a type cannot say.
+#: The rules of ``Command.check``, which a type cannot express.
 _CHECKS: Final[dict[type[c.Command], Schema]] = {
     c.ProposalCreate: {
         "allOf": [
@@ -74,7 +76,7 @@ _CHECKS: Final[dict[type[c.Command], Schema]] = {
 
 
 def definitions(limits: TextLimits | None, ref: str) -> dict[str, Schema]:
-    """Name → schema of every message, of its parts, and of the unions of them.
+    """Return name → schema of every message, of its parts, and of their unions.
 
     ``ref`` is the template of references, with ``{name}``.
     """
@@ -82,7 +84,7 @@ def definitions(limits: TextLimits | None, ref: str) -> dict[str, Schema]:
 
 
 def reachable(roots: Iterable[Struct]) -> dict[str, Struct]:
-    """Name → class of ``roots`` and of all that their fields hold, marked kinds included."""
+    """Return name → class of ``roots`` and of everything in their fields, marked kinds included."""
     found: dict[str, Struct] = {}
     waiting = deque(roots)
     while waiting:
@@ -112,7 +114,7 @@ def _mark(hint: Any) -> AnyOf | PatchOf | None:
 
 
 class _Definitions:
-    """The definitions while they are made."""
+    """The definitions while they are built."""
 
     def __init__(self, limits: TextLimits, ref: str) -> None:
         self._limits = limits
@@ -138,7 +140,7 @@ class _Definitions:
         ref = schema.get("$ref")
         return None if ref is None else str(ref).rpartition("/")[2]
 
-    # Texts that clients send.
+    # Texts sent by clients.
 
     def _texts(self, name: str, kind: Struct) -> None:
         properties = self.made[name].get("properties", {})
@@ -155,7 +157,7 @@ class _Definitions:
         if not mark.blank:
             text["minLength"] = 1
 
-    # Fields whose type says less than is known.
+    # Fields of which more is known than their type says.
 
     def _marks(self, name: str, kind: Struct) -> None:
         hints = typing.get_type_hints(kind, include_extras=True)
@@ -169,9 +171,10 @@ class _Definitions:
                     self.made[name]["properties"][field.encode_name] = patch
 
     def _patch(self, name: str, patched: str | None = None) -> Schema:
-        """A reference to the merge patch on ``name``, made where it is not there yet.
+        """Return a reference to the merge patch on ``name``, which is made at the first use.
 
-        What always has a value is never ``null``; what may be absent is removed by it.
+        A field that always has a value is never ``null``; ``null`` removes a field that may be
+        absent.
         """
         patched = patched or f"{name}Patch"
         if patched not in self.made:
@@ -191,7 +194,7 @@ class _Definitions:
         return self._ref(patched)
 
     def _changed(self, schema: Schema) -> Schema:
-        """What a patch may say of a value: objects in part, all else as a whole."""
+        """Return the schema of a patch on a value: objects in part, other values as a whole."""
         name = self._name(schema)
         if name is not None and "properties" in self.made[name]:
             return self._patch(name)
@@ -203,7 +206,7 @@ class _Definitions:
     # Tables.
 
     def _error(self) -> None:
-        """The codes, and what follows from each."""
+        """Add the codes, and what follows from each."""
         self.made["ErrorCode"] = {
             "title": "ErrorCode",
             "description": "The closed set of error codes.",
@@ -230,7 +233,7 @@ class _Definitions:
     def _close_code(self) -> None:
         self.made["CloseCode"] = {
             "title": "CloseCode",
-            "description": "Why the server closed: 4000-4499 come back, 4500-4999 do not.",
+            "description": "Why the server closed: 4000-4499 reconnect, 4500-4999 stop.",
             "type": "integer",
             "enum": [int(code) for code in CLOSES],
             "oneOf": [
@@ -241,10 +244,10 @@ class _Definitions:
     def _unions(self) -> None:
         for command, result in RESULTS.items():
             self.made[f"{command.__name__}Result"] = self._ref(result.__name__)
-        self._union("Command", "What changes an event.", COMMANDS)
-        self._union("Request", "What changes nothing.", REQUESTS)
-        self._union("ClientMessage", "What a client sends.", (*COMMANDS, *REQUESTS))
-        self._union("ServerMessage", "What the server sends.", MESSAGES)
+        self._union("Command", "A message that asks for a change of an event.", COMMANDS)
+        self._union("Request", "A message that changes no event.", REQUESTS)
+        self._union("ClientMessage", "A message that a client sends.", (*COMMANDS, *REQUESTS))
+        self._union("ServerMessage", "A message that the server sends.", MESSAGES)
 
     def _union(self, name: str, description: str, kinds: Iterable[Struct]) -> None:
         self.made[name] = {
@@ -255,8 +258,9 @@ class _Definitions:
 
 
 def first_line(kind: Struct) -> str:
-    """What ``kind`` is, in a sentence or two."""
-    return (kind.__doc__ or "").strip().partition("\n")[0].replace("``", "`")
+    """Return the description of ``kind``, in a sentence or two."""
+    first, _, _ = inspect.cleandoc(kind.__doc__ or "").partition("\n\n")
+    return first.replace("\n", " ").replace("``", "`")
 
 
 def _nullable(schema: Schema) -> Schema:
@@ -264,7 +268,7 @@ def _nullable(schema: Schema) -> Schema:
 
 
 def _strings(schema: Schema) -> Iterator[Schema]:
-    """The texts that a field may hold, itself, in a list, or among other things."""
+    """Yield the schemas of the texts in a field: its own, or those in a list or a union."""
     if schema.get("type") == "string":
         yield schema
     for inner in schema.get("anyOf", ()):
@@ -274,7 +278,7 @@ def _strings(schema: Schema) -> Iterator[Schema]:
 
 
 def clean(schema: Any) -> Any:
-    """``schema`` in the words of the standard: ECMA-262 patterns, plain descriptions, ``const``."""
+    """Return ``schema`` in standard form: ECMA-262 patterns, plain descriptions, ``const``."""
     if isinstance(schema, list):
         return [clean(inner) for inner in schema]
     if not isinstance(schema, dict):

@@ -1,6 +1,6 @@
 """The JSON Schema (2020-12) of every message, made from the types.
 
-``python -m protocol.published.json_schema`` prints it as a server with the default limits does.
+``python -m protocol.published.json_schema`` prints it with the default limits.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ measured in code points, after NFC."""
 
 
 def document(limits: TextLimits | None = None) -> Schema:
-    """The whole schema, with the text limits of this server."""
+    """Return the whole schema, with the text limits of this server."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:ayes:protocol:{PROTOCOL_VERSION}",
@@ -34,7 +34,7 @@ def document(limits: TextLimits | None = None) -> Schema:
 
 
 def encode(made: Schema) -> bytes:
-    """A document as it is served and printed."""
+    """Encode a document as it is served and printed."""
     return orjson.dumps(made, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 

@@ -1,6 +1,6 @@
 """The HTTP interface as an OpenAPI 3.1 document, made from the types.
 
-``python -m protocol.published.openapi`` prints it as a server with the default limits publishes it.
+``python -m protocol.published.openapi`` prints it with the default limits.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from protocol.published.json_schema import encode
 from protocol.published.openapi_open import open_paths, open_schemas
 from protocol.published.openapi_parts import json_of, of, operation, parameter, query, ref, response
 
-#: Statuses of errors: of every route behind a token, and of those about one event.
+#: HTTP statuses of errors: of every route that needs a token, and of those about one event.
 _COMMON: Final = (400, 401, 429, 500, 503)
 _ABOUT_EVENT: Final = (*_COMMON, 403, 404)
-#: Statuses of errors of a command: all there are.
+#: HTTP statuses of errors of a command: all of them.
 _ALL: Final = tuple(sorted({rule.http for rule in ERRORS.values()}))
 
 _STREAMED: Final = (m.Snapshot, m.Resumed, m.Diff, m.OwnDiff, m.Presence, m.Unsubscribed)
 
 _ABOUT: Final = """\
-The same as on the socket, for scripts and for bots behind proxies: the same commands, ids, \
-journal and answers. A command sent again under its id has no second effect, whichever way it \
-comes. Every error has the same body as on the socket; `code` says what it was."""
+The HTTP interface, for scripts and for bots behind proxies. Commands, ids, journal and answers \
+are those of the socket. A command that is sent again under its id has no second effect, over \
+HTTP or over the socket. Every error has the same body as on the socket, with its `code`."""
 
 
 def document(limits: TextLimits | None = None) -> dict[str, Any]:
-    """The whole document, with the text limits of this server."""
+    """Return the whole document, with the text limits of this server."""
     limits = limits or TextLimits()
     schemas = definitions(limits, "#/components/schemas/{name}") | open_schemas(limits)
     return {
@@ -74,7 +74,7 @@ def _paths(schemas: dict[str, Schema]) -> dict[str, Any]:
                         "Idempotency-Key",
                         "header",
                         of(CommandId),
-                        "The command's `id`, where the body has none.",
+                        "The command's `id`, if the body has none.",
                         required=False,
                     )
                 ],
@@ -93,7 +93,7 @@ def _paths(schemas: dict[str, Schema]) -> dict[str, Any]:
         event: {
             "get": operation(
                 "getEvent",
-                "The room as a whole, as a subscriber gets it.",
+                "The whole room, as a subscriber gets it.",
                 json_of(m.Snapshot, first_line(m.Snapshot)),
                 _ABOUT_EVENT,
                 parameters=of_event,
@@ -119,7 +119,7 @@ def _paths(schemas: dict[str, Schema]) -> dict[str, Any]:
         f"{event}/journal": {
             "get": operation(
                 "readJournal",
-                "What happened, for admins; `after` is the last page's `next`.",
+                "The journal, for admins; `after` is the `next` of the page before.",
                 json_of(a.Journal, first_line(a.Journal)),
                 _ABOUT_EVENT,
                 parameters=[
@@ -132,7 +132,7 @@ def _paths(schemas: dict[str, Schema]) -> dict[str, Any]:
         f"{event}/commands/{{id}}": {
             "get": operation(
                 "getCommandStatus",
-                "What became of this command of mine?",
+                "The state of one's own command.",
                 json_of(a.Status, first_line(a.Status)),
                 _COMMON,
                 parameters=[*of_event, parameter("id", "path", of(CommandId))],
@@ -150,7 +150,7 @@ def _paths(schemas: dict[str, Schema]) -> dict[str, Any]:
                         "Last-Event-ID",
                         "header",
                         {"type": "string"},
-                        "Where to go on: `<epoch>:<seq>`, the id of the last event.",
+                        "The position to resume from: `<epoch>:<seq>`, the id of the last event.",
                         required=False,
                     ),
                 ],
@@ -162,8 +162,8 @@ def _paths(schemas: dict[str, Schema]) -> dict[str, Any]:
 
 def _stream() -> dict[str, Any]:
     description = (
-        "Each event's type is that of its message, its data the message, and its id where the "
-        "message leads to: `snapshot` or `resumed` first, then `diff`, `you` and `presence`, and "
+        "Each event has its message's type, the message as its data, and the position after it "
+        "as its id. `snapshot` or `resumed` comes first, then `diff`, `you` and `presence`, and "
         "`unsubscribed` at the end."
     )
     sent = {
@@ -191,7 +191,7 @@ def _command() -> dict[str, Any]:
 
 
 def _error(status: int) -> dict[str, Any]:
-    """The error that is told with ``status``, its codes and its headers."""
+    """Return the error response with ``status``, its codes and its headers."""
     codes = {code.value: rule.meaning for code, rule in ERRORS.items() if rule.http == status}
     description = "\n".join(f"- `{code}`: {meaning}" for code, meaning in codes.items())
     schema = {"allOf": [ref(m.Error), {"properties": {"code": {"enum": list(codes)}}}]}

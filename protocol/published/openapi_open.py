@@ -1,4 +1,4 @@
-"""The part of the HTTP interface that needs no token: probes, documents, and the way in."""
+"""The part of the HTTP interface that needs no token: probes, documents, sign-in."""
 
 from __future__ import annotations
 
@@ -13,45 +13,52 @@ from protocol.published.page import LocalName, LocalToken, OidcClient, PageSetti
 
 
 def open_paths() -> dict[str, Any]:
-    """What needs no token."""
+    """Return the routes that need no token."""
     ready = {
         "type": "object",
         "properties": {"ready": {"type": "boolean"}},
         "required": ["ready"],
     }
     plain = {"text/plain": {"schema": {"type": "string"}}}
-    healthz = {"200": response("It does.", plain)}
+    healthz = {"200": response("The process answers.", plain)}
     metrics = {"200": response("In Prometheus' text format.", plain)}
     readyz = {
         status: response(description, {"application/json": {"schema": ready}})
         for status, description in (
-            ("200", "Yes."),
-            ("503", "No: it starts, drains, or has no database."),
+            ("200", "The server takes clients."),
+            ("503", "The server starts, drains, or has no database."),
         )
     }
     documents = {
         "/v1/schema": ("getSchema", "The JSON Schema of every message.", "schema+json"),
-        "/v1/asyncapi.json": ("getAsyncApi", "The socket.", "vnd.aai.asyncapi+json"),
+        "/v1/asyncapi.json": (
+            "getAsyncApi",
+            "The AsyncAPI document of the socket.",
+            "vnd.aai.asyncapi+json",
+        ),
         "/v1/openapi.json": ("getOpenApi", "This document.", "vnd.oai.openapi+json"),
     }
     made = {
-        "/healthz": unguarded("getHealth", "Whether the process answers.", healthz),
-        "/readyz": unguarded("getReadiness", "Whether clients should come here.", readyz),
-        "/metrics": unguarded("getMetrics", "What the server counts and measures.", metrics),
+        "/healthz": unguarded("getHealth", "Check that the process answers.", healthz),
+        "/readyz": unguarded("getReadiness", "Check that the server takes clients.", readyz),
+        "/metrics": unguarded("getMetrics", "The server's metrics.", metrics),
     }
     for path, (name, description, kind) in documents.items():
         content = {f"application/{kind}": {"schema": {"type": "object"}}}
-        answers = {"200": response(description, content), "304": response("It has not changed.")}
+        answers = {
+            "200": response(description, content),
+            "304": response("The document has not changed."),
+        }
         made[path] = unguarded(name, description, answers)
     return {path: {"get": operation} for path, operation in made.items()} | _page_paths()
 
 
 def _page_paths() -> dict[str, Any]:
-    """How people sign in."""
+    """Return the routes for signing in."""
     settings = unguarded(
         "getPageSettings",
         first_line(PageSettings),
-        {"200": json_of(PageSettings, "For whoever asks, from where they ask.")},
+        {"200": json_of(PageSettings, "The ways to sign in from the caller's address and origin.")},
     )
     token = unguarded(
         "signInByName",
@@ -64,7 +71,7 @@ def _page_paths() -> dict[str, Any]:
 
 
 def open_schemas(limits: TextLimits) -> dict[str, Schema]:
-    """Name → schema of what these say beside the messages."""
+    """Return name → schema of the parts that are not messages."""
     kinds = (OidcClient, PageSettings, LocalName, LocalToken)
     _, made = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     schemas: dict[str, Schema] = {name: clean(schema) for name, schema in made.items()}

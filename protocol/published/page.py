@@ -1,4 +1,4 @@
-"""What the server's own page asks beside the protocol, over HTTP, before there is a token."""
+"""What the server's own page exchanges over HTTP before it has a token."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from protocol.state import Time
 
 
 class OidcClient(msgspec.Struct, kw_only=True):
-    """An OpenID Connect provider, and what the page is called there."""
+    """An OpenID Connect provider, and the client id of the page there."""
 
     issuer: str
     client_id: str
     scopes: str
-    """Separated by spaces, as the provider wants them."""
+    """Separated by spaces, as the provider expects them."""
 
 
 class PageSettings(msgspec.Struct, kw_only=True):
-    """How people sign in here."""
+    """How users sign in to this server."""
 
     oidc: OidcClient | None
     local: bool
-    """Whether a name is enough: on the server's own machine, where nothing better is set up."""
+    """Whether a name is enough: on the server's own machine, if no other way is configured."""
     version: str
     public_url: str | None
 
 
 class LocalName(msgspec.Struct, kw_only=True):
-    """Who one wants to be."""
+    """The name to sign in with."""
 
     name: Annotated[str, Text("name")]
 

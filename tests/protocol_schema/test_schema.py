@@ -144,12 +144,12 @@ def test_the_vocabulary_is_the_databases() -> None:
         assert get_args(getattr(state, name)) == get_args(getattr(records, name))
 
 
-@pytest.mark.parametrize("name", ["schema", "asyncapi", "openapi"])
+@pytest.mark.parametrize("name", ["json_schema", "asyncapi", "openapi"])
 def test_it_can_be_printed(name: str) -> None:
     made = subprocess.run(
-        [sys.executable, "-m", f"protocol.{name}"], check=True, capture_output=True
+        [sys.executable, "-m", f"protocol.published.{name}"], check=True, capture_output=True
     ).stdout
-    document = __import__(f"protocol.{name}", fromlist=["document"]).document()
+    document = __import__(f"protocol.published.{name}", fromlist=["document"]).document()
     assert made == json_schema.encode(document)
 
 
