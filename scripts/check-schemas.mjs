@@ -16,7 +16,7 @@ for (const found of diagnostics.filter((each) => each.severity === ERROR)) {
 if (!document) failed = true;
 else console.log(`asyncapi: ${document.operations().all().length} operations`);
 
-const schema = JSON.parse(readFileSync('schema.json', 'utf8'));
+const schema = JSON.parse(readFileSync('json_schema.json', 'utf8'));
 const ajv = new Ajv.default({ strict: true, strictRequired: false, strictTypes: false });
 addFormats.default(ajv);
 const validate = ajv.compile(schema);
