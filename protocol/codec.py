@@ -18,7 +18,7 @@ import msgspec
 from protocol.commands import COMMANDS, Command
 from protocol.errors import ErrorCode, RetryableError, bad_request
 from protocol.fields import TextLimits, normalise
-from protocol.requests import REQUESTS, Request
+from protocol.requests import NOT_OVER_HTTP, REQUESTS, Request
 
 Message: TypeAlias = Command | Request
 
@@ -133,6 +133,19 @@ def decode_command(payload: bytes, *, limits: TextLimits) -> Command | Invalid:
         error = RetryableError(ErrorCode.UNKNOWN_TYPE, "this type is no command")
         return Invalid(error, ref=message.ref)
     return message
+
+
+def decode_query(payload: bytes, *, limits: TextLimits) -> Request | Invalid:
+    """Return one query, ``hello`` or ``ping`` from an HTTP body; never raises."""
+    message = _decode(payload, limits)
+    if isinstance(message, Invalid):
+        return message
+    if isinstance(message, Request) and not isinstance(message, NOT_OVER_HTTP):
+        return message
+    error = RetryableError(ErrorCode.UNKNOWN_TYPE, "this type is no query")
+    if isinstance(message, Request):
+        return Invalid(error, ref=message.ref)
+    return Invalid(error, id=message.id)
 
 
 def under_id(payload: bytes, id: str) -> bytes:

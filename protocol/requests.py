@@ -163,3 +163,6 @@ REQUESTS: tuple[type[Request], ...] = (
     MembersList,
     RequestsList,
 )
+
+#: What only an open socket takes: over HTTP the token is in each request, and rooms are streams.
+NOT_OVER_HTTP = (Auth, Subscribe, Unsubscribe)

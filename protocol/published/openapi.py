@@ -81,6 +81,16 @@ def _paths(schemas: dict[str, Schema]) -> dict[str, Any]:
             )
             | {"requestBody": _command()}
         },
+        "/v1/queries": {
+            "post": operation(
+                "sendQuery",
+                "Send a query, `hello` or `ping`; the answer is that of the socket.",
+                _replies(),
+                (*_ABOUT_EVENT, 413),
+                parameters=[],
+            )
+            | {"requestBody": _query()}
+        },
         "/v1/events": {
             "get": operation(
                 "listEvents",
@@ -188,6 +198,21 @@ def _command() -> dict[str, Any]:
     }
     schema = {"anyOf": [{"$ref": "#/components/schemas/Command"}, bare]}
     return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _query() -> dict[str, Any]:
+    kinds = (kind for kind in r.REQUESTS if kind not in r.NOT_OVER_HTTP)
+    schema = {"anyOf": [ref(kind) for kind in kinds]}
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _replies() -> dict[str, Any]:
+    kinds = (
+        *(m.Welcome, m.Pong, a.Status, a.Events, a.Overview, a.PolicyPreview),
+        *(a.Comments, a.Proposals, a.Members, a.Requests),
+    )
+    content = {"application/json": {"schema": {"anyOf": [ref(kind) for kind in kinds]}}}
+    return response("The answer, with the `ref` of the query.", content)
 
 
 def _error(status: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ the same ids, the same answers."""
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,16 +16,19 @@ from starlette.routing import Route
 
 from handlers.lanes.decide import Answer, Submission
 from persistence.journal import audit
+from protocol import answers
 from protocol import requests as r
-from protocol.codec import Invalid, decode_command, under_id
+from protocol.codec import Invalid, decode_command, decode_query, under_id
 from protocol.commands import Command, event_of
 from protocol.errors import ErrorCode, ProtocolError, RetryableError, bad_request
 from protocol.fields import PageSize, Position, normalise
+from server.config.version import ayes_version
 from server.http.answers import PartsAnswer, error_answer, json_answer, told_error
 from server.http.body import read_body, without_mark
 from server.http.endpoint import Answering, Endpoint, connection_of
 from server.http.stream import STREAM_HEADERS, STREAM_TYPE, once, stream
 from server.identity.auth import Identity
+from server.services.welcome import welcome
 
 if TYPE_CHECKING:
     from server.node import Node
@@ -50,6 +53,7 @@ def routes(node: Node) -> list[Route]:
 
     return [
         route("/v1/commands", api.command, method="POST", large=False),
+        route("/v1/queries", api.query, method="POST"),
         route("/v1/events", api.events),
         route(event, api.snapshot),
         route(f"{event}/comments", api.page(r.CommentsList)),
@@ -66,6 +70,7 @@ def routes(node: Node) -> list[Route]:
 class _Api:
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._version = ayes_version()
 
     def _event(self, request: Request) -> str:
         """The event in the path; raises ``bad_request`` for what can be no event's id."""
@@ -117,6 +122,25 @@ class _Api:
             return await heard
 
     # Questions.
+
+    async def query(self, request: Request, identity: Identity) -> Response:
+        """``POST /v1/queries``: a query, ``hello`` or ``ping``, answered as on the socket."""
+        node, actor = self._node, identity.actor
+        body = without_mark(await read_body(request, node.settings.message_bytes))
+        asked = decode_query(body, limits=node.texts)
+        if isinstance(asked, Invalid):
+            return error_answer(asked.error, id=asked.id, ref=asked.ref)
+        try:
+            if isinstance(asked, r.Hello):
+                await node.users.know(actor)
+                return json_answer(welcome(node.settings, self._version, identity, "", asked.ref))
+            if isinstance(asked, r.Ping):
+                now = answers.timestamp(datetime.now(UTC))
+                return json_answer(answers.reply("pong", asked.ref, time=now))
+            answer = await node.quotas.ask(actor.user, lambda: node.questions.ask(actor, asked))
+        except ProtocolError as err:
+            return error_answer(err, ref=asked.ref)
+        return PartsAnswer((answer,))
 
     async def events(self, request: Request, identity: Identity) -> Response:
         """``GET /v1/events?after=&limit=``: mine."""

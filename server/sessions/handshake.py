@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
 
-from protocol import PROTOCOL_VERSION, answers
 from protocol.closes import CloseCode
 from protocol.codec import Invalid, Message
 from protocol.errors import ErrorCode, RetryableError
 from protocol.requests import Hello
 from server.identity.auth import Identity
 from server.identity.revocations import Revoked
+from server.services.welcome import welcome
 from server.sessions.context import SessionContext
 from server.sessions.inbound_queue import InboundQueue
 from server.sessions.phase import Phase
@@ -104,7 +103,8 @@ class Handshake:
             return
         session.phase = Phase.OPEN
         self.end()
-        session.say(self._welcome_message(identity, hello.ref))
+        context = self._context
+        session.say(welcome(context.settings, context.version, identity, session.id, hello.ref))
         for point in hello.resume:
             if not self._requests.resume(point):
                 session.refuse_busy(event=point.event)
@@ -122,23 +122,3 @@ class Handshake:
         else:
             self.is_nameless = True
             session.close(CloseCode.BAD_TOKEN)
-
-    def _welcome_message(self, identity: Identity, ref: str | int | None) -> bytes:
-        settings = self._context.settings
-        return answers.reply(
-            "welcome",
-            ref,
-            session=self._session.id,
-            user={"id": identity.actor.user, "name": identity.actor.name},
-            time=answers.timestamp(datetime.now(UTC)),
-            heartbeat_ms=settings.heartbeat_ms,
-            limits={
-                "message_bytes": settings.message_bytes,
-                "batch": settings.batch,
-                "inflight": settings.inflight,
-                "subscriptions": settings.subscriptions,
-                "commands_per_second": settings.commands_per_second,
-                "burst": settings.commands_burst,
-            },
-            server={"version": self._context.version, "protocol": PROTOCOL_VERSION},
-        )

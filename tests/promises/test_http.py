@@ -363,3 +363,67 @@ async def test_the_head_of_a_stream_is_a_whole_answer(server: Running) -> None:
 async def _as_member(server: Running, user: str, event: str) -> Message:
     client = await server.connect(user)
     return (await client.subscribe(event)).state
+
+
+QUERIES: list[Message] = [
+    {"type": "ping"},
+    {"type": "events.list", "limit": 2},
+    {"type": "event.overview", "code": "$code"},
+    {"type": "event.preview_policy", "event": "$event", "policy": {"membership_auto": True}},
+    {"type": "command.status", "event": "$event", "ids": ["never-sent-1"]},
+    {"type": "comments.list", "event": "$event"},
+    {"type": "proposals.list", "event": "$event"},
+    {"type": "members.list", "event": "$event"},
+    {"type": "requests.list", "event": "$event"},
+]
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query["type"])
+async def test_a_query_over_http_is_answered_as_on_the_socket(
+    server: Running, query: Message
+) -> None:
+    scene = await gathering(server, 1)
+    state = (await scene.admin.subscribe(scene.event)).state
+    names = {"$event": scene.event, "$code": state["event"]["entrance_code"]}
+    asked: dict[str, Any] = {k: names.get(str(value), value) for k, value in query.items()}
+    over_socket = await scene.admin.ask(**asked)
+    async with caller(server, scene.admin.user) as http:
+        posted = await http.post("/queries", json=asked | {"ref": "q1"})
+    assert posted.status_code == 200, posted.text
+    over_http = posted.json()
+    assert over_http["ref"] == "q1"
+    volatile = {"ref", "time"}
+    assert {k: v for k, v in over_http.items() if k not in volatile} == {
+        k: v for k, v in over_socket.items() if k not in volatile
+    }
+
+
+async def test_a_hello_over_http_is_welcomed_as_on_the_socket(server: Running) -> None:
+    member = await server.connect("ada")
+    async with caller(server, "ada") as http:
+        posted = await http.post("/queries", json={"type": "hello", "ref": 7})
+    over_http = posted.json()
+    assert set(over_http) == set(member.welcome)
+    for name in ("user", "heartbeat_ms", "limits", "server"):
+        assert over_http[name] == member.welcome[name]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"type": "vote.cast", "id": "not-a-query"}, "bad_request"),
+        ({"type": "event.start", "id": "not-a-query", "event": "e" * 8}, "unknown_type"),
+        ({"type": "subscribe", "event": "e"}, "unknown_type"),
+        ({"type": "auth", "token": "t"}, "unknown_type"),
+        ({"type": "of.tomorrow"}, "unknown_type"),
+        ([], "bad_frame"),
+        ({"type": "events.list", "limit": "many"}, "bad_request"),
+    ],
+    ids=str,
+)
+async def test_what_is_no_query_is_refused(server: Running, body: Any, code: str) -> None:
+    async with caller(server, "ada") as http:
+        posted = await http.post("/queries", json=body)
+        assert (posted.status_code, posted.json()["code"]) == (400, code)
+    async with caller(server, None) as http:
+        assert (await http.post("/queries", json={"type": "ping"})).status_code == 401

@@ -67,6 +67,12 @@ class Visitor:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self._seen(path, status, await self.http.post(path, content=content, headers=named))
 
+    async def query(self, status: int, body: Any) -> Json:
+        """``POST /v1/queries``; the body of the answer."""
+        content = body if isinstance(body, bytes) else orjson.dumps(body)
+        path = "/v1/queries"
+        return self._seen(path, status, await self.http.post(path, content=content))
+
     def _seen(self, path: str, status: int, response: httpx.Response) -> Json:
         assert response.status_code == status, response.text
         self.problems += problems(path, response)
@@ -98,6 +104,12 @@ async def test_every_route_answers_as_published(ada: Visitor) -> None:
     await ada.get(f"{EVENT}/journal", 200, after=0, limit=1)
     await ada.get(f"{EVENT}/journal", 400, limit="many")
     await ada.get(f"{EVENT}/commands/{{id}}", 200)
+    await ada.query(200, {"type": "hello"})
+    await ada.query(200, {"type": "ping"})
+    await ada.query(200, {"type": "events.list", "limit": 1})
+    await ada.query(404, {"type": "event.overview", "code": "NOSUCH"})
+    await ada.query(400, {"type": "subscribe", "event": ada.event})
+    await ada.query(413, b" " * 70_000)
     await ada.get("/healthz", 200)
     await ada.get("/metrics", 200)
     assert await ada.get("/readyz", 200) == {"ready": True}
