@@ -1,6 +1,8 @@
 // The client of an Ayes server, for browsers and for Node 22 or newer (20 with a WebSocket given).
 // What a field of the state means: docs/protocol.md, "what a room shows".
 
+/** The way to the server: a WebSocket, or requests and streams over HTTP. */
+export type Transport = "websocket" | "http";
 export type Status = "idle" | "connecting" | "open" | "waiting" | "offline" | "stopped";
 
 /** How to go on after an error: the `same` id again, a new id after a `fix`, the same id after `auth`, or `no` way. */
@@ -564,6 +566,11 @@ export interface ClientOptions {
   answerTimeout?: number;
   /** Milliseconds: the delay before the n-th try in a row is random below min(cap, base · 2ⁿ). */
   backoff?: { base?: number; cap?: number };
+  /**
+   * `auto`: a WebSocket, and HTTP while no WebSocket gets through. `websocket` and `http`: that way alone.
+   */
+  transport?: "auto" | Transport;
+  fetch?: typeof globalThis.fetch;
   /** The target of `online`, `pagehide` and similar events: the page's window, or `null`. */
   page?: EventTarget | null;
 }
@@ -594,6 +601,8 @@ export interface CommandOptions extends WaitOptions {
 
 export interface ClientEvents {
   status: CustomEvent<{ status: Status; before: Status; retryAt: number | null }>;
+  /** The next connection takes this way. */
+  transport: CustomEvent<{ transport: Transport }>;
   welcome: CustomEvent<Welcome>;
   /** The pending commands have changed. */
   pending: CustomEvent<{ pending: readonly Pending[] }>;
@@ -616,6 +625,8 @@ export class Client extends EventTarget {
   constructor(url: string | URL, options?: ClientOptions);
 
   readonly status: Status;
+  /** The way of the present or next connection. */
+  readonly transport: Transport;
   readonly user: User | undefined;
   readonly limits: Limits | undefined;
   readonly session: string | undefined;

@@ -22,6 +22,13 @@ DRIVERS = {
     "js": [NODE, str(ROOT / "clients" / "js" / "conformance" / "driver.mjs")],
     "python": [sys.executable, str(ROOT / "clients" / "python" / "conformance" / "driver.py")],
 }
+#: Clients that work over HTTP too while no WebSocket gets through.
+OVER_HTTP = ("js",)
+#: Each client over each of its transports, with what its ``start`` is given for that.
+WAYS: dict[str, tuple[str, dict[str, str]]] = {
+    **{client: (client, {}) for client in DRIVERS},
+    **{f"{client}-http": (client, {"transport": "http"}) for client in OVER_HTTP},
+}
 #: Longest wait for one thing that has to come; the machine may be busy.
 PATIENCE = 15.0
 #: Between two looks at what a client has, when it is not there yet.
@@ -29,7 +36,9 @@ LOOK_INTERVAL = 0.02
 #: A line of a driver may hold a whole room.
 LONGEST_LINE = 16 * 1024 * 1024
 #: Told as often as it likes, and need not be expected.
-UNASKED = frozenset({"status", "ready", "change", "you", "presence", "bye", "left", "loaded"})
+UNASKED = frozenset(
+    {"status", "ready", "change", "you", "presence", "bye", "left", "loaded", "transport"}
+)
 #: Quick answers of a client whose server is next door.
 START = {
     "tokens": ["token-1"],

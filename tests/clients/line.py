@@ -1,4 +1,7 @@
-"""The line between a client and a server, which can be cut, held, and made to swallow answers."""
+"""The line between a client and a server, which can be cut, held, and made to swallow answers.
+
+It can also be one that lets no WebSocket through, as the proxies of some offices and hotels.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,11 @@ from contextlib import asynccontextmanager
 
 #: Bytes passed on at a time.
 CHUNK = 65_536
+#: What a proxy does to a WebSocket: refuse it, answer as to any request, cut it, never answer, or
+#: cut it once the server has welcomed the client.
+BLOCKS = ("refuse", "downgrade", "cut", "swallow", "welcome-only")
+_REFUSED = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_DOWNGRADED = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"
 
 
 class Line:
@@ -21,6 +29,10 @@ class Line:
         self.deaf_after: bytes | None = None
         """Bytes of the server after whose passing the line is deaf."""
         self.down = False
+        self.blocks: str | None = None
+        """One of ``BLOCKS``."""
+        self.upgrades = 0
+        """WebSockets that somebody tried to open."""
         self.opened = 0
         """Connections there were."""
         self.heard = 0
@@ -51,6 +63,12 @@ class Line:
         if self.down:
             writer.transport.abort()
             return
+        head = await reader.read(CHUNK)
+        is_upgrade = b"upgrade: websocket" in head.lower()
+        self.upgrades += is_upgrade
+        if is_upgrade and self.blocks not in (None, "welcome-only"):
+            await self._block(writer)
+            return
         self.opened += 1
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.to_port)
@@ -58,10 +76,13 @@ class Line:
             writer.transport.abort()
             return
         self._writers |= {writer, far_writer}
+        self.heard += len(head)
+        far_writer.write(head)
+        cut = is_upgrade and self.blocks == "welcome-only"
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pass(reader, far_writer, to_server=True))
-                group.create_task(self._pass(far_reader, writer, to_server=False))
+                group.create_task(self._pass(far_reader, writer, to_server=False, cut=cut))
         except* OSError:
             pass
         finally:
@@ -69,8 +90,23 @@ class Line:
             writer.close()
             far_writer.close()
 
+    async def _block(self, writer: asyncio.StreamWriter) -> None:
+        if self.blocks == "swallow":
+            self._writers.add(writer)
+            return
+        if self.blocks in ("refuse", "downgrade"):
+            writer.write(_REFUSED if self.blocks == "refuse" else _DOWNGRADED)
+            writer.close()
+        else:
+            writer.transport.abort()
+
     async def _pass(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, to_server: bool
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        to_server: bool,
+        cut: bool = False,
     ) -> None:
         while data := await reader.read(CHUNK):
             if to_server:
@@ -81,6 +117,8 @@ class Line:
                 self.deaf = True
             writer.write(data)
             await writer.drain()
+            if cut and b'"welcome"' in data:
+                writer.transport.abort()
         with contextlib.suppress(OSError):
             writer.close()
 

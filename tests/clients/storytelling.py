@@ -43,8 +43,17 @@ class Storyteller:
     """One telling; with a ``chance``, connections break around that share of the commands."""
 
     def __init__(
-        self, client: str, server: Running, token: TokenMaker, *, seed: int = 0, chance: float = 0.0
+        self,
+        client: str,
+        server: Running,
+        token: TokenMaker,
+        *,
+        seed: int = 0,
+        chance: float = 0.0,
+        options: Json | None = None,
     ) -> None:
+        """``options`` are given to every client that starts."""
+        self._options: dict[str, Json] = options or {}
         self._client = client
         self._server = server
         self._token = token
@@ -128,7 +137,9 @@ class Storyteller:
         driver = await self._stack.enter_async_context(driving(self._client))
         role = self._roles[name] = Role(driver, line)
         role.user = hello["token"]["$token"]
-        driver.start(line.url, tokens=[self._token(hello["token"])], answer_timeout_ms=3_000)
+        driver.start(
+            line.url, tokens=[self._token(hello["token"])], answer_timeout_ms=3_000, **self._options
+        )
         await driver.expect({"told": "ready", "user": role.user}, self._memory)
 
     # The server's lines.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.driving import DRIVERS, Driver, driving
+from tests.clients.driving import WAYS, Driver, driving
 from tests.clients.line import Line, line_to
 from tests.promises.client import Client
 from tests.promises.running import running, token
@@ -43,8 +43,10 @@ async def _propose(admin: Client, event: str, number: int) -> str:
         await asyncio.sleep(answer["retry_after_ms"] / 1000)
 
 
-@pytest.mark.parametrize("client", DRIVERS)
-async def test_each_vote_is_there_once(database_url: str, client: str) -> None:
+@pytest.mark.parametrize(("client", "options"), WAYS.values(), ids=WAYS)
+async def test_each_vote_is_there_once(
+    database_url: str, client: str, options: dict[str, str]
+) -> None:
     memory = Memory(lambda asked: "")
     paced: dict[str, Any] = {"commands_per_second": 150, "commands_burst": BURST}
     async with running(database_url, pending_per_author=VOTES, **paced) as server:
@@ -55,7 +57,7 @@ async def test_each_vote_is_there_once(database_url: str, client: str) -> None:
         await admin.ack("event.start", event=event)
         proposals = [await _propose(admin, event, number) for number in range(VOTES)]
         async with line_to(server.port) as line, driving(client) as driver:
-            driver.start(line.url, tokens=[token("bob")], answer_timeout_ms=1_000)
+            driver.start(line.url, tokens=[token("bob")], answer_timeout_ms=1_000, **options)
             join = {
                 "id": "join-bob-1",
                 "type": "membership.join",

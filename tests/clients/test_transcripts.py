@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.clients.driving import DRIVERS, driving
+from tests.clients.driving import DRIVERS, WAYS, driving
 from tests.clients.misbehaving import misbehaving
 from tests.clients.retelling import Retelling
 from tests.clients.storytelling import Storyteller
@@ -44,21 +44,25 @@ async def test_what_the_server_says_there_is_understood(client: str, story: str,
 
 
 @pytest.mark.parametrize("story", STORIES)
-@pytest.mark.parametrize("client", DRIVERS)
-async def test_a_client_lives_through_the_story(database_url: str, client: str, story: str) -> None:
+@pytest.mark.parametrize(("client", "options"), WAYS.values(), ids=WAYS)
+async def test_a_client_lives_through_the_story(
+    database_url: str, client: str, options: dict[str, str], story: str
+) -> None:
     lines = lines_of(HERE / f"{story}.jsonl")
     async with running(database_url, **lines[0].get("settings", {})) as server:
-        await Storyteller(client, server, token_of).tell(lines)
+        await Storyteller(client, server, token_of, options=options).tell(lines)
 
 
 @pytest.mark.parametrize("story", STORIES)
-@pytest.mark.parametrize("client", DRIVERS)
+@pytest.mark.parametrize(("client", "options"), WAYS.values(), ids=WAYS)
 async def test_broken_connections_change_no_story(
-    database_url: str, client: str, story: str
+    database_url: str, client: str, options: dict[str, str], story: str
 ) -> None:
     """Same answers, same positions: so each command had its effect once, and nothing was lost."""
     lines = lines_of(HERE / f"{story}.jsonl")
     async with running(database_url, **lines[0].get("settings", {})) as server:
-        teller = Storyteller(client, server, token_of, seed=len(story), chance=CHANCE)
+        teller = Storyteller(
+            client, server, token_of, seed=len(story), chance=CHANCE, options=options
+        )
         await teller.tell(lines)
         assert teller.cuts >= 3

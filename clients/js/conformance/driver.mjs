@@ -91,11 +91,12 @@ function watch(room) {
 }
 
 const DO = {
-  start({ url, tokens: used, outbox, answer_timeout_ms: answerTimeout, backoff_ms: backoff, client: named }) {
+  start({ url, tokens: used, outbox, answer_timeout_ms: answerTimeout, backoff_ms: backoff, client: named, transport }) {
     given.clear();
     client = new Client(url, {
       token: tokens(used),
       client: named,
+      transport,
       outbox: outbox ? storageOutbox(new FolderStorage(outbox)) : null,
       answerTimeout,
       backoff,
@@ -103,6 +104,7 @@ const DO = {
     client.addEventListener("status", ({ detail }) => {
       tell("status", { status: detail.status === "offline" ? "waiting" : detail.status });
     });
+    client.addEventListener("transport", ({ detail }) => tell("transport", detail));
     client.addEventListener("bye", ({ detail }) => {
       tell("bye", { code: detail.code, retry_after_ms: detail.retryAfterMs });
     });

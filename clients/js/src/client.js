@@ -10,10 +10,12 @@
 
 import { systemClock } from "./clock.js";
 import { Connection } from "./connection/connection.js";
+import { HttpSocket } from "./connection/http-socket.js";
 import { isOnline, watchPage } from "./connection/page-events.js";
 import { Renewal } from "./connection/renewal.js";
 import { ServerClock } from "./connection/server-clock.js";
 import { Token } from "./connection/token.js";
+import { TransportChoice } from "./connection/transport-choice.js";
 import { abortable, Deferred, rejected } from "./deferred.js";
 import { AyesError } from "./error.js";
 import { newId } from "./ids.js";
@@ -22,7 +24,7 @@ import { OutboxWriter } from "./pending/outbox-writer.js";
 import { Queries } from "./pending/queries.js";
 import { Rooms } from "./rooms/rooms.js";
 import { VERSION } from "./version.js";
-import { socketUrl } from "./wire/address.js";
+import { httpUrl, socketUrl } from "./wire/address.js";
 import { Backoff } from "./wire/backoff.js";
 import { TokenBucket } from "./wire/token-bucket.js";
 
@@ -31,6 +33,7 @@ import { TokenBucket } from "./wire/token-bucket.js";
  * that it cannot, so a later answer was lost.
  */
 const ANSWER_TIMEOUT_MS = 15_000;
+const SUBPROTOCOL = "ayes.v1";
 
 export class Client extends EventTarget {
   #options;
@@ -56,7 +59,10 @@ export class Client extends EventTarget {
     super();
     const { clock = systemClock, random = Math.random, backoff, token, outbox = null } = options;
     const { WebSocket = globalThis.WebSocket, answerTimeout = ANSWER_TIMEOUT_MS } = options;
-    if (!WebSocket) throw new TypeError("there is no WebSocket here: give one as an option");
+    const { fetch = globalThis.fetch && ((...given) => globalThis.fetch(...given)), transport = "auto" } = options;
+    const wanted = transport === "auto" && !fetch ? "websocket" : transport;
+    if (!WebSocket && wanted !== "http") throw new TypeError("there is no WebSocket here: give one as an option");
+    const address = socketUrl(url);
     this.#options = { page: globalThis.document && globalThis, ...options };
     this.#serverClock = new ServerClock(clock);
     this.#token = new Token(token, clock, () => this.#commands.assignUser());
@@ -73,8 +79,11 @@ export class Client extends EventTarget {
     };
     this.#connection = new Connection({
       ...shared,
-      url: socketUrl(url),
-      WebSocket,
+      sockets: {
+        websocket: () => new WebSocket(address, [SUBPROTOCOL]),
+        http: () => new HttpSocket(httpUrl(address), { fetch, clock, random }),
+      },
+      choice: new TransportChoice(wanted),
       backoff: new Backoff(random, backoff),
       token: this.#token,
       bucket: new TokenBucket(clock),
@@ -99,6 +108,10 @@ export class Client extends EventTarget {
 
   get status() {
     return this.#connection.status;
+  }
+
+  get transport() {
+    return this.#connection.transport;
   }
 
   get user() {
@@ -211,6 +224,7 @@ export class Client extends EventTarget {
   #delegate() {
     return {
       status: (status, before) => this.#emit("status", { status, before, retryAt: this.retryAt }),
+      transport: (transport) => this.#emit("transport", { transport }),
       hello: (token) => this.#hello(token),
       welcome: (message) => this.#onWelcome(message),
       message: (message) => this.#onMessage(message),

@@ -130,7 +130,9 @@ export function snapshot(fields = {}) {
 export function begin(options = {}) {
   const clock = new FakeClock();
   const { WebSocket, sockets } = fakeSockets();
-  const client = new Client("https://decide.example", { token: "t", WebSocket, clock, random: () => 0.5, ...options });
+  const client = new Client("https://decide.example", {
+    token: "t", transport: "websocket", WebSocket, clock, random: () => 0.5, ...options,
+  });
   return { client, clock, sockets, last: () => sockets.at(-1) };
 }
 

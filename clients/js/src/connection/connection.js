@@ -1,13 +1,17 @@
 // The connection to the server, for as long as the client runs: one socket at a time, opened, watched, replaced.
-// It handles `hello`, `welcome` and `bye` itself and passes every other message on.
+// It handles `hello`, `welcome` and `bye` itself and passes every other message on. A socket is a WebSocket, or an
+// `HttpSocket` while no WebSocket gets through.
 
 import { AyesError } from "../error.js";
 import { Timers } from "../timers.js";
-import { isFinal, NORMAL, TOKEN_EXPIRED } from "../wire/close-codes.js";
+import { FIRST_APPLICATION_CLOSE, isFinal, NORMAL, TOKEN_EXPIRED } from "../wire/close-codes.js";
 import { mayFollow } from "../wire/connection-states.js";
+import { SocketTrial } from "./socket-trial.js";
 
 /** Longest time from opening a socket to its welcome. Beyond it the socket is replaced. */
 const WELCOME_TIMEOUT_MS = 15_000;
+/** The same for a WebSocket if HTTP may be tried instead: some proxies swallow what they do not let through. */
+const FALLBACK_TIMEOUT_MS = 8_000;
 /** Heartbeats without any message after which a socket counts as dead. One may be late, and half of the next. */
 const MAX_SILENT_HEARTBEATS = 2.5;
 /**
@@ -37,11 +41,12 @@ const STABLE_AFTER_MS = 5_000;
 const BYE_TIMEOUT_MS = 10_000;
 /** Longest wait of `stop` for the other side's close frame. */
 const CLOSE_TIMEOUT_MS = 1_000;
-const SUBPROTOCOL = "ayes.v1";
 
 export class Connection {
   status = "idle";
   retryAt = null;
+  /** The way of the present or next socket: `websocket` or `http`. */
+  transport = "websocket";
   /** The server said `bye` on this socket: nothing new is sent on it. */
   draining = false;
   #socket = null;
@@ -61,10 +66,15 @@ export class Connection {
   /** Identifies the present attempt; events of an earlier one are ignored. */
   #attempt = null;
   #timers;
+  /** The WebSocket that is tried while HTTP works. */
+  #trial = null;
 
-  /** `delegate` has: status, hello() → message, welcome, message, down, final, bye, fault. */
-  constructor({ url, WebSocket, clock, backoff, token, bucket, isOnline, delegate }) {
-    Object.assign(this, { url, WebSocket, clock, backoff, token, bucket, isOnline, delegate });
+  /**
+   * `sockets` has a function for each transport that makes its socket. `delegate` has: status, transport,
+   * hello() → message, welcome, message, down, final, bye, fault.
+   */
+  constructor({ sockets, choice, clock, backoff, token, bucket, isOnline, delegate }) {
+    Object.assign(this, { sockets, choice, clock, backoff, token, bucket, isOnline, delegate });
     this.#timers = new Timers(clock);
   }
 
@@ -156,25 +166,71 @@ export class Connection {
   #openSocket(attempt, token) {
     this.#refusal = this.#retryNotBefore = null;
     this.draining = false;
+    this.#setTransport(this.choice.next());
     let socket;
     try {
-      socket = new this.WebSocket(this.url, [SUBPROTOCOL]);
+      socket = this.sockets[this.transport]();
     } catch (error) {
       // The page's content security policy may refuse at once. That is retried like a server out of reach.
       this.delegate.fault("server", error);
-      this.#scheduleRetry();
+      this.#reconnect();
       return;
     }
+    this.#use(socket, attempt);
+    socket.addEventListener("open", () => {
+      if (this.#attempt === attempt) this.send([this.delegate.hello(token)]);
+    });
+    const timeout = this.choice.mayFallBack && this.transport === "websocket" ? FALLBACK_TIMEOUT_MS : WELCOME_TIMEOUT_MS;
+    this.#timers.set("welcome", timeout, () => this.#reconnect({ isHung: true }));
+  }
+
+  #use(socket, attempt) {
     this.#socket = socket;
     const ifCurrent = (listener) => (event) => {
       if (this.#attempt === attempt) listener(event);
     };
     // The listeners stay: some WebSockets for Node end the process over an error without a listener.
-    socket.addEventListener("open", ifCurrent(() => this.send([this.delegate.hello(token)])));
     socket.addEventListener("message", ifCurrent((event) => this.#onFrame(event.data, attempt)));
     socket.addEventListener("close", ifCurrent((event) => this.#onClose(event.code)));
     socket.addEventListener("error", () => {});
-    this.#timers.set("welcome", WELCOME_TIMEOUT_MS, () => this.#reconnect());
+  }
+
+  /** While HTTP works, try now and then whether a WebSocket gets through, and go over to it. */
+  #scheduleTrial() {
+    const delay = this.choice.retryDelayMs;
+    if (this.transport === "websocket" || delay === null) return;
+    this.#timers.set("trial", delay, () => {
+      this.#trial = new SocketTrial({
+        open: this.sockets.websocket,
+        hello: () => this.delegate.hello(this.token.current),
+        clock: this.clock,
+        onWelcome: (socket, data) => this.#goOver(socket, data),
+        onFailure: () => {
+          this.#trial = null;
+          this.choice.retryFailed();
+          this.#scheduleTrial();
+        },
+      });
+    });
+  }
+
+  #goOver(socket, data) {
+    this.#trial = null;
+    this.#discardSocket();
+    const attempt = (this.#attempt = {});
+    this.draining = false;
+    this.#setTransport("websocket");
+    this.#use(socket, attempt);
+    this.#heardAt = this.clock.now();
+    const [welcome, ...rest] = [parse(data)].flat();
+    this.#onWelcome(welcome);
+    for (const message of rest) if (this.#attempt === attempt) this.#onMessage(message);
+  }
+
+  #setTransport(transport) {
+    if (transport === this.transport) return;
+    this.transport = transport;
+    this.delegate.transport(transport);
   }
 
   #onFrame(data, attempt) {
@@ -210,6 +266,7 @@ export class Connection {
     this.#checkedAt = this.#openedAt;
     this.#scheduleCheck();
     this.#setStatus("open");
+    this.#scheduleTrial();
     this.delegate.welcome(message);
   }
 
@@ -249,7 +306,7 @@ export class Connection {
     if (code === TOKEN_EXPIRED) this.token.ended = true;
     const isOutOfTokens = code === TOKEN_EXPIRED && !this.token.renewable;
     if (!isFinal(code) && !isOutOfTokens) {
-      this.#reconnect();
+      this.#reconnect({ isServers: code >= FIRST_APPLICATION_CLOSE });
       return;
     }
     const refusal = this.#refusal;
@@ -258,9 +315,14 @@ export class Connection {
     this.delegate.final(finalError(code, refusal));
   }
 
-  /** Give the socket up, and open another one after a delay. */
-  #reconnect() {
-    if (this.open && this.clock.now() - this.#openedAt >= STABLE_AFTER_MS) this.backoff.reset();
+  /**
+   * Give the socket up, and open another one after a delay. `isHung`: no welcome came. `isServers`: the server closed
+   * it, which says nothing about the network.
+   */
+  #reconnect({ isHung = false, isServers = false } = {}) {
+    const openMs = this.open ? this.clock.now() - this.#openedAt : null;
+    if (openMs >= STABLE_AFTER_MS) this.backoff.reset();
+    if (!isServers && !this.draining && this.isOnline()) this.choice.ended(this.transport, { openMs, isHung });
     this.#discardSocket();
     this.#scheduleRetry();
   }
@@ -271,6 +333,8 @@ export class Connection {
     this.#socket = this.#attempt = null;
     this.retryAt = null;
     this.#timers.clearAll();
+    this.#trial?.cancel();
+    this.#trial = null;
     if (socket && socket.readyState < 2) {
       try {
         socket.close(NORMAL);

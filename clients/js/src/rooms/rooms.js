@@ -116,6 +116,7 @@ export class Rooms {
     if (byRef) this.#refs.delete(message.ref);
     // The application may have left the room and entered it again.
     if (!room || this.open.get(room.event) !== room) return byRef;
+    room._down();
     const error = AyesError.from(message);
     const refusals = this.#refusals.get(room.event) ?? { tries: 0, defects: 0 };
     this.#refusals.set(room.event, refusals);
