@@ -1,7 +1,8 @@
-"""The limits on one connection, and where each number comes from."""
+"""The limits on one connection, and uvicorn's configuration that carries them."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,15 +10,19 @@ from typing import Any
 
 from uvicorn.config import Config
 
+from server.limits.fair_scheduler import FairScheduler
+from server.transport.http_scheduler import HttpScheduler
+from server.transport.lobby import Lobby
 from server.transport.repeats import RepeatLimit
+from server.transport.slices import READ_BUFFER_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budgets:
-    """What one connection may cost. Sizes are bytes, times seconds.
+    """Limits on what one connection may cost. Sizes are bytes, times seconds.
 
-    A client that keeps the published limits (``welcome.limits``) never meets one of these: they
-    stand outside of them, where a message can no longer be answered with an error.
+    A client that keeps the published limits (``welcome.limits``) never reaches one of these. They
+    apply to input that can no longer be answered with an error.
     """
 
     commands_per_second: float = 200
@@ -27,95 +32,110 @@ class Budgets:
     """The published burst of messages."""
 
     extra_frames_per_second: float = 100
-    """Frames a second beyond the published rate: heartbeats, queries, fragments, and the commands
-    that an eager client has refused with ``rate_limited`` before it is a flood."""
+    """Frames per second above the published rate. They pay for heartbeats, queries and fragments,
+    and for the commands of a client that gets ``rate_limited`` before it counts as a flood."""
 
     extra_burst: float = 400
-    """Frames beyond the published burst. A full batch of re-sent commands after a reconnect
-    (``inflight``, 256) fits, with its subscriptions (64)."""
+    """Frames above the published burst. A reconnect fits: a full batch of re-sent commands
+    (``inflight``, 256) and all subscriptions (64)."""
 
     controls_per_second: float = 50
-    """Pings, pongs and closes a second, and at once. Browsers send pongs only, libraries one ping
-    in 20 s; the conformance suites send ten in a row."""
+    """Rate and burst of pings, pongs and close frames; then close 4429. Browsers send pongs only,
+    libraries one ping in 20 s; the conformance suites send ten in a row."""
 
     max_fragments: int = 64
-    """Frames of one message, empty ones counted. 1-byte fragments cost about 100 times their
-    size (measured: 55 MB of them, 430 MB of memory); no client library splits what fits in one
-    frame, and streaming ones split at 4 KiB or more, which gives 256 KiB."""
+    """Frames of one message, empty ones included; then close 4501. Each fragment costs memory far
+    beyond its bytes. Client libraries do not split what fits in one frame, and streaming ones split
+    at 4 KiB or more, which allows 256 KiB."""
 
     message_bytes: int = 1 << 20
-    """The hard cap on a message. Sixteen times the published ``message_bytes``, so that a client
-    that is a little over is told ``too_large`` and does not loop on 1009."""
+    """The hard cap on a message; then close 1009. Sixteen times the published ``message_bytes``: a
+    client that is slightly over gets ``too_large`` and does not reconnect in a loop."""
 
     slice_bytes: int = 2048
-    """Input taken from one socket before the others have their turn. The smallest frames, 6 bytes,
-    make 341 in a slice, so that one peer holds the loop for a millisecond or so. Under a flood of
-    pings the bystanders' p99 was 4.3 times its value at rest with four times this, 1.7 times with
-    this (both in one run, on two cores)."""
+    """Input taken from one socket before the other sockets take their turn. 341 of the smallest
+    frames (6 bytes) fit, which occupy the loop for about a millisecond."""
 
     room_bytes: int = 65_536
-    """Unsent output from which on no room frame is written: what asyncio and uvloop themselves
-    take for a full buffer."""
+    """Unsent output at which room frames stop. asyncio and uvloop use the same mark for a full
+    buffer."""
 
     output_bytes: int = 262_144
-    """Unsent output that is neither acks nor the room frame in flight: pongs and the like. Four
-    times ``room_bytes``; only a peer that never reads gets there."""
+    """Unsent output when a pong is written; beyond it the socket is aborted. Four times
+    ``room_bytes``: only a client that never reads gets there."""
 
     ack_bytes: int = 1 << 20
-    """Unsent output with acks. ``inflight`` (256) answers of 4 KiB; an ack has about 300 bytes."""
+    """Unsent output when an ack or an answer is written; beyond it the socket is aborted.
+    ``inflight`` (256) answers of 4 KiB fit; an ack has about 300 bytes."""
 
     stall_timeout_s: float = 10
-    """Unsent output that made no progress for so long is given up. TCP's retransmissions of one
-    lost segment, doubling from 0.2 s, have been through six attempts by then."""
+    """Time without progress of unsent output; then the connection is aborted. TCP has by then
+    retransmitted a lost segment six times, at intervals that double from 0.2 s."""
 
     handshake_timeout_s: float = 5
-    """From the TCP connection to the whole request header, and from there to the accepted upgrade.
-    A header is one segment or two; 5 s are several retransmissions of either."""
+    """Time from the TCP connection to the whole request header, and from there to the accepted
+    upgrade; then the connection is aborted. Allows several retransmissions of either."""
 
     header_bytes: int = 8192
-    """Request line and header. ``websockets`` takes no longer line, and proxies in front (nginx:
-    8 KiB a line) send less; a token of 4 KiB fits twice."""
+    """Request line and header; then 431. ``websockets`` accepts no longer line, and reverse proxies
+    (nginx: 8 KiB a line) send less. A token of 4 KiB fits twice."""
 
     body_timeout_s: float = 30
-    """From the header to the end of the body. A body has at most ``message_bytes`` as published,
-    64 KiB: 30 s are 2 KiB a second."""
+    """Time from the header to the end of the body; then the connection is aborted. A body has at
+    most 64 KiB (the published ``message_bytes``), which is 2 KiB a second."""
 
     max_pipelined: int = 32
-    """Requests that wait behind one that is being answered. Browsers send none."""
+    """Requests queued on one connection while another is answered; then 400. Browsers pipeline
+    none."""
 
     max_connections: int | None = None
-    """All connections of the server: sockets, and those that are none yet or never will be. The
-    next one is reset, for there is no file left to answer it with; ``None``: as many as come."""
+    """All connections of the server, before and after their handshake. The next one is reset,
+    because no file descriptor is left to answer it; ``None`` sets no limit."""
 
     close_timeout_s: float = 5
-    """From the server's close frame to the client's. The client may be a radio link and some
-    unsent output away; the server needs the time in which its drain still waits."""
+    """Time from the server's close frame to the client's; then the socket is aborted. Allows for a
+    slow link and some unsent output, and fits into the drain of the server."""
 
     flush_timeout_s: float = 1
-    """For the last bytes of a connection that is over: a close frame after a violation, an echo."""
+    """Time for the last bytes of a closed connection: a close frame after a violation, or the echo
+    of one."""
 
     @property
     def frames_at_once(self) -> float:
-        """Frames, and messages in batches, that are read as they come: one in 32 of the burst, 43.
-        Whoever says more than that, and more than ``frame_rate`` a second, is eager, and has the
-        loop's time only together with all others that are (``FairScheduler``)."""
+        """Frames, and messages in batches, that are read without delay: a 32nd of the burst, 43.
+
+        A socket beyond this and ``frame_rate`` is throttled: it shares the time of the
+        ``FairScheduler`` with all other throttled sockets.
+        """
         return self.frame_burst / 32
 
     @property
     def frame_rate(self) -> float:
-        """Data frames a second."""
+        """Data frames per second."""
         return self.commands_per_second + self.extra_frames_per_second
 
     @property
     def frame_burst(self) -> float:
-        """Data frames at once."""
+        """Data frames in one burst; then close 4429."""
         return self.burst + self.extra_burst
 
 
-class GuardedConfig(Config):
-    """uvicorn's configuration with the guard in place of its own protocols.
+class ConnectionsState:
+    """The state that all connections of one server, and so of one event loop, share."""
 
-    Every argument of ``uvicorn.Config`` may be given and wins.
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.read_buffer = memoryview(bytearray(READ_BUFFER_BYTES))
+        self.throttled = FairScheduler(loop)
+        """The turns of all sockets that are over their budget."""
+        self.http_scheduler = HttpScheduler(loop)
+        self.lobby = Lobby(loop)
+
+
+class GuardedConfig(Config):
+    """uvicorn's configuration with the protocol classes of the guard in place of its own.
+
+    Every argument of ``uvicorn.Config`` may be given and takes precedence. One configuration serves
+    one server.
     """
 
     def __init__(
@@ -128,7 +148,8 @@ class GuardedConfig(Config):
     ) -> None:
         self.budgets = budgets or Budgets()
         self.offence = offence
-        """Called with the address of a peer that sent a malformed request."""
+        """Called with the address of a client that sent a malformed request."""
+        self._connections_state: ConnectionsState | None = None
         guarded: dict[str, Any] = {
             "http": "server.transport.guard:GuardedHttp",
             "ws": "server.transport.guard:GuardedWebSocket",
@@ -139,37 +160,39 @@ class GuardedConfig(Config):
         }
         super().__init__(app, **(guarded | options))
 
-    def configure_logging(self) -> None:
-        """Drop what would put a token in a log, whatever the level.
+    def connections_state(self, loop: asyncio.AbstractEventLoop) -> ConnectionsState:
+        """Return the state that all connections share; the first one creates it on its ``loop``."""
+        if self._connections_state is None:
+            self._connections_state = ConnectionsState(loop)
+        return self._connections_state
 
-        uvicorn's lines hold the URL of each request and each socket; at ``debug``, where websockets
-        writes to the same logger, all headers and all frames.
+    def configure_logging(self) -> None:
+        """Drop the log lines that could hold a token, at every level.
+
+        uvicorn's lines hold the URL of each request and each socket. At ``debug``, websockets
+        writes all headers and all frames to the same logger.
         """
         super().configure_logging()
         logging.getLogger("uvicorn.error").addFilter(_is_warning)
-        logging.getLogger("uvicorn.error").addFilter(_malformed)
-        logging.getLogger("uvicorn.access").addFilter(_nothing)
+        logging.getLogger("uvicorn.error").addFilter(_malformed_requests)
+        logging.getLogger("uvicorn.access").addFilter(_drop)
 
 
-#: Shared by all servers of a process, as the logger is. With a line for each malformed request
-#: anybody could write 50 GB a day.
-_malformed = RepeatLimit(warnings=1)
+#: One line for many malformed requests, so that no client can fill the log. Shared by all servers
+#: of a process, as the logger is.
+_malformed_requests = RepeatLimit(warnings=1)
 
 
 def _is_warning(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING
 
 
-def _nothing(record: logging.LogRecord) -> bool:
+def _drop(record: logging.LogRecord) -> bool:
     return False
 
 
-def budgets_of(config: Config) -> Budgets:
-    """The budgets that ``config`` carries, the defaults where it carries none."""
-    found = getattr(config, "budgets", None)
-    return found if isinstance(found, Budgets) else Budgets()
-
-
-def offence_of(config: Config) -> Callable[[str], None]:
-    """What ``config`` wants called about a peer that sent a malformed request."""
-    return config.offence if isinstance(config, GuardedConfig) else lambda address: None
+def guarded(config: Config) -> GuardedConfig:
+    """Return ``config`` as the guard needs it. Raises ``TypeError`` for another configuration."""
+    if not isinstance(config, GuardedConfig):
+        raise TypeError("the guard needs a GuardedConfig, which holds its budgets")
+    return config

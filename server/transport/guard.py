@@ -25,14 +25,13 @@ from websockets.http11 import Request
 from websockets.protocol import Event, State
 
 from protocol.closes import CloseCode
-from server.transport.budgets import Budgets, GuardedConfig, budgets_of
+from server.transport.budgets import Budgets, GuardedConfig, guarded
 from server.transport.deflate import NEGOTIATION, takes_deflated
 from server.transport.frame_reader import FrameReader
 from server.transport.frames import close_frame, frame
 from server.transport.guard_http import GuardedHttp
-from server.transport.lobby import shared_lobby
 from server.transport.receive_queue import ReceiveQueue
-from server.transport.slices import SlicedReading, shared_buffer, shared_turns
+from server.transport.slices import SlicedReading
 from server.transport.socket_transport import EXTENSION, Receiver, SocketTransport
 
 if TYPE_CHECKING:
@@ -72,19 +71,17 @@ class GuardedWebSocket(SlicedReading):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.budgets = budgets_of(config)
+        own = guarded(config)
+        shared = own.connections_state(self.loop)
+        self.budgets = own.budgets
         self.conn.max_message_size = self.budgets.message_bytes
         if self.conn.available_extensions:
             self.conn.available_extensions = [NEGOTIATION]
         self.queue = ReceiveQueue()  # type: ignore[assignment]  # has what is used of a queue
         self.ping_interval = None  # the application pings; uvicorn would close with 1011
-        self.configure_reading(
-            shared_buffer(server_state),
-            self.budgets.slice_bytes,
-            shared_turns(server_state, self.loop),
-        )
+        self.configure_reading(shared.read_buffer, self.budgets.slice_bytes, shared.throttled)
         self._reader = FrameReader(self, self.conn, self.budgets)
-        self._lobby = shared_lobby(server_state, self.loop)
+        self._lobby = shared.lobby
         self._code: int | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -252,7 +249,7 @@ class GuardedWebSocket(SlicedReading):
 
     def defer(self, waiting: Runnable) -> None:
         """See ``SocketTransport.defer``."""
-        self.turns.wait(waiting)
+        self.throttled.wait(waiting)
 
     def _deliver_queued(self, queued: list[Any]) -> None:
         """Give the receiver what came before it."""

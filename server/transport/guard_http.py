@@ -18,9 +18,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from server.transport.budgets import budgets_of, offence_of
-from server.transport.http_scheduler import shared_scheduler
-from server.transport.lobby import shared_lobby
+from server.transport.budgets import guarded
 from server.transport.stall_detector import StallDetector, abort_with_reset
 from server.transport.user_requests import CONNECTION, Idle
 
@@ -49,7 +47,10 @@ class GuardedHttp(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.budgets = budgets_of(config)
+        own = guarded(config)
+        shared = own.connections_state(self.loop)
+        self.budgets = own.budgets
+        self._offence = own.offence
         self._deadline: asyncio.TimerHandle | None = None
         self._stall_detector: StallDetector | None = None
         self._in_header = False
@@ -58,8 +59,8 @@ class GuardedHttp(HttpToolsProtocol):
         self._upgraded = False
         self._unparsed_bytes = 0
         self._has_progressed = False
-        self._scheduler = shared_scheduler(server_state, self.loop)
-        self._lobby = shared_lobby(server_state, self.loop)
+        self._scheduler = shared.http_scheduler
+        self._lobby = shared.lobby
         self._pending = b""
         self._is_plain = False
         self._admitted = False
@@ -221,7 +222,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._cancel_deadline()
         self._scheduler.record()
         if self.client is not None:
-            offence_of(self.config)(self.client[0])
+            self._offence(self.client[0])
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is not None and cycle.response_started and not cycle.response_complete:
             self.abort()  # in the middle of another response

@@ -1,62 +1,51 @@
-"""What all requests over HTTP may take of the loop, so that no number of them keeps the sockets
-from it: at once within a budget, by turns beyond it."""
+"""The share of the event loop that HTTP requests get, so that they do not delay the sockets."""
 
 from __future__ import annotations
 
 import asyncio
 
-from uvicorn.server import ServerState
-
 from server.limits.fair_scheduler import FairScheduler, Runnable
 from server.limits.token_bucket import TokenBucket
 
-#: Requests a second that are taken as they come, and at once: a few dozen people who open the page
-#: in one moment.
+#: HTTP requests of one server that are read without delay, per second and in one burst; further
+#: ones take turns. Fits a few dozen people who open the page in the same moment.
 REQUESTS_PER_SECOND = 200.0
 REQUEST_BURST = 1_000.0
-#: The loop's time for everybody else, as a multiple of what the requests beyond that had: bots that
-#: vote over HTTP at full speed still have half of it.
+#: Time of the loop that stays free for other work, as a multiple of what throttled requests used.
+#: At 1, clients that vote over HTTP at full speed get half of the loop.
 IDLE_RATIO = 1
-#: Probes (``/healthz``, ``/readyz``) a second, and at once, that no number of other requests keeps
-#: waiting: whoever watches over a busy server would else take it for dead, and end it. A balancer
-#: or two and Kubernetes send a few.
+#: Health probes (``/healthz``, ``/readyz``) that are exempt from the limit above, per second and in
+#: one burst; further ones count as requests. Without it an orchestrator would restart a server that
+#: is merely busy. Load balancers and Kubernetes send a few per second.
 PROBES_PER_SECOND = 20.0
 PROBE_BURST = 20.0
-#: Reckoned for what a request costs after it was parsed, in seconds: a refusal or an empty list.
+#: Seconds charged for the work after a request was parsed; a refusal or an empty list costs about
+#: as much.
 REQUEST_COST_S = 0.000_3
 
 
 class HttpScheduler:
-    """The requests of one server, over all its connections."""
+    """Schedules the requests of one server, over all its HTTP connections."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._turns = FairScheduler(loop, idle_ratio=IDLE_RATIO)
-        self._bucket = TokenBucket(REQUESTS_PER_SECOND, REQUEST_BURST, loop.time())
+        self._requests = TokenBucket(REQUESTS_PER_SECOND, REQUEST_BURST, loop.time())
         self._probes = TokenBucket(PROBES_PER_SECOND, PROBE_BURST, loop.time())
 
     def may_run_now(self) -> bool:
-        """Whether a request may be taken as it comes."""
-        return not self._turns.busy and self._bucket.has(self._loop.time())
+        """Return whether a request may be read without delay."""
+        return not self._turns.busy and self._requests.has(self._loop.time())
 
     def admit_probe(self) -> bool:
-        """Whether a probe may, which is counted: it has a budget of its own."""
+        """Return whether a health probe is within its own budget, and count it if so."""
         return self._probes.take(self._loop.time())
 
     def wait(self, connection: Runnable) -> None:
-        """``connection`` has one that may not; its ``run_slice`` is called once."""
+        """Queue ``connection``; its ``run_slice`` is called once."""
         self._turns.wait(connection)
 
     def record(self) -> None:
-        """A request is taken: every one counts, those that come in one piece too."""
-        self._bucket.spend()
+        """Count a request that is read now, whether or not it was delayed."""
+        self._requests.spend()
         self._turns.charge(REQUEST_COST_S)
-
-
-def shared_scheduler(state: ServerState, loop: asyncio.AbstractEventLoop) -> HttpScheduler:
-    """The pacing of all connections of one server."""
-    found = getattr(state, "ayes_scheduler", None)
-    if not isinstance(found, HttpScheduler):
-        found = HttpScheduler(loop)
-        state.ayes_scheduler = found  # type: ignore[attr-defined]  # ours, on uvicorn's object
-    return found

@@ -14,13 +14,10 @@ from typing import Any, cast
 import pytest
 
 from server.sessions.flood import BAD_FRAMES_PER_SECOND, MAX_BAD_FRAMES
-from server.transport.budgets import Budgets
+from server.transport.budgets import Budgets, guarded
 from server.transport.frame_reader import BYTES_PER_CHARGE
 from server.transport.guard import GuardedWebSocket
 from server.transport.guard_http import GuardedHttp
-from server.transport.http_scheduler import shared_scheduler
-from server.transport.lobby import shared_lobby
-from server.transport.slices import shared_turns
 from tests.attacks.floods import MESSAGES_IN_A_BATCH
 from tests.clock import ClockedLoop
 
@@ -106,9 +103,7 @@ class GuardClock:
             guard: Any, config: Any, server_state: Any, app_state: Any, _loop: Any = None
         ) -> None:
             loop = _loop or asyncio.get_running_loop()
-            # What all connections share goes by the loop's clock.
-            for shared in (shared_scheduler, shared_lobby, shared_turns):
-                shared(server_state, loop)
+            guarded(config).connections_state(loop)  # what all share goes by the loop's clock
             self._loops.append(ClockedLoop(loop))
             init(guard, config, server_state, app_state, cast("Any", self._loops[-1]))
 

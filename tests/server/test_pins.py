@@ -7,6 +7,7 @@ import inspect
 import re
 from asyncio.selector_events import _SelectorSocketTransport  # type: ignore[attr-defined]
 
+import pytest
 from uvicorn.config import Config
 from uvicorn.lifespan.off import LifespanOff
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -16,7 +17,7 @@ from websockets.protocol import Protocol, State
 from websockets.server import ServerProtocol
 
 from server.transport.frame_reader import between_messages
-from server.transport.guard import Budgets, GuardedConfig, GuardedHttp, GuardedWebSocket
+from server.transport.guard import GuardedConfig, GuardedHttp, GuardedWebSocket
 from server.transport.receive_queue import ReceiveQueue
 from tests.server.peers import Application
 from tests.server.raw import BINARY, CLOSE, CONT, HANDSHAKE, PING, TEXT, masked
@@ -126,12 +127,13 @@ def test_websockets_parser_shows_where_it_stands() -> None:
     assert not between_messages(conn)
 
 
-def test_a_stock_config_gets_the_default_budgets() -> None:
+def test_the_guard_needs_its_own_configuration() -> None:
     config = Config(Application(), log_config=None)
     config.load()
     loop = asyncio.new_event_loop()
     try:
-        assert GuardedWebSocket(config, ServerState(), {}, loop).budgets == Budgets()
-        assert GuardedHttp(config, ServerState(), {}, loop).budgets == Budgets()
+        for protocol in (GuardedWebSocket, GuardedHttp):
+            with pytest.raises(TypeError, match="GuardedConfig"):
+                protocol(config, ServerState(), {}, loop)
     finally:
         loop.close()

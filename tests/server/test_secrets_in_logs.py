@@ -21,7 +21,7 @@ from websockets.asyncio.client import connect
 from persistence.queries.revocations import revoke
 from server.config import loading
 from server.identity.auth import Authenticator
-from server.transport.budgets import _is_warning, _nothing
+from server.transport.budgets import _drop, _is_warning
 from tests.promises.running import AUDIENCE, SECRET, Address, Running, auth, killable, token
 from tests.promises.scenes import fresh
 
@@ -212,14 +212,14 @@ async def test_no_token_and_no_secret_is_in_a_log(server: Running) -> None:
 async def test_this_test_sees_what_it_looks_for(server: Running) -> None:
     """Without the filters, uvicorn's and websockets' own lines hold nearly every token."""
     logging.getLogger("uvicorn.error").removeFilter(_is_warning)
-    logging.getLogger("uvicorn.access").removeFilter(_nothing)
+    logging.getLogger("uvicorn.access").removeFilter(_drop)
     canaries = Canaries()
     try:
         with everything() as log:
             await use(server, canaries, 100)
     finally:
         logging.getLogger("uvicorn.error").addFilter(_is_warning)
-        logging.getLogger("uvicorn.access").addFilter(_nothing)
+        logging.getLogger("uvicorn.access").addFilter(_drop)
     assert len(canaries.seen(log.lines)) > 20
 
 

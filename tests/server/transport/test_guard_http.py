@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from server.transport.budgets import guarded
 from server.transport.guard import Budgets
 from server.transport.guard_http import GuardedHttp
 from tests.clock import ClockedLoop
@@ -334,5 +335,5 @@ async def test_connections_come_and_go_and_the_lobby_is_empty_again() -> None:
             await two.say(masked(TEXT, b"hello"))
             await two.hear()
         await served.until_gone()
-        lobby = served.server.server_state.ayes_lobby  # type: ignore[attr-defined]
+        lobby = guarded(served.server.config).connections_state(asyncio.get_running_loop()).lobby
         assert len(lobby._places) == 0

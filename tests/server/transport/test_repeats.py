@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from server.transport.budgets import _malformed
+from server.transport.budgets import _malformed_requests
 from server.transport.http_scheduler import HttpScheduler
 from server.transport.repeats import MAX_KINDS, MAX_REPEATS, REPEAT_INTERVAL_S, RepeatLimit
 from tests.server.peers import serving
@@ -99,7 +99,7 @@ async def test_no_stranger_writes_the_log(
 ) -> None:
     begun = []
     monkeypatch.setattr(HttpScheduler, "record", lambda self: begun.append(self))
-    _malformed._windows.clear()
+    _malformed_requests._windows.clear()
     offences: list[str] = []
     async with serving(offence=offences.append) as served:
         for _ in range(30):
