@@ -1,23 +1,21 @@
-"""What one WebSocket brings: counted against its budgets, put together, and handed on.
+"""Reads the frames of one WebSocket: counts them, assembles messages, and delivers those.
 
-Whole text frames, nearly all there is, are taken apart here. From the first byte of anything else,
-a read goes through websockets' own parser, which knows all the rules; so a frame is never seen by
-both, and what is wrong is always judged there.
+Whole text frames are read here, which are nearly all input. From the first byte of any other frame,
+the rest of a read goes through websockets' parser, which knows every rule of RFC 6455. No frame is
+read by both, and only the parser judges a frame that is wrong.
 """
 
 from __future__ import annotations
 
-from types import GeneratorType
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Event, State
 from websockets.server import ServerProtocol
-from websockets.streams import StreamReader
 
 from protocol.closes import CloseCode
 from server.transport.budgets import Budgets
-from server.transport.frames import FIN_TEXT
+from server.transport.frames import FIN_PONG, FIN_TEXT, FrameBoundaries, frame_size, head
 
 try:
     from websockets.speedups import apply_mask
@@ -30,21 +28,22 @@ if TYPE_CHECKING:
     from server.transport.socket_transport import Receiver, SocketTransport
 
 
-#: A frame counts once more against its budget for each so many bytes: a published frame is 64 KiB
-#: at most and counts five times, one of the hard cap of 1 MiB sixty-five times.
+#: Bytes of a frame that are charged like one more frame. A frame of the published 64 KiB is charged
+#: like five, one of the hard cap of 1 MiB like 65.
 BYTES_PER_CHARGE = 16_384
 
-#: Where compression was agreed to, input that goes through the parser counts once more against the
-#: frames for each so many bytes as they came: inflating takes up to 0.1 ms for them, whatever they
-#: inflate to, nothing included.
+#: Compressed bytes that are charged like one more frame, if compression was negotiated. Inflating
+#: them takes up to 0.1 ms, even if they inflate to nothing.
 DEFLATED_BYTES_PER_CHARGE = 1_024
 
-#: Bytes in a slice of small messages from an eager socket: 24 of the smallest, some 0.3 ms.
+#: Bytes in a slice of small frames from a throttled socket: 24 of the smallest text messages.
 THROTTLED_SLICE_BYTES = 512
+
+_END_OF_REQUEST: Final = b"\r\n\r\n"
 
 
 class FrameHandler(Protocol):
-    """The connection whose input is read: it acts on what is no message of the application."""
+    """The connection whose input is read. It acts on everything but messages."""
 
     socket: SocketTransport
     loop: asyncio.AbstractEventLoop
@@ -55,7 +54,7 @@ class FrameHandler(Protocol):
     def enqueue(self, payload: bytes, *, is_text: bool) -> None:
         """Queue a message for ASGI's ``receive``."""
 
-    def handle_close_frame(self) -> None:
+    def handle_close_frame(self, payload: bytes) -> None:
         """Act on a close frame."""
 
     def parser_failed(self) -> None:
@@ -66,20 +65,21 @@ class FrameHandler(Protocol):
 
 
 class FrameReader:
-    """One socket's input."""
+    """The input of one socket."""
 
     __slots__ = (
-        "_aligned",
         "_at_once",
+        "_boundaries",
         "_budgets",
         "_conn",
         "_controls_left",
-        "_cut_bytes",
         "_frames_left",
         "_handler",
+        "_has_request",
         "_is_text",
         "_parts",
         "_refilled_at",
+        "_request_end",
         "discarding",
         "receiver",
     )
@@ -88,8 +88,9 @@ class FrameReader:
         self._handler = handler
         self._conn = conn
         self._budgets = budgets
-        self._aligned = False
-        self._cut_bytes = 0
+        self._has_request = False
+        self._request_end = b""
+        self._boundaries = FrameBoundaries()
         self._parts: list[bytes] = []
         self._is_text = False
         self._frames_left = budgets.frame_burst
@@ -98,68 +99,66 @@ class FrameReader:
         self._refilled_at = handler.loop.time()
         self.receiver: Receiver | None = None
         self.discarding = False
-        """Whether everything that still comes is thrown away."""
+        """Whether all further input is discarded."""
 
     def feed(self, data: bytes, *, more: bool) -> int:
-        """Take ``data`` apart and hand on what is whole; how many bytes were taken.
+        """Read ``data``, deliver the messages that are complete, return how many bytes were used.
 
-        All of them, unless these made the socket eager, or there is ``more`` behind them: then a
-        frame cut in two is left, to come again as a whole. Raises what the receiver raises.
+        All bytes are used, unless these made the socket throttled, or ``more`` input follows: then
+        a frame that is cut in two is left, to be fed again as a whole. Raises what the receiver
+        raises.
         """
         if self.discarding:
             return len(data)
         self._refill()
         taken = 0
-        if self._aligned and self.receiver is not None:
-            is_over_budget = self._is_over_budget()
+        if self._boundaries.between_messages and self.receiver is not None:
+            was_over_budget = self._is_over_budget()
             if self._handler.socket.is_closed:
                 taken = self._skip_text_frames(data)
             else:
                 taken = self._read_text_frames(self.receiver, data)
             if taken == len(data) or self.discarding:
                 return len(data)
-            if taken and (more or self._is_over_budget() is not is_over_budget):
+            if taken and (more or self._is_over_budget() is not was_over_budget):
                 return taken
-        self._parse(data[taken:])
+        if self._conn.state is State.CONNECTING:
+            self._read_request(data)
+        else:
+            self._parse(data[taken:])
         return len(data)
 
     def next_slice_bytes(self, rest: memoryview) -> int:
-        """How many bytes of ``rest`` to feed next.
+        """Return how many bytes of ``rest`` to feed next.
 
-        A frame is not cut, nor what is left of one: piece by piece through the parser it costs a
-        multiple, and as a whole little but its copy.
+        A frame is not cut, nor the rest of one: in small pieces it would cost the parser many times
+        as much as the copy of the whole.
         """
-        if not self._aligned:
-            return self._cut_bytes or self._budgets.slice_bytes
-        least = THROTTLED_SLICE_BYTES if self.is_throttled() else self._budgets.slice_bytes
-        return max(least, _end_of(rest, 0, len(rest)))
+        if self._boundaries.missing:
+            return self._boundaries.missing
+        size = THROTTLED_SLICE_BYTES if self.is_throttled() else self._budgets.slice_bytes
+        if self._boundaries.between_frames and self._conn.state is not State.CONNECTING:
+            size = max(size, frame_size(rest, 0, len(rest)))
+        return size
 
     def is_throttled(self) -> bool:
-        """Whether it has spent so much of its burst that it is to wait for its turn."""
+        """Return whether the socket has spent so much of its burst that it takes turns."""
         if not self._is_over_budget():
             return False
         self._refill()
         return self._is_over_budget()
 
-    def attach(self, receiver: Receiver) -> None:
-        """Hand messages to ``receiver`` from now on."""
-        self.receiver = receiver
-        self._aligned = between_messages(self._conn)
-
-    def forget_handshake(self) -> None:
-        """Begin with a new parser, where that makes no difference: the first one still holds the
-        request, 2 KiB."""
-        if between_messages(self._conn):
-            self._conn.parser = self._conn.parse()
-            next(self._conn.parser)
+    def open(self, conn: ServerProtocol) -> None:
+        """Read frames with ``conn`` from now on: the handshake is over."""
+        self._conn = conn
 
     def stop(self) -> None:
-        """Throw away what came, and what still comes."""
+        """Discard the message that is being assembled, and all further input."""
         self.discarding = True
         self._parts = []
 
     def deliver(self, payload: bytes, *, is_text: bool) -> None:
-        """Hand one message to the receiver, or to ASGI's queue; 1007 for text that is no UTF-8."""
+        """Deliver a message to the receiver, or to ASGI's queue. Close 1007 if it is not UTF-8."""
         if is_text and not (payload.isascii() or _is_utf8(payload)):
             self._handler.fail(1007, "invalid UTF-8")
         elif self.receiver is None:
@@ -168,6 +167,10 @@ class FrameReader:
             self.receiver.text(payload)
         else:
             self.receiver.binary()
+
+    def charge(self, messages: int) -> None:
+        """See ``SocketTransport.charge``."""
+        self._at_once -= messages
 
     def _refill(self) -> None:
         budgets = self._budgets
@@ -181,18 +184,30 @@ class FrameReader:
         controls = self._controls_left + passed * budgets.controls_per_second
         self._controls_left = min(controls, budgets.controls_per_second)
 
-    def charge(self, messages: int) -> None:
-        """See ``SocketTransport.charge``."""
-        self._at_once -= messages
-
     def _is_over_budget(self) -> bool:
         return self._at_once < 0
 
-    def _read_text_frames(self, receiver: Receiver, data: bytes) -> int:
-        """Hand over the whole, unfragmented text frames that ``data`` begins with.
+    def _read_request(self, data: bytes) -> None:
+        """Read the opening handshake.
 
-        Returns how many bytes they were. What is not one of them, or over the budget, or unmasked,
-        is left to the parser.
+        A byte after the request ends the connection: a client must wait for the response (RFC 6455,
+        4.1). So the first frame begins with the first byte after the handshake.
+        """
+        seen = self._request_end + data
+        end = seen.find(_END_OF_REQUEST)
+        if self._has_request or 0 <= end < len(seen) - len(_END_OF_REQUEST):
+            self._handler.socket.abort()
+            return
+        self._has_request = end >= 0
+        self._request_end = seen[1 - len(_END_OF_REQUEST) :]
+        self._conn.receive_data(data)
+        self._handler.handle_handshake(self._conn.events_received())
+
+    def _read_text_frames(self, receiver: Receiver, data: bytes) -> int:
+        """Deliver the whole, unfragmented text frames at the beginning of ``data``.
+
+        Returns how many bytes they were. All other frames are left to the parser, and those that
+        are unmasked or over the budget.
         """
         start, end = 0, len(data)
         left = self._frames_left
@@ -219,9 +234,9 @@ class FrameReader:
         return start
 
     def _skip_text_frames(self, data: bytes) -> int:
-        """Count the whole text frames that ``data`` begins with, which nobody will hear.
+        """Count, and do not deliver, the whole text frames at the beginning of ``data``.
 
-        Our close frame is on its way; what was sent before the client saw it stands before its own.
+        The socket is closed, and the client sent them before it read the close frame.
         """
         start, end = 0, len(data)
         while self._frames_left >= 1:
@@ -233,46 +248,38 @@ class FrameReader:
         return start
 
     def _parse(self, data: bytes) -> None:
-        """Let websockets take ``data`` apart, and count what it finds."""
+        """Read ``data`` with websockets' parser, and count its frames."""
         conn, handler = self._conn, self._handler
         if conn.extensions:
             cost = len(data) / DEFLATED_BYTES_PER_CHARGE
             self._frames_left -= cost
             self._at_once -= cost
-        left = _end_of(data, 0, len(data)) if self._aligned else self._cut_bytes
-        self._cut_bytes = max(0, left - len(data))
+        self._boundaries.feed(data)
         conn.receive_data(data)
+        conn.data_to_send()  # dropped: pongs and close frames are written here, in their order
         events = conn.events_received()
-        if conn.state is State.CONNECTING:
-            handler.handle_handshake(events)
-            return
         for event in events:
             self._on_frame(cast("Frame", event))
             if self.discarding:
                 return
         if conn.parser_exc is not None:
             handler.parser_failed()
-            return
-        if conn.writes:
-            handler.socket.answer(b"".join(conn.data_to_send()))
-        if self.receiver is not None:
-            self._aligned = between_messages(conn)
-            if events and not handler.socket.is_closed:
-                self.receiver.alive()
+        elif events and self.receiver is not None and not handler.socket.is_closed:
+            self.receiver.alive()
 
     def _on_frame(self, event: Frame) -> None:
         opcode = event.opcode
+        payload = cast("bytes", event.data)
         if opcode is Opcode.CLOSE:
-            self._handler.handle_close_frame()
+            self._handler.handle_close_frame(payload)
         elif opcode is Opcode.PING or opcode is Opcode.PONG:
             self._controls_left -= 1
             if self._controls_left < 0:
                 self._handler.fail(CloseCode.FLOOD, "too many control frames")
-            elif opcode is Opcode.PING and self._conn.writes:
-                # Its pong, before the answers to the messages behind it.
-                self._handler.socket.answer(self._conn.writes.pop(0))
+            elif opcode is Opcode.PING:
+                self._handler.socket.answer(head(len(payload), FIN_PONG) + payload)
         else:
-            cost = 1 + len(event.data) // BYTES_PER_CHARGE
+            cost = 1 + len(payload) // BYTES_PER_CHARGE
             self._frames_left -= cost
             self._at_once -= cost
             if self._frames_left < 0:
@@ -292,9 +299,9 @@ class FrameReader:
 
 
 def _text_at(data: bytes, start: int, end: int) -> tuple[int, int]:
-    """Where the payload of the whole, masked, unfragmented text frame at ``start`` begins and ends.
+    """Return where the payload of a text frame at ``start`` begins and ends.
 
-    Zeros where there is none.
+    Zeros unless the frame is whole, masked, unfragmented and below 64 KiB.
     """
     if start + 6 > end or data[start] != FIN_TEXT:
         return 0, 0
@@ -309,37 +316,9 @@ def _text_at(data: bytes, start: int, end: int) -> tuple[int, int]:
     return (body, stop) if stop <= end else (0, 0)
 
 
-def _end_of(data: bytes | memoryview, start: int, end: int) -> int:
-    """Where the frame at ``start`` is to end by its header, of whatever kind and size it is.
-
-    Zero where its size is not there yet.
-    """
-    if start + 2 > end:
-        return 0
-    size = data[start + 1] & 0x7F
-    body = start + (6 if data[start + 1] & 0x80 else 2)
-    if size >= 0x7E:
-        width = 2 if size == 0x7E else 8
-        if start + 2 + width > end:
-            return 0
-        body += width
-        size = int.from_bytes(data[start + 2 : start + 2 + width])
-    return body + size
-
-
 def _is_utf8(payload: bytes) -> bool:
     try:
         payload.decode()
     except UnicodeDecodeError:
         return False
     return True
-
-
-def between_messages(conn: ServerProtocol) -> bool:
-    """Whether the parser waits for the first byte of a message."""
-    if conn.state is not State.OPEN or conn.reader.buffer or conn.current_size is not None:
-        return False
-    parser: object = conn.parser
-    while isinstance(parser, GeneratorType) and parser.gi_yieldfrom is not None:
-        parser = parser.gi_yieldfrom
-    return isinstance(parser, GeneratorType) and parser.gi_code is StreamReader.at_eof.__code__

@@ -1,9 +1,8 @@
-"""The guard: what one connection may cost the others, and the direct path to the application.
+"""The guard: limits on what one connection may cost, and the direct path to the application.
 
-``GuardedWebSocket`` and ``GuardedHttp`` are given to uvicorn as ``ws=`` and ``http=``, by
-``GuardedConfig`` or by hand. They, ``slices.py`` and ``frame_reader.py``, and nothing else
-in Ayes, touch what is private in uvicorn and websockets; ``tests/server/test_pins.py`` pins every
-name of it against the installed versions.
+``GuardedConfig`` gives ``GuardedWebSocket`` and ``GuardedHttp`` to uvicorn. These two classes,
+``slices.py`` and ``frame_reader.py`` are the only code in Ayes that relies on undocumented names of
+uvicorn and websockets; ``tests/server/test_pins.py`` pins each name.
 
 However a connection ends, three things happen once: ``SocketTransport.is_closed`` is set,
 ``websocket.disconnect`` enters ASGI's queue, and ``Receiver.closed`` is called. The transport ends
@@ -21,14 +20,16 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.server import ServerState
+from websockets.frames import Close
 from websockets.http11 import Request
 from websockets.protocol import Event, State
+from websockets.server import ServerProtocol
 
 from protocol.closes import CloseCode
 from server.transport.budgets import Budgets, GuardedConfig, guarded
 from server.transport.deflate import NEGOTIATION, takes_deflated
 from server.transport.frame_reader import FrameReader
-from server.transport.frames import close_frame, frame
+from server.transport.frames import FIN_CLOSE, close_frame, frame, head
 from server.transport.guard_http import GuardedHttp
 from server.transport.receive_queue import ReceiveQueue
 from server.transport.slices import SlicedReading
@@ -52,9 +53,9 @@ __all__ = [
 
 log = logging.getLogger("ayes.guard")
 
-#: What a socket is failed with that broke no rule: a defect of ours, and a client that fell asleep.
+#: Close codes that are no offence of the client: a defect of the server, and a late hello.
 _NO_OFFENCE = frozenset({CloseCode.INTERNAL, CloseCode.NO_HELLO})
-#: To a handshake that websockets has no response for.
+#: The response to a handshake for which websockets has none.
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -74,11 +75,8 @@ class GuardedWebSocket(SlicedReading):
         own = guarded(config)
         shared = own.connections_state(self.loop)
         self.budgets = own.budgets
-        self.conn.max_message_size = self.budgets.message_bytes
-        if self.conn.available_extensions:
-            self.conn.available_extensions = [NEGOTIATION]
-        self.queue = ReceiveQueue()  # type: ignore[assignment]  # has what is used of a queue
-        self.ping_interval = None  # the application pings; uvicorn would close with 1011
+        self.conn = self._parser(State.CONNECTING)
+        self.queue = ReceiveQueue()  # type: ignore[assignment]  # the used part of a queue
         self.configure_reading(shared.read_buffer, self.budgets.slice_bytes, shared.throttled)
         self._reader = FrameReader(self, self.conn, self.budgets)
         self._lobby = shared.lobby
@@ -88,7 +86,7 @@ class GuardedWebSocket(SlicedReading):
     # The connection.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, with a deadline for the handshake."""
+        """Start the deadline for the handshake."""
         super().connection_made(transport)
         mark = self.budgets.room_bytes - 1
         self.transport.set_write_buffer_limits(high=mark, low=mark)
@@ -97,7 +95,7 @@ class GuardedWebSocket(SlicedReading):
         self._lobby.enter(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End, with every timer of it."""
+        """Release the connection and cancel all its timers."""
         self._lobby.leave(self)
         self._cancel_deadline()
         self.end(1006)
@@ -106,7 +104,7 @@ class GuardedWebSocket(SlicedReading):
         super().connection_lost(exc)
 
     def eof_received(self) -> None:
-        """The peer has nothing more to say and sent no close frame: it is gone."""
+        """End the socket: the client is gone without a close frame."""
         self.end(1006)
         self._finish()
 
@@ -115,11 +113,11 @@ class GuardedWebSocket(SlicedReading):
         self._lobby.leave(self)
 
     def give_way(self) -> None:
-        """End, since somebody else needs the place."""
+        """End now, because another connection needs the place."""
         self.socket.abort()
 
     def shutdown(self) -> None:
-        """Close with 1012, where the application has not closed already. Never raises."""
+        """Close with 1012, unless the application has closed already. Never raises."""
         try:
             if self.handshake_complete:
                 self.close(1012)
@@ -132,12 +130,12 @@ class GuardedWebSocket(SlicedReading):
             self.socket.abort()
 
     def pause_writing(self) -> None:
-        """``room_bytes`` are unsent."""
+        """Stop room frames: ``room_bytes`` are unsent."""
         super().pause_writing()
         self.socket.pause()
 
     def resume_writing(self) -> None:
-        """They are not any more."""
+        """Resume room frames, and tell the receiver that it can write."""
         super().resume_writing()
         self.socket.resume()
         receiver = self._reader.receiver
@@ -148,19 +146,19 @@ class GuardedWebSocket(SlicedReading):
                 self._fail_internal()
 
     def is_discarding(self) -> bool:
-        """Whether what is read is thrown away."""
+        """Return whether all further input is discarded."""
         return self._reader.discarding
 
     def is_throttled(self) -> bool:
-        """Whether it is to wait for its turn."""
+        """Return whether the socket is over its budget, and takes turns."""
         return self._reader.is_throttled()
 
     def next_slice_bytes(self, rest: memoryview) -> int:
-        """How many bytes of ``rest`` are the next slice."""
+        """Return how many bytes of ``rest`` are the next slice."""
         return self._reader.next_slice_bytes(rest)
 
     def feed_slice(self, data: bytes, *, more: bool) -> int:
-        """Take in a slice of what was read; how much of it was taken."""
+        """Process a slice of input, and return how many of its bytes were used."""
         try:
             return self._reader.feed(data, more=more)
         except Exception:
@@ -170,32 +168,28 @@ class GuardedWebSocket(SlicedReading):
     # ASGI.
 
     def handle_handshake(self, events: list[Event]) -> None:
-        """Begin with a good request, end with a bad one or with frames before the accept.
+        """Start the application for a good request, refuse a bad one.
 
-        Stock, some bad ones hang for ever. A client must wait for the response (RFC 6455, 4.1).
+        uvicorn alone would leave some bad requests without a response.
         """
         for event in events:
             if isinstance(event, Request):
                 self.handle_connect(event)
-            else:
-                self.socket.abort()
-        if self.conn.parser_exc is not None:
-            self.socket.abort()
-        elif self.conn.handshake_exc is not None and not self.transport.is_closing():
+        if self.conn.handshake_exc is not None and not self.transport.is_closing():
             self.transport.write(b"".join(self.conn.data_to_send()) or _BAD_REQUEST)
             self.end(1006)
             self._reader.stop()
             self._finish()
 
     def handle_connect(self, event: Request) -> None:
-        """Start the application, with its transport in the scope."""
+        """Start the application, with the socket's transport in its scope."""
         super().handle_connect(event)
         if not self.close_sent:
             extensions = cast("dict[str, Any]", self.scope["extensions"])
             extensions[EXTENSION] = self.socket
 
     async def send(self, message: ASGISendEvent) -> None:
-        """ASGI's ``send``. A close goes the way of ``SocketTransport.close``, which has an end."""
+        """ASGI's ``send``. A close is sent by ``SocketTransport.close``, which has a deadline."""
         kind = message["type"]
         if self.socket.is_closed and kind != "websocket.close":
             raise ClientDisconnected
@@ -205,23 +199,40 @@ class GuardedWebSocket(SlicedReading):
             return
         await super().send(message)
         if kind == "websocket.accept":
-            if self.conn.state is State.CONNECTING:  # the peer is gone, which uvicorn does not say
+            if self.conn.state is State.CONNECTING:  # the client is gone; uvicorn does not raise
                 raise ClientDisconnected
             self._cancel_deadline()
-            self.socket.deflates = takes_deflated(self.conn.extensions)
-            # They are done with, and would stay as long as the socket.
-            self.__dict__.pop("request", None)
-            self.__dict__.pop("response", None)
-            self._reader.forget_handshake()
+            self._begin_frames()
+
+    def _begin_frames(self) -> None:
+        """Begin with a new parser, and release the request and the response.
+
+        They have about 2 KiB, and would be kept as long as the socket.
+        """
+        extensions = self.conn.extensions
+        self.conn = self._parser(State.OPEN)
+        self.conn.extensions = extensions
+        self._reader.open(self.conn)
+        self.socket.deflates = takes_deflated(extensions)
+        self.__dict__.pop("request", None)
+        self.__dict__.pop("response", None)
+
+    def _parser(self, state: State) -> ServerProtocol:
+        return ServerProtocol(
+            extensions=[NEGOTIATION] if self.config.ws_per_message_deflate else None,
+            state=state,
+            max_size=self.budgets.message_bytes,
+            logger=self.logger,
+        )
 
     def enqueue(self, payload: bytes, *, is_text: bool) -> None:
-        """Queue a message for ASGI's ``receive``; nothing is read until it was taken."""
+        """Queue a message for ASGI's ``receive``. Reading is paused until it was received."""
         self.frames = [payload]
         self.curr_msg_data_type = "text" if is_text else "bytes"
         self.send_receive_event_to_app()
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
-        """The application is done, and uvicorn closed the transport; not without a bound."""
+        """Bound the end of the transport, which uvicorn closes after the application."""
         super().on_task_complete(task)
         self.socket.watch()
 
@@ -231,14 +242,14 @@ class GuardedWebSocket(SlicedReading):
             raise RuntimeError("a receiver is attached already")
         if self.conn.state is State.CONNECTING and not self.socket.is_closed:
             raise RuntimeError("the socket is not accepted yet")
-        self._reader.attach(receiver)
+        self._reader.receiver = receiver
         if self.socket.is_closed:
             self.loop.call_soon(self._report_closed, receiver)
             return
         queued = []
         while not self.queue.empty():
             queued.append(self.queue.get_nowait())
-        if queued:  # reading is paused, so nothing overtakes it
+        if queued:  # reading is paused, so no later message overtakes them
             self.loop.call_soon(self._deliver_queued, queued)
         else:
             self._resume_reading()
@@ -252,7 +263,7 @@ class GuardedWebSocket(SlicedReading):
         self.throttled.wait(waiting)
 
     def _deliver_queued(self, queued: list[Any]) -> None:
-        """Give the receiver what came before it."""
+        """Deliver the messages that came before the receiver was attached."""
         try:
             for message in queued:
                 if message["type"] == "websocket.receive" and not self.socket.is_closed:
@@ -270,16 +281,16 @@ class GuardedWebSocket(SlicedReading):
     # The end.
 
     def end(self, code: int, reason: str = "") -> None:
-        """Tell the application that the socket is over; only the first call counts."""
+        """Report to the application that the socket has ended. Only the first call counts."""
         if self._code is not None:
             return
         self._code = code
         self.socket.is_closed = True
         self.close_sent = True
-        self.handshake_complete = True  # uvicorn has no more to say to it
+        self.handshake_complete = True  # uvicorn sends no response any more
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         if self._reader.receiver is not None:
-            # From the loop: the application may be walking over its sockets just now.
+            # From the loop: the application may be iterating over its sockets.
             self.loop.call_soon(self._report_closed, self._reader.receiver)
 
     def close(self, code: int, reason: str = "") -> None:
@@ -291,25 +302,22 @@ class GuardedWebSocket(SlicedReading):
             return
         if self.conn.state is State.OPEN:
             self.conn.send_close(code)
-        # The parser may be ahead of us, with pongs or an echo to send: ours was the first word.
-        self.conn.data_to_send()
         self.socket.write_close(close_frame(code, reason))
         self.end(code, reason)
         self._resume_reading()
         self._abort_after(self.budgets.close_timeout_s)
 
-    def handle_close_frame(self) -> None:
-        """A close frame came: the echo of ours, or one to be echoed."""
+    def handle_close_frame(self, payload: bytes) -> None:
+        """Echo the client's close frame, unless it is itself the echo, and end."""
         if not self.socket.is_closed:
-            received = self.conn.close_rcvd
-            assert received is not None
-            self.socket.write_close(b"".join(self.conn.data_to_send()))
+            received = Close.parse(payload)  # valid, as the parser let it through
+            self.socket.write_close(head(len(payload), FIN_CLOSE) + payload)
             self.end(received.code, received.reason)
         self._reader.stop()
         self._finish()
 
     def fail(self, code: int, reason: str = "", *, offends: bool = True) -> None:
-        """Close over a violation, without hearing more of this peer.
+        """Close over a violation, and discard all further input.
 
         Further input is read and discarded for ``flush_timeout_s``: closing a socket with unread
         input makes the kernel send a reset, which may overtake the close frame. The half-close
@@ -319,30 +327,29 @@ class GuardedWebSocket(SlicedReading):
             self.socket.abort()
             return
         self._reader.stop()
-        self.conn.data_to_send()
         self.socket.failed |= offends and code not in _NO_OFFENCE
         if not self.socket.is_closed:
             self.socket.write_close(close_frame(code, reason))
             self.end(code, reason)
             if not self.transport.is_closing() and self.transport.can_write_eof():
-                # The peer may have reset the connection, and the transport not know it yet.
+                # The client may have reset the connection, unknown to the transport so far.
                 with contextlib.suppress(OSError):
                     self.transport.write_eof()
         self._resume_reading()
         self._abort_after(self.budgets.flush_timeout_s)
 
     def parser_failed(self) -> None:
-        """Close with what the parser found: 1002, 1007, 1009. Never 1011."""
+        """Close with the code that the parser found (1002, 1007 or 1009), never with 1011."""
         found = self.conn.close_sent
         if found is None:
             self.fail(1002)
-        elif found.code == 1011:  # a defect of the parser, or of its use
+        elif found.code == 1011:  # a defect of the parser
             self.fail(CloseCode.INTERNAL)
         else:
             self.fail(found.code, found.reason)
 
     def _fail_internal(self) -> None:
-        """The one funnel for what should not have happened: log it, give this socket up."""
+        """Log the defect that was raised, and close this socket with 4004."""
         log.exception("a socket is closed over a defect")
         self.fail(CloseCode.INTERNAL, "internal error")
 
@@ -351,16 +358,16 @@ class GuardedWebSocket(SlicedReading):
         try:
             receiver.closed(self._code)
         except Exception:
-            log.exception("a receiver failed while it was told the end")
+            log.exception("a receiver failed at the end of its socket")
 
     def _finish(self) -> None:
-        """Close the transport, and abort it where that does not get through."""
+        """Close the transport, and abort it if its output does not leave in time."""
         self.transport.close()
         self._abort_after(self.budgets.flush_timeout_s)
 
     def _abort_after(self, seconds: float) -> None:
-        # In uvicorn's own slot: while it is taken, the application's end does not close the
-        # transport, and the connection's end cancels it.
+        # uvicorn's own timer: while it is set, uvicorn does not close the transport after the
+        # application, and cancels the timer at the end of the connection.
         if self.close_timer is not None:
             self.close_timer.cancel()
         if self.disconnected:
@@ -368,7 +375,6 @@ class GuardedWebSocket(SlicedReading):
         self.close_timer = self.loop.call_later(seconds, self.socket.abort)
 
     def _cancel_deadline(self) -> None:
-        """The handshake is over, one way or the other."""
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None

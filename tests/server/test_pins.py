@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import re
-from asyncio.selector_events import _SelectorSocketTransport  # type: ignore[attr-defined]
+from typing import Any
 
 import pytest
 from uvicorn.config import Config
@@ -13,14 +12,15 @@ from uvicorn.lifespan.off import LifespanOff
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.protocol import Protocol, State
+from websockets.frames import Close, Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from server.transport.frame_reader import between_messages
 from server.transport.guard import GuardedConfig, GuardedHttp, GuardedWebSocket
-from server.transport.receive_queue import ReceiveQueue
-from tests.server.peers import Application
-from tests.server.raw import BINARY, CLOSE, CONT, HANDSHAKE, PING, TEXT, masked
+from tests.server.peers import Application, serving
+from tests.server.raw import CLOSE, CONT, HANDSHAKE, TEXT, masked, raw
+from tests.server.transport.test_frame_reader import greeted
 
 
 def test_uvicorn_has_what_the_guard_overrides_and_uses() -> None:
@@ -36,7 +36,6 @@ def test_uvicorn_has_what_the_guard_overrides_and_uses() -> None:
         "data_received",
         "handle_connect",
         "send",
-        "run_asgi",
         "on_task_complete",
         "send_500_response",
         "send_receive_event_to_app",
@@ -66,13 +65,6 @@ def test_uvicorn_has_what_the_guard_overrides_and_uses() -> None:
     made = list(inspect.signature(WebSocketsSansIOProtocol.__init__).parameters)
     assert made == ["self", "config", "server_state", "app_state", "_loop"]
     assert list(inspect.signature(HttpToolsProtocol.__init__).parameters) == made
-    used = re.findall(r"self\.queue\.(\w+)\(", inspect.getsource(WebSocketsSansIOProtocol))
-    assert set(used) <= set(dir(ReceiveQueue))
-    ending = inspect.getsource(WebSocketsSansIOProtocol.run_asgi)
-    assert "if self.close_timer is None:\n            self.transport.close()" in ending
-    assert "self.close_timer.cancel()" in inspect.getsource(
-        WebSocketsSansIOProtocol.connection_lost
-    )
 
 
 async def test_uvicorns_protocols_have_the_attributes_that_the_guard_uses() -> None:
@@ -85,46 +77,78 @@ async def test_uvicorns_protocols_have_the_attributes_that_the_guard_uses() -> N
     assert [stock.handshake_complete, stock.close_sent, stock.disconnected] == [False] * 3
     assert [stock.read_paused, stock.frames, stock.curr_msg_data_type] == [False, [], "bytes"]
     assert isinstance(stock.queue, asyncio.Queue)
-    assert stock.ping_interval is None
     http = HttpToolsProtocol(config, ServerState(), {})
     assert vars(http)["cycle"] is None
     assert len(http.pipeline) == 0
-    # asyncio's transport must take a protocol with a buffer, given to it later.
-    assert "BufferedProtocol" in inspect.getsource(_SelectorSocketTransport.set_protocol)
-    assert issubclass(GuardedWebSocket, asyncio.BufferedProtocol)
 
 
-def test_websockets_parser_shows_where_it_stands() -> None:
-    """``between_messages`` looks into generators; where it errs, it must err to False."""
-    conn = ServerProtocol()
-    assert conn.max_message_size == 1 << 20
-    conn.receive_data(b"GET / HTTP/1.1\r\n" + HANDSHAKE + b"\r\n")
-    (request,) = conn.events_received()
-    conn.send_response(conn.accept(request))  # type: ignore[arg-type]
-    assert conn.state is State.OPEN
-    assert conn.handshake_exc is None
-    assert between_messages(conn)
-    # An open connection can have a new parser, as its constructor makes one.
-    assert "self.parser = self.parse()\n        next(self.parser)" in inspect.getsource(
-        Protocol.__init__
-    )
-    conn.parser = conn.parse()
-    next(conn.parser)
-    assert between_messages(conn)
-    whole = masked(TEXT, b"x" * 200)
-    for at in range(len(whole)):
-        conn.receive_data(whole[at : at + 1])
-        assert between_messages(conn) == (at == len(whole) - 1), at
-    conn.receive_data(masked(TEXT, b"x", fin=False))
-    assert not between_messages(conn)
-    conn.receive_data(masked(PING))
-    assert not between_messages(conn)
-    conn.receive_data(masked(CONT))
-    assert between_messages(conn)
-    conn.receive_data(masked(BINARY, b"\xff"))
-    assert between_messages(conn)
-    conn.receive_data(masked(CLOSE))
-    assert not between_messages(conn)
+def test_websockets_has_what_the_reader_uses() -> None:
+    """An open connection needs no handshake, reads frames, and shows what is wrong with one."""
+    request = ServerProtocol()
+    request.receive_data(b"GET / HTTP/1.1\r\n" + HANDSHAKE + b"\r\n")
+    (found,) = request.events_received()
+    assert isinstance(found, Request)
+    request.send_response(request.accept(found))
+    assert [request.state, request.handshake_exc, request.extensions] == [State.OPEN, None, []]
+    conn = ServerProtocol(state=State.OPEN, max_size=100)
+    conn.extensions = request.extensions
+    conn.receive_data(masked(TEXT, b"x") + masked(CLOSE, b"\x03\xe8bye"))
+    text, close = conn.events_received()
+    assert isinstance(text, Frame)
+    assert isinstance(close, Frame)
+    assert [text.opcode, text.data, text.fin] == [Opcode.TEXT, b"x", True]
+    received = Close.parse(close.data)
+    assert [received.code, received.reason] == [1000, "bye"]
+    assert conn.parser_exc is None
+    for wrong, code in (
+        (masked(CONT, b""), 1002),
+        (masked(TEXT, b"x" * 101), 1009),
+        (masked(CLOSE, b"\x03\xe8\xff"), 1007),
+    ):
+        conn = ServerProtocol(state=State.OPEN, max_size=100)
+        conn.receive_data(wrong)
+        assert conn.events_received() == []
+        assert conn.parser_exc is not None
+        assert conn.close_sent is not None
+        assert conn.close_sent.code == code
+
+
+async def test_uvicorn_leaves_the_end_of_a_closed_socket_to_the_guard() -> None:
+    """While ``close_timer`` is set, uvicorn does not close the transport after the application."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": 4001})
+
+    guard, transport = await greeted(GuardedConfig(application, log_config=None), [])
+    await asyncio.gather(*guard.tasks)
+    assert guard.close_timer is not None
+    seen = [transport.closing]
+    guard.data_received(masked(CLOSE, b"\x0f\xa1"))
+    assert [*seen, transport.closing] == [False, True]
+    timer = guard.close_timer
+    assert timer is not None
+    guard.connection_lost(None)
+    assert timer.cancelled()
+
+
+async def test_asyncio_reads_into_the_buffer_of_a_protocol_that_it_got_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads: list[int] = []
+    buffer_updated = GuardedWebSocket.buffer_updated
+
+    def counted(self: GuardedWebSocket, nbytes: int) -> None:
+        reads.append(nbytes)
+        buffer_updated(self, nbytes)
+
+    monkeypatch.setattr(GuardedWebSocket, "buffer_updated", counted)
+    async with serving() as served, raw(served, "/wire") as peer:
+        recorder = await served.recorder()
+        await peer.say(masked(TEXT, b"x"))
+        await recorder.until(lambda found: found.texts == [b"x"])
+    assert reads[0] == len(masked(TEXT, b"x"))
 
 
 def test_the_guard_needs_its_own_configuration() -> None:

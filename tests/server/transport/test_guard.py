@@ -173,7 +173,7 @@ async def test_what_is_no_handshake_is_refused_and_closed(name: str) -> None:
 @on_both_loops
 async def test_frames_before_the_accept_end_the_connection() -> None:
     async with serving() as served:
-        for early in (masked(TEXT, b"x"), masked(CLOSE), masked(3)):
+        for early in (masked(TEXT, b"x"), masked(TEXT, b"x")[:1], masked(CLOSE), masked(3)):
             async with raw(served) as peer:
                 await peer.say(b"GET /hung HTTP/1.1\r\n" + HANDSHAKE + b"\r\n")
                 await until(lambda: served.server.server_state.tasks)
