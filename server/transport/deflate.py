@@ -1,8 +1,8 @@
-"""Ready-made frames, compressed: permessage-deflate, RFC 7692, where ``AYES_COMPRESSION`` is on.
+"""Compressed room frames: permessage-deflate (RFC 7692), if ``AYES_COMPRESSION`` is on.
 
-Only what many sockets are given is compressed, once for all of them. That takes a connection
-without context takeover on the server's side (section 7.1.1.1), on which a frame says the same
-whatever came before; no socket has a compressor of its own.
+Only frames that many sockets share are compressed, once for all of them. That needs connections
+without context takeover on the server's side (section 7.1.1.1), on which a frame does not depend on
+earlier ones. No socket has a compressor of its own.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from server.transport.frames import head
 
 #: The first byte of a text message in one frame, compressed: RSV1 set (section 6).
 _FIN_TEXT_DEFLATED: Final = 0xC1
-#: What a flushed block ends with, and a message leaves out (section 7.2.1).
+#: The end of a flushed block, which a message omits (section 7.2.1).
 _TAIL: Final = b"\x00\x00\xff\xff"
-#: The window that frames are compressed with, which a client must have agreed to.
+#: The window of the compressor, which the client must have accepted.
 _WINDOW_BITS: Final = 15
-#: The fastest of zlib's levels: it takes a third of the next ones' time on what rooms say.
+#: The fastest level of zlib. Room frames are hardly smaller at the next ones.
 _LEVEL: Final = 1
-#: Bytes from which on a frame is compressed. A step is mostly ids and numbers: below this, it
-#: hardly gets shorter, and fits a packet as it is.
+#: Smallest frame, in bytes, that is compressed. A smaller one is mostly ids and numbers, which
+#: hardly shrink, and fits one packet.
 MIN_DEFLATE_BYTES: Final = 1_024
 
-#: Compressed bytes of one message from a client, twice the published size of a message. What they
-#: inflate to does not bound them: blocks that say nothing take 0.1 µs a byte, a hard cap full of
-#: them 100 ms, and what stands behind a last block (BFINAL) is kept until the message ends.
+#: Compressed bytes of one message from a client; then close 1009. Twice the published size of a
+#: message. The inflated size does not limit them: empty blocks inflate to nothing but take time,
+#: and bytes after a last block (BFINAL) are kept in memory until the message ends.
 MAX_DEFLATED_BYTES: Final = 131_072
 
 
 class _Inflating(PerMessageDeflate):
-    """The extension, with a bound on what goes in beside the one on what comes out."""
+    """The extension, with a limit on compressed input in addition to that on its output."""
 
     _taken = 0
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
-        """See ``PerMessageDeflate``; ``PayloadTooBig`` beyond ``MAX_DEFLATED_BYTES`` too."""
+        """See ``PerMessageDeflate``. Raises ``PayloadTooBig`` beyond ``MAX_DEFLATED_BYTES`` too."""
         if frame.rsv1 or (frame.opcode is Opcode.CONT and self.decode_cont_data):
             self._taken = len(frame.data) + (self._taken if frame.opcode is Opcode.CONT else 0)
             if self._taken > MAX_DEFLATED_BYTES:
@@ -67,13 +67,13 @@ class _Negotiation(ServerPerMessageDeflateFactory):
         )
 
 
-#: What the server agrees to. Without context takeover a client's messages need no memory between
-#: them either; each is inflated up to the hard cap on a message and no further (1009).
+#: The parameters that the server accepts. Without context takeover, input needs no memory between
+#: messages either. A message is inflated up to the hard cap on its size; then close 1009.
 NEGOTIATION: Final = _Negotiation(server_no_context_takeover=True, client_no_context_takeover=True)
 
 
 def takes_deflated(extensions: Sequence[Extension]) -> bool:
-    """Whether a connection with ``extensions`` can be given what is compressed here."""
+    """Return whether a connection with ``extensions`` can read the frames that are made here."""
     return any(
         isinstance(extension, PerMessageDeflate)
         and extension.local_no_context_takeover
@@ -83,16 +83,16 @@ def takes_deflated(extensions: Sequence[Extension]) -> bool:
 
 
 def segment(payload: bytes) -> bytes:
-    """``payload`` compressed on its own, to a whole number of bytes.
+    """Compress ``payload`` on its own, to a whole number of bytes.
 
-    Segments that stand one behind the other are one stream: none refers to what is before it.
+    Segments can be joined to one stream, because none refers to the bytes before it.
     """
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -_WINDOW_BITS)
     return compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
 
 
 def deflated(*segments: bytes) -> tuple[bytes, ...]:
-    """A text frame of ``segments``, in parts of which none but the last is copied."""
+    """Return a text frame of ``segments``, in parts; only the last segment is copied."""
     assert segments[-1].endswith(_TAIL)
     size = sum(map(len, segments)) - len(_TAIL)
     return (head(size, _FIN_TEXT_DEFLATED), *segments[:-1], segments[-1][: -len(_TAIL)])

@@ -135,7 +135,7 @@ class GuardedWebSocket(SlicedReading):
         self.socket.pause()
 
     def resume_writing(self) -> None:
-        """Resume room frames, and tell the receiver that it can write."""
+        """Resume room frames, and let the receiver write again."""
         super().resume_writing()
         self.socket.resume()
         receiver = self._reader.receiver

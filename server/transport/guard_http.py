@@ -1,8 +1,8 @@
-"""The guard over HTTP: deadlines and sizes for what a client has yet to send.
+"""The guard over HTTP: deadlines and sizes for requests, a deadline for unread responses.
 
-It relies on uvicorn's ``HttpToolsProtocol`` (private names are listed in
-``tests/server/test_pins.py``); stock, a silent connection is never closed, a header may be of any
-size and take for ever, and a response to a peer that never reads keeps its connection for ever.
+It extends uvicorn's ``HttpToolsProtocol`` (``tests/server/test_pins.py`` pins the names it uses).
+Without it, uvicorn never closes a silent connection or one whose client does not read, and accepts
+a header of any size.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from server.transport.budgets import guarded
 from server.transport.stall_detector import StallDetector, abort_with_reset
 from server.transport.user_requests import CONNECTION, Idle
 
-#: What a header field costs beside its name and value: colon, space, CR, LF.
+#: Bytes of a header field in addition to its name and value: colon, space, CR, LF.
 _FIELD_BYTES = 4
-#: How a probe begins. One that is pipelined behind something else is a request like any other.
+#: The first bytes of a health probe. A probe behind a pipelined request is an ordinary request.
 _PROBES = tuple(
     f"{method} {path} ".encode() for method in ("GET", "HEAD") for path in ("/healthz", "/readyz")
 )
-#: What a request line costs beside its target: method, version, spaces, CR, LF.
+#: Bytes of a request line in addition to its target: method, version, spaces, CR, LF.
 _LINE_BYTES = 20
 
 
 class _Refused(Exception):
-    """Ends the parser. httptools turns it into its own error, which uvicorn answers with a 400."""
+    """Ends the parser. httptools wraps it in its own error, and uvicorn responds with 400."""
 
 
 class GuardedHttp(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, with an end to everything a client can draw out."""
+    """uvicorn's HTTP protocol, with a deadline for every step that waits for the client."""
 
     def __init__(
         self,
@@ -71,9 +71,9 @@ class GuardedHttp(HttpToolsProtocol):
     def connection_made(  # type: ignore[override]  # as uvicorn itself narrows it
         self, transport: asyncio.Transport
     ) -> None:
-        """Begin, with a deadline for the first header.
+        """Start the deadline for the first header.
 
-        With one too many, another one that waits gives way, or this one ends at once.
+        If the server is at ``max_connections``, a connection in the lobby ends, or else this one.
         """
         super().connection_made(transport)
         most = self.budgets.max_connections
@@ -84,7 +84,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._await_client()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End, with every timer of it."""
+        """Release the connection and cancel all its timers."""
         self._lobby.leave(self)
         self._cancel_deadline()
         if self._stall_detector is not None:
@@ -92,38 +92,38 @@ class GuardedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
         self._forget_idle()
         if self.scope is not None:
-            # They refer to each other, and to what was sent last.
+            # The scope and this object refer to each other, and keep the last response alive.
             self.scope.pop("extensions", None)
         self._unset_keepalive_if_required()
 
     def data_received(self, data: bytes) -> None:
-        """Parse, at once or by turns, and set a deadline for what is still missing."""
+        """Parse ``data`` now or in turns, and set a deadline for the rest of the request."""
         if not self._pending and (self._admitted or self._may_run_now(data)):
             self._parse(data)
             return
         if not self._pending:
             self._scheduler.wait(self)
             self.transport.pause_reading()
-            # It is not the client's turn, nor is it idle, though it may look like that.
+            # The server has the next move, so neither the client's deadline nor keep-alive runs.
             self._cancel_deadline()
             self._unset_keepalive_if_required()
         self._pending += data
 
     def run_slice(self) -> None:
-        """Parse what waited for it."""
+        """Parse the input that waited for its turn."""
         pending, self._pending = self._pending, b""
         if self.transport.is_closing():
             return
-        # uvicorn has its own reasons to keep from reading; it says so in its flow control.
+        # uvicorn may have paused reading for its own flow control.
         if not self.flow.read_paused:
             self.transport.resume_reading()
         self._parse(pending)
 
     def _may_run_now(self, data: bytes) -> bool:
-        """Whether a request that begins with ``data`` may be taken as it comes.
+        """Return whether a request that begins with ``data`` may be parsed without delay.
 
-        An upgrade may: how many sockets come is bounded by ``ConnectionRegistry``. A connection
-        that only claims to upgrade is believed once. A probe may, within a budget of its own.
+        An upgrade may, because the number of sockets has its own limit; a connection whose upgrade
+        proved false is not exempt again. A health probe may, within a budget of its own.
         """
         head, _, rest = data.lower().partition(b"\r\n\r\n")
         if not rest and data.startswith(_PROBES) and self._scheduler.admit_probe():
@@ -132,14 +132,14 @@ class GuardedHttp(HttpToolsProtocol):
         return upgrades or self._scheduler.may_run_now()
 
     def _parse(self, data: bytes) -> None:
-        # Until the request is whole, not one that begins behind it.
+        # Admits the rest of this request, but no request after it.
         self._admitted = True
         self._has_progressed = False
         super().data_received(data)
         if self._upgraded or self.transport.is_closing():
             self._cancel_deadline()
             return
-        # What is no body and completes nothing, the parser keeps: a field of a header or a trailer.
+        # Input that is no body and completes nothing stays in the parser: a part of a field.
         self._unparsed_bytes = 0 if self._has_progressed else self._unparsed_bytes + len(data)
         if self._unparsed_bytes > self.budgets.header_bytes:
             self.send_400_response("The request header is too large.")
@@ -147,11 +147,11 @@ class GuardedHttp(HttpToolsProtocol):
             self._await_client()
 
     def eof_received(self) -> None:
-        """The transport closes; not without a bound."""
+        """Bound the end of the transport, which closes after its output."""
         self._watch_output()
 
     def handle_websocket_upgrade(self) -> None:
-        """Pass the connection on; the WebSocket class has a deadline of its own."""
+        """Pass the connection to the WebSocket class, which sets its own deadline."""
         self._upgraded = True
         self._cancel_deadline()
         self._lobby.leave(self)
@@ -160,7 +160,7 @@ class GuardedHttp(HttpToolsProtocol):
     # The parser.
 
     def on_message_begin(self) -> None:
-        """A request begins, and with it its header."""
+        """Begin a request. Refuses too many pipelined ones."""
         if len(self.pipeline) >= self.budgets.max_pipelined:
             raise _Refused("too many pipelined requests")
         self._in_header = True
@@ -168,21 +168,21 @@ class GuardedHttp(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        """A part of the target."""
+        """Count a part of the request target. Refuses a fragment in it."""
         self._count_header_bytes(len(url))
         if b"#" in url:
-            # No request target has a fragment (RFC 9112, 3.2). The parser would leave it out, and a
+            # No request target has a fragment (RFC 9112, 3.2). The parser would drop it, but a
             # proxy that hides a path would not.
             raise _Refused("a target has no fragment")
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A field of the header, or of the trailer."""
+        """Count a field of the header, or of the trailer."""
         self._count_header_bytes(len(name) + len(value) + _FIELD_BYTES)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The header is whole."""
+        """Begin the body, and count the request unless it is an upgrade."""
         self._in_header = False
         self._in_body = self._has_progressed = True
         self._cancel_deadline()
@@ -195,19 +195,19 @@ class GuardedHttp(HttpToolsProtocol):
             self._scheduler.record()
 
     def on_body(self, body: bytes) -> None:
-        """A part of the body."""
+        """Note progress of the body."""
         self._has_progressed = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request is whole."""
+        """End the request: the server has the next move."""
         self._in_body = self._admitted = False
         self._has_progressed = True
         self._cancel_deadline()
         super().on_message_complete()
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is not None and not cycle.response_complete:
-            self._lobby.leave(self)  # it is the server's turn
+            self._lobby.leave(self)
 
     def _count_header_bytes(self, size: int) -> None:
         self._header_bytes += size
@@ -215,9 +215,9 @@ class GuardedHttp(HttpToolsProtocol):
             raise _Refused("the header is too large")
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse a request: 431 (RFC 6585, 5) where its header is too large.
+        """Refuse a request: with 431 if its header is too large (RFC 6585, 5), else with 400.
 
-        It counts like any other, and its sender's new sockets come in by turns for a while.
+        It counts as a request, and as an offence of the client's address.
         """
         self._cancel_deadline()
         self._scheduler.record()
@@ -235,10 +235,10 @@ class GuardedHttp(HttpToolsProtocol):
             super().send_400_response(msg)
         self._watch_output()
 
-    # Whose it is between two requests.
+    # The user of an idle connection.
 
     def keep_for(self, idle: Idle | None) -> None:
-        """Have ``idle.forget`` called when the next request comes, or the connection ends."""
+        """Call ``idle.forget`` when the next request comes or the connection ends."""
         self._idle = idle
         cycle = cast("RequestResponseCycle | None", self.cycle)
         is_busy = cycle is not None and not cycle.response_complete
@@ -246,7 +246,7 @@ class GuardedHttp(HttpToolsProtocol):
             self._forget_idle()
 
     def end_idle(self) -> None:
-        """End it. What its client has not read of the last answer is thrown away."""
+        """End the idle connection, and drop the part of its last response that is unread."""
         if self.unsent():
             self.abort()
         else:
@@ -260,7 +260,7 @@ class GuardedHttp(HttpToolsProtocol):
     # The deadlines.
 
     def _await_client(self) -> None:
-        """Set a deadline where it is the client's turn, and none of uvicorn's runs."""
+        """Set a deadline if the client has the next move and no timer of uvicorn runs."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if self._in_body:
             within = self.budgets.body_timeout_s
@@ -283,32 +283,32 @@ class GuardedHttp(HttpToolsProtocol):
     # The output.
 
     def on_response_complete(self) -> None:
-        """A response was written; it must also leave."""
+        """Watch the output of a complete response."""
         super().on_response_complete()
         if not (self.pipeline or self.transport.is_closing()):
             self._lobby.enter(self)
         self._watch_output()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close an idle connection; one whose request waits for its turn is not."""
+        """Close an idle connection, unless a request of it waits for its turn."""
         if self._pending:
             return
         super().timeout_keep_alive_handler()
         self._watch_output()
 
     def pause_writing(self) -> None:
-        """The transport is full: the response waits, with a bound."""
+        """Watch the output: the transport is full."""
         super().pause_writing()
         self._watch_output()
 
     def resume_writing(self) -> None:
-        """It is not any more, which is progress."""
+        """Stop watching: the transport has taken output."""
         super().resume_writing()
         if self._stall_detector is not None and not self.transport.is_closing():
             self._stall_detector.stop()
 
     def shutdown(self) -> None:
-        """Close, after the response that is being written. Never raises."""
+        """Close after the current response. Never raises."""
         super().shutdown()
         self._watch_output()
 
@@ -319,16 +319,18 @@ class GuardedHttp(HttpToolsProtocol):
             self._stall_detector.watch()
 
     def unsent(self) -> int:
-        """Bytes that the operating system has not taken yet."""
+        """Return how many bytes the operating system has not taken yet."""
         return self.transport.get_write_buffer_size()
 
     def sent(self) -> int:
-        """Minus what is unsent: while the transport is full or closing, where it matters, uvicorn
-        writes nothing, so that only progress makes it grow."""
+        """Return minus the unsent bytes.
+
+        uvicorn writes nothing while the transport is full or closing, so only progress raises it.
+        """
         return -self.unsent()
 
     def give_way(self) -> None:
-        """End, since somebody else needs the place."""
+        """End now, because another connection needs the place."""
         self.abort()
 
     def abort(self) -> None:

@@ -1,8 +1,8 @@
-"""Large answers that are under way, over sockets, streams and HTTP: how many, and how many bytes.
+"""Limits on large answers in flight, over sockets, streams and HTTP: their number and bytes.
 
-A client that reads slowly keeps its answer in the server's memory until the last byte has left. So
-a large answer needs a *place*: each user has a few of them, and all answers together have a budget
-of bytes. What many clients read at once, such as a room's snapshot, counts once.
+A slow client keeps its answer in the server's memory until the last byte has left. So a large
+answer needs a *place*: each user has a few places, and all answers share a budget of bytes. A
+buffer that many clients share, such as a room's snapshot, counts once.
 """
 
 from __future__ import annotations
@@ -14,32 +14,31 @@ from collections.abc import Callable, Iterable
 
 from protocol.errors import ErrorCode, RetryableError
 
-#: Bytes from which on an answer is large. Below that, what a connection has yet to send is bounded
-#: by the number of connections.
+#: Smallest answer, in bytes, that needs a place. The limit on connections bounds all smaller ones.
 LARGE_BYTES = 65_536
-#: Large answers of one user that may be under way at once: what a person has open in tabs and on a
-#: phone, each while it loads. The next one waits.
+#: Large answers in flight of one user; the next one waits. Allows for several tabs and a phone that
+#: load at the same time.
 MAX_LARGE_PER_USER = 4
-#: Bytes of all large answers under way, each shared buffer counted once. Beyond that, the user who
-#: holds the most loses an answer that has been under way for long; else the next one waits.
+#: Bytes of all large answers in flight, each shared buffer counted once. Beyond that, the user with
+#: the most bytes loses an answer older than ``CUT_DELAY_S``; if there is none, the next one waits.
 MAX_LARGE_BYTES = 128 * 1024 * 1024
-#: Seconds for which a large answer is not cut for the sake of other users. A client on a network of
-#: today has had the largest ones by then.
+#: Seconds before a large answer may be cut in favour of another user. Enough for the largest answer
+#: over an ordinary network.
 CUT_DELAY_S = 2.0
-#: Longest wait for a place over HTTP; then ``busy``.
+#: How long an HTTP request waits for a place; then ``busy``.
 HTTP_PLACE_TIMEOUT_S = 2.0
-#: How often an answer that waits looks again, as time alone can make room.
+#: Interval at which a waiting answer checks again, because time alone can make room.
 PLACE_CHECK_INTERVAL_S = 0.5
-#: Asked of a client that got no place.
+#: The ``retry_after_ms`` of a request that got no place.
 PLACE_RETRY_MS = 1_000
 
 
 def _nothing() -> None:
-    """Cut nothing: the answer is not under way yet."""
+    """Cut nothing: the answer is not in flight yet."""
 
 
 class Place:
-    """The place of one large answer; given back by ``end``, which may be called again."""
+    """The place of one large answer. ``end`` gives it back, and may be called twice."""
 
     __slots__ = ("_answers", "began", "buffers", "cut", "user")
 
@@ -51,19 +50,19 @@ class Place:
         self.cut: Callable[[], None] = _nothing
 
     def carry(self, buffers: Iterable[bytes], cut: Callable[[], None]) -> None:
-        """Count ``buffers`` until the end; ``cut`` ends their connection."""
+        """Count ``buffers`` until ``end``; ``cut`` ends their connection."""
         if self._answers is not None:
             self._answers.carry(self, tuple(buffers), cut)
 
     def end(self) -> None:
-        """The answer has left, or never will."""
+        """Give the place back: the answer has left, or never will."""
         answers, self._answers = self._answers, None
         if answers is not None:
             answers.end(self)
 
 
 class LargeAnswers:
-    """The places of all large answers of a node. ``clock`` tells seconds."""
+    """The places of all large answers of a node. ``clock`` returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -71,13 +70,13 @@ class LargeAnswers:
         """The oldest first."""
         self._users: Counter[str] = Counter()
         self._buffers: dict[int, list[int]] = {}
-        """By ``id`` of the buffer, which its places keep alive: how many carry it, its bytes."""
+        """Number of places and size of each buffer, by its ``id``. The places keep it alive."""
         self._waiting: dict[str, dict[asyncio.Future[None], None]] = {}
         self.bytes = 0
-        """Bytes of all buffers under way."""
+        """Bytes of all buffers in flight."""
 
     def place_now(self, user: str) -> Place | None:
-        """A place for an answer to ``user``, if there is one."""
+        """Return a place for an answer to ``user``, or ``None`` if there is none."""
         if self._users[user] >= MAX_LARGE_PER_USER:
             return None
         if self.bytes >= MAX_LARGE_BYTES and not self._cut_for(user):
@@ -88,7 +87,7 @@ class LargeAnswers:
         return place
 
     async def place(self, user: str, timeout_s: float | None = None) -> Place:
-        """The same; waits for it. Raises ``busy`` after ``timeout_s``."""
+        """Wait for a place. Raises ``busy`` after ``timeout_s``."""
         try:
             async with asyncio.timeout(timeout_s):
                 while (place := self.place_now(user)) is None:
@@ -116,7 +115,7 @@ class LargeAnswers:
                 del self._waiting[user]
 
     def carry(self, place: Place, buffers: tuple[bytes, ...], cut: Callable[[], None]) -> None:
-        """``Place.carry``."""
+        """See ``Place.carry``."""
         self._drop(place)
         place.buffers, place.cut = buffers, cut
         for buffer in buffers:
@@ -126,7 +125,7 @@ class LargeAnswers:
                 self.bytes += counted[1]
 
     def end(self, place: Place) -> None:
-        """``Place.end``."""
+        """See ``Place.end``."""
         del self._places[place]
         self._users[place.user] -= 1
         if not self._users[place.user]:
@@ -144,7 +143,7 @@ class LargeAnswers:
                 del self._buffers[id(buffer)]
 
     def _wake(self, user: str) -> None:
-        """Let the first that waits look again: of ``user``, and of the other users."""
+        """Let the first waiting answer of ``user``, and of the other users, check again."""
         other = next((name for name in self._waiting if name != user), user)
         for name in {user, other}:
             first = next((f for f in self._waiting.get(name, ()) if not f.done()), None)
@@ -152,7 +151,7 @@ class LargeAnswers:
                 first.set_result(None)
 
     def _cut_for(self, user: str) -> bool:
-        """Cut an answer so that ``user`` can have one; whether there is room now."""
+        """Cut an answer in favour of ``user``. Return whether there is room now."""
         carried: defaultdict[str, float] = defaultdict(float)
         for place in self._places:
             carried[place.user] += sum(

@@ -1,4 +1,4 @@
-"""One log line for many that say the same, so that no client can fill the log."""
+"""Limits repeated log lines, so that no client can fill the log."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: Seconds in which a line is written once, or as often as it may; those beyond are counted.
+#: Window, in seconds, in which ``MAX_REPEATS`` lines of one kind are written; others are counted.
 REPEAT_INTERVAL_S = 60.0
-#: Lines of one kind that are written in that time, of the server's own loggers: enough to see what
-#: a defect's lines have in common. The libraries' lines about a client's bytes are written once.
+#: Lines of one kind that are written in one window; further ones are counted. Enough to compare the
+#: lines of one defect. uvicorn's warnings about malformed requests are written once.
 MAX_REPEATS = 20
-#: Kinds of line that are counted, the least recently used going first.
+#: Kinds of line that are counted; beyond that, the least recently used kind is dropped.
 MAX_KINDS = 256
 
 _Kind = tuple[str, int, str]
@@ -23,7 +23,7 @@ _Kind = tuple[str, int, str]
 
 @dataclass(slots=True)
 class _Window:
-    """What was written of one kind since ``began``, and what was not."""
+    """Lines of one kind since ``began``: how many were written, how many were left out."""
 
     began: float
     written: int = 0
@@ -31,11 +31,11 @@ class _Window:
 
 
 class RepeatLimit(logging.Filter):
-    """Lets some lines of a kind pass in ``REPEAT_INTERVAL_S``, and logs how many more there were.
+    """Passes some lines of a kind in each ``REPEAT_INTERVAL_S``, and logs how many it dropped.
 
-    A kind is a logger, a level and a message before its arguments are put in. The count is logged
-    when the time is over, or with the next line of the kind if no event loop runs. ``warnings`` is
-    the number for warnings and below; ``clock`` tells seconds.
+    A kind is a logger, a level and a message without its arguments. The count is logged when the
+    window ends, or with the next line of the kind if no event loop runs. ``warnings`` is the limit
+    for warnings and below; ``clock`` returns seconds.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class RepeatLimit(logging.Filter):
         self._windows: OrderedDict[_Kind, _Window] = OrderedDict()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether ``record`` is to be written."""
+        """Return whether to write ``record``."""
         if getattr(record, "is_count", False):
             return True
         with self._lock:
@@ -77,7 +77,7 @@ class RepeatLimit(logging.Filter):
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            return  # the next line of the kind brings the count
+            return  # the next line of the kind logs the count
 
         def close() -> None:
             with self._lock:
@@ -87,7 +87,7 @@ class RepeatLimit(logging.Filter):
         loop.call_later(window.began + REPEAT_INTERVAL_S - self._clock(), close)
 
     def _close(self, kind: _Kind) -> None:
-        """Forget a kind, and log how many of its lines were left out."""
+        """Remove a kind, and log how many of its lines were left out."""
         window = self._windows.pop(kind, None)
         if window is None or not window.left_out:
             return

@@ -24,28 +24,31 @@ EXTENSION: Final = "ayes.socket"
 class Receiver(Protocol):
     """Takes the messages of a socket. Never called from inside a call of its ``SocketTransport``.
 
-    What one of these raises is logged with its traceback, once, and closes the socket with 4004;
-    other sockets do not notice.
+    An exception from one of these methods is logged with its traceback and closes this socket with
+    4004. Other sockets are not affected.
     """
 
     def text(self, payload: bytes) -> None:
-        """One whole text message. It is valid UTF-8, and bytes: ASCII is verified without being
-        decoded, and ``len`` is what the limits are about."""
+        """Take one whole text message, as valid UTF-8.
+
+        It stays bytes: ASCII is verified without being decoded, and limits count bytes.
+        """
 
     def binary(self) -> None:
-        """A binary message came. What was in it is gone."""
+        """Note that a binary message came; its payload is dropped."""
 
     def alive(self) -> None:
-        """At least one frame came, pings and pongs included. Called once for all that came
-        together."""
+        """Note that at least one frame came, control frames included. Called once per read."""
 
     def writable(self) -> None:
-        """Unsent output is below ``room_bytes`` again, after it was not."""
+        """Resume room frames: unsent output has fallen below ``room_bytes`` again."""
 
     def closed(self, code: int) -> None:
-        """The socket is over: nothing more comes, nothing more is written. Exactly once, the last
-        of all calls, whoever ended it; 1006 where there was no close frame, 1005 where there was
-        no code in it."""
+        """Release everything: the socket has ended with ``code``.
+
+        Called exactly once, as the last call, whichever side closed. The code is 1006 if there was
+        no close frame, 1005 if it had no code.
+        """
 
 
 class Owner(Protocol):
@@ -77,7 +80,7 @@ class Owner(Protocol):
 
 
 class SocketTransport:
-    """One socket's output. No call waits, and none raises because the peer is gone."""
+    """The output of one socket. No call waits, and none raises because the client is gone."""
 
     __slots__ = (
         "_ack_bytes",
@@ -111,40 +114,40 @@ class SocketTransport:
         self._answer_size = 0
         self._paused = False
         self.is_closed = False
-        """Whether the socket is over: a close frame was sent or received, or the peer is gone."""
+        """Whether a close frame was sent or received, or the connection is lost."""
         self.failed = False
-        """Whether the peer broke the rules, and the socket was closed for it."""
+        """Whether the socket was closed over a violation by its client."""
         self.deflates = False
-        """Whether frames may be compressed, as ``server/transport/deflate.py`` does it."""
+        """Whether the client reads the frames that ``server/transport/deflate.py`` makes."""
         self._stall_detector = StallDetector(owner.loop, budgets.stall_timeout_s, self)
 
     def attach(self, receiver: Receiver) -> None:
-        """Hand what comes to ``receiver`` from now on, in place of ASGI's ``receive()``.
+        """Deliver input to ``receiver`` from now on, in place of ASGI's ``receive()``.
 
-        To be called once, after ``websocket.accept``. What ASGI has queued already is handed over
-        first. ``websocket.disconnect`` still comes through ASGI, so that an endpoint can await
-        ``receive()`` until the end. On a socket that is over, ``receiver`` is told so.
+        Call it once, after ``websocket.accept``. Messages that ASGI has queued are delivered first.
+        ``websocket.disconnect`` still comes through ASGI, so that an endpoint can await
+        ``receive()`` until the end. On a closed socket, ``receiver.closed`` is called.
 
         Raises ``RuntimeError`` before the accept and on the second call.
         """
         self._owner.attach(receiver)
 
     def charge(self, messages: int) -> None:
-        """Count ``messages`` more than one in the text that is being handed over.
+        """Charge for ``messages`` besides the first in the text that is being delivered.
 
-        Whoever says much at once is not refused for it, but waits for its turn (``FairScheduler``).
+        A client that sends large batches is not refused: its socket is throttled.
         """
         self._owner.charge(messages)
 
     def defer(self, waiting: Runnable) -> None:
-        """Have ``FairScheduler`` call ``waiting.run_slice`` once."""
+        """Queue ``waiting`` with the throttled sockets; its ``run_slice`` is called once."""
         self._owner.defer(waiting)
 
     def send(self, data: bytes) -> None:
-        """Write ready-made frames: acks, answers, control messages.
+        """Write complete frames: acks, answers, control messages.
 
-        With more than ``ack_bytes`` unsent beside the room frame in flight, the socket is aborted.
-        One write of more than ``room_bytes`` does not count while it is under way: an answer of any
+        Aborts the socket if more than ``ack_bytes`` are unsent, the latest room frame excluded. One
+        write of more than ``room_bytes`` is excluded too while it is in flight: an answer of any
         size reaches a client that reads.
         """
         if len(data) > self._room_bytes and self._answer_end <= self.sent():
@@ -152,14 +155,13 @@ class SocketTransport:
         self._write(data, self._ack_bytes)
 
     def can_send_room_frame(self) -> bool:
-        """Whether a room frame may be written now: less than ``room_bytes`` are unsent."""
+        """Return whether fewer than ``room_bytes`` are unsent."""
         return not (self._paused or self.is_closed)
 
     def send_room(self, *parts: bytes) -> None:
         """Write a shared frame of any size, if ``can_send_room_frame()``; uvloop copies no part.
 
-        Its bytes do not count against the limit for acks while it is the latest; written without
-        asking, they count from the next room frame on.
+        The latest room frame does not count against ``ack_bytes``; all earlier ones do.
         """
         if self.is_closed or self._transport.is_closing():
             return
@@ -173,7 +175,7 @@ class SocketTransport:
             self._check_unsent(self._ack_bytes)
 
     def unsent(self) -> int:
-        """Bytes that the operating system has not taken yet."""
+        """Return how many bytes the operating system has not taken yet."""
         return self._transport.get_write_buffer_size()
 
     def ping(self) -> None:
@@ -199,22 +201,22 @@ class SocketTransport:
             self._owner.fail(code, reason, offends=offends)
 
     def mark_identified(self) -> None:
-        """The peer has said who it is: its connection gives way to no other from now on."""
+        """Keep the connection's place: its client is identified, so it gives way to no other."""
         self._owner.mark_identified()
 
     def abort(self) -> None:
-        """End now, with a reset; unsent output is thrown away."""
+        """End now, with a reset. Unsent output is dropped."""
         self._owner.end(1006)
         abort_with_reset(self._transport)
 
-    # The guard's side.
+    # For the connection that owns it.
 
     def answer(self, data: bytes) -> None:
-        """Write what the peer made us say: pongs. Over ``output_bytes`` unsent, abort."""
+        """Write a pong. Aborts the socket if more than ``output_bytes`` are unsent."""
         self._write(data, self._output_bytes)
 
     def write_close(self, data: bytes) -> None:
-        """Write a close frame; nothing is written after it."""
+        """Write a close frame, and nothing after it."""
         if not (self.is_closed or self._transport.is_closing()):
             self._written += len(data)
             self._transport.write(data)
@@ -222,23 +224,23 @@ class SocketTransport:
         self.watch()
 
     def pause(self) -> None:
-        """``room_bytes`` are unsent."""
+        """Stop room frames: ``room_bytes`` are unsent."""
         self._paused = True
         self._stall_detector.watch()
 
     def resume(self) -> None:
-        """They are not any more, which is progress."""
+        """Resume room frames: fewer than ``room_bytes`` are unsent."""
         self._paused = False
         self._stall_detector.stop()
         self.watch()
 
     def watch(self) -> None:
-        """Give the connection up where its unsent output does not move."""
+        """Abort the connection if its unsent output makes no progress."""
         if self._transport.get_write_buffer_size():
             self._stall_detector.watch()
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """Stop all output: the connection is lost."""
         self.is_closed = True
         self._stall_detector.stop()
 
@@ -257,11 +259,11 @@ class SocketTransport:
             self.abort()
 
     def sent(self) -> int:
-        """Bytes that the operating system has taken."""
+        """Return how many bytes the operating system has taken."""
         return self._written - self._transport.get_write_buffer_size()
 
     def _unsent_acks(self) -> int:
-        """Unsent bytes without those of the latest room frame, and of a large answer."""
+        """Return the unsent bytes, the latest room frame and a large answer excluded."""
         unsent = self._transport.get_write_buffer_size()
         sent = self._written - unsent
         room = max(0, min(self._room_size, self._room_end - sent))

@@ -1,4 +1,4 @@
-"""Output that no longer moves: the watch over it, and the cut."""
+"""Detects connections whose unsent output makes no progress, and aborts connections."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _LINGER_ZERO: Final = struct.pack("ii", 1, 0)
 
 
 def abort_with_reset(transport: asyncio.Transport) -> None:
-    """End a connection now, its unsent output thrown away. Never raises.
+    """End a connection now, and drop its unsent output. Never raises.
 
-    With ``SO_LINGER`` 0 the kernel sends a reset and forgets the socket; otherwise it would keep
-    what the peer does not read, and the FIN behind it, for minutes.
+    With ``SO_LINGER`` 0 the kernel sends a reset and releases the socket. Otherwise it would keep
+    the unread output, and the FIN after it, for minutes.
     """
     sock = transport.get_extra_info("socket")
-    # A closing transport without output has closed its socket, whose number may be another's now.
+    # A closing transport without output has closed its descriptor, which may be reused by now.
     if sock is not None and (transport.get_write_buffer_size() or not transport.is_closing()):
         with contextlib.suppress(OSError):  # already gone
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
@@ -30,22 +30,22 @@ def abort_with_reset(transport: asyncio.Transport) -> None:
 
 
 class Output(Protocol):
-    """What is watched."""
+    """The output that is watched."""
 
     def unsent(self) -> int:
-        """Bytes that the operating system has not taken yet."""
+        """Return how many bytes the operating system has not taken yet."""
 
     def sent(self) -> int:
-        """A figure that grows when it takes some, and at no other time."""
+        """Return a number that grows if, and only if, the operating system takes bytes."""
 
     def abort(self) -> None:
         """End the connection."""
 
 
 class StallDetector:
-    """Ends a connection whose unsent output has made no progress for ``stall_timeout_s``.
+    """Aborts a connection whose unsent output has made no progress for ``stall_timeout_s``.
 
-    It watches only while there is unsent output: an idle connection has no timer.
+    A timer runs only while there is unsent output: an idle connection has none.
     """
 
     __slots__ = ("_every", "_last", "_loop", "_output", "_still", "_timer")
@@ -66,14 +66,14 @@ class StallDetector:
         return self._timer is not None
 
     def watch(self) -> None:
-        """Begin, unless it has begun."""
+        """Start the timer, unless it runs."""
         if self._timer is None:
             self._last = self._output.sent()
             self._still = 0
             self._timer = self._loop.call_later(self._every, self._look)
 
     def stop(self) -> None:
-        """End the watch."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""The requests and the connections of each user over HTTP."""
+"""Limits on the HTTP requests and the idle connections of each user."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Final, Protocol
 
 from protocol.errors import ErrorCode, RetryableError
 
-#: Requests of one user that are under way at once, streams among them; the next one is ``busy``. A
-#: request holds at most 64 KiB of its body and 128 KiB of its answer, a large answer beside that.
+#: Concurrent requests of one user, streams included; the next one is refused with ``busy``. Each
+#: keeps at most 64 KiB of its body and 128 KiB of its response in memory; ``LargeAnswers`` limits
+#: larger responses.
 MAX_REQUESTS_PER_USER = 64
-#: Asked of a client that has so many under way.
+#: The ``retry_after_ms`` of a request that is refused by that limit.
 REQUESTS_RETRY_MS = 200
 
 
@@ -22,14 +23,14 @@ class Connection(Protocol):
     """A connection over HTTP."""
 
     def keep_for(self, idle: Idle | None) -> None:
-        """Have ``idle.forget`` called when the next request comes, or the connection ends."""
+        """Call ``idle.forget`` when the next request comes or the connection ends."""
 
     def end_idle(self) -> None:
-        """End it, between two requests."""
+        """End the connection, between two requests."""
 
 
 class Idle:
-    """An idle connection that belongs to the user whose request it carried last."""
+    """An idle connection, which belongs to the user of its last request."""
 
     __slots__ = ("_requests", "connection", "user")
 
@@ -39,14 +40,14 @@ class Idle:
         self.connection = connection
 
     def forget(self) -> None:
-        """It is idle no more."""
+        """Remove it: its connection is idle no longer."""
         self._requests.forget(self)
 
 
 class UserRequests:
-    """Counts requests under way, and idle connections, by user.
+    """Counts concurrent requests and idle connections by user.
 
-    A connection belongs to the user of its latest request; a proxy's, to nobody.
+    A connection belongs to the user of its last request; a proxy's connection belongs to no user.
     """
 
     def __init__(self, idle_per_user: int) -> None:
@@ -55,7 +56,7 @@ class UserRequests:
         self._idle: dict[str, OrderedDict[Idle, None]] = {}
 
     def begin(self, user: str) -> None:
-        """Count a request of ``user``, which ``end`` will end. Raises ``busy``."""
+        """Count a request of ``user`` until ``end``. Raises ``busy`` at the limit."""
         if self._under_way[user] >= MAX_REQUESTS_PER_USER:
             raise RetryableError(
                 ErrorCode.BUSY,
@@ -65,8 +66,10 @@ class UserRequests:
         self._under_way[user] += 1
 
     def end(self, user: str, connection: Connection | None) -> None:
-        """A request has been answered; ``connection`` is kept for the next, unless it is one too
-        many of the user's: then the least recently used one is ended."""
+        """End a request, and keep ``connection`` for the next one.
+
+        If the user has too many idle connections, the least recently used one ends.
+        """
         self._under_way[user] -= 1
         if not self._under_way[user]:
             del self._under_way[user]
@@ -82,11 +85,11 @@ class UserRequests:
             oldest.connection.end_idle()
 
     def forget(self, idle: Idle) -> None:
-        """``idle`` has a new request, or has ended."""
+        """Remove ``idle``: it has a new request, or has ended."""
         own = self._idle.get(idle.user)
         if own is not None and own.pop(idle, self) is None and not own:
             del self._idle[idle.user]
 
     def idle_of(self, user: str) -> int:
-        """Idle connections that belong to ``user``."""
+        """Return how many idle connections belong to ``user``."""
         return len(self._idle.get(user, ()))
