@@ -14,6 +14,7 @@ from server.http import api, metrics, probes, published
 from server.http.answers import json_answer
 from server.node import Node
 from server.page import page
+from server.page.wrong_paths import way_in
 from server.sessions.endpoint import SocketEndpoint
 
 
@@ -36,8 +37,11 @@ def make_app(node: Node) -> Starlette:
 
 
 async def _not_found(request: Request, err: Exception) -> Response:
-    """Answer an unknown path or method with the same body as every other error."""
+    """Lead a person into the page; answer a program with the same body as every other error."""
     assert isinstance(err, HTTPException)
+    if err.status_code == 404 and (way := way_in(request)) is not None:
+        # No RedirectResponse: it would quote the fragment a second time.
+        return Response(status_code=302, headers={"location": way, "cache-control": "no-store"})
     answer = json_answer(
         answers.error(RetryableError(ErrorCode.NOT_FOUND, err.detail)), err.status_code
     )

@@ -2,20 +2,33 @@
 //
 //     #/            my events          #/new           a new event
 //     #/join        enter a code       #/join/<code>   the event behind a code
-//     #/e/<event>   a room             #/e/<event>/<tab>
+//     #/e/<event>   a room             #/e/<event>/<tab>, or /screen for a projector
 
 export const TABS = ["decide", "ballot", "people", "history", "settings"];
+/** A view of the room for a projector; no tab leads there. */
+const SCREEN = "screen";
 
-/** {view: "events"|"new"|"join"|"room"|"lost", …} of a fragment. */
+/** {view: "events"|"new"|"join"|"room"|"lost", …} of a fragment, as mail programs and people change it. */
 export function parse(fragment) {
-  const parts = fragment.replace(/^#?\/?/, "").split("/").map(decode);
+  const path = decode(fragment.replace(/^#/, "")).replace(/^(?:#|%23)/i, "");
+  // What trackers and punctuation add is no part of where it leads.
+  const parts = path.split(/[?&#]/)[0].split("/").filter(Boolean).map((part) => part.trim().replace(TRAILING, ""));
   const [view = "", first, second] = parts;
-  if (view === "") return { view: "events" };
-  if (view === "new") return { view: "new" };
-  if (view === "join") return { view: "join", code: first ? normal(first) : "" };
-  if (view === "e" && first) return { view: "room", event: first, tab: TABS.includes(second) ? second : "decide" };
+  switch (view.toLowerCase()) {
+    case "":
+      return { view: "events" };
+    case "new":
+      return { view: "new" };
+    case "join":
+      return { view: "join", code: first ? normal(first) : "" };
+    case "e":
+      if (first) return { view: "room", event: first.toLowerCase(), tab: tabOf(second) };
+  }
   return { view: "lost" };
 }
+
+const TRAILING = /[.,;:!?)\]}>"'»”]+$/u;
+const tabOf = (name) => [...TABS, SCREEN].find((tab) => tab === name?.toLowerCase()) ?? "decide";
 
 export const link = {
   events: () => "#/",
@@ -27,13 +40,23 @@ export const link = {
 /** The whole address of a link, for somebody else. */
 export const address = (fragment, base = location) => `${base.origin}${base.pathname}${fragment}`;
 
-/** A code as the server knows it: people write small letters and blanks. */
-export const normal = (code) => code.toUpperCase().replace(/[^A-Z0-9]/g, "").slice(0, 6);
+/** Characters of an entrance code. */
+export const CODE_LENGTH = 6;
+
+/** A code as the server knows it: people write small or wide letters, blanks and dashes. */
+export const normal = (code) => code.normalize("NFKC").toUpperCase().replace(/[^A-Z0-9]/g, "");
+
+/** The code in what somebody typed or pasted: a code, or a link to join, however it was changed on its way. */
+export function codeIn(text) {
+  const plain = decode(text.normalize("NFKC"));
+  return normal(/(?:^|[/#])join\/+([^/?&#\s]+)/i.exec(plain)?.[1] ?? plain);
+}
 
 function decode(part) {
   try {
     return decodeURIComponent(part);
   } catch {
-    return "";
+    // A sign of its own, not the beginning of an encoded one.
+    return part;
   }
 }

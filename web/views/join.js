@@ -2,7 +2,7 @@
 
 import { reason } from "../refusal.js";
 import { h } from "../render.js";
-import { link, normal } from "../route.js";
+import { CODE_LENGTH, codeIn, link } from "../route.js";
 import { list, number, t } from "../words.js";
 import { button, loading, noteOf, statusPill, trouble } from "./parts.js";
 
@@ -10,26 +10,30 @@ export function joinView(app) {
   const { code } = app.route;
   return h("div", { class: "narrow" },
     h("h1", { tabindex: -1 }, t("join.title")),
-    code.length === 6 ? behind(app, code) : h("section", { class: "card" }, codeForm(app)));
+    code.length === CODE_LENGTH
+      ? behind(app, code)
+      : [code && trouble(t("join.malformed", { code })), h("section", { class: "card" }, codeForm(app))]);
 }
 
 /** Six letters and digits; a pasted link will do as well. */
 export function codeForm(app) {
-  const read = (text) => normal(text.match(/#\/join\/([A-Za-z0-9]+)/)?.[1] ?? text);
+  const typed = app.drafts.get("join.code") ?? "";
+  const found = codeIn(typed);
   const send = (event) => {
     event.preventDefault();
-    const code = read(event.target.elements.code.value);
-    if (code.length !== 6) return;
+    const code = codeIn(event.target.elements.code.value);
+    if (code.length !== CODE_LENGTH) return;
     app.drafts.drop("join.code");
     app.session.forgetOverview(code);
     location.hash = link.join(code);
   };
   return h("form", { class: "code-form", onsubmit: send, key: "code-form" },
     h("label", { for: "code", class: "unseen" }, t("join.code")),
-    h("input", { id: "code", name: "code", class: "code-input", value: app.drafts.get("join.code") ?? "", "data-draft": "join.code",
+    h("input", { id: "code", name: "code", class: "code-input", value: typed, "data-draft": "join.code", translate: "no",
       placeholder: "A1B2C3", autocomplete: "off", autocapitalize: "characters", spellcheck: "false", required: true,
       oninput: (event) => app.drafts.set("join.code", event.target.value) }),
-    h("button", { class: "button", disabled: read(app.drafts.get("join.code") ?? "").length !== 6 }, t("join.look")));
+    h("button", { class: "button", disabled: found.length !== CODE_LENGTH }, t("join.look")),
+    found.length > CODE_LENGTH && h("p", { class: "hint over wide" }, t("join.malformed", { code: typed.trim() })));
 }
 
 function behind(app, code) {
@@ -41,12 +45,12 @@ function behind(app, code) {
     return [trouble(said, error.code === "not_found" ? undefined : again), h("section", { class: "card" }, codeForm(app))];
   }
   return h("article", { class: "card overview" },
-    h("div", { class: "row" }, statusPill(reply.status), h("code", { class: "code" }, code)),
-    h("h2", { class: "subject" }, reply.subject),
+    h("div", { class: "row" }, statusPill(reply.status), h("code", { class: "code", translate: "no" }, code)),
+    h("h2", { class: "subject", dir: "auto" }, reply.subject),
     h("p", { class: "quiet" }, t("join.by", { names: list(reply.admins) }), " · ",
       t("join.members", { count: reply.members, max: reply.max_members })),
     reply.options.length > 0 && [h("h3", {}, t("options")),
-      h("ol", { class: "option-list" }, reply.options.map((option) => h("li", { key: option.id }, option.content)))],
+      h("ol", { class: "option-list" }, reply.options.map((option) => h("li", { key: option.id, dir: "auto" }, option.content)))],
     standing(app, code, reply));
 }
 
