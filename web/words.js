@@ -13,6 +13,7 @@ let plural = new Intl.PluralRules("en");
 let numbers = new Intl.NumberFormat("en");
 let lists = new Intl.ListFormat("en", { type: "conjunction" });
 let ago = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+let hour = new Intl.DateTimeFormat("en", { timeStyle: "short" });
 let moment = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium" });
 
 /** The language that was chosen here, else the first the browser asks for that there is. */
@@ -30,11 +31,13 @@ export function preferredLanguage() {
 /** Speak `tag` from now on; `keep` remembers it in this browser. */
 export function setLanguage(tag, keep = false) {
   language = tag;
+  const locale = localeOf(tag);
   plural = new Intl.PluralRules(tag);
-  numbers = new Intl.NumberFormat(tag);
-  lists = new Intl.ListFormat(tag, { type: "conjunction" });
-  ago = new Intl.RelativeTimeFormat(tag, { numeric: "auto" });
-  moment = new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeStyle: "medium" });
+  numbers = new Intl.NumberFormat(locale);
+  lists = new Intl.ListFormat(locale, { type: "conjunction" });
+  ago = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
+  hour = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
+  moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "long" });
   document.documentElement.lang = tag;
   if (!keep) return;
   try {
@@ -44,6 +47,9 @@ export function setLanguage(tag, keep = false) {
   }
 }
 
+/** The reader's own variety of the language, which decides how dates and numbers are written. */
+const localeOf = (tag) => (navigator.languages ?? []).find((one) => one.split("-")[0] === tag) ?? tag;
+
 export const currentLanguage = () => language;
 
 /** Whether there is a text under `key`. */
@@ -51,20 +57,39 @@ export const has = (key) => key in STRINGS[language] || key in en;
 
 /**
  * The text under `key`. `{name}` is replaced by `values.name`, numbers in the language's own form; a
- * text that is an object of plural forms is chosen by `values.count`.
+ * text that is an object of plural forms is chosen by `values.count`, or by the value that its `by` names.
  */
 export function t(key, values = {}) {
   let text = STRINGS[language][key] ?? en[key] ?? key;
-  if (typeof text === "object") text = text[plural.select(values.count ?? 0)] ?? text.other;
+  if (typeof text === "object") text = text[plural.select(values[text.by ?? "count"] ?? 0)] ?? text.other;
   return text.replace(/\{(\w+)\}/g, (whole, name) => {
     const value = values[name];
     if (value === undefined) return whole;
-    return typeof value === "number" ? numbers.format(value) : value;
+    return typeof value === "number" ? numbers.format(value) : isolated(String(value));
   });
 }
 
+/** Letters that run from right to left, and what sets a direction. */
+const TURNS = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+const CONTROLS = /[\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/** Others' words within a sentence: they do not turn what stands around them. */
+export const isolated = (text) => (TURNS.test(text) ? `\u2068${text.replace(CONTROLS, "")}\u2069` : text);
+
+let clusters = null;
+
+/** The first character of a name as a person sees it; an emoji of several code points is one. */
+export function initial(name) {
+  clusters ??= new Intl.Segmenter(undefined, { granularity: "grapheme" });
+  for (const { segment } of clusters.segment(name)) if (/\S/u.test(segment)) return segment;
+  return "?";
+}
+
+/** Characters as the server counts them: code points, composed, without blanks at the ends. */
+export const lengthOf = (text) => [...String(text).normalize("NFC").trim()].length;
+
 export const number = (value) => numbers.format(value);
-export const list = (values) => lists.format(values);
+export const list = (values) => lists.format(values.map(isolated));
 
 const STEPS = [
   ["second", 60],
@@ -76,9 +101,14 @@ const STEPS = [
   ["year", Infinity],
 ];
 
-/** How far `time` (a text or milliseconds) is from `now`: "2 minutes ago", "in 3 days". */
-export function relative(time, now = Date.now()) {
-  let distance = (new Date(time).getTime() - now) / 1000;
+/** What time it is: the server's, as soon as it is known, since a reader's own clock may be wrong. */
+let present = () => Date.now();
+export const setClock = (now) => (present = now);
+export const now = () => present();
+
+/** How far `time` (a text or milliseconds) is from `at`: "2 minutes ago", "in 3 days". */
+export function relative(time, at = now()) {
+  let distance = (new Date(time).getTime() - at) / 1000;
   // Clocks differ: what has just happened did not happen in the future.
   if (distance > -10 && distance < 3) return ago.format(0, "second");
   for (const [unit, size] of STEPS) {
@@ -88,8 +118,11 @@ export function relative(time, now = Date.now()) {
   return "";
 }
 
-/** The moment itself, to the second, where the reader is. */
+/** The moment itself, to the second, with the zone of the reader. */
 export const exact = (time) => moment.format(new Date(time));
+
+/** The time of day, as a clock on the wall has it. */
+export const clock = (time) => hour.format(new Date(time));
 
 const SPANS = [
   ["day", 86_400],
