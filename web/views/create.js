@@ -2,10 +2,12 @@
 
 import { h } from "../render.js";
 import { t } from "../words.js";
-import { field, numberField } from "./forms.js";
+import { linesOf, numberField, tooLong } from "./forms.js";
 import { button, noteOf } from "./parts.js";
 import { DEFAULTS, dropPolicyDrafts, policyFields, policyPatch } from "./policy-fields.js";
 
+/** Most characters of a subject, and of an item of each list. */
+const SUBJECT = 200;
 const LISTS = { options: 200, assumptions: 2_000, criteria: 2_000 };
 const BLANK = { subject: "", options: ["", ""], assumptions: [""], criteria: [""], max_members: 100, policy: DEFAULTS };
 
@@ -19,31 +21,60 @@ export function createView(app) {
     h("h1", { tabindex: -1 }, t("create.title")),
     h("section", { class: "card stack" },
       h("div", { class: "field subject-field" }, h("label", { for: "subject" }, t("create.subject")),
-        h("input", { id: "subject", value: made.subject, maxlength: 200, required: true, autocomplete: "off", placeholder: t("create.subject.example"),
-          oninput: (event) => change({ subject: event.target.value }) }))),
-    Object.entries(LISTS).map(([name, max]) => lines(name, max, made[name], (values) => change({ [name]: values }))),
+        h("input", { id: "subject", value: made.subject, required: true, dir: "auto", autocomplete: "off", placeholder: t("create.subject.example"),
+          "aria-invalid": tooLong(made.subject, SUBJECT) && "true", oninput: (event) => change({ subject: event.target.value }) }),
+        over(made.subject, SUBJECT))),
+    Object.entries(LISTS).map(([name, max]) => lines(app, name, max, made[name], (values) => change({ [name]: values }))),
     h("details", { class: "card", key: "rules" },
       h("summary", {}, h("h2", {}, t("policy.title")), h("span", { class: "quiet" }, t("create.rules.hint"))),
       numberField(app, { draft: "create.max_members", label: t("create.max_members"), initial: made.max_members, min: 1, max: 100_000, required: true,
         oninput: (event) => (app.drafts.set("create.max_members", event.target.value), change({ max_members: Number(event.target.value) })) }),
       policyFields(app, { draft: "create.policy", policy: made.policy, change: (policy) => change({ policy }) })),
     h("div", { class: "row submit-row" },
-      h("button", { class: "button primary", disabled: busy || !made.subject.trim() }, t("create.submit")),
+      h("button", { class: "button primary", disabled: busy || Boolean(hindrance(made)) }, t("create.submit")),
+      !busy && h("span", { class: "hint" }, hindrance(made)),
       act && act.state !== "confirmed" && noteOf(app, act, () => undefined)));
 }
 
+/** Why it cannot be made yet, in words. */
+function hindrance(made) {
+  if (!made.subject.trim()) return t("create.needs_subject");
+  const long = Object.entries({ subject: SUBJECT, ...LISTS }).some(([name, max]) => [made[name]].flat().some((text) => tooLong(text, max)));
+  return long ? t("create.too_long") : undefined;
+}
+
+/** How much of it is too much. */
+const over = (text, max) => tooLong(text, max) && h("p", { class: "hint over" }, tooLong(text, max));
+
 /** A list of texts, one a line, with always one more to write into. */
-function lines(name, max, values, change) {
+function lines(app, name, max, values, change) {
   const set = (index, text) => change(values.map((value, at) => (at === index ? text : value)));
   return h("fieldset", { class: "card lines", key: name },
     h("legend", {}, h("h2", {}, t(name))),
     h("p", { class: "hint" }, t(`create.${name}.hint`)),
     h("ol", {}, values.map((value, index) => h("li", { key: index },
-      h("input", { value, maxlength: max, "aria-label": t(`create.${name}.nth`, { count: index + 1 }), autocomplete: "off",
+      h("input", { value, dir: "auto", "aria-label": t(`create.${name}.nth`, { count: index + 1 }), autocomplete: "off",
+        "aria-invalid": tooLong(value, max) && "true", onpaste: (event) => pasted(app, event, name, index, values, change),
         onkeydown: (event) => addOnEnter(event, () => change([...values, ""])),
         oninput: (event) => set(index, event.target.value) }),
-      values.length > 1 && button(t("remove"), () => change(values.filter((_, at) => at !== index)), { kind: "quiet", sign: "cross", bare: true })))),
+      values.length > 1 && button(t("remove"), () => change(values.filter((_, at) => at !== index)), { kind: "quiet", sign: "cross", bare: true }), over(value, max)))),
     button(t(`create.${name}.add`), () => change([...values, ""]), { kind: "quiet small", sign: "plus" }));
+}
+
+/** Several lines are several items, from the one they were pasted into. */
+function pasted(app, event, name, index, values, change) {
+  const found = linesOf(event.clipboardData.getData("text/plain"));
+  if (found.length < 2) return;
+  event.preventDefault();
+  const next = [...values];
+  if (values[index].trim()) next.splice(index + 1, 0, ...found);
+  else {
+    // The field has the focus, so a drawing leaves it alone.
+    event.target.value = found[0];
+    next.splice(index, 1, ...found);
+  }
+  change(next);
+  app.announce(t(`create.${name}.pasted`, { count: found.length }));
 }
 
 /** Enter in the last line makes another instead of sending all. */

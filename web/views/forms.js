@@ -1,11 +1,32 @@
 // Fields whose words are kept as drafts, and the one form that proposals, edits and comments share.
 
 import { h } from "../render.js";
-import { number, t } from "../words.js";
+import { lengthOf, number, t } from "../words.js";
 import { button, note } from "./parts.js";
 
 /** Part of a field's length from which on the length left is told. */
 const NEARLY = 0.8;
+
+/** What ends a line in texts of other programs. */
+const LINE_ENDS = /\r\n|[\n\r\v\f\u0085\u2028\u2029]/u;
+/** Milliseconds for which it is said that pasted lines were joined. */
+const JOINED_SHOWN_MS = 8_000;
+
+/** The lines of a pasted text that say something. */
+export const linesOf = (text) => text.split(LINE_ENDS).map((line) => line.trim()).filter(Boolean);
+
+/** Why `text` cannot be sent, or undefined: nothing is cut. */
+export function tooLong(text, max) {
+  const over = max ? lengthOf(text) - max : 0;
+  return over > 0 ? t("field.over", { count: over, max }) : undefined;
+}
+
+/** For a field of one line: that it joins what is pasted in several is said. */
+const sayJoined = (app, id) => (event) => {
+  if (linesOf(event.clipboardData?.getData("text/plain") ?? "").length < 2) return;
+  app.show(`joined|${id}`, true);
+  setTimeout(() => app.show(`joined|${id}`, false), JOINED_SHOWN_MS);
+};
 
 /** An id that labels can point to. */
 export const idOf = (draft) => `f-${draft.replace(/[^\w-]/g, "-")}`;
@@ -17,21 +38,23 @@ export const idOf = (draft) => `f-${draft.replace(/[^\w-]/g, "-")}`;
 export function field(app, { draft, label, initial = "", max, lines = 0, hint, quiet = false, focus = false, ...props }) {
   const id = idOf(draft);
   const value = app.drafts.get(draft) ?? initial;
-  const length = [...String(value)].length;
+  const length = lengthOf(value);
   const tight = max && length > max * NEARLY;
   const told = [hint && `${id}-hint`, tight && `${id}-count`].filter(Boolean).join(" ");
   return h("div", { class: "field", key: draft },
     h("label", { for: id, class: quiet ? "unseen" : "" }, label),
     h(lines ? "textarea" : "input", {
       id, value, "data-draft": draft, rows: lines || undefined, type: lines ? undefined : "text",
-      autocomplete: "off", "aria-describedby": told || undefined, "aria-invalid": max && length > max ? "true" : undefined,
+      dir: "auto", autocomplete: "off", "aria-describedby": told || undefined, "aria-invalid": max && length > max ? "true" : undefined,
       oninput: (event) => app.drafts.set(draft, event.target.value),
+      onpaste: lines ? undefined : sayJoined(app, id),
       mount: focus ? (el) => el.focus() : undefined,
       ...props,
     }),
+    app.shown(`joined|${id}`) && h("p", { class: "hint", role: "status" }, t("field.joined")),
     hint && h("p", { class: "hint", id: `${id}-hint` }, hint),
     tight && h("p", { class: `hint ${length > max ? "over" : ""}`, id: `${id}-count` },
-      t("field.length", { length, max })));
+      tooLong(value, max) ?? t("field.length", { length, max })));
 }
 
 /** A number; `drafts[draft]` or `initial`, within `min` and `max`. */
@@ -49,14 +72,14 @@ export function numberField(app, { draft, label, initial, min, max, unit, ...pro
 /**
  * The form at `key` (an act's key): words, and with `reasoned` why. `initial`: the words that stand.
  * `current`: {version, content} of what is changed, as it stands now; where it moved on since the
- * form was opened, that is told beside the field. `send({content, reason, base})` gives the act.
+ * form was opened, that is told beside the field. With `split`, each line is one of its own. `send({content, reason, base})` gives the act.
  */
-export function wordsForm(app, store, { key, label, submit, initial = "", current, max = 2_000, lines = 3, reasoned = false, wordless = false, allowSame = false, hint, send }) {
+export function wordsForm(app, store, { key, label, submit, initial = "", current, max = 2_000, lines = 3, reasoned = false, wordless = false, allowSame = false, split = false, hint, send, folded }) {
   const form = `${store.event}|${key}`;
   const draft = (name) => `${form}.${name}`;
   const content = app.drafts.get(draft("content")) ?? initial;
   const base = app.drafts.get(draft("base")) ?? current?.version;
-  const fold = () => app.fold(form);
+  const fold = folded ?? (() => app.fold(form));
   const close = () => {
     for (const name of ["content", "reason", "base"]) app.drafts.drop(draft(name));
     fold();
@@ -64,11 +87,14 @@ export function wordsForm(app, store, { key, label, submit, initial = "", curren
   const onsubmit = (event) => {
     event.preventDefault();
     const reason = app.drafts.get(draft("reason"))?.trim();
-    if (!wordless && !content.trim()) return;
-    send({ content: content.trim(), reason: reason || undefined, base });
+    if (unusable) return;
+    if (split) for (const line of linesOf(content)) send({ content: line });
+    else send({ content: content.trim(), reason: reason || undefined, base });
     close();
   };
-  const unusable = !wordless && (!content.trim() || [...content].length > max || (!allowSame && content.trim() === initial));
+  const long = (!wordless && tooLong(content, max)) || (reasoned && tooLong(app.drafts.get(draft("reason")) ?? "", 2_000)) || undefined;
+  const unusable = long || (!wordless && (!content.trim() || (!allowSame && content.trim() === initial)));
+  const many = split ? linesOf(content).length : 1;
   return h("form", { class: "words-form", key: form, onsubmit },
     !wordless && field(app, { draft: draft("content"), label, initial, max, lines, hint, focus: true,
       mount: (el) => remember(app, draft("base"), current, el), onkeydown: keys(onsubmit, fold) }),
@@ -76,7 +102,9 @@ export function wordsForm(app, store, { key, label, submit, initial = "", curren
     reasoned && field(app, { draft: draft("reason"), label: t("form.reason"), max: 2_000, lines: 1,
       onkeydown: keys(onsubmit, fold), ...(wordless && { mount: (el) => remember(app, draft("base"), current, el) }) }),
     h("div", { class: "row" },
-      h("button", { class: "button primary", type: "submit", disabled: unusable }, submit),
+      h("button", { class: "button primary", type: "submit", disabled: Boolean(unusable) }, submit),
+      long && h("span", { class: "hint over" }, long),
+      !long && many > 1 && h("span", { class: "hint" }, t("form.lines", { count: many })),
       button(t("cancel"), close, { kind: "quiet" }),
       note(app, store, key)));
 }
@@ -101,7 +129,7 @@ function moved(app, draft, current, content) {
   };
   return h("div", { class: "moved", role: "status" },
     h("p", {}, t("form.moved")),
-    h("blockquote", {}, current.content ?? t("form.moved.gone")),
+    h("blockquote", { dir: "auto" }, current.content ?? t("form.moved.gone")),
     h("div", { class: "row" },
       button(t("form.moved.keep"), keep, { kind: "small" }),
       button(t("form.moved.take"), take, { kind: "quiet small" })));

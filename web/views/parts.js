@@ -2,7 +2,8 @@
 
 import { reason } from "../refusal.js";
 import { h } from "../render.js";
-import { exact, relative, t } from "../words.js";
+import { rich } from "../rich.js";
+import { exact, initial, relative, t } from "../words.js";
 
 const ICONS = {
   check: "M4.5 12.5l5 5L20 7",
@@ -25,6 +26,7 @@ const ICONS = {
   play: "M8 5.5l10 6.5-10 6.5z",
   pause: "M8.5 5v14M15.5 5v14",
   flag: "M6 21V4h11l-2 4 2 4H6",
+  box: "M4 7h16v13H4zM4 7l2-3h12l2 3M9.5 12h5",
   dots: "M6 12h.01M12 12h.01M18 12h.01",
 };
 
@@ -48,7 +50,7 @@ export function note(app, store, key) {
 export function noteOf(app, act, name) {
   if (act.state === "pending") return waiting(app, act);
   if (act.state === "confirmed") {
-    const said = t(act.applied ? "act.confirmed" : "act.same", { seq: act.seq });
+    const said = t(act.applied ? "act.confirmed" : "act.same");
     return h("span", { class: "note confirmed", key: `note-${act.id}` }, icon("check"), said);
   }
   return h("span", { class: "note refused", key: `note-${act.id}` },
@@ -58,8 +60,8 @@ export function noteOf(app, act, name) {
 
 /** Whether `act` waits here for a connection, and was surely never sent. */
 export function isKept(app, act) {
-  const { client, online } = app.session;
-  return !online && client.pending.some((one) => one.id === act.id && !one.sent);
+  const { session } = app;
+  return !session.online && session.waiting().some((one) => one.id === act.id && !one.sent);
 }
 
 function waiting(app, act) {
@@ -71,8 +73,24 @@ function waiting(app, act) {
     queued && button(t("act.take_back"), () => acts.cancel(act.id), { kind: "quiet small" }));
 }
 
+/** What somebody wrote, in its own direction. */
+export const words = (text, props = {}) => h("div", { class: "words", dir: "auto", ...props }, rich(text));
+
+/** A short text of somebody's within a line of ours. */
+export const quoted = (text) => h("bdi", {}, text);
+
+/** Why somebody did something. */
+export const reasonOf = (text) => h("blockquote", { class: "reason", dir: "auto" }, rich(text));
+
+/** A sign for somebody: the first character of the name. */
+export const face = (name) => h("span", { class: "face", "aria-hidden": "true", translate: "no" }, initial(name));
+
 /** A moment, as far as it is from now; the exact one for who points at it. */
-export const time = (moment) => h("time", { datetime: moment, title: exact(moment) }, relative(moment));
+export const time = (moment) =>
+  h("time", { datetime: moment, title: exact(moment), onclick: showExact }, relative(moment));
+
+/** A tap shows the moment itself, with its zone: a phone has nothing to point with. */
+const showExact = (event) => event.currentTarget.toggleAttribute("data-exact");
 
 /** A short word on what something is. */
 export const pill = (text, kind = "") => h("span", { class: `pill ${kind}` }, text);
@@ -80,7 +98,8 @@ export const pill = (text, kind = "") => h("span", { class: `pill ${kind}` }, te
 /** A name where the page knows it. */
 export function person(store, user) {
   if (user === store.me) return h("b", { class: "me" }, t("you"));
-  return h("b", {}, store.name(user) ?? t("people.unknown"));
+  const name = store.name(user);
+  return h("b", {}, name === undefined ? t("people.unknown") : quoted(name));
 }
 
 /** The event's status. */
