@@ -9,6 +9,18 @@ const SHOWN = 6_000;
 /** Refusals that are kept until they are dismissed; more are not read by anybody. */
 const MOST = 100;
 
+/** How long a wish is one: what was pressed and could not be sent until then is not done any more. */
+const WISH_MS = 10 * 60_000;
+/** The same for what cannot be undone; it is asked for with a connection, or not at all. */
+const DEAR_WISH_MS = 60_000;
+const DEAR = new Set([
+  "event.finish", "event.rotate_code", "membership.leave", "membership.remove", "membership.reject", "membership.reject_all",
+  "membership.approve_all", "proposal.accept", "proposal.reject", "proposal.moderate", "proposal.withdraw", "proposal.revert",
+]);
+
+/** Whether `type` cannot be undone. */
+export const isDear = (type) => DEAR.has(type);
+
 /** The place on the page that an act belongs to: one key for what excludes each other there. */
 export function keyOf(type, args) {
   const [family, verb] = type.split(".");
@@ -37,10 +49,11 @@ export function keyOf(type, args) {
 export class Acts {
   /**
    * `client`: the SDK's. `changed` is called whenever something is to be shown; `settled(act)` once
-   * for every act that was confirmed or refused.
+   * for every act that was confirmed or refused. `now()`: milliseconds by the server's clock.
    */
-  constructor(client, changed, settled) {
+  constructor(client, changed, settled, now = Date.now) {
     this.client = client;
+    this.now = now;
     this.changed = changed;
     this.settled = settled;
     /** id → act, in the order given. */
@@ -61,17 +74,26 @@ export class Acts {
    * asked for twice while the first waits is asked once.
    */
   run(type, args) {
-    const key = keyOf(type, args);
-    const before = this.of(args.event, key);
+    const before = this.of(args.event, keyOf(type, args));
     if (before?.state === "pending" && before.type === type && same(before.args, args)) return before.done;
     if (before && before.state !== "pending") this.all.delete(before.id);
+    return this.add(type, args);
+  }
+
+  /** Ask for it whatever else was asked for at the same place: several lines are several items. */
+  add(type, args) {
     const id = newId();
-    const sending = (async () => this.client.command(type, args, { id }))();
-    return this.follow({ id, type, event: args.event, args, since: Date.now() }, sending);
+    const since = this.now();
+    const notAfter = isDear(type) ? DEAR_WISH_MS : WISH_MS;
+    const sending = (async () => {
+      if (isDear(type) && this.client.status !== "open") throw notSent(id, args.event);
+      return this.client.command(type, args, { id, notAfter, once: isDear(type) });
+    })();
+    return this.follow({ id, type, event: args.event, args, since }, sending);
   }
 
   follow(entry, sending) {
-    const { id, type, args, since } = entry;
+    const { id, type, since, args } = entry;
     const act = { id, type, args, since, event: entry.event, key: keyOf(type, args), state: "pending" };
     act.done = Promise.resolve(sending).then(
       (ack) => this.confirm(act, ack),
@@ -125,10 +147,13 @@ export class Acts {
     if (this.all.delete(id)) this.changed();
   }
 
-  /** Take back what was never sent; false where it may be on its way. */
+  /** Take back what was never sent, for good; false where it may be on its way. */
   cancel(id) {
-    return this.client.cancel(id);
+    return this.client.takeBack(id);
   }
 }
+
+/** Why what cannot be undone is not kept for later. */
+const notSent = (id, event) => Object.assign(new Error("there is no connection"), { code: "not_sent", effect: "none", retry: "fix", details: {}, id, event });
 
 const same = (one, other) => Object.keys({ ...one, ...other }).every((name) => JSON.stringify(one[name]) === JSON.stringify(other[name]));

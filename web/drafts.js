@@ -14,6 +14,8 @@ export class Drafts {
     this.changed = changed;
     this.tab = tab;
     this.prefix = "";
+    /** The beginning of what is kept of this user, in whatever tab. */
+    this.all = "";
     this.held = new Map();
     this.opening = null;
   }
@@ -27,6 +29,7 @@ export class Drafts {
     if (this.opening !== opening || this.prefix === prefix) return;
     const early = this.prefix === "" ? [...this.held] : [];
     this.prefix = prefix;
+    this.all = all;
     this.held.clear();
     for (const [key, { name, value }] of this.chosen(all, lives)) {
       this.set(key, value);
@@ -50,7 +53,19 @@ export class Drafts {
   close() {
     this.opening = null;
     this.prefix = "";
+    this.all = "";
     this.held.clear();
+  }
+
+  /** Nobody's, and nothing of this user is left in this browser, of other tabs and earlier visits either. */
+  forget() {
+    for (const name of this.all === "" ? [] : named(this.all)) removed(name);
+    this.close();
+  }
+
+  /** How many texts wait to be sent here. */
+  get size() {
+    return [...this.held].filter(([, value]) => typeof value !== "string" || value.trim() !== "").length;
   }
 
   get(key) {
@@ -89,6 +104,23 @@ export class Drafts {
     } catch {
       // Full or off: it is still held here.
     }
+  }
+}
+
+/** The names in the storage that begin with `all`. */
+function named(all) {
+  try {
+    return Object.keys(localStorage).filter((name) => name.startsWith(all));
+  } catch {
+    return [];
+  }
+}
+
+function removed(name) {
+  try {
+    localStorage.removeItem(name);
+  } catch {
+    // Storage is off: it was never there.
   }
 }
 

@@ -11,12 +11,13 @@ const BASE = new URL("../", import.meta.url);
 
 export class Session {
   /**
-   * `signin`: gives tokens. `changed` is called when something is to be shown, `settled(act)` when an
-   * act was answered, `ended(error)` when the server would not go on with this sign-in.
+   * `signin`: gives tokens. `changed` is called when something is to be shown, `heard(event, kind)` when
+   * others did something in a room (`kind` is left out if it is no news), `settled(act)` when an act was answered, `ended(error)` when the server would not go on with this sign-in.
    */
-  constructor(signin, { changed, settled, ended }) {
+  constructor(signin, { changed, heard, settled, ended }) {
     this.signin = signin;
     this.changed = changed;
+    this.heard = heard;
     this.rooms = new Map();
     this.events = { list: null, next: undefined, error: null, loading: false };
     this.overviews = new Map();
@@ -31,7 +32,10 @@ export class Session {
       client: { name: "ayes-page", version: signin.config?.version },
       outbox: indexedDbOutbox("ayes"),
     });
-    this.acts = new Acts(this.client, changed, settled);
+    this.acts = new Acts(this.client, changed, settled, () => this.now());
+    this.client.addEventListener("fault", ({ detail }) => {
+      if (detail.where === "outbox") changed();
+    });
     for (const type of ["status", "welcome", "pending", "bye"]) {
       this.client.addEventListener(type, () => changed());
     }
@@ -43,6 +47,11 @@ export class Session {
 
   get user() {
     return this.client.user;
+  }
+
+  /** Milliseconds by the server's clock; by this machine's until the server has said. */
+  now() {
+    return this.client.now();
   }
 
   get online() {
@@ -61,17 +70,18 @@ export class Session {
 
   #open(event) {
     const { client, acts, changed, signin } = this;
-    return new RoomStore(event, client, acts, changed, () => signin.token());
+    const heard = (kind) => this.heard(event, kind);
+    return new RoomStore(event, client, acts, changed, () => signin.token(), heard);
   }
 
-  /** Ask for a room anew that was closed or refused. */
+  /** Ask again for a room that was closed or refused. */
   forget(event) {
     this.rooms.get(event)?.close();
     this.rooms.delete(event);
     this.changed();
   }
 
-  /** My events anew, or with `more` the next page of them. */
+  /** My events again, or with `more` the next page of them. */
   async loadEvents(more = false) {
     const { events } = this;
     if (events.loading) return;
@@ -109,6 +119,30 @@ export class Session {
   forgetOverview(code) {
     this.overviews.delete(code);
     this.changed();
+  }
+
+  /** What waits for an answer, the oldest first: `{id, type, args, since, sent, kept}`. */
+  waiting() {
+    return this.client.waiting();
+  }
+
+  /** What would be lost with this page: the browser's store did not take it. */
+  unkept() {
+    return this.online ? [] : this.waiting().filter((entry) => !entry.kept);
+  }
+
+  /** What was asked for and surely never left this browser. */
+  unsent() {
+    return this.waiting().filter((entry) => !entry.sent);
+  }
+
+  /** Stop, and forget what this user asked for: nobody else may send it. */
+  async forgetUser() {
+    try {
+      await this.client.forgetUser();
+    } catch {
+      // The store is out of reach: what it holds is bound to this user, and sent by no other.
+    }
   }
 
   stop() {

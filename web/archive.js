@@ -1,0 +1,37 @@
+// Events that somebody put out of sight, kept in this browser by user. Nothing changes for others.
+
+import { read, remove, write } from "./seen.js";
+
+export class Archive {
+  #owner = null;
+  #events = new Set();
+
+  /** `changed` is called after every change. */
+  constructor(changed) {
+    this.changed = changed;
+  }
+
+  open(owner) {
+    this.#owner = owner;
+    this.#events = new Set(read(keyOf(owner)));
+  }
+
+  /** Nothing of this user is left here. */
+  forget() {
+    if (this.#owner) remove(keyOf(this.#owner));
+    this.#owner = null;
+    this.#events.clear();
+  }
+
+  has(event) {
+    return this.#events.has(event);
+  }
+
+  toggle(event) {
+    if (!this.#events.delete(event)) this.#events.add(event);
+    if (this.#owner) write(keyOf(this.#owner), [...this.#events]);
+    this.changed();
+  }
+}
+
+const keyOf = (owner) => `ayes:archive:${encodeURIComponent(owner)}`;

@@ -1,0 +1,73 @@
+// What somebody has seen of each event: "new since you were here", kept in this browser by user.
+
+/** Events remembered; the ones looked at longest ago go first. */
+const MAX_EVENTS = 200;
+
+export class Seen {
+  #owner = null;
+  #marks = new Map();
+  /** What had been seen when each event was opened this time: event → position. */
+  #opened = new Map();
+
+  /** From now on that of `owner`. */
+  open(owner) {
+    this.#owner = owner;
+    this.#opened.clear();
+    this.#marks = new Map(read(keyOf(owner)));
+  }
+
+  /** Nothing of this user is left here. */
+  forget() {
+    if (this.#owner) remove(keyOf(this.#owner));
+    this.#owner = null;
+    this.#marks.clear();
+    this.#opened.clear();
+  }
+
+  /** `event` is looked at `at` (milliseconds, the server's clock), and stands at `seq`. */
+  look(event, seq, at) {
+    if (!this.#owner) return;
+    if (!this.#opened.has(event)) this.#opened.set(event, this.#marks.get(event) ?? null);
+    if (this.#marks.get(event)?.seq === seq) return;
+    this.#marks.delete(event);
+    this.#marks.set(event, { seq, at });
+    while (this.#marks.size > MAX_EVENTS) this.#marks.delete(this.#marks.keys().next().value);
+    write(keyOf(this.#owner), [...this.#marks]);
+  }
+
+  /** `{seq, at}` of the look before this visit of `event`; null at the first. */
+  before(event) {
+    return this.#opened.get(event) ?? null;
+  }
+
+  /** Nothing more is new in `event`. */
+  settle(event) {
+    this.#opened.set(event, this.#marks.get(event) ?? null);
+  }
+}
+
+const keyOf = (owner) => `ayes:seen:${encodeURIComponent(owner)}`;
+
+export function read(key, otherwise = []) {
+  try {
+    return JSON.parse(localStorage.getItem(key)) ?? otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+
+export function write(key, value) {
+  try {
+    localStorage.setItem(key, JSON.stringify(value));
+  } catch {
+    // Full or off: it lasts for this visit.
+  }
+}
+
+export function remove(key) {
+  try {
+    localStorage.removeItem(key);
+  } catch {
+    // Off: nothing was kept.
+  }
+}
