@@ -1,12 +1,18 @@
 // The page as a whole: who is signed in, where one is, what is open, and when to draw.
 
+import { Announcer } from "./announcer.js";
+import { Archive } from "./archive.js";
 import { Dialogs } from "./dialogs.js";
 import { Drafts } from "./drafts.js";
+import { Finger } from "./finger.js";
+import { keepingFocus } from "./focus.js";
+import { Later } from "./later.js";
 import { reason } from "./refusal.js";
 import { link, parse } from "./route.js";
 import { render } from "./render.js";
+import { Seen } from "./seen.js";
 import { Session } from "./session.js";
-import { setLanguage, t } from "./words.js";
+import { setClock, setLanguage, t } from "./words.js";
 import { shell } from "./views/shell.js";
 
 /** Milliseconds between drawings that only move times on. */
@@ -24,6 +30,13 @@ export class App {
     this.route = parse(location.hash);
     this.drafts = new Drafts(() => this.changed());
     this.dialogs = new Dialogs(() => this.changed());
+    this.announcer = new Announcer((kind, count) => t(`news.${kind}`, { count }));
+    this.finger = new Finger(root);
+    this.archive = new Archive(() => this.changed());
+    this.seen = new Seen();
+    this.undoable = new Later(() => this.changed());
+    this.theirs = false;
+    this.line = "open";
     this.ended = null;
     this.open = new Map();
     this.queued = false;
@@ -46,6 +59,8 @@ export class App {
       this.session.stop();
       this.session = null;
       this.dialogs.drop();
+      this.undoable.clear();
+      this.drafts.close();
     }
     this.changed();
   }
@@ -54,11 +69,16 @@ export class App {
     this.ended = null;
     this.session = new Session(this.signin, {
       changed: () => this.changed(),
+      heard: (event, kind) => this.heard(event, kind),
       settled: (act) => this.settled(act),
       ended: (error) => this.finish(error),
     });
     const { client } = this.session;
-    client.addEventListener("welcome", () => this.drafts.open(client.user.id), { once: true });
+    setClock(() => this.session?.now() ?? Date.now());
+    const own = () => {
+      for (const kept of [this.drafts, this.archive, this.seen]) kept.open(client.user.id);
+    };
+    client.addEventListener("welcome", own, { once: true });
   }
 
   /** The server would not go on: what it said is shown. Where the sign-in is at fault, it is gone; else
@@ -72,12 +92,31 @@ export class App {
     this.changed();
   }
 
-  signOut() {
+  /** Sign out; where something would be lost by it, ask first. */
+  askSignOut() {
+    if (this.session && (this.session.unsent().length > 0 || this.drafts.size > 0)) this.dialogs.open("sign-out");
+    else this.signOut();
+  }
+
+  /** Out, and everything of this user is forgotten: the next who sits here is somebody else. */
+  async signOut() {
+    this.dialogs.close();
     this.ended = null;
+    this.undoable.clear();
+    this.session?.forgetUser();
+    this.drafts.forget();
+    for (const kept of [this.archive, this.seen]) kept.forget();
+    this.open.clear();
     // Out here at once; at the provider too, where it can be reached and has a place for that.
     this.signin.outAtProvider().catch(() => {});
-    this.drafts.close();
     this.lead(link.events());
+  }
+
+  /** Do what cannot be undone in some seconds; `what` says it, and it can be undone until then. */
+  later(what, send) {
+    this.undoable.add(what, send);
+    this.announce(t("undo.said", { what }));
+    this.wake();
   }
 
   /** Go to `fragment`, once a dialog that was just closed has left the browser's history. */
@@ -104,7 +143,7 @@ export class App {
       this.giveBack(act);
       return;
     }
-    this.announce(t(act.applied ? "act.confirmed" : "act.same", { seq: act.seq }));
+    this.announce(t(act.applied ? "act.confirmed" : "act.same"));
     const { event } = act.ack;
     if (act.type === "event.create") this.drafts.drop("create");
     if (act.type === "event.create" && this.route.view === "new") this.lead(link.room(event));
@@ -133,7 +172,25 @@ export class App {
 
   /** For screen readers: what has just become of what was asked for. */
   announce(text) {
-    document.getElementById("announcer").textContent = text;
+    this.announcer.say(text);
+  }
+
+  /** Others did something in `event`: told where it is looked at, and drawn under no finger. */
+  heard(event, kind) {
+    this.theirs = true;
+    if (!kind || this.route.event !== event) return;
+    this.announcer.gather(kind);
+    // The end is a moment: everybody is led to the result, but for who is writing.
+    const isWriting = document.activeElement?.matches("textarea, input");
+    if (kind === "status.finished" && !isWriting && !this.dialogs.current && this.route.tab !== "screen") this.lead(link.room(event, "ballot"));
+  }
+
+  /** The line went or came back: said once, without the seconds. */
+  listen() {
+    const line = this.session?.client.status === "open" ? "open" : "away";
+    const before = this.line;
+    this.line = line;
+    if (line !== before && this.session?.client.user) this.announce(t(line === "open" ? "line.back" : "line.lost"));
   }
 
   /** Whether the part of the page called `key` is open. */
@@ -186,7 +243,11 @@ export class App {
   }
 
   draw() {
-    render(this.root, shell(this));
+    this.listen();
+    this.finger.before({ theirs: this.theirs, elsewhere: this.arrived });
+    this.theirs = false;
+    keepingFocus(this.root, () => render(this.root, shell(this)), this.dialogs.opener);
+    this.finger.after();
     const heading = this.root.querySelector("h1");
     document.title = heading && this.session ? `${heading.textContent} · Ayes` : "Ayes";
     if (this.returning) this.root.querySelector(`[data-opens="${CSS.escape(this.returning)}"]`)?.focus();
@@ -199,11 +260,18 @@ export class App {
     }
   }
 
+  /** Draw again in a while; each second while seconds are shown. */
   tick() {
-    const away = this.session && !this.session.online;
-    setTimeout(() => {
+    const isCounting = (this.session && !this.session.online) || this.undoable.all().length > 0;
+    this.timer = setTimeout(() => {
       this.changed();
       this.tick();
-    }, away ? COUNTDOWN : TICK);
+    }, isCounting ? COUNTDOWN : TICK);
+  }
+
+  /** Seconds are shown from now on. */
+  wake() {
+    clearTimeout(this.timer);
+    this.tick();
   }
 }

@@ -5,21 +5,24 @@
 
 export class Dialogs {
   #current = null;
-  /** Resolves when the browser has taken the dialog's entry out of the way. */
+  /** While the browser takes a closed dialog's entry away: what is to be done then. */
   #leaving = null;
+  /** What had the focus when it was opened, and has it again afterwards. */
+  opener = null;
 
   /** `changed` is called whenever a dialog opens or closes. */
   constructor(changed, page = globalThis) {
     this.changed = changed;
     this.page = page;
-    page.addEventListener("popstate", () => this.drop());
+    page.addEventListener("popstate", () => (this.#leaving ? this.#left() : this.drop()));
   }
 
   /** Open the dialog `name` of `event`; `about` says which thing of the event it concerns. */
-  open(name, event, about = undefined) {
+  open(name, event = undefined, about = undefined) {
     const isInPlace = this.#current !== null;
-    this.#current = { name, event, about };
-    if (!isInPlace) this.page.history.pushState({ dialog: name }, "");
+    if (!isInPlace) this.opener = this.page.document.activeElement;
+    const opened = (this.#current = { name, event, about });
+    if (!isInPlace) this.#afterwards(() => this.#current === opened && this.page.history.pushState({ dialog: name }, ""));
     this.changed();
   }
 
@@ -38,7 +41,7 @@ export class Dialogs {
     if (!this.#current) return;
     this.#current = null;
     if (this.page.history.state?.dialog) {
-      this.#leaving = new Promise((done) => this.page.addEventListener("popstate", done, { once: true }));
+      this.#leaving ??= [];
       this.page.history.back();
     }
     this.changed();
@@ -52,8 +55,18 @@ export class Dialogs {
   }
 
   /** Resolves when a closed dialog's entry is out of the browser's history. */
-  async gone() {
-    await this.#leaving;
+  gone() {
+    return new Promise((done) => this.#afterwards(done));
+  }
+
+  #afterwards(then) {
+    if (this.#leaving) this.#leaving.push(then);
+    else then();
+  }
+
+  #left() {
+    const waiting = this.#leaving;
     this.#leaving = null;
+    for (const then of waiting) then();
   }
 }

@@ -1,7 +1,7 @@
 // A view is a function that says what should be there; this makes it so with the fewest changes.
 //
 // Everything is keyed: by `key`, else by its tag and place among its like. A node that stays is never
-// moved without need and never made anew, so focus, selection, scroll and an input method's
+// moved without need and never replaced, so focus, selection, scroll and an input method's
 // composition survive any update. The value of a field that has the focus is left alone.
 //
 // Text nodes are not ours: a browser's translation replaces them, extensions wrap and split them. So

@@ -1,7 +1,9 @@
 // One event as the page holds it: the SDK's room, and what only this page knows of it.
 
 import { Journal } from "./journal.js";
+import { News } from "./news.js";
 import { may } from "./permissions.js";
+import { now } from "./words.js";
 
 /** Milliseconds after which what appears has just appeared, and was not simply there. */
 const SETTLED = 1_500;
@@ -10,11 +12,13 @@ const YOU_FOLLOWS = 2_000;
 const PAGE = 50;
 
 export class RoomStore {
-  constructor(event, client, acts, changed, token) {
+  constructor(event, client, acts, changed, token, heard = () => {}) {
     this.event = event;
     this.client = client;
     this.acts = acts;
     this.changed = changed;
+    this.heard = heard;
+    this.news = new News(heard);
     this.room = null;
     this.error = null;
     this.since = Date.now();
@@ -22,6 +26,12 @@ export class RoomStore {
     this.youSeq = 0;
     /** Proposals that were open while this page watched; they stay in their place when decided. */
     this.watched = new Set();
+    /** Proposals of others that came while one was here, and were not in view yet. */
+    this.fresh = new Set();
+    /** Its first state was seen: what comes from now on is new. */
+    this.isKnown = false;
+    /** When the room was live last, while it is not. */
+    this.lostAt = null;
     /** User id → name, of everybody seen here. */
     this.names = new Map();
     /** Pages beyond the room's windows: what → {items, next, loading, error}. */
@@ -50,11 +60,19 @@ export class RoomStore {
 
   moved() {
     const { state } = this.room;
+    this.news.look(state, this.me);
+    this.heard();
+    this.lostAt = this.room.live ? null : (this.lostAt ?? now());
     for (const [id, member] of Object.entries(state.members ?? {})) this.names.set(id, member.name);
     for (const [id, request] of Object.entries(state.requests ?? {})) this.names.set(id, request.name);
     for (const [id, proposal] of Object.entries(state.proposals ?? {})) {
-      if (proposal.status === "pending") this.watched.add(id);
+      if (proposal.status !== "pending") this.fresh.delete(id);
+      else if (!this.watched.has(id)) {
+        this.watched.add(id);
+        if (this.isKnown && proposal.author !== this.me) this.fresh.add(id);
+      }
     }
+    this.isKnown = true;
     this.changed();
   }
 
@@ -114,6 +132,11 @@ export class RoomStore {
 
   get me() {
     return this.client.user?.id;
+  }
+
+  /** The proposal was in view. */
+  saw(id) {
+    if (this.fresh.delete(id)) this.changed();
   }
 
   /** No longer keep decided proposals among the open ones. */

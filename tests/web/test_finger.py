@@ -1,0 +1,93 @@
+"""The thing under the finger: what others do moves nothing that one is about to press."""
+
+from __future__ import annotations
+
+from playwright.async_api import Page, expect
+
+from tests.promises.running import Running
+from tests.web.conftest import Visit
+from tests.web.entering import enter, proposal
+from tests.web.stage import Stage
+
+#: As Safari has it: no anchoring of the browser's own.
+NO_ANCHOR = "*, *::before { overflow-anchor: none !important; }"
+
+
+async def top(page: Page, words: str) -> float:
+    """Where the button of the proposal is."""
+    box = await proposal(page, words).get_by_role("button", name="Agree").bounding_box()
+    assert box is not None
+    return box["y"]
+
+
+async def test_what_is_in_view_stays_in_its_place(site: Running, visit: Visit) -> None:
+    async with Stage(site.base) as stage:
+        policy = {"membership_auto": True, "criterion": {"threshold": 9}}
+        event, _ = await stage.event("Ada", "Grace", policy=policy)
+        asked = [await stage.propose("Grace", event, f"Criterion {n}.") for n in range(12)]
+        page = (await enter(visit, site, "Ada", f"/#/e/{event}")).page
+        await page.evaluate(
+            "(text) => { const s = new CSSStyleSheet(); s.replaceSync(text);"
+            " document.adoptedStyleSheets = [s]; }",
+            NO_ANCHOR,
+        )
+        aim = proposal(page, "Criterion 7.").get_by_role("button", name="Agree")
+        await aim.scroll_into_view_if_needed()
+        await aim.hover()
+        before = await top(page, "Criterion 7.")
+        for number, one in enumerate(asked[:6]):
+            if number % 2:
+                await stage.run("Ada", "proposal.accept", event=event, proposal=one)
+            else:
+                await stage.run("Grace", "comment.add", event=event, proposal=one, content="A word")
+            await expect(proposal(page, f"Criterion {number}.")).to_contain_text(
+                "Accepted" if number % 2 else "1 comment"
+            )
+            assert abs(await top(page, "Criterion 7.") - before) <= 2
+        await aim.click()
+        await expect(
+            proposal(page, "Criterion 7.").get_by_role("button", name="You agree")
+        ).to_be_visible()
+
+
+async def test_a_control_that_has_just_come_under_the_finger_does_nothing(
+    blank: None, site: Running, visit: Visit
+) -> None:
+    """Two buttons change places under a press; nothing can scroll, so nothing else helps."""
+    script = """async () => {
+        const { Finger } = await import("/app/finger.js");
+        const root = document.body.appendChild(document.createElement("div"));
+        const main = root.appendChild(document.createElement("main"));
+        main.style.position = "fixed";
+        const made = ["one", "two"].map((name) => {
+            const el = main.appendChild(document.createElement("button"));
+            el.textContent = name;
+            el.style.display = "block";
+            el.onclick = () => window.pressed.push(name);
+            return el;
+        });
+        window.pressed = [];
+        const finger = new Finger(root);
+        window.swap = () => {
+            finger.before({ theirs: true, elsewhere: false });
+            main.append(main.firstElementChild);
+            finger.after();
+        };
+        const { x, y, width, height } = made[0].getBoundingClientRect();
+        return [x + width / 2, y + height / 2];
+    }"""
+    page = (await visit(site, "/")).page
+    x, y = await page.evaluate(script)
+    await page.mouse.click(x, y)
+    assert await page.evaluate("window.pressed") == ["one"]
+    await page.evaluate("window.swap()")
+    await page.mouse.click(x, y)
+    assert await page.evaluate("window.pressed") == ["one"]
+    await page.wait_for_timeout(400)
+    await page.mouse.click(x, y)
+    assert await page.evaluate("window.pressed") == ["one", "two"]
+    # Keys do not aim.
+    await page.evaluate("window.swap()")
+    await page.locator("button", has_text="two").focus()
+    await page.keyboard.press("Enter")
+    assert await page.evaluate("window.pressed") == ["one", "two", "two"]

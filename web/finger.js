@@ -1,0 +1,113 @@
+// The thing under the finger: a drawing that others caused moves nothing that one is about to press.
+//
+// The view keeps its place by an anchor of its own, since not all browsers have one. Where something
+// moved nevertheless, a press on what has just come to where another control was does nothing.
+
+const CONTROL = "button, a[href], input, select, textarea, summary, label";
+/** Milliseconds before a press in which a control that came to its place was not what it was meant for. */
+const GUARD_MS = 300;
+/** Drawings remembered at most; more than a few within the guard are alike. */
+const MAX_SHOTS = 8;
+/** Pixels from which on something has moved. */
+const MOVED = 1;
+
+export class Finger {
+  #shots = [];
+  #pointer = null;
+  #press = null;
+  #anchor = null;
+  #own = false;
+  /** Somebody did something here since the last drawing. */
+  #input = false;
+
+  /** `page`: a window. */
+  constructor(root, page = globalThis) {
+    this.root = root;
+    this.page = page;
+    page.addEventListener("pointermove", (event) => (this.#pointer = event), { passive: true });
+    page.addEventListener("pointerdown", (event) => this.#pressed(event), { capture: true });
+    page.addEventListener("click", (event) => this.#clicked(event), { capture: true });
+    for (const type of ["click", "keydown", "input", "change"]) page.addEventListener(type, () => (this.#input = true), { capture: true });
+    page.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+  }
+
+  /** Before a drawing; `theirs`: others caused it; `elsewhere`: it shows another view. */
+  before({ theirs, elsewhere }) {
+    const isOwn = this.#input && !theirs;
+    this.#input = false;
+    this.#anchor = elsewhere ? null : this.#found();
+    // What somebody does here moves what they expect to move.
+    if (elsewhere || isOwn) {
+      this.#shots = [];
+      return;
+    }
+    const { innerHeight } = this.page;
+    const places = [];
+    for (const el of this.root.querySelectorAll(CONTROL)) {
+      const place = el.getBoundingClientRect();
+      if (place.bottom > 0 && place.top < innerHeight && place.width > 0) places.push({ el, place });
+    }
+    this.#shots.push({ at: performance.now(), places });
+    this.#shots.splice(0, this.#shots.length - MAX_SHOTS);
+  }
+
+  /** After it: what was in view is where it was. */
+  after() {
+    const kept = this.#anchor?.find(({ el }) => el.isConnected && el.getClientRects().length > 0);
+    this.#anchor = null;
+    if (!kept) return;
+    const moved = kept.el.getBoundingClientRect().top - kept.top;
+    if (Math.abs(moved) < MOVED) return;
+    this.#own = true;
+    this.page.scrollBy({ top: moved, behavior: "instant" });
+  }
+
+  /** What is to stay in its place, the innermost first: under the pointer, else where reading begins. */
+  #found() {
+    const { innerWidth, innerHeight, document } = this.page;
+    const main = this.root.querySelector("main");
+    if (!main || document.querySelector("dialog[open]")) return null;
+    const focused = document.activeElement;
+    const { clientX = -1, clientY = -1 } = this.#pointer ?? {};
+    const points = [[clientX, clientY], [innerWidth / 2, innerHeight * 0.2], [innerWidth / 3, innerHeight / 2]];
+    const inView = (el) => el && main.contains(el) && el !== main;
+    let el = main.contains(focused) && focused !== main && isSeen(focused, innerHeight) ? focused : undefined;
+    for (const [x, y] of points) el ??= document.elementsFromPoint(x, y).find(inView);
+    const anchors = [];
+    for (let one = el; one && one !== main; one = one.parentElement) anchors.push({ el: one, top: one.getBoundingClientRect().top });
+    return anchors;
+  }
+
+  #pressed(event) {
+    this.#pointer = event;
+    this.#press = { at: performance.now(), x: event.clientX, y: event.clientY };
+  }
+
+  #clicked(event) {
+    const press = this.#press;
+    this.#press = null;
+    // A key's click, or a label's: nobody aimed.
+    if (event.detail === 0 || !press || !event.isTrusted) return;
+    const now = event.target.closest?.(CONTROL);
+    if (!now) return;
+    const isOther = this.#shots.some(({ at, places }) => {
+      if (at > press.at || press.at - at > GUARD_MS) return false;
+      const then = places.find(({ place }) => press.x >= place.left && press.x <= place.right && press.y >= place.top && press.y <= place.bottom);
+      return then !== undefined && then.el !== now && !then.el.contains(now) && !now.contains(then.el);
+    });
+    if (!isOther) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+
+  /** Who scrolls knows that things move. */
+  #scrolled() {
+    if (!this.#own) this.#shots = [];
+    this.#own = false;
+  }
+}
+
+const isSeen = (el, height) => {
+  const { top, bottom } = el.getBoundingClientRect();
+  return bottom > 0 && top < height;
+};

@@ -1,0 +1,33 @@
+// What happened in a room since it was looked at last: what others did, by kind.
+
+/** Kinds, by what an event turned to. */
+const STATUSES = { in_progress: "status.in_progress", paused: "status.paused", finished: "status.finished" };
+
+export class News {
+  #before = null;
+
+  /** `tell(kind)` is called for each piece of news; a kind is a key of the page's texts (`news.…`). */
+  constructor(tell) {
+    this.tell = tell;
+  }
+
+  /** `state` is how the room is now; what `me` did is no news. */
+  look(state, me) {
+    const before = this.#before;
+    const proposals = new Map(Object.entries(state.proposals ?? {}).map(([id, one]) => [id, one.status]));
+    const requests = new Set(Object.keys(state.requests ?? {}));
+    const comments = new Set(Object.keys(state.comments ?? {}));
+    const { status } = state.event ?? {};
+    this.#before = { proposals, requests, comments, status };
+    if (!before || !before.status) return;
+    if (status !== before.status && STATUSES[status]) this.tell(STATUSES[status]);
+    for (const [id, now] of proposals) {
+      const then = before.proposals.get(id);
+      const { author, resolved_by: by } = state.proposals[id];
+      if (then === undefined && now === "pending" && author !== me) this.tell("proposed");
+      else if (then === "pending" && now !== "pending" && (by !== me || now === "accepted")) this.tell(now);
+    }
+    for (const id of requests) if (!before.requests.has(id)) this.tell("asked");
+    for (const id of comments) if (!before.comments.has(id) && state.comments[id].author !== me) this.tell("said");
+  }
+}
