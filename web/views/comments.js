@@ -1,9 +1,11 @@
 // What is said beside a proposal or a criterion.
 
+import { byNo } from "../order.js";
 import { h } from "../render.js";
 import { t } from "../words.js";
-import { field, formShown, opener, wordsForm } from "./forms.js";
-import { button, icon, note, noteOf, person, time, trouble } from "./parts.js";
+import { field, formShown, opener, tooLong, wordsForm } from "./forms.js";
+import { SHOWN } from "./lists.js";
+import { button, icon, note, noteOf, person, time, trouble, words } from "./parts.js";
 import { reason } from "../refusal.js";
 
 /** `about`: {proposal} or {criterion}. Folded until somebody wants to read or write. */
@@ -15,6 +17,8 @@ export function comments(app, store, about) {
   const waiting = store.acts.under(store.event, `comment/${id}`).filter((act) => act.state !== "confirmed" || act.seq > store.room.seq);
   const draft = `${store.event}|comment/${id}.content`;
   if (!writable && said.length === 0) return null;
+  const shown = app.shown(`more|${key}`) || SHOWN;
+  const hidden = said.length - shown;
   const open = app.shown(key) || waiting.some((act) => act.state === "refused");
   return h("div", { class: "comments", key: "comments" },
     h("button", { type: "button", class: "button quiet small", "aria-expanded": String(open), onclick: () => app.show(key, !open) },
@@ -22,8 +26,9 @@ export function comments(app, store, about) {
       app.drafts.get(draft) && !open && h("span", { class: "pill attention" }, t("draft"))),
     open && h("div", { class: "comments-body" },
       older(app, store),
-      h("ul", { class: "comment-list" }, said.map((comment) => one(app, store, comment))),
-      waiting.map((act) => h("div", { class: "comment ghost", key: act.id }, h("p", {}, act.args.content), noteOf(app, act, (user) => store.name(user)))),
+      hidden > 0 && button(t("comments.earlier", { count: hidden }), () => app.show(`more|${key}`, shown + SHOWN), { kind: "quiet small" }),
+      h("ul", { class: "comment-list" }, said.slice(-shown).map((comment) => one(app, store, comment))),
+      waiting.map((act) => h("div", { class: "comment ghost", key: act.id }, words(act.args.content), noteOf(app, act, (user) => store.name(user)))),
       writable && composer(app, store, about, draft)));
 }
 
@@ -32,7 +37,7 @@ function of(store, kind, id) {
   const found = new Map();
   for (const comment of store.pages.comments.items.values()) if (comment[kind] === id) found.set(comment.id, comment);
   for (const [key, comment] of Object.entries(store.state.comments)) if (comment[kind] === id) found.set(key, { id: key, ...comment });
-  return [...found.values()].sort((a, b) => (a.created_at < b.created_at ? -1 : 1));
+  return [...found.values()].sort(byNo);
 }
 
 function older(app, store) {
@@ -53,7 +58,7 @@ function one(app, store, comment) {
     editing
       ? wordsForm(app, store, { key, label: t("comments.edit"), submit: t("save"), initial: comment.content, lines: 2, current: comment,
           send: ({ content, base }) => store.run("comment.edit", { comment: id, version: base, content }) })
-      : h("p", { class: "words" }, comment.content),
+      : words(comment.content),
     !editing && h("div", { class: "row tools" },
       mine && store.may("comment.edit") && opener(app, store, key, t("comments.edit"), { kind: "quiet small", sign: "pencil", bare: true }),
       (mine || store.role === "admin") && store.may("comment.remove") &&
@@ -65,7 +70,7 @@ function composer(app, store, about, draft) {
   const send = (event) => {
     event.preventDefault();
     const content = app.drafts.get(draft)?.trim();
-    if (!content) return;
+    if (!content || tooLong(content, 2_000)) return;
     store.run("comment.add", { ...about, content });
     app.drafts.drop(draft);
   };
@@ -74,6 +79,6 @@ function composer(app, store, about, draft) {
       onkeydown: (event) => {
         if (event.key === "Enter" && !event.isComposing && (event.ctrlKey || event.metaKey)) send(event);
       } }),
-    h("button", { class: "button", disabled: !app.drafts.get(draft)?.trim() }, t("comments.send")));
+    h("button", { class: "button", disabled: !app.drafts.get(draft)?.trim() || Boolean(tooLong(app.drafts.get(draft), 2_000)) }, t("comments.send")));
 }
 

@@ -1,30 +1,37 @@
 // What the group stands on: options, assumptions, criteria and their conclusions. Before the start an
 // admin writes them directly; from then on every change is proposed, from the thing itself.
 
+import { byPosition } from "../order.js";
 import { h } from "../render.js";
-import { t } from "../words.js";
+import { number, t } from "../words.js";
 import { comments } from "./comments.js";
 import { formShown, opener, wordsForm } from "./forms.js";
-import { button, note, noteOf } from "./parts.js";
+import { searched, searchField, windowed } from "./lists.js";
+import { button, note, noteOf, words } from "./parts.js";
 
 export function ground(app, store) {
   const { options, assumptions, criteria } = store.state;
   return h("aside", { class: "ground", "aria-label": t("ground.title") },
-    section(app, store, "option", "options", sorted(options).map((option) => optionRow(app, store, option))),
-    section(app, store, "assumption", "assumptions", sorted(assumptions).map((item) => itemRow(app, store, "assumption", item))),
-    section(app, store, "criterion", "criteria", sorted(criteria).map((item) => itemRow(app, store, "criterion", item))));
+    section(app, store, "option", "options", sorted(options), (option) => optionRow(app, store, option)),
+    section(app, store, "assumption", "assumptions", sorted(assumptions), (item) => itemRow(app, store, "assumption", item)),
+    section(app, store, "criterion", "criteria", sorted(criteria), (item) => itemRow(app, store, "criterion", item)));
 }
 
 /** `[{id, …}]` in the order of their positions. */
 export const sorted = (items) =>
-  Object.entries(items).map(([id, item]) => ({ id, ...item })).sort((a, b) => a.position - b.position);
+  Object.entries(items).map(([id, item]) => ({ id, ...item })).sort(byPosition);
 
-function section(app, store, kind, name, rows) {
+function section(app, store, kind, name, items, draw) {
+  const list = `${name}|${store.event}`;
+  const { rows, more } = windowed(app, list, searched(app, list, items, (item) => `${item.content} ${item.conclusion ?? ""}`), draw);
   const adding = store.acts.under(store.event, `add/${kind}`).filter((act) => act.state !== "confirmed" || act.seq > store.room.seq);
   return h("section", { class: `card list ${name}`, key: name, "aria-labelledby": `${name}-title` },
-    h("header", { class: "section-head" }, h("h2", { id: `${name}-title` }, t(name), " ", h("span", { class: "count" }, String(rows.length)))),
-    rows.length ? h(kind === "option" ? "ol" : "ul", { class: "items" }, rows) : h("p", { class: "quiet" }, t(`${name}.none`)),
-    adding.map((act) => h("div", { class: "item ghost", key: act.id }, h("p", {}, act.args.content), noteOf(app, act, () => undefined))),
+    h("header", { class: "section-head" }, h("h2", { id: `${name}-title` }, t(name), " ", h("span", { class: "count" }, number(items.length)))),
+    h("p", { class: "hint" }, t(`about.${kind}`)),
+    searchField(app, list, t("list.search"), items.length),
+    items.length ? h(kind === "option" ? "ol" : "ul", { class: "items" }, rows) : h("p", { class: "quiet" }, t(`${name}.none`)),
+    more,
+    adding.map((act) => h("div", { class: "item ghost", key: act.id }, words(act.args.content), noteOf(app, act, () => undefined))),
     adder(app, store, kind));
 }
 
@@ -37,9 +44,9 @@ function adder(app, store, kind) {
   const label = t(direct ? `${kind}.add` : `propose.${kind}.create`);
   if (!formShown(app, store, key)) return h("div", { class: "row" }, opener(app, store, key, label, { kind: "quiet small", sign: "plus" }));
   const send = ({ content, reason }) => (direct
-    ? store.run(`${kind}.add`, { content })
+    ? store.acts.add(`${kind}.add`, { event: store.event, content })
     : store.run("proposal.create", { kind, category: "create", content, ...(reason && { reason }) }));
-  return wordsForm(app, store, { key, label, submit: t(direct ? "add" : "propose"), reasoned: !direct, max: kind === "option" ? 200 : 2_000, lines: kind === "option" ? 1 : 2, send });
+  return wordsForm(app, store, { key, label, submit: t(direct ? "add" : "propose"), reasoned: !direct, max: kind === "option" ? 200 : 2_000, lines: kind === "option" ? 1 : 2, split: direct, send });
 }
 
 function optionRow(app, store, option) {
@@ -49,7 +56,7 @@ function optionRow(app, store, option) {
       send: ({ content }) => store.run("option.edit", { option: option.id, content }) }));
   }
   return h("li", { class: "item", key: option.id, mount: arrive(store) },
-    h("div", { class: "item-line" }, h("p", { class: "words" }, option.content),
+    h("div", { class: "item-line" }, words(option.content),
       h("div", { class: "tools" },
         store.may("option.edit") && opener(app, store, key, t("option.edit"), { kind: "quiet small", sign: "pencil", bare: true }),
         store.may("option.remove") && button(t("option.remove"), () => store.run("option.remove", { option: option.id }), { kind: "quiet small", sign: "bin", bare: true }))),
@@ -61,7 +68,7 @@ const arrive = (store) => (el) => store.settled && el.classList.add("arrive");
 function itemRow(app, store, kind, item) {
   return h("li", { class: "item", key: item.id, id: `item-${item.id}` },
     h("div", { class: "item-line" },
-      h("p", { class: "words", key: `v${item.version}`, mount: arrive(store) }, item.content),
+      words(item.content, { key: `v${item.version}`, mount: arrive(store) }),
       tools(app, store, kind, item)),
     openFor(store, kind, item),
     kind === "criterion" && conclusion(app, store, item),
@@ -99,10 +106,11 @@ function openFor(store, kind, item) {
 function conclusion(app, store, item) {
   const stands = item.conclusion !== undefined;
   const key = (category) => `propose/conclusion/${category}/${item.id}`;
+  if (store.status === "not_started") return null;
   return h("div", { class: `conclusion ${stands ? "" : "none"}` },
     h("div", { class: "item-line" },
       stands
-        ? h("p", { class: "words", key: `c${item.conclusion_version}`, mount: arrive(store) }, h("span", { class: "conclusion-label" }, t("conclusion")), " ", item.conclusion)
+        ? h("div", { class: "concluded" }, h("span", { class: "conclusion-label" }, t("conclusion")), words(item.conclusion, { key: `c${item.conclusion_version}`, mount: arrive(store) }))
         : h("p", { class: "quiet" }, t("conclusion.none")),
       store.may("proposal.create") && h("div", { class: "tools" },
         !stands && opener(app, store, key("create"), t("propose.conclusion.create"), { kind: "quiet small", sign: "plus" }),

@@ -1,10 +1,12 @@
 // What was decided, by whom and when, the newest first, as far back as the event goes; for admins also
 // what they did beside that.
 
+import { byDecision } from "../order.js";
 import { reason } from "../refusal.js";
 import { h } from "../render.js";
-import { number, t } from "../words.js";
-import { button, empty, loading, person, time, trouble } from "./parts.js";
+import { t } from "../words.js";
+import { searched, searchField, windowed } from "./lists.js";
+import { button, empty, loading, person, reasonOf, time, trouble } from "./parts.js";
 import { change, outcome, proposalTitle, reverting } from "./proposal.js";
 
 const FILTERS = ["all", "accepted", "rejected", "deleted"];
@@ -26,11 +28,16 @@ function decisions(app, store, filter) {
   const page = store.pages.proposals;
   const decided = all(store);
   const shown = decided.filter(([, proposal]) => filter === "all" || proposal.status === filter);
+  const list = `history|${store.event}`;
+  const found = searched(app, list, shown, ([, one]) => `${one.content ?? ""} ${one.reason ?? ""} ${store.name(one.author) ?? ""}`);
+  const { rows, more } = windowed(app, list, found, ([id, proposal]) => entry(app, store, id, proposal));
   const pending = Object.values(store.state.proposals).filter((proposal) => proposal.status === "pending").length;
   const missing = store.state.counts.proposals - pending - decided.length;
   return [
     shown.length === 0 && missing <= 0 && empty(t("history.none")),
-    h("ol", { class: "timeline" }, shown.map(([id, proposal]) => entry(app, store, id, proposal))),
+    searchField(app, list, t("list.search"), decided.length),
+    h("ol", { class: "timeline" }, rows),
+    more,
     page.error && trouble(reason(page.error), () => store.more("proposals")),
     page.loading ? loading() : missing > 0 && !page.done && button(t("history.older", { count: missing }), () => store.more("proposals"), {}),
   ];
@@ -55,14 +62,15 @@ function done(store, { seq, at, by, what, user, code }) {
   return h("li", { class: "entry", key: seq },
     h("article", { class: "card" },
       h("p", {}, t(`history.did.${what}`, { by: name(by), name: user && name(user), code })),
-      h("p", { class: "quiet" }, time(at), ` · #${number(seq)}`)));
+      h("p", { class: "quiet" }, time(at))));
 }
 
 /** Decided ones of the room's window and of the pages, `[id, proposal]`, the last decided first. */
 function all(store) {
-  const found = new Map(store.pages.proposals.items);
-  for (const [id, proposal] of Object.entries(store.state.proposals)) if (proposal.status !== "pending") found.set(id, proposal);
-  return [...found].sort(([, a], [, b]) => (a.resolved_at < b.resolved_at ? 1 : -1));
+  const window = Object.entries(store.state.proposals).filter(([, proposal]) => proposal.status !== "pending").reverse();
+  const found = new Map(window);
+  for (const [id, proposal] of store.pages.proposals.items) if (!found.has(id)) found.set(id, proposal);
+  return [...found].sort(([, a], [, b]) => byDecision(a, b));
 }
 
 function entry(app, store, id, proposal) {
@@ -71,7 +79,7 @@ function entry(app, store, id, proposal) {
       h("header", { class: "proposal-head" }, h("h3", { class: "proposal-kind" }, proposalTitle(proposal)),
         h("p", { class: "quiet" }, t("history.by"), " ", person(store, proposal.author), " · ", time(proposal.created_at))),
       change(store, proposal),
-      proposal.reason && h("blockquote", { class: "reason" }, proposal.reason),
+      proposal.reason && reasonOf(proposal.reason),
       outcome(store, proposal),
       reverting(app, store, id, proposal)));
 }

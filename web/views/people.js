@@ -1,9 +1,11 @@
 // Who takes part, who waits to, and how others get in.
 
+import { byRequest } from "../order.js";
 import { reason } from "../refusal.js";
 import { h } from "../render.js";
-import { number, t } from "../words.js";
-import { button, dialog, empty, note, pill, time, trouble } from "./parts.js";
+import { isolated, number, t } from "../words.js";
+import { searched, searchField, windowed } from "./lists.js";
+import { button, dialog, empty, face, note, pill, quoted, time, trouble } from "./parts.js";
 import { ways } from "./share.js";
 
 export function peopleTab(app, store) {
@@ -23,29 +25,62 @@ export function peopleTab(app, store) {
 }
 
 function requests(app, store) {
-  const waiting = Object.entries(store.state.requests ?? {}).sort(([, a], [, b]) => (a.requested_at < b.requested_at ? -1 : 1));
-  if (store.role !== "admin" || waiting.length === 0) return null;
+  const waiting = Object.entries(store.state.requests ?? {}).sort(([, a], [, b]) => byRequest(a, b));
+  if (store.role !== "admin" || waiting.length === 0) return decided(app, store);
   const count = store.state.counts.requests ?? waiting.length;
   const behind = count - waiting.length;
   const busy = ["approve_all", "reject_all"].some((verb) => store.act(`membership/${verb}`)?.state === "pending");
+  const list = `requests|${store.event}`;
+  const { rows, more } = windowed(app, list, searched(app, list, waiting, ([, request]) => request.name), ([user, request]) => requestRow(app, store, user, request));
   return h("section", { class: "card attention-card", "aria-labelledby": "requests-title" },
     h("header", { class: "section-head" },
       h("h2", { id: "requests-title" }, t("requests.title"), " ", h("span", { class: "count" }, number(count))),
       store.may("membership.approve_all") && waiting.length > 1 && h("div", { class: "row" },
-        button(t("requests.approve_all"), () => store.run("membership.approve_all"), { kind: "small", sign: "check", disabled: busy }),
-        button(t("requests.reject_all"), () => store.run("membership.reject_all"), { kind: "small quiet", disabled: busy }),
-        note(app, store, "membership/approve_all"), note(app, store, "membership/reject_all"))),
-    h("ul", { class: "people-list" }, waiting.map(([user, request]) =>
-      h("li", { key: user },
-        face(request.name), h("span", { class: "who" }, h("b", {}, request.name), h("span", { class: "quiet" }, time(request.requested_at))),
-        store.may("membership.approve") && h("span", { class: "row" },
-          button(t("requests.approve"), () => store.run("membership.approve", { user }), { kind: "small primary" }),
-          button(t("requests.reject"), () => store.run("membership.reject", { user }), { kind: "small quiet" }),
-          note(app, store, `member/${user}`))))),
-    behind > 0 && h("p", { class: "quiet" }, t("requests.behind", { count: behind })));
+        button(t("requests.approve_all"), () => app.dialogs.open("approve_all", store.event, { count, upto: store.room.seq }), { kind: "small", sign: "check", disabled: busy }),
+        button(t("requests.reject_all"), () => app.dialogs.open("reject_all", store.event, { count, upto: store.room.seq }), { kind: "small quiet", disabled: busy }))),
+    decided(app, store),
+    searchField(app, list, t("list.search.name"), waiting.length),
+    h("ul", { class: "people-list" }, rows),
+    more,
+    behind > 0 && h("p", { class: "quiet" }, t("requests.behind", { count: behind })),
+    allDialog(app, store, "approve_all", "primary"), allDialog(app, store, "reject_all", "danger"));
 }
 
-const face = (name) => h("span", { class: "face", "aria-hidden": "true" }, [...name][0] ?? "?");
+const requestRow = (app, store, user, request) =>
+  h("li", { key: user },
+    face(request.name), h("span", { class: "who" }, h("b", {}, quoted(request.name)), h("span", { class: "quiet" }, time(request.requested_at))),
+    store.may("membership.approve") && h("span", { class: "row" },
+      button(t("requests.approve"), () => store.run("membership.approve", { user }), { kind: "small primary" }),
+      button(t("requests.reject"), () => store.run("membership.reject", { user }), { kind: "small quiet" }),
+      note(app, store, `member/${user}`)));
+
+/** What became of all who waited, in words: how many came in, and how many did not fit. */
+function decided(app, store) {
+  return ["approve_all", "reject_all"].map((verb) => {
+    const act = store.act(`membership/${verb}`);
+    if (act?.state !== "confirmed") return note(app, store, `membership/${verb}`);
+    const { result } = act.ack;
+    const done = result.approved_count ?? result.rejected_count ?? (result.approved ?? result.rejected ?? []).length;
+    const left = result.waiting_count ?? (result.waiting ?? []).length;
+    return h("p", { class: "banner good", role: "status", key: verb }, t(`requests.${verb}.done`, { count: done }), " ", left > 0 && t("requests.no_room", { count: left }));
+  });
+}
+
+/** Whatever concerns many asks first, and names how many; who asks after it was opened is not meant. */
+function allDialog(app, store, verb, kind) {
+  const open = app.dialogs.shown(verb, store.event);
+  if (!open) return null;
+  const { count, upto } = open.about;
+  const send = () => {
+    app.dialogs.close();
+    store.run(`membership.${verb}`, { upto });
+  };
+  return dialog(app, store, verb, t(`requests.${verb}.title`, { count, subject: store.state.event.subject }),
+    h("p", {}, t(`requests.${verb}.text`)),
+    h("div", { class: "row end" },
+      button(t("cancel"), () => app.dialogs.close(), { kind: "quiet" }),
+      button(t(`requests.${verb}`), send, { kind })));
+}
 
 function members(app, store) {
   const page = store.pages.members;
@@ -55,8 +90,12 @@ function members(app, store) {
   const rows = [...shown].sort(([, a], [, b]) => (a.role === b.role ? a.name.localeCompare(b.name) : a.role === "admin" ? -1 : 1));
   if (rows.length === 0) return empty(t("people.none"));
   const missing = store.state.counts.members - shown.size;
+  const list = `members|${store.event}`;
+  const window = windowed(app, list, searched(app, list, rows, ([, member]) => member.name), ([user, member]) => row(app, store, user, member), 100);
   return [
-    h("ul", { class: "people-list" }, rows.map(([user, member]) => row(app, store, user, member))),
+    searchField(app, list, t("list.search.name"), rows.length),
+    h("ul", { class: "people-list" }, window.rows),
+    window.more,
     page.error && trouble(reason(page.error), () => store.more("members")),
     missing > 0 && !page.done && button(t("people.more", { count: missing }), () => store.more("members"), { kind: "quiet small", disabled: page.loading }),
   ];
@@ -66,7 +105,7 @@ function row(app, store, user, member) {
   const other = member.role === "admin" ? "member" : "admin";
   return h("li", { key: user, mount: (el) => store.settled && el.classList.add("arrive") },
     face(member.name),
-    h("span", { class: "who" }, h("b", {}, member.name), " ", user === store.me && pill(t("you")), member.role === "admin" && pill(t("role.admin"), "agreed")),
+    h("span", { class: "who" }, h("b", {}, quoted(member.name)), " ", user === store.me && pill(t("you")), member.role === "admin" && pill(t("role.admin"), "agreed")),
     h("span", { class: "row" },
       store.may("membership.set_role") && button(t(`role.make.${other}`), () => store.run("membership.set_role", { user, role: other }), { kind: "small quiet" }),
       store.may("membership.remove") && user !== store.me && button(t("people.remove"), () => app.dialogs.open("remove", store.event, user), { kind: "small quiet" }),
@@ -108,7 +147,7 @@ function leaveDialog(app, store) {
     last && others.length === 0 && h("p", {}, t("leave.alone")),
     last && others.length > 0 && h("div", { class: "field" }, h("label", { for: "heir" }, t("leave.heir")),
       h("select", { id: "heir", value: heir, onchange: (event) => app.show(choice, event.target.value) },
-        others.map(([user, member]) => h("option", { key: user, value: user }, member.name)))),
+        others.map(([user, member]) => h("option", { key: user, value: user }, isolated(member.name))))),
     h("div", { class: "row end" },
       button(t("cancel"), () => app.dialogs.close(), { kind: "quiet" }),
       button(t("leave"), leave, { kind: "danger", disabled: last && others.length === 0 })));
