@@ -8,6 +8,9 @@ from playwright.async_api import BrowserContext, Locator, Page, WebSocketRoute, 
 
 from tests.web.conftest import Visit, Visitor
 
+#: Presses of a button that moves under the finger, and milliseconds between two.
+PRESSES, PRESS_MS = 5, 2_000
+
 
 async def enter(visit: Visit, site: Any, name: str, path: str = "/", **options: Any) -> Visitor:
     """``name`` signs in on the page at ``path``, and is connected."""
@@ -56,3 +59,15 @@ class Wire:
     def mend(self) -> None:
         """Whole again, for the next socket."""
         self.cut = self.deaf = False
+
+
+async def pressed(button: Locator, shows: Locator) -> None:
+    """``button`` is pressed until ``shows`` is there: one that has just moved takes no press."""
+    for _ in range(PRESSES):
+        await button.click()
+        try:
+            await expect(shows).to_be_visible(timeout=PRESS_MS)
+        except AssertionError:
+            continue
+        return
+    await expect(shows).to_be_visible()

@@ -61,6 +61,7 @@ async def test_the_link_is_copied_and_its_code_read_and_a_new_code_is_another(
     await expect(invite.get_by_role("button", name="Copied")).to_be_visible()
     assert await page.evaluate("navigator.clipboard.readText()") == link
     await invite.get_by_role("button", name="New code").click()
+    await invite.get_by_role("button", name="Make a new code").click()
     await expect(invite.locator(".link")).not_to_have_text(link)
     changed = await invite.locator(".link").inner_text()
     assert re.fullmatch(rf"{re.escape(site.base)}/#/join/[A-Z0-9]{{6}}", changed)
@@ -79,10 +80,15 @@ async def test_many_are_let_in_one_is_made_admin_and_the_last_admin_names_a_succ
             await stage.run(name, "membership.join", code=code)
         page = (await enter(visit, site, "Ada", f"/#/e/{event}/people")).page
         await page.get_by_role("button", name="Let all in").click()
+        dialog = page.get_by_role("dialog")
+        await expect(dialog).to_contain_text("Let 2 people into “Where do we meet?”?")
+        await dialog.get_by_role("button", name="Let all in").click()
+        await expect(page.get_by_text("2 people were let in.")).to_be_visible()
         await expect(row(page, "Jean").get_by_role("button", name="Make admin")).to_be_visible()
         for name in ("Mary", "Dorothy"):
             await stage.run(name, "membership.join", code=code)
         await page.get_by_role("button", name="Turn all down").click()
+        await dialog.get_by_role("button", name="Turn all down").click()
         await expect(page.get_by_text("Mary")).to_have_count(0)
         await expect(page.locator(".people-list li")).to_have_count(3)
     grace = (await enter(visit, site, "Grace", f"/#/e/{event}/people")).page

@@ -8,7 +8,7 @@ import { results } from "./results.js";
 
 export function ballotTab(app, store) {
   const { state } = store;
-  if (store.status === "finished") return results(store);
+  if (store.status === "finished") return results(app, store);
   const counts = h("p", { class: "quiet" }, t("ballot.count", { count: state.counts.ballots, members: state.counts.members }));
   if (store.status === "not_started") return h("div", { class: "narrow" }, empty(t("ballot.before")));
   const options = sorted(state.options);
@@ -35,43 +35,55 @@ function chosen(app, store) {
   const live = sorted(store.state.criteria).map((criterion) => criterion.id);
   const ranked = (draft?.order ?? ballot?.criterion_order ?? []).filter((id) => live.includes(id));
   const option = draft?.option ?? ballot?.option;
+  const order = [...ranked, ...live.filter((id) => !ranked.includes(id))];
   return {
     option: option in store.state.options ? option : undefined,
-    order: [...ranked, ...live.filter((id) => !ranked.includes(id))],
+    order,
+    // An order that nobody made is no ranking.
+    isRanked: order.length < 2 || Boolean(draft?.isRanked ?? ballot),
     changed: draft !== undefined,
   };
 }
 
 function form(app, store, options) {
-  const { option, order, changed } = chosen(app, store);
+  const { option, order, isRanked, changed } = chosen(app, store);
   const draft = `${store.event}|ballot`;
-  const change = (patch) => app.drafts.set(draft, { option, order, ...patch });
+  const change = (patch) => app.drafts.set(draft, { option, order, isRanked, base: standing, ...patch });
+  // Which ballot was seen when these words were begun: an older one never replaces a newer.
+  const standing = app.drafts.get(draft)?.base ?? revisionOf(store.you.ballot);
   const may = store.may("ballot.submit");
   const busy = store.act("ballot")?.state === "pending";
   const send = async (event) => {
     event.preventDefault();
-    if (!option || busy) return;
-    const act = await store.run("ballot.submit", { option, criterion_order: order, criteria_rev: store.state.event.criteria_rev });
+    if (!option || !isRanked || busy) return;
+    const act = await store.run("ballot.submit", { option, criterion_order: order, criteria_rev: store.state.event.criteria_rev, ...(standing !== undefined && { base: standing }) });
     if (act.state === "confirmed") app.drafts.drop(draft);
+    // Another one stands by now: what was chosen is kept, and is a wish about that one once it was looked at.
+    if (act.error?.code === "version_conflict") change({ base: undefined });
   };
   return h("form", { onsubmit: send },
     h("fieldset", { class: "card options-choice", disabled: !may }, h("legend", {}, h("h3", {}, t("ballot.option"))),
       options.map((one) => h("label", { class: `option-choice ${one.id === option ? "on" : ""}`, key: one.id },
         h("input", { type: "radio", name: "option", value: one.id, checked: one.id === option, onchange: () => change({ option: one.id }) }),
-        h("span", {}, one.content)))),
-    order.length > 0 && h("section", { class: "card" },
+        h("span", { dir: "auto" }, one.content)))),
+    order.length > 1 && h("section", { class: "card" },
       h("h3", { id: "ranking-title" }, t("ballot.ranking")),
       h("p", { class: "hint", id: "ranking-hint" }, t("ballot.ranking.hint")),
-      ranking(app, store, order, may, (next) => change({ order: next }))),
+      ranking(app, store, order, { may, isRanked }, (next) => change({ order: next, isRanked: true })),
+      may && h("div", { class: "tick" },
+        h("input", { type: "checkbox", id: "order-is-mine", checked: isRanked, onchange: (event) => change({ isRanked: event.target.checked }) }),
+        h("label", { for: "order-is-mine" }, t("ballot.ranking.mine")))),
     may && h("div", { class: "row submit-row" },
-      h("button", { class: "button primary", disabled: !option || busy }, t(store.you.ballot ? "ballot.again" : "ballot.submit")),
+      h("button", { class: "button primary", disabled: !option || !isRanked || busy }, t(store.you.ballot ? "ballot.again" : "ballot.submit")),
       store.you.ballot && button(t("ballot.clear"), () => store.run("ballot.clear"), { kind: "quiet", disabled: busy }),
-      changed && !busy && h("span", { class: "quiet" }, t(option ? "ballot.unsent" : "ballot.choose")),
+      !busy && (changed || !store.you.ballot) && h("span", { class: "quiet" }, t(!option ? "ballot.choose" : isRanked ? "ballot.unsent" : "ballot.rank")),
       note(app, store, "ballot")));
 }
 
+const revisionOf = (ballot) => (ballot ? ballot.revision : 0);
+
 /** The criteria in order; moved by the grip (dragged, or by arrow keys) and by buttons. */
-function ranking(app, store, order, may, change) {
+function ranking(app, store, order, { may, isRanked }, change) {
   const { criteria } = store.state;
   const move = (id, to) => {
     const from = order.indexOf(id);
@@ -82,13 +94,13 @@ function ranking(app, store, order, may, change) {
     tell(id, to);
   };
   const tell = (id, to) => app.announce(t("ballot.moved", { name: criteria[id].content, place: to + 1, count: order.length }));
-  return h("ol", { class: "ranking", "aria-labelledby": "ranking-title" }, order.map((id, place) =>
+  return h("ol", { class: `ranking ${isRanked ? "" : "unranked"}`, "aria-labelledby": "ranking-title" }, order.map((id, place) =>
     h("li", { key: id, "data-id": id },
-      h("span", { class: "place", "aria-hidden": "true" }, String(place + 1)),
+      h("span", { class: "place", "aria-hidden": "true" }, isRanked ? String(place + 1) : "–"),
       h("button", { type: "button", class: "grip", disabled: !may, "aria-label": t("ballot.grip", { name: criteria[id].content, place: place + 1, count: order.length }),
         "aria-describedby": "ranking-hint", onkeydown: byKeys(id, place, order, move), onpointerdown: byDrag(id, change, (to) => tell(id, to)) }, icon("grip")),
-      h("span", { class: "words" }, criteria[id].content),
-      h("span", { class: "points" }, place < 3 ? t("ballot.points", { count: 3 - place }) : ""),
+      h("span", { class: "words", dir: "auto" }, criteria[id].content),
+      h("span", { class: "points" }, isRanked && place < 3 ? t("ballot.points", { count: 3 - place }) : ""),
       h("span", { class: "tools" },
         button(t("ballot.up", { name: criteria[id].content }), () => move(id, place - 1), { kind: "quiet small", sign: "up", bare: true, disabled: !may || place === 0 }),
         button(t("ballot.down", { name: criteria[id].content }), () => move(id, place + 1), { kind: "quiet small", sign: "down", bare: true, disabled: !may || place === order.length - 1 })))));
@@ -109,10 +121,10 @@ const byDrag = (id, change, tell) => (event) => {
   const rows = row.parentElement;
   grip.setPointerCapture(event.pointerId);
   row.classList.add("dragged");
-  let order = [...rows.children].map((one) => one.dataset.id);
+  let order = [...rows.children].map((one) => one.dataset.id).filter(Boolean);
   const before = order.join();
   const follow = ({ clientY }) => {
-    const others = [...rows.children].filter((one) => one.dataset.id !== id);
+    const others = [...rows.children].filter((one) => one.dataset.id && one.dataset.id !== id);
     const to = others.filter((one) => clientY > one.getBoundingClientRect().top + one.offsetHeight / 2).length;
     const next = others.map((one) => one.dataset.id);
     next.splice(to, 0, id);

@@ -1,10 +1,14 @@
 // The room's heart: what is proposed now, and beside it what the group has settled on.
 
+import { byNo } from "../order.js";
 import { h } from "../render.js";
-import { t } from "../words.js";
+import { number, t } from "../words.js";
+import { wordsForm } from "./forms.js";
 import { ground } from "./ground.js";
-import { button, empty, loading, noteOf } from "./parts.js";
+import { button, empty, loading, noteOf, words } from "./parts.js";
 import { proposalCard, proposalTitle } from "./proposal.js";
+import { since } from "./since.js";
+import { preparations } from "./start.js";
 
 /** Cards that are drawn at once; more on demand. */
 const SHOWN = 40;
@@ -16,18 +20,56 @@ export function decideTab(app, store) {
 function feed(app, store) {
   const { proposals } = store.state;
   const cards = [...store.watched].filter((id) => id in proposals)
-    .sort((a, b) => (proposals[a].created_at < proposals[b].created_at ? -1 : 1));
+    .sort((a, b) => byNo(proposals[a], proposals[b]));
   const decided = cards.filter((id) => proposals[id].status !== "pending").length;
   const shown = app.shown(`more|${store.event}`) || SHOWN;
   return h("section", { class: "feed", "aria-labelledby": "feed-title" },
-    h("header", { class: "section-head" },
-      h("h2", { id: "feed-title" }, t("feed.title"), " ", h("span", { class: "count" }, String(cards.length - decided))),
-      decided > 0 && button(t("feed.tidy", { count: decided }), () => store.tidy(), { kind: "quiet small" })),
+    h("header", { class: store.status === "not_started" ? "unseen" : "section-head" },
+      h("h2", { id: "feed-title" }, t("feed.title"), " ", h("span", { class: "count" }, number(cards.length - decided))),
+      h("div", { class: "row" },
+        decided > 0 && button(t("feed.tidy", { count: decided }), () => store.tidy(), { kind: "quiet small" }),
+        proposer(app, store))),
+    newProposal(app, store),
+    since(app, store),
     paused(store),
     cards.length === 0 && sending(store).length === 0 && nothing(store),
     cards.slice(0, shown).map((id) => proposalCard(app, store, id, proposals[id])),
     cards.length > shown && button(t("feed.more", { count: cards.length - shown }), () => app.show(`more|${store.event}`, shown + SHOWN)),
-    sending(store).map((act) => ghost(app, store, act)));
+    sending(store).map((act) => ghost(app, store, act)),
+    freshBelow(store));
+}
+
+/** Kinds that can be proposed without a thing to change. */
+const NEW_KINDS = ["criterion", "assumption"];
+const openKey = (store) => `new-proposal|${store.event}`;
+
+/** The way to propose, where one reads: on a phone the things themselves are far below. */
+function proposer(app, store) {
+  if (!store.may("proposal.create") || app.shown(openKey(store))) return null;
+  return button(t("feed.propose"), () => app.show(openKey(store), NEW_KINDS[0]), { kind: "small primary", sign: "plus", "data-opens": openKey(store) });
+}
+
+function newProposal(app, store) {
+  const kind = app.shown(openKey(store));
+  if (!kind || !store.may("proposal.create")) return null;
+  const send = ({ content, reason }) => store.run("proposal.create", { kind, category: "create", content, ...(reason && { reason }) });
+  return h("div", { class: "card stack", key: "new-proposal" },
+    h("div", { class: "choice", role: "group", "aria-label": t("feed.propose.kind") }, NEW_KINDS.map((one) =>
+      h("button", { key: one, type: "button", "aria-pressed": String(one === kind), onclick: () => app.show(openKey(store), one) }, t(`kind.${one}.create`)))),
+    h("p", { class: "hint" }, t(`about.${kind}`)),
+    wordsForm(app, store, { key: `propose/${kind}/create/`, label: t(`propose.${kind}.create`), submit: t("propose"), reasoned: true, lines: 2, send, folded: () => app.fold(openKey(store)) }),
+    h("p", { class: "hint" }, t("feed.propose.other")));
+}
+
+/** Others' proposals that came and are not in view: they are said, and one press away. */
+function freshBelow(store) {
+  const [first] = store.fresh;
+  if (first === undefined) return null;
+  const jump = () => {
+    document.getElementById(`proposal-${first}`)?.scrollIntoView({ block: "center" });
+    store.saw(first);
+  };
+  return h("div", { class: "fresh-below", key: "fresh" }, button(t("news.proposed", { count: store.fresh.size }), jump, { kind: "small primary", sign: "down" }));
 }
 
 /** Proposals that were asked for, whose diff has not come yet. */
@@ -37,7 +79,7 @@ const sending = (store) =>
 function ghost(app, store, act) {
   return h("article", { class: "card proposal ghost", key: act.id },
     h("p", { class: "proposal-kind" }, proposalTitle(act.args)),
-    act.args.content && h("p", { class: "words" }, act.args.content),
+    act.args.content && words(act.args.content),
     noteOf(app, act, (user) => store.name(user)));
 }
 
@@ -47,7 +89,7 @@ function paused(store) {
 }
 
 function nothing(store) {
-  if (store.status === "not_started") return empty(t(store.role === "admin" ? "feed.before.admin" : "feed.before"));
+  if (store.status === "not_started") return preparations(store);
   if (store.status === "finished") return empty(t("feed.finished"));
   return store.room.live ? empty(t("feed.none")) : loading();
 }

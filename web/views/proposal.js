@@ -2,11 +2,14 @@
 
 import { difference } from "../difference.js";
 import { h } from "../render.js";
-import { t } from "../words.js";
+import { now, t } from "../words.js";
 import { comments } from "./comments.js";
-import { field, formShown, opener, wordsForm } from "./forms.js";
-import { button, icon, isKept, note, person, pill, time } from "./parts.js";
+import { field, formShown, opener, tooLong, wordsForm } from "./forms.js";
+import { button, icon, isKept, note, person, pill, quoted, reasonOf, time, words } from "./parts.js";
 import { tallyBar, verdict } from "./tally-bar.js";
+
+/** Milliseconds in view after which a proposal is no longer new. */
+const READ_MS = 2_500;
 
 /** What kind of change it is: "New criterion". Takes a proposal or the arguments of one. */
 export const proposalTitle = ({ kind, category }) => t(`kind.${kind}.${category}`);
@@ -14,22 +17,37 @@ export const proposalTitle = ({ kind, category }) => t(`kind.${kind}.${category}
 export function proposalCard(app, store, id, proposal) {
   const open = proposal.status === "pending";
   return h("article", { class: `card proposal ${proposal.status} ${proposal.stale && open ? "is-stale" : ""}`, key: id, id: `proposal-${id}`, "aria-labelledby": `${id}-title`,
-    mount: (el) => store.settled && el.classList.add("arrive") },
+    mount: (el) => arrived(store, id, el) },
     h("header", { class: "proposal-head" },
-      h("h3", { class: "proposal-kind", id: `${id}-title` }, proposalTitle(proposal)),
+      h("h3", { class: "proposal-kind", id: `${id}-title` }, proposalTitle(proposal), store.fresh.has(id) && [" ", pill(t("fresh"), "agreed")]),
       h("p", { class: "quiet" }, person(store, proposal.author), " · ", time(proposal.created_at),
         proposal.revision > 1 && [" · ", t("proposal.revision", { count: proposal.revision })])),
     change(store, proposal),
-    proposal.reason && h("blockquote", { class: "reason" }, proposal.reason),
+    proposal.reason && reasonOf(proposal.reason),
     !open && outcome(store, proposal),
     open && proposal.stale && staleness(app, store, id, proposal),
     open && timing(proposal),
     open && tallyBar(store, id, proposal),
-    open && h("div", { class: "row actions" },
-      voting(app, store, id, proposal), note(app, store, `vote/${id}`), deciding(app, store, id, proposal)),
+    open && h("div", { class: "row actions" }, voting(app, store, id, proposal), note(app, store, `vote/${id}`)),
+    open && deciding(app, store, id, proposal),
     open && reasonForm(app, store, id, app.shown(`reason|${id}`)),
     !open && note(app, store, `vote/${id}`),
     comments(app, store, { proposal: id }));
+}
+
+/** It appears; one of others' is new until it was in view for a moment. */
+function arrived(store, id, el) {
+  if (store.settled) el.classList.add("arrive");
+  // What one has sent is not out of sight.
+  const isOwn = store.state.proposals[id].author === store.me && store.acts.under(store.event, "propose/").length > 0;
+  if (isOwn) requestAnimationFrame(() => el.scrollIntoView({ block: "nearest" }));
+  if (!store.fresh.has(id)) return;
+  const look = new IntersectionObserver((entries) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    look.disconnect();
+    setTimeout(() => store.saw(id), READ_MS);
+  });
+  look.observe(el);
 }
 
 /** The words: new ones, the difference, or what would go. */
@@ -38,26 +56,26 @@ export function change(store, proposal) {
   const target = proposal.target && (criteria[proposal.target] ?? assumptions[proposal.target]);
   if (proposal.kind === "conclusion") {
     return h("div", { class: "change" },
-      h("p", { class: "about" }, t("proposal.about"), " ", h("b", {}, target?.content ?? t("proposal.gone"))),
-      words(proposal, target?.conclusion));
+      h("p", { class: "about" }, t("proposal.about"), " ", h("b", {}, quoted(target?.content ?? t("proposal.gone")))),
+      changed(proposal, target?.conclusion));
   }
-  return h("div", { class: "change" }, words(proposal, target?.content));
+  return h("div", { class: "change" }, changed(proposal, target?.content));
 }
 
-function words({ category, content, status }, before) {
-  if (category === "delete") return h("p", { class: "words" }, h("del", {}, before ?? t("proposal.gone")));
+function changed({ category, content, status }, before) {
+  if (category === "delete") return h("p", { class: "words", dir: "auto" }, h("del", {}, before ?? t("proposal.gone")));
   // Once accepted, the new words are the item's own: nothing is left to compare with.
   const parts = category === "update" && status === "pending" && before && difference(before, content);
-  if (!parts) return h("p", { class: "words" }, content);
+  if (!parts) return words(content);
   const tags = { same: "span", gone: "del", new: "ins" };
-  return h("p", { class: "words" }, parts.map((part) => h(tags[part.kind], {}, part.text)));
+  return h("p", { class: "words", dir: "auto" }, parts.map((part) => h(tags[part.kind], {}, part.text)));
 }
 
 /** How it was decided, by whom and when. */
 export function outcome(store, proposal) {
   return h("div", { class: `outcome ${proposal.status}` },
     h("p", {}, icon(proposal.status === "accepted" ? "check" : "cross"), h("b", {}, t(`outcome.${proposal.status}`)), " ", verdict(store, proposal)),
-    proposal.resolution_reason && h("blockquote", { class: "reason" }, proposal.resolution_reason));
+    proposal.resolution_reason && reasonOf(proposal.resolution_reason));
 }
 
 function staleness(app, store, id, proposal) {
@@ -77,12 +95,13 @@ function staleness(app, store, id, proposal) {
     !formShown(app, store, key) && note(app, store, key));
 }
 
+/** When it can pass and when it closes, by the server's clock. */
 function timing({ opens_at: opens, expires_at: expires }) {
-  const now = Date.now();
-  if (!opens && !expires) return null;
+  const isAhead = opens && new Date(opens) > now();
+  if (!isAhead && !expires) return null;
   return h("p", { class: "timing" }, icon("clock"),
-    opens && new Date(opens) > now && h("span", {}, t("proposal.opens"), " ", time(opens)),
-    expires && h("span", {}, t(new Date(expires) > now ? "proposal.expires" : "proposal.expired"), " ", time(expires)));
+    isAhead && h("span", {}, t("proposal.opens"), " ", time(opens)),
+    expires && h("span", {}, t(new Date(expires) > now() ? "proposal.expires" : "proposal.expired"), " ", time(expires)));
 }
 
 /** Agree, or take it back; while it is on its way, that is what the button says. */
@@ -104,19 +123,28 @@ function voting(app, store, id, proposal) {
 const underway = (app, act, asked) =>
   isKept(app, act) ? (asked ? "vote.agreeing.kept" : "vote.retracting.kept") : asked ? "vote.agreeing" : "vote.retracting";
 
-/** What its author and the admins may do. */
+/** What its author and the admins may do; what each does is said before it is done. */
 function deciding(app, store, id, proposal) {
   const key = `decide/${id}`;
   const mine = proposal.author === store.me;
   const busy = store.act(key)?.state === "pending";
   const asking = app.shown(`reason|${id}`);
-  const offered = [
-    store.may("proposal.accept") && button(t(proposal.stale ? "proposal.accept_stale" : "proposal.accept"),
-      () => store.run("proposal.accept", { proposal: id, ...(proposal.stale && { allow_stale: true }) }), { kind: "small", sign: "check", key: "accept", disabled: busy }),
-    ...["reject", "moderate", "withdraw"].filter((verb) => store.may(`proposal.${verb}`) && (verb !== "withdraw" || mine)).map((verb) =>
-      button(t(`proposal.${verb}`), () => app.show(`reason|${id}`, asking === verb ? false : verb), { kind: "small quiet", key: verb, disabled: busy, "aria-expanded": String(asking === verb) })),
-  ].filter(Boolean);
-  return h("div", { class: "row deciding" }, offered, closing(app, store, id, proposal), note(app, store, key));
+  const open = (verb) => () => app.show(`reason|${id}`, asking === verb ? false : verb);
+  const one = (verb, label = t(`proposal.${verb}`)) =>
+    button(label, open(verb), { kind: "small quiet", key: verb, disabled: busy, "aria-expanded": String(asking === verb) });
+  const asAdmin = [
+    store.may("proposal.accept") && one("accept", t(proposal.stale ? "proposal.accept_stale" : "proposal.accept")),
+    store.may("proposal.reject") && one("reject"),
+    store.may("proposal.moderate") && one("moderate"),
+    closing(app, store, id, proposal),
+  ].flat().filter(Boolean);
+  const asAuthor = mine && store.may("proposal.withdraw") && one("withdraw");
+  if (asAdmin.length === 0 && !asAuthor) return note(app, store, key);
+  return h("div", { class: "row deciding" },
+    asAuthor,
+    asAdmin.length > 0 && h("span", { class: "row as-admin", role: "group", "aria-label": t("proposal.as_admin") },
+      h("span", { class: "quiet", "aria-hidden": "true" }, t("proposal.as_admin")), asAdmin),
+    note(app, store, key));
 }
 
 /** All that a former member has open, closed at once; only where the room shows every member. */
@@ -132,22 +160,29 @@ function closing(app, store, id, { author }) {
   ];
 }
 
-/** Why, before it is done; nothing unless `verb` was pressed. */
+/** What it does, and why, before it is done; nothing unless `verb` was pressed. */
 function reasonForm(app, store, id, verb) {
   if (!verb) return null;
   const key = `decide/${id}`;
   const draft = `${store.event}|${key}.reason`;
+  const isReasoned = verb !== "accept";
+  const long = isReasoned ? tooLong(app.drafts.get(draft) ?? "", 2_000) : undefined;
+  const { stale } = store.state.proposals[id] ?? {};
   const send = (event) => {
     event.preventDefault();
+    if (long) return;
     const reason = app.drafts.get(draft)?.trim();
-    store.run(`proposal.${verb}`, { proposal: id, ...(reason && { reason }) });
+    store.run(`proposal.${verb}`, { proposal: id, ...(isReasoned && reason && { reason }), ...(!isReasoned && stale && { allow_stale: true }) });
     app.drafts.drop(draft);
     app.show(`reason|${id}`, false);
   };
+  const kind = { accept: "primary", withdraw: "", revert: "" }[verb] ?? "danger";
   return h("form", { class: "words-form", onsubmit: send, key: `reason-${verb}` },
-    field(app, { draft, label: t(`proposal.${verb}.reason`), max: 2_000, focus: true }),
+    h("p", { class: "quiet" }, t(`proposal.${verb}.says`)),
+    isReasoned && field(app, { draft, label: t(`proposal.${verb}.reason`), max: 2_000, lines: 1, focus: true }),
     h("div", { class: "row" },
-      h("button", { class: `button small ${verb === "withdraw" ? "" : "danger"}` }, t(`proposal.${verb}`)),
+      h("button", { class: `button small ${kind}`, disabled: Boolean(long), mount: isReasoned ? undefined : (el) => el.focus() }, t(`proposal.${verb}.do`)),
+      long && h("span", { class: "hint over" }, long),
       button(t("cancel"), () => app.show(`reason|${id}`, false), { kind: "small quiet" })));
 }
 

@@ -1,23 +1,30 @@
-// What came out: the options by votes, the criteria by weight, as bars drawn in SVG.
+// What came out: the options by votes, the criteria by weight, as bars drawn in SVG; and ways to pass it on.
 
 import { h } from "../render.js";
-import { number, t } from "../words.js";
-import { empty, icon } from "./parts.js";
+import { address, link } from "../route.js";
+import { copyOf } from "../template.js";
+import { list, number, t } from "../words.js";
+import { button, empty, icon, quoted } from "./parts.js";
 
-export function results(store) {
+/** The rows that came first, if anybody voted. */
+const winnersOf = (found) => found.options.filter((row) => row.rank === 1 && row.votes > 0);
+
+export function results(app, store) {
   const { results: found, options, criteria } = store.state;
   if (!found) return h("div", { class: "narrow" }, empty(t("results.none")));
-  const winners = found.options.filter((row) => row.rank === 1 && row.votes > 0);
+  const winners = winnersOf(found);
   return h("div", { class: "narrow results" },
     h("article", { class: "card winner" },
       h("p", { class: "quiet" }, t("results.turnout", { count: found.ballots, eligible: found.eligible })),
       winners.length === 0
         ? h("h2", {}, t("results.no_votes"))
         : [h("p", { class: "kicker" }, t(winners.length > 1 ? "results.tie" : "results.winner")),
-          h("h2", {}, winners.map((row) => h("span", { class: "winner-name", key: row.option }, icon("check"), options[row.option]?.content ?? "?")))]),
+          h("h2", {}, winners.map((row) => h("span", { class: "winner-name", key: row.option }, winners.length > 1 ? null : icon("check"), quoted(nameOf(options, row)))))],
+      winners.length > 1 && h("p", {}, t("results.tie.next", { count: winners.length })),
+      h("div", { class: "row centred" }, passOn(app, store, winners))),
     h("section", { class: "card" },
       h("h2", { id: "chart-options" }, t("results.options")),
-      chart("chart-options", found.options.map((row) => ({ id: row.option, label: options[row.option]?.content ?? "?", value: row.votes, rank: row.rank })),
+      chart("chart-options", found.options.map((row) => ({ id: row.option, label: nameOf(options, row), value: row.votes, rank: row.rank })),
         (value) => t("results.votes", { count: value }))),
     found.criteria.length > 0 && h("section", { class: "card" },
       h("h2", { id: "chart-criteria" }, t("results.criteria")),
@@ -26,13 +33,69 @@ export function results(store) {
         (value) => t("results.points", { count: value }))));
 }
 
+const nameOf = (options, row) => options[row.option]?.content ?? "?";
+
+/** On the room's other parts: what came out, and the way to the rest of it. */
+export function finishedBanner(app, store) {
+  const { results: found, options } = store.state;
+  const winners = found ? winnersOf(found).map((row) => nameOf(options, row)) : [];
+  const said = winners.length === 0 ? t("finished.none") : t(winners.length > 1 ? "finished.tie" : "finished.chosen", { names: list(winners) });
+  return h("div", { class: "banner good finished-banner", key: "finished" }, h("p", {}, said),
+    h("a", { class: "button primary small", href: link.room(store.event, "ballot") }, t("finished.see")));
+}
+
+/** Share, copy, print, and go on from here. */
+function passOn(app, store, winners) {
+  const { subject } = store.state.event;
+  const text = inWords(store);
+  const copied = app.shown(`copied|result|${store.event}`);
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      app.show(`copied|result|${store.event}`, true);
+      app.announce(t("copied"));
+      setTimeout(() => app.show(`copied|result|${store.event}`, false), 2_500);
+    } catch {
+      app.announce(t("copy.failed"));
+    }
+  };
+  const begin = (name, options) => {
+    app.drafts.set("create", copyOf(store.state, name, options));
+    app.lead(link.create());
+  };
+  return [
+    navigator.share && button(t("results.share"), () => navigator.share({ title: subject, text }).catch(() => {}), { kind: "small", sign: "share" }),
+    button(copied ? t("copied") : t("results.copy"), copy, { kind: "small", sign: copied ? "check" : "copy" }),
+    button(t("results.print"), () => print(), { kind: "small" }),
+    winners.length > 1 && button(t("results.runoff"), () => begin(t("results.runoff.subject", { subject }), winners.map((row) => row.option)), { kind: "small primary" }),
+    button(t("copy_event"), () => begin(subject), { kind: "small quiet" }),
+  ];
+}
+
+/** The result as lines of text, for a message or minutes. */
+function inWords(store) {
+  const { results: found, options, criteria, event } = store.state;
+  const winners = winnersOf(found);
+  return [
+    event.subject,
+    winners.length ? `${t(winners.length > 1 ? "results.tie" : "results.winner")}: ${winners.map((row) => nameOf(options, row)).join(", ")}` : t("results.no_votes"),
+    t("results.turnout", { count: found.ballots, eligible: found.eligible }),
+    "",
+    ...found.options.map((row) => `- ${nameOf(options, row)}: ${t("results.votes", { count: row.votes })}`),
+    "",
+    ...found.criteria.map((row) => `- ${criteria[row.criterion]?.content ?? "?"}: ${criteria[row.criterion]?.conclusion ?? t("conclusion.none")}`),
+    "",
+    address(link.room(store.event, "ballot")),
+  ].join("\n");
+}
+
 /** Horizontal bars, each with its words: a list for who hears it, a picture for who sees it. */
 function chart(titled, rows, said) {
   const most = Math.max(1, ...rows.map((row) => row.value));
   return h("ol", { class: "chart", "aria-labelledby": titled }, rows.map((row) =>
     h("li", { key: row.id, class: row.rank === 1 && row.value > 0 ? "first" : "" },
-      h("div", { class: "chart-words" }, h("span", { class: "rank", "aria-hidden": "true" }, number(row.rank)), h("span", { class: "words" }, row.label), h("b", {}, said(row.value))),
-      row.more && h("p", { class: "chart-more quiet" }, row.more),
+      h("div", { class: "chart-words" }, h("span", { class: "rank", "aria-hidden": "true" }, number(row.rank)), h("span", { class: "words", dir: "auto" }, row.label), h("b", {}, said(row.value))),
+      row.more && h("p", { class: "chart-more quiet", dir: "auto" }, row.more),
       h("svg", { class: "bar", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" },
         h("rect", { class: "bar-ground", width: 100, height: 6 }),
         h("rect", { class: "bar-value", width: (100 * row.value) / most, height: 6 })))));

@@ -3,14 +3,18 @@
 import { reason } from "../refusal.js";
 import { h } from "../render.js";
 import { link, TABS } from "../route.js";
-import { has, number, t } from "../words.js";
+import { clock, has, number, t } from "../words.js";
 import { ballotTab } from "./ballot.js";
+import { bigScreen } from "./big-screen.js";
 import { decideTab } from "./decide.js";
 import { historyTab } from "./history.js";
 import { button, dialog, icon, loading, note, statusPill, trouble } from "./parts.js";
 import { peopleTab } from "./people.js";
+import { finishedBanner } from "./results.js";
 import { settingsTab } from "./settings.js";
 import { shareDialog } from "./share.js";
+import { start, startDialog } from "./start.js";
+import { steps } from "./steps.js";
 
 const SHOWS = { decide: decideTab, ballot: ballotTab, people: peopleTab, history: historyTab, settings: settingsTab };
 const SIGNS = { decide: "scales", ballot: "ballot", people: "person", history: "clock", settings: "gear" };
@@ -32,7 +36,7 @@ export function roomView(app) {
 }
 
 function closed({ room, you }) {
-  // Whoever waits and is turned down is told by the room's end alone.
+  // Somebody who waits and is turned down learns it by the room's end alone.
   if (room.closed === "revoked" && you.membership?.role === undefined) return t("membership.is.rejected");
   return has(`room.closed.${room.closed}`) ? t(`room.closed.${room.closed}`) : reason({ code: room.closed });
 }
@@ -52,7 +56,7 @@ function waitingRoom(app, store) {
   return h("div", { class: "narrow waiting-room" },
     h("article", { class: "card" },
       statusPill(event.status),
-      h("h1", { tabindex: -1, class: "subject" }, event.subject),
+      h("h1", { tabindex: -1, class: "subject", dir: "auto" }, event.subject),
       h("p", { class: "breathing" }, h("span", { class: "pulse", "aria-hidden": "true" }), t("waiting.text")),
       h("p", { class: "quiet" }, t("waiting.hint")),
       h("div", { class: "row" }, button(t("waiting.cancel"), () => store.run("membership.cancel"), { kind: "quiet" }),
@@ -61,11 +65,15 @@ function waitingRoom(app, store) {
 
 function openRoom(app, store) {
   const tab = app.route.tab;
+  app.seen.look(store.event, store.room.seq, app.session.now());
+  if (tab === "screen") return bigScreen(app, store);
   return h("div", { class: `room tab-${tab}` },
     head(app, store),
     tabs(app, store),
+    store.status === "finished" && tab !== "ballot" && finishedBanner(app, store),
     h("section", { class: "tab", key: tab, "aria-label": t(`tab.${tab}`) }, SHOWS[tab](app, store)),
     shareDialog(app, store),
+    startDialog(app, store),
     finishDialog(app, store));
 }
 
@@ -77,11 +85,11 @@ function head(app, store) {
       statusPill(state.event.status),
       h("a", { class: "fact", href: link.room(store.event, "people") }, icon("person"), t("room.members", { count: state.counts.members })),
       online !== undefined && room.live && h("span", { class: "fact online" }, h("span", { class: "dot", "aria-hidden": "true" }), t("room.online", { count: online })),
-      !room.live && h("span", { class: "fact stale" }, t("room.not_live", { seq: room.seq })),
-      h("span", { class: "fact seq", title: t("room.seq.title") }, `#${number(room.seq)}`)),
-    h("h1", { class: "subject", tabindex: -1 }, state.event.subject),
+      !room.live && h("span", { class: "fact stale" }, store.lostAt ? t("room.not_live", { time: clock(store.lostAt) }) : t("room.loading"))),
+    h("h1", { class: "subject", tabindex: -1, dir: "auto" }, state.event.subject),
+    steps(app, store),
     h("div", { class: "row controls" },
-      store.may("event.start") && control(store, "event.start", "play", "primary"),
+      store.may("event.start") && button(t("event.start"), () => start(app, store), { kind: "primary", sign: "play", key: "event.start", disabled: store.act("event/status")?.state === "pending" }),
       store.may("event.resume") && control(store, "event.resume", "play", "primary"),
       store.may("event.pause") && control(store, "event.pause", "pause"),
       store.may("event.finish") && button(t("event.finish"), () => app.dialogs.open("finish", store.event), { sign: "flag" }),
@@ -112,7 +120,7 @@ function finishDialog(app, store) {
   const open = Object.values(proposals).filter((proposal) => proposal.status === "pending").length;
   const finish = () => {
     app.dialogs.close();
-    store.run("event.finish");
+    app.later(t("undo.finish", { subject: state.event.subject }), () => store.run("event.finish"));
   };
   return dialog(app, store, "finish", t("finish.title", { subject: state.event.subject }),
     h("p", {}, t("finish.text")),

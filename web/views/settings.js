@@ -2,9 +2,11 @@
 
 import { reason } from "../refusal.js";
 import { h } from "../render.js";
+import { link } from "../route.js";
+import { copyOf } from "../template.js";
 import { exact, number, t } from "../words.js";
 import { field, numberField } from "./forms.js";
-import { button, note } from "./parts.js";
+import { button, note, quoted } from "./parts.js";
 import { dropPolicyDrafts, policyFields, policyPatch, policySentences } from "./policy-fields.js";
 import { proposalTitle } from "./proposal.js";
 
@@ -20,7 +22,11 @@ export function settingsTab(app, store) {
         h("dt", {}, t("settings.created")), h("dd", {}, exact(event.created_at)),
         h("dt", {}, t("create.max_members")), h("dd", {}, number(event.max_members)),
         h("dt", {}, t("settings.policy_version")), h("dd", {}, number(event.policy_version)),
-        h("dt", {}, t("settings.seq")), h("dd", {}, `#${number(store.room.seq)}`))));
+        h("dt", {}, t("settings.seq")), h("dd", {}, number(store.room.seq))),
+      h("div", { class: "row" }, button(t("copy_event"), () => {
+        app.drafts.set("create", copyOf(store.state, event.subject));
+        app.lead(link.create());
+      }, { kind: "quiet", sign: "copy" }))));
 }
 
 /** The subject (before the start) and how many may take part. */
@@ -115,5 +121,5 @@ function preview(app, store, key) {
   if (found.error) return h("p", { class: "trouble" }, reason(found.error));
   return h("div", { class: "banner", role: "status" }, h("p", {}, t("policy.would_accept", { count: found.accepts.length })),
     h("ul", {}, found.accepts.map((id) => store.state.proposals[id]).filter(Boolean).map((proposal, index) =>
-      h("li", { key: index }, proposalTitle(proposal), proposal.content && [": ", proposal.content]))));
+      h("li", { key: index }, proposalTitle(proposal), proposal.content && [": ", quoted(proposal.content)]))));
 }

@@ -15,18 +15,25 @@ export function shareDialog(app, store) {
 export function ways(app, store) {
   const { entrance_code: code } = store.state.event;
   const whole = address(link.join(code));
+  const ask = `rotate|${store.event}`;
+  const asking = app.shown(ask);
   return h("div", { class: "share" },
     codePicture(whole, t("share.qr")),
     h("div", { class: "stack" },
       h("p", { class: "quiet" }, t("share.text")),
-      h("p", { class: "code big" }, code),
-      h("p", { class: "link" }, whole),
+      h("p", { class: "code big", translate: "no", dir: "ltr" }, code),
+      h("p", { class: "link", translate: "no", dir: "ltr" }, whole),
       h("div", { class: "row" },
         copy(app, t("share.copy"), whole),
         navigator.share && button(t("share.send"), () => navigator.share({ title: store.state.event.subject, url: whole }).catch(() => {}), { sign: "share" })),
       store.may("event.rotate_code") && h("div", { class: "row" },
-        button(t("event.rotate_code"), () => store.run("event.rotate_code"), { kind: "quiet", sign: "undo" }), note(app, store, "event/rotate_code")),
-      store.may("event.rotate_code") && h("p", { class: "hint" }, t("share.rotate.hint"))));
+        asking
+          ? [h("p", { class: "hint" }, t("share.rotate.hint")),
+            button(t("share.rotate.do"), () => (app.show(ask, false), store.run("event.rotate_code")), { kind: "small danger" }),
+            button(t("cancel"), () => app.show(ask, false), { kind: "small quiet" })]
+          : button(t("event.rotate_code"), () => app.show(ask, true), { kind: "quiet small" }),
+        note(app, store, "event/rotate_code")),
+      h("a", { class: "quiet-link", href: link.room(store.event, "screen") }, t("screen.open"))));
 }
 
 function copy(app, label, text) {

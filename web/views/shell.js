@@ -2,8 +2,8 @@
 
 import { h } from "../render.js";
 import { link } from "../route.js";
-import { currentLanguage, LANGUAGES, t } from "../words.js";
-import { button, icon } from "./parts.js";
+import { currentLanguage, has, LANGUAGES, t } from "../words.js";
+import { button, dialog, face, icon, quoted, time } from "./parts.js";
 import { createView } from "./create.js";
 import { eventsView } from "./events.js";
 import { joinView } from "./join.js";
@@ -20,7 +20,36 @@ export function shell(app) {
       session ? personMenu(app) : h("div", { class: "row" }, languageSwitch(app), themeSwitch(app))),
     h("main", { id: "main", tabindex: -1, class: session ? `view-${app.route.view}` : "view-sign-in" },
       session ? view(app) : app.ended && app.signin.user ? endedView(app) : signInView(app)),
+    undoing(app),
+    session && signOutDialog(app),
   ];
+}
+
+/** What cannot be undone waits some seconds, and says so. */
+function undoing(app) {
+  const all = app.undoable.all();
+  if (all.length === 0) return null;
+  return h("div", { class: "undoing", key: "undoing" }, all.map(({ id, what, until }) =>
+    h("div", { class: "row", key: id, role: "group", "aria-label": what },
+      h("p", {}, h("span", { class: "undo-seconds", "aria-hidden": "true" }, String(Math.max(0, Math.ceil((until - Date.now()) / 1000)))), what),
+      h("span", { class: "row" },
+        button(t("undo"), () => app.undoable.undo(id), { kind: "small", sign: "undo" }),
+        button(t("undo.now"), () => app.undoable.now(id), { kind: "small quiet" })))));
+}
+
+/** What would be lost by signing out, before it is. */
+function signOutDialog(app) {
+  if (!app.dialogs.shown("sign-out", undefined)) return null;
+  const unsent = app.session.unsent().length;
+  const drafts = app.drafts.size;
+  return dialog(app, { event: undefined }, "sign-out", t("sign_out.title"),
+    h("p", {}, t("sign_out.text")),
+    h("ul", { class: "sentences" },
+      unsent > 0 && h("li", {}, t("sign_out.unsent", { count: unsent })),
+      drafts > 0 && h("li", {}, t("sign_out.drafts", { count: drafts }))),
+    h("div", { class: "row end" },
+      button(t("sign_out.stay"), () => app.dialogs.close(), { kind: "quiet" }),
+      button(t("sign_out.forget"), () => app.signOut(), { kind: "danger" })));
 }
 
 function skip(event) {
@@ -52,19 +81,41 @@ const logo = () =>
 /** The state of the connection; while there is none, what waits for it. */
 function line(app) {
   const { client } = app.session;
-  const waiting = client.pending.length;
+  const waiting = app.session.waiting().length;
   if (client.status === "open") {
     return h("p", { class: "line open", key: "line" }, h("span", { class: "dot", "aria-hidden": "true" }), t("line.open"),
       waiting > 0 && h("span", { class: "waiting" }, t("line.sending", { count: waiting })));
   }
+  return away(app);
+}
+
+/** No connection: what waits for it is listed with its time, and can be taken back while it never left. */
+function away(app) {
+  const { client } = app.session;
+  const all = app.session.waiting();
   const seconds = client.retryAt ? Math.max(1, Math.ceil((client.retryAt - Date.now()) / 1000)) : 0;
   const said = client.status === "offline" ? t("line.offline")
     : client.status === "waiting" && seconds ? t("line.waiting", { count: seconds })
     : t("line.connecting");
-  return h("div", { class: "line away", key: "line", role: "status" },
+  return h("div", { class: "line away", key: "line" },
     h("span", { class: "dot", "aria-hidden": "true" }), h("span", {}, said),
-    waiting > 0 && h("span", { class: "waiting" }, t("line.queued", { count: waiting })),
+    all.length > 0 && h("details", { class: "menu waiting-menu", key: "waiting", onkeydown: closeOnEscape, mount: closeWhenPassedBy },
+      h("summary", { class: "waiting" }, t("line.queued", { count: all.length })),
+      h("div", { class: "menu-body" },
+        h("ul", { class: "waiting-list" }, all.map((entry) =>
+          h("li", { key: entry.id },
+            h("span", {}, wishOf(entry), " ", h("span", { class: "quiet" }, time(new Date(entry.since).toISOString()))),
+            entry.sent ? h("span", { class: "quiet" }, t("act.unknown")) : button(t("act.take_back"), () => app.session.acts.cancel(entry.id), { kind: "quiet small" })))),
+        h("p", { class: "hint" }, t("line.queued.hint")))),
+    app.session.unkept().length > 0 && h("span", { class: "over" }, t("line.unkept")),
     client.status === "waiting" && button(t("line.now"), () => client.retry(), { kind: "quiet small" }));
+}
+
+/** What was asked for, in words. */
+function wishOf({ type, args }) {
+  const said = t(has(`wish.${type}`) ? `wish.${type}` : "wish.other");
+  const about = args.content ?? args.subject;
+  return about ? [said, ": ", quoted(about)] : said;
 }
 
 function languageSwitch(app) {
@@ -83,12 +134,12 @@ function personMenu(app) {
   const { user } = app.session;
   const name = user?.name ?? app.signin.user?.name ?? "…";
   return h("details", { class: "menu", key: "menu", onkeydown: closeOnEscape, onfocusout: closeWhenLeft, mount: closeWhenPassedBy },
-    h("summary", { "aria-label": t("menu", { name }) }, h("span", { class: "face", "aria-hidden": "true" }, [...name][0] ?? "?"),
-      h("span", { class: "name" }, name)),
+    h("summary", { "aria-label": t("menu", { name }) }, face(name),
+      h("span", { class: "name" }, quoted(name))),
     h("div", { class: "menu-body" },
-      h("p", { class: "menu-name" }, name),
+      h("p", { class: "menu-name", dir: "auto" }, name),
       languageSwitch(app), themeSwitch(app),
-      h("button", { type: "button", class: "button quiet", onclick: () => app.signOut() }, icon("undo"), h("span", {}, t("sign_out")))));
+      h("button", { type: "button", class: "button quiet", onclick: () => app.askSignOut() }, icon("undo"), h("span", {}, t("sign_out")))));
 }
 
 function closeOnEscape(event) {

@@ -31,7 +31,7 @@ export function endedView(app) {
       h("p", { class: "quiet" }, t("ended.text")),
       h("div", { class: "row" },
         button(t("ended.again"), () => app.begin(), { kind: "primary" }),
-        button(t("sign_out"), () => app.signOut(), { kind: "quiet" }))));
+        button(t("sign_out"), () => app.askSignOut(), { kind: "quiet" }))));
 }
 
 function problem(app) {
