@@ -18,6 +18,7 @@ import asyncpg
 import uvicorn
 
 from persistence.database.connecting import UnfitDatabaseError, check_sessions
+from persistence.database.deployment import deployment_id
 from persistence.database.instance_lock import InstanceLock, InstanceLockError
 from persistence.database.migrate import upgrade_async
 from persistence.database.periodic import Periodic
@@ -26,6 +27,7 @@ from persistence.embedded.log import PostgresLog
 from persistence.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresError
 from server.app import make_app
 from server.bus.memory import MemoryBus
+from server.bus.port import Bus
 from server.bus.redis import RedisBus
 from server.config.settings import Settings
 from server.config.start_error import StartError
@@ -153,7 +155,7 @@ async def serve(
             settings,
             Database(database_url, connections=settings.database_connections),
             authenticator_for(settings),
-            RedisBus(settings.redis_url) if settings.redis_url else MemoryBus(),
+            await _bus(settings, database_url),
         )
         listener = _listen(settings)
         metrics_port = _metrics_port(settings, node)
@@ -183,6 +185,12 @@ async def serve(
                 listener.close()
                 if metrics_port is not None:
                     await metrics_port.stop()
+
+
+async def _bus(settings: Settings, database_url: str) -> Bus:
+    if settings.redis_url is None:
+        return MemoryBus()
+    return RedisBus(settings.redis_url, await deployment_id(database_url))
 
 
 def _cancel(task: asyncio.Task[None]) -> None:

@@ -18,7 +18,7 @@ from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
-from redis.exceptions import MovedError, RedisError
+from redis.exceptions import MovedError, NoPermissionError, RedisError
 
 from server.config.redis_url import shown
 
@@ -35,6 +35,8 @@ REDIS_READ_TIMEOUT_S = 0.1
 #: Seconds before a reconnect, with full jitter; doubled from the first to the second.
 MIN_RECONNECT_DELAY_S = 0.1
 MAX_RECONNECT_DELAY_S = 3.0
+#: Seconds before a reconnect after Redis refused a right: someone has to grant it first.
+NO_PERMISSION_DELAY_S = 30.0
 #: Seconds to wait after MOVED, so that two servers that disagree cause no busy loop.
 MOVED_DELAY_S = 0.05
 #: Messages that wait to be published, one per channel and kind; beyond that the oldest is dropped.
@@ -87,6 +89,8 @@ class RedisConnection:
         self._subscribed: set[str] = set()
         self._alive = {"publish": False, "receive": False}
         self._logged = False
+        self._refused: set[str] = set()
+        """The directions for which a right is missing; a heartbeat does not bring them back."""
         self._tasks: list[asyncio.Task[None]] = []
         self._over = asyncio.Event()
 
@@ -139,18 +143,33 @@ class RedisConnection:
             try:
                 async with make_redis(self._url) as redis:
                     await work(redis)
+            except NoPermissionError as err:
+                self._log_refused(name, err)
+                delay = NO_PERMISSION_DELAY_S
             except Exception as err:
                 if is_lost(err):
                     self._log_lost(err)
                 else:
                     log.exception("the bus failed")
-            if self._alive[name]:
+            if self._alive[name] and name not in self._refused:
                 delay = MIN_RECONNECT_DELAY_S
             self._alive[name] = False
             if self._lost is not None:
                 self._lost()
             await rest(self._over, random.uniform(0, delay))  # noqa: S311 - jitter
             delay = min(delay * 2, MAX_RECONNECT_DELAY_S)
+
+    def _log_refused(self, name: str, err: NoPermissionError) -> None:
+        """Log a missing right once, with what Redis says is missing and the cure."""
+        if name not in self._refused:
+            self._refused.add(name)
+            log.error(
+                "Redis at %s lacks a right, rooms go by the sweep: %s. The user needs +publish "
+                "+subscribe +unsubscribe +ping, with a cluster +spublish +ssubscribe +sunsubscribe "
+                "+cluster, and the channels &ayes:*",
+                shown(self._url),
+                err,
+            )
 
     def _log_lost(self, err: Exception) -> None:
         """Log an outage once, whatever the number of attempts and the direction."""
@@ -159,7 +178,12 @@ class RedisConnection:
             log.warning("Redis at %s is out of reach, rooms go by the sweep: %r", where, err)
             self._logged = True
 
-    def _mark_alive(self, name: str) -> None:
+    def _mark_alive(self, name: str, *, is_proven: bool) -> None:
+        """Note a heartbeat. ``is_proven``: a publish or subscribe succeeded as well."""
+        if is_proven:
+            self._refused.discard(name)
+        if name in self._refused:
+            return
         self._alive[name] = True
         if self._logged and self.is_up:
             log.warning("Redis at %s is back", shown(self._url))
@@ -180,7 +204,7 @@ class RedisConnection:
                 pipe.ping()
                 answers = await pipe.execute(raise_on_error=False)
             self._check(answers)
-            self._mark_alive("publish")
+            self._mark_alive("publish", is_proven=len(answers) > 1)
 
     def _check(self, answers: list[Any]) -> None:
         for answer in answers:
@@ -206,7 +230,7 @@ class RedisConnection:
                 message = await self._next(pubsub)
                 if message is not None:
                     heard_at = loop.time()
-                    self._mark_alive("receive")
+                    self._mark_alive("receive", is_proven=message["type"] != "pong")
                     self._take(message)
                 elif loop.time() - heard_at > REDIS_SILENCE_TIMEOUT_S:
                     raise TimeoutError("no heartbeat came back")

@@ -1,4 +1,8 @@
-"""The bus over Redis pub/sub: one channel per event, on one server or sharded over a cluster."""
+"""The bus over Redis pub/sub: one channel per event, on one server or sharded over a cluster.
+
+A channel's name has the deployment's id, since Redis does not separate channels by the number of
+a database: production and staging on one Redis would receive each other's messages.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +23,16 @@ from server.bus.port import (
 )
 from server.config.redis_url import is_cluster
 
-CHANNEL_PREFIX = "ayes:event:"
 #: Bytes of a message; a longer one is ignored. Fingerprints in base64, and less than 200 for the
 #: rest.
 MAX_MESSAGE_BYTES = MAX_FINGERPRINTS * FINGERPRINT_BYTES * 4 // 3 + 1_024
 #: Members that one node can report; a message with more is forged, and ignored.
 MAX_ONLINE = 1_000_000
+
+
+def channel_of(deployment: str, event: str) -> str:
+    """Return the name of an event's channel."""
+    return f"ayes:{deployment}:event:{event}"
 
 
 class _WireHint(msgspec.Struct, tag_field="kind", tag="hint"):
@@ -60,10 +68,11 @@ class _Servers(Protocol):
 
 
 class RedisBus:
-    """One node on the bus."""
+    """One node on the bus of one deployment."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, deployment: str) -> None:
         self.node = uuid.uuid4().hex
+        self._prefix = channel_of(deployment, "")
         self._servers: _Servers = (
             Cluster(url, self._on_message)
             if is_cluster(url)
@@ -95,20 +104,20 @@ class RedisBus:
             marks = None if shared.fingerprints is None else b"".join(shared.fingerprints)
             message = _WireReport(self.node, shared.online, marks, shared.is_request)
         kind = type(shared).__name__
-        self._servers.send(CHANNEL_PREFIX + shared.event, kind, msgspec.json.encode(message))
+        self._servers.send(self._prefix + shared.event, kind, msgspec.json.encode(message))
 
     def subscribe(self, event: str) -> None:
         """Receive the messages about ``event``, soon."""
         self._watched.add(event)
-        self._servers.subscribe(CHANNEL_PREFIX + event)
+        self._servers.subscribe(self._prefix + event)
 
     def unsubscribe(self, event: str) -> None:
         """Stop receiving messages about ``event``."""
         self._watched.discard(event)
-        self._servers.unsubscribe(CHANNEL_PREFIX + event)
+        self._servers.unsubscribe(self._prefix + event)
 
     def _on_message(self, channel: str, data: bytes | None) -> None:
-        event = channel.removeprefix(CHANNEL_PREFIX)
+        event = channel.removeprefix(self._prefix)
         if event not in self._watched or self._listener is None:
             return
         shared = PositionHint(event) if data is None else self._read(event, data)

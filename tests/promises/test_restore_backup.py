@@ -79,7 +79,8 @@ async def two(url: str, redis: str) -> AsyncIterator[tuple[Running, Running]]:
     """Two nodes."""
     async with AsyncExitStack() as stack:
         one, other = [
-            await stack.enter_async_context(running(url, bus=RedisBus(redis))) for _ in range(2)
+            await stack.enter_async_context(running(url, bus=RedisBus(redis, "test")))
+            for _ in range(2)
         ]
         yield one, other
 

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from persistence.queries import reading
 from server.bus.memory import MemoryBus
 from server.bus.port import Bus, PositionHint
-from server.bus.redis import CHANNEL_PREFIX, RedisBus
+from server.bus.redis import RedisBus, channel_of
 from server.rooms import presence
 from tests.parts import RedisServer
 from tests.promises.client import Client, Room
@@ -54,7 +54,7 @@ async def watched(one: Running, other: Running) -> tuple[Scene, Client, Room, st
 async def test_a_member_on_the_other_node_sees_the_vote(
     migrated_url: str, redis_server: RedisServer
 ) -> None:
-    buses: list[Bus] = [RedisBus(redis_server.url), RedisBus(redis_server.url)]
+    buses: list[Bus] = [RedisBus(redis_server.url, "test"), RedisBus(redis_server.url, "test")]
     async with two(migrated_url, buses) as (one, other):
         scene, _, room, proposal = await watched(one, other)
         ack = await scene.vote(scene.members[1], proposal)
@@ -101,7 +101,7 @@ async def test_a_hint_that_comes_while_the_room_is_filled_is_not_lost(
 async def test_with_redis_gone_acks_go_on_and_rooms_converge(
     migrated_url: str, redis_server: RedisServer
 ) -> None:
-    buses: list[Bus] = [RedisBus(redis_server.url), RedisBus(redis_server.url)]
+    buses: list[Bus] = [RedisBus(redis_server.url, "test"), RedisBus(redis_server.url, "test")]
     async with two(migrated_url, buses) as (one, other):
         scene, _, room, proposal = await watched(one, other)
         redis_server.stop()
@@ -114,7 +114,7 @@ async def test_with_redis_gone_acks_go_on_and_rooms_converge(
 async def test_votes_on_both_nodes_have_one_order(
     migrated_url: str, redis_server: RedisServer
 ) -> None:
-    buses: list[Bus] = [RedisBus(redis_server.url), RedisBus(redis_server.url)]
+    buses: list[Bus] = [RedisBus(redis_server.url, "test"), RedisBus(redis_server.url, "test")]
     async with two(migrated_url, buses) as (one, other):
         scene, watcher, room, proposal = await watched(one, other)
         second = await other.connect(scene.members[1].user)
@@ -137,7 +137,7 @@ async def test_votes_on_both_nodes_have_one_order(
 async def test_the_same_id_on_two_nodes_has_one_effect(
     migrated_url: str, redis_server: RedisServer
 ) -> None:
-    buses: list[Bus] = [RedisBus(redis_server.url), RedisBus(redis_server.url)]
+    buses: list[Bus] = [RedisBus(redis_server.url, "test"), RedisBus(redis_server.url, "test")]
     async with two(migrated_url, buses) as (one, other):
         scene, watcher, _, proposal = await watched(one, other)
         for number in range(10):
@@ -154,7 +154,7 @@ async def test_an_id_decided_elsewhere_after_a_lost_commit_is_told_as_a_repeat(
     migrated_url: str, redis_server: RedisServer
 ) -> None:
     async with proxy_before(migrated_url) as proxy, AsyncExitStack() as stack:
-        bus, other_bus = RedisBus(redis_server.url), RedisBus(redis_server.url)
+        bus, other_bus = RedisBus(redis_server.url, "test"), RedisBus(redis_server.url, "test")
         one = await stack.enter_async_context(running(proxy.url, bus=bus))
         other = await stack.enter_async_context(running(migrated_url, bus=other_bus))
         scene, watcher, _, proposal = await watched(one, other)
@@ -174,7 +174,7 @@ async def test_an_id_decided_elsewhere_after_a_lost_commit_is_told_as_a_repeat(
 async def test_who_is_removed_on_one_node_is_gone_on_the_other(
     migrated_url: str, redis_server: RedisServer
 ) -> None:
-    buses: list[Bus] = [RedisBus(redis_server.url), RedisBus(redis_server.url)]
+    buses: list[Bus] = [RedisBus(redis_server.url, "test"), RedisBus(redis_server.url, "test")]
     async with two(migrated_url, buses) as (one, other):
         scene, watcher, room, proposal = await watched(one, other)
         await scene.do("membership.remove", user=watcher.user)
@@ -193,7 +193,7 @@ async def decided(client: Client, type: str, **fields: Any) -> dict[str, Any]:
 
 
 async def test_forged_messages_reach_nobody(migrated_url: str, redis_server: RedisServer) -> None:
-    buses: list[Bus] = [RedisBus(redis_server.url), RedisBus(redis_server.url)]
+    buses: list[Bus] = [RedisBus(redis_server.url, "test"), RedisBus(redis_server.url, "test")]
     async with two(migrated_url, buses) as (one, other):
         scene, watcher, room, proposal = await watched(one, other)
         await room.reached((await scene.admin.subscribe(scene.event)).seq)
@@ -210,7 +210,7 @@ async def test_forged_messages_reach_nobody(migrated_url: str, redis_server: Red
                     "steps": [{"seq": room.seq + 1, "patches": {"member": patch}}],
                     "patch": patch,
                 }
-                pipe.publish(CHANNEL_PREFIX + scene.event, orjson.dumps(forged))
+                pipe.publish(channel_of("test", scene.event), orjson.dumps(forged))
             await pipe.execute()
         # A true step behind them: what was forged before it would have been told by now.
         ack = await decided(scene.admin, "event.pause", event=scene.event)
@@ -233,7 +233,7 @@ def redis_of_a_kind(request: pytest.FixtureRequest) -> Iterator[str]:
 async def test_presence_is_summed_over_nodes_and_everybody_counts_once(
     migrated_url: str, redis_of_a_kind: str
 ) -> None:
-    buses: list[Bus] = [RedisBus(redis_of_a_kind), RedisBus(redis_of_a_kind)]
+    buses: list[Bus] = [RedisBus(redis_of_a_kind, "test"), RedisBus(redis_of_a_kind, "test")]
     async with two(migrated_url, buses) as (one, other):
         scene = await gathering(one, 3)
         ada, ben, cleo = scene.members
@@ -258,7 +258,7 @@ async def test_with_redis_gone_each_node_is_left_with_its_own_count(
 ) -> None:
     monkeypatch.setattr(presence, "REPORT_TTL_S", 2.0)
     monkeypatch.setattr(presence, "REPORT_INTERVAL_S", 0.5)
-    buses: list[Bus] = [RedisBus(redis_server.url), RedisBus(redis_server.url)]
+    buses: list[Bus] = [RedisBus(redis_server.url, "test"), RedisBus(redis_server.url, "test")]
     async with two(migrated_url, buses) as (one, other):
         scene, watcher, room, _ = await watched(one, other)
         (here,) = await scene.watch(scene.members[1])
@@ -274,7 +274,7 @@ async def test_redis_gone_is_seen_in_the_metrics_and_takes_no_node_out_of_servic
     migrated_url: str, redis_server: RedisServer
 ) -> None:
     async with (
-        running(migrated_url, bus=RedisBus(redis_server.url)) as node,
+        running(migrated_url, bus=RedisBus(redis_server.url, "test")) as node,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{node.port}", trust_env=False) as http,
     ):
 

@@ -39,7 +39,7 @@ Pair: TypeAlias = AbstractAsyncContextManager[tuple[Bus, Bus, Ear, Ear]]
 
 def pair(url: str) -> Pair:
     """Two nodes on one Redis."""
-    return pair_of(RedisBus(url), RedisBus(url))
+    return pair_of(RedisBus(url, "test"), RedisBus(url, "test"))
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from server.bus.connection import make_redis
 from server.bus.memory import MemoryBus
 from server.bus.port import PositionHint, PresenceReport
-from server.bus.redis import CHANNEL_PREFIX, MAX_MESSAGE_BYTES, RedisBus
+from server.bus.redis import MAX_MESSAGE_BYTES, RedisBus, channel_of
 from tests.parts import RedisServer
 from tests.redis_parts import RedisCluster, tls_server, valkey_server
 from tests.server.listening import PATIENCE, Pair, pair, pair_of, told
@@ -190,7 +190,7 @@ async def test_a_frozen_redis_is_noticed_and_left(redis_server: RedisServer) -> 
 async def test_a_redis_that_goes_and_comes_is_logged_once_each(
     redis_server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bus = RedisBus(redis_server.url)
+    bus = RedisBus(redis_server.url, "test")
     await bus.start(lambda told: None)
     try:
         with caplog.at_level(logging.INFO, "ayes.bus"):
@@ -267,7 +267,7 @@ async def test_what_is_no_message_of_ours_is_refused(redis_server: RedisServer) 
         count = len(theirs.heard)
         async with Redis.from_url(redis_server.url) as forger:
             for data in WRONG:
-                await forger.publish(CHANNEL_PREFIX + "e1", data)
+                await forger.publish(channel_of("test", "e1"), data)
         await told(one, theirs, PositionHint("e1", "epoch", 2))
         assert set(theirs.heard[count:]) == {PositionHint("e1", "epoch", 2)}
 
@@ -281,7 +281,7 @@ async def test_a_wrong_password_or_authority_is_no_way_in(
         tls_url.replace("rediss://", "redis://"),
     ]
     for url in strangers:
-        bus = RedisBus(url)
+        bus = RedisBus(url, "test")
         with caplog.at_level(logging.WARNING, "ayes.bus"):
             await bus.start(lambda told: None)
             async with asyncio.timeout(PATIENCE):

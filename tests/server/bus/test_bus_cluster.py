@@ -12,7 +12,7 @@ import pytest
 from server.bus.cluster import Cluster
 from server.bus.connection import slot_of
 from server.bus.port import PositionHint
-from server.bus.redis import CHANNEL_PREFIX, RedisBus
+from server.bus.redis import RedisBus, channel_of
 from tests.parts import RedisServer
 from tests.redis_parts import RedisCluster, valkey_server
 from tests.server.listening import PATIENCE, pair, told
@@ -30,7 +30,7 @@ def on(cluster: RedisCluster, server: RedisServer) -> str:
     return next(
         event
         for event in (f"event {number}" for number in range(1_000))
-        if cluster.owner(slot_of(CHANNEL_PREFIX + event)) is server
+        if cluster.owner(slot_of(channel_of("test", event))) is server
     )
 
 
@@ -48,7 +48,7 @@ async def test_a_slot_that_moves_is_followed_and_taken_as_a_gap(cluster: RedisCl
         await told(one, theirs, PositionHint(event, "epoch", 1))
         for seq, owner in ((2, second), (3, first)):
             theirs.heard.clear()
-            await asyncio.to_thread(cluster.move, slot_of(CHANNEL_PREFIX + event), owner)
+            await asyncio.to_thread(cluster.move, slot_of(channel_of("test", event)), owner)
             await theirs.hears(PositionHint(event))
             await told(one, theirs, PositionHint(event, "epoch", seq))
 
@@ -104,7 +104,7 @@ async def test_a_server_that_is_no_cluster_is_told_of_once(
 ) -> None:
     lone = RedisServer()
     lone.start()
-    bus = RedisBus(lone.url.replace("redis://", "redis+cluster://"))
+    bus = RedisBus(lone.url.replace("redis://", "redis+cluster://"), "test")
     look, looks = Cluster._read_slot_map, 0
 
     async def counted(cluster: Cluster) -> bool:
