@@ -65,7 +65,7 @@ class Actor(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a handler returns: its result, and whether anything changed."""
+    """A handler's return value: its result, and whether anything changed."""
 
     result: dict[str, Any]
     applied: bool = True

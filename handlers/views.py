@@ -1,4 +1,4 @@
-"""What clients see of the records: one function per kind; fields without a value are absent.
+"""The records as clients see them: one function per kind; fields without a value are absent.
 
 ``None`` means "not shown". Snapshots and diffs are made by the same functions, so they cannot
 contradict each other.
@@ -61,7 +61,7 @@ def counts_view(event: Event) -> View:
 
 
 def admin_counts_view(event: Event) -> View:
-    """What admins see of ``state.counts`` in addition to the members."""
+    """The part of ``state.counts`` that only admins see."""
     return {} if event.requests is None else {"requests": event.requests}
 
 

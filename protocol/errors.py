@@ -55,7 +55,7 @@ class ErrorCode(StrEnum):
 
 
 class ErrorRule(NamedTuple):
-    """What an error means to the client that gets it."""
+    """The meaning of an error for the client that gets it."""
 
     effect: Effect
     retry: Retry

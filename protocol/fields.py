@@ -19,6 +19,7 @@ from protocol.text import MAX_SHRINKING, check_id, clean_name, clean_text, is_em
 
 #: The greatest integer that JavaScript represents exactly; positions stay below it.
 MAX_SAFE_INTEGER = 2**53 - 1
+#: The greatest integer of a column; versions and ordinals stay below it.
 MAX_INT = 2**31 - 1
 
 CommandId = Annotated[

@@ -157,7 +157,7 @@ class Ack(Said, tag="ack", kw_only=True):
 
 
 class ErrorDetails(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What the client needs in order to continue.
+    """The details that a client needs to continue.
 
     ``path``: the wrong field. ``current``: the current version or number. ``status``,
     ``resolution``, ``by``, ``at``, ``seq``: how it was decided before. ``limit``: the limit that is

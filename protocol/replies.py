@@ -101,7 +101,7 @@ class ListedOption(Option, kw_only=True):
 
 
 class Overview(Reply, tag="overview", kw_only=True):
-    """What a user may see of an event before joining it. ``admins``: their names."""
+    """The overview of an event for a user who may join it. ``admins``: their names."""
 
     event: EventId
     subject: str

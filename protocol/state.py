@@ -1,4 +1,4 @@
-"""What a room shows: ``state`` for each audience, and ``you``.
+"""The content of a room: ``state`` for each audience, and ``you``.
 
 Collections are objects keyed by id, always present, even if empty. A field without a value is
 absent, never ``null``; only patches have ``null``, which removes. Times are RFC 3339, UTC,

@@ -123,7 +123,7 @@ class StepRecord(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What a decision makes: an answer, and what to store and publish, if anything."""
+    """A decision: the answer, and the entry and step to store and publish, if any."""
 
     answer: Answer
     entry: JournalEntry | None = None

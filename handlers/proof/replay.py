@@ -73,7 +73,7 @@ class Replay:
         self._taken: Mapping[tuple[TableName, Any], Any] = {}
         """The records that the last entry changed, as they were before."""
         self.consistent = Consistent()
-        """What the entries without recorded limits show of the limits that applied to them."""
+        """The limits that entries without recorded limits show."""
 
     def run(self, entries: Iterable[Entry]) -> Difference | None:
         """Take all ``entries``, in order; return the first difference, or ``None``."""

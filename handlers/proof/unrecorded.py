@@ -36,7 +36,7 @@ class Guess(NamedTuple):
 
     limits: DomainLimits
     bounds: Bounds
-    """What the entry shows of them."""
+    """Bounds of these limits, as the entry shows them."""
 
 
 class EntryPatches(NamedTuple):
@@ -157,7 +157,7 @@ def at_least(state: EventState, command: str) -> Bounds:
 
 
 class Segment(NamedTuple):
-    """What a limit can have been from entry ``since`` on."""
+    """The possible values of a limit from entry ``since`` on."""
 
     since: int
     low: int

@@ -1,4 +1,4 @@
-"""Which limits an event is decided by, and how the journal records them.
+"""The limits that decide an event, and how the journal records them.
 
 An entry whose answer has ``limits`` was decided by them, and so was each entry after it until the
 next one that has them. Three kinds of entry record limits:

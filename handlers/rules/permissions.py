@@ -1,4 +1,4 @@
-"""Who may do what, in one table: command → required role and event statuses.
+"""Permissions in one table: command → required role and event statuses.
 
 Checked against the state under the event's lock, never against what a socket knew at its login.
 ``docs/permissions.md`` is generated from it.

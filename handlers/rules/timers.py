@@ -23,7 +23,7 @@ SERVER: Final = ""
 
 
 class NotDue(Exception):
-    """It is too early, or there is nothing to do: nothing is written or remembered."""
+    """Raised if a timer comes too early or has nothing to do; nothing is written or remembered."""
 
 
 class ProposalExpire(EventCommand, tag="proposal.expire", kw_only=True):

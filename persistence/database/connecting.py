@@ -1,9 +1,8 @@
 """New connections to PostgreSQL: session settings are set by statements and read back.
 
-A setting in the startup packet would be refused by PgBouncer as it comes, or dropped by one that
-was told to ignore it. So the only one given there is the application's name. After the others were
-set, PostgreSQL is asked what it really goes by: a session with ``synchronous_commit=off`` would
-lose votes that were acked.
+PgBouncer refuses unknown settings in the startup packet, or drops them if it is configured so. So
+only the application's name is sent there. After the other settings were made, they are read back:
+a session with ``synchronous_commit=off`` would lose acked votes.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ LOG_INTERVAL_S = 60.0
 
 
 class Kind(Enum):
-    """What an error means for work that is tried again."""
+    """The kinds of error of work that is tried again."""
 
     UNREACHABLE = "unreachable"
     """The database is out of reach, restarting, or too busy."""
@@ -38,7 +38,7 @@ class Kind(Enum):
 
 
 def kind_of(err: BaseException) -> Kind:
-    """What ``err`` means for work that is tried again."""
+    """Return the kind of ``err``, for work that is tried again."""
     if isinstance(err, RetryableError):
         # The code that a client would get in the meantime: ``overloaded`` or ``busy``.
         return Kind.UNREACHABLE

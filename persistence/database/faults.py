@@ -9,7 +9,7 @@ import asyncpg
 
 
 class Fault(Enum):
-    """What to do about an error."""
+    """The kinds of database error, by what to do about them."""
 
     AGAIN = "again"
     """Serialization failure, deadlock, cancelled statement or unique violation: retry the batch."""

@@ -39,7 +39,7 @@ class Binaries:
     version: str
     """The version that PostgreSQL reports: ``18.6``."""
     tree: Path | None = None
-    """What to copy if the folder is out of reach; only for programs that run from any folder."""
+    """The folder to copy if this one is out of reach; only if its programs run anywhere."""
 
     @property
     def major(self) -> int:

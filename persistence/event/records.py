@@ -195,7 +195,7 @@ class EntranceCode(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
-    """What the journal remembers of one decided command: an ack (with ``seq``) or a final error."""
+    """The journal's record of one decided command: an ack (with ``seq``) or a final error."""
 
     user_id: str
     command_id: str

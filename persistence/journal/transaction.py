@@ -80,7 +80,7 @@ assert JournalEntry._fields == s.columns_of("journal")
 
 
 class Written(NamedTuple):
-    """What a batch has to write for one event."""
+    """The rows that a batch has to write for one event."""
 
     state: EventState
     entries: Sequence[JournalEntry]

@@ -1,4 +1,4 @@
-"""What the server's own page exchanges over HTTP before it has a token."""
+"""The messages of the server's own page over HTTP, before it has a token."""
 
 from __future__ import annotations
 

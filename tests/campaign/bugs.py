@@ -206,7 +206,7 @@ def _fingerprint_ignored() -> None:
     replace(handlers.lanes.lane, "replay", trusting)
 
 
-@bug("replay not told as one", 2)
+@bug("replay not marked as one", 2)
 def _replay_not_told_as_one() -> None:
     def forgetful(replay: Any) -> Any:
         def wrapped(state: Any, submission: Any, known: Any, *, first: bool) -> Any:

@@ -82,7 +82,7 @@ class Report:
 
     @property
     def undecided(self) -> float:
-        """The share that was told that nothing was decided."""
+        """The share that was answered that nothing was decided."""
         return sum(self.answers[code] for code in NO_EFFECT) / max(self.operations, 1)
 
     def weak(self) -> list[str]:
@@ -131,7 +131,7 @@ class Report:
             f"| operations (sendings) | {self.operations:,} |",
             f"| ended unknown | {self.unknown:.2%} |",
             f"| answered from the journal | {self.replayed:.2%} |",
-            f"| told that nothing was decided | {self.undecided:.2%} |",
+            f"| answered that nothing was decided | {self.undecided:.2%} |",
             f"| lines of journals replayed by the model | {self.journal_lines:,} |",
             f"| streams, and messages in them | {self.streams:,}, {self.room_messages:,} |",
             f"| of earlier rounds, sent again | {self.sent_again:,} |",

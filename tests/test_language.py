@@ -1,0 +1,152 @@
+"""The words of the house (CONTRIBUTING, "Words"), as far as a test can hold them.
+
+A folder or page is added to ``CLEAN`` or ``CLEAN_PAGES`` once it follows the rules.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+#: Folders whose docstrings, comments and constants follow the rules.
+CLEAN = ("protocol", "persistence", "handlers")
+#: Pages that follow the rules; a folder stands for its pages.
+CLEAN_PAGES = (
+    "README.md",
+    "docs/architecture.md",
+    "docs/architecture",
+    "docs/campaign.md",
+    "docs/glossary.md",
+    "docs/operations.md",
+    "docs/permissions.md",
+    "docs/protocol.md",
+)
+#: Words with a plain replacement, which CONTRIBUTING names.
+BANNED = re.compile(
+    r"\b(whoever|whatever is|anew|of late|none of the others|what is no|told|tells?|as may be)\b",
+    re.IGNORECASE,
+)
+#: First words of a docstring that hide its subject.
+HIDDEN_SUBJECT = re.compile(r"(Who|Whose|Whom|What|Where|Which|That|It|They|There)\b")
+#: Words of one sentence; a longer one has more than one thought.
+MAX_SENTENCE_WORDS = 25
+#: Beginnings of constants that the field calls ``MAX_`` or ``MIN_``.
+OLD_PREFIX = re.compile(r"_?(MOST|LONGEST|SHORTEST|LARGE|FEW|LEAST|LITTLE)_")
+TIME = re.compile(r"TIMEOUT|INTERVAL|DELAY|TTL|SECONDS")
+TIME_WITH_UNIT = re.compile(r"(TIMEOUT|INTERVAL|DELAY|TTL)_(S|MS)$|_SHARE$")
+#: Beginnings and ends of constants that limit something, and so owe a reason.
+LIMIT = re.compile(r"^_?(MAX|MIN)_|(TIMEOUT|INTERVAL|DELAY|TTL)_(S|MS)$")
+
+
+def sources() -> list[Path]:
+    """The Python files of the clean folders."""
+    return sorted(path for folder in CLEAN for path in (ROOT / folder).rglob("*.py"))
+
+
+def pages() -> list[Path]:
+    """The clean pages."""
+    found: list[Path] = []
+    for name in CLEAN_PAGES:
+        path = ROOT / name
+        found += sorted(path.glob("*.md")) if path.is_dir() else [path]
+    return found
+
+
+def docstrings(path: Path) -> Iterator[tuple[int, str]]:
+    """Each docstring of ``path``, those of attributes included, with its line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        body = getattr(node, "body", None)
+        for inner in body if isinstance(body, list) else ():
+            match inner:
+                case ast.Expr(value=ast.Constant(value=str(text))):
+                    yield inner.lineno, text
+
+
+def comments(path: Path) -> Iterator[tuple[int, str]]:
+    """Each comment of ``path``, with its line."""
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+def prose(page: str) -> str:
+    """``page`` without code, generated parts and link targets."""
+    page = re.sub(r"<!-- generated: .*?<!-- end -->", "", page, flags=re.DOTALL)
+    page = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
+    return re.sub(r"`[^`]*`|\]\([^)]*\)", "", page)
+
+
+def sentences(paragraph: str) -> list[str]:
+    """The sentences and main clauses of ``paragraph``."""
+    return re.split(r"(?<=[.;:?!])\s+", " ".join(paragraph.split()))
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", sources(), ids=_name)
+def test_docstrings_and_comments_have_no_banned_words(path: Path) -> None:
+    wrong = [
+        f"{_name(path)}:{line}: {found[0]!r} in {text.strip()[:60]!r}"
+        for line, text in (*docstrings(path), *comments(path))
+        if (found := BANNED.search(text))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("path", pages(), ids=_name)
+def test_pages_have_no_banned_words(path: Path) -> None:
+    wrong = [found[0] for found in BANNED.finditer(prose(path.read_text()))]
+    assert not wrong, f"{_name(path)}: {wrong}"
+
+
+@pytest.mark.parametrize("path", sources(), ids=_name)
+def test_docstrings_begin_with_a_short_sentence_about_a_named_thing(path: Path) -> None:
+    wrong = []
+    for line, text in docstrings(path):
+        first = text.strip().partition("\n\n")[0]
+        if HIDDEN_SUBJECT.match(first):
+            wrong.append(f"{_name(path)}:{line}: no subject: {first[:60]!r}")
+        wrong += [
+            f"{_name(path)}:{line}: {len(sentence.split())} words: {sentence[:60]!r}"
+            for sentence in sentences(first)
+            if len(sentence.split()) > MAX_SENTENCE_WORDS
+        ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("path", sources(), ids=_name)
+def test_constants_are_named_by_kind_and_explained(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    wrong = []
+    for node in ast.parse(path.read_text()).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for target in targets:
+            name = target.id if isinstance(target, ast.Name) else ""
+            if not name.isupper():
+                continue
+            if OLD_PREFIX.match(name):
+                wrong.append(f"{name}: MAX_ or MIN_")
+            if TIME.search(name) and not TIME_WITH_UNIT.search(name):
+                wrong.append(f"{name}: <what>_<TIMEOUT|INTERVAL|DELAY|TTL>_<S|MS>")
+            if LIMIT.search(name) and not lines[node.lineno - 2].startswith("#:"):
+                wrong.append(f"{name}: needs a #: comment")
+    assert not wrong, f"{_name(path)}: {wrong}"
+
+
+@pytest.mark.parametrize("path", pages(), ids=_name)
+def test_paths_that_a_page_names_exist(path: Path) -> None:
+    named = re.findall(
+        r"`((?:protocol|persistence|handlers|server|web|tests|scripts|deploy|benchmarks)/[\w./-]+)`",
+        re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL),
+    )
+    missing = [name for name in named if not (ROOT / name).exists()]
+    assert not missing, f"{_name(path)}: {missing}"
