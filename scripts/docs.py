@@ -95,7 +95,7 @@ def commands() -> str:
 
 
 def _who(permission: Permission) -> str:
-    who = {RequiredRole.ANYONE: "whoever may know of it", RequiredRole.MEMBER: "members"}
+    who = {RequiredRole.ANYONE: "any user", RequiredRole.MEMBER: "members"}
     role = who.get(permission.role, "admins")
     if len(permission.statuses) == len(_STATUSES):
         return role
