@@ -64,6 +64,7 @@ class ClockedLoop:
     def advance(self, seconds: float) -> None:
         """Move the clock, and call what becomes due on the way, in its order."""
         end = self._now + seconds
+        self._timers = [timer for timer in self._timers if not timer.cancelled()]
         while due := [t for t in self._timers if not t.cancelled() and t.when() <= end]:
             timer = min(due, key=Timer.when)
             self._timers.remove(timer)

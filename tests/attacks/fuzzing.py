@@ -21,7 +21,7 @@ from tests.attacks.stories import Story, story
 DOCUMENTED = {1000, 1001, 1002, 1007, 1009, 1012, *map(int, CloseCode)}
 ERROR_CODES = frozenset(map(str, ErrorCode))
 #: Longest that a connection may take to end: the handshake's deadline, or the flush's, and slack.
-ENDED_S = 30.0
+ENDED_S = 60.0
 _RESET = struct.pack("ii", 1, 0)
 
 

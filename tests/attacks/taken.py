@@ -8,6 +8,8 @@ moves has passed it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,6 +25,8 @@ from tests.clock import ClockedLoop
 
 #: Bytes of a flood's beginning: the request, hello, and what a slice holds beyond the last frame.
 BEGINNING = 8_192
+#: How a clock that ticks goes: a second is 100 turns, and a good handshake takes about ten.
+TURNS_PER_TICK, TICK_S = 10, 0.1
 
 
 @dataclass
@@ -86,7 +90,7 @@ class GuardClock:
     """The clock by which the guard's deadlines go; all else goes by the loop's."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._loops: list[ClockedLoop] = []
+        self._loop = ClockedLoop(asyncio.get_running_loop())
         self.heard: dict[int, int] = {}
         """Bytes that came over each connection before any upgrade, by the port of its peer."""
         for guard in (GuardedHttp, GuardedWebSocket):
@@ -95,8 +99,23 @@ class GuardClock:
 
     def advance(self, seconds: float) -> None:
         """Move the clock of every connection."""
-        for loop in self._loops:
-            loop.advance(seconds)
+        self._loop.advance(seconds)
+
+    @asynccontextmanager
+    async def ticking(self) -> AsyncIterator[None]:
+        """Have the clock go by turns of the event loop, however long a turn takes."""
+        task = asyncio.create_task(self._tick())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _tick(self) -> None:
+        while True:
+            for _ in range(TURNS_PER_TICK):
+                await asyncio.sleep(0)
+            self.advance(TICK_S)
 
     def _clocked(self, init: Any) -> Any:
         def clocked(
@@ -104,8 +123,7 @@ class GuardClock:
         ) -> None:
             loop = _loop or asyncio.get_running_loop()
             guarded(config).connections_state(loop)  # what all share goes by the loop's clock
-            self._loops.append(ClockedLoop(loop))
-            init(guard, config, server_state, app_state, cast("Any", self._loops[-1]))
+            init(guard, config, server_state, app_state, cast("Any", self._loop))
 
         return clocked
 
