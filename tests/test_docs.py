@@ -17,6 +17,7 @@ from protocol.codec import Invalid, decode_frame
 from protocol.fields import TextLimits
 from protocol.replies import MESSAGES
 from tests.parts import ROOT
+from tests.readme_table import TESTS, is_of, mirror, modules, table
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
@@ -98,3 +99,24 @@ def test_the_readme_shows_the_examples_that_are_run(example: str) -> None:
     """Both are run against a real server by the clients' own tests."""
     shown = (ROOT / "README.md").read_text()
     assert f"\n{(ROOT / example).read_text().strip()}\n```\n" in shown
+
+
+def test_every_module_has_tests_by_its_name_or_in_the_table() -> None:
+    rows = table()
+    lost = [
+        module
+        for module in modules()
+        if not mirror(module).exists() and not any(is_of(module, row) for row in rows)
+    ]
+    assert lost == []
+
+
+def test_every_test_that_the_table_names_is_there() -> None:
+    named = {test for tests in table().values() for test in tests}
+    assert [test for test in sorted(named) if not (TESTS / test).is_file()] == []
+    assert all(Path(test).name.startswith("test_") for test in named)
+
+
+def test_every_row_of_the_table_is_of_some_module() -> None:
+    known = modules()
+    assert [row for row in table() if not any(is_of(module, row) for module in known)] == []

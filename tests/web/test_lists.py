@@ -18,7 +18,7 @@ MANY = 70
 async def test_many_requests_are_shown_in_a_window_and_searched(
     start_site: StartSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "BURST", 2 * MANY)
+    monkeypatch.setattr(local, "LOCAL_TOKEN_BURST", 2 * MANY)
     site = await start_site()
     async with Stage(site.base) as stage:
         event, code = await stage.event("Ada", policy={}, max_members=40)
