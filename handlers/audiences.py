@@ -71,6 +71,8 @@ class _PatchBuilder:
         self.after = step.state.event
         self.floors = self.before or self.after
         """The event whose windows decide what was shown before the step."""
+        self.numbers = step.limits.rules >= views.NUMBERED_RULES
+        self.had_numbers = self.numbers and views.shows_numbers(self.floors)
         self.member: dict[str, Any] = {}
         self.admin: dict[str, Any] = {}
         self.applicant: dict[str, Any] = {}
@@ -81,11 +83,13 @@ class _PatchBuilder:
         if views.is_shown(new, self.after):
             if was_shown:
                 assert old is not None
-                change = views.proposal_change(old, new)
+                change = views.proposal_change(old, new, numbers=self.numbers)
+                if self.numbers and not self.had_numbers:
+                    change |= views.proposal_numbers(new)
                 if not change:
                     return
             else:
-                change = views.proposal_view(new)
+                change = views.proposal_view(new, numbers=self.numbers)
             self.member.setdefault("proposals", {})[id] = change
         elif was_shown:
             self.member.setdefault("proposals", {})[id] = None
@@ -104,13 +108,15 @@ class _PatchBuilder:
         _put_change(self.member, collection, id, views.item_view(old), views.item_view(new))
 
     def comment(self, id: str, old: Comment | None, new: Comment) -> None:
-        before, after = views.comment_view(old, self.floors), views.comment_view(new, self.after)
+        before = views.comment_view(old, self.floors, numbers=self.had_numbers)
+        after = views.comment_view(new, self.after, numbers=self.numbers)
         _put_change(self.member, "comments", id, before, after)
 
     def membership(self, user: str, old: Membership | None, new: Membership | None) -> None:
         before, after = views.member_view(old, self.floors), views.member_view(new, self.after)
         _put_change(self.member, "members", user, before, after)
-        asked, asks = views.request_view(old, self.floors), views.request_view(new, self.after)
+        asked = views.request_view(old, self.floors, numbers=self.had_numbers)
+        asks = views.request_view(new, self.after, numbers=self.numbers)
         _put_change(self.admin, "requests", user, asked, asks)
         own = difference(views.membership_view(old), views.membership_view(new))
         if own:
@@ -177,6 +183,7 @@ def growing_document(
     if audience == "applicant":
         empty: dict[str, Any] = {name: {} for name in COLLECTIONS}
         return {"event": views.applicant_event_view(event)} | empty | {"counts": {}}
+    numbers = views.shows_numbers(event)
     members = [member for member in state.memberships.values() if member is not None]
     shown: dict[str, Any] = {"event": views.event_view(event)}
     many: dict[str, Iterable[tuple[str, View | None]]] = {
@@ -184,11 +191,13 @@ def growing_document(
         "assumptions": ((i.id, views.item_view(i)) for i in state.live_items("assumption")),
         "criteria": ((i.id, views.item_view(i)) for i in state.live_items("criterion")),
         "proposals": (
-            (proposal.id, views.proposal_view(proposal))
+            (proposal.id, views.proposal_view(proposal, numbers=numbers))
             for proposal in state.proposals.values()
             if proposal is not None and views.is_shown(proposal, event)
         ),
-        "comments": ((c.id, views.comment_view(c, event)) for c in state.comments_shown()),
+        "comments": (
+            (c.id, views.comment_view(c, event, numbers=numbers)) for c in state.comments_shown()
+        ),
         "members": ((m.user_id, views.member_view(m, event)) for m in members),
     }
     for name, pairs in many.items():
@@ -198,7 +207,7 @@ def growing_document(
         shown["results"] = event.results
     if audience == "admin":
         shown["counts"] |= views.admin_counts_view(event)
-        requests = ((m.user_id, views.request_view(m, event)) for m in members)
+        requests = ((m.user_id, views.request_view(m, event, numbers=numbers)) for m in members)
         shown["requests"] = yield from _shown(requests)
     return shown
 

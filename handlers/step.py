@@ -51,7 +51,9 @@ _ID_CHARACTERS = 16
 """80 bits: no two things of one event ever share an id."""
 
 
-_CODE_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+#: Without `0 O 1 I L`, which people take for each other when they read a code out. Codes of before
+#: and codes that a client gives may have them.
+_CODE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 _CODE_LENGTH = 6
 #: Spreads the draws of one entropy over all codes (2^64 over the golden ratio, odd).
 _ODD = 0x9E3779B97F4A7C15

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from persistence.event.limits import decode_limits
 from persistence.event.records import (
     Ballot,
     Comment,
@@ -28,6 +29,15 @@ View: TypeAlias = dict[str, Any]
 
 def _present(view: View) -> View:
     return {key: value for key, value in view.items() if value is not None}
+
+
+#: The rules since which rooms are shown the numbers of proposals, comments and requests.
+NUMBERED_RULES = 4
+
+
+def shows_numbers(event: Event) -> bool:
+    """Whether the room of ``event`` shows the numbers of what it holds."""
+    return event.limits is not None and decode_limits(event.limits).rules >= NUMBERED_RULES
 
 
 def event_view(event: Event) -> View:
@@ -114,21 +124,28 @@ PROPOSAL_FIELDS = (
 PROPOSAL_TIMES = ("resolved_at", "opens_at", "expires_at", "created_at")
 
 
-def proposal_view(proposal: Proposal) -> View:
+def proposal_view(proposal: Proposal, *, numbers: bool) -> View:
     """``state.proposals[id]``."""
     view = _present({field: getattr(proposal, field) for field in PROPOSAL_FIELDS})
     for field in PROPOSAL_TIMES:
         moment = getattr(proposal, field)
         if moment is not None:
             view[field] = timestamp(moment)
+    if numbers:
+        view |= proposal_numbers(proposal)
     return view
+
+
+def proposal_numbers(proposal: Proposal) -> View:
+    """The places of ``proposal`` in the orders of making and of closing."""
+    return _present({"no": proposal.number, "resolved_no": proposal.resolved_no})
 
 
 _plain_fields = operator.attrgetter(*PROPOSAL_FIELDS)
 _time_fields = operator.attrgetter(*PROPOSAL_TIMES)
 
 
-def proposal_change(before: Proposal, after: Proposal) -> View:
+def proposal_change(before: Proposal, after: Proposal, *, numbers: bool) -> View:
     """Return the patch between two views of a proposal. Written out: every vote makes one."""
     old, new = _plain_fields(before), _plain_fields(after)
     patch: View = {
@@ -141,6 +158,8 @@ def proposal_change(before: Proposal, after: Proposal) -> View:
         for field, was, moment in zip(PROPOSAL_TIMES, times, moved, strict=True):
             if was != moment:
                 patch[field] = None if moment is None else timestamp(moment)
+    if numbers and before.resolved_no != after.resolved_no:
+        patch["resolved_no"] = after.resolved_no
     return patch
 
 
@@ -154,29 +173,32 @@ def member_view(member: Membership | None, event: Event) -> View | None:
     return {"name": member.name, "role": member.role}
 
 
-def request_view(member: Membership | None, event: Event) -> View | None:
+def request_view(member: Membership | None, event: Event, *, numbers: bool) -> View | None:
     """``state.requests[user]``, for admins: the oldest requests."""
     if member is None or member.status != "pending":
         return None
     ceiling = event.request_ceiling
     if ceiling is not None and (member.request_no or 0) > ceiling:
         return None
-    return request_fields(member)
+    return request_fields(member, numbers=numbers)
 
 
-def request_fields(member: Membership) -> View:
+def request_fields(member: Membership, *, numbers: bool) -> View:
     """Return the fields of a request to join, shown in the room or not."""
-    return {"name": member.name, "requested_at": timestamp(member.requested_at)}
+    view: View = {"name": member.name, "requested_at": timestamp(member.requested_at)}
+    if numbers and member.request_seq is not None:
+        view["position"] = member.request_seq
+    return view
 
 
-def comment_view(comment: Comment | None, event: Event) -> View | None:
+def comment_view(comment: Comment | None, event: Event, *, numbers: bool) -> View | None:
     """``state.comments[id]``: comments above the floor."""
     if comment is None or comment.deleted or comment.number <= event.comment_floor:
         return None
-    return comment_fields(comment)
+    return comment_fields(comment, numbers=numbers)
 
 
-def comment_fields(comment: Comment) -> View:
+def comment_fields(comment: Comment, *, numbers: bool) -> View:
     """Return the fields of a comment, shown in the room or not."""
     return _present(
         {
@@ -186,6 +208,7 @@ def comment_fields(comment: Comment) -> View:
             "content": comment.content,
             "version": comment.version,
             "created_at": timestamp(comment.created_at),
+            "no": comment.number if numbers else None,
         }
     )
 
@@ -204,11 +227,14 @@ def ballot_view(ballot: Ballot | None) -> View | None:
     """``you.ballot``."""
     if ballot is None:
         return None
-    return {
+    view: View = {
         "option": ballot.option_id,
         "criterion_order": ballot.criterion_order,
         "criteria_rev": ballot.criteria_rev,
     }
+    if ballot.revision is not None:
+        view["revision"] = ballot.revision
+    return view
 
 
 def vote_view(vote: Vote | None, proposal: Proposal | None) -> int | None:

@@ -17,6 +17,7 @@ class CloseCode(IntEnum):
     NO_HEARTBEAT = 4002
     INTERNAL = 4004
     TOKEN_EXPIRED = 4401
+    TOKEN_EARLY = 4402
     NO_HELLO = 4408
     FLOOD = 4429
     BAD_TOKEN = 4500
@@ -32,6 +33,7 @@ CLOSES: dict[CloseCode, str] = {
     CloseCode.NO_HEARTBEAT: "The client sent nothing for two heartbeats.",
     CloseCode.INTERNAL: "A defect of the server; it was logged.",
     CloseCode.TOKEN_EXPIRED: "The token expired and was not renewed within its grace.",
+    CloseCode.TOKEN_EARLY: "The token is not valid yet.",
     CloseCode.NO_HELLO: "The client sent no hello in time.",
     CloseCode.FLOOD: "Too many messages, too fast, or too many connections at once.",
     CloseCode.BAD_TOKEN: "The token is not valid, and a retry with it will not be either.",

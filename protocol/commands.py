@@ -19,7 +19,9 @@ from protocol.fields import (
     EntranceCode,
     MaxMembers,
     Moment,
+    Name,
     OptionText,
+    Position,
     Reason,
     Ref,
     Subject,
@@ -180,6 +182,12 @@ class MembershipJoin(Command, tag="membership.join", kw_only=True):
     code: EntranceCode
 
 
+class MembershipRename(EventCommand, tag="membership.rename", kw_only=True):
+    """Change the name that one has in this event."""
+
+    name: Name
+
+
 class MembershipCancel(EventCommand, tag="membership.cancel", kw_only=True):
     """Withdraw one's own request to join."""
 
@@ -214,11 +222,18 @@ class MembershipRemove(EventCommand, tag="membership.remove", kw_only=True):
 
 
 class MembershipApproveAll(EventCommand, tag="membership.approve_all", kw_only=True):
-    """Accept all who wait, longest waiting first, as far as there is room."""
+    """Accept all who wait, longest waiting first, as far as there is room.
+
+    With ``upto`` only those who had asked by that position: the one that the sender was shown.
+    """
+
+    upto: Position | None = None
 
 
 class MembershipRejectAll(EventCommand, tag="membership.reject_all", kw_only=True):
-    """Reject all who wait."""
+    """Reject all who wait; with ``upto`` only those who had asked by that position."""
+
+    upto: Position | None = None
 
 
 class MembershipSetRole(EventCommand, tag="membership.set_role", kw_only=True):
@@ -312,11 +327,16 @@ class VoteRetract(EventCommand, tag="vote.retract", kw_only=True):
 
 
 class BallotSubmit(EventCommand, tag="ballot.submit", kw_only=True):
-    """Submit one's final ballot: an option, and all live criteria in order of weight."""
+    """Submit one's final ballot: an option, and all live criteria in order of weight.
+
+    ``base`` is the ``revision`` of the ballot that the sender was shown, 0 if none. If another one
+    stands, it is not replaced: ``version_conflict``.
+    """
 
     option: Ref
     criterion_order: Annotated[list[Ref], msgspec.Meta(max_length=MAX_ITEMS)]
     criteria_rev: Version
+    base: Version | None = None
 
 
 class BallotClear(EventCommand, tag="ballot.clear", kw_only=True):
@@ -368,6 +388,7 @@ COMMANDS: tuple[type[Command], ...] = (
     CriterionEdit,
     CriterionRemove,
     MembershipJoin,
+    MembershipRename,
     MembershipCancel,
     MembershipLeave,
     MembershipApprove,

@@ -26,6 +26,7 @@ class ErrorCode(StrEnum):
     TOO_LARGE = "too_large"
     UNAUTHENTICATED = "unauthenticated"
     AUTH_EXPIRED = "auth_expired"
+    AUTH_EARLY = "auth_early"
     FORBIDDEN = "forbidden"
     NOT_A_MEMBER = "not_a_member"
     NOT_ELIGIBLE = "not_eligible"
@@ -72,6 +73,9 @@ ERRORS: dict[ErrorCode, ErrorRule] = {
     _E.TOO_LARGE: ErrorRule("none", "fix", 413, "The message or the batch is over its limit."),
     _E.UNAUTHENTICATED: ErrorRule("none", "auth", 401, "There is no valid token."),
     _E.AUTH_EXPIRED: ErrorRule("none", "auth", 401, "The token has expired; renew it."),
+    _E.AUTH_EARLY: ErrorRule(
+        "none", "same", 401, "The token is not valid yet; wait retry_after_ms."
+    ),
     _E.FORBIDDEN: ErrorRule("none", "no", 403, "Your role may not do this."),
     _E.NOT_A_MEMBER: ErrorRule("none", "no", 403, "You are not an accepted member now."),
     _E.NOT_ELIGIBLE: ErrorRule("none", "no", 403, "You may not vote on this proposal."),

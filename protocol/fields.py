@@ -81,6 +81,7 @@ Content = Annotated[str, Text("content")]
 Reason = Annotated[str, Text("reason", blank=True)]
 CommentText = Annotated[str, Text("comment")]
 OptionText = Annotated[str, Text("option")]
+Name = Annotated[str, Text("name")]
 
 
 class TextLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -163,6 +163,7 @@ class ErrorDetails(msgspec.Struct, kw_only=True, omit_defaults=True):
     ``resolution``, ``by``, ``at``, ``seq``: how it was decided before. ``limit``: the limit that is
     reached; ``name``: that limit, by the name of its setting. ``character``: a character that the
     text may not contain, as ``U+0007``; then ``at`` is the number of characters before it.
+    ``time``: the database's clock, if a command came too late.
     """
 
     path: str | UnsetType = UNSET
@@ -178,6 +179,7 @@ class ErrorDetails(msgspec.Struct, kw_only=True, omit_defaults=True):
     limit: Count | UnsetType = UNSET
     name: str | UnsetType = UNSET
     max_members: MaxMembers | UnsetType = UNSET
+    time: Time | UnsetType = UNSET
 
 
 class Error(Said, tag="error", kw_only=True):

@@ -181,6 +181,10 @@ class JournalLine(msgspec.Struct, kw_only=True):
 
     ``at`` is RFC 3339 in UTC with microseconds; ``user`` is empty for the server's own steps;
     ``payload``, ``answer`` and ``patches`` are JSON texts, exactly as they were sealed.
+
+    A line that tells a vote or a ballot has ``digests`` and no ``salt``; its patches lack ``you``,
+    and the commands of voting and of the ballot also lack ``user`` and ``payload``. ``digests``
+    holds, by label, the digests (hex) that the header of the line is made of.
     """
 
     seq: Position
@@ -191,11 +195,12 @@ class JournalLine(msgspec.Struct, kw_only=True):
             extra_json_schema={"format": "date-time"},
         ),
     ]
-    user: str
     id: CommandId
     command: str
-    salt: Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
-    payload: str
+    user: str | UnsetType = UNSET
+    salt: Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")] | UnsetType = UNSET
+    payload: str | UnsetType = UNSET
+    digests: dict[str, Hash] | UnsetType = UNSET
     answer: str
     patches: str
     prev_hash: Hash

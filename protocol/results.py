@@ -86,6 +86,12 @@ class Joined(Result, kw_only=True):
     status: Literal["pending", "accepted"]
 
 
+class Renamed(Result, kw_only=True):
+    """The name that one has now."""
+
+    name: str
+
+
 class Left(Result, kw_only=True):
     """The user has left."""
 
@@ -209,6 +215,7 @@ RESULTS: Final[dict[type[c.Command], AnyResult]] = {
     c.CriterionEdit: CriterionChanged,
     c.CriterionRemove: CriterionChanged,
     c.MembershipJoin: Joined,
+    c.MembershipRename: Renamed,
     c.MembershipCancel: Nothing,
     c.MembershipLeave: Left,
     c.MembershipApprove: MembershipDecided,

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from protocol.commands import Category, Role
-from protocol.fields import EntranceCode, MaxMembers, UserId, Version
+from protocol.fields import EntranceCode, MaxMembers, Ordinal, Position, UserId, Version
 from protocol.policy import KindPolicy, Percent, ProposalKind, Rule, Seconds, Threshold
 
 EventStatus: TypeAlias = Literal["not_started", "in_progress", "paused", "finished"]
@@ -143,7 +143,9 @@ class Proposal(View, kw_only=True):
     the proposal is pending, they are out of ``counts.members``. ``stale``: the item has changed
     since, so the proposal does not pass by votes. Until ``opens_at`` and from ``expires_at`` on,
     votes are counted but decide nothing. ``resolved_by`` is the user whose step closed it; it is
-    absent if the server's own step did.
+    absent if votes did, which are secret, or the server's own step. ``no`` is its place in the
+    order of creation, ``resolved_no`` in that of closing: sort by them, not by times. Events whose
+    recorded rules are older than the fourth do not have them.
     """
 
     kind: ProposalKind
@@ -167,10 +169,15 @@ class Proposal(View, kw_only=True):
     expires_at: Time | UnsetType = UNSET
     reverts: ProposalId | UnsetType = UNSET
     reverted_by: ProposalId | UnsetType = UNSET
+    no: Ordinal | UnsetType = UNSET
+    resolved_no: Ordinal | UnsetType = UNSET
 
 
 class Comment(View, kw_only=True):
-    """A comment on a proposal or on a criterion; one of the two is named."""
+    """A comment on a proposal or on a criterion; one of the two is named.
+
+    ``no`` is its place in the order of creation: sort by it, not by times.
+    """
 
     author: UserId
     content: str
@@ -178,6 +185,7 @@ class Comment(View, kw_only=True):
     created_at: Time
     proposal: ProposalId | UnsetType = UNSET
     criterion: CriterionId | UnsetType = UNSET
+    no: Ordinal | UnsetType = UNSET
 
 
 class Member(View, kw_only=True):
@@ -188,10 +196,14 @@ class Member(View, kw_only=True):
 
 
 class JoinRequest(View, kw_only=True):
-    """A user who waits to be accepted; admins see those who wait longest."""
+    """A user who waits to be accepted; admins see those who wait longest.
+
+    ``position`` is the ``seq`` of the step that asked: ``upto`` is compared with it.
+    """
 
     name: str
     requested_at: Time
+    position: Position | UnsetType = UNSET
 
 
 class Counts(View, kw_only=True):
@@ -282,12 +294,14 @@ class Ballot(View, kw_only=True):
     """The user's own final ballot.
 
     ``criterion_order`` has the remaining ones of the ranked criteria; ``criteria_rev`` is the one
-    under which it was submitted.
+    under which it was submitted. ``revision`` is 1, and one more each
+    time that another ballot replaced it: ``base`` is compared with it.
     """
 
     option: OptionId
     criterion_order: list[CriterionId]
     criteria_rev: Version
+    revision: Version | UnsetType = UNSET
 
 
 class You(View, kw_only=True):

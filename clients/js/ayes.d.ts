@@ -13,7 +13,7 @@ export type Effect = "none" | "unknown";
 /** The codes of the server (docs/protocol.md, "errors"), and six of the client itself. */
 export type ErrorCode =
   | "bad_frame" | "bad_request" | "unknown_type" | "too_large"
-  | "unauthenticated" | "auth_expired"
+  | "unauthenticated" | "auth_expired" | "auth_early"
   | "forbidden" | "not_a_member" | "not_eligible" | "not_found"
   | "event_not_in_progress" | "event_finished" | "event_full"
   | "proposal_closed" | "already_resolved"
@@ -213,6 +213,10 @@ export interface Proposal {
   expires_at?: string;
   reverts?: string;
   reverted_by?: string;
+  /** Its place in the order of making; sort by this, not by times. */
+  no?: number;
+  /** Its place in the order of closing. */
+  resolved_no?: number;
 }
 
 export interface Comment {
@@ -222,6 +226,8 @@ export interface Comment {
   created_at: string;
   proposal?: string;
   criterion?: string;
+  /** Its place in the order of making; sort by this, not by times. */
+  no?: number;
 }
 
 export interface Member {
@@ -232,6 +238,8 @@ export interface Member {
 export interface JoinRequest {
   name: string;
   requested_at: string;
+  /** The `seq` of the step that asked: what `upto` is compared with. */
+  position?: number;
 }
 
 export interface Results {
@@ -274,6 +282,7 @@ export interface You {
     option: string;
     criterion_order: string[];
     criteria_rev: number;
+    revision?: number;
   }>;
 }
 
@@ -295,7 +304,9 @@ export interface MembershipResult {
 }
 
 type Nothing = Record<string, never>;
-type InEvent<Fields = unknown> = { event: string } & Fields;
+/** `not_after`, RFC 3339: once the database's clock is past it, the command is `too_late`. */
+type Timed = { not_after?: string };
+type InEvent<Fields = unknown> = { event: string } & Timed & Fields;
 type Plan = { [Name in keyof Policy]?: Policy[Name] extends Rule | undefined ? Partial<Rule> : Policy[Name] | null };
 type Item<Name extends string> = InEvent<Record<Name, string>>;
 type OnMember = { args: InEvent<{ user: string }>; result: MembershipResult };
@@ -312,7 +323,7 @@ type Everybody = {
 
 export interface Commands {
   "event.create": {
-    args: {
+    args: Timed & {
       subject: string;
       max_members?: number;
       policy?: Plan;
@@ -354,7 +365,8 @@ export interface Commands {
     args: Item<"criterion"> & { version: number };
     result: { criterion: string; version: number };
   };
-  "membership.join": { args: { code: string }; result: { event: string; status: "pending" | "accepted" } };
+  "membership.join": { args: Timed & { code: string }; result: { event: string; status: "pending" | "accepted" } };
+  "membership.rename": { args: InEvent<{ name: string }>; result: { name: string } };
   "membership.cancel": { args: InEvent; result: Nothing };
   "membership.leave": { args: InEvent<{ transfer_to?: string }>; result: { status: "left" } };
   "membership.approve": OnMember;
@@ -364,8 +376,8 @@ export interface Commands {
     args: InEvent<{ user: string; close_proposals?: boolean }>;
     result: OnMember["result"] & { closed?: number };
   };
-  "membership.approve_all": { args: InEvent; result: Everybody };
-  "membership.reject_all": { args: InEvent; result: Everybody };
+  "membership.approve_all": { args: InEvent<{ upto?: number }>; result: Everybody };
+  "membership.reject_all": { args: InEvent<{ upto?: number }>; result: Everybody };
   "membership.set_role": { args: InEvent<{ user: string; role: Role }>; result: { user: string; role: Role } };
   "proposal.create": {
     args: InEvent<{
@@ -396,7 +408,8 @@ export interface Commands {
   };
   "vote.retract": { args: InEvent<{ proposal: string }>; result: { agree: number; eligible: number } };
   "ballot.submit": {
-    args: InEvent<{ option: string; criterion_order: string[]; criteria_rev: number }>;
+    /** `base`: the `revision` of the ballot that was shown, 0 for none; another one is not replaced. */
+    args: InEvent<{ option: string; criterion_order: string[]; criteria_rev: number; base?: number }>;
     result: Nothing;
   };
   "ballot.clear": { args: InEvent; result: Nothing };

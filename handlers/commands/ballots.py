@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from handlers.step import Outcome, Step, found
+from handlers.views import NUMBERED_RULES
 from persistence.event.records import Ballot
 from persistence.event.state import EventState
 from protocol import commands as c
@@ -39,9 +42,20 @@ def submit(step: Step, command: c.BallotSubmit) -> Outcome:
         option_id=option.id,
         criterion_order=order,
         criteria_rev=command.criteria_rev,
+        revision=existing.revision if existing is not None else None,
     )
     if existing == ballot:
         return Outcome({}, applied=False)
+    # A ballot of older rules says no revision: it counts as the first.
+    current = (existing.revision or 1) if existing is not None else 0
+    if command.base is not None and command.base != current:
+        raise FinalError(
+            ErrorCode.VERSION_CONFLICT,
+            "another ballot stands",
+            details={"path": "base", "current": current},
+        )
+    if step.limits.rules >= NUMBERED_RULES:
+        ballot = replace(ballot, revision=current + 1)
     step.put(ballot)
     if existing is None:
         step.change_event(ballots=event.ballots + 1)

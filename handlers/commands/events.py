@@ -17,8 +17,8 @@ from protocol.errors import ErrorCode, FinalError, RetryableError
 from protocol.policy import Policy, merge_policy
 from protocol.state import EventStatus
 
-#: Draws of an entrance code before the step fails. There are 36^6 codes: with a million events, one
-#: draw in two thousand is taken, so sixteen in a row never are.
+#: Draws of an entrance code before the step fails. There are 31^6 codes: with a million events, one
+#: draw in 900 is taken, so sixteen in a row never are.
 MAX_CODE_DRAWS = 16
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from handlers.rules import tallies
-from handlers.rules.requests import put_request, show_oldest
+from handlers.rules.requests import asked_by, put_request, show_oldest
 from handlers.rules.resolution import close, evaluate_all, evaluate_each
 from handlers.rules.transitions import membership_transition
 from handlers.step import Outcome, Step
@@ -42,6 +42,7 @@ def join(step: Step, command: c.MembershipJoin) -> Outcome:
         name=step.actor.name,
         status="pending",
         requested_at=step.now,
+        request_seq=membership.request_seq if membership else None,
         # Kept from an earlier membership: its votes may still be there.
         joined_at=membership.joined_at if membership else None,
         # A removal is kept too: cancelling the request must not undo it.
@@ -89,6 +90,16 @@ def _accept(step: Step, asking: Membership, by: str | None) -> None:
         )
     )
     step.change_event(members=event.members + 1, joins=number, member_ceiling=ceiling)
+
+
+def rename(step: Step, command: c.MembershipRename) -> Outcome:
+    """Another name for oneself, in this event alone."""
+    held = _own(step)
+    result = {"name": command.name}
+    if held.name == command.name:
+        return Outcome(result, applied=False)
+    step.put(replace(held, name=command.name))
+    return Outcome(result)
 
 
 def cancel(step: Step, command: c.MembershipCancel) -> Outcome:
@@ -228,15 +239,24 @@ def _check_undecided(membership: Membership, act: str) -> None:
 def approve_all(step: Step, command: c.MembershipApproveAll) -> Outcome:
     """Accept as many applicants as there are places, longest waiting first."""
     if step.event.requests is None:
-        return _approve_all_by_name(step)
+        return _approve_all_by_name(step, command.upto)
     count = step.event.requests
     room = min(step.event.places, MAX_DECIDED_TOGETHER)
     oldest = step.state.oldest_requests(room + MAX_NAMED)
-    approved, waiting = oldest[:room], oldest[room:]
+    approved, waiting = _until(oldest, command.upto, room)
     _let_in(step, *approved, by=step.user)
     result = _named("approved", approved, len(approved))
     result |= _named("waiting", waiting, count - len(approved))
     return Outcome(result, applied=bool(approved))
+
+
+def _until(
+    oldest: list[Membership], upto: int | None, most: int
+) -> tuple[list[Membership], list[Membership]]:
+    """Those of the ``oldest`` requests to decide, at most ``most``, and the others."""
+    decided = [asking for asking in oldest[:most] if asked_by(asking, upto)]
+    chosen = {asking.user_id for asking in decided}
+    return decided, [asking for asking in oldest if asking.user_id not in chosen]
 
 
 def _named(word: str, memberships: list[Membership], count: int) -> dict[str, Any]:
@@ -249,23 +269,22 @@ def _named(word: str, memberships: list[Membership], count: int) -> dict[str, An
     }
 
 
-def _approve_all_by_name(step: Step) -> Outcome:
+def _approve_all_by_name(step: Step, upto: int | None) -> Outcome:
     """Do the same for an event whose requests are not numbered."""
-    waiting = step.state.waiting()
-    places = step.event.places
-    _let_in(step, *waiting[:places], by=step.user)
-    names = [asking.user_id for asking in waiting]
-    approved, others = names[:places], names[places:]
-    return Outcome({"approved": approved, "waiting": others}, applied=bool(approved))
+    approved, waiting = _until(step.state.waiting(), upto, step.event.places)
+    _let_in(step, *approved, by=step.user)
+    result = {"approved": approved, "waiting": waiting}
+    names = {word: [asking.user_id for asking in found] for word, found in result.items()}
+    return Outcome(names, applied=bool(approved))
 
 
 def reject_all(step: Step, command: c.MembershipRejectAll) -> Outcome:
     """Reject all applicants, longest waiting first."""
     if step.event.requests is None:
-        return _reject_all_by_name(step)
+        return _reject_all_by_name(step, command.upto)
     count = step.event.requests
     oldest = step.state.oldest_requests(MAX_DECIDED_TOGETHER + MAX_NAMED)
-    rejected, waiting = oldest[:MAX_DECIDED_TOGETHER], oldest[MAX_DECIDED_TOGETHER:]
+    rejected, waiting = _until(oldest, command.upto, MAX_DECIDED_TOGETHER)
     for asking in rejected:
         _turn_away(step, asking)
     show_oldest(step)
@@ -274,13 +293,15 @@ def reject_all(step: Step, command: c.MembershipRejectAll) -> Outcome:
     return Outcome(result, applied=bool(rejected))
 
 
-def _reject_all_by_name(step: Step) -> Outcome:
+def _reject_all_by_name(step: Step, upto: int | None) -> Outcome:
     """Do the same for an event whose requests are not numbered."""
-    waiting = step.state.waiting()
-    for asking in waiting:
+    held = step.state.waiting()
+    rejected, waiting = _until(held, upto, len(held))
+    for asking in rejected:
         _turn_away(step, asking)
-    names = [asking.user_id for asking in waiting]
-    return Outcome({"approved": [], "waiting": [], "rejected": names}, applied=bool(names))
+    names = [asking.user_id for asking in rejected]
+    others = [asking.user_id for asking in waiting]
+    return Outcome({"approved": [], "waiting": others, "rejected": names}, applied=bool(names))
 
 
 def set_role(step: Step, command: c.MembershipSetRole) -> Outcome:

@@ -33,6 +33,7 @@ HANDLERS: Final[dict[type[c.Command], Handler]] = {
     c.CriterionEdit: items.edit_criterion,
     c.CriterionRemove: items.remove_criterion,
     c.MembershipJoin: memberships.join,
+    c.MembershipRename: memberships.rename,
     c.MembershipCancel: memberships.cancel,
     c.MembershipLeave: memberships.leave,
     c.MembershipApprove: memberships.approve,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from persistence.journal import chain
 
@@ -22,6 +23,23 @@ class Entry(NamedTuple):
     patches: dict[str, bytes]
     prev_hash: bytes
     hash: bytes
+
+
+def entry_of(row: Mapping[str, Any]) -> Entry:
+    """A row of the journal as an entry."""
+    return Entry(
+        seq=row["seq"],
+        at=row["at"],
+        command=row["command"],
+        user=row["user_id"],
+        id=row["command_id"],
+        salt=row["salt"],
+        payload=row["payload"],
+        answer=row["answer"],
+        patches=chain.labelled(row["patches"]),
+        prev_hash=row["prev_hash"],
+        hash=row["hash"],
+    )
 
 
 def seal_of(entry: Entry) -> bytes:

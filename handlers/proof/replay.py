@@ -26,7 +26,7 @@ from persistence.event.limits import RULES, DomainLimits, decode_limits
 from persistence.event.records import Event, Membership
 from persistence.event.state import EventState, Missing, Need
 from persistence.journal import chain
-from protocol.commands import COMMANDS, Command, event_of, type_of
+from protocol.commands import COMMANDS, Command, MembershipRename, event_of, type_of
 from protocol.errors import FinalError
 
 _KINDS: dict[str, type[Command]] = {type_of(kind): kind for kind in (*COMMANDS, *TIMERS)}
@@ -121,6 +121,8 @@ class Replay:
         # A name is in a step's patches, not in its command. A member who joined beyond the room's
         # window is shown later, if ever: when they become an admin.
         self.take_names(_names(entry))
+        if isinstance(command, MembershipRename) and not answer["applied"]:
+            self.take_names({entry.user: command.name})
         says, event = answer.get("limits") or answer.get("rules"), self.state.event_record
         is_recorded = says is not None or (event is not None and event.limits is not None)
         what = self._attempt(entry, command, answer) if is_recorded else None

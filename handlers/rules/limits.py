@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import msgspec
 
+from handlers import views
 from handlers.rules.requests import hide_newest, number_requests, show_oldest
 from handlers.rules.resolution import evaluate_all, move_floor
 from handlers.step import Outcome, Step
@@ -51,6 +52,8 @@ def record(step: Step, limits: str) -> None:
     """
     before = step.event
     step.change_event(limits=limits)
+    if views.shows_numbers(step.event) and not views.shows_numbers(before):
+        _show_numbers(step)
     _see_to_requests(step, before)
     step.change_event(resolved_floor=move_floor(step, step.event.resolutions))
     # The window never shows more than there are; if the total is small, it need not be read.
@@ -59,6 +62,16 @@ def record(step: Step, limits: str) -> None:
         for comment in leaving:
             step.touch(comment)
             step.change_event(comment_floor=comment.number)
+
+
+def _show_numbers(step: Step) -> None:
+    """Have the rooms look at all that has a number: they show it from this step on."""
+    event = step.event
+    resolved = step.state.resolved(event.resolved_floor + 1, event.resolutions)
+    for proposal in (*step.state.pending_proposals(), *resolved):
+        step.touch(proposal)
+    for comment in step.state.comments_shown():
+        step.touch(comment)
 
 
 def _see_to_requests(step: Step, before: Event) -> None:

@@ -67,6 +67,7 @@ PERMISSIONS: Final[dict[type[c.Command], Permission]] = {
     # The handler refuses a finished event, but only after checking the code: a stranger must not
     # learn of the event.
     c.MembershipJoin: Permission(_ANYONE, _ALL),
+    c.MembershipRename: Permission(_MEMBER, _LIVE),
     c.MembershipCancel: Permission(_ANYONE, _ALL),
     c.MembershipLeave: Permission(_ANYONE, _ALL),
     c.MembershipApprove: Permission(_ADMIN, _LIVE),

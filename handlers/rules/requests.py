@@ -5,12 +5,15 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from handlers.step import Step, too_many
+from handlers.views import NUMBERED_RULES
 from persistence.event.records import Membership
 
 
 def put_request(step: Step, membership: Membership) -> None:
     """Put a pending ``membership`` last; raise ``limit_reached`` if there are too many."""
     event = step.event
+    if step.limits.rules >= NUMBERED_RULES:
+        membership = replace(membership, request_seq=step.seq)
     if event.requests is None or event.requests_made is None:
         step.put(membership)
         return
@@ -21,6 +24,14 @@ def put_request(step: Step, membership: Membership) -> None:
     step.change_event(requests_made=number)
     step.put(replace(membership, request_no=number))
     show_oldest(step)
+
+
+def asked_by(request: Membership, upto: int | None) -> bool:
+    """Whether ``request`` stood at position ``upto``, if one is given.
+
+    One without a position is from before requests had any, so it was asked before.
+    """
+    return upto is None or request.request_seq is None or request.request_seq <= upto
 
 
 def number_requests(step: Step) -> None:

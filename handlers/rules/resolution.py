@@ -117,7 +117,7 @@ def close(
         status=status,
         resolution=resolution,
         resolution_reason=reason,
-        resolved_by=step.user or None,
+        resolved_by=None if _by_votes(step, resolution) else step.user or None,
         resolved_at=step.now,
         resolved_seq=step.seq,
         resolved_no=number,
@@ -133,6 +133,11 @@ def close(
     floor = move_floor(step, number)
     step.change_event(resolutions=number, pending=event.pending - 1, resolved_floor=floor)
     return closed
+
+
+def _by_votes(step: Step, resolution: Resolution) -> bool:
+    """Whether the votes closed it: the one whose step it was may be who gave a secret vote."""
+    return resolution == "auto_votes" and step.limits.rules >= 4
 
 
 def move_floor(step: Step, resolutions: int) -> int:

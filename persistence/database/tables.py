@@ -128,6 +128,7 @@ memberships = Table(
     Column("decided_by", Text),
     Column("joined_no", Integer),
     Column("request_no", Integer),
+    Column("request_seq", BigInteger),
     PrimaryKeyConstraint("event_id", "user_id"),
     # For "my events", and for all memberships of a user whose access is revoked.
     Index("memberships_user_id_idx", "user_id", "event_id"),
@@ -276,6 +277,7 @@ ballots = Table(
     Column("option_id", Text, nullable=False),
     Column("criterion_order", JSON, nullable=False),
     Column("criteria_rev", Integer, nullable=False),
+    Column("revision", Integer),
     PrimaryKeyConstraint("event_id", "user_id"),
 )
 

@@ -20,7 +20,9 @@ import msgspec
 #: 3. An author's pending and withdrawn proposals have limits. Requests to join are numbered,
 #: bounded, and shown by a window. A proposal that waits for room or for a member is evaluated when
 #: it comes.
-RULES = 3
+#: 4. Proposals, comments and requests show their numbers, ballots their revision. A proposal that
+#: votes accepted does not say whose vote it was.
+RULES = 4
 
 
 class DomainLimits(msgspec.Struct, frozen=True, kw_only=True):

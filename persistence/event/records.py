@@ -83,6 +83,8 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     joined_no: int | None = None
     request_no: int | None = None
     """The number of the request to join, while it is pending."""
+    request_seq: int | None = None
+    """The position of the latest request to join; ``None`` if the rules were older then."""
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +173,8 @@ class Ballot(msgspec.Struct, frozen=True, kw_only=True):
     option_id: str
     criterion_order: list[str]
     criteria_rev: int
+    revision: int | None = None
+    """Which ballot of this user it is; ``None`` if given under the rules before the fourth."""
 
 
 class Comment(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,12 +12,20 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
+
+import msgspec
+import orjson
 
 #: The patches that an entry can have, in the order of the header.
 PATCH_LABELS = ("member", "admin", "applicant", "you", "everyone")
 
+#: The digests that a header can hold, in its order.
+LABELS = ("user", "id", "payload", "answer", *PATCH_LABELS)
+
 _sha256 = hashlib.sha256
+_texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def digest(salt: bytes, label: bytes, text: bytes) -> bytes:
@@ -57,3 +65,17 @@ def seal(
         if text := patches.get(label):
             header += f',"{label}":"{digest(salt, label.encode(), text).hex()}"'
     return _sha256(b"%b%b}" % (previous, header.encode())).digest()
+
+
+def seal_digests(
+    previous: bytes, *, seq: int, at: str, command: str, digests: Mapping[str, str]
+) -> bytes:
+    """The same hash, from the digests (hex) of what a line says."""
+    header = {"seq": seq, "at": at, "command": command}
+    ordered = {label: digests[label] for label in LABELS if label in digests}
+    return _sha256(previous + orjson.dumps(header | ordered)).digest()
+
+
+def labelled(text: str) -> dict[str, bytes]:
+    """The patches of a line by label, to the letter."""
+    return {label: bytes(patch) for label, patch in _texts.decode(text).items()}

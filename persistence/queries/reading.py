@@ -103,6 +103,7 @@ def _own() -> Statement:
             b.c.option_id,
             b.c.criterion_order,
             b.c.criteria_rev,
+            b.c.revision,
             # Not read for strangers, so that every event costs them the same.
             case((m.c.user_id.is_not(None), votes)).label("votes"),
             records.label("records"),
@@ -187,6 +188,7 @@ async def own(database: Database, pairs: Sequence[tuple[str, str]]) -> list[Own]
                 option_id=row["option_id"],
                 criterion_order=orjson.loads(row["criterion_order"]),
                 criteria_rev=row["criteria_rev"],
+                revision=row["revision"],
             )
         votes = orjson.loads(row["votes"]) if row["votes"] else {}
         position = (row["event"], row["user"], row["epoch"], row["seq"])

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import orjson
 
 from handlers.commands import registry
-from handlers.proof.entry import Entry
+from handlers.proof.disclosure import Broken, disclosed, entry_of_line, prove
+from handlers.proof.entry import Entry, entry_of
 from handlers.proof.replay import Difference, Replay
 from persistence.database.pool import Database
 from persistence.event.records import Event
@@ -25,56 +24,19 @@ from protocol.text import escaped
 FORMAT = {"type": "ayes.export", "version": 2}
 #: Versions that can be verified. In one of version 1 no line records limits.
 KNOWN_VERSIONS = (1, 2)
+#: Version of an export for the public, whose lines are as `/v1/events/{event}/journal` has them.
+PUBLIC_VERSION = 3
 #: Lines by older servers that are named one by one in what a verification found.
 MAX_NAMED_DIFFERENCES = 20
 #: Seconds between two looks for new lines.
 FOLLOW_INTERVAL_S = 0.5
 
-_texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 #: Fields of the event's row that are the journal's own head, or that no step decides.
 _HEAD = ("seq", "hash", "epoch")
 
 
 class AuditError(Exception):
     """There is nothing to read; the message is fit to print."""
-
-
-def entry_of(row: dict[str, Any]) -> Entry:
-    """A row of the journal as an entry."""
-    return Entry(
-        seq=row["seq"],
-        at=row["at"],
-        command=row["command"],
-        user=row["user_id"],
-        id=row["command_id"],
-        salt=row["salt"],
-        payload=row["payload"],
-        answer=row["answer"],
-        patches=_labelled(row["patches"]),
-        prev_hash=row["prev_hash"],
-        hash=row["hash"],
-    )
-
-
-def entry_of_export(fields: dict[str, Any]) -> Entry:
-    """A line of an export as an entry."""
-    return Entry(
-        seq=fields["seq"],
-        at=datetime.fromisoformat(fields["at"]),
-        command=fields["command"],
-        user=fields["user"],
-        id=fields["id"],
-        salt=bytes.fromhex(fields["salt"]),
-        payload=fields["payload"],
-        answer=fields["answer"],
-        patches=_labelled(fields["patches"]),
-        prev_hash=bytes.fromhex(fields["prev_hash"]),
-        hash=bytes.fromhex(fields["hash"]),
-    )
-
-
-def _labelled(text: str) -> dict[str, bytes]:
-    return {label: bytes(patch) for label, patch in _texts.decode(text).items()}
 
 
 async def show(database: Database, event_id: str, *, after: int, follow: bool) -> None:
@@ -97,11 +59,13 @@ async def show(database: Database, event_id: str, *, after: int, follow: bool) -
         await asyncio.sleep(FOLLOW_INTERVAL_S)
 
 
-async def export(database: Database, event_id: str) -> None:
-    """Print the journal as JSON Lines that prove themselves."""
+async def export(database: Database, event_id: str, *, public: bool = False) -> None:
+    """Print the journal as JSON Lines that prove themselves; ``public``: without what is secret."""
     event = await _existing(database, event_id)
     limits = orjson.loads(event.limits) if event.limits is not None else None
     head = FORMAT | {"event": event_id, "epoch": event.epoch, "limits": limits}
+    if public:
+        head["version"] = PUBLIC_VERSION
     _print(orjson.dumps(head).decode())
     last: dict[str, Any] = {"seq": 0, "hash": bytes(32)}
     async for row in audit.lines(database, event_id):
@@ -109,6 +73,9 @@ async def export(database: Database, event_id: str) -> None:
         if row["seq"] > event.seq:
             break
         last = row
+        if public:
+            _print(orjson.dumps(disclosed(entry_of(row))).decode())
+            continue
         _print(
             orjson.dumps(
                 {
@@ -172,6 +139,8 @@ def verify_file(path: Path, *, strict: bool = False) -> str:
         head = orjson.loads(next(lines, b"null"))
         if not isinstance(head, dict) or head.get("type") != FORMAT["type"]:
             raise AuditError("this is no export of an Ayes event")
+        if head.get("version") == PUBLIC_VERSION:
+            return _verify_public(lines)
         if head.get("version") not in KNOWN_VERSIONS:
             raise AuditError(f"an export of version {head.get('version')} is not known here")
         replay = Replay(head["event"])
@@ -189,6 +158,21 @@ def verify_file(path: Path, *, strict: bool = False) -> str:
         raise AuditError(f"the file's head says limits {head.get('limits')}, its lines {limits}")
     agrees = "the chain, every answer and every patch agree"
     return _found(f"{replay.state.seq} lines: {agrees}", replay, strict)
+
+
+def _verify_public(lines: Iterator[bytes]) -> str:
+    """Check the chain of an export for the public: what is secret in it cannot be decided again."""
+    ended: list[dict[str, Any]] = []
+    try:
+        proved = prove(_until_end(lines, ended))
+    except Broken as broken:
+        raise AuditError(str(broken)) from None
+    if not ended or (ended[0]["end"], ended[0]["hash"]) != (proved.lines, proved.hash.hex()):
+        raise AuditError(f"the file ends after line {proved.lines}: lines were removed")
+    return (
+        f"{proved.lines} lines: the chain agrees; of {proved.secret} lines, which tell votes or "
+        "ballots, it covers digests"
+    )
 
 
 def _found(agrees: str, replay: Replay, strict: bool) -> str:
@@ -215,12 +199,17 @@ def _reservations(replay: Replay) -> Iterator[str]:
 
 
 def _exported(lines: Iterator[bytes], ended: list[dict[str, Any]]) -> Iterator[Entry]:
+    return map(entry_of_line, _until_end(lines, ended))
+
+
+def _until_end(lines: Iterator[bytes], ended: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The lines before the last one, which is put into ``ended``."""
     for line in lines:
         fields = orjson.loads(line)
         if "end" in fields:
             ended.append(fields)
             return
-        yield entry_of_export(fields)
+        yield fields
 
 
 def _compare(name: str, records: list[Any], state: EventState) -> None:

@@ -118,6 +118,9 @@ def _parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="print an event's journal as JSON Lines")
     _add_settings(export)
     export.add_argument("event", help="the event's id")
+    export.add_argument(
+        "--public", action="store_true", help="leave out who voted for what, and all ballots"
+    )
     export.set_defaults(run=_export)
 
     limits = commands.add_parser("limits", help="show an event's limits, or give it others")
@@ -234,7 +237,10 @@ def _journal(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     from server.cli import audit
 
-    return _with_database(arguments, lambda database: audit.export(database, arguments.event))
+    return _with_database(
+        arguments,
+        lambda database: audit.export(database, arguments.event, public=arguments.public),
+    )
 
 
 def _verify(arguments: argparse.Namespace) -> int:

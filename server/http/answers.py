@@ -72,7 +72,8 @@ def told_error(message: bytes, code: ErrorCode) -> Response:
     """The same for an ``error`` that is put together already."""
     status = ERRORS[code].http
     response = json_answer(message, status)
-    if status in (429, 503) and (wait := _wait.decode(message).retry_after_ms) is not None:
+    waits = status in (429, 503) or code == ErrorCode.AUTH_EARLY
+    if waits and (wait := _wait.decode(message).retry_after_ms) is not None:
         response.headers["retry-after"] = str(-(-wait // 1000))
     if status == 401:
         response.headers["www-authenticate"] = "Bearer"

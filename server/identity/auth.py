@@ -8,6 +8,8 @@ and key only chooses among them, so a public key can never be taken for a secret
 from __future__ import annotations
 
 import binascii
+import logging
+import math
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,20 +21,31 @@ import msgspec
 from handlers.step import Actor
 from protocol.errors import ErrorCode, RetryableError
 from protocol.requests import MAX_TOKEN
-from protocol.text import MAX_SHRINKING, check_id, clean_name, cut_name, is_empty
+from protocol.text import MAX_SHRINKING, check_id, clean_name, cut_name, escaped, is_empty
 from server.config.settings import Settings
 from server.identity.jwks import MAX_KID_LENGTH, PUBLIC_ALGORITHMS
 from server.identity.keys import RemoteKeys
+from server.identity.log_throttle import LogThrottle
 from server.identity.provider import MAX_FETCHES, Provider
 from server.identity.secret import kept_secret
+
+log = logging.getLogger("ayes.auth")
 
 _SECRET_ALGORITHM = "HS256"  # noqa: S105 - a name
 _REQUIRED = ["sub", "exp", "aud"]
 #: Characters of a user's id. A token with a longer one is refused.
 MAX_USER_ID_LENGTH = 255
-#: How far the issuer's clock may be ahead of ours. It holds for ``nbf`` and ``iat``; ``exp`` is
-#: looked at again with every command, and has none.
-LEEWAY = timedelta(seconds=10)
+#: How far the issuer's clock may be ahead of ours: more than clocks that are kept differ by. A
+#: token whose ``nbf`` is later is ``auth_early``. One whose ``iat`` is not later than a revocation
+#: by more is revoked. ``exp`` is looked at again with every command, and has none.
+LEEWAY = timedelta(seconds=60)
+#: How far a token may be from the future without a line in the log.
+LOGGED_SKEW = timedelta(seconds=2)
+#: Characters of an issuer's name in the log.
+MAX_LOGGED_ISSUER = 200
+#: The longest that a client with an early token is asked to wait. A token may be for next year; a
+#: timer of JavaScript holds 24 days, and clocks are set right sooner.
+MAX_EARLY_WAIT_MS = 3_600_000
 #: When a client should come back whose key is being fetched.
 KEYS_RETRY_DELAY_MS = 2_000
 
@@ -96,6 +109,7 @@ class Authenticator:
         self._keys = keys
         self._longest_name = longest_name
         self._clock = clock
+        self._skews = LogThrottle()
         self._options: Any = {
             "require": _REQUIRED,
             # Looked at here: what they must be depends on who made the token.
@@ -124,8 +138,9 @@ class Authenticator:
     def check(self, token: str) -> Identity:
         """The token's user.
 
-        Raises ``RetryableError``: ``unauthenticated``, or ``auth_expired`` if nothing else is
-        wrong. Raises ``KeysPending`` if its key is not here yet, and has it fetched. Never waits.
+        Raises ``RetryableError``: ``unauthenticated``, or ``auth_expired`` or ``auth_early`` if
+        nothing else is wrong. Raises ``KeysPending`` if its key is not here yet, and has it
+        fetched. Never waits.
         """
         header = _header_of(token)
         key, algorithm = self._key_of(header)
@@ -145,14 +160,29 @@ class Authenticator:
             # Which of them it was is nobody's business but the token's maker's.
             raise RetryableError(ErrorCode.UNAUTHENTICATED) from None
         assert expires is not None
-        if any(moment is not None and moment > now + LEEWAY for moment in (issued, begins)):
-            raise RetryableError(ErrorCode.UNAUTHENTICATED)
+        self._note_skew(claims, [m for m in (issued, begins) if m is not None], now)
         if is_id_token and not claims.get("name"):
             claims["name"] = claims.get("preferred_username")
         identity = Identity(self._actor(claims), expires, issued)
         if expires <= now:
             raise RetryableError(ErrorCode.AUTH_EXPIRED)
+        # Not ``iat``: it says when, and never whether (RFC 7519, 4.1.6).
+        if begins is not None and (early := begins - now - LEEWAY) > timedelta():
+            wait = math.ceil(early / timedelta(milliseconds=1))
+            raise RetryableError(ErrorCode.AUTH_EARLY, retry_after_ms=min(wait, MAX_EARLY_WAIT_MS))
         return identity
+
+    def _note_skew(self, claims: dict[str, Any], moments: list[datetime], now: datetime) -> None:
+        """Log that an issuer's clock is ahead, by what its token says of itself."""
+        ahead = max(moments, default=now) - now
+        issuer = str(claims.get("iss", "an issuer without a name"))[:MAX_LOGGED_ISSUER]
+        if ahead > LOGGED_SKEW and self._skews.permits(issuer):
+            log.warning(
+                "a token of %s says that it was made, or begins, %.0f s from now: its issuer's "
+                "clock or this server's is wrong, or the token is for later",
+                escaped(issuer.replace("\n", " ")),
+                ahead.total_seconds(),
+            )
 
     async def check_patiently(self, token: str) -> Identity:
         """``check``, but wait up to ``KEY_WAIT_TIMEOUT_S`` for a missing key."""

@@ -1,9 +1,10 @@
 """Revoked access, as this node knows it.
 
 A node that can reach the database reads a committed revocation within ``REVOCATION_INTERVAL_S``
-plus one small statement. From then on that node refuses the user's tokens that were issued before
-the revocation. It closes the sockets and streams that such a token opened. It decides no command
-that came with one, even if the command already waits for its event's lock.
+plus one small statement. From then on that node refuses the user's tokens that were not issued
+clearly after the revocation (by ``LEEWAY``). It closes the sockets and streams that such a token
+opened. It decides no command that came with one, even if the command already waits for its
+event's lock.
 What was decided before stays. A node that cannot reach the database goes by what it knew last, and
 decides nothing meanwhile.
 """
@@ -17,7 +18,7 @@ from persistence.database.periodic import Periodic
 from persistence.database.pool import Database
 from persistence.queries import revocations
 from protocol.errors import ErrorCode, RetryableError
-from server.identity.auth import Identity
+from server.identity.auth import LEEWAY, Identity
 
 #: Seconds between two looks.
 REVOCATION_INTERVAL_S = 1.0
@@ -62,9 +63,12 @@ class Revocations:
             raise Revoked
 
     def is_revoked(self, user: str, issued: datetime | None) -> bool:
-        """Whether a token made then is too old; one that does not say when it was made is."""
+        """Whether a token made then is too old; one that does not say when it was made is.
+
+        Its issuer's clock may be ahead by ``LEEWAY``: what is not clearly later is too old.
+        """
         before = self._before.get(user)
-        return before is not None and (issued is None or issued < before)
+        return before is not None and (issued is None or issued <= before + LEEWAY)
 
     async def look(self) -> None:
         """Read what is new."""

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from handlers.lanes.decide import Submission
     from server.config.settings import Settings
 
-_MEMBERSHIP: Final = (c.MembershipJoin, c.MembershipCancel, c.MembershipLeave)
+_MEMBERSHIP: Final = (
+    *(c.MembershipJoin, c.MembershipCancel),
+    *(c.MembershipLeave, c.MembershipRename),
+)
 _VOTES: Final = (c.VoteCast, c.VoteRetract)
 _COMMENTS: Final = (c.CommentAdd, c.CommentEdit, c.CommentRemove)
 #: Seconds in which an exhausted budget of churn is full again.

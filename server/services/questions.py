@@ -186,14 +186,18 @@ class Questions:
         found, following = await lists.comments(
             self._database, request.event, before=request.before, limit=request.limit
         )
-        shown = ({"id": comment.id} | views.comment_fields(comment) for comment in found)
+        shown = (
+            {"id": comment.id} | views.comment_fields(comment, numbers=True) for comment in found
+        )
         return await _page("comments", request.event, shown, following)
 
     async def _proposals(self, request: r.ProposalsList) -> dict[str, Any]:
         found, following = await lists.proposals(
             self._database, request.event, before=request.before, limit=request.limit
         )
-        shown = ({"id": proposal.id} | views.proposal_view(proposal) for proposal in found)
+        shown = (
+            {"id": proposal.id} | views.proposal_view(proposal, numbers=True) for proposal in found
+        )
         return await _page("proposals", request.event, shown, following)
 
     async def _members(self, request: r.MembersList) -> dict[str, Any]:
@@ -208,7 +212,9 @@ class Questions:
         found, following = await lists.requests(
             self._database, request.event, before=request.before, limit=request.limit
         )
-        shown = ({"id": asking.user_id} | views.request_fields(asking) for asking in found)
+        shown = (
+            {"id": asking.user_id} | views.request_fields(asking, numbers=True) for asking in found
+        )
         return await _page("requests", request.event, shown, following)
 
 

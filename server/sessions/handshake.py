@@ -116,6 +116,8 @@ class Handshake:
             session.close(CloseCode.REVOKED)
         elif err.code == ErrorCode.AUTH_EXPIRED:
             session.close(CloseCode.TOKEN_EXPIRED)
+        elif err.code == ErrorCode.AUTH_EARLY:
+            session.close(CloseCode.TOKEN_EARLY)
         elif err.code == ErrorCode.OVERLOADED:
             # The token may be good: the client is to come back.
             session.close(CloseCode.INTERNAL, err.message)

@@ -38,6 +38,7 @@ TABLE = {
     "membership.approve membership.reject membership.remove": "aaa-",
     "membership.approve_all membership.reject_all": "aaa-",
     "membership.set_role": "aaaa",
+    "membership.rename": "mmm-",
 }
 #: Event status → what an admin's transition is answered with: applied, not, or refused.
 TRANSITIONS: dict[str, tuple[Any, ...]] = {
@@ -180,6 +181,8 @@ class Stage:
                 return {"user": "other"}
             case "membership.set_role":
                 return {"user": "other", "role": "admin"}
+            case "membership.rename":
+                return {"name": "another name"}
             case "membership.join":
                 return {"code": self.code}
         return {}

@@ -306,4 +306,7 @@ def _names(history: History, rows: list[Json]) -> dict[int, str]:
         if row["command"] in ("event.create", "membership.join") and row["answer"]["applied"]:
             user = row["user"]
             names[row["seq"]] = seen.pop(user, history.names.get(user, user))
+        elif row["command"] == "membership.rename":
+            # Shown after it, the name is the new one.
+            seen.pop(row["user"], None)
     return names

@@ -417,7 +417,13 @@ class EventMachine(RuleBasedStateMachine):
     def see_to_all(self, n: int) -> None:
         c = Choice(n)
         act = c.of(("approve_all", "approve_all", "approve_all", "reject_all"))
-        self.send(self.an_admin(c), f"membership.{act}")
+        upto = c.of((None, None, self.model.seq, max(self.model.seq - 2, 0)))
+        self.send(self.an_admin(c), f"membership.{act}", upto=upto)
+
+    @rule(n=NUMBERS)
+    def rename(self, n: int) -> None:
+        c = Choice(n)
+        self.send(self.somebody(c), "membership.rename", name=c.of(WORDS))
 
     # --- ballots and comments
 
@@ -433,8 +439,14 @@ class EventMachine(RuleBasedStateMachine):
         order = order[1:] if c.one_in(10) else order
         revision = self.version_of(c, self.model.event, "criteria_rev")
         option = c.of([*self.model.options, *self.model.options, "nothing"])
+        held = self.model.ballots.get(user, {"revision": 0})["revision"]
         self.send(
-            user, "ballot.submit", option=option, criterion_order=order, criteria_rev=revision
+            user,
+            "ballot.submit",
+            option=option,
+            criterion_order=order,
+            criteria_rev=revision,
+            base=c.of((None, held, 0, 1)),
         )
 
     @rule(n=NUMBERS)

@@ -38,6 +38,7 @@ class Members(Proposals):
                 requested_at=self.now,
                 barred=barred,
                 asked=self.asked,
+                position=self.seq,
             )
         return {"event": self.event["id"], "status": self.members[self.user]["status"]}
 
@@ -119,22 +120,32 @@ class Members(Proposals):
         if user in self.members and self.members[user]["status"] == status:
             raise Same(**self.verdict(user))
 
-    def membership_approve_all(self) -> Row:
+    def membership_rename(self, name: str) -> Row:
+        self.member()
+        self.when(*OPEN)
+        if self.membership()["name"] == name:
+            raise Same(name=name)
+        self.begin()
+        self.membership()["name"] = name
+        return {"name": name}
+
+    def membership_approve_all(self, upto: int | None = None) -> Row:
         self.admin()
         self.when(*OPEN)
-        waiting = self.waiting()
+        waiting = self.asked_by(upto)
         if not waiting or self.is_full():
-            raise Same(**some("approved", []), **some("waiting", waiting))
+            raise Same(**some("approved", []), **some("waiting", self.waiting()))
         self.begin()
         approved = waiting[: self.event["max_members"] - len(self.eligible())]
         self.let_in_all(approved)
         return some("approved", approved) | some("waiting", self.waiting())
 
-    def membership_reject_all(self) -> Row:
+    def membership_reject_all(self, upto: int | None = None) -> Row:
         self.admin()
         self.when(*OPEN)
-        rejected = self.waiting()
-        result = some("approved", []) | some("waiting", []) | some("rejected", rejected)
+        rejected = self.asked_by(upto)
+        others = [user for user in self.waiting() if user not in rejected]
+        result = some("approved", []) | some("waiting", others) | some("rejected", rejected)
         if not rejected:
             raise Same(**result)
         self.begin()

@@ -316,7 +316,8 @@ class Proposals(Items):
         }
         if row["stale"] is None:
             row["stale"] = self.is_stale(row)
-        row |= {"status": status, "resolution": resolution, "resolved_by": self.user or None}
+        who = None if resolution == "auto_votes" else self.user or None
+        row |= {"status": status, "resolution": resolution, "resolved_by": who}
         row |= {"resolved_at": self.now, "resolved_seq": self.seq}
         row["resolved_no"] = sum(p["status"] != "pending" for p in self.proposals.values())
 

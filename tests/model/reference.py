@@ -134,12 +134,15 @@ class Model(Members):
 
     # --- ballots
 
-    def ballot_submit(self, option: str, criterion_order: list[str], criteria_rev: int) -> None:
+    def ballot_submit(
+        self, option: str, criterion_order: list[str], criteria_rev: int, base: int | None = None
+    ) -> None:
         self.member()
         self.when(*RUNNING)
         wish = {"option": option, "criterion_order": criterion_order, "criteria_rev": criteria_rev}
         is_current = criteria_rev == self.event["criteria_rev"]
-        if is_current and self.user in self.ballots and wish == self.ballot(self.user):
+        held = self.ballot(self.user) if self.user in self.ballots else {"revision": 0}
+        if is_current and wish | {"revision": held["revision"]} == held:
             raise Same
         if not is_current:
             raise Refused("stale_criteria", current=self.event["criteria_rev"])
@@ -147,8 +150,10 @@ class Model(Members):
             raise Refused("target_gone")
         if sorted(criterion_order) != sorted(self.live("criterion")):
             raise Refused("bad_request", path="criterion_order")
+        if base not in (None, held["revision"]):
+            raise Refused("version_conflict", current=held["revision"])
         self.begin()
-        self.ballots[self.user] = wish
+        self.ballots[self.user] = wish | {"revision": held["revision"] + 1}
 
     def ballot_clear(self) -> None:
         self.member()

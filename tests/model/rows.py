@@ -76,6 +76,11 @@ class Rows:
         waiting = [user for user in rows if rows[user]["status"] == "pending"]
         return sorted(waiting, key=lambda user: int(rows[user]["asked"]))
 
+    def asked_by(self, upto: int | None) -> list[str]:
+        """Those who wait and had asked by position ``upto``; all, if none is given."""
+        rows = self.members
+        return [user for user in self.waiting() if upto is None or rows[user]["position"] <= upto]
+
     # --- items
 
     def live(self, kind: str) -> list[str]:
@@ -209,7 +214,9 @@ class Rows:
             "proposals": {row["id"]: self.shown(row) for row in self.shown_proposals()},
             "comments": {
                 id: present(
-                    row, "proposal", "criterion", "author", "content", "version", "created_at"
+                    row,
+                    *("proposal", "criterion", "author", "content", "version", "created_at"),
+                    no=list(self.comments).index(id) + 1,
                 )
                 for id, row in self.shown_comments().items()
             },
@@ -229,7 +236,7 @@ class Rows:
             waiting = self.waiting()
             state["counts"]["requests"] = len(waiting)
             state["requests"] = {
-                user: present(self.members[user], "name", "requested_at")
+                user: present(self.members[user], "name", "requested_at", "position")
                 for user in waiting[: self.limits["shown_requests"]]
             }
         return state
@@ -241,7 +248,8 @@ class Rows:
             *("kind", "category", "target", "base_version", "content", "reason", "author"),
             *("status", "resolution", "resolution_reason", "resolved_by", "resolved_at"),
             *("decision", "revision", "opens_at", "expires_at", "created_at"),
-            *("reverts", "reverted_by"),
+            *("reverts", "reverted_by", "resolved_no"),
+            no=list(self.proposals).index(proposal["id"]) + 1,
             agree=self.tally(proposal)["agree"],
             stale=self.is_stale(proposal) if is_open else proposal["stale"],
         )

@@ -149,7 +149,7 @@ def test_12_a_ballot_stands_when_criteria_come_and_go(table: Table) -> None:
     table("bob", "ballot.submit", criterion_order=[first, second], **ballot)
     gone = table.propose("cid", "criterion", "delete", target=first, base_version=1)
     table.vote(gone, "ada", "bob")
-    left = {"option": option, "criterion_order": [second], "criteria_rev": 1}
+    left = {"option": option, "criterion_order": [second], "criteria_rev": 1, "revision": 1}
     assert table.model.you("bob")["ballot"] == left
     stale = {"option": option, "criterion_order": [second, first], "criteria_rev": 1}
     assert table.no("cid", "ballot.submit", **stale) == "stale_criteria"

@@ -14,6 +14,7 @@ from alembic import command
 from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from handlers.proof.disclosure import entry_of_line
 from handlers.proof.entry import seal_of
 from persistence.database.migrate import config, upgrade_async
 from persistence.database.pool import Database
@@ -289,7 +290,7 @@ def rechained(head: str, lines: list[Line], folder: Path) -> Path:
     previous = bytes(32)
     for seq, line in enumerate(lines, 1):
         line |= {"seq": seq, "prev_hash": previous.hex()}
-        previous = seal_of(audit.entry_of_export(line))
+        previous = seal_of(entry_of_line(line))
         line["hash"] = previous.hex()
     end = {"end": len(lines), "hash": previous.hex()}
     path = folder / "forged.jsonl"

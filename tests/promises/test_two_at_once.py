@@ -585,7 +585,7 @@ async def test_a_ballot_outlives_a_change_of_the_criteria(server: Running) -> No
     )
     removed = await scene.admin.ack("proposal.accept", event=scene.event, proposal=delete)
     await room.reached(removed["seq"])
-    left = {"option": option, "criterion_order": order[1:], "criteria_rev": 1}
+    left = {"option": option, "criterion_order": order[1:], "criteria_rev": 1, "revision": 1}
     await voter.until(lambda: room.you.get("ballot") == left, "the ranking of what is left")
     assert room.state["event"]["criteria_rev"] == 2
     told = len(room.yours)

@@ -22,6 +22,7 @@ SAYS = {
     "bad_request": ("none", "fix", 400, True),
     "too_large": ("none", "fix", 413, False),
     **dict.fromkeys(("unauthenticated", "auth_expired"), ("none", "auth", 401, False)),
+    "auth_early": ("none", "same", 401, False),
     **dict.fromkeys(("forbidden", "not_a_member", "not_eligible"), ("none", "no", 403, True)),
     "not_found": ("none", "no", 404, True),
     **dict.fromkeys(
@@ -79,6 +80,7 @@ CODES = {
     4002: "no_heartbeat",
     4004: "internal",
     4401: "token_expired",
+    4402: "token_early",
     4408: "no_hello",
     4429: "flood",
     4500: "bad_token",

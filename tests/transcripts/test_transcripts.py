@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 
 from protocol.errors import ERRORS
@@ -25,7 +26,11 @@ def token_of(asked: dict[str, Any]) -> str:
     lifetime = timedelta(seconds=asked.get("expires_in", 3_600))
     user = asked["$token"]
     name = asked.get("name", user.capitalize())
-    return Authenticator(secret, audience=AUDIENCE).make(user, name, lifetime)
+    made = Authenticator(secret, audience=AUDIENCE).make(user, name, lifetime)
+    if (ahead := asked.get("begins_in")) is None:
+        return made
+    claims = jwt.decode(made, options={"verify_signature": False})
+    return jwt.encode(claims | {"nbf": claims["iat"] + ahead}, secret)
 
 
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)

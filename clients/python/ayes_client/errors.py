@@ -22,12 +22,13 @@
     │   ├── RevisionChanged         the proposal has another wording now
     │   ├── StaleCriteria           the criteria changed
     │   ├── VersionConflict         another user changed it before you
+    │   ├── TooLate                 the command's own ``not_after`` is past
     │   └── IdConflict              this id was used for another command
     ├── NeedsAuth                   retry "auth": a new token, then the same id
     │   ├── Unauthenticated
     │   └── AuthExpired
     ├── TryAgain                    retry "same": the client does that itself, and seldom gives up
-    │   ├── RateLimited, Busy, Draining, Overloaded
+    │   ├── AuthEarly, RateLimited, Busy, Draining, Overloaded
     │   └── Timeout, CommitUnknown, Internal        effect "unknown"
     └── LineError                   found by the client, not sent by the server
         ├── Stopped                 ``stop()`` came before the answer
@@ -283,6 +284,12 @@ class RateLimited(TryAgain):
     """Too fast; wait retry_after_ms."""
 
     code = "rate_limited"
+
+
+class AuthEarly(TryAgain):
+    """The token is not valid yet; wait retry_after_ms."""
+
+    code = "auth_early"
 
 
 class Busy(TryAgain):

@@ -123,6 +123,8 @@ class Proposal(TypedDict):
     expires_at: NotRequired[str]
     reverts: NotRequired[str]
     reverted_by: NotRequired[str]
+    no: NotRequired[int]
+    resolved_no: NotRequired[int]
 
 
 class Comment(TypedDict):
@@ -134,6 +136,7 @@ class Comment(TypedDict):
     created_at: str
     proposal: NotRequired[str]
     criterion: NotRequired[str]
+    no: NotRequired[int]
 
 
 class Member(TypedDict):
@@ -148,6 +151,7 @@ class JoinRequest(TypedDict):
 
     name: str
     requested_at: str
+    position: NotRequired[int]
 
 
 class Counts(TypedDict, total=False):
@@ -213,6 +217,7 @@ class Ballot(TypedDict):
     option: str
     criterion_order: list[str]
     criteria_rev: int
+    revision: NotRequired[int]
 
 
 class You(TypedDict):

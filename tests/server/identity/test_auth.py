@@ -17,7 +17,8 @@ import jwt
 import pytest
 
 from protocol.errors import ErrorCode, RetryableError
-from server.identity.auth import LEEWAY, Authenticator
+from server.identity.auth import LEEWAY, MAX_EARLY_WAIT_MS, Authenticator
+from server.identity.log_throttle import LOG_INTERVAL_S, MAX_KEYS, LogThrottle
 from tests.protocol.hostile import TEXTS
 from tests.protocol.test_cost import FRAME_CPU_S, cpu_s
 from tests.server.issuing import (
@@ -96,7 +97,8 @@ GOOD: dict[str, Callable[[], str]] = {
     "two audiences": lambda: RSA.sign(aud=["others", AUDIENCE]),
     "no iat": lambda: RSA.sign(iat=...),
     "a fraction of a second": lambda: RSA.sign(iat=NOW - 0.5, exp=NOW + 3_000.25),
-    "a clock a little ahead": lambda: RSA.sign(iat=NOW + 5, nbf=NOW + 5),
+    "a clock a little ahead": lambda: RSA.sign(iat=NOW + 50, nbf=NOW + 50),
+    "iat in the future": lambda: RSA.sign(iat=NOW + 3_600),
     "a name that is none": lambda: RSA.sign(name=["Ada"]),
     "a longest user": lambda: RSA.sign(sub="u" * 255),
     "another typ": lambda: RSA.sign(headers={"typ": "at+jwt"}),
@@ -158,9 +160,7 @@ BAD: dict[str, Callable[[], str]] = {
         for value in (None, "9999999999", True, [NOW + 60], 10**400, float("nan"), float("inf"))
     },
     "exp after the end of time": lambda: RSA.sign(exp=253_402_300_800 * 10),
-    "nbf in the future": lambda: RSA.sign(nbf=NOW + 3_600),
     "nbf null": signing(nbf=None),
-    "iat in the future": lambda: RSA.sign(iat=NOW + 3_600),
     "iat as text": signing(iat=str(NOW)),
     "no sub": lambda: RSA.sign(sub=...),
     **{
@@ -231,9 +231,51 @@ def test_the_leeway_is_for_the_start_and_never_for_the_end() -> None:
 
     assert check() == "good"
     assert check(exp=moment) == "auth_expired"
-    for claim in ("iat", "nbf"):
-        assert check(**{claim: moment + LEEWAY}) == "good"
-        assert check(**{claim: moment + LEEWAY + second}) == "unauthenticated"
+    assert check(nbf=moment + LEEWAY) == "good"
+    assert check(nbf=moment + LEEWAY + second) == "auth_early"
+    assert check(iat=moment + 100 * LEEWAY) == "good"
+    assert check(exp=moment, nbf=moment + 2 * LEEWAY) == "auth_expired"
+
+
+async def test_an_early_token_says_how_long_to_wait(auth: Authenticator) -> None:
+    for ahead, wait in ((900, 840_000), (10**6, MAX_EARLY_WAIT_MS)):
+        with pytest.raises(RetryableError) as refused:
+            auth.check(RSA.sign(nbf=NOW + ahead, exp=NOW + ahead + 600))
+        assert refused.value.code == ErrorCode.AUTH_EARLY
+        assert refused.value.retry_after_ms is not None
+        # The test's own moment lies a little back.
+        assert wait / 2 < refused.value.retry_after_ms <= wait
+
+
+async def test_an_early_token_that_is_bad_besides_is_bad(auth: Authenticator) -> None:
+    for worse in (RSA.sign(nbf=NOW + 90, aud="others"), RSA.sign(nbf=NOW + 90, sub="")):
+        with pytest.raises(RetryableError) as refused:
+            auth.check(worse)
+        assert refused.value.code == ErrorCode.UNAUTHENTICATED
+
+
+def test_clocks_that_differ_are_logged_once_a_minute_and_issuer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    moment = datetime(2026, 11, 23, 8, tzinfo=UTC)
+    auth = Authenticator(SECRET, audience=AUDIENCE, clock=lambda: moment)
+    now = moment.timestamp()
+    for _ in range(3):
+        for issuer in ("https://id.example", "https://id.example\u202e\n"):
+            auth.check(hs256(iss=issuer, iat=now + 15, exp=now + 60))
+        auth.check(hs256(iat=now + 1, exp=now + 60, iss="https://right.example"))
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2
+    assert all("15 s" in line for line in lines)
+    assert not any("\n" in line or "\u202e" in line or "right" in line for line in lines)
+
+
+def test_the_log_of_skews_is_bounded() -> None:
+    clock = [0.0]
+    throttle = LogThrottle(lambda: clock[0])
+    assert sum(throttle.permits(f"issuer {number}") for number in range(10 * MAX_KEYS)) == MAX_KEYS
+    clock[0] = LOG_INTERVAL_S
+    assert throttle.permits("issuer 0")
 
 
 @pytest.mark.parametrize(

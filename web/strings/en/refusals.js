@@ -28,6 +28,7 @@ export default {
   "error.unknown_type": "This server does not know that yet.",
   "error.too_large": "It is too long.",
   "error.unauthenticated": "You are not signed in.",
+  "error.auth_early": "Your sign-in is not valid yet: two clocks differ. Trying again.",
   "error.auth_expired": "Your sign-in has expired.",
   "error.forbidden": "Only an admin may do this.",
   "error.not_a_member": "You are no member of this event now.",

@@ -28,6 +28,7 @@ export default {
   "error.unknown_type": "이 서버는 아직 이 기능을 모릅니다.",
   "error.too_large": "너무 깁니다.",
   "error.unauthenticated": "로그인하지 않았습니다.",
+  "error.auth_early": "로그인이 아직 유효하지 않습니다. 시계가 서로 다릅니다. 다시 시도합니다.",
   "error.auth_expired": "로그인이 만료되었습니다.",
   "error.forbidden": "관리자만 할 수 있습니다.",
   "error.not_a_member": "지금은 이 이벤트의 참여자가 아닙니다.",

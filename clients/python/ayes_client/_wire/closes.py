@@ -8,6 +8,7 @@ CLOSES: dict[int, str] = {
     4002: "nothing was heard from this client for two heartbeats",
     4004: "a defect of the server",
     4401: "the token expired",
+    4402: "the token is not valid yet",
     4408: "no hello came in time",
     4429: "too much, too fast, or too many connections at once",
     4500: "the token is not valid",

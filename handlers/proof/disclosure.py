@@ -1,0 +1,119 @@
+"""Lines of the journal without what is secret, and the proof of a chain of such lines.
+
+A vote and a ballot stay their sender's own, while the event runs and after it. Their lines say
+neither user nor payload, and any line that tells somebody's own votes or ballot leaves that patch
+out. In place of all this stand the digests that the line's hash is made of. The salt is left out
+too: with it, the few possible values of a secret could be tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from handlers.proof.entry import Entry, seal_of
+from persistence.journal import chain
+from protocol import commands as c
+
+#: Commands whose lines say nothing of their sender.
+SECRET: Final = frozenset(
+    c.type_of(kind) for kind in (c.VoteCast, c.VoteRetract, c.BallotSubmit, c.BallotClear)
+)
+#: What stands in a patch on somebody's ``you`` that tells a vote or a ballot.
+_OWN: Final = (b'"votes":', b'"ballot":')
+
+
+def disclosed(entry: Entry) -> dict[str, Any]:
+    """The fields of ``entry`` that its event's admins, or the public, may read."""
+    is_secret = entry.command in SECRET
+    own = entry.patches.get("you", b"")
+    line: dict[str, Any] = {"seq": entry.seq, "at": chain.moment(entry.at)}
+    if not is_secret:
+        line["user"] = entry.user
+    line |= {"id": entry.id, "command": entry.command}
+    patches = entry.patches
+    if is_secret or any(told in own for told in _OWN):
+        patches = {label: text for label, text in patches.items() if label != "you"}
+        line["digests"] = _digests(entry)
+    else:
+        line["salt"] = entry.salt.hex()
+    if not is_secret:
+        line["payload"] = entry.payload
+    stored = b",".join(b'"%b":%b' % (label.encode(), text) for label, text in patches.items())
+    line |= {"answer": entry.answer, "patches": (b"{%b}" % stored).decode()}
+    return line | {"prev_hash": entry.prev_hash.hex(), "hash": entry.hash.hex()}
+
+
+def _digests(entry: Entry) -> dict[str, str]:
+    texts = {
+        "user": entry.user.encode(),
+        "id": entry.id.encode(),
+        "payload": entry.payload.encode(),
+        "answer": entry.answer.encode(),
+        **entry.patches,
+    }
+    return {
+        label: chain.digest(entry.salt, label.encode(), texts[label]).hex()
+        for label in chain.LABELS
+        if texts.get(label) or label in ("user", "id", "payload", "answer")
+    }
+
+
+class Proved(NamedTuple):
+    """What a chain of lines showed."""
+
+    lines: int
+    secret: int
+    """Lines of which only digests are known."""
+    hash: bytes
+
+
+class Broken(Exception):
+    """The chain is not whole; the message says where."""
+
+
+def prove(lines: Iterable[Mapping[str, Any]]) -> Proved:
+    """Check a chain of disclosed lines from the first one on; raises ``Broken``."""
+    seq, secret, previous = 0, 0, bytes(32)
+    for line in lines:
+        seq += 1
+        if line["seq"] != seq:
+            raise Broken(f"line {line['seq']} follows line {seq - 1}: a line is missing")
+        if bytes.fromhex(line["prev_hash"]) != previous:
+            raise Broken(f"line {seq} does not continue the chain")
+        previous = bytes.fromhex(line["hash"])
+        if _hash_of(line) != previous:
+            raise Broken(f"line {seq} was changed: its hash is not that of what it says")
+        secret += "digests" in line
+    return Proved(seq, secret, previous)
+
+
+def _hash_of(line: Mapping[str, Any]) -> bytes:
+    at = datetime.fromisoformat(line["at"])
+    if (digests := line.get("digests")) is not None:
+        return chain.seal_digests(
+            bytes.fromhex(line["prev_hash"]),
+            seq=line["seq"],
+            at=chain.moment(at),
+            command=line["command"],
+            digests=digests,
+        )
+    return seal_of(entry_of_line(line))
+
+
+def entry_of_line(line: Mapping[str, Any]) -> Entry:
+    """A line that was written in full, as an entry."""
+    return Entry(
+        seq=line["seq"],
+        at=datetime.fromisoformat(line["at"]),
+        command=line["command"],
+        user=line["user"],
+        id=line["id"],
+        salt=bytes.fromhex(line["salt"]),
+        payload=line["payload"],
+        answer=line["answer"],
+        patches=chain.labelled(line["patches"]),
+        prev_hash=bytes.fromhex(line["prev_hash"]),
+        hash=bytes.fromhex(line["hash"]),
+    )
