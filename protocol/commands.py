@@ -11,14 +11,16 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
+from protocol.command import Command as Command
+from protocol.command import EventCommand as EventCommand
+from protocol.command import event_of as event_of
+from protocol.command import type_of as type_of
 from protocol.errors import bad_request
 from protocol.fields import (
-    CommandId,
     CommentText,
     Content,
     EntranceCode,
     MaxMembers,
-    Moment,
     Name,
     OptionText,
     Position,
@@ -41,43 +43,15 @@ MAX_OPTIONS = 1_000
 MAX_ITEMS = 10_000
 
 
-class Command(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True):
-    """The fields that all commands have.
-
-    If the database's clock, read under the event's lock, is past ``not_after``, the answer is
-    ``too_late`` and nothing happens. ``not_after`` is part of the command: the same id with another
-    ``not_after`` is an ``id_conflict``.
-    """
-
-    id: CommandId
-    not_after: Moment | None = None
-
-    def check(self) -> None:
-        """Raise ``bad_request`` if fields do not go together."""
-
-
-class EventCommand(Command, kw_only=True):
-    """A command to an existing event."""
-
-    event: Ref
-
-
-def event_of(command: Command) -> str | None:
-    """The event that ``command`` names; ``None`` for the commands that find or make theirs."""
-    # isinstance() on msgspec's classes, which are abstract base classes, costs ten times as much.
-    event: str | None = getattr(command, "event", None)
-    return event
-
-
 class EventCreate(Command, tag="event.create", kw_only=True):
     """Create an event; its creator becomes its first admin."""
 
     subject: Subject
     max_members: MaxMembers = 100
     policy: PolicyPatch = PolicyPatch()
-    options: Annotated[list[OptionText], msgspec.Meta(max_length=MAX_OPTIONS)] = []
-    assumptions: Annotated[list[Content], msgspec.Meta(max_length=MAX_ITEMS)] = []
-    criteria: Annotated[list[Content], msgspec.Meta(max_length=MAX_ITEMS)] = []
+    options: Annotated[list[OptionText], msgspec.Meta(max_length=MAX_OPTIONS)] = []  # noqa: RUF012 - copied by msgspec
+    assumptions: Annotated[list[Content], msgspec.Meta(max_length=MAX_ITEMS)] = []  # noqa: RUF012 - copied by msgspec
+    criteria: Annotated[list[Content], msgspec.Meta(max_length=MAX_ITEMS)] = []  # noqa: RUF012 - copied by msgspec
     entrance_code: EntranceCode | None = None
 
 
@@ -412,10 +386,3 @@ COMMANDS: tuple[type[Command], ...] = (
     CommentEdit,
     CommentRemove,
 )
-
-
-def type_of(command: type[Command] | Command) -> str:
-    """Return the ``type`` that a command has on the wire."""
-    tag = command.__struct_config__.tag
-    assert isinstance(tag, str)
-    return tag

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import WebSocketRoute
@@ -12,6 +13,7 @@ from protocol import answers
 from protocol.errors import ErrorCode, RetryableError
 from server.http import api, metrics, probes, published
 from server.http.answers import json_answer
+from server.http.cors import Cors
 from server.node import Node
 from server.page import page
 from server.page.wrong_paths import way_in
@@ -21,6 +23,7 @@ from server.sessions.endpoint import SocketEndpoint
 def make_app(node: Node) -> Starlette:
     """Return the ASGI application of ``node``."""
     app = Starlette(
+        middleware=[Middleware(Cors, origins=node.origins)],
         exception_handlers={404: _not_found, 405: _not_found},
         routes=[
             WebSocketRoute("/v1/socket", SocketEndpoint(node.context)),

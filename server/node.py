@@ -16,6 +16,7 @@ from server.bus.port import Bus
 from server.config.settings import Settings
 from server.config.version import ayes_version
 from server.identity.auth import Authenticator
+from server.identity.origins import Origins
 from server.identity.revocations import Revocations
 from server.limits.code_guesses import CodeGuessLimiter
 from server.limits.connections import ConnectionRegistry
@@ -91,12 +92,14 @@ class Node:
         self.connections = ConnectionRegistry[OpenSocket](settings, time.monotonic())
         self.reconnects = ReconnectThrottle(settings.admissions_per_second)
         self.sockets = OpenSockets(self.connections, self.reconnects, self.draining, settings)
+        self.origins = Origins(settings)
         self._running = RunningTasks()
         self.context = SessionContext(
             settings=settings,
             texts=self.texts,
             version=ayes_version(),
             sockets=self.sockets,
+            origins=self.origins,
             identities=self.identities,
             users=self.users,
             commands=self.commands,

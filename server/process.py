@@ -289,6 +289,8 @@ def _config(settings: Settings, node: Node) -> uvicorn.Config:
 
 
 def _announce(settings: Settings, host: str, port: int) -> None:
+    # Listened on, these are every address of the machine, and none that can be opened.
+    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     shown = f"[{host}]" if ":" in host else host
     log.info("listening on ws://%s:%d/v1/socket", shown, port)
     page = settings.public_url or f"http://{shown}:{port}"

@@ -66,6 +66,11 @@ METRICS: dict[str, Declared] = {
         "Commands given up on: busy, overloaded, commit_unknown, internal.",
         lambda n: n.lanes.counts.undecided,
     ),
+    "ayes_origins_refused": Declared(
+        "counter",
+        "Requests of pages from origins that are not allowed.",
+        lambda n: n.origins.refused,
+    ),
     "ayes_transactions": Declared(
         "counter", "Transactions committed.", lambda n: n.lanes.counts.transactions
     ),

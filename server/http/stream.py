@@ -265,6 +265,9 @@ async def _events(
             for piece in _event(again.parts):
                 yield piece
             feed.end_place()
+    if feed.leaving:
+        # Each reader comes back at a moment of its own.
+        yield b"retry: %d\n\n" % node.draining.retry_after_ms()
 
 
 async def _renewed(

@@ -3,40 +3,112 @@
 from __future__ import annotations
 
 import functools
+import ipaddress
+import logging
+import re
+import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from protocol.text import escaped
 from server.config.urls import origin_of
+from server.identity.log_throttle import LogThrottle
 
 if TYPE_CHECKING:
     from starlette.types import Scope
 
     from server.config.settings import Settings
 
+log = logging.getLogger("ayes.origins")
+
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 #: Listened on, these are every address of the machine, and no page's own.
+_HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9.-]+))(?::[0-9]{1,5})?")
+#: Characters of a refused origin in the log.
+MAX_LOGGED_ORIGIN = 200
 _ANY = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - not listened on here
 
 
-def origin_allowed(origin: str | None, scope: Scope, settings: Settings) -> bool:
-    """Whether a page of ``origin`` may connect.
+class Origins:
+    """Decides which origins may connect; counts and logs those that may not."""
 
-    No browser leaves ``Origin`` out, so a request without it is none. Otherwise it must be the
-    server's own address (as it listens, or its public one) or on the list, exactly: what the
-    client sends is compared as it is, only what the operator wrote is brought into the form that
-    browsers send.
-    """
-    if origin is None:
-        return True
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._throttle = LogThrottle()
+        self.refused = 0
+        """Requests of pages from elsewhere, of WebSockets and over HTTP."""
+
+    def allow(self, origin: str | None, scope: Scope) -> bool:
+        """Return whether a page of ``origin`` may connect; count and log one that may not.
+
+        No browser leaves ``Origin`` out, so a request without it is none. Otherwise it must be the
+        server's own address (as it listens, or its public one) or on the list, exactly: what the
+        client sends is compared as it is, only what the operator wrote is brought into the form
+        that browsers send.
+        """
+        if origin is None or origin in self._listed(scope) or origin == self._host_origin(scope):
+            return True
+        self.refused += 1
+        shown = escaped(origin[:MAX_LOGGED_ORIGIN].replace("\n", " "))
+        if self._throttle.permits(shown):
+            log.warning(
+                "a page of %s was refused; AYES_ALLOWED_ORIGINS=%s would let it in", shown, shown
+            )
+        return False
+
+    def own(self, scope: Scope) -> frozenset[str]:
+        """Return the origins that are this server's own, as a request came in."""
+        settings = self._settings
+        own = _own(settings.public_url, settings.host, _port(scope, settings))
+        asked = self._host_origin(scope)
+        return own if asked is None else own | {asked}
+
+    def _listed(self, scope: Scope) -> frozenset[str]:
+        settings = self._settings
+        port = _port(scope, settings)
+        return _allowed(settings.allowed_origins, settings.public_url, settings.host, port)
+
+    def _host_origin(self, scope: Scope) -> str | None:
+        """Return the origin of the request's own ``Host``, if nobody else's DNS can lead it here.
+
+        Only if the server listens on all addresses and has no public one. An IP address,
+        ``localhost`` and this machine's own name cannot be made to point here by another's DNS.
+        """
+        settings = self._settings
+        if settings.public_url is not None or settings.host.lower() not in _ANY:
+            return None
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) != 1:
+            return None
+        host = hosts[0].decode("latin-1")
+        return f"http://{host}" if _is_of_this_machine(_without_port(host)) else None
+
+
+def _port(scope: Scope, settings: Settings) -> int:
     server = scope.get("server")
-    port = server[1] if server else settings.port
-    return origin in _allowed(settings.allowed_origins, settings.public_url, settings.host, port)
+    port: int = server[1] if server else settings.port
+    return port
 
 
-def own_origins(scope: Scope, settings: Settings) -> frozenset[str]:
-    """The origins that are this server's own: where it listens, and its public address."""
-    server = scope.get("server")
-    return _own(settings.public_url, settings.host, server[1] if server else settings.port)
+def _without_port(host: str) -> str:
+    """The name or address in a ``Host`` header, brackets of IPv6 removed; empty if malformed."""
+    found = _HOST.fullmatch(host)
+    return (found["six"] or found["name"]) if found else ""
+
+
+@functools.lru_cache(maxsize=64)
+def _is_of_this_machine(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name == "localhost" or name in _own_names()
+    return True
+
+
+def _own_names() -> frozenset[str]:
+    """The name of this machine, with and without ``.local``."""
+    name = socket.gethostname().lower().removesuffix(".local")
+    return frozenset({name, f"{name}.local"} if name else ())
 
 
 @functools.lru_cache(maxsize=64)

@@ -20,7 +20,6 @@ from protocol.published.page import OidcClient, PageSettings
 from server.config.version import ayes_version
 from server.http.answers import json_answer
 from server.http.conditional import is_known
-from server.identity.origins import own_origins
 from server.page.files import File, Folder
 from server.page.headers import headers
 from server.page.local import LocalMode
@@ -137,9 +136,8 @@ class Pages:
         return _sent(request, file, self._headers(request))
 
     def _headers(self, request: Request) -> dict[str, str]:
-        return headers(
-            own_origins(request.scope, self._node.settings), self._node.auth.provider_origins()
-        )
+        own = self._node.origins.own(request.scope)
+        return headers(own, self._node.auth.provider_origins())
 
 
 def _sent(request: Request, file: File, fixed: dict[str, str]) -> Response:

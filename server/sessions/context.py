@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from protocol.fields import TextLimits
 from server.config.settings import Settings
+from server.identity.origins import Origins
 from server.limits.quotas import Quotas
 from server.rooms.registry import RoomRegistry
 from server.services.command_router import CommandRouter
@@ -27,6 +28,7 @@ class SessionContext:
     version: str
     """The server's version, for ``welcome``."""
     sockets: OpenSockets
+    origins: Origins
     identities: Identities
     users: Users
     commands: CommandRouter

@@ -11,7 +11,6 @@ from starlette.types import Receive, Scope, Send
 
 from protocol import SUBPROTOCOL, answers
 from protocol.closes import CloseCode
-from server.identity.origins import origin_allowed
 from server.sessions.context import SessionContext
 from server.sessions.session import Session
 from server.transport.frames import frame
@@ -37,7 +36,7 @@ class SocketEndpoint:
         offered: list[str] = scope["subprotocols"]
         refusal = None
         chosen: str | None = None
-        if not origin_allowed(headers.get(b"origin"), scope, self._context.settings):
+        if not self._context.origins.allow(headers.get(b"origin"), scope):
             refusal = CloseCode.ORIGIN_NOT_ALLOWED
             chosen = offered[0] if offered else None
         elif SUBPROTOCOL in offered:

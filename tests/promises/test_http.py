@@ -427,3 +427,27 @@ async def test_what_is_no_query_is_refused(server: Running, body: Any, code: str
         assert (posted.status_code, posted.json()["code"]) == (400, code)
     async with caller(server, None) as http:
         assert (await http.post("/queries", json={"type": "ping"})).status_code == 401
+
+
+async def test_streams_of_a_server_that_goes_away_say_when_to_come_back(start: Start) -> None:
+    server = await start(drain_seconds=4)
+    scene = await gathering(server)
+    waits = []
+
+    async def read(http: httpx.AsyncClient) -> None:
+        async with http.stream("GET", f"/events/{scene.event}/stream") as response:
+            assert response.status_code == 200
+            lines = [line async for line in response.aiter_lines()]
+        # Its own event, and the last thing there is.
+        assert lines[-2].startswith("retry: ")
+        assert lines[-1] == ""
+        waits.append(int(lines[-2].removeprefix("retry: ")))
+
+    async with caller(server, scene.admin.user) as http, asyncio.TaskGroup() as group:
+        for _ in range(8):
+            group.create_task(read(http))
+        while len(server.node.streams) < 8:
+            await asyncio.sleep(0)
+        group.create_task(server.node.drain())
+    assert all(wait > 0 for wait in waits)
+    assert len(set(waits)) > 4
