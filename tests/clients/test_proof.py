@@ -36,7 +36,7 @@ MISTAKES = {
     ),
     "what has no answer is not sent again": Mistake(
         "pending/commands.js",
-        "    for (const command of unanswered) this.#makeReady(command);\n",
+        "    for (const command of unanswered) if (!command.once) this.#makeReady(command);\n",
         "",
         "connections-drop-before-the-ack",
     ),

@@ -329,3 +329,36 @@ async def test_forgetting_a_user_leaves_nothing_of_theirs_on_a_shared_computer(
         assert VOTE not in left
         await bob.page.reload()
         assert await begin(bob.page, outbox) == []
+
+
+async def test_a_page_without_websockets_votes_and_follows_over_http(
+    start_site: StartSite, visit: Visit
+) -> None:
+    async with staged(start_site) as stage:
+        bob = await visit(stage.site, "/")
+        said = await bob.page.evaluate(
+            """async ([token, event, proposal]) => {
+                const sdk = await import("/sdk/ayes.js");
+                class Blocked extends EventTarget {
+                    readyState = 0;
+                    constructor() {
+                        super();
+                        setTimeout(() => {
+                            this.readyState = 3;
+                            this.dispatchEvent(new CloseEvent("close", { code: 1006 }));
+                        });
+                    }
+                    close() {}
+                }
+                window.client = new sdk.Client("./", { token, WebSocket: Blocked }).start();
+                const room = await client.subscribe(event);
+                const ack = await room.vote(proposal);
+                await room.reached(ack.seq);
+                const { agree } = room.state.proposals[proposal];
+                return { agree, you: room.you.votes[proposal], transport: client.transport };
+            }""",
+            [token("bob"), stage.event, stage.proposal],
+        )
+        assert said == {"agree": 1, "you": 1, "transport": "http"}
+        await stage.votes(1)
+        await bob.page.evaluate("client.stop()")

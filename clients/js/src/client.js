@@ -83,7 +83,7 @@ export class Client extends EventTarget {
         websocket: () => new WebSocket(address, [SUBPROTOCOL]),
         http: () => new HttpSocket(httpUrl(address), { fetch, clock, random }),
       },
-      choice: new TransportChoice(wanted),
+      choice: new TransportChoice(wanted, random),
       backoff: new Backoff(random, backoff),
       token: this.#token,
       bucket: new TokenBucket(clock),

@@ -251,12 +251,12 @@ test("three sockets that fail in a row are enough, a WebSocket is tried again la
   await settled();
   assert.deepEqual([client.transport, ways, sockets.length], ["http", ["http"], 3]);
   // The first trial fails too: the next one comes later.
-  await clock.pass(60_000);
+  await clock.pass(5_000);
   assert.equal(sockets.length, 4);
   last().end(1006);
-  await clock.pass(60_000);
+  await clock.pass(40_000);
   assert.equal(sockets.length, 4);
-  await clock.pass(60_000);
+  await clock.pass(6_000);
   assert.equal(sockets.length, 5);
   client.command("vote.cast", VOTE, { id: "over-both" }).catch(() => {});
   await settled();
@@ -282,9 +282,12 @@ test("the choice: a server's own close, and a socket that held, say that sockets
   assert.equal(choice.next(), "websocket");
   choice.ended("websocket", { openMs: 10 });
   assert.equal(choice.next(), "http");
+  // A server that is away is no reason for HTTP.
   choice.ended("http", { openMs: null });
-  assert.equal(choice.next(), "websocket");
-  choice.ended("websocket", fails);
+  for (let n = 0; n < 3; n += 1) {
+    assert.equal(choice.next(), "websocket");
+    choice.ended("websocket", fails);
+  }
   assert.equal(choice.next(), "http");
   choice.ended("http", { openMs: 60_000 });
   assert.equal(choice.next(), "http");
@@ -334,4 +337,18 @@ test("limits of the welcome hold over HTTP too", async () => {
   await settled();
   assert.equal(commands(http).length, 1);
   await client.stop();
+});
+
+test("a socket that never opens leads to HTTP at once, one that only waits for its welcome does not", async () => {
+  for (const [opens, way] of [[false, "http"], [true, "websocket"]]) {
+    const http = new FakeHttp();
+    const { client, clock, last } = begin({ transport: "auto", fetch: http.fetch });
+    client.start();
+    await settled();
+    if (opens) last().open();
+    await clock.pass(15_500);
+    assert.equal(client.transport, way);
+    await client.stop();
+    assert.equal(clock.waiting, 0);
+  }
 });

@@ -10,7 +10,7 @@ import { SocketTrial } from "./socket-trial.js";
 
 /** Longest time from opening a socket to its welcome. Beyond it the socket is replaced. */
 const WELCOME_TIMEOUT_MS = 15_000;
-/** The same for a WebSocket if HTTP may be tried instead: some proxies swallow what they do not let through. */
+/** Longest time until a WebSocket is open if HTTP may be tried instead: some proxies swallow what they do not let through. */
 const FALLBACK_TIMEOUT_MS = 8_000;
 /** Heartbeats without any message after which a socket counts as dead. One may be late, and half of the next. */
 const MAX_SILENT_HEARTBEATS = 2.5;
@@ -178,7 +178,10 @@ export class Connection {
     }
     this.#use(socket, attempt);
     socket.addEventListener("open", () => {
-      if (this.#attempt === attempt) this.send([this.delegate.hello(token)]);
+      if (this.#attempt !== attempt) return;
+      // The network let it through: from here on it is the server that may be slow.
+      this.#timers.set("welcome", WELCOME_TIMEOUT_MS, () => this.#reconnect());
+      this.send([this.delegate.hello(token)]);
     });
     const timeout = this.choice.mayFallBack && this.transport === "websocket" ? FALLBACK_TIMEOUT_MS : WELCOME_TIMEOUT_MS;
     this.#timers.set("welcome", timeout, () => this.#reconnect({ isHung: true }));

@@ -4,7 +4,9 @@
 const MAX_SOCKET_FAILURES = 3;
 /** Life of a socket before which a cut counts as a failure: some proxies cut what they have let through. */
 const STABLE_AFTER_MS = 5_000;
-/** Delay before a WebSocket is tried again while HTTP works; it doubles with each failure. */
+/** Delay before a WebSocket is tried again once HTTP works: after a restart of the server it mostly gets through. */
+const FIRST_SOCKET_RETRY_DELAY_MS = 5_000;
+/** The same after a first failure; it doubles with each further one. */
 const SOCKET_RETRY_DELAY_MS = 60_000;
 /** Longest such delay: a network that changed is found within a quarter of an hour. */
 const MAX_SOCKET_RETRY_DELAY_MS = 15 * 60_000;
@@ -12,11 +14,10 @@ const MAX_SOCKET_RETRY_DELAY_MS = 15 * 60_000;
 export class TransportChoice {
   #failures = 0;
   #retries = 0;
-  /** Whether the last attempt over HTTP failed, so that the next one takes a WebSocket again. */
-  #httpFailed = false;
 
   /** `fixed` is `websocket` or `http`, or `auto` for a choice by what works. */
-  constructor(fixed = "auto") {
+  constructor(fixed = "auto", random = Math.random) {
+    this.random = random;
     if (!["auto", "websocket", "http"].includes(fixed)) throw new TypeError(`${fixed} is no transport`);
     this.fixed = fixed;
   }
@@ -29,7 +30,7 @@ export class TransportChoice {
   /** Return the way of the next attempt. */
   next() {
     if (this.fixed !== "auto") return this.fixed;
-    return this.#failures >= MAX_SOCKET_FAILURES && !this.#httpFailed ? "http" : "websocket";
+    return this.#failures >= MAX_SOCKET_FAILURES ? "http" : "websocket";
   }
 
   /**
@@ -38,11 +39,11 @@ export class TransportChoice {
    */
   ended(transport, { openMs, isHung = false }) {
     if (transport === "http") {
-      this.#httpFailed = openMs === null;
+      // Nothing gets through, so the failures of sockets say nothing about sockets.
+      if (openMs === null) this.#failures = 0;
     } else if (openMs !== null && openMs >= STABLE_AFTER_MS) {
       this.#failures = this.#retries = 0;
     } else {
-      this.#httpFailed = false;
       this.#failures = isHung ? MAX_SOCKET_FAILURES : this.#failures + 1;
     }
   }
@@ -55,6 +56,8 @@ export class TransportChoice {
   /** Milliseconds until a WebSocket is tried again while HTTP works; `null` if never. */
   get retryDelayMs() {
     if (this.fixed !== "auto") return null;
-    return Math.min(MAX_SOCKET_RETRY_DELAY_MS, SOCKET_RETRY_DELAY_MS * 2 ** Math.min(this.#retries, 10));
+    const later = SOCKET_RETRY_DELAY_MS * 2 ** Math.min(this.#retries - 1, 10);
+    const delay = this.#retries === 0 ? FIRST_SOCKET_RETRY_DELAY_MS : Math.min(MAX_SOCKET_RETRY_DELAY_MS, later);
+    return delay * (0.5 + this.random() / 2);
   }
 }
