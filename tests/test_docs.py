@@ -28,6 +28,17 @@ _said = msgspec.json.Decoder(_union)
 _LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
 
 
+#: A file of the repository, as docs and comments name it.
+_FILE = re.compile(
+    r"(?<![\w/.-])((?:protocol|persistence|handlers|server|tests|clients|web|scripts|benchmarks|deploy|docs)"
+    r"/[\w/.-]+\.(?:py|js|mjs|md|css|sh|yml|yaml|toml|sql))\b(?!\w)"
+)
+#: What was written down then stays as it was: its files may have moved since.
+_HISTORY = ("CHANGELOG.md", "docs/decisions/")
+#: Its rows name files below ``tests`` without the folder; a test above holds them.
+_RELATIVE = ("tests/README.md",)
+
+
 def lines(page: Path, speaker: str) -> list[str]:
     text = page.read_text()
     return [line[2:] for line in text.splitlines() if line.startswith(f"{speaker} {{")]
@@ -120,3 +131,19 @@ def test_every_test_that_the_table_names_is_there() -> None:
 def test_every_row_of_the_table_is_of_some_module() -> None:
     known = modules()
     assert [row for row in table() if not any(is_of(module, row) for module in known)] == []
+
+
+def test_every_file_that_docs_and_comments_name_is_there() -> None:
+    folders = ("protocol", "persistence", "handlers", "server", "tests", "clients", "web", "docs")
+    named = [*ROOT.glob("*.md"), ROOT / "pyproject.toml"]
+    named += [path for folder in folders for path in (ROOT / folder).rglob("*.*")]
+    gone = {
+        f"{path.relative_to(ROOT)} names {name}"
+        for path in named
+        if path.suffix in (".py", ".js", ".md", ".toml")
+        and "node_modules" not in path.parts
+        and not str(path.relative_to(ROOT)).startswith(_HISTORY + _RELATIVE)
+        for name in _FILE.findall(path.read_text())
+        if not (ROOT / name).exists()
+    }
+    assert not gone, sorted(gone)

@@ -1,4 +1,4 @@
-// How far a proposal is from its acceptance: the server's rules (handlers/rules.py), for showing.
+// How far a proposal is from its acceptance: the server's rules (handlers/rules/auto_acceptance.py), for showing.
 
 /** The least number of agreeing votes that `rule` asks of `eligible` members. Integers, as there. */
 export function needed(rule, eligible) {
