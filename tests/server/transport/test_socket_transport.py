@@ -338,7 +338,7 @@ async def test_a_peer_that_takes_no_acks_is_aborted_over_the_limit() -> None:
 async def test_output_without_progress_is_given_up() -> None:
     async with serving(budgets=Budgets(stall_timeout_s=0.4)) as served:
         async with raw(served, "/wire", deaf=True):
-            # When exactly, and that slow is not deaf: test_progress.py, by a clock of its own.
+            # When exactly, and that slow is not deaf: test_stall_detector.py has a clock for it.
             recorder = await served.recorder()
             recorder.socket.send_room(frame(bytes(400_000)))
             assert await recorder.until_closed() == 1006
@@ -362,7 +362,8 @@ async def test_a_little_unsent_output_without_progress_is_given_up() -> None:
 
 @on_both_loops
 async def test_output_that_was_sent_leaves_no_watch_behind() -> None:
-    async with serving(budgets=Budgets(stall_timeout_s=0.1)) as served:
+    # Long enough for a client that waits for the processor; the watch looks four times in it.
+    async with serving(budgets=Budgets(stall_timeout_s=4)) as served:
         client, recorder = await served.pair()
         recorder.socket.send_room(frame(bytes(1_000_000)))
         await client.recv()
