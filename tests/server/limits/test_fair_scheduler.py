@@ -1,4 +1,4 @@
-"""The time that eager sockets share: one that fails does not keep the others from theirs."""
+"""The time that throttled sockets share: one that fails does not stop the others."""
 
 from __future__ import annotations
 

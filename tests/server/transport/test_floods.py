@@ -145,7 +145,9 @@ async def test_one_peers_input_is_taken_in_slices() -> None:
 
 
 @on_both_loops
-async def test_all_eager_peers_together_have_one_slice_between_two_turns_of_the_others() -> None:
+async def test_all_throttled_peers_together_have_one_slice_between_two_turns_of_the_others() -> (
+    None
+):
     """Where a slice takes as long as their time, however many of them there are."""
     turns: list[int] = []
     at_once, messages, peers = 3, 30, 8
@@ -167,10 +169,10 @@ async def test_all_eager_peers_together_have_one_slice_between_two_turns_of_the_
         commands_per_second=0.1, burst=at_once * 32, extra_frames_per_second=0, extra_burst=0
     )
     async with serving(answer, budgets=budgets) as served, contextlib.AsyncExitStack() as stack:
-        eager = [await stack.enter_async_context(raw(served, "/wire")) for _ in range(peers)]
-        recorders = [await served.recorder() for _ in eager]
+        throttled = [await stack.enter_async_context(raw(served, "/wire")) for _ in range(peers)]
+        recorders = [await served.recorder() for _ in throttled]
         turn()
-        await asyncio.gather(*(peer.say(slow * messages) for peer in eager))
+        await asyncio.gather(*(peer.say(slow * messages) for peer in throttled))
         for recorder in recorders:
             await recorder.until(lambda r: len(r.texts) == messages)
         over.append(True)

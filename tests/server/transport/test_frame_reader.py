@@ -164,7 +164,7 @@ async def outcome(config: GuardedConfig, reads: list[bytes], most: int) -> tuple
         for at in range(0, len(read), most):
             if not transport.closing:
                 guard.data_received(read[at : at + most])
-            # An eager socket is read on when its turn has come.
+            # A throttled socket is read again when its turn has come.
             while guard._rest and not (guard.is_discarding() or transport.closing):
                 await asyncio.sleep(0)
     guard.connection_lost(None)
