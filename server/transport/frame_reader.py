@@ -136,10 +136,10 @@ class FrameReader:
         """
         if self._boundaries.missing:
             return self._boundaries.missing
+        if self.receiver is None or not self._boundaries.between_messages:
+            return self._budgets.slice_bytes
         size = THROTTLED_SLICE_BYTES if self.is_throttled() else self._budgets.slice_bytes
-        if self._boundaries.between_frames and self._conn.state is not State.CONNECTING:
-            size = max(size, frame_size(rest, 0, len(rest)))
-        return size
+        return max(size, frame_size(rest, 0, len(rest)))
 
     def is_throttled(self) -> bool:
         """Return whether the socket has spent so much of its burst that it takes turns."""
