@@ -308,7 +308,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("cli",),
     ),
     "clients/python/ayes_client": (
-        ("errors", "state", "ids", "command", "limits", "version"),
+        ("errors", "state", "ids", "command", "limits", "user", "version"),
         ("_wire",),
         ("_pending", "_rooms"),
         ("_connection",),

@@ -7,7 +7,7 @@
 ``ayes_client.errors`` draws the tree of what can be raised. What stands on what, from the ground
 up:
 
-    errors, state, ids, command, limits, version     what users import
+    errors, state, ids, command, limits, user, version    what users import
     _wire                   the small rules of the protocol, without I/O
     _pending | _rooms       what has no answer yet | the folded state and its readers
     _connection             one connection, from its opening to its end
@@ -23,11 +23,12 @@ from ayes_client._connection.tokens import Token
 from ayes_client._pending.outbox import FileOutbox, Kept, Outbox
 from ayes_client._rooms.changes import Change, Changes
 from ayes_client._rooms.room import Room
-from ayes_client.client import Client, User
+from ayes_client.client import Client
 from ayes_client.command import Ack, Command, Outcome, Pending
 from ayes_client.errors import AyesError
 from ayes_client.ids import id_from, new_id
 from ayes_client.limits import Limits
+from ayes_client.user import User
 from ayes_client.version import VERSION as __version__
 
 __all__ = [

@@ -10,9 +10,9 @@ import random as random_numbers
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Literal, NamedTuple, Self, TypeAlias
+from typing import Literal, Self, TypeAlias
 
-from ayes_client._connection.connector import Connector, Status
+from ayes_client._connection.connector import Connector, Status, Transport
 from ayes_client._connection.context import ClientContext
 from ayes_client._connection.tokens import Token, Tokens
 from ayes_client._pending.batch import send_all
@@ -26,6 +26,7 @@ from ayes_client._rooms.registry import RoomRegistry
 from ayes_client._rooms.room import Room
 from ayes_client._wire.address import socket_url
 from ayes_client._wire.backoff import FIRST_DELAY_S, MAX_DELAY_S, Backoff
+from ayes_client._wire.jwt import OPAQUE
 from ayes_client._wire.moments import ServerClock
 from ayes_client.command import Ack, Command, Outcome, Pending
 from ayes_client.errors import (
@@ -37,22 +38,18 @@ from ayes_client.errors import (
 from ayes_client.ids import new_id
 from ayes_client.limits import Limits
 from ayes_client.state import Json
+from ayes_client.user import User
 from ayes_client.version import VERSION
 
 log = logging.getLogger("ayes_client")
 
-ClientCallbackName: TypeAlias = Literal["status", "welcome", "bye", "refused", "pending"]
+ClientCallbackName: TypeAlias = Literal[
+    "status", "transport", "welcome", "bye", "refused", "pending"
+]
 
 #: Seconds until a command without an answer on an open socket is sent again. The server decides
 #: within 5 s, or says that it cannot.
 ANSWER_TIMEOUT_S = 15.0
-
-
-class User(NamedTuple):
-    """The user that the token names, as the server knows them."""
-
-    id: str
-    name: str
 
 
 class Client:
@@ -70,7 +67,8 @@ class Client:
     ``answer_timeout``: seconds until an unanswered command is sent again under its own id.
     ``open_timeout``: seconds that ``async with`` waits for the server; ``None``: without end.
     ``backoff``: the first and the longest wait before a new connection; waits are random below.
-    ``random`` returns a number of [0, 1) for them.
+    ``random`` returns a number of [0, 1) for them. ``transport``: ``websocket`` or ``http`` to use
+    only that one; if left out, HTTP while no WebSocket gets through.
 
     A cancelled wait does not cancel its command, which may be on its way. ``adopt`` finds it again.
     """
@@ -87,6 +85,7 @@ class Client:
         answer_timeout: float = ANSWER_TIMEOUT_S,
         open_timeout: float | None = None,
         backoff: tuple[float, float] = (FIRST_DELAY_S, MAX_DELAY_S),
+        transport: Transport | None = None,
         random: Callable[[], float] = random_numbers.random,
     ) -> None:
         self.status: Status = "idle"
@@ -110,7 +109,7 @@ class Client:
         self._commands = self._pending.queue
         self._queries = Queries(self._send_body, new_backoff)
         self._rooms = RoomRegistry(new_backoff)
-        self._callbacks = Callbacks("status", "welcome", "bye", "refused", "pending")
+        self._callbacks = Callbacks("status", "transport", "welcome", "bye", "refused", "pending")
         self._context = ClientContext(
             url=socket_url(url),
             client={"name": name, "version": version},
@@ -124,7 +123,7 @@ class Client:
             max_in_flight=in_flight,
             clock=clock,
         )
-        self._connector = Connector(self._context, self._welcomed, self._set_status)
+        self._connector = Connector(self._context, self._welcomed, self._set_status, transport)
         self._pending.connect(self._connector)
         self._task: asyncio.Task[None] | None = None
         self._finishing: asyncio.Task[None] | None = None
@@ -146,6 +145,11 @@ class Client:
     def rooms(self) -> dict[str, Room]:
         """The rooms that the client is in, by event. For reading only."""
         return self._rooms.rooms
+
+    @property
+    def transport(self) -> Transport | None:
+        """How the client reaches the server: ``websocket``, ``http``, or not at the moment."""
+        return self._connector.transport if self._connector.open else None
 
     # Starting and stopping.
 
@@ -296,12 +300,12 @@ class Client:
         return self.pending
 
     def _own_entries(self) -> list[Entry]:
-        """Return the entries of the present user; of everyone, until a token names the user."""
+        """Return the entries of the present user; of everyone, until the user is known."""
         subject = self._context.tokens.subject
-        users: set[str | None] = set() if subject is None else {None, subject}
         if self.user is not None:
-            users.add(self.user.id)
-        return self._pending.entries_of(users)
+            return self._pending.entries_of({None, subject, self.user.id})
+        known = subject is not None and not subject.startswith(OPAQUE)
+        return self._pending.entries_of({None, subject} if known else set())
 
     async def take_back(self, id: str) -> bool:
         """Take a pending command back. Return whether it surely has no effect.
@@ -361,9 +365,10 @@ class Client:
     def on(self, what: ClientCallbackName, callback: Callback) -> Callable[[], None]:
         """Call ``callback`` whenever ``what`` happens; return a function that removes it.
 
-        ``status``: with the new one. ``welcome``, ``bye``: with the server's message. ``refused``:
-        with an error that answers neither a command nor a query. ``pending``: with this client,
-        when a command becomes pending or is answered.
+        ``status``: with the new one. ``transport``: with that of the next connection, if it is
+        another than before. ``welcome``, ``bye``: with the server's message. ``refused``: with an
+        error that answers neither a command nor a query. ``pending``: with this client, when a
+        command becomes pending or is answered.
         """
         return self._callbacks.add(what, callback)
 
@@ -381,7 +386,7 @@ class Client:
 
     def _welcomed(self, message: Json) -> None:
         self.user = User(message["user"]["id"], message["user"]["name"])
-        self.session = message["session"]
+        self.session = message.get("session") or None
         self._context.tokens.welcomed(self.user.id)
         self._pending.welcomed(self.user.id, self._context.tokens.subject)
         for view in self._rooms.views.values():

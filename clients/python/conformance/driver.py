@@ -92,6 +92,8 @@ class Driver:
             options["backoff"] = (waits["base"] / 1000, waits["cap"] / 1000)
         if order.get("answer_timeout_ms"):
             options["answer_timeout"] = order["answer_timeout_ms"] / 1000
+        if order.get("transport"):
+            options["transport"] = order["transport"]
         if order.get("outbox"):
             options["outbox"] = order["outbox"] + ".outbox"
         if order.get("client"):
@@ -99,6 +101,7 @@ class Driver:
         self._rooms.clear()
         self._client = client = Client(order["url"], token, **options)
         client.on("status", lambda status: report("status", status=status))
+        client.on("transport", lambda transport: report("transport", transport=transport))
         client.on(
             "bye",
             lambda bye: report("bye", code=bye["code"], retry_after_ms=bye["retry_after_ms"]),

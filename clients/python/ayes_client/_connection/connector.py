@@ -8,16 +8,23 @@ from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias
 
 from ayes_client._connection.context import ClientContext
+from ayes_client._connection.ended import SessionEnd
+from ayes_client._connection.http_session import HttpSession
+from ayes_client._connection.probing import until_socket_gets_through
 from ayes_client._connection.session import Session
 from ayes_client._rooms.view import RoomView
 from ayes_client.errors import AyesError, LineError
 from ayes_client.state import Json
 
+Transport: TypeAlias = Literal["websocket", "http"]
 Status: TypeAlias = Literal["idle", "connecting", "open", "waiting", "stopped"]
 
 #: Seconds that a connection must last for the wait after it to be a short one again. A server that
 #: accepts and drops connections is not asked in a tight loop.
 STEADY_TIMEOUT_S = 5.0
+#: Refused upgrades in a row, or as many times as many quick cuts, before the client works over
+#: HTTP. One may be a proxy that restarts.
+MAX_BLOCKED = 2.0
 
 
 class StatusReport(Protocol):
@@ -37,11 +44,16 @@ class Connector:
         context: ClientContext,
         welcomed: Callable[[Json], None],
         report: StatusReport,
+        only: Transport | None = None,
     ) -> None:
         self._context = context
         self._welcomed = welcomed
         self._report = report
-        self._session: Session | None = None
+        self._session: Session | HttpSession | None = None
+        self._only = only
+        self._blocked = 0.0
+        self.transport: Transport = "websocket"
+        """How the client reaches the server, or tries to."""
 
     @property
     def open(self) -> bool:
@@ -57,8 +69,7 @@ class Connector:
         backoff = self._context.new_backoff()
         while True:
             self._report("connecting")
-            self._session = session = Session(self._context, self._welcomed)
-            ended = await session.run()
+            ended = await self._run_session()
             self._session = None
             self._connection_lost()
             if ended.final:
@@ -69,6 +80,45 @@ class Connector:
             trouble = str(ended.error) if ended.error is not None else ended.why
             self._report("waiting", trouble=trouble, retry_at=time.time() + wait)
             await asyncio.sleep(wait)
+
+    async def _run_session(self) -> SessionEnd:
+        over_http = self._blocked >= MAX_BLOCKED if self._only is None else self._only == "http"
+        transport: Transport = "http" if over_http else "websocket"
+        if transport != self.transport:
+            self.transport = transport
+            self._context.callbacks.call("transport", transport)
+        if over_http:
+            return await self._run_http()
+        self._session = Session(self._context, self._welcomed)
+        ended = await self._session.run()
+        if ended.blocked and ended.lived < STEADY_TIMEOUT_S and ended.retry_after is None:
+            self._blocked += ended.blocked
+        else:
+            self._blocked = 0.0
+        return ended
+
+    async def _run_http(self) -> SessionEnd:
+        """Work over HTTP until a WebSocket gets through, or until HTTP fails too."""
+        self._session = session = HttpSession(self._context, self._welcomed)
+        probe = asyncio.Event().wait() if self._only else until_socket_gets_through(self._context)
+        probing = asyncio.create_task(probe, name="ayes probe")
+        running = asyncio.create_task(session.run(), name="ayes http session")
+        try:
+            await asyncio.wait((probing, running), return_when=asyncio.FIRST_COMPLETED)
+            if probing.done():
+                self._blocked = 0.0
+                session.close("a WebSocket gets through again")
+            ended = await running
+        finally:
+            probing.cancel()
+            running.cancel()
+            await asyncio.gather(probing, running, return_exceptions=True)
+        if self._blocked == 0.0:
+            ended.retry_after = 0.0
+        elif not session.open:
+            # Neither way works: the next try is a WebSocket again.
+            self._blocked = MAX_BLOCKED - 1
+        return ended
 
     def _connection_lost(self) -> None:
         self._context.commands.connection_lost()
@@ -93,9 +143,9 @@ class Connector:
     def subscribe(self, view: RoomView) -> None:
         """Subscribe to a room."""
         if self._session is not None and self._session.open:
-            self._session.subscriptions.subscribe(view)
+            self._session.subscribe(view)
 
     def unsubscribe(self, view: RoomView) -> None:
         """Unsubscribe from a room."""
         if self._session is not None and self._session.open:
-            self._session.subscriptions.unsubscribe(view)
+            self._session.unsubscribe(view)

@@ -21,3 +21,4 @@ class SessionEnd:
     why: str = ""
     retry_after: float | None = None
     lived: float = 0.0
+    blocked: float = 0.0

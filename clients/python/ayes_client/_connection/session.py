@@ -13,7 +13,7 @@ from functools import partial
 
 import orjson
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketException
 
 from ayes_client._connection.context import ClientContext
 from ayes_client._connection.ended import SessionEnd
@@ -21,6 +21,7 @@ from ayes_client._connection.opening import OPEN_TIMEOUT_S, messages, open_socke
 from ayes_client._connection.outgoing import Outgoing
 from ayes_client._connection.renewal import Renewal
 from ayes_client._connection.subscriptions import RoomSubscriptions
+from ayes_client._rooms.view import RoomView
 from ayes_client._wire.closes import is_final, reason
 from ayes_client._wire.error_message import from_message
 from ayes_client.errors import AuthExpired, AyesError, Closed, LineError
@@ -48,6 +49,9 @@ MAX_DOUBLINGS = 4
 #: server is pinged; below, the program was only busy.
 MAX_CLOCK_JUMP_S = 2.0
 
+#: The close code of a socket that was cut (RFC 6455, 7.1.5).
+ABNORMAL = 1006
+
 #: What a message raises that lacks a field, or has one of another type.
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
 
@@ -73,6 +77,8 @@ class Session:
         self._silent: str | None = None
         """Why the connection counts as dead."""
         self._pinged_at: float | None = None
+        self._worked = False
+        """Whether anything came after the welcome."""
         self._outgoing = Outgoing(context)
         self._renewal = Renewal(
             context.tokens,
@@ -98,6 +104,14 @@ class Session:
         """Send a message that is JSON already; it is lost with the socket."""
         self._outgoing.send_body(body)
 
+    def subscribe(self, view: RoomView) -> None:
+        """Subscribe to a room."""
+        self.subscriptions.subscribe(view)
+
+    def unsubscribe(self, view: RoomView) -> None:
+        """Unsubscribe from a room."""
+        self.subscriptions.unsubscribe(view)
+
     # From the opening to the end.
 
     async def run(self) -> SessionEnd:
@@ -120,8 +134,10 @@ class Session:
             return SessionEnd(error=LineError(str(err)), final=True)
         except TimeoutError:
             ended.why = "no answer in time"
+            ended.blocked = 1.0 if self._link is None else 0.5
         except (OSError, WebSocketException, Unreadable) as err:
             ended.why = (str(err) or type(err).__name__)[:MAX_REASON_LENGTH]
+            ended.blocked = float(isinstance(err, InvalidHandshake))
         finally:
             self.subscriptions.close()
         return self._complete(ended)
@@ -133,6 +149,9 @@ class Session:
             ended.why = self._silent
         elif self._link is not None:
             ended.why = ended.why or reason(code)
+        if self._link is not None and code in (None, ABNORMAL) and self._silent is None:
+            # Cut, not closed. If it did some work before, it counts less.
+            ended.blocked = 0.1 if self._worked else 0.5
         if self._opened_at is not None:
             ended.lived = self._loop.time() - self._opened_at
         if self._bye is not None:
@@ -201,6 +220,7 @@ class Session:
         self._welcomed(message)
 
     def _on_frame(self, frame: bytes) -> None:
+        self._worked = True
         self._heard_at = self._loop.time()
         for message in messages(frame):
             self._on_message_safely(message)

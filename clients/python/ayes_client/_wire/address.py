@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 #: Path of the socket on every server.
 SOCKET_PATH = "/v1/socket"
-_PORTS = {"ws": 80, "wss": 443}
+_PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
@@ -24,6 +24,13 @@ def socket_url(url: str) -> str:
         raise ValueError("the address carries a user, a query or a fragment; it may have none")
     path = parts.path.rstrip("/").removesuffix(SOCKET_PATH) + SOCKET_PATH
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, "", ""))
+
+
+def http_url(socket: str) -> str:
+    """Return the server's address for HTTP: ``wss://host/x/v1/socket`` → ``https://host/x``."""
+    parts = urlsplit(socket)
+    scheme = "https" if parts.scheme == "wss" else "http"
+    return urlunsplit((scheme, parts.netloc, parts.path.removesuffix(SOCKET_PATH), "", ""))
 
 
 def is_loopback(url: str) -> bool:

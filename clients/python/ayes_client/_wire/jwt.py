@@ -37,6 +37,12 @@ def subject(token: str) -> str:
     return f"{OPAQUE}{hashlib.sha256(token.encode()).hexdigest()[:16]}"
 
 
+def name(token: str) -> str | None:
+    """Return the ``name`` of a JWT, if it has one."""
+    found = _claims(token).get("name")
+    return found if isinstance(found, str) else None
+
+
 def _claims(token: str) -> dict[str, Any]:
     """Decode the claims of a JWT; empty for a token of another kind."""
     parts = token.split(".")

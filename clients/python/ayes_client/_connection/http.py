@@ -1,0 +1,263 @@
+"""A small HTTP/1.1 client over asyncio (RFC 9112), for networks that let no WebSocket through.
+
+It sends what the client needs and nothing else: requests with a body in memory, and responses that
+are read whole or as a stream. It follows no redirect, since the token would go along.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from ayes_client._wire.address import is_loopback, origin
+
+#: Seconds for a connection, its proxy and its TLS. Beyond, the request fails.
+CONNECT_TIMEOUT_S = 10.0
+#: Seconds for a whole response. The server answers a command within 15 s. Beyond, the request
+#: fails.
+REQUEST_TIMEOUT_S = 20.0
+#: Bytes of a response's head, and of a chunk's. Beyond, the response is not HTTP.
+MAX_HEAD_BYTES = 65_536
+#: Bytes of a response that is read whole. Beyond, the request fails; a page of the server has some
+#: MB.
+MAX_BODY_BYTES = 64 * 1024 * 1024
+#: Bytes that are read at a time.
+PIECE_BYTES = 65_536
+#: Connections that are kept for the next request. Beyond, they are closed: requests share them in
+#: turn.
+MAX_IDLE_CONNECTIONS = 6
+
+
+class HttpError(OSError):
+    """The other side does not speak HTTP as it should."""
+
+
+@dataclass(slots=True)
+class Response:
+    """The head of a response, and its body if that was read whole."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    http11: bool = True
+
+
+class _Link:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def close(self) -> None:
+        self.writer.transport.abort()
+
+
+class HttpClient:
+    """Requests to one server. ``url``: the server's address, with its path."""
+
+    def __init__(self, url: str) -> None:
+        self._url = urlsplit(url)
+        _, self._host, port = origin(url)
+        self._port = port or 80
+        self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
+        self._proxy = proxy_for(self._url)
+        self._idle: list[_Link] = []
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+    async def request(
+        self, method: str, path: str, headers: dict[str, str], body: bytes = b""
+    ) -> Response:
+        """Send a request, and read its response. Raises ``OSError`` and ``TimeoutError``.
+
+        A request may be sent twice, if a connection that was kept turns out to be closed. So it
+        must have the same effect once and twice.
+        """
+        async with asyncio.timeout(REQUEST_TIMEOUT_S):
+            while self._idle:
+                link = self._idle.pop()
+                try:
+                    return await self._exchange(link, method, path, headers, body)
+                except (OSError, asyncio.IncompleteReadError):
+                    # It was closed while it was idle.
+                    link.close()
+            return await self._exchange(await self._connect(), method, path, headers, body)
+
+    async def _exchange(
+        self, link: _Link, method: str, path: str, headers: dict[str, str], body: bytes
+    ) -> Response:
+        whole = False
+        try:
+            await self._send(link, method, path, headers, body)
+            response = await self._read_head(link)
+            pieces = bytearray()
+            async for piece in self._read_body(link, response):
+                pieces += piece
+                if len(pieces) > MAX_BODY_BYTES:
+                    raise HttpError("the response is too long")
+            response.body = bytes(pieces)
+            whole = True
+        except asyncio.IncompleteReadError as err:
+            raise HttpError("the connection broke during a response") from err
+        finally:
+            if not whole:
+                link.close()
+        if _keeps_alive(response) and len(self._idle) < MAX_IDLE_CONNECTIONS:
+            self._idle.append(link)
+        else:
+            link.close()
+        return response
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, headers: dict[str, str]
+    ) -> AsyncIterator[tuple[Response, AsyncIterator[bytes]]]:
+        """Send a GET, and give its response with the pieces of its body as they come."""
+        async with asyncio.timeout(CONNECT_TIMEOUT_S + REQUEST_TIMEOUT_S):
+            link = await self._connect()
+            try:
+                await self._send(link, "GET", path, headers, b"")
+                response = await self._read_head(link)
+            except asyncio.IncompleteReadError as err:
+                link.close()
+                raise HttpError("the connection broke before a response") from err
+            except BaseException:
+                link.close()
+                raise
+        try:
+            yield response, self._read_body(link, response)
+        finally:
+            link.close()
+
+    # One connection.
+
+    async def _connect(self) -> _Link:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            proxy = self._proxy
+            if proxy is None:
+                return _Link(
+                    *await asyncio.open_connection(
+                        self._host, self._port, ssl=self._tls, limit=MAX_HEAD_BYTES
+                    )
+                )
+            tls = ssl.create_default_context() if proxy.scheme == "https" else None
+            port = proxy.port or (443 if tls else 80)
+            link = _Link(
+                *await asyncio.open_connection(proxy.hostname, port, ssl=tls, limit=MAX_HEAD_BYTES)
+            )
+            if self._tls is not None:
+                try:
+                    await self._open_tunnel(link, proxy)
+                except BaseException:
+                    link.close()
+                    raise
+            return link
+
+    async def _open_tunnel(self, link: _Link, proxy: SplitResult) -> None:
+        target = f"{self._host}:{self._port}"
+        head = [f"CONNECT {target} HTTP/1.1", f"Host: {target}", *_proxy_authorization(proxy)]
+        link.writer.write("\r\n".join([*head, "", ""]).encode("latin-1"))
+        response = await self._read_head(link)
+        if response.status != 200:
+            raise HttpError(f"the proxy answers {response.status}")
+        await link.writer.start_tls(self._tls, server_hostname=self._host)  # type: ignore[arg-type]
+
+    async def _send(
+        self, link: _Link, method: str, path: str, headers: dict[str, str], body: bytes
+    ) -> None:
+        target = self._url.path + path
+        lines = [f"Host: {self._url.netloc}"]
+        if self._proxy is not None and self._tls is None:
+            target = f"http://{self._url.netloc}{target}"
+            lines += _proxy_authorization(self._proxy)
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if body or method == "POST":
+            lines.append(f"Content-Length: {len(body)}")
+        head = "\r\n".join([f"{method} {target} HTTP/1.1", *lines, "", ""])
+        link.writer.write(head.encode("latin-1") + body)
+        await link.writer.drain()
+
+    async def _read_head(self, link: _Link) -> Response:
+        while True:
+            try:
+                head = await link.reader.readuntil(b"\r\n\r\n")
+            except asyncio.LimitOverrunError as err:
+                raise HttpError("the response has no end of its head") from err
+            status_line, *lines = head.decode("latin-1").split("\r\n")[:-2]
+            version, _, rest = status_line.partition(" ")
+            code = rest[:3]
+            if not version.startswith("HTTP/1.") or not code.isdigit():
+                raise HttpError("the other side does not speak HTTP")
+            if code.startswith("1"):
+                # 100 Continue, 103 Early Hints: the response itself follows.
+                continue
+            headers: dict[str, str] = {}
+            for line in lines:
+                name, _, value = line.partition(":")
+                headers[name.strip().lower()] = value.strip()
+            return Response(int(code), headers, http11=version != "HTTP/1.0")
+
+    async def _read_body(self, link: _Link, response: Response) -> AsyncIterator[bytes]:
+        headers, reader = response.headers, link.reader
+        if response.status in (204, 304):
+            return
+        if headers.get("transfer-encoding", "").lower().endswith("chunked"):
+            while size := await self._read_chunk_size(reader):
+                while size:
+                    piece = await reader.read(min(size, PIECE_BYTES))
+                    if not piece:
+                        raise asyncio.IncompleteReadError(b"", size)
+                    size -= len(piece)
+                    yield piece
+                await reader.readexactly(2)
+            while await reader.readuntil(b"\r\n") != b"\r\n":
+                pass
+        elif (length := headers.get("content-length")) is not None:
+            left = int(length)
+            while left:
+                piece = await reader.read(min(left, PIECE_BYTES))
+                if not piece:
+                    raise asyncio.IncompleteReadError(b"", left)
+                left -= len(piece)
+                yield piece
+        else:
+            while piece := await reader.read(PIECE_BYTES):
+                yield piece
+
+    async def _read_chunk_size(self, reader: asyncio.StreamReader) -> int:
+        line = await reader.readuntil(b"\r\n")
+        try:
+            return int(line.partition(b";")[0], 16)
+        except ValueError as err:
+            raise HttpError("a chunk has no size") from err
+
+
+def proxy_for(url: SplitResult) -> SplitResult | None:
+    """Return the proxy that the environment names for ``url``; none for this machine itself."""
+    host = url.hostname or ""
+    if is_loopback(url.geturl()) or urllib.request.proxy_bypass(host):
+        return None
+    found = urllib.request.getproxies().get(url.scheme)
+    proxy = urlsplit(found) if found else None
+    return proxy if proxy is not None and proxy.scheme in ("http", "https") else None
+
+
+def _proxy_authorization(proxy: SplitResult) -> list[str]:
+    if proxy.username is None:
+        return []
+    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return [f"Proxy-Authorization: Basic {base64.b64encode(pair.encode()).decode()}"]
+
+
+def _keeps_alive(response: Response) -> bool:
+    framed = "content-length" in response.headers or "transfer-encoding" in response.headers
+    closes = "close" in response.headers.get("connection", "").lower()
+    return response.http11 and framed and not closes

@@ -1,0 +1,101 @@
+"""Requests to the server with the user's token, and their answers as messages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from email.utils import parsedate_to_datetime
+
+import orjson
+
+from ayes_client._connection.context import ClientContext
+from ayes_client._connection.http import HttpClient, Response
+from ayes_client._wire.address import http_url
+from ayes_client._wire.jwt import expiry
+from ayes_client._wire.moments import text_of
+from ayes_client.errors import AyesError
+from ayes_client.state import Json
+
+log = logging.getLogger("ayes_client")
+
+#: Seconds before a token's end at which another one is asked for.
+RENEWAL_LEAD_S = 30.0
+#: Shortest wait between two tokens. A token function that answers at once must not be called in a
+#: tight loop.
+MIN_RETRY_DELAY_S = 0.1
+
+
+class HttpRequests:
+    """The requests of one session over HTTP."""
+
+    def __init__(self, context: ClientContext) -> None:
+        self._context = context
+        self._loop = asyncio.get_running_loop()
+        self.http = HttpClient(http_url(context.url))
+        self.token = ""
+        """The token in use."""
+        self._renewing = asyncio.Lock()
+        self._early_again_at = 0.0
+
+    async def get(self, path: str) -> Json:
+        """Return the message that answers a GET."""
+        return self.message(await self.http.request("GET", path, await self.headers()))
+
+    async def post(self, path: str, body: bytes) -> Json:
+        """Return the message that answers a POST."""
+        headers = await self.headers() | {"Content-Type": "application/json"}
+        return self.message(await self.http.request("POST", path, headers, body))
+
+    async def headers(self) -> dict[str, str]:
+        """Return the headers of a request, with a token that lasts."""
+        expires = expiry(self.token)
+        if expires is not None and expires - self._context.clock.now() < RENEWAL_LEAD_S:
+            await self._renew_early()
+        return {"Authorization": f"Bearer {self.token}", "Accept": "application/json"}
+
+    def message(self, response: Response) -> Json:
+        """Read a message of the server. Raises ``OSError`` for what another program has sent."""
+        self.observe(response)
+        try:
+            message = orjson.loads(response.body)
+        except orjson.JSONDecodeError:
+            message = None
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+            raise OSError(f"HTTP status {response.status}, and no message of the server")
+        return message
+
+    def observe(self, response: Response) -> None:
+        """Read the server's clock from a response."""
+        with contextlib.suppress(KeyError, ValueError):
+            self._context.clock.observe(text_of(parsedate_to_datetime(response.headers["date"])))
+
+    async def _renew_early(self) -> None:
+        """Ask once for a token that lasts longer. If there is none yet, this one goes on."""
+        now = self._loop.time()
+        if not self._context.tokens.renewable or now < self._early_again_at:
+            return
+        self._early_again_at = now + RENEWAL_LEAD_S / 6
+        try:
+            self.token = await self._context.tokens.ask()
+        except Exception as err:
+            log.warning("no new token: %s", err)
+
+    async def _renew(self, refused: str) -> None:
+        """Get another token than ``refused``; the token function is called until it returns one."""
+        tokens = self._context.tokens
+        backoff = self._context.new_backoff()
+        async with self._renewing:
+            while self.token == refused:
+                try:
+                    self.token = await tokens.ask()
+                except Exception as err:
+                    log.warning("no new token: %s", err)
+                if self.token == refused:
+                    await asyncio.sleep(max(MIN_RETRY_DELAY_S, backoff.next()))
+
+    async def on_refused_token(self, error: AyesError, used: str) -> None:
+        """Get another token than ``used``. Raises ``error`` if there is no other."""
+        if not self._context.tokens.renewable:
+            raise error
+        await self._renew(used)

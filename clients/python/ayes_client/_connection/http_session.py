@@ -1,0 +1,210 @@
+"""The same over HTTP, if no WebSocket gets through: POST for commands, a stream for each room.
+
+It keeps the promises of ``Session``: the same ids, the same outbox, the same folded state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import orjson
+
+from ayes_client._connection.context import ClientContext
+from ayes_client._connection.ended import SessionEnd
+from ayes_client._connection.http_queries import joined, paths_of
+from ayes_client._connection.http_requests import HttpRequests
+from ayes_client._connection.room_streams import BROKEN, RoomStreams
+from ayes_client._pending.entry import Entry
+from ayes_client._rooms.view import RoomView
+from ayes_client._wire.error_message import from_message
+from ayes_client._wire.jwt import OPAQUE, name, subject
+from ayes_client.errors import AuthExpired, AyesError, NeedsAuth
+from ayes_client.limits import Limits
+from ayes_client.state import Json
+
+log = logging.getLogger("ayes_client")
+
+#: Requests with a command that are under way at a time. Beyond, commands wait: proxies allow few
+#: connections to one server.
+MAX_PARALLEL_COMMANDS = 6
+#: Streams of one room in a row that broke without a message. Beyond, the session ends.
+MAXBROKEN_STREAMS = 3
+
+_NO_ROUTE = "this server answers this query on a WebSocket only, and none gets through"
+
+
+class HttpSession:
+    """The client over HTTP, until it fails. Calls ``welcomed`` once the server has answered."""
+
+    def __init__(self, context: ClientContext, welcomed: Callable[[Json], None]) -> None:
+        self._context = context
+        self._welcomed = welcomed
+        self._loop = asyncio.get_running_loop()
+        self._requests = HttpRequests(context)
+        self._streams = RoomStreams(context, self._requests, self._start)
+        self._wake = asyncio.Event()
+        self._opened_at: float | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._end: asyncio.Future[SessionEnd] = self._loop.create_future()
+
+    @property
+    def open(self) -> bool:
+        """Whether the server has answered."""
+        return self._opened_at is not None
+
+    def wake(self) -> None:
+        """Look again for commands to send."""
+        self._wake.set()
+
+    def close(self, why: str) -> None:
+        """End the session."""
+        self._finish(SessionEnd(why=why))
+
+    def send_body(self, body: bytes) -> None:
+        """Send a query that is JSON already."""
+        self._start(self._ask(orjson.loads(body)))
+
+    def subscribe(self, view: RoomView) -> None:
+        """Follow a room."""
+        self._streams.subscribe(view)
+
+    def unsubscribe(self, view: RoomView) -> None:
+        """Follow a room no longer."""
+        self._streams.unsubscribe(view)
+
+    # From the opening to the end.
+
+    async def run(self) -> SessionEnd:
+        """Work until the server cannot be reached. Raises cancellation and defects only."""
+        try:
+            self._requests.token = await self._context.tokens.ask()
+        except AyesError as err:
+            return SessionEnd(error=err, final=True)
+        except Exception as err:
+            return SessionEnd(why=f"no token: {err}")
+        try:
+            await self._open()
+            if not self._end.done():
+                self._start(self._send_commands())
+            ended = await self._end
+        except AyesError as err:
+            ended = self._refused(err)
+        except BROKEN as err:
+            ended = SessionEnd(why=str(err) or "no answer in time")
+        finally:
+            for task in tuple(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._requests.http.close()
+        if self._opened_at is not None:
+            ended.lived = self._loop.time() - self._opened_at
+        return ended
+
+    async def _open(self) -> None:
+        """Say hello. A server of an earlier version only lists the user's events."""
+        answer = await self._requests.post("/v1/queries", orjson.dumps(self._hello()))
+        if answer["type"] != "welcome" and answer.get("code") in ("not_found", "bad_request"):
+            self._has_queries = False
+            answer = await self._requests.get("/v1/events?limit=1")
+            if answer["type"] != "error":
+                answer = self._welcome_of_token()
+        if answer["type"] != "welcome":
+            raise from_message(answer)
+        if "limits" in answer:
+            self._context.limits = Limits.from_welcome(answer)
+            self._context.clock.start(answer["time"])
+        self._opened_at = self._loop.time()
+        self._welcomed(answer)
+
+    def _hello(self) -> Json:
+        return {"type": "hello", "token": "", "client": self._context.client}
+
+    def _welcome_of_token(self) -> Json:
+        user = subject(self._requests.token)
+        if user.startswith(OPAQUE):
+            raise OSError("over HTTP the token must name its user")
+        return {"type": "welcome", "user": {"id": user, "name": name(self._requests.token) or user}}
+
+    def _refused(self, error: AyesError) -> SessionEnd:
+        """Return the end of a session whose first request was refused."""
+        if isinstance(error, NeedsAuth):
+            # Another token may help if this one has expired. A bad one is bad for good.
+            renewable = isinstance(error, AuthExpired) and self._context.tokens.renewable
+            return SessionEnd(error=error, final=not renewable)
+        wait = error.retry_after_ms
+        return SessionEnd(error=error, retry_after=None if wait is None else wait / 1000)
+
+    def _finish(self, ended: SessionEnd) -> None:
+        if not self._end.done():
+            self._end.set_result(ended)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._guard(work), name="ayes http")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except BROKEN as err:
+            self.close(str(err) or "no answer in time")
+        except AyesError as err:
+            self._finish(SessionEnd(error=err, final=True))
+        except Exception as err:
+            log.exception("a defect of this client")
+            self.close(f"a defect of the client: {err}")
+
+    # Commands.
+
+    async def _send_commands(self) -> None:
+        commands, limits = self._context.commands, self._context.limits
+        while True:
+            self._wake.clear()
+            now = self._loop.time()
+            room = min(MAX_PARALLEL_COMMANDS, self._context.in_flight) - commands.in_flight
+            for entry in commands.take(now, most=room, most_bytes=limits.message_bytes):
+                self._start(self._send_command(entry))
+            full = commands.in_flight >= min(MAX_PARALLEL_COMMANDS, self._context.in_flight)
+            at = None if full else commands.next_at(now)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if at is None else max(at - now, 0)):
+                    await self._wake.wait()
+
+    async def _send_command(self, entry: Entry) -> None:
+        used = self._requests.token
+        message = await self._requests.post("/v1/commands", entry.body)
+        message.setdefault("id", entry.command.id)
+        commands = self._context.commands
+        if message["type"] == "ack":
+            commands.on_ack(message)
+        elif (error := commands.on_error(message, self._loop.time())) is not None:
+            await self._requests.on_refused_token(error, used)
+        self.wake()
+
+    # Queries.
+
+    async def _ask(self, query: Json) -> None:
+        ref, queries = query["ref"], self._context.queries
+        used = self._requests.token
+        paths = paths_of(query)
+        if self._has_queries:
+            answers = [await self._requests.post("/v1/queries", orjson.dumps(query))]
+        elif paths is None:
+            refusal = {"code": "unreachable", "retry": "no", "message": _NO_ROUTE}
+            queries.on_error({"ref": ref, **refusal}, lambda: None)
+            return
+        else:
+            answers = [await self._requests.get(path) for path in paths]
+        for answer in answers:
+            if answer["type"] == "error":
+                expired = isinstance(error := from_message(answer), NeedsAuth)
+                queries.on_error({**answer, "ref": ref}, lambda: None)
+                if expired:
+                    await self._requests.on_refused_token(error, used)
+                return
+        queries.on_answer({**joined(answers), "ref": ref})

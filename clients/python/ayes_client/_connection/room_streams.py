@@ -1,0 +1,181 @@
+"""The rooms of one session over HTTP: a stream of Server-Sent Events for each, in turns."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from ayes_client._connection.context import ClientContext
+from ayes_client._connection.http_requests import HttpRequests
+from ayes_client._rooms.view import RoomView
+from ayes_client._wire.error_message import from_message
+from ayes_client._wire.event_stream import EventStream, EventTooLarge
+from ayes_client.errors import NeedsAuth
+from ayes_client.state import Json
+
+log = logging.getLogger("ayes_client")
+
+#: Seconds without a byte of a stream. Beyond, the stream counts as dead: the server sends a comment
+#: with each heartbeat, every 20 s by default.
+STREAM_TIMEOUT_S = 50.0
+#: Streams at a time. With more rooms, they take turns: a server allows 20 connections of one user.
+MAX_STREAMS = 8
+#: Seconds that a room keeps its stream while others wait for one.
+STREAM_TURN_S = 2.0
+#: Streams of one room in a row that broke without a message. Beyond, the session ends.
+MAX_BROKEN_STREAMS = 3
+#: Shortest wait before a stream is opened again. A server that ends streams at once is not asked in
+#: a tight loop.
+MIN_RETRY_DELAY_S = 0.1
+
+#: What a broken connection raises.
+BROKEN = (OSError, TimeoutError, EventTooLarge, asyncio.IncompleteReadError)
+
+
+class RoomStreams:
+    """Follows rooms by streams. ``start`` runs a task of the session, which ends with it."""
+
+    def __init__(
+        self,
+        context: ClientContext,
+        requests: HttpRequests,
+        start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+    ) -> None:
+        self._context = context
+        self._requests = requests
+        self._start = start
+        self._loop = asyncio.get_running_loop()
+        self._streams: dict[RoomView, asyncio.Task[None]] = {}
+        self._turns = asyncio.Semaphore(MAX_STREAMS)
+        self._waiting_rooms = 0
+
+    def subscribe(self, view: RoomView) -> None:
+        """Open a stream, unless there is one."""
+        if view not in self._streams:
+            task = self._streams[view] = self._start(self._follow(view))
+            task.add_done_callback(lambda _: self._streams.pop(view, None))
+
+    def unsubscribe(self, view: RoomView) -> None:
+        """Close the stream."""
+        if (task := self._streams.get(view)) is not None:
+            task.cancel()
+
+    async def _follow(self, view: RoomView) -> None:
+        """Keep a stream open for a room, until the room is left or refused."""
+        broken = itertools.count(1)
+        backoff = self._context.new_backoff()
+        path = f"/v1/events/{quote(view.event, safe='')}/stream"
+        while self._context.rooms.views.get(view.event) is view:
+            wait: float | None = None
+            seq = view.seq
+            try:
+                wait = await self._take_turn(view, path)
+            except BROKEN as err:
+                if view.seq == seq and next(broken) >= MAXBROKEN_STREAMS:
+                    raise
+                log.debug("a stream broke: %s", err)
+            if view.seq != seq:
+                broken = itertools.count(1)
+                backoff.reset()
+            view.connection_lost()
+            if wait is None:
+                wait = max(MIN_RETRY_DELAY_S, backoff.next())
+            await asyncio.sleep(wait)
+
+    async def _take_turn(self, view: RoomView, path: str) -> float | None:
+        self._waiting_rooms += 1
+        try:
+            await self._turns.acquire()
+        finally:
+            self._waiting_rooms -= 1
+        try:
+            return await self._read_stream(view, path)
+        finally:
+            self._turns.release()
+
+    async def _read_stream(self, view: RoomView, path: str) -> float | None:
+        """Read one stream to its end. Return the seconds to wait, if they are known."""
+        used = self._requests.token
+        headers = await self._requests.headers() | {"Accept": "text/event-stream"}
+        if view.seq >= 0:
+            headers["Last-Event-ID"] = f"{view.epoch}:{view.seq}"
+        async with self._requests.http.stream(path, headers) as (response, pieces):
+            self._requests.observe(response)
+            if response.status != 200:
+                response.body = b"".join([piece async for piece in pieces])
+                return await self._on_refused_room(view, self._requests.message(response), used)
+            events = EventStream()
+            async with aclosing(_Pieces(pieces)) as reading:
+                turn_ends = self._loop.time() + STREAM_TURN_S
+                while True:
+                    piece = await reading.next(turn_ends - self._loop.time())
+                    if piece is None:
+                        if self._waiting_rooms:
+                            return 0.0
+                        turn_ends = self._loop.time() + STREAM_TURN_S
+                        continue
+                    if not piece:
+                        return None if events.retry_ms is None else events.retry_ms / 1000
+                    for data in events.feed(piece):
+                        if self._on_room_message(view, orjson.loads(data)):
+                            # A message does not fit: go on from the known position.
+                            return 0.0
+
+    def _on_room_message(self, view: RoomView, message: Json) -> bool:
+        if message["type"] == "unsubscribed":
+            self._context.rooms.remove(view.event)
+        return view.apply(message)
+
+    async def _on_refused_room(self, view: RoomView, message: Json, used: str) -> float | None:
+        error = from_message(message)
+        if isinstance(error, NeedsAuth):
+            await self._requests.on_refused_token(error, used)
+            return MIN_RETRY_DELAY_S
+        if error.retry == "same" and (wait := view.retry_delay(error)) is not None:
+            return wait
+        self._context.rooms.remove(view.event)
+        view.close(error.code, error)
+        return None
+
+
+class _Pieces:
+    """Reads pieces of a stream with a timeout that does not end the stream."""
+
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+        self._pieces = pieces
+        self._reading: asyncio.Task[bytes] | None = None
+        self._heard_at = asyncio.get_running_loop().time()
+
+    async def next(self, seconds: float) -> bytes | None:
+        """Return the next piece, empty at the end; ``None`` after ``seconds``.
+
+        Raises ``TimeoutError`` if the stream is silent for too long.
+        """
+        loop = asyncio.get_running_loop()
+        if self._reading is None:
+            self._reading = asyncio.create_task(_next_or_empty(self._pieces))
+        done, _ = await asyncio.wait((self._reading,), timeout=max(seconds, 0))
+        if done:
+            reading, self._reading = self._reading, None
+            self._heard_at = loop.time()
+            return reading.result()
+        if loop.time() - self._heard_at > STREAM_TIMEOUT_S:
+            raise TimeoutError("a stream is silent")
+        return None
+
+    async def aclose(self) -> None:
+        """Read nothing more."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+
+
+async def _next_or_empty(pieces: AsyncIterator[bytes]) -> bytes:
+    return await anext(pieces, b"")
