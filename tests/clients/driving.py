@@ -23,7 +23,7 @@ DRIVERS = {
     "python": [sys.executable, str(ROOT / "clients" / "python" / "conformance" / "driver.py")],
 }
 #: Clients that work over HTTP too while no WebSocket gets through.
-OVER_HTTP = ("js",)
+OVER_HTTP = ("js", "python")
 #: Each client over each of its transports, with what its ``start`` is given for that.
 WAYS: dict[str, tuple[str, dict[str, str]]] = {
     **{client: (client, {}) for client in DRIVERS},

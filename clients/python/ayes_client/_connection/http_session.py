@@ -31,8 +31,6 @@ log = logging.getLogger("ayes_client")
 #: Requests with a command that are under way at a time. Beyond, commands wait: proxies allow few
 #: connections to one server.
 MAX_PARALLEL_COMMANDS = 6
-#: Streams of one room in a row that broke without a message. Beyond, the session ends.
-MAXBROKEN_STREAMS = 3
 
 _NO_ROUTE = "this server answers this query on a WebSocket only, and none gets through"
 
@@ -46,6 +44,8 @@ class HttpSession:
         self._loop = asyncio.get_running_loop()
         self._requests = HttpRequests(context)
         self._streams = RoomStreams(context, self._requests, self._start)
+        self._has_queries = True
+        """Whether the server takes queries by POST."""
         self._wake = asyncio.Event()
         self._opened_at: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()

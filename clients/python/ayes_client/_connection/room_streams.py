@@ -78,7 +78,7 @@ class RoomStreams:
             try:
                 wait = await self._take_turn(view, path)
             except BROKEN as err:
-                if view.seq == seq and next(broken) >= MAXBROKEN_STREAMS:
+                if view.seq == seq and next(broken) >= MAX_BROKEN_STREAMS:
                     raise
                 log.debug("a stream broke: %s", err)
             if view.seq != seq:

@@ -134,7 +134,8 @@ class Session:
             return SessionEnd(error=LineError(str(err)), final=True)
         except TimeoutError:
             ended.why = "no answer in time"
-            ended.blocked = 1.0 if self._link is None else 0.5
+            # An upgrade that is never answered takes long enough once.
+            ended.blocked = 2.0 if self._link is None else 0.5
         except (OSError, WebSocketException, Unreadable) as err:
             ended.why = (str(err) or type(err).__name__)[:MAX_REASON_LENGTH]
             ended.blocked = float(isinstance(err, InvalidHandshake))
