@@ -143,7 +143,7 @@ class NotAMember(Refused):
 
 
 class NotEligible(Refused):
-    """This proposal does not take your vote."""
+    """You may not vote on this proposal."""
 
     code = "not_eligible"
 
@@ -167,7 +167,7 @@ class EventFinished(Refused):
 
 
 class EventFull(Refused):
-    """The event has all the members it may have."""
+    """The event has as many members as it may have."""
 
     code = "event_full"
 
@@ -179,7 +179,7 @@ class ProposalClosed(Refused):
 
 
 class AlreadyResolved(Refused):
-    """Somebody decided otherwise before you."""
+    """Another admin has decided otherwise: see details."""
 
     code = "already_resolved"
 
@@ -191,19 +191,19 @@ class LastAdmin(Refused):
 
 
 class LimitReached(Refused):
-    """There are as many as there may be."""
+    """The limit in details is reached."""
 
     code = "limit_reached"
 
 
 class InvalidTransition(Refused):
-    """Not possible from the present status."""
+    """Not possible in the current status."""
 
     code = "invalid_transition"
 
 
 class BadFrame(NeedsFix):
-    """The frame is no JSON object or array."""
+    """The frame is not a JSON object or array."""
 
     code = "bad_frame"
 
@@ -227,7 +227,7 @@ class TooLarge(NeedsFix):
 
 
 class TargetGone(NeedsFix):
-    """The thing you name was deleted."""
+    """The named item, option or comment was deleted."""
 
     code = "target_gone"
 
@@ -239,7 +239,7 @@ class Stale(NeedsFix):
 
 
 class RevisionChanged(NeedsFix):
-    """The proposal says other words now."""
+    """The proposal has a newer revision: details.current."""
 
     code = "revision_changed"
 
@@ -251,7 +251,7 @@ class StaleCriteria(NeedsFix):
 
 
 class VersionConflict(NeedsFix):
-    """Somebody changed it before you."""
+    """It was changed since: details.current."""
 
     code = "version_conflict"
 
@@ -293,13 +293,13 @@ class AuthEarly(TryAgain):
 
 
 class Busy(TryAgain):
-    """Too much is waiting; wait retry_after_ms."""
+    """Too many commands are waiting; wait retry_after_ms."""
 
     code = "busy"
 
 
 class Draining(TryAgain):
-    """The server is going away; reconnect."""
+    """The server is shutting down; reconnect."""
 
     code = "draining"
 
@@ -318,7 +318,7 @@ class Timeout(TryAgain):
 
 
 class CommitUnknown(TryAgain):
-    """The link broke during COMMIT; send the same id again."""
+    """The connection to the database broke during COMMIT; send the same id again."""
 
     code = "commit_unknown"
     effect = "unknown"
