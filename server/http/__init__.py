@@ -1,4 +1,4 @@
-"""HTTP and Server-Sent Events: commands, questions, probes, metrics, the published contract.
+"""HTTP and Server-Sent Events: commands, queries, streams, metrics, the published contract.
 
-The page is in ``server.page``.
+Commands and queries are answered by ``server.services``; the web page is in ``server.page``.
 """

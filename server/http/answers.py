@@ -1,4 +1,4 @@
-"""Answers over HTTP: JSON that nobody keeps, and errors with the body they have on the socket."""
+"""HTTP answers: JSON that is not cached, and errors with the same body as on a socket."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class _Wait(msgspec.Struct):
 _wait = msgspec.json.Decoder(_Wait)
 
 
-#: Bytes of a body that are given to the connection at once; the next ones when it has room.
+#: Bytes of a body that are written at once; the rest is written when the connection has room.
 BODY_SLICE_BYTES = 65_536
 
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
 def json_answer(body: bytes, status: int = 200) -> Response:
-    """``body``, which is JSON already."""
+    """Make a response of ``body``, which is encoded JSON."""
     return Response(body, status_code=status, media_type="application/json", headers=_HEADERS)
 
 
 class PartsAnswer(Response):
-    """JSON in parts that are sent in slices, so that a slow reader costs no copy of them."""
+    """JSON in parts, sent in slices, so that a slow reader costs no copy of them."""
 
     media_type = "application/json"
 
@@ -41,7 +41,7 @@ class PartsAnswer(Response):
         super().__init__(headers=_HEADERS | {"content-length": str(self.size)})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the response."""
         head = {"type": "http.response.start", "status": self.status_code}
         await send(head | {"headers": self.raw_headers})
         for piece in slices(self.parts):
@@ -50,7 +50,7 @@ class PartsAnswer(Response):
 
 
 def slices(parts: tuple[bytes, ...]) -> Iterator[memoryview]:
-    """``parts`` in slices, none of which is a copy."""
+    """Split ``parts`` into slices without copying."""
     for part in parts:
         view = memoryview(part)
         for start in range(0, len(part), BODY_SLICE_BYTES):
@@ -64,12 +64,12 @@ def error_answer(
     ref: str | int | None = None,
     event: str | None = None,
 ) -> Response:
-    """The error with its status, and the headers that go with it."""
-    return told_error(answers.error(err, id=id, ref=ref, event=event), err.code)
+    """Make the response for an error, with its status and headers."""
+    return encoded_error(answers.error(err, id=id, ref=ref, event=event), err.code)
 
 
-def told_error(message: bytes, code: ErrorCode) -> Response:
-    """The same for an ``error`` that is put together already."""
+def encoded_error(message: bytes, code: ErrorCode) -> Response:
+    """Make the response for an encoded ``error`` message."""
     status = ERRORS[code].http
     response = json_answer(message, status)
     waits = status in (429, 503) or code == ErrorCode.AUTH_EARLY

@@ -1,5 +1,7 @@
-"""The same over HTTP, for bots behind proxies and for scripts: the same handlers, the same journal,
-the same ids, the same answers."""
+"""The protocol over HTTP, for scripts and for clients behind proxies.
+
+Commands, ids, journal and answers are the same as over a WebSocket.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ from protocol.commands import Command, event_of
 from protocol.errors import ErrorCode, ProtocolError, RetryableError, bad_request
 from protocol.fields import PageSize, Position, normalise
 from server.config.version import ayes_version
-from server.http.answers import PartsAnswer, error_answer, json_answer, told_error
+from server.http.answers import PartsAnswer, encoded_error, error_answer, json_answer
 from server.http.body import read_body, without_mark
 from server.http.endpoint import Answering, Endpoint, connection_of
 from server.http.stream import STREAM_HEADERS, STREAM_TYPE, once, stream
@@ -35,18 +37,17 @@ from server.services.welcome import welcome
 if TYPE_CHECKING:
     from server.node import Node
 
-#: Longest that a request waits for its command's answer; beyond it, the answer is ``timeout``. The
-#: lane's own budget is shorter, so that the lane's answer comes first.
+#: Seconds that a request waits for its command's answer; then ``timeout``. Longer than the lane's
+#: own budget, so that the lane's answer comes first.
 ANSWER_TIMEOUT_S = 15.0
-#: Lines of the journal that are encoded before the event loop is left to others; a long one is some
-#: 50 KB.
+#: Journal entries that are encoded in one iteration of the event loop; a long one has some 50 KB.
 ENTRIES_PER_PIECE = 8
 R = TypeVar("R", bound=r.Request)
 S = TypeVar("S", bound=msgspec.Struct)
 
 
 def routes(node: Node) -> list[Route]:
-    """The routes of protocol.md's HTTP part."""
+    """Return the routes of the HTTP API (``docs/protocol.md``)."""
     api = _Api(node)
     event = "/v1/events/{event}"
 
@@ -64,7 +65,7 @@ def routes(node: Node) -> list[Route]:
         route(f"{event}/requests", api.page(r.RequestsList)),
         route(f"{event}/journal", api.journal),
         route(f"{event}/commands/{{id}}", api.status, large=False),
-        # A stream takes a place for each large message.
+        # A stream reserves a place for each large message by itself.
         route(f"{event}/stream", api.stream, large=False),
     ]
 
@@ -75,7 +76,7 @@ class _Api:
         self._version = ayes_version()
 
     def _event(self, request: Request) -> str:
-        """The event in the path; raises ``bad_request`` for what can be no event's id."""
+        """Return the event id in the path. Raises ``bad_request`` if it is malformed."""
         asked: r.Subscribe = self._typed(r.Subscribe, {"event": request.path_params["event"]})
         return asked.event
 
@@ -86,8 +87,8 @@ class _Api:
         node = self._node
         body = without_mark(await read_body(request, node.settings.message_bytes))
         if (key := request.headers.get("idempotency-key")) is not None:
-            # Quoted or bare: the header's draft (draft-ietf-httpapi-idempotency-key-header) has a
-            # quoted string, most clients send the bare key, and an id has no quotes of its own.
+            # Quoted or bare: draft-ietf-httpapi-idempotency-key-header has a quoted string, most
+            # clients send the bare key, and an id contains no quotes.
             quoted = len(key) > 1 and key[0] == key[-1] == '"'
             body = under_id(body, key[1:-1] if quoted else key)
         command = decode_command(body, limits=node.texts)
@@ -107,7 +108,7 @@ class _Api:
             late = RetryableError(ErrorCode.TIMEOUT)
             return error_answer(late, id=command.id, event=event_of(command))
         if answer.error is not None:
-            return told_error(answer.message, answer.error)
+            return encoded_error(answer.message, answer.error)
         return json_answer(answer.message)
 
     async def _decided(self, command: Command, identity: Identity) -> Answer:
@@ -123,7 +124,7 @@ class _Api:
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
             return await heard
 
-    # Questions.
+    # Queries.
 
     async def query(self, request: Request, identity: Identity) -> Response:
         """``POST /v1/queries``: a query, ``hello`` or ``ping``, answered as on the socket."""
@@ -145,11 +146,11 @@ class _Api:
         return PartsAnswer((answer,))
 
     async def events(self, request: Request, identity: Identity) -> Response:
-        """``GET /v1/events?after=&limit=``: mine."""
+        """``GET /v1/events?after=&limit=``: the user's own events."""
         return await self._ask(r.EventsList, identity, request)
 
     def page(self, kind: type[r.History]) -> Answering:
-        """``GET /v1/events/{event}/…?before=&limit=``: what is older than the room shows."""
+        """``GET /v1/events/{event}/…?before=&limit=``: entries older than the room shows."""
 
         async def answered(request: Request, identity: Identity) -> Response:
             return await self._ask(kind, identity, request, event=request.path_params["event"])
@@ -157,7 +158,7 @@ class _Api:
         return answered
 
     async def status(self, request: Request, identity: Identity) -> Response:
-        """``GET /v1/events/{event}/commands/{id}``: did my vote count?"""
+        """``GET /v1/events/{event}/commands/{id}``: the state of one command."""
         fields = {"event": request.path_params["event"], "ids": [request.path_params["id"]]}
         return await self._ask(r.CommandStatus, identity, None, **fields)
 
@@ -172,7 +173,7 @@ class _Api:
         return PartsAnswer((answer,))
 
     async def journal(self, request: Request, identity: Identity) -> Response:
-        """``GET /v1/events/{event}/journal?after=&limit=``: admins read what happened."""
+        """``GET /v1/events/{event}/journal?after=&limit=``: journal entries, for admins."""
         event = self._event(request)
         page = self._typed(_JournalPage, dict(request.query_params))
         user = identity.actor.user
@@ -199,7 +200,7 @@ class _Api:
         return b"".join((head, b",".join(lines), b"]", following, b"}"))
 
     def _typed(self, kind: type[S], fields: dict[str, Any]) -> S:
-        """A request from a path and query parameters, which are all text."""
+        """Make a request of path and query parameters, which are all text."""
         fields.pop("type", None)
         tag = kind.__struct_config__.tag
         try:
@@ -213,7 +214,7 @@ class _Api:
     # Rooms.
 
     async def snapshot(self, request: Request, identity: Identity) -> Response:
-        """``GET /v1/events/{event}``: the same snapshot that a subscriber gets."""
+        """``GET /v1/events/{event}``: the snapshot that a subscriber gets."""
         event = self._event(request)
         return PartsAnswer(await once(self._node, identity.actor.user, event))
 
@@ -221,7 +222,7 @@ class _Api:
         """``GET /v1/events/{event}/stream``: Server-Sent Events, resumed by ``Last-Event-ID``."""
         event = self._event(request)
         if request.method == "HEAD":
-            # A stream that sends nothing would have no end: the connection would wait for it.
+            # Without a body, the end of a stream would never come, and block the connection.
             await once(self._node, identity.actor.user, event)
             return Response(media_type=STREAM_TYPE, headers=STREAM_HEADERS)
         last = request.headers.get("last-event-id", "")

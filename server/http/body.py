@@ -1,4 +1,4 @@
-"""A request's body: bounded in bytes and in time."""
+"""Reads a request's body, bounded in bytes and in time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from starlette.requests import ClientDisconnect, Request
 from protocol.errors import ErrorCode, RetryableError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-#: Longest that a body may take to come.
+#: Seconds within which a body must arrive; then ``bad_request``.
 BODY_TIMEOUT_S = 10.0
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """The body; raises ``too_large`` over ``most`` bytes, ``bad_request`` where it does not end."""
+    """Read the body. Raises ``too_large`` above ``most`` bytes, ``bad_request`` if incomplete."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
@@ -30,5 +30,5 @@ async def read_body(request: Request, most: int) -> bytes:
 
 
 def without_mark(body: bytes) -> bytes:
-    """``body`` without a leading byte order mark, which a reader may ignore (RFC 8259, 8.1)."""
+    """Remove a leading byte order mark, which a reader may ignore (RFC 8259, 8.1)."""
     return body.removeprefix(_BYTE_ORDER_MARK)

@@ -1,4 +1,4 @@
-"""Whether the client has it already (RFC 9110, 13)."""
+"""Conditional requests (RFC 9110, 13)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 
 def is_known(request: Request, etag: str) -> bool:
-    """Whether ``If-None-Match`` names ``etag``: 304 is the answer then."""
+    """Return whether ``If-None-Match`` names ``etag``, so that the answer is 304."""
     asked = request.headers.get("if-none-match", "")
     # A weak comparison (RFC 9110, 13.1.2): a proxy may have put W/ before it.
     return any(tag.strip().removeprefix("W/") in (etag, "*") for tag in asked.split(","))

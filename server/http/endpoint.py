@@ -1,4 +1,4 @@
-"""An endpoint of the API over HTTP: who asks, how much of it at once, and errors as on a socket."""
+"""An endpoint of the HTTP API: authentication, the user's limits, and errors as on a socket."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from server.node import Node
     from server.transport.guard_http import GuardedHttp
 
-#: Longest until any request is answered, a stream begun: the body's time to come, and a command's.
+#: Seconds until a request is answered, or a stream has begun; then ``timeout``. Enough for the body
+#: and then for a command.
 HTTP_REQUEST_TIMEOUT_S = 30.0
 
 log = logging.getLogger("ayes.http")
@@ -30,7 +31,7 @@ Answering: TypeAlias = Callable[[Request, Identity], Awaitable[Response]]
 
 
 class Endpoint:
-    """``answering`` behind the token. ``large``: its answer may be large, and needs a place."""
+    """Authenticates, then calls ``answering``. ``large``: its answer may need a place."""
 
     def __init__(self, node: Node, answering: Answering, *, large: bool) -> None:
         self._node = node
@@ -88,7 +89,7 @@ class Endpoint:
 
 
 def _carry(place: Place, response: Response, scope: Scope) -> None:
-    """Count ``response`` until it has left; a small one needs no place."""
+    """Let ``response`` hold its place until it is sent; a small one needs none."""
     if isinstance(response, PartsAnswer) and response.size >= LARGE_BYTES:
         connection = connection_of(scope)
         if connection is not None:
@@ -98,13 +99,13 @@ def _carry(place: Place, response: Response, scope: Scope) -> None:
 
 
 def connection_of(scope: Scope) -> GuardedHttp | None:
-    """The connection that a request came on, if the guard made its scope."""
+    """Return the request's connection, if the guard made its scope."""
     connection: GuardedHttp | None = scope.get("extensions", {}).get(CONNECTION)
     return connection
 
 
 def _own_connection(scope: Scope) -> GuardedHttp | None:
-    """The same, unless it is a proxy's: that one carries the requests of many users."""
+    """Return the request's connection, unless it is a proxy's, shared by many users."""
     connection = connection_of(scope)
     if connection is None or tuple(scope["client"] or ()) != tuple(connection.client or ()):
         return None

@@ -1,7 +1,6 @@
-"""Metrics for Prometheus, each declared once: name, kind, what it says, and where it is read.
+"""Metrics for Prometheus, each declared once: name, kind, help, and how its value is read.
 
-Read when they are asked for, from numbers that the parts keep anyway, so that a vote pays nothing
-for them.
+Values are read at each scrape from counters that the parts have anyway. A vote costs nothing more.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ if TYPE_CHECKING:
     from server.node import Node
 
 Kind: TypeAlias = Literal["counter", "gauge"]
-#: Seconds; a lone vote takes about one or two milliseconds.
+#: Bounds of the latency buckets in seconds; a single vote takes one or two milliseconds.
 BUCKETS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0, 2.0, 5.0)
 
 
 class Declared(NamedTuple):
-    """A metric and where its value is read."""
+    """A metric, and how its value is read."""
 
     kind: Kind
     help: str
@@ -96,7 +95,7 @@ class _Reader(Collector):
         yield from self._background()
 
     def _background(self) -> Iterator[Metric]:
-        """How the work fares that the server repeats by itself."""
+        """Yield the state of the server's background tasks."""
         failing = GaugeMetricFamily(
             "ayes_background_failing",
             "1 while the last try of this work failed, by its reason.",
@@ -117,7 +116,7 @@ class _Reader(Collector):
 
 
 def exposition(node: Node) -> Callable[[], bytes]:
-    """What renders the metrics of ``node`` in Prometheus' text format; made once for a node."""
+    """Make the function that renders ``node``'s metrics in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Reader(node))
     ProcessCollector(registry=registry)
@@ -134,10 +133,10 @@ def exposition(node: Node) -> Callable[[], bytes]:
 
 
 def routes(node: Node) -> list[Route]:
-    """``/metrics``, unless it has a port of its own.
+    """Return the route of ``/metrics``, unless it has its own port.
 
-    It has one spelling. A proxy that hides a path compares what it was sent, and routes here are
-    found by the decoded path: `/%6detrics` would pass the one and reach the other.
+    Only the exact spelling is accepted. A proxy that hides the path compares it undecoded, but
+    routes match the decoded path, so `/%6detrics` would pass the proxy.
     """
     if node.settings.metrics_port:
         return []

@@ -1,7 +1,7 @@
-"""``/metrics`` at an address of its own, which no proxy for the public leads to.
+"""``/metrics`` on its own address, which public proxies do not forward to.
 
-It speaks just enough HTTP/1.1 (RFC 9112) for one ``GET`` a connection: the server's own protocol
-classes belong to clients, with budgets that Prometheus should not have to share.
+It implements HTTP/1.1 (RFC 9112) for one ``GET`` per connection. The server's own protocol classes
+have budgets for clients, which Prometheus should not share.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Callable
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-#: Connections at once; one beyond that is closed. A few Prometheus servers ask one after the other.
+#: Connections at once; further ones are closed. A few Prometheus servers need one each.
 MAX_METRICS_CONNECTIONS = 16
-#: Bytes of a request's header; a longer one is closed.
+#: Bytes of a request's header; with more, the connection is closed.
 MAX_HEADER_BYTES = 8_192
-#: Longest that a request, and the sending of its answer, may take; then it is cut.
+#: Seconds for a request and its answer; then the connection is aborted.
 METRICS_REQUEST_TIMEOUT_S = 5.0
 
 _HEAD = (
@@ -26,7 +26,7 @@ _HEAD = (
 
 
 class MetricsPort:
-    """Answers ``GET /metrics`` on ``listener`` with what ``render`` returns, all else with 404."""
+    """Answers ``GET /metrics`` on ``listener`` with ``render()``, and other requests with 404."""
 
     def __init__(self, listener: socket.socket, render: Callable[[], bytes]) -> None:
         self._listener = listener
@@ -35,13 +35,13 @@ class MetricsPort:
         self._open = 0
 
     async def start(self) -> None:
-        """Begin to answer."""
+        """Start accepting connections."""
         self._server = await asyncio.start_server(
             self._connected, sock=self._listener, limit=MAX_HEADER_BYTES
         )
 
     async def stop(self) -> None:
-        """Close the listener; answers under way have their own deadline."""
+        """Close the listener; answers in flight have their own deadline."""
         if self._server is not None:
             self._server.close()
             self._server = None

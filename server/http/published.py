@@ -1,6 +1,6 @@
-"""The contract as documents: JSON Schema, AsyncAPI and OpenAPI, for anybody to read.
+"""Publishes the protocol as JSON Schema, AsyncAPI and OpenAPI documents, without a token.
 
-Made from the types in ``protocol/`` with this server's limits, encoded once.
+They are generated from the types in ``protocol/`` with this server's limits, once.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from protocol.fields import TextLimits
 from protocol.published import asyncapi, json_schema, openapi
 from server.http.conditional import is_known
 
-#: Path → what makes the document, and its media type.
+#: Path → the function that makes the document, and its media type.
 DOCUMENTS = {
     "/v1/schema": (json_schema.document, "application/schema+json"),
     "/v1/asyncapi.json": (asyncapi.document, "application/vnd.aai.asyncapi+json;version=3.0.0"),
     "/v1/openapi.json": (openapi.document, "application/vnd.oai.openapi+json;version=3.1"),
 }
-#: Seconds that a copy may be used unasked; a new release may publish another document.
+#: Seconds for which a cached copy may be used; a new release may publish another document.
 DOCUMENT_TTL_S = 300
 
 
 def routes(limits: TextLimits) -> list[Route]:
-    """A route for each document; they need no token."""
+    """Return a route for each document."""
     return [Route(path, _endpoint(path, limits)) for path in DOCUMENTS]
 
 
 def _endpoint(path: str, limits: TextLimits) -> Callable[[Request], Awaitable[Response]]:
     async def published(request: Request) -> Response:
-        # Made once, which takes a moment that the sockets need not wait for.
+        # In a thread, since the first call takes a while.
         body, etag, media_type = await asyncio.to_thread(_encoded, path, limits)
         headers = {"etag": etag, "cache-control": f"public, max-age={DOCUMENT_TTL_S}"}
         if is_known(request, etag):
@@ -47,7 +47,7 @@ def _endpoint(path: str, limits: TextLimits) -> Callable[[Request], Awaitable[Re
 
 @functools.cache
 def _encoded(path: str, limits: TextLimits) -> tuple[bytes, str, str]:
-    """The document's bytes, its entity tag, and its media type; made when first asked for."""
+    """Return the document's bytes, entity tag and media type, made at the first request."""
     made, media_type = DOCUMENTS[path]
     body = json_schema.encode(made(limits))
     return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"', media_type

@@ -1,4 +1,4 @@
-"""Rooms over HTTP: one snapshot, or a stream of Server-Sent Events."""
+"""Rooms over HTTP: a single snapshot, or a stream of Server-Sent Events."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 STREAM_TYPE = "text/event-stream"
 STREAM_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
-#: Bytes that may wait for a slow reader before its room's diffs merge instead.
+#: Bytes that may wait for a slow reader. Beyond that its room sends nothing until it reads; the
+#: diffs merge meanwhile.
 MAX_FEED_BYTES = 65_536
 
 
@@ -45,10 +46,10 @@ _position = msgspec.json.Decoder(_Position)
 
 
 class _Feed:
-    """What waits to be sent to one reader: a ``Subscription``'s outlet."""
+    """The output queue of one stream: a ``Subscription``'s outlet."""
 
     deflates = False
-    """Messages, not frames, are what a stream over HTTP sends."""
+    """A stream sends messages, not WebSocket frames."""
 
     def __init__(
         self, large: LargeAnswers, user: str, connection: GuardedHttp | None = None
@@ -61,33 +62,33 @@ class _Feed:
         self.ended = False
         self.renewals: deque[str] = deque()
         self.place: Place | None = None
-        """The place of a large message that is being sent."""
+        """The reserved place of the large message in flight."""
         self.leaving = False
-        """Whether the stream is to end: the server goes away."""
+        """Whether the stream must end, because the node drains."""
         self._something = asyncio.Event()
 
     def wake(self) -> None:
-        """Look whether the stream may go on."""
+        """Check whether the stream may continue."""
         self._something.set()
 
     def leave(self) -> None:
-        """End the stream: the server goes away."""
+        """End the stream, because the node drains."""
         self.leaving = True
         self.wake()
 
     def room(self) -> bool:
-        """Whether there is room for one more."""
+        """Return whether one more message fits."""
         return not self.ended and self.place is None and self.bytes < MAX_FEED_BYTES
 
     def admits(self, size: int) -> bool:
-        """Whether a message of ``size`` bytes may wait beside what the user waits for elsewhere."""
+        """Reserve a place for a message of ``size`` bytes; return ``False`` if there is none."""
         if size < LARGE_BYTES:
             return True
         self.place = self._large.place_now(self._user)
         return self.place is not None
 
     def send_room(self, data: bytes) -> None:
-        """Keep a message until it can be sent; it comes as a frame."""
+        """Queue the message in a frame."""
         message = payload_of(data)
         self.bytes += len(message)
         self.waiting.append(message)
@@ -96,12 +97,12 @@ class _Feed:
         self._something.set()
 
     def renew(self, subscription: Subscription, reason: str) -> None:
-        """The subscription needs a snapshot, or has ended: the reader comes back for it."""
+        """Queue a renewal or an end, which the stream handles."""
         self.renewals.append(reason)
         self._something.set()
 
     async def something(self, seconds: float) -> None:
-        """Wait until there is something, or for so long."""
+        """Wait for a message, a renewal or the end, at most ``seconds``."""
         if self.waiting or self.renewals or self.leaving:
             return
         self._something.clear()
@@ -117,21 +118,21 @@ class _Feed:
             self.place = await self._large.place(self._user, HTTP_PLACE_TIMEOUT_S)
 
     def carry(self, parts: tuple[bytes, ...]) -> None:
-        """``parts`` are about to be sent; if they are small, they need no place."""
+        """Let ``parts`` hold the place until they are sent; give it back if they are small."""
         if sum(map(len, parts)) < LARGE_BYTES:
             self.end_place()
         elif self.place is not None and self._connection is not None:
             self.place.carry(parts, self._connection.abort)
 
     def end_place(self) -> None:
-        """No large message is being sent."""
+        """Give back the place."""
         place, self.place = self.place, None
         if place is not None:
             place.end()
 
 
 async def once(node: Node, user: str, event: str) -> tuple[bytes, ...]:
-    """The snapshot of ``event`` for ``user``, as a message in parts."""
+    """Return the snapshot of ``event`` for ``user``, as a message in parts."""
     feed = _Feed(node.large_answers, user)
     placed = await _place(node, user, event, feed, None, None)
     node.rooms.leave(placed.subscription)
@@ -157,7 +158,7 @@ async def _place(
 async def stream(
     node: Node, identity: Identity, event: str, last_id: str, connection: GuardedHttp | None
 ) -> Response:
-    """Server-Sent Events of a room; each has the id ``<epoch>:<seq>`` of where it leads."""
+    """Stream a room as Server-Sent Events; each has its position as id, ``<epoch>:<seq>``."""
     user = identity.actor.user
     if not node.connections.begin_stream(user, time.monotonic()):
         raise RetryableError(ErrorCode.BUSY, "too many connections", retry_after_ms=2_000)
@@ -183,7 +184,7 @@ async def _begun(
     except BaseException:
         feed.end_place()
         raise
-    # Nothing waited since the position was taken: what comes from here on is kept in the feed.
+    # Without an await since the position was taken, so the feed misses no step from here on.
     placed.subscription.live = True
     node.rooms.presence.touch(placed.subscription.room)
     feed.carry(placed.parts)
@@ -203,7 +204,7 @@ async def _begun(
 
 
 class _Stream(StreamingResponse):
-    """A response that says when it is over, even where its body was never begun."""
+    """A response that calls ``over`` at its end, even if its body was never started."""
 
     media_type = STREAM_TYPE
 
@@ -218,7 +219,7 @@ class _Stream(StreamingResponse):
         self._over = over
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the response."""
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -234,7 +235,7 @@ async def _events(
     for piece in _event(placed.parts):
         yield piece
     feed.end_place()
-    # Woken by a revocation and by the drain; the token's end is known beforehand.
+    # A revocation and the drain wake the feed; the token's expiry bounds the wait.
     while not feed.leaving and _holds(node, identity):
         ends = (identity.expires - datetime.now(UTC)).total_seconds()
         await feed.something(min(beat, max(ends, 0.0)))
@@ -273,9 +274,9 @@ async def _events(
 async def _renewed(
     node: Node, subscription: Subscription, feed: _Feed, reason: str
 ) -> CatchUp | str | None:
-    """A snapshot for ``reason``; the reason of the end for who may not be there any more.
+    """Make a snapshot for ``reason``; return the reason of the end if the user may not enter.
 
-    ``None`` if the database is out of reach: the stream ends, and its reader comes back.
+    Return ``None`` if the database is out of reach: the stream ends, and its client reconnects.
     """
     room = subscription.room
     try:
@@ -291,14 +292,14 @@ async def _renewed(
 
 
 def _holds(node: Node, identity: Identity) -> bool:
-    """Whether the token that began a stream is still good."""
+    """Return whether the stream's token is still valid."""
     revoked = node.identities.is_revoked(identity)
     return identity.expires > datetime.now(UTC) and not revoked
 
 
 def _event(parts: tuple[bytes, ...]) -> Iterator[bytes | memoryview]:
-    """A message as an event, in pieces; what is large is not copied."""
-    # What stands before the state is whole but for its last value.
+    """Format a message as an event, in pieces; a large part is not copied."""
+    # The part before the state is complete JSON except for its last value.
     message = parts[0] if len(parts) == 1 else parts[0] + b"null}"
     position: Any = _position.decode(message)
     head = b"event: %b\n" % position.type.encode()

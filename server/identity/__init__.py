@@ -1,4 +1,4 @@
-"""Who a client is, and whether its token still counts: keys, issuers, revocations, origins.
+"""Authentication: tokens, the issuer's keys, revocations, and origins of pages.
 
-What a user may do in an event is decided under the event's lock, in ``handlers``.
+A user's permissions in an event are checked under the event's lock, in ``handlers``.
 """

@@ -1,8 +1,8 @@
-"""Who a token speaks for.
+"""Checks tokens, and returns the user that each one names.
 
-The algorithms are a list of ours, never the token's own word, and each has keys of its own: HS256
-the secret, RS256, ES256 and EdDSA the issuer's published keys. What a token says of its algorithm
-and key only chooses among them, so a public key can never be taken for a secret.
+The server has a fixed list of algorithms, each with its own keys: HS256 the secret; RS256, ES256
+and EdDSA the issuer's published keys. A token's header only selects among them, so a public key can
+never be used as a secret.
 """
 
 from __future__ import annotations
@@ -35,38 +35,39 @@ _SECRET_ALGORITHM = "HS256"  # noqa: S105 - a name
 _REQUIRED = ["sub", "exp", "aud"]
 #: Characters of a user's id. A token with a longer one is refused.
 MAX_USER_ID_LENGTH = 255
-#: How far the issuer's clock may be ahead of ours: more than clocks that are kept differ by. A
-#: token whose ``nbf`` is later is ``auth_early``. One whose ``iat`` is not later than a revocation
-#: by more is revoked. ``exp`` is looked at again with every command, and has none.
+#: Time by which the issuer's clock may be ahead of this server's, far above the error of
+#: synchronised clocks. A token with a later ``nbf`` is ``auth_early``. A token is revoked unless
+#: its ``iat`` is later than the revocation by more than this. ``exp`` has no leeway; every command
+#: checks it again.
 LEEWAY = timedelta(seconds=60)
-#: How far a token may be from the future without a line in the log.
+#: Time by which a token may be from the future without a line in the log.
 LOGGED_SKEW = timedelta(seconds=2)
-#: Characters of an issuer's name in the log.
+#: Characters of an issuer's name in the log; the rest is cut.
 MAX_LOGGED_ISSUER = 200
-#: The longest that a client with an early token is asked to wait. A token may be for next year; a
-#: timer of JavaScript holds 24 days, and clocks are set right sooner.
+#: Milliseconds that a client with an early token is asked to wait at most. A token may be for next
+#: year, but a JavaScript timer holds 24 days, and clocks are corrected sooner.
 MAX_EARLY_WAIT_MS = 3_600_000
-#: When a client should come back whose key is being fetched.
+#: Milliseconds after which a client may try again whose key is being fetched.
 KEYS_RETRY_DELAY_MS = 2_000
 
 
 class Identity(NamedTuple):
-    """A user, as a valid token tells of them."""
+    """The user of a valid token, and the token's times."""
 
     actor: Actor
     expires: datetime
     issued: datetime | None = None
-    """When the token was made, where it says so."""
+    """The time at which the token was made (``iat``), if it says so."""
 
 
 class KeysPending(RetryableError):
-    """The token names a key that is not at hand yet: whether it is valid is not known."""
+    """The token's key is not fetched yet, so its validity is not known."""
 
     def __init__(self, kid: str) -> None:
         self.kid = kid
         super().__init__(
             ErrorCode.OVERLOADED,
-            "the issuer's keys are not at hand",
+            "the issuer's keys are not available",
             retry_after_ms=KEYS_RETRY_DELAY_MS,
         )
 
@@ -85,8 +86,8 @@ class Authenticator:
     """Checks tokens against a secret, the issuer's keys, or both.
 
     ``audience`` is one, or several separated by commas; a token must name one of them. With a
-    ``provider``, the keys are its own: they sign the ID tokens of those who sign in with it, and
-    other tokens, for ``audience``, only where ``shared_keys`` says so.
+    ``provider``, the keys are the provider's. They verify its ID tokens; tokens for ``audience``
+    are verified by them only if ``shared_keys`` is true.
     """
 
     def __init__(
@@ -112,35 +113,34 @@ class Authenticator:
         self._skews = LogThrottle()
         self._options: Any = {
             "require": _REQUIRED,
-            # Looked at here: what they must be depends on who made the token.
+            # Checked below: the expected values depend on the kind of token.
             "verify_aud": False,
             "verify_iss": False,
-            # The clock is read once, and ``exp`` looked at last.
+            # Checked below: the clock is read once, and ``exp`` is compared last.
             "verify_exp": False,
             "verify_nbf": False,
             "verify_iat": False,
         }
 
     def start(self) -> None:
-        """Begin to fetch the issuer's keys, where there is one."""
+        """Start fetching the issuer's keys, if there is an issuer."""
         if self._keys is not None:
             self._keys.start()
 
     async def stop(self) -> None:
-        """End that."""
+        """Stop fetching keys."""
         if self._keys is not None:
             await self._keys.stop()
 
     def provider_origins(self) -> frozenset[str]:
-        """The origins that the page needs to sign people in, besides the server's own."""
+        """Return the origins that the page connects to for sign-in, besides the server's own."""
         return frozenset() if self._provider is None else self._provider.origins()
 
     def check(self, token: str) -> Identity:
-        """The token's user.
+        """Return the token's user. Never waits.
 
-        Raises ``RetryableError``: ``unauthenticated``, or ``auth_expired`` or ``auth_early`` if
-        nothing else is wrong. Raises ``KeysPending`` if its key is not here yet, and has it
-        fetched. Never waits.
+        Raises ``unauthenticated``, or ``auth_expired`` or ``auth_early`` if nothing else is wrong.
+        Raises ``KeysPending`` if the token's key is not here yet, and requests the key.
         """
         header = _header_of(token)
         key, algorithm = self._key_of(header)
@@ -157,7 +157,7 @@ class Authenticator:
                 raise RetryableError(ErrorCode.UNAUTHENTICATED)
             expires, issued, begins = (_moment(claims, name) for name in ("exp", "iat", "nbf"))
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, OSError, RecursionError):
-            # Which of them it was is nobody's business but the token's maker's.
+            # Do not reveal which check failed.
             raise RetryableError(ErrorCode.UNAUTHENTICATED) from None
         assert expires is not None
         self._note_skew(claims, [m for m in (issued, begins) if m is not None], now)
@@ -194,7 +194,7 @@ class Authenticator:
         return self.check(token)
 
     def _is_for_us(self, header: _Header, claims: dict[str, Any]) -> bool:
-        """Whether the token is for one of the audiences, from the issuer that it must be from."""
+        """Return whether the token names a configured audience and the configured issuer."""
         if header.alg != _SECRET_ALGORITHM and not self._shared_keys:
             return False
         if self._issuer is not None and claims.get("iss") != self._issuer:
@@ -202,10 +202,10 @@ class Authenticator:
         return not set(self._audiences).isdisjoint(_audiences_of(claims))
 
     def _is_id_token(self, header: _Header, claims: dict[str, Any]) -> bool:
-        """Whether the provider tells the page who somebody is (OpenID Connect Core 1.0, 3.1.3.7).
+        """Return whether this is an ID token for the page (OpenID Connect Core 1.0, 3.1.3.7).
 
-        The same keys sign access tokens and news of sign-outs, which say what they are (RFC 8725,
-        3.11) and are nobody's proof here.
+        The same keys sign access tokens and logout tokens. Those carry another ``typ`` (RFC 8725,
+        3.11) and authenticate no user here.
         """
         provider = self._provider
         if provider is None or header.alg == _SECRET_ALGORITHM:
@@ -221,7 +221,7 @@ class Authenticator:
         )
 
     def _key_of(self, header: _Header) -> tuple[str | jwt.PyJWK, str]:
-        """The key that must have signed the token, and the one algorithm it is for."""
+        """Return the key that must have signed the token, and that key's algorithm."""
         if header.alg == _SECRET_ALGORITHM and self._secret is not None:
             return self._secret, _SECRET_ALGORITHM
         kid = header.kid
@@ -245,14 +245,14 @@ class Authenticator:
         if not isinstance(user, str) or len(user) > MAX_USER_ID_LENGTH or is_empty(user):
             raise RetryableError(ErrorCode.UNAUTHENTICATED)
         try:
-            # Compared by its bytes and never brought to NFC: two subjects that the issuer keeps
-            # apart must not become one user.
+            # Compared by bytes and never normalised: two subjects that the issuer distinguishes
+            # must not become one user.
             check_id(user, "sub")
         except RetryableError:
             raise RetryableError(ErrorCode.UNAUTHENTICATED) from None
         if "\n" in user or "\t" in user:
             raise RetryableError(ErrorCode.UNAUTHENTICATED)
-        # A strange name is the identity provider's doing; it must not keep anybody out.
+        # An unusable display name comes from the identity provider; it must not prevent sign-in.
         shown = self._name(name) if isinstance(name, str) else ""
         return Actor(user, shown or self._name(user))
 
@@ -261,14 +261,14 @@ class Authenticator:
         return cut_name(clean_name(name[: MAX_SHRINKING * limit]), limit)
 
     def make(self, user: str, name: str | None, lifetime: timedelta) -> str:
-        """A token for ``user``, for command line and tests; there must be a secret."""
+        """Make a token for ``user``, for the command line and tests. Raises without a secret."""
         if self._secret is None:
             raise ValueError("tokens are the issuer's to make")
         now = self._clock()
         claims: dict[str, object] = {
             "sub": user,
             "aud": self._audiences[0],
-            # With their fractions: a token made right after a revocation is good.
+            # With fractions of a second, so that a token made right after a revocation is valid.
             "iat": now.timestamp(),
             "exp": (now + lifetime).timestamp(),
         }
@@ -280,10 +280,10 @@ class Authenticator:
 
 
 def authenticator_for(settings: Settings) -> Authenticator:
-    """What ``settings`` ask for.
+    """Make the authenticator that ``settings`` describe.
 
-    Beside an issuer's keys a secret counts only where it was given: the one made by the server
-    itself would let whoever can read its data directory pass the issuer by.
+    With an issuer, a secret counts only if the operator gave one. A generated secret would let
+    every reader of the data directory make tokens without the issuer.
     """
     url = settings.auth_jwks_url
     secret = settings.auth_secret
@@ -301,18 +301,18 @@ def authenticator_for(settings: Settings) -> Authenticator:
         issuer=settings.auth_issuer,
         keys=keys,
         provider=provider,
-        # Keys that were named for tokens of ``auth_audience`` go on to be good for them.
+        # ``auth_jwks_url`` names keys for tokens of ``auth_audience``, with a provider too.
         shared_keys=url is not None,
         longest_name=settings.name_length,
     )
 
 
 def _header_of(token: str) -> _Header:
-    """What the token says of itself; no extension is known that must be (RFC 7515 4.1.11)."""
+    """Decode the token's header; refuse critical extensions (RFC 7515 4.1.11)."""
     if len(token) > MAX_TOKEN:
         raise RetryableError(ErrorCode.UNAUTHENTICATED)
     try:
-        # Leniently: ``jwt.decode`` reads it again, to the letter.
+        # Leniently: ``jwt.decode`` decodes it again, strictly.
         header = _header.decode(urlsafe_b64decode(token.partition(".")[0] + "=="))
     except (binascii.Error, ValueError, RecursionError):
         raise RetryableError(ErrorCode.UNAUTHENTICATED) from None
@@ -322,7 +322,7 @@ def _header_of(token: str) -> _Header:
 
 
 def _audiences_of(claims: dict[str, Any]) -> list[str]:
-    """Whom the token is for (RFC 7519, 4.1.3); raises ``TypeError`` where that is no text."""
+    """Return the token's audiences (RFC 7519, 4.1.3). Raises ``TypeError`` if one is not text."""
     named = claims["aud"]
     found = named if isinstance(named, list) else [named]
     if not all(isinstance(name, str) for name in found):
@@ -331,7 +331,7 @@ def _audiences_of(claims: dict[str, Any]) -> list[str]:
 
 
 def _moment(claims: dict[str, Any], name: str) -> datetime | None:
-    """A NumericDate (RFC 7519 2); absent is ``None``, and null is none at all."""
+    """Return a NumericDate (RFC 7519 2), or ``None`` if absent. Raises ``TypeError`` for null."""
     if name not in claims:
         return None
     value = claims[name]

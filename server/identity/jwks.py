@@ -1,8 +1,7 @@
-"""The issuer's public keys as it publishes them: a JSON Web Key Set (RFC 7517), fetched and read.
+"""Fetches and reads the issuer's published keys, a JSON Web Key Set (RFC 7517).
 
-These functions block; ``server.identity.keys`` runs them in a thread. The standard library is
-enough for one small document now and then: another HTTP client would be one more dependency to keep
-safe. It heeds ``HTTPS_PROXY`` and ``SSL_CERT_FILE``, as operators expect.
+These functions block; ``server.identity.keys`` runs them in a thread. The standard library suffices
+for one small document, and saves a dependency. It honours ``HTTPS_PROXY`` and ``SSL_CERT_FILE``.
 """
 
 from __future__ import annotations
@@ -32,18 +31,18 @@ from server.config.urls import is_loopback
 
 log = logging.getLogger("ayes.keys")
 
-#: Longest wait for a connection, or for more of an answer; and for all of it.
+#: Seconds for a connect, for each read, and for the whole answer; then the fetch has failed.
 FETCH_TIMEOUT_S = 5.0
-#: Largest key set; those of the large providers have 1 to 10 KiB.
+#: Bytes of a key set; a larger one is refused. Large providers' have 1 to 10 KiB.
 MAX_KEY_SET_BYTES = 262_144
-#: Bytes taken at once.
+#: Bytes of one read.
 _CHUNK_BYTES = 16_384
-#: RSA keys with fewer bits are refused (RFC 7518 3.3).
+#: Bits of an RSA key; a shorter one is refused (RFC 7518 3.3).
 MIN_RSA_BITS = 2_048
-#: A key's name; longer ones are nobody's.
+#: Characters of a key's name (``kid``); a key or token with a longer one is refused.
 MAX_KID_LENGTH = 256
 
-#: What a key may verify follows from what it is, so that no key serves two algorithms.
+#: The algorithm of each kind of key, so that no key serves two algorithms.
 _ALGORITHM: Final = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
 #: The algorithms of published keys.
 PUBLIC_ALGORITHMS: Final = frozenset(_ALGORITHM.values())
@@ -53,7 +52,7 @@ KeySet: TypeAlias = Mapping[str, Mapping[str, jwt.PyJWK]]
 
 
 class KeySetError(Exception):
-    """The key set cannot be had; the message is fit for a log."""
+    """The key set cannot be fetched or read. The message can be logged."""
 
 
 class _Document(msgspec.Struct):
@@ -61,7 +60,7 @@ class _Document(msgspec.Struct):
 
 
 class _Parameters(msgspec.Struct):
-    """What says whether a key is for us; the key itself is PyJWK's to read."""
+    """The parameters that decide whether a key is used; PyJWK reads the key itself."""
 
     kty: str
     kid: str
@@ -73,15 +72,14 @@ class _Parameters(msgspec.Struct):
 
 
 def load(url: str) -> KeySet:
-    """The keys at ``url``. Blocks; raises ``KeySetError`` or ``OSError``."""
+    """Fetch and read the keys at ``url``. Blocks. Raises ``KeySetError`` or ``OSError``."""
     return read_key_set(fetch(url))
 
 
 def fetch(url: str) -> bytes:
-    """The document at ``url``. Blocks; raises ``KeySetError`` or ``OSError``.
+    """Fetch the document at ``url``. Blocks. Raises ``KeySetError`` or ``OSError``.
 
-    Follows no redirect: the address is configured, and an answer from elsewhere would be trusted
-    as much as one from there.
+    Follows no redirect: the operator trusts the configured address, and no other.
     """
     request = Request(  # noqa: S310 - ``url_fault`` allows two schemes, the opener knows no others
         url, headers={"accept": "application/jwk-set+json, application/json", "user-agent": "ayes"}
@@ -103,7 +101,7 @@ def fetch(url: str) -> bytes:
 
 
 def _opener(url: str) -> OpenerDirector:
-    """No redirects, no files, and no proxy to this machine."""
+    """Make an opener without redirects and file URLs, and without a proxy for loopback."""
     opener = OpenerDirector()
     opener.add_handler(ProxyHandler({} if is_loopback(urlsplit(url).hostname or "") else None))
     opener.add_handler(HTTPHandler())
@@ -114,11 +112,11 @@ def _opener(url: str) -> OpenerDirector:
 
 
 def read_key_set(document: bytes) -> KeySet:
-    """The keys of ``document`` that may verify a token; the others are left out.
+    """Return the keys of ``document`` that may verify tokens.
 
-    Left out are: keys without a name (``kid``), keys for encryption, secrets and private keys
-    (a published one is nobody's secret any more), RSA below 2,048 bits, other algorithms than
-    RS256, ES256 and EdDSA with Ed25519. Raises ``KeySetError`` where it is no key set at all.
+    Left out are keys without a name (``kid``), keys for encryption, symmetric and private keys
+    (a published one is compromised), RSA below 2,048 bits, and algorithms other than RS256, ES256
+    and EdDSA with Ed25519. Raises ``KeySetError`` if the document is not a key set.
     """
     try:
         listed = msgspec.json.decode(document, type=_Document).keys
@@ -133,7 +131,7 @@ def read_key_set(document: bytes) -> KeySet:
                 continue
             key = jwt.PyJWK(msgspec.json.decode(raw), algorithm)
         except Exception as err:
-            # Whatever it is, the other keys are good; the message may hold the key itself.
+            # The other keys stay usable. The message is not logged, since it may quote the key.
             log.warning("key %d of the key set is not usable: %s", number, type(err).__name__)
             continue
         if isinstance(key.key, RSAPublicKey) and key.key.key_size < MIN_RSA_BITS:
@@ -147,7 +145,7 @@ def read_key_set(document: bytes) -> KeySet:
 
 
 def _algorithm_of(parameters: _Parameters) -> str | None:
-    """What this key may verify, if anything."""
+    """Return the algorithm that this key may verify, or ``None``."""
     algorithm = _ALGORITHM.get((parameters.kty, parameters.crv))
     if (
         algorithm is None

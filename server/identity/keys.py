@@ -1,7 +1,7 @@
-"""The issuer's keys at hand: fetched in the background, answered from memory.
+"""The issuer's keys: fetched in the background, looked up in memory.
 
-Nobody's message waits for the network: ``find`` looks into what is there. A name that is not there
-is noted by ``want`` and looked for soon; a hello may wait for that, for ``KEY_WAIT_TIMEOUT_S``.
+``find`` never waits for the network. ``want`` requests the fetch of an unknown key; only a hello
+waits for it, up to ``KEY_WAIT_TIMEOUT_S``.
 """
 
 from __future__ import annotations
@@ -23,19 +23,22 @@ from server.identity.jwks import KeySet, KeySetError
 
 log = logging.getLogger("ayes.keys")
 
-#: Longest that a key which the issuer took back is still good here, the issuer being in reach.
+#: Seconds between two fetches of known keys. A withdrawn key stays trusted for as long, while the
+#: issuer is reachable.
 KEY_REFRESH_INTERVAL_S = 300.0
-#: Shortest time between two fetches, however many unknown names are asked for: what anybody on
-#: the net can make us ask of the issuer.
+#: Seconds between two fetches at least, whatever the number of unknown keys. It bounds the requests
+#: that strangers' tokens can cause at the issuer.
 KEY_FETCH_INTERVAL_S = 5.0
-#: First and longest wait after a failure, doubled in between; half of it is drawn.
+#: Seconds before the next fetch after a failure, doubled from the first to the second; half of the
+#: delay is random.
 MIN_FETCH_DELAY_S = 1.0
 MAX_FETCH_DELAY_S = 60.0
-#: Longest that a hello waits for a key.
+#: Seconds that a hello waits for a key; then ``overloaded``.
 KEY_WAIT_TIMEOUT_S = 2.0
-#: How long a name that the issuer does not have is refused without asking again.
+#: Seconds for which a key that the issuer does not have is refused without a fetch.
 MISSING_KEY_TTL_S = 30.0
-#: Names remembered as wanted, and as missing; anybody can make up names.
+#: Key names remembered as wanted, and as missing; further ones are not fetched. Any client can
+#: invent names.
 MAX_MISSING_KEYS = 1_024
 
 Load = Callable[[str], KeySet]
@@ -44,8 +47,8 @@ Load = Callable[[str], KeySet]
 class RemoteKeys:
     """The keys at one address.
 
-    While the issuer is out of reach, the keys that were had last stay good, however long it takes.
-    ``fetches`` says how many documents ``load`` fetches one after another.
+    While the issuer is out of reach, the last fetched keys stay valid without limit. ``fetches`` is
+    the number of documents that ``load`` fetches in a row.
     """
 
     def __init__(
@@ -65,49 +68,49 @@ class RemoteKeys:
         self._cooldown_seconds = cooldown_seconds
         self._first_backoff = first_backoff
         self.failures = 0
-        """Fetches that failed since the last that did not."""
+        """Failed fetches since the last successful one."""
         self._keys: KeySet = {}
         self._missing: dict[str, float] = {}
         self._wanted: set[str] = set()
         self._demand = asyncio.Event()
-        self._turned = asyncio.Event()
+        self._fetched_once = asyncio.Event()
         self._loading = False
         self._is_started = False
-        # Its pauses are its own: see ``_round``.
+        # ``_round`` makes its own pauses.
         self.task = Periodic("issuer's keys", 0.0, self._round)
 
     def start(self) -> None:
-        """Begin to fetch, once; the first keys are there when they are there."""
+        """Start fetching in the background, once; does not wait for the first keys."""
         if not self._is_started:
             self._is_started = True
             self.task.start()
 
     async def stop(self) -> None:
-        """End; a fetch under way is left to its own deadline."""
+        """Stop; a fetch in flight ends by its own deadline."""
         await self.task.stop()
 
     def find(self, kid: str) -> Mapping[str, jwt.PyJWK] | None:
-        """The keys of this name, by algorithm."""
+        """Return the keys of this name, by algorithm, or ``None``."""
         return self._keys.get(kid)
 
     def is_missing(self, kid: str) -> bool:
-        """Whether the issuer was asked for this very name a moment ago, and does not have it."""
+        """Return whether a recent fetch showed that the issuer does not have this key."""
         since = self._missing.get(kid)
         return since is not None and time.monotonic() - since < MISSING_KEY_TTL_S
 
     def want(self, kid: str) -> None:
-        """Look for a name as soon as the issuer may be asked again."""
+        """Request a fetch for an unknown key, as soon as the interval allows it."""
         if len(self._wanted) < MAX_MISSING_KEYS:
             self._wanted.add(kid)
         self._demand.set()
 
     async def settle(self, kid: str) -> None:
-        """Wait until a name is found or missing, or it is clear that this is not known for now."""
+        """Wait until a key is found, is missing, or cannot be fetched for now."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(KEY_WAIT_TIMEOUT_S):
                 while not (self.failures or self._keys.get(kid) or self.is_missing(kid)):
                     self.want(kid)
-                    await self._turned.wait()
+                    await self._fetched_once.wait()
 
     # Fetching.
 
@@ -122,15 +125,15 @@ class RemoteKeys:
             backoff = min(self._first_backoff * 2**self.failures / 2, MAX_FETCH_DELAY_S)
             earliest = latest = backoff * random.uniform(0.5, 1)  # noqa: S311 - jitter
         not_before = loop.time() + earliest
-        turned, self._turned = self._turned, asyncio.Event()
-        turned.set()
+        ended, self._fetched_once = self._fetched_once, asyncio.Event()
+        ended.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(latest):
                 await self._demand.wait()
         await asyncio.sleep(not_before - loop.time())
 
     async def _refresh(self) -> bool:
-        """Fetch once; whether that succeeded."""
+        """Fetch once; return whether that succeeded."""
         asked, self._wanted = self._wanted, set()
         self._demand.clear()
         try:
@@ -138,7 +141,7 @@ class RemoteKeys:
         except Exception as err:
             self.failures = min(self.failures + 1, 16)
             why = str(err) if isinstance(err, KeySetError) else repr(err)
-            log.warning("the keys at %s cannot be had: %s", mask_url(self._url), why)
+            log.warning("the keys at %s cannot be fetched: %s", mask_url(self._url), why)
             return False
         if keys.keys() != self._keys.keys():
             log.info("the issuer has %d keys", len(keys))
@@ -158,16 +161,16 @@ class RemoteKeys:
         return True
 
     async def _fetch(self) -> KeySet:
-        """Load in a thread of its own: a pool's would be waited for when the process ends.
+        """Load in a separate thread, since the process would wait for a pool's at its end.
 
-        An issuer that sends a byte now and then can keep its thread; it gets no second one.
+        An issuer that answers very slowly can occupy that thread, but never a second one.
         """
         if self._loading:
             raise KeySetError("the last answer has not ended yet")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[KeySet] = loop.create_future()
 
-        def tell(keys: KeySet | None, err: Exception | None) -> None:
+        def finish(keys: KeySet | None, err: Exception | None) -> None:
             self._loading = False
             if done.done():
                 return
@@ -182,9 +185,9 @@ class RemoteKeys:
                 keys = self._load(self._url)
             except Exception as err:
                 failed = err
-            # The loop may be gone by now.
+            # The loop may be closed by now.
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(tell, keys, failed)
+                loop.call_soon_threadsafe(finish, keys, failed)
 
         threading.Thread(target=work, name="issuer's keys", daemon=True).start()
         self._loading = True

@@ -1,4 +1,4 @@
-"""Which pages may open a socket here (RFC 6455 10.2): those on a list, exactly."""
+"""Checks the origin of pages that open a socket (RFC 6455 10.2)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("ayes.origins")
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-#: Listened on, these are every address of the machine, and no page's own.
 _HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9.-]+))(?::[0-9]{1,5})?")
-#: Characters of a refused origin in the log.
+#: Characters of a refused origin in the log; the rest is cut.
 MAX_LOGGED_ORIGIN = 200
+#: Wildcards to listen on all addresses; they are not the origin of any page.
 _ANY = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - not listened on here
 
 
@@ -36,15 +36,14 @@ class Origins:
         self._settings = settings
         self._throttle = LogThrottle()
         self.refused = 0
-        """Requests of pages from elsewhere, of WebSockets and over HTTP."""
+        """Refused requests of other origins' pages, by WebSocket or HTTP."""
 
     def allow(self, origin: str | None, scope: Scope) -> bool:
         """Return whether a page of ``origin`` may connect; count and log one that may not.
 
-        No browser leaves ``Origin`` out, so a request without it is none. Otherwise it must be the
-        server's own address (as it listens, or its public one) or on the list, exactly: what the
-        client sends is compared as it is, only what the operator wrote is brought into the form
-        that browsers send.
+        Every browser sends ``Origin``, so a request without it comes from no page, and is allowed.
+        Otherwise the origin must be the server's own, or on the list. It is compared exactly as
+        sent; only the operator's entries are normalised.
         """
         if origin is None or origin in self._listed(scope) or origin == self._host_origin(scope):
             return True
@@ -69,10 +68,10 @@ class Origins:
         return _allowed(settings.allowed_origins, settings.public_url, settings.host, port)
 
     def _host_origin(self, scope: Scope) -> str | None:
-        """Return the origin of the request's own ``Host``, if nobody else's DNS can lead it here.
+        """Return the origin of the request's own ``Host``, if no foreign DNS name can lead here.
 
         Only if the server listens on all addresses and has no public one. An IP address,
-        ``localhost`` and this machine's own name cannot be made to point here by another's DNS.
+        ``localhost`` and this machine's own name cannot be pointed here by foreign DNS.
         """
         settings = self._settings
         if settings.public_url is not None or settings.host.lower() not in _ANY:
@@ -91,7 +90,7 @@ def _port(scope: Scope, settings: Settings) -> int:
 
 
 def _without_port(host: str) -> str:
-    """The name or address in a ``Host`` header, brackets of IPv6 removed; empty if malformed."""
+    """Return the name or address in a ``Host`` header, without brackets; empty if malformed."""
     found = _HOST.fullmatch(host)
     return (found["six"] or found["name"]) if found else ""
 
@@ -106,7 +105,7 @@ def _is_of_this_machine(name: str) -> bool:
 
 
 def _own_names() -> frozenset[str]:
-    """The name of this machine, with and without ``.local``."""
+    """Return this machine's name, with and without ``.local``."""
     name = socket.gethostname().lower().removesuffix(".local")
     return frozenset({name, f"{name}.local"} if name else ())
 

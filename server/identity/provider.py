@@ -1,7 +1,7 @@
-"""The OpenID Connect provider that people sign in with: where its keys are, and where to ask it.
+"""The OpenID Connect provider that people sign in with: its keys and its endpoints.
 
-Both are in the document that it publishes about itself (OpenID Connect Discovery 1.0). What is here
-blocks; ``server.identity.keys`` runs it in a thread.
+Both are in its discovery document (OpenID Connect Discovery 1.0). These functions block;
+``server.identity.keys`` runs them in a thread.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from server.identity.jwks import KeySet, KeySetError
 
 log = logging.getLogger("ayes.provider")
 
-#: How long the document is good; it is fetched again sooner where the keys are not where it says.
+#: Seconds for which the discovery document is used; less if the keys are not at the address in it.
 DISCOVERY_TTL_S: Final = 3_600.0
-#: How long it is not asked for after a failure, where the keys are had without it.
+#: Seconds between two attempts to fetch it after a failure, if the keys have an address of their
+#: own.
 DISCOVERY_RETRY_INTERVAL_S: Final = 60.0
-#: Documents that one ``load`` fetches at most.
+#: Documents that one ``load`` fetches at most: discovery and keys.
 MAX_FETCHES: Final = 2
 _DOCUMENT: Final = "/.well-known/openid-configuration"
 
@@ -40,10 +41,10 @@ _document = msgspec.json.Decoder(_Document)
 
 
 class Provider:
-    """What is known of the provider at ``issuer``, where the page is called ``client_id``.
+    """The provider at ``issuer``, which knows the page as ``client_id``.
 
-    ``jwks_url`` is where its keys are, if it is not for the provider to say. Then they can be had
-    without its document.
+    ``jwks_url`` is the address of the keys, if the operator sets it. Then keys do not depend on the
+    discovery document.
     """
 
     def __init__(
@@ -64,12 +65,13 @@ class Provider:
 
     @property
     def address(self) -> str:
-        """Where the provider tells about itself."""
+        """The address of the discovery document."""
         return self.issuer.rstrip("/") + _DOCUMENT
 
     def origins(self) -> frozenset[str]:
-        """Where the page asks: the provider's own origin, and once known those where it gives
-        tokens and takes them back.
+        """Return the origins that the page connects to.
+
+        The issuer's own; and once known, those of its token and revocation endpoints.
         """
         urls = [self.issuer]
         if (known := self._known) is not None:
@@ -77,7 +79,7 @@ class Provider:
         return frozenset(origin for url in urls if (origin := origin_of(url)) is not None)
 
     def load(self, _: str = "") -> KeySet:
-        """The provider's keys. Blocks; raises ``KeySetError`` or ``OSError``."""
+        """Fetch the provider's keys. Blocks. Raises ``KeySetError`` or ``OSError``."""
         if self._jwks_url is None:
             url = self._discover().jwks_uri
         else:
@@ -90,19 +92,19 @@ class Provider:
             raise
 
     def _try_to_discover(self) -> None:
-        """For the page's sake alone: the keys do not wait for a provider that fails, each time."""
+        """Fetch the discovery document for the page; failures are not repeated at once."""
         if time.monotonic() < self._not_before:
             return
         try:
             self._discover()
         except (KeySetError, OSError) as err:
             self._not_before = time.monotonic() + DISCOVERY_RETRY_INTERVAL_S
-            log.warning("the provider at %s tells nothing of itself: %s", self.issuer, err)
+            log.warning("the provider at %s has no usable discovery document: %s", self.issuer, err)
 
     def _fault(self, url: str) -> str | None:
         fault = url_fault(url)
         if fault is None and urlsplit(self.issuer).scheme != urlsplit(url).scheme:
-            fault = "is of another scheme than the issuer"
+            fault = "has another scheme than the issuer"
         return fault
 
     def _discover(self) -> _Document:
@@ -112,15 +114,16 @@ class Provider:
         try:
             found = _document.decode(self._fetch(self.address))
         except (msgspec.DecodeError, RecursionError):
-            raise KeySetError("the provider's document is none") from None
+            raise KeySetError("the provider's discovery document is invalid") from None
         if found.issuer != self.issuer:
-            # OpenID Connect Discovery 1.0, 4.3: exactly, or one provider could speak for another.
+            # OpenID Connect Discovery 1.0, 4.3: an exact match, or one provider could impersonate
+            # another.
             raise KeySetError(f"the provider calls itself {found.issuer[:200]!r}")
         for url in (found.jwks_uri, found.token_endpoint):
             if (fault := self._fault(url)) is not None:
                 raise KeySetError(f"an address of the provider {fault}")
         if found.revocation_endpoint and self._fault(found.revocation_endpoint) is not None:
-            # One signs in and out without it.
+            # Sign-in and sign-out work without it.
             found.revocation_endpoint = None
         self._known, self._known_at = found, now
         return found

@@ -1,4 +1,4 @@
-"""The secret that signs tokens if none is given: made once, kept in the data directory."""
+"""The generated secret that signs tokens if the operator gives none, in the data directory."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from server.config.loading import MIN_SECRET_BYTES
 from server.config.start_error import StartError
 
 SECRET_FILE = "auth_secret"  # noqa: S105 - the name of a file
-#: Bytes that are read of the secret's file, so that a wrong file costs no memory. Far above what
-#: HS256 can use: longer keys are hashed (RFC 2104, 2).
+#: Bytes that are read of the secret's file; the rest is ignored, so a wrong file costs no memory.
+#: Far above the length that HS256 uses, since longer keys are hashed (RFC 2104, 2).
 MAX_SECRET_BYTES = 65_536
 
 
 def kept_secret(data_dir: Path) -> str:
-    """The secret that is kept in ``data_dir``, made there the first time.
+    """Return the secret in ``data_dir``; make it the first time.
 
-    Raises ``StartError`` if what is there is no secret: a file that a full disk or a power cut left
-    empty would be a key that everybody knows. Also if another user could have put it there, or can
-    read it: that user could sign tokens for everybody.
+    Raises ``StartError`` if the file is too short: a full disk or a power cut can leave it empty,
+    and an empty key is known to everyone. Also if another account can write or read the file: it
+    could sign tokens for every user.
     """
     path = data_dir / SECRET_FILE
     try:
@@ -55,7 +55,7 @@ def _read(path: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    """Make a secret that outlasts a power cut, or none."""
+    """Make the secret's file atomically, synced to disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(f".{secrets.token_hex(4)}")
     fresh.touch(mode=0o600, exist_ok=False)
@@ -64,7 +64,7 @@ def _make(path: Path) -> None:
             file.write(secrets.token_urlsafe(48) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        # Linked, not renamed: if two servers start at once, the first one's secret stands.
+        # Linked, not renamed: if two servers start at once, the first secret wins.
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(fresh)
     finally:

@@ -1,4 +1,5 @@
-"""Rooms: the committed view of each event, and how a subscriber reaches the present.
+"""Rooms: the committed view of each event, and how a subscriber catches up with it.
 
-No room knows a socket: it writes to an ``Outlet`` (``subscription``).
+A room knows no socket; a ``Subscription`` writes to an ``Outlet``, which ``sessions`` and ``http``
+implement. Commands are decided in ``handlers``.
 """

@@ -1,6 +1,6 @@
-"""Bringing a subscription up: from what its client knows to what the room shows.
+"""Brings a subscription from its client's position to the room's.
 
-Shared by the socket's desk and the streams over HTTP.
+Used by sockets and by HTTP streams.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ log = logging.getLogger("ayes.rooms")
 
 
 class CatchUp(NamedTuple):
-    """A subscription with its position, and the message that brings its client there."""
+    """A subscription, and the message that brings its client to the room's position."""
 
     event: str
     subscription: Subscription
     parts: tuple[bytes, ...]
-    """The message; what is large in it is shared by all who stand at the same place."""
+    """The message in parts; the large one is shared by all clients at that position."""
 
     @property
     def message(self) -> bytes:
-        """The message in one."""
+        """The whole message."""
         return b"".join(self.parts)
 
     def frame(self) -> tuple[bytes, ...]:
-        """The message as a frame, in parts; compressed where its socket takes that."""
+        """Return the message as a frame, in parts; compressed if the socket accepts that."""
         if len(self.parts) == 1 or not self.subscription.outlet.deflates:
             return framed(self.parts)
         head, state, rest = self.parts
@@ -57,10 +57,10 @@ async def catch_up(
     reason: str = "initial",
     writable: Callable[[], Awaitable[None]] | None = None,
 ) -> CatchUp:
-    """``resumed`` where the client's position allows it, else a snapshot and why.
+    """Make ``resumed`` if the client's position allows it, else a snapshot with its reason.
 
-    Sets the subscription's audience and position; it is not live yet. Nothing waits between what
-    is read last and the return. Raises ``not_a_member`` where that is no longer one.
+    Sets the subscription's audience and position; it is not live yet. There is no await between
+    the last read and the return. Raises ``not_a_member``.
     """
     if writable is not None:
         await writable()
@@ -76,11 +76,11 @@ async def _place(
     room = subscription.room
     path, reason = await _prepared(rooms, subscription, own, request, reason)
     while subscription.outdated:
-        # A restore: what was read for the owner may be lost, and so may the path.
+        # After a restore, the user's view and the path that were read may be lost data.
         subscription.outdated = False
         own = await rooms.load_own(room, subscription.user)
         path, reason = await _prepared(rooms, subscription, own, request, reason)
-    # The owner's membership may have changed in a step after what was read.
+    # The user's membership may have changed in a step after the read.
     changed = subscription.is_membership_changed()
     you, audience = own_view(subscription, own)
     if path is not None and (changed or path.changes_membership(room, subscription.user)):
@@ -115,7 +115,7 @@ async def _place(
 async def _prepared(
     rooms: RoomRegistry, subscription: Subscription, own: Own, request: Subscribe, reason: str
 ) -> tuple[ResumePath | None, str]:
-    """The path from the client's position, or ``None`` and why; then the snapshot is made."""
+    """Return the path from the client's position; or make a snapshot, and return its reason."""
     room = subscription.room
     path, reason = await _resume_path(rooms, subscription, request, reason)
     if path is None:
@@ -138,7 +138,7 @@ async def _render(rooms: RoomRegistry, room: Room, audience: Audience, user: str
 async def _resume_path(
     rooms: RoomRegistry, subscription: Subscription, request: Subscribe, reason: str
 ) -> tuple[ResumePath | None, str]:
-    """The path from the client's position, or ``None`` and why it gets a snapshot."""
+    """Return the path from the client's position, or ``None`` and the snapshot's reason."""
     room = subscription.room
     if request.epoch is None or request.seq is None:
         return None, reason
@@ -147,7 +147,7 @@ async def _resume_path(
         return None, why
     charge = partial(rooms.quotas.charge, subscription.user)
     path = await ResumePath.load(rooms.journal, room, request.seq, charge)
-    # Meanwhile the room may have started over, from a backup.
+    # Meanwhile the room may show another history, after a restore.
     return path, _why_not_resumed(
         rooms, room, subscription.user, request.epoch, request.seq
     ) or "gap"
@@ -157,7 +157,7 @@ def _why_not_resumed(rooms: RoomRegistry, room: Room, user: str, epoch: str, seq
     if epoch != room.epoch:
         return "epoch"
     if seq > room.seq:
-        # Any client can say so: the line names its user, and comes once for each.
+        # Any client can claim this, so the line names its user, and is throttled.
         if rooms.log_throttle.should_log(room.event_id, user):
             log.critical(
                 "event %s: a client of %r knows step %d, the database only %d: "
@@ -172,9 +172,9 @@ def _why_not_resumed(rooms: RoomRegistry, room: Room, user: str, epoch: str, seq
 
 
 def own_view(subscription: Subscription, own: Own) -> tuple[dict[str, Any], Audience]:
-    """The whole ``you``, with what was told since it was read, and the audience it puts one in.
+    """Return the whole ``you``, with the patches since it was read, and its audience.
 
-    Raises ``not_a_member`` where that is no longer one.
+    Raises ``not_a_member`` if the user is not a member or applicant any more.
     """
     you: dict[str, Any] = {
         "membership": views.membership_view(own.membership),
@@ -191,7 +191,7 @@ def own_view(subscription: Subscription, own: Own) -> tuple[dict[str, Any], Audi
 
 
 def _audience(status: str, role: str | None) -> Audience:
-    """Who sees what an accepted or waiting member sees."""
+    """Return the audience of an accepted or pending membership."""
     if status == "pending":
         return "applicant"
     return "admin" if role == "admin" else "member"

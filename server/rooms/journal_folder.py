@@ -1,8 +1,8 @@
-"""The journal of a room, folded: for those who come back from further away than is at hand.
+"""Folds ranges of the journal into patches, for clients that are further behind than room memory.
 
-Steps that were committed do not change any more, so a folded of them is folded once and kept as
-bytes. Stretches between round positions (*pages*) serve everybody who passes there; the way of one
-client, put together from them, serves all who start at the same position.
+Committed steps do not change, so a range of them is folded once and cached as bytes. Ranges between
+multiples of ``FOLD_PAGE_STEPS`` (*pages*) serve all clients that pass them. A client's whole range,
+composed of pages, serves all clients that resume from its position.
 """
 
 from __future__ import annotations
@@ -24,72 +24,72 @@ from protocol import merge_patch
 from protocol.errors import ErrorCode, RetryableError
 from server.limits.cooldown import Cooldown
 
-#: Steps of a page: what the event loop does in one go for somebody who comes back, some 4 ms.
+#: Steps of a page. Folding one takes some 4 ms of the event loop without a break.
 FOLD_PAGE_STEPS = 256
-#: Bytes of folded stretches that are kept, the longest unused going first.
+#: Bytes of cached ranges; beyond that the least recently used one is dropped.
 MAX_FOLDED_BYTES = 16 * 1024 * 1024
 
-#: Stretches that are made or wait for it; the next one is ``busy``. 200 of them, each from a place
-#: of its own 5,600 to 9,000 steps of votes away, were made after 0.9 s; a request may take ten.
+#: Ranges that are being folded or wait for it; beyond that, ``busy``. Few enough to be folded well
+#: within the time that a request may take.
 MAX_FOLD_JOBS = 256
-#: Asked of who came when there were so many.
+#: Milliseconds after which a client may ask again that got ``busy``.
 FOLD_RETRY_DELAY_MS = 2_000
 
 _patches = msgspec.json.Decoder(Patches)
 
 
 class FoldedRange(NamedTuple):
-    """The steps after one position up to another as one patch for each audience, encoded."""
+    """A range of steps as one encoded patch per audience."""
 
     member: bytes
     admin: bytes
-    """Beside ``member``."""
+    """In addition to ``member``."""
     applicant: bytes
     membership_changed: frozenset[str]
-    """Users whose membership changed on the way."""
+    """Users whose membership changes in the range."""
 
     def patch(self, audience: Audience) -> dict[str, Any]:
-        """What ``audience`` is told of it; the caller's own."""
+        """Return a new decoded patch for ``audience``."""
         if audience == "applicant":
             return _decoded(self.applicant)
         patch = _decoded(self.member)
         return merge_patch.compose(patch, _decoded(self.admin)) if audience == "admin" else patch
 
     def weight(self) -> int:
-        """Its bytes, roughly."""
+        """Return its bytes, roughly."""
         return sum(map(len, (self.member, self.admin, self.applicant, *self.membership_changed)))
 
 
 class JournalGap(Exception):
-    """The journal does not hold these steps, or not any more: a restore began the event anew."""
+    """The journal does not hold these steps, for example after a restore."""
 
 
-#: Event, epoch, and the folded of it: after, to.
+#: Event, epoch, and the positions after which a range begins and at which it ends.
 _Key = tuple[str, str, int, int]
 
 
 class _Job:
-    """A folded that is being made."""
+    """A range that is being folded."""
 
     def __init__(self) -> None:
         self.waiting = 0
-        """How many wait for it."""
+        """Number of waiters."""
         self.reading = False
-        """Whether the database is being asked for it."""
+        """Whether a query is in flight."""
         self.task: asyncio.Task[FoldedRange]
 
     def leave(self) -> None:
-        """End it, where nobody waits for it any more; what is being read just now is read.
+        """Cancel the job if it has no waiters, unless a query is in flight.
 
-        A connection that is cut in the middle costs more than a page: PostgreSQL starts a process
-        for the next one, and whoever comes and goes could have that over and over.
+        A cancelled query costs its pooled connection, and PostgreSQL a new process. Clients that
+        come and go could cause that repeatedly.
         """
         if not self.waiting and not self.reading:
             self.task.cancel()
 
 
 class JournalFolder:
-    """Folds the journal for those who come back, one piece of work at a time."""
+    """Folds ranges of the journal, one page at a time over all clients, and caches them."""
 
     def __init__(self, database: Database, cooldown: Cooldown) -> None:
         self._database = database
@@ -100,7 +100,7 @@ class JournalFolder:
         self._tasks: set[asyncio.Task[FoldedRange]] = set()
 
     async def stop(self) -> None:
-        """End what is being read, whether somebody waits for it or not."""
+        """Cancel all jobs."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -108,9 +108,10 @@ class JournalFolder:
     async def load(
         self, event: str, epoch: str, after: int, to: int, charge: Callable[[float], None]
     ) -> FoldedRange:
-        """The steps ``after``+1 … ``to``, folded; ``charge`` hears what that takes of the loop.
+        """Return the steps ``after``+1 … ``to``, folded.
 
-        Raises ``JournalGap``, ``busy``, and what the database raises.
+        ``charge`` receives the seconds of the loop that this takes. Raises ``JournalGap``,
+        ``busy``, and the database's errors.
         """
         key = (event, epoch, after, to)
         kept = self._kept.get(key)
@@ -128,12 +129,12 @@ class JournalFolder:
             job.task.add_done_callback(lambda done: self._made(key, done))
         job.waiting += 1
         try:
-            # Shielded: who asks first may go away before who asks second.
+            # Shielded: the first waiter may be cancelled while others wait.
             return await asyncio.shield(job.task)
         finally:
             job.waiting -= 1
             if not job.waiting and self._jobs.get(key) is job:
-                # Nobody is left to have it: its place is for somebody who waits.
+                # Free its place for ranges that have waiters.
                 del self._jobs[key]
                 job.leave()
 
@@ -142,7 +143,7 @@ class JournalFolder:
         job = self._jobs.get(key)
         if job is not None and job.task is task:
             del self._jobs[key]
-        # Who asked may be gone, and nobody left to take an exception.
+        # An exception was raised in the waiters; without any, it is dropped.
         if not task.cancelled() and task.exception() is None:
             self._keep(key, task.result())
 
@@ -184,12 +185,12 @@ class JournalFolder:
             return await reading.steps(self._database, event, epoch=epoch, after=after, to=to)
         finally:
             job.reading = False
-            # Nobody may be left; then this page is kept, and the next one not begun.
+            # Without waiters the page is still cached, and the next one not begun.
             job.leave()
 
 
 def _pages(after: int, to: int) -> Iterator[tuple[int, int]]:
-    """The way from ``after`` to ``to``, cut at round positions."""
+    """Split a range at multiples of ``FOLD_PAGE_STEPS``."""
     while after < to:
         end = min(after - after % FOLD_PAGE_STEPS + FOLD_PAGE_STEPS, to)
         yield after, end
@@ -209,7 +210,7 @@ def _decoded(patch: bytes) -> dict[str, Any]:
 
 
 class _Fold:
-    """A folded as it grows."""
+    """A range as it grows."""
 
     def __init__(self) -> None:
         self._member: dict[str, Any] = {}

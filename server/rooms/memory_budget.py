@@ -1,4 +1,4 @@
-"""What the rooms in memory take, by the user for whom each was loaded."""
+"""A budget for the memory of rooms, by the user for whom each was loaded."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections import Counter
 
 from protocol.errors import ErrorCode, RetryableError
 
-#: Bytes of the rooms in memory that were loaded for one user, as large as they were then. Beyond
-#: that, one more is refused with ``limit_reached``. Ninety rooms of 1 MiB, a few of the heaviest.
+#: Bytes of the rooms that were loaded for one user, measured at the load. Beyond that, one more is
+#: refused with ``limit_reached``. Ninety rooms of 1 MiB, or a few of the largest.
 MAX_USER_ROOM_BYTES = 96 * 1024 * 1024
-#: Bytes of all rooms. Beyond that, a user who has ``FAIR_ROOM_BYTES`` of them gets ``busy`` for one
-#: more. With all else that is bounded, a container of 1 GiB holds them.
+#: Bytes of all rooms. Beyond that, a user with more than ``FAIR_ROOM_BYTES`` gets ``busy`` for one
+#: more. Together with the other bounds it fits a container of 1 GiB.
 MAX_ROOM_BYTES = 384 * 1024 * 1024
-#: Bytes of rooms that every user may have in memory, however much the others have.
+#: Bytes of rooms that every user may have, whatever the other users have.
 FAIR_ROOM_BYTES = 8 * 1024 * 1024
-#: Asked of a client whose room is not loaded for now.
+#: Milliseconds after which a client may ask again for a room that was not loaded.
 ROOM_RETRY_DELAY_MS = 5_000
 
 
 class RoomBudget:
-    """Counts rooms while they are in memory."""
+    """Counts the bytes of rooms in memory."""
 
     def __init__(self) -> None:
         self._users: Counter[str] = Counter()
         self._rooms: dict[str, tuple[str, int]] = {}
-        """Event → for whom it was loaded, its bytes."""
+        """Event → the user for whom it was loaded, its bytes."""
         self.bytes = 0
 
     def check(self, user: str) -> None:
@@ -40,14 +40,14 @@ class RoomBudget:
             raise RetryableError(ErrorCode.BUSY, retry_after_ms=ROOM_RETRY_DELAY_MS)
 
     def charge(self, event_id: str, user: str, size: int) -> None:
-        """A room of ``size`` bytes was loaded for ``user``."""
+        """Count a room of ``size`` bytes, loaded for ``user``."""
         self.release(event_id)
         self._rooms[event_id] = user, size
         self._users[user] += size
         self.bytes += size
 
     def release(self, event_id: str) -> None:
-        """The room is in memory no more."""
+        """Stop counting a room that has left memory."""
         user, size = self._rooms.pop(event_id, ("", 0))
         self.bytes -= size
         self._users[user] -= size

@@ -17,16 +17,16 @@ from typing import NamedTuple
 from server.bus.port import FINGERPRINT_BYTES, MAX_FINGERPRINTS, Bus, PresenceReport
 from server.rooms.room import Room
 
-#: Seconds between two tellings of what did not change, and until what was report counts no more:
-#: two may get lost.
+#: Seconds between two reports of an unchanged number, and after which a report expires. Two reports
+#: in a row may be lost.
 REPORT_INTERVAL_S = 5.0
 REPORT_TTL_S = 15.0
-#: Other nodes that are counted in a room.
+#: Other nodes that are counted in a room; reports of further ones are ignored.
 MAX_NODES = 64
 
 
 class _RemoteCount(NamedTuple):
-    """What another node report, and until when it counts."""
+    """Another node's report, and the time at which it expires."""
 
     online: int
     fingerprints: frozenset[bytes] | None
@@ -34,7 +34,7 @@ class _RemoteCount(NamedTuple):
 
 
 class _Shared:
-    """A room that other nodes have too."""
+    """The other nodes' reports about a room."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, _RemoteCount] = {}
@@ -42,40 +42,40 @@ class _Shared:
 
 
 class Presence:
-    """The counts of connected members of this node's rooms."""
+    """Counts the connected members of this node's rooms."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._shared: dict[Room, _Shared] = {}
         self._changed: set[Room] = set()
-        """Whose count may have changed for the sockets."""
+        """Rooms whose count may have changed for their clients."""
         self._unreported: set[Room] = set()
-        """Whose members here the other nodes should be report."""
+        """Rooms whose members on this node are to be reported to the other nodes."""
         self._requesting: set[Room] = set()
 
     def begin(self, room: Room) -> None:
-        """What others report of ``room`` was not heard until now: ask them."""
+        """Ask the other nodes for their reports, which were not received until now."""
         self._requesting.add(room)
         self._unreported.add(room)
 
     def end(self, room: Room) -> None:
-        """Nobody here is in ``room`` any more."""
+        """Forget ``room``, and report zero members."""
         for rooms in (self._changed, self._unreported, self._requesting):
             rooms.discard(room)
         if self._shared.pop(room, None) is not None:
             self._bus.publish(PresenceReport(room.event_id, self._bus.node, 0, frozenset()))
 
     def touch(self, room: Room) -> None:
-        """Somebody has come or gone here."""
+        """Count again: a subscription of this node has come or gone."""
         self._changed.add(room)
         self._unreported.add(room)
 
     def retry(self, room: Room) -> None:
-        """A socket could not be report yet."""
+        """Send the count again with the next tick: a socket could not take it."""
         self._changed.add(room)
 
     def on_report(self, room: Room, report: PresenceReport, now: float) -> None:
-        """Take what another node report of ``room``."""
+        """Apply another node's report about ``room``."""
         if report.is_request:
             self._unreported.add(room)
         nodes = self._shared.setdefault(room, _Shared()).nodes
@@ -89,9 +89,9 @@ class Presence:
             self._changed.add(room)
 
     def tick(self, now: float) -> set[Room]:
-        """The rooms whose count may have changed since the last turn; tells the other nodes.
+        """Report to the other nodes; return the rooms whose count may have changed.
 
-        To be called once a second.
+        Called once a second.
         """
         for room, shared in list(self._shared.items()):
             self._age(room, shared, now)
@@ -120,7 +120,7 @@ class Presence:
             shared.reported_at = now
 
     def online(self, room: Room) -> int:
-        """Members (not sockets) who are connected, to this node or to another."""
+        """Return the number of members, not sockets, connected to any node."""
         here = room.members_here()
         shared = self._shared.get(room)
         if shared is None:
@@ -141,7 +141,10 @@ class Presence:
 
 
 def _fingerprints(room: Room, users: list[str]) -> frozenset[bytes]:
-    """The same on every node, and in no two events: nobody can be followed by them."""
+    """Fingerprint users: the same on every node, and different in each event.
+
+    So fingerprints reveal no user's other events.
+    """
     key = blake2b(room.event_id.encode()).digest()
     return frozenset(
         blake2b(user.encode(), digest_size=FINGERPRINT_BYTES, key=key).digest() for user in users

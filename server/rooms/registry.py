@@ -1,7 +1,8 @@
-"""All rooms of this node: loaded when someone enters, told by the lanes, held against the database.
+"""The rooms of this node: loaded on entry, moved by the lanes, and compared with the database.
 
-What a lane commits is told here at once. What another process commits shows in the sweep, which
-compares the tops of all rooms with the database; a hole in ``seq`` is filled from the journal.
+A lane of this node publishes its committed steps here at once. Another node's steps are announced
+by hints, or found by the sweep, which compares all rooms' positions with the database. A gap in
+``seq`` is filled from the journal.
 """
 
 from __future__ import annotations
@@ -37,29 +38,31 @@ from server.rooms.subscription import Subscription
 
 log = logging.getLogger("ayes.rooms")
 
-#: Seconds between two comparisons of the rooms' tops with the database.
+#: Seconds between two comparisons of the rooms' positions with the database. A lost hint delays a
+#: room by as much.
 SWEEP_INTERVAL_S = 1.0
-#: Longest that a reader waits until the room has what the database told it.
+#: Seconds that a subscriber waits for the room to reach the position that its own view was read at;
+#: then ``overloaded``.
 FILL_TIMEOUT_S = 5.0
-#: Steps read from the journal in one statement.
+#: Steps read from the journal by one statement, to fill a gap.
 FILL_PAGE_STEPS = 1_000
-#: Steps a room takes along from the journal when it is loaded, for those who come back.
+#: Steps that a room reads from the journal when it is loaded, for clients that resume.
 MAX_STEPS_AT_LOAD = 512
-#: Seconds for which a room without a subscription is kept: a client that comes back, or asks again
-#: and again, does not have it loaded each time.
+#: Seconds for which a room without a subscription stays in memory, so that a client that
+#: reconnects, or asks repeatedly, does not cause a load each time.
 UNUSED_ROOM_TTL_S = 10.0
-#: Such rooms; beyond that the one left first is forgotten.
+#: Rooms without a subscription; beyond that the least recently left one is dropped.
 MAX_UNUSED_ROOMS = 64
-#: Bytes of their snapshots and steps, after which the same happens. Their documents take a few
-#: times as much.
+#: Bytes of these rooms' snapshots and steps, beyond which the same happens. Their documents take a
+#: few times as much.
 MAX_UNUSED_ROOM_BYTES = 32 * 1024 * 1024
-#: Records of a room that is loaded as soon as it is asked for, some 2 ms of the event loop. Larger
-#: ones are loaded one at a time in the process (``Cooldown``).
+#: Records of a room that is loaded at once, which takes some 2 ms of the event loop. Larger rooms
+#: are loaded one at a time (``Cooldown``).
 MAX_LIGHT_ROOM_RECORDS = 100
 
 
 class RoomRegistry:
-    """The rooms somebody on this node is in."""
+    """The rooms in memory, with their loading, filling and sweep."""
 
     def __init__(
         self,
@@ -75,16 +78,16 @@ class RoomRegistry:
         self.cooldown = cooldown
         self.quotas = quotas
         self.resume_steps = resume_steps
-        """How far behind a client may be and still get a patch in place of a snapshot."""
+        """Steps that a client may be behind and still get a patch, not a snapshot."""
         self.log_throttle = LogThrottle()
         self._rooms: dict[str, Room] = {}
         self.budget = RoomBudget()
         self._unused: OrderedDict[str, float] = OrderedDict()
-        """Rooms that nobody is in, and the loop's time until which they are kept."""
+        """Rooms without a subscription, and the loop's time until which they are kept."""
         self._loading: dict[str, asyncio.Task[None]] = {}
         self._filling: dict[str, asyncio.Task[None]] = {}
         self._wanted: dict[str, int] = {}
-        """Positions that were heard of while their room was being filled: it may have read less."""
+        """Positions that were announced while their room was being filled."""
         self.journal = JournalFolder(database, cooldown)
         self._own: BatchLoader[tuple[str, str], Own] = BatchLoader(self._fetch_own)
         self.sweeper = Periodic("room sweep", SWEEP_INTERVAL_S, self._sweep)
@@ -92,12 +95,12 @@ class RoomRegistry:
         self.presence = Presence(bus)
 
     async def start(self) -> None:
-        """Begin to hear of other nodes' steps, by the bus and by the sweep."""
-        await self._bus.start(self._heard)
+        """Start the bus and the sweep."""
+        await self._bus.start(self._on_message)
         self.sweeper.start()
 
     async def stop(self) -> None:
-        """End the sweep and whatever is still being read."""
+        """Stop the bus, the sweep, and reads in flight."""
         await self._bus.stop()
         await self.sweeper.stop()
         tasks: list[asyncio.Task[Any]] = [*self._loading.values(), *self._filling.values()]
@@ -107,13 +110,13 @@ class RoomRegistry:
         await self.journal.stop()
 
     def count(self) -> int:
-        """How many rooms somebody is in."""
+        """Return the number of rooms with a subscription."""
         return len(self._rooms) - len(self._unused)
 
-    # BusMessage by the lanes.
+    # Steps and hints.
 
     def publish(self, event_id: str, epoch: str, steps: Sequence[StepRecord]) -> None:
-        """Take committed steps; a hole before them is filled from the journal."""
+        """Apply committed steps; fill a gap before them from the journal."""
         self._bus.publish(PositionHint(event_id, epoch, steps[-1].seq))
         room = self._rooms.get(event_id)
         if room is None:
@@ -121,23 +124,23 @@ class RoomRegistry:
         self._take(room, epoch, [RoomStep(s.seq, s.patches, s.encoded) for s in steps])
 
     def request_resync(self, event_id: str) -> None:
-        """Steps may have been committed that nobody published: look."""
+        """Compare a room with the journal: steps may have been committed unpublished."""
         room = self._rooms.get(event_id)
         if room is not None:
             self._fill(room)
 
-    def _heard(self, told: BusMessage) -> None:
-        """Another node says that an event has moved, or who is connected to it there."""
-        room = self._rooms.get(told.event)
+    def _on_message(self, message: BusMessage) -> None:
+        """Handle another node's hint or presence report."""
+        room = self._rooms.get(message.event)
         if room is None:
             return
-        if not isinstance(told, PositionHint):
-            self.presence.on_report(room, told, asyncio.get_running_loop().time())
+        if not isinstance(message, PositionHint):
+            self.presence.on_report(room, message, asyncio.get_running_loop().time())
             return
-        if not told.epoch:
+        if not message.epoch:
             self.presence.begin(room)
-        if told.epoch != room.epoch or told.seq > room.seq:
-            self._fill(room, told.seq)
+        if message.epoch != room.epoch or message.seq > room.seq:
+            self._fill(room, message.seq)
 
     def _take(self, room: Room, epoch: str, steps: list[RoomStep]) -> None:
         if epoch != room.epoch or steps[0].seq > room.seq + 1:
@@ -147,7 +150,7 @@ class RoomRegistry:
             room.apply(steps)
         except Exception:
             log.exception("event %s: a step could not be applied; loading again", room.event_id)
-            # No stored epoch is empty: what the room shows may be half of a step.
+            # The room may show half a step. No stored epoch is empty, so the room is read again.
             room.epoch = ""
             self._fill(room)
 
@@ -163,10 +166,10 @@ class RoomRegistry:
         the database is out of reach.
         """
         while (room := self._rooms.get(event_id)) is None:
-            # A room is loaded for those who may enter it. To all others an event that exists
-            # costs what one costs that does not: this one read.
+            # A room is loaded only for users who may enter it. For all others, an event costs
+            # this one read, whether it exists or not.
             own = _may_enter(await self._ask_own(event_id, user))
-            # Again, should it be emptied and forgotten before this goes on.
+            # In a loop, since the room may be dropped before this task continues.
             await self._loaded_room(event_id, user, own)
         subscription = subscription_of(room)
         room.enter(subscription)
@@ -178,19 +181,19 @@ class RoomRegistry:
             raise
 
     async def load_own(self, room: Room, user: str) -> Own:
-        """What is ``user``'s own, the room being at least at that position."""
+        """Read ``user``'s own view, and wait until the room is at its position."""
         while True:
             generation = room.generation
             own = _may_enter(await self._ask_own(room.event_id, user))
             if room.generation != generation:
-                # It started over meanwhile: what was read may be from before a restore.
+                # The room was read again meanwhile; this view may be from before a restore.
                 continue
             if own.epoch != room.epoch or own.seq > room.seq:
                 await self._catch_up(room, own)
             return own
 
     def leave(self, subscription: Subscription) -> None:
-        """Take a subscription out; the last one leaves a room that is kept for a while."""
+        """Remove a subscription; after the last one, the room is kept for a while."""
         room = subscription.room
         subscription.live = False
         room.leave(subscription)
@@ -202,7 +205,7 @@ class RoomRegistry:
             self._drop_unused(now)
 
     def _drop_unused(self, now: float) -> None:
-        """Forget rooms that nobody is in: those left too long ago, and the oldest of too many."""
+        """Drop rooms without a subscription: the expired ones, and the oldest of too many."""
         size = sum(self._rooms[event_id].size() for event_id in self._unused)
         for event_id, until in list(self._unused.items()):
             if (
@@ -224,9 +227,10 @@ class RoomRegistry:
         room.release()
 
     async def _loaded_room(self, event_id: str, user: str, own: Own) -> None:
-        """Wait until the room is loaded, for ``user`` or for somebody who asked before."""
+        """Wait until the room is loaded, for ``user`` or by an earlier request."""
         if event_id in self._rooms:
-            # Loaded while the membership was read: another load would take its subscribers' place.
+            # Loaded while the membership was read. A second load would replace a room that may
+            # have subscribers.
             return
         task = self._loading.get(event_id)
         if task is None:
@@ -235,7 +239,7 @@ class RoomRegistry:
             )
             self._loading[event_id] = task
             task.add_done_callback(lambda done: self._loaded(event_id, done))
-        # Shielded: who asks first may go away before who asks second.
+        # Shielded: the first request may be cancelled while others wait.
         await asyncio.shield(task)
 
     async def _load_in_turn(self, event_id: str, user: str, records: int) -> None:
@@ -252,19 +256,20 @@ class RoomRegistry:
 
     def _loaded(self, event_id: str, task: asyncio.Task[None]) -> None:
         if self._loading.get(event_id) is task:
-            # It failed, or was cancelled.
+            # The load failed, or was cancelled.
             del self._loading[event_id]
         if not task.cancelled():
-            # All who asked may be gone; take the exception, so that it is not logged as lost.
+            # All requests may be cancelled; retrieve the exception, so that asyncio does not log
+            # it.
             task.exception()
 
     async def _load(self, event_id: str, user: str) -> None:
         room = Room(event_id)
         size = await self._read(room)
-        # In the same step as the room is registered, and not in a callback after it: an ``enter``
-        # between the two would await a task that is done, which does not suspend, for ever.
+        # Without an await before the room is registered. In between, ``enter`` would loop without
+        # end: it would await a finished task, which does not suspend.
         del self._loading[event_id]
-        # From here on the lanes' steps come in; what was committed while it was read is filled.
+        # From here on the lanes' steps are applied. Those committed during the read are filled.
         self._rooms[event_id] = room
         self.budget.charge(event_id, user, size)
         self._bus.subscribe(event_id)
@@ -273,7 +278,7 @@ class RoomRegistry:
         self._fill(room)
 
     async def _read(self, room: Room) -> int:
-        """Read the view, and the last steps before it; the bytes of memory that it takes."""
+        """Read the view and the last steps before it; return their bytes in memory."""
         try:
             state = await reading.room(self._database, room.event_id)
             if state.event_record is None:
@@ -303,7 +308,7 @@ class RoomRegistry:
         found = await reading.own(self._database, keys)
         return {(own.event, own.user): own for own in found}
 
-    # Catching up with what was committed elsewhere, or while nobody looked.
+    # Filling from the journal.
 
     async def _catch_up(self, room: Room, own: Own) -> None:
         self._fill(room)
@@ -317,7 +322,7 @@ class RoomRegistry:
             ) from None
 
     def _fill(self, room: Room, to: int = 0) -> None:
-        """Bring ``room`` to the top, which is ``to`` at least, where that is known."""
+        """Bring ``room`` to the event's position, which is at least ``to`` if that is given."""
         event_id = room.event_id
         if event_id in self._filling:
             self._wanted[event_id] = max(self._wanted.get(event_id, 0), to or room.seq + 1)
@@ -334,43 +339,43 @@ class RoomRegistry:
             self._fill(room)
 
     async def _fill_from_journal(self, room: Room) -> None:
-        """Bring ``room`` to the top; a new epoch, or a database behind it, is a new view."""
+        """Bring ``room`` to the event's position; read a new view after a restore."""
         try:
-            await self._to_the_top(room)
+            await self._fill_to_position(room)
         except Exception as err:
             # The next sweep tries again.
             self.fills.failed(err, f"event {room.event_id}")
         else:
             self.fills.succeeded()
 
-    async def _to_the_top(self, room: Room) -> None:
+    async def _fill_to_position(self, room: Room) -> None:
         while True:
-            # What this node commits while the top is read is not lost data.
-            told = room.seq
+            # Read first: steps that this node commits during the read are not lost data.
+            known = room.seq
             tops = await reading.tops(self._database, [room.event_id])
             if not tops:
                 self._end_lost(room)
                 return
             top = tops[0]
-            if top.epoch != room.epoch or top.seq < told:
+            if top.epoch != room.epoch or top.seq < known:
                 await self._start_over(room, top.epoch)
                 return
             if top.seq <= room.seq:
                 return
             to = min(top.seq, room.seq + FILL_PAGE_STEPS)
-            # None if the epoch has changed since the top was read: the next look finds that.
+            # Empty if the epoch has changed since; the next iteration finds that.
             stored = await reading.steps(
                 self._database, room.event_id, epoch=room.epoch, after=room.seq, to=to
             )
             room.apply([step_of(line) for line in stored])
 
     async def _start_over(self, room: Room, epoch: str) -> None:
-        """What this room told is not what the database holds: everybody gets a snapshot."""
+        """Read the room again and send snapshots: the database was restored, or lost commits."""
         reason = "epoch"
         if epoch == room.epoch:
             reason = "ahead"
             log.critical(
-                "event %s: the database is behind what was told: committed data was lost",
+                "event %s: the database is behind this room: committed data was lost",
                 room.event_id,
             )
         await self._read(room)
@@ -378,9 +383,9 @@ class RoomRegistry:
             subscription.start_over(reason)
 
     def _end_lost(self, room: Room) -> None:
-        """The database has no such event: it was restored from before the event was made.
+        """End the room of an event that the database does not have, after a restore.
 
-        Each subscriber's place is looked up again, and ends, since there is none.
+        Each subscription looks up its membership again, finds none, and ends.
         """
         log.critical("event %s is not in the database: committed data was lost", room.event_id)
         for subscription in tuple(room.subscriptions):
@@ -402,7 +407,7 @@ class RoomRegistry:
 
 
 def _may_enter(own: Own | None) -> Own:
-    """``own`` of somebody who may enter the room; raises ``not_found`` or ``not_a_member``."""
+    """Return ``own`` if its user may enter. Raises ``not_found`` or ``not_a_member``."""
     if own is None or own.membership is None:
         raise FinalError(ErrorCode.NOT_FOUND, details={"path": "event"})
     if own.membership.status not in ("accepted", "pending"):

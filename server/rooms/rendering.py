@@ -1,4 +1,4 @@
-"""A room's snapshot, encoded a little at a time while the room goes on."""
+"""Encodes a room's snapshot in slices, while the room continues to change."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import orjson
 
 from handlers.audiences import COLLECTIONS
 
-#: Bytes encoded between two awaits, about a tenth of a millisecond.
+#: Bytes encoded in one iteration of the loop, about a tenth of a millisecond.
 MAX_RENDER_SLICE_BYTES = 65_536
-#: Entries that are encoded again in one go at the end, because they changed meanwhile.
+#: Changed entries that the last slice may encode again; with more, another slice comes first.
 MAX_CHANGED_ENTRIES = 64
 
 _COLLECTIONS = frozenset((*COLLECTIONS, "requests"))
 
-#: ``state`` for some audience, as it is now.
+#: Returns ``state`` for one audience, as it is now.
 State: TypeAlias = Callable[[], dict[str, Any]]
 
 
 class Rendering:
-    """Encodes ``state()``, which may change between two slices if ``changed`` is called for it."""
+    """Encodes ``state()``. If it changes between two slices, ``changed`` must be called."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -30,16 +30,16 @@ class Rendering:
         self._changed: dict[tuple[str, str], None] = {}
 
     def changed(self, patch: dict[str, Any]) -> None:
-        """``patch`` was merged into the state."""
+        """Encode again the entries of a patch that was merged into the state."""
         self._changed.update(dict.fromkeys(_keys(patch)))
 
     def start_over(self) -> None:
-        """The state is another one."""
+        """Encode all again: the state was replaced."""
         self._entries.clear()
         self._changed = dict.fromkeys(_keys(self._state()))
 
     async def run(self) -> bytes:
-        """The state as it is when this returns, encoded."""
+        """Return the encoded state, as it is when this returns."""
         self.start_over()
         while len(self._changed) > MAX_CHANGED_ENTRIES:
             self._encode(MAX_RENDER_SLICE_BYTES)
@@ -48,7 +48,7 @@ class Rendering:
         return self._joined()
 
     def _encode(self, most: int | None = None) -> None:
-        """Encode what has changed, until ``most`` bytes are made."""
+        """Encode changed entries, up to about ``most`` bytes."""
         state, made = self._state(), 0
         while self._changed and (most is None or made < most):
             key = name, id = self._changed.popitem()[0]

@@ -1,4 +1,4 @@
-"""The way of a client from a position in the past to where a room's memory goes on."""
+"""The path of a resuming client from its position to the steps in a room's memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_STEPS_FROM_MEMORY = 2 * FOLD_PAGE_STEPS
 
 
 class ResumePath(NamedTuple):
-    """What takes a client from ``after`` to ``at``, from where the room's memory goes on."""
+    """Folded ranges of the journal from ``after`` to ``at``; room memory has the rest."""
 
     after: int
     at: int
@@ -55,7 +55,7 @@ class ResumePath(NamedTuple):
         return cls(after, at, ranges)
 
     def patch(self, room: Room, audience: Audience) -> bytes:
-        """All of it up to the room's position as one patch, encoded."""
+        """Return one encoded patch from ``after`` to the room's position."""
         if not self.ranges:
             return room.merged(self.at, audience)
         return room.kept(self.after, audience, lambda: self._patch(room, audience))
@@ -68,7 +68,7 @@ class ResumePath(NamedTuple):
         return orjson.dumps(merge_patch.compose(patch, rest))
 
     def changes_membership(self, room: Room, user: str) -> bool:
-        """Whether what ``user`` may see is not what they could see before."""
+        """Return whether ``user``'s membership changes on the path."""
         return any(user in folded.membership_changed for folded in self.ranges) or any(
             "membership" in step.patches.you.get(user, ()) for step in room.since(self.at)
         )

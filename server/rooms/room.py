@@ -1,9 +1,9 @@
 """A room: one event as its subscribers see it, at the position of the last committed step.
 
-This is the committed view; what a lane holds while it decides is never seen here. Steps come in
-from the lane of this node or, where they were committed elsewhere, from the journal. What goes out
-is *pulled*: a subscriber that can take bytes gets everything since its position as one merged
-patch, made once for all who stand at the same place.
+It shows committed steps only; a lane's undecided state never appears here. Steps come from this
+node's lane or, if another node committed them, from the journal. Output is *pulled*: a subscriber
+whose socket takes bytes gets all steps since its position as one merged patch. The patch is encoded
+once for all subscribers at that position.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from server.rooms.rendering import Rendering
 from server.transport import deflate
 from server.transport.frames import frame
 
-#: Steps kept in memory; who comes back from further away is served from the journal.
+#: Steps in memory; a client further behind is served from the journal.
 MAX_STEPS_IN_MEMORY = 2_048
-#: Bytes of them as they are encoded, whatever their number: the longest texts make a step of
-#: several KiB, and as objects they take a few times as much.
+#: Bytes of encoded steps in memory; beyond that the oldest are dropped, whatever their number. As
+#: objects they take a few times as much.
 MAX_STEP_BYTES_IN_MEMORY = 4 * 1024 * 1024
-#: In a busy room, frames to a socket are at least this far apart: more steps merge into each, and
-#: nothing is lost. The first one after a quiet while goes at once.
+#: Seconds between two frames to a socket in a busy room, so that more steps merge into each. The
+#: first frame after a quiet time is sent at once.
 FRAME_INTERVAL_S = 0.004
-#: Merged patches kept: most sockets of a room stand at one of a few positions.
+#: Merged patches in the cache; most sockets of a room are at one of a few positions.
 MAX_MERGED_PATCHES = 64
-#: Bytes of them, and of their frames; further ones are made for each socket that needs them.
+#: Bytes of cached patches and frames; beyond that they are made for each socket again.
 MAX_MERGED_BYTES = 8 * 1024 * 1024
 
 
 class RoomStep(NamedTuple):
-    """A committed step, ready to be told."""
+    """A committed step: its patches, and the same encoded."""
 
     seq: int
     patches: Patches
     encoded: dict[str, bytes]
 
     def weight(self) -> int:
-        """Its bytes, encoded."""
+        """Return the bytes of its encoded patches."""
         return sum(map(len, self.encoded.values()))
 
 
@@ -77,44 +77,44 @@ class Subscriber(Protocol):
 
 
 class Room:
-    """The committed view of one event, and who watches it."""
+    """The committed view of one event, and its subscriptions."""
 
     def __init__(self, event_id: str) -> None:
         self.event_id = event_id
         self.generation = 0
-        """How often its view was read from the database."""
+        """Counts the reads of the view from the database."""
         self.epoch = ""
         self.seq = 0
         self.document: dict[str, Any] = {}
-        """``state`` as members see it."""
+        """``state`` of the audience ``member``."""
         self.for_admins: dict[str, dict[str, Any]] = {"requests": {}, "counts": {}}
-        """What admins see beside that; of ``counts``, their own."""
+        """The parts of ``state`` that only admins see."""
         self.subscriptions: set[Subscriber] = set()
         self.by_user: dict[str, set[Subscriber]] = {}
         self.steps: deque[RoomStep] = deque()
-        """The last ones, without a hole, up to ``seq``."""
+        """The last steps, without a gap, up to ``seq``."""
         self._weight = 0
         self._waiting: list[asyncio.Future[None]] = []
         self._snapshots: dict[Audience, tuple[int, bytes]] = {}
         self._segments: dict[Audience, tuple[bytes, bytes]] = {}
-        """A snapshot, and the same compressed."""
+        """A snapshot, and its compressed form."""
         self._renderings: dict[Rendering, Audience] = {}
-        """Snapshots that are being made, and of what."""
+        """Snapshots in progress, with their audience."""
         self._merged: dict[tuple[int, Audience], bytes] = {}
         self._frames: dict[tuple[int, Audience, bool], bytes] = {}
         self._merged_bytes = 0
         self._flushing: asyncio.TimerHandle | asyncio.Handle | None = None
         self._flushed_at = 0.0
 
-    # Who is there.
+    # Subscriptions.
 
     def enter(self, subscription: Subscriber) -> None:
-        """Register before reading: what is told from now on is kept for the subscriber."""
+        """Add a subscription. From now on, patches on its user's ``you`` are kept for it."""
         self.subscriptions.add(subscription)
         self.by_user.setdefault(subscription.user, set()).add(subscription)
 
     def leave(self, subscription: Subscriber) -> None:
-        """Nothing of this room goes to ``subscription`` any more."""
+        """Remove a subscription."""
         self.subscriptions.discard(subscription)
         own = self.by_user.get(subscription.user)
         if own is not None:
@@ -123,17 +123,17 @@ class Room:
                 del self.by_user[subscription.user]
 
     def members_here(self) -> list[str]:
-        """The members (each once) with a live subscription on this node."""
+        """Return the members, each once, with a live subscription on this node."""
         return [
             user
             for user, own in self.by_user.items()
             if any(s.live and s.audience != "applicant" for s in own)
         ]
 
-    # What comes in.
+    # Input.
 
     def reset(self, epoch: str, seq: int, document: dict[str, Any]) -> None:
-        """Take a view read from the database; ``document`` is the admins'."""
+        """Show a view that was read from the database; ``document`` is the admins'."""
         self.generation += 1
         self.epoch, self.seq = epoch, seq
         counted = document["counts"].pop("requests", None)
@@ -151,7 +151,7 @@ class Room:
         self._moved()
 
     def apply(self, steps: Iterable[RoomStep]) -> None:
-        """Fold the steps that follow this room's position; older ones are dropped."""
+        """Apply the steps after this room's position; ignore older ones."""
         moved = False
         for step in steps:
             if step.seq <= self.seq:
@@ -172,10 +172,10 @@ class Room:
             self._schedule_flush()
 
     def release(self) -> None:
-        """Let go of the view: nobody is here any more.
+        """Free the view, when the room is dropped.
 
-        What still refers to this room, such as the frames of an exception, may live until the
-        collector comes by.
+        References to this room, such as an exception's frames, can outlive it until the next
+        garbage collection.
         """
         self.document = {}
         self.requests = dict[str, Any]()
@@ -188,7 +188,7 @@ class Room:
         self._merged_bytes = 0
 
     def remember(self, steps: Iterable[RoomStep]) -> None:
-        """Take along the steps that led to the view that was read."""
+        """Keep the steps that led to the view, for clients that resume."""
         for step in steps:
             self._remember(step)
 
@@ -221,7 +221,7 @@ class Room:
             for subscription in tuple(self.by_user.get(user, ())):
                 subscription.add_own(patch)
 
-    # What goes out.
+    # Output.
 
     def _schedule_flush(self) -> None:
         if self._flushing is not None or not self.subscriptions:
@@ -240,15 +240,15 @@ class Room:
             subscription.pull()
 
     def reaches_back_to(self, seq: int) -> bool:
-        """Whether memory holds every step after ``seq``."""
+        """Return whether every step after ``seq`` is in memory."""
         return seq == self.seq or (bool(self.steps) and self.steps[0].seq <= seq + 1)
 
     def merged(self, after: int, audience: Audience) -> bytes:
-        """The steps after ``after`` as one patch, encoded; memory must reach back that far."""
+        """Return the steps after ``after`` as one encoded patch; they must be in memory."""
         return self.kept(after, audience, lambda: self._merge(after, audience))
 
     def kept(self, after: int, audience: Audience, make: Callable[[], bytes]) -> bytes:
-        """What ``make`` makes of the steps after ``after``: once, until the room moves."""
+        """Return the patch from ``after``, made by ``make`` and cached until the room moves."""
         patch = self._merged.get((after, audience))
         if patch is None:
             patch = make()
@@ -257,7 +257,7 @@ class Room:
         return patch
 
     def since(self, after: int) -> list[RoomStep]:
-        """The steps after ``after``; memory must reach back that far."""
+        """Return the steps after ``after``; they must be in memory."""
         return [self.steps[index] for index in range(after - self.seq, 0)]
 
     def _merge(self, after: int, audience: Audience) -> bytes:
@@ -270,9 +270,9 @@ class Room:
         return orjson.dumps(merge(steps, audience))
 
     def diff_frame(self, after: int, audience: Audience, *, deflates: bool) -> bytes:
-        """The frame that takes a subscriber from ``after`` to the top.
+        """Return the frame that moves a client from ``after`` to the room's position.
 
-        ``deflates``: it may be compressed.
+        ``deflates``: the frame may be compressed.
         """
         key = (after, audience, deflates)
         made = self._frames.get(key)
@@ -293,23 +293,23 @@ class Room:
         return made
 
     def _may_keep(self, made: bytes) -> bool:
-        """Whether ``made`` fits into what is kept until the room moves; if so, it is counted."""
+        """Return whether ``made`` fits into the cache; if so, count its bytes."""
         if self._merged_bytes + len(made) > MAX_MERGED_BYTES:
             return False
         self._merged_bytes += len(made)
         return True
 
     def records(self) -> int:
-        """How many entries the members' state has."""
+        """Return the number of entries in the members' ``state``."""
         return sum(len(self.document[name]) for name in COLLECTIONS)
 
     def has_snapshot(self, audience: Audience) -> bool:
-        """Whether the snapshot of this position is made."""
+        """Return whether the snapshot at this position is cached."""
         made = self._snapshots.get(audience)
         return made is not None and made[0] == self.seq
 
     async def render(self, audience: Audience) -> None:
-        """Make the snapshot of the position at which this returns, a little at a time."""
+        """Encode the snapshot in slices; it is of the position at which this returns."""
         if self.has_snapshot(audience):
             return
         rendering = Rendering(partial(self._state, audience))
@@ -321,18 +321,18 @@ class Room:
             del self._renderings[rendering]
 
     def snapshot(self, audience: Audience) -> bytes:
-        """``state`` for an audience, encoded once per position."""
+        """Return ``state`` for an audience, encoded once per position."""
         made = self._snapshots.get(audience)
         if made is None or made[0] != self.seq:
             made = self._snapshots[audience] = (self.seq, orjson.dumps(self._state(audience)))
         return made[1]
 
     def size(self) -> int:
-        """Bytes of the snapshots and steps that are kept."""
+        """Return the bytes of the cached snapshots and of the steps in memory."""
         return self._weight + sum(len(made) for _, made in self._snapshots.values())
 
     def segment(self, audience: Audience, snapshot: bytes) -> bytes:
-        """``snapshot``, made by this room for ``audience``, compressed once for all who get it."""
+        """Return this room's ``snapshot`` compressed, once for all its receivers."""
         made = self._segments.get(audience)
         if made is None or made[0] is not snapshot:
             made = self._segments[audience] = (snapshot, deflate.segment(snapshot))
@@ -353,7 +353,7 @@ class Room:
 
 
 def merge(steps: Iterable[RoomStep], audience: Audience) -> dict[str, Any]:
-    """The steps' patches for an audience as one."""
+    """Merge the steps' patches for an audience into one."""
     merged: dict[str, Any] = {}
     for step in steps:
         if audience == "applicant":

@@ -1,4 +1,4 @@
-"""Steps as the journal has them, made ready to be told."""
+"""Decodes the journal's steps for rooms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from handlers.audiences import Patches
 from persistence.queries.reading import Stored
 from server.rooms.room import RoomStep
 
-#: Steps that are decoded in one go; a long one has some 25 KB.
+#: Steps decoded in one iteration of the loop; a long one has some 25 KB.
 MAX_DECODED_STEPS = 16
 
 _patches = msgspec.json.Decoder(Patches)
@@ -18,13 +18,13 @@ _texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def step_of(stored: Stored) -> RoomStep:
-    """A step as the journal has it, ready to be told."""
+    """Decode one step of the journal."""
     texts = {label: bytes(text) for label, text in _texts.decode(stored.patches).items()}
     return RoomStep(stored.seq, _patches.decode(stored.patches), texts)
 
 
 def steps_of(stored: list[Stored]) -> Generator[None, None, list[RoomStep]]:
-    """Several of them; yields after some, and returns all at last."""
+    """Decode steps; yield after each ``MAX_DECODED_STEPS``, and return all."""
     found = []
     for number, line in enumerate(stored, 1):
         found.append(step_of(line))

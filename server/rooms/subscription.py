@@ -1,4 +1,4 @@
-"""One socket's place in one room."""
+"""A subscription: one socket's, or one HTTP stream's, place in a room."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from protocol.errors import FinalError
 from server.rooms.room import Room
 from server.transport.frames import frame
 
-#: Membership status → the reason that ``unsubscribed`` gives; ``None``: a request taken back.
+#: Membership status → the reason in ``unsubscribed``; ``None`` is a cancelled request.
 END_OF_STATUS = {"removed": "removed", "left": "left", "rejected": "revoked", None: "left"}
-#: The reasons for which a subscription ends; for any other one it goes on with a snapshot.
+#: Reasons that end a subscription; after any other one it continues with a snapshot.
 ENDS = frozenset(END_OF_STATUS.values())
 
 
 def end_of(err: FinalError) -> str:
-    """The reason that ``unsubscribed`` gives to whom ``err`` keeps out of a room they were in."""
+    """Return the reason in ``unsubscribed`` for a refusal to enter the room again."""
     return END_OF_STATUS.get(err.details.get("status"), "revoked")
 
 
 class Outlet(Protocol):
-    """Where a subscription writes: the session's lane for rooms."""
+    """The output of a subscription: a socket or an HTTP stream."""
 
     @property
     def deflates(self) -> bool:
         """Whether a frame may be compressed (``server/transport/deflate.py``)."""
 
     def room(self) -> bool:
-        """Whether a frame may be written now."""
+        """Return whether a frame may be written now."""
 
     def admits(self, size: int) -> bool:
-        """Whether a frame of ``size`` bytes may wait for the reader (``large_answers.py``).
+        """Reserve ``size`` bytes for a frame; return ``False`` if there is no place.
 
-        If so, it has its place, and is to be written at once.
+        A reserved frame is to be written at once (``server/transport/large_answers.py``).
         """
 
     def send_room(self, data: bytes) -> None:
-        """Write frames that are ready."""
+        """Write complete frames."""
 
 
 class Subscription:
-    """What one socket was told of one room, and what waits to be told.
+    """One client's position in a room, and the patches on ``you`` that wait for it.
 
-    It is *live* between a snapshot (or ``resumed``) and the end. Before, and while its audience
-    changes, what concerns its owner is kept.
+    It is *live* from a snapshot or ``resumed`` to its end. Before, and while its audience changes,
+    patches on its user's ``you`` are kept.
     """
 
     __slots__ = (
@@ -73,20 +73,20 @@ class Subscription:
         self.audience: Audience = "member"
         self.live = False
         self.outdated = False
-        """Whether what was read for its owner may be from before the room started over."""
+        """Whether the user's view may have been read before a restore."""
         self.seq = 0
-        """The position this socket was brought to."""
+        """The position of the client."""
         self._online = -1
         """The count of connected members that was last sent; -1 if none was."""
         self._own: dict[str, Any] = {}
         self._renew = renew
-        """Asks for a snapshot (a reason), or, for ``removed``, ``left``, ``revoked``, the end."""
+        """Asks for a snapshot; with a reason in ``ENDS``, for the end."""
 
     def add_own(self, patch: dict[str, Any]) -> None:
-        """A patch on the owner's ``you``, to go out with the next frame of the room.
+        """Keep a patch on the user's ``you`` for the next frame of the room.
 
-        Patches are absolute, so all of them since this was registered can be folded into whatever
-        was read since: what they say again does no harm.
+        Patches are absolute. So they can be merged into a view that was read later: a value that
+        the view already has does no harm.
         """
         merge_patch.compose(self._own, patch)
         membership = patch.get("membership")
@@ -101,14 +101,14 @@ class Subscription:
             self._stop("role")
 
     def _stop(self, reason: str) -> None:
-        """Nothing more from here on until the session has acted on ``reason``."""
+        """Send nothing until the session has acted on ``reason``."""
         self.live = False
         self._renew(self, reason)
 
     def start_over(self, reason: str) -> None:
-        """The room shows another history: drop what waits for the owner, ask for a snapshot.
+        """Drop the waiting patches and ask for a snapshot: the room shows another history.
 
-        If the subscription is being brought up just now, its owner's own is read again.
+        If the subscription is catching up, the user's view is read again.
         """
         self._own = {}
         if self.live:
@@ -117,11 +117,11 @@ class Subscription:
             self.outdated = True
 
     def is_membership_changed(self) -> bool:
-        """Whether what waits to be told changes the owner's membership."""
+        """Return whether a waiting patch changes the user's membership."""
         return "membership" in self._own
 
     def take_own(self) -> dict[str, Any]:
-        """What waits to be told of the owner's own; it waits no more."""
+        """Return the waiting patches on ``you`` as one, and forget them."""
         waiting, self._own = self._own, {}
         return waiting
 
@@ -139,7 +139,7 @@ class Subscription:
         return True
 
     def pull(self) -> None:
-        """Take what the room has, if the socket can take it now."""
+        """Send the steps since the client's position, if the socket can take them now."""
         room = self.room
         if not self.live or (self.seq == room.seq and not self._own):
             return
@@ -152,7 +152,7 @@ class Subscription:
             deflates = self.outlet.deflates
             frames = room.diff_frame(self.seq, self.audience, deflates=deflates)
             if not self.outlet.admits(len(frames)):
-                # The snapshot instead waits for a place, and is shared by all who need it.
+                # A snapshot waits for its place, and is shared by all its receivers.
                 self._stop("lag")
                 return
             self.outlet.send_room(frames)

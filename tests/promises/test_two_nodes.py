@@ -88,12 +88,12 @@ async def test_a_hint_that_comes_while_the_room_is_filled_is_not_lost(
             # The second look finds nothing new, and would be the last.
             if looks == 2:
                 last = (await scene.vote(scene.members[1], proposal))["seq"]
-                other.node.rooms._heard(PositionHint(scene.event, room.epoch, last))
+                other.node.rooms._on_message(PositionHint(scene.event, room.epoch, last))
             return found
 
         monkeypatch.setattr(reading, "tops", overtaken)
         ack = await scene.vote(scene.members[2], proposal)
-        other.node.rooms._heard(PositionHint(scene.event, room.epoch, ack["seq"]))
+        other.node.rooms._on_message(PositionHint(scene.event, room.epoch, ack["seq"]))
         await room.client.until(lambda: bool(last), "another vote")
         await room.reached(last)
 

@@ -237,7 +237,7 @@ async def test_an_issuer_that_is_down_decides_nothing(
             await auth.check_patiently(RSA.sign())
         await issuer.start()
         await until(lambda: code_of(auth, RSA.sign()) == "good")
-    assert "cannot be had" in caplog.text
+    assert "cannot be fetched" in caplog.text
 
 
 async def test_an_issuer_that_goes_down_leaves_its_keys(issuer: Issuer) -> None:
