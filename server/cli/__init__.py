@@ -1,5 +1,5 @@
 """The command line: ``ayes serve``, ``token``, ``export``, ``verify`` and the rest.
 
-The verbs of a client (``ayes create``, ``ayes join``) belong to ``ayes_client``; ``client``
-forwards to it.
+A client's commands (``ayes create``, ``ayes join``) are in ``ayes_client``; ``client`` forwards to
+it.
 """

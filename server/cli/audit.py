@@ -1,4 +1,4 @@
-"""``ayes journal | verify | export``: the journal for people, and its proof."""
+"""``ayes journal``, ``verify`` and ``export``: print the journal, and prove it."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from persistence.event.state import EventState
 from persistence.journal import audit
 from protocol.text import escaped
 
-#: Kind and version of an export, in its first line.
+#: Type and version of an export, in its first line.
 FORMAT = {"type": "ayes.export", "version": 2}
-#: Versions that can be verified. In one of version 1 no line records limits.
+#: Versions that can be verified. In version 1, no line records limits.
 KNOWN_VERSIONS = (1, 2)
-#: Version of an export for the public, whose lines are as `/v1/events/{event}/journal` has them.
+#: Version of an export for the public; its lines are those of `/v1/events/{event}/journal`.
 PUBLIC_VERSION = 3
-#: Lines by older servers that are named one by one in what a verification found.
+#: Lines by older servers that a verification lists one by one; beyond that it prints their number.
 MAX_NAMED_DIFFERENCES = 20
-#: Seconds between two looks for new lines.
+#: Seconds between two reads of new lines, with ``--follow``.
 FOLLOW_INTERVAL_S = 0.5
 
-#: Fields of the event's row that are the journal's own head, or that no step decides.
+#: Fields of the event's row that no step decides: the journal's head, and the epoch.
 _HEAD = ("seq", "hash", "epoch")
 
 
 class AuditError(Exception):
-    """There is nothing to read; the message is fit to print."""
+    """The journal cannot be read or proved. The message can be shown to the operator."""
 
 
 async def show(database: Database, event_id: str, *, after: int, follow: bool) -> None:
-    """Print the journal, a line a step; with ``follow``, go on until interrupted."""
+    """Print the journal, one line per entry; with ``follow``, until interrupted."""
     await _existing(database, event_id)
     while True:
         async for row in audit.lines(database, event_id, after=after):
@@ -52,7 +52,7 @@ async def show(database: Database, event_id: str, *, after: int, follow: bool) -
                 f"#{row['seq']} {row['at']:%Y-%m-%d %H:%M:%S} {who} {row['command']}{mark} "
                 f"{orjson.dumps(answer['result']).decode()}"
             )
-            # A user's id and words are the users' own, and this is read in a terminal.
+            # Ids and texts come from users, and a terminal would interpret control characters.
             _print(escaped(line))
         if not follow:
             return
@@ -60,7 +60,7 @@ async def show(database: Database, event_id: str, *, after: int, follow: bool) -
 
 
 async def export(database: Database, event_id: str, *, public: bool = False) -> None:
-    """Print the journal as JSON Lines that prove themselves; ``public``: without what is secret."""
+    """Print the journal as JSON Lines with its seals; ``public``: without secrets."""
     event = await _existing(database, event_id)
     limits = orjson.loads(event.limits) if event.limits is not None else None
     head = FORMAT | {"event": event_id, "epoch": event.epoch, "limits": limits}
@@ -69,7 +69,7 @@ async def export(database: Database, event_id: str, *, public: bool = False) -> 
     _print(orjson.dumps(head).decode())
     last: dict[str, Any] = {"seq": 0, "hash": bytes(32)}
     async for row in audit.lines(database, event_id):
-        # Later ones are behind what the first line says.
+        # Later entries are behind the position of the first line.
         if row["seq"] > event.seq:
             break
         last = row
@@ -97,13 +97,13 @@ async def export(database: Database, event_id: str, *, public: bool = False) -> 
 
 
 async def verify_event(database: Database, event_id: str, *, strict: bool = False) -> str:
-    """Check an event's journal and tables; what was found, for printing. Raises ``AuditError``.
+    """Check an event's journal and tables; return the result in words. Raises ``AuditError``.
 
-    ``strict``: also if a line does not say by which limits it was decided.
+    ``strict``: raise also if an entry has no recorded limits.
     """
     await _existing(database, event_id)
     registry.check()
-    # The tables first: lines that are written meanwhile are behind them.
+    # The tables first: entries that are written meanwhile are behind their position.
     event, tables = await audit.everything(database, event_id)
     replay = Replay(event_id)
     async for entry in _entries(database, event_id, event.seq):
@@ -115,7 +115,7 @@ async def verify_event(database: Database, event_id: str, *, strict: bool = Fals
             f"the journal ends at line {state.seq}, the event stands at {event.seq}: "
             "lines were removed"
         )
-    # The only copy there is of a name that was never shown.
+    # A name that was never shown is in this table only.
     replay.take_names({member.user_id: member.name for member in tables["memberships"]})
     for name, records in tables.items():
         _compare(name, records, state)
@@ -132,7 +132,7 @@ async def _entries(database: Database, event_id: str, to: int) -> AsyncIterator[
 
 
 def verify_file(path: Path, *, strict: bool = False) -> str:
-    """Check an export as ``verify_event`` does, all but the tables."""
+    """Check an export like ``verify_event``, without the tables."""
     registry.check()
     lines = iter(path.read_bytes().splitlines())
     try:
@@ -183,7 +183,7 @@ def _found(agrees: str, replay: Replay, strict: bool) -> str:
 
 
 def _reservations(replay: Replay) -> Iterator[str]:
-    """Which lines do not say by which limits they were decided, and what can be said of those."""
+    """Yield the entries without recorded limits, and the limits that they are consistent with."""
     found = "; ".join(replay.consistent.words()) or "any limits"
     if replay.recorded_from is None:
         yield f"limits are not recorded; all lines are consistent with these: {found}"
@@ -213,7 +213,7 @@ def _until_end(lines: Iterator[bytes], ended: list[dict[str, Any]]) -> Iterator[
 
 
 def _compare(name: str, records: list[Any], state: EventState) -> None:
-    """Every row of a table must be what the replay left, and the other way round."""
+    """Raise unless the rows of a table and the records of the replay are the same."""
     left = {key: record for key, record in getattr(state, name).items() if record is not None}
     stored = {_key(name, record): record for record in records}
     for key in sorted(left.keys() | stored.keys(), key=str):

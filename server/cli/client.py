@@ -1,7 +1,7 @@
-"""``ayes vote`` and the like: what a member does, forwarded to ``ayes_client`` if it is there.
+"""Forwards a member's commands, such as ``ayes vote``, to ``ayes_client`` if it is installed.
 
-The server needs nothing of its clients, and is installed without them. The names below are the
-client's; a test compares them.
+The server does not depend on its clients, and is installed without them. A test compares the names
+below with the client's.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-#: Commands that are the client's.
+#: Commands of the client.
 COMMANDS = (
     *("events", "status", "watch", "overview", "create", "join", "admit", "deny"),
     *("start", "pause", "resume", "finish", "propose", "vote", "retract"),
@@ -20,17 +20,17 @@ HELP = (
     "As a member of an event, where the package ayes-client is installed: "
     f"{', '.join(COMMANDS)}. See ayes-client --help."
 )
-#: What shells say of a command that is not there.
+#: A shell's exit status for a command that does not exist.
 EXIT_NOT_INSTALLED = 127
 
 
 def is_asked(arguments: Sequence[str]) -> bool:
-    """Whether the client is meant."""
+    """Return whether the arguments name a command of the client."""
     return bool(arguments) and arguments[0] in COMMANDS
 
 
 def forward(arguments: Sequence[str]) -> int:
-    """Run the client's command; its exit status, or 127 where it is not installed."""
+    """Run the client's command; return its exit status, or 127 if it is not installed."""
     if find_spec("ayes_client") is None:
         print(
             f"ayes: `ayes {arguments[0]}` is a command of the client, which is not installed here: "

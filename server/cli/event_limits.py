@@ -1,4 +1,4 @@
-"""``ayes limits``: by which limits an event is decided, and how an operator changes them."""
+"""``ayes limits``: shows and changes the limits by which an event is decided."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from persistence.journal import audit
 from server.cli.audit import AuditError
 from server.services.entropy import entropy
 
-#: Longest wait for a change's answer; a lane gives up on a command before that.
+#: Seconds to wait for a change's answer; then the command fails. Longer than a lane's own budget.
 DECISION_TIMEOUT_S = 30.0
 
-#: From the limits of an event to those that it is to have.
+#: Makes an event's new limits of its present ones.
 Change = Callable[[DomainLimits], DomainLimits]
 
 
 class _NoRooms:
-    """Nobody watches in this process; a server's own sweep finds the step within a second."""
+    """No rooms: this process has no subscribers. A server's sweep finds the step."""
 
     def publish(self, event_id: str, epoch: str, steps: Sequence[StepRecord]) -> None:
-        """Tell nobody."""
+        """Do nothing."""
 
     def request_resync(self, event_id: str) -> None:
-        """Look at nothing."""
+        """Do nothing."""
 
 
 async def recorded(database: Database, event_id: str) -> DomainLimits | None:
-    """The limits of an event; raises ``AuditError`` if there is no such event."""
+    """Return an event's recorded limits, or ``None``. Raises ``AuditError`` without an event."""
     event = await audit.event_row(database, event_id)
     if event is None:
         raise AuditError(f"there is no event {event_id}")
@@ -46,7 +46,7 @@ async def recorded(database: Database, event_id: str) -> DomainLimits | None:
 
 
 def described(event_id: str, limits: DomainLimits | None, here: DomainLimits) -> Iterator[str]:
-    """An event's limits in lines, with the settings ``here`` if they differ."""
+    """Yield an event's limits as lines, with the settings ``here`` if they differ."""
     if limits is None:
         yield f"{event_id}: no limits are recorded; the next change to it records the server's"
         return
@@ -59,11 +59,10 @@ def described(event_id: str, limits: DomainLimits | None, here: DomainLimits) ->
 async def change(
     database: Database, event_id: str, wanted: Change, here: DomainLimits
 ) -> DomainLimits | None:
-    """Give an event the limits ``wanted`` makes of its own; the new ones, or ``None`` if it has
-    them.
+    """Change an event's limits by ``wanted``; return the new ones, or ``None`` if unchanged.
 
-    An event without recorded limits gets what ``wanted`` makes of ``here``. The change is a step of
-    the server's own in the event's journal. Raises ``AuditError``.
+    For an event without recorded limits, ``wanted`` is applied to ``here``. The change is a step of
+    the server in the event's journal. Raises ``AuditError``.
     """
     recorded_limits = await recorded(database, event_id)
     if recorded_limits is not None and recorded_limits.rules > RULES:
@@ -74,9 +73,9 @@ async def change(
         return None
     new = replace(new, version=new.version + 1)
     answer = await _decide(database, event_id, new)
-    told = orjson.loads(answer.message)
-    if answer.error is not None or not told["applied"]:
-        why = told.get("message", "its limits were changed meanwhile")
+    result = orjson.loads(answer.message)
+    if answer.error is not None or not result["applied"]:
+        why = result.get("message", "its limits were changed meanwhile")
         raise AuditError(f"event {event_id}: {why}; look again")
     return new
 
@@ -102,11 +101,11 @@ async def _decide(database: Database, event_id: str, limits: DomainLimits) -> An
 
 
 def setting(values: dict[str, int]) -> Change:
-    """The change that sets these limits and leaves the others."""
+    """Return the change that sets ``values`` and keeps the other limits."""
     return lambda limits: replace(limits, **values)
 
 
 def adopting(here: DomainLimits) -> Change:
-    """The change to all of ``here``."""
+    """Return the change to all limits of ``here``."""
     values = {name: getattr(here, name) for name in SETTABLE}
     return lambda limits: replace(limits, **values)

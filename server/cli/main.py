@@ -35,7 +35,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status."""
+    """Run a command; return the exit status."""
     given = sys.argv[1:] if argv is None else list(argv)
     if client.is_asked(given):
         return client.forward(given)
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"ayes: {err}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # Whoever reads the output has enough of it; say nothing more, not even at the end.
+        # The reader of the output has closed it; print nothing more, also not at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
     except KeyboardInterrupt:
@@ -98,11 +98,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(check)
     check.set_defaults(run=_check_config)
 
-    journal = commands.add_parser("journal", help="print what happened in an event")
+    journal = commands.add_parser("journal", help="print an event's journal")
     _add_settings(journal)
     journal.add_argument("event", help="the event's id")
-    journal.add_argument("--after", type=int, default=0, help="only what follows this line")
-    journal.add_argument("--follow", action="store_true", help="go on as it happens")
+    journal.add_argument("--after", type=int, default=0, help="only entries after this one")
+    journal.add_argument("--follow", action="store_true", help="continue with new entries")
     journal.set_defaults(run=_journal)
 
     verify = commands.add_parser("verify", help="prove an event's journal, or an exported one")
@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--strict",
         action="store_true",
-        help="fail if a line does not say by which limits it was decided",
+        help="fail if an entry has no recorded limits",
     )
     verify.set_defaults(run=_verify)
 
@@ -123,23 +123,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.set_defaults(run=_export)
 
-    limits = commands.add_parser("limits", help="show an event's limits, or give it others")
+    limits = commands.add_parser("limits", help="show or change an event's limits")
     _add_settings(limits)
     which = limits.add_mutually_exclusive_group(required=True)
     which.add_argument("event", nargs="?", help="the event's id")
     which.add_argument("--all", action="store_true", help="every event")
-    limits.add_argument("--adopt", action="store_true", help="give it all limits of the settings")
+    limits.add_argument("--adopt", action="store_true", help="set all limits to the settings")
     limits.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="give it one other limit, such as comments_shown=100; may be repeated",
+        help="set one limit, such as comments_shown=100; may be repeated",
     )
     limits.set_defaults(run=_limits)
 
     epoch = commands.add_parser(
-        "new-epoch", help="after a restore: let no client go on with what was lost"
+        "new-epoch", help="after a restore: make every client discard lost steps"
     )
     _add_settings(epoch)
     epoch.add_argument("event", nargs="?", help="one event's id; without it, all events")
@@ -152,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    """A flag for every setting; it wins over the environment."""
+    """Add a flag for every setting; it wins over the environment."""
     group = parser.add_argument_group("settings", "each also as AYES_… in the environment")
     for name, rule in SETTINGS.items():
         flag = "--" + name.replace("_", "-")
@@ -282,7 +282,7 @@ def _limits(arguments: argparse.Namespace) -> int:
 
 
 def _limits_set(given: Sequence[str]) -> dict[str, int]:
-    """The limits in ``NAME=VALUE`` texts; raises ``SettingsError``."""
+    """Parse ``NAME=VALUE`` texts into limits. Raises ``SettingsError``."""
     values = {}
     for text in given:
         name, _, value = text.partition("=")
@@ -295,7 +295,7 @@ def _limits_set(given: Sequence[str]) -> dict[str, int]:
 def _with_database(
     arguments: argparse.Namespace, work: Callable[[Database], Coroutine[Any, Any, None]]
 ) -> int:
-    """Run ``work`` on the configured database, or on the embedded one, running or not."""
+    """Run ``work`` on the configured database, or the embedded one, which need not run."""
     from server.cli.audit import AuditError
 
     settings = _settings(arguments)

@@ -1,15 +1,16 @@
 """``ayes demo``: bots decide something together over real sockets, and the room is shown live.
 
-    stage     starts what is needed, and ends all of it again
-    child     a server of the demo's own, as a process
+    stage     starts the server and the bots, and stops them
+    child     the demo's own server, as a process
     bot       one user: sockets, commands, a folded room
-    story     what the bots do, and in which order
-    ledger    what was sent and answered, held against what the server says
-    feed      the words for what happens: the same for screen and plain lines
-    screen    the live picture; ``lines`` where there is no terminal
+    story     the bots' acts, in order
+    ledger    commands and answers, compared with the room at the end
+    feed      a line for each thing that happens, for screen and plain output
+    screen    the live picture; ``lines`` without a terminal
 
-Nothing of the server uses it, and it uses of the server only what any client could know: the wire,
-and the settings to find it and to make tokens.
+The server does not use the demo. The demo uses the protocol like any client, the settings to find
+the server, and its keys to make tokens. It has its own small client, since the server is installed
+without ``ayes_client``.
 """
 
 from server.demo.stage import run, serve_and_show

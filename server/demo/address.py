@@ -1,4 +1,4 @@
-"""Where a server is reached, from the address it was given or announced."""
+"""The address at which a server can be reached, from a given or announced one."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from urllib.parse import urlsplit, urlunsplit
 from server.demo.failure import DemoError
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-#: A server that listens on every address is reached at its own machine's.
+#: Wildcard addresses to listen on, and the loopback address that reaches them.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to be replaced, not bound
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
 def reachable(url: str) -> str:
-    """``url`` with an address that can be connected to; raises ``DemoError`` for what is no URL."""
+    """Return ``url`` with an address to connect to. Raises ``DemoError`` if it is no URL."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -27,12 +27,12 @@ def reachable(url: str) -> str:
 
 
 def socket_url(url: str) -> str:
-    """The address of the socket on the server at ``url``."""
+    """Return the address of the WebSocket of the server at ``url``."""
     parts = urlsplit(reachable(url))
     path = parts.path.rstrip("/").removesuffix("/v1/socket")
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, f"{path}/v1/socket", "", ""))
 
 
 def is_loopback(url: str) -> bool:
-    """Whether ``url`` is on this machine, where no proxy stands before it."""
+    """Return whether ``url`` is on this machine, and needs no proxy."""
     return urlsplit(url).hostname in _LOOPBACK

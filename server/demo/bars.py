@@ -1,4 +1,4 @@
-"""Bars: how far a proposal is from its threshold, and how an option did."""
+"""Bars for proposals and results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _RESULT_WIDTH = 12
 
 
 def needed(proposal: Message, event: Message, counts: Message) -> int:
-    """Votes that carry ``proposal``; for a decided one, those that would have."""
+    """Return the votes that ``proposal`` needs, or needed when it was decided."""
     decision = proposal.get("decision")
     rule = decision or event["policy"][proposal["kind"]]
     if rule["rule"] == "count":
@@ -22,7 +22,7 @@ def needed(proposal: Message, event: Message, counts: Message) -> int:
 
 
 def tally(proposal: Message, event: Message, counts: Message, *, width: int) -> Text:
-    """A bar that is full at the threshold, and the figures: ``━━━━╌╌ 2 of 3``."""
+    """Draw a bar that is full at the threshold, with figures: ``━━━━╌╌ 2 of 3``."""
     agree, goal = proposal["agree"], needed(proposal, event, counts)
     full = width * min(agree, goal) // goal
     carried = agree >= goal
@@ -34,7 +34,7 @@ def tally(proposal: Message, event: Message, counts: Message, *, width: int) -> 
 
 
 def result_bar(votes: int, ballots: int, *, first: bool) -> Text:
-    """An option's share of the ballots."""
+    """Draw an option's share of the ballots."""
     full = _RESULT_WIDTH * votes // max(ballots, 1)
     style = "green" if first else "cyan"
     return Text.assemble((_FULL * full, style), (f"{' ' * bool(full)}{votes}", f"bold {style}"))

@@ -1,7 +1,7 @@
 """A bot: one user with a socket, as any client of the protocol would be.
 
-It sends a command until it is answered, under one id; it folds what the room tells into a state of
-its own; and where it misses a step, it subscribes again from where it stands.
+It sends a command until it is answered, under one id; it folds the room's diffs into its own
+state, and if it misses a step, it subscribes again from its position.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from server.demo.ledger import Ledger
 
 Message: TypeAlias = dict[str, Any]
 
-#: Longest wait for an answer, or for the room to show a step.
+#: Seconds to wait for an answer, or for the room to show a step; then the demo fails.
 BOT_ANSWER_TIMEOUT_S = 30.0
-#: Times a command is sent, where it is answered with "again, please".
+#: Times that a command is sent if the answer is to retry; then the demo fails.
 MAX_TRIES = 20
 
 
 class Bot:
-    """A user of the server. ``told`` hears every message of its room, after it was folded."""
+    """A user of the server. ``on_message`` receives each message of its room, once folded."""
 
     def __init__(self, name: str, *, url: str, token: str, ledger: Ledger) -> None:
         self.name = name
@@ -41,7 +41,7 @@ class Bot:
         self.seq = 0
         self.state: Message = {}
         self.you: Message = {}
-        self.told: Callable[[Message], None] = lambda message: None
+        self.on_message: Callable[[Message], None] = lambda message: None
         self._url = url
         self._token = token
         self._ledger = ledger
@@ -52,13 +52,13 @@ class Bot:
 
     @property
     def online(self) -> bool:
-        """Whether it has a socket that it reads."""
+        """Whether it has an open socket."""
         return self._reader is not None and not self._reader.done()
 
     # The socket.
 
     async def open(self) -> None:
-        """Connect and say hello; into its room again, where it was in one."""
+        """Connect and send hello; enter the earlier room again, if there was one."""
         try:
             self._socket = await connect(
                 self._url,
@@ -75,12 +75,12 @@ class Bot:
         self.user = (await self._ask(hello))["user"]["id"]
 
     def go_deaf(self) -> None:
-        """Hear nothing more of this socket: what is answered on it is lost."""
+        """Stop reading the socket, so that further answers are lost."""
         assert self._reader is not None
         self._reader.cancel()
 
     async def close(self, *, abruptly: bool = False) -> None:
-        """Leave; ``abruptly`` as a link that breaks would."""
+        """Close the socket; ``abruptly``, like a broken connection."""
         socket, self._socket = self._socket, None
         reader, self._reader = self._reader, None
         if reader is not None:
@@ -107,22 +107,22 @@ class Bot:
         for future in waiting.values():
             if not future.done():
                 future.set_exception(DemoError(why))
-                # Nobody may wait for it any more.
+                # The waiter may be cancelled; retrieve the exception for it.
                 future.exception()
 
-    # Asking and commanding.
+    # Requests and commands.
 
     async def command(self, type: str, **fields: Any) -> Message:
-        """Give a command; its ack, or the error that refuses it."""
+        """Send a command; return its ack, or the error that refuses it."""
         return await self.send(self.prepare(type, **fields))
 
     def prepare(self, type: str, **fields: Any) -> Message:
-        """A command with an id of its own."""
+        """Make a command with a new id."""
         event = {"event": self.event} if self.event else {}
         return {"type": type, "id": str(uuid.uuid4()), **event, **fields}
 
     async def send(self, command: Message) -> Message:
-        """Send a prepared command, until it is answered for good."""
+        """Send a prepared command until it has a final answer."""
         for _ in range(MAX_TRIES):
             self._ledger.sent(command)
             answer = await self._ask(command)
@@ -133,27 +133,27 @@ class Bot:
         raise DemoError(f"{command['type']} was answered {answer['code']} {MAX_TRIES} times")
 
     async def send_unheard(self, command: Message) -> None:
-        """Send a prepared command and wait for nothing."""
+        """Send a prepared command without waiting for its answer."""
         self._ledger.sent(command)
         await self._write(command)
 
     async def subscribe(self, event: str) -> None:
-        """Enter the room of ``event``, and be told of all that happens there."""
+        """Enter the room of ``event``, and receive its steps."""
         self.event = event
         answer = await self._ask({"type": "subscribe", "event": event})
         if answer["type"] == "error":
             raise DemoError(f"{self.name} may not enter the room: {answer['code']}")
 
     async def reach(self, seq: int) -> None:
-        """Wait until the room, as this bot knows it, is at ``seq``."""
+        """Wait until this bot's room is at ``seq``."""
         try:
             async with asyncio.timeout(BOT_ANSWER_TIMEOUT_S), self._moved:
                 await self._moved.wait_for(lambda: self.seq >= seq)
         except TimeoutError:
-            raise DemoError(f"{self.name} was never told of #{seq}") from None
+            raise DemoError(f"{self.name} did not receive #{seq}") from None
 
     async def _ask(self, message: Message) -> Message:
-        """Send, and wait for the answer of the same id or ref."""
+        """Send a message, and wait for the answer with its id or ref."""
         if "id" not in message:
             message = {**message, "ref": uuid.uuid4().hex}
         key = message.get("id") or message["ref"]
@@ -179,7 +179,7 @@ class Bot:
         except ConnectionClosed as err:
             raise DemoError(f"{self.name}'s socket is closed: {err}") from err
 
-    # What comes in.
+    # Input.
 
     async def _take(self, message: Message) -> None:
         if message.get("event") == self.event:
@@ -207,5 +207,5 @@ class Bot:
         async with self._moved:
             if message["type"] in ("snapshot", "resumed", "diff"):
                 self.seq = message["seq"]
-            self.told(message)
+            self.on_message(message)
             self._moved.notify_all()

@@ -1,4 +1,4 @@
-"""A server of the demo's own: a process that is started, awaited and stopped."""
+"""The demo's own server, as a child process."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from server.config.settings import PREFIX, SETTINGS, Settings
 from server.demo.address import reachable
 from server.demo.failure import DemoError
 
-#: What the server prints when it listens, with its address behind it.
+#: The line that the server prints when it listens, followed by its address.
 READY = "ayes is ready: "
-#: The port that gives way to a free one where it is taken; another one was asked for.
+#: The default port; if it is in use, a free one is taken. A port that was set is not replaced.
 DEFAULT_PORT = Settings().port
-#: Longest that a start may take; the first one makes a database.
+#: Seconds that a start may take; then the demo fails. The first start creates a database.
 CHILD_START_TIMEOUT_S = 120.0
-#: Longest that a stop may take beyond the server's own drain; then it is killed.
+#: Seconds that a stop may take in addition to the server's drain; then it is killed.
 CHILD_STOP_TIMEOUT_S = 20.0
-#: Seconds between two tries whether it listens.
+#: Seconds between two attempts to connect.
 CHILD_CHECK_INTERVAL_S = 0.02
-#: Bytes of the server's log that are kept to be shown where it fails.
+#: Bytes of the end of the server's log, shown if it fails; earlier ones are dropped.
 MAX_LOG_BYTES = 16_384
 
 
 class Child:
-    """A running server; made by ``start``, ended by ``stop``."""
+    """A running server, made by ``start`` and ended by ``stop``."""
 
     def __init__(self, process: asyncio.subprocess.Process, stop_seconds: float) -> None:
         self.url = ""
@@ -42,11 +42,11 @@ class Child:
 
     @classmethod
     async def start(cls, settings: Settings) -> Child:
-        """Run ``ayes serve`` with ``settings``, on a free port where the default one is taken.
+        """Run ``ayes serve`` with ``settings``, on a free port if the default one is in use.
 
-        Returns once it listens; raises ``DemoError`` with its own words where it does not.
+        Return once it listens. Raises ``DemoError`` with the server's own log.
         """
-        # Not from the working directory, which may hold another `server`.
+        # Not from the working directory, which may contain another `server`.
         home = str(Path(server.__file__).parent.parent)
         paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
         process = await asyncio.create_subprocess_exec(
@@ -55,7 +55,7 @@ class Child:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            # A group of its own: a Ctrl-C is ours to pass on, after the bots have gone.
+            # In its own process group, so that Ctrl-C reaches it only after the bots are gone.
             process_group=0,
         )
         child = cls(process, settings.drain_seconds + CHILD_STOP_TIMEOUT_S)
@@ -85,7 +85,7 @@ class Child:
         raise DemoError(f"the server did not start:\n{self.log()}")
 
     async def _until_it_listens(self) -> None:
-        """It prints its address a moment before it takes connections."""
+        """Wait until the server accepts connections, shortly after it printed its address."""
         parts = urlsplit(reachable(self.url))
         while self._process.returncode is None:
             try:
@@ -112,19 +112,19 @@ class Child:
             del self._log[:-MAX_LOG_BYTES]
 
     def log(self) -> str:
-        """The last of what the server logged."""
+        """The end of the server's log."""
         return self._log.decode(errors="replace").strip()
 
     def pass_log(self) -> None:
-        """From now on the server's log goes to our own standard error."""
+        """Print the server's log to standard error from now on."""
         self._passing = True
 
     async def ended(self) -> int:
-        """Wait until the server ends by itself; its exit status."""
+        """Wait until the server ends by itself; return its exit status."""
         return await self._process.wait()
 
     async def stop(self) -> None:
-        """End it: politely, and after a deadline by force."""
+        """Stop the server; kill it after a deadline."""
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
@@ -138,7 +138,7 @@ class Child:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """``settings`` as the environment of a server, with a free port where the default is taken."""
+    """Return ``settings`` as environment, with a free port if the default one is in use."""
     given = {}
     for name in SETTINGS:
         value = getattr(settings, name)

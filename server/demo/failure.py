@@ -1,7 +1,7 @@
-"""How a demo ends that does not end well."""
+"""The error that ends a demo."""
 
 from __future__ import annotations
 
 
 class DemoError(Exception):
-    """The demo cannot go on, or found something wrong; the message is fit to print."""
+    """The demo cannot continue, or found a wrong answer. The message can be shown."""

@@ -1,6 +1,6 @@
-"""The words for what happens, made once for the live screen and for plain lines.
+"""Lines about each thing that happens, for the live screen and for plain output.
 
-Three kinds of line, told apart by their mark: ``#42`` is a diff of the room and its position, ``✓``
+There are three kinds of line, by their mark: ``#42`` is a diff of the room and its position, ``✓``
 or ``✗`` an answer to a bot, ``·`` what the story says of itself.
 """
 
@@ -14,13 +14,13 @@ from rich.text import Text
 
 Message = dict[str, Any]
 
-#: Lines kept; a screen shows fewer.
+#: Lines in memory; beyond that the oldest is dropped. A screen shows fewer.
 MAX_FEED_LINES = 200
 _SHORT_ID = 6
 
 
-class Line(NamedTuple):
-    """One thing that happened."""
+class FeedLine(NamedTuple):
+    """One thing that happened, in words."""
 
     mark: str
     text: Text
@@ -28,30 +28,30 @@ class Line(NamedTuple):
 
 
 class Feed:
-    """What happened last. ``heard`` is called with every line."""
+    """The last lines. ``on_line`` is called with each new one."""
 
-    def __init__(self, heard: Callable[[Line], None] = lambda line: None) -> None:
-        self.lines: deque[Line] = deque(maxlen=MAX_FEED_LINES)
+    def __init__(self, on_line: Callable[[FeedLine], None] = lambda line: None) -> None:
+        self.lines: deque[FeedLine] = deque(maxlen=MAX_FEED_LINES)
         self.note = ""
-        """What the story says is going on now."""
-        self.heard = heard
+        """The story's present scene."""
+        self.on_line = on_line
         self._names: dict[str, str] = {}
 
     def knows(self, user: str, name: str) -> None:
-        """``user`` is shown as ``name``."""
+        """Show ``user`` as ``name``."""
         self._names[user] = name
 
     def name(self, user: str | None) -> str:
-        """What ``user`` is called."""
+        """Return the name of ``user``."""
         return self._names.get(user or "", user or "the server")
 
     def say(self, note: str) -> None:
-        """The story goes on."""
+        """Begin a scene of the story."""
         self.note = note
         self._put("·", Text(note), "bold")
 
     def answer(self, user: str, answer: Message) -> None:
-        """A command was answered."""
+        """Add a line about an answer."""
         who = f"{self.name(user)}: "
         if answer["type"] == "error":
             self._put("✗", Text(who + _refusal(answer)), "red")
@@ -64,15 +64,15 @@ class Feed:
         self._put("✓", text, "green")
 
     def diff(self, message: Message, state: Message) -> None:
-        """The room moved; ``state`` is what it is now."""
+        """Add a line about a diff; ``state`` is the room after it."""
         first, last = message["from"] + 1, message["seq"]
         text = Text(", ".join(self._words(message["patch"], state)) or "nothing to change")
         self._put(f"#{first}" if first == last else f"#{first}–{last}", text, "cyan")  # noqa: RUF001
 
     def _put(self, mark: str, text: Text, style: str) -> None:
-        line = Line(mark, text, style)
+        line = FeedLine(mark, text, style)
         self.lines.append(line)
-        self.heard(line)
+        self.on_line(line)
 
     def _words(self, patch: Message, state: Message) -> list[str]:
         words = [
@@ -112,12 +112,12 @@ def _refusal(answer: Message) -> str:
 
 
 def request_name(patch: Message, id: str) -> str:
-    """The name in a request to join."""
+    """Return the name in a request to join."""
     return str(patch["requests"][id].get("name", id))
 
 
 def short(id: str) -> str:
-    """Enough of an id to tell it from its neighbours."""
+    """Shorten an id, so that it still differs from others on the screen."""
     return id if len(id) <= _SHORT_ID + 1 else f"{id[:_SHORT_ID]}…"
 
 

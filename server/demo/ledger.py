@@ -1,4 +1,4 @@
-"""What the bots sent and what they were answered, held against what the server says at the end."""
+"""Counts the bots' commands and answers, and compares them with the room at the end."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from server.demo.failure import DemoError
 
 
 class Ledger:
-    """Counts, and who is owed which vote. A command is an id: sent again it is the same one."""
+    """Commands, answers and acknowledged votes; a repeated id is the same command."""
 
     def __init__(self) -> None:
         self.commands: set[str] = set()
         self.frames = 0
-        """Commands that went over a socket, repeats included."""
+        """Commands sent over a socket, including repeats."""
         self.acks = 0
         self.replays = 0
-        """Acks that told an earlier one again."""
+        """Acks that repeat an earlier one."""
         self.unapplied = 0
-        """Acks of commands that had nothing left to change."""
+        """Acks of commands that changed nothing."""
         self.refusals = 0
         self.positions: dict[str, tuple[int, str]] = {}
-        """Command id → its place in the journal and its hash."""
+        """Command id → its seq in the journal and its hash."""
         self.votes: dict[str, set[str]] = {}
         """Proposal → users whose vote was acknowledged."""
         self.votes_sent = 0
         """Frames that carried a vote."""
 
     def sent(self, command: dict[str, Any]) -> None:
-        """A command goes out."""
+        """Count a sent command."""
         self.commands.add(command["id"])
         self.frames += 1
         self.votes_sent += command["type"] == "vote.cast"
 
     def answered(self, user: str, command: dict[str, Any], answer: dict[str, Any]) -> None:
-        """It was answered; raises ``DemoError`` where a repeat was answered otherwise."""
+        """Count an answer. Raises ``DemoError`` if a repeat got another answer."""
         if answer["type"] == "error":
             self.refusals += answer["retry"] != "same"
             return
@@ -48,7 +48,7 @@ class Ledger:
             self.votes.setdefault(command["proposal"], set()).add(user)
 
     def check(self, state: dict[str, Any], seq: int) -> None:
-        """Hold the room's ``state`` at ``seq`` against all of this; raises ``DemoError``."""
+        """Compare the room's ``state`` at ``seq`` with the acks. Raises ``DemoError``."""
         for id, proposal in state["proposals"].items():
             given = len(self.votes.get(id, ()))
             if proposal["agree"] != given:

@@ -1,6 +1,6 @@
 """A picture of the demo's screen, as SVG: ``python -m server.demo.picture FILE``.
 
-It is taken from a real decision on a real server, in the middle of it.
+It shows a real decision on a real server, halfway through.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from server.demo.child import Child
 from server.demo.failure import DemoError
 from server.demo.stage import Show
 
-#: Columns and lines.
+#: Columns and lines of the picture.
 SIZE = (128, 29)
-#: The scene before which it is taken: some things are decided, some still open.
+#: The scene before which it is taken, with decided and open proposals.
 SCENE = "an_admin_decides"
-#: Quick, and slow enough for the room to tell who is online.
+#: Seconds between two acts; long enough for presence to be sent.
 PICTURE_PACE_S = 0.3
 
 _MARGIN = 10
@@ -54,7 +54,7 @@ _THEME = TerminalTheme(
         (240, 246, 252),
     ],
 )
-#: rich's own, without its window and without fonts from elsewhere.
+#: rich's own template, without its window and without remote fonts.
 _FORMAT = """\
 <svg viewBox="0 0 {terminal_width} {terminal_height}" xmlns="http://www.w3.org/2000/svg">
 <style>
@@ -82,7 +82,7 @@ font-size: {char_height}px; line-height: {line_height}px; font-variant-ligatures
 
 
 async def take(settings: Settings, pace: float = PICTURE_PACE_S) -> str:
-    """The picture, of a decision on a server started for it."""
+    """Take the picture of a decision on a server that is started for it."""
     width, height = SIZE
     recorder = Console(
         record=True,
@@ -114,7 +114,7 @@ def _with_margin(view_box: re.Match[str]) -> str:
 
 
 def main() -> int:
-    """Take the picture and write it; the exit status."""
+    """Take the picture and write it; return the exit status."""
     parser = argparse.ArgumentParser(description="A picture of the demo's screen.")
     parser.add_argument("file", type=Path, help="the SVG to write")
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
-"""The live picture: who is there, what is proposed and how it stands, and what comes in.
+"""The live picture: members, proposals with their votes, and the feed.
 
-Everything on it is what the admin bot's socket was told. It is drawn from the event loop, some
+Everything on it comes from the admin bot's socket. It is drawn from the event loop, some
 times a second and only where something changed.
 """
 
@@ -24,14 +24,14 @@ from server.demo.bars import result_bar, tally
 from server.demo.bot import Bot, Message
 from server.demo.feed import Feed, short
 
-#: Seconds between two looks at whether something changed.
+#: Seconds between two redraws, if something changed.
 SCREEN_INTERVAL_S = 1 / 15
-#: The least a terminal must have for the picture; below it lines are printed.
-LEAST_WIDTH, LEAST_HEIGHT = 80, 22
-#: From this width on there is a place for the members too.
+#: Columns and lines that the picture needs; a smaller terminal gets plain lines.
+MIN_WIDTH, MIN_HEIGHT = 80, 22
+#: Columns from which the members are shown too.
 _WIDTH_FOR_PEOPLE = 100
 _BAR, _SHORT_BAR = 18, 8
-#: Lines of head, note and borders.
+#: Lines for head, note and borders.
 _FRAME_LINES = 8
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red", "bright_cyan")
 _PILLS = {
@@ -54,7 +54,7 @@ class Screen:
             bot.name: _COLOURS[index % len(_COLOURS)] for index, bot in enumerate(bots)
         }
         self.online = 0
-        """Members the server last said are connected."""
+        """The last count of connected members."""
         self._is_wide = True
         self._task: asyncio.Task[None] | None = None
 
@@ -206,8 +206,8 @@ class Screen:
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(justify="right", no_wrap=True, width=6)
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-        told = [line for line in self._feed.lines if line.mark != "·"][-room:]
-        for line in told:
+        shown = [line for line in self._feed.lines if line.mark != "·"][-room:]
+        for line in shown:
             text = line.text.copy()
             if line.mark.startswith("#"):
                 text.stylize("cyan")

@@ -1,4 +1,4 @@
-"""The stage: what has to run for a demo, and that none of it is left behind."""
+"""Starts and stops everything that a demo needs, and checks the result."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from server.demo.address import socket_url
 from server.demo.bot import Bot, Message
 from server.demo.child import Child
 from server.demo.failure import DemoError
-from server.demo.feed import Feed, Line
+from server.demo.feed import Feed, FeedLine
 from server.demo.ledger import Ledger
-from server.demo.screen import LEAST_HEIGHT, LEAST_WIDTH, Screen
+from server.demo.screen import MIN_HEIGHT, MIN_WIDTH, Screen
 from server.demo.story import NAMES, Pace, Story
 from server.identity.auth import Authenticator
 from server.identity.secret import kept_secret
 
 #: Factor on every pause of the story: 1 for people (some 25 s), 0 for tests.
 PACE_VARIABLE = "AYES_DEMO_PACE"
-#: A token of a demo outlives it by far, and not by much.
+#: Lifetime of a demo's tokens, far longer than a demo.
 TOKEN_LIFETIME = timedelta(hours=1)
-#: What a shell expects of a command that Ctrl-C ended.
+#: A shell's exit status for a command that Ctrl-C ended.
 EXIT_INTERRUPTED = 130
-#: What everybody's ``counts`` have; an admin's have more.
+#: The fields of members' ``counts``; an admin's have more.
 MEMBERS_COUNTS = frozenset({"members", "ballots", "proposals", "comments"})
 _MARK_WIDTH = 5
 
 
 def run(settings: Settings, url: str | None) -> int:
-    """Show a decision on the server at ``url``, or on one started for it; the exit status."""
+    """Show a decision on the server at ``url``, or on a new one; return the exit status."""
 
     async def show() -> int:
         if url is not None:
@@ -57,7 +57,7 @@ def run(settings: Settings, url: str | None) -> int:
 
 
 def serve_and_show(settings: Settings) -> int:
-    """Serve, show a decision, and go on serving until a signal; the exit status."""
+    """Serve, show a decision, and serve until a signal; return the exit status."""
 
     async def serve() -> int:
         console = _console()
@@ -76,13 +76,13 @@ def serve_and_show(settings: Settings) -> int:
 
 def _console() -> Console:
     if hasattr(sys.stdout, "reconfigure"):
-        # A terminal that lacks a character shows a question mark, and the demo goes on.
+        # A character that the terminal lacks becomes a question mark, not an error.
         sys.stdout.reconfigure(errors="replace")
     return Console(highlight=False)
 
 
 def _until_signal(main: Callable[[], Awaitable[int]], *, interrupted: int) -> int:
-    """Run ``main``; a signal cancels it, once, and everything it started ends with it."""
+    """Run ``main``; the first signal cancels it, with everything that it started."""
 
     async def guarded() -> int:
         loop = asyncio.get_running_loop()
@@ -91,7 +91,7 @@ def _until_signal(main: Callable[[], Awaitable[int]], *, interrupted: int) -> in
         signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         with contextlib.ExitStack() as handlers:
             for number in signals:
-                # Only the first: what ends the server has a deadline, and must not be cut short.
+                # Only the first signal: stopping the server has its own deadline.
                 loop.add_signal_handler(number, _cancel_once, task, loop, signals)
                 handlers.callback(loop.remove_signal_handler, number)
             try:
@@ -159,9 +159,9 @@ class Show:
         self.screen = Screen(console, self.bots, self.feed)
 
     async def play(self) -> None:
-        """Play, check and sum up; raises ``DemoError``. No socket is left open."""
+        """Play, check and sum up; close all sockets. Raises ``DemoError``."""
         watcher = self.bots[0]
-        watcher.told = self._told
+        watcher.on_message = self._on_message
         bots = {bot.name: bot for bot in self.bots}
         story = Story(bots, self.feed, self._pace, self._scene)
         try:
@@ -176,11 +176,11 @@ class Show:
                 size = self.console.size
                 self.console.print(self.screen.picture(size.width, size.height - 1))
             else:
-                self.feed.heard = self._print
+                self.feed.on_line = self._print
                 await story.play()
             await self._check()
         except ExceptionGroup as group:
-            # The first of the failures tells as much as all of them.
+            # The first failure is enough to show.
             raise group.exceptions[0] from None
         finally:
             await asyncio.gather(*(bot.close() for bot in self.bots))
@@ -191,29 +191,29 @@ class Show:
         return (
             console.is_terminal
             and not console.is_dumb_terminal
-            and console.width >= LEAST_WIDTH
-            and console.height >= LEAST_HEIGHT
+            and console.width >= MIN_WIDTH
+            and console.height >= MIN_HEIGHT
         )
 
-    def _told(self, message: Message) -> None:
+    def _on_message(self, message: Message) -> None:
         if message["type"] == "presence":
             self.screen.online = message["online"]
         elif message["type"] == "diff":
             self.feed.diff(message, self.bots[0].state)
 
-    def _print(self, line: Line) -> None:
+    def _print(self, line: FeedLine) -> None:
         self.console.print(
             Text.assemble((f"{line.mark:>{_MARK_WIDTH}}  ", line.style), line.text),
             soft_wrap=True,
         )
 
     async def _check(self) -> None:
-        """Every room the same, and every tally what was sent."""
+        """Check that all rooms are equal, and every tally matches the sent votes."""
         watcher = self.bots[0]
         top = max(bot.seq for bot in self.bots)
         await watcher.reach(top)
-        # What admins alone are shown.
-        seen = {part: held for part, held in watcher.state.items() if part != "requests"}
+        # Without the parts that only admins see.
+        seen = {part: value for part, value in watcher.state.items() if part != "requests"}
         seen["counts"] = {
             what: count for what, count in seen["counts"].items() if what in MEMBERS_COUNTS
         }
@@ -221,7 +221,7 @@ class Show:
             await bot.reach(top)
             if bot is not watcher and bot.state != seen:
                 raise DemoError(f"{bot.name}'s room is not {watcher.name}'s at #{watcher.seq}")
-        # Asked anew, so that what is checked is the server's word and not our own folding.
+        # A new snapshot, so that the server's state is checked and not the bot's folding.
         await watcher.subscribe(watcher.event)
         self.ledger.check(watcher.state, watcher.seq)
 
@@ -235,7 +235,7 @@ def _pace() -> float:
 
 
 def _secret(settings: Settings, url: str) -> str:
-    """The secret that tokens are made with: the one given, or the one kept for this server."""
+    """Return the secret for tokens: the configured one, or the one in the data directory."""
     if settings.auth_secret is not None:
         return settings.auth_secret
     if (settings.data_dir / "auth_secret").exists():

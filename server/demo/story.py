@@ -1,6 +1,6 @@
-"""What the bots do: one decision from its making to its result, with the mishaps of real life.
+"""The bots' acts: one decision from its creation to its result, with common mishaps.
 
-Written as scenes, so that whoever watches can tell where it stands. Every wait for a person's pace
+It is written as scenes, so that a viewer can follow it. Every wait for a person's pace
 is a ``Pace``; every wait for the server is one for its answer.
 """
 
@@ -14,11 +14,11 @@ from server.demo.bot import Bot, Message
 from server.demo.failure import DemoError
 from server.demo.feed import Feed
 
-#: Given names only; the first one is the admin.
+#: Names of the bots; the first one is the admin.
 NAMES = ("Ada", "Ben", "Cleo", "Dev", "Elsa", "Finn", "Gus")
 SUBJECT = "Where shall we meet in spring?"
 OPTIONS = ("By the sea", "In the mountains", "At home")
-#: A majority of the votes, so that there is something to count.
+#: Each bot's ballot; no option has all votes.
 _CHOICES = {"Ada": 1, "Ben": 0, "Cleo": 0, "Dev": 1, "Elsa": 0, "Finn": 0, "Gus": 2}
 _POLICY = {
     "assumption": {"rule": "count", "threshold": 3},
@@ -28,17 +28,17 @@ _POLICY = {
 
 
 class Pace:
-    """How long people take, in seconds, times ``factor``; 0 is as fast as the server is."""
+    """Pauses like a person's, times ``factor``; 0 means no pauses."""
 
     def __init__(self, factor: float = 1.0) -> None:
         self._factor = factor
 
     async def click(self) -> None:
-        """From one command to the next."""
+        """Pause between two commands."""
         await asyncio.sleep(0.42 * self._factor)
 
     async def read(self) -> None:
-        """For a sentence to be read before what it announces."""
+        """Pause while a viewer reads a sentence."""
         await asyncio.sleep(1.1 * self._factor)
 
 
@@ -56,13 +56,13 @@ class Story:
         self._feed = feed
         self._pace = pace
         self._scene = scene
-        """Told the name of each scene as it begins."""
+        """Called with the name of each scene as it begins."""
         self._admin = bots[NAMES[0]]
         self._proposals: dict[str, str] = {}
         """Words → id."""
 
     async def play(self) -> None:
-        """All of it; raises ``DemoError`` where an answer is not what it must be."""
+        """Play all scenes. Raises ``DemoError`` if an answer is wrong."""
         for scene in (
             self.gather,
             self.propose,
@@ -79,7 +79,7 @@ class Story:
     # The scenes.
 
     async def gather(self) -> None:
-        """An event, people who ask to join, an admin who lets them in and starts."""
+        """Create an event; users ask to join; the admin approves them and starts."""
         admin = self._admin
         self._feed.say(f"{admin.name} opens a decision and hands out its entrance code.")
         made = await self._do(
@@ -92,14 +92,14 @@ class Story:
             await self._do(bot, "membership.join", code=made["result"]["entrance_code"])
             await bot.subscribe(made["event"])
             await self._pace.click()
-        self._feed.say(f"{admin.name} lets everybody in, and starts.")
+        self._feed.say(f"{admin.name} approves all of them, and starts.")
         await self._do(admin, "membership.approve_all")
         await self._pace.click()
         await self._do(admin, "event.start")
         await self._pace.read()
 
     async def propose(self) -> None:
-        """What do we take for granted, and what do we measure by?"""
+        """Propose assumptions and criteria."""
         self._feed.say("Members propose. Three votes carry an assumption or a criterion.")
         for name, kind, words in (
             ("Ben", "assumption", "Everybody can take three days off"),
@@ -114,12 +114,12 @@ class Story:
             await self._pace.click()
 
     async def votes_and_a_late_one(self) -> None:
-        """The third vote accepts, in the same step; the fourth is told so."""
+        """The third vote accepts, in the same step; the fourth vote gets that answer."""
         self._feed.say("The vote that reaches the threshold accepts, in one step and one diff.")
         proposal = self._proposals["Everybody can take three days off"]
         for name in ("Ben", "Elsa", "Dev"):
             await self._vote(name, proposal)
-        self._feed.say("Cleo clicks a moment too late. She is told what was decided, and where.")
+        self._feed.say("Cleo clicks a moment too late. The answer names the decision and its step.")
         await self._pace.read()
         late = await self._give(self._bots["Cleo"], self._vote_for(proposal))
         if late["type"] != "error" or late["code"] != "proposal_closed":
@@ -140,7 +140,7 @@ class Story:
         await self._admin.reach(before + 1)
         await finn.close(abruptly=True)
         await self._pace.read()
-        self._feed.say("Finn connects anew and sends the same id again: the same ack, one vote.")
+        self._feed.say("Finn reconnects and sends the same id again: the same ack, one vote.")
         await finn.open()
         await self._pace.click()
         again = await finn.send(vote)
@@ -162,7 +162,7 @@ class Story:
         await self._pace.read()
 
     async def an_admin_decides(self) -> None:
-        """A word for it, and the admin's approval, which is no vote."""
+        """A comment, and the admin's approval, which is not a vote."""
         proposal = self._proposals["We can cook for ourselves"]
         elsa = self._bots["Elsa"]
         await self._do(elsa, "comment.add", proposal=proposal, content="It saves us the bill.")
@@ -193,7 +193,7 @@ class Story:
         await self._pace.click()
 
     async def ballots(self) -> None:
-        """Everybody's ballot, and the result with the last step."""
+        """Every member's ballot, and the result with the last step."""
         self._feed.say("The final ballot: one option each, and the criteria by weight.")
         await self._pace.click()
         state = self._admin.state
@@ -211,10 +211,10 @@ class Story:
         self._feed.say(f"{self._admin.name} finishes: the result comes with the last diff.")
         await self._pace.read()
 
-    # How they act.
+    # Acts.
 
     async def _do(self, bot: Bot, type: str, **fields: Any) -> Message:
-        """A command that must be accepted; its ack, once the bot's room shows it."""
+        """Send a command that must be accepted; return its ack once the bot's room shows it."""
         answer = await self._give(bot, {"type": type, **fields})
         if answer["type"] != "ack":
             raise DemoError(f"{type} of {bot.name} was refused: {answer['code']}")
@@ -225,7 +225,7 @@ class Story:
         return answer
 
     async def _give_all(self, bot: Bot, commands: Sequence[Message]) -> list[Message]:
-        """Commands at once; their answers, once the bot's room and the admin's show them.
+        """Send commands together; return their answers once both rooms show them.
 
         No order is promised between an ack and the diff that shows it, and the picture is drawn
         from the admin's room.

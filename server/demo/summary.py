@@ -1,4 +1,4 @@
-"""What the demo tells at its end."""
+"""The summary at the end of a demo."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DECIDED_WIDTH = len("accepted by an admin")
 
 
 def sum_up(console: Console, ledger: Ledger, state: dict[str, Any], seq: int) -> None:
-    """The tallies by the server beside the votes that were sent, and the figures."""
+    """Make a table of the server's tallies and the sent votes, with the figures."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("proposal", no_wrap=True, overflow="ellipsis")
     for head in ("votes given", "counted"):

@@ -43,14 +43,14 @@ def _read(path: Path) -> str:
     if len(secret) < MIN_SECRET_BYTES:
         raise StartError(
             f"{path} holds {len(secret)} bytes; a secret has at least {MIN_SECRET_BYTES}. Bring it "
-            "back from a backup, or remove it: a new one is made, and everybody signs in again"
+            "back from a backup, or remove it: a new one is made, and all users sign in again"
         )
     try:
         return secret.decode()
     except UnicodeDecodeError:
         raise StartError(
             f"{path} is no text. Bring it back from a backup, or remove it: a new one is made, and "
-            "everybody signs in again"
+            "all users sign in again"
         ) from None
 
 

@@ -23,7 +23,7 @@ WORK_RETRY_DELAY_MS = 2_000
 MAX_COOLDOWN_S = 0.5
 
 
-def _nobody(seconds: float) -> None:
+def _no_charge(seconds: float) -> None:
     """Charge the work to no user."""
 
 
@@ -45,7 +45,9 @@ class Cooldown:
         self._free_at = 0.0
 
     async def run(
-        self, work: Callable[[], Coroutine[Any, Any, T]], charge: Callable[[float], None] = _nobody
+        self,
+        work: Callable[[], Coroutine[Any, Any, T]],
+        charge: Callable[[float], None] = _no_charge,
     ) -> T:
         """Wait for the earlier calls, run ``work`` and return its result.
 

@@ -1,4 +1,4 @@
-"""The page and the JavaScript SDK as files, and local sign-in by name.
+"""Serves the web page and the JavaScript SDK as files, and local sign-in by name.
 
-The sources are in ``web`` and ``clients/js``.
+The files themselves are in ``web`` and ``clients/js``; the API is in ``server.http``.
 """

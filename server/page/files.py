@@ -1,7 +1,7 @@
-"""The page's files, held in memory: what is not in the list is not there.
+"""The page's files, in memory.
 
-A request's path is looked up among the paths that were found on disk, and never becomes a path of
-the disk itself, so there is nothing to climb out of.
+A request's path is looked up among the paths that were found on disk. It never becomes a path on
+the disk, so a path with ``..`` cannot leave the folder.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-#: Largest file; a page that has to come over a phone's network has none near it.
+#: Bytes of a file; a larger one is not served. Files for a phone's network are far smaller.
 MAX_FILE_BYTES: Final = 2 * 1024 * 1024
-#: Files of one folder.
+#: Files of one folder; further ones are not served.
 MAX_FILES: Final = 1_000
 
-#: Suffix → media type. A file of another kind is not served.
+#: Suffix → media type. A file with another suffix is not served.
 MEDIA_TYPES: Final[Mapping[str, str]] = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -30,37 +30,37 @@ MEDIA_TYPES: Final[Mapping[str, str]] = {
     ".webp": "image/webp",
     ".woff2": "font/woff2",
 }
-#: What is small already.
+#: Suffixes of compressed formats, which gzip would not shrink.
 _PACKED: Final = frozenset({".ico", ".png", ".webp", ".woff2"})
 
 
 class File(NamedTuple):
-    """A file as it is sent."""
+    """A file with its headers, ready to be sent."""
 
     media_type: str
     body: bytes
     etag: str
     packed: bytes | None
-    """The body under gzip, where that is smaller."""
+    """The body compressed with gzip, if that is smaller."""
     packed_etag: str
 
 
 class Folder:
-    """The files below one or several folders, by their path in it, ``/`` between its parts.
+    """The files below a folder, by their path relative to it, separated by ``/``.
 
-    Left out are: files and folders whose name begins with a dot, links, kinds that are not in
-    ``MEDIA_TYPES``, what is larger than ``MAX_FILE_BYTES``.
+    Left out are names that begin with a dot, links, suffixes that are not in ``MEDIA_TYPES``, and
+    files above ``MAX_FILE_BYTES``.
     """
 
     def __init__(self, root: Path, *, only: tuple[str, ...] = ("",)) -> None:
-        """``only`` names the parts of ``root`` that are served, files or folders."""
+        """``only`` names the files and folders of ``root`` that are served."""
         self._root = root
         self._only = only
         self._files: dict[str, File] = {}
         self._seen: dict[str, tuple[int, int]] = {}
 
     def look(self) -> None:
-        """Read what is new or has changed, and forget what is gone. Blocks."""
+        """Read new and changed files, and forget removed ones. Blocks."""
         found = {path.relative_to(self._root).as_posix(): path for path in self._paths()}
         for name in self._seen.keys() - found.keys():
             self._seen.pop(name, None)
@@ -73,17 +73,17 @@ class Folder:
                     continue
                 body = path.read_bytes()
             except OSError:
-                # Gone, or being replaced: the next look tells.
+                # Removed, or being replaced: the next call reads it again.
                 continue
             self._files[name] = file_of(path.suffix, body)
             self._seen[name] = as_of
 
     def find(self, path: str) -> File | None:
-        """The file at ``path``; any text may be asked for."""
+        """Return the file at ``path``, or ``None``."""
         return self._files.get(path)
 
     def names(self) -> list[str]:
-        """Every path there is, sorted."""
+        """Return all paths, sorted."""
         return sorted(self._files)
 
     def _paths(self) -> list[Path]:
@@ -102,9 +102,9 @@ class Folder:
 
 
 def file_of(suffix: str, body: bytes) -> File:
-    """``body`` as a file of this kind."""
+    """Make a file of ``body``, with its tags and its compressed form."""
     digest = hashlib.sha256(body).hexdigest()[:32]
-    # mtime: the same bytes have the same tag, on every node and after every start.
+    # mtime=0, so that equal bytes have equal tags on every node and after every start.
     packed = None if suffix in _PACKED else gzip.compress(body, mtime=0)
     if packed is not None and len(packed) >= len(body):
         packed = None

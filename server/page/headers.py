@@ -1,4 +1,4 @@
-"""The headers that every answer to the page carries: what a browser may do with it, and no more."""
+"""Security headers of every answer to the page: what a browser may do with it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 from typing import Final
 from urllib.parse import urlsplit
 
-#: Whatever the page does not use is off, so that a hole in it opens nothing.
+#: Browser features that the page does not use; they are off, so that injected code cannot use them.
 _POWERS: Final = (
     *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "magnetometer"),
     *("microphone", "midi", "payment", "usb"),
@@ -16,8 +16,8 @@ FIXED_HEADERS: Final = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": ", ".join(f"{power}=()" for power in _POWERS),
-    # An entrance code stands in the fragment, and a sign-in's answer in the query: no other place
-    # learns of either.
+    # The fragment can contain an entrance code, and the query a sign-in's answer; neither may reach
+    # another site.
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -27,14 +27,14 @@ _SOCKETS: Final = {"http": "ws", "https": "wss"}
 
 @functools.lru_cache(maxsize=64)
 def headers(own: frozenset[str], elsewhere: frozenset[str]) -> dict[str, str]:
-    """The headers of a page that is reached at the origins ``own`` and may ask ``elsewhere``.
+    """Return the headers of a page at the origins ``own`` that may connect to ``elsewhere``.
 
-    The sockets of ``own`` are named, since older browsers do not take them for ``'self'``.
+    WebSocket origins of ``own`` are listed, since older browsers do not include them in ``'self'``.
     """
     sockets = {
         f"{_SOCKETS[parts.scheme]}://{parts.netloc}"
         for parts in map(urlsplit, own)
-        # There is no way to write an IPv6 address there (CSP Level 3, 2.3.1).
+        # The policy cannot express an IPv6 address (CSP Level 3, 2.3.1).
         if parts.scheme in _SOCKETS and "[" not in parts.netloc
     }
     sources = ["'self'", *sorted(sockets), *sorted(elsewhere)]
@@ -49,7 +49,7 @@ def headers(own: frozenset[str], elsewhere: frozenset[str]) -> dict[str, str]:
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
-        # No text becomes markup or script: the page makes none, and nothing in it can start to.
+        # No text can become markup or script: the page needs none of that.
         "require-trusted-types-for 'script'",
         "trusted-types 'none'",
     )

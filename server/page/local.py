@@ -1,8 +1,8 @@
-"""Local mode: on one's own machine, with nothing set up, a name is enough to sign in.
+"""Local mode: sign-in by name alone, on a server that is not set up and serves its own machine.
 
-It gives a token to whoever asks, so it is there only for somebody at this machine who asked this
-server itself: see ``LocalMode.is_for``. Whatever looks like a proxy, another host or another site
-ends it, and setting up real sign-in does (docs/decisions/0012-local-mode.md).
+It gives a token to every client that asks. So it is limited to clients on this machine that reach
+the server directly (``LocalMode.is_for``). Any sign of a proxy, another host or another site
+disables it, and so does a configured sign-in (docs/decisions/0012-local-mode.md).
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ if TYPE_CHECKING:
     from server.config.settings import Settings
     from server.node import Node
 
-#: A working day: who left the page open over lunch is still there.
+#: Lifetime of a token: a working day, so that a page left open over lunch stays signed in.
 LOCAL_TOKEN_LIFETIME: Final = timedelta(hours=12)
-#: Tokens that may be made at once, and a second after that: people type names, scripts need not.
+#: Tokens that may be made at once, and per second after that; then ``rate_limited``. People type
+#: names more slowly; it stops scripts.
 LOCAL_TOKEN_BURST: Final = 50
 LOCAL_TOKENS_PER_SECOND: Final = 5.0
-#: Bytes of a body; a name of 1,000 characters, each escaped, fits.
+#: Bytes of a request's body; a larger one is refused. A name of 1,000 escaped characters fits.
 MAX_NAME_BODY_BYTES: Final = 16_384
-#: Beginnings of the headers that proxies add. A request with one came through a proxy, so its
-#: client may be anywhere.
+#: Prefixes of headers that proxies add. A request with one came through a proxy, and its client may
+#: be on any machine.
 _PROXIED: Final = (
     "forwarded",
     "via",
@@ -57,25 +58,25 @@ _PROXIED: Final = (
     "fly-",
     "cdn-loop",
 )
-#: User ids made here begin with it; the rest is the name's digest.
+#: Prefix of user ids made here; the rest is the name's digest.
 LOCAL_USER_PREFIX: Final = "local-"
 
 _name = msgspec.json.Decoder(LocalName)
 
 
 class LocalMode:
-    """Makes tokens for names."""
+    """Makes tokens for names, for clients on this machine."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._bucket = TokenBucket(LOCAL_TOKENS_PER_SECOND, LOCAL_TOKEN_BURST, time.monotonic())
 
     def is_for(self, request: Request) -> bool:
-        """Whether whoever sent ``request`` may sign in by name."""
+        """Return whether the client of ``request`` may sign in by name."""
         return is_set_up(self._node.settings) and _is_from_here(request)
 
     async def token(self, request: Request) -> Response:
-        """``POST /v1/local/token``: 200 with a ``LocalToken``; 404 wherever there is none."""
+        """``POST /v1/local/token``: 200 with a ``LocalToken``, or 404 if local mode is off."""
         try:
             if not self.is_for(request):
                 raise RetryableError(ErrorCode.NOT_FOUND)
@@ -94,25 +95,25 @@ class LocalMode:
 
 
 def is_set_up(settings: Settings) -> bool:
-    """Whether the server is one that only this machine reaches, with no other way to sign in."""
+    """Return whether only this machine reaches the server, and no sign-in is configured."""
     return (
         is_loopback(settings.host)
         and settings.auth_secret is None
         and settings.auth_jwks_url is None
         and settings.oidc_issuer is None
-        # There is another address, so there is a proxy, though it may leave no header.
+        # A public address means a proxy, even if it adds no header.
         and (settings.public_url is None or _is_own(settings.public_url))
     )
 
 
 def user_of(name: str) -> str:
-    """The user id of ``name``: the same for every way to write it, in capitals or not."""
+    """Return the user id of ``name``, the same for every spelling that looks alike."""
     digest = hashlib.sha256(_folded(name).encode()).digest()[:15]
     return LOCAL_USER_PREFIX + base64.b32encode(digest).decode().lower()
 
 
 def _folded(name: str) -> str:
-    """``name`` without what makes no difference: capitals, and what shows nothing."""
+    """Fold ``name``: compatibility forms, case, and invisible characters."""
     folded = unicodedata.normalize("NFKC", name).casefold()
     return "".join(c for c in folded if unicodedata.category(c) != "Cf")
 
@@ -123,11 +124,10 @@ def _is_own(public_url: str) -> bool:
 
 
 def _is_from_here(request: Request) -> bool:
-    """Whether the peer, the host it asked for, and the page it asked from are all this machine.
+    """Return whether peer, ``Host`` and ``Origin`` are all this machine.
 
-    A name of another host that leads here (DNS rebinding) comes as ``Host``; another site's page
-    comes with its ``Origin``; nginx, unless told otherwise, names the inner address and speaks
-    HTTP/1.0, which no browser does.
+    A foreign ``Host`` shows DNS rebinding, and a foreign ``Origin`` another site's page. HTTP/1.0
+    shows nginx, which by default sends the inner address as ``Host``; no browser uses it.
     """
     headers, client, server = request.headers, request.scope["client"], request.scope["server"]
     if client is None or server is None or not _is_loopback_address(client[0]):
@@ -149,7 +149,7 @@ def _is_from_here(request: Request) -> bool:
 
 
 def _host_and_port(authority: str) -> tuple[str, int]:
-    """``localhost:8400``, ``[::1]:8400``; ``("", 0)`` for what is neither."""
+    """Split ``localhost:8400`` or ``[::1]:8400``; return ``("", 0)`` for anything else."""
     host, colon, digits = authority.lower().rpartition(":")
     if not colon or authority.endswith("]"):
         host, digits = authority.lower(), "80"
@@ -170,9 +170,10 @@ def _is_loopback_address(host: str) -> bool:
 
 
 async def _asked(request: Request, node: Node) -> str:
-    """The name in the body, as its token will say it; raises ``bad_request`` where it is none.
+    """Return the normalised name in the body. Raises ``bad_request``.
 
-    A form of another site could send any text, but not this media type without asking first.
+    The media type is checked because a form of another site can send any text, but not this type
+    without a preflight request.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":

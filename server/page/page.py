@@ -1,6 +1,6 @@
 """The page and the JavaScript SDK, served to browsers: ``/``, ``/app/…``, ``/sdk/…``.
 
-What is below ``/#/`` is the page's own affair, so there is no other address of it.
+The page handles everything below ``/#/`` itself, so it has no other address.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     from server.node import Node
 
 INDEX = "index.html"
-#: Seconds between two looks at the files of a checkout: shorter than it takes to reload a page,
-#: longer than a look, which takes 6 ms.
+#: Seconds between two checks for changed files in a checkout. Shorter than a reload of the page,
+#: and longer than a check.
 FILE_CHECK_INTERVAL_S = 0.1
-#: The SDK's files that a browser needs; beside them are its package, its tests, its examples.
+#: The SDK's files that a browser needs; its folder also has its package, tests and examples.
 SDK_PARTS = ("ayes.js", "src")
 
-#: Where a wheel has both (pyproject.toml puts them there), and where a checkout has them.
+#: The folder of both in an installed wheel (see pyproject.toml), and in a checkout.
 _INSTALLED = Path(__file__).parents[1] / "static"
 _CHECKOUT = Path(__file__).parents[2]
 
 
 def routes(node: Node) -> list[Route]:
-    """The routes of the page."""
+    """Return the routes of the page."""
     pages = Pages(node)
     return [
         Route("/", pages.index),
@@ -52,7 +52,7 @@ def routes(node: Node) -> list[Route]:
 
 
 def folders() -> tuple[Folder, Folder]:
-    """The page's and the SDK's, not looked at yet; of an installed server, or of a checkout."""
+    """Return the page's and the SDK's folder, not read yet, of this installation or checkout."""
     if _INSTALLED.is_dir():
         app, sdk = _INSTALLED / "app", _INSTALLED / "sdk"
     else:
@@ -61,7 +61,7 @@ def folders() -> tuple[Folder, Folder]:
 
 
 class _Looking:
-    """A folder that is looked at again, once for all who ask in the same moment."""
+    """Reads a folder again at intervals, once for simultaneous requests."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
@@ -69,7 +69,7 @@ class _Looking:
         self._until = 0.0
 
     async def look(self) -> None:
-        """See to it that what is there is as it was ``FILE_CHECK_INTERVAL_S`` ago, or newer."""
+        """Read the folder, unless it was read within ``FILE_CHECK_INTERVAL_S``."""
         now = asyncio.get_running_loop().time()
         if self._task is None or (self._task.done() and now >= self._until):
             self._until = now + FILE_CHECK_INTERVAL_S
@@ -80,8 +80,8 @@ class _Looking:
 class Pages:
     """Answers requests for the page's files.
 
-    An installed server reads them once. In a checkout they are looked at again and again, so that
-    whoever works on the page sees what they wrote.
+    An installed server reads them once. In a checkout changed files are read again, so that a
+    developer sees each change after a reload.
     """
 
     def __init__(self, node: Node) -> None:
@@ -95,11 +95,11 @@ class Pages:
             self.sdk.look()
 
     async def index(self, request: Request) -> Response:
-        """``GET /``: the page itself, whatever the query."""
+        """``GET /``: the page itself, with any query."""
         return await self._answer(request, self.app, INDEX)
 
     def of(self, folder: Folder) -> Callable[[Request], Awaitable[Response]]:
-        """An endpoint for the files of ``folder``; the page itself has one address only."""
+        """Return an endpoint for the files of ``folder``, except for the page itself."""
 
         async def answered(request: Request) -> Response:
             path: str = request.path_params["path"]
@@ -110,7 +110,7 @@ class Pages:
         return answered
 
     async def settings(self, request: Request) -> Response:
-        """``GET /v1/page.json``: how people sign in here, whoever asks."""
+        """``GET /v1/page.json``: how people sign in here; needs no token."""
         settings = self._node.settings
         client = None
         if settings.oidc_issuer is not None and settings.oidc_client_id is not None:
@@ -141,7 +141,7 @@ class Pages:
 
 
 def _sent(request: Request, file: File, fixed: dict[str, str]) -> Response:
-    """The file, packed where the browser can unpack it; or 304, where it has it already."""
+    """Make the response with a file, compressed if accepted; or 304 if it is cached."""
     packed = file.packed if _takes_gzip(request) else None
     made = fixed | {
         "etag": file.etag if packed is None else file.packed_etag,
