@@ -163,9 +163,11 @@ async def test_rules_are_previewed_and_set(site: Running, visit: Visit) -> None:
     ada = (await enter(visit, site, "Ada", f"/#/e/{event}/settings")).page
     await ada.get_by_role("button", name="Change the rules").click()
     await ada.get_by_role("group", name="Criteria").get_by_label("Agreeing votes").fill("1")
-    await ada.get_by_role("button", name="What would pass at once?").click()
+    # What would be decided by it is shown before it is.
+    await ada.get_by_role("button", name="Set these rules").click()
     await expect(ada.get_by_text("1 open proposal would be accepted")).to_be_visible()
     await ada.get_by_role("button", name="Set these rules").click()
+    await expect(ada.get_by_text("1 proposal was accepted by it.")).to_be_visible()
     await expect(
         ada.get_by_text("Criteria: a proposal passes with 1 agreeing vote.")
     ).to_be_visible()

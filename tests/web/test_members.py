@@ -127,5 +127,8 @@ async def test_what_a_removed_or_former_member_has_open_is_closed_on_request(
         close = page.get_by_role("button", name="Close all by this former member")
         await expect(close).to_have_count(1)
         await close.click()
+        dialog = page.get_by_role("dialog")
+        await expect(dialog).to_contain_text("Close 1 open proposal by Jean?")
+        await dialog.get_by_role("button", name="Close them").click()
         await expect(close).to_have_count(0)
         assert await open_proposals() == {"Four"}

@@ -5,7 +5,7 @@ import { h } from "../render.js";
 import { now, t } from "../words.js";
 import { comments } from "./comments.js";
 import { field, formShown, opener, tooLong, wordsForm } from "./forms.js";
-import { button, icon, isKept, note, person, pill, quoted, reasonOf, time, words } from "./parts.js";
+import { button, dialog, icon, isKept, note, person, pill, quoted, reasonOf, time, words } from "./parts.js";
 import { tallyBar, verdict } from "./tally-bar.js";
 
 /** Milliseconds in view after which a proposal is no longer new. */
@@ -154,10 +154,23 @@ function closing(app, store, id, { author }) {
   if (!isOut || !store.may("membership.remove")) return null;
   const act = `member/${author}`;
   return [
-    button(t("proposal.close_theirs"), () => store.run("membership.remove", { user: author, close_proposals: true }),
+    button(t("proposal.close_theirs"), () => app.dialogs.open("close_theirs", store.event, id),
       { kind: "small quiet", key: "close_theirs", disabled: store.act(act)?.state === "pending" }),
     note(app, store, act),
+    app.dialogs.shown("close_theirs", store.event)?.about === id && closingDialog(app, store, author),
   ];
+}
+
+function closingDialog(app, store, author) {
+  const open = Object.values(store.state.proposals).filter((one) => one.author === author && one.status === "pending").length;
+  const close = () => {
+    app.dialogs.close();
+    store.run("membership.remove", { user: author, close_proposals: true });
+  };
+  return dialog(app, store, "close_theirs", t("proposal.close_theirs.title", { count: open, name: store.name(author) ?? t("people.unknown") }),
+    h("div", { class: "row end" },
+      button(t("cancel"), () => app.dialogs.close(), { kind: "quiet" }),
+      button(t("proposal.close_theirs.do"), close, { kind: "danger" })));
 }
 
 /** What it does, and why, before it is done; nothing unless `verb` was pressed. */

@@ -64,7 +64,9 @@ function editor(app, store) {
     app.show(`${key}|preview`, false);
   };
   if (!app.shown(key) && !kept) {
-    return h("div", { class: "row" }, button(t("policy.edit"), () => app.show(key, true), { sign: "pencil" }), note(app, store, "event/set_policy"));
+    const accepted = store.act("event/set_policy")?.ack?.result?.accepted?.length ?? 0;
+    return h("div", { class: "row" }, button(t("policy.edit"), () => app.show(key, true), { sign: "pencil" }), note(app, store, "event/set_policy"),
+      accepted > 0 && h("span", { class: "note confirmed" }, t("policy.accepted", { count: accepted })));
   }
   const policy = kept?.policy ?? event.policy;
   const base = kept?.base ?? event.policy_version;
@@ -76,6 +78,8 @@ function editor(app, store) {
   const send = async (submitted) => {
     submitted.preventDefault();
     if (!patch) return;
+    // What would be decided by it is shown before it is.
+    if (store.status !== "not_started" && !app.shown(`${key}|preview`)?.accepts && (await ask(app, store, key, patch)) > 0) return;
     const act = await store.run("event.set_policy", { policy_version: base, policy: patch });
     if (act.state !== "confirmed") return;
     drop();
@@ -103,14 +107,17 @@ function moved(app, draft, policy, event, drop) {
       button(t("form.moved.take"), drop, { kind: "quiet small" })));
 }
 
+/** Show what `policy` would accept at once, and how many those are. */
 async function ask(app, store, key, policy) {
   const at = `${key}|preview`;
   app.show(at, { asking: true });
   try {
     const reply = await store.client.query("event.preview_policy", { event: store.event, policy });
     app.show(at, { accepts: reply.would_accept });
+    return reply.would_accept.length;
   } catch (error) {
     app.show(at, { error });
+    return 0;
   }
 }
 
@@ -119,7 +126,7 @@ function preview(app, store, key) {
   if (!found) return null;
   if (found.asking) return h("p", { class: "banner" }, t("loading"));
   if (found.error) return h("p", { class: "trouble" }, reason(found.error));
-  return h("div", { class: "banner", role: "status" }, h("p", {}, t("policy.would_accept", { count: found.accepts.length })),
+  return h("div", { class: "banner", role: "status" }, h("p", {}, t("policy.would_accept", { count: found.accepts.length }), " ", found.accepts.length > 0 && t("policy.would_accept.again")),
     h("ul", {}, found.accepts.map((id) => store.state.proposals[id]).filter(Boolean).map((proposal, index) =>
       h("li", { key: index }, proposalTitle(proposal), proposal.content && [": ", quoted(proposal.content)]))));
 }

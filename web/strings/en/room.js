@@ -173,6 +173,8 @@ export default {
   "proposal.reject.reason": "Why is it rejected? (if you like)",
   "proposal.moderate.reason": "Why is it taken down? (if you like)",
   "proposal.close_theirs": "Close all by this former member",
+  "proposal.close_theirs.title": { one: "Close {count} open proposal by {name}?", other: "Close {count} open proposals by {name}?" },
+  "proposal.close_theirs.do": "Close them",
   "proposal.withdraw.reason": "Why do you withdraw it? (if you like)",
   "proposal.revert.reason": "Why is it undone? (if you like)",
   "vote.agree": "Agree",

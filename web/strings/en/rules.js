@@ -33,6 +33,8 @@ export default {
   "policy.set": "Set these rules",
   "policy.preview": "What would pass at once?",
   "policy.would_accept": { one: "{count} open proposal would be accepted at once.", other: "{count} open proposals would be accepted at once." },
+  "policy.would_accept.again": "Press “Set these rules” again if you want that.",
+  "policy.accepted": { one: "{count} proposal was accepted by it.", other: "{count} proposals were accepted by it." },
   "policy.moved": "Another admin changed the rules while you were at it; the sentences above are the new ones.",
   "settings.event": "The event",
   "settings.about": "About this event",

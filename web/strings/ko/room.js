@@ -170,6 +170,8 @@ export default {
   "proposal.reject.reason": "반려하는 이유 (선택)",
   "proposal.moderate.reason": "내리는 이유 (선택)",
   "proposal.close_theirs": "이 전 참여자의 열린 제안 모두 닫기",
+  "proposal.close_theirs.title": "{name} 님이 낸 열린 제안 {count}건을 닫을까요?",
+  "proposal.close_theirs.do": "모두 닫기",
   "proposal.withdraw.reason": "철회하는 이유 (선택)",
   "proposal.revert.reason": "되돌리는 이유 (선택)",
   "vote.agree": "찬성",

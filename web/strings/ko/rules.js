@@ -33,6 +33,8 @@ export default {
   "policy.set": "이 규칙으로 정하기",
   "policy.preview": "바로 통과될 제안 미리 보기",
   "policy.would_accept": "열린 제안 {count}건이 바로 통과됩니다.",
+  "policy.would_accept.again": "그래도 되면 ‘이 규칙으로 정하기’를 다시 누르세요.",
+  "policy.accepted": "이 규칙으로 제안 {count}건이 통과되었습니다.",
   "policy.moved": "그사이 다른 관리자가 규칙을 바꾸었습니다. 위의 문장이 새 규칙입니다.",
   "settings.event": "이벤트",
   "settings.about": "이벤트 정보",
