@@ -36,7 +36,7 @@ export class Session {
     this.client.addEventListener("fault", ({ detail }) => {
       if (detail.where === "outbox") changed();
     });
-    for (const type of ["status", "welcome", "pending", "bye"]) {
+    for (const type of ["status", "welcome", "pending", "bye", "transport"]) {
       this.client.addEventListener(type, () => changed());
     }
     this.client.addEventListener("ended", ({ detail }) => ended(detail.error));

@@ -83,7 +83,7 @@ function line(app) {
   const { client } = app.session;
   const waiting = app.session.waiting().length;
   if (client.status === "open") {
-    return h("p", { class: "line open", key: "line" }, h("span", { class: "dot", "aria-hidden": "true" }), t("line.open"),
+    return h("p", { class: "line open", key: "line" }, h("span", { class: "dot", "aria-hidden": "true" }), t(client.transport === "http" ? "line.open.slower" : "line.open"),
       waiting > 0 && h("span", { class: "waiting" }, t("line.sending", { count: waiting })));
   }
   return away(app);

@@ -63,6 +63,7 @@ export default {
 
   // The line to the server
   "line.open": "Live",
+  "line.open.slower": "Live, slower",
   "line.connecting": "Connecting…",
   "line.waiting": { one: "No connection. Next try in {count} s.", other: "No connection. Next try in {count} s." },
   "line.offline": "You are offline.",

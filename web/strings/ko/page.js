@@ -63,6 +63,7 @@ export default {
 
   // 서버 연결
   "line.open": "실시간",
+  "line.open.slower": "실시간 (느림)",
   "line.connecting": "연결하는 중…",
   "line.waiting": "연결이 끊겼습니다. {count}초 후 다시 시도합니다.",
   "line.offline": "오프라인입니다.",
