@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from playwright.async_api import BrowserContext, Locator, Page, WebSocketRoute, expect
+from playwright.async_api import BrowserContext, Locator, Page, Route, WebSocketRoute, expect
 
 from tests.web.conftest import Visit, Visitor
 
+#: Where the page goes when no WebSocket gets through.
+OVER_HTTP = re.compile(r"/v1/(commands|events)")
 #: Presses of a button that moves under the finger, and milliseconds between two.
-PRESSES, PRESS_MS = 5, 2_000
+PRESSES, PRESS_MS = 8, 2_000
 
 
 async def enter(visit: Visit, site: Any, name: str, path: str = "/", **options: Any) -> Visitor:
@@ -36,8 +39,15 @@ class Wire:
         self._sockets: list[tuple[WebSocketRoute, WebSocketRoute]] = []
 
     async def lay(self, context: BrowserContext) -> None:
-        """From now on the sockets of ``context`` go over this wire."""
+        """From now on the sockets of ``context`` go over this wire, and what it does over HTTP."""
         await context.route_web_socket("**/v1/socket", self._open)
+        await context.route(OVER_HTTP, self._request)
+
+    async def _request(self, route: Route) -> None:
+        if self.cut:
+            await route.abort()
+        else:
+            await route.continue_()
 
     async def _open(self, page: WebSocketRoute) -> None:
         if self.cut:
@@ -59,6 +69,21 @@ class Wire:
     def mend(self) -> None:
         """Whole again, for the next socket."""
         self.cut = self.deaf = False
+
+
+async def whole(page: Page, wire: Wire) -> None:
+    """The wire is whole again, and somebody does not want to wait for the next try."""
+    wire.mend()
+    now, line = page.get_by_role("button", name="Try now"), page.locator(".line.open")
+    for _ in range(PRESSES):
+        # One that is under way may still have met the cut.
+        await now.evaluate_all("(all) => all.forEach((one) => one.click())")
+        try:
+            await expect(line).to_be_visible(timeout=PRESS_MS)
+        except AssertionError:
+            continue
+        return
+    await expect(line).to_be_visible()
 
 
 async def pressed(button: Locator, shows: Locator) -> None:

@@ -8,7 +8,7 @@ from playwright.async_api import Page, expect
 
 from tests.promises.running import Running
 from tests.web.conftest import Visit
-from tests.web.entering import Wire, enter, proposal
+from tests.web.entering import Wire, enter, proposal, whole
 from tests.web.stage import Stage
 from tests.web.watch import OUTAGE
 
@@ -56,10 +56,7 @@ async def test_seconds_of_waiting_are_not_announced(site: Running, visit: Visit)
     for _ in range(8):
         seen.add(await ada.page.locator(".line.away").inner_text())
         await ada.page.wait_for_timeout(500)
-    wire.mend()
-    await ada.page.get_by_role("button", name="Try now").evaluate_all(
-        "(all) => all.forEach((one) => one.click())"
-    )
+    await whole(ada.page, wire)
     await expect(ada.page.get_by_text("Connected again.")).to_be_attached()
     texts = await said(ada.page)
     assert len(texts) <= 4, texts

@@ -10,7 +10,7 @@ from playwright.async_api import Page, WebSocket, expect
 
 from tests.promises.running import Running
 from tests.web.conftest import Visit, Visitor
-from tests.web.entering import Wire, enter, pressed, proposal
+from tests.web.entering import Wire, enter, pressed, proposal, whole
 from tests.web.stage import Stage
 from tests.web.watch import OUTAGE
 
@@ -100,8 +100,7 @@ async def test_what_cannot_be_undone_is_not_kept_for_later(site: Running, visit:
         await page.get_by_role("dialog").get_by_role("combobox").select_option(label="Grace")
         await page.get_by_role("dialog").get_by_role("button", name="Leave").click()
         await expect(page.locator(".note.refused").last).to_contain_text("no connection")
-        wire.mend()
-        await expect(page.locator(".line.open")).to_be_visible()
+        await whole(page, wire)
         room = await stage.room("Ada", event)
         assert room["event"]["status"] == "in_progress"
         assert room["counts"]["members"] == 2
@@ -129,8 +128,7 @@ async def test_what_waits_is_listed_with_its_time_and_taken_back_after_a_reload(
         await expect(waiting.locator("time")).to_be_visible()
         await waiting.get_by_role("button", name="Take back").click()
         await expect(waiting).to_have_count(0)
-        wire.mend()
-        await expect(page.locator(".line.open")).to_be_visible()
+        await whole(page, wire)
         await expect(proposal(page, "Calm").get_by_role("button", name="Agree")).to_be_visible()
         assert (await stage.room("Grace", event))["proposals"][asked]["agree"] == 0
 
@@ -186,6 +184,6 @@ async def test_it_is_said_when_the_browser_cannot_keep_what_waits(
         await expect(page.locator(".line.away")).to_be_visible()
         await proposal(page, "Calm").get_by_role("button", name="Agree").click()
         await expect(page.locator(".line.away")).to_contain_text("could not keep it")
-        wire.mend()
+        await whole(page, wire)
         await expect(proposal(page, "Calm").get_by_role("button", name="You agree")).to_be_visible()
         await expect(page.get_by_text("could not keep it")).to_have_count(0)
