@@ -16,7 +16,8 @@ export class Finger {
   #pointer = null;
   #press = null;
   #anchor = null;
-  #own = false;
+  /** Pixels that the view was scrolled here to keep its place; the rest somebody scrolled. */
+  #kept = 0;
   /** Somebody did something here since the last drawing. */
   #input = false;
 
@@ -28,7 +29,6 @@ export class Finger {
     page.addEventListener("pointerdown", (event) => this.#pressed(event), { capture: true });
     page.addEventListener("click", (event) => this.#clicked(event), { capture: true });
     for (const type of ["click", "keydown", "input", "change"]) page.addEventListener(type, () => (this.#input = true), { capture: true });
-    page.addEventListener("scroll", () => this.#scrolled(), { passive: true });
   }
 
   /** Before a drawing; `theirs`: others caused it; `elsewhere`: it shows another view. */
@@ -47,7 +47,7 @@ export class Finger {
       const place = el.getBoundingClientRect();
       if (place.bottom > 0 && place.top < innerHeight && place.width > 0) places.push({ el, place });
     }
-    this.#shots.push({ at: performance.now(), places });
+    this.#shots.push({ at: performance.now(), places, scrolled: this.#scrolled });
     this.#shots.splice(0, this.#shots.length - MAX_SHOTS);
   }
 
@@ -58,8 +58,14 @@ export class Finger {
     if (!kept) return;
     const moved = kept.el.getBoundingClientRect().top - kept.top;
     if (Math.abs(moved) < MOVED) return;
-    this.#own = true;
+    const { scrollY } = this.page;
     this.page.scrollBy({ top: moved, behavior: "instant" });
+    this.#kept += this.page.scrollY - scrollY;
+  }
+
+  /** How far somebody has scrolled. */
+  get #scrolled() {
+    return this.page.scrollY - this.#kept;
   }
 
   /** What is to stay in its place, the innermost first: under the pointer, else where reading begins. */
@@ -80,7 +86,7 @@ export class Finger {
 
   #pressed(event) {
     this.#pointer = event;
-    this.#press = { at: performance.now(), x: event.clientX, y: event.clientY };
+    this.#press = { at: performance.now(), x: event.clientX, y: event.clientY, scrolled: this.#scrolled };
   }
 
   #clicked(event) {
@@ -90,20 +96,15 @@ export class Finger {
     if (event.detail === 0 || !press || !event.isTrusted) return;
     const now = event.target.closest?.(CONTROL);
     if (!now) return;
-    const isOther = this.#shots.some(({ at, places }) => {
-      if (at > press.at || press.at - at > GUARD_MS) return false;
+    const isOther = this.#shots.some(({ at, places, scrolled }) => {
+      // Who scrolls knows that things move.
+      if (at > press.at || press.at - at > GUARD_MS || Math.abs(scrolled - press.scrolled) > MOVED) return false;
       const then = places.find(({ place }) => press.x >= place.left && press.x <= place.right && press.y >= place.top && press.y <= place.bottom);
       return then !== undefined && then.el !== now && !then.el.contains(now) && !now.contains(then.el);
     });
     if (!isOther) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-  }
-
-  /** Who scrolls knows that things move. */
-  #scrolled() {
-    if (!this.#own) this.#shots = [];
-    this.#own = false;
   }
 }
 

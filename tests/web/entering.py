@@ -10,7 +10,7 @@ from playwright.async_api import BrowserContext, Locator, Page, Route, WebSocket
 from tests.web.conftest import Visit, Visitor
 
 #: Where the page goes when no WebSocket gets through.
-OVER_HTTP = re.compile(r"/v1/(commands|events)")
+OVER_HTTP = re.compile(r"/v1/(commands|events|queries)")
 #: Presses of a button that moves under the finger, and milliseconds between two.
 PRESSES, PRESS_MS = 8, 2_000
 
