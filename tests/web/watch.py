@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import ConsoleMessage, Error, Page, Request, WebSocket
 
-#: What a browser says where the network is cut; a test that cuts it allows this.
-OUTAGE = r"net::ERR_|WebSocket connection to "
+#: What a browser says where the network is cut, and of a refusal over HTTP afterwards; a test that
+#: cuts it allows this.
+OUTAGE = r"net::ERR_|WebSocket connection to |status of 4\d\d .*/v1/commands"
 
 
 class Watch:
