@@ -19,6 +19,7 @@ from protocol.commands import COMMANDS, Command
 from protocol.errors import ErrorCode, RetryableError, bad_request
 from protocol.fields import TextLimits, normalise
 from protocol.requests import NOT_OVER_HTTP, REQUESTS, Request
+from protocol.wrong_field import WrongField, wrong_field
 
 Message: TypeAlias = Command | Request
 
@@ -28,8 +29,6 @@ _elements = msgspec.json.Decoder(list[msgspec.Raw])
 _commands = frozenset(COMMANDS)
 _types = frozenset(str(kind.__struct_config__.tag) for kind in (*COMMANDS, *REQUESTS))
 
-_PATH = re.compile(r" - at `\$\.?([^`]*)`\Z")
-_MISSING = re.compile(r"\AObject missing required field `([^`]+)`")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: Characters of a key that an error names; a longer key is cut, which keeps the answer small.
 MAX_KEY_CHARACTERS = 64
@@ -167,7 +166,7 @@ def _decode(payload: bytes, limits: TextLimits, *, inner: bool = False) -> Messa
         if type(message) in _commands:  # isinstance is slow: msgspec's classes are abstract ones
             cast("Command", message).check()
     except msgspec.ValidationError as err:
-        return _explain(payload, str(err), inner=inner)
+        return _explain(payload, wrong_field(err), inner=inner)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Also for input that msgspec refuses and JSON's grammar allows: lone surrogates, huge
         # numbers.
@@ -179,7 +178,7 @@ def _decode(payload: bytes, limits: TextLimits, *, inner: bool = False) -> Messa
     return message
 
 
-def _explain(payload: bytes, problem: str | None, *, inner: bool = False) -> Invalid:
+def _explain(payload: bytes, problem: WrongField | None, *, inner: bool = False) -> Invalid:
     """Return the error for a message that did not decode, under the id or ref it has."""
     found = _loads(payload)
     if not isinstance(found, dict):
@@ -196,10 +195,7 @@ def _explain(payload: bytes, problem: str | None, *, inner: bool = False) -> Inv
         path = _unrepresentable(found)
         wrong = bad_request(path, "a text or number cannot be represented")
         return Invalid(wrong, *keys, kind)
-    path = match[1] if (match := _PATH.search(problem)) else ""
-    if missing := _MISSING.match(problem):
-        path = f"{path}.{missing[1]}" if path else missing[1]
-    return Invalid(bad_request(path, _PATH.sub("", problem)), *keys, kind)
+    return Invalid(bad_request(problem.path, problem.reason), *keys, kind)
 
 
 def _unrepresentable(value: Any) -> str:

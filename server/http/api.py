@@ -26,6 +26,7 @@ from protocol.codec import Invalid, decode_command, decode_query, under_id
 from protocol.commands import Command, event_of
 from protocol.errors import ErrorCode, ProtocolError, RetryableError, bad_request
 from protocol.fields import PageSize, Position, normalise
+from protocol.wrong_field import wrong_field
 from server.config.version import ayes_version
 from server.http.answers import PartsAnswer, encoded_error, error_answer, json_answer
 from server.http.body import read_body, without_mark
@@ -206,8 +207,7 @@ class _Api:
         try:
             typed = msgspec.convert(fields | {"type": tag} if tag else fields, kind, strict=False)
         except msgspec.ValidationError as err:
-            reason, _, path = str(err).partition(" - at `$.")
-            raise bad_request(path.rstrip("`"), reason) from None
+            raise bad_request(*wrong_field(err)) from None
         normalise(typed, self._node.texts)
         return typed
 
