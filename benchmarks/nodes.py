@@ -333,7 +333,7 @@ async def read(place: Place, plan: Plan, rows: Reading) -> None:
         count = plan.singles * 10
         cpu, begun = meter.read(), monotonic()
         for number in range(count):
-            (found,) = await reading.tops(database, [event])
+            (found,) = await reading.positions(database, [event])
             to = top - number % (top // 2)
             await reading.steps(database, event, epoch=found.epoch, after=to - 1, to=to)
         cpu, time = meter.read() - cpu, monotonic() - begun

@@ -31,7 +31,7 @@ from persistence.event.state import EventState
 from persistence.event.windows import resolved_floor
 
 
-class Own(NamedTuple):
+class UserView(NamedTuple):
     """A user's own view of an event, as of position ``seq``."""
 
     event: str
@@ -46,7 +46,7 @@ class Own(NamedTuple):
     """Approximate number of records that the room shows: what loading it costs."""
 
 
-class Stored(NamedTuple):
+class StoredStep(NamedTuple):
     """A journal entry as it is stored, with its texts unchanged."""
 
     seq: int
@@ -54,7 +54,7 @@ class Stored(NamedTuple):
     patches: str
 
 
-class Top(NamedTuple):
+class EventPosition(NamedTuple):
     """The position of an event."""
 
     event: str
@@ -168,7 +168,7 @@ def _put_users() -> Statement:
 _PUT_USERS = _put_users()
 
 
-async def own(database: Database, pairs: Sequence[tuple[str, str]]) -> list[Own]:
+async def own(database: Database, pairs: Sequence[tuple[str, str]]) -> list[UserView]:
     """Return the own view of each (event, user); events that do not exist are left out."""
     async with database.connection() as connection:
         rows = await _OWN.rows(
@@ -192,7 +192,7 @@ async def own(database: Database, pairs: Sequence[tuple[str, str]]) -> list[Own]
             )
         votes = orjson.loads(row["votes"]) if row["votes"] else {}
         position = (row["event"], row["user"], row["epoch"], row["seq"])
-        found.append(Own(*position, membership, votes, ballot, row["records"]))
+        found.append(UserView(*position, membership, votes, ballot, row["records"]))
     return found
 
 
@@ -204,18 +204,18 @@ async def room(database: Database, event_id: str) -> EventState:
 
 async def steps(
     database: Database, event_id: str, *, epoch: str, after: int, to: int
-) -> list[Stored]:
+) -> list[StoredStep]:
     """Return the steps ``after``+1 … ``to``, in order; none if ``epoch`` is not the event's."""
     async with database.connection() as connection:
         rows = await _STEPS.rows(connection, event=event_id, epoch=epoch, after=after, to=to)
-    return [Stored(row["seq"], row["hash"], row["patches"]) for row in rows]
+    return [StoredStep(row["seq"], row["hash"], row["patches"]) for row in rows]
 
 
-async def tops(database: Database, event_ids: Sequence[str]) -> list[Top]:
+async def positions(database: Database, event_ids: Sequence[str]) -> list[EventPosition]:
     """Return the positions of these events."""
     async with database.connection() as connection:
         rows = await _TOPS.rows(connection, ids=event_ids)
-    return [Top(row["id"], row["epoch"], row["seq"]) for row in rows]
+    return [EventPosition(row["id"], row["epoch"], row["seq"]) for row in rows]
 
 
 async def decided(
@@ -243,14 +243,14 @@ async def clock(database: Database) -> datetime:
 
 
 __all__ = [
-    "Own",
-    "Stored",
-    "Top",
+    "EventPosition",
+    "StoredStep",
+    "UserView",
     "clock",
     "decided",
     "own",
+    "positions",
     "put_users",
     "room",
     "steps",
-    "tops",
 ]

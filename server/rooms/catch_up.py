@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from handlers import views
 from handlers.audiences import Audience
-from persistence.queries.reading import Own
+from persistence.queries.reading import UserView
 from protocol import answers, merge_patch
 from protocol.errors import ErrorCode, FinalError
 from protocol.requests import Subscribe
@@ -51,7 +51,7 @@ class CatchUp(NamedTuple):
 async def catch_up(
     rooms: RoomRegistry,
     subscription: Subscription,
-    own: Own,
+    own: UserView,
     request: Subscribe,
     *,
     reason: str = "initial",
@@ -71,7 +71,7 @@ async def catch_up(
 
 
 async def _place(
-    rooms: RoomRegistry, subscription: Subscription, own: Own, request: Subscribe, reason: str
+    rooms: RoomRegistry, subscription: Subscription, own: UserView, request: Subscribe, reason: str
 ) -> CatchUp:
     room = subscription.room
     path, reason = await _prepared(rooms, subscription, own, request, reason)
@@ -113,7 +113,7 @@ async def _place(
 
 
 async def _prepared(
-    rooms: RoomRegistry, subscription: Subscription, own: Own, request: Subscribe, reason: str
+    rooms: RoomRegistry, subscription: Subscription, own: UserView, request: Subscribe, reason: str
 ) -> tuple[ResumePath | None, str]:
     """Return the path from the client's position; or make a snapshot, and return its reason."""
     room = subscription.room
@@ -171,7 +171,7 @@ def _why_not_resumed(rooms: RoomRegistry, room: Room, user: str, epoch: str, seq
     return "gap" if room.seq - seq > rooms.resume_steps else ""
 
 
-def own_view(subscription: Subscription, own: Own) -> tuple[dict[str, Any], Audience]:
+def own_view(subscription: Subscription, own: UserView) -> tuple[dict[str, Any], Audience]:
     """Return the whole ``you``, with the patches since it was read, and its audience.
 
     Raises ``not_a_member`` if the user is not a member or applicant any more.

@@ -19,7 +19,7 @@ import orjson
 from handlers.audiences import Audience, Patches
 from persistence.database.pool import Database
 from persistence.queries import reading
-from persistence.queries.reading import Stored
+from persistence.queries.reading import StoredStep
 from protocol import merge_patch
 from protocol.errors import ErrorCode, RetryableError
 from server.limits.cooldown import Cooldown
@@ -179,7 +179,7 @@ class JournalFolder:
 
     async def _read(
         self, job: _Job, event: str, *, epoch: str, after: int, to: int
-    ) -> list[Stored]:
+    ) -> list[StoredStep]:
         job.reading = True
         try:
             return await reading.steps(self._database, event, epoch=epoch, after=after, to=to)

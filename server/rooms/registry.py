@@ -22,7 +22,7 @@ from persistence.database.overload import UNREACHABLE_RETRY_DELAY_MS, unreachabl
 from persistence.database.periodic import Periodic
 from persistence.database.pool import Database
 from persistence.queries import reading
-from persistence.queries.reading import Own
+from persistence.queries.reading import UserView
 from protocol.errors import ErrorCode, FinalError, RetryableError
 from server.bus.port import Bus, BusMessage, PositionHint
 from server.limits.cooldown import Cooldown
@@ -89,7 +89,7 @@ class RoomRegistry:
         self._wanted: dict[str, int] = {}
         """Positions that were announced while their room was being filled."""
         self.journal = JournalFolder(database, cooldown)
-        self._own: BatchLoader[tuple[str, str], Own] = BatchLoader(self._fetch_own)
+        self._own: BatchLoader[tuple[str, str], UserView] = BatchLoader(self._fetch_own)
         self.sweeper = Periodic("room sweep", SWEEP_INTERVAL_S, self._sweep)
         self.fills = Failures("room fill")
         self.presence = Presence(bus)
@@ -158,7 +158,7 @@ class RoomRegistry:
 
     async def enter(
         self, event_id: str, user: str, subscription_of: Callable[[Room], Subscription]
-    ) -> tuple[Subscription, Own]:
+    ) -> tuple[Subscription, UserView]:
         """Register ``user``'s subscription, then read what is its owner's.
 
         ``subscription_of(room)`` makes it. Return it with its owner's view; the room is at least at
@@ -180,7 +180,7 @@ class RoomRegistry:
             self.leave(subscription)
             raise
 
-    async def load_own(self, room: Room, user: str) -> Own:
+    async def load_own(self, room: Room, user: str) -> UserView:
         """Read ``user``'s own view, and wait until the room is at its position."""
         while True:
             generation = room.generation
@@ -226,7 +226,7 @@ class RoomRegistry:
         self.budget.release(room.event_id)
         room.release()
 
-    async def _loaded_room(self, event_id: str, user: str, own: Own) -> None:
+    async def _loaded_room(self, event_id: str, user: str, own: UserView) -> None:
         """Wait until the room is loaded, for ``user`` or by an earlier request."""
         if event_id in self._rooms:
             # Loaded while the membership was read. A second load would replace a room that may
@@ -298,19 +298,19 @@ class RoomRegistry:
         room.remember(steps)
         return state.bytes() + room.size()
 
-    async def _ask_own(self, event_id: str, user: str) -> Own | None:
+    async def _ask_own(self, event_id: str, user: str) -> UserView | None:
         try:
             return await self._own.load((event_id, user))
         except Exception as err:
             raise unreachable(err) from err
 
-    async def _fetch_own(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Own]:
+    async def _fetch_own(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], UserView]:
         found = await reading.own(self._database, keys)
         return {(own.event, own.user): own for own in found}
 
     # Filling from the journal.
 
-    async def _catch_up(self, room: Room, own: Own) -> None:
+    async def _catch_up(self, room: Room, own: UserView) -> None:
         self._fill(room)
         try:
             async with asyncio.timeout(FILL_TIMEOUT_S):
@@ -352,7 +352,7 @@ class RoomRegistry:
         while True:
             # Read first: steps that this node commits during the read are not lost data.
             known = room.seq
-            tops = await reading.tops(self._database, [room.event_id])
+            tops = await reading.positions(self._database, [room.event_id])
             if not tops:
                 self._end_lost(room)
                 return
@@ -396,7 +396,7 @@ class RoomRegistry:
         if not self._rooms:
             return
         rooms = dict(self._rooms)
-        for top in await reading.tops(self._database, list(rooms)):
+        for top in await reading.positions(self._database, list(rooms)):
             del rooms[top.event]
             watched = self._rooms.get(top.event)
             if watched is not None and (top.epoch, top.seq) != (watched.epoch, watched.seq):
@@ -406,7 +406,7 @@ class RoomRegistry:
                 self._fill(room)
 
 
-def _may_enter(own: Own | None) -> Own:
+def _may_enter(own: UserView | None) -> UserView:
     """Return ``own`` if its user may enter. Raises ``not_found`` or ``not_a_member``."""
     if own is None or own.membership is None:
         raise FinalError(ErrorCode.NOT_FOUND, details={"path": "event"})

@@ -7,7 +7,7 @@ from collections.abc import Generator
 import msgspec
 
 from handlers.audiences import Patches
-from persistence.queries.reading import Stored
+from persistence.queries.reading import StoredStep
 from server.rooms.room import RoomStep
 
 #: Steps decoded in one iteration of the loop; a long one has some 25 KB.
@@ -17,13 +17,13 @@ _patches = msgspec.json.Decoder(Patches)
 _texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def step_of(stored: Stored) -> RoomStep:
+def step_of(stored: StoredStep) -> RoomStep:
     """Decode one step of the journal."""
     texts = {label: bytes(text) for label, text in _texts.decode(stored.patches).items()}
     return RoomStep(stored.seq, _patches.decode(stored.patches), texts)
 
 
-def steps_of(stored: list[Stored]) -> Generator[None, None, list[RoomStep]]:
+def steps_of(stored: list[StoredStep]) -> Generator[None, None, list[RoomStep]]:
     """Decode steps; yield after each ``MAX_DECODED_STEPS``, and return all."""
     found = []
     for number, line in enumerate(stored, 1):

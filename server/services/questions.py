@@ -20,7 +20,7 @@ from persistence.database.pool import Database
 from persistence.event.limits import DomainLimits
 from persistence.event.records import Decided, Membership
 from persistence.queries import lists, reading
-from persistence.queries.reading import Own
+from persistence.queries.reading import UserView
 from protocol import answers
 from protocol import requests as r
 from protocol.errors import ErrorCode, FinalError, RetryableError
@@ -159,7 +159,7 @@ class Questions:
         own = await reading.own(self._database, [(event, actor.user)])
         return own[0].membership if own else None
 
-    async def _accepted(self, actor: Actor, event: str) -> Own:
+    async def _accepted(self, actor: Actor, event: str) -> UserView:
         """Return an accepted member's own view. Raises ``not_found`` or ``not_a_member``.
 
         One statement, with the same cost if the event does not exist. Nothing else of the event

@@ -11,7 +11,7 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from handlers.step import Actor
-from persistence.queries.reading import Own
+from persistence.queries.reading import UserView
 from protocol import answers
 from protocol.closes import CloseCode
 from protocol.errors import ErrorCode, FinalError, ProtocolError, RetryableError
@@ -214,7 +214,7 @@ class RequestWorker:
         self._go_live(await self._catch_up(subscription, own, request, reason))
 
     async def _catch_up(
-        self, subscription: Subscription, own: Own, request: Subscribe, reason: str = "initial"
+        self, subscription: Subscription, own: UserView, request: Subscribe, reason: str = "initial"
     ) -> CatchUp:
         return await catch_up(
             self._context.rooms,

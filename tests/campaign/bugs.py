@@ -228,7 +228,7 @@ def _snapshot_outside_one_read() -> None:
             deadline = time.monotonic() + TORN_SECONDS
             while state.seq == first and time.monotonic() < deadline:
                 await asyncio.sleep(TORN_LOOK_SECONDS)
-                (top,) = await reading.tops(database, [event_id])
+                (top,) = await reading.positions(database, [event_id])
                 state.seq = top.seq
             return state
 

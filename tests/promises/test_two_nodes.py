@@ -78,7 +78,7 @@ async def test_a_hint_that_comes_while_the_room_is_filled_is_not_lost(
     monkeypatch.setattr("server.rooms.registry.SWEEP_INTERVAL_S", 3_600.0)
     async with two(migrated_url, [MemoryBus(), MemoryBus()]) as (one, other):
         scene, _, room, proposal = await watched(one, other)
-        tops = reading.tops
+        tops = reading.positions
         looks = last = 0
 
         async def overtaken(*args: Any) -> Any:
@@ -91,7 +91,7 @@ async def test_a_hint_that_comes_while_the_room_is_filled_is_not_lost(
                 other.node.rooms._on_message(PositionHint(scene.event, room.epoch, last))
             return found
 
-        monkeypatch.setattr(reading, "tops", overtaken)
+        monkeypatch.setattr(reading, "positions", overtaken)
         ack = await scene.vote(scene.members[2], proposal)
         other.node.rooms._on_message(PositionHint(scene.event, room.epoch, ack["seq"]))
         await room.client.until(lambda: bool(last), "another vote")

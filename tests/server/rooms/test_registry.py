@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from persistence.queries.reading import Own
+from persistence.queries.reading import UserView
 from server.rooms.room import Room
 from server.rooms.subscription import Subscription
 from tests.promises.running import Running
@@ -61,7 +61,7 @@ async def test_a_room_dropped_in_the_iteration_it_was_loaded_in_can_be_entered(
 
     asked = 0
 
-    async def load_room(event_id: str, user: str, own: Own) -> None:
+    async def load_room(event_id: str, user: str, own: UserView) -> None:
         nonlocal asked
         asked += 1
         assert asked < 100, "it spins"
@@ -91,7 +91,7 @@ async def test_a_room_loaded_while_a_membership_was_read_is_not_loaded_over_its_
     is_read, may_go_on = asyncio.Event(), asyncio.Event()
     ask = rooms._ask_own
 
-    async def slow_once(event_id: str, user: str) -> Own | None:
+    async def slow_once(event_id: str, user: str) -> UserView | None:
         own = await ask(event_id, user)
         if not is_read.is_set():
             is_read.set()
