@@ -10,6 +10,6 @@ COMMAND_TIMEOUT_S = 5.0
 #: Otherwise a long queue would wait for the failure of each batch before it, one after another.
 #: Above ``COMMAND_TIMEOUT_S``, so that a slow lane makes progress; below the 15 s that HTTP waits.
 QUEUE_TIMEOUT_S = 10.0
-#: What a client is asked to wait after ``busy`` or ``overloaded``. About the time that a batch
-#: needs for one more try.
+#: What a client is asked to wait after ``busy`` or ``overloaded``. Long enough that retries do not
+#: fill the queue again at once.
 BUSY_RETRY_DELAY_MS = 500

@@ -31,8 +31,8 @@ from protocol.errors import ErrorCode, RetryableError
 
 log = logging.getLogger("ayes.lanes")
 
-#: Commands that may wait for one event on this node; beyond that ``busy``. A lane decides some
-#: thousands in a second, so a longer queue could not be served in ``QUEUE_TIMEOUT_S``.
+#: Commands that may wait for one event on this node; beyond that ``busy``. Bounds the memory of one
+#: queue, and the wait at its end.
 MAX_LANE_COMMANDS = 20_000
 #: Seconds between two searches for commands past ``QUEUE_TIMEOUT_S``, while lanes wait for a
 #: transaction. A command is answered at most this much late.

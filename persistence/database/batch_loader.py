@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-#: Keys of one query; further ones wait for the next. So many still make a quick statement.
+#: Keys of one query; further ones wait for the next. Bounds the size of one statement.
 MAX_BATCH_KEYS = 1_000
 
 

@@ -27,8 +27,8 @@ INSTANCE_LOCK_KEY = 0x41594553_00000002
 START_TIMEOUT_S = 10.0
 #: Seconds between two tries to take the lock: short, so that a restart is quick.
 RETRY_INTERVAL_S = 0.25
-#: Seconds between two checks that the lock's session is alive. Two servers run side by side for at
-#: most this long.
+#: Seconds between two checks that the lock's session is alive. A lost lock is noticed within this
+#: time.
 CHECK_INTERVAL_S = 5.0
 _BACKEND = "SELECT pg_backend_pid()"
 _LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)

@@ -18,8 +18,8 @@ from persistence.database import connecting
 
 #: Key of the advisory lock around an upgrade; any number that Ayes alone uses.
 UPGRADE_LOCK_KEY = 0x41594553_00000001
-#: How long a node waits for another node's upgrade; then its start fails. A migration of large
-#: tables takes less.
+#: How long a node waits for another node's upgrade; then its start fails. A start must not hang on
+#: another node.
 UPGRADE_TIMEOUT_MS = 60_000
 #: Longest that one statement of a migration takes; beyond it, the start fails. An index over many
 #: millions of rows takes minutes.

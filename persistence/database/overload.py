@@ -5,7 +5,8 @@ from __future__ import annotations
 from persistence.database.faults import Fault, fault_of
 from protocol.errors import ErrorCode, RetryableError
 
-#: Delay asked of a client while the database is out of reach; most restarts are over by then.
+#: Delay asked of a client while the database is out of reach; long enough that retries do not add
+#: to its load.
 UNREACHABLE_RETRY_DELAY_MS = 1_000
 
 

@@ -15,13 +15,13 @@ from persistence.database.faults import fault_of
 #: Longest wait for an event's lock in one try; then the try fails. Shorter than
 #: ``STATEMENT_TIMEOUT_MS``, so that the error says which of both it was.
 LOCK_TIMEOUT_MS = 2_000
-#: Longest run of a statement; then PostgreSQL cancels it. Longer than any statement takes on a
-#: large event.
+#: Longest run of a statement; then PostgreSQL cancels it. It frees the event's lock from a
+#: statement that hangs.
 STATEMENT_TIMEOUT_MS = 8_000
 #: Longest pause of a transaction between statements; then PostgreSQL ends its session. It frees the
 #: locks of a process that hangs.
 IDLE_TRANSACTION_TIMEOUT_MS = 10_000
-#: Longest wait for a free connection; then the command fails as ``overloaded``.
+#: Longest wait for a free connection; then the try fails, like one without a database.
 POOL_TIMEOUT_S = 5.0
 #: Longest wait for a statement's answer; then its connection is closed. A little above
 #: ``STATEMENT_TIMEOUT_MS``, so that PostgreSQL ends a slow statement first.

@@ -26,8 +26,8 @@ OWN_ACCOUNT = "ayes"
 #: Accounts to fall back on if ``ayes`` cannot be created. Other programs share them, so a warning
 #: is logged.
 SHARED_ACCOUNTS = ("postgres", "nobody")
-#: Seconds for creating an account or checking a folder; then the start fails. Such programs answer
-#: within a second.
+#: Seconds for creating an account or checking a folder; then the start fails. A start must not hang
+#: on them.
 PROGRAM_TIMEOUT_S = 10.0
 #: Folders of the programs that create accounts, whatever the PATH is.
 SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"

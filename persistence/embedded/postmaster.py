@@ -16,8 +16,8 @@ from typing import Any
 from persistence.embedded.account import Account
 from persistence.embedded.binaries import Binaries
 
-#: Seconds between two checks of a condition that has no event to wait for; short, since a start
-#: takes a second.
+#: Seconds between two checks of a condition that has no event to wait for; short, so that a start
+#: is not delayed.
 CHECK_INTERVAL_S = 0.02
 #: Seconds for one query to a running server; then it counts as not answering.
 QUERY_TIMEOUT_S = 5.0

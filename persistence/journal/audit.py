@@ -23,7 +23,7 @@ from persistence.event.records import (
     Vote,
 )
 
-#: Entries read in one statement: a page of large entries stays below some megabytes.
+#: Entries read in one statement; further ones follow in the next. Bounds the memory of one read.
 JOURNAL_PAGE_SIZE = 500
 
 _LINES = Statement(
