@@ -1,11 +1,13 @@
 """The journal's hash chain: how an entry is sealed, and how to verify it.
 
-``hash = SHA-256(previous hash ‖ header)``. The header is compact JSON with, in this order: ``seq``,
-``at`` (RFC 3339, UTC, microseconds, ``Z``), ``command``, and the digests of ``user``, ``id``,
-``payload``, ``answer`` and of each existing patch (``member``, ``admin``, ``applicant``, ``you``,
-``everyone``). A digest is the lower-case hex of SHA-256(salt ‖ label ‖ 0x00 ‖ text), with the
-entry's own salt. So a name or a text can be erased from an entry later: its digest takes its place,
-and the chain still verifies. The epoch is not part of it. The first previous hash is 32 zero bytes.
+``hash = SHA-256(previous hash ‖ header)``. The header is compact JSON. Its keys are, in this order,
+``seq``, ``at`` (RFC 3339, UTC, microseconds, ``Z``), ``command``, ``user``, ``id``, ``payload`` and
+``answer``. The keys of the existing patches follow: ``member``, ``admin``, ``applicant``, ``you``,
+``everyone``. The values from ``user`` on are digests.
+
+A digest is the lower-case hex of SHA-256(salt ‖ label ‖ 0x00 ‖ text), with the entry's own salt. So
+a name or a text can be erased from an entry later: its digest takes its place, and the chain still
+verifies. The epoch is not part of it. The first previous hash is 32 zero bytes.
 """
 
 from __future__ import annotations
