@@ -19,7 +19,6 @@ from protocol.commands import COMMANDS, Command
 from protocol.errors import ErrorCode, RetryableError, bad_request
 from protocol.fields import TextLimits, normalise
 from protocol.requests import NOT_OVER_HTTP, REQUESTS, Request
-from protocol.wrong_field import WrongField, wrong_field
 
 Message: TypeAlias = Command | Request
 
@@ -29,6 +28,8 @@ _elements = msgspec.json.Decoder(list[msgspec.Raw])
 _commands = frozenset(COMMANDS)
 _types = frozenset(str(kind.__struct_config__.tag) for kind in (*COMMANDS, *REQUESTS))
 
+_PATH = re.compile(r" - at `\$\.?([^`]*)`\Z")
+_MISSING = re.compile(r"\AObject missing required field `([^`]+)`")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: Characters of a key that an error names; a longer key is cut, which keeps the answer small.
 MAX_KEY_CHARACTERS = 64
@@ -176,6 +177,26 @@ def _decode(payload: bytes, limits: TextLimits, *, inner: bool = False) -> Messa
         fields = found if isinstance(found, dict) else {}
         return Invalid(err, *_keys(fields), fields.get("type"))
     return message
+
+
+class WrongField(NamedTuple):
+    """A field that did not decode; ``path`` is empty for the message itself."""
+
+    path: str
+    reason: str
+
+
+def wrong_field(err: msgspec.ValidationError) -> WrongField:
+    """Return the field that ``err`` is about; a missing field is named itself, not its object.
+
+    msgspec has no attribute for it, so it is read from the text, which a test pins.
+    """
+    text = str(err)
+    path = match[1] if (match := _PATH.search(text)) else ""
+    reason = _PATH.sub("", text)
+    if missing := _MISSING.match(text):
+        path = f"{path}.{missing[1]}" if path else missing[1]
+    return WrongField(path, reason)
 
 
 def _explain(payload: bytes, problem: WrongField | None, *, inner: bool = False) -> Invalid:

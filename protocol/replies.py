@@ -182,9 +182,9 @@ class JournalLine(msgspec.Struct, kw_only=True):
     ``at`` is RFC 3339 in UTC with microseconds; ``user`` is empty for the server's own steps;
     ``payload``, ``answer`` and ``patches`` are JSON texts, exactly as they were sealed.
 
-    A line that tells a vote or a ballot has ``digests`` and no ``salt``; its patches lack ``you``,
-    and the commands of voting and of the ballot also lack ``user`` and ``payload``. ``digests``
-    holds, by label, the digests (hex) that the header of the line is made of.
+    An entry with a vote or a ballot has ``digests`` and no ``salt``, and its patches lack ``you``.
+    If it is a command of voting or of the ballot, it also lacks ``user`` and ``payload``.
+    ``digests`` has, by label, the digests (hex) that the header of the entry is made of.
     """
 
     seq: Position

@@ -1,9 +1,9 @@
-"""Lines of the journal without what is secret, and the proof of a chain of such lines.
+"""Journal entries without what is secret, and the proof of a chain of them.
 
-A vote and a ballot stay their sender's own, while the event runs and after it. Their lines say
-neither user nor payload, and any line that tells somebody's own votes or ballot leaves that patch
-out. In place of all this stand the digests that the line's hash is made of. The salt is left out
-too: with it, the few possible values of a secret could be tried.
+Votes and ballots stay secret, while the event runs and afterwards. Their entries have neither user
+nor payload, and an entry's patch on a user's own votes or ballot is left out. The digests that the
+entry's hash is made of take their place. The salt is left out too: with it, the few possible values
+of a secret could be tried.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from handlers.proof.entry import Entry, seal_of
 from persistence.journal import chain
 from protocol import commands as c
 
-#: Commands whose lines say nothing of their sender.
+#: Commands whose entries do not show their sender.
 SECRET: Final = frozenset(
     c.type_of(kind) for kind in (c.VoteCast, c.VoteRetract, c.BallotSubmit, c.BallotClear)
 )
-#: What stands in a patch on somebody's ``you`` that tells a vote or a ballot.
+#: Fields of a patch on ``you`` that show a vote or a ballot.
 _OWN: Final = (b'"votes":', b'"ballot":')
 
 
 def disclosed(entry: Entry) -> dict[str, Any]:
-    """The fields of ``entry`` that its event's admins, or the public, may read."""
+    """Return the fields of ``entry`` that its event's admins, or the public, may read."""
     is_secret = entry.command in SECRET
     own = entry.patches.get("you", b"")
     line: dict[str, Any] = {"seq": entry.seq, "at": chain.moment(entry.at)}
@@ -33,7 +33,7 @@ def disclosed(entry: Entry) -> dict[str, Any]:
         line["user"] = entry.user
     line |= {"id": entry.id, "command": entry.command}
     patches = entry.patches
-    if is_secret or any(told in own for told in _OWN):
+    if is_secret or any(field in own for field in _OWN):
         patches = {label: text for label, text in patches.items() if label != "you"}
         line["digests"] = _digests(entry)
     else:
@@ -61,20 +61,20 @@ def _digests(entry: Entry) -> dict[str, str]:
 
 
 class Proved(NamedTuple):
-    """What a chain of lines showed."""
+    """The result of checking a chain of entries."""
 
     lines: int
     secret: int
-    """Lines of which only digests are known."""
+    """Entries of which only digests are known."""
     hash: bytes
 
 
 class Broken(Exception):
-    """The chain is not whole; the message says where."""
+    """The chain is broken; the message says where."""
 
 
 def prove(lines: Iterable[Mapping[str, Any]]) -> Proved:
-    """Check a chain of disclosed lines from the first one on; raises ``Broken``."""
+    """Check a chain of disclosed entries from the first one on; raises ``Broken``."""
     seq, secret, previous = 0, 0, bytes(32)
     for line in lines:
         seq += 1
@@ -103,7 +103,7 @@ def _hash_of(line: Mapping[str, Any]) -> bytes:
 
 
 def entry_of_line(line: Mapping[str, Any]) -> Entry:
-    """A line that was written in full, as an entry."""
+    """Return an entry that was written in full."""
     return Entry(
         seq=line["seq"],
         at=datetime.fromisoformat(line["at"]),

@@ -174,7 +174,7 @@ class Ballot(msgspec.Struct, frozen=True, kw_only=True):
     criterion_order: list[str]
     criteria_rev: int
     revision: int | None = None
-    """Which ballot of this user it is; ``None`` if given under the rules before the fourth."""
+    """The number of this user's ballot; ``None`` if given under the rules before the fourth."""
 
 
 class Comment(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,11 +22,10 @@ from handlers.proof.entry import entry_of
 from persistence.journal import audit
 from protocol import answers
 from protocol import requests as r
-from protocol.codec import Invalid, decode_command, decode_query, under_id
+from protocol.codec import Invalid, decode_command, decode_query, under_id, wrong_field
 from protocol.commands import Command, event_of
 from protocol.errors import ErrorCode, ProtocolError, RetryableError, bad_request
 from protocol.fields import PageSize, Position, normalise
-from protocol.wrong_field import wrong_field
 from server.config.version import ayes_version
 from server.http.answers import PartsAnswer, encoded_error, error_answer, json_answer
 from server.http.body import read_body, without_mark

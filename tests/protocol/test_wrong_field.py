@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from protocol.wrong_field import wrong_field
+from protocol.codec import wrong_field
 
 
 class Inner(msgspec.Struct):
