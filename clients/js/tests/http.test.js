@@ -307,7 +307,7 @@ test("closes of the server never lead to HTTP", async () => {
   for (let n = 0; n < 6; n += 1) {
     await settled();
     last().open();
-    last().end(4004);
+    last().end(n % 2 ? 4004 : 1012);
     await clock.pass(client.retryAt - clock.now());
   }
   assert.deepEqual([client.transport, http.requests.length], ["websocket", 0]);

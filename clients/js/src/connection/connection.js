@@ -4,7 +4,7 @@
 
 import { AyesError } from "../error.js";
 import { Timers } from "../timers.js";
-import { FIRST_APPLICATION_CLOSE, isFinal, NORMAL, TOKEN_EXPIRED } from "../wire/close-codes.js";
+import { isFinal, isServers, NORMAL, TOKEN_EXPIRED } from "../wire/close-codes.js";
 import { mayFollow } from "../wire/connection-states.js";
 import { SocketTrial } from "./socket-trial.js";
 
@@ -309,7 +309,7 @@ export class Connection {
     if (code === TOKEN_EXPIRED) this.token.ended = true;
     const isOutOfTokens = code === TOKEN_EXPIRED && !this.token.renewable;
     if (!isFinal(code) && !isOutOfTokens) {
-      this.#reconnect({ isServers: code >= FIRST_APPLICATION_CLOSE });
+      this.#reconnect({ fromServer: isServers(code) });
       return;
     }
     const refusal = this.#refusal;
@@ -319,13 +319,13 @@ export class Connection {
   }
 
   /**
-   * Give the socket up, and open another one after a delay. `isHung`: no welcome came. `isServers`: the server closed
+   * Give the socket up, and open another one after a delay. `isHung`: no welcome came. `fromServer`: the server closed
    * it, which says nothing about the network.
    */
-  #reconnect({ isHung = false, isServers = false } = {}) {
+  #reconnect({ isHung = false, fromServer = false } = {}) {
     const openMs = this.open ? this.clock.now() - this.#openedAt : null;
     if (openMs >= STABLE_AFTER_MS) this.backoff.reset();
-    if (!isServers && !this.draining && this.isOnline()) this.choice.ended(this.transport, { openMs, isHung });
+    if (!fromServer && !this.draining && this.isOnline()) this.choice.ended(this.transport, { openMs, isHung });
     this.#discardSocket();
     this.#scheduleRetry();
   }
