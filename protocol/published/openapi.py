@@ -16,6 +16,7 @@ from protocol.commands import COMMANDS
 from protocol.errors import ERRORS
 from protocol.fields import CommandId, PageSize, Position, Ref, TextLimits
 from protocol.published.definitions import Schema, definitions, first_line
+from protocol.published.generators import for_generators
 from protocol.published.json_schema import encode
 from protocol.published.openapi_open import open_paths, open_schemas
 from protocol.published.openapi_parts import json_of, of, operation, parameter, query, ref, response
@@ -38,6 +39,8 @@ def document(limits: TextLimits | None = None) -> dict[str, Any]:
     """Return the whole document, with the text limits of this server."""
     limits = limits or TextLimits()
     schemas = definitions(limits, "#/components/schemas/{name}") | open_schemas(limits)
+    paths = _paths(schemas)
+    failures = {f"Error{status}": _error(status) for status in _ALL}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -46,12 +49,13 @@ def document(limits: TextLimits | None = None) -> dict[str, Any]:
             "description": _ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/"}],
+        # From where this document lies, below whatever path the server is reached at.
+        "servers": [{"url": ".."}],
         "security": [{"bearer": []}],
-        "paths": _paths(schemas),
+        "paths": paths,
         "components": {
-            "schemas": schemas,
-            "responses": {f"Error{status}": _error(status) for status in _ALL},
+            "schemas": for_generators(schemas, [paths, failures], "#/components/schemas/"),
+            "responses": failures,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
             },
@@ -219,8 +223,7 @@ def _error(status: int) -> dict[str, Any]:
     """Return the error response with ``status``, its codes and its headers."""
     codes = {code.value: rule.meaning for code, rule in ERRORS.items() if rule.http == status}
     description = "\n".join(f"- `{code}`: {meaning}" for code, meaning in codes.items())
-    schema = {"allOf": [ref(m.Error), {"properties": {"code": {"enum": list(codes)}}}]}
-    made = response(description, {"application/json": {"schema": schema}})
+    made = response(description, {"application/json": {"schema": ref(m.Error)}})
     if status == 401:
         made["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
     if status in (429, 503):

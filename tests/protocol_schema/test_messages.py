@@ -16,6 +16,7 @@ from tests.protocol_schema.validity import SAID, message_problems, result_proble
 #: Refused only by clocks, faults and floods, which have tests of their own; and ``not_eligible``,
 #: which no rule of today gives.
 UNSEEN = {
+    "auth_early",
     "not_eligible",
     "rate_limited",
     "busy",

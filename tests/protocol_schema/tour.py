@@ -129,6 +129,9 @@ class Tour:
         await self.do(ada, "membership.set_role", user="bob", role="admin")
         await bob.until(lambda: "requests" in bob.rooms[self.event].state, "the admins' view")
         await self.do(ada, "membership.set_role", user="bob", role="member")
+        await self.do(bob, "membership.rename", name="Bob the second")
+        past = "2020-01-01T00:00:00Z"
+        await self.no("too_late", ada, "event.rotate_code", not_after=past)
         late = await self.server.connect("kim")
         await self.free(late, "membership.join", code=self.code)
         await self.no("event_full", ada, "membership.approve", user="kim")

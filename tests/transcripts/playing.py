@@ -110,13 +110,21 @@ class Socket:
 
 
 class Player:
-    """Plays transcripts against the server at ``url``; ``look`` is shown whatever is heard."""
+    """Plays transcripts against the server at ``url``.
+
+    ``look`` is called with each message of the server, ``sent`` with each command.
+    """
 
     def __init__(
-        self, url: str, token: TokenMaker, look: Callable[[Json], None] = lambda message: None
+        self,
+        url: str,
+        token: TokenMaker,
+        look: Callable[[Json], None] = lambda message: None,
+        sent: Callable[[Json], None] = lambda message: None,
     ) -> None:
         self._url = url
         self._look = look
+        self._sent = sent
         self._memory = Memory(token)
         self._sockets: dict[str, Socket] = {}
 
@@ -145,7 +153,10 @@ class Player:
         if "close" in line:
             await self._sockets[name].close(line["close"])
             return
-        await self._sockets[name].say(payload_of(line, self._memory))
+        payload = payload_of(line, self._memory)
+        if isinstance(payload, dict) and "id" in payload:
+            self._sent(payload)
+        await self._sockets[name].say(payload)
 
     async def _hear(self, line: Line) -> None:
         socket = self._sockets[line["socket"]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -33,14 +35,24 @@ def token_of(asked: dict[str, Any]) -> str:
     return jwt.encode(claims | {"nbf": claims["iat"] + ahead}, secret)
 
 
+def note(direction: str, message: dict[str, Any]) -> None:
+    """Keep a message for `scripts/check-schemas`, which gives the file."""
+    if (path := os.environ.get("AYES_TRANSCRIPTS_SAID")) is not None:
+        with Path(path).open("a") as said:
+            said.write(json.dumps({"dir": direction, "message": message}) + "\n")
+
+
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 async def test_the_server_says_what_the_transcript_has(database_url: str, path: Path) -> None:
     lines = lines_of(path)
     problems: list[str] = []
+
+    def look(message: dict[str, Any]) -> None:
+        problems.extend(message_problems(message))
+        note("s", message)
+
     async with running(database_url, **lines[0].get("settings", {})) as server:
-        player = Player(
-            server.url, token_of, lambda message: problems.extend(message_problems(message))
-        )
+        player = Player(server.url, token_of, look, lambda message: note("c", message))
         await player.play(lines)
     assert not problems, problems
 
