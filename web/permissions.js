@@ -37,6 +37,7 @@ export const PERMISSIONS = {
   "membership.approve_all": rule("admin", LIVE),
   "membership.reject_all": rule("admin", LIVE),
   "membership.set_role": rule("admin", ALL),
+  "membership.rename": rule("member", LIVE),
   "proposal.create": rule("member", RUNNING),
   "proposal.withdraw": rule("member", STARTED),
   "proposal.rebase": rule("member", RUNNING),
