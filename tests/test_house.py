@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[1]
 #: From the ground up; each may import those before it.
 HOUSE = ("protocol", "persistence", "handlers", "server")
 #: A reader finds their way by the tree alone: one noun a file.
-LONGEST_FILE = 420
+LONGEST_FILE = 400
 
 
 def sources(*folders: str) -> list[Path]:

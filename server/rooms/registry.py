@@ -16,7 +16,6 @@ from typing import Any
 
 from handlers.audiences import growing_document
 from handlers.lanes.decide import StepRecord
-from persistence.database.batch_loader import BatchLoader
 from persistence.database.failures import Failures
 from persistence.database.overload import UNREACHABLE_RETRY_DELAY_MS, unreachable
 from persistence.database.periodic import Periodic
@@ -35,6 +34,7 @@ from server.rooms.presence import Presence
 from server.rooms.room import Room, RoomStep
 from server.rooms.stored_steps import step_of, steps_of
 from server.rooms.subscription import Subscription
+from server.rooms.user_views import UserViews
 
 log = logging.getLogger("ayes.rooms")
 
@@ -89,7 +89,7 @@ class RoomRegistry:
         self._wanted: dict[str, int] = {}
         """Positions that were announced while their room was being filled."""
         self.journal = JournalFolder(database, cooldown)
-        self._own: BatchLoader[tuple[str, str], UserView] = BatchLoader(self._fetch_own)
+        self._views = UserViews(database)
         self.sweeper = Periodic("room sweep", SWEEP_INTERVAL_S, self._sweep)
         self.fills = Failures("room fill")
         self.presence = Presence(bus)
@@ -168,7 +168,7 @@ class RoomRegistry:
         while (room := self._rooms.get(event_id)) is None:
             # A room is loaded only for users who may enter it. For all others, an event costs
             # this one read, whether it exists or not.
-            own = _may_enter(await self._ask_own(event_id, user))
+            own = await self._views.load(event_id, user)
             # In a loop, since the room may be dropped before this task continues.
             await self._loaded_room(event_id, user, own)
         subscription = subscription_of(room)
@@ -184,7 +184,7 @@ class RoomRegistry:
         """Read ``user``'s own view, and wait until the room is at its position."""
         while True:
             generation = room.generation
-            own = _may_enter(await self._ask_own(room.event_id, user))
+            own = await self._views.load(room.event_id, user)
             if room.generation != generation:
                 # The room was read again meanwhile; this view may be from before a restore.
                 continue
@@ -298,16 +298,6 @@ class RoomRegistry:
         room.remember(steps)
         return state.bytes() + room.size()
 
-    async def _ask_own(self, event_id: str, user: str) -> UserView | None:
-        try:
-            return await self._own.load((event_id, user))
-        except Exception as err:
-            raise unreachable(err) from err
-
-    async def _fetch_own(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], UserView]:
-        found = await reading.own(self._database, keys)
-        return {(own.event, own.user): own for own in found}
-
     # Filling from the journal.
 
     async def _catch_up(self, room: Room, own: UserView) -> None:
@@ -404,12 +394,3 @@ class RoomRegistry:
         for event_id, room in rooms.items():
             if room.subscriptions and self._rooms.get(event_id) is room:
                 self._fill(room)
-
-
-def _may_enter(own: UserView | None) -> UserView:
-    """Return ``own`` if its user may enter. Raises ``not_found`` or ``not_a_member``."""
-    if own is None or own.membership is None:
-        raise FinalError(ErrorCode.NOT_FOUND, details={"path": "event"})
-    if own.membership.status not in ("accepted", "pending"):
-        raise FinalError(ErrorCode.NOT_A_MEMBER, details={"status": own.membership.status})
-    return own

@@ -257,7 +257,7 @@ async def test_you_that_is_older_than_a_restored_room_is_read_again(
     other = await scene.admin.subscribe(scene.event)
     await scene.vote(member, proposal)
     rooms = server.node.rooms
-    ask = rooms._ask_own
+    ask = rooms._views.load
     asked = 0
 
     async def asked_before(event: str, user: str) -> Any:
@@ -270,7 +270,7 @@ async def test_you_that_is_older_than_a_restored_room_is_read_again(
             await rooms._fill_from_journal(rooms._rooms[event])
         return own
 
-    monkeypatch.setattr(rooms, "_ask_own", asked_before)
+    monkeypatch.setattr(rooms._views, "load", asked_before)
     room = await member.subscribe(scene.event)
     assert asked > 1
     assert room.you["votes"] == {}

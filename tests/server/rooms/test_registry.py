@@ -89,9 +89,9 @@ async def test_a_room_loaded_while_a_membership_was_read_is_not_loaded_over_its_
     scene = await gathering(server)
     rooms = server.node.rooms
     is_read, may_go_on = asyncio.Event(), asyncio.Event()
-    ask = rooms._ask_own
+    ask = rooms._views.load
 
-    async def slow_once(event_id: str, user: str) -> UserView | None:
+    async def slow_once(event_id: str, user: str) -> UserView:
         own = await ask(event_id, user)
         if not is_read.is_set():
             is_read.set()
@@ -106,7 +106,7 @@ async def test_a_room_loaded_while_a_membership_was_read_is_not_loaded_over_its_
         )
         return subscription
 
-    monkeypatch.setattr(rooms, "_ask_own", slow_once)
+    monkeypatch.setattr(rooms._views, "load", slow_once)
     async with asyncio.timeout(30):
         slow = asyncio.create_task(enter())
         await is_read.wait()
