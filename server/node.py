@@ -43,8 +43,8 @@ from server.transport.user_requests import UserRequests
 
 log = logging.getLogger("ayes.node")
 
-#: Longest that a stop waits for accepted commands. Their lanes give up earlier, after their own
-#: ``BUDGET``; beyond this the stop goes on, and says so in the log.
+#: Longest that a stop waits for accepted commands; beyond it the stop goes on and logs this. Their
+#: lanes give up earlier, after ``COMMAND_TIMEOUT_S``.
 FINISH_TIMEOUT_S: Final = 10.0
 
 

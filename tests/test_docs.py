@@ -16,6 +16,7 @@ import pytest
 from protocol.codec import Invalid, decode_frame
 from protocol.fields import TextLimits
 from protocol.replies import MESSAGES
+from server.config.settings import PREFIX, SETTINGS
 from tests.parts import ROOT
 from tests.readme_table import TESTS, is_of, mirror, modules, table
 
@@ -33,6 +34,19 @@ _FILE = re.compile(
     r"(?<![\w/.-])((?:protocol|persistence|handlers|server|tests|clients|web|scripts|benchmarks|deploy|docs)"
     r"/[\w/.-]+\.(?:py|js|mjs|md|css|sh|yml|yaml|toml|sql))\b(?!\w)"
 )
+#: Folders whose docstrings and comments name constants.
+_HOUSE = ("protocol", "persistence", "handlers", "server")
+#: A constant's name in prose; one without an underscore may be a word of SQL or of the protocol.
+_CONSTANT = re.compile(r"(?<!`)`{1,2}([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`{1,2}(?!`)")
+_DEFINITION = re.compile(
+    r"^\s*(?:export )?(?:const )?([A-Z][A-Z0-9_]+)(?:: [^=\n]+)? = ", re.MULTILINE
+)
+#: Names that other programs define.
+_FOREIGN = {
+    *("FORWARDED_ALLOW_IPS", "HTTPS_PROXY", "SSL_CERT_FILE", "SO_LINGER", "TCP_NOTSENT_LOWAT"),
+}
+#: Constants, and the file that defines them in parentheses.
+_PLACED = re.compile(r"((?:`[A-Z][A-Z0-9_]+`(?:, | and )?)+) \(`([\w/]+\.py)`\)")
 #: What was written down then stays as it was: its files may have moved since.
 _HISTORY = ("CHANGELOG.md", "docs/decisions/")
 #: Its rows name files below ``tests`` without the folder; a test above holds them.
@@ -147,3 +161,38 @@ def test_every_file_that_docs_and_comments_name_is_there() -> None:
         if not (ROOT / name).exists()
     }
     assert not gone, sorted(gone)
+
+
+def test_every_constant_that_docs_and_comments_name_is_defined() -> None:
+    sources = [path for folder in _HOUSE for path in (ROOT / folder).rglob("*.py")]
+    files = [*sources, *(ROOT / "tests").rglob("*.py"), *(ROOT / "web").glob("*.js")]
+    known = {name for path in files for name in _DEFINITION.findall(path.read_text())}
+    known |= {PREFIX + name.upper() for name in SETTINGS} | _FOREIGN
+    # Variables of the environment that are no settings stand in the code as strings.
+    quoted = re.compile(r"[\"'](AYES_[A-Z_]+)[\"']")
+    known |= {name for path in files for name in quoted.findall(path.read_text())}
+    unknown = {
+        f"{path.relative_to(ROOT)} names {name}"
+        for path in [*sources, *(ROOT / "docs").rglob("*.md")]
+        if not str(path.relative_to(ROOT)).startswith(_HISTORY)
+        for name in _CONSTANT.findall(path.read_text())
+        if name not in known
+    }
+    assert not unknown, sorted(unknown)
+
+
+def test_a_constant_is_defined_in_the_file_that_the_page_names_after_it() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    placed = [
+        (name, file)
+        for names, file in _PLACED.findall(page)
+        for name in re.findall(r"`(\w+)`", names)
+        if not name.startswith(PREFIX)
+    ]
+    assert placed
+    lost = [
+        f"{name} in {file}"
+        for name, file in placed
+        if name not in _DEFINITION.findall((ROOT / file).read_text())
+    ]
+    assert not lost, lost

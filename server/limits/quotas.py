@@ -37,7 +37,7 @@ SCARCE_MS = 50.0
 #: Queries of one user that may wait; beyond that, ``busy``. A socket and an HTTP connection each
 #: have at most one waiting.
 MAX_WAITING_QUERIES = 64
-#: Seconds that a query may wait; then ``busy``. Shorter than ``REQUEST_SECONDS`` of a session.
+#: Seconds that a query may wait; then ``busy``. Shorter than ``REQUEST_TIMEOUT_S``.
 QUERY_WAIT_TIMEOUT_S = 8.0
 #: Users with an account. Beyond that the least recently used idle one is dropped.
 MAX_QUOTA_USERS = 10_000

@@ -8,8 +8,8 @@ from persistence.database.periodic import Periodic
 from persistence.database.pool import Database
 from persistence.journal import pruning
 
-#: Time for which a refusal is recorded. The protocol promises at least 72 hours.
-REFUSAL_TTL = timedelta(hours=96)
+#: Seconds for which a refusal is recorded; later it is pruned. The protocol promises 72 hours.
+REFUSAL_TTL_S = 96 * 3_600
 #: Seconds between two deletions. The time is long, since a late deletion harms nothing.
 PRUNING_INTERVAL_S = 3_600.0
 
@@ -22,5 +22,7 @@ class Pruning:
         self.task = Periodic("pruning", PRUNING_INTERVAL_S, self._prune, first=0.0)
 
     async def _prune(self) -> None:
-        while await pruning.forget_refusals(self._database, older_than=REFUSAL_TTL):
+        while await pruning.forget_refusals(
+            self._database, older_than=timedelta(seconds=REFUSAL_TTL_S)
+        ):
             pass
