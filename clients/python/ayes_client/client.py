@@ -29,12 +29,7 @@ from ayes_client._wire.backoff import FIRST_DELAY_S, MAX_DELAY_S, Backoff
 from ayes_client._wire.jwt import OPAQUE
 from ayes_client._wire.moments import ServerClock
 from ayes_client.command import Ack, Command, Outcome, Pending
-from ayes_client.errors import (
-    AyesError,
-    LineError,
-    Stopped,
-    Unreachable,
-)
+from ayes_client.errors import AyesError, LineError, Stopped, Unreachable
 from ayes_client.ids import new_id
 from ayes_client.limits import Limits
 from ayes_client.state import Json

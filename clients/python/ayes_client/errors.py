@@ -22,7 +22,6 @@
     │   ├── RevisionChanged         the proposal has another wording now
     │   ├── StaleCriteria           the criteria changed
     │   ├── VersionConflict         another user changed it before you
-    │   ├── TooLate                 the command's own ``not_after`` is past
     │   └── IdConflict              this id was used for another command
     ├── NeedsAuth                   retry "auth": a new token, then the same id
     │   ├── Unauthenticated
@@ -349,10 +348,7 @@ class Closed(LineError):
 
 
 class RoomClosed(LineError):
-    """The room was closed.
-
-    ``details["reason"]``: ``client``, ``left``, ``removed``, ``revoked``.
-    """
+    """The room was closed; ``details["reason"]``: client, left, removed, revoked."""
 
     code = "room_closed"
 
@@ -383,10 +379,7 @@ class NotSent(LineError):
 
 
 class Unanswered(LineError):
-    """The connection broke before the answer, and no later one sends this command.
-
-    Its id, sent again, settles it.
-    """
+    """The connection broke before the answer; the same id, sent again, settles it."""
 
     code = "unanswered"
     effect = "unknown"

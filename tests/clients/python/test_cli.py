@@ -18,7 +18,7 @@ import pytest
 from ayes_client.cli import build_parser, exits
 from ayes_client.cli.completion import SHELLS, script
 from ayes_client.cli.output import plain
-from ayes_client.errors import CODES, Closed, OutboxError, Stopped
+from ayes_client.errors import CODES, Closed, NotSent, OutboxError, Stopped, Unanswered
 from tests.clients.line import line_to
 from tests.clients.python.conftest import Connect, gathering, proposal
 from tests.clients.python.waiting import PATIENCE, eventually
@@ -279,6 +279,81 @@ async def test_a_vote_without_an_answer_says_how_to_settle_it(
     assert room.state["proposals"][wanted]["agree"] == 1
 
 
+async def test_a_command_past_its_time_has_no_effect(run: Run, connect: Connect) -> None:
+    user = fresh("ada")
+    room = await gathering(await connect(user))
+    wanted = await proposal(room)
+    vote = ("vote", room.event, wanted)
+    late = await run(user, *vote, "--not-after", "2026-01-01T00:00:00Z", "--json")
+    assert (late.status, late.json["code"]) == (exits.EXIT_FIX, "too_late")
+    assert room.state["proposals"][wanted]["agree"] == 0
+    assert (await run(user, *vote, "--not-after", "600")).status == 0
+    assert (
+        await run(user, "pause", room.event, "--not-after", "2999-12-31T23:59+09:00")
+    ).status == 0
+
+
+async def test_the_same_id_with_the_same_time_is_the_same_command(
+    run: Run, connect: Connect
+) -> None:
+    user = fresh("ada")
+    room = await gathering(await connect(user))
+    pause = ("pause", room.event, "--id", "a-pause-of-mine", "--not-after", "2999-01-01T00:00Z")
+    assert (await run(user, *pause)).status == 0
+    again = await run(user, *pause, "--json")
+    assert (again.status, again.json["replayed"]) == (0, True)
+
+
+async def test_once_is_sent_over_the_present_connection(
+    run: Run, server: Running, connect: Connect
+) -> None:
+    user = fresh("ada")
+    room = await gathering(await connect(user))
+    assert (await run(user, "pause", room.event, "--once")).status == 0
+    async with line_to(server.port) as line:
+        # The welcome passes; the ack does not.
+        line.deaf_after = b'"type":"welcome"'
+        resume = ("resume", room.event, "--once", "--id", "a-resume-once")
+        child = await start(line.url, user, *resume, "--timeout", "6")
+        await eventually(lambda: room.state["event"]["status"] == "in_progress")
+        said = await ended(child)
+    assert said.status == exits.EXIT_UNKNOWN
+    assert "a-resume-once" in said.err
+    settled = await run(user, *resume, "--json")
+    assert (settled.status, settled.json["replayed"]) == (0, True)
+
+
+async def test_a_ballot_replaces_only_its_base(run: Run, connect: Connect) -> None:
+    user = fresh("ada")
+    client = await connect(user)
+    made = await client.command("event.create", {"subject": "Lunch", "options": ["A", "B"]})
+    await client.command("event.start", {"event": made.event})
+    room = await client.subscribe(made.event)
+    first, second = room.state["options"]
+    assert (await run(user, "ballot", made.event, first, "--base", "0")).status == 0
+    stale = await run(user, "ballot", made.event, second, "--base", "0", "--json")
+    assert (stale.status, stale.json["code"]) == (exits.EXIT_FIX, "version_conflict")
+    shown = (await run(user, "status", made.event, "--json")).json["you"]["ballot"]
+    assert shown["option"] == first
+    base = ("--base", str(shown["revision"]))
+    assert (await run(user, "ballot", made.event, second, *base)).status == 0
+
+
+async def test_all_are_those_who_had_asked_by_a_position(run: Run, connect: Connect) -> None:
+    user = fresh("ada")
+    client = await connect(user)
+    made = await client.command("event.create", {"subject": "Lunch"})
+    code = {"code": made.result["entrance_code"]}
+    shown = (await (await connect(fresh("bob"))).command("membership.join", code)).seq
+    await (await connect(fresh("cy"))).command("membership.join", code)
+    admitted = await run(user, "admit", made.event, "--all", "--upto", str(shown))
+    assert admitted.out.startswith("let in: 1, still waiting: 1 (")
+    turned = await run(user, "deny", made.event, "--all", "--upto", str(shown))
+    assert turned.out.startswith("turned away: 0, still waiting: 1; there was nothing to change")
+    everybody = await run(user, "admit", made.event, "--all")
+    assert everybody.out.startswith("let in: 1, still waiting: 0 (")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -295,6 +370,13 @@ async def test_a_vote_without_an_answer_says_how_to_settle_it(
         ("propose", "e", "assumption"),
         ("send", "option.add", "nothing"),
         ("create", "s", "--policy", "[1]"),
+        ("pause", "e", "--not-after", "tomorrow"),
+        ("pause", "e", "--not-after", "2026-12-01T12:00"),
+        ("pause", "e", "--not-after", "-1"),
+        ("pause", "e", "--not-after", "nan"),
+        ("admit", "e", "u", "--upto", "3"),
+        ("ballot", "e", "--clear", "--base", "1"),
+        ("send", "events.list", "--once"),
     ],
     ids=" ".join,
 )
@@ -343,6 +425,8 @@ def test_every_error_has_a_status() -> None:
     assert exits.status_of(Closed()) == exits.EXIT_AUTH
     assert exits.status_of(OutboxError()) == exits.EXIT_UNREACHABLE
     assert exits.status_of(Stopped()) == exits.EXIT_UNKNOWN
+    assert exits.status_of(NotSent()) == exits.EXIT_UNREACHABLE
+    assert exits.status_of(Unanswered()) == exits.EXIT_UNKNOWN
 
 
 def test_texts_cannot_move_the_cursor() -> None:

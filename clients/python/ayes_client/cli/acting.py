@@ -32,9 +32,11 @@ def sent_id(arguments: Arguments) -> str | None:
 
 
 async def _command(client: Client, arguments: Arguments, type: str, args: Json) -> Ack:
-    """Give a command, under ``--id`` or a new one."""
+    """Give a command, under ``--id`` or a new one, with ``--not-after`` and ``--once``."""
     arguments.given_id = arguments.id or new_id()
-    return await client.command(type, args, id=arguments.given_id)
+    return await client.command(
+        type, args, id=arguments.given_id, not_after=arguments.not_after, once=arguments.once
+    )
 
 
 async def _earlier_answer(client: Client, arguments: Arguments) -> Ack | None:
@@ -170,12 +172,15 @@ async def comment(client: Client, arguments: Arguments, output: Output) -> int:
 
 
 async def ballot(client: Client, arguments: Arguments, output: Output) -> int:
+    if arguments.clear and arguments.base is not None:
+        raise UsageError("--base is for a ballot that replaces another one")
     if arguments.clear:
         cleared = await _command(client, arguments, "ballot.clear", {"event": arguments.event})
         output.ack(cleared, "your ballot is taken back")
         return 0
     if arguments.option is None:
         raise UsageError("name an option, or --clear")
+    base = {} if arguments.base is None else {"base": arguments.base}
     ack = await _earlier_answer(client, arguments)
     if ack is None:
         room = await client.subscribe(arguments.event)
@@ -184,6 +189,7 @@ async def ballot(client: Client, arguments: Arguments, output: Output) -> int:
             "option": arguments.option,
             "criterion_order": arguments.criteria,
             "criteria_rev": room.state["event"].get("criteria_rev", 1),
+            **base,
         }
         ack = await _command(client, arguments, "ballot.submit", args)
     output.ack(ack, "your ballot is given")
@@ -204,10 +210,12 @@ async def deny(client: Client, arguments: Arguments, output: Output) -> int:
 async def _decide(client: Client, arguments: Arguments, output: Output, what: str) -> int:
     if (arguments.user is None) != arguments.all:
         raise UsageError("name a user, or --all")
+    if arguments.upto is not None and not arguments.all:
+        raise UsageError("--upto goes with --all")
     if arguments.all:
-        ack = await _command(
-            client, arguments, f"membership.{what}_all", {"event": arguments.event}
-        )
+        upto = {} if arguments.upto is None else {"upto": arguments.upto}
+        args = {"event": arguments.event, **upto}
+        ack = await _command(client, arguments, f"membership.{what}_all", args)
         decided = _number(ack, "rejected" if what == "reject" else "approved")
         words = f"{'turned away' if what == 'reject' else 'let in'}: {decided}"
         output.ack(ack, f"{words}, still waiting: {_number(ack, 'waiting')}")
@@ -239,6 +247,8 @@ def leading(type: str) -> Run:
 async def send(client: Client, arguments: Arguments, output: Output) -> int:
     args = dict(arguments.fields)
     if arguments.type in QUERIES:
+        if arguments.not_after is not None or arguments.once:
+            raise UsageError("--not-after and --once are for commands, and this is a query")
         answer = await client.query(arguments.type, args)
         output.print(answer, orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
         return 0

@@ -7,6 +7,7 @@ from ayes_client.errors import (
     Closed,
     NeedsAuth,
     NeedsFix,
+    NotSent,
     OutboxError,
     Stopped,
     TryAgain,
@@ -34,6 +35,6 @@ def status_of(error: AyesError) -> int:
             return EXIT_UNKNOWN
         case NeedsFix():
             return EXIT_FIX
-        case Stopped() | TryAgain() | OutboxError() | Unreachable():
+        case Stopped() | TryAgain() | NotSent() | OutboxError() | Unreachable():
             return EXIT_UNREACHABLE
     return EXIT_REFUSED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from datetime import datetime
 
 from ayes_client.cli.completion import SHELLS
 from ayes_client.cli.verbs import VERBS
@@ -33,16 +34,32 @@ def build_parser(prog: str = "ayes-client") -> argparse.ArgumentParser:
         sub = commands.add_parser(verb.name, help=verb.help, description=_sentence(verb.help))
         verb.add(sub)
         if verb.has_id:
-            sub.add_argument(
-                "--id",
-                type=_id,
-                metavar="ID",
-                help="the command's idempotency id; the same one again has no second effect",
-            )
+            _add_command(sub)
         _add_connection(sub, top=False)
     completion = commands.add_parser("completion", help="print the completion script of a shell")
     completion.add_argument("shell", choices=SHELLS)
     return parser
+
+
+def _add_command(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every command that changes something."""
+    parser.add_argument(
+        "--id",
+        type=_id,
+        metavar="ID",
+        help="the command's idempotency id; the same one again has no second effect",
+    )
+    parser.add_argument(
+        "--not-after",
+        type=_deadline,
+        metavar="SECONDS|TIME",
+        help="past it, no effect: seconds from now, or a time with its zone (2026-12-01T12:00Z)",
+    )
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help="send it over the present connection only, never again after a reconnect",
+    )
 
 
 def _add_connection(parser: argparse.ArgumentParser, *, top: bool) -> None:
@@ -88,6 +105,25 @@ def _id(text: str) -> str:
     if not is_id(text):
         raise argparse.ArgumentTypeError("an id has 8 to 64 of A-Z a-z 0-9 _ -")
     return text
+
+
+def _deadline(text: str) -> datetime | float:
+    """Parse ``--not-after``: seconds from now, or a time with its zone."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        pass
+    else:
+        if 0 <= seconds < float("inf"):
+            return seconds
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from now")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither seconds nor a time") from None
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} has no zone: add Z, or an offset as +02:00")
+    return moment
 
 
 def _seconds(text: str) -> float:

@@ -136,12 +136,21 @@ def _ballot_arguments(parser: argparse.ArgumentParser) -> None:
         "criteria", nargs="*", metavar="CRITERION", help="all criteria, the weightiest first"
     )
     parser.add_argument("--clear", action="store_true", help="take the ballot back")
+    parser.add_argument(
+        "--base",
+        type=int,
+        metavar="N",
+        help="replace only the ballot of this revision; 0: none stands yet",
+    )
 
 
 def _user_arguments(parser: argparse.ArgumentParser) -> None:
     _event(parser)
     parser.add_argument("user", nargs="?", metavar="USER", help="the user's id")
     parser.add_argument("--all", action="store_true", help="everyone who waits")
+    parser.add_argument(
+        "--upto", type=int, metavar="POSITION", help="with --all: those who had asked by then"
+    )
 
 
 def _send_arguments(parser: argparse.ArgumentParser) -> None:
