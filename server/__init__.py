@@ -9,9 +9,10 @@
     services    what a request means, over a WebSocket or HTTP; the server's own work
     sessions    one WebSocket, from ``hello`` to its close
     node.py     builds the parts and wires them; it decides nothing
-    http        commands, questions and streams over HTTP; probes, metrics, published contract
+    http        commands, queries and streams over HTTP; probes, metrics, published contract
     page        the page and the JavaScript SDK as files; local sign-in
     app.py      the routes
+    stop_signals.py  SIGTERM and SIGINT
     process.py  from settings to a running server, and from a signal to its end
     demo, cli   ``ayes demo`` and the other commands
 

@@ -386,3 +386,24 @@ def imported_modules(path: Path, modules: set[str]) -> set[str]:
 def test_what_tests_replace_is_there() -> None:
     """A renamed constant has its name in texts of tests too, which no type checker reads."""
     assert [what for path in sources("tests") for what in missing(path)] == []
+
+
+#: Modules of a package that its name alone explains; with more, its docstring is a map of them.
+MAX_UNMAPPED_MODULES = 4
+
+
+@pytest.mark.parametrize("package", HOUSE)
+def test_the_docstring_of_a_package_names_its_modules(package: str) -> None:
+    lost = []
+    for init in (ROOT / package).rglob("__init__.py"):
+        named = ast.get_docstring(ast.parse(init.read_text())) or ""
+        folders = [path.parent.name for path in init.parent.glob("*/__init__.py")]
+        modules = [path.stem for path in init.parent.glob("*.py") if path != init]
+        if len(modules) + len(folders) <= MAX_UNMAPPED_MODULES:
+            continue
+        lost += [
+            f"{init.parent.relative_to(ROOT)}: {name}"
+            for name in (*modules, *folders)
+            if not re.search(rf"^    (\w+, )*{name}\b", named, re.MULTILINE)
+        ]
+    assert not lost, lost

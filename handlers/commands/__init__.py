@@ -1,4 +1,13 @@
-"""One handler for each command: pure decisions on the event's state, collected in ``registry``.
+"""One handler for each command: pure decisions on the event's state.
+
+    registry     the handler of each command, in one table
+    events       ``event.*``
+    memberships  ``membership.*``
+    items        ``option.*``, ``assumption.*`` and ``criterion.*``
+    proposals    ``proposal.*``
+    votes        ``vote.*``
+    comments     ``comment.*``
+    ballots      ``ballot.*``
 
 No handler sends, publishes or writes SQL; ``handlers.lanes`` does what they decide.
 """

@@ -1,4 +1,15 @@
 """Lanes: the commands of each event, decided in order inside the locked transaction.
 
-The only folder of ``handlers`` that touches a transaction.
+    lanes      all lanes of the node: commands in, answers out
+    lane       one event's queue and its cached state
+    deadlines  how long a command may wait
+    convoys    batches of several events in one transaction that never waits for a lock
+    alone      a batch in a transaction of its own, which may wait for the lock
+    prefetch   loads in one query the records that a batch will need
+    decide     decides one command: from a submission to its answer and its journal entry
+    batch_end  the end of every batch: commit, answers, steps for the rooms
+    counts     counters for the metrics
+
+The only folder of ``handlers`` that touches a transaction. Decisions are in ``handlers.commands``,
+SQL in ``persistence``.
 """

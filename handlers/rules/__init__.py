@@ -1,4 +1,15 @@
 """The rules that handlers share, each in one place: permissions, transitions, tallies, acceptance.
 
-All of it is pure. Which command asks for a rule is said in ``handlers.commands``.
+    permissions      command → required role and event statuses
+    transitions      the state machines, one table each
+    limits           the limits that decide an event
+    lateness         commands that arrive after their own ``not_after``
+    requests         requests to join
+    tallies          the counts of a proposal's votes
+    auto_acceptance  whether a proposal passes by its votes
+    resolution       resolves proposals, and applies accepted ones
+    preview          the proposals that a policy would accept
+    timers           the steps that the passing of time brings about
+
+All of it is pure. The commands that use a rule are in ``handlers.commands``.
 """

@@ -1,4 +1,10 @@
 """The journal of an event, and the locked transaction that appends to it.
 
-What a command means is decided in ``handlers``; this folder stores the decision.
+    transaction  the locked transaction, in which a batch of commands changes an event
+    chain        the hash chain: how an entry is sealed and verified
+    epochs       new epochs, which make clients give up the positions they know
+    pruning      deletes old final errors
+    audit        reads the journal and the tables, to check one against the other
+
+The meaning of a command is decided in ``handlers``; this folder stores the decision.
 """

@@ -1,4 +1,10 @@
 """Reads outside the locked transaction: rooms, lists, a user's own view, what is due.
 
+    reading      rooms, a user's own view, steps, positions
+    lists        lists that are read page by page, and the overview of an event
+    standings    whether an event exists and the sender's status, before a command waits for a lock
+    due          proposals that expired or opened
+    revocations  revocations of access
+
 Nothing here takes an event's lock.
 """

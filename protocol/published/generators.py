@@ -1,7 +1,7 @@
-"""What code generators need of a schema that a validator does not.
+"""The changes of a schema that code generators need and validators do not.
 
-They take the first of several shapes that fits, make a type of each closed enumeration, and know
-the shape of a union's member by a discriminator alone.
+Generators take the first of several shapes that fits. They make a type of each closed enumeration,
+and know the shape of a union's member by a discriminator alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,10 @@
 """The port between nodes and its two adapters: memory, for one process, and Redis.
 
+    port        the bus, and the messages on it
+    memory      the bus of nodes in one process
+    redis       the bus over Redis pub/sub: one channel per event
+    connection  the connections to one Redis server
+    cluster     the connections to a Redis Cluster, one per shard
+
 A message is a hint. No decision depends on one; rooms read the journal.
 """

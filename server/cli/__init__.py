@@ -1,5 +1,10 @@
 """The command line: ``ayes serve``, ``token``, ``export``, ``verify`` and the rest.
 
-A client's commands (``ayes create``, ``ayes join``) are in ``ayes_client``; ``client`` forwards to
-it.
+    main          the commands and their arguments
+    __main__      ``python -m server.cli``
+    audit         ``ayes journal``, ``verify`` and ``export``
+    event_limits  ``ayes limits``
+    client        forwards a member's commands, such as ``ayes vote``
+
+A client's commands (``ayes create``, ``ayes join``) are in ``ayes_client``.
 """

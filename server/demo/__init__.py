@@ -6,7 +6,12 @@
     story     the bots' acts, in order
     ledger    commands and answers, compared with the room at the end
     feed      a line for each thing that happens, for screen and plain output
-    screen    the live picture; ``lines`` without a terminal
+    screen    the live picture
+    bars      bars for proposals and results
+    picture   the screen as SVG
+    summary   the summary at the end
+    address   the address at which a server can be reached
+    failure   the error that ends a demo
 
 The server does not use the demo. The demo uses the protocol like any client, the settings to find
 the server, and its keys to make tokens. It has its own small client, since the server is installed
