@@ -146,16 +146,19 @@ async def serve(
     try:
         await check_sessions(database_url)
         await upgrade_async(database_url)
+        bus = await _bus(settings, database_url)
     except UnfitDatabaseError as err:
         raise StartError(str(err)) from err
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as err:
+    except asyncpg.PostgresError as err:
+        raise StartError(f"the database refuses the server: {err}") from err
+    except (OSError, asyncpg.InterfaceError) as err:
         raise StartError(f"the database is out of reach: {str(err) or type(err).__name__}") from err
     async with InstanceLock(database_url, shared=settings.redis_url is not None) as lock:
         node = Node(
             settings,
             Database(database_url, connections=settings.database_connections),
             authenticator_for(settings),
-            await _bus(settings, database_url),
+            bus,
         )
         listener = _listen(settings)
         metrics_port = _metrics_port(settings, node)

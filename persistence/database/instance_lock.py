@@ -64,11 +64,11 @@ class InstanceLock:
         self._connection = connection = await self._connect()
         try:
             await self._wait_for_lock(connection)
+            await self._taken(connection)
         except BaseException:
             # ``__aexit__`` is not called after this, and the connection may hold the lock.
             connection.terminate()
             raise
-        await self._taken(connection)
         self.task.start()
         return self
 

@@ -36,4 +36,7 @@ def way_in(request: Request) -> str | None:
     root = request.scope.get("root_path", "").encode()
     depth = raw.split(b"?")[0].removeprefix(root).count(b"/") - 1
     fragment = path.lstrip("/#")
+    if not fragment:
+        # The page itself is missing; a redirect would lead here again.
+        return None
     return f"{'../' * depth or './'}#/{quote(fragment, safe=_FRAGMENT)}"

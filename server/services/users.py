@@ -33,12 +33,14 @@ class Users:
         if self._names.get(actor.user) == actor.name:
             self._names.move_to_end(actor.user)
             return
+        # Forgotten first: if the answer is lost, nobody knows which name the database has.
+        self._names.pop(actor.user, None)
         try:
             await self._rows.load((actor.user, actor.name))
         except Exception as err:
             raise unreachable(err) from err
+        self._names.pop(actor.user, None)
         self._names[actor.user] = actor.name
-        self._names.move_to_end(actor.user)
         while len(self._names) > MAX_KNOWN_USERS:
             self._names.popitem(last=False)
 

@@ -152,6 +152,10 @@ class Session:
             self._handshake.on_message(message)
         elif not self._inbound.is_blocked:
             self.dispatch(message)
+        elif type(message) is Ping and self.is_open:
+            # Not queued: the client asks whether the connection works, and would replace it while
+            # an earlier command waits for a slow database.
+            self._on_ping(message)
         elif not self._inbound.push(message):
             self.refuse(message, _busy())
 

@@ -221,6 +221,28 @@ async def test_a_link_that_breaks_while_the_sender_is_looked_up_costs_no_command
     assert (await scene.vote(scene.members[0], proposal))["type"] == "ack"
 
 
+async def test_a_ping_is_answered_though_an_earlier_command_waits(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client asks whether its connection works, and would replace it."""
+    scene = await gathering(server, 1)
+    proposal = await scene.propose()
+    (member,) = scene.members
+    look = server.node.commands._standings._fetch
+    may_go_on = asyncio.Event()
+
+    async def slow(pairs: Any) -> Any:
+        await may_go_on.wait()
+        return await look(pairs)
+
+    monkeypatch.setattr(server.node.commands._standings, "_fetch", slow)
+    vote = await member.post("vote.cast", event=scene.event, proposal=proposal, revision=1)
+    assert (await member.ask("ping"))["type"] == "pong"
+    assert not vote.done()
+    may_go_on.set()
+    assert (await member.answered(vote))["type"] == "ack"
+
+
 # Codes.
 
 
