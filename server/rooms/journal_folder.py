@@ -1,8 +1,8 @@
 """Folds ranges of the journal into patches, for clients that are further behind than room memory.
 
 Committed steps do not change, so a range of them is folded once and cached as bytes. Ranges between
-multiples of ``FOLD_PAGE_STEPS`` (*pages*) serve all clients that pass them. A client's whole range,
-composed of pages, serves all clients that resume from its position.
+multiples of ``FOLD_BLOCK_STEPS`` (*blocks*) serve all clients that pass them. A client's whole
+range, composed of blocks, serves all clients that resume from its position.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from protocol import merge_patch
 from protocol.errors import ErrorCode, RetryableError
 from server.limits.cooldown import Cooldown
 
-#: Steps of a page. Folding one takes some 4 ms of the event loop without a break.
-FOLD_PAGE_STEPS = 256
+#: Steps of a block. Folding one takes some 4 ms of the event loop without a break.
+FOLD_BLOCK_STEPS = 256
 #: Bytes of cached ranges; beyond that the least recently used one is dropped.
 MAX_FOLDED_BYTES = 16 * 1024 * 1024
 
@@ -89,7 +89,7 @@ class _Job:
 
 
 class JournalFolder:
-    """Folds ranges of the journal, one page at a time over all clients, and caches them."""
+    """Folds ranges of the journal, one block at a time over all clients, and caches them."""
 
     def __init__(self, database: Database, cooldown: Cooldown) -> None:
         self._database = database
@@ -159,23 +159,23 @@ class JournalFolder:
     async def _make(self, key: _Key, job: _Job, charge: Callable[[float], None]) -> FoldedRange:
         event, epoch, after, to = key
         made = _Fold()
-        for start, end in _pages(after, to):
-            page = partial(self._add_page, job, made, event, epoch, start, end)
-            await self._cooldown.run(page, charge)
+        for start, end in _blocks(after, to):
+            block = partial(self._add_block, job, made, event, epoch, start, end)
+            await self._cooldown.run(block, charge)
         return made.folded()
 
-    async def _add_page(
+    async def _add_block(
         self, job: _Job, made: _Fold, event: str, epoch: str, start: int, end: int
     ) -> None:
         key = (event, epoch, start, end)
-        page = self._kept.get(key)
-        if page is None:
+        block = self._kept.get(key)
+        if block is None:
             stored = await self._read(job, event, epoch=epoch, after=start, to=end)
             if len(stored) != end - start:
                 raise JournalGap
-            page = _folded(_patches.decode(line.patches) for line in stored)
-            self._keep(key, page)
-        made.add_range(page)
+            block = _folded(_patches.decode(line.patches) for line in stored)
+            self._keep(key, block)
+        made.add_range(block)
 
     async def _read(
         self, job: _Job, event: str, *, epoch: str, after: int, to: int
@@ -185,14 +185,14 @@ class JournalFolder:
             return await reading.steps(self._database, event, epoch=epoch, after=after, to=to)
         finally:
             job.reading = False
-            # Without waiters the page is still cached, and the next one not begun.
+            # Without waiters the block is still cached, and the next one not begun.
             job.leave()
 
 
-def _pages(after: int, to: int) -> Iterator[tuple[int, int]]:
-    """Split a range at multiples of ``FOLD_PAGE_STEPS``."""
+def _blocks(after: int, to: int) -> Iterator[tuple[int, int]]:
+    """Split a range at multiples of ``FOLD_BLOCK_STEPS``."""
     while after < to:
-        end = min(after - after % FOLD_PAGE_STEPS + FOLD_PAGE_STEPS, to)
+        end = min(after - after % FOLD_BLOCK_STEPS + FOLD_BLOCK_STEPS, to)
         yield after, end
         after = end
 

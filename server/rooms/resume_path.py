@@ -10,13 +10,13 @@ import orjson
 from handlers.audiences import Audience
 from persistence.database.overload import unreachable
 from protocol import merge_patch
-from server.rooms.journal_folder import FOLD_PAGE_STEPS, FoldedRange, JournalFolder, JournalGap
+from server.rooms.journal_folder import FOLD_BLOCK_STEPS, FoldedRange, JournalFolder, JournalGap
 from server.rooms.room import Room
 
 #: Steps of distance up to which a client is served from the room's memory. Clients further behind
-#: are served from cached journal pages even if memory still has the steps. Two pages: it bounds
+#: are served from cached journal blocks even if memory still has the steps. Two blocks: it bounds
 #: the merge work of one iteration of the event loop.
-MAX_STEPS_FROM_MEMORY = 2 * FOLD_PAGE_STEPS
+MAX_STEPS_FROM_MEMORY = 2 * FOLD_BLOCK_STEPS
 
 
 class ResumePath(NamedTuple):
@@ -40,7 +40,7 @@ class ResumePath(NamedTuple):
         ranges: list[FoldedRange] = []
         # Checked again after each range: the room moves on while the journal is read.
         while room.seq - at > MAX_STEPS_FROM_MEMORY or not room.reaches_back_to(at):
-            to = room.seq - room.seq % FOLD_PAGE_STEPS
+            to = room.seq - room.seq % FOLD_BLOCK_STEPS
             if to <= at:
                 to = room.steps[0].seq - 1 if room.steps else room.seq
             try:

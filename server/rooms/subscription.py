@@ -1,4 +1,4 @@
-"""A subscription: one socket's, or one HTTP stream's, place in a room."""
+"""A subscription of a room: its client's position, and the diffs that it gets."""
 
 from __future__ import annotations
 

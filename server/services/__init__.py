@@ -9,7 +9,7 @@
     streams         the open HTTP streams of the node
     entropy         random bytes for commands
     timers          commands for proposals that have opened or expired
-    pruning         the deletion of old refusals
+    pruning         the deletion of old final errors
     draining        whether the node is going away, and when its clients should come back
     freed_memory    unused memory, returned to the operating system
     running_tasks   tasks that outlive the socket that began them

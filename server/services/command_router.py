@@ -42,8 +42,8 @@ EVENTS: Final = uuid.UUID("6f2f9e4e-0f5b-5c5e-9d0a-617965732e31")
 #: forgotten, which costs that user's next command a share of a query. Some 20 MB.
 MAX_MEMBERS: Final = 100_000
 #: Commands that a user may give at once to an event without being a member of it, and how many more
-#: a second; beyond it, ``rate_limited``. Each may leave a refusal of some 500 bytes in the journal
-#: for 96 hours, so that one user and event can leave some 30 MB.
+#: a second; beyond it, ``rate_limited``. Each may leave a final error of some 500 bytes in the
+#: journal for 96 hours, so that one user and event can leave some 30 MB.
 STRANGER_BURST: Final = 20
 STRANGER_PER_SECOND: Final = 1 / 10
 #: Milliseconds until a client tries again whose membership could not be read in time.

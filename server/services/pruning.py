@@ -1,4 +1,4 @@
-"""Deletes recorded refusals after the time for which the protocol promises them."""
+"""Deletes recorded final errors after the time for which the protocol promises them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from persistence.database.periodic import Periodic
 from persistence.database.pool import Database
 from persistence.journal import pruning
 
-#: Seconds for which a refusal is recorded; later it is pruned. The protocol promises 72 hours.
-REFUSAL_TTL_S = 96 * 3_600
+#: Seconds for which a final error is recorded; later it is pruned. The protocol promises 72 hours.
+FINAL_ERROR_TTL_S = 96 * 3_600
 #: Seconds between two deletions. The time is long, since a late deletion harms nothing.
 PRUNING_INTERVAL_S = 3_600.0
 
 
 class Pruning:
-    """Deletes old refusals, a bounded number in one statement."""
+    """Deletes old final errors, a bounded number in one statement."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -23,6 +23,6 @@ class Pruning:
 
     async def _prune(self) -> None:
         while await pruning.forget_refusals(
-            self._database, older_than=timedelta(seconds=REFUSAL_TTL_S)
+            self._database, older_than=timedelta(seconds=FINAL_ERROR_TTL_S)
         ):
             pass

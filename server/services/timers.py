@@ -23,10 +23,10 @@ from server.services.entropy import entropy
 
 #: Seconds between two scans. Expiries and openings are late by as much.
 TIMER_INTERVAL_S = 0.5
-#: The window before the last scan that is scanned again. A transaction's timestamp can lie that
+#: The time before the last scan that is scanned again. A transaction's timestamp can lie that
 #: long before its commit.
-RESCAN_WINDOW = timedelta(seconds=30)
-#: Rows of one page; the rest is read by the next scan.
+RESCAN_SPAN = timedelta(seconds=30)
+#: Rows that one scan reads; the rest is read by the next scan.
 MAX_DUE = 500
 #: Undecided openings in memory; beyond that they are read from the database again.
 MAX_RETRIED = 10_000
@@ -52,7 +52,7 @@ class Timers:
         self._expired_to: Due | None = None
         """Position of the round-robin scan through all expired proposals."""
         self._recent: Due | None = None
-        """Start of the window that every scan reads again for newly expired proposals."""
+        """Start of the time that every scan reads again for newly expired proposals."""
 
     async def _tick(self) -> None:
         if self._dropped is not None:
@@ -72,8 +72,8 @@ class Timers:
                 self._matured.add(opening)
                 self._mature(opening, revision)
         # Forget openings that no later scan returns.
-        self._matured = {o for o in self._matured if o.at > now - 2 * RESCAN_WINDOW}
-        self._recent = Due(now - RESCAN_WINDOW)
+        self._matured = {o for o in self._matured if o.at > now - 2 * RESCAN_SPAN}
+        self._recent = Due(now - RESCAN_SPAN)
         return opened[-1].due if len(opened) == MAX_DUE else self._recent
 
     async def _expire(self) -> None:

@@ -24,8 +24,8 @@ from server.transport.socket_transport import SocketTransport
 
 log = logging.getLogger("ayes.sockets")
 
-#: Sockets and streams that are sent away in a second of the drain's window, so that those who
-#: come back do so over time. The window is at most half of ``AYES_DRAIN_SECONDS``.
+#: Sockets and streams that are sent away in a second of the drain, so that those who
+#: come back do so over time. They leave within half of ``AYES_DRAIN_SECONDS``.
 DEPARTURES_PER_SECOND: Final = 200
 #: Seconds until a socket whose last answers are not out yet is looked at again.
 LAST_ANSWERS_INTERVAL_S: Final = 0.01
@@ -123,10 +123,10 @@ class OpenSockets:
             log.info("access revoked: %d sockets closed", closed)
 
     async def drain(self, lanes: Lanes, streams: Streams) -> None:
-        """Send the clients away, each at a random moment within the drain's window.
+        """Send the clients away, each at a random moment within the drain.
 
         Commands that were accepted end and are answered first; new ones get ``draining``. Sockets
-        that are open at the end of the window are cut.
+        that are open at the end of that time are cut.
         """
         self.draining.begin()
         loop = asyncio.get_running_loop()

@@ -10,9 +10,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: Window, in seconds, in which ``MAX_REPEATS`` lines of one kind are written; others are counted.
+#: Period, in seconds, in which ``MAX_REPEATS`` lines of one kind are written; others are counted.
 REPEAT_INTERVAL_S = 60.0
-#: Lines of one kind that are written in one window; further ones are counted. Enough to compare the
+#: Lines of one kind that are written in one period; further ones are counted. Enough to compare the
 #: lines of one defect. uvicorn's warnings about malformed requests are written once.
 MAX_REPEATS = 20
 #: Kinds of line that are counted; beyond that, the least recently used kind is dropped.
@@ -22,7 +22,7 @@ _Kind = tuple[str, int, str]
 
 
 @dataclass(slots=True)
-class _Window:
+class _Period:
     """Lines of one kind since ``began``: how many were written, how many were left out."""
 
     began: float
@@ -34,7 +34,7 @@ class RepeatLimit(logging.Filter):
     """Passes some lines of a kind in each ``REPEAT_INTERVAL_S``, and logs how many it dropped.
 
     A kind is a logger, a level and a message without its arguments. The count is logged when the
-    window ends, or with the next line of the kind if no event loop runs. ``warnings`` is the limit
+    period ends, or with the next line of the kind if no event loop runs. ``warnings`` is the limit
     for warnings and below; ``clock`` returns seconds.
     """
 
@@ -45,7 +45,7 @@ class RepeatLimit(logging.Filter):
         self._warnings = warnings
         self._lock = threading.RLock()
         self._clock = clock
-        self._windows: OrderedDict[_Kind, _Window] = OrderedDict()
+        self._periods: OrderedDict[_Kind, _Period] = OrderedDict()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to write ``record``."""
@@ -57,23 +57,23 @@ class RepeatLimit(logging.Filter):
     def _passes(self, record: logging.LogRecord) -> bool:
         kind = (record.name, record.levelno, str(record.msg))
         now = self._clock()
-        window = self._windows.get(kind)
-        if window is None or now - window.began >= REPEAT_INTERVAL_S:
+        period = self._periods.get(kind)
+        if period is None or now - period.began >= REPEAT_INTERVAL_S:
             self._close(kind)
-            window = self._windows[kind] = _Window(now)
-            if len(self._windows) > MAX_KINDS:
-                self._close(next(iter(self._windows)))
-        self._windows.move_to_end(kind)
+            period = self._periods[kind] = _Period(now)
+            if len(self._periods) > MAX_KINDS:
+                self._close(next(iter(self._periods)))
+        self._periods.move_to_end(kind)
         limit = self._warnings if record.levelno <= logging.WARNING else MAX_REPEATS
-        if window.written < limit:
-            window.written += 1
+        if period.written < limit:
+            period.written += 1
             return True
-        window.left_out += 1
-        if window.left_out == 1:
-            self._close_later(kind, window)
+        period.left_out += 1
+        if period.left_out == 1:
+            self._close_later(kind, period)
         return False
 
-    def _close_later(self, kind: _Kind, window: _Window) -> None:
+    def _close_later(self, kind: _Kind, period: _Period) -> None:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -81,22 +81,22 @@ class RepeatLimit(logging.Filter):
 
         def close() -> None:
             with self._lock:
-                if self._windows.get(kind) is window:
+                if self._periods.get(kind) is period:
                     self._close(kind)
 
-        loop.call_later(window.began + REPEAT_INTERVAL_S - self._clock(), close)
+        loop.call_later(period.began + REPEAT_INTERVAL_S - self._clock(), close)
 
     def _close(self, kind: _Kind) -> None:
         """Remove a kind, and log how many of its lines were left out."""
-        window = self._windows.pop(kind, None)
-        if window is None or not window.left_out:
+        period = self._periods.pop(kind, None)
+        if period is None or not period.left_out:
             return
         name, level, message = kind
         logging.getLogger(name).log(
             level,
             "%s [%d more in %.0f s]",
             message,
-            window.left_out,
-            self._clock() - window.began,
+            period.left_out,
+            self._clock() - period.began,
             extra={"is_count": True},
         )

@@ -23,20 +23,20 @@ from tests.promises.scenarios import SCENARIOS
 from tests.promises.scenes import Scene, gathering
 from tests.promises.stage import stage
 
-#: Steps of a page here, so that a few dozen steps are a long way.
-PAGE = 4
+#: Steps of a block here, so that a few dozen steps are a long way.
+BLOCK = 4
 
 
 @pytest.fixture(autouse=True)
-def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A way of more than a page leads through the journal."""
-    monkeypatch.setattr("server.rooms.journal_folder.FOLD_PAGE_STEPS", PAGE)
-    monkeypatch.setattr("server.rooms.resume_path.FOLD_PAGE_STEPS", PAGE)
-    monkeypatch.setattr("server.rooms.resume_path.MAX_STEPS_FROM_MEMORY", PAGE)
+def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A way of more than a block leads through the journal."""
+    monkeypatch.setattr("server.rooms.journal_folder.FOLD_BLOCK_STEPS", BLOCK)
+    monkeypatch.setattr("server.rooms.resume_path.FOLD_BLOCK_STEPS", BLOCK)
+    monkeypatch.setattr("server.rooms.resume_path.MAX_STEPS_FROM_MEMORY", BLOCK)
 
 
 @pytest.fixture
-def pages(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+def blocks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """The stretches of the journal that are read, as (after, to)."""
     read = reading.steps
     asked: list[tuple[int, int]] = []
@@ -49,7 +49,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     return asked
 
 
-async def long_way(server: Running, steps: int = 6 * PAGE) -> tuple[Scene, int]:
+async def long_way(server: Running, steps: int = 6 * BLOCK) -> tuple[Scene, int]:
     """An event that moved on by ``steps``, and where it stood before."""
     scene = await gathering(server)
     room = await scene.admin.subscribe(scene.event)
@@ -81,7 +81,7 @@ async def test_every_audience_is_whole_again_from_every_position(start: Start, i
     for diff in room.diffs:
         state = fold(state, diff["patch"])
         states[diff["seq"]] = state
-    assert max(states) - min(states) > 2 * PAGE
+    assert max(states) - min(states) > 2 * BLOCK
     reader = await server.connect(room.client.user)
     for seq, held in states.items():
         mine = reader.room(made.event)
@@ -92,31 +92,31 @@ async def test_every_audience_is_whole_again_from_every_position(start: Start, i
 
 
 async def test_many_who_come_back_from_one_position_cost_one_reading(
-    server: Running, pages: list[tuple[int, int]]
+    server: Running, blocks: list[tuple[int, int]]
 ) -> None:
     scene, seq = await long_way(server)
     epoch = scene.admin.room(scene.event).epoch
     readers = [await away(server, scene, seq) for _ in range(10)]
-    pages.clear()
+    blocks.clear()
     question = {"type": "subscribe", "event": scene.event, "epoch": epoch, "seq": seq}
     found = await asyncio.gather(*(reader.request(question) for reader in readers))
     assert {answer["type"] for answer in found} == {"resumed"}
-    assert pages
-    assert len(set(pages)) == len(pages)
+    assert blocks
+    assert len(set(blocks)) == len(blocks)
 
 
-async def test_pages_that_were_read_serve_those_who_come_from_elsewhere(
-    server: Running, pages: list[tuple[int, int]]
+async def test_blocks_that_were_read_serve_those_who_come_from_elsewhere(
+    server: Running, blocks: list[tuple[int, int]]
 ) -> None:
     scene, seq = await long_way(server)
     epoch = scene.admin.room(scene.event).epoch
     question = {"type": "subscribe", "event": scene.event, "epoch": epoch, "seq": seq}
     assert (await scene.admin.request(question))["type"] == "resumed"
-    pages.clear()
+    blocks.clear()
     answer = await scene.admin.request(question | {"seq": seq + 1})
     assert (answer["type"], answer["from"]) == ("resumed", seq + 1)
     # Only from where it stands to the next round position.
-    assert [to - after < PAGE for after, to in pages] == [True]
+    assert [to - after < BLOCK for after, to in blocks] == [True]
 
 
 async def test_the_journal_is_folded_for_one_at_a_time(
@@ -136,7 +136,7 @@ async def test_the_journal_is_folded_for_one_at_a_time(
         finally:
             at_once -= 1
 
-    readers = [await away(server, scene, seq + far) for far in range(PAGE)]
+    readers = [await away(server, scene, seq + far) for far in range(BLOCK)]
     monkeypatch.setattr(reading, "steps", watched)
     question = {"type": "subscribe", "event": scene.event, "epoch": epoch}
     found = await asyncio.gather(
@@ -146,12 +146,12 @@ async def test_the_journal_is_folded_for_one_at_a_time(
     assert most == 1
 
 
-async def test_between_two_pages_the_others_have_their_time(
+async def test_between_two_blocks_the_others_have_their_time(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene, seq = await long_way(server)
     reader = await away(server, scene, seq)
-    # Every page seems to take 20 ms, so that the pause behind it is 80.
+    # Every block seems to take 20 ms, so that the pause behind it is 80.
     clock = itertools.count(step=0.02)
     monkeypatch.setattr(server.node.cooldown, "_clock", lambda: next(clock))
     began = time.monotonic()
@@ -159,19 +159,19 @@ async def test_between_two_pages_the_others_have_their_time(
     assert time.monotonic() - began > 5 * IDLE_RATIO * 0.02
 
 
-async def test_what_is_kept_of_folded_pages_is_bounded(
-    server: Running, monkeypatch: pytest.MonkeyPatch, pages: list[tuple[int, int]]
+async def test_what_is_kept_of_folded_blocks_is_bounded(
+    server: Running, monkeypatch: pytest.MonkeyPatch, blocks: list[tuple[int, int]]
 ) -> None:
     scene, seq = await long_way(server)
     # Not from the same position, whose way would be kept as a whole.
     readers = [await away(server, scene, seq + far) for far in range(2)]
     most = 120
     monkeypatch.setattr("server.rooms.journal_folder.MAX_FOLDED_BYTES", most)
-    pages.clear()
+    blocks.clear()
     for reader in readers:
         await reader.resume(scene.event)
-    # The first pages had to go for the last ones.
-    assert len(pages) > len(set(pages))
+    # The first blocks had to go for the last ones.
+    assert len(blocks) > len(set(blocks))
     kept = server.node.rooms.journal._kept.values()
     assert 0 < sum(stretch.weight() for stretch in kept) <= most
 

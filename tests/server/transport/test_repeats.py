@@ -62,7 +62,7 @@ def test_kinds_are_bounded_and_none_is_forgotten_without_its_number(
     log.warning("first")
     for number in range(3 * MAX_KINDS):
         log.warning("kind " + str(number))
-    assert len(limit._windows) == MAX_KINDS
+    assert len(limit._periods) == MAX_KINDS
     assert "first [1 more in 0 s]" in caplog.messages
 
 
@@ -99,7 +99,7 @@ async def test_no_stranger_writes_the_log(
 ) -> None:
     begun = []
     monkeypatch.setattr(HttpScheduler, "record", lambda self: begun.append(self))
-    _malformed_requests._windows.clear()
+    _malformed_requests._periods.clear()
     offences: list[str] = []
     async with serving(offence=offences.append) as served:
         for _ in range(30):
