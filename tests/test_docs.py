@@ -196,3 +196,45 @@ def test_a_constant_is_defined_in_the_file_that_the_page_names_after_it() -> Non
         if name not in _DEFINITION.findall((ROOT / file).read_text())
     ]
     assert not lost, lost
+
+
+# docs/what-can-go-wrong.md: texts of the page in italics, sentences of the server in quotes.
+
+_SYMPTOMS = ROOT / "docs" / "what-can-go-wrong.md"
+_ITALIC = re.compile(r"(?<![*\w])\*([^*\s][^*]*?)\*(?![*\w])")
+_QUOTED = re.compile(r"“([^”]+)”")
+#: The end of one part of a text and the beginning of the next, in JavaScript and in Python.
+_JOINED = re.compile(r"([\"'])\s*\+?\s*f?\1")
+_PLACEHOLDER = re.compile(r"\{[^{}]*\}|%[.\d]*[a-z]|…")
+
+
+def quotes(kind: re.Pattern[str]) -> list[str]:
+    """The quotes of ``kind`` in the table of symptoms, on one line each, without its first part."""
+    entries = _SYMPTOMS.read_text().partition("\n## ")[2]
+    return sorted({" ".join(found.split()) for found in kind.findall(entries)})
+
+
+def says(source: str, quote: str) -> bool:
+    """Whether ``source`` has the parts of ``quote`` around each ``…``, in their order."""
+    parts = [re.escape(part.strip()) for part in quote.split("…") if part.strip()]
+    return re.search("…?.{0,60}?".join(parts), source) is not None
+
+
+def source_of(folders: list[str], pattern: str) -> str:
+    """The text of the files, without the breaks within their texts, placeholders as ``…``."""
+    files = [path for folder in folders for path in sorted((ROOT / folder).rglob(pattern))]
+    whole = "\n".join(path.read_text() for path in files)
+    return _PLACEHOLDER.sub("…", _JOINED.sub("", whole))
+
+
+def test_texts_of_the_page_are_quoted_as_they_are() -> None:
+    source = source_of(["web/strings/en"], "*.js")
+    assert len(quotes(_ITALIC)) > 30
+    assert not [quote for quote in quotes(_ITALIC) if not says(source, quote)]
+
+
+def test_sentences_of_the_server_are_quoted_as_they_are() -> None:
+    source = source_of(["server", "persistence", "handlers", "protocol"], "*.py")
+    found = [quote for quote in quotes(_QUOTED) if quote != "…"]
+    assert len(found) > 15
+    assert not [quote for quote in found if not says(source, quote)]

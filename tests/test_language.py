@@ -27,6 +27,7 @@ CLEAN_PAGES = (
     "docs/operations.md",
     "docs/permissions.md",
     "docs/protocol.md",
+    "docs/what-can-go-wrong.md",
 )
 #: Words with a plain replacement, which CONTRIBUTING names.
 BANNED = re.compile(
