@@ -30,7 +30,7 @@ from server.services.draining import Draining
 from server.services.freed_memory import FreedMemory
 from server.services.identities import Identities
 from server.services.pruning import Pruning
-from server.services.questions import Questions
+from server.services.queries import Queries
 from server.services.running_tasks import RunningTasks
 from server.services.streams import Streams
 from server.services.timers import Timers
@@ -81,7 +81,7 @@ class Node:
         self.streams = Streams()
         guesses = CodeGuessLimiter()
         self.commands = CommandRouter(settings, database, self.lanes, guesses)
-        self.questions = Questions(
+        self.queries = Queries(
             database,
             self.lanes,
             limits,
@@ -103,7 +103,7 @@ class Node:
             identities=self.identities,
             users=self.users,
             commands=self.commands,
-            questions=self.questions,
+            queries=self.queries,
             rooms=self.rooms,
             quotas=self.quotas,
             large_answers=self.large_answers,

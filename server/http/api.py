@@ -140,7 +140,7 @@ class _Api:
             if isinstance(asked, r.Ping):
                 now = answers.timestamp(datetime.now(UTC))
                 return json_answer(answers.reply("pong", asked.ref, time=now))
-            answer = await node.quotas.ask(actor.user, lambda: node.questions.ask(actor, asked))
+            answer = await node.quotas.ask(actor.user, lambda: node.queries.ask(actor, asked))
         except ProtocolError as err:
             return error_answer(err, ref=asked.ref)
         return PartsAnswer((answer,))
@@ -167,9 +167,9 @@ class _Api:
     ) -> Response:
         if request is not None:
             fields = dict(request.query_params) | fields
-        question = self._typed(kind, fields)
+        query = self._typed(kind, fields)
         node, actor = self._node, identity.actor
-        answer = await node.quotas.ask(actor.user, lambda: node.questions.ask(actor, question))
+        answer = await node.quotas.ask(actor.user, lambda: node.queries.ask(actor, query))
         return PartsAnswer((answer,))
 
     async def journal(self, request: Request, identity: Identity) -> Response:
@@ -179,7 +179,7 @@ class _Api:
         user = identity.actor.user
 
         async def answered() -> bytes:
-            await self._node.questions.admin(identity.actor, event)
+            await self._node.queries.admin(identity.actor, event)
             return await self._node.cooldown.run(partial(self._journal, event, page))
 
         answer = await self._node.quotas.ask(user, answered)

@@ -60,7 +60,7 @@ class _Feed:
         self.waiting: deque[bytes] = deque()
         self.bytes = 0
         self.ended = False
-        self.renewals: deque[str] = deque()
+        self.snapshot_reasons: deque[str] = deque()
         self.place: Place | None = None
         """The reserved place of the large message in flight."""
         self.leaving = False
@@ -76,7 +76,7 @@ class _Feed:
         self.leaving = True
         self.wake()
 
-    def room(self) -> bool:
+    def can_send(self) -> bool:
         """Return whether one more message fits."""
         return not self.ended and self.place is None and self.bytes < MAX_FEED_BYTES
 
@@ -96,14 +96,14 @@ class _Feed:
             self.carry((message,))
         self._something.set()
 
-    def renew(self, subscription: Subscription, reason: str) -> None:
-        """Queue a renewal or an end, which the stream handles."""
-        self.renewals.append(reason)
+    def need_snapshot(self, subscription: Subscription, reason: str) -> None:
+        """Queue a new snapshot or an end, which the stream handles."""
+        self.snapshot_reasons.append(reason)
         self._something.set()
 
     async def something(self, seconds: float) -> None:
-        """Wait for a message, a renewal or the end, at most ``seconds``."""
-        if self.waiting or self.renewals or self.leaving:
+        """Wait for a message, a new snapshot or the end, at most ``seconds``."""
+        if self.waiting or self.snapshot_reasons or self.leaving:
             return
         self._something.clear()
         try:
@@ -134,16 +134,16 @@ class _Feed:
 async def once(node: Node, user: str, event: str) -> tuple[bytes, ...]:
     """Return the snapshot of ``event`` for ``user``, as a message in parts."""
     feed = _Feed(node.large_answers, user)
-    placed = await _place(node, user, event, feed, None, None)
+    placed = await _enter_room(node, user, event, feed, None, None)
     node.rooms.leave(placed.subscription)
     return placed.parts
 
 
-async def _place(
+async def _enter_room(
     node: Node, user: str, event: str, feed: _Feed, epoch: str | None, seq: int | None
 ) -> CatchUp:
     def make(room: Room) -> Subscription:
-        return Subscription(room, user, feed, feed.renew)
+        return Subscription(room, user, feed, feed.need_snapshot)
 
     subscription, own = await node.quotas.ask(user, lambda: node.rooms.enter(event, user, make))
     try:
@@ -178,7 +178,7 @@ async def _begun(
     feed = _Feed(node.large_answers, user, connection)
     await feed.take_place()
     try:
-        placed = await _place(
+        placed = await _enter_room(
             node, user, event, feed, epoch if known else None, int(seq) if known else None
         )
     except BaseException:
@@ -239,7 +239,7 @@ async def _events(
     while not feed.leaving and _holds(node, identity):
         ends = (identity.expires - datetime.now(UTC)).total_seconds()
         await feed.something(min(beat, max(ends, 0.0)))
-        if feed.waiting or feed.renewals:
+        if feed.waiting or feed.snapshot_reasons:
             quiet_until = time.monotonic() + beat
         elif time.monotonic() >= quiet_until:
             quiet_until = time.monotonic() + beat
@@ -252,9 +252,9 @@ async def _events(
             if len(message) >= LARGE_BYTES:
                 feed.end_place()
         subscription.pull()
-        if feed.renewals:
-            reason = feed.renewals.popleft()
-            again = reason if reason in ENDS else await _renewed(node, subscription, feed, reason)
+        if feed.snapshot_reasons:
+            reason = feed.snapshot_reasons.popleft()
+            again = reason if reason in ENDS else await _snapshot(node, subscription, feed, reason)
             if again is None:
                 return
             if isinstance(again, str):
@@ -271,7 +271,7 @@ async def _events(
         yield b"retry: %d\n\n" % node.draining.retry_after_ms()
 
 
-async def _renewed(
+async def _snapshot(
     node: Node, subscription: Subscription, feed: _Feed, reason: str
 ) -> CatchUp | str | None:
     """Make a snapshot for ``reason``; return the reason of the end if the user may not enter.

@@ -14,7 +14,7 @@
     cooldown            expensive work, one piece at a time with a pause after each
     fair_scheduler      the event loop's time for all sockets over budget
     metered             a coroutine's processor time
-    log_throttle        error lines that a client can cause
+    event_log_throttle  error lines about an event that a client can cause
 
 The limits that decide within an event belong to the event (``handlers.rules.limits``); those on
 bytes and frames are in ``server.transport.budgets``.

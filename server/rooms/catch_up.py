@@ -65,12 +65,14 @@ async def catch_up(
     if writable is not None:
         await writable()
     quotas, user = rooms.quotas, subscription.user
-    placed = await quotas.ask(user, lambda: _place(rooms, subscription, own, request, reason))
+    placed = await quotas.ask(
+        user, lambda: _make_message(rooms, subscription, own, request, reason)
+    )
     quotas.charge(user, size=sum(map(len, placed.parts)))
     return placed
 
 
-async def _place(
+async def _make_message(
     rooms: RoomRegistry, subscription: Subscription, own: UserView, request: Subscribe, reason: str
 ) -> CatchUp:
     room = subscription.room
@@ -158,7 +160,7 @@ def _why_not_resumed(rooms: RoomRegistry, room: Room, user: str, epoch: str, seq
         return "epoch"
     if seq > room.seq:
         # Any client can claim this, so the line names its user, and is throttled.
-        if rooms.log_throttle.should_log(room.event_id, user):
+        if rooms.event_log_throttle.should_log(room.event_id, user):
             log.critical(
                 "event %s: a client of %r knows step %d, the database only %d: "
                 "if that is true, committed data was lost",

@@ -25,7 +25,7 @@ from persistence.queries.reading import UserView
 from protocol.errors import ErrorCode, FinalError, RetryableError
 from server.bus.port import Bus, BusMessage, PositionHint
 from server.limits.cooldown import Cooldown
-from server.limits.log_throttle import LogThrottle
+from server.limits.event_log_throttle import EventLogThrottle
 from server.limits.metered import Metered, gently
 from server.limits.quotas import Quotas
 from server.rooms.journal_folder import JournalFolder
@@ -79,7 +79,7 @@ class RoomRegistry:
         self.quotas = quotas
         self.resume_steps = resume_steps
         """Steps that a client may be behind and still get a patch, not a snapshot."""
-        self.log_throttle = LogThrottle()
+        self.event_log_throttle = EventLogThrottle()
         self._rooms: dict[str, Room] = {}
         self.budget = RoomBudget()
         self._unused: OrderedDict[str, float] = OrderedDict()

@@ -31,7 +31,7 @@ class Outlet(Protocol):
     def deflates(self) -> bool:
         """Whether a frame may be compressed (``server/transport/deflate.py``)."""
 
-    def room(self) -> bool:
+    def can_send(self) -> bool:
         """Return whether a frame may be written now."""
 
     def admits(self, size: int) -> bool:
@@ -52,9 +52,9 @@ class Subscription:
     """
 
     __slots__ = (
+        "_need_snapshot",
         "_online",
         "_own",
-        "_renew",
         "audience",
         "live",
         "outdated",
@@ -65,7 +65,11 @@ class Subscription:
     )
 
     def __init__(
-        self, room: Room, user: str, outlet: Outlet, renew: Callable[[Subscription, str], None]
+        self,
+        room: Room,
+        user: str,
+        outlet: Outlet,
+        need_snapshot: Callable[[Subscription, str], None],
     ) -> None:
         self.room = room
         self.user = user
@@ -79,7 +83,7 @@ class Subscription:
         self._online = -1
         """The count of connected members that was last sent; -1 if none was."""
         self._own: dict[str, Any] = {}
-        self._renew = renew
+        self._need_snapshot = need_snapshot
         """Asks for a snapshot; with a reason in ``ENDS``, for the end."""
 
     def add_own(self, patch: dict[str, Any]) -> None:
@@ -103,7 +107,7 @@ class Subscription:
     def _stop(self, reason: str) -> None:
         """Send nothing until the session has acted on ``reason``."""
         self.live = False
-        self._renew(self, reason)
+        self._need_snapshot(self, reason)
 
     def start_over(self, reason: str) -> None:
         """Drop the waiting patches and ask for a snapshot: the room shows another history.
@@ -132,7 +136,7 @@ class Subscription:
         """
         if not self.live or self.audience == "applicant" or self._online == online:
             return True
-        if not self.outlet.room():
+        if not self.outlet.can_send():
             return False
         self.outlet.send_room(message)
         self._online = online
@@ -143,7 +147,7 @@ class Subscription:
         room = self.room
         if not self.live or (self.seq == room.seq and not self._own):
             return
-        if not self.outlet.room():
+        if not self.outlet.can_send():
             return
         if self.seq != room.seq:
             if not room.reaches_back_to(self.seq):

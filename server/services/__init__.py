@@ -1,7 +1,7 @@
 """Commands and queries, whether they came by WebSocket or HTTP, and the server's background work.
 
     command_router  a command's way to the lane of its event: budgets, membership
-    questions       queries, each answered once
+    queries         queries, each answered once
     previews        a cache of the answers to ``event.preview_policy``
     identities      the user of a token, and whether the token was revoked
     users           the rows of users

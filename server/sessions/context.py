@@ -12,7 +12,7 @@ from server.rooms.registry import RoomRegistry
 from server.services.command_router import CommandRouter
 from server.services.draining import Draining
 from server.services.identities import Identities
-from server.services.questions import Questions
+from server.services.queries import Queries
 from server.services.running_tasks import RunningTasks
 from server.services.users import Users
 from server.sessions.open_sockets import OpenSockets
@@ -32,7 +32,7 @@ class SessionContext:
     identities: Identities
     users: Users
     commands: CommandRouter
-    questions: Questions
+    queries: Queries
     rooms: RoomRegistry
     quotas: Quotas
     large_answers: LargeAnswers

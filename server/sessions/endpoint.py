@@ -73,7 +73,7 @@ class SocketEndpoint:
             pass
         if transport.failed:
             reconnects.record_violation(address, time.monotonic())
-        elif session is not None and session.is_nameless and not draining.has_begun:
+        elif session is not None and session.is_unauthenticated and not draining.has_begun:
             reconnects.record_unauthenticated(address, time.monotonic())
 
 

@@ -42,8 +42,11 @@ class Handshake:
         self._requests = requests
         self._assign = assign
         """Counts the socket as its user's; ``False`` if the user has as many as allowed."""
-        self.is_nameless = True
-        """Whether no hello came, or one with a bad token; the address is throttled for many."""
+        self.is_unauthenticated = True
+        """Whether the client sent no hello, or one with a bad token.
+
+        The address is throttled for many.
+        """
         loop = asyncio.get_running_loop()
         hello_timeout = context.settings.hello_seconds
         self._timeout: asyncio.TimerHandle | None = loop.call_later(hello_timeout, self._is_late)
@@ -58,7 +61,7 @@ class Handshake:
         """Take the first message of the socket, which has to be ``hello``."""
         if isinstance(message, Hello):
             self._session.phase = Phase.GREETING
-            self.is_nameless = False
+            self.is_unauthenticated = False
             self._inbound.block_until(self._welcome(message))
             return
         err = RetryableError(ErrorCode.UNAUTHENTICATED, "say hello first")
@@ -122,5 +125,5 @@ class Handshake:
             # The token may be good: the client is to come back.
             session.close(CloseCode.INTERNAL, err.message)
         else:
-            self.is_nameless = True
+            self.is_unauthenticated = True
             session.close(CloseCode.BAD_TOKEN)

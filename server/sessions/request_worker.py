@@ -1,4 +1,4 @@
-"""A session's requests, answered one after another: subscriptions, questions, new snapshots.
+"""A session's requests, answered one after another: subscriptions, queries, new snapshots.
 
 A new snapshot is made for a subscription whose role changed, or whose reader fell too far behind.
 """
@@ -33,10 +33,10 @@ REQUEST_TIMEOUT_S: Final = 10.0
 MIN_LARGE_ANSWER_BYTES: Final = 16_384
 #: Seconds until a snapshot that could not be made is tried again. By then the database may be in
 #: reach again, or a slow reader's socket may have room.
-RENEWAL_RETRY_DELAY_S: Final = 1.0
+SNAPSHOT_RETRY_DELAY_S: Final = 1.0
 
 
-class _Renewal(NamedTuple):
+class SnapshotRequest(NamedTuple):
     """A subscription that needs a snapshot, and why."""
 
     subscription: Subscription
@@ -50,7 +50,7 @@ class RequestWorker:
         self._context = context
         self._session = session
         self._delivery = delivery
-        self._queue: deque[Request | _Renewal] = deque()
+        self._queue: deque[Request | SnapshotRequest] = deque()
         self._task: asyncio.Task[None] | None = None
         self._asking = False
         self._writable = asyncio.Event()
@@ -80,7 +80,7 @@ class RequestWorker:
         if self._task is not None and not self._asking:
             self._task.cancel()
 
-    def _put(self, request: Request | _Renewal) -> None:
+    def _put(self, request: Request | SnapshotRequest) -> None:
         self._queue.append(request)
         if self._task is None:
             self._task = asyncio.create_task(self._work(), name="requests")
@@ -102,15 +102,15 @@ class RequestWorker:
                 self._delivery.release()
         self._task = None
 
-    def _fail(self, request: Request | _Renewal, err: ProtocolError) -> None:
-        if isinstance(request, _Renewal):
-            self._not_renewed(request, err)
+    def _fail(self, request: Request | SnapshotRequest, err: ProtocolError) -> None:
+        if isinstance(request, SnapshotRequest):
+            self._snapshot_failed(request, err)
             return
         self._session.error(err, ref=request.ref, event=getattr(request, "event", None))
 
-    def _not_renewed(self, renewal: _Renewal, err: ProtocolError) -> None:
+    def _snapshot_failed(self, request: SnapshotRequest, err: ProtocolError) -> None:
         """End the subscription if the user may not be there any more; else try again later."""
-        subscription = renewal.subscription
+        subscription = request.subscription
         if isinstance(err, FinalError):
             if self._forget(subscription):
                 self._end(subscription.room.event_id, end_of(err))
@@ -118,16 +118,16 @@ class RequestWorker:
             self._session.close(CloseCode.INTERNAL)
         else:
             loop = asyncio.get_running_loop()
-            loop.call_later(RENEWAL_RETRY_DELAY_S, self._renew_again, renewal)
+            loop.call_later(SNAPSHOT_RETRY_DELAY_S, self._retry_snapshot, request)
 
-    def _renew_again(self, renewal: _Renewal) -> None:
-        if self._is_current(renewal.subscription):
-            self._put(renewal)
+    def _retry_snapshot(self, request: SnapshotRequest) -> None:
+        if self._is_current(request.subscription):
+            self._put(request)
 
-    async def _answer(self, request: Request | _Renewal) -> None:
-        if isinstance(request, _Renewal):
+    async def _answer(self, request: Request | SnapshotRequest) -> None:
+        if isinstance(request, SnapshotRequest):
             if self._is_current(request.subscription):
-                await self._renew(request.subscription, request.reason)
+                await self._send_snapshot(request.subscription, request.reason)
         elif isinstance(request, Subscribe):
             await self._subscribe(request)
         elif isinstance(request, Unsubscribe):
@@ -152,7 +152,7 @@ class RequestWorker:
     async def _asked(self, actor: Actor, request: Request) -> bytes:
         self._asking = True
         try:
-            return await self._context.questions.ask(actor, request)
+            return await self._context.queries.ask(actor, request)
         finally:
             self._asking = False
 
@@ -193,7 +193,7 @@ class RequestWorker:
         user = session.identity.actor.user
 
         def place(room: Room) -> Subscription:
-            return Subscription(room, user, session, self._renewal)
+            return Subscription(room, user, session, self._need_snapshot)
 
         subscription, own = await self._context.quotas.ask(
             user, lambda: self._context.rooms.enter(request.event, user, place)
@@ -207,7 +207,7 @@ class RequestWorker:
             self._context.rooms.leave(existing)
         self._go_live(placed)
 
-    async def _renew(self, subscription: Subscription, reason: str) -> None:
+    async def _send_snapshot(self, subscription: Subscription, reason: str) -> None:
         """Send a snapshot to a live subscription: its role or the epoch changed, or it lags."""
         own = await self._context.rooms.load_own(subscription.room, subscription.user)
         request = Subscribe(event=subscription.room.event_id)
@@ -225,12 +225,12 @@ class RequestWorker:
             writable=self._until_writable,
         )
 
-    def _renewal(self, subscription: Subscription, reason: str) -> None:
+    def _need_snapshot(self, subscription: Subscription, reason: str) -> None:
         """Queue a snapshot for a live subscription, or end it; called by the subscription."""
         if not self._is_current(subscription):
             return
         if reason not in ENDS:
-            self._put(_Renewal(subscription, reason))
+            self._put(SnapshotRequest(subscription, reason))
             return
         self._forget(subscription)
         self._end(subscription.room.event_id, reason)
@@ -248,9 +248,9 @@ class RequestWorker:
         session = self._session
         assert session.identity is not None
         while True:
-            while not session.room():
+            while not session.can_send():
                 self._writable.clear()
                 await self._writable.wait()
             await self._delivery.reserve(session.identity.actor.user)
-            if session.room():
+            if session.can_send():
                 return

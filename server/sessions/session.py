@@ -226,9 +226,9 @@ class Session:
     # The token.
 
     @property
-    def is_nameless(self) -> bool:
-        """Whether no hello came, or one with a bad token."""
-        return self._handshake.is_nameless
+    def is_unauthenticated(self) -> bool:
+        """Whether the client sent no hello, or one with a bad token."""
+        return self._handshake.is_unauthenticated
 
     def is_revoked(self) -> bool:
         """Whether the token of this socket was revoked."""
@@ -281,7 +281,7 @@ class Session:
         """Whether a frame of a room may be compressed."""
         return self.transport.deflates
 
-    def room(self) -> bool:
+    def can_send(self) -> bool:
         """Whether a frame of a room may be written now."""
         return self.phase is Phase.OPEN and self.transport.can_send_room_frame()
 
@@ -312,7 +312,7 @@ class Session:
 
     def give_way(self) -> None:
         """Close a socket whose place another one needs, before its client said hello."""
-        self._handshake.is_nameless = False  # the server ends it, not the client
+        self._handshake.is_unauthenticated = False  # the server ends it, not the client
         wait, message = self.context.draining.retry_after_ms(), "too many connections"
         self.say(answers.bye(CloseCode.FLOOD, retry_after_ms=wait, message=message))
         self._end(partial(self.transport.fail, offends=False), CloseCode.FLOOD, message)

@@ -201,7 +201,7 @@ async def test_a_database_away_when_a_role_changes_puts_nobody_out_of_the_room(
             raise RetryableError(ErrorCode.OVERLOADED)
         return await standing(of, user)
 
-    monkeypatch.setattr("server.sessions.request_worker.RENEWAL_RETRY_DELAY_S", 0.01)
+    monkeypatch.setattr("server.sessions.request_worker.SNAPSHOT_RETRY_DELAY_S", 0.01)
     monkeypatch.setattr(rooms, "load_own", away_at_first)
     await scene.do("membership.set_role", user=member.user, role="admin")
     await member.until(lambda: room.starts[-1].get("reason") == "role", "the new snapshot")

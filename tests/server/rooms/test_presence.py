@@ -18,7 +18,7 @@ EVENT = "0190a4d2-9f0e-5c5e-9d0a-617965732e31"
 class _Deaf:
     deflates = False
 
-    def room(self) -> bool:
+    def can_send(self) -> bool:
         return True
 
     def admits(self, size: int) -> bool:

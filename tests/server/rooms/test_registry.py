@@ -19,7 +19,7 @@ class Outlet:
 
     deflates = False
 
-    def room(self) -> bool:
+    def can_send(self) -> bool:
         """Always."""
         return True
 
@@ -32,7 +32,7 @@ class Outlet:
 
 
 def _ignore(subscription: Subscription, reason: str) -> None:
-    """Nobody renews."""
+    """Nobody needs a snapshot."""
 
 
 async def test_a_room_dropped_in_the_iteration_it_was_loaded_in_can_be_entered(

@@ -38,7 +38,7 @@ MAX_LIGHT_STATUS_IDS = 32
 ENTRIES_PER_SLICE = 16
 
 
-class Questions:
+class Queries:
     """Answers queries, by WebSocket or HTTP."""
 
     def __init__(

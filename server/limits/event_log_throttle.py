@@ -13,7 +13,7 @@ LOG_INTERVAL_S = 3_600.0
 MAX_LOGGED_EVENTS = 1_024
 
 
-class LogThrottle:
+class EventLogThrottle:
     """Decides whether a line about an event and a user is logged. ``clock`` returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
