@@ -238,3 +238,35 @@ def test_sentences_of_the_server_are_quoted_as_they_are() -> None:
     found = [quote for quote in quotes(_QUOTED) if quote != "…"]
     assert len(found) > 15
     assert not [quote for quote in found if not says(source, quote)]
+
+
+# CHANGELOG.md, "Unreleased".
+
+_GROUPS = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+#: Lines of one entry: a change is said in a sentence or two, and described in docs/.
+_MAX_ENTRY_LINES = 3
+
+
+def unreleased() -> list[tuple[str, list[str]]]:
+    """The groups of the changes that are not released, each with its lines."""
+    part = (ROOT / "CHANGELOG.md").read_text().partition("\n## Unreleased\n")[2]
+    found = []
+    for group in part.partition("\n## ")[0].split("\n### ")[1:]:
+        name, *lines = group.strip().splitlines()
+        found.append((name, lines))
+    return found
+
+
+def test_unreleased_changes_are_in_their_groups_once() -> None:
+    names = [name for name, _ in unreleased()]
+    assert names == [name for name in _GROUPS if name in names]
+    entries = [line for _, lines in unreleased() for line in lines if line.startswith("- ")]
+    assert not sorted({line for line in entries if entries.count(line) > 1})
+
+
+@pytest.mark.parametrize(("name", "lines"), unreleased(), ids=lambda found: str(found)[:9])
+def test_unreleased_changes_are_short_entries_of_one_list(name: str, lines: list[str]) -> None:
+    assert lines[0] == ""
+    entries = "\n".join(lines[1:]).split("\n- ")
+    assert "" not in lines[1:], f"{name}: a blank line splits the list"
+    assert not [entry for entry in entries if entry.count("\n") >= _MAX_ENTRY_LINES]

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 CLEAN = ("protocol", "persistence", "handlers")
 #: Pages that follow the rules; a folder stands for its pages.
 CLEAN_PAGES = (
+    "CHANGELOG.md",
     "README.md",
     "docs/architecture.md",
     "docs/architecture",
