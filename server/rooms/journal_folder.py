@@ -114,10 +114,9 @@ class JournalFolder:
         ``busy``, and the database's errors.
         """
         key = (event, epoch, after, to)
-        kept = self._kept.get(key)
-        if kept is not None:
-            self._kept.move_to_end(key)
-            return kept
+        cached = self._cached(key)
+        if cached is not None:
+            return cached
         job = self._jobs.get(key)
         if job is None:
             if len(self._jobs) >= MAX_FOLD_JOBS:
@@ -147,6 +146,12 @@ class JournalFolder:
         if not task.cancelled() and task.exception() is None:
             self._keep(key, task.result())
 
+    def _cached(self, key: _Key) -> FoldedRange | None:
+        """Return the cached range, which then is the most recently used."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
     def _keep(self, key: _Key, folded: FoldedRange) -> None:
         if key in self._kept:
             return
@@ -168,7 +173,7 @@ class JournalFolder:
         self, job: _Job, made: _Fold, event: str, epoch: str, start: int, end: int
     ) -> None:
         key = (event, epoch, start, end)
-        block = self._kept.get(key)
+        block = self._cached(key)
         if block is None:
             stored = await self._read(job, event, epoch=epoch, after=start, to=end)
             if len(stored) != end - start:
