@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 import orjson
 
 from ayes_client._wire.error_message import from_message
+from ayes_client._wire.moments import text_of
 from ayes_client.cli.output import Output, UsageError, plain
 from ayes_client.client import Client
 from ayes_client.command import Ack
@@ -31,11 +33,27 @@ def sent_id(arguments: Arguments) -> str | None:
     return found
 
 
+def repeat_options(arguments: Arguments) -> str:
+    """Return the options that make the same command again.
+
+    ``--not-after`` is a time then: the same seconds, counted from later, are another command.
+    """
+    until: datetime | None = getattr(arguments, "given_until", None)
+    time = "" if until is None else f" --not-after {text_of(until)}"
+    return f"--id {sent_id(arguments)}{time}"
+
+
 async def _command(client: Client, arguments: Arguments, type: str, args: Json) -> Ack:
     """Give a command, under ``--id`` or a new one, with ``--not-after`` and ``--once``."""
-    arguments.given_id = arguments.id or new_id()
+    until = arguments.not_after
+    if isinstance(until, float):
+        try:
+            until = client.now() + timedelta(seconds=until)
+        except OverflowError:
+            raise UsageError(f"--not-after: {until:g} seconds are too many") from None
+    arguments.given_id, arguments.given_until = arguments.id or new_id(), until
     return await client.command(
-        type, args, id=arguments.given_id, not_after=arguments.not_after, once=arguments.once
+        type, args, id=arguments.given_id, not_after=until, once=arguments.once
     )
 
 

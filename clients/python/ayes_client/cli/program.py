@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ayes_client._connection.tokens import Token
-from ayes_client.cli.acting import sent_id
+from ayes_client.cli.acting import repeat_options, sent_id
 from ayes_client.cli.completion import script
 from ayes_client.cli.exits import (
     EXIT_BROKEN_PIPE,
@@ -92,7 +92,8 @@ async def _run(arguments: argparse.Namespace, output: Output) -> int:
     except TimeoutError:
         sent = sent_id(arguments)
         if sent is not None:
-            output.complain(f"not answered in time; `--id {sent}` with the same words settles it")
+            again = repeat_options(arguments)
+            output.complain(f"not answered in time; `{again}` with the same words settles it")
             output.print_unknown(sent)
             return EXIT_UNKNOWN
         trouble = client.trouble if client.user is None else "no answer in time"
