@@ -44,25 +44,24 @@ from server.transport.repeats import RepeatLimit
 
 log = logging.getLogger("ayes")
 
-#: How long uvicorn waits for its last connections when the server stops; then it ends them and logs
-#: an error. Longer than ``close_timeout_s`` and ``flush_timeout_s`` together, which end each one.
-GRACEFUL_SECONDS = 7
+#: Seconds that uvicorn waits for its last connections when the server stops; then it ends them and
+#: logs an error. Each ends earlier, within ``close_timeout_s`` and ``flush_timeout_s`` together.
+GRACEFUL_TIMEOUT_S = 7
 #: Objects made until a young collection, and how many of each generation until the next one's.
 GC_THRESHOLDS = (50_000, 20, 50)
 #: Connections that may wait to be accepted: a reconnect storm comes within a second.
 BACKLOG = 2_048
-#: Unsent bytes that the system takes for one connection, beside those on their way. What a slow
-#: reader is behind stays here, where it merges and counts against the bounds on its output; Linux
-#: would take 4 MB, all of it stale once it arrives.
+#: Unsent bytes that the system takes for one connection, in addition to those in flight. The rest
+#: stays in the server, where diffs merge and count against the reader's bounds. Linux would take
+#: 4 MB, which are stale once they arrive.
 UNSENT_BYTES = 65_536
-#: Seconds between two looks at the embedded database's log.
-LOG_LOOK_SECONDS = 60.0
-#: Seconds between two looks at whether the embedded database is still there: a fraction of what
-#: it takes to recover.
-DATABASE_LOOK_SECONDS = 0.25
-#: Seconds until it is started again where that failed: the disk may be full, and nothing is served.
-REVIVE_AGAIN_SECONDS = 5.0
-#: What a shell expects of a command that could not start.
+#: Seconds between two checks of the size of the embedded database's log.
+LOG_CHECK_INTERVAL_S = 60.0
+#: Seconds between two checks that the embedded database runs: a fraction of its time to recover.
+DATABASE_CHECK_INTERVAL_S = 0.25
+#: Seconds until it is started again if that failed. Its disk may be full, which takes time to mend.
+DATABASE_RESTART_DELAY_S = 5.0
+#: The exit code of a command that could not start.
 EXIT_FAILURE = 1
 
 
@@ -96,7 +95,7 @@ def run(settings: Settings) -> int:
     )
     for handler in logging.getLogger().handlers:
         handler.addFilter(RepeatLimit())
-    # A line for each connection, and for each migration that is not needed, tells nobody anything.
+    # These log a line for each connection, and for each migration that is not needed.
     for chatty in ("uvicorn.error", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     embedded: EmbeddedPostgres | None = None
@@ -203,8 +202,8 @@ def _cancel(task: asyncio.Task[None]) -> None:
 def _tend(embedded: EmbeddedPostgres) -> list[Periodic]:
     """The work that keeps the embedded database alive and its log small."""
     return [
-        Periodic("database log", LOG_LOOK_SECONDS, partial(_bound, embedded.log)),
-        Periodic("database life", DATABASE_LOOK_SECONDS, partial(_revive, embedded)),
+        Periodic("database log", LOG_CHECK_INTERVAL_S, partial(_bound, embedded.log)),
+        Periodic("database life", DATABASE_CHECK_INTERVAL_S, partial(_revive, embedded)),
     ]
 
 
@@ -224,7 +223,7 @@ async def _revive(embedded: EmbeddedPostgres) -> None:
         await asyncio.to_thread(embedded.revive)
     except EmbeddedPostgresError as err:
         log.error("%s", err)
-        await asyncio.sleep(REVIVE_AGAIN_SECONDS)
+        await asyncio.sleep(DATABASE_RESTART_DELAY_S)
 
 
 def _settle_memory() -> None:
@@ -263,7 +262,7 @@ def _listening(host: str, port: int) -> socket.socket:
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             # Every connection has it from the listener.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-        # Who is told the address may connect at once, and waits a moment for the server.
+        # A client that reads the address may connect at once; it waits a moment for the server.
         listener.listen(BACKLOG)
     except OSError as err:
         listener.close()
@@ -286,7 +285,7 @@ def _config(settings: Settings, node: Node) -> uvicorn.Config:
         access_log=False,
         lifespan="off",
         server_header=False,
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        timeout_graceful_shutdown=GRACEFUL_TIMEOUT_S,
         backlog=BACKLOG,
     )
 

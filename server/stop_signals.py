@@ -5,8 +5,8 @@
        │            └─ the loop is asked to stop
        └─ ``Interrupted`` is raised, once
 
-Nothing can swallow the first signal. An exception that a handler raises may be lost (in ``__del__``
-or in a callback of the event loop), so the request is also kept, and asked for at each step.
+The first signal is never lost. An exception that a handler raises may be swallowed, in ``__del__``
+or in a callback of the event loop. So the request to stop is also kept, and checked at each step.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 #: Folders whose docstrings, comments and constants follow the rules.
-CLEAN = ("protocol", "persistence", "handlers")
+CLEAN = ("protocol", "persistence", "handlers", "server")
 #: Pages that follow the rules; a folder stands for its pages.
 CLEAN_PAGES = (
     "CHANGELOG.md",
@@ -41,7 +41,7 @@ HIDDEN_SUBJECT = re.compile(r"(Who|Whose|Whom|What|Where|Which|That|It|They|Ther
 MAX_SENTENCE_WORDS = 25
 #: Beginnings of constants that the field calls ``MAX_`` or ``MIN_``.
 OLD_PREFIX = re.compile(r"_?(MOST|LONGEST|SHORTEST|LARGE|FEW|LEAST|LITTLE)_")
-TIME = re.compile(r"TIMEOUT|INTERVAL|DELAY|TTL|SECONDS")
+TIME = re.compile(r"(^|_)(TIMEOUT|INTERVAL|DELAY|TTL|SECONDS)(_|$)")
 TIME_WITH_UNIT = re.compile(r"(TIMEOUT|INTERVAL|DELAY|TTL)_(S|MS)$|_SHARE$")
 #: Beginnings and ends of constants that limit something, and so owe a reason.
 LIMIT = re.compile(r"^_?(MAX|MIN)_|(TIMEOUT|INTERVAL|DELAY|TTL)_(S|MS)$")

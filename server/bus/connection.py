@@ -26,14 +26,16 @@ log = logging.getLogger("ayes.bus")
 
 #: Seconds that a connect or a command may take; then the connection counts as lost.
 REDIS_TIMEOUT_S = 1.0
-#: Seconds between two heartbeats, and of silence after which a connection counts as lost.
+#: Seconds between two heartbeats.
 REDIS_HEARTBEAT_INTERVAL_S = 1.0
+#: Seconds of silence after which a connection counts as lost: several heartbeats.
 REDIS_SILENCE_TIMEOUT_S = 4.0
 #: Seconds that a read waits before changed subscriptions are sent. A new room hears hints later by
 #: as much.
 REDIS_READ_TIMEOUT_S = 0.1
-#: Seconds before a reconnect, with full jitter; doubled from the first to the second.
+#: Seconds before the first reconnect, with full jitter; doubled after each failure.
 MIN_RECONNECT_DELAY_S = 0.1
+#: Seconds to which the delay is doubled at most; hints are missing meanwhile.
 MAX_RECONNECT_DELAY_S = 3.0
 #: Seconds before a reconnect after Redis refused a right: someone has to grant it first.
 NO_PERMISSION_DELAY_S = 30.0
@@ -41,8 +43,9 @@ NO_PERMISSION_DELAY_S = 30.0
 MOVED_DELAY_S = 0.05
 #: Messages that wait to be published, one per channel and kind; beyond that the oldest is dropped.
 MAX_UNPUBLISHED = 10_000
-#: Messages of one round trip; and channels that one command subscribes to. The rest follows.
+#: Messages of one round trip; the rest follows.
 MAX_PIPELINED = 1_000
+#: Channels that one command subscribes to; the rest follows.
 MAX_CHANNEL_CHANGES = 500
 
 #: Errors of a broken, hung or refusing server.

@@ -60,7 +60,7 @@ def sum_up(console: Console, ledger: Ledger, state: dict[str, Any], seq: int) ->
 
 
 def how_to_go_on(console: Console, url: str, event: str) -> None:
-    """Where the server listens, and how to speak to it."""
+    """Print the server's address, and commands to try next."""
     ayes, websockets = program("ayes"), program("websockets")
     console.print(f"\nThe server goes on at [bold]{url}[/] until Ctrl-C. From another terminal:\n")
     for command, what in (

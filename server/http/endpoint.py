@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from protocol.errors import ErrorCode, ProtocolError, RetryableError
 from server.http.answers import PartsAnswer, error_answer
 from server.identity.auth import Identity
-from server.transport.large_answers import HTTP_PLACE_TIMEOUT_S, LARGE_BYTES, Place
+from server.transport.large_answers import HTTP_PLACE_TIMEOUT_S, MIN_LARGE_BYTES, Place
 from server.transport.user_requests import CONNECTION
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Endpoint:
 
 def _carry(place: Place, response: Response, scope: Scope) -> None:
     """Let ``response`` hold its place until it is sent; a small one needs none."""
-    if isinstance(response, PartsAnswer) and response.size >= LARGE_BYTES:
+    if isinstance(response, PartsAnswer) and response.size >= MIN_LARGE_BYTES:
         connection = connection_of(scope)
         if connection is not None:
             place.carry(response.parts, connection.abort)

@@ -20,7 +20,12 @@ from server.identity.auth import Identity
 from server.rooms.catch_up import CatchUp, catch_up
 from server.rooms.subscription import ENDS, Subscription, end_of
 from server.transport.frames import payload_of
-from server.transport.large_answers import HTTP_PLACE_TIMEOUT_S, LARGE_BYTES, LargeAnswers, Place
+from server.transport.large_answers import (
+    HTTP_PLACE_TIMEOUT_S,
+    MIN_LARGE_BYTES,
+    LargeAnswers,
+    Place,
+)
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -82,7 +87,7 @@ class _Feed:
 
     def admits(self, size: int) -> bool:
         """Reserve a place for a message of ``size`` bytes; return ``False`` if there is none."""
-        if size < LARGE_BYTES:
+        if size < MIN_LARGE_BYTES:
             return True
         self.place = self._large.place_now(self._user)
         return self.place is not None
@@ -92,7 +97,7 @@ class _Feed:
         message = payload_of(data)
         self.bytes += len(message)
         self.waiting.append(message)
-        if len(message) >= LARGE_BYTES:
+        if len(message) >= MIN_LARGE_BYTES:
             self.carry((message,))
         self._something.set()
 
@@ -119,7 +124,7 @@ class _Feed:
 
     def carry(self, parts: tuple[bytes, ...]) -> None:
         """Let ``parts`` hold the place until they are sent; give it back if they are small."""
-        if sum(map(len, parts)) < LARGE_BYTES:
+        if sum(map(len, parts)) < MIN_LARGE_BYTES:
             self.end_place()
         elif self.place is not None and self._connection is not None:
             self.place.carry(parts, self._connection.abort)
@@ -249,7 +254,7 @@ async def _events(
             for piece in _event((message,)):
                 yield piece
             feed.bytes -= len(message)
-            if len(message) >= LARGE_BYTES:
+            if len(message) >= MIN_LARGE_BYTES:
                 feed.end_place()
         subscription.pull()
         if feed.snapshot_reasons:
@@ -306,7 +311,7 @@ def _event(parts: tuple[bytes, ...]) -> Iterator[bytes | memoryview]:
     if position.epoch:
         head += b"id: %b:%d\n" % (position.epoch.encode(), position.seq)
     head += b"data: "
-    if sum(map(len, parts)) < LARGE_BYTES:
+    if sum(map(len, parts)) < MIN_LARGE_BYTES:
         yield head + b"".join(parts) + b"\n\n"
         return
     yield head

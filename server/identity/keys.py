@@ -29,9 +29,9 @@ KEY_REFRESH_INTERVAL_S = 300.0
 #: Seconds between two fetches at least, whatever the number of unknown keys. It bounds the requests
 #: that strangers' tokens can cause at the issuer.
 KEY_FETCH_INTERVAL_S = 5.0
-#: Seconds before the next fetch after a failure, doubled from the first to the second; half of the
-#: delay is random.
+#: Seconds before the next fetch after a failure, doubled each time; half of the delay is random.
 MIN_FETCH_DELAY_S = 1.0
+#: Seconds to which this delay is doubled at most, so that a provider's return is soon seen.
 MAX_FETCH_DELAY_S = 60.0
 #: Seconds that a hello waits for a key; then ``overloaded``.
 KEY_WAIT_TIMEOUT_S = 2.0

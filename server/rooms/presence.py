@@ -17,9 +17,9 @@ from typing import NamedTuple
 from server.bus.port import FINGERPRINT_BYTES, MAX_FINGERPRINTS, Bus, PresenceReport
 from server.rooms.room import Room
 
-#: Seconds between two reports of an unchanged number, and after which a report expires. Two reports
-#: in a row may be lost.
+#: Seconds between two reports of an unchanged number.
 REPORT_INTERVAL_S = 5.0
+#: Seconds after which a report expires: two reports in a row may be lost.
 REPORT_TTL_S = 15.0
 #: Other nodes that are counted in a room; reports of further ones are ignored.
 MAX_NODES = 64

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from typing import Final
 
-#: Bounds of the delay, in milliseconds, after which a client of a node that goes away reconnects.
-#: Each client gets its own random delay, so that all of them do not come back at once.
+#: Milliseconds after which a client of a node that goes away reconnects at the earliest. Each
+#: client gets its own random delay, so that they do not all come back at once.
 MIN_RETRY_DELAY_MS: Final = 100
+#: Milliseconds of that delay at most: a short pause for a person.
 MAX_RETRY_DELAY_MS: Final = 2_000
 
 

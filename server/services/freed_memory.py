@@ -19,15 +19,17 @@ from persistence.database.periodic import Periodic
 
 #: Bytes from which a block is mapped on its own and returned to the system when it is freed. glibc
 #: would raise this to 32 MiB after the first large snapshots, and mix the next with small objects.
-LARGE_BLOCK_BYTES = 256 * 1024
+MIN_MAPPED_BYTES = 256 * 1024
 #: Seconds between two checks of resident memory, and between two trims at least. A trim walks the
 #: whole heap with the heap locked.
 TRIM_CHECK_INTERVAL_S = 5.0
 #: Seconds between two trims of a heap that yields nothing; the interval doubles up to this.
 MAX_TRIM_INTERVAL_S = 80.0
-#: Growth of resident memory, in bytes, that causes a collection and a trim. For a large process it
-#: is ``MIN_GROWTH_SHARE`` of its size, since a full collection stops the event loop in proportion.
+#: Growth of resident memory, in bytes, that causes a collection and a trim. For a large process,
+#: ``MIN_GROWTH_SHARE`` applies.
 MIN_GROWTH_BYTES = 8 * 1024 * 1024
+#: The same growth as a share of the process's size, since a full collection stops the event loop in
+#: proportion to it.
 MIN_GROWTH_SHARE = 1 / 8
 #: Bytes that a trim must return to be repeated soon.
 MIN_TRIMMED_BYTES = 1024 * 1024
@@ -91,10 +93,10 @@ def resident_bytes() -> int | None:
 
 
 def keep_large_blocks_apart() -> None:
-    """Apply ``LARGE_BLOCK_BYTES`` to this process, if its C library supports that."""
+    """Apply ``MIN_MAPPED_BYTES`` to this process, if its C library supports that."""
     mallopt = _c_function("mallopt", ctypes.c_int, ctypes.c_int)
     if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+        mallopt(_M_MMAP_THRESHOLD, MIN_MAPPED_BYTES)
 
 
 def _trimmer() -> Callable[[], None] | None:

@@ -1,4 +1,4 @@
-"""Who a token speaks for, and whether it was revoked."""
+"""The user of a token, and whether the token was revoked."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from server.transport.large_answers import LARGE_BYTES, LargeAnswers, Place
+from server.transport.large_answers import MIN_LARGE_BYTES, LargeAnswers, Place
 
 if TYPE_CHECKING:
     from server.transport.socket_transport import SocketTransport
@@ -41,14 +41,14 @@ class Delivery:
 
     def admits(self, user: str, size: int) -> bool:
         """Whether a frame of ``size`` bytes may be written; if so, it has to be written at once."""
-        if size < LARGE_BYTES:
+        if size < MIN_LARGE_BYTES:
             return True
         self._next = self._large.place_now(user)
         return self._next is not None
 
     def written(self, parts: tuple[bytes, ...]) -> None:
         """Count a frame that was just written, until the socket has room again."""
-        if sum(map(len, parts)) < LARGE_BYTES:
+        if sum(map(len, parts)) < MIN_LARGE_BYTES:
             return
         place, self._next = self._next, None
         if place is None:
@@ -75,12 +75,12 @@ class Delivery:
 def in_writes(frames: list[bytes]) -> list[bytes]:
     """Join ``frames`` into few writes, in order. A large frame stays alone: it is counted apart."""
     joined = b"".join(frames)
-    if len(joined) < LARGE_BYTES:
+    if len(joined) < MIN_LARGE_BYTES:
         return [joined]
     writes: list[bytes] = []
     small: list[bytes] = []
     for data in frames:
-        if len(data) < LARGE_BYTES:
+        if len(data) < MIN_LARGE_BYTES:
             small.append(data)
             continue
         if small:

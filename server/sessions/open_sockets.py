@@ -32,7 +32,7 @@ LAST_ANSWERS_INTERVAL_S: Final = 0.01
 
 
 class OpenSocket(Hashable, Protocol):
-    """What the node asks of a session: ``server.sessions.session.Session``."""
+    """The port from the node to a session: ``server.sessions.session.Session``."""
 
     id: str
     address: str

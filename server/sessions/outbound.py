@@ -1,4 +1,4 @@
-"""What goes out on one socket: answers, merged into few writes, and the frames of rooms."""
+"""The output of one socket: answers, merged into few writes, and the frames of rooms."""
 
 from __future__ import annotations
 

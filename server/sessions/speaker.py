@@ -1,4 +1,4 @@
-"""What the parts of a session ask of the session itself."""
+"""The port from the parts of a session to the session itself."""
 
 from __future__ import annotations
 

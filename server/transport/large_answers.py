@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from protocol.errors import ErrorCode, RetryableError
 
 #: Smallest answer, in bytes, that needs a place. The limit on connections bounds all smaller ones.
-LARGE_BYTES = 65_536
+MIN_LARGE_BYTES = 65_536
 #: Large answers in flight of one user; the next one waits. Allows for several tabs and a phone that
 #: load at the same time.
 MAX_LARGE_PER_USER = 4

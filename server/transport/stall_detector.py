@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 #: Checks of a connection with unsent output in each ``stall_timeout_s``. The connection ends
 #: between one and one and a quarter of that time after its last progress.
-CHECKS_PER_TIMEOUT: Final = 4
+STALL_CHECKS: Final = 4
 
 _LINGER_ZERO: Final = struct.pack("ii", 1, 0)
 
@@ -54,7 +54,7 @@ class StallDetector:
         self, loop: asyncio.AbstractEventLoop, stall_timeout_s: float, output: Output
     ) -> None:
         self._loop = loop
-        self._every = stall_timeout_s / CHECKS_PER_TIMEOUT
+        self._every = stall_timeout_s / STALL_CHECKS
         self._output = output
         self._timer: asyncio.TimerHandle | None = None
         self._last = 0
@@ -85,7 +85,7 @@ class StallDetector:
         sent = self._output.sent()
         self._still = 0 if sent > self._last else self._still + 1
         self._last = sent
-        if self._still >= CHECKS_PER_TIMEOUT:
+        if self._still >= STALL_CHECKS:
             self._output.abort()
         else:
             self._timer = self._loop.call_later(self._every, self._look)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from server.node import FINISH_TIMEOUT_S
-from server.process import GRACEFUL_SECONDS
+from server.process import GRACEFUL_TIMEOUT_S
 from tests.attacks.floods import UPGRADE, connected, subscribe_deaf
 from tests.promises.client import Client, Gone, Message
 from tests.promises.running import Killable, killable, token
@@ -26,7 +26,7 @@ LOAD = 200
 DRAIN_S = 3
 #: From SIGTERM to the exit: the drain, uvicorn's own wait, the accepted commands' end, and slack.
 #: ``benchmarks.attacks`` measures it; a machine under load keeps no time.
-BOUND_S = DRAIN_S + GRACEFUL_SECONDS + FINISH_TIMEOUT_S + 2
+BOUND_S = DRAIN_S + GRACEFUL_TIMEOUT_S + FINISH_TIMEOUT_S + 2
 #: Ends a test that hangs.
 HUNG_TIMEOUT_S = 120.0
 #: Commands of one voter that are sent to the successor at the same time.

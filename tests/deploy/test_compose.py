@@ -15,7 +15,7 @@ from msgspec.structs import fields
 
 from server.config.settings import Settings
 from server.node import FINISH_TIMEOUT_S
-from server.process import GRACEFUL_SECONDS
+from server.process import GRACEFUL_TIMEOUT_S
 from tests.parts import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -137,7 +137,7 @@ def test_a_stop_waits_for_the_drain() -> None:
         service = SERVICES[name]
         drain = int(service["environment"]["AYES_DRAIN_SECONDS"])
         assert int(service["stop_grace_period"].removesuffix("s")) >= (
-            drain + FINISH_TIMEOUT_S + GRACEFUL_SECONDS
+            drain + FINISH_TIMEOUT_S + GRACEFUL_TIMEOUT_S
         )
 
 

@@ -8,7 +8,7 @@ import errno
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from server.process import GRACEFUL_SECONDS
+from server.process import GRACEFUL_TIMEOUT_S
 from server.transport.guard import Budgets, frame
 from tests.server.peers import on_both_loops, quiet, serving, until, verdict
 from tests.server.raw import CLOSE, CONT, HANDSHAKE, PING, PONG, TEXT, masked, raw
@@ -234,4 +234,4 @@ async def test_a_half_closed_peer_is_gone() -> None:
 
 def test_a_stop_waits_longer_than_the_last_closed_socket_has() -> None:
     budgets = Budgets()
-    assert budgets.close_timeout_s + budgets.flush_timeout_s < GRACEFUL_SECONDS
+    assert budgets.close_timeout_s + budgets.flush_timeout_s < GRACEFUL_TIMEOUT_S

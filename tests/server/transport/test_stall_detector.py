@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from server.transport.stall_detector import CHECKS_PER_TIMEOUT, StallDetector
+from server.transport.stall_detector import STALL_CHECKS, StallDetector
 from tests.clock import ClockedLoop
 
 STALL_S = 10.0
@@ -47,7 +47,7 @@ def test_output_without_progress_is_given_up_in_its_time() -> None:
     clock, output, _ = watched()
     clock.advance(STALL_S * 0.99)
     assert not output.is_gone()
-    clock.advance(STALL_S * (0.01 + 1 / CHECKS_PER_TIMEOUT))
+    clock.advance(STALL_S * (0.01 + 1 / STALL_CHECKS))
     assert output.is_gone()
     assert not clock.waiting()
 
