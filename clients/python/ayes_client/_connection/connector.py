@@ -105,7 +105,8 @@ class Connector:
         running = asyncio.create_task(session.run(), name="ayes http session")
         try:
             await asyncio.wait((probing, running), return_when=asyncio.FIRST_COMPLETED)
-            if probing.done():
+            got_through = self._only is None and probing.done()
+            if got_through:
                 self._blocked = 0.0
                 session.close("a WebSocket gets through again")
             ended = await running
@@ -113,7 +114,7 @@ class Connector:
             probing.cancel()
             running.cancel()
             await asyncio.gather(probing, running, return_exceptions=True)
-        if self._blocked == 0.0:
+        if got_through:
             ended.retry_after = 0.0
         elif not session.open:
             # Neither way works: the next try is a WebSocket again.
