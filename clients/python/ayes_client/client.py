@@ -305,8 +305,8 @@ class Client:
     async def take_back(self, id: str) -> bool:
         """Take a pending command back. Return whether it surely has no effect.
 
-        False if it may have reached the server, or is not pending. If true, its wait raises
-        ``TakenBack``, and the outbox has forgotten it.
+        False if it may have reached the server, is not pending, or cannot be erased in the outbox.
+        If true, its wait raises ``TakenBack``, and the outbox has forgotten it.
         """
         await self._pending.loaded.wait()
         entry = self._commands.get(id)

@@ -20,6 +20,17 @@ from tests.promises.running import Running
 from tests.promises.scenes import fresh
 
 
+class Failing(FileOutbox):
+    """An outbox that cannot be written while ``fails``."""
+
+    fails = False
+
+    def write(self, put: Sequence[Kept], done: Sequence[str]) -> None:
+        if self.fails:
+            raise OutboxError("not now")
+        super().write(put, done)
+
+
 async def test_what_never_left_is_called_so_and_taken_back_after_a_restart_too(
     server: Running, connect: Connect, tmp_path: Path
 ) -> None:
@@ -84,6 +95,39 @@ async def test_what_may_have_arrived_is_called_sent_and_cannot_be_taken_back(
         assert adopted is not None
         assert (await adopted).result["agree"] == 1
         await again.stop()
+
+
+async def test_what_the_outbox_cannot_forget_is_not_called_taken_back(
+    server: Running, connect: Connect, tmp_path: Path
+) -> None:
+    """The next run would find it there, and send it."""
+    outbox = Failing(tmp_path / "o")
+    async with line_to(server.port) as line:
+        client: Client = await connect(url=line.url, outbox=outbox)
+        room = await gathering(client)
+        line.break_down()
+        await status(client, "waiting")
+        kept = asyncio.create_task(room.propose("assumption", "kept", id="kept-one"))
+        await eventually(lambda: any(pending.kept for pending in client.waiting()))
+        outbox.fails = True
+        unkept = asyncio.create_task(room.propose("assumption", "unkept", id="unkept-one"))
+        await until(client, "pending", lambda: len(client.waiting()) == 2)
+        assert not await client.take_back("kept-one")
+        assert not await client.take_back("unkept-one")
+        with pytest.raises(OutboxError) as caught:
+            await kept
+        assert (caught.value.effect, caught.value.id) == ("unknown", "kept-one")
+        with pytest.raises(OutboxError):
+            await unkept
+        outbox.fails = False
+        given = asyncio.create_task(room.propose("assumption", "later", id="later-one"))
+        await until(client, "pending", lambda: bool(client.waiting()))
+        assert await client.take_back("later-one")
+        with pytest.raises(TakenBack):
+            await given
+        await client.stop()
+    with opened(tmp_path / "o") as (_, found):
+        assert found == []
 
 
 async def test_what_another_user_left_is_neither_listed_nor_taken_back(
@@ -221,14 +265,6 @@ async def test_a_disk_that_is_full_for_a_moment_fails_no_command(
 async def test_what_was_answered_while_the_outbox_failed_is_forgotten_later(
     connect: Connect, tmp_path: Path
 ) -> None:
-    class Failing(FileOutbox):
-        fails = False
-
-        def write(self, put: Sequence[Kept], done: Sequence[str]) -> None:
-            if self.fails:
-                raise OutboxError("not now")
-            super().write(put, done)
-
     outbox = Failing(tmp_path / "o")
     client: Client = await connect(outbox=outbox)
     original = client._commands.on_ack

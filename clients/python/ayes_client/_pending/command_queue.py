@@ -261,8 +261,22 @@ class CommandQueue:
 
     def refuse(self, entry: Entry, error: AyesError) -> None:
         """End ``entry`` with ``error``, for good."""
-        self._end(entry, error)
-        self._ended(entry.command.id)
+        self.withdraw(entry)
+        self.settle(entry, error)
+
+    def withdraw(self, entry: Entry) -> None:
+        """Send ``entry`` no more. It still has to be settled."""
+        if entry.state is not EntryState.ENDED:
+            self._forget(entry)
+            self._ended(entry.command.id)
+
+    def settle(self, entry: Entry, error: AyesError) -> None:
+        """Raise ``error`` from the wait for ``entry``, unless that has ended."""
+        error.id = entry.command.id
+        if error.event is None:
+            error.event = entry.command.event
+        if not entry.future.done():
+            entry.future.set_exception(error)
 
     def end(self, make: Callable[[bool], AyesError]) -> None:
         """End every command with an error. The outbox keeps what it has.
@@ -317,11 +331,7 @@ class CommandQueue:
 
     def _end(self, entry: Entry, error: AyesError) -> None:
         self._forget(entry)
-        error.id = entry.command.id
-        if error.event is None:
-            error.event = entry.command.event
-        if not entry.future.done():
-            entry.future.set_exception(error)
+        self.settle(entry, error)
 
     def _forget(self, entry: Entry) -> None:
         self._set_state(entry, EntryState.ENDED)

@@ -66,9 +66,9 @@ class OutboxWriter:
         self._done.append(id)
         self._work.set()
 
-    async def flush(self) -> None:
-        """Write what is left, now."""
-        await asyncio.shield(asyncio.ensure_future(self._write()))
+    async def flush(self) -> list[str]:
+        """Write what is left, now. Return the ids that could not be forgotten yet."""
+        return await asyncio.shield(asyncio.ensure_future(self._write()))
 
     async def close(self) -> None:
         """Write what is left, and close the outbox."""
@@ -92,21 +92,22 @@ class OutboxWriter:
                 await writing
                 raise
 
-    async def _write(self) -> None:
+    async def _write(self) -> list[str]:
         async with self._busy:
             put, self._put = self._put, []
             done, self._done = self._done, []
             if not put and not done:
-                return
+                return []
             kept = [_kept_of(entry) for entry in put]
             error = await self._try_write(kept, done)
             if error is not None:
                 # What has its answer is forgotten with the next write.
                 self._done = done + self._done
                 self._failed(put, error)
-                return
+                return done
             # An entry that has changed meanwhile is written again, and may be sent after that.
             self._kept([e for e, k in zip(put, kept, strict=True) if _kept_of(e) == k])
+            return []
 
     async def _try_write(self, put: list[Kept], done: list[str]) -> OutboxError | None:
         for delay in (*WRITE_RETRY_DELAYS_S, None):

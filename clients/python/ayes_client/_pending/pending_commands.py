@@ -112,13 +112,22 @@ class PendingCommands:
         ]
 
     async def take_back(self, entry: Entry) -> bool:
-        """End ``entry``, unless it may have an effect, and erase it in the outbox."""
+        """End ``entry``, unless it may have an effect, and erase it in the outbox.
+
+        If it cannot be erased, a later client may send it: it ends with ``OutboxError``.
+        """
         if entry.may_have_effect:
             return False
-        self.queue.refuse(entry, TakenBack())
-        if self._outbox is not None:
-            await self._outbox.flush()
-        return True
+        id = entry.command.id
+        error: AyesError = OutboxError("it was taken back, and could not be erased in the outbox")
+        error.effect = "unknown"
+        self.queue.withdraw(entry)
+        try:
+            if self._outbox is None or entry.once or id not in await self._outbox.flush():
+                error = TakenBack()
+        finally:
+            self.queue.settle(entry, error)
+        return isinstance(error, TakenBack)
 
     def assign_owner(self, user: str) -> None:
         """Give the commands without an owner to the user of the first token."""
