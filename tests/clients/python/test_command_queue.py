@@ -201,3 +201,37 @@ async def test_the_end_settles_all() -> None:
     assert sent == [True, True, False, False, False]
     assert found.take(0, most=MANY, most_bytes=ROOMY) == []
     assert Busy.retry == "same"
+
+
+def note(number: int, event: str | None) -> Command:
+    return Command(type="comment.add", event=event, id=f"note-{number:04}")
+
+
+async def test_of_each_event_one_is_in_flight_if_the_connection_keeps_no_order() -> None:
+    found = queue()
+    for number, event in enumerate(("e", "e", "f", None, None, "e")):
+        found.add(note(number, event), kept=True)
+
+    def take() -> list[str]:
+        return ids(found.take(0, most=MANY, most_bytes=ROOMY, one_per_event=True))
+
+    assert take() == ["note-0000", "note-0002", "note-0003"]
+    assert take() == []
+    assert found.next_at(0) is None
+    # The next one of the event may end while it waits for its turn.
+    waiting = found.get("note-0001")
+    assert waiting is not None
+    found.refuse(waiting, Stopped())
+    found.on_ack(ack("note-0000"))
+    found.on_ack(ack("note-0003"))
+    assert take() == ["note-0004", "note-0005"]
+    found.add(note(6, "e"), kept=True)
+    found.on_error(error("note-0005", "timeout", "same", "unknown", retry_after_ms=100), 0)
+    assert take() == ["note-0006"]
+    # A connection that keeps the order takes all.
+    found.add(note(7, "e"), kept=True)
+    assert take() == []
+    found.connection_lost()
+    assert ids(found.take(0, most=MANY, most_bytes=ROOMY)) == [
+        "note-0002", "note-0004", "note-0005", "note-0006", "note-0007"
+    ]  # fmt: skip

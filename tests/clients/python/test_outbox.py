@@ -201,7 +201,7 @@ async def test_a_command_is_in_the_file_before_it_is_sent(connect: Connect, tmp_
         order.extend(f"sent {entry.command.id}" for entry in taken)
         return taken
 
-    commands.take = taking  # type: ignore[method-assign]
+    commands.take = taking  # type: ignore[method-assign, assignment]
     await client.command("event.create", {"subject": "Lunch"}, id="first-one")
     await client.stop()
     assert order == ["put first-one", "sent first-one", "done first-one"]

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 
 from ayes_client._pending.deadline import same_but_for_deadline, with_deadline
 from ayes_client._pending.entry import Entry, EntryState
+from ayes_client._pending.ready import ReadyCommands
 from ayes_client._wire.backoff import MAX_INTERNAL_TRIES, Backoff
 from ayes_client._wire.error_message import from_message
 from ayes_client.command import Ack, Command
@@ -41,8 +42,8 @@ class CommandQueue:
         self._numbers = itertools.count()
         self._entries: dict[str, Entry] = {}
         self._sequences: dict[tuple[str, str], deque[Entry]] = {}
-        # The heaps may hold entries whose state has changed since: the state decides.
-        self._ready: list[Entry] = []
+        self._ready = ReadyCommands()
+        # The heap may hold entries whose state has changed since: the state decides.
         self._delayed: list[tuple[float, int, Entry]] = []
         self.in_flight = 0
         """Commands sent on this connection and not answered."""
@@ -153,15 +154,23 @@ class CommandQueue:
 
     # Sending.
 
-    def take(self, now: float, *, most: int, most_bytes: int) -> list[Entry]:
-        """Take the oldest ready commands that fit one frame, at most ``most``, into flight."""
+    def take(
+        self, now: float, *, most: int, most_bytes: int, one_per_event: bool = False
+    ) -> list[Entry]:
+        """Take the oldest ready commands that fit one frame, at most ``most``, into flight.
+
+        ``one_per_event``: none of an event that has one in flight.
+        """
         if now < self.paused_until:
             return []
         self._release_delayed(now)
         taken: list[Entry] = []
         # The brackets of an array; each message brings a comma.
         size = 2
-        while len(taken) < most and (entry := self._first_ready()) is not None:
+        while (
+            len(taken) < most
+            and (entry := self._ready.first(one_per_event=one_per_event)) is not None
+        ):
             if len(entry.body) > most_bytes:
                 self.refuse(entry, TooLarge(details={"limit": most_bytes}))
                 continue
@@ -177,7 +186,7 @@ class CommandQueue:
 
     def next_at(self, now: float) -> float | None:
         """Return when a command may be sent, if only time has to pass for it."""
-        if self._first_ready() is not None:
+        if self._ready.first() is not None:
             return max(now, self.paused_until)
         if self._delayed:
             return max(self._delayed[0][0], self.paused_until)
@@ -199,6 +208,7 @@ class CommandQueue:
     def connection_lost(self) -> None:
         """Make all that was in flight or delayed ready again."""
         self._delayed.clear()
+        self._ready.forget_turns()
         self.paused_until = 0.0
         for entry in list(self._entries.values()):
             if entry.once:
@@ -291,19 +301,17 @@ class CommandQueue:
     # States.
 
     def _set_state(self, entry: Entry, state: EntryState) -> None:
-        self.in_flight += (state is EntryState.IN_FLIGHT) - (entry.state is EntryState.IN_FLIGHT)
+        was_in_flight = entry.state is EntryState.IN_FLIGHT
+        self.in_flight += (state is EntryState.IN_FLIGHT) - was_in_flight
         entry.state = state
         if state is EntryState.READY:
-            heapq.heappush(self._ready, entry)
+            self._ready.push(entry)
+        elif state is EntryState.IN_FLIGHT:
+            self._ready.taken(entry)
+        if was_in_flight:
+            self._ready.landed(entry)
         if state is not EntryState.IN_FLIGHT:
             entry.sent_at = None
-
-    def _first_ready(self) -> Entry | None:
-        while self._ready:
-            if self._ready[0].state is EntryState.READY:
-                return self._ready[0]
-            heapq.heappop(self._ready)
-        return None
 
     def _is_first(self, entry: Entry) -> bool:
         """Return whether no older command is about the same thing."""
