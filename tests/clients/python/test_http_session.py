@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -10,16 +12,21 @@ import pytest
 
 from ayes_client import Client
 from ayes_client._connection import connector
+from ayes_client._connection.http_session import HttpSession
+from ayes_client.errors import Unanswered
 from tests.clients.python.conftest import SOON
 from tests.clients.python.scripted_http import (
     Message,
     Request,
     ScriptedServer,
+    acknowledged,
     refused,
     scripted,
 )
 from tests.clients.python.test_outbox import _nowhere
-from tests.clients.python.waiting import until
+from tests.clients.python.waiting import eventually, until
+
+COMMANDS = "/v1/commands"
 
 
 @pytest.fixture
@@ -69,3 +76,136 @@ async def test_the_wait_that_the_server_asks_for_is_kept_over_http(
 
     server.on_hello = busy
     assert await waits_of(over_http(server), 3, monkeypatch) == [0.03, 0.03, 0.03]
+
+
+# Commands: each written once, one of an event at a time.
+
+
+async def test_a_command_is_not_written_again_on_another_connection_behind_the_queues_back(
+    server: ScriptedServer,
+) -> None:
+    """The first try may have been decided, so the ``busy`` of a later one does not free it."""
+    tries: list[Request] = []
+
+    async def cut_the_first(request: Request) -> Message | None:
+        tries.append(request)
+        if len(tries) == 1:
+            return None
+        return refused("busy", "same", retry_after_ms=60_000)
+
+    server.on_command = cut_the_first
+    async with over_http(server) as client:
+        giving = asyncio.create_task(client.command("event.pause", {"event": "e"}, id="pause-it"))
+        await eventually(lambda: len(tries) == 2)
+        # The answer to a later query comes after that of the command.
+        await client.query("events.list")
+        assert client.pending[0].tries == 2
+        assert not await client.take_back("pause-it")
+        giving.cancel()
+
+
+async def test_a_command_of_once_is_written_once_on_a_fresh_connection(
+    server: ScriptedServer,
+) -> None:
+    async def cut(_: Request) -> None:
+        return None
+
+    server.on_command = cut
+    async with over_http(server) as client:
+        await client.query("events.list")
+        with pytest.raises(Unanswered) as caught:
+            await client.command("event.finish", {"event": "e"}, once=True)
+        assert caught.value.effect == "unknown"
+    [written] = server.of(COMMANDS)
+    others = {request.connection for request in server.requests if request is not written}
+    assert written.connection not in others
+
+
+async def test_a_query_goes_on_over_another_connection(server: ScriptedServer) -> None:
+    async with over_http(server) as client:
+        statuses: list[str] = []
+        client.on("status", statuses.append)
+        server.close()
+        assert (await client.query("events.list"))["events"] == []
+        assert statuses == []
+
+
+async def test_one_command_of_an_event_is_under_way_at_a_time(server: ScriptedServer) -> None:
+    under_way: Counter[str | None] = Counter()
+    most: Counter[str | None] = Counter()
+    two_events = asyncio.Event()
+
+    async def slowly(request: Request) -> Message:
+        event = request.message.get("event")
+        under_way[event] += 1
+        most[event] = max(most[event], under_way[event])
+        if under_way["e"] and under_way["f"]:
+            two_events.set()
+        # One event does not wait for another.
+        await two_events.wait()
+        under_way[event] -= 1
+        return await acknowledged(request)
+
+    server.on_command = slowly
+    async with over_http(server) as client:
+        given = [
+            client.command("comment.add", {"content": f"{number}"} | where)
+            for number in range(8)
+            for where in ({"event": "e"}, {"event": "f"}, {})
+        ]
+        await asyncio.gather(*given)
+    assert most == {"e": 1, "f": 1, None: 1}
+    for event in ("e", "f", None):
+        written = [r.message for r in server.of(COMMANDS) if r.message.get("event") == event]
+        assert [message["content"] for message in written] == [f"{number}" for number in range(8)]
+
+
+# The token.
+
+
+async def test_commands_wait_for_the_new_token(server: ScriptedServer) -> None:
+    issued = asyncio.Event()
+    asked: list[int] = []
+
+    async def make() -> str:
+        asked.append(len(asked))
+        if len(asked) > 1:
+            await issued.wait()
+        return f"token-{len(asked)}"
+
+    async def by_token(request: Request) -> Message:
+        if request.token == "token-1":
+            return refused("auth_expired", "auth")
+        return await acknowledged(request)
+
+    server.on_command = by_token
+    async with over_http(server, token=make) as client:
+        given = [asyncio.create_task(client.command("event.start", {"event": "e"}))]
+        await eventually(lambda: len(asked) == 2)
+        for number in range(5):
+            more = client.command("event.start", {"event": f"e{number}"})
+            given.append(asyncio.create_task(more))
+            await client.query("events.list")
+        issued.set()
+        await asyncio.gather(*given)
+    tokens = [request.token for request in server.of(COMMANDS)]
+    assert tokens == ["token-1"] + ["token-2"] * 6
+
+
+# The streams.
+
+
+async def test_a_stream_is_given_up_after_its_servers_heartbeats(server: ScriptedServer) -> None:
+    server.heartbeat_ms = 20
+    async with over_http(server) as client:
+        entering = asyncio.create_task(client.subscribe("e"))
+        await eventually(lambda: len(server.of("/v1/events/e/stream")) >= 2)
+        entering.cancel()
+
+
+async def test_a_slow_heartbeat_is_waited_for(server: ScriptedServer) -> None:
+    server.heartbeat_ms = 600_000
+    async with over_http(server) as client:
+        session = client._connector._session
+        assert isinstance(session, HttpSession)
+        assert session._streams.silence == 1_500.0

@@ -74,22 +74,38 @@ class HttpClient:
             self._idle.pop().close()
 
     async def request(
-        self, method: str, path: str, headers: dict[str, str], body: bytes = b""
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes = b"",
+        *,
+        resend: bool = True,
+        fresh: bool = False,
     ) -> Response:
         """Send a request, and read its response. Raises ``OSError`` and ``TimeoutError``.
 
-        A request may be sent twice, if a connection that was kept turns out to be closed. So it
-        must have the same effect once and twice.
+        ``resend``: write it again if a connection that was kept breaks, so that it must have the
+        same effect once and twice. ``fresh``: use no connection that was kept.
         """
         async with asyncio.timeout(REQUEST_TIMEOUT_S):
-            while self._idle:
-                link = self._idle.pop()
+            while not fresh and (link := self._take_idle()) is not None:
                 try:
                     return await self._exchange(link, method, path, headers, body)
-                except (OSError, asyncio.IncompleteReadError):
-                    # It was closed while it was idle.
-                    link.close()
+                except OSError:
+                    # It may have been closed while it was idle.
+                    if not resend:
+                        raise
             return await self._exchange(await self._connect(), method, path, headers, body)
+
+    def _take_idle(self) -> _Link | None:
+        """Return a kept connection that the other side has not closed, as far as is known."""
+        while self._idle:
+            link = self._idle.pop()
+            if not link.reader.at_eof() and not link.writer.is_closing():
+                return link
+            link.close()
+        return None
 
     async def _exchange(
         self, link: _Link, method: str, path: str, headers: dict[str, str], body: bytes

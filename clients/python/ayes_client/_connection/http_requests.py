@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
 import orjson
@@ -27,16 +28,22 @@ MIN_RETRY_DELAY_S = 0.1
 
 
 class HttpRequests:
-    """The requests of one session over HTTP."""
+    """The requests of one session over HTTP. Calls ``renewed`` after each refused token."""
 
-    def __init__(self, context: ClientContext) -> None:
+    def __init__(self, context: ClientContext, renewed: Callable[[], None]) -> None:
         self._context = context
+        self._renewed = renewed
         self._loop = asyncio.get_running_loop()
         self.http = HttpClient(http_url(context.url))
         self.token = ""
         """The token in use."""
         self._renewing = asyncio.Lock()
         self._early_again_at = 0.0
+
+    @property
+    def renewing(self) -> bool:
+        """Whether the token was refused, and there is no other yet."""
+        return self._renewing.locked()
 
     async def get(self, path: str) -> Json:
         """Return the message that answers a GET."""
@@ -46,6 +53,18 @@ class HttpRequests:
         """Return the message that answers a POST."""
         headers = await self.headers() | {"Content-Type": "application/json"}
         return self.message(await self.http.request("POST", path, headers, body))
+
+    async def command(self, body: bytes, *, fresh: bool) -> Json:
+        """Return the message that answers a command, which is written once.
+
+        ``fresh``: on a connection of its own. A kept one may break when the command is written, and
+        then the server may have the command or not.
+        """
+        headers = await self.headers() | {"Content-Type": "application/json"}
+        answer = await self.http.request(
+            "POST", "/v1/commands", headers, body, resend=False, fresh=fresh
+        )
+        return self.message(answer)
 
     async def headers(self) -> dict[str, str]:
         """Return the headers of a request, with a token that lasts."""
@@ -93,6 +112,7 @@ class HttpRequests:
                     log.warning("no new token: %s", err)
                 if self.token == refused:
                     await asyncio.sleep(max(MIN_RETRY_DELAY_S, backoff.next()))
+        self._renewed()
 
     async def on_refused_token(self, error: AyesError, used: str) -> None:
         """Get another token than ``used``. Raises ``error`` if there is no other."""

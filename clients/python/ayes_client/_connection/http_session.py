@@ -18,6 +18,7 @@ from ayes_client._connection.ended import SessionEnd
 from ayes_client._connection.http_queries import joined, paths_of
 from ayes_client._connection.http_requests import HttpRequests
 from ayes_client._connection.room_streams import BROKEN, RoomStreams
+from ayes_client._connection.session import MAX_SILENT_BEATS
 from ayes_client._pending.entry import Entry
 from ayes_client._rooms.view import RoomView
 from ayes_client._wire.error_message import from_message
@@ -28,8 +29,8 @@ from ayes_client.state import Json
 
 log = logging.getLogger("ayes_client")
 
-#: Requests with a command that are under way at a time. Beyond, commands wait: proxies allow few
-#: connections to one server.
+#: Requests with a command that are under way at a time, one for each event. Beyond, commands wait:
+#: proxies allow few connections to one server.
 MAX_PARALLEL_COMMANDS = 6
 
 _NO_ROUTE = "this server answers this query on a WebSocket only, and none gets through"
@@ -42,11 +43,11 @@ class HttpSession:
         self._context = context
         self._welcomed = welcomed
         self._loop = asyncio.get_running_loop()
-        self._requests = HttpRequests(context)
+        self._wake = asyncio.Event()
+        self._requests = HttpRequests(context, self.wake)
         self._streams = RoomStreams(context, self._requests, self._start)
         self._has_queries = True
         """Whether the server takes queries by POST."""
-        self._wake = asyncio.Event()
         self._opened_at: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._end: asyncio.Future[SessionEnd] = self._loop.create_future()
@@ -115,6 +116,7 @@ class HttpSession:
         if answer["type"] != "welcome":
             raise from_message(answer)
         if "limits" in answer:
+            self._streams.silence = MAX_SILENT_BEATS * answer["heartbeat_ms"] / 1000
             self._context.limits = Limits.from_welcome(answer)
             self._context.clock.start(answer["time"])
         self._opened_at = self._loop.time()
@@ -167,17 +169,21 @@ class HttpSession:
             self._wake.clear()
             now = self._loop.time()
             room = min(MAX_PARALLEL_COMMANDS, self._context.in_flight) - commands.in_flight
-            for entry in commands.take(now, most=room, most_bytes=limits.message_bytes):
+            if held := self._requests.renewing:
+                room = 0
+            for entry in commands.take(
+                now, most=room, most_bytes=limits.message_bytes, one_per_event=True
+            ):
                 self._start(self._send_command(entry))
             full = commands.in_flight >= min(MAX_PARALLEL_COMMANDS, self._context.in_flight)
-            at = None if full else commands.next_at(now)
+            at = None if full or held else commands.next_at(now)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(None if at is None else max(at - now, 0)):
                     await self._wake.wait()
 
     async def _send_command(self, entry: Entry) -> None:
         used = self._requests.token
-        message = await self._requests.post("/v1/commands", entry.body)
+        message = await self._requests.command(entry.body, fresh=entry.once)
         message.setdefault("id", entry.command.id)
         commands = self._context.commands
         if message["type"] == "ack":

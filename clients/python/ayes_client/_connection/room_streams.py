@@ -22,8 +22,8 @@ from ayes_client.state import Json
 
 log = logging.getLogger("ayes_client")
 
-#: Seconds without a byte of a stream. Beyond, the stream counts as dead: the server sends a comment
-#: with each heartbeat, every 20 s by default.
+#: Seconds without a byte of a stream of a server that names no heartbeat. Beyond, the stream counts
+#: as dead: such a server sends a comment every 20 s by default.
 STREAM_TIMEOUT_S = 50.0
 #: Streams at a time. With more rooms, they take turns: a server allows 20 connections of one user.
 MAX_STREAMS = 8
@@ -55,6 +55,8 @@ class RoomStreams:
         self._streams: dict[RoomView, asyncio.Task[None]] = {}
         self._turns = asyncio.Semaphore(MAX_STREAMS)
         self._waiting_rooms = 0
+        self.silence = STREAM_TIMEOUT_S
+        """Seconds without a byte of a stream, beyond which it counts as dead."""
 
     def subscribe(self, view: RoomView) -> None:
         """Open a stream, unless there is one."""
@@ -112,7 +114,7 @@ class RoomStreams:
                 response.body = b"".join([piece async for piece in pieces])
                 return await self._on_refused_room(view, self._requests.message(response), used)
             events = EventStream()
-            async with aclosing(_Pieces(pieces)) as reading:
+            async with aclosing(_Pieces(pieces, self.silence)) as reading:
                 turn_ends = self._loop.time() + STREAM_TURN_S
                 while True:
                     piece = await reading.next(turn_ends - self._loop.time())
@@ -148,8 +150,9 @@ class RoomStreams:
 class _Pieces:
     """Reads pieces of a stream with a timeout that does not end the stream."""
 
-    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+    def __init__(self, pieces: AsyncIterator[bytes], silence: float) -> None:
         self._pieces = pieces
+        self._silence = silence
         self._reading: asyncio.Task[bytes] | None = None
         self._heard_at = asyncio.get_running_loop().time()
 
@@ -166,7 +169,7 @@ class _Pieces:
             reading, self._reading = self._reading, None
             self._heard_at = loop.time()
             return reading.result()
-        if loop.time() - self._heard_at > STREAM_TIMEOUT_S:
+        if loop.time() - self._heard_at > self._silence:
             raise TimeoutError("a stream is silent")
         return None
 
