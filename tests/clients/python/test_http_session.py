@@ -209,3 +209,17 @@ async def test_a_slow_heartbeat_is_waited_for(server: ScriptedServer) -> None:
         session = client._connector._session
         assert isinstance(session, HttpSession)
         assert session._streams.silence == 1_500.0
+
+
+async def test_a_welcome_that_cannot_be_read_is_tried_again(server: ScriptedServer) -> None:
+    async def babble(_: Request) -> Message:
+        return {"type": "welcome", "limits": [], "time": 7}
+
+    server.on_hello = babble
+    client = over_http(server)
+    tries: list[str] = []
+    client.on("status", tries.append)
+    client.start()
+    await until(client, "status", lambda: tries.count("waiting") >= 2 or "stopped" in tries)
+    assert client.trouble == "a welcome that this client cannot read"
+    await client.stop()

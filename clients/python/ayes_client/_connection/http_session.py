@@ -18,7 +18,7 @@ from ayes_client._connection.ended import SessionEnd
 from ayes_client._connection.http_queries import joined, paths_of
 from ayes_client._connection.http_requests import HttpRequests
 from ayes_client._connection.room_streams import BROKEN, RoomStreams
-from ayes_client._connection.session import MAX_SILENT_BEATS
+from ayes_client._connection.session import MAX_SILENT_BEATS, UNREADABLE
 from ayes_client._pending.entry import Entry
 from ayes_client._rooms.view import RoomView
 from ayes_client._wire.error_message import from_message
@@ -88,7 +88,10 @@ class HttpSession:
         except Exception as err:
             return SessionEnd(why=f"no token: {err}")
         try:
-            await self._open()
+            try:
+                await self._open()
+            except UNREADABLE as err:
+                raise OSError("a welcome that this client cannot read") from err
             if not self._end.done():
                 self._start(self._send_commands())
             ended = await self._end
