@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ayes_client import Client
-from ayes_client._connection import connector
+from ayes_client._connection import connector, http_requests
 from ayes_client._connection.http_session import HttpSession
 from ayes_client.errors import Unanswered
 from tests.clients.python.conftest import SOON
@@ -223,3 +223,35 @@ async def test_a_welcome_that_cannot_be_read_is_tried_again(server: ScriptedServ
     await until(client, "status", lambda: tries.count("waiting") >= 2 or "stopped" in tries)
     assert client.trouble == "a welcome that this client cannot read"
     await client.stop()
+
+
+async def test_tokens_that_are_refused_one_after_another_are_asked_for_with_waits(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(
+        http_requests, "asyncio", SimpleNamespace(**vars(asyncio) | {"sleep": _noting(waits)})
+    )
+    asked: list[int] = []
+
+    def make() -> str:
+        asked.append(len(asked))
+        return f"token-{len(asked)}"
+
+    async def never(request: Request) -> Message:
+        if request.token == "token-6":
+            return await acknowledged(request)
+        return refused("auth_expired", "auth")
+
+    server.on_command = never
+    async with over_http(server, token=make, backoff=(0.2, 30), random=lambda: 1.0) as client:
+        await client.command("event.start", {"event": "e"})
+    # The first one is asked for at once.
+    assert waits == [0.4, 0.8, 1.6, 3.2]
+
+
+def _noting(waits: list[float]) -> Callable[[float], Awaitable[None]]:
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    return sleep

@@ -38,6 +38,9 @@ class HttpRequests:
         self.token = ""
         """The token in use."""
         self._renewing = asyncio.Lock()
+        self._backoff = context.new_backoff()
+        self._asked_at = self._loop.time()
+        """When a token was last asked for, since the one before was refused."""
         self._early_again_at = 0.0
 
     @property
@@ -101,17 +104,22 @@ class HttpRequests:
             log.warning("no new token: %s", err)
 
     async def _renew(self, refused: str) -> None:
-        """Get another token than ``refused``; the token function is called until it returns one."""
-        tokens = self._context.tokens
-        backoff = self._context.new_backoff()
+        """Get another token than ``refused``; the token function is called until it returns one.
+
+        It is called at once, and then with growing waits, also if each of its tokens is refused.
+        """
         async with self._renewing:
+            if self._loop.time() - self._asked_at >= RENEWAL_LEAD_S / 6:
+                self._backoff.reset()
             while self.token == refused:
+                wait = self._backoff.next()
+                if self._backoff.attempts > 1:
+                    await asyncio.sleep(max(MIN_RETRY_DELAY_S, wait))
+                self._asked_at = self._loop.time()
                 try:
-                    self.token = await tokens.ask()
+                    self.token = await self._context.tokens.ask()
                 except Exception as err:
                     log.warning("no new token: %s", err)
-                if self.token == refused:
-                    await asyncio.sleep(max(MIN_RETRY_DELAY_S, backoff.next()))
         self._renewed()
 
     async def on_refused_token(self, error: AyesError, used: str) -> None:
