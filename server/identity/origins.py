@@ -10,7 +10,6 @@ import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from protocol.text import escaped
 from server.config.urls import origin_of
 from server.identity.log_throttle import LogThrottle
 
@@ -23,8 +22,13 @@ log = logging.getLogger("ayes.origins")
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9.-]+))(?::[0-9]{1,5})?")
-#: Characters of a refused origin in the log; the rest is cut.
-MAX_LOGGED_ORIGIN = 200
+#: An origin that may stand in the log. Its labels are DNS labels of at most 63 characters, so that
+#: a token which a client sends as an origin is not logged.
+_LOGGED = re.compile(
+    r"[a-z][a-z0-9+.-]{0,31}://(?:\[[0-9a-f:.]{2,45}\]|[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){0,9})"
+    r"(?::[0-9]{1,5})?",
+    re.IGNORECASE,
+)
 #: Wildcards to listen on all addresses; they are not the origin of any page.
 _ANY = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - not listened on here
 
@@ -48,10 +52,12 @@ class Origins:
         if origin is None or origin in self._listed(scope) or origin == self._host_origin(scope):
             return True
         self.refused += 1
-        shown = escaped(origin[:MAX_LOGGED_ORIGIN].replace("\n", " "))
-        if self._throttle.permits(shown):
+        if _LOGGED.fullmatch(origin) is None:
+            if self._throttle.permits(""):
+                log.warning("a request whose Origin header is not an origin was refused")
+        elif self._throttle.permits(origin):
             log.warning(
-                "a page of %s was refused; AYES_ALLOWED_ORIGINS=%s would let it in", shown, shown
+                "a page of %s was refused; AYES_ALLOWED_ORIGINS=%s would let it in", origin, origin
             )
         return False
 

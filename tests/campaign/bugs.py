@@ -251,7 +251,7 @@ def _expiry_not_enforced() -> None:
 def _refusal_not_remembered() -> None:
     def forgetting(refused: Any) -> Any:
         def wrapped(*arguments: Any) -> Any:
-            return refused(*arguments)._replace(line=None)
+            return refused(*arguments)._replace(entry=None)
 
         return wrapped
 
@@ -321,7 +321,7 @@ def _rivals_not_made_stale() -> None:
 
 @bug("who is removed goes on hearing", 8, 13)
 def _who_is_removed_goes_on_hearing() -> None:
-    replace(Subscription, "_standing_changed", lambda _: lambda self, membership: None)
+    replace(Subscription, "_membership_changed", lambda _: lambda self, membership: None)
 
 
 @bug("a lost answer taken for no effect", 3, faults=[ANSWER_LOST] * 6)

@@ -18,6 +18,7 @@ from tests.campaign.line import ABNORMAL
 from tests.campaign.losses import lasting, lost
 from tests.campaign.nodes import NodeProcess
 from tests.campaign.plan import EVENTS, SEATS, USERS, Plan, plan
+from tests.campaign.promotion_faults import LOSES_DATA
 from tests.campaign.report import GONE, Report
 from tests.campaign.round import Round
 from tests.campaign.striker import Striker
@@ -102,7 +103,7 @@ async def campaign(wanted: Wanted, tell: Callable[[Report], None] = lambda repor
             await judging
         await _settled(place, report)
         for node in place.nodes:
-            report.wrong += node.defects()
+            report.wrong += node.defects(data_was_lost=report.faults[LOSES_DATA] > 0)
             if report.wrong:
                 (wanted.keep / f"{node.name}.log").write_text("\n".join(node.log))
             report.wrong += [f"{node.name} exited with {code}" for code in node.exits if code]

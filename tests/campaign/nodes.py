@@ -30,6 +30,8 @@ DRAIN_SECONDS = 3
 #: Longest that a look at a node may take that may be killed meanwhile.
 LOOK_SECONDS = 2.0
 #: Lines of a node's log that tell of a defect.
+#: What a server says rightly once a primary was lost whose standby had less.
+LOST_DATA = re.compile(r" CRITICAL ayes\.rooms .*committed data was lost$")
 DEFECT = re.compile(r"Traceback| ERROR | CRITICAL |never retrieved|never awaited|\b1011\b")
 #: Limits of the domain that make rooms small: windows are met, and the checker is quick.
 SMALL = {"resolved_shown": 40, "comments_shown": 40, "pending_proposals": 45}
@@ -274,11 +276,11 @@ class NodeProcess:
         if self._process is not None and self._process.returncode is None:
             await self.kill()
 
-    def defects(self) -> list[str]:
+    def defects(self, *, data_was_lost: bool) -> list[str]:
         """Lines of its logs that no server may write; of a traceback, the error."""
         found = []
         for place, line in enumerate(self.log):
-            if not DEFECT.search(line):
+            if not DEFECT.search(line) or (data_was_lost and LOST_DATA.search(line)):
                 continue
             said = line
             if line.startswith("Traceback"):

@@ -342,7 +342,7 @@ async def test_a_stream_ends_where_the_database_is_away_when_its_reader_s_role_c
         async for _, message in events_of(response):
             kinds.append(message["type"])
             if len(kinds) == 1:
-                monkeypatch.setattr(server.node.rooms, "standing", away)
+                monkeypatch.setattr(server.node.rooms, "load_own", away)
                 await scene.do("membership.set_role", user=user, role="admin")
     assert "unsubscribed" not in kinds
     assert not [record for record in caplog.records if record.exc_info]

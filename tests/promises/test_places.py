@@ -70,7 +70,10 @@ async def test_all_requests_are_paged_for_admins_alone(start: Start) -> None:
     while True:
         page = await scene.admin.ask("requests.list", event=scene.event, limit=2, **before)
         found += [request["id"] for request in page["requests"]]
-        assert all(request.keys() == {"id", "name", "requested_at"} for request in page["requests"])
+        assert all(
+            request.keys() == {"id", "name", "requested_at", "position"}
+            for request in page["requests"]
+        )
         if "next" not in page:
             break
         before = {"before": page["next"]}

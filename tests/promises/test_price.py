@@ -17,7 +17,7 @@ from persistence.event import loading
 from persistence.queries import due, reading, revocations
 from server.limits import quotas
 from server.limits.cooldown import Cooldown
-from server.rooms import registry
+from server.rooms import catch_up, registry
 from tests.fixtures.servers import Start
 from tests.promises.client import Client, Message
 from tests.promises.running import Running, token
@@ -267,6 +267,7 @@ async def test_a_large_room_is_loaded_in_turn_and_a_small_one_at_once(
     await scene.admin.ask("unsubscribe", event=scene.event)
     server.node.rooms._drop_unused(math.inf)
     monkeypatch.setattr(registry, "MAX_LIGHT_ROOM_RECORDS", 0)
+    monkeypatch.setattr(catch_up, "MAX_LIGHT_ROOM_RECORDS", 0)
     await scene.admin.subscribe(scene.event)
     # It is read, and then its snapshot made.
     assert len(turns) == 2

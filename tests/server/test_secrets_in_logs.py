@@ -94,6 +94,11 @@ class Canaries:
         self.made.append(found)
         return found
 
+    def token(self) -> str:
+        """The next, in a token's form. A host's name, whatever it means, may be in the log."""
+        self.made.append(auth.make(secrets.token_hex(12), "Ada", timedelta(hours=1)))
+        return self.made[-1]
+
     def seen(self, lines: list[str]) -> list[str]:
         """Those that a log holds, whole or in part: a payload, a signature."""
         log = "\n".join(lines)
@@ -129,7 +134,7 @@ async def on_sockets(server: Address, canaries: Canaries) -> None:
     async with upgrade(server) as socket:
         await socket.send(json.dumps({"type": canaries.next(), "id": canaries.next()}))
         await socket.recv()
-    async with upgrade(server, origin=f"https://{canaries.next()}.example") as socket:
+    async with upgrade(server, origin=f"https://{canaries.token()}.example") as socket:
         await socket.wait_closed()
     async with upgrade(server) as socket:
         await socket.send(json.dumps([{"type": "hello", "token": [canaries.next()]}]))
