@@ -24,11 +24,19 @@ from server.transport.socket_transport import SocketTransport
 
 log = logging.getLogger("ayes.sockets")
 
-#: Sockets and streams that are sent away in a second of the drain, so that those who
-#: come back do so over time. They leave within half of ``AYES_DRAIN_SECONDS``.
-DEPARTURES_PER_SECOND: Final = 200
+#: Sockets and streams that a drain sends away in a second, until ``DEPARTURE_SHARE`` of its time is
+#: needed for all of them. A few clients need not keep a server waiting for all of it.
+DEPARTURES_PER_SECOND: Final = 40
+#: Part of ``AYES_DRAIN_SECONDS`` over which many clients are sent away; the rest is for the last
+#: answers.
+DEPARTURE_SHARE: Final = 3 / 4
 #: Seconds until a socket whose last answers are not out yet is looked at again.
 LAST_ANSWERS_INTERVAL_S: Final = 0.01
+
+
+def departure_time(clients: int, window: float) -> float:
+    """Return the seconds over which a drain of ``window`` seconds sends ``clients`` away."""
+    return min(window * DEPARTURE_SHARE, clients / DEPARTURES_PER_SECOND)
 
 
 class OpenSocket(Hashable, Protocol):
@@ -131,7 +139,7 @@ class OpenSockets:
         self.draining.begin()
         loop = asyncio.get_running_loop()
         window = float(self._settings.drain_seconds)
-        spread = min(window / 2, (len(self.all) + len(streams)) / DEPARTURES_PER_SECOND)
+        spread = departure_time(len(self.all) + len(streams), window)
         for socket in self.all:
             moment = random.uniform(0, spread)  # noqa: S311 - spreads load
             loop.call_later(moment, self._send_away, socket)
