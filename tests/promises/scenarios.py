@@ -137,6 +137,16 @@ async def leave(s: Stage) -> None:
     await s.act(first, "membership.leave")
 
 
+@plays("membership.rename")
+async def rename(s: Stage) -> None:
+    """The same name again changes nothing; a name that somebody else has is allowed."""
+    first, second, _ = s.members
+    result = await s.act(first, "membership.rename", name="  Ada ")
+    await s.act(first, "membership.rename", name=result["name"])
+    await s.act(second, "membership.rename", name=result["name"])
+    await s.act(s.deputy, "membership.rename", name="D")
+
+
 @plays("membership.approve")
 async def approve(s: Stage) -> None:
     for _ in range(3):
