@@ -40,8 +40,9 @@ export class Dialogs {
   close() {
     if (!this.#current) return;
     this.#current = null;
-    if (this.page.history.state?.dialog) {
-      this.#leaving ??= [];
+    // A step back that is under way takes the entry; a second one would leave the view.
+    if (this.page.history.state?.dialog && !this.#leaving) {
+      this.#leaving = [];
       this.page.history.back();
     }
     this.changed();

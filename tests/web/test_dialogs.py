@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.async_api import Page, expect
 
@@ -26,6 +28,14 @@ async def opened(page: Page, tab: str, name: str) -> None:
         await page.get_by_role("link", name=tab).click()
     await page.get_by_role("button", name=name).first.click()
     await expect(page.get_by_role("dialog")).to_be_visible()
+
+
+async def settled(page: Page) -> None:
+    """Wait until the browser has removed a closed dialog's entry from its history."""
+    await page.evaluate(
+        "() => history.state?.dialog && new Promise((done) =>"
+        " addEventListener('popstate', () => done(), { once: true }))"
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,10 +63,42 @@ async def test_back_closes_a_dialog_before_it_leaves_the_view(
         await page.get_by_role("button", name=name).first.click()
         await page.keyboard.press("Escape")
         await expect(page.get_by_role("dialog")).to_have_count(0)
+        await settled(page)
         if tab:
             await page.go_back()
+            await expect(page).to_have_url(re.compile(f"/{first}$"))
         await page.go_back()
         await expect(page.get_by_role("heading", name=SECOND)).to_be_visible()
+
+
+async def test_dialogs_closed_in_quick_succession_take_one_step_back(
+    blank: None, site: Running, visit: Visit
+) -> None:
+    page = (await visit(site)).page
+    await page.evaluate("location.hash = '#view'")
+    steps = await page.evaluate(
+        """async () => {
+          const { Dialogs } = await import("/app/dialogs.js");
+          let steps = 0;
+          const counted = {
+            document, addEventListener: (...given) => addEventListener(...given),
+            history: {
+              get state() { return history.state; },
+              pushState: (...given) => history.pushState(...given),
+              back() { steps += 1; history.back(); },
+            },
+          };
+          const dialogs = new Dialogs(() => {}, counted);
+          for (const name of ["first", "second", "third"]) {
+            dialogs.open(name);
+            dialogs.close();
+          }
+          await dialogs.gone();
+          return steps;
+        }"""
+    )
+    assert steps == 1
+    assert page.url.endswith("#view")
 
 
 async def test_going_elsewhere_closes_a_dialog_and_nothing_is_done_there(
