@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from playwright.async_api import expect
 
 from persistence.queries.revocations import revoke
+from server.identity.auth import LEEWAY
 from tests.promises.running import Running
 from tests.web.conftest import StartSite, Visit
 from tests.web.entering import enter, proposal
@@ -43,8 +46,8 @@ async def test_who_is_revoked_is_told_and_may_sign_in_again(site: Running, visit
     page = (await enter(visit, site, "Grace", f"/#/e/{event}")).page
     await page.get_by_role("button", name="Propose a criterion").click()
     await page.get_by_label("Propose a criterion").fill("Half a thought")
-    # As ``ayes revoke`` does.
-    await revoke(site.node.database, user, None)
+    # As ``ayes revoke --before`` does: a sign-in from now on is later by more than the leeway.
+    await revoke(site.node.database, user, datetime.now(UTC) - LEEWAY)
     await expect(page.get_by_role("alert")).to_have_text("Your access was revoked.")
     await page.reload()
     await expect(page.locator("input[name=name]")).to_be_visible()
