@@ -1,4 +1,4 @@
-"""What Ayes costs, measured beside peers on the same machine in the same minute.
+"""The costs of Ayes, measured next to peers on the same machine in the same minute.
 
-One command a subject: ``python -m benchmarks.votes``. README.md tells how to read the tables.
+One command a subject: ``python -m benchmarks.votes``. README.md explains the tables.
 """

@@ -3,7 +3,7 @@
     python -m benchmarks.attackers
 
 ``{"port", "kind", "seconds", "sockets", "pause", "tokens"}`` attacks a server on loopback for so
-long, a new connection ``pause`` seconds after one was ended. The answer tells how they ended:
+long, a new connection ``pause`` seconds after one was ended. The answer has their ends:
 ``ends`` by close code, ``longest`` the seconds that one of them lasted at most, and how many never
 did, ``failed``. ``kind`` is a flood or a trickle of ``tests/attacks/floods.py``, or ``idle``; or
 ``requests``, over HTTP with a bad token, one after another until the time is over.
@@ -36,7 +36,7 @@ _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 async def answer(question: Words) -> Words:
-    """Attack, and tell how it went."""
+    """Attack, and return the outcome."""
     if question["kind"] == "questions":
         return await ask_much(question)
     tokens = itertools.cycle(question["tokens"])

@@ -5,8 +5,8 @@
                                                    requests questions deaf stops
 
 Server and attackers have a process each. A figure that is a time is a ratio to the same thing
-before the attack, in the same run. What must hold whatever the machine does (documented codes, no
-defect in the log, every command accounted for) ends the run where it does not.
+before the attack, in the same run. Some conditions hold on any machine: documented codes, no
+defect in the log, every command accounted for. A run ends if one of them does not hold.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ async def many_messages(ground: Ground) -> list[Row]:
 
 
 async def floods(ground: Ground, pause: float = PAUSE_S) -> list[Row]:
-    """A member's p99 under each attack, beside what it was before."""
+    """A member's p99 under each attack, and the one before it."""
     rows = []
     async with ground.room() as (server, _, bystander), attackers() as child:
         for kind in [*FLOODS, *TRICKLES, "idle"]:

@@ -2,11 +2,11 @@
 
     python -m benchmarks.comers
 
-Spoken to in lines of JSON on standard input. ``{"host", "port", "comers": [[token, event, epoch,
-seq], ...], "to": {event: seq}}`` opens a socket for each at the same moment, says hello with its
-position, and is answered by how long each took until it was whole: ``resumed``, at the top of its
-room. Who is sent away, because so many are not let in in one second, waits what it was told and
-tries again, as any client does; that time counts.
+It reads lines of JSON on standard input. ``{"host", "port", "comers": [[token, event, epoch,
+seq], ...], "to": {event: seq}}`` opens a socket for each at the same moment. Each says hello with
+its position. The answer has the time that each took until it was ``resumed``, at the top of its
+room. The server may turn a client away, since it admits fewer in one second. That client waits for
+the time it was sent and tries again, as any client does; that time counts.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from benchmarks.load import Client, ClosedError, Message, RefusedError
 
 #: Most tries of one socket; each waits up to twice what the one before did.
 TRIES = 8
-#: What a client waits at most before its second try, where it was not told how long.
+#: A client's longest wait before its second try, if the server sent none.
 FIRST_WAIT = 0.5
 
 
 class Comer(Client):
-    """A client that keeps what it was told on being sent away."""
+    """A client that keeps the server's message on being turned away."""
 
     retry_after = 0.0
 

@@ -1,10 +1,10 @@
-"""What it costs to hold ten thousand sockets, and to have two thousand come back at once.
+"""The cost of ten thousand held sockets, and of two thousand that come back at once.
 
     python -m benchmarks.crowd             some three minutes
     python -m benchmarks.crowd --quick     about one; not saved
 
 The sockets are subscribed and idle, in four rooms; memory is the server process's resident set. For
-the return the server itself is stopped and started anew, on the same database: its rooms are empty
+the return the server itself is stopped and started again, on the same database: its rooms are empty
 when 2,000 sockets say hello at the same moment, each with a position it knew before. What that
 costs PostgreSQL is read from ``pg_stat_statements``, transactions' own statements included.
 """

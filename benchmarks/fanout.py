@@ -1,10 +1,10 @@
-"""What it costs that a room watches, beside Node's ``ws``.
+"""The cost of a room that watches, compared with Node's ``ws``.
 
     python -m benchmarks.fanout            about four minutes
     python -m benchmarks.fanout --quick    about one
 
-The peer does nothing but send: no votes, no database, one text prepared once. README.md tells how
-to read the table.
+The peer does nothing but send: no votes, no database, one text prepared once. README.md explains
+the table.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from benchmarks.voters import Ballot, Tally, Voter, drain
 MEMBERS = 500
 VOTERS = 50
 INFLIGHT = 16
-#: What the peer sends: a step of a vote as long as Ayes would tell it alone.
+#: The peer's message: a step of a vote, as long as Ayes would send it alone.
 STEP = (
     '{"type":"diff","event":"0190f0a0-0000-7000-8000-000000000000","from":123456,"seq":123457,'
     '"patch":{"proposals":{"0190f0a0-0000-7000-8000-000000000001":{"agree":57}}}}'

@@ -102,7 +102,7 @@ class Client(asyncio.Protocol):
         return await self._ask({"type": type_, **arguments}, "id")
 
     async def request(self, type_: str, **arguments: Any) -> Message:
-        """Send what is no command and wait for its answer; raises ``RefusedError``."""
+        """Send a request message or a query and wait for its answer; raises ``RefusedError``."""
         return await self._ask({"type": type_, **arguments}, "ref")
 
     async def commands(self, messages: list[Message], *, batch: int = 256) -> list[Message]:

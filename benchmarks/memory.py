@@ -1,11 +1,11 @@
-"""What the worst of one user leaves behind in the server's memory, minute after minute.
+"""The memory that one user's worst load leaves in use in the server, minute after minute.
 
     python -m benchmarks.memory              two minutes; writes results/memory.json
     python -m benchmarks.memory --seconds 20 --rounds 1
 
-The user makes events of long texts, subscribes to them on many sockets, asks for large answers over
-HTTP and reads none, and sends what is refused (``tests/attacks/memory.py``). After each round they
-are gone; the run fails if more than 64 MiB beyond the start stay in use.
+The user makes events of long texts and subscribes to them on many sockets. It asks for large
+answers over HTTP, reads none, and sends refused commands (``tests/attacks/memory.py``). After each
+round all are gone; the run fails if more than 64 MiB beyond the start stay in use.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Costs:
     vote_postgresql: float
     moved_node: float
     moved_postgresql: float
-    """More for a vote in an event that another node has moved since: it is read anew."""
+    """More for a vote in an event that another node has moved since: it is read again."""
     vote_wal: float
     frame: float
     frame_bytes: float
@@ -143,7 +143,7 @@ def simulate(
             load.sockets[node] += here
             load.watched[node] += 1
             load.frames += here * moves
-            # Told of what others do: nothing where everybody is here.
+            # Hints of steps on other nodes: none if all members are here.
             heard = moves * (1 - here / size)
             load.nodes[node] += heard * costs.hint_node
             load.postgresql += heard * costs.hint_postgresql

@@ -42,7 +42,7 @@ from persistence.queries import reading
 from tests.parts import RedisServer
 
 ONE, SHARED, TWO = "one node, no Redis", "one node with Redis", "two nodes"
-#: The same two nodes, but whoever votes in an event is connected to the same one.
+#: The same two nodes, but all voters of an event are connected to the same one.
 APART = "two nodes, each event's voters on one"
 VOTERS = 100
 MEMBERS = 500

@@ -1,7 +1,7 @@
 """The peer: PostgreSQL's own load generator, running a vote's transaction with no server at all.
 
-It works in a database of its own inside the very PostgreSQL that the server under test runs, on the
-same tables, so that settings, disk and durability are the same by construction.
+It works in a database of its own, in the PostgreSQL that the server under test runs, on the same
+tables. So settings, disk and durability are the same by construction.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ _LIMIT = Target(3, 1.5, "less")
 
 
 async def questions(ground: Ground, kinds: list[str] | None = None) -> list[Row]:
-    """A vote's p50 and p99 under each kind, beside what they were just before."""
+    """A vote's p50 and p99 under each kind, and the ones just before."""
     rows = []
     async with ground.room(connections_per_user=20) as (server, _, bystander), attackers() as child:
         size = Size()

@@ -39,7 +39,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Sample:
-    """One repetition: what was measured, the peer beside it, and the ratio of the two."""
+    """One repetition: the measured value, the peer's, and the ratio of the two."""
 
     value: float
     peer: float

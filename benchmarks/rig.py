@@ -1,4 +1,4 @@
-"""What every trial works with: the server, the peer beside it, and how long to look."""
+"""The parts of every trial: the server, the peer, and the time to measure."""
 
 from __future__ import annotations
 

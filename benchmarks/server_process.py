@@ -172,7 +172,7 @@ async def _stop(process: asyncio.subprocess.Process, data: Path) -> None:
 
 
 def _stop_postgres(data: Path) -> bool:
-    """Tell a PostgreSQL that outlived its server to stop; whether there was one."""
+    """Stop a PostgreSQL that outlived its server; return whether there was one."""
     try:
         os.kill(PostgresAddress.under(data).pid, signal.SIGQUIT)
     except (ValueError, ProcessLookupError):

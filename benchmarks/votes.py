@@ -1,4 +1,4 @@
-"""What a vote costs, beside PostgreSQL's own load generator.
+"""The cost of a vote, compared with PostgreSQL's own load generator.
 
     python -m benchmarks.votes            about ten minutes
     python -m benchmarks.votes --quick    about three

@@ -107,7 +107,7 @@ def postgres_url() -> Iterator[str]:
 
 @contextmanager
 def database(postgres_url: str, template: str = "template0") -> Iterator[str]:
-    """A database of its own, like ``template``; dropped afterwards, whoever is still connected."""
+    """A database of its own, like ``template``; dropped afterwards with its connections."""
     name = f"ayes_test_{secrets.token_hex(6)}"
     execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     try:
@@ -181,7 +181,7 @@ class RedisServer:
 
     def _started(self, program: str) -> bool:
         options = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no"}
-        # Whatever another Redis left in the folder is not for this one to load.
+        # This one does not load another Redis's files from the folder.
         options["dbfilename"] = f"ayes-test-{self.port}.rdb"
         command = [program]
         for name, value in (options | dict(self.options)).items():

@@ -2,10 +2,10 @@
 
     python -m tests.attacks.autobahn --python /path/to/python2.7 [--deflate | --keep]
 
-The suite runs on Python 2.7 only, which few machines have; where there is one, this installs the
-suite from PyPI into ``build/autobahn`` (the first time; some minutes), runs sections 1 to 7, 9 and
-10, the ones about the protocol itself, and holds the outcome against ``autobahn.json`` beside this
-file. ``--keep`` writes that file anew. ``--deflate`` runs sections 12 and 13 instead, with
+The suite runs on Python 2.7 only, which few machines have. The first run installs the suite from
+PyPI into ``build/autobahn``, which takes some minutes. Each run takes sections 1 to 7, 9 and 10,
+the ones about the protocol itself, and compares the outcome with ``autobahn.json`` in this folder.
+``--keep`` writes that file again. ``--deflate`` runs sections 12 and 13 instead, with
 permessage-deflate on (some ten minutes): all must pass.
 ``test_conformance.py`` is the shorter list that needs nothing and runs with the tests.
 """
@@ -41,7 +41,7 @@ CASES = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*"]
 #: Cases with binary messages, which a receiver on the wire never sees.
 BINARY = ["12.2.*", "12.3.*", "12.5.*", "1.2.*", "9.2.*", "9.4.*", "9.6.*", "9.8.*"]
 
-#: What is no failure in the suite's own words.
+#: Outcomes that the suite itself does not call a failure.
 GOOD = {"OK", "NON-STRICT", "INFORMATIONAL"}
 #: A close frame inside a fragmented message: the suite wants it echoed, ``websockets`` documents
 #: that it takes the unfinished message for a violation (1002).

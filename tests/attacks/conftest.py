@@ -39,7 +39,7 @@ async def attack(migrated_url: str) -> AsyncIterator[Attack]:
 
 @pytest.fixture(autouse=True)
 def nothing_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """No traceback, no error, nobody's token, whatever comes."""
+    """No traceback, no error and no token in the log, for any input."""
     caplog.set_level(logging.INFO)
     yield
     found = [what for when in ("setup", "call") for what in defects(caplog.get_records(when))]

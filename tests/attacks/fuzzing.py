@@ -1,4 +1,4 @@
-"""Tells stories to a server over many sockets at once, and judges what comes back."""
+"""Sends random frames to a server over many sockets at once, and judges the answers."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _Peer(asyncio.Protocol):
 async def fuzz(
     port: int, tokens: list[str], event: str, *, seed: int, frames: int, sockets: int = 64
 ) -> Verdicts:
-    """Tell ``frames`` frames, or a few more, over ``sockets`` connections at a time."""
+    """Send ``frames`` frames, or a few more, over ``sockets`` connections at a time."""
     found = Verdicts()
 
     async def tell(number: int) -> None:

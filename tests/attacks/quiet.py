@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def defects(records: Iterable[logging.LogRecord]) -> list[str]:
-    """The records that tell of one."""
+    """The records that show a defect."""
     found = []
     for record in records:
         text = record.getMessage()

@@ -184,5 +184,5 @@ async def _settle(again: Client, command: _Command, stopped: Stopped) -> None:
 
 
 def is_defect(line: str) -> bool:
-    """Whether a line of a server's log tells of a defect."""
+    """Whether a line of a server's log shows a defect."""
     return "Traceback" in line or " ERROR " in line or " CRITICAL " in line

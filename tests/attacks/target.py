@@ -46,7 +46,7 @@ class Target(Running):
 
 
 async def until(happened: Callable[[], object], seconds: float = SOON) -> None:
-    """Wait for what nothing tells: the server's own state."""
+    """Wait for a state without an event: the server's own."""
     async with asyncio.timeout(seconds):
         while not happened():
             await asyncio.sleep(0.01)

@@ -269,7 +269,7 @@ async def _see_them_go(
     assert most - before < 64 * MIB, f"{(most - before) / MIB:.1f} MiB"
     assert len(target.connections) == there, "no deadline has passed"
     for _ in range(STALL_STEPS):
-        # A step at a time, so that whoever reads makes progress between two looks at it.
+        # A step at a time, so that a reader makes progress between two looks at it.
         clock.advance(Budgets().stall_timeout_s * 1.5 / STALL_STEPS)
         await bystander.vote()
     await target.until_left(at_rest)

@@ -10,7 +10,7 @@ from tests.promises.running import killable
 
 #: Seconds of the attack. On a machine that is busy it comes to less, which shows nothing wrong.
 ATTACK_S = 8.0
-#: What may be left of it, whatever the server remembers for the next time included.
+#: Memory that may stay in use after the attack, the server's caches included.
 MAX_LEFT = 64 * MIB
 
 

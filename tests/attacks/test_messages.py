@@ -39,7 +39,7 @@ def read(payload: bytes, seen: Counter[str]) -> None:
     for message in got.messages:
         if not isinstance(message, Invalid):
             seen[type(message).__name__] += 1
-            # What was let in is as clean as it will be, and can be told in JSON.
+            # An accepted message needs no more normalising, and can be encoded as JSON.
             before = msgspec.json.encode(message)
             normalise(message, LIMITS)
             assert msgspec.json.encode(message) == before

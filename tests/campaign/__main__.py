@@ -1,6 +1,6 @@
 """``python -m tests.campaign``: run a campaign, print its report; the exit status says how it was.
 
-The seed is printed first, and again with whatever is wrong: the same seed with the same numbers
+The seed is printed first, and again with each violation. The same seed with the same numbers
 is the same plan.
 """
 

@@ -55,7 +55,7 @@ class Attendance:
         return self.open / self.total if self.total else 1.0
 
     def add(self, other: Attendance) -> None:
-        """Put another round's beside this one's."""
+        """Add another round's attendance to this one."""
         self.seats = max(self.seats, other.seats)
         self.total += other.total
         self.open += other.open

@@ -52,7 +52,7 @@ class Bug(NamedTuple):
     breaks: frozenset[int]
     faults: tuple[str, ...] = ()
     policy: tuple[tuple[str, Any], ...] = ()
-    """Beside the events' usual policy."""
+    """In addition to the events' usual policy."""
 
 
 BUGS: dict[str, Bug] = {}

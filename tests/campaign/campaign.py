@@ -32,7 +32,7 @@ ROUND = 10_000
 WIDE_FAULTS = 6
 #: Close codes that are documented, ours and the library's.
 CODES = {int(code) for code in CloseCode} | {ABNORMAL, 1000, 1001, 1012}
-#: Of those, the ones that tell a client it did wrong: no client here does.
+#: Of those, the ones that blame a client: no client here breaks a rule.
 BLAMES = {code for code in CODES if code >= 4_500} | {int(CloseCode.NO_HELLO)}
 #: The fault by which a good token is one that is yet to be made, to the node that it befalls.
 NODE_CLOCK = "clock of a node jumps"
@@ -69,7 +69,7 @@ class Wanted:
 
 
 async def campaign(wanted: Wanted, tell: Callable[[Report], None] = lambda report: None) -> Report:
-    """Carry it out; what is wrong stands in the report, which ``tell`` gets after each round."""
+    """Carry it out and return the report of violations. The callback gets it after each round."""
     report = Report(
         seed=wanted.seed,
         commands=0,

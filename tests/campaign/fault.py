@@ -10,8 +10,8 @@ from tests.campaign.nodes import NodeProcess
 from tests.campaign.seat import Seat
 from tests.campaign.venue import Venue
 
-#: Parts: the node that is drawn, its link to PostgreSQL, PostgreSQL, which is every node's, the
-#: network of the node that has one of its own, and the clock of the database's machine.
+#: Parts: the drawn node, its link to PostgreSQL, and PostgreSQL, which all nodes share.
+#: Also the network of the node that has its own, and the clock of the database's machine.
 ONE_NODE, LINK, POSTGRES = "a node", "a link", "PostgreSQL"
 NETWORK, CLOCK = "a network", "the database's clock"
 

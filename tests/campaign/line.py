@@ -1,7 +1,7 @@
 """One WebSocket of the campaign: a client without manners or luxury, that records everything.
 
-It speaks just as much of RFC 6455 as the server sends, so that one process can hear what two nodes
-say to two hundred sockets.
+It speaks just as much of RFC 6455 as the server sends. So one process can read what two nodes
+send to two hundred sockets.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class Line(asyncio.Protocol):
         self._transport.write(_HANDSHAKE % self._port)
 
     def connection_lost(self, err: Exception | None) -> None:
-        """Whoever waits is told."""
+        """Wake the waiting tasks."""
         self.code = self.code or ABNORMAL
         self.gone.set()
         for waiting in self._waiting.values():

@@ -107,7 +107,7 @@ def world_of(operation: Operation, worlds: Sequence[World]) -> int | None:
 
     An answer is of a world that was there between sending and hearing. If these are several, an
     answer may have been on its way while its world ended: it is of the one in whose journal it
-    stands, and of the latest if the journals do not tell.
+    stands, and of the latest if no journal has it.
     """
     answered = operation.answered_at
     if operation.answer is None or answered is None:

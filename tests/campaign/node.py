@@ -26,14 +26,14 @@ from server.config import loading
 from server.node import Node
 from server.rooms.registry import RoomRegistry
 
-#: Where a node can be told to die, in the order of a command's way.
+#: Points at which a node can be ordered to die, in the order of a command's way.
 POINTS = ("after the lock", "after the write", "after COMMIT", "after the ack")
 #: Until the acks that were given have left the process, and nothing else has happened.
 ACKS_LEAVE_SECONDS = 0.02
 
 
 class Orders:
-    """What this node was told to do."""
+    """The orders that this node got."""
 
     def __init__(self) -> None:
         self.point = ""
@@ -53,7 +53,7 @@ class Orders:
         os.kill(os.getpid(), signal.SIGKILL)
 
     def pass_by(self, point: str) -> None:
-        """Die here if told to."""
+        """Die here if ordered."""
         if self.point == point:
             os.kill(os.getpid(), signal.SIGKILL)
 

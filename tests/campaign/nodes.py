@@ -29,8 +29,8 @@ RESTART_SECONDS = 0.2
 DRAIN_SECONDS = 3
 #: Longest that a look at a node may take that may be killed meanwhile.
 LOOK_SECONDS = 2.0
-#: Lines of a node's log that tell of a defect.
-#: What a server says rightly once a primary was lost whose standby had less.
+#: Lines of a node's log that show a defect.
+#: ``LOST_DATA`` is no defect after the loss of a primary whose standby had less.
 LOST_DATA = re.compile(r" CRITICAL ayes\.rooms .*committed data was lost$")
 DEFECT = re.compile(r"Traceback| ERROR | CRITICAL |never retrieved|never awaited|\b1011\b")
 #: Limits of the domain that make rooms small: windows are met, and the checker is quick.

@@ -63,7 +63,7 @@ class Planned(NamedTuple):
     kind: str
     draw: int
     echoes: tuple[Echo, ...]
-    """How it is sent again, beside what has to be settled."""
+    """Its repeats, in addition to those that settle a lost answer."""
 
     @property
     def id(self) -> str:

@@ -1,6 +1,6 @@
 """``python -m tests.campaign.planted [BUG…]``: every planted bug is caught, clean runs are not.
 
-Small rounds on one database: the nodes are started anew with each bug, and judged by the same
+Small rounds on one database: the nodes are started again with each bug, and judged by the same
 checker as any campaign.
 """
 

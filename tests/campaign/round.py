@@ -56,7 +56,7 @@ class Round:
         self.patience = Patience()
         self.unsettled = 0
         self.journal_lines = 0
-        """Set by whoever reads the journals."""
+        """Set by the reader of the journals."""
         self.done = 0
         """Commands of the plan that are settled."""
         self.sent_again = 0
@@ -233,7 +233,7 @@ class Round:
                 firing.append(asyncio.ensure_future(self._fire(due)))
                 due = next(strikes, None)
         finally:
-            # Whatever a fault has broken, it also heals.
+            # A fault heals all that it has broken.
             await asyncio.shield(asyncio.gather(*firing))
 
     async def faults_over(self) -> None:

@@ -16,7 +16,7 @@ from tests.model.history import Json
 from tests.promises.fold import fold
 from tests.promises.running import AUDIENCE, SECRET
 
-#: Longest that opening a line, or an answer to what is no command, may take.
+#: Longest that opening a line, or an answer to a request message, may take.
 PATIENCE = 12.0
 #: Longest that a server may send nothing: two of the heartbeats that the nodes are set to, and half
 #: a one more. A line whose packets are cut one way is not known to be gone otherwise.
@@ -77,7 +77,7 @@ class Seat:
         self.event = ""
         """The room it is in."""
         self.view: View | None = None
-        """Whom to tell what is heard, where this is an observer's seat."""
+        """The view that gets each message, if this is an observer's seat."""
         self.line: Line | None = None
         self.lines: list[Line] = []
         self.codes: Counter[int] = Counter()

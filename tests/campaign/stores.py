@@ -179,7 +179,7 @@ class RedisStore(RedisServer):
 
 
 def children(pid: int) -> list[int]:
-    """The processes that ``pid`` started, as Linux tells."""
+    """The processes that ``pid`` started, according to Linux."""
     found = Path(f"/proc/{pid}/task/{pid}/children")
     if found.exists():
         return [int(child) for child in found.read_text().split()]

@@ -66,7 +66,7 @@ async def test_killed_before_it_could_publish_members_elsewhere_see_the_vote(
     dying = asyncio.create_task(one.kill_at(point, POINT_SECONDS))
     await asyncio.sleep(0)
     voter = watched.scene.members[1]
-    # The order takes a moment to arrive: whichever vote, or its retraction, comes by then.
+    # The order takes a moment to arrive: send votes and retractions until then.
     while await watched.vote(voter) is not None:
         with suppress(Gone):
             await voter.send("vote.retract", event=watched.scene.event, proposal=watched.proposal)

@@ -1,4 +1,4 @@
-"""Where a campaign takes place: PostgreSQL, Redis, proxies before the nodes, and the nodes.
+"""The place of a campaign: PostgreSQL, Redis, proxies before the nodes, and the nodes.
 
 What the machine allows is used: the database's disk and clock are its own, the first node has a
 clock of its own, the second one's PostgreSQL is behind PgBouncer, and the last one's network is its

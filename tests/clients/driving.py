@@ -1,4 +1,4 @@
-"""A client under test, by its driver: orders in, what it was told out (see README.md)."""
+"""A client under test, by its driver: orders in, its reports out (see README.md)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PATIENCE = 15.0
 LOOK_INTERVAL = 0.02
 #: A line of a driver may hold a whole room.
 LONGEST_LINE = 16 * 1024 * 1024
-#: Told as often as it likes, and need not be expected.
+#: Reports that a client may send at any time, without a step that expects them.
 UNASKED = frozenset(
     {"status", "ready", "change", "you", "presence", "bye", "left", "loaded", "transport"}
 )
@@ -63,12 +63,12 @@ class Driver:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.told: list[Told] = []
-        """Whatever it told and nobody has looked at yet, in order."""
+        """Its reports that no test has read yet, in order."""
         self._moved = asyncio.Event()
         self._reader = asyncio.create_task(self._read())
 
     def order(self, **order: Json) -> None:
-        """Tell it to do something."""
+        """Send it an order."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(order).encode() + b"\n")
 
@@ -108,13 +108,13 @@ class Driver:
             await asyncio.sleep(LOOK_INTERVAL)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until ``condition`` holds, of whatever it is."""
+        """Wait until ``condition`` holds."""
         async with asyncio.timeout(PATIENCE):
             while not condition():
                 await asyncio.sleep(LOOK_INTERVAL)
 
     def left(self) -> list[Told]:
-        """What was told, and expected nowhere."""
+        """Reports that no step expected."""
         return [told for told in self.told if told["told"] not in UNASKED]
 
     async def _wait(self, deadline: float, what: str) -> None:

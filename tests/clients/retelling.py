@@ -24,7 +24,7 @@ VALUES: dict[str, Json] = {
     "hash": "0" * 64,
     "code": "A1B2C3",
 }
-#: What a driver tells of an answer.
+#: A driver's report of an answer.
 TOLD: dict[str, tuple[str, ...]] = {
     "ack": ("event", "seq", "hash", "applied", "replayed", "result"),
     "error": ("code", "effect", "retry", "details"),

@@ -66,7 +66,7 @@ class Storyteller:
         """How many connections were broken around a command."""
 
     async def tell(self, lines: list[Json]) -> None:
-        """Play to the end, then compare each room with a snapshot that is read anew."""
+        """Play to the end, then compare each room with a new snapshot."""
         async with self._stack:
             told = [line for line in lines if "dir" in line]
             for index, line in enumerate(told):
@@ -195,7 +195,7 @@ class Storyteller:
         if message["reason"] == "client":
             return
         role.rooms.discard(event)
-        # Where the connection broke, the next one is told instead that there is nothing to resume.
+        # If the connection broke, the next one learns instead that there is nothing to resume.
         told = {"told": "closed", "event": event, "reason": {"$bind": "reason"}}
         await role.driver.expect(told, self._memory)
         reason = self._memory.bound("reason")
@@ -203,7 +203,7 @@ class Storyteller:
             raise Mismatch(f"closed with {reason}")
 
     async def _compare(self) -> None:
-        """Every room that a client is in is what a snapshot shows that is read anew."""
+        """Every room that a client is in equals a new snapshot."""
         for role in self._roles.values():
             for event in role.rooms:
                 witness = await self._server.connect(role.user)

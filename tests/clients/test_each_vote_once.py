@@ -86,7 +86,7 @@ async def test_each_vote_is_there_once(
                 # Towards the end nothing more may be on its way.
                 if count % BREAK_EVERY == 0 and count < VOTES - 2 * BURST:
                     await _break(driver, line, swallow=count % (2 * BREAK_EVERY) == 0)
-            # A cut may meet a line that is broken already: acks are told a moment later.
+            # A cut may meet a line that is broken already: acks arrive a moment later.
             assert line.opened > FEWEST
             # One step a vote: no vote twice, none lost.
             assert seqs == set(range(top + 1, top + 1 + VOTES))

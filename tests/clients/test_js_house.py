@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "clients" / "js"
 SOURCES = CLIENT / "src"
 WEB = ROOT / "web"
-#: The server hands the client out beside the page.
+#: The server serves the client together with the page.
 SDK = re.compile(r"^(?:\.\./)+sdk/")
 IMPORT = re.compile(
     r"""(?:^|\n)\s*(?:import|export)\b[^;"]*?\bfrom\s*"([^"]+)"  # names from a module

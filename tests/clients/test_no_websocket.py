@@ -109,7 +109,7 @@ async def test_more_rooms_than_streams_are_all_followed(database_url: str, clien
 
 @pytest.mark.parametrize("client", OVER_HTTP)
 async def test_a_server_that_is_away_is_asked_over_both(database_url: str, client: str) -> None:
-    """Neither way works for a while; whichever does first is taken."""
+    """Neither way works for a while; the client takes the first that does."""
     memory = Memory(lambda asked: "")
     async with running(database_url) as server:
         admin = await server.connect("ada")

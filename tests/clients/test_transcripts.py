@@ -1,4 +1,4 @@
-"""The golden transcripts, told by every client to a real server, over lines that hold or break."""
+"""The golden transcripts, played by each client on a real server, over lines that hold or break."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ VOTERS = 12
 
 
 class Proxy(NamedTuple):
-    """How a proxy is run and told to read its file anew."""
+    """The commands that run a proxy and make it read its file again."""
 
     file: str
     command: Callable[[Path, int], list[str]]
@@ -269,7 +269,7 @@ async def addresses(found: Site) -> None:
 
 
 async def streams(found: Site, scene: Scene, idle: float) -> None:
-    """Server-Sent Events come as they are told; a long silence is survived."""
+    """Server-Sent Events come as they are sent; a long silence is survived."""
     quiet = scene.members[0]
     headers = {"authorization": f"Bearer {token(scene.admin.user)}"}
     url = f"{found.url}/v1/events/{scene.event}/stream"
@@ -311,7 +311,7 @@ async def until_line(lines: AsyncIterator[str], words: str) -> None:
 
 
 async def drains(found: Site, scene: Scene, proposal: str) -> None:
-    """A node goes away under load: its clients are told, come back, and lose nothing."""
+    """A node goes away under load: its clients get a notice, come back, and lose nothing."""
     voting = Voting(found.front, scene, proposal)
     await voting.start(VOTERS)
     await asyncio.sleep(1)
@@ -362,7 +362,7 @@ async def dies(found: Site, scene: Scene, proposal: str) -> None:
 
 
 async def reloads(found: Site, scene: Scene) -> None:
-    """The proxy reads its file anew: what becomes of open sockets, and that new ones get in."""
+    """The proxy reads its file again: return the fate of open sockets; new ones get in."""
     clients = [await found.front.connect(f"watcher {number}") for number in range(10)]
     await found.reload()
     await asyncio.sleep(3)

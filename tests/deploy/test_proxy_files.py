@@ -77,7 +77,7 @@ def test_the_client_s_own_word_on_its_address_is_not_passed_on() -> None:
     assert "http-request del-header X-Forwarded-For" in TEXTS["haproxy"]
     assert "option forwardfor" in TEXTS["haproxy"]
     assert "proxy_set_header X-Forwarded-For $remote_addr;" in TEXTS["nginx"]
-    # Caddy drops it by itself, from whoever is not a trusted proxy.
+    # Caddy drops it by itself, unless the peer is a trusted proxy.
     assert "trusted_proxies" not in TEXTS["caddy"]
 
 

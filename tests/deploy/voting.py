@@ -1,4 +1,4 @@
-"""Voters who do not give up: a lost socket is made anew, and the same command sent again."""
+"""Voters who do not give up: a lost socket is opened again, and the same command sent again."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Voting:
             self._tasks.append(asyncio.create_task(self._vote(client)))
 
     async def stop(self) -> None:
-        """End; raises whatever a voter met. Every command has its ack, and each its own place."""
+        """End; raises a voter's exception. Every command has its ack, and each its own place."""
         self._going = False
         async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*self._tasks)

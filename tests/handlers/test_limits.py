@@ -42,7 +42,7 @@ def test_limits_are_the_same_in_the_row_and_in_the_line() -> None:
 
 
 def test_a_line_decided_by_older_rules_than_its_events_says_so() -> None:
-    """What this version's node leaves beside a newer one's, for the newer one to prove."""
+    """Entries that this version's node leaves among a newer one's, for the newer one to prove."""
     system = InProcess()
     system.execute("ada", "Ada", CREATE)
     newer = replace(system.limits, rules=RULES + 1)

@@ -1,4 +1,4 @@
-"""The handlers against the reference model: whatever is sent, the same answers and states."""
+"""The handlers against the reference model: any command has the same answer and effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A step that is undone leaves the state as it was, whatever it had changed."""
+"""A step that is undone leaves the state as it was, after any change."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def _positions(rows: list[Json], set_back: int) -> Iterator[Violation]:
 
 
 def _answers(history: History, sightings: Sightings) -> Iterator[Violation]:
-    """1, 2, 10: whoever asked was told what stands in the journal."""
+    """1, 2, 10: each answer to a client agrees with the journal."""
     lines: dict[tuple[str, str], Json] = {}
     for line in history.rows:
         if (line["user"], line["id"]) in lines:
@@ -115,13 +115,13 @@ def _answers(history: History, sightings: Sightings) -> Iterator[Violation]:
             continue
         is_conflict = answer.get("code") == "id_conflict"
         if answer.get("code") == row["answer"].get("code") == "not_found":
-            # Told to a stranger whatever the words: a conflict would tell that there is an event.
+            # A stranger gets it for any text: a conflict would reveal that there is an event.
             continue
         if row["payload"] is not None and is_conflict == is_same:
             yield Violation(2, row["seq"], f"{key}: other words or not, {answer['type']} {answer}")
         elif not is_conflict:
             yield from _same_answer(key, answer, row)
-            # A stranger's "not found" never tells that it is one again.
+            # A stranger's "not found" never shows that it is a repeat.
             if not answer.get("replayed") and answer.get("code") != "not_found":
                 if key in told_first:
                     what = f"{key} was twice told to be decided just now"
@@ -164,7 +164,7 @@ def _same_answer(key: tuple[str, str], answer: Json, row: Json) -> Iterator[Viol
 
 
 def _asked_for(history: History, rows: list[Json]) -> Iterator[Violation]:
-    """3: behind every row stands somebody who sent it and was not told that it had no effect."""
+    """3: every row has a client that sent it and got no answer saying that it had no effect."""
     sent: dict[tuple[str, str], list[Operation]] = defaultdict(list)
     for operation in history.operations:
         sent[operation.user, operation.command["id"]].append(operation)
@@ -229,7 +229,7 @@ def _real_time(history: History, rows: list[Json]) -> Iterator[Violation]:
 
 
 def _replay(history: History, rows: list[Json]) -> Iterator[Violation]:
-    """5, 7, 8, 9, 10, 13: each row through the model, and what was heard and refused beside it."""
+    """5, 7, 8, 9, 10, 13: each row through the model, with the answers and refusals of its time."""
     model = Model(**history.limits)
     meetings: dict[int, list[Meeting]] = defaultdict(list)
     every_part = []
@@ -277,7 +277,7 @@ def _step(model: Model, row: Json, name: str) -> Iterator[Violation]:
     ids = given_ids(model, result, lambda: patches.get("member", {}))
     try:
         answer = model.apply(row["user"], name, command, instant(row["at"]), ids=ids)
-    except Exception as err:  # whatever a journal that is no journal of ours can break
+    except Exception as err:  # any exception that a foreign journal can cause
         raise _Astray(5, row, f"cannot be replayed: {err!r}") from err
     if answer[0] == "error":
         raise _Astray(13 if answer[1]["code"] in OUTSIDE else 5, row, f"should be {answer}")
@@ -294,7 +294,7 @@ def _step(model: Model, row: Json, name: str) -> Iterator[Violation]:
 
 
 def _names(history: History, rows: list[Json]) -> dict[int, str]:
-    """Names come with tokens: which one a join brought, the next patch that shows it tells."""
+    """Names come with tokens: the next patch that shows a member has its name from the join."""
     names: dict[int, str] = {}
     seen: dict[str, str] = {}
     for row in reversed(rows):

@@ -45,7 +45,7 @@ Meeting = tuple[int, Callable[[Moment], Iterator[Violation]]]
 
 
 class Part:
-    """From one ``snapshot`` or ``resumed`` to whatever ends it."""
+    """From one ``snapshot`` or ``resumed`` to the message that ends it."""
 
     def __init__(self, stream: Stream, first: Json) -> None:
         self.user, self.socket, self.first = stream.user, stream.socket, first
@@ -81,7 +81,7 @@ class Part:
             seq = diff["seq"]
 
     def end(self, top: Moment) -> Iterator[Violation]:
-        """8: whoever is still there has reached the top, and knows what is theirs."""
+        """8: each remaining client has reached the top, and knows its own records."""
         if not self.is_last:
             return
         seq = (self.diffs[-1] if self.diffs else self.first)["seq"]

@@ -3,7 +3,7 @@
 Few users, few words, small limits: so that things meet. Ids repeat, revisions and versions are
 often old, strangers try everything. Every answer is compared, the states every few steps and at the
 end.
-What is drawn is one number a choice; a failure tells the commands themselves.
+What is drawn is one number a choice; a failure shows the commands themselves.
 """
 
 from __future__ import annotations

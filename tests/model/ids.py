@@ -1,7 +1,7 @@
-"""Ids are opaque and the server's to choose, so the model is told which ones it gave.
+"""Ids are opaque and the server's to choose, so the model gets them from the answers.
 
-A thing that one step made is named in the answer, or is the one in the room (or in the step's
-patch) that the model does not know yet; of several, positions tell which was made first.
+The answer names the record that a step made. Without a name, it is the record in the room (or in
+the step's patch) that the model does not know yet. Of several, positions show the first one.
 """
 
 from __future__ import annotations

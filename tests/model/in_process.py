@@ -1,8 +1,8 @@
 """The handlers, run in memory: what a lane does with a batch of one, without a database.
 
-The rows that were written lie in ``Rows`` as the database would hold them. The state that commands
-are decided on is dropped now and then, as when another process has moved the event, and loaded anew
-with only what a lane loads; whatever else is asked for comes by ``Missing``.
+Written rows are kept in ``Rows`` as the database would hold them. The state that commands are
+decided on is dropped now and then, as when another process has moved the event. It is loaded again
+with only the records that a lane loads; handlers ask for the others by ``Missing``.
 """
 
 from __future__ import annotations
@@ -268,10 +268,10 @@ class InProcess:
                 return
         state.complete.add(need)
 
-    # --- what rooms are told
+    # --- messages to rooms
 
     def state(self, audience: Audience) -> Json:
-        """The state document, and beside it the law: a fold of all diffs is the same."""
+        """The state document; also checks the law: a fold of all diffs is the same."""
         made = self._document(audience)
         assert made == self.folded[audience], f"fold law, {audience}: {self.folded[audience]}"
         return made
@@ -329,7 +329,7 @@ class InProcess:
         return self.clock
 
     def own_steps(self) -> None:
-        """There are no timers here: whoever drives this asks in their place."""
+        """There are no timers here: the driving test asks in their place."""
         return None
 
     def entries(self) -> list[Entry]:

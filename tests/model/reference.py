@@ -1,9 +1,8 @@
 """The reference model: the whole domain of one event, written once more, to be read.
 
-It is what a server's answers, journal and rooms are held against, so it shares no code with one,
-and keeps nothing that can be counted. The commands stand in ``items``, ``proposals``, ``members``
-and here; how any command is decided in ``deciding``; the tables and what rooms show of them in
-``rows``.
+A server's answers, journal and rooms are compared with it. So it shares no code with the server,
+and keeps no number that can be counted. The commands stand in ``items``, ``proposals``, ``members``
+and here. ``deciding`` has the way of any command. ``rows`` has the tables and the rooms' views.
 """
 
 from __future__ import annotations

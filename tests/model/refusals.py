@@ -1,8 +1,8 @@
 """Refusals against the model: they have no position in the journal, only a time.
 
 Somewhere among the steps of that time the model must refuse too. A database's clock that was set
-back shows a time twice, or one that no step has, so that time then says nothing: of such a history
-the clients' own clock tells at which positions a refusal may have been decided.
+back shows a time twice, or one that no step has, so that time then says nothing. In such a history
+the clients' own clock shows the positions at which a refusal may have been decided.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ CODE = "AAAAAA"
 
 
 class Table:
-    """An event and the people round it. ``at`` moves only when told to."""
+    """An event and the people round it. ``at`` moves only at the test's request."""
 
     def __init__(self, policy: Row | None = None, limits: Row | None = None, **event: Any) -> None:
         self.model = Model(**(limits or {}))

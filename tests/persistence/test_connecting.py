@@ -1,4 +1,4 @@
-"""New connections: their settings hold whatever stands between, or the server does not serve."""
+"""New connections: their settings hold through any pooler, or the server does not serve."""
 
 from __future__ import annotations
 

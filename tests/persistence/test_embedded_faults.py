@@ -29,7 +29,7 @@ PATIENCE = 30.0
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait for what no event tells of: a state of another process."""
+    """Wait for a state without an event: that of another process."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
@@ -263,7 +263,7 @@ def test_a_machine_without_postgresql_is_told_what_to_do(
 
 
 def test_root_lends_an_account_of_its_own(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever runs as a shared account could open the database's socket as superuser."""
+    """Any program of a shared account could open the database's socket as superuser."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     taken: list[str] = []
 

@@ -19,7 +19,7 @@ DEFECT = LookupError("a defect")
 
 
 class Clock:
-    """A clock that moves when it is told to."""
+    """A clock that moves at the test's request."""
 
     def __init__(self) -> None:
         self.now = 1_000.0

@@ -1,7 +1,7 @@
-"""A small honest client: it sends what it is told, folds what it gets, and remembers everything.
+"""A small honest client: it sends what a test asks for, folds each patch, and remembers everything.
 
-What no server may ever do (a diff that does not fit, a room's message without a subscription, two
-answers to one command) is written down in ``violations``; the fixtures look there at the end.
+``violations`` lists acts that no server may ever do: a diff that does not fit, a room's message
+without a subscription, two answers to one command. The fixtures look there at the end.
 """
 
 from __future__ import annotations
@@ -258,7 +258,7 @@ class Client:
         return answer
 
     async def request(self, message: Message) -> Message:
-        """Send what is no command; its answer, by ``ref``."""
+        """Send a request message or a query; return its answer, found by ``ref``."""
         message = {"ref": self.new_ref()} | message
         future = self.expect(message["ref"])
         await self.say(message)

@@ -15,7 +15,7 @@ _COMMIT = b"COMMIT\x00"
 
 
 class Proxy:
-    """Passes bytes on, and fails at a COMMIT as it is told.
+    """Passes bytes on, and fails at a COMMIT as the test orders.
 
     ``before``: the link breaks, the COMMIT never arrives. ``after``: it arrives, the answer does
     not. ``frozen``: it arrives, and nothing more moves on this link. ``stopped``: nor on any other.
@@ -86,7 +86,7 @@ class Proxy:
         try:
             far_reader, far_writer = await self._connect()
         except OSError:
-            # No database there now: whoever came finds the door shut.
+            # No database there now: the next connection is closed at once.
             writer.transport.abort()
             return
         self._writers |= {writer, far_writer}

@@ -127,7 +127,7 @@ async def join(s: Stage) -> None:
 
 @plays("membership.leave")
 async def leave(s: Stage) -> None:
-    """Votes and ballot go; a rejoin begins anew; an admin hands over."""
+    """Votes and ballot go; a rejoin begins again; an admin hands over."""
     first, second, _ = s.members
     await s.act(first, "membership.leave")
     await s.do("event.set_policy", policy_version=2, policy={"membership_auto": True})

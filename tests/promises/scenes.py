@@ -117,7 +117,7 @@ async def gathering(
     joins: bool = True,
     **fields: Any,
 ) -> Scene:
-    """An event with an admin and ``members`` others, in progress unless told otherwise.
+    """An event with an admin and ``members`` others, in progress by default.
 
     ``joins``: who has the code is in (``membership_auto``).
     """

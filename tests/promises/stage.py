@@ -1,4 +1,4 @@
-"""An event in the middle of its life, for what must hold whatever happens next."""
+"""An event in the middle of its life, for promises that hold after any next command."""
 
 from __future__ import annotations
 

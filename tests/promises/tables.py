@@ -1,4 +1,4 @@
-"""What the tables say, for comparing it with what clients were told."""
+"""The contents of the tables, for a comparison with the messages that clients got."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of a batch: every command in it is answered, whatever fails around the answers."""
+"""The end of a batch: every command in it is answered, after any failure around the answers."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ async def test_a_command_whose_transaction_had_failed_is_tried_again_and_acked_o
     answer = await scene.vote(scene.members[0], proposal)
     assert (answer["type"], answer["applied"], answer["replayed"]) == ("ack", True, False)
     assert len(tries) == 3
-    # What was answered with ROLLBACK may not be told that its commit is unknown.
+    # A command answered with ROLLBACK gets no error saying that its commit is unknown.
     assert in_doubt == [False, False]
     await agree_with_the_tables(migrated_url, scene.event, [answer])
 

@@ -28,7 +28,7 @@ async def lines(url: str, event: str) -> list[asyncpg.Record]:
 
 
 def same(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer without what tells the first from a repeat."""
+    """An answer without the field that distinguishes a repeat."""
     return {key: value for key, value in answer.items() if key != "replayed"}
 
 
@@ -289,7 +289,7 @@ async def test_a_status_tells_what_became_of_commands(server: Running) -> None:
     assert [entry["state"] for entry in told] == ["committed", "refused", "absent", "committed"]
     assert same(told[0]["ack"]) == same(ack)
     assert same(told[1]["error"]) == same(refusal)
-    # Of somebody else's commands nothing is told, and asking counts for nothing.
+    # A query about another user's command reveals nothing and changes nothing.
     others = await scene.admin.ask(
         "command.status", event=scene.event, ids=["committed-1", "refused-01"]
     )

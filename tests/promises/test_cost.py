@@ -19,7 +19,7 @@ from tests.promises.scenes import BY_HAND, Scene, gathering
 
 @pytest.fixture
 def fetches(monkeypatch: pytest.MonkeyPatch) -> list[set[Need]]:
-    """What the lanes fetched, beside whole events, one set a time."""
+    """The records that lanes fetched in addition to whole events, one set per fetch."""
     fetch = loading.fetch
     found: list[set[Need]] = []
 

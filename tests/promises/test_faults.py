@@ -160,7 +160,7 @@ async def test_a_locked_event_is_busy_and_the_others_go_on(
         assert took > COMMAND_TIMEOUT_S * 0.9
         late = await client.answered(behind)
         assert late["code"] == "busy"
-    # What was told "busy" decided nothing: the same id may come again.
+    # A command answered "busy" decided nothing: the same id may be sent again.
     assert (await stuck.state())["comments"] == {}
     again = await client.ack("vote.cast", **vote)
     assert (again["applied"], again["replayed"]) == (True, False)
@@ -244,7 +244,7 @@ async def test_a_commit_whose_answer_is_lost(migrated_url: str, mode: Mode) -> N
             for answer in answers:
                 assert (answer["type"], answer.get("applied")) == ("ack", True), answer
                 assert answer["replayed"] is False
-            # A repeat is one, whatever happened to its first.
+            # A repeat has one effect, even if the first one met a fault.
             for (client, command), first in zip(commands, answers, strict=True):
                 again = await client.ack(event=scene.event, **command)
                 assert again == first | {"replayed": True}

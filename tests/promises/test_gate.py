@@ -308,7 +308,7 @@ async def test_a_code_that_is_retired_while_the_join_waits_counts_as_a_guess(
 
 
 async def test_the_retry_of_a_refused_command_of_a_stranger_stays_refused(start: Start) -> None:
-    """What was told final stays final, once they are let in too."""
+    """A final error stays final, even after the user is let in."""
     server = await start()
     scene = await gathering(server)
     proposal = await scene.propose()

@@ -1,4 +1,4 @@
-"""Entrance codes cannot be found by trying, whichever way one tries."""
+"""Entrance codes cannot be found by guessing, over any way in."""
 
 from __future__ import annotations
 

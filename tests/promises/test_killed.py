@@ -112,7 +112,7 @@ async def test_killed_while_people_vote(migrated_url: str, tmp_path: Path) -> No
 
 
 async def test_stopped_while_people_vote(migrated_url: str, tmp_path: Path) -> None:
-    """SIGTERM: exit 0, every commit acked, everybody told when to come back."""
+    """SIGTERM: exit 0, every commit acked, every client sent the time to come back."""
     async with killable(migrated_url, tmp_path, drain_seconds=5, **MANY_BY_ONE) as server:
         scene = await gathering(server, 4, policy=by_count(99))
         proposals = [await scene.propose() for _ in range(120)]

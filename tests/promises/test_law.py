@@ -1,7 +1,7 @@
 """The law of rooms (``docs/protocol.md``): ``fold(snapshot at n, diffs) == snapshot at m``.
 
-A second server on the same database gives the snapshot at m: it has seen none of the steps, so what
-it tells is what the tables say.
+A second server on the same database gives the snapshot at m: it has seen none of the steps, so
+its snapshot is what the tables say.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ async def afresh(second: Running, room: Room) -> Room:
 
 
 async def holds(made: Stage, second: Running) -> None:
-    """Whoever is still watching has folded what the tables hold, ``you`` included."""
+    """Every client that still watches has folded the tables' state, ``you`` included."""
     rooms = await made.settled()
     assert rooms
     for room in rooms:

@@ -111,7 +111,7 @@ async def agrees(server: Running, room: Room) -> None:
 
 
 def top(scene: Scene) -> int:
-    """The last position that anybody in ``scene`` was told of."""
+    """The last position that any client in ``scene`` got."""
     acks: list[int] = [ack["seq"] for client in scene.everyone for ack in client.of("ack")]
     return max(acks)
 

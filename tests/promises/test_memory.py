@@ -1,4 +1,4 @@
-"""What one user makes the server keep is bounded in bytes, whatever its texts."""
+"""The bytes that one user makes the server keep are bounded, for any texts."""
 
 from __future__ import annotations
 

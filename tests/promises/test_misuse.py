@@ -221,7 +221,7 @@ async def test_a_ref_is_echoed_whatever_is_answered(server: Running) -> None:
             if (ref == "" and request["type"] in ("nonsense",)) or (
                 "limit" in request and ref == ""
             ):
-                continue  # told to nobody in particular
+                continue  # sent to no one user
             await client.until(told, f"{request['type']} with ref {ref!r}")
 
 

@@ -136,7 +136,7 @@ GOING_ON: dict[str, dict[str, Any]] = {
 async def test_the_first_change_records_limits_and_clients_that_resume_agree(
     upgraded: str, settings: str
 ) -> None:
-    """Whatever the window was: what left it before is not shown again, and nobody misses it."""
+    """With any window: a record that left it before is not shown again, and no view lacks it."""
     async with running(upgraded, **GOING_ON[settings]) as server:
         scene = await as_it_was(server)
         rooms = await scene.watch(*scene.everyone)
@@ -250,7 +250,7 @@ def _rules(line: Line) -> None:
 
 
 def _id(line: Line) -> None:
-    """A vote that is told twice, under the id it had."""
+    """A vote that is recorded twice, under the same id."""
     line["payload"] = line["payload"].replace(line["id"], "another-id")
 
 
@@ -303,7 +303,7 @@ def test_an_id_that_has_an_effect_twice_is_found(tmp_path: Path) -> None:
     head, *lines, _ = (FOLDER / "half.jsonl").read_text().splitlines()
     fields = [json.loads(line) for line in lines]
     again = next(line for line in fields if line["command"] == "option.add")
-    # Nothing to change, so nothing but the id tells that it was there before.
+    # Nothing changes, so only the id shows that the command was there before.
     nothing = next(line for line in fields if line["command"] == "event.start") | {
         "answer": '{"applied":false,"result":{"status":"in_progress"}}',
         "patches": "{}",
@@ -318,7 +318,7 @@ def test_an_id_that_has_an_effect_twice_is_found(tmp_path: Path) -> None:
 def test_an_old_journal_that_was_forged_with_its_chain_is_found(
     forged: str, tmp_path: Path
 ) -> None:
-    """The hashes are made new for all that follows: only the rules can tell."""
+    """The hashes of all later entries are made again: only the rules can find it."""
     change, command_, words = FORGED[forged]
     head, *lines, _ = (FOLDER / "half.jsonl").read_text().splitlines()
     at = next(

@@ -265,7 +265,7 @@ async def test_admins_can_decide_in_a_finished_event(server: Running) -> None:
 
 
 async def test_changes_that_send_no_event(server: Running) -> None:
-    """Whatever is applied and can be seen, is told."""
+    """Every applied change that a client may see is sent."""
     scene: Scene = await gathering(
         server, 1, started=False, options=["o"], assumptions=["a"], criteria=["c"], joins=False
     )

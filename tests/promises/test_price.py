@@ -138,7 +138,7 @@ async def test_a_room_is_kept_for_who_comes_back(server: Running, loads: list[st
         assert (await fetched(server, member.user, scene.event)).status_code == 200
     assert loads == [scene.event]
     assert server.node.rooms.count() == 0
-    # It was told what happened meanwhile.
+    # The client was sent what happened meanwhile.
     proposal = await scene.propose()
     assert proposal in (await member.subscribe(scene.event)).state["proposals"]
     assert loads == [scene.event]

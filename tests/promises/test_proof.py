@@ -63,7 +63,7 @@ async def test_a_true_journal_verifies(server: Running) -> None:
 
 
 async def test_members_beyond_the_window_are_no_difference(start: Start) -> None:
-    """Their names stand in no line: who is not shown is told of when they become an admin."""
+    """Their names stand in no line: a member that is not shown is sent when it becomes an admin."""
     server = await start(members_shown=1)
     scene = await gathering(server, 4)
     hidden = scene.members[-1]

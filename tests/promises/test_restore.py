@@ -1,4 +1,4 @@
-"""A database restored from an older backup: nobody goes on with what was lost, and it is told."""
+"""A database restored from an older backup: no client keeps lost steps; each gets a notice."""
 
 from __future__ import annotations
 
@@ -281,7 +281,7 @@ async def test_you_that_is_older_than_a_restored_room_is_read_again(
 async def test_a_lane_does_not_go_on_from_what_a_restore_lost(
     server: Running, migrated_url: str
 ) -> None:
-    """The same epoch and position, another history: the hash tells."""
+    """The same epoch and position, another history: the hash differs."""
     scene = await gathering(server, 1)
     lost = await scene.admin.ack("event.pause", event=scene.event)
     await lose_the_last_step(migrated_url, scene.event)

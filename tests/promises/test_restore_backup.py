@@ -64,7 +64,7 @@ class Backup:
         await run(program, "--format=custom", f"--file={self.file}", self.url)
 
     async def restore(self) -> None:
-        """Put the backup in the place of the database, whoever is connected to it."""
+        """Put the backup in the place of the database, and end its connections."""
         name = urlsplit(self.url).path.removeprefix("/")
         postgres = named(self.url, "postgres")
         await asyncio.to_thread(
@@ -105,7 +105,7 @@ async def voted(one: Running, other: Running, backup: Backup) -> tuple[Scene, li
 
 
 async def told_ahead(client: Client, event: str) -> Room:
-    """Wait until ``client`` is told that it knew more than the database."""
+    """Wait for the notice to ``client`` that it knew more than the database."""
     room = client.rooms[event]
     await client.until(lambda: room.starts[-1].get("reason") == "ahead", "a snapshot: ahead")
     return room
@@ -127,7 +127,7 @@ async def test_restored_under_running_nodes_everyone_is_told_ahead_and_an_alarm_
         before = acks[-1]["seq"]
         with caplog.at_level(logging.CRITICAL):
             await backup.restore()
-            # Sockets on both nodes: each is told by itself that what it saw is gone.
+            # Sockets on both nodes: each gets its own notice that steps it saw are gone.
             for client in (room.client, *scene.members):
                 mine = await told_ahead(client, scene.event)
                 assert mine.seq == before - LOST
@@ -160,8 +160,8 @@ async def test_restored_with_a_new_epoch_nobody_resumes_across_it_on_any_node(
     assert "1 events have a new epoch" in await ayes(database_url, "new-epoch")
     async with two(database_url, redis_url) as (one, other):
         admin = await one.connect(scene.admin.user)
-        # Others take the positions that were given out before: without a new epoch, somebody who
-        # comes back at one of them would be told to go on.
+        # Others take the positions that were given out before: without a new epoch, a client that
+        # returns at one of them would resume.
         for number in range(LOST + 1):
             content = f"other words {number}"
             fields = {"kind": "assumption", "category": "create", "content": content}

@@ -488,7 +488,7 @@ async def test_a_former_member_is_told_so(server: Running) -> None:
 
 
 async def silent_from_here(room: Room, scene: Scene) -> None:
-    """Nothing of the room comes any more, whatever happens in it."""
+    """No message of the room arrives any more, after any command in it."""
     before = len(room.client.received)
     await scene.do("event.rotate_code")
     proposal = await scene.propose()
@@ -501,7 +501,7 @@ async def silent_from_here(room: Room, scene: Scene) -> None:
 
 
 async def server_reader(scene: Scene) -> Client:
-    """A socket that sees when the room has been told."""
+    """A socket that shows when the room's message was sent."""
     reader = await scene.server.connect(scene.admin.user)
     await reader.subscribe(scene.event)
     return reader
@@ -612,7 +612,7 @@ async def test_sockets_cut_at_random_end_in_the_same_state(server: Running) -> N
 
 
 async def test_a_room_that_another_process_moves_is_followed(start: Start) -> None:
-    """Two nodes on one database: the sweep finds what nobody told, the journal fills it."""
+    """Two nodes on one database: the sweep finds a step without a hint, the journal fills it."""
     here, there = await start(), await start()
     scene = await gathering(here, 1)
     (member,) = scene.members

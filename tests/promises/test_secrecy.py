@@ -78,7 +78,7 @@ async def test_no_line_tells_a_vote_or_a_ballot_by_its_patches(server: Running) 
         assert line["payload"]
         assert "salt" not in line
         assert "you" in line["digests"]
-    # Lines that tell nothing of it are as they were.
+    # Lines without the secret are as they were.
     assert all("salt" in line for line in lines if line["command"] == "membership.join")
 
 

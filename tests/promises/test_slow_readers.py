@@ -41,7 +41,7 @@ async def heavy(server: Running) -> Scene:
 
 
 class Peer(NamedTuple):
-    """A connection over HTTP that reads when it is told to."""
+    """A connection over HTTP that reads only at the test's request."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter

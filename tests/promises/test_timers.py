@@ -1,4 +1,4 @@
-"""What time brings about: expiry and opening, by the database's clock, once, whatever happens."""
+"""Timers: expiry and opening happen once, by the database's clock, under every fault."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def test_an_expired_proposal_does_not_pass(server: Running, wind: Wind) ->
     await scene.vote(scene.admin, proposal)
     await wind(proposal, "expires_at", -3_600)
     answer = await scene.vote(scene.members[0], proposal)
-    # Whichever came first, the timer or the vote: it was not accepted.
+    # The proposal was not accepted, with the timer first or the vote first.
     assert answer.get("code", "pending") in ("pending", "proposal_closed")
     assert (await resolved(scene, proposal))["resolution"] == "expired"
 

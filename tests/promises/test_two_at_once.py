@@ -277,7 +277,7 @@ async def test_who_goes_takes_the_votes_along_in_one_diff(server: Running, how: 
     assert room.state["proposals"][mine]["status"] == "pending"
     decided = room.state["proposals"][passing]
     assert (decided["status"], decided["decision"]["eligible"]) == ("accepted", 3)
-    # They rejoin: they vote anew.
+    # They rejoin: they vote again.
     await scene.join(goes)
     if how == "is removed":
         await scene.do("membership.approve", user=goes.user)

@@ -212,7 +212,7 @@ async def test_forged_messages_reach_nobody(migrated_url: str, redis_server: Red
                 }
                 pipe.publish(channel_of("test", scene.event), orjson.dumps(forged))
             await pipe.execute()
-        # A true step behind them: what was forged before it would have been told by now.
+        # A true step behind them: a forged hint before it would have had its effect by now.
         ack = await decided(scene.admin, "event.pause", event=scene.event)
         await room.reached(ack["seq"])
         told = [m for m in watcher.received[seen:] if m["type"] in ("diff", "snapshot", "you")]

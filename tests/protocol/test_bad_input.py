@@ -190,7 +190,7 @@ def test_integers_are_no_texts_booleans_or_fractions() -> None:
         assert found.id == "integer-1"
 
 
-# Whatever comes.
+# For any input.
 
 _json = st.recursive(
     st.none()

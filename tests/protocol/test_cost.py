@@ -1,4 +1,4 @@
-"""A frame costs what its length says, whatever is in it."""
+"""A frame's cost follows from its length, with any content."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_overlapping_patches_do_no_harm(one: Any, two: Any, three: Any) -> None:
 
 
 def composes(first: Any, second: Any) -> bool:
-    """Whether no object of ``second`` stands where ``first`` has ``null``, or what is no object."""
+    """Whether each object of ``second`` meets an object, or no value, in ``first``."""
     return all(
         not isinstance(value, dict)
         or key not in first

@@ -253,8 +253,8 @@ NOTHING = (
         "\x85",
     ),
 )
-#: A run of combining marks as long as it may be, and texts whose run is one longer, one of them of
-#: marks that Unicode gives combining class 0.
+#: The longest allowed run of combining marks, and texts whose run is one longer.
+#: The marks of one text have Unicode's combining class 0.
 LONGEST_RUN = "a" + "\u0301" * 15 + "\u0316" * 15
 LONG_RUNS = (
     *(LONGEST_RUN + "\u0301", "\u00e9" + LONGEST_RUN[1:], "x\u0344" * 3 + "\u0344" * 16),

@@ -1,4 +1,4 @@
-"""What schemathesis is told beside the document: names of things that are there.
+"""Names of existing things, which schemathesis gets in addition to the document.
 
 By chance alone no request would find an event; every other one is given one that exists.
 """

@@ -22,7 +22,7 @@ class Instances:
         self._definitions = definitions
 
     def of(self, name: str) -> st.SearchStrategy[Any]:
-        """Values of a definition, the conditions beside its properties apart."""
+        """Values of a definition, without the conditions outside its properties."""
         return self._of(self._definitions[name])
 
     def _of(self, schema: Schema) -> st.SearchStrategy[Any]:

@@ -1,4 +1,4 @@
-"""Whatever is asked over HTTP, the answer is one that was published: no 5xx, no other status, no
+"""Every answer over HTTP is one that was published: no 5xx, no other status, no
 other type, no other body.
 
 schemathesis makes the requests from the OpenAPI document, good ones and bad ones; the server is a
@@ -18,7 +18,7 @@ import pytest
 from protocol.published import json_schema, openapi
 from tests.promises.running import ROOT, Running, running, token
 
-#: Random requests per operation. Beside them, every edge of every parameter is tried once.
+#: Random requests per operation. In addition, every edge of every parameter is tried once.
 EXAMPLES = int(os.environ.get("AYES_FUZZ_EXAMPLES", "8"))
 #: Also every edge of every field of every command: some 2,000 requests.
 THOROUGH = "AYES_FUZZ_EXAMPLES" in os.environ

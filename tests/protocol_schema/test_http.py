@@ -1,4 +1,4 @@
-"""Whatever the server answers over HTTP is published: the status, the type, the body."""
+"""Every answer of the server over HTTP is published: the status, the type, the body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a real server says is published, to the last field."""
+"""Every message of a real server is published, to the last field."""
 
 from __future__ import annotations
 

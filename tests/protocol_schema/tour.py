@@ -27,7 +27,7 @@ class Tour:
 
     @property
     def heard(self) -> list[Message]:
-        """Everything anybody was told."""
+        """Every message that a client got."""
         return [message for client in self.server.clients for message in client.received]
 
     async def send(self, client: Client, type: str, **fields: Any) -> Message:
@@ -270,7 +270,7 @@ class Tour:
         await ada.until(lambda: "results" in ada.rooms[self.event].state, "the results")
 
     async def misuse(self) -> None:
-        """What is no message, or not the time for it."""
+        """Malformed messages, and messages at the wrong time."""
         bob = self.bob
         before = len(bob.of("error"))
         for frame in ("nonsense", '{"type":"nothing"}', '{"type":"hello"}', "[1]", b"binary"):

@@ -1,7 +1,7 @@
 """Messages held against the published schema, more strictly than a client may.
 
 A client ignores fields it does not know. Here a field that the schema does not name is an error:
-whatever the server says has to be published.
+every field that the server sends has to be published.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ END_S = 1.0
 
 
 def say(point: str) -> None:
-    """Tell the test where this is."""
+    """Report this place to the test."""
     sys.stdout.write(f"at {point}\n")
     sys.stdout.flush()
 
@@ -68,7 +68,7 @@ def before_plain(owner: Any, name: str, point: str, seconds: float = HALT_S) -> 
 
 
 class _Finalized:
-    """Python ignores whatever is raised while an object is finalized."""
+    """Python ignores an exception raised while an object is finalized."""
 
     def __del__(self) -> None:
         say("finalizer")
@@ -87,7 +87,7 @@ def finalize_before_start() -> None:
 
 
 def in_a_callback() -> None:
-    """Halt in a callback of the loop, which swallows whatever is raised in it."""
+    """Halt in a callback of the loop, which swallows every exception raised in it."""
     original = Node.start
 
     async def start(self: Node) -> None:

@@ -23,7 +23,7 @@ ISSUER = "https://issuer.example"
 
 
 async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
-    """Wait for what nobody tells of: another thread's work, a place in a queue."""
+    """Wait for a state without an event: another thread's work, a place in a queue."""
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
@@ -90,7 +90,7 @@ def key_set(*keys: Key | dict[str, Any]) -> bytes:
 
 
 class Issuer:
-    """Serves a key set on loopback, as it is told to."""
+    """Serves a key set on loopback, as the test orders."""
 
     def __init__(self) -> None:
         self.body = key_set(*one_of_each().values())

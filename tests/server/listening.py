@@ -26,7 +26,7 @@ class Ear:
         self._moved.set()
 
     async def hears(self, told: BusMessage) -> None:
-        """Wait until ``told`` was heard."""
+        """Wait until this hint was heard."""
         async with asyncio.timeout(PATIENCE):
             while told not in self.heard:
                 self._moved.clear()
@@ -56,7 +56,7 @@ async def pair_of(one: Bus, other: Bus) -> AsyncIterator[tuple[Bus, Bus, Ear, Ea
 
 
 async def told(bus: Bus, ear: Ear, message: BusMessage) -> None:
-    """Tell until it is heard: nothing promises that a single message arrives."""
+    """Publish until it is heard: the bus does not promise that a single message arrives."""
     async with asyncio.timeout(PATIENCE):
         while True:
             bus.publish(message)

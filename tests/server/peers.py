@@ -1,4 +1,4 @@
-"""A real server behind the guard, with an application that keeps what it is told."""
+"""A real server behind the guard, with an application that keeps each message it gets."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def on_both_loops(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
 
 async def until(happened: Callable[[], object]) -> None:
-    """Wait for what nothing tells: the state of uvicorn."""
+    """Wait for a state without an event: that of uvicorn."""
     async with asyncio.timeout(SOON):
         while not happened():
             await asyncio.sleep(0.01)
 
 
 class Recorder:
-    """A receiver that keeps what it was told; ``answer`` decides what a text does."""
+    """A receiver that keeps each message it got; ``answer`` decides what a text does."""
 
     def __init__(
         self, socket: SocketTransport, answer: Callable[[Recorder, bytes], None] | None = None
@@ -258,7 +258,7 @@ def quiet(_: Recorder, __: bytes) -> None:
 
 
 async def verdict(served: Served, data: bytes) -> int:
-    """The close code that ``data`` gets, which the receiver must be told too."""
+    """The close code that ``data`` gets, which the receiver must get too."""
     async with raw(served, "/wire") as peer:
         recorder = await served.recorder()
         await peer.say(data)

@@ -1,4 +1,4 @@
-"""A peer that says any bytes, and hears only when it is told to."""
+"""A peer that says any bytes, and reads only at the test's request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo: a real decision on a real server, and a screen that tells the server's own figures."""
+"""The demo: a real decision on a real server, and a screen that shows the server's own figures."""
 
 from __future__ import annotations
 
@@ -274,7 +274,7 @@ def test_a_diff_of_many_steps_is_one_line() -> None:
 def _run(
     *command: str, settings: Settings, pace: str = "0", **environ: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """``ayes …`` as a process; ended with the block, whatever happens there."""
+    """``ayes …`` as a process; ended with the block, also after an exception."""
     given = os.environ | environment(settings) | {stage.PACE_VARIABLE: pace} | environ
     with subprocess.Popen(
         [sys.executable, "-u", "-m", "server.cli", *command],

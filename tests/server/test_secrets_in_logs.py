@@ -26,7 +26,7 @@ from tests.promises.running import AUDIENCE, SECRET, Address, Running, auth, kil
 from tests.promises.scenes import fresh
 
 CANARIES = 1_000
-#: Loggers of whatever has a part in this.
+#: Loggers of every library that has a part in this.
 NAMES = (
     *("", "ayes", "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "websockets"),
     *("websockets.server", "websockets.protocol", "asyncpg", "asyncio", "sqlalchemy", "alembic"),
@@ -95,7 +95,7 @@ class Canaries:
         return found
 
     def token(self) -> str:
-        """The next, in a token's form. A host's name, whatever it means, may be in the log."""
+        """The next, in a token's form. A host's name may be in the log."""
         self.made.append(auth.make(secrets.token_hex(12), "Ada", timedelta(hours=1)))
         return self.made[-1]
 

@@ -1,4 +1,4 @@
-"""Serving: what is opened at the start is closed, whatever fails on the way."""
+"""Serving: every resource opened at the start is closed, after any failure on the way."""
 
 from __future__ import annotations
 

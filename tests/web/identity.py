@@ -24,7 +24,7 @@ REVOKED_SECONDS = 15.0
 
 
 class IdentityProvider:
-    """A running provider. Whoever signs in there is called ``<login> of the provider``."""
+    """A running provider. A user who signs in there is called ``<login> of the provider``."""
 
     def __init__(self, process: asyncio.subprocess.Process, issuer: str) -> None:
         self.process = process
@@ -38,7 +38,7 @@ class IdentityProvider:
     async def revoked(self) -> None:
         """Wait until a refresh token is given back.
 
-        Only the provider can tell: the browser has left the page that asked for it, and may keep
+        Only the provider can know: the browser has left the page that asked for it, and may keep
         the answer to itself.
         """
         assert self.process.stdout is not None

@@ -1,4 +1,4 @@
-"""The history beside decisions: what admins did, as the journal has it."""
+"""The history besides decisions: the acts of admins, as the journal has them."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ async def test_somebody_signs_in_reloads_and_signs_out(
     await expect(way_in).to_be_visible()
     await way_in.click()
     await expect(page.get_by_placeholder("login")).to_be_visible()
-    # No token stands in an address: it would be good for whoever reads the history.
+    # No token stands in an address: it would be good for any reader of the history.
     assert any("/session/end?" in url for url in asked)
     assert not any("eyJ" in url for url in asked), asked
 

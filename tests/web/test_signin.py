@@ -114,7 +114,7 @@ async def test_a_token_from_elsewhere_is_taken_as_it_is(site: Running, visit: Vi
         assert refused["user"] == found["user"]
     old = auth.make("u_12", None, timedelta(seconds=-1))
     assert (await does(ada.page, f"withToken('{old}')"))["result"] == "expired"
-    # What the server would not have is forgotten, and why is told.
+    # A token that the server refused is forgotten, and the page shows the reason.
     found = await does(ada.page, "refused()")
     assert (found["user"], found["error"], found["kept"]) == (None, "refused", "")
 

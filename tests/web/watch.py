@@ -1,4 +1,4 @@
-"""Looks over a page's shoulder: whatever goes wrong there, or leaves for elsewhere, is a fault."""
+"""Watches a page: an error there, or a request to another origin, is a fault."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import ConsoleMessage, Error, Page, Request, WebSocket
 
-#: What a browser says where the network is cut, and of a refusal over HTTP afterwards; a test that
+#: A browser's messages if the network is cut, and of a refusal over HTTP afterwards; a test that
 #: cuts it allows this.
 OUTAGE = r"net::ERR_|WebSocket connection to |status of 4\d\d .*/v1/commands"
 

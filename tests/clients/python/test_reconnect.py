@@ -1,4 +1,4 @@
-"""The line breaks, the server goes, the token ends: what was given is done once, and told."""
+"""The line breaks, the server goes, the token ends: each command is done once and answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for what a client tells."""
+"""Waits for a client's callbacks and for other states."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PATIENCE = 20.0
 
 
 async def until(client: Client, what: ClientCallbackName, there: Callable[[], bool]) -> None:
-    """Wait until ``there``, looking whenever ``client`` tells ``what``."""
+    """Wait until ``there``, looking at each callback ``what`` of ``client``."""
     moved = asyncio.Event()
     remove = client.on(what, lambda _: moved.set())
     try:
@@ -31,7 +31,7 @@ async def status(client: Client, wanted: str) -> None:
 
 
 async def eventually(there: Callable[[], bool]) -> None:
-    """Wait for what tells nobody: a byte on the line, a line of a child."""
+    """Wait for a state without a callback: a byte on the line, a line of a child."""
     async with asyncio.timeout(PATIENCE):
         while not there():
             await asyncio.sleep(0.01)

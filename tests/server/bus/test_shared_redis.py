@@ -107,7 +107,7 @@ async def test_a_missing_right_is_named_once_and_granted_without_a_restart(
                 async with asyncio.timeout(PATIENCE):
                     while not logged(caplog, "lacks a right"):
                         await asyncio.sleep(0.02)
-                    # As often as it is tried again, and whatever the heartbeats say.
+                    # After every retry, and with any heartbeats.
                     for number in range(20):
                         bus.publish(PositionHint("e1", "epoch", number))
                         await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Which tokens are good, and what is told of the others."""
+"""Good tokens are accepted; a bad one is refused with its reason."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def raw(header: dict[str, Any] | bytes, payload: dict[str, Any] | bytes, signatu
 
 
 def hs256_over(payload: bytes) -> str:
-    """A good signature over whatever ``payload`` is."""
+    """A good signature over any ``payload``."""
     return jwt.PyJWS().encode(payload, SECRET, "HS256")
 
 

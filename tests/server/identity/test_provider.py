@@ -28,7 +28,7 @@ RSA = KEYS["RS256"]
 
 
 def document(**changes: Any) -> bytes:
-    """What the provider tells about itself; ``...`` takes a field away."""
+    """The provider's metadata; ``...`` takes a field away."""
     told = {
         "issuer": ISSUER,
         "jwks_uri": f"{ISSUER}/keys",

@@ -22,7 +22,7 @@ class Clock:
 
 
 class Held:
-    """A question that is answered when it is told to."""
+    """A question that is answered at the test's request."""
 
     def __init__(self) -> None:
         self.begun = 0

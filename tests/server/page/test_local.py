@@ -1,4 +1,4 @@
-"""Local mode: a name is enough for whoever sits at this machine, and for nobody else."""
+"""Local mode: a name is enough for a user at this machine, and for no other user."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ async def test_nobody_else_does(site: Running, name: str) -> None:
 
 
 async def test_a_proxy_that_leaves_no_trace_speaks_another_http(site: Running) -> None:
-    """nginx, unless told otherwise: the inner address as host, no header of its own."""
+    """nginx by default: the inner address as host, no header of its own."""
     old = "POST /v1/local/token HTTP/1.0"
     assert (await asked(site, HERE, JSON, target=old))[0] == 404
 

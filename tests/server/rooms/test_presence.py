@@ -66,7 +66,7 @@ class Site:
         self.presence.touch(self.room)
 
     def turn(self, now: float) -> bool:
-        """A second passes; whether this node's sockets would be told."""
+        """A second passes; return whether this node's sockets would get the count."""
         self.now = now
         return self.room in self.presence.tick(now)
 

@@ -15,7 +15,7 @@ from server.rooms.rendering import MAX_CHANGED_ENTRIES, Rendering
 
 
 def state_of(count: int) -> dict[str, Any]:
-    """As many proposals, and a little beside them."""
+    """As many proposals, and a few other records."""
     return {
         "event": {"id": "e", "policy": {"quorum": None}},
         "options": {},

@@ -1,4 +1,4 @@
-"""Every command has randomness of its own, whoever asked for it with whom."""
+"""Every command has randomness of its own, in any batch."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ async def test_pings_of_a_peer_that_never_reads_fill_nothing() -> None:
 
 @on_both_loops
 async def test_one_peers_input_is_taken_in_slices() -> None:
-    """Between two slices every other socket has its turn, whatever is in them."""
+    """Between two slices every other socket has its turn, with any bytes in them."""
     turns: list[int] = []
 
     def count(_: Recorder, __: bytes) -> None:

@@ -157,7 +157,7 @@ async def greeted(config: GuardedConfig, logs: list[Log]) -> tuple[GuardedWebSoc
 
 
 async def outcome(config: GuardedConfig, reads: list[bytes], most: int) -> tuple[object, ...]:
-    """What the application was told and the peer was sent, with ``most`` bytes a read."""
+    """The application's messages and the peer's bytes, with ``most`` bytes a read."""
     logs: list[Log] = []
     guard, transport = await greeted(config, logs)
     for read in reads:

@@ -174,7 +174,7 @@ async def test_a_close_says_its_code_after_all_that_was_written() -> None:
         recorder.socket.send_room(frame(b"too late"))
         recorder.socket.ping()
         assert not recorder.socket.can_send_room_frame()
-        assert not recorder.codes  # never told from inside a call of the transport
+        assert not recorder.codes  # never called from inside a call of the transport
 
     async with serving(answer) as served, raw(served, "/wire") as peer:
         recorder = await served.recorder()
