@@ -21,13 +21,17 @@ CLEAN = ("protocol", "persistence", "handlers", "server")
 CLEAN_PAGES = (
     "CHANGELOG.md",
     "README.md",
+    "benchmarks/README.md",
     "docs/architecture.md",
     "docs/architecture",
     "docs/campaign.md",
+    "docs/clients",
     "docs/glossary.md",
     "docs/operations.md",
+    "docs/page.md",
     "docs/permissions.md",
     "docs/protocol.md",
+    "docs/scaling.md",
     "docs/what-can-go-wrong.md",
 )
 #: Words with a plain replacement, which CONTRIBUTING names.
