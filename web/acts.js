@@ -1,17 +1,20 @@
-// What somebody asked for and what became of it: pending, confirmed at #seq, or refused, and why.
+// The user's commands and their results: pending, confirmed at #seq, or refused with the reason.
 //
-// The page shows nothing as done before the server has said so; it shows it as asked for.
+// The page shows a command as pending until the server has answered it.
 
 import { newId } from "../sdk/ayes.js";
 
 /** Milliseconds a confirmation stays to be read. */
 const SHOWN = 6_000;
-/** Refusals that are kept until they are dismissed; more are not read by anybody. */
+/** Refusals that are kept until they are dismissed; beyond it the oldest go. */
 const MOST = 100;
 
-/** How long a wish is one: what was pressed and could not be sent until then is not done any more. */
+/** Lifetime of a command: one that could not be sent in this time has no effect any more. */
 const WISH_MS = 10 * 60_000;
-/** The same for what cannot be undone; it is asked for with a connection, or not at all. */
+/**
+ * The same for a command that cannot be undone, which is sent within the present connection or not at
+ * all.
+ */
 const DEAR_WISH_MS = 60_000;
 const DEAR = new Set([
   "event.finish", "event.rotate_code", "membership.leave", "membership.remove", "membership.reject", "membership.reject_all",
@@ -70,8 +73,8 @@ export class Acts {
   }
 
   /**
-   * Ask for `type` with `args`. Resolves with the act once it is settled; never rejects. What is
-   * asked for twice while the first waits is asked once.
+   * Ask for `type` with `args`. Resolves with the act once it is settled; never rejects. A repeat while
+   * the first one waits is not sent.
    */
   run(type, args) {
     const before = this.of(args.event, keyOf(type, args));
@@ -80,7 +83,7 @@ export class Acts {
     return this.add(type, args);
   }
 
-  /** Ask for it whatever else was asked for at the same place: several lines are several items. */
+  /** Ask for it in addition to other acts at the same place: several lines are several items. */
   add(type, args) {
     const id = newId();
     const since = this.now();
@@ -113,7 +116,7 @@ export class Acts {
   }
 
   refuse(act, error) {
-    // Stopped: it stays in the outbox and is taken up by the next visit. Cancelled: as was asked.
+    // Stopped: it stays in the outbox, and the next visit takes it up. Cancelled: the user took it back.
     if (error.code === "stopped" || error.code === "cancelled") {
       this.all.delete(act.id);
       act.state = error.code;
@@ -147,13 +150,13 @@ export class Acts {
     if (this.all.delete(id)) this.changed();
   }
 
-  /** Take back what was never sent, for good; false where it may be on its way. */
+  /** Take back a command that was never sent, for good; false if it may be on its way. */
   cancel(id) {
     return this.client.takeBack(id);
   }
 }
 
-/** Why what cannot be undone is not kept for later. */
+/** The error of a command that cannot be undone and was not sent. */
 const notSent = (id, event) => Object.assign(new Error("there is no connection"), { code: "not_sent", effect: "none", retry: "fix", details: {}, id, event });
 
 const same = (one, other) => Object.keys({ ...one, ...other }).every((name) => JSON.stringify(one[name]) === JSON.stringify(other[name]));

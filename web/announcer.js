@@ -1,11 +1,11 @@
-// What a screen reader is told, in one polite line: what became of one's own acts at once, what others
-// did gathered.
+// Texts for a screen reader, in one polite line: the user's own acts at once, the acts of others
+// gathered.
 
 /** Milliseconds a text stays alone in the line, so that it is read before the next. */
 const READ_MS = 1_200;
-/** Milliseconds over which what others did is gathered into one sentence. */
+/** Milliseconds over which the acts of others are gathered into one sentence. */
 const GATHER_MS = 4_000;
-/** More texts than this that wait are not read by anybody; the oldest go. */
+/** Texts that wait to be read; beyond it the oldest go. */
 const MAX_WAITING = 5;
 
 export class Announcer {
@@ -20,7 +20,7 @@ export class Announcer {
     this.line = line;
   }
 
-  /** Say `text`, after what is being read. */
+  /** Say `text`, after the text that is being read. */
   say(text) {
     if (this.#busy) {
       this.#waiting.push(text);

@@ -1,4 +1,4 @@
-// The page as a whole: who is signed in, where one is, what is open, and when to draw.
+// The page as a whole: the user, the place, the open parts, and the moment of the next drawing.
 
 import { Announcer } from "./announcer.js";
 import { Archive } from "./archive.js";
@@ -81,8 +81,10 @@ export class App {
     client.addEventListener("welcome", own, { once: true });
   }
 
-  /** The server would not go on: what it said is shown. Where the sign-in is at fault, it is gone; else
-   * one may come back with it. What waits stays in the outbox, what is typed in the drafts. */
+  /**
+   * The server closed for good: show its reason. If the sign-in is at fault, forget it; otherwise the
+   * user may come back with it. Commands stay in the outbox, typed words in the drafts.
+   */
   finish(error) {
     this.ended = error;
     this.session?.stop();
@@ -92,13 +94,13 @@ export class App {
     this.changed();
   }
 
-  /** Sign out; where something would be lost by it, ask first. */
+  /** Sign out; if commands or words would be lost, ask first. */
   askSignOut() {
     if (this.session && (this.session.unsent().length > 0 || this.drafts.size > 0)) this.dialogs.open("sign-out");
     else this.signOut();
   }
 
-  /** Out, and everything of this user is forgotten: the next who sits here is somebody else. */
+  /** Sign out and forget everything of this user, since the next user of this browser may be another one. */
   async signOut() {
     this.dialogs.close();
     this.ended = null;
@@ -107,12 +109,15 @@ export class App {
     this.drafts.forget();
     for (const kept of [this.archive, this.seen]) kept.forget();
     this.open.clear();
-    // Out here at once; at the provider too, where it can be reached and has a place for that.
+    // Out here at once; at the provider too, if it can be reached and has an endpoint for that.
     this.signin.outAtProvider().catch(() => {});
     this.lead(link.events());
   }
 
-  /** Do what cannot be undone in some seconds; `what` says it, and it can be undone until then. */
+  /**
+   * Send an act that cannot be undone after some seconds; `what` names it, and until then it can be
+   * undone.
+   */
   later(what, send) {
     this.undoable.add(what, send);
     this.announce(t("undo.said", { what }));
@@ -135,7 +140,7 @@ export class App {
     this.changed();
   }
 
-  /** An act was answered: say so, and go where it leads. */
+  /** Announce an answered act, and go to the place it leads to. */
   settled(act) {
     const room = this.session?.rooms.get(act.event);
     if (act.state === "refused") {
@@ -158,7 +163,7 @@ export class App {
     if (/^(event|membership)\./.test(act.type)) this.session.loadEvents();
   }
 
-  /** Words that were refused go back to where they were typed, unless others stand there now. */
+  /** Put refused words back into the field they were typed in, unless it has other words now. */
   giveBack(act) {
     const form = `${act.event ?? ""}|${act.key}`;
     for (const name of ["content", "reason"]) {
@@ -170,22 +175,22 @@ export class App {
     }
   }
 
-  /** For screen readers: what has just become of what was asked for. */
+  /** Announce the result of an act to screen readers. */
   announce(text) {
     this.announcer.say(text);
   }
 
-  /** Others did something in `event`: told where it is looked at, and drawn under no finger. */
+  /** Handle an act of others in `event`: announce it if the event is shown, and draw it under no finger. */
   heard(event, kind) {
     this.theirs = true;
     if (!kind || this.route.event !== event) return;
     this.announcer.gather(kind);
-    // The end is a moment: everybody is led to the result, but for who is writing.
+    // At the end the page leads every user to the result, except one who is writing.
     const isWriting = document.activeElement?.matches("textarea, input");
     if (kind === "status.finished" && !isWriting && !this.dialogs.current && this.route.tab !== "screen") this.lead(link.room(event, "ballot"));
   }
 
-  /** The line went or came back: said once, without the seconds. */
+  /** Announce once that the connection was lost or is back, without the seconds. */
   listen() {
     const line = this.session?.client.status === "open" ? "open" : "away";
     const before = this.line;

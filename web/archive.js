@@ -1,4 +1,4 @@
-// Events that somebody put out of sight, kept in this browser by user. Nothing changes for others.
+// Events that the user put out of sight, kept in this browser by user. Other users see no change.
 
 import { read, remove, write } from "./seen.js";
 
@@ -16,7 +16,7 @@ export class Archive {
     this.#events = new Set(read(keyOf(owner)));
   }
 
-  /** Nothing of this user is left here. */
+  /** Forget everything of this user. */
   forget() {
     if (this.#owner) remove(keyOf(this.#owner));
     this.#owner = null;

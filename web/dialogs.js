@@ -1,13 +1,13 @@
-// The one dialog that is open: what it is about, and its place in the browser's history.
+// The one dialog that is open, its subject, and its place in the browser's history.
 //
 // A dialog belongs to the event it was opened for. Going anywhere closes it, and Back closes it before
 // it leaves the view.
 
 export class Dialogs {
   #current = null;
-  /** While the browser takes a closed dialog's entry away: what is to be done then. */
+  /** The callbacks for the moment when the browser has removed a closed dialog's entry. */
   #leaving = null;
-  /** What had the focus when it was opened, and has it again afterwards. */
+  /** The element that had the focus before the dialog, and gets it back afterwards. */
   opener = null;
 
   /** `changed` is called whenever a dialog opens or closes. */
@@ -17,7 +17,7 @@ export class Dialogs {
     page.addEventListener("popstate", () => (this.#leaving ? this.#left() : this.drop()));
   }
 
-  /** Open the dialog `name` of `event`; `about` says which thing of the event it concerns. */
+  /** Open the dialog `name` of `event`; `about` is the thing of the event it concerns. */
   open(name, event = undefined, about = undefined) {
     const isInPlace = this.#current !== null;
     if (!isInPlace) this.opener = this.page.document.activeElement;
@@ -48,7 +48,7 @@ export class Dialogs {
     this.changed();
   }
 
-  /** Its place is gone: nothing of it stays open. */
+  /** Close it completely, since its place is gone. */
   drop() {
     if (!this.#current) return;
     this.#current = null;

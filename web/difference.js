@@ -1,9 +1,9 @@
-// Which words went and which came, to show what a proposed change changes.
+// The words that a proposed change removes and adds.
 
 /** Beyond this the table of the comparison grows too large, and two texts side by side read better. */
 const MOST_WORDS = 400;
 
-/** `[{kind: "same"|"gone"|"new", text}]`, or null where the texts are too long to be compared. */
+/** `[{kind: "same"|"gone"|"new", text}]`, or null if the texts are too long to be compared. */
 export function difference(before, after) {
   const a = words(before);
   const b = words(after);

@@ -1,11 +1,11 @@
-// What somebody is typing: kept at every key stroke, so that neither an update nor a reload loses it.
-// Each tab keeps its own; what a tab has left that is gone is taken over by the next that opens.
+// The user's unsent words, kept at every key stroke, so that neither an update nor a reload loses them.
+// Each tab keeps its own; the next tab that opens takes over those of a closed one.
 
 import { Tab } from "./tab.js";
 
-/** More than anybody has open; the oldest go first. */
+/** Drafts that are kept, more than a user has open; beyond it the oldest go first. */
 const MOST = 200;
-/** Milliseconds after which nobody comes back to words that were left in a closed tab: 30 days. */
+/** Milliseconds after which words left in a closed tab are deleted: 30 days. */
 const FORGOTTEN = 30 * 86_400_000;
 
 export class Drafts {
@@ -14,13 +14,13 @@ export class Drafts {
     this.changed = changed;
     this.tab = tab;
     this.prefix = "";
-    /** The beginning of what is kept of this user, in whatever tab. */
+    /** The prefix of this user's keys, of all tabs. */
     this.all = "";
     this.held = new Map();
     this.opening = null;
   }
 
-  /** From now on those of `owner`, with what an earlier visit left and what was typed before now. */
+  /** Use the drafts of `owner`, with those of an earlier visit and the words typed before now. */
   async open(owner) {
     const opening = (this.opening = {});
     const lives = await this.tab.claim();
@@ -49,7 +49,7 @@ export class Drafts {
     return found;
   }
 
-  /** Nobody's: what comes next was typed by somebody else. */
+  /** Detach from the user: the next words may be another user's. */
   close() {
     this.opening = null;
     this.prefix = "";
@@ -57,7 +57,10 @@ export class Drafts {
     this.held.clear();
   }
 
-  /** Nobody's, and nothing of this user is left in this browser, of other tabs and earlier visits either. */
+  /**
+   * Detach from the user and delete all their drafts in this browser, those of other tabs and earlier
+   * visits too.
+   */
   forget() {
     for (const name of this.all === "" ? [] : named(this.all)) removed(name);
     this.close();
@@ -85,7 +88,7 @@ export class Drafts {
     this.changed();
   }
 
-  /** Forget it, and empty the field that shows it where it still says the same. */
+  /** Forget it, and empty the field that shows it if it still has the same words. */
   drop(key) {
     const value = this.held.get(key);
     if (!this.held.delete(key)) return;
@@ -124,7 +127,7 @@ function removed(name) {
   }
 }
 
-/** What stands in the storage under `all`, the oldest first: `{name, tab, key, at, value}`. */
+/** The drafts in the storage under `all`, the oldest first: `{name, tab, key, at, value}`. */
 function left(all) {
   const found = [];
   try {
@@ -143,7 +146,7 @@ function left(all) {
   return found.sort((one, other) => one.at - other.at);
 }
 
-/** What was kept, or null where it is none of ours or another tab has just taken it: that hides no other. */
+/** The stored draft, or null if it is not a draft or another tab has just taken it. */
 function parsed(text) {
   try {
     return JSON.parse(text);

@@ -1,10 +1,11 @@
-// The thing under the finger: a drawing that others caused moves nothing that one is about to press.
+// The thing under the finger: a drawing that others caused moves no control that the user is about to
+// press.
 //
-// The view keeps its place by an anchor of its own, since not all browsers have one. Where something
-// moved nevertheless, a press on what has just come to where another control was does nothing.
+// The view keeps its place by an anchor of its own, since not all browsers have one. If a control moved
+// nevertheless, a press on it has no effect if it has just taken another control's place.
 
 const CONTROL = "button, a[href], input, select, textarea, summary, label";
-/** Milliseconds before a press in which a control that came to its place was not what it was meant for. */
+/** Milliseconds before a press; a control that took its place within them was not the intended one. */
 const GUARD_MS = 300;
 /** Drawings remembered at most; more than a few within the guard are alike. */
 const MAX_SHOTS = 8;
@@ -16,9 +17,9 @@ export class Finger {
   #pointer = null;
   #press = null;
   #anchor = null;
-  /** Pixels that the view was scrolled here to keep its place; the rest somebody scrolled. */
+  /** Pixels that the view was scrolled here to keep its place; the user scrolled the rest. */
   #kept = 0;
-  /** Somebody did something here since the last drawing. */
+  /** The user has acted here since the last drawing. */
   #input = false;
 
   /** `page`: a window. */
@@ -36,7 +37,7 @@ export class Finger {
     const isOwn = this.#input && !theirs;
     this.#input = false;
     this.#anchor = elsewhere ? null : this.#found();
-    // What somebody does here moves what they expect to move.
+    // A user expects the movements that their own act causes.
     if (elsewhere || isOwn) {
       this.#shots = [];
       return;
@@ -51,7 +52,7 @@ export class Finger {
     this.#shots.splice(0, this.#shots.length - MAX_SHOTS);
   }
 
-  /** After it: what was in view is where it was. */
+  /** After it: put the elements in view back into their places. */
   after() {
     const kept = this.#anchor?.find(({ el }) => el.isConnected && el.getClientRects().length > 0);
     this.#anchor = null;
@@ -63,12 +64,15 @@ export class Finger {
     this.#kept += this.page.scrollY - scrollY;
   }
 
-  /** How far somebody has scrolled. */
+  /** Pixels that the user has scrolled. */
   get #scrolled() {
     return this.page.scrollY - this.#kept;
   }
 
-  /** What is to stay in its place, the innermost first: under the pointer, else where reading begins. */
+  /**
+   * The elements that must stay in their place, the innermost first: under the pointer, else at the top
+   * of the view.
+   */
   #found() {
     const { innerWidth, innerHeight, document } = this.page;
     const main = this.root.querySelector("main");
@@ -92,12 +96,12 @@ export class Finger {
   #clicked(event) {
     const press = this.#press;
     this.#press = null;
-    // A key's click, or a label's: nobody aimed.
+    // A click by a key or a label: no pointer aimed.
     if (event.detail === 0 || !press || !event.isTrusted) return;
     const now = event.target.closest?.(CONTROL);
     if (!now) return;
     const isOther = this.#shots.some(({ at, places, scrolled }) => {
-      // Who scrolls knows that things move.
+      // A user who scrolls expects movement.
       if (at > press.at || press.at - at > GUARD_MS || Math.abs(scrolled - press.scrolled) > MOVED) return false;
       const then = places.find(({ place }) => press.x >= place.left && press.x <= place.right && press.y >= place.top && press.y <= place.bottom);
       return then !== undefined && then.el !== now && !then.el.contains(now) && !now.contains(then.el);

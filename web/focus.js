@@ -1,9 +1,12 @@
-// The focus is never lost: what had it may go, or be switched off; then what held it has it.
+// Keep the focus: if its element goes or is disabled, the element around it gets the focus.
 
-/** What somebody who hears the page finds a place by. */
+/** Elements by which a user of a screen reader finds a place. */
 const PLACES = "article, li, form, fieldset, section, header, nav, dialog, aside, main";
 
-/** Draw; afterwards the focus is where it was, else on `opener` or on the nearest place that is left. */
+/**
+ * Draw; afterwards the focus is on the same element, else on `opener` or on the nearest place that is
+ * left.
+ */
 export function keepingFocus(root, draw, opener = null) {
   const before = document.activeElement;
   const around = [];

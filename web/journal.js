@@ -1,11 +1,11 @@
-// What admins did that is no proposal: who was given which role, and new entrance codes. It stands in
-// the event's journal, which the server shows to admins, over HTTP: read backwards, as far as is wanted.
+// Acts of admins apart from proposals: roles given and new entrance codes. They are in the event's
+// journal, which the server shows to admins over HTTP. It is read backwards, as far as needed.
 
 import { HOME } from "./signin/server.js";
 
 /** Steps asked for at a time; the server gives no more. */
 const PAGE = 200;
-/** Pages looked through at one press, since there may be nothing of the kind in many. */
+/** Pages searched at one press, since many pages may have no such act. */
 const MOST_PAGES = 5;
 const ANSWER_MS = 10_000;
 
@@ -25,7 +25,7 @@ export class Journal {
     Object.assign(this, { event, token, changed });
   }
 
-  /** How many steps before those that were read. */
+  /** The number of steps before those that were read. */
   get left() {
     return this.#first === null ? 0 : this.#first - 1;
   }
@@ -35,7 +35,7 @@ export class Journal {
     if (!patch || patch.members || patch.event?.entrance_code) this.stale = true;
   }
 
-  /** What has happened since, up to the step `top`; at first the newest pages. */
+  /** Read the steps since the last reading, up to `top`; at first the newest pages. */
   newer(top) {
     this.stale = false;
     return this.#read(async () => {

@@ -1,21 +1,21 @@
-// What is dear and cannot be undone waits some seconds before it is sent, and can be undone meanwhile.
+// Acts that cannot be undone wait some seconds before they are sent, and can be undone meanwhile.
 
 /** Milliseconds in which it can be undone. */
 export const UNDO_MS = 10_000;
 
 export class Later {
-  /** What waits: `{id, type, args, until, send}`. */
+  /** The waiting acts: `{id, type, args, until, send}`. */
   #waiting = new Map();
   #next = 1;
 
   /** `changed` is called whenever the list changes. */
   constructor(changed) {
     this.changed = changed;
-    // What was not sent when the page goes was not done: nobody is left who could undo it.
+    // Waiting acts are dropped when the page goes, since the user could not undo them any more.
     addEventListener("pagehide", () => this.clear());
   }
 
-  /** Call `send` in `UNDO_MS`, unless it is undone before. `what` says it in words. */
+  /** Call `send` in `UNDO_MS`, unless it is undone before. `what` names it in words. */
   add(what, send) {
     const id = this.#next++;
     const one = { id, what, send, until: Date.now() + UNDO_MS, timer: setTimeout(() => this.now(id), UNDO_MS) };

@@ -1,4 +1,4 @@
-// What happened in a room since it was looked at last: what others did, by kind.
+// The acts of others in a room since the user looked at it last, by kind.
 
 /** Kinds, by what an event turned to. */
 const STATUSES = { in_progress: "status.in_progress", paused: "status.paused", finished: "status.finished" };
@@ -11,7 +11,7 @@ export class News {
     this.tell = tell;
   }
 
-  /** `state` is how the room is now; what `me` did is no news. */
+  /** `state` is the room's current state; acts of `me` are no news. */
   look(state, me) {
     const before = this.#before;
     const proposals = new Map(Object.entries(state.proposals ?? {}).map(([id, one]) => [id, one.status]));

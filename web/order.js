@@ -1,9 +1,9 @@
-// The order of what was made: by the numbers that the server gave, never by a clock that may go back.
+// The order of records: by the numbers that the server gave, never by a clock, which may go back.
 
-/** By `no`, the first made first; what has none (of an older server) by its time. */
+/** By `no`, the first made first; a record without one (of an older server) by its time. */
 export const byNo = (one, other) => compare(one.no, other.no) ?? compare(one.created_at, other.created_at) ?? 0;
 
-/** The last decided first; what has no number by its time. */
+/** The last decided first; a record without a number by its time. */
 export const byDecision = (one, other) =>
   compare(other.resolved_no, one.resolved_no) ?? compare(other.resolved_at, one.resolved_at) ?? 0;
 

@@ -1,5 +1,5 @@
-// Who may do what, as in docs/permissions.md; a test compares it with the server's own table. It only
-// decides what is offered: whether something is done, the server decides, under the event's lock.
+// The table of docs/permissions.md; a test compares it with the server's own table. It only decides which
+// controls the page offers. The server decides each command, under the event's lock.
 
 const ALL = ["not_started", "in_progress", "paused", "finished"];
 const LIVE = ["not_started", "in_progress", "paused"];
@@ -54,7 +54,7 @@ export const PERMISSIONS = {
   "comment.remove": rule("member", LIVE),
 };
 
-/** What leads from where: an event's transitions. */
+/** An event's transitions, from status to status. */
 export const TRANSITIONS = {
   "event.start": BEFORE,
   "event.pause": RUNNING,

@@ -5,11 +5,11 @@ import { has, t } from "./words.js";
 /** Errors that are about something the page cannot know. */
 const UNSPOKEN = new Set(["bad_request", "bad_frame", "too_large"]);
 
-/** One sentence for an `AyesError`. `name(user)` gives a name where the page knows it. */
+/** One sentence for an `AyesError`. `name(user)` gives a name if the page knows it. */
 export function reason(error, name = () => undefined) {
   const { code, details = {} } = error;
   if (code === "proposal_closed" || code === "already_resolved") return closed(details, name);
-  // The server names what and where; no sentence of the page's could.
+  // The server's message names the field and the fault, which the page cannot.
   if (UNSPOKEN.has(code) && error.message && error.message !== code) return t("error.said", { message: error.message });
   if (code === "limit_reached" && has(`error.limit_reached.${details.name}`)) {
     return t(`error.limit_reached.${details.name}`, { limit: details.limit });

@@ -1,12 +1,13 @@
-// A view is a function that says what should be there; this makes it so with the fewest changes.
+// A view is a function that describes a part of the page; `render` updates the document with the fewest
+// changes.
 //
 // Everything is keyed: by `key`, else by its tag and place among its like. A node that stays is never
 // moved without need and never replaced, so focus, selection, scroll and an input method's
 // composition survive any update. The value of a field that has the focus is left alone.
 //
 // Text nodes are not ours: a browser's translation replaces them, extensions wrap and split them. So
-// every text has an element that is ours and is set as a whole: the element that holds nothing else,
-// or one of its own. Nodes that others put among ours are stepped over.
+// every text has an element that is ours and is set as a whole: its parent if the text is the only child,
+// else an element of its own. Nodes that others put among ours are stepped over.
 
 const SVG = "http://www.w3.org/2000/svg";
 /** The element of a text that has siblings; it is no HTML element, and no style sheet means it. */
@@ -16,9 +17,9 @@ const TEXT = "ayes-text";
 let mounts = [];
 
 /**
- * What should be there. `props`: attributes; `on…`: a listener; `style`: an object, set by the CSSOM;
- * `key`: identity among siblings; `mount(element)`: called once, when it was put there.
- * `children`: nodes, texts, numbers, arrays of them; null, undefined and booleans are nothing.
+ * The description of one element. `props`: attributes; `on…`: a listener; `style`: an object, set by the
+ * CSSOM; `key`: identity among siblings; `mount(element)`: called once, when it was put there.
+ * `children`: nodes, texts, numbers, arrays of them; null, undefined and booleans are left out.
  */
 export function h(tag, props, ...children) {
   const node = { tag, props: props ?? {}, children: keyed(children), text: undefined, key: props?.key, name: "", el: null };
@@ -31,7 +32,7 @@ export function h(tag, props, ...children) {
 export function render(container, view) {
   const active = document.activeElement;
   reconcile(container, container.rendered ?? [], (container.rendered = keyed([view])), null);
-  // A node had to be moved: it lost its focus, not its place in what somebody is doing.
+  // A node had to be moved and lost its focus: give it back.
   if (active && active !== document.activeElement && active.isConnected && active !== document.body) {
     active.focus({ preventScroll: true });
   }
@@ -40,7 +41,7 @@ export function render(container, view) {
   for (const [mount, el] of ready) if (el.isConnected) mount(el);
 }
 
-/** Flat, without what is nothing, and every one with a name that is unique among them. */
+/** Flat, without empty children, and each with a name that is unique among them. */
 function keyed(children) {
   const flat = [];
   const add = (child) => {
@@ -66,7 +67,7 @@ const isBlank = (text) => text.trim() === "";
 function reconcile(parent, before, after, namespace) {
   const known = new Map(before.map((node) => [node.name, node]));
   const wanted = new Set(after.map((node) => node.name));
-  // What goes, goes first: then what stays is already in its place, mostly.
+  // Remove nodes first: then most of the others are already in their place.
   for (const node of before) if (!wanted.has(node.name)) node.el.remove();
   const ours = new Set(before.map((node) => node.el));
   const next = (at) => {
@@ -83,7 +84,7 @@ function reconcile(parent, before, after, namespace) {
   }
 }
 
-/** Before `at`; where the browser can, without unloading what is moved. */
+/** Before `at`; without unloading the moved node if the browser can. */
 function place(parent, el, at) {
   if (el.parentNode === parent && el.isConnected && parent.moveBefore) parent.moveBefore(el, at);
   else parent.insertBefore(el, at);
@@ -91,7 +92,7 @@ function place(parent, el, at) {
 
 function create(node, namespace) {
   if (node.tag === "") {
-    // Blanks say nothing that anybody would translate, and lay nothing out in a flexible box.
+    // Blanks need no translation, and a flexible box does not lay them out.
     node.el = isBlank(node.text) ? document.createTextNode(node.text) : document.createElement(TEXT);
     node.el.textContent = node.text;
     return;
@@ -108,7 +109,7 @@ function create(node, namespace) {
 
 function update(old, node, namespace) {
   const el = (node.el = old.el);
-  // The same object: nothing can have changed.
+  // The same object has no changes.
   if (old === node) return;
   if (node.tag === "") {
     if (old.text !== node.text) el.textContent = node.text;

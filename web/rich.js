@@ -5,7 +5,7 @@ import { h } from "./render.js";
 
 /** A link, or words between pairs of asterisks. */
 const MARKS = /(https?:\/\/[^\s<>"“”]+)|\*\*(?=\S)([^*\n]*[^*\s])\*\*/gu;
-/** What ends a sentence rather than an address. */
+/** Characters that end a sentence rather than an address. */
 const CLOSING = /[.,;:!?)\]}'»”]$/u;
 const BULLET = /^\s*[-*•]\s+(?=\S)/u;
 const NUMBER = /^\s*(\d{1,4})[.)]\s+(?=\S)/u;
@@ -49,7 +49,10 @@ function marked(text) {
   return parts.filter((part) => part !== "");
 }
 
-/** Without what belongs to the sentence around it; a bracket that the address opened is its own. */
+/**
+ * The address without the characters of the sentence around it; a bracket that the address opened is its
+ * own.
+ */
 function trimmed(address) {
   let text = address;
   const isOwn = () => text.endsWith(")") && text.split("(").length === text.split(")").length;

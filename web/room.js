@@ -1,13 +1,13 @@
-// One event as the page holds it: the SDK's room, and what only this page knows of it.
+// One event in the page: the SDK's room, and the state that only this page has.
 
 import { Journal } from "./journal.js";
 import { News } from "./news.js";
 import { may } from "./permissions.js";
 import { now } from "./words.js";
 
-/** Milliseconds after which what appears has just appeared, and was not simply there. */
+/** Milliseconds after which an element that appears counts as new. */
 const SETTLED = 1_500;
-/** Milliseconds within which `you` follows an ack; until then the ack is the newer news. */
+/** Milliseconds within which `you` follows an ack; until then the ack is newer. */
 const YOU_FOLLOWS = 2_000;
 const PAGE = 50;
 
@@ -22,11 +22,11 @@ export class RoomStore {
     this.room = null;
     this.error = null;
     this.since = Date.now();
-    /** How far `you` was told. */
+    /** The step up to which `you` is known. */
     this.youSeq = 0;
     /** Proposals that were open while this page watched; they stay in their place when decided. */
     this.watched = new Set();
-    /** Proposals of others that came while one was here, and were not in view yet. */
+    /** Proposals of others that came during this visit and were not in view yet. */
     this.fresh = new Set();
     /** Its first state was seen: what comes from now on is new. */
     this.isKnown = false;
@@ -36,7 +36,7 @@ export class RoomStore {
     this.names = new Map();
     /** Pages beyond the room's windows: what → {items, next, loading, error}. */
     this.pages = { proposals: emptyPage(), comments: emptyPage(), members: emptyPage() };
-    /** What admins did, for admins. */
+    /** The acts of admins, for admins. */
     this.journal = new Journal(event, token, changed);
     this.enter();
   }
@@ -100,7 +100,7 @@ export class RoomStore {
     return this.room.state.event.status;
   }
 
-  /** Whether what appears now is news. */
+  /** Whether an element that appears now is news. */
   get settled() {
     return Date.now() - this.since > SETTLED;
   }
@@ -122,7 +122,7 @@ export class RoomStore {
     return may(command, this.role, this.status);
   }
 
-  /** Whether my vote stands on `proposal`, as asked for, or as the server has told. */
+  /** Whether my vote stands on `proposal`, by a pending act, else by the server's state. */
   agrees(id) {
     const act = this.act(`vote/${id}`);
     const ahead = act?.state === "pending" || (act?.state === "confirmed" && act.seq > this.youSeq && Date.now() - act.at < YOU_FOLLOWS);
@@ -169,7 +169,7 @@ export class RoomStore {
   }
 
   close() {
-    // It may not have been entered yet, and would be held open by nobody.
+    // It may not have been entered yet; then no view would hold it open.
     (this.room ?? this.client.rooms.get(this.event))?.leave();
   }
 }

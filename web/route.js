@@ -1,4 +1,4 @@
-// Where one is: the address's fragment, read and made.
+// The address's fragment, read and made.
 //
 //     #/            my events          #/new           a new event
 //     #/join        enter a code       #/join/<code>   the event behind a code
@@ -11,7 +11,7 @@ const SCREEN = "screen";
 /** {view: "events"|"new"|"join"|"room"|"lost", …} of a fragment, as mail programs and people change it. */
 export function parse(fragment) {
   const path = decode(fragment.replace(/^#/, "")).replace(/^(?:#|%23)/i, "");
-  // What trackers and punctuation add is no part of where it leads.
+  // Additions by trackers and punctuation do not belong to the target.
   const parts = path.split(/[?&#]/)[0].split("/").filter(Boolean).map((part) => part.trim().replace(TRAILING, ""));
   const [view = "", first, second] = parts;
   switch (view.toLowerCase()) {
@@ -46,7 +46,10 @@ export const CODE_LENGTH = 6;
 /** A code as the server knows it: people write small or wide letters, blanks and dashes. */
 export const normal = (code) => code.normalize("NFKC").toUpperCase().replace(/[^A-Z0-9]/g, "");
 
-/** The code in what somebody typed or pasted: a code, or a link to join, however it was changed on its way. */
+/**
+ * The entrance code in a typed or pasted text: a code, or a link to join, even if a mail program changed
+ * it.
+ */
 export function codeIn(text) {
   const plain = decode(text.normalize("NFKC"));
   return normal(/(?:^|[/#])join\/+([^/?&#\s]+)/i.exec(plain)?.[1] ?? plain);

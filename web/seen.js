@@ -1,4 +1,5 @@
-// What somebody has seen of each event: "new since you were here", kept in this browser by user.
+// The last position that the user saw of each event: "new since you were here", kept in this browser by
+// user.
 
 /** Events remembered; the ones looked at longest ago go first. */
 const MAX_EVENTS = 200;
@@ -6,17 +7,17 @@ const MAX_EVENTS = 200;
 export class Seen {
   #owner = null;
   #marks = new Map();
-  /** What had been seen when each event was opened this time: event → position. */
+  /** The position seen before each event was opened this time: event → position. */
   #opened = new Map();
 
-  /** From now on that of `owner`. */
+  /** Use the positions of `owner`. */
   open(owner) {
     this.#owner = owner;
     this.#opened.clear();
     this.#marks = new Map(read(keyOf(owner)));
   }
 
-  /** Nothing of this user is left here. */
+  /** Forget everything of this user. */
   forget() {
     if (this.#owner) remove(keyOf(this.#owner));
     this.#owner = null;
@@ -40,7 +41,7 @@ export class Seen {
     return this.#opened.get(event) ?? null;
   }
 
-  /** Nothing more is new in `event`. */
+  /** Mark everything in `event` as seen. */
   settle(event) {
     this.#opened.set(event, this.#marks.get(event) ?? null);
   }
@@ -68,6 +69,6 @@ export function remove(key) {
   try {
     localStorage.removeItem(key);
   } catch {
-    // Off: nothing was kept.
+    // Off: there are no stored positions.
   }
 }

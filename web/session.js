@@ -1,4 +1,4 @@
-// Somebody signed in: their socket, their rooms, their events, what they asked for.
+// A signed-in user: their socket, rooms, events and commands.
 
 import { Client, indexedDbOutbox } from "../sdk/ayes.js";
 import { Acts } from "./acts.js";
@@ -6,13 +6,14 @@ import { RoomStore } from "./room.js";
 
 /** Rooms kept open behind the one that is looked at, so that going back is immediate. */
 const MOST_ROOMS = 8;
-/** The page's own address, wherever a proxy may have put it. */
+/** The page's own address, under the path of a proxy too. */
 const BASE = new URL("../", import.meta.url);
 
 export class Session {
   /**
-   * `signin`: gives tokens. `changed` is called when something is to be shown, `heard(event, kind)` when
-   * others did something in a room (`kind` is left out if it is no news), `settled(act)` when an act was answered, `ended(error)` when the server would not go on with this sign-in.
+   * `signin`: gives tokens. `changed` is called after every change. `heard(event, kind)` is called after
+   * an act of others in a room; `kind` is left out if it is no news. `settled(act)` is called when an act
+   * was answered, and `ended(error)` when the server closed for good.
    */
   constructor(signin, { changed, heard, settled, ended }) {
     this.signin = signin;
@@ -58,7 +59,7 @@ export class Session {
     return this.client.status === "open";
   }
 
-  /** The room of `event`, entered where it was not; one that was refused or closed stays so until `forget`. */
+  /** The room of `event`, entered if necessary; one that was refused or closed stays so until `forget`. */
   room(event) {
     const store = this.rooms.get(event) ?? this.#open(event);
     // The one looked at last stands last, and is the last to go.
@@ -98,7 +99,7 @@ export class Session {
     this.changed();
   }
 
-  /** What may be known of the event behind `code` before joining: {loading, reply, error}. */
+  /** The overview of the event behind `code`, before joining: {loading, reply, error}. */
   overview(code) {
     let found = this.overviews.get(code);
     if (!found) {
@@ -121,27 +122,27 @@ export class Session {
     this.changed();
   }
 
-  /** What waits for an answer, the oldest first: `{id, type, args, since, sent, kept}`. */
+  /** Commands without an answer, the oldest first: `{id, type, args, since, sent, kept}`. */
   waiting() {
     return this.client.waiting();
   }
 
-  /** What would be lost with this page: the browser's store did not take it. */
+  /** Commands that would be lost with this page, since the browser's store did not take them. */
   unkept() {
     return this.online ? [] : this.waiting().filter((entry) => !entry.kept);
   }
 
-  /** What was asked for and surely never left this browser. */
+  /** Commands that surely never left this browser. */
   unsent() {
     return this.waiting().filter((entry) => !entry.sent);
   }
 
-  /** Stop, and forget what this user asked for: nobody else may send it. */
+  /** Stop, and forget this user's commands, so that no other user sends them. */
   async forgetUser() {
     try {
       await this.client.forgetUser();
     } catch {
-      // The store is out of reach: what it holds is bound to this user, and sent by no other.
+      // The store is out of reach: its commands are bound to this user, and no other user sends them.
     }
   }
 

@@ -1,8 +1,10 @@
-// Which tab this is: it goes by one name, over reloads too, and by no other tab's while that lives.
+// The name of this tab: it stays over reloads, and is not another open tab's.
 
 const KEPT = "ayes:tab";
-/** Longest that a page waits for the one before it in this tab to be gone; who still holds the name
- * then is the tab that this one was duplicated from. */
+/**
+ * The longest wait for the previous page of this tab to be gone. If the name is still held then, this tab
+ * is a duplicate of its holder.
+ */
 const GOING_MS = 500;
 
 export class Tab {
@@ -17,8 +19,8 @@ export class Tab {
   }
 
   /**
-   * Be known by `name`; resolves with a function that tells whether another tab lives by a name.
-   * Without Web Locks (they need a secure origin) nobody seems to.
+   * Take `name`; resolves with a function that returns whether another open tab has a name. Without Web
+   * Locks (they need a secure origin) it returns false.
    */
   async claim() {
     if (!this.locks) return () => false;

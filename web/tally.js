@@ -1,4 +1,5 @@
-// How far a proposal is from its acceptance: the server's rules (handlers/rules/auto_acceptance.py), for showing.
+// The votes that a proposal still needs, by the server's rules (handlers/rules/auto_acceptance.py), for
+// display.
 
 /** The least number of agreeing votes that `rule` asks of `eligible` members. Integers, as there. */
 export function needed(rule, eligible) {
@@ -6,15 +7,15 @@ export function needed(rule, eligible) {
   return Math.max(Math.ceil((rule.threshold * eligible) / 100), eligible === 0 ? 1 : 0);
 }
 
-/** The least number that must take part, or null where there is no quorum. */
+/** The least number that must take part, or null if there is no quorum. */
 export function quorum(policy, eligible) {
   if (!policy.quorum_percent) return null;
   return Math.ceil((policy.quorum_percent * eligible) / 100);
 }
 
 /**
- * The tally of `proposal`: {agree, eligible, need, rule, threshold, automatic, quorum}. Of a decided
- * one it is what stood when it was decided.
+ * The tally of `proposal`: {agree, eligible, need, rule, threshold, automatic, quorum}. For a decided one
+ * it is the tally at its decision.
  */
 export function tally(proposal, state) {
   const decided = proposal.decision;

@@ -1,4 +1,4 @@
-// A new event from an earlier one: what it began with, or what is left to be decided.
+// A new event from an earlier one: its items at the start, or those still to be decided.
 
 import { policyPatch, DEFAULTS } from "./views/policy-fields.js";
 

@@ -4,7 +4,7 @@ import en from "./strings/en.js";
 import ko from "./strings/ko.js";
 
 const STRINGS = { en, ko };
-/** What a language calls itself. */
+/** A language's own name. */
 export const LANGUAGES = { en: "English", ko: "한국어" };
 const KEPT = "ayes:language";
 
@@ -73,7 +73,7 @@ export function t(key, values = {}) {
 const TURNS = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 const CONTROLS = /[\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
-/** Others' words within a sentence: they do not turn what stands around them. */
+/** Others' words within a sentence, isolated so that they do not turn the text around them. */
 export const isolated = (text) => (TURNS.test(text) ? `\u2068${text.replace(CONTROLS, "")}\u2069` : text);
 
 let clusters = null;
@@ -101,7 +101,7 @@ const STEPS = [
   ["year", Infinity],
 ];
 
-/** What time it is: the server's, as soon as it is known, since a reader's own clock may be wrong. */
+/** The time: the server's, as soon as it is known, since a reader's own clock may be wrong. */
 let present = () => Date.now();
 export const setClock = (now) => (present = now);
 export const now = () => present();
@@ -109,7 +109,7 @@ export const now = () => present();
 /** How far `time` (a text or milliseconds) is from `at`: "2 minutes ago", "in 3 days". */
 export function relative(time, at = now()) {
   let distance = (new Date(time).getTime() - at) / 1000;
-  // Clocks differ: what has just happened did not happen in the future.
+  // Clocks differ: show an event of this moment as now, not as in the future.
   if (distance > -10 && distance < 3) return ago.format(0, "second");
   for (const [unit, size] of STEPS) {
     if (Math.abs(distance) < size) return ago.format(Math.round(distance), unit);

@@ -1,9 +1,9 @@
 /**
- * Why somebody is not signed in. `code` is one of: `unreachable` (the server does not answer),
- * `provider` (the identity provider does not, or answers nonsense), `denied` (the person or the
- * provider said no), `state` (an answer to a sign-in that this tab did not begin), `expired`,
- * `malformed` (what was pasted is no token), `name` (not one that can be had), `rate_limited`,
- * `refused` (the server would not have the token).
+ * The reason of a failed sign-in, as `code`. `unreachable`: the server does not answer. `provider`: the
+ * identity provider does not answer, or its answer is invalid. `denied`: the person or the provider
+ * refused. `state`: the answer belongs to a sign-in that this tab did not begin. `malformed`: the pasted
+ * text is not a token. `name`: the name is not allowed. `refused`: the server does not accept the token.
+ * `expired` and `rate_limited` have no further meaning.
  */
 export class SignInError extends Error {
   constructor(code, { cause, message } = {}) {

@@ -1,4 +1,4 @@
-// What this tab remembers. It outlives a reload and ends with the tab, so a token lies nowhere for
+// Values that this tab remembers. They outlive a reload and end with the tab, so a token lies nowhere for
 // long, and two tabs can be two people.
 
 const memory = new Map();
@@ -8,7 +8,7 @@ export function kept(name) {
   try {
     return JSON.parse(sessionStorage.getItem(key(name))) ?? memory.get(name) ?? null;
   } catch {
-    // A browser may forbid its storage, and then nothing outlives a reload.
+    // A browser may forbid its storage; then no value outlives a reload.
     return memory.get(name) ?? null;
   }
 }

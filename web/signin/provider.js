@@ -5,13 +5,14 @@ import { SignInError } from "./error.js";
 import { keep, kept } from "./kept.js";
 import { HOME } from "./server.js";
 
-// How long somebody may take at the provider; its own codes and forms live no longer.
+// The longest time at the provider; its own codes and forms live no longer.
 const LONGEST_VISIT_MS = 30 * 60_000;
 const ANSWER_MS = 10_000;
 // How far this machine's clock may be off: the server judges the token, by a better clock.
 const CLOCK_TOLERANCE_S = 600;
 const ASKED = "asked";
-// Answers that say no (RFC 6749, 4.1.2.1; OpenID Connect Core 1.0, 3.1.2.6); others say that something broke.
+// Answers that mean a refusal (RFC 6749, 4.1.2.1; OpenID Connect Core 1.0, 3.1.2.6); others mean a
+// failure.
 const NO = new Set([
   "access_denied", "account_selection_required", "consent_required", "interaction_required", "login_required",
 ]);
@@ -26,9 +27,8 @@ export class Provider {
   }
 
   /**
-   * Leaves the page for the provider's; it comes back with an answer for `finish`. `fragment` is
-   * where in the page. Never resolves; rejects `denied` where the person comes back by the back
-   * button.
+   * Leaves the page for the provider's; it comes back with an answer for `finish`. `fragment` is the
+   * place in the page. Never resolves; rejects `denied` if the person comes back by the back button.
    */
   async begin(fragment) {
     const { oauth, server, client } = await this.#open();
@@ -56,8 +56,8 @@ export class Provider {
   }
 
   /**
-   * What the provider gave for the answer in `query`: `{token, refresh, claims, fragment}`.
-   * The answer is good once.
+   * Exchange the answer in `query` at the provider: `{token, refresh, claims, fragment}`. The answer is
+   * good once.
    */
   async finish(query) {
     const asked = kept(ASKED);
@@ -83,8 +83,8 @@ export class Provider {
   }
 
   /**
-   * A new token: `{token, refresh, claims}`. Rejects `expired` where only a new sign-in helps,
-   * `provider` where it may work later. `subject` is who must be meant.
+   * A new token: `{token, refresh, claims}`. Rejects `expired` if only a new sign-in helps, `provider` if
+   * it may work later. `subject` is the expected person.
    */
   async renew(refresh, subject) {
     let found;
@@ -104,8 +104,8 @@ export class Provider {
   }
 
   /**
-   * Makes `refresh` worthless at the provider (OAuth 2.0 Token Revocation, RFC 7009), if it has a place
-   * for that. Never rejects: whoever signs out is out here already. It is sent also where the page is
+   * Revokes `refresh` at the provider (OAuth 2.0 Token Revocation, RFC 7009), if it has an endpoint for
+   * that. Never rejects: the person is signed out here already. The request is sent even if the page is
    * left or closed meanwhile.
    */
   async revoke(refresh) {
@@ -124,11 +124,11 @@ export class Provider {
   }
 
   /**
-   * Goes to where the provider ends its own session (OpenID Connect RP-Initiated Logout 1.0); resolves to
-   * false where it has no such place, or where `wanted()` says no once that is known.
+   * Goes to the provider's endpoint that ends its own session (OpenID Connect RP-Initiated Logout 1.0).
+   * Resolves to false if there is no such endpoint, or if `wanted()` is false once that is known.
    *
-   * No token goes along as a hint: it would stand in the browser's history, good for whoever comes next.
-   * So the provider may ask whether it is meant.
+   * No token goes along as a hint: it would stay in the browser's history, valid for the next user. So
+   * the provider may ask for confirmation.
    */
   async end(wanted) {
     const { server, client } = await this.#open();
@@ -139,7 +139,7 @@ export class Provider {
     return leave(url);
   }
 
-  /** The library and the provider's own description, had once; again after a failure. */
+  /** The library and the provider's own description, loaded once; again after a failure. */
   #open() {
     this.#ready ??= this.#discover().catch((cause) => {
       this.#ready = null;
@@ -149,7 +149,7 @@ export class Provider {
   }
 
   async #discover() {
-    // Most people are signed in already, or by name, and need none of it.
+    // Most people are signed in already, or by name, and do not need it.
     const oauth = await import("../vendor/oauth4webapi/oauth4webapi.js");
     const issuer = new URL(this.#config.issuer);
     const options = () => ({
@@ -167,7 +167,7 @@ export class Provider {
     return { oauth, server, client, options };
   }
 
-  /** The scopes that are wanted and, where the provider lists its own, known there. */
+  /** The wanted scopes; if the provider lists its own, only those it knows. */
   #scopes(server) {
     const known = server.scopes_supported;
     const wanted = this.#config.scopes.split(/\s+/).filter(Boolean);
@@ -184,13 +184,13 @@ function taken(oauth, result) {
   };
 }
 
-/** The SignInError for what went wrong with an answer. */
+/** The SignInError for a failed answer. */
 function told(cause) {
   if (cause instanceof SignInError) return cause;
   return new SignInError(NO.has(cause?.error) ? "denied" : "provider", { cause });
 }
 
-/** Goes to `url`; rejects where the person comes back to this very page as it was left. */
+/** Goes to `url`; rejects if the person comes back to this very page as it was left. */
 function leave(url) {
   return new Promise((_, reject) => {
     addEventListener("pageshow", () => reject(new SignInError("denied")), { once: true });

@@ -1,8 +1,8 @@
-// What the page asks its own server before it has a token.
+// The page's requests to its own server before it has a token.
 
 import { SignInError } from "./error.js";
 
-/** Where the page is: the folder above `app/`, whatever path a proxy puts before it. */
+/** The page's own address: the folder above `app/`, with the path of a proxy. */
 export const HOME = new URL("../../", import.meta.url);
 
 // An answer takes milliseconds; a server that is being restarted is back within seconds.
@@ -10,7 +10,10 @@ const ANSWER_MS = 5_000;
 const TRY_FOR_MS = 10_000;
 const FIRST_PAUSE_MS = 200;
 
-/** How people sign in here (`/v1/page.json`); asked again for ten seconds while nobody answers. */
+/**
+ * How people sign in here (`/v1/page.json`); asked again for ten seconds while the server does not
+ * answer.
+ */
 export async function settings() {
   const end = Date.now() + TRY_FOR_MS;
   for (let pause = FIRST_PAUSE_MS; ; pause *= 2) {

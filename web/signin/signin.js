@@ -1,4 +1,4 @@
-// Who uses the page: signs people in, keeps their token good, signs them out.
+// The page's user: signs people in, keeps their token valid, signs them out.
 
 import { SignInError } from "./error.js";
 import { keep, kept } from "./kept.js";
@@ -13,9 +13,9 @@ const KEPT = "kept";
 const SHARE = 1 / 3;
 
 /**
- * Signs people in. `change` is told whenever `user` or `error` is another.
+ * Signs people in. `change` is called whenever `user` or `error` changes.
  *
- * What is kept: `{way, token, name, subject, begun, ends, refresh}`, times in milliseconds of this
+ * Kept values: `{way, token, name, subject, begun, ends, refresh}`, times in milliseconds of this
  * machine's clock, `refresh` only from a provider that gives one.
  */
 export class SignIn extends EventTarget {
@@ -33,9 +33,9 @@ export class SignIn extends EventTarget {
   }
 
   /**
-   * Asks the server how people sign in, takes up what this tab has kept, and finishes a sign-in whose
-   * answer stands in the address, which is cleaned then. Once per page, before anything reads
-   * `location`. Rejects `unreachable`.
+   * Asks the server for the ways to sign in and takes up the values that this tab has kept. If the
+   * address has the answer to a sign-in, finishes the sign-in and cleans the address. Once per page,
+   * before anything reads `location`. Rejects `unreachable`.
    */
   static async open() {
     const signin = new SignIn(await settings());
@@ -44,12 +44,12 @@ export class SignIn extends EventTarget {
     return signin;
   }
 
-  /** What `/v1/page.json` says. */
+  /** The answer of `/v1/page.json`. */
   get config() {
     return this.#config;
   }
 
-  /** What to offer: `{provider, name, token}`. */
+  /** The ways to offer: `{provider, name, token}`. */
   get ways() {
     return Object.freeze({ provider: !!this.#provider, name: this.#config.local, token: true });
   }
@@ -90,8 +90,8 @@ export class SignIn extends EventTarget {
   }
 
   /**
-   * A token that is good for a while. Rejects `expired` where only a new sign-in helps, and nobody
-   * is signed in then; `provider` and `unreachable` where it may work later.
+   * A token that is valid for a while. Rejects `expired` if only a new sign-in helps, and then signs out;
+   * `provider` and `unreachable` if it may work later.
    */
   async token() {
     const held = this.#kept;
@@ -100,7 +100,7 @@ export class SignIn extends EventTarget {
     return (this.#renewal ??= this.#settled(held));
   }
 
-  /** Forgets who it was, and has the provider forget the refresh token, where it can. */
+  /** Forgets the user, and has the provider forget the refresh token, if it can. */
   out() {
     const held = this.#kept;
     this.#take(null);
@@ -108,9 +108,9 @@ export class SignIn extends EventTarget {
   }
 
   /**
-   * The same, and leaves for where the provider ends its own session, if there is such a place and
-   * nobody has signed in anew by then. Rejects `provider` where that cannot be known, or `denied` (the
-   * back button); out one is in any case.
+   * The same, and leaves for the provider's endpoint that ends its own session, if there is one and no
+   * user has signed in again by then. Rejects `provider` if that cannot be known, or `denied` (the back
+   * button). The user is signed out in any case.
    */
   async outAtProvider() {
     const held = this.#kept;
@@ -118,12 +118,12 @@ export class SignIn extends EventTarget {
     if (held?.way === "provider" && this.#provider) await this.#provider.end(() => !this.#kept);
   }
 
-  /** The server would not have the token. */
+  /** The server does not accept the token. */
   refused() {
     this.#take(null, new SignInError("refused"));
   }
 
-  /** The server says that the token at hand has ended, whatever the clock here says. */
+  /** The server says that the token at hand has ended, even if the clock here differs. */
   ended() {
     // The same object: a renewal that is on its way is still this one's.
     if (this.#kept) this.#kept.ends = Math.min(this.#kept.ends, Date.now());
@@ -146,7 +146,7 @@ export class SignIn extends EventTarget {
     history.replaceState(history.state, "", HOME.pathname + fragment);
   }
 
-  /** A renewal of `held`, until it has come, or somebody else is here. */
+  /** A renewal of `held`, until it has come, or the user is another one. */
   #settled(held) {
     const renewal = this.#renewed(held).finally(() => {
       if (this.#renewal === renewal) this.#renewal = null;
@@ -176,7 +176,7 @@ export class SignIn extends EventTarget {
     }
   }
 
-  /** Somebody signed out, or in anew, while a renewal came: their own token, never this renewal's. */
+  /** The user signed out, or in again, while a renewal came: use their own token, never this renewal's. */
   #another() {
     this.#renewal = null;
     return this.token();

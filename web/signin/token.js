@@ -1,10 +1,10 @@
-// What a token says of itself. Whether it is any good is the server's to say.
+// The claims of a token. Only the server decides whether it is valid.
 
 import { SignInError } from "./error.js";
 
 /**
- * The claims of a JSON Web Token (RFC 7519), its signature not looked at.
- * Throws a SignInError `malformed` for what is no token that could be taken.
+ * The claims of a JSON Web Token (RFC 7519), its signature not looked at. Throws a SignInError
+ * `malformed` if it is not a token that the server could accept.
  */
 export function claimsOf(token) {
   try {
@@ -20,7 +20,7 @@ export function claimsOf(token) {
   }
 }
 
-/** What the person is called there, or null. */
+/** The person's name there, or null. */
 export function nameIn(claims) {
   const name = [claims.name, claims.preferred_username, claims.sub].find(
     (value) => typeof value === "string" && value.trim(),

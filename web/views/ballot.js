@@ -28,7 +28,7 @@ function given(store) {
   return h("p", { class: `banner ${outdated ? "stale" : "good"}` }, outdated ? t("ballot.outdated") : t("ballot.given"));
 }
 
-/** What is chosen and ranked here: the draft, else the ballot that stands; with every live criterion. */
+/** The choice and ranking shown: the draft, else the submitted ballot; with every live criterion. */
 function chosen(app, store) {
   const draft = app.drafts.get(`${store.event}|ballot`);
   const { ballot } = store.you;
@@ -39,7 +39,7 @@ function chosen(app, store) {
   return {
     option: option in store.state.options ? option : undefined,
     order,
-    // An order that nobody made is no ranking.
+    // Without an act of the member there is no ranking.
     isRanked: order.length < 2 || Boolean(draft?.isRanked ?? ballot),
     changed: draft !== undefined,
   };
@@ -49,7 +49,8 @@ function form(app, store, options) {
   const { option, order, isRanked, changed } = chosen(app, store);
   const draft = `${store.event}|ballot`;
   const change = (patch) => app.drafts.set(draft, { option, order, isRanked, base: standing, ...patch });
-  // Which ballot was seen when these words were begun: an older one never replaces a newer.
+  // The revision of the ballot that was shown when the draft was begun: an older one never replaces a
+  // newer.
   const standing = app.drafts.get(draft)?.base ?? revisionOf(store.you.ballot);
   const may = store.may("ballot.submit");
   const busy = store.act("ballot")?.state === "pending";
@@ -58,7 +59,8 @@ function form(app, store, options) {
     if (!option || !isRanked || busy) return;
     const act = await store.run("ballot.submit", { option, criterion_order: order, criteria_rev: store.state.event.criteria_rev, ...(standing !== undefined && { base: standing }) });
     if (act.state === "confirmed") app.drafts.drop(draft);
-    // Another one stands by now: what was chosen is kept, and is a wish about that one once it was looked at.
+    // Another ballot was submitted meanwhile: the choice is kept, and replaces that one once the member
+    // has seen it.
     if (act.error?.code === "version_conflict") change({ base: undefined });
   };
   return h("form", { onsubmit: send },
@@ -113,7 +115,7 @@ const byKeys = (id, place, order, move) => (event) => {
   move(id, to);
 };
 
-/** Follow the pointer; the list is put in order as it passes over the others, and told at the end. */
+/** Follow the pointer; the list is reordered as it passes over the others, and reported at the end. */
 const byDrag = (id, change, tell) => (event) => {
   if (event.button !== 0) return;
   const grip = event.currentTarget;

@@ -1,4 +1,4 @@
-// For a projector: the subject, the way in, and how it stands, large enough for the last row.
+// For a projector: the subject, the way in, and the current state, large enough for the last row.
 
 import { codePicture } from "../code-picture.js";
 import { byNo } from "../order.js";

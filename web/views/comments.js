@@ -1,4 +1,4 @@
-// What is said beside a proposal or a criterion.
+// The comments on a proposal or a criterion.
 
 import { byNo } from "../order.js";
 import { h } from "../render.js";
@@ -8,7 +8,7 @@ import { SHOWN } from "./lists.js";
 import { button, icon, note, noteOf, person, time, trouble, words } from "./parts.js";
 import { reason } from "../refusal.js";
 
-/** `about`: {proposal} or {criterion}. Folded until somebody wants to read or write. */
+/** `about`: {proposal} or {criterion}. Folded until the user opens it. */
 export function comments(app, store, about) {
   const [[kind, id]] = Object.entries(about);
   const key = `comments|${store.event}|${id}`;

@@ -1,4 +1,4 @@
-// The room's heart: what is proposed now, and beside it what the group has settled on.
+// The room's main part: the open proposals, and next to them the accepted items.
 
 import { byNo } from "../order.js";
 import { h } from "../render.js";
@@ -43,7 +43,7 @@ function feed(app, store) {
 const NEW_KINDS = ["criterion", "assumption"];
 const openKey = (store) => `new-proposal|${store.event}`;
 
-/** The way to propose, where one reads: on a phone the things themselves are far below. */
+/** The buttons to propose, next to the proposals: on a phone the items themselves are far below. */
 function proposer(app, store) {
   if (!store.may("proposal.create") || app.shown(openKey(store))) return null;
   return button(t("feed.propose"), () => app.show(openKey(store), NEW_KINDS[0]), { kind: "small primary", sign: "plus", "data-opens": openKey(store) });

@@ -4,24 +4,24 @@ import { h } from "../render.js";
 import { lengthOf, number, t } from "../words.js";
 import { button, note } from "./parts.js";
 
-/** Part of a field's length from which on the length left is told. */
+/** Part of a field's length from which on the length left is shown. */
 const NEARLY = 0.8;
 
-/** What ends a line in texts of other programs. */
+/** Line endings in texts of other programs. */
 const LINE_ENDS = /\r\n|[\n\r\v\f\u0085\u2028\u2029]/u;
-/** Milliseconds for which it is said that pasted lines were joined. */
+/** Milliseconds for which the note on joined lines is shown. */
 const JOINED_SHOWN_MS = 8_000;
 
 /** The lines of a pasted text that say something. */
 export const linesOf = (text) => text.split(LINE_ENDS).map((line) => line.trim()).filter(Boolean);
 
-/** Why `text` cannot be sent, or undefined: nothing is cut. */
+/** The reason why `text` cannot be sent, or undefined; texts are never cut. */
 export function tooLong(text, max) {
   const over = max ? lengthOf(text) - max : 0;
   return over > 0 ? t("field.over", { count: over, max }) : undefined;
 }
 
-/** For a field of one line: that it joins what is pasted in several is said. */
+/** For a field of one line: show a note if it joins pasted lines. */
 const sayJoined = (app, id) => (event) => {
   if (linesOf(event.clipboardData?.getData("text/plain") ?? "").length < 2) return;
   app.show(`joined|${id}`, true);
@@ -71,8 +71,9 @@ export function numberField(app, { draft, label, initial, min, max, unit, ...pro
 
 /**
  * The form at `key` (an act's key): words, and with `reasoned` why. `initial`: the words that stand.
- * `current`: {version, content} of what is changed, as it stands now; where it moved on since the
- * form was opened, that is told beside the field. With `split`, each line is one of its own. `send({content, reason, base})` gives the act.
+ * `current`: {version, content} of the item to be changed, as it is now. If it has changed since the form
+ * was opened, a note next to the field says so. With `split`, each line is one of its own.
+ * `send({content, reason, base})` gives the act.
  */
 export function wordsForm(app, store, { key, label, submit, initial = "", current, max = 2_000, lines = 3, reasoned = false, wordless = false, allowSame = false, split = false, hint, send, folded }) {
   const form = `${store.event}|${key}`;
@@ -109,13 +110,13 @@ export function wordsForm(app, store, { key, label, submit, initial = "", curren
       note(app, store, key)));
 }
 
-/** On which version the words were begun: kept with them, over a reload too. */
+/** The version on which the words were begun, kept with them, over a reload too. */
 function remember(app, draft, current, el) {
   el.focus();
   if (current && !app.drafts.has(draft)) app.drafts.set(draft, current.version);
 }
 
-/** Somebody else changed what is being changed: told beside the field, which is left alone. */
+/** A note next to the field that another member changed the same item; the field is left alone. */
 function moved(app, draft, current, content) {
   const take = () => {
     const field = document.getElementById(idOf(draft("content")));
@@ -135,7 +136,7 @@ function moved(app, draft, current, content) {
       button(t("form.moved.take"), take, { kind: "quiet small" })));
 }
 
-/** The button that opens the form at `key`; while it is open, nothing. */
+/** The button that opens the form at `key`. */
 export const opener = (app, store, key, label, props = {}) =>
   button(label, () => app.show(`${store.event}|${key}`, true), { "data-opens": `${store.event}|${key}`, ...props });
 

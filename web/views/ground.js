@@ -1,5 +1,5 @@
-// What the group stands on: options, assumptions, criteria and their conclusions. Before the start an
-// admin writes them directly; from then on every change is proposed, from the thing itself.
+// The accepted items: options, assumptions, criteria and their conclusions. Before the start an admin
+// writes them directly; from then on every change is proposed, from the thing itself.
 
 import { byPosition } from "../order.js";
 import { h } from "../render.js";
@@ -89,7 +89,7 @@ function tools(app, store, kind, item) {
     opener(app, store, `propose/${kind}/delete/${item.id}`, t(`propose.${kind}.delete`), { kind: "quiet small", sign: "bin", bare: true }));
 }
 
-/** Links to what is proposed about it now. */
+/** Links to the open proposals about it. */
 function openFor(store, kind, item) {
   const about = Object.entries(store.state.proposals).filter(([, proposal]) => proposal.target === item.id && proposal.status === "pending");
   if (about.length === 0) return null;
@@ -118,7 +118,7 @@ function conclusion(app, store, item) {
         stands && opener(app, store, key("delete"), t("propose.conclusion.delete"), { kind: "quiet small", sign: "bin", bare: true }))));
 }
 
-/** The forms that were opened from the tools, and what became of what they sent. */
+/** The forms that were opened from the tools, and the results of their acts. */
 function forms(app, store, kind, item) {
   const wanted = [
     ["item", kind, "edit"],

@@ -1,5 +1,5 @@
-// What was decided, by whom and when, the newest first, as far back as the event goes; for admins also
-// what they did beside that.
+// The decisions with their authors and times, the newest first, back to the event's beginning. Admins
+// also see the other acts of admins.
 
 import { byDecision } from "../order.js";
 import { reason } from "../refusal.js";
@@ -10,7 +10,7 @@ import { button, empty, loading, person, reasonOf, time, trouble } from "./parts
 import { change, outcome, proposalTitle, reverting } from "./proposal.js";
 
 const FILTERS = ["all", "accepted", "rejected", "deleted"];
-/** What admins did beside deciding; the server shows its journal to them alone. */
+/** Acts of admins other than decisions; the server shows its journal to them alone. */
 const ADMINS = "admins";
 
 export function historyTab(app, store) {

@@ -1,4 +1,4 @@
-// Join: a code, what is behind it, and the question whether to take part.
+// Join: a code, its event, and the question whether to take part.
 
 import { reason } from "../refusal.js";
 import { h } from "../render.js";
@@ -54,7 +54,7 @@ function behind(app, code) {
     standing(app, code, reply));
 }
 
-/** What one may do from where one stands. */
+/** The acts that the user's membership allows. */
 function standing(app, code, reply) {
   const status = reply.membership?.status;
   const act = app.session.acts.of(undefined, `membership/join/${code}`);

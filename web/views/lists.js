@@ -1,4 +1,4 @@
-// Lists that can grow: a window of what is shown, more on demand, and a search.
+// Lists that can grow: the rows shown, more on demand, and a search.
 
 import { h } from "../render.js";
 import { t } from "../words.js";
@@ -20,7 +20,7 @@ export function windowed(app, key, items, draw, size = SHOWN) {
   };
 }
 
-/** A field that searches the list `key`; nothing while the list is short. */
+/** A field that searches the list `key`, or null while the list is short. */
 export function searchField(app, key, label, count) {
   const text = app.shown(`search|${key}`) || "";
   if (count < SEARCHED && !text) return null;
@@ -32,7 +32,7 @@ export function searchField(app, key, label, count) {
       } }));
 }
 
-/** What fits what is searched for in the list `key`; `text(item)` is what is looked through. */
+/** The items that match the search in the list `key`; `text(item)` is the text searched. */
 export function searched(app, key, items, text) {
   const wanted = folded(app.shown(`search|${key}`) || "").trim();
   return wanted ? items.filter((item) => folded(text(item)).includes(wanted)) : items;

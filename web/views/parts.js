@@ -30,7 +30,7 @@ const ICONS = {
   dots: "M6 12h.01M12 12h.01M18 12h.01",
 };
 
-/** A drawn sign; it says nothing that words beside it do not say. */
+/** A drawn sign; the words next to it say the same. */
 export const icon = (name) =>
   h("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
 
@@ -41,7 +41,7 @@ export function button(label, onclick, { kind = "", sign, bare = false, ...props
     sign && icon(sign), bare ? null : h("span", {}, label));
 }
 
-/** What became of the act at `key`, in words beside its control. */
+/** The result of the act at `key`, in words next to its control. */
 export function note(app, store, key) {
   const act = store.act(key);
   return act ? noteOf(app, act, (user) => store.name(user)) : null;
@@ -73,29 +73,29 @@ function waiting(app, act) {
     queued && button(t("act.take_back"), () => acts.cancel(act.id), { kind: "quiet small" }));
 }
 
-/** What somebody wrote, in its own direction. */
+/** A user's text, in its own direction. */
 export const words = (text, props = {}) => h("div", { class: "words", dir: "auto", ...props }, rich(text));
 
-/** A short text of somebody's within a line of ours. */
+/** A user's short text within a line of ours. */
 export const quoted = (text) => h("bdi", {}, text);
 
-/** Why somebody did something. */
+/** The reason that a user gave. */
 export const reasonOf = (text) => h("blockquote", { class: "reason", dir: "auto" }, rich(text));
 
-/** A sign for somebody: the first character of the name. */
+/** A sign for a user: the first character of the name. */
 export const face = (name) => h("span", { class: "face", "aria-hidden": "true", translate: "no" }, initial(name));
 
-/** A moment, as far as it is from now; the exact one for who points at it. */
+/** A moment, relative to now; the exact time is shown on hover. */
 export const time = (moment) =>
   h("time", { datetime: moment, title: exact(moment), onclick: showExact }, relative(moment));
 
-/** A tap shows the moment itself, with its zone: a phone has nothing to point with. */
+/** A tap shows the moment itself, with its zone: a phone has no pointer. */
 const showExact = (event) => event.currentTarget.toggleAttribute("data-exact");
 
-/** A short word on what something is. */
+/** A short word for a state or kind. */
 export const pill = (text, kind = "") => h("span", { class: `pill ${kind}` }, text);
 
-/** A name where the page knows it. */
+/** A user's name if the page knows it. */
 export function person(store, user) {
   if (user === store.me) return h("b", { class: "me" }, t("you"));
   const name = store.name(user);
@@ -105,10 +105,10 @@ export function person(store, user) {
 /** The event's status. */
 export const statusPill = (status) => pill(t(`status.${status}`), `status-${status}`);
 
-/** Nothing is here, and what to do about it. */
+/** A note that the list is empty, and how to fill it. */
 export const empty = (text, ...more) => h("div", { class: "empty" }, h("p", {}, text), more);
 
-/** Something could not be had. */
+/** A failed request, with a button to try again. */
 export const trouble = (text, again) =>
   h("div", { class: "trouble", role: "alert" }, h("p", {}, text), again && button(t("try_again"), again));
 
@@ -119,7 +119,7 @@ export const loading = (text = t("loading")) =>
 export function dialog(app, store, name, title, ...content) {
   if (!app.dialogs.shown(name, store.event)) return null;
   const close = () => app.dialogs.close();
-  // Returns nothing: a handler that returns false undoes the click, and no box could be ticked.
+  // Returns undefined: a handler that returns false undoes the click, and no box could be ticked.
   const closeBeside = (event) => void (event.target === event.currentTarget && close());
   const id = `dialog-${name}`;
   return h("dialog", { key: `${name}|${store.event}`, class: "dialog", "aria-labelledby": id, mount: (el) => el.showModal(), onclose: close,

@@ -1,4 +1,4 @@
-// Who takes part, who waits to, and how others get in.
+// Members, applicants, and the ways to join.
 
 import { byRequest } from "../order.js";
 import { reason } from "../refusal.js";
@@ -54,7 +54,7 @@ const requestRow = (app, store, user, request) =>
       button(t("requests.reject"), () => store.run("membership.reject", { user }), { kind: "small quiet" }),
       note(app, store, `member/${user}`)));
 
-/** What became of all who waited, in words: how many came in, and how many did not fit. */
+/** The result for all applicants, in words: how many came in, and how many did not fit. */
 function decided(app, store) {
   return ["approve_all", "reject_all"].map((verb) => {
     const act = store.act(`membership/${verb}`);
@@ -66,7 +66,10 @@ function decided(app, store) {
   });
 }
 
-/** Whatever concerns many asks first, and names how many; who asks after it was opened is not meant. */
+/**
+ * Ask before an act on many applicants, with their number; it leaves out those who apply after it was
+ * opened.
+ */
 function allDialog(app, store, verb, kind) {
   const open = app.dialogs.shown(verb, store.event);
   if (!open) return null;
@@ -85,7 +88,7 @@ function allDialog(app, store, verb, kind) {
 function members(app, store) {
   const page = store.pages.members;
   const shown = new Map(Object.entries(store.state.members));
-  // A page read earlier is no longer told what changes; the room's own list is newer.
+  // A page read earlier gets no changes; the room's own list is newer.
   for (const [id, member] of page.items) if (!shown.has(id)) shown.set(id, member);
   const rows = [...shown].sort(([, a], [, b]) => (a.role === b.role ? a.name.localeCompare(b.name) : a.role === "admin" ? -1 : 1));
   if (rows.length === 0) return empty(t("people.none"));

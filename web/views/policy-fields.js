@@ -5,7 +5,7 @@ import { span, t } from "../words.js";
 import { numberField } from "./forms.js";
 
 export const KINDS = ["assumption", "criterion", "conclusion"];
-/** What the server takes where nothing is said (protocol/policy.py). */
+/** The server's defaults (protocol/policy.py). */
 export const DEFAULTS = {
   assumption: { auto: true, rule: "count", threshold: 3 },
   criterion: { auto: true, rule: "count", threshold: 3 },
@@ -18,7 +18,7 @@ const UNITS = { min_open_seconds: 60, ttl_seconds: 3_600 };
 /** The rules that may be off, with what they begin at. */
 const OPTIONAL = { quorum_percent: 50, min_open_seconds: 600, ttl_seconds: 86_400 };
 
-/** Fields for `policy`; `change(policy)` is called with a new one. `draft` keeps what is typed. */
+/** Fields for `policy`; `change(policy)` is called with a new one. `draft` keeps the typed text. */
 export function policyFields(app, { draft, policy, change }) {
   const set = (patch) => change({ ...policy, ...patch });
   return h("div", { class: "policy-fields" },
@@ -60,7 +60,7 @@ function tick(id, label, on, change) {
     h("label", { for: name }, label));
 }
 
-/** Keeps what is typed, and tells it where it is a whole number in range. */
+/** Keeps the typed text, and passes it on if it is a whole number in range. */
 const whole = (app, draft, min, max, tell) => (event) => {
   app.drafts.set(draft, event.target.value);
   const value = Number(event.target.value);
@@ -72,7 +72,7 @@ export function dropPolicyDrafts(app, draft) {
   for (const key of [...app.drafts.held.keys()]) if (key.startsWith(`${draft}.`)) app.drafts.drop(key);
 }
 
-/** What `after` changes of `before`, as a merge patch, or null where that is nothing. */
+/** The difference from `before` to `after`, as a merge patch, or null if there is none. */
 export function policyPatch(before, after) {
   const patch = {};
   for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {

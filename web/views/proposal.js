@@ -1,4 +1,4 @@
-// One proposal: what it would change, how it stands, and what one may do about it.
+// One proposal: its change, its state, and the acts on it.
 
 import { difference } from "../difference.js";
 import { h } from "../render.js";
@@ -11,7 +11,7 @@ import { tallyBar, verdict } from "./tally-bar.js";
 /** Milliseconds in view after which a proposal is no longer new. */
 const READ_MS = 2_500;
 
-/** What kind of change it is: "New criterion". Takes a proposal or the arguments of one. */
+/** The kind of change: "New criterion". Takes a proposal or the arguments of one. */
 export const proposalTitle = ({ kind, category }) => t(`kind.${kind}.${category}`);
 
 export function proposalCard(app, store, id, proposal) {
@@ -35,10 +35,10 @@ export function proposalCard(app, store, id, proposal) {
     comments(app, store, { proposal: id }));
 }
 
-/** It appears; one of others' is new until it was in view for a moment. */
+/** Mark a proposal as it appears; one of another member is new until it was in view for a moment. */
 function arrived(store, id, el) {
   if (store.settled) el.classList.add("arrive");
-  // What one has sent is not out of sight.
+  // A member's own proposal is scrolled into view.
   const isOwn = store.state.proposals[id].author === store.me && store.acts.under(store.event, "propose/").length > 0;
   if (isOwn) requestAnimationFrame(() => el.scrollIntoView({ block: "nearest" }));
   if (!store.fresh.has(id)) return;
@@ -50,7 +50,7 @@ function arrived(store, id, el) {
   look.observe(el);
 }
 
-/** The words: new ones, the difference, or what would go. */
+/** The words: new ones, the difference, or those that would go. */
 export function change(store, proposal) {
   const { criteria, assumptions } = store.state;
   const target = proposal.target && (criteria[proposal.target] ?? assumptions[proposal.target]);
@@ -64,7 +64,7 @@ export function change(store, proposal) {
 
 function changed({ category, content, status }, before) {
   if (category === "delete") return h("p", { class: "words", dir: "auto" }, h("del", {}, before ?? t("proposal.gone")));
-  // Once accepted, the new words are the item's own: nothing is left to compare with.
+  // Once accepted, the new words are the item's own, and there are no earlier ones to compare with.
   const parts = category === "update" && status === "pending" && before && difference(before, content);
   if (!parts) return words(content);
   const tags = { same: "span", gone: "del", new: "ins" };
@@ -104,7 +104,7 @@ function timing({ opens_at: opens, expires_at: expires }) {
     expires && h("span", {}, t(new Date(expires) > now() ? "proposal.expires" : "proposal.expired"), " ", time(expires)));
 }
 
-/** Agree, or take it back; while it is on its way, that is what the button says. */
+/** Agree, or take it back; while the act is on its way, the button says so. */
 function voting(app, store, id, proposal) {
   const asked = store.agrees(id);
   const act = store.act(`vote/${id}`);
@@ -123,7 +123,7 @@ function voting(app, store, id, proposal) {
 const underway = (app, act, asked) =>
   isKept(app, act) ? (asked ? "vote.agreeing.kept" : "vote.retracting.kept") : asked ? "vote.agreeing" : "vote.retracting";
 
-/** What its author and the admins may do; what each does is said before it is done. */
+/** The acts of its author and of admins; each is explained before it is done. */
 function deciding(app, store, id, proposal) {
   const key = `decide/${id}`;
   const mine = proposal.author === store.me;
@@ -147,7 +147,7 @@ function deciding(app, store, id, proposal) {
     note(app, store, key));
 }
 
-/** All that a former member has open, closed at once; only where the room shows every member. */
+/** All open proposals of a former member, closed at once; only if the room shows every member. */
 function closing(app, store, id, { author }) {
   const { members, counts } = store.state;
   const isOut = !members[author] && Object.keys(members).length === counts.members;
@@ -173,7 +173,7 @@ function closingDialog(app, store, author) {
       button(t("proposal.close_theirs.do"), close, { kind: "danger" })));
 }
 
-/** What it does, and why, before it is done; nothing unless `verb` was pressed. */
+/** The act's effect and a field for the reason, or null unless `verb` was pressed. */
 function reasonForm(app, store, id, verb) {
   if (!verb) return null;
   const key = `decide/${id}`;

@@ -1,4 +1,5 @@
-// What came out: the options by votes, the criteria by weight, as bars drawn in SVG; and ways to pass it on.
+// The results: the options by votes, the criteria by weight, as bars drawn in SVG; and ways to pass it
+// on.
 
 import { h } from "../render.js";
 import { address, link } from "../route.js";
@@ -6,7 +7,7 @@ import { copyOf } from "../template.js";
 import { list, number, t } from "../words.js";
 import { button, empty, icon, quoted } from "./parts.js";
 
-/** The rows that came first, if anybody voted. */
+/** The rows that came first, if there are votes. */
 const winnersOf = (found) => found.options.filter((row) => row.rank === 1 && row.votes > 0);
 
 export function results(app, store) {
@@ -35,7 +36,7 @@ export function results(app, store) {
 
 const nameOf = (options, row) => options[row.option]?.content ?? "?";
 
-/** On the room's other parts: what came out, and the way to the rest of it. */
+/** On the room's other parts: the result, and a link to the rest of it. */
 export function finishedBanner(app, store) {
   const { results: found, options } = store.state;
   const winners = found ? winnersOf(found).map((row) => nameOf(options, row)) : [];
@@ -89,7 +90,7 @@ function inWords(store) {
   ].join("\n");
 }
 
-/** Horizontal bars, each with its words: a list for who hears it, a picture for who sees it. */
+/** Horizontal bars, each with its words: a list for screen readers, a picture for the eye. */
 function chart(titled, rows, said) {
   const most = Math.max(1, ...rows.map((row) => row.value));
   return h("ol", { class: "chart", "aria-labelledby": titled }, rows.map((row) =>

@@ -1,4 +1,4 @@
-// A room's frame: what is decided, where it stands, what an admin may do with it, and its parts.
+// A room's frame: its subject, its status, the acts of admins, and its parts.
 
 import { reason } from "../refusal.js";
 import { h } from "../render.js";
@@ -36,7 +36,7 @@ export function roomView(app) {
 }
 
 function closed({ room, you }) {
-  // Somebody who waits and is turned down learns it by the room's end alone.
+  // An applicant who is rejected learns it only by the room's end.
   if (room.closed === "revoked" && you.membership?.role === undefined) return t("membership.is.rejected");
   return has(`room.closed.${room.closed}`) ? t(`room.closed.${room.closed}`) : reason({ code: room.closed });
 }
@@ -48,7 +48,7 @@ function shut(app, store, said, again) {
     h("p", {}, h("a", { href: link.events() }, t("lost.back"))));
 }
 
-/** Somebody waits to be let in; the moment it happens, the room is here instead. */
+/** The view of an applicant; once accepted, the room replaces it. */
 function waitingRoom(app, store) {
   const { event } = store.state;
   const status = store.you.membership?.status;
@@ -115,7 +115,7 @@ function tabs(app, store) {
 function finishDialog(app, store) {
   const { state } = store;
   const { counts, proposals } = state;
-  // Another admin finished it meanwhile: there is nothing left to ask.
+  // Another admin finished it meanwhile: there is no question left.
   if (!store.may("event.finish")) return null;
   const open = Object.values(proposals).filter((proposal) => proposal.status === "pending").length;
   const finish = () => {

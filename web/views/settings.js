@@ -1,4 +1,4 @@
-// What an event goes by: its rules, its subject, its size. Members read them, admins change them.
+// An event's settings: its rules, its subject, its size. Members read them, admins change them.
 
 import { reason } from "../refusal.js";
 import { h } from "../render.js";
@@ -52,7 +52,7 @@ function about(app, store) {
     h("div", { class: "row" }, h("button", { class: "button", disabled: Object.keys(patch).length === 0 }, t("save")), note(app, store, "event/update")));
 }
 
-/** The rules as fields; what they would accept at once is told before they are set. */
+/** The rules as fields; the proposals they would accept at once are shown before they are set. */
 function editor(app, store) {
   const { event } = store.state;
   const key = `policy|${store.event}`;
@@ -78,7 +78,7 @@ function editor(app, store) {
   const send = async (submitted) => {
     submitted.preventDefault();
     if (!patch) return;
-    // What would be decided by it is shown before it is.
+    // The decisions that it would cause are shown first.
     if (store.status !== "not_started" && !app.shown(`${key}|preview`)?.accepts && (await ask(app, store, key, patch)) > 0) return;
     const act = await store.run("event.set_policy", { policy_version: base, policy: patch });
     if (act.state !== "confirmed") return;
@@ -107,7 +107,7 @@ function moved(app, draft, policy, event, drop) {
       button(t("form.moved.take"), drop, { kind: "quiet small" })));
 }
 
-/** Show what `policy` would accept at once, and how many those are. */
+/** Show the proposals that `policy` would accept at once, and their number. */
 async function ask(app, store, key, policy) {
   const at = `${key}|preview`;
   app.show(at, { asking: true });

@@ -1,4 +1,4 @@
-// How others get in: the code, the link, its QR code.
+// The ways to join: the code, the link, its QR code.
 
 import { codePicture } from "../code-picture.js";
 import { h } from "../render.js";

@@ -1,4 +1,4 @@
-// What stands round every view: the name of the page, the line to the server, whose page it is.
+// The frame of every view: the name of the page, the connection, the user.
 
 import { h } from "../render.js";
 import { link } from "../route.js";
@@ -25,7 +25,7 @@ export function shell(app) {
   ];
 }
 
-/** What cannot be undone waits some seconds, and says so. */
+/** The waiting acts that can still be undone, with their seconds. */
 function undoing(app) {
   const all = app.undoable.all();
   if (all.length === 0) return null;
@@ -37,7 +37,7 @@ function undoing(app) {
         button(t("undo.now"), () => app.undoable.now(id), { kind: "small quiet" })))));
 }
 
-/** What would be lost by signing out, before it is. */
+/** The question before signing out, with the commands and words that would be lost. */
 function signOutDialog(app) {
   if (!app.dialogs.shown("sign-out", undefined)) return null;
   const unsent = app.session.unsent().length;
@@ -78,7 +78,7 @@ const logo = () =>
     h("rect", { width: 32, height: 32, rx: 9 }),
     h("path", { d: "M8 17.5l5.2 5L24 10" }));
 
-/** The state of the connection; while there is none, what waits for it. */
+/** The state of the connection; while there is none, the waiting commands. */
 function line(app) {
   const { client } = app.session;
   const waiting = app.session.waiting().length;
@@ -89,7 +89,7 @@ function line(app) {
   return away(app);
 }
 
-/** No connection: what waits for it is listed with its time, and can be taken back while it never left. */
+/** No connection: list the waiting commands with their times; one that never left can be taken back. */
 function away(app) {
   const { client } = app.session;
   const all = app.session.waiting();
@@ -111,7 +111,7 @@ function away(app) {
     client.status === "waiting" && button(t("line.now"), () => client.retry(), { kind: "quiet small" }));
 }
 
-/** What was asked for, in words. */
+/** A command, in words. */
 function wishOf({ type, args }) {
   const said = t(has(`wish.${type}`) ? `wish.${type}` : "wish.other");
   const about = args.content ?? args.subject;

@@ -60,7 +60,7 @@ function byToken(app, trying) {
     attempt(app, () => app.signin.withToken(token));
   };
   return h("form", { class: "stack", onsubmit: send },
-    // No draft: a token is kept by nobody but the sign-in.
+    // No draft: only the sign-in keeps a token.
     h("div", { class: "field" }, h("label", { for: "token" }, t("sign_in.token")),
       h("textarea", { id: "token", name: "token", rows: 3, required: true, spellcheck: "false", autocomplete: "off", "aria-describedby": "token-hint" }),
       h("p", { class: "hint", id: "token-hint" }, t("sign_in.token.hint"))),

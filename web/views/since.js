@@ -1,4 +1,4 @@
-// What is new since somebody was here last.
+// The news since the user's last visit.
 
 import { h } from "../render.js";
 import { link } from "../route.js";

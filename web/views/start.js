@@ -1,4 +1,4 @@
-// Before the start: what is still to be done, and a warning where nothing could pass.
+// Before the start: the open preparations, and a warning if no proposal could pass.
 
 import { h } from "../render.js";
 import { link } from "../route.js";
@@ -17,7 +17,7 @@ export function stuckKinds({ event, counts }) {
   });
 }
 
-/** Start at once; where nothing could pass, ask first. */
+/** Start at once; if no proposal could pass, ask first. */
 export function start(app, store) {
   if (stuckKinds(store.state).length > 0) app.dialogs.open("start", store.event);
   else store.run("event.start");
@@ -47,7 +47,7 @@ export function startDialog(app, store) {
       stuck.length > 0 && store.may("event.set_policy") && button(t("start.majority"), change, { kind: "primary" })));
 }
 
-/** What is to be done before the start, each with whether it is. */
+/** The preparations for the start, each with whether it is done. */
 export function preparations(store) {
   const { options, assumptions, criteria, counts } = store.state;
   const isAdmin = store.role === "admin";

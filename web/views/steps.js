@@ -1,4 +1,4 @@
-// The way from gathering to the result, and where on it the group is: seen at every moment.
+// The steps from gathering to the result, and the group's current one, shown at every moment.
 
 import { h } from "../render.js";
 import { link } from "../route.js";

@@ -25,7 +25,7 @@ export function tallyBar(store, id, proposal) {
       quorum !== null && automatic && h("span", {}, " ", t("tally.quorum", { count: quorum, eligible }))));
 }
 
-/** What is missing, honestly. */
+/** The votes that are still missing. */
 function outlook(proposal, { automatic, missing, need, eligible }, store) {
   if (!automatic) return t("tally.by_admin");
   if (proposal.stale) return t("tally.stale");
