@@ -48,7 +48,7 @@ class Comers:
         self._open: list[Comer] = []
 
     async def answer(self, question: Words) -> Words:
-        """What the line on standard input asks for."""
+        """The order on a line of standard input."""
         begun = monotonic()
         seen: Counter[str] = Counter()
 

@@ -1,4 +1,4 @@
-"""Where attacks happen: a server in a process of its own, and a member who votes on."""
+"""The place of attacks: a server in a process of its own, and a member who votes on."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ Placement = Literal["any", "own"]
 
 @dataclass(frozen=True)
 class Costs:
-    """What was measured; processor time in seconds, memory in bytes."""
+    """The measured costs; processor time in seconds, memory in bytes."""
 
     vote_node: float
     vote_postgresql: float
@@ -107,7 +107,7 @@ def rooms_of(members: int, chance: random.Random) -> list[int]:
 
 @dataclass
 class Load:
-    """What falls on everybody in a second."""
+    """The load of all nodes in one second."""
 
     nodes: list[float]
     """Processor time of each node."""

@@ -86,7 +86,7 @@ class Nodes:
         return CpuTime(server, first.postgresql, first.client, first.stolen)
 
     async def totals(self) -> dict[str, float]:
-        """What PostgreSQL and Redis have done so far."""
+        """The work of PostgreSQL and Redis so far."""
         connection = await asyncpg.connect(self.place.url)
         wal = await connection.fetchval("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")
         await connection.close()

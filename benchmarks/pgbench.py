@@ -99,7 +99,7 @@ UPDATE users SET name = 'name' WHERE id = 'bare';
 
 @dataclass(frozen=True)
 class PeerRun:
-    """What pgbench measured; latencies in ms, of whole transactions."""
+    """The results of pgbench; latencies in ms, of whole transactions."""
 
     rate: float
     p50: float

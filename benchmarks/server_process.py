@@ -48,7 +48,7 @@ class StartError(RuntimeError):
 
 @dataclass(frozen=True)
 class PostgresAddress:
-    """Where the PostgreSQL that the server runs can be reached."""
+    """The address of the PostgreSQL that the server runs."""
 
     host: str
     port: int

@@ -1,4 +1,4 @@
-"""What sockets cost that do nothing, and what it costs when all come back at once."""
+"""The cost of idle sockets, and the cost if all come back at once."""
 
 from __future__ import annotations
 

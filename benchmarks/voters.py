@@ -29,7 +29,7 @@ class LoadError(RuntimeError):
 
 @dataclass
 class Tally:
-    """What came back during one run."""
+    """The answers of one run."""
 
     acks: int = 0
     measuring: bool = False

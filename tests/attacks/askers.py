@@ -31,7 +31,7 @@ BACK_S = 0.2
 
 
 class AskedAbout(NamedTuple):
-    """What there is to ask about."""
+    """The records that questions are about."""
 
     event: str
     """A heavy event."""
@@ -47,9 +47,9 @@ class Kind(NamedTuple):
     outstanding: int
     """Questions of one socket without an answer; 0: over HTTP, one after another."""
     asked: Callable[[AskedAbout], Iterator[bytes]]
-    """What is asked, over and over: messages, or paths behind a method."""
+    """The questions to repeat: messages, or paths behind a method."""
     asker: str = "member"
-    """Who asks: ``member``, ``admin``, or ``stranger``."""
+    """The user who asks: ``member``, ``admin``, or ``stranger``."""
 
 
 def _again(**fields: Any) -> Iterator[bytes]:

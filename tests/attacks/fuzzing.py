@@ -27,7 +27,7 @@ _RESET = struct.pack("ii", 1, 0)
 
 @dataclass
 class Verdicts:
-    """What was said, and how it ended."""
+    """The frames sent, and the end of the connection."""
 
     frames: int = 0
     connections: int = 0
@@ -39,7 +39,7 @@ class Verdicts:
     """Error codes in messages."""
     hung: int = 0
     wrong: list[str] = field(default_factory=list)
-    """What breaks the protocol."""
+    """The server's breaches of the protocol."""
 
 
 class _Peer(asyncio.Protocol):

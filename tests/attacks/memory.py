@@ -24,7 +24,7 @@ from tests.promises.running import Address, token
 #: four.
 LONG = "가" * 1_980
 WIDE = "😀" * 1_980
-#: What one user may open.
+#: The sockets that one user may open.
 SOCKETS = 16
 ROOMS = 64
 #: Connections over HTTP that are opened at once.
@@ -294,7 +294,7 @@ PARTS: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class Found:
-    """What an attack came to; bytes of resident memory."""
+    """The outcome of an attack, in bytes of resident memory."""
 
     before: int
     peak: int
@@ -303,7 +303,7 @@ class Found:
 
     @property
     def left(self) -> int:
-        """What the server kept."""
+        """The bytes that the server kept."""
         return self.after - self.before
 
 

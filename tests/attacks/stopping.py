@@ -1,4 +1,4 @@
-"""SIGTERM to a server at work: what it owes its clients, checked against its successor."""
+"""SIGTERM to a server at work: its duties to its clients, checked against its successor."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The place of a campaign: PostgreSQL, Redis, proxies before the nodes, and the nodes.
 
-What the machine allows is used: the database's disk and clock are its own, the first node has a
-clock of its own, the second one's PostgreSQL is behind PgBouncer, and the last one's network is its
-own.
+The venue uses all that the machine allows. The database's disk and clock are its own. The first
+node has a clock of its own, the second one's PostgreSQL is behind PgBouncer, and the last one's
+network is its own.
 """
 
 from __future__ import annotations
