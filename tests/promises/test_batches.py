@@ -72,7 +72,8 @@ async def test_a_defect_while_a_batch_is_given_up_answers_it_and_frees_its_lane(
     migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``request_resync`` raises during ``commit_unknown``: the lane still takes the next batch."""
-    monkeypatch.setattr(deadlines, "COMMAND_TIMEOUT_S", 1.0)
+    # Long enough for a loaded machine to come as far as COMMIT.
+    monkeypatch.setattr(deadlines, "COMMAND_TIMEOUT_S", 4.0)
     async with proxy_before(migrated_url) as proxy, running(proxy.url) as server:
         scene = await gathering(server, 1)
         request_resync = server.node.rooms.request_resync
