@@ -131,7 +131,7 @@ test("a lifetime that began before the first welcome keeps its beginning, and th
   await client.stop();
 });
 
-test("what is no date and no lifetime is refused", async () => {
+test("a notAfter that is neither a date nor a lifetime is refused", async () => {
   const { client } = begin();
   for (const notAfter of [new Date("soon"), NaN, -1, Infinity, "2026-12-01", null]) {
     const refused = { code: "bad_request", details: { path: "not_after" } };

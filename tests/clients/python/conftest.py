@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any, TypeAlias
 
 import pytest
 
 from ayes_client import Client, Room
-from tests.parts import database
-from tests.promises.running import Running, running, token
+from tests.fixtures.servers import migrated_url, server
+from tests.promises.running import Running, token
 from tests.promises.scenes import BY_HAND, fresh
+
+__all__ = ["migrated_url", "server"]
 
 Connect: TypeAlias = Callable[..., Any]
 #: Waits between two attempts, so that tests need not.
 SOON = (0.02, 0.1)
-
-
-@pytest.fixture(scope="session")
-def migrated_url(postgres_url: str, template: str) -> Iterator[str]:
-    """One database for all of these tests: each has events and people of its own."""
-    with database(postgres_url, template) as url:
-        yield url
-
-
-@pytest.fixture
-async def server(migrated_url: str) -> AsyncIterator[Running]:
-    """A running server with the default settings."""
-    async with running(migrated_url) as found:
-        yield found
 
 
 @pytest.fixture

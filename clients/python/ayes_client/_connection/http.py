@@ -184,7 +184,9 @@ class HttpClient:
         response = await self._read_head(link)
         if response.status != 200:
             raise HttpError(f"the proxy answers {response.status}")
-        await link.writer.start_tls(self._tls, server_hostname=self._host)  # type: ignore[arg-type]
+        # A tunnel is opened for https alone.
+        assert self._tls is not None
+        await link.writer.start_tls(self._tls, server_hostname=self._host)
 
     async def _send(
         self, link: _Link, method: str, path: str, headers: dict[str, str], body: bytes

@@ -59,7 +59,7 @@ class open_socket(connect):
 
 
 def messages(frame: bytes) -> list[Json]:
-    """Return the messages of a frame. Logs and drops what is no JSON object."""
+    """Return the messages of a frame. Log and drop an element that is not an object."""
     try:
         content = orjson.loads(frame)
     except orjson.JSONDecodeError:
