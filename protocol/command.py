@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from protocol.fields import CommandId, Moment, Ref
+from protocol.fields import CommandId, Moment, Ref, TraceParent
 
 
 class Command(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True):
@@ -17,6 +17,7 @@ class Command(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True
 
     id: CommandId
     not_after: Moment | None = None
+    traceparent: TraceParent | None = None
 
     def check(self) -> None:
         """Raise ``bad_request`` if fields do not go together."""

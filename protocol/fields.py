@@ -22,6 +22,11 @@ MAX_SAFE_INTEGER = 2**53 - 1
 #: The greatest integer of a column; versions and ordinals stay below it.
 MAX_INT = 2**31 - 1
 
+
+class Opaque:
+    """Marks a text that is not checked or changed here, such as a token."""
+
+
 CommandId = Annotated[
     str,
     msgspec.Meta(
@@ -53,6 +58,18 @@ Moment = Annotated[
         },
     ),
 ]
+#: The trace that a message belongs to (W3C Trace Context, 3.2). It is no part of a command. A value
+#: of another form is ignored, as the W3C asks.
+TraceParent = Annotated[
+    str,
+    Opaque(),
+    msgspec.Meta(
+        max_length=256,
+        description="W3C `traceparent`: the trace that the message belongs to. It is no part of a "
+        "command: a repeat may have another one.",
+        examples=["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
+    ),
+]
 PageSize = Annotated[int, msgspec.Meta(ge=1, le=200)]
 #: Repeated in the answer to a message that is not a command.
 Echo = (
@@ -70,10 +87,6 @@ class Text(NamedTuple):
     kind: TextKind
     blank: bool = False
     """Whether it may be empty or show nothing."""
-
-
-class Opaque:
-    """Marks a text that is not checked or changed here, such as a token."""
 
 
 Subject = Annotated[str, Text("subject")]

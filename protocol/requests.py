@@ -19,6 +19,7 @@ from protocol.fields import (
     PageSize,
     Position,
     Ref,
+    TraceParent,
 )
 from protocol.policy import PolicyPatch
 
@@ -48,6 +49,7 @@ class Request(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True
     """The fields that all requests have."""
 
     ref: Echo | None = None
+    traceparent: TraceParent | None = None
 
 
 class ClientInfo(msgspec.Struct, kw_only=True):

@@ -9,6 +9,7 @@
     services    what a request means, over a WebSocket or HTTP; the server's own work
     sessions    one WebSocket, from ``hello`` to its close
     node.py     builds the parts and wires them; it decides nothing
+    observability  the lines of the log; traces
     http        commands, queries and streams over HTTP; probes, metrics, published contract
     page        the page and the JavaScript SDK as files; local sign-in
     app.py      the routes

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Final
+from typing import Final, Protocol
 
 from handlers.commands import registry
+from handlers.lanes.batch_end import TransactionObserver
 from handlers.lanes.lanes import Lanes
 from persistence.database.failures import Failures
 from persistence.database.pool import Database
@@ -25,7 +26,7 @@ from server.limits.quotas import Quotas
 from server.limits.reconnect_throttle import ReconnectThrottle
 from server.limits.user_rate import UserRateLimiter
 from server.rooms.registry import RoomRegistry
-from server.services.command_router import CommandRouter
+from server.services.command_router import CommandObserver, CommandRouter
 from server.services.draining import Draining
 from server.services.freed_memory import FreedMemory
 from server.services.identities import Identities
@@ -42,6 +43,11 @@ from server.transport.large_answers import LargeAnswers
 from server.transport.user_requests import UserRequests
 
 log = logging.getLogger("ayes.node")
+
+
+class Observer(CommandObserver, TransactionObserver, Protocol):
+    """Observes commands, and the transactions between their receipt and their answer."""
+
 
 #: Longest that a stop waits for accepted commands; beyond it the stop goes on and logs this. Their
 #: lanes give up earlier, after ``COMMAND_TIMEOUT_S``.
@@ -129,6 +135,13 @@ class Node:
             self.rooms.fills,
         ]
         """How the background work fares; the process adds its own."""
+
+    def observe(self, traces: Observer | None, command_log: CommandObserver | None) -> None:
+        """Let these observe the commands, and ``traces`` the transactions as well."""
+        self.commands.observers = (
+            tuple(each for each in (traces, command_log) if each is not None) or None
+        )
+        self.lanes.end.observer = traces
 
     async def start(self) -> None:
         """Start the parts; raises if the database is out of reach."""

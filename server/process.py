@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import uvicorn
@@ -36,11 +36,16 @@ from server.http.metrics_port import MetricsPort
 from server.identity.auth import authenticator_for
 from server.limits.connections import max_tcp_connections, raise_file_limit
 from server.node import Node
+from server.observability.command_log import CommandLog
+from server.observability.log_format import format_for
 from server.page.local import is_set_up
 from server.services.freed_memory import keep_large_blocks_apart
 from server.stop_signals import Interrupted, StopSignals
 from server.transport.budgets import Budgets, GuardedConfig
 from server.transport.repeats import RepeatLimit
+
+if TYPE_CHECKING:
+    from server.observability.traces import Traces
 
 log = logging.getLogger("ayes")
 
@@ -88,12 +93,9 @@ class Server(uvicorn.Server):
 def run(settings: Settings) -> int:
     """Serve until a signal; the exit status."""
     raise_file_limit()
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        stream=sys.stderr,
-    )
+    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr)
     for handler in logging.getLogger().handlers:
+        handler.setFormatter(format_for(settings.log_format))
         handler.addFilter(RepeatLimit())
     # These log a line for each connection, and for each migration that is not needed.
     for chatty in ("uvicorn.error", "alembic"):
@@ -159,6 +161,7 @@ async def serve(
             authenticator_for(settings),
             bus,
         )
+        traces = _observe(settings, node)
         listener = _listen(settings)
         metrics_port = _metrics_port(settings, node)
         tending = [] if embedded is None else _tend(embedded)
@@ -187,6 +190,26 @@ async def serve(
                 listener.close()
                 if metrics_port is not None:
                     await metrics_port.stop()
+                if traces is not None:
+                    await asyncio.to_thread(traces.close)
+
+
+def _observe(settings: Settings, node: Node) -> Traces | None:
+    """Attach the observers that the settings ask for; without them a command meets none.
+
+    Raises ``StartError`` if traces are asked for, and OpenTelemetry is not installed.
+    """
+    traces = None
+    if settings.traces == "on":
+        try:
+            from server.observability import traces as opentelemetry
+        except ImportError as err:
+            raise StartError(
+                f"AYES_TRACES=on needs OpenTelemetry: pip install 'ayes[otel]' ({err})"
+            ) from err
+        traces = opentelemetry.Traces(opentelemetry.provider())
+    node.observe(traces, CommandLog() if settings.log_level == "debug" else None)
+    return traces
 
 
 async def _bus(settings: Settings, database_url: str) -> Bus:

@@ -43,6 +43,7 @@ _DEFINITION = re.compile(
 )
 #: Names that other programs define.
 _FOREIGN = {
+    *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME"),
     *("FORWARDED_ALLOW_IPS", "HTTPS_PROXY", "SSL_CERT_FILE", "SO_LINGER", "TCP_NOTSENT_LOWAT"),
 }
 #: Constants, and the file that defines them in parentheses.

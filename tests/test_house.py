@@ -299,7 +299,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("rooms",),
         ("services",),
         ("sessions",),
-        ("node",),
+        ("node", "observability"),
         ("http",),
         ("page",),
         ("app", "stop_signals"),

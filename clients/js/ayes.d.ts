@@ -429,6 +429,8 @@ export type CommandType = keyof Commands;
 export interface AnyCommand {
   /** RFC 3339; the option `notAfter` sets it by the server's clock. */
   not_after?: string;
+  /** W3C `traceparent`: the trace that the command belongs to; no part of the command. */
+  traceparent?: string;
 }
 export type Args<T extends CommandType> = Commands[T]["args"] & AnyCommand;
 export type RoomArgs<T extends CommandType> = Omit<Args<T>, "event">;
@@ -494,6 +496,8 @@ export interface Queries {
 }
 
 export type QueryType = keyof Queries;
+/** `traceparent`: the trace that a query belongs to (W3C Trace Context). */
+export type QueryArgs<T extends QueryType> = Queries[T]["args"] & { traceparent?: string };
 
 // The outbox: commands that have no answer yet, kept over a reload.
 
@@ -674,7 +678,7 @@ export class Client extends EventTarget {
   /** Send a query; it is not sent again once `signal` has ended the wait. */
   query<T extends QueryType>(
     type: T,
-    args?: Queries[T]["args"],
+    args?: QueryArgs<T>,
     options?: WaitOptions,
   ): Promise<Queries[T]["reply"]>;
   /** Return the promise of a pending command, such as one from before a reload. */

@@ -67,7 +67,9 @@ class AloneRunner:
         try:
             await self._wait_and_settle(batch, fault)
         except Exception:
-            log.exception("event %s: a batch failed", batch.event_id)
+            log.exception(
+                "event %s: a batch failed", batch.event_id, extra={"event": batch.event_id}
+            )
             unanswered = [s for s in submissions if not s.answered]
             self._end.reject(unanswered, RetryableError(ErrorCode.INTERNAL))
         self._release(batch.lane)
@@ -106,7 +108,12 @@ class AloneRunner:
                     await self._bisect(batch, err, is_half=is_half)
                     return
                 pause = random.uniform(0, delay)  # noqa: S311 - jitter
-                log.info("event %s: trying again after %r", batch.event_id, err)
+                log.info(
+                    "event %s: trying again after %r",
+                    batch.event_id,
+                    err,
+                    extra={"event": batch.event_id},
+                )
                 self._expire(batch, fault, pause)
                 if not batch.submissions:
                     return
@@ -145,7 +152,8 @@ class AloneRunner:
             return
         # Log the command's type only, never its text.
         kind = type_of(submissions[0].command)
-        log.error("event %s: %s failed", batch.event_id, kind, exc_info=err)
+        ids = {"event": batch.event_id, "command": submissions[0].command.id, "type": kind}
+        log.error("event %s: %s failed", batch.event_id, kind, exc_info=err, extra=ids)
         self._end.reject(submissions, RetryableError(ErrorCode.INTERNAL))
 
     def _expire(self, batch: Batch, fault: Fault, pause: float = 0.0) -> None:
@@ -154,7 +162,13 @@ class AloneRunner:
         expired = batch.pop_expired(now + max(pause, EXPIRY_INTERVAL_S))
         if not expired:
             return
-        log.warning("event %s: gave up on %d: %s", batch.event_id, len(expired), fault.name)
+        log.warning(
+            "event %s: gave up on %d: %s",
+            batch.event_id,
+            len(expired),
+            fault.name,
+            extra={"event": batch.event_id, "commands": len(expired)},
+        )
         unknown = [s for s in expired if s.commit_attempted]
         clear = [s for s in expired if not s.commit_attempted]
         delay = deadlines.BUSY_RETRY_DELAY_MS

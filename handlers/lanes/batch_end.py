@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from handlers.lanes.counts import Counts
 from handlers.lanes.decide import Submission, failed
@@ -13,6 +14,13 @@ from persistence.journal.transaction import Transaction
 from protocol.errors import RetryableError
 
 log = logging.getLogger("ayes.lanes")
+
+
+class TransactionObserver(Protocol):
+    """Observes the transactions that were committed."""
+
+    def committed(self, batches: Sequence[Batch], started: float) -> None:
+        """Note a transaction that began at ``started``. Must not raise, nor wait."""
 
 
 def _ignore(seconds: float) -> None:
@@ -27,6 +35,7 @@ class BatchEnd:
         self.counts = Counts()
         self.observe: Callable[[float], None] = _ignore
         """Called with the seconds that each committed transaction took."""
+        self.observer: TransactionObserver | None = None
 
     async def commit(
         self, transaction: Transaction, batches: Sequence[Batch], started: float
@@ -38,6 +47,8 @@ class BatchEnd:
         await commit(transaction, batches)
         self.counts.transactions += 1
         self.observe(time.monotonic() - started)
+        if self.observer is not None:
+            self.observer.committed(batches, started)
 
     def finish(self, batch: Batch) -> None:
         """Answer a committed batch and publish its steps. Must not raise: others wait behind it."""
@@ -48,7 +59,11 @@ class BatchEnd:
             batch.committed(self.rooms)
         except Exception:
             # It is durable and answered; the room sweep finds the steps that were not published.
-            log.exception("event %s: the steps could not be published", batch.event_id)
+            log.exception(
+                "event %s: the steps could not be published",
+                batch.event_id,
+                extra={"event": batch.event_id},
+            )
 
     def reject(self, submissions: Sequence[Submission], err: RetryableError) -> None:
         """Answer commands about which nothing was decided."""

@@ -65,6 +65,7 @@ class Submission:
         "key",
         "payload",
         "reply",
+        "span",
     )
 
     def __init__(
@@ -95,6 +96,8 @@ class Submission:
         """Whether a COMMIT that includes this command was sent: it may have been decided."""
         self.deadline = 0.0
         """The loop's time by which the lane answers; set by the lane."""
+        self.span: object | None = None
+        """The span of a trace, for the observer that made it."""
 
     def respond(self, answer: Answer) -> None:
         """Send the answer. If the receiver raises, log it: other commands must be answered too."""
@@ -194,7 +197,8 @@ def decide(
         return _refused(state, submission, refusal, now)
     except Exception:
         step.undo()
-        log.exception("%s failed", type_of(command))
+        kind = type_of(command)
+        log.exception("%s failed", kind, extra={"command": command.id, "type": kind})
         return Decision(_error(submission, ProtocolError(ErrorCode.INTERNAL)))
     return _accepted(submission, step, outcome.applied, result, patches, encoded)
 

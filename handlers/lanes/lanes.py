@@ -139,7 +139,12 @@ class Lanes:
         """Answer ``busy`` to the commands that have waited in ``lane`` for too long."""
         arrived_by = asyncio.get_running_loop().time() - deadlines.QUEUE_TIMEOUT_S
         if overdue := lane.take_overdue(arrived_by + deadlines.COMMAND_TIMEOUT_S):
-            log.warning("event %s: %d commands waited too long", lane.event_id, len(overdue))
+            log.warning(
+                "event %s: %d commands waited too long",
+                lane.event_id,
+                len(overdue),
+                extra={"event": lane.event_id, "commands": len(overdue)},
+            )
             self.end.reject(overdue, _busy())
 
     def _drop_overdue(self) -> None:

@@ -120,6 +120,10 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"AYES_REDIS_URL {fault}")
     if settings.compression not in ("on", "off"):
         raise SettingsError(f"AYES_COMPRESSION: {settings.compression!r} is neither on nor off")
+    if settings.traces not in ("on", "off"):
+        raise SettingsError(f"AYES_TRACES: {settings.traces!r} is neither on nor off")
+    if settings.log_format not in ("text", "json"):
+        raise SettingsError(f"AYES_LOG_FORMAT: {settings.log_format!r} is neither text nor json")
     if settings.log_level not in _LEVELS:
         raise SettingsError(f"AYES_LOG_LEVEL: {settings.log_level!r} is none of {_LEVELS}")
 

@@ -157,6 +157,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 60
     drain_seconds: Annotated[int, Setting("seconds over which clients are sent away", 0, 600)] = 10
     log_level: Annotated[str, Setting("debug, info, warning or error")] = "info"
+    log_format: Annotated[str, Setting("text, or json: one object a line")] = "text"
+    traces: Annotated[
+        str, Setting("on: export OpenTelemetry traces, with the extra `ayes[otel]`; off")
+    ] = "off"
     subject_length: Annotated[int, Setting("characters of a subject", 1, 10_000)] = _TEXTS.subject
     content_length: Annotated[int, Setting("characters of an item or proposal", 1, 100_000)] = (
         _TEXTS.content

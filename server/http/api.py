@@ -94,6 +94,8 @@ class _Api:
         command = decode_command(body, limits=node.texts)
         if isinstance(command, Invalid):
             return error_answer(command.error, id=command.id, ref=command.ref)
+        if command.traceparent is None:
+            command.traceparent = request.headers.get("traceparent")
         try:
             await node.users.know(identity.actor)
             if node.draining.has_begun:

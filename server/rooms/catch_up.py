@@ -168,6 +168,7 @@ def _why_not_resumed(rooms: RoomRegistry, room: Room, user: str, epoch: str, seq
                 user,
                 seq,
                 room.seq,
+                extra={"event": room.event_id, "user": user, "seq": seq},
             )
         return "ahead"
     return "gap" if room.seq - seq > rooms.resume_steps else ""

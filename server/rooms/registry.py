@@ -149,7 +149,8 @@ class RoomRegistry:
         try:
             room.apply(steps)
         except Exception:
-            log.exception("event %s: a step could not be applied; loading again", room.event_id)
+            event = room.event_id
+            log.exception("event %s: a step could not be applied", event, extra={"event": event})
             # The room may show half a step. No stored epoch is empty, so the room is read again.
             room.epoch = ""
             self._fill(room)
@@ -367,6 +368,7 @@ class RoomRegistry:
             log.critical(
                 "event %s: the database is behind this room: committed data was lost",
                 room.event_id,
+                extra={"event": room.event_id},
             )
         await self._read(room)
         for subscription in tuple(room.subscriptions):
@@ -377,7 +379,9 @@ class RoomRegistry:
 
         Each subscription looks up its membership again, finds none, and ends.
         """
-        log.critical("event %s is not in the database: committed data was lost", room.event_id)
+        event = room.event_id
+        lost = "event %s is not in the database: committed data was lost"
+        log.critical(lost, event, extra={"event": event})
         for subscription in tuple(room.subscriptions):
             subscription.start_over("epoch")
 

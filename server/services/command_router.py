@@ -14,7 +14,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Coroutine
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from handlers.lanes import deadlines, lanes
 from handlers.lanes.decide import Answer, Reply, Submission, failed
@@ -59,6 +59,13 @@ class _Unknown(Exception):
     """The sender's membership cannot be read: the database is out of reach."""
 
 
+class CommandObserver(Protocol):
+    """Observes commands from their receipt."""
+
+    def received(self, submission: Submission, connection: str, traceparent: str | None) -> None:
+        """Note a command before it is decided; may replace its ``reply``. Must not raise."""
+
+
 class CommandRouter:
     """Hands commands to the lanes; answers at once those that it refuses."""
 
@@ -78,15 +85,22 @@ class CommandRouter:
         self._entering: dict[Pair, asyncio.Future[None]] = {}
         """The latest join or create of each pair; the pair's later commands wait for its answer."""
         self._standings: BatchLoader[Pair, Standing] = BatchLoader(self._look)
+        self.observers: tuple[CommandObserver, ...] | None = None
 
     def submit(
-        self, command: Command, identity: Identity, reply: Reply
+        self, command: Command, identity: Identity, reply: Reply, *, connection: str = ""
     ) -> Coroutine[Any, Any, None] | None:
         """Hand a command to its lane, or answer it; ``reply`` is called with the answer, once.
+
+        ``connection``: the id of its socket, for logs and traces.
 
         Returns what has to be awaited first, if anything. Commands that come behind it on the same
         socket must wait for that as well, since they are decided in the order sent.
         """
+        traceparent = command.traceparent
+        if traceparent is not None:
+            # No part of the command: a repeat may belong to another trace.
+            command.traceparent = None
         submission = Submission(
             command,
             identity.actor,
@@ -95,6 +109,9 @@ class CommandRouter:
             expires=identity.expires,
             issued=identity.issued,
         )
+        if self.observers is not None:
+            for observer in self.observers:
+                observer.received(submission, connection, traceparent)
         event = event_of(command)
         if event is None:
             if isinstance(command, MembershipJoin):

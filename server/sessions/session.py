@@ -199,7 +199,7 @@ class Session:
             self.refuse(command, err)
             return
         self.inflight += 1
-        first = self.context.commands.submit(command, identity, self._on_answer)
+        first = self.context.commands.submit(command, identity, self._on_answer, connection=self.id)
         if first is not None:
             # Later messages stay behind the command.
             self._inbound.block_until(first)
@@ -319,7 +319,7 @@ class Session:
 
     def fail_internal(self) -> None:
         """Log the exception that is being handled as a defect, and close the socket."""
-        log.exception("session %s failed", self.id)
+        log.exception("session %s failed", self.id, extra={"connection": self.id})
         self.close(CloseCode.INTERNAL)
 
     def _end(self, end: Callable[[int, str], None], code: CloseCode, reason: str) -> None:

@@ -98,5 +98,5 @@ class RepeatLimit(logging.Filter):
             message,
             period.left_out,
             self._clock() - period.began,
-            extra={"is_count": True},
+            extra={"is_count": True, "left_out": period.left_out},
         )

@@ -40,7 +40,7 @@ _STATE: dict[str, type[msgspec.Struct]] = {
 _PREAMBLE = """\
 import type {
   Ack, Args, Assumption, AyesError, CommandType, Commands, Comment, Criterion, Decision, ErrorCode,
-  EventState, JoinRequest, Limits, Member, Option, Policy, Proposal, Queries, QueryType, Results,
+  EventState, JoinRequest, Limits, Member, Option, Policy, Proposal, QueryArgs, QueryType, Results,
   State, Welcome, You,
 } from "../../../clients/js/ayes.js";
 
@@ -85,7 +85,7 @@ def _lines() -> Iterator[tuple[str, set[str]]]:
         yield f'Names<Commands["{name}"]["result"]>', fields
     for request in requests.REQUESTS:
         if request not in _METHODS:
-            yield f'Names<Queries["{_tag(request)}"]["args"]>', _fields(request)
+            yield f'Names<QueryArgs<"{_tag(request)}">>', _fields(request)
     for name, struct in _STATE.items():
         yield f"Names<{name}>", _fields(struct, own=frozenset())
     yield 'Names<Omit<Ack, "id" | "type">>', _fields(Ack)

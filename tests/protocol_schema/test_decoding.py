@@ -79,7 +79,7 @@ def test_a_field_of_another_kind_is_refused_by_both(name: str) -> None:
     def agree(value: dict[str, Any], data: st.DataObject) -> None:
         field = data.draw(st.sampled_from(sorted(DEFS[name]["properties"])))
         value[field] = data.draw(
-            st.sampled_from([None, True, 0, -1, 2**53, 1.5, "", "\x00", "x" * 20_000, [], [1], {}])
+            st.sampled_from([None, True, 0, -1, 2**53, 1.5, "", "\x00", "x" * 16_000, [], [1], {}])
         )
         problem = decodes(value)
         assert validator(name).is_valid(value) == (problem is None), (problem, value)

@@ -58,9 +58,10 @@ export class Command {
 
   /** Return whether another use of this id asks for the same. */
   matches(type, args, lifetime) {
-    const { not_after: _, ...own } = this.args;
-    const mine = this.lifetime === undefined ? this.args : own;
-    return type === this.type && lifetime === this.lifetime && canonical(args) === canonical(mine);
+    const { traceparent: _trace, ...mine } = this.args;
+    const { traceparent: _other, ...theirs } = args;
+    if (this.lifetime !== undefined) delete mine.not_after;
+    return type === this.type && lifetime === this.lifetime && canonical(theirs) === canonical(mine);
   }
 
   /** Set `not_after`, if a lifetime asks for one and it is not set yet; `now` is the server's time, `age` its age. */

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from ayes_client._pending.deadline import same_but_for_deadline, with_deadline
+from ayes_client._pending.deadline import same, with_deadline
 from ayes_client._pending.entry import Entry, EntryState
 from ayes_client._pending.ready import ReadyCommands
 from ayes_client._wire.backoff import MAX_INTERNAL_TRIES, Backoff
@@ -78,10 +78,7 @@ class CommandQueue:
         """
         existing = self._entries.get(command.id)
         if existing is not None:
-            same = existing.command == command
-            if not same and not (
-                lifetime is not None and same_but_for_deadline(existing.command, command)
-            ):
+            if not same(existing.command, command, but_for_deadline=lifetime is not None):
                 raise IdConflict(id=command.id, event=command.event)
             return existing
         since = time.time() if since is None else since

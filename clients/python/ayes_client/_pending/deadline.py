@@ -34,11 +34,15 @@ def with_deadline(command: Command, now: float) -> Command:
     return dataclasses.replace(command, args=args, not_after=None)
 
 
-def same_but_for_deadline(first: Command, second: Command) -> bool:
-    """Return whether two commands differ at most in ``not_after``."""
-    return _without(first) == _without(second)
+def same(first: Command, second: Command, *, but_for_deadline: bool = False) -> bool:
+    """Return whether two commands ask for the same, whatever their traces and their deadlines."""
+    ignored = {"traceparent", "not_after"} if but_for_deadline else {"traceparent"}
+    if but_for_deadline:
+        first = dataclasses.replace(first, not_after=None, once=False)
+        second = dataclasses.replace(second, not_after=None, once=False)
+    return _without(first, ignored) == _without(second, ignored)
 
 
-def _without(command: Command) -> Command:
-    args = {name: value for name, value in command.args.items() if name != "not_after"}
-    return dataclasses.replace(command, args=args, not_after=None, once=False)
+def _without(command: Command, ignored: set[str]) -> Command:
+    args = {name: value for name, value in command.args.items() if name not in ignored}
+    return dataclasses.replace(command, args=args)
