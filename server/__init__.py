@@ -15,6 +15,7 @@
     app.py      the routes
     stop_signals.py  SIGTERM and SIGINT
     process.py  from settings to a running server, and from a signal to its end
+    doctor      looks at all that a server needs, without one
     demo, cli   ``ayes demo`` and the other commands
 
 A module imports from folders above its own in this list, never from below, and no modules import

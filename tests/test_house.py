@@ -304,7 +304,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("page",),
         ("app", "stop_signals"),
         ("process",),
-        ("demo",),
+        ("demo", "doctor"),
         ("cli",),
     ),
     "clients/python/ayes_client": (

@@ -4,6 +4,7 @@
     __main__      ``python -m server.cli``
     audit         ``ayes journal``, ``verify`` and ``export``
     event_limits  ``ayes limits``
+    doctor        ``ayes doctor``
     client        forwards a member's commands, such as ``ayes vote``
 
 A client's commands (``ayes create``, ``ayes join``) are in ``ayes_client``.

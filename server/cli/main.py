@@ -98,6 +98,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(check)
     check.set_defaults(run=_check_config)
 
+    doctor = commands.add_parser("doctor", help="look at all that a server needs; changes nothing")
+    _add_settings(doctor)
+    doctor.add_argument("--json", action="store_true", help="print one JSON object a line")
+    doctor.add_argument("--strict", action="store_true", help="fail on warnings as well")
+    doctor.set_defaults(run=_doctor)
+
     journal = commands.add_parser("journal", help="print an event's journal")
     _add_settings(journal)
     journal.add_argument("event", help="the event's id")
@@ -221,6 +227,16 @@ def _check_config(arguments: argparse.Namespace) -> int:
     for variable, value in loading.printable(_settings(arguments)).items():
         print(f"{variable}={value}")
     return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from server.cli import doctor
+
+    try:
+        settings = _settings(arguments)
+    except SettingsError as err:
+        return doctor.unreadable(err)
+    return doctor.run(settings, as_json=arguments.json, strict=arguments.strict)
 
 
 def _journal(arguments: argparse.Namespace) -> int:

@@ -10,6 +10,8 @@ import logging
 import ssl
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeAlias
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -81,6 +83,11 @@ def fetch(url: str) -> bytes:
 
     Follows no redirect: the operator trusts the configured address, and no other.
     """
+    return fetch_dated(url)[0]
+
+
+def fetch_dated(url: str) -> tuple[bytes, datetime | None]:
+    """``fetch``, and return the time of the answer as its server's clock has it."""
     request = Request(  # noqa: S310 - ``url_fault`` allows two schemes, the opener knows no others
         url, headers={"accept": "application/jwk-set+json, application/json", "user-agent": "ayes"}
     )
@@ -88,6 +95,7 @@ def fetch(url: str) -> bytes:
     body = bytearray()
     try:
         with _opener(url).open(request, timeout=FETCH_TIMEOUT_S) as response:
+            date = _moment(response.headers.get("date"))
             while chunk := response.read1(_CHUNK_BYTES):
                 body += chunk
                 if len(body) > MAX_KEY_SET_BYTES:
@@ -97,7 +105,15 @@ def fetch(url: str) -> bytes:
     except HTTPError as err:
         err.close()
         raise KeySetError(f"the answer was {err.code}") from None
-    return bytes(body)
+    return bytes(body), date
+
+
+def _moment(date: str | None) -> datetime | None:
+    """Read a ``Date`` header (RFC 9110, 6.6.1)."""
+    try:
+        return None if date is None else parsedate_to_datetime(date).astimezone(UTC)
+    except ValueError:
+        return None
 
 
 def _opener(url: str) -> OpenerDirector:
