@@ -42,7 +42,7 @@ def shows_numbers(event: Event) -> bool:
 
 def event_view(event: Event) -> View:
     """``state.event`` for members."""
-    return {
+    view: View = {
         "id": event.id,
         "subject": event.subject,
         "status": event.status,
@@ -53,6 +53,11 @@ def event_view(event: Event) -> View:
         "criteria_rev": event.criteria_rev,
         "created_at": timestamp(event.created_at),
     }
+    for field in ("starts_at", "ends_at"):
+        moment = getattr(event, field)
+        if moment is not None:
+            view[field] = timestamp(moment)
+    return view
 
 
 def applicant_event_view(event: Event) -> View:
@@ -228,10 +233,13 @@ def ballot_view(ballot: Ballot | None) -> View | None:
     if ballot is None:
         return None
     view: View = {
-        "option": ballot.option_id,
         "criterion_order": ballot.criterion_order,
         "criteria_rev": ballot.criteria_rev,
     }
+    if ballot.options is None:
+        view["option"] = ballot.option_id
+    else:
+        view["options"] = ballot.options
     if ballot.revision is not None:
         view["revision"] = ballot.revision
     return view

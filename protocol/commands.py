@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from protocol.command import Command as Command
 from protocol.command import EventCommand as EventCommand
@@ -21,6 +22,7 @@ from protocol.fields import (
     Content,
     EntranceCode,
     MaxMembers,
+    Moment,
     Name,
     OptionText,
     Position,
@@ -38,13 +40,12 @@ Role: TypeAlias = Literal["admin", "member"]
 #: Options that one list may name: the greatest value of `AYES_OPTIONS`. A longer list is
 #: `bad_request`; the event's own limit, usually lower, is `limit_reached`.
 MAX_OPTIONS = 1_000
-#: Assumptions or criteria that one list may name: the greatest value of their settings. A longer
-#: list is `bad_request`; the event's own limit, usually lower, is `limit_reached`.
+#: Assumptions or criteria that one list may name, for the same reason.
 MAX_ITEMS = 10_000
 
 
 class EventCreate(Command, tag="event.create", kw_only=True):
-    """Create an event; its creator becomes its first admin."""
+    """Create an event, with a schedule if wanted; its creator becomes its first admin."""
 
     subject: Subject
     max_members: MaxMembers = 100
@@ -53,13 +54,17 @@ class EventCreate(Command, tag="event.create", kw_only=True):
     assumptions: Annotated[list[Content], msgspec.Meta(max_length=MAX_ITEMS)] = []  # noqa: RUF012 - copied by msgspec
     criteria: Annotated[list[Content], msgspec.Meta(max_length=MAX_ITEMS)] = []  # noqa: RUF012 - copied by msgspec
     entrance_code: EntranceCode | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
 
 
 class EventUpdate(EventCommand, tag="event.update", kw_only=True):
-    """Change the subject (before the start) or the greatest number of members."""
+    """Change subject or start (before the start), end or ``max_members``; ``null``: no time."""
 
     subject: Subject | None = None
     max_members: MaxMembers | None = None
+    starts_at: Moment | UnsetType | None = UNSET
+    ends_at: Moment | UnsetType | None = UNSET
 
 
 class EventSetPolicy(EventCommand, tag="event.set_policy", kw_only=True):
@@ -301,16 +306,23 @@ class VoteRetract(EventCommand, tag="vote.retract", kw_only=True):
 
 
 class BallotSubmit(EventCommand, tag="ballot.submit", kw_only=True):
-    """Submit one's final ballot: an option, and all live criteria in order of weight.
+    """Submit one's final ballot: ``option`` (``single``), or ``options``, ranked ones best first.
 
-    ``base`` is the ``revision`` of the ballot that the sender was shown, 0 if none. If another one
-    stands, it is not replaced: ``version_conflict``.
+    ``criterion_order`` has all criteria by weight; without it they get no points. ``base`` is the
+    ``revision`` that the sender was shown, 0 if none: no other ballot is replaced.
     """
 
-    option: Ref
-    criterion_order: Annotated[list[Ref], msgspec.Meta(max_length=MAX_ITEMS)]
+    option: Ref | None = None
+    options: Annotated[list[Ref], msgspec.Meta(min_length=1, max_length=MAX_OPTIONS)] | None = None
+    criterion_order: Annotated[list[Ref], msgspec.Meta(max_length=MAX_ITEMS)] | None = None
     criteria_rev: Version
     base: Version | None = None
+
+    def check(self) -> None:
+        if (self.option is None) == (self.options is None):
+            raise bad_request("option", "name either an option or options")
+        if self.options and len(set(self.options)) < len(self.options):
+            raise bad_request("options", "an option is named twice")
 
 
 class BallotClear(EventCommand, tag="ballot.clear", kw_only=True):

@@ -15,6 +15,7 @@ from protocol.errors import bad_request
 
 ProposalKind: TypeAlias = Literal["assumption", "criterion", "conclusion"]
 Rule: TypeAlias = Literal["count", "percent"]
+BallotMethod: TypeAlias = Literal["single", "approval", "ranked"]
 
 Threshold = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 Percent = Annotated[int, msgspec.Meta(ge=1, le=100)]
@@ -35,6 +36,21 @@ class KindPolicy(msgspec.Struct, frozen=True, kw_only=True):
     threshold: Threshold
 
 
+class BallotPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """The method of the final ballot, and whether members see after the end who chose what.
+
+    ``single``: one option. ``approval``: a set of options. ``ranked``: options in order, best
+    first, counted by instant runoff.
+    """
+
+    method: BallotMethod
+    named: bool
+
+
+#: The final ballot of an event whose policy says nothing of it.
+DEFAULT_BALLOT = BallotPolicy(method="single", named=False)
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The whole policy. Rules that are ``None`` are off, and absent on the wire."""
 
@@ -46,11 +62,17 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     min_open_seconds: Seconds | None = None
     ttl_seconds: Seconds | None = None
     proposer_votes: bool | None = None
+    ballot: BallotPolicy | None = None
 
     def of(self, kind: ProposalKind) -> KindPolicy:
         """Return the rule for proposals of ``kind``."""
         found: KindPolicy = getattr(self, kind)
         return found
+
+    @property
+    def final_ballot(self) -> BallotPolicy:
+        """The final ballot's rules."""
+        return self.ballot or DEFAULT_BALLOT
 
 
 class KindPolicyPatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,6 +81,13 @@ class KindPolicyPatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     auto: bool | UnsetType = UNSET
     rule: Rule | UnsetType = UNSET
     threshold: Threshold | UnsetType = UNSET
+
+
+class BallotPolicyPatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A merge patch on ``BallotPolicy``."""
+
+    method: BallotMethod | UnsetType = UNSET
+    named: bool | UnsetType = UNSET
 
 
 class PolicyPatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -72,6 +101,7 @@ class PolicyPatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     min_open_seconds: Seconds | UnsetType | None = UNSET
     ttl_seconds: Seconds | UnsetType | None = UNSET
     proposer_votes: bool | UnsetType | None = UNSET
+    ballot: BallotPolicyPatch | UnsetType | None = UNSET
 
 
 def merge_policy(policy: Policy, patch: PolicyPatch) -> Policy:
@@ -87,11 +117,13 @@ def merge_policy(policy: Policy, patch: PolicyPatch) -> Policy:
             if merged.rule == "percent" and merged.threshold > 100:
                 raise bad_request(f"policy.{field}.threshold", "a percentage is at most 100")
             value = merged
+        elif isinstance(value, BallotPolicyPatch):
+            value = msgspec.structs.replace(policy.final_ballot, **_given(value))
         changes[field] = value
     return msgspec.structs.replace(policy, **changes)
 
 
-def _given(patch: KindPolicyPatch) -> dict[str, object]:
+def _given(patch: KindPolicyPatch | BallotPolicyPatch) -> dict[str, object]:
     return {
         field: value
         for field in patch.__struct_fields__

@@ -28,6 +28,7 @@ from protocol.messages import (
     Welcome,
 )
 from protocol.state import (
+    Ballot,
     Comment,
     CommentId,
     Count,
@@ -41,6 +42,8 @@ from protocol.state import (
     Proposal,
     ProposalId,
 )
+
+Salt = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 
 
 class Committed(msgspec.Struct, kw_only=True, tag_field="state", tag="committed"):
@@ -176,6 +179,38 @@ class Requests(Reply, tag="requests", kw_only=True):
     next: Ordinal | UnsetType = UNSET
 
 
+class ListedBallot(Ballot, kw_only=True):
+    """A ballot with its voter. The name is absent if nothing records it any more."""
+
+    user: UserId
+    name: str | UnsetType = UNSET
+
+
+class Ballots(Reply, tag="ballots", kw_only=True):
+    """Ballots with their voters; ``next`` is the ``before`` of the next page."""
+
+    event: EventId
+    ballots: list[ListedBallot]
+    next: UserId | UnsetType = UNSET
+
+
+class Receipt(Reply, tag="receipt", kw_only=True):
+    """The proof that one's own ballot is entry ``seq`` of the journal.
+
+    The entry in a published journal has the same ``hash``. Its digests of ``user``, ``id`` and
+    ``payload`` are those of this user, this ``id`` and this ``payload``, made with ``salt``. Only
+    the voter gets the salt: with it, anybody can check what the ballot says.
+    """
+
+    event: EventId
+    seq: Position
+    hash: Hash
+    user: UserId
+    id: CommandId
+    salt: Salt
+    payload: str
+
+
 class JournalLine(msgspec.Struct, kw_only=True):
     """An accepted command, sealed.
 
@@ -198,7 +233,7 @@ class JournalLine(msgspec.Struct, kw_only=True):
     id: CommandId
     command: str
     user: str | UnsetType = UNSET
-    salt: Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")] | UnsetType = UNSET
+    salt: Salt | UnsetType = UNSET
     payload: str | UnsetType = UNSET
     digests: dict[str, Hash] | UnsetType = UNSET
     answer: str
@@ -238,5 +273,7 @@ MESSAGES: Final[tuple[type[Said], ...]] = (
     Proposals,
     Members,
     Requests,
+    Ballots,
+    Receipt,
     Journal,
 )

@@ -20,6 +20,7 @@ from protocol.fields import (
     Position,
     Ref,
     TraceParent,
+    UserId,
 )
 from protocol.policy import PolicyPatch
 
@@ -150,6 +151,23 @@ class RequestsList(History, tag="requests.list", kw_only=True):
     """List all requests to join, newest first; for admins."""
 
 
+class BallotsList(Request, tag="ballots.list", kw_only=True):
+    """List who chose what, once an event whose ballot is ``named`` is finished.
+
+    ``before`` is the ``next`` of the page before.
+    """
+
+    event: Ref
+    before: UserId | None = None
+    limit: PageSize = 50
+
+
+class BallotReceipt(Request, tag="ballot.receipt", kw_only=True):
+    """Ask for the proof that one's own ballot is in the journal."""
+
+    event: Ref
+
+
 REQUESTS: tuple[type[Request], ...] = (
     Hello,
     Auth,
@@ -164,6 +182,8 @@ REQUESTS: tuple[type[Request], ...] = (
     ProposalsList,
     MembersList,
     RequestsList,
+    BallotsList,
+    BallotReceipt,
 )
 
 #: What only an open socket takes: over HTTP the token is in each request, and rooms are streams.

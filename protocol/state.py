@@ -14,7 +14,16 @@ from msgspec import UNSET, Meta, UnsetType
 
 from protocol.commands import Category, Role
 from protocol.fields import EntranceCode, MaxMembers, Ordinal, Position, UserId, Version
-from protocol.policy import KindPolicy, Percent, ProposalKind, Rule, Seconds, Threshold
+from protocol.policy import (
+    BallotMethod,
+    BallotPolicy,
+    KindPolicy,
+    Percent,
+    ProposalKind,
+    Rule,
+    Seconds,
+    Threshold,
+)
 
 EventStatus: TypeAlias = Literal["not_started", "in_progress", "paused", "finished"]
 MembershipStatus: TypeAlias = Literal["pending", "accepted", "rejected", "left", "removed"]
@@ -72,10 +81,15 @@ class EventPolicy(View, kw_only=True):
     min_open_seconds: Seconds | UnsetType = UNSET
     ttl_seconds: Seconds | UnsetType = UNSET
     proposer_votes: bool | UnsetType = UNSET
+    ballot: BallotPolicy | UnsetType = UNSET
 
 
 class Event(View, kw_only=True):
-    """The event itself. ``criteria_rev`` grows if a criterion is added or deleted."""
+    """The event itself. ``criteria_rev`` grows if a criterion is added or deleted.
+
+    At ``starts_at`` and ``ends_at`` the server starts and finishes the event. An ``ends_at`` that
+    lies ahead at a pause moves by the pause's length.
+    """
 
     id: EventId
     subject: str
@@ -86,6 +100,8 @@ class Event(View, kw_only=True):
     policy_version: Version
     criteria_rev: Version
     created_at: Time
+    starts_at: Time | UnsetType = UNSET
+    ends_at: Time | UnsetType = UNSET
 
 
 class ApplicantEvent(View, kw_only=True):
@@ -219,11 +235,34 @@ class Counts(View, kw_only=True):
 
 
 class OptionResult(View, kw_only=True):
-    """The number of votes for an option. Equal counts share a rank."""
+    """The number of ballots for an option. Equal counts share a rank.
+
+    Ranked: the ballots that counted for it in the last round that it was in. Options that went out
+    together, or won together, share a rank.
+    """
 
     option: OptionId
     votes: Count
     rank: Rank
+
+
+class RoundCount(View, kw_only=True):
+    """The ballots that counted for an option in one round."""
+
+    option: OptionId
+    votes: Count
+
+
+class Round(View, kw_only=True):
+    """One round of an instant runoff.
+
+    ``options``: those still in, by their position. ``exhausted``: ballots that name none of them.
+    ``out``: the options that go out after it; several were equal in every round.
+    """
+
+    options: list[RoundCount]
+    exhausted: Count
+    out: list[OptionId]
 
 
 class CriterionResult(View, kw_only=True):
@@ -235,12 +274,19 @@ class CriterionResult(View, kw_only=True):
 
 
 class Results(View, kw_only=True):
-    """The ballots as counted when the event finished, best first."""
+    """The ballots as counted when the event finished, best first.
+
+    ``method`` is absent for ``single``. ``rounds`` and ``winners`` are those of ``ranked``: more
+    than one winner is a tie.
+    """
 
     ballots: Count
     eligible: Count
     options: list[OptionResult]
     criteria: list[CriterionResult]
+    method: BallotMethod | UnsetType = UNSET
+    rounds: list[Round] | UnsetType = UNSET
+    winners: list[OptionId] | UnsetType = UNSET
 
 
 class MemberState(View, kw_only=True):
@@ -293,14 +339,16 @@ class Membership(View, kw_only=True):
 class Ballot(View, kw_only=True):
     """The user's own final ballot.
 
-    ``criterion_order`` has the remaining ones of the ranked criteria; ``criteria_rev`` is the one
-    under which it was submitted. ``revision`` is 1, and one more each
-    time that another ballot replaced it: ``base`` is compared with it.
+    ``option`` of a single choice; ``options`` of an approval ballot, or of a ranked one, best
+    first. ``criterion_order`` has the remaining ones of the ranked criteria, none if they were not
+    ranked; ``criteria_rev`` is the one under which it was submitted. ``revision`` is 1, and one
+    more each time that another ballot replaced it: ``base`` is compared with it.
     """
 
-    option: OptionId
     criterion_order: list[CriterionId]
     criteria_rev: Version
+    option: OptionId | UnsetType = UNSET
+    options: list[OptionId] | UnsetType = UNSET
     revision: Version | UnsetType = UNSET
 
 

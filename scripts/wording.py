@@ -25,6 +25,7 @@ _NAMED: list[tuple[Any, str]] = [
     (f.UserId, "user id"),
     (f.Position, "position"),
     (f.Version, "version"),
+    (f.Moment, "time with a zone"),
     (policy.PolicyPatch, "policy, or a part of one"),
     (state.Count, "count"),
     (state.EventStatus, "event status"),

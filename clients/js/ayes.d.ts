@@ -149,7 +149,11 @@ export interface Policy {
   min_open_seconds?: number;
   ttl_seconds?: number;
   proposer_votes?: boolean;
+  ballot?: { method: BallotMethod; named: boolean };
 }
+
+/** The final ballot asks for one option, a set of options, or options in order, best first. */
+export type BallotMethod = "single" | "approval" | "ranked";
 
 /** Applicants see `id`, `subject` and `status` alone. */
 export interface EventState {
@@ -162,6 +166,10 @@ export interface EventState {
   policy_version?: number;
   criteria_rev?: number;
   created_at?: string;
+  /** When the server starts the event. */
+  starts_at?: string;
+  /** When the server finishes the event; a pause moves it by its length. */
+  ends_at?: string;
 }
 
 export interface Option {
@@ -247,6 +255,22 @@ export interface Results {
   eligible: number;
   options: { option: string; votes: number; rank: number }[];
   criteria: { criterion: string; points: number; rank: number }[];
+  /** Absent for `single`. */
+  method?: BallotMethod;
+  /** The rounds of a ranked count; `exhausted` ballots name no option that is still in. */
+  rounds?: { options: { option: string; votes: number }[]; exhausted: number; out: string[] }[];
+  /** The winner of a ranked count, or several that are tied. */
+  winners?: string[];
+}
+
+/** A final ballot: `option`, or the `options` of an approval or ranked ballot. */
+export interface Ballot {
+  option?: string;
+  options?: string[];
+  /** Empty if the criteria were not ranked. */
+  criterion_order: string[];
+  criteria_rev: number;
+  revision?: number;
 }
 
 /** What a room shows; collections are keyed by id. */
@@ -278,12 +302,7 @@ export interface You {
   readonly membership: Readonly<{ status: MembershipStatus; role?: Role }>;
   /** Proposal → the revision voted for. */
   readonly votes: Readonly<Record<string, number>>;
-  readonly ballot?: Readonly<{
-    option: string;
-    criterion_order: string[];
-    criteria_rev: number;
-    revision?: number;
-  }>;
+  readonly ballot?: Readonly<Ballot>;
 }
 
 // Commands and what they bring: docs/protocol.md, "every command".
@@ -307,7 +326,9 @@ type Nothing = Record<string, never>;
 /** `not_after`, RFC 3339: once the database's clock is past it, the command is `too_late`. */
 type Timed = { not_after?: string };
 type InEvent<Fields = unknown> = { event: string } & Timed & Fields;
-type Plan = { [Name in keyof Policy]?: Policy[Name] extends Rule | undefined ? Partial<Rule> : Policy[Name] | null };
+type Plan = {
+  [Name in keyof Omit<Policy, "ballot">]?: Policy[Name] extends Rule | undefined ? Partial<Rule> : Policy[Name] | null;
+} & { ballot?: Partial<NonNullable<Policy["ballot"]>> | null };
 type Item<Name extends string> = InEvent<Record<Name, string>>;
 type OnMember = { args: InEvent<{ user: string }>; result: MembershipResult };
 type OnProposal = { args: InEvent<{ proposal: string; reason?: string }>; result: ProposalResult };
@@ -331,10 +352,16 @@ export interface Commands {
       assumptions?: string[];
       criteria?: string[];
       entrance_code?: string;
+      starts_at?: string | null;
+      ends_at?: string | null;
     };
     result: { event: string; entrance_code: string };
   };
-  "event.update": { args: InEvent<{ subject?: string; max_members?: number }>; result: Nothing };
+  "event.update": {
+    /** RFC 3339; `null` removes a time. */
+    args: InEvent<{ subject?: string; max_members?: number; starts_at?: string | null; ends_at?: string | null }>;
+    result: Nothing;
+  };
   "event.set_policy": {
     args: InEvent<{ policy_version: number; policy: Plan }>;
     result: { policy_version: number; accepted: string[] };
@@ -409,7 +436,16 @@ export interface Commands {
   "vote.retract": { args: InEvent<{ proposal: string }>; result: { agree: number; eligible: number } };
   "ballot.submit": {
     /** `base`: the `revision` of the ballot that was shown, 0 for none; another one is not replaced. */
-    args: InEvent<{ option: string; criterion_order: string[]; criteria_rev: number; base?: number }>;
+    args: InEvent<{
+      /** Of a ballot of the method `single`. */
+      option?: string;
+      /** Of the other methods; ranked ones best first. */
+      options?: string[];
+      /** All criteria in order; left out if they are not ranked. */
+      criterion_order?: string[];
+      criteria_rev: number;
+      base?: number;
+    }>;
     result: Nothing;
   };
   "ballot.clear": { args: InEvent; result: Nothing };
@@ -492,7 +528,26 @@ export interface Queries {
   "members.list": { args: PageArgs; reply: Page<"members", Member> };
   /** Everybody who asked to join, newest first; for admins. */
   "requests.list": { args: PageArgs; reply: Page<"requests", JoinRequest> };
+  /** Who chose what, once an event whose ballot is `named` is finished. */
+  "ballots.list": {
+    args: { event: string; before?: string; limit?: number };
+    reply: { type: "ballots"; event: string; ballots: (Ballot & { user: string; name?: string })[]; next?: string };
+  };
+  /** The proof that one's own ballot is in the journal. */
+  "ballot.receipt": { args: { event: string }; reply: Receipt };
   ping: { args: Record<string, never>; reply: { type: "pong"; time: string } };
+}
+
+/** Entry `seq` of the journal is one's own ballot; `salt` makes the digests of `user`, `id` and `payload`. */
+export interface Receipt {
+  type: "receipt";
+  event: string;
+  seq: number;
+  hash: string;
+  user: string;
+  id: string;
+  salt: string;
+  payload: string;
 }
 
 export type QueryType = keyof Queries;

@@ -1,50 +1,38 @@
-"""``ballot.*``: the final ballot, and how it is counted."""
+"""``ballot.*``: the final ballot."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec.structs import replace
 
-from handlers.step import Outcome, Step, found
+from handlers.step import Outcome, Step
 from handlers.views import NUMBERED_RULES
+from persistence.event.limits import FIXED_BALLOT_RULES
 from persistence.event.records import Ballot
-from persistence.event.state import EventState
 from protocol import commands as c
 from protocol.errors import ErrorCode, FinalError
-
-#: Points for the first, second and third criterion of a ranking.
-WEIGHTS = (3, 2, 1)
+from protocol.policy import BallotMethod
 
 
 def submit(step: Step, command: c.BallotSubmit) -> Outcome:
-    """Store one option and a full ranking of the live criteria, in place of the ballot before."""
+    """Store the options and the ranking of the criteria, in place of the ballot before."""
     event = step.event
     if command.criteria_rev != event.criteria_rev:
         raise FinalError(
             ErrorCode.STALE_CRITERIA,
             details={"path": "criteria_rev", "current": event.criteria_rev},
         )
-    option = found(step.state.option(command.option), "option")
-    if option.deleted:
-        raise FinalError(ErrorCode.TARGET_GONE, details={"path": "option"})
-    live = sorted(criterion.id for criterion in step.state.live_items("criterion"))
-    order = command.criterion_order
-    if len(order) != len(live) or sorted(order) != live:
-        raise FinalError(
-            ErrorCode.BAD_REQUEST,
-            "rank each criterion once",
-            details={"path": "criterion_order"},
-        )
+    method = event.policy.final_ballot.method
+    options = _chosen(step, command, method)
+    order = _ranking(step, command.criterion_order)
     existing = step.state.ballot(step.user)
     ballot = Ballot(
         user_id=step.user,
-        option_id=option.id,
+        option_id=options[0],
+        options=None if command.options is None else options,
         criterion_order=order,
         criteria_rev=command.criteria_rev,
-        revision=existing.revision if existing is not None else None,
     )
-    if existing == ballot:
+    if existing is not None and _same(existing, ballot, method):
         return Outcome({}, applied=False)
     # A ballot of older rules says no revision: it counts as the first.
     current = (existing.revision or 1) if existing is not None else 0
@@ -56,10 +44,54 @@ def submit(step: Step, command: c.BallotSubmit) -> Outcome:
         )
     if step.limits.rules >= NUMBERED_RULES:
         ballot = replace(ballot, revision=current + 1)
+    if step.limits.rules >= FIXED_BALLOT_RULES:
+        ballot = replace(ballot, seq=step.seq)
+        if not event.ballot_fixed:
+            step.change_event(ballot_fixed=True)
     step.put(ballot)
     if existing is None:
         step.change_event(ballots=event.ballots + 1)
     return Outcome({})
+
+
+def _chosen(step: Step, command: c.BallotSubmit, method: BallotMethod) -> list[str]:
+    """Return the options that the ballot names, as its method asks."""
+    wanted, sent = command.options, "options"
+    if command.option is not None:
+        wanted, sent = [command.option], "option"
+    asked = "option" if method == "single" else "options"
+    if wanted is None or sent != asked:
+        raise _wrong(sent, f"this ballot asks for {asked}")
+    for index, id in enumerate(wanted):
+        path = sent if sent == "option" else f"options[{index}]"
+        option = step.state.option(id)
+        if option is None:
+            raise FinalError(ErrorCode.NOT_FOUND, "no such option", details={"path": path})
+        if option.deleted:
+            raise FinalError(ErrorCode.TARGET_GONE, details={"path": path})
+    return wanted
+
+
+def _ranking(step: Step, order: list[str] | None) -> list[str]:
+    """Return the ranking of the live criteria; it is empty if the sender made none."""
+    if order is None:
+        return []
+    live = sorted(criterion.id for criterion in step.state.live_items("criterion"))
+    if sorted(order) != live:
+        raise _wrong("criterion_order", "rank each criterion once")
+    return order
+
+
+def _wrong(path: str, message: str) -> FinalError:
+    return FinalError(ErrorCode.BAD_REQUEST, message, details={"path": path})
+
+
+def _same(standing: Ballot, sent: Ballot, method: BallotMethod) -> bool:
+    """Whether ``sent`` says what ``standing`` says. The options of an approval ballot are a set."""
+    same = replace(sent, revision=standing.revision, seq=standing.seq)
+    if method == "approval" and sorted(standing.chosen) == sorted(sent.chosen):
+        same = replace(same, options=standing.options, option_id=standing.option_id)
+    return same == standing
 
 
 def clear(step: Step, command: c.BallotClear) -> Outcome:
@@ -69,34 +101,3 @@ def clear(step: Step, command: c.BallotClear) -> Outcome:
     step.drop("ballots", step.user)
     step.change_event(ballots=step.event.ballots - 1)
     return Outcome({})
-
-
-def count(state: EventState) -> dict[str, Any]:
-    """Return the result: votes per option, points per criterion; equal counts share a rank.
-
-    Deleted criteria are removed from a ranking, and later ones move up. Criteria that were added
-    after a ballot get no points from it.
-    """
-    options = {option.id: 0 for option in state.live_options()}
-    criteria = {criterion.id: 0 for criterion in state.live_items("criterion")}
-    ballots = state.all_ballots() if state.event.ballots else []
-    for ballot in ballots:
-        if ballot.option_id in options:
-            options[ballot.option_id] += 1
-        left = [id for id in ballot.criterion_order if id in criteria]
-        for id, points in zip(left, WEIGHTS, strict=False):
-            criteria[id] += points
-    return {
-        "ballots": len(ballots),
-        "eligible": state.event.members,
-        "options": _ranked(options, "option", "votes"),
-        "criteria": _ranked(criteria, "criterion", "points"),
-    }
-
-
-def _ranked(counts: dict[str, int], key: str, unit: str) -> list[dict[str, Any]]:
-    """Sort by count, highest first; equal counts share a rank and keep their order."""
-    return [
-        {key: id, unit: count, "rank": 1 + sum(other > count for other in counts.values())}
-        for id, count in sorted(counts.items(), key=lambda pair: -pair[1])
-    ]

@@ -6,16 +6,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from handlers.commands.ballots import count
 from handlers.commands.items import make_item, make_option
-from handlers.rules.resolution import close, evaluate_all
-from handlers.rules.transitions import event_transition
+from handlers.rules import schedule
+from handlers.rules.resolution import evaluate_all
 from handlers.step import Outcome, Step
-from persistence.event.records import EntranceCode, Event, Membership, Proposal
+from persistence.event.limits import FIXED_BALLOT_RULES
+from persistence.event.records import EntranceCode, Event, Membership
 from protocol import commands as c
 from protocol.errors import ErrorCode, FinalError, RetryableError
 from protocol.policy import Policy, merge_policy
-from protocol.state import EventStatus
 
 #: Draws of an entrance code before the step fails. There are 31^6 codes: with a million events, one
 #: draw in 900 is taken, so sixteen in a row never are.
@@ -51,6 +50,7 @@ def create(step: Step, command: c.EventCreate) -> Outcome:
             admins=1,
             joins=1,
             limits=step.to_record(),
+            **schedule.scheduled(step, None, command.starts_at, command.ends_at),
         )
     )
     if step.limits.rules >= 3:
@@ -94,7 +94,7 @@ def _merged(policy: Policy, command: c.EventCreate | c.EventSetPolicy) -> Policy
 
 
 def update(step: Step, command: c.EventUpdate) -> Outcome:
-    """Change the subject (before the start) or ``max_members`` (at least the members there are)."""
+    """Change the subject, the schedule, or ``max_members`` (at least the members there are)."""
     event = step.event
     changes: dict[str, Any] = {}
     if command.subject is not None and command.subject != event.subject:
@@ -113,6 +113,7 @@ def update(step: Step, command: c.EventUpdate) -> Outcome:
                 details={"path": "max_members", "current": event.members},
             )
         changes["max_members"] = command.max_members
+    changes |= schedule.scheduled(step, event, command.starts_at, command.ends_at)
     if changes:
         step.change_event(**changes)
     return Outcome({}, applied=bool(changes))
@@ -129,9 +130,22 @@ def set_policy(step: Step, command: c.EventSetPolicy) -> Outcome:
     policy = _merged(event.policy, command)
     if policy == event.policy:
         return Outcome({"policy_version": event.policy_version, "accepted": []}, applied=False)
+    if policy.final_ballot != event.policy.final_ballot and _has_ballots(step):
+        raise FinalError(
+            ErrorCode.INVALID_TRANSITION,
+            "the ballot's method stands once a ballot was submitted",
+            details={"path": "policy.ballot", "status": event.status},
+        )
     step.change_event(policy=policy, policy_version=event.policy_version + 1)
     accepted = evaluate_all(step)
     return Outcome({"policy_version": event.policy_version + 1, "accepted": accepted})
+
+
+def _has_ballots(step: Step) -> bool:
+    """Whether a ballot was ever submitted, or may have been under rules that did not note it."""
+    if step.limits.rules < FIXED_BALLOT_RULES:
+        return step.event.status != "not_started"
+    return step.event.ballot_fixed or step.event.ballots > 0
 
 
 def rotate_code(step: Step, command: c.EventRotateCode) -> Outcome:
@@ -143,20 +157,28 @@ def rotate_code(step: Step, command: c.EventRotateCode) -> Outcome:
 
 
 def start(step: Step, command: c.EventStart) -> Outcome:
-    """Start the event."""
-    return _lead(step, "start")
+    """Start the event, unless its end has passed: it would be finished at once."""
+    if step.event.status == "not_started" and schedule.is_over(step.event, step.now):
+        raise FinalError(
+            ErrorCode.INVALID_TRANSITION,
+            "the end of this event has passed",
+            details={"path": "ends_at", "status": step.event.status},
+        )
+    return schedule.lead(step, "start")
 
 
 def pause(step: Step, command: c.EventPause) -> Outcome:
-    """Pause the event; the deadlines of proposals stop."""
-    return _lead(step, "pause", paused_at=step.now)
+    """Pause the event; its end and the deadlines of proposals stop."""
+    return schedule.lead(step, "pause", paused_at=step.now)
 
 
 def resume(step: Step, command: c.EventResume) -> Outcome:
     """Resume the event; deadlines that lay ahead at the pause move by its length."""
     paused_at = step.event.paused_at
-    outcome = _lead(step, "resume", paused_at=None)
+    ends_at = schedule.end_after_pause(step.event, step.now)
+    outcome = schedule.lead(step, "resume")
     if outcome.applied and paused_at is not None:
+        step.change_event(paused_at=None, ends_at=ends_at)
         length = step.now - paused_at
         for proposal in step.state.pending_proposals():
             shifted = {
@@ -171,22 +193,5 @@ def resume(step: Step, command: c.EventResume) -> Outcome:
 
 
 def finish(step: Step, command: c.EventFinish) -> Outcome:
-    """Finish the event: close pending proposals, and put the result into the same step."""
-    outcome = _lead(step, "finish", finished_at=step.now)
-    if outcome.applied:
-        for proposal in step.state.pending_proposals():
-            _close_unfinished(step, proposal)
-        step.change_event(results=count(step.state))
-    return outcome
-
-
-def _close_unfinished(step: Step, proposal: Proposal) -> None:
-    close(step, proposal, status="deleted", resolution="event_finished")
-
-
-def _lead(step: Step, act: str, **changes: Any) -> Outcome:
-    reached: EventStatus | None = event_transition(act, step.event.status)
-    if reached is None:
-        return Outcome({"status": step.event.status}, applied=False)
-    step.change_event(status=reached, **changes)
-    return Outcome({"status": reached})
+    """Finish the event: close pending proposals, and count the ballots."""
+    return schedule.finish(step)

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from handlers.proof.entry import Entry, seal_of
+from persistence.event.records import Event
 from persistence.journal import chain
 from protocol import commands as c
 
@@ -21,19 +22,32 @@ SECRET: Final = frozenset(
     c.type_of(kind) for kind in (c.VoteCast, c.VoteRetract, c.BallotSubmit, c.BallotClear)
 )
 #: Fields of a patch on ``you`` that show a vote or a ballot.
-_OWN: Final = (b'"votes":', b'"ballot":')
+_OWN_VOTES: Final = (b'"votes":',)
+_OWN: Final = (*_OWN_VOTES, b'"ballot":')
 
 
-def disclosed(entry: Entry) -> dict[str, Any]:
-    """Return the fields of ``entry`` that its event's admins, or the public, may read."""
-    is_secret = entry.command in SECRET
+#: Those of them that are shown after the end of an event whose ballot is ``named``.
+_BALLOTS: Final = frozenset(c.type_of(kind) for kind in (c.BallotSubmit, c.BallotClear))
+
+
+def shows_ballots(event: Event) -> bool:
+    """Whether all members may see now who chose what."""
+    return event.status == "finished" and event.policy.final_ballot.named
+
+
+def disclosed(entry: Entry, *, ballots: bool = False) -> dict[str, Any]:
+    """Return the fields of ``entry`` that its event's admins, or the public, may read.
+
+    ``ballots``: the ballots are shown to all.
+    """
+    is_secret = entry.command in SECRET and not (ballots and entry.command in _BALLOTS)
     own = entry.patches.get("you", b"")
     line: dict[str, Any] = {"seq": entry.seq, "at": chain.moment(entry.at)}
     if not is_secret:
         line["user"] = entry.user
     line |= {"id": entry.id, "command": entry.command}
     patches = entry.patches
-    if is_secret or any(field in own for field in _OWN):
+    if is_secret or any(field in own for field in (_OWN_VOTES if ballots else _OWN)):
         patches = {label: text for label, text in patches.items() if label != "you"}
         line["digests"] = _digests(entry)
     else:

@@ -29,7 +29,9 @@ from persistence.journal import chain
 from protocol.commands import COMMANDS, Command, MembershipRename, event_of, type_of
 from protocol.errors import FinalError
 
-_KINDS: dict[str, type[Command]] = {type_of(kind): kind for kind in (*COMMANDS, *TIMERS)}
+_KINDS: dict[str, type[Command]] = {type_of(kind): kind for kind in COMMANDS}
+#: The server's own steps. Two of them have the names of commands.
+_SERVER_KINDS: dict[str, type[Command]] = {type_of(kind): kind for kind in TIMERS}
 _ROWS = {
     "option": "options",
     "item": "items",
@@ -109,7 +111,7 @@ class Replay:
         state.seq, state.hash = entry.seq, entry.hash
 
     def _decide(self, entry: Entry) -> Iterator[str]:
-        kind = _KINDS.get(entry.command)
+        kind = (_SERVER_KINDS if entry.user == SERVER else _KINDS).get(entry.command)
         if kind is None:
             yield f"is a command that does not exist: {entry.command}"
             return

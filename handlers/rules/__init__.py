@@ -8,6 +8,8 @@
     tallies          the counts of a proposal's votes
     auto_acceptance  whether a proposal passes by its votes
     resolution       resolves proposals, and applies accepted ones
+    results          counts the final ballots
+    schedule         starts and finishes an event, by an admin or by its schedule
     preview          the proposals that a policy would accept
     timers           the steps that the passing of time brings about
 

@@ -16,7 +16,12 @@ from handlers import views
 from handlers.rules.requests import hide_newest, number_requests, show_oldest
 from handlers.rules.resolution import evaluate_all, move_floor
 from handlers.step import Outcome, Step
-from persistence.event.limits import DomainLimits, decode_limits, encode_limits
+from persistence.event.limits import (
+    FIXED_BALLOT_RULES,
+    DomainLimits,
+    decode_limits,
+    encode_limits,
+)
 from persistence.event.records import Event
 from protocol.commands import EventCommand
 
@@ -52,6 +57,9 @@ def record(step: Step, limits: str) -> None:
     """
     before = step.event
     step.change_event(limits=limits)
+    if before.status != "not_started" and _rules(before) < FIXED_BALLOT_RULES <= _rules(step.event):
+        # Ballots may have been submitted, and cleared, under rules that did not note it.
+        step.change_event(ballot_fixed=True)
     if views.shows_numbers(step.event) and not views.shows_numbers(before):
         _show_numbers(step)
     _see_to_requests(step, before)
@@ -62,6 +70,10 @@ def record(step: Step, limits: str) -> None:
         for comment in leaving:
             step.touch(comment)
             step.change_event(comment_floor=comment.number)
+
+
+def _rules(event: Event) -> int:
+    return decode_limits(event.limits).rules if event.limits is not None else 0
 
 
 def _show_numbers(step: Step) -> None:

@@ -8,8 +8,10 @@ made from their cause, so that the timers of two nodes write one step.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from handlers.rules import schedule
 from handlers.rules.auto_acceptance import in_time
 from handlers.rules.limits import EventSetLimits, set_limits
 from handlers.rules.resolution import close, evaluate
@@ -36,6 +38,28 @@ class ProposalMature(EventCommand, tag="proposal.mature", kw_only=True):
     """Evaluate a proposal from the moment on at which votes may decide it."""
 
     proposal: Ref
+
+
+class ScheduledStart(EventCommand, tag="event.start", kw_only=True):
+    """Start an event whose ``starts_at`` has come."""
+
+
+class ScheduledFinish(EventCommand, tag="event.finish", kw_only=True):
+    """Finish an event whose ``ends_at`` has come."""
+
+
+def start(event: str, at: datetime) -> ScheduledStart:
+    """Return the command that starts ``event``, whose ``starts_at`` is ``at``."""
+    return ScheduledStart(id=f"start-{_digits(at)}", event=event)
+
+
+def end(event: str, at: datetime) -> ScheduledFinish:
+    """Return the command that finishes ``event``, whose ``ends_at`` is ``at``."""
+    return ScheduledFinish(id=f"finish-{_digits(at)}", event=event)
+
+
+def _digits(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y%m%dT%H%M%S%fZ")
 
 
 def expiry(event: str, proposal: str) -> ProposalExpire:
@@ -66,6 +90,19 @@ def _mature(step: Step, command: ProposalMature) -> Outcome:
     return Outcome({"status": looked_at.status})
 
 
+def _start(step: Step, command: ScheduledStart) -> Outcome:
+    event = step.event
+    if event.status != "not_started" or event.starts_at is None or step.now < event.starts_at:
+        raise NotDue
+    return schedule.lead(step, "start")
+
+
+def _finish(step: Step, command: ScheduledFinish) -> Outcome:
+    if step.event.status != "in_progress" or not schedule.is_over(step.event, step.now):
+        raise NotDue
+    return schedule.finish(step)
+
+
 def _pending(step: Step, id: str) -> Proposal:
     proposal = step.state.proposal(id)
     if proposal is None or proposal.status != "pending" or step.event.status != "in_progress":
@@ -76,5 +113,7 @@ def _pending(step: Step, id: str) -> Proposal:
 TIMERS: Final[dict[type[Command], Callable[[Step, Any], Outcome]]] = {
     ProposalExpire: _expire,
     ProposalMature: _mature,
+    ScheduledStart: _start,
+    ScheduledFinish: _finish,
     EventSetLimits: set_limits,
 }

@@ -112,6 +112,23 @@ events = Table(
     Column("requests", Integer),
     Column("requests_made", Integer),
     Column("request_ceiling", Integer),
+    Column("starts_at", _moment()),
+    Column("ends_at", _moment()),
+    Column("ends_set_at", _moment()),
+    Column("ballot_fixed", Boolean, nullable=False, server_default=text("false")),
+    # For the timer, which asks for the events whose moment has come.
+    Index(
+        "events_starts_idx",
+        "starts_at",
+        "id",
+        postgresql_where=text("status = 'not_started' AND starts_at IS NOT NULL"),
+    ),
+    Index(
+        "events_ends_idx",
+        "ends_at",
+        "id",
+        postgresql_where=text("status = 'in_progress' AND ends_at IS NOT NULL"),
+    ),
 )
 
 memberships = Table(
@@ -278,6 +295,9 @@ ballots = Table(
     Column("criterion_order", JSON, nullable=False),
     Column("criteria_rev", Integer, nullable=False),
     Column("revision", Integer),
+    # Of an approval or ranked ballot; ``option_id`` is the first one.
+    Column("options", JSON),
+    Column("seq", BigInteger),
     PrimaryKeyConstraint("event_id", "user_id"),
 )
 

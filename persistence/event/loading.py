@@ -138,7 +138,7 @@ _KEY_FIELD = {"memberships": "user_id", "ballots": "user_id"}
 def read(kind: type[R], row: Any) -> R:
     """Make a record from a row."""
     fields = dict(row)
-    for name in ("decision", "criterion_order", "results"):
+    for name in ("decision", "criterion_order", "options", "results"):
         if isinstance(fields.get(name), str):
             fields[name] = orjson.loads(fields[name])
     if isinstance(fields.get("policy"), str):

@@ -31,6 +31,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     criteria_rev: int
     created_by: str
     created_at: datetime
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    ends_set_at: datetime | None = None
+    """When ``ends_at`` was set. One that was set during a pause does not move with it."""
     paused_at: datetime | None = None
     finished_at: datetime | None = None
     results: dict[str, Any] | None = None
@@ -62,6 +66,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     requests_made: int | None = None
     request_ceiling: int | None = None
     """Requests after this number are not shown; ``None``: all are shown."""
+    ballot_fixed: bool = False
+    """Whether a ballot was submitted since the fifth rules: its method stands."""
 
     @property
     def places(self) -> int:
@@ -175,6 +181,15 @@ class Ballot(msgspec.Struct, frozen=True, kw_only=True):
     criteria_rev: int
     revision: int | None = None
     """The number of this user's ballot; ``None`` if given under the rules before the fourth."""
+    options: list[str] | None = None
+    """The options of an approval or ranked ballot, best first; ``option_id`` is the first one."""
+    seq: int | None = None
+    """The position of its submission; ``None`` if given under the rules before the fifth."""
+
+    @property
+    def chosen(self) -> list[str]:
+        """The options that it names, in its order."""
+        return [self.option_id] if self.options is None else self.options
 
 
 class Comment(msgspec.Struct, frozen=True, kw_only=True):

@@ -73,7 +73,7 @@ def _texts(record: Any) -> int:
         case Membership():
             return text_bytes(record.name) + text_bytes(record.user_id)
         case Ballot():
-            return len(record.criterion_order) * ID_BYTES
+            return (len(record.criterion_order) + len(record.chosen)) * ID_BYTES
         case _:
             return 0
 

@@ -3,6 +3,7 @@
     reading      rooms, a user's own view, steps, positions
     lists        lists that are read page by page, and the overview of an event
     standings    whether an event exists and the sender's status, before a command waits for a lock
+    ballots      ballots by name, and a voter's own proof
     due          proposals that expired or opened
     revocations  revocations of access
 

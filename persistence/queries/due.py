@@ -1,4 +1,4 @@
-"""Proposals that expired or opened, by the database's clock, in events that are in progress."""
+"""Events and proposals that are due, by the database's clock."""
 
 from __future__ import annotations
 
@@ -78,6 +78,38 @@ _over = _after(t.proposals.c.expires_at).limit(_LIMIT).subquery("over")
 _EXPIRED = Statement(_with_status(_over, _RUNS.label("runs")))
 _open = _after(t.proposals.c.opens_at).subquery("open")
 _OPENED = Statement(_with_status(_open, _open.c.revision).where(_RUNS).limit(_LIMIT))
+
+
+class Scheduled(NamedTuple):
+    """An event that should have started or finished at ``at``."""
+
+    at: datetime
+    event: str
+
+
+def _scheduled(moment: Any, status: str) -> Statement:
+    """Select events in ``status`` whose ``moment`` has come, the longest due first."""
+    return Statement(
+        select(moment, t.events.c.id)
+        .where(t.events.c.status == status, moment <= func.statement_timestamp())
+        .order_by(moment, t.events.c.id)
+        .limit(_LIMIT)
+    )
+
+
+_STARTS = _scheduled(t.events.c.starts_at, "not_started")
+_ENDS = _scheduled(t.events.c.ends_at, "in_progress")
+
+
+async def scheduled(database: Database, *, limit: int) -> tuple[list[Scheduled], list[Scheduled]]:
+    """Return events that their schedule starts now, and those that it finishes.
+
+    Each is left out once it was carried out, so no scan needs a page.
+    """
+    async with database.connection() as connection:
+        starts = await _STARTS.rows(connection, limit=limit)
+        ends = await _ENDS.rows(connection, limit=limit)
+    return [Scheduled(*row) for row in starts], [Scheduled(*row) for row in ends]
 
 
 async def expired(database: Database, *, since: Due | None, limit: int) -> list[Expired]:

@@ -104,6 +104,8 @@ def _own() -> Statement:
             b.c.criterion_order,
             b.c.criteria_rev,
             b.c.revision,
+            b.c.options,
+            b.c.seq.label("ballot_seq"),
             # Not read for strangers, so that every event costs them the same.
             case((m.c.user_id.is_not(None), votes)).label("votes"),
             records.label("records"),
@@ -189,6 +191,8 @@ async def own(database: Database, pairs: Sequence[tuple[str, str]]) -> list[User
                 criterion_order=orjson.loads(row["criterion_order"]),
                 criteria_rev=row["criteria_rev"],
                 revision=row["revision"],
+                options=orjson.loads(row["options"]) if row["options"] else None,
+                seq=row["ballot_seq"],
             )
         votes = orjson.loads(row["votes"]) if row["votes"] else {}
         position = (row["event"], row["user"], row["epoch"], row["seq"])

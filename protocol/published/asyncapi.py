@@ -34,6 +34,8 @@ REPLIES: Final[dict[type[r.Request], tuple[type[m.Said], ...]]] = {
     r.ProposalsList: (a.Proposals,),
     r.MembersList: (a.Members,),
     r.RequestsList: (a.Requests,),
+    r.BallotsList: (a.Ballots,),
+    r.BallotReceipt: (a.Receipt,),
 }
 assert REPLIES.keys() == set(r.REQUESTS)
 

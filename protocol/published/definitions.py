@@ -43,6 +43,7 @@ _NOTHING: Final = (
 )
 _NOT_BLANK: Final = f"^[^{_CONTROL}]*[^{_NOTHING}{_CONTROL}][^{_CONTROL}]*$"
 _NONE: Final = {"type": "null"}
+_SET: Final = {"type": "array", "uniqueItems": True}
 _TARGETED: Final = {"target": {"type": "string"}, "base_version": {"type": "integer"}}
 
 #: The rules of ``Command.check``, which a type cannot express.
@@ -70,6 +71,15 @@ _CHECKS: Final[dict[type[c.Command], Schema]] = {
         "oneOf": [
             {"required": [one], "properties": {one: {"type": "string"}, other: _NONE}}
             for one, other in (("proposal", "criterion"), ("criterion", "proposal"))
+        ]
+    },
+    c.BallotSubmit: {
+        "oneOf": [
+            {
+                "required": ["option"],
+                "properties": {"option": {"type": "string"}, "options": _NONE},
+            },
+            {"required": ["options"], "properties": {"options": _SET, "option": _NONE}},
         ]
     },
 }

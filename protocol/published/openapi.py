@@ -128,6 +128,16 @@ def _paths(schemas: dict[str, Schema]) -> dict[str, Any]:
                 ("proposals", r.ProposalsList, a.Proposals),
                 ("members", r.MembersList, a.Members),
                 ("requests", r.RequestsList, a.Requests),
+                ("ballots", r.BallotsList, a.Ballots),
+            )
+        },
+        f"{event}/receipt": {
+            "get": operation(
+                "getBallotReceipt",
+                first_line(r.BallotReceipt),
+                json_of(a.Receipt, first_line(a.Receipt)),
+                _ABOUT_EVENT,
+                parameters=of_event,
             )
         },
         f"{event}/journal": {

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from handlers.commands import registry
-from handlers.proof.disclosure import Broken, disclosed, entry_of_line, prove
+from handlers.proof.disclosure import Broken, disclosed, entry_of_line, prove, shows_ballots
 from handlers.proof.entry import Entry, entry_of
 from handlers.proof.replay import Difference, Replay
 from persistence.database.pool import Database
@@ -67,6 +67,7 @@ async def export(database: Database, event_id: str, *, public: bool = False) -> 
     if public:
         head["version"] = PUBLIC_VERSION
     _print(orjson.dumps(head).decode())
+    named = shows_ballots(event)
     last: dict[str, Any] = {"seq": 0, "hash": bytes(32)}
     async for row in audit.lines(database, event_id):
         # Later entries are behind the position of the first line.
@@ -74,7 +75,7 @@ async def export(database: Database, event_id: str, *, public: bool = False) -> 
             break
         last = row
         if public:
-            _print(orjson.dumps(disclosed(entry_of(row))).decode())
+            _print(orjson.dumps(disclosed(entry_of(row), ballots=named)).decode())
             continue
         _print(
             orjson.dumps(

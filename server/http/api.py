@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from handlers.lanes.decide import Answer, Submission
-from handlers.proof.disclosure import disclosed
+from handlers.proof.disclosure import disclosed, shows_ballots
 from handlers.proof.entry import entry_of
 from persistence.journal import audit
 from protocol import answers
@@ -63,6 +63,8 @@ def routes(node: Node) -> list[Route]:
         route(f"{event}/proposals", api.page(r.ProposalsList)),
         route(f"{event}/members", api.page(r.MembersList)),
         route(f"{event}/requests", api.page(r.RequestsList)),
+        route(f"{event}/ballots", api.page(r.BallotsList)),
+        route(f"{event}/receipt", api.page(r.BallotReceipt)),
         route(f"{event}/journal", api.journal),
         route(f"{event}/commands/{{id}}", api.status, large=False),
         # A stream reserves a place for each large message by itself.
@@ -151,7 +153,7 @@ class _Api:
         """``GET /v1/events?after=&limit=``: the user's own events."""
         return await self._ask(r.EventsList, identity, request)
 
-    def page(self, kind: type[r.History]) -> Answering:
+    def page(self, kind: type[r.History | r.BallotsList | r.BallotReceipt]) -> Answering:
         """``GET /v1/events/{event}/…?before=&limit=``: entries older than the room shows."""
 
         async def answered(request: Request, identity: Identity) -> Response:
@@ -192,14 +194,16 @@ class _Api:
         rows = await audit.journal_page(
             self._node.database, event, after=page.after, limit=page.limit + 1
         )
+        head = await audit.event_row(self._node.database, event)
+        named = head is not None and shows_ballots(head)
         lines: list[bytes] = []
         for number, row in enumerate(rows[: page.limit], 1):
-            lines.append(orjson.dumps(_line(row)))
+            lines.append(orjson.dumps(_line(row, ballots=named)))
             if number % ENTRIES_PER_PIECE == 0:
                 await asyncio.sleep(0)
         following = b',"next":%d' % rows[page.limit - 1]["seq"] if len(rows) > page.limit else b""
-        head = b'{"type":"journal","event":%b,"lines":[' % orjson.dumps(event)
-        return b"".join((head, b",".join(lines), b"]", following, b"}"))
+        start = b'{"type":"journal","event":%b,"lines":[' % orjson.dumps(event)
+        return b"".join((start, b",".join(lines), b"]", following, b"}"))
 
     def _typed(self, kind: type[S], fields: dict[str, Any]) -> S:
         """Make a request of path and query parameters, which are all text."""
@@ -235,7 +239,7 @@ class _JournalPage(msgspec.Struct, kw_only=True):
     limit: PageSize = 50
 
 
-def _line(row: dict[str, Any]) -> dict[str, Any]:
+def _line(row: dict[str, Any], *, ballots: bool) -> dict[str, Any]:
     """A line as admins may read it."""
     # A row's time is in the zone that the database was asked in.
-    return disclosed(entry_of(row | {"at": row["at"].astimezone(UTC)}))
+    return disclosed(entry_of(row | {"at": row["at"].astimezone(UTC)}), ballots=ballots)

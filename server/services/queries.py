@@ -13,13 +13,14 @@ import orjson
 from handlers import views
 from handlers.lanes.decide import recorded_ack, recorded_refusal
 from handlers.lanes.lanes import Lanes
+from handlers.proof.disclosure import shows_ballots
 from handlers.rules import preview
 from handlers.step import Actor
 from persistence.database.overload import unreachable
 from persistence.database.pool import Database
 from persistence.event.limits import DomainLimits
 from persistence.event.records import Decided, Membership
-from persistence.queries import lists, reading
+from persistence.queries import ballots, lists, reading
 from persistence.queries.reading import UserView
 from protocol import answers
 from protocol import requests as r
@@ -95,6 +96,10 @@ class Queries:
                 return "members", await self._members(request)
             case r.RequestsList():
                 return "requests", await self._requests(actor, request)
+            case r.BallotsList():
+                return "ballots", await self._ballots(actor, request)
+            case r.BallotReceipt():
+                return "receipt", await self._receipt(actor, request)
         raise RetryableError(ErrorCode.UNKNOWN_TYPE)
 
     async def _status(self, actor: Actor, request: r.CommandStatus) -> dict[str, Any]:
@@ -217,12 +222,49 @@ class Queries:
         )
         return await _page("requests", request.event, shown, following)
 
+    async def _ballots(self, actor: Actor, request: r.BallotsList) -> dict[str, Any]:
+        await self._accepted(actor, request.event)
+        event, found, following = await ballots.named(
+            self._database, request.event, before=request.before, limit=request.limit
+        )
+        if event is None or not shows_ballots(event):
+            raise FinalError(ErrorCode.FORBIDDEN, "these ballots are secret, or still are")
+        shown = (
+            {"user": one.ballot.user_id}
+            | ({} if one.name is None else {"name": one.name})
+            | (views.ballot_view(one.ballot) or {})
+            for one in found
+        )
+        return await _page("ballots", request.event, shown, following)
+
+    async def _receipt(self, actor: Actor, request: r.BallotReceipt) -> dict[str, Any]:
+        """Return the proof of the actor's ballot, also to one who has left since the end."""
+        found = await reading.own(self._database, [(request.event, actor.user)])
+        if not found or found[0].membership is None:
+            raise FinalError(ErrorCode.NOT_FOUND, details={"path": "event"})
+        receipt = await ballots.receipt(self._database, request.event, actor.user)
+        if receipt is None:
+            message = "there is no ballot of yours, or none with a receipt"
+            raise FinalError(ErrorCode.NOT_FOUND, message, details={"path": "ballot"})
+        return {
+            "event": request.event,
+            "seq": receipt.seq,
+            "hash": receipt.hash.hex(),
+            "user": actor.user,
+            "id": receipt.id,
+            "salt": receipt.salt.hex(),
+            "payload": receipt.payload,
+        }
+
 
 def _is_heavy(request: r.Request) -> bool:
     """Return whether only one query of this size is answered at a time."""
     if isinstance(request, r.CommandStatus):
         return len(request.ids) > MAX_LIGHT_STATUS_IDS
-    return isinstance(request, r.History | r.EventsList) and request.limit > MAX_LIGHT_PAGE
+    return (
+        isinstance(request, r.History | r.EventsList | r.BallotsList)
+        and request.limit > MAX_LIGHT_PAGE
+    )
 
 
 def _is_not_found(line: Decided) -> bool:
@@ -231,7 +273,7 @@ def _is_not_found(line: Decided) -> bool:
 
 
 async def _page(
-    kind: str, event: str, shown: Iterable[dict[str, Any]], following: int | None
+    kind: str, event: str, shown: Iterable[dict[str, Any]], following: int | str | None
 ) -> dict[str, Any]:
     entries = []
     for number, entry in enumerate(shown, 1):

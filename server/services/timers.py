@@ -1,4 +1,4 @@
-"""Submits commands for proposals that have opened or expired.
+"""Submits commands for events whose schedule is due, and for proposals that opened or expired.
 
 Every node submits them; the journal's idempotency key keeps it to one step. The lane checks under
 the lock that the time has passed. Due proposals are read from the database by its own clock, so a
@@ -12,7 +12,7 @@ from functools import partial
 
 from handlers.lanes.decide import Answer, Reply, Submission
 from handlers.lanes.lanes import Lanes
-from handlers.rules.timers import SERVER, expiry, maturity
+from handlers.rules.timers import SERVER, end, expiry, maturity, start
 from handlers.step import Actor
 from persistence.database.periodic import Periodic
 from persistence.database.pool import Database
@@ -21,7 +21,7 @@ from persistence.queries.due import Due
 from protocol.commands import EventCommand
 from server.services.entropy import entropy
 
-#: Seconds between two scans. Expiries and openings are late by as much.
+#: Seconds between two scans. What falls due is late by as much.
 TIMER_INTERVAL_S = 0.5
 #: The time before the last scan that is scanned again. A transaction's timestamp can lie that
 #: long before its commit.
@@ -34,7 +34,7 @@ _SERVER = Actor(SERVER, SERVER)
 
 
 class Timers:
-    """Submits expiries and openings to the lanes."""
+    """Submits starts and ends, expiries and openings to the lanes."""
 
     def __init__(self, database: Database, lanes: Lanes) -> None:
         self._database = database
@@ -62,6 +62,7 @@ class Timers:
 
     async def _scan(self, since: Due | None) -> Due:
         """Submit all that is due; return the start of the next scan."""
+        await self._schedules()
         await self._expire()
         again, self._again = self._again, {}
         for opening, revision in again.items():
@@ -75,6 +76,14 @@ class Timers:
         self._matured = {o for o in self._matured if o.at > now - 2 * RESCAN_SPAN}
         self._recent = Due(now - RESCAN_SPAN)
         return opened[-1].due if len(opened) == MAX_DUE else self._recent
+
+    async def _schedules(self) -> None:
+        """Submit the starts and ends that are due; what stays due, the next scan submits again."""
+        starts, ends = await due.scheduled(self._database, limit=MAX_DUE)
+        for found in starts:
+            self._ask(start(found.event, found.at), _ignore)
+        for found in ends:
+            self._ask(end(found.event, found.at), _ignore)
 
     async def _expire(self) -> None:
         """Submit expired proposals: one page of all of them, and those that expired lately.

@@ -54,6 +54,8 @@ SERVER_STEPS = {
     "proposal.expire": "expire-",
     "proposal.mature": "open-",
     "event.set_limits": "limits-",
+    "event.start": "start-",
+    "event.finish": "finish-",
 }
 
 

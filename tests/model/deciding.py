@@ -20,6 +20,10 @@ DECIDING = ("in_progress", "paused")
 OPEN = ("not_started", "in_progress", "paused")
 
 
+#: Stands for a time that a command does not name; ``None`` is the wish to have none.
+KEEP = "keep"
+
+
 class Refused(Exception):
     """The answer is an error; ``final`` ones are remembered."""
 
@@ -141,9 +145,9 @@ def asked(command: Row) -> Row:
     """The command with its defaults, without what no server reads: what repeats are compared by."""
     defaults = arguments(command["type"])
     given = {key: value for key, value in command.items() if key in defaults}
-    until = command.get("not_after")
-    moment = until and datetime.fromisoformat(until)
-    return {"type": command["type"], "not_after": moment} | {**defaults, **given}
+    times = ("not_after", "starts_at", "ends_at")
+    moments = {name: datetime.fromisoformat(command[name]) for name in times if command.get(name)}
+    return {"type": command["type"], "not_after": None} | {**defaults, **given, **moments}
 
 
 @functools.cache

@@ -44,6 +44,10 @@ SMALL_LIMITS = {
 COMPARE_EVERY = 8
 
 
+#: An argument that is sent as ``null``; one that is ``None`` is left out.
+NULL = "null"
+
+
 def has_proposals(machine: EventMachine) -> bool:
     return bool(machine.model.proposals)
 
@@ -68,7 +72,9 @@ class EventMachine(RuleBasedStateMachine):
         """Have a command decided by both, and hold the answers against each other."""
         self.commands += 1
         command = {"type": kind, "id": id or f"command-{self.commands}"} | {
-            name: value for name, value in arguments.items() if value is not None
+            name: None if value is NULL else value
+            for name, value in arguments.items()
+            if value is not None
         }
         if self.until is not None and user:
             moment = self.system.decided_at() + timedelta(seconds=self.until)
@@ -149,6 +155,8 @@ class EventMachine(RuleBasedStateMachine):
             assumptions=list(WORDS[: c.of((1, 2, 0))]),
             criteria=list(WORDS[: c.of((2, 1, 3, 0))]),
             entrance_code="AAAAAA",
+            starts_at=self.a_time(c, (5, 20)) if c.one_in(6) else None,
+            ends_at=self.a_time(c, (25, 40)) if c.one_in(4) else None,
         )
         for user in USERS[1 : c.of((4, 3, 5, 2, 1))]:
             self.send(user, "membership.join", code="AAAAAA")
@@ -175,6 +183,10 @@ class EventMachine(RuleBasedStateMachine):
         ):
             if c.one_in(3):
                 policy[name] = c.of(values)
+        if c.one_in(3):
+            policy["ballot"] = {"method": c.of(("ranked", "approval", "ranked", "single"))}
+            if c.one_in(3):
+                policy["ballot"]["named"] = c.of((True, False))
         return policy
 
     # --- choosing among what there is
@@ -351,9 +363,8 @@ class EventMachine(RuleBasedStateMachine):
         if c.one_in(4):
             policy["membership_auto"] = c.of((True, False))
         if c.one_in(6):
-            policy[
-                c.of(("quorum_percent", "ttl_seconds", "proposer_votes", "min_open_seconds"))
-            ] = None
+            optional = ("quorum_percent", "ttl_seconds", "proposer_votes", "min_open_seconds")
+            policy[c.of((*optional, "ballot"))] = None
         if c.one_in(12):
             policy["assumption"] = {"rule": c.of(("percent", "count")), "threshold": 101}
         version = self.version_of(c, self.model.event, "policy_version")
@@ -367,6 +378,20 @@ class EventMachine(RuleBasedStateMachine):
             return
         subject, most = c.of((None, None, "s", "t")), c.of((3, 2, 100, None, 4))
         self.send(self.an_admin(c), "event.update", subject=subject, max_members=most)
+
+    def a_time(self, c: Choice, seconds: tuple[float, ...] = (20, 5, 40, 20.5, 10, 0, -1)) -> str:
+        """A moment of a schedule; seldom a past one."""
+        return (self.system.decided_at() + timedelta(seconds=c.of(seconds))).isoformat()
+
+    @rule(n=NUMBERS, m=NUMBERS)
+    def set_the_times(self, n: int, m: int) -> None:
+        c = Choice(n, m)
+        held = [self.model.event[name] for name in ("starts_at", "ends_at")]
+        times = [
+            c.of((None, None, self.a_time(c), self.a_time(c), NULL, at.isoformat() if at else None))
+            for at in held
+        ]
+        self.send(self.an_admin(c), "event.update", starts_at=times[0], ends_at=times[1])
 
     @rule(n=NUMBERS, m=NUMBERS)
     def edit_directly(self, n: int, m: int) -> None:
@@ -438,13 +463,19 @@ class EventMachine(RuleBasedStateMachine):
         order = order[::-1] if c.one_in(2) else order
         order = order[1:] if c.one_in(10) else order
         revision = self.version_of(c, self.model.event, "criteria_rev")
+        method = self.model.ballot_policy()["method"]
+        if c.one_in(12):
+            method = c.of(("single", "ranked"))
         option = c.of([*self.model.options, *self.model.options, "nothing"])
+        options = [option, *(id for id in self.model.options if id != option)]
+        options = options[: c.of((2, 1, 3))]
         held = self.model.ballots.get(user, {"revision": 0})["revision"]
         self.send(
             user,
             "ballot.submit",
-            option=option,
-            criterion_order=order,
+            option=option if method == "single" else None,
+            options=options if method != "single" else None,
+            criterion_order=None if c.one_in(4) else order,
             criteria_rev=revision,
             base=c.of((None, held, 0, 1)),
         )
@@ -502,6 +533,10 @@ class EventMachine(RuleBasedStateMachine):
             self.timers_ask(c)
 
     def timers_ask(self, c: Choice) -> None:
+        for act, time in (("start", "starts_at"), ("finish", "ends_at")):
+            at = self.model.event[time]
+            if at is not None and c.of((True, True, False)):
+                self.send("", f"event.{act}", id=f"{act}-{at:%Y%m%dT%H%M%S%fZ}")
         for row in list(self.model.proposals.values())[-4:]:
             id = row["id"]
             if c.one_in(2):

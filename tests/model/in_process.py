@@ -27,7 +27,13 @@ from handlers.proof.entry import Entry
 from handlers.proof.unrecorded import FIRST_RULES
 from handlers.rules.lateness import check_in_time
 from handlers.rules.limits import EventSetLimits
-from handlers.rules.timers import SERVER, ProposalExpire, ProposalMature
+from handlers.rules.timers import (
+    SERVER,
+    ProposalExpire,
+    ProposalMature,
+    ScheduledFinish,
+    ScheduledStart,
+)
 from handlers.step import Actor, Step
 from persistence.event.limits import SETTABLE, DomainLimits, decode_limits
 from persistence.event.records import Decided
@@ -53,6 +59,8 @@ _SERVER_STEPS: dict[str, type[EventCommand]] = {
     "proposal.expire": ProposalExpire,
     "proposal.mature": ProposalMature,
     "event.set_limits": EventSetLimits,
+    "event.start": ScheduledStart,
+    "event.finish": ScheduledFinish,
 }
 _ROW_OF = {
     "membership": "memberships",

@@ -7,7 +7,10 @@ and here. ``deciding`` has the way of any command. ``rows`` has the tables and t
 
 from __future__ import annotations
 
-from tests.model.deciding import DECIDING, OPEN, RUNNING, Refused, Same, named
+from datetime import datetime
+
+from tests.model.ballots import Ballots
+from tests.model.deciding import DECIDING, KEEP, OPEN, Refused, Same, named
 from tests.model.members import Members
 from tests.model.rows import LIMIT_NAMES, Row
 
@@ -17,12 +20,14 @@ DEFAULT_POLICY: Row = {
     "conclusion": {"auto": True, "rule": "percent", "threshold": 60},
     "membership_auto": False,
 }
+#: The final ballot of a policy that says nothing of it.
+ONE_OPTION: Row = {"method": "single", "named": False}
 #: What is left out of ``event.create``.
 NO_POLICY: Row = {}
 NO_TEXTS: list[str] = []
 
 
-class Model(Members):
+class Model(Members, Ballots):
     """One event, from its ``event.create`` on."""
 
     def event_create(
@@ -34,12 +39,15 @@ class Model(Members):
         assumptions: list[str] = NO_TEXTS,
         criteria: list[str] = NO_TEXTS,
         entrance_code: str | None = None,
+        starts_at: datetime | None = None,
+        ends_at: datetime | None = None,
     ) -> Row:
         assert not self.event, "another event than this model's"
         merged = checked(merge(DEFAULT_POLICY, policy), final=False)
         begun_with = {"options": options, "assumptions": assumptions, "criteria": criteria}
         if any(len(texts) > self.limits[name] for name, texts in begun_with.items()):
             raise Refused("limit_reached", final=False)
+        times = self.times(starts_at=starts_at, ends_at=ends_at)
         self.begin()
         self.codes.append(entrance_code or self.ids("entrance_code"))
         self.event = {
@@ -53,7 +61,11 @@ class Model(Members):
             "created_at": self.now,
             "paused_at": None,
             "results": None,
-        }
+            "starts_at": None,
+            "ends_at": None,
+            "ends_set_at": None,
+            "ballot_fixed": False,
+        } | times
         self.let_in(self.user, self.name, "admin")
         for content in options:
             self.make_option(content)
@@ -64,17 +76,24 @@ class Model(Members):
         self.event["criteria_rev"] = 1
         return {"event": self.event["id"], "entrance_code": self.codes[-1]}
 
-    def event_update(self, subject: str | None = None, max_members: int | None = None) -> None:
+    def event_update(
+        self,
+        subject: str | None = None,
+        max_members: int | None = None,
+        starts_at: datetime | str | None = KEEP,
+        ends_at: datetime | str | None = KEEP,
+    ) -> None:
         self.admin()
         self.when(*OPEN)
         wished: Row = {"subject": subject, "max_members": max_members}
         changes = {k: v for k, v in wished.items() if v is not None and v != self.event[k]}
-        if not changes:
-            raise Same
         if "subject" in changes:
             self.before_start()
         if "max_members" in changes and int(changes["max_members"]) < len(self.eligible()):
             raise Refused("limit_reached", current=len(self.eligible()))
+        changes |= self.times(starts_at=starts_at, ends_at=ends_at)
+        if not changes:
+            raise Same
         self.begin()
         self.event |= changes
 
@@ -87,6 +106,8 @@ class Model(Members):
         if policy_version != current:
             raise Refused("version_conflict", current=current)
         checked(merged, final=True)
+        if merged.get("ballot", ONE_OPTION) != self.ballot_policy() and self.event["ballot_fixed"]:
+            raise Refused("invalid_transition", path="policy.ballot")
         self.begin()
         self.event |= {"policy": merged, "policy_version": current + 1}
         return {"policy_version": current + 1, "accepted": self.evaluate_all()}
@@ -99,6 +120,11 @@ class Model(Members):
         return {"entrance_code": self.codes[-1]}
 
     def event_start(self) -> Row:
+        if not self.user:
+            return self.scheduled("not_started", "starts_at", to="in_progress")
+        self.admin()
+        if self.event["status"] == "not_started" and self.is_over():
+            raise Refused("invalid_transition", path="ends_at")
         return self.move("not_started", to="in_progress")
 
     def event_pause(self) -> Row:
@@ -112,15 +138,28 @@ class Model(Members):
             for time in ("opens_at", "expires_at"):
                 if row[time] is not None and row[time] > self.event["paused_at"]:
                     row[time] += self.now - self.event["paused_at"]
+        self.end_moves()
         self.evaluate_all()
         return result
 
     def event_finish(self) -> Row:
-        result = self.move(*DECIDING, to="finished")
+        if self.user:
+            result = self.move(*DECIDING, to="finished")
+        else:
+            result = self.scheduled("in_progress", "ends_at", to="finished")
         for row in self.pending():
             self.close(row, "deleted", "event_finished")
         self.event["results"] = self.results()
         return result
+
+    def scheduled(self, source: str, time: str, *, to: str) -> Row:
+        """The server's own step, once its time has come."""
+        moment = self.event[time]
+        if self.event["status"] != source or moment is None or self.now < moment:
+            raise Refused("not_due", final=False)
+        self.begin()
+        self.event["status"] = to
+        return {"status": to}
 
     def move(self, *sources: str, to: str) -> Row:
         self.admin()
@@ -130,37 +169,6 @@ class Model(Members):
         self.begin()
         self.event["status"] = to
         return {"status": to}
-
-    # --- ballots
-
-    def ballot_submit(
-        self, option: str, criterion_order: list[str], criteria_rev: int, base: int | None = None
-    ) -> None:
-        self.member()
-        self.when(*RUNNING)
-        wish = {"option": option, "criterion_order": criterion_order, "criteria_rev": criteria_rev}
-        is_current = criteria_rev == self.event["criteria_rev"]
-        held = self.ballot(self.user) if self.user in self.ballots else {"revision": 0}
-        if is_current and wish | {"revision": held["revision"]} == held:
-            raise Same
-        if not is_current:
-            raise Refused("stale_criteria", current=self.event["criteria_rev"])
-        if named(self.options, option)["deleted"]:
-            raise Refused("target_gone")
-        if sorted(criterion_order) != sorted(self.live("criterion")):
-            raise Refused("bad_request", path="criterion_order")
-        if base not in (None, held["revision"]):
-            raise Refused("version_conflict", current=held["revision"])
-        self.begin()
-        self.ballots[self.user] = wish | {"revision": held["revision"] + 1}
-
-    def ballot_clear(self) -> None:
-        self.member()
-        self.when(*RUNNING)
-        if self.user not in self.ballots:
-            raise Same
-        self.begin()
-        del self.ballots[self.user]
 
     # --- the server's own, on an operator's word
 
@@ -252,6 +260,8 @@ def merge(document: Row, patch: Row) -> Row:
 
 
 def checked(policy: Row, *, final: bool) -> Row:
+    if "ballot" in policy:
+        policy["ballot"] = ONE_OPTION | policy["ballot"]
     for kind in ("assumption", "criterion", "conclusion"):
         if policy[kind]["rule"] == "percent" and policy[kind]["threshold"] > 100:
             raise Refused("bad_request", final=final, path=f"policy.{kind}.threshold")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from tests.model.counting import ranked_results
+
 Row = dict[str, Any]
 
 #: Of the domain, and settings of the server: how many there may be, and how many a room shows.
@@ -140,19 +142,31 @@ class Rows:
         )
 
     def results(self) -> Row:
-        """The final count: options by votes, the live criteria by the ballots' points."""
+        """The final count: options by the method, the live criteria by the ballots' points."""
+        method = self.ballot_policy()["method"]
         votes = {id: 0 for id, row in self.options.items() if not row["deleted"]}
         points = dict.fromkeys(self.live("criterion"), 0)
         for ballot in self.ballots.values():
-            votes[ballot["option"]] += 1
+            for option in ballot.get("options", [ballot.get("option")]):
+                votes[option] += 1
             for criterion, worth in zip(self.ranking(ballot), (3, 2, 1), strict=False):
                 points[criterion] += worth
-        return {
+        counted: Row = {
             "ballots": len(self.ballots),
             "eligible": len(self.eligible()),
-            "options": ranked("option", "votes", votes, self.options),
             "criteria": ranked("criterion", "points", points, self.items),
         }
+        if method == "ranked":
+            return counted | ranked_results(
+                sorted(votes, key=lambda id: int(self.options[id]["position"])),
+                [ballot["options"] for ballot in self.ballots.values()],
+            )
+        counted["options"] = ranked("option", "votes", votes, self.options)
+        return counted if method == "single" else counted | {"method": method}
+
+    def ballot_policy(self) -> Row:
+        said: Row = self.event["policy"].get("ballot", {})
+        return {"method": "single", "named": False} | said
 
     def ranking(self, ballot: Row) -> list[str]:
         """What is left of a ballot's order of criteria."""
@@ -192,7 +206,7 @@ class Rows:
             "event": present(
                 event,
                 *("id", "subject", "status", "max_members", "policy", "policy_version"),
-                *("criteria_rev", "created_at"),
+                *("criteria_rev", "created_at", "starts_at", "ends_at"),
                 entrance_code=self.codes[-1],
             ),
             "options": {

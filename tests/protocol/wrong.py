@@ -62,6 +62,8 @@ def example(message: type[msgspec.Struct]) -> dict[str, Any]:
     match name_of(message):
         case "proposal.create":
             made |= {"kind": "assumption", "category": "update"}
+        case "ballot.submit":
+            del made["options"]
         case "comment.add":
             del made["criterion"]
     return made

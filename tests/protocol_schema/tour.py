@@ -9,6 +9,7 @@ from tests.promises.client import Client, Message, Room
 from tests.promises.running import Running, token
 
 PASSES = {"auto": True, "rule": "count", "threshold": 2}
+RANKED = {"method": "ranked", "named": True}
 POLICY = {"assumption": PASSES, "criterion": PASSES, "conclusion": PASSES}
 
 
@@ -77,7 +78,7 @@ class Tour:
             self.ada,
             "event.create",
             subject="Where do we eat?",
-            policy=POLICY | {"quorum_percent": 1, "proposer_votes": False},
+            policy=POLICY | {"quorum_percent": 1, "proposer_votes": False, "ballot": RANKED},
             options=["The corner place", "The market"],
             assumptions=["We have an hour"],
             criteria=["Near", "Cheap"],
@@ -93,7 +94,10 @@ class Tour:
     async def prepare(self) -> None:
         """Everything that is edited directly before the start."""
         ada = self.ada
-        await self.do(ada, "event.update", subject="Where do we eat today?", max_members=3)
+        await self.do(
+            ada, "event.update", subject="Where do we eat today?", max_members=3,
+            starts_at="2126-11-23T08:00:00Z", ends_at="2126-11-23T10:00:00+01:00",
+        )  # fmt: skip
         self.code = (await self.do(ada, "event.rotate_code"))["entrance_code"]
         option = (await self.do(ada, "option.add", content="Home"))["option"]
         await self.do(ada, "option.edit", option=option, content="At home")
@@ -247,12 +251,15 @@ class Tour:
         ada, bob = self.ada, self.bob
         room = bob.rooms[self.event]
         ballot = {
-            "option": next(iter(room.state["options"])),
+            "options": list(room.state["options"]),
             "criterion_order": sorted(room.state["criteria"]),
             "criteria_rev": room.state["event"]["criteria_rev"],
         }
         await self.no("stale_criteria", bob, "ballot.submit", **ballot | {"criteria_rev": 0})
         await self.do(bob, "ballot.submit", **ballot)
+        early = await ada.request({"type": "ballots.list", "event": self.event})
+        assert early["code"] == "forbidden"
+        await bob.ask("ballot.receipt", event=self.event)
         await bob.until(lambda: "ballot" in room.you, "one's own ballot")
         back = await self.server.connect("bob")
         seen = back.adopt(room)
@@ -266,6 +273,8 @@ class Tour:
         await self.do(ada, "event.pause")
         await self.do(ada, "event.resume")
         await self.do(ada, "event.finish")
+        listed = await ada.ask("ballots.list", event=self.event, limit=1)
+        assert [ballot["user"] for ballot in listed["ballots"]] == ["bob"]
         await self.no("event_finished", bob, "comment.add", criterion="c", content="Late")
         await ada.until(lambda: "results" in ada.rooms[self.event].state, "the results")
 

@@ -27,6 +27,7 @@ Kind: TypeAlias = Literal["assumption", "criterion", "conclusion"]
 Category: TypeAlias = Literal["create", "update", "delete"]
 Role: TypeAlias = Literal["admin", "member"]
 Rule: TypeAlias = Literal["count", "percent"]
+BallotMethod: TypeAlias = Literal["single", "approval", "ranked"]
 
 
 class KindPolicy(TypedDict):
@@ -35,6 +36,13 @@ class KindPolicy(TypedDict):
     auto: bool
     rule: Rule
     threshold: int
+
+
+class BallotPolicy(TypedDict):
+    """What the final ballot asks for; ``named``: members see after the end who chose what."""
+
+    method: BallotMethod
+    named: bool
 
 
 class EventPolicy(TypedDict):
@@ -48,6 +56,7 @@ class EventPolicy(TypedDict):
     min_open_seconds: NotRequired[int]
     ttl_seconds: NotRequired[int]
     proposer_votes: NotRequired[bool]
+    ballot: NotRequired[BallotPolicy]
 
 
 class Event(TypedDict):
@@ -62,6 +71,8 @@ class Event(TypedDict):
     policy_version: NotRequired[int]
     criteria_rev: NotRequired[int]
     created_at: NotRequired[str]
+    starts_at: NotRequired[str]
+    ends_at: NotRequired[str]
 
 
 class Option(TypedDict):
@@ -180,13 +191,31 @@ class CriterionResult(TypedDict):
     rank: int
 
 
+class RoundCount(TypedDict):
+    """The ballots that counted for an option in one round."""
+
+    option: str
+    votes: int
+
+
+class Round(TypedDict):
+    """A round of a ranked count. ``exhausted``: ballots that name no option that is still in."""
+
+    options: list[RoundCount]
+    exhausted: int
+    out: list[str]
+
+
 class Results(TypedDict):
-    """The final ballot, counted; the best first."""
+    """The final ballot, counted; the best first. ``rounds`` and ``winners`` of a ranked one."""
 
     ballots: int
     eligible: int
     options: list[OptionResult]
     criteria: list[CriterionResult]
+    method: NotRequired[BallotMethod]
+    rounds: NotRequired[list[Round]]
+    winners: NotRequired[list[str]]
 
 
 class State(TypedDict):
@@ -212,11 +241,15 @@ class Membership(TypedDict):
 
 
 class Ballot(TypedDict):
-    """The user's own ballot. ``criterion_order``: the ranked criteria that still exist."""
+    """The user's own ballot. ``criterion_order``: the ranked criteria that still exist.
 
-    option: str
+    ``option`` of a single choice; ``options`` of an approval or ranked ballot.
+    """
+
     criterion_order: list[str]
     criteria_rev: int
+    option: NotRequired[str]
+    options: NotRequired[list[str]]
     revision: NotRequired[int]
 
 

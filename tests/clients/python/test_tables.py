@@ -26,7 +26,7 @@ from protocol import state as server_state
 from protocol.commands import type_of
 from protocol.errors import ERRORS
 from protocol.messages import Limits as ServerLimits
-from protocol.policy import KindPolicy, ProposalKind, Rule
+from protocol.policy import BallotMethod, BallotPolicy, KindPolicy, ProposalKind, Rule
 from server.cli.client import COMMANDS
 from tests.parts import ROOT
 from tests.test_house import HOUSE, LONGEST_FILE, imported
@@ -108,10 +108,12 @@ SHAPES = {
     **{name: getattr(server_state, name) for name in (
         "EventPolicy", "Event", "Option", "Assumption", "Criterion", "Decision", "Proposal",
         "Comment", "Member", "JoinRequest", "Counts", "OptionResult", "CriterionResult", "Results",
+        "RoundCount", "Round",
         "Membership", "Ballot", "You",
     )},
     "State": server_state.AdminState,
     "KindPolicy": KindPolicy,
+    "BallotPolicy": BallotPolicy,
 }  # fmt: skip
 
 
@@ -137,6 +139,7 @@ def test_a_shape_has_the_fields_that_the_server_sends(name: str) -> None:
         (state.Category, commands.Category),
         (state.Role, commands.Role),
         (state.Rule, Rule),
+        (state.BallotMethod, BallotMethod),
     ],
 )
 def test_words_are_those_of_the_server(mine: object, theirs: object) -> None:

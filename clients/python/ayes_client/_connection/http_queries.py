@@ -13,6 +13,8 @@ PAGES = {
     "proposals.list": "proposals",
     "members.list": "members",
     "requests.list": "requests",
+    "ballots.list": "ballots",
+    "ballot.receipt": "receipt",
 }
 
 

@@ -221,8 +221,8 @@ class Room:
 
     async def ballot(
         self,
-        option: str,
-        criteria: list[str],
+        option: str | list[str],
+        criteria: list[str] | None = None,
         *,
         revision: int | None = None,
         base: int | None = None,
@@ -230,13 +230,15 @@ class Room:
     ) -> Ack:
         """Submit the final ballot: an option, and all criteria, the most important first.
 
+        An approval ballot takes a list of options, and a ranked one a list, best first. Without
+        ``criteria``, they are not ranked.
         ``revision``: that of the criteria, if not the one shown. ``base``: the revision of the
         ballot that this one replaces, 0 for none; raises ``VersionConflict`` if another one stands.
         If left out, any earlier ballot is replaced.
         """
         args = {
-            "option": option,
-            "criterion_order": criteria,
+            **({"option": option} if isinstance(option, str) else {"options": option}),
+            **_given(criterion_order=criteria),
             "criteria_rev": self.state["event"]["criteria_rev"] if revision is None else revision,
             **_given(base=base),
         }
