@@ -43,6 +43,13 @@ class Stage:
         result: dict[str, Any] = answer.json()["result"]
         return result
 
+    async def query(self, name: str, query: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a query that must succeed."""
+        headers = await self.headers(name)
+        answer = await self._http.post("/v1/queries", json=query, headers=headers)
+        found: dict[str, Any] = answer.raise_for_status().json()
+        return found
+
     async def room(self, name: str, event: str) -> dict[str, Any]:
         """The event's state, as ``name`` sees it."""
         answer = await self._http.get(f"/v1/events/{event}", headers=await self.headers(name))
