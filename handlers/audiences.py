@@ -142,6 +142,8 @@ class _PatchBuilder:
                 patch["counts"] = counts
         if after.results is not None and (before is None or before.results is None):
             self.member["results"] = after.results
+        elif after.results is None and before is not None and before.results is not None:
+            self.member["results"] = None
 
 
 _COMPARE: dict[str, Callable[[_PatchBuilder, Any, Any, Any], None]] = {

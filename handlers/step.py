@@ -258,7 +258,7 @@ class Step:
     def is_admin(self) -> bool:
         """Whether the actor is an accepted admin."""
         own = self.state.membership(self.user)
-        return own is not None and own.status == "accepted" and own.role == "admin"
+        return own is not None and own.status == "accepted" and own.leads
 
 
 def found(record: R | None, field: str) -> R:

@@ -169,11 +169,11 @@ def proposal_change(before: Proposal, after: Proposal, *, numbers: bool) -> View
 
 
 def member_view(member: Membership | None, event: Event) -> View | None:
-    """``state.members[user]``: admins, and members who joined before the window was full."""
+    """``state.members[user]``: those who lead, and who joined before it was full."""
     if member is None or member.status != "accepted":
         return None
     ceiling = event.member_ceiling
-    if member.role != "admin" and ceiling is not None and (member.joined_no or 0) > ceiling:
+    if not member.leads and ceiling is not None and (member.joined_no or 0) > ceiling:
         return None
     return {"name": member.name, "role": member.role}
 

@@ -128,6 +128,12 @@ class AllDecided(Result, kw_only=True):
     rejected_count: Count | UnsetType = UNSET
 
 
+class PeopleAdded(Result, kw_only=True):
+    """The users who became members, in the order given."""
+
+    added: list[UserId]
+
+
 class RoleSet(Result, kw_only=True):
     """The member's role now."""
 
@@ -238,5 +244,7 @@ RESULTS: Final[dict[type[c.Command], AnyResult]] = {
     c.CommentAdd: CommentChanged,
     c.CommentEdit: CommentEdited,
     c.CommentRemove: CommentChanged,
+    c.EventReopen: EventLed,
+    c.MembershipAdd: PeopleAdded,
 }
 assert RESULTS.keys() == set(c.COMMANDS)

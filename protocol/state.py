@@ -223,8 +223,9 @@ class JoinRequest(View, kw_only=True):
 
 
 class Counts(View, kw_only=True):
-    """Totals, whatever the room's windows show: accepted members, submitted ballots, proposals ever
-    made, current comments. Admins also see the number of requests to join.
+    """Totals, whatever the room's windows show: members who may vote, submitted ballots, proposals
+    ever made, current comments. Organisers are not counted. Admins also see the number of requests
+    to join.
     """
 
     members: Count

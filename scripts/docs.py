@@ -96,7 +96,8 @@ def commands() -> str:
 
 def _who(permission: Permission) -> str:
     who = {RequiredRole.ANYONE: "any user", RequiredRole.MEMBER: "members"}
-    role = who.get(permission.role, "admins")
+    who[RequiredRole.VOTER] = "members who are not organisers"
+    role = who.get(permission.role, "admins and organisers")
     if len(permission.statuses) == len(_STATUSES):
         return role
     when = [status.replace("_", " ") for status in _STATUSES if status in permission.statuses]

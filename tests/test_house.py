@@ -114,7 +114,7 @@ def test_only_the_lanes_and_readers_touch_a_database() -> None:
 def test_commands_handlers_and_permissions_are_the_same_set() -> None:
     registry.check()
     assert set(HANDLERS) == set(PERMISSIONS) == set(COMMANDS)
-    assert len(COMMANDS) == len(set(COMMANDS)) == 41
+    assert len(COMMANDS) == len(set(COMMANDS)) == 43
 
 
 def test_each_handler_stands_at_its_own_command() -> None:

@@ -19,6 +19,7 @@ export const PERMISSIONS = {
   "event.pause": rule("admin", ALL),
   "event.resume": rule("admin", ALL),
   "event.finish": rule("admin", ALL),
+  "event.reopen": rule("admin", ALL),
   "option.add": direct,
   "option.edit": direct,
   "option.remove": direct,
@@ -36,6 +37,7 @@ export const PERMISSIONS = {
   "membership.remove": rule("admin", LIVE),
   "membership.approve_all": rule("admin", LIVE),
   "membership.reject_all": rule("admin", LIVE),
+  "membership.add": rule("admin", LIVE),
   "membership.set_role": rule("admin", ALL),
   "membership.rename": rule("member", LIVE),
   "proposal.create": rule("member", RUNNING),
@@ -45,10 +47,10 @@ export const PERMISSIONS = {
   "proposal.reject": rule("admin", STARTED),
   "proposal.moderate": rule("admin", STARTED),
   "proposal.revert": rule("admin", STARTED),
-  "vote.cast": rule("member", RUNNING),
-  "vote.retract": rule("member", RUNNING),
-  "ballot.submit": rule("member", RUNNING),
-  "ballot.clear": rule("member", RUNNING),
+  "vote.cast": rule("voter", RUNNING),
+  "vote.retract": rule("voter", RUNNING),
+  "ballot.submit": rule("voter", RUNNING),
+  "ballot.clear": rule("voter", RUNNING),
   "comment.add": rule("member", LIVE),
   "comment.edit": rule("member", LIVE),
   "comment.remove": rule("member", LIVE),
@@ -60,12 +62,17 @@ export const TRANSITIONS = {
   "event.pause": RUNNING,
   "event.resume": ["paused"],
   "event.finish": STARTED,
+  "event.reopen": ["finished"],
 };
+
+/** Whether `role` may do what admins may: an organiser may, and has no vote. */
+export const leads = (role) => role === "admin" || role === "organiser";
 
 /** Whether somebody with `role` may ask for `command` while the event is in `status`. */
 export function may(command, role, status) {
   const { who, statuses } = PERMISSIONS[command];
-  if (who === "admin" && role !== "admin") return false;
-  if (who === "member" && !role) return false;
+  if (who === "admin" && !leads(role)) return false;
+  if (who === "voter" && role === "organiser") return false;
+  if ((who === "member" || who === "voter") && !role) return false;
   return statuses.includes(status) && (TRANSITIONS[command]?.includes(status) ?? true);
 }

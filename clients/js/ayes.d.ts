@@ -127,7 +127,8 @@ export interface Ack<Result = Record<string, unknown>> {
 export type EventStatus = "not_started" | "in_progress" | "paused" | "finished";
 export type MembershipStatus = "pending" | "accepted" | "rejected" | "left" | "removed";
 export type ProposalStatus = "pending" | "accepted" | "rejected" | "deleted";
-export type Role = "admin" | "member";
+/** An `organiser` may do what an admin may, and has no vote. */
+export type Role = "admin" | "member" | "organiser";
 export type Kind = "assumption" | "criterion" | "conclusion";
 export type Category = "create" | "update" | "delete";
 export type Resolution =
@@ -371,6 +372,7 @@ export interface Commands {
   "event.pause": { args: InEvent; result: { status: EventStatus } };
   "event.resume": { args: InEvent; result: { status: EventStatus } };
   "event.finish": { args: InEvent; result: { status: EventStatus } };
+  "event.reopen": { args: InEvent; result: { status: EventStatus } };
   "option.add": { args: InEvent<{ content: string }>; result: { option: string } };
   "option.edit": { args: Item<"option"> & { content: string }; result: { option: string } };
   "option.remove": { args: Item<"option">; result: { option: string } };
@@ -405,6 +407,8 @@ export interface Commands {
   };
   "membership.approve_all": { args: InEvent<{ upto?: number }>; result: Everybody };
   "membership.reject_all": { args: InEvent<{ upto?: number }>; result: Everybody };
+  /** Those who are members already stay as they are; 200 at most. */
+  "membership.add": { args: InEvent<{ people: { user: string; name?: string }[] }>; result: { added: string[] } };
   "membership.set_role": { args: InEvent<{ user: string; role: Role }>; result: { user: string; role: Role } };
   "proposal.create": {
     args: InEvent<{

@@ -101,3 +101,14 @@ def clear(step: Step, command: c.BallotClear) -> Outcome:
     step.drop("ballots", step.user)
     step.change_event(ballots=step.event.ballots - 1)
     return Outcome({})
+
+
+def drop_ballots_of_others(step: Step) -> None:
+    """Drop the ballots of users who have no vote now: they went while the event was finished."""
+    ballots = step.state.all_ballots()
+    step.state.require_memberships([ballot.user_id for ballot in ballots])
+    for ballot in ballots:
+        owner = step.state.membership(ballot.user_id)
+        if owner is None or owner.status != "accepted" or not owner.has_vote:
+            step.drop("ballots", ballot.user_id)
+            step.change_event(ballots=step.event.ballots - 1)

@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from handlers.commands.ballots import drop_ballots_of_others
 from handlers.commands.items import make_item, make_option
 from handlers.rules import schedule
 from handlers.rules.resolution import evaluate_all
@@ -22,7 +23,7 @@ MAX_CODE_DRAWS = 16
 
 
 def create(step: Step, command: c.EventCreate) -> Outcome:
-    """Create an event with its options and items; its creator becomes its first admin."""
+    """Create an event with its options and items; its creator leads it."""
     if command.entrance_code is not None:
         if step.state.owner_of_code(command.entrance_code) is not None:
             raise FinalError(
@@ -46,8 +47,9 @@ def create(step: Step, command: c.EventCreate) -> Outcome:
             created_by=step.user,
             created_at=step.now,
             epoch=step.entropy[8:16].hex(),
-            members=1,
+            members=1 if command.creator_role == "admin" else 0,
             admins=1,
+            organisers=1 if command.creator_role == "organiser" else 0,
             joins=1,
             limits=step.to_record(),
             **schedule.scheduled(step, None, command.starts_at, command.ends_at),
@@ -61,7 +63,7 @@ def create(step: Step, command: c.EventCreate) -> Outcome:
             user_id=step.user,
             name=step.actor.name,
             status="accepted",
-            role="admin",
+            role=command.creator_role,
             requested_at=step.now,
             joined_at=step.now,
             joined_no=1,
@@ -106,11 +108,11 @@ def update(step: Step, command: c.EventUpdate) -> Outcome:
             )
         changes["subject"] = command.subject
     if command.max_members is not None and command.max_members != event.max_members:
-        if command.max_members < event.members:
+        if command.max_members < event.accepted:
             raise FinalError(
                 ErrorCode.LIMIT_REACHED,
                 "there are more members than that",
-                details={"path": "max_members", "current": event.members},
+                details={"path": "max_members", "current": event.accepted},
             )
         changes["max_members"] = command.max_members
     changes |= schedule.scheduled(step, event, command.starts_at, command.ends_at)
@@ -195,3 +197,16 @@ def resume(step: Step, command: c.EventResume) -> Outcome:
 def finish(step: Step, command: c.EventFinish) -> Outcome:
     """Finish the event: close pending proposals, and count the ballots."""
     return schedule.finish(step)
+
+
+def reopen(step: Step, command: c.EventReopen) -> Outcome:
+    """Continue a finished event. Results go, and the ballots of those who went meanwhile."""
+    event = step.event
+    changes: dict[str, Any] = {"finished_at": None, "paused_at": None, "results": None}
+    if schedule.is_over(event, step.now):
+        # Otherwise it would end again at once.
+        changes |= {"ends_at": None, "ends_set_at": None}
+    outcome = schedule.lead(step, "reopen", **changes)
+    if outcome.applied and event.ballots:
+        drop_ballots_of_others(step)
+    return outcome

@@ -75,7 +75,7 @@ def _accept(step: Step, asking: Membership, by: str | None) -> None:
     event = step.event
     number = event.joins + 1
     ceiling = event.member_ceiling
-    if ceiling is None and event.members - event.admins >= step.limits.members_shown:
+    if ceiling is None and event.accepted - event.admins >= step.limits.members_shown:
         ceiling = event.joins
     step.put(
         replace(
@@ -126,7 +126,7 @@ def leave(step: Step, command: c.MembershipLeave) -> Outcome:
         raise FinalError(ErrorCode.NOT_A_MEMBER, details={"status": membership.status})
     heir = command.transfer_to
     if heir is not None:
-        if membership.role != "admin":
+        if not membership.leads:
             raise FinalError(ErrorCode.FORBIDDEN, "only an admin can name a successor")
         successor = step.member(heir, "transfer_to")
         if successor.status != "accepted" or heir == step.user:
@@ -135,7 +135,7 @@ def leave(step: Step, command: c.MembershipLeave) -> Outcome:
                 "the successor is not an accepted member",
                 details={"path": "transfer_to", "status": successor.status},
             )
-        if successor.role != "admin":
+        if not successor.leads:
             step.put(replace(successor, role="admin"))
             step.change_event(admins=step.event.admins + 1)
     _put_out(step, membership, "leave")
@@ -181,22 +181,28 @@ def _put_out(step: Step, membership: Membership, act: str) -> Membership:
     )
     event = step.event
     step.put(ended)
-    step.change_event(members=event.members - 1, admins=event.admins - (membership.role == "admin"))
-    tallies.member_goes(step, membership.user_id)
-    # The results of a finished event are final, and so are the ballots they were counted from.
-    if (
-        event.status != "finished"
-        and event.ballots
-        and step.state.ballot(membership.user_id) is not None
-    ):
-        step.drop("ballots", membership.user_id)
-        step.change_event(ballots=event.ballots - 1)
+    step.change_event(admins=event.admins - membership.leads)
+    if membership.has_vote:
+        step.change_event(members=event.members - 1)
+        _withdraw_votes(step, membership)
+    else:
+        step.change_event(organisers=event.organisers - 1)
     evaluate_all(step)
     return ended
 
 
+def _withdraw_votes(step: Step, membership: Membership) -> None:
+    """Drop the votes on pending proposals, and the ballot, of a user who has no vote any more."""
+    user, event = membership.user_id, step.event
+    tallies.member_goes(step, user)
+    # The results of a finished event are final, and so are the ballots they were counted from.
+    if event.status != "finished" and event.ballots and step.state.ballot(user) is not None:
+        step.drop("ballots", user)
+        step.change_event(ballots=event.ballots - 1)
+
+
 def _spare_last_admin(step: Step, membership: Membership) -> None:
-    if membership.role == "admin" and step.event.admins <= 1:
+    if membership.leads and step.event.admins <= 1:
         raise FinalError(ErrorCode.LAST_ADMIN)
 
 
@@ -304,8 +310,29 @@ def _reject_all_by_name(step: Step, upto: int | None) -> Outcome:
     return Outcome({"approved": [], "waiting": others, "rejected": names}, applied=bool(names))
 
 
+def add(step: Step, command: c.MembershipAdd) -> Outcome:
+    """Accept people who did not ask, all of them or none."""
+    people = {person.user: person for person in reversed(command.people)}
+    step.state.require_memberships(list(people))
+    added: list[Membership] = []
+    for user in dict.fromkeys(person.user for person in command.people):
+        membership, name = step.state.membership(user), people[user].name
+        if membership is not None and membership.status == "accepted":
+            continue
+        membership_transition("add", membership.status if membership else None)
+        if membership is None:
+            membership = Membership(
+                user_id=user, name=name or user, status="pending", requested_at=step.now
+            )
+        elif name is not None:
+            membership = replace(membership, name=name)
+        added.append(membership)
+    _let_in(step, *added, by=step.user)
+    return Outcome({"added": [one.user_id for one in added]}, applied=bool(added))
+
+
 def set_role(step: Step, command: c.MembershipSetRole) -> Outcome:
-    """Make a member an admin, or an admin a member."""
+    """Make a member an admin, an organiser or a member."""
     membership = step.member(command.user)
     if membership.status != "accepted":
         raise FinalError(
@@ -316,10 +343,31 @@ def set_role(step: Step, command: c.MembershipSetRole) -> Outcome:
     result = {"user": membership.user_id, "role": command.role}
     if membership.role == command.role:
         return Outcome(result, applied=False)
-    _spare_last_admin(step, membership)
-    step.put(replace(membership, role=command.role))
-    step.change_event(admins=step.event.admins + (1 if command.role == "admin" else -1))
+    changed = replace(membership, role=command.role)
+    if not changed.leads:
+        _spare_last_admin(step, membership)
+    step.put(changed)
+    step.change_event(admins=step.event.admins + changed.leads - membership.leads)
+    if membership.has_vote and not changed.has_vote:
+        _lose_vote(step, changed)
+    elif changed.has_vote and not membership.has_vote:
+        _gain_vote(step, changed)
     return Outcome(result)
+
+
+def _lose_vote(step: Step, membership: Membership) -> None:
+    """Count ``membership`` as an organiser's: its votes go, and each proposal is evaluated."""
+    event = step.event
+    step.change_event(members=event.members - 1, organisers=event.organisers + 1)
+    _withdraw_votes(step, membership)
+    evaluate_all(step)
+
+
+def _gain_vote(step: Step, membership: Membership) -> None:
+    """Count ``membership`` as a voter's; its old votes, now inactive, count as taking part."""
+    event = step.event
+    step.change_event(members=event.members + 1, organisers=event.organisers - 1)
+    evaluate_each(step, tallies.members_return(step, membership.user_id))
 
 
 def _own(step: Step) -> Membership:

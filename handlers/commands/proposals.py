@@ -53,7 +53,8 @@ def create(step: Step, command: c.ProposalCreate) -> Outcome:
     )
     step.put(proposal)
     step.change_event(proposals=proposal.number, pending=event.pending + 1)
-    if event.policy.proposer_votes:
+    own = step.member(step.user)
+    if event.policy.proposer_votes and own.has_vote:
         proposal = evaluate(step, tallies.cast(step, proposal, step.user, None))
     result = {"proposal": proposal.id, "revision": proposal.revision, "status": proposal.status}
     return Outcome(result)

@@ -121,7 +121,7 @@ def _members(state: EventState, patches: EntryPatches) -> Bounds:
     if not let_in or event.member_ceiling is not None:
         return {}
     shown = sum(patches.member.get("members", {}).get(user) is not None for user in let_in)
-    there = event.members - event.admins
+    there = event.accepted - event.admins
     if shown == len(let_in):
         return {"members_shown": (there + shown, NO_LIMIT)}
     return {"members_shown": (there + shown if shown else 1, there + shown)}

@@ -21,7 +21,10 @@ class RequiredRole(Enum):
     ANYONE = "anyone"
     """Any user; the handler checks the membership itself."""
     MEMBER = "member"
+    VOTER = "voter"
+    """A member who is not an organiser."""
     ADMIN = "admin"
+    """An admin or an organiser."""
 
 
 class Permission(NamedTuple):
@@ -42,6 +45,7 @@ _RUNNING: Final[frozenset[EventStatus]] = frozenset({"in_progress"})
 _STARTED: Final[frozenset[EventStatus]] = frozenset({"in_progress", "paused"})
 
 _ANYONE, _MEMBER, _ADMIN = RequiredRole.ANYONE, RequiredRole.MEMBER, RequiredRole.ADMIN
+_VOTER = RequiredRole.VOTER
 _DIRECT = Permission(_ADMIN, _BEFORE, ErrorCode.INVALID_TRANSITION)
 
 PERMISSIONS: Final[dict[type[c.Command], Permission]] = {
@@ -55,6 +59,7 @@ PERMISSIONS: Final[dict[type[c.Command], Permission]] = {
     c.EventPause: Permission(_ADMIN, _ALL),
     c.EventResume: Permission(_ADMIN, _ALL),
     c.EventFinish: Permission(_ADMIN, _ALL),
+    c.EventReopen: Permission(_ADMIN, _ALL),
     c.OptionAdd: _DIRECT,
     c.OptionEdit: _DIRECT,
     c.OptionRemove: _DIRECT,
@@ -75,6 +80,7 @@ PERMISSIONS: Final[dict[type[c.Command], Permission]] = {
     c.MembershipRemove: Permission(_ADMIN, _LIVE),
     c.MembershipApproveAll: Permission(_ADMIN, _LIVE),
     c.MembershipRejectAll: Permission(_ADMIN, _LIVE),
+    c.MembershipAdd: Permission(_ADMIN, _LIVE),
     c.MembershipSetRole: Permission(_ADMIN, _ALL),
     c.ProposalCreate: Permission(_MEMBER, _RUNNING),
     c.ProposalWithdraw: Permission(_MEMBER, _STARTED),
@@ -83,10 +89,10 @@ PERMISSIONS: Final[dict[type[c.Command], Permission]] = {
     c.ProposalReject: Permission(_ADMIN, _STARTED),
     c.ProposalModerate: Permission(_ADMIN, _STARTED),
     c.ProposalRevert: Permission(_ADMIN, _STARTED),
-    c.VoteCast: Permission(_MEMBER, _RUNNING),
-    c.VoteRetract: Permission(_MEMBER, _RUNNING),
-    c.BallotSubmit: Permission(_MEMBER, _RUNNING),
-    c.BallotClear: Permission(_MEMBER, _RUNNING),
+    c.VoteCast: Permission(_VOTER, _RUNNING),
+    c.VoteRetract: Permission(_VOTER, _RUNNING),
+    c.BallotSubmit: Permission(_VOTER, _RUNNING),
+    c.BallotClear: Permission(_VOTER, _RUNNING),
     c.CommentAdd: Permission(_MEMBER, _LIVE),
     c.CommentEdit: Permission(_MEMBER, _LIVE),
     c.CommentRemove: Permission(_MEMBER, _LIVE),
@@ -102,8 +108,12 @@ def check(step: Step, command: c.Command) -> None:
             raise FinalError(ErrorCode.NOT_FOUND, details={"path": "event"})
         if own.status != "accepted":
             raise FinalError(ErrorCode.NOT_A_MEMBER, details={"status": own.status})
-        if role is RequiredRole.ADMIN and own.role != "admin":
+        if role is RequiredRole.ADMIN and not own.leads:
             raise FinalError(ErrorCode.FORBIDDEN, details={"role": own.role})
+        if role is RequiredRole.VOTER and not own.has_vote:
+            raise FinalError(
+                ErrorCode.NOT_ELIGIBLE, "an organiser has no vote", details={"role": own.role}
+            )
     if step.state.event_record is None:
         return
     status = step.event.status

@@ -13,6 +13,7 @@ EVENT: Final[dict[str, dict[EventStatus, EventStatus]]] = {
     "pause": {"in_progress": "paused"},
     "resume": {"paused": "in_progress"},
     "finish": {"in_progress": "finished", "paused": "finished"},
+    "reopen": {"finished": "in_progress"},
 }
 #: Commands that lead to this status; repeating one changes nothing.
 EVENT_REACHES: Final[dict[str, EventStatus]] = {
@@ -20,6 +21,7 @@ EVENT_REACHES: Final[dict[str, EventStatus]] = {
     "pause": "paused",
     "resume": "in_progress",
     "finish": "finished",
+    "reopen": "in_progress",
 }
 
 #: Act → status it starts from (``None``: no membership) → status it leads to. Asking to join is
@@ -30,6 +32,11 @@ MEMBERSHIP: Final[dict[str, dict[MembershipStatus | None, MembershipStatus | Non
     # A removed member who asked again goes back to ``removed`` instead.
     "cancel": {"pending": None},
     "approve": {"pending": "accepted"},
+    # An admin's decision, like an approval; also for removed users.
+    "add": {
+        None: "accepted",
+        **dict.fromkeys(("pending", "rejected", "left", "removed"), "accepted"),
+    },
     "reject": {"pending": "rejected"},
     "leave": {"accepted": "left"},
     "remove": {"accepted": "removed"},

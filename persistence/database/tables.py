@@ -112,6 +112,8 @@ events = Table(
     Column("requests", Integer),
     Column("requests_made", Integer),
     Column("request_ceiling", Integer),
+    # Accepted members without a vote; ``members`` leaves them out.
+    Column("organisers", Integer, nullable=False, server_default=text("0")),
     Column("starts_at", _moment()),
     Column("ends_at", _moment()),
     Column("ends_set_at", _moment()),
@@ -159,6 +161,11 @@ memberships = Table(
         "memberships_admins_idx",
         "event_id",
         postgresql_where=text("status = 'accepted' AND role = 'admin'"),
+    ),
+    Index(
+        "memberships_organisers_idx",
+        "event_id",
+        postgresql_where=text("status = 'accepted' AND role = 'organiser'"),
     ),
     Index(
         "memberships_requests_idx",

@@ -81,6 +81,9 @@ _COMMENTS_SHOWN = _of_event(
 _ADMINS = _of_event(
     t.memberships, t.memberships.c.status == "accepted", t.memberships.c.role == "admin"
 )
+_ORGANISERS = _of_event(
+    t.memberships, t.memberships.c.status == "accepted", t.memberships.c.role == "organiser"
+)
 _MEMBERS_SHOWN = _of_event(
     t.memberships,
     t.memberships.c.status == "accepted",
@@ -185,7 +188,10 @@ async def load_room(connection: asyncpg.Connection[Any], event_id: str) -> Event
     await add_rows(state, "proposals", Proposal, resolved)
     ceiling = event.joins if event.member_ceiling is None else event.member_ceiling
     members = await _MEMBERS_SHOWN.rows(connection, event=event_id, ceiling=ceiling)
-    for rows in (members, await _ADMINS.rows(connection, event=event_id)):
+    leading = await _ADMINS.rows(connection, event=event_id)
+    if event.organisers:
+        leading += await _ORGANISERS.rows(connection, event=event_id)
+    for rows in (members, leading):
         await add_rows(state, "memberships", Membership, rows, "user_id")
     needs = {Need("comments_shown")}
     if event.request_ceiling is None:

@@ -42,7 +42,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     epoch: str
     hash: bytes = bytes(32)
     members: int = 0
+    """Accepted members who may vote: organisers are not counted."""
     admins: int = 0
+    """Admins and organisers."""
+    organisers: int = 0
     pending: int = 0
     """Number of pending proposals."""
     ballots: int = 0
@@ -71,8 +74,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def places(self) -> int:
-        """Number of free places for members."""
-        return max(self.max_members - self.members, 0)
+        """Number of free places for members; organisers have one too."""
+        return max(self.max_members - self.accepted, 0)
+
+    @property
+    def accepted(self) -> int:
+        """Number of accepted members, organisers included."""
+        return self.members + self.organisers
 
 
 class Membership(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +99,16 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     """The number of the request to join, while it is pending."""
     request_seq: int | None = None
     """The position of the latest request to join; ``None`` if the rules were older then."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether the member may do what admins may: as an admin or as an organiser."""
+        return self.role != "member"
+
+    @property
+    def has_vote(self) -> bool:
+        """Whether the role has a vote: an organiser's has not."""
+        return self.role != "organiser"
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):

@@ -140,6 +140,11 @@ class EventState:
         """Return ``user``'s membership in the event, in any status."""
         return _get(self.memberships, user, "membership", (user,))
 
+    def require_memberships(self, users: list[str]) -> None:
+        """Raise ``Missing`` once for all memberships of ``users`` that are not here."""
+        if missing := [user for user in users if user not in self.memberships]:
+            raise Missing(*(Need("membership", (user,)) for user in missing))
+
     def vote(self, proposal: str, user: str) -> Vote | None:
         """Return ``user``'s vote on ``proposal``."""
         return _get(self.votes, (proposal, user), "vote", (proposal, user))

@@ -64,15 +64,22 @@ _OPTIONS = Statement(
     .where(t.options.c.event_id == EVENT, ~t.options.c.deleted)
     .order_by(t.options.c.position)
 )
-_ADMIN_NAMES = Statement(
-    select(t.memberships.c.name)
-    .where(
-        t.memberships.c.event_id == EVENT,
-        t.memberships.c.status == "accepted",
-        t.memberships.c.role == "admin",
+
+
+def _names_of(role: str) -> Statement:
+    return Statement(
+        select(t.memberships.c.name)
+        .where(
+            t.memberships.c.event_id == EVENT,
+            t.memberships.c.status == "accepted",
+            t.memberships.c.role == role,
+        )
+        .order_by(t.memberships.c.joined_no)
     )
-    .order_by(t.memberships.c.joined_no)
-)
+
+
+_ADMIN_NAMES = _names_of("admin")
+_ORGANISER_NAMES = _names_of("organiser")
 _OWN_MEMBERSHIP = Statement(
     select(t.memberships.c.status, t.memberships.c.role).where(
         t.memberships.c.event_id == EVENT, t.memberships.c.user_id == _USER
@@ -175,12 +182,15 @@ async def _overview_of(
 ) -> dict[str, Any]:
     id = event["id"]
     own = await _OWN_MEMBERSHIP.row(connection, event=id, user=user)
+    leading = await _ADMIN_NAMES.rows(connection, event=id)
+    if event["organisers"]:
+        leading += await _ORGANISER_NAMES.rows(connection, event=id)
     found = {
         "event": id,
         "subject": event["subject"],
         "status": event["status"],
         "options": [dict(row) for row in await _OPTIONS.rows(connection, event=id)],
-        "admins": [row["name"] for row in await _ADMIN_NAMES.rows(connection, event=id)],
+        "admins": [row["name"] for row in leading],
         "members": event["members"],
         "max_members": event["max_members"],
     }

@@ -197,4 +197,4 @@ def _audience(status: str, role: str | None) -> Audience:
     """Return the audience of an accepted or pending membership."""
     if status == "pending":
         return "applicant"
-    return "admin" if role == "admin" else "member"
+    return "admin" if role in ("admin", "organiser") else "member"

@@ -178,13 +178,13 @@ class Queries:
         return found[0]
 
     async def admin(self, actor: Actor, event: str) -> None:
-        """Raise unless the actor is an admin of the event."""
+        """Raise unless the actor is an admin or an organiser of the event."""
         try:
             membership = (await self._accepted(actor, event)).membership
         except Exception as err:
             raise unreachable(err) from err
         assert membership is not None
-        if membership.role != "admin":
+        if not membership.leads:
             raise FinalError(ErrorCode.FORBIDDEN, details={"role": membership.role})
 
     async def _comments(self, request: r.CommentsList) -> dict[str, Any]:

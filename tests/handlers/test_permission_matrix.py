@@ -20,23 +20,25 @@ STATUSES = ("not_started", "in_progress", "paused", "finished")
 #: Who is asked: what they are in the event is their name.
 STRANGER = "stranger"
 FORMER = ("pending", "rejected", "left", "removed")
-PEOPLE = (STRANGER, *FORMER, "member", "admin")
+PEOPLE = (STRANGER, *FORMER, "member", "admin", "organiser")
 
-#: Commands → who may, in each of ``STATUSES``: (m)ember, (a)dmin, nobody (-).
+#: Commands → who may, in each of ``STATUSES``: (m)ember, (v)oter, (a)dmin or organiser, nobody (-).
 TABLE = {
     "event.update": "aaa-",
     "event.set_policy event.rotate_code": "aaa-",
     "option.add option.edit option.remove": "a---",
     "assumption.add assumption.edit assumption.remove": "a---",
     "criterion.add criterion.edit criterion.remove": "a---",
-    "proposal.create vote.cast vote.retract": "-m--",
+    "proposal.create": "-m--",
+    "vote.cast vote.retract": "-v--",
     "proposal.withdraw": "-mm-",
     "proposal.rebase": "-m--",
     "proposal.accept proposal.reject proposal.moderate proposal.revert": "-aa-",
-    "ballot.submit ballot.clear": "-m--",
+    "ballot.submit ballot.clear": "-v--",
     "comment.add comment.edit comment.remove": "mmm-",
     "membership.approve membership.reject membership.remove": "aaa-",
     "membership.approve_all membership.reject_all": "aaa-",
+    "membership.add": "aaa-",
     "membership.set_role": "aaaa",
     "membership.rename": "mmm-",
 }
@@ -46,6 +48,7 @@ TRANSITIONS: dict[str, tuple[Any, ...]] = {
     "event.pause": ("invalid_transition", True, False, "event_finished"),
     "event.resume": ("invalid_transition", False, True, "event_finished"),
     "event.finish": ("invalid_transition", True, True, False),
+    "event.reopen": ("invalid_transition", False, "invalid_transition", True),
 }
 #: What is refused in a live event that is in the wrong status.
 _BEFORE_ONLY = ("option", "assumption", "criterion")
@@ -55,12 +58,13 @@ NOT_NOW = "event_not_in_progress"
 OWN: dict[str, dict[str, Any]] = {
     "membership.join": {
         **dict.fromkeys((STRANGER, "rejected", "left", "removed"), True),
-        **dict.fromkeys(("pending", "member", "admin"), False),
+        **dict.fromkeys(("pending", "member", "admin", "organiser"), False),
     },
     "membership.cancel": {
         STRANGER: "not_found",
         "pending": True,
-        **dict.fromkeys(("rejected", "left", "removed", "member", "admin"), "invalid_transition"),
+        **dict.fromkeys(("rejected", "left", "removed"), "invalid_transition"),
+        **dict.fromkeys(("member", "admin", "organiser"), "invalid_transition"),
     },
     "membership.leave": {
         STRANGER: "not_found",
@@ -68,6 +72,7 @@ OWN: dict[str, dict[str, Any]] = {
         "left": False,
         "member": True,
         "admin": True,
+        "organiser": True,
     },
 }
 
@@ -83,20 +88,21 @@ class Stage:
         self.option = self.first("options")
         self.assumption = self.first("items")
         self.criterion = self.do("root", "criterion.add", content="c")["criterion"]
-        for person in ("rejected", "left", "removed", "member", "admin", "other"):
+        for person in ("rejected", "left", "removed", "member", "admin", "organiser", "other"):
             self.do(person, "membership.join", code=self.code)
             if person != "rejected":
                 self.do("root", "membership.approve", user=person)
         self.do("root", "membership.reject", user="rejected")
         self.do("left", "membership.leave")
         self.do("root", "membership.remove", user="removed")
-        self.do("root", "membership.set_role", user="admin", role="admin")
+        for leading in ("admin", "organiser"):
+            self.do("root", "membership.set_role", user=leading, role=leading)
         self.do("pending", "membership.join", code=self.code)
         self.do("waiting", "membership.join", code=self.code)
         self.own: dict[str, str] = {}
         self.comments: dict[str, str] = {}
         self.open = self.accepted = "p_none"
-        for person in ("member", "admin"):
+        for person in ("member", "admin", "organiser"):
             added = self.do(person, "comment.add", criterion=self.criterion, content="c")
             self.comments[person] = added["comment"]
         if status != "not_started":
@@ -109,7 +115,7 @@ class Stage:
         self.accepted = self.do("other", "proposal.create", **create)["proposal"]
         self.do("root", "proposal.accept", proposal=self.accepted)
         update = {"kind": "assumption", "category": "update", "content": "y", "base_version": 1}
-        for person in ("member", "admin"):
+        for person in ("member", "admin", "organiser"):
             mine = self.do(person, "proposal.create", **update, target=self.assumption)
             self.own[person] = mine["proposal"]
         if status == "paused":
@@ -179,6 +185,8 @@ class Stage:
                 return {"user": "waiting"}
             case "membership.remove":
                 return {"user": "other"}
+            case "membership.add":
+                return {"people": [{"user": "somebody", "name": "Some Body"}]}
             case "membership.set_role":
                 return {"user": "other", "role": "admin"}
             case "membership.rename":
@@ -207,6 +215,8 @@ def expected(kind: str, person: str, status: str) -> Any:
     if kind in TRANSITIONS:
         return "forbidden" if person == "member" else TRANSITIONS[kind][STATUSES.index(status)]
     row = next(cells for kinds, cells in TABLE.items() if kind in kinds.split())
+    if "v" in row and person == "organiser":
+        return "not_eligible"
     if "a" in row and person == "member":
         return "forbidden"
     if row[STATUSES.index(status)] != "-":

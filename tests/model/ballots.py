@@ -19,7 +19,7 @@ class Ballots(Deciding):
         criteria_rev: int = 0,
         base: int | None = None,
     ) -> None:
-        self.member()
+        self.voter()
         self.when(*RUNNING)
         method = self.ballot_policy()["method"]
         order = criterion_order if criterion_order is not None else []
@@ -54,7 +54,7 @@ class Ballots(Deciding):
         return wish | {"revision": held["revision"]} == held
 
     def ballot_clear(self) -> None:
-        self.member()
+        self.voter()
         self.when(*RUNNING)
         if self.user not in self.ballots:
             raise Same

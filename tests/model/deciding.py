@@ -22,6 +22,8 @@ OPEN = ("not_started", "in_progress", "paused")
 
 #: Stands for a time that a command does not name; ``None`` is the wish to have none.
 KEEP = "keep"
+#: Fields that Python cannot call so.
+KEYWORDS = {"as": "as_"}
 
 
 class Refused(Exception):
@@ -83,7 +85,8 @@ class Deciding(Rows):
             if is_late:
                 raise Refused("too_late", time=at)
             decide = getattr(self, wish["type"].replace(".", "_"))
-            result = decide(**{key: wish[key] for key in wish if key not in ("type", "not_after")})
+            given = {key: wish[key] for key in wish if key not in ("type", "not_after")}
+            result = decide(**{KEYWORDS.get(key, key): value for key, value in given.items()})
             answer = "ack", {"applied": True, "result": result or {}}
         except Same as same:
             self.begin()
@@ -120,9 +123,14 @@ class Deciding(Rows):
         if self.membership()["status"] != "accepted":
             raise Refused("not_a_member")
 
+    def voter(self) -> None:
+        self.member()
+        if self.role(self.user) == "organiser":
+            raise Refused("not_eligible")
+
     def admin(self) -> None:
         self.member()
-        if self.role(self.user) != "admin":
+        if self.role(self.user) == "member":
             raise Refused("forbidden")
 
     def when(self, *statuses: str, otherwise: str = "event_not_in_progress") -> None:
@@ -158,4 +166,6 @@ def arguments(kind: str) -> Row:
     parameters = list(
         inspect.signature(getattr(Model, kind.replace(".", "_"))).parameters.values()
     )[1:]
-    return {p.name: None if p.default is p.empty else p.default for p in parameters}
+    defaults = {p.name: None if p.default is p.empty else p.default for p in parameters}
+    names = {parameter: field for field, parameter in KEYWORDS.items()}
+    return {names.get(name, name): default for name, default in defaults.items()}

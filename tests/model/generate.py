@@ -157,6 +157,7 @@ class EventMachine(RuleBasedStateMachine):
             entrance_code="AAAAAA",
             starts_at=self.a_time(c, (5, 20)) if c.one_in(6) else None,
             ends_at=self.a_time(c, (25, 40)) if c.one_in(4) else None,
+            **({"as": "organiser"} if c.one_in(6) else {}),
         )
         for user in USERS[1 : c.of((4, 3, 5, 2, 1))]:
             self.send(user, "membership.join", code="AAAAAA")
@@ -353,7 +354,7 @@ class EventMachine(RuleBasedStateMachine):
     @rule(n=NUMBERS)
     def lead(self, n: int) -> None:
         c = Choice(n)
-        kinds = ("start", "resume", "start", "resume", "pause", "resume", "start", "finish")
+        kinds = ("start", "resume", "start", "resume", "pause", "reopen", "start", "finish")
         self.send(self.an_admin(c), f"event.{c.of(kinds)}")
 
     @rule(n=NUMBERS, m=NUMBERS)
@@ -434,9 +435,18 @@ class EventMachine(RuleBasedStateMachine):
         admin, act = self.an_admin(c), c.of(("approve", "remove", "reject", "set_role", "set_role"))
         waiting = self.model.waiting()
         user = c.of((*waiting, *waiting, *USERS, "nobody")) if act != "remove" else c.of(USERS)
-        role = c.of(("admin", "member")) if act == "set_role" else None
+        role = c.of(("admin", "member", "organiser")) if act == "set_role" else None
         closing = c.of((None, True, False)) if act == "remove" else None
         self.send(admin, f"membership.{act}", user=user, role=role, close_proposals=closing)
+
+    @rule(n=NUMBERS)
+    def add_people(self, n: int) -> None:
+        c = Choice(n)
+        admin = self.an_admin(c)
+        users = [c.of(USERS) for _ in range(c.of((1, 2, 3)))]
+        names: list[Json] = [{}, {"name": c.of(WORDS)}]
+        people = [{"user": user} | c.of(names) for user in users]
+        self.send(admin, "membership.add", people=people)
 
     @rule(n=NUMBERS)
     def see_to_all(self, n: int) -> None:

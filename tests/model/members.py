@@ -66,7 +66,7 @@ class Members(Proposals):
             if self.accepted(transfer_to) is self.membership():
                 raise Refused("invalid_transition")
         self.begin()
-        if transfer_to is not None:
+        if transfer_to is not None and transfer_to not in self.admins():
             self.members[transfer_to]["role"] = "admin"
         self.put_out(self.user, "left")
         return {"status": "left"}
@@ -136,7 +136,7 @@ class Members(Proposals):
         if not waiting or self.is_full():
             raise Same(**some("approved", []), **some("waiting", self.waiting()))
         self.begin()
-        approved = waiting[: self.event["max_members"] - len(self.eligible())]
+        approved = waiting[: self.event["max_members"] - len(self.insiders())]
         self.let_in_all(approved)
         return some("approved", approved) | some("waiting", self.waiting())
 
@@ -161,8 +161,32 @@ class Members(Proposals):
         if role == "member":
             self.keep_an_admin(user)
         self.begin()
+        had_vote = user in self.eligible()
         row["role"] = role
+        if had_vote and role == "organiser":
+            self.take_votes(user)
+            self.evaluate_all()
+        elif role != "organiser" and not had_vote:
+            self.look_at_those_of([user])
         return {"user": user, "role": role}
+
+    def membership_add(self, people: list[Row]) -> Row:
+        self.admin()
+        self.when(*OPEN)
+        names: dict[str, str | None] = {}
+        for person in people:
+            names.setdefault(person["user"], person.get("name"))
+        added = [user for user in names if user not in self.insiders()]
+        if not added:
+            raise Same(added=[])
+        if len(self.insiders()) + len(added) > self.event["max_members"]:
+            raise Refused("event_full")
+        self.begin()
+        for user in added:
+            held = self.members.get(user, {}).get("name")
+            self.let_in(user, names[user] or held or user, by=self.user)
+        self.look_at_those_of(added)
+        return {"added": added}
 
     # --- who they are
 
@@ -207,12 +231,15 @@ class Members(Proposals):
     def put_out(self, user: str, status: str) -> None:
         """The votes on what is pending stand no longer, a ballot that was not counted is gone."""
         self.stand(user, status, by=self.user)
+        self.take_votes(user)
+        self.evaluate_all()
+
+    def take_votes(self, user: str) -> None:
         if self.event["status"] != "finished":
             self.ballots.pop(user, None)
         for row in self.pending():
             if user in self.votes[row["id"]]:
                 self.votes[row["id"]][user]["active"] = False
-        self.evaluate_all()
 
     def verdict(self, user: str) -> Row:
         """What was decided of somebody, by whom and when."""

@@ -54,7 +54,7 @@ class Proposals(Items):
         row = self.make_proposal(kind, category, target, base_version, content, reason)
         row["opens_at"] = self.after("min_open_seconds")
         row["expires_at"] = self.after("ttl_seconds")
-        if self.event["policy"].get("proposer_votes"):
+        if self.event["policy"].get("proposer_votes") and self.user in self.eligible():
             self.votes[row["id"]][self.user] = {"revision": 1, "active": True}
             self.evaluate(row)
         return {"proposal": row["id"], "revision": 1, "status": row["status"]}
@@ -192,7 +192,7 @@ class Proposals(Items):
     # --- votes
 
     def vote_cast(self, proposal: str, revision: int) -> Row:
-        self.member()
+        self.voter()
         self.when(*RUNNING)
         row = named(self.proposals, proposal)
         self.still_open(row, otherwise="proposal_closed")
@@ -206,7 +206,7 @@ class Proposals(Items):
         return self.tally(row) | {"status": row["status"]}
 
     def vote_retract(self, proposal: str) -> Row:
-        self.member()
+        self.voter()
         self.when(*RUNNING)
         row = named(self.proposals, proposal)
         self.still_open(row, otherwise="proposal_closed")

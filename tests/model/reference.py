@@ -41,6 +41,7 @@ class Model(Members, Ballots):
         entrance_code: str | None = None,
         starts_at: datetime | None = None,
         ends_at: datetime | None = None,
+        as_: str = "admin",
     ) -> Row:
         assert not self.event, "another event than this model's"
         merged = checked(merge(DEFAULT_POLICY, policy), final=False)
@@ -66,7 +67,7 @@ class Model(Members, Ballots):
             "ends_set_at": None,
             "ballot_fixed": False,
         } | times
-        self.let_in(self.user, self.name, "admin")
+        self.let_in(self.user, self.name, as_)
         for content in options:
             self.make_option(content)
         for content in assumptions:
@@ -89,8 +90,8 @@ class Model(Members, Ballots):
         changes = {k: v for k, v in wished.items() if v is not None and v != self.event[k]}
         if "subject" in changes:
             self.before_start()
-        if "max_members" in changes and int(changes["max_members"]) < len(self.eligible()):
-            raise Refused("limit_reached", current=len(self.eligible()))
+        if "max_members" in changes and int(changes["max_members"]) < len(self.insiders()):
+            raise Refused("limit_reached", current=len(self.insiders()))
         changes |= self.times(starts_at=starts_at, ends_at=ends_at)
         if not changes:
             raise Same
@@ -160,6 +161,15 @@ class Model(Members, Ballots):
         self.begin()
         self.event["status"] = to
         return {"status": to}
+
+    def event_reopen(self) -> Row:
+        result = self.move("finished", to="in_progress")
+        self.event |= {"results": None, "paused_at": None}
+        if self.is_over():
+            self.event |= {"ends_at": None, "ends_set_at": None}
+        for user in set(self.ballots) - self.eligible():
+            del self.ballots[user]
+        return result
 
     def move(self, *sources: str, to: str) -> Row:
         self.admin()
@@ -234,7 +244,7 @@ class Model(Members, Ballots):
         self.member()
         self.when(*OPEN)
         row = self.comments.get(comment)
-        mine = row is not None and (row["author"] == self.user or self.role(self.user) == "admin")
+        mine = row is not None and (row["author"] == self.user or self.user in self.admins())
         if row and row["deleted"] and mine:
             raise Same(comment=comment)
         row = named(self.comments, comment)

@@ -63,14 +63,19 @@ class Rows:
 
     # --- people
 
-    def eligible(self) -> set[str]:
+    def insiders(self) -> set[str]:
         return {user for user, row in self.members.items() if row["status"] == "accepted"}
 
+    def eligible(self) -> set[str]:
+        """Those who have a vote: organisers have none."""
+        return {user for user in self.insiders() if self.members[user]["role"] != "organiser"}
+
     def admins(self) -> set[str]:
-        return {user for user in self.eligible() if self.members[user]["role"] == "admin"}
+        """Those who may do what admins may."""
+        return {user for user in self.insiders() if self.members[user]["role"] != "member"}
 
     def is_full(self) -> bool:
-        return len(self.eligible()) >= int(self.event["max_members"])
+        return len(self.insiders()) >= int(self.event["max_members"])
 
     def waiting(self) -> list[str]:
         """Those who wait to be let in, in the order of asking."""
@@ -192,8 +197,8 @@ class Rows:
         }
 
     def shown_members(self) -> set[str]:
-        late = {user for user in self.eligible() if self.members[user]["beyond"]}
-        return self.eligible() - late | self.admins()
+        late = {user for user in self.insiders() if self.members[user]["beyond"]}
+        return self.insiders() - late | self.admins()
 
     def state(self, audience: str) -> Row:
         """The state document of ``member``, ``admin`` or ``applicant``."""

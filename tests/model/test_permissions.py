@@ -41,6 +41,7 @@ PERMISSIONS = [
     ("membership.approve_all", {}, "admin", "nip"),
     ("membership.remove", {"user": "cid"}, "admin", "nip"),
     ("membership.set_role", {"user": "cid", "role": "admin"}, "admin", "nipf"),
+    ("membership.add", {"people": [{"user": "gil"}]}, "admin", "nip"),
 ]
 LEADS = {"n": [], "i": ["start"], "p": ["start", "pause"], "f": ["start", "finish"]}
 RANK = {"member": 1, "admin": 2}
@@ -69,7 +70,7 @@ def test_the_table_of_permissions(
                 table("ada", "proposal.accept", proposal=named["done"])
                 table.model.event["criteria_rev"] = 1
         return table, {
-            key: [named.get(v, v) for v in value]
+            key: [named.get(v, v) if isinstance(v, str) else v for v in value]
             if isinstance(value, list)
             else named.get(value, value)
             if isinstance(value, str)

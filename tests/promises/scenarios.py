@@ -85,6 +85,18 @@ async def finish(s: Stage) -> None:
     await s.do("event.finish")
 
 
+@plays("event.reopen")
+async def reopen(s: Stage) -> None:
+    """Results go, what was closed stays closed; the ballot of a member who left goes too."""
+    first, second, _ = s.members
+    await s.do("event.finish")
+    await s.act(second, "membership.leave")
+    await s.do("event.reopen")
+    await s.do("event.reopen")
+    await s.propose(first)
+    await s.do("event.finish")
+
+
 @plays("option.add", "option.edit", "option.remove", before=True)
 async def options(s: Stage) -> None:
     made = (await s.do("option.add", content="salad"))["option"]
@@ -194,10 +206,27 @@ async def reject_all(s: Stage) -> None:
 
 @plays("membership.set_role")
 async def set_role(s: Stage) -> None:
-    first, *_ = s.members
+    """Votes and ballot of a member who becomes an organiser go; back again, they vote again."""
+    first, second, _ = s.members
     await s.do("membership.set_role", user=first.user, role="admin")
     await s.act(first, "membership.set_role", user=s.deputy.user, role="member")
+    await s.act(first, "membership.set_role", user=first.user, role="organiser")
     await s.act(first, "membership.set_role", user=first.user, role="member")
+    await s.vote(first, s.proposals["update"])
+    await s.do("membership.set_role", user=second.user, role="organiser")
+    await s.act(second, "membership.leave")
+
+
+@plays("membership.add")
+async def add(s: Stage) -> None:
+    """A stranger, an applicant, a member who left, and one who is in already."""
+    first, second, _ = s.members
+    await s.act(second, "membership.leave")
+    people = [{"user": fresh("added"), "name": "Added"}, {"user": s.applicant.user}]
+    people += [{"user": second.user}, {"user": first.user, "name": "Another"}]
+    assert len((await s.do("membership.add", people=people))["added"]) == 3
+    await s.do("membership.add", people=people[:1])
+    await s.vote(s.applicant, s.proposals["new"])
 
 
 @plays("proposal.create")

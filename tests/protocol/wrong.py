@@ -70,7 +70,9 @@ def example(message: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def _struct(info: i.StructType) -> dict[str, Any]:
-    return {field.name: _EXAMPLES.get(field.name, _right(field.type)) for field in info.fields}
+    return {
+        field.encode_name: _EXAMPLES.get(field.name, _right(field.type)) for field in info.fields
+    }
 
 
 def _bare(kind: i.Type) -> i.Type:
@@ -125,11 +127,13 @@ def wrong_messages(message: type[msgspec.Struct]) -> Iterator[Wrong]:
         for what, value, path in _wrong(field, marks.get(field.name)):
             given = example(message)
             if value is MISSING:
-                del given[field.name]
+                del given[field.encode_name]
             else:
-                given[field.name] = value
-            keyed = field.name not in ("id", "ref")
-            yield Wrong(f"{field.name}: {what}", written(given), path or field.name, keyed)
+                given[field.encode_name] = value
+            keyed = field.encode_name not in ("id", "ref")
+            yield Wrong(
+                f"{field.encode_name}: {what}", written(given), path or field.encode_name, keyed
+            )
 
 
 def texts_of(message: type[msgspec.Struct]) -> dict[str, Text]:
@@ -215,8 +219,9 @@ def _wrong_of(
                 )
             yield "[0] null", [None], f"{path}[0]"
         case i.StructType():
+            marks = texts_of(kind.cls)
             for field in kind.fields:
-                for what, value, inner in _wrong(field, None):
+                for what, value, inner in _wrong(field, marks.get(field.name)):
                     given = _struct(kind)
                     if value is MISSING:
                         del given[field.name]

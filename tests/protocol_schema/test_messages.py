@@ -13,11 +13,9 @@ from tests.promises.running import Running
 from tests.protocol_schema.tour import Tour
 from tests.protocol_schema.validity import SAID, message_problems, result_problems
 
-#: Refused only by clocks, faults and floods, which have tests of their own; and ``not_eligible``,
-#: which no rule of today gives.
+#: Refused only by clocks, faults and floods, which have tests of their own.
 UNSEEN = {
     "auth_early",
-    "not_eligible",
     "rate_limited",
     "busy",
     "draining",

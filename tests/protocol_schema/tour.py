@@ -130,8 +130,13 @@ class Tour:
             await client.subscribe(self.event)
         await self.do(ada, "membership.approve", user="bob")
         await self.do(ada, "membership.approve_all")
+        await self.do(ada, "membership.remove", user="eve")
+        await self.do(ada, "membership.add", people=[{"user": "eve", "name": "Eve"}])
+        await eve.subscribe(self.event)
         await self.do(ada, "membership.set_role", user="bob", role="admin")
         await bob.until(lambda: "requests" in bob.rooms[self.event].state, "the admins' view")
+        await self.do(ada, "membership.set_role", user="bob", role="organiser")
+        await self.no("not_eligible", bob, "ballot.clear")
         await self.do(ada, "membership.set_role", user="bob", role="member")
         await self.do(bob, "membership.rename", name="Bob the second")
         past = "2020-01-01T00:00:00Z"
@@ -275,6 +280,8 @@ class Tour:
         await self.do(ada, "event.finish")
         listed = await ada.ask("ballots.list", event=self.event, limit=1)
         assert [ballot["user"] for ballot in listed["ballots"]] == ["bob"]
+        await self.do(ada, "event.reopen")
+        await self.do(ada, "event.finish")
         await self.no("event_finished", bob, "comment.add", criterion="c", content="Late")
         await ada.until(lambda: "results" in ada.rooms[self.event].state, "the results")
 

@@ -3,6 +3,8 @@
 One class per ``type``. A command has ``id``, the client's idempotency id. All but ``event.create``
 and ``membership.join`` have ``event``. Rules about several fields, which a type cannot express, are
 checked by ``check`` before any decision.
+
+    memberships  the commands about members
 """
 
 from __future__ import annotations
@@ -16,6 +18,19 @@ from protocol.command import Command as Command
 from protocol.command import EventCommand as EventCommand
 from protocol.command import event_of as event_of
 from protocol.command import type_of as type_of
+from protocol.commands.memberships import MembershipAdd as MembershipAdd
+from protocol.commands.memberships import MembershipApprove as MembershipApprove
+from protocol.commands.memberships import MembershipApproveAll as MembershipApproveAll
+from protocol.commands.memberships import MembershipCancel as MembershipCancel
+from protocol.commands.memberships import MembershipJoin as MembershipJoin
+from protocol.commands.memberships import MembershipLeave as MembershipLeave
+from protocol.commands.memberships import MembershipReject as MembershipReject
+from protocol.commands.memberships import MembershipRejectAll as MembershipRejectAll
+from protocol.commands.memberships import MembershipRemove as MembershipRemove
+from protocol.commands.memberships import MembershipRename as MembershipRename
+from protocol.commands.memberships import MembershipSetRole as MembershipSetRole
+from protocol.commands.memberships import Person as Person
+from protocol.commands.memberships import Role as Role
 from protocol.errors import bad_request
 from protocol.fields import (
     CommentText,
@@ -23,19 +38,17 @@ from protocol.fields import (
     EntranceCode,
     MaxMembers,
     Moment,
-    Name,
     OptionText,
-    Position,
     Reason,
     Ref,
     Subject,
-    UserId,
     Version,
 )
 from protocol.policy import PolicyPatch, ProposalKind
 
 Category: TypeAlias = Literal["create", "update", "delete"]
-Role: TypeAlias = Literal["admin", "member"]
+#: Who creates an event: its first admin, or an organiser, who has no vote.
+CreatorRole: TypeAlias = Literal["admin", "organiser"]
 
 #: Options that one list may name: the greatest value of `AYES_OPTIONS`. A longer list is
 #: `bad_request`; the event's own limit, usually lower, is `limit_reached`.
@@ -44,10 +57,14 @@ MAX_OPTIONS = 1_000
 MAX_ITEMS = 10_000
 
 
-class EventCreate(Command, tag="event.create", kw_only=True):
-    """Create an event, with a schedule if wanted; its creator becomes its first admin."""
+class EventCreate(Command, tag="event.create", kw_only=True, rename={"creator_role": "as"}.get):
+    """Create an event, with a schedule if wanted; its creator becomes its first admin.
+
+    With ``as: "organiser"`` the creator runs the event and has no vote in it.
+    """
 
     subject: Subject
+    creator_role: CreatorRole = "admin"
     max_members: MaxMembers = 100
     policy: PolicyPatch = PolicyPatch()
     options: Annotated[list[OptionText], msgspec.Meta(max_length=MAX_OPTIONS)] = []  # noqa: RUF012 - copied by msgspec
@@ -92,6 +109,10 @@ class EventResume(EventCommand, tag="event.resume", kw_only=True):
 
 class EventFinish(EventCommand, tag="event.finish", kw_only=True):
     """Finish the event, in progress or paused: pending proposals close, the ballots are counted."""
+
+
+class EventReopen(EventCommand, tag="event.reopen", kw_only=True):
+    """Continue a finished event: its results are withdrawn, and closed proposals stay closed."""
 
 
 class OptionAdd(EventCommand, tag="option.add", kw_only=True):
@@ -153,73 +174,6 @@ class CriterionRemove(EventCommand, tag="criterion.remove", kw_only=True):
 
     criterion: Ref
     version: Version
-
-
-class MembershipJoin(Command, tag="membership.join", kw_only=True):
-    """Ask to join the event that ``code`` opens."""
-
-    code: EntranceCode
-
-
-class MembershipRename(EventCommand, tag="membership.rename", kw_only=True):
-    """Change the name that one has in this event."""
-
-    name: Name
-
-
-class MembershipCancel(EventCommand, tag="membership.cancel", kw_only=True):
-    """Withdraw one's own request to join."""
-
-
-class MembershipLeave(EventCommand, tag="membership.leave", kw_only=True):
-    """Leave the event; the last admin names a successor in ``transfer_to``."""
-
-    transfer_to: UserId | None = None
-
-
-class MembershipApprove(EventCommand, tag="membership.approve", kw_only=True):
-    """Accept a waiting user."""
-
-    user: UserId
-
-
-class MembershipReject(EventCommand, tag="membership.reject", kw_only=True):
-    """Reject a waiting user."""
-
-    user: UserId
-
-
-class MembershipRemove(EventCommand, tag="membership.remove", kw_only=True):
-    """Remove a member. They may ask to join again; then an admin decides, whatever the policy.
-
-    Their pending proposals stay, unless ``close_proposals``: then all of them close in the same
-    step, as ``moderated``. With ``close_proposals`` this also works for a former member.
-    """
-
-    user: UserId
-    close_proposals: bool = False
-
-
-class MembershipApproveAll(EventCommand, tag="membership.approve_all", kw_only=True):
-    """Accept all who wait, longest waiting first, as far as there is room.
-
-    With ``upto`` only those who had asked by that position: the one that the sender was shown.
-    """
-
-    upto: Position | None = None
-
-
-class MembershipRejectAll(EventCommand, tag="membership.reject_all", kw_only=True):
-    """Reject all who wait; with ``upto`` only those who had asked by that position."""
-
-    upto: Position | None = None
-
-
-class MembershipSetRole(EventCommand, tag="membership.set_role", kw_only=True):
-    """Make a member an admin, or an admin a member."""
-
-    user: UserId
-    role: Role
 
 
 class ProposalCreate(EventCommand, tag="proposal.create", kw_only=True):
@@ -364,6 +318,7 @@ COMMANDS: tuple[type[Command], ...] = (
     EventPause,
     EventResume,
     EventFinish,
+    EventReopen,
     OptionAdd,
     OptionEdit,
     OptionRemove,
@@ -382,6 +337,7 @@ COMMANDS: tuple[type[Command], ...] = (
     MembershipRemove,
     MembershipApproveAll,
     MembershipRejectAll,
+    MembershipAdd,
     MembershipSetRole,
     ProposalCreate,
     ProposalWithdraw,
