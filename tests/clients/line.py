@@ -38,6 +38,7 @@ class Line:
         self.heard = 0
         """Bytes that reached the server."""
         self._writers: set[asyncio.StreamWriter] = set()
+        self._lost = 0
 
     @property
     def url(self) -> str:
@@ -49,6 +50,10 @@ class Line:
         for writer in tuple(self._writers):
             writer.transport.abort()
         self.deaf = False
+
+    def lose(self) -> None:
+        """Connections of now stay open, and nothing passes on them any more, as after sleep."""
+        self._lost = self.opened
 
     def break_down(self) -> None:
         """Break what there is, and take nothing until ``mend``."""
@@ -70,6 +75,7 @@ class Line:
             await self._block(writer)
             return
         self.opened += 1
+        number = self.opened
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.to_port)
         except OSError:
@@ -81,8 +87,8 @@ class Line:
         cut = is_upgrade and self.blocks == "welcome-only"
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pass(reader, far_writer, to_server=True))
-                group.create_task(self._pass(far_reader, writer, to_server=False, cut=cut))
+                group.create_task(self._pass(reader, far_writer, number, to_server=True))
+                group.create_task(self._pass(far_reader, writer, number, to_server=False, cut=cut))
         except* OSError:
             pass
         finally:
@@ -104,11 +110,14 @@ class Line:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        number: int,
         *,
         to_server: bool,
         cut: bool = False,
     ) -> None:
         while data := await reader.read(CHUNK):
+            if number <= self._lost:
+                continue
             if to_server:
                 self.heard += len(data)
             elif self.deaf:

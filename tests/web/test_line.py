@@ -86,6 +86,27 @@ async def test_a_vote_that_waits_outlives_a_reload(site: Running, visit: Visit) 
         assert (await stage.room("Grace", event))["proposals"][asked]["agree"] == 1
 
 
+async def test_only_what_the_browser_has_stored_is_called_kept(site: Running, visit: Visit) -> None:
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada", "Grace")
+        await stage.propose("Grace", event, "Calm")
+    ada = await enter(visit, site, "Ada")
+    ada.watch.allow(OUTAGE)
+    wire = Wire()
+    await wire.lay(ada.context)
+    await ada.context.add_init_script("delete window.indexedDB; window.indexedDB = undefined;")
+    await ada.page.goto(f"/#/e/{event}")
+    await ada.page.reload()
+    card = proposal(ada.page, "Calm")
+    await expect(card.get_by_role("button", name="Agree")).to_be_visible()
+    await wire.sever()
+    await expect(ada.page.locator(".line.away")).to_be_visible()
+    await card.get_by_role("button", name="Agree").click()
+    await expect(card.get_by_text("Waiting for the connection")).to_be_visible()
+    await expect(ada.page.get_by_text("This browser could not keep it")).to_be_visible()
+    await expect(card.get_by_text("Kept here")).to_have_count(0)
+
+
 async def test_a_vote_that_comes_too_late_is_told_when_it_was_decided(
     site: Running, visit: Visit
 ) -> None:

@@ -58,18 +58,21 @@ export function noteOf(app, act, name) {
     button(t("dismiss"), () => app.session.acts.dismiss(act.id), { kind: "quiet", sign: "cross", bare: true }));
 }
 
-/** Whether `act` waits here for a connection, and was surely never sent. */
-export function isKept(app, act) {
+/** The command of `act`, if it waits here for a connection and was surely never sent. */
+function unsent(app, act) {
   const { session } = app;
-  return !session.online && session.waiting().some((one) => one.id === act.id && !one.sent);
+  return session.online ? undefined : session.waiting().find((one) => one.id === act.id && !one.sent);
 }
+
+/** Whether `act` waits here for a connection, and was surely never sent. */
+export const isKept = (app, act) => unsent(app, act) !== undefined;
 
 function waiting(app, act) {
   const { acts, online } = app.session;
-  const queued = isKept(app, act);
+  const queued = unsent(app, act);
   return h("span", { class: "note pending", key: `note-${act.id}` },
     h("span", { class: "spinner", "aria-hidden": "true" }),
-    t(online ? "act.sending" : queued ? "act.queued" : "act.unknown"),
+    t(online ? "act.sending" : !queued ? "act.unknown" : queued.kept ? "act.queued" : "act.unkept"),
     queued && button(t("act.take_back"), () => acts.cancel(act.id), { kind: "quiet small" }));
 }
 

@@ -103,6 +103,7 @@ export default {
   "wish.other": "A change",
   "act.sending": "Sending…",
   "act.queued": "Kept here until you are connected",
+  "act.unkept": "Waiting for the connection",
   "act.unknown": "Sent; waiting for the answer",
   "act.take_back": "Take back",
   "act.confirmed": "Confirmed",

@@ -100,6 +100,7 @@ export default {
   "wish.other": "변경",
   "act.sending": "보내는 중…",
   "act.queued": "연결될 때까지 여기에 보관합니다",
+  "act.unkept": "연결을 기다립니다",
   "act.unknown": "보냈고, 응답을 기다립니다",
   "act.take_back": "보내지 않기",
   "act.confirmed": "확정되었습니다",
