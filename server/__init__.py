@@ -11,6 +11,7 @@
     node.py     builds the parts and wires them; it decides nothing
     observability  the lines of the log; traces
     http        commands, queries and streams over HTTP; probes, metrics, published contract
+    admin       what the person on call sees and does, over HTTP
     page        the page and the JavaScript SDK as files; local sign-in
     app.py      the routes
     stop_signals.py  SIGTERM and SIGINT

@@ -11,6 +11,7 @@ from starlette.routing import WebSocketRoute
 
 from protocol import answers
 from protocol.errors import ErrorCode, RetryableError
+from server.admin import api as admin
 from server.http import api, metrics, probes, published
 from server.http.answers import json_answer
 from server.http.cors import Cors
@@ -31,6 +32,7 @@ def make_app(node: Node) -> Starlette:
             *api.routes(node),
             *published.routes(node.texts),
             *metrics.routes(node),
+            *admin.routes(node),
             *page.routes(node),
         ],
     )

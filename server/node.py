@@ -118,7 +118,7 @@ class Node:
         )
         self._keepalive = Keepalive(settings, self.sockets.all, self.rooms.presence)
         self._timers = Timers(database, self.lanes)
-        self._pruning = Pruning(database)
+        self.pruning = Pruning(database)
         self._freed_memory = FreedMemory()
         self.failures: list[Failures] = [
             *(
@@ -126,7 +126,7 @@ class Node:
                 for part in (
                     self._keepalive.task,
                     self._timers.task,
-                    self._pruning.task,
+                    self.pruning.task,
                     self._freed_memory.task,
                     self.revocations.task,
                     self.rooms.sweeper,
@@ -151,7 +151,7 @@ class Node:
         await self.rooms.start()
         self._keepalive.task.start()
         self._timers.task.start()
-        self._pruning.task.start()
+        self.pruning.task.start()
         self._freed_memory.task.start()
 
     async def drain(self) -> None:
@@ -162,7 +162,7 @@ class Node:
         """Finish the commands that were accepted, then stop the parts."""
         self.draining.begin()
         await self._timers.task.stop()
-        await self._pruning.task.stop()
+        await self.pruning.task.stop()
         await self._freed_memory.task.stop()
         try:
             async with asyncio.timeout(FINISH_TIMEOUT_S):

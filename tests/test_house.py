@@ -301,6 +301,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("sessions",),
         ("node", "observability"),
         ("http",),
+        ("admin",),
         ("page",),
         ("app", "stop_signals"),
         ("process",),

@@ -24,6 +24,7 @@ CLEAN_PAGES = (
     "CHANGELOG.md",
     "README.md",
     "benchmarks/README.md",
+    "docs/admin.md",
     "docs/architecture.md",
     "docs/architecture",
     "docs/campaign.md",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from handlers.lanes.counts import Counts
 from handlers.lanes.decide import Submission, failed
@@ -14,6 +15,24 @@ from persistence.journal.transaction import Transaction
 from protocol.errors import RetryableError
 
 log = logging.getLogger("ayes.lanes")
+
+
+#: Seconds from a transaction's start to its commit beyond which it is remembered as slow. A usual
+#: one takes milliseconds; at this length people notice.
+SLOW_TRANSACTION_S = 0.5
+#: Slow transactions that are remembered; beyond that the oldest is forgotten.
+MAX_SLOW_TRANSACTIONS = 100
+#: Events that one of them names; a convoy may have more.
+MAX_SLOW_EVENTS = 8
+
+
+class SlowTransaction(NamedTuple):
+    """A transaction that took long; ``at``: seconds since the epoch, at its commit."""
+
+    at: float
+    seconds: float
+    events: tuple[str, ...]
+    commands: int
 
 
 class TransactionObserver(Protocol):
@@ -36,6 +55,8 @@ class BatchEnd:
         self.observe: Callable[[float], None] = _ignore
         """Called with the seconds that each committed transaction took."""
         self.observer: TransactionObserver | None = None
+        self.slow: deque[SlowTransaction] = deque(maxlen=MAX_SLOW_TRANSACTIONS)
+        """The latest slow transactions, the oldest first."""
 
     async def commit(
         self, transaction: Transaction, batches: Sequence[Batch], started: float
@@ -46,7 +67,12 @@ class BatchEnd:
         """
         await commit(transaction, batches)
         self.counts.transactions += 1
-        self.observe(time.monotonic() - started)
+        taken = time.monotonic() - started
+        self.observe(taken)
+        if taken > SLOW_TRANSACTION_S:
+            events = tuple(batch.event_id for batch in batches[:MAX_SLOW_EVENTS])
+            commands = sum(len(batch.submissions) for batch in batches)
+            self.slow.append(SlowTransaction(time.time(), taken, events, commands))
         if self.observer is not None:
             self.observer.committed(batches, started)
 

@@ -11,6 +11,7 @@ other; under load the batches grow by themselves. No timer waits for a batch to 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine
@@ -105,6 +106,20 @@ class Lanes:
     def waiting(self) -> int:
         """Commands that wait for their decision, or are in a transaction."""
         return sum(len(lane.queue) + len(lane.running) for lane in self._lanes.values())
+
+    def waiting_for(self, event_id: str) -> int:
+        """Commands of one event that wait for their decision, or are in a transaction."""
+        lane = self._lanes.get(event_id)
+        return 0 if lane is None else len(lane.queue) + len(lane.running)
+
+    def busiest(self, count: int) -> list[tuple[str, int]]:
+        """Return the events with the most waiting commands, and how many."""
+        waiting = (
+            (lane.event_id, len(lane.queue) + len(lane.running))
+            for lane in self._lanes.values()
+            if lane.busy
+        )
+        return heapq.nlargest(count, waiting, key=lambda lane: lane[1])
 
     def pending(self, event_id: str, keys: Collection[CommandKey]) -> set[CommandKey]:
         """Those of ``keys`` whose commands wait for their decision on this node."""

@@ -34,8 +34,10 @@ _FORGET = Statement(
 )
 
 
-async def forget_refusals(database: Database, *, older_than: timedelta) -> bool:
-    """Delete some final errors older than ``older_than``; return whether there may be more."""
+async def forget_refusals(database: Database, *, older_than: timedelta) -> int:
+    """Delete some final errors older than ``older_than``; return how many, ``MAX_PRUNED_ROWS`` at
+    most.
+    """
     async with database.connection() as connection:
         tag = await _FORGET.run(connection, age=older_than, limit=MAX_PRUNED_ROWS)
-    return int(tag.split()[-1]) == MAX_PRUNED_ROWS
+    return int(tag.split()[-1])

@@ -6,6 +6,7 @@
     ballots      ballots by name, and a voter's own proof
     due          proposals that expired or opened
     revocations  revocations of access
+    operator     nodes, events and users, for an operator
 
 Nothing here takes an event's lock.
 """

@@ -5,6 +5,7 @@
     audit         ``ayes journal``, ``verify`` and ``export``
     event_limits  ``ayes limits``
     doctor        ``ayes doctor``
+    admin         ``ayes admin``
     client        forwards a member's commands, such as ``ayes vote``
 
 A client's commands (``ayes create``, ``ayes join``) are in ``ayes_client``.

@@ -19,7 +19,7 @@ from persistence.embedded.postgres import EmbeddedPostgresError
 from persistence.event.limits import SETTABLE
 from protocol.errors import RetryableError
 from protocol.text import check_id, escaped
-from server.cli import client
+from server.cli import admin, client
 from server.config import loading
 from server.config.database_url import database_url
 from server.config.loading import SettingsError
@@ -103,6 +103,10 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="print one JSON object a line")
     doctor.add_argument("--strict", action="store_true", help="fail on warnings as well")
     doctor.set_defaults(run=_doctor)
+
+    admin_door = commands.add_parser("admin", help="ask a running server, with the admin's token")
+    admin.add_verbs(admin_door)
+    admin_door.set_defaults(run=_admin)
 
     journal = commands.add_parser("journal", help="print an event's journal")
     _add_settings(journal)
@@ -227,6 +231,12 @@ def _check_config(arguments: argparse.Namespace) -> int:
     for variable, value in loading.printable(_settings(arguments)).items():
         print(f"{variable}={value}")
     return 0
+
+
+def _admin(arguments: argparse.Namespace) -> int:
+    # The environment alone: a flag with the token would stand in the list of processes.
+    url = arguments.url or os.environ.get("AYES_URL")
+    return admin.run(arguments, loading.load(), url)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -39,12 +39,12 @@ def load(flags: Mapping[str, str | None] | None = None) -> Settings:
             text = os.environ.get(PREFIX + name.upper())
         if text is not None and text != "":
             given[name] = _parse(name, text)
-    if (file := given.get("auth_secret_file")) is not None:
-        if "auth_secret" in given:
-            raise SettingsError(
-                "AYES_AUTH_SECRET and AYES_AUTH_SECRET_FILE exclude each other; give one"
-            )
-        given["auth_secret"] = _first_line(file)
+    for name in ("auth_secret", "admin_token"):
+        if (file := given.get(f"{name}_file")) is not None:
+            variable = PREFIX + name.upper()
+            if name in given:
+                raise SettingsError(f"{variable} and {variable}_FILE exclude each other; give one")
+            given[name] = _first_line(f"{variable}_FILE", file)
     settings = Settings(**given)
     _check(settings)
     return settings
@@ -62,15 +62,15 @@ def _parse(name: str, text: str) -> Any:
     return text
 
 
-def _first_line(file: Path) -> str:
+def _first_line(variable: str, file: Path) -> str:
     try:
         with file.open("rb") as opened:
             text = opened.read(MAX_SECRET_FILE_BYTES).partition(b"\n")[0].decode().strip()
     except (OSError, UnicodeDecodeError) as err:
         reason = err.strerror if isinstance(err, OSError) else "it is not text"
-        raise SettingsError(f"AYES_AUTH_SECRET_FILE: {file} cannot be read: {reason}") from None
+        raise SettingsError(f"{variable}: {file} cannot be read: {reason}") from None
     if not text:
-        raise SettingsError(f"AYES_AUTH_SECRET_FILE: {file} is empty")
+        raise SettingsError(f"{variable}: {file} is empty")
     return text
 
 
@@ -88,12 +88,15 @@ def _integer(name: str, text: str) -> int:
 
 
 def _check(settings: Settings) -> None:
-    secret = settings.auth_secret
-    if secret is not None and len(secret.encode()) < MIN_SECRET_BYTES:
-        raise SettingsError(
-            f"AYES_AUTH_SECRET has {len(secret.encode())} bytes; at least {MIN_SECRET_BYTES} "
-            "are needed (try: openssl rand -base64 32)"
-        )
+    for name in ("auth_secret", "admin_token"):
+        secret: str | None = getattr(settings, name)
+        if secret is not None and len(secret.encode()) < MIN_SECRET_BYTES:
+            raise SettingsError(
+                f"{PREFIX}{name.upper()} has {len(secret.encode())} bytes; at least "
+                f"{MIN_SECRET_BYTES} are needed (try: openssl rand -base64 32)"
+            )
+    if settings.admin_token is not None and settings.admin_token == settings.auth_secret:
+        raise SettingsError("AYES_ADMIN_TOKEN must not be AYES_AUTH_SECRET, which makes tokens")
     for origin in settings.allowed_origins:
         if origin_of(origin) is None or urlsplit(origin).path or "@" in origin:
             raise SettingsError(

@@ -90,6 +90,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     oidc_scopes: Annotated[
         str, Setting("scopes that the page asks for; those the provider does not list are left out")
     ] = "openid profile offline_access"
+    admin_token: Annotated[
+        str | None,
+        Setting(
+            "token of at least 32 bytes for /admin and ayes admin; without one there is neither. "
+            "Give it by the environment or by a file",
+            secret=True,
+        ),
+    ] = None
+    admin_token_file: Annotated[
+        Path | None, Setting("file whose first line is the token, in place of AYES_ADMIN_TOKEN")
+    ] = None
     heartbeat_ms: Annotated[int, Setting("milliseconds between heartbeats", 100, 600_000)] = 20_000
     message_bytes: Annotated[int, Setting("bytes of a frame", 1_024, 1_000_000)] = 65_536
     compression: Annotated[

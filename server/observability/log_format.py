@@ -14,7 +14,7 @@ from protocol.text import escaped
 #: Names of the facts that a line may carry in ``extra``, in the order in which they are written.
 FIELDS: Final = (
     *("connection", "user", "event", "command", "type", "seq"),
-    *("code", "status", "ms", "commands", "left_out", "work"),
+    *("address", "count", "code", "status", "ms", "commands", "left_out", "work"),
 )
 #: Characters of a message or a fact; the rest is cut. A line of any client's making stays short.
 MAX_FIELD_CHARACTERS: Final = 4_096

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from server.node import Node
 
 INDEX = "index.html"
+ADMIN = "admin.html"
 #: Seconds between two checks for changed files in a checkout. Shorter than a reload of the page,
 #: and longer than a check.
 FILE_CHECK_INTERVAL_S = 0.1
@@ -42,7 +43,9 @@ _CHECKOUT = Path(__file__).parents[2]
 def routes(node: Node) -> list[Route]:
     """Return the routes of the page."""
     pages = Pages(node)
+    admin = [Route("/admin", pages.admin)] if node.settings.admin_token is not None else []
     return [
+        *admin,
         Route("/", pages.index),
         Route("/app/{path:path}", pages.of(pages.app)),
         Route("/sdk/{path:path}", pages.of(pages.sdk)),
@@ -98,12 +101,16 @@ class Pages:
         """``GET /``: the page itself, with any query."""
         return await self._answer(request, self.app, INDEX)
 
+    async def admin(self, request: Request) -> Response:
+        """``GET /admin``: the admin's page, if there is an admin's token."""
+        return await self._answer(request, self.app, ADMIN)
+
     def of(self, folder: Folder) -> Callable[[Request], Awaitable[Response]]:
         """Return an endpoint for the files of ``folder``, except for the page itself."""
 
         async def answered(request: Request) -> Response:
             path: str = request.path_params["path"]
-            if path == INDEX:
+            if path in (INDEX, ADMIN):
                 raise HTTPException(404)
             return await self._answer(request, folder, path)
 

@@ -80,7 +80,7 @@ class RoomRegistry:
         self.resume_steps = resume_steps
         """Steps that a client may be behind and still get a patch, not a snapshot."""
         self.event_log_throttle = EventLogThrottle()
-        self._rooms: dict[str, Room] = {}
+        self.by_event: dict[str, Room] = {}
         self.budget = RoomBudget()
         self._unused: OrderedDict[str, float] = OrderedDict()
         """Rooms without a subscription, and the loop's time until which they are kept."""
@@ -111,27 +111,27 @@ class RoomRegistry:
 
     def count(self) -> int:
         """Return the number of rooms with a subscription."""
-        return len(self._rooms) - len(self._unused)
+        return len(self.by_event) - len(self._unused)
 
     # Steps and hints.
 
     def publish(self, event_id: str, epoch: str, steps: Sequence[StepRecord]) -> None:
         """Apply committed steps; fill a gap before them from the journal."""
         self._bus.publish(PositionHint(event_id, epoch, steps[-1].seq))
-        room = self._rooms.get(event_id)
+        room = self.by_event.get(event_id)
         if room is None:
             return
         self._take(room, epoch, [RoomStep(s.seq, s.patches, s.encoded) for s in steps])
 
     def request_resync(self, event_id: str) -> None:
         """Compare a room with the journal: steps may have been committed unpublished."""
-        room = self._rooms.get(event_id)
+        room = self.by_event.get(event_id)
         if room is not None:
             self._fill(room)
 
     def _on_message(self, message: BusMessage) -> None:
         """Handle another node's hint or presence report."""
-        room = self._rooms.get(message.event)
+        room = self.by_event.get(message.event)
         if room is None:
             return
         if not isinstance(message, PositionHint):
@@ -166,7 +166,7 @@ class RoomRegistry:
         the position of that view. Raises ``not_found`` or ``not_a_member``, and ``overloaded`` if
         the database is out of reach.
         """
-        while (room := self._rooms.get(event_id)) is None:
+        while (room := self.by_event.get(event_id)) is None:
             # A room is loaded only for users who may enter it. For all others, an event costs
             # this one read, whether it exists or not.
             own = await self._views.load(event_id, user)
@@ -199,7 +199,7 @@ class RoomRegistry:
         subscription.live = False
         room.leave(subscription)
         self.presence.touch(room)
-        if not room.subscriptions and self._rooms.get(room.event_id) is room:
+        if not room.subscriptions and self.by_event.get(room.event_id) is room:
             now = asyncio.get_running_loop().time()
             self._unused[room.event_id] = now + UNUSED_ROOM_TTL_S
             self._unused.move_to_end(room.event_id)
@@ -207,7 +207,7 @@ class RoomRegistry:
 
     def _drop_unused(self, now: float) -> None:
         """Drop rooms without a subscription: the expired ones, and the oldest of too many."""
-        size = sum(self._rooms[event_id].size() for event_id in self._unused)
+        size = sum(self.by_event[event_id].size() for event_id in self._unused)
         for event_id, until in list(self._unused.items()):
             if (
                 until > now
@@ -215,12 +215,12 @@ class RoomRegistry:
                 and size <= MAX_UNUSED_ROOM_BYTES
             ):
                 return
-            room = self._rooms[event_id]
+            room = self.by_event[event_id]
             size -= room.size()
             self._drop(room)
 
     def _drop(self, room: Room) -> None:
-        del self._rooms[room.event_id]
+        del self.by_event[room.event_id]
         self._unused.pop(room.event_id, None)
         self._bus.unsubscribe(room.event_id)
         self.presence.end(room)
@@ -229,7 +229,7 @@ class RoomRegistry:
 
     async def _loaded_room(self, event_id: str, user: str, own: UserView) -> None:
         """Wait until the room is loaded, for ``user`` or by an earlier request."""
-        if event_id in self._rooms:
+        if event_id in self.by_event:
             # Loaded while the membership was read. A second load would replace a room that may
             # have subscribers.
             return
@@ -271,7 +271,7 @@ class RoomRegistry:
         # end: it would await a finished task, which does not suspend.
         del self._loading[event_id]
         # From here on the lanes' steps are applied. Those committed during the read are filled.
-        self._rooms[event_id] = room
+        self.by_event[event_id] = room
         self.budget.charge(event_id, user, size)
         self._bus.subscribe(event_id)
         self.presence.begin(room)
@@ -325,7 +325,7 @@ class RoomRegistry:
     def _filled(self, event_id: str, task: asyncio.Task[None]) -> None:
         self._filling.pop(event_id, None)
         wanted = self._wanted.pop(event_id, 0)
-        room = self._rooms.get(event_id)
+        room = self.by_event.get(event_id)
         if room is not None and wanted > room.seq and not task.cancelled():
             self._fill(room)
 
@@ -387,14 +387,14 @@ class RoomRegistry:
 
     async def _sweep(self) -> None:
         self._drop_unused(asyncio.get_running_loop().time())
-        if not self._rooms:
+        if not self.by_event:
             return
-        rooms = dict(self._rooms)
+        rooms = dict(self.by_event)
         for top in await reading.positions(self._database, list(rooms)):
             del rooms[top.event]
-            watched = self._rooms.get(top.event)
+            watched = self.by_event.get(top.event)
             if watched is not None and (top.epoch, top.seq) != (watched.epoch, watched.seq):
                 self._fill(watched)
         for event_id, room in rooms.items():
-            if room.subscriptions and self._rooms.get(event_id) is room:
+            if room.subscriptions and self.by_event.get(event_id) is room:
                 self._fill(room)

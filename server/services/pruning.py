@@ -21,8 +21,15 @@ class Pruning:
         self._database = database
         self.task = Periodic("pruning", PRUNING_INTERVAL_S, self._prune, first=0.0)
 
+    async def prune(self) -> int:
+        """Delete the final errors that are past their time; return how many."""
+        count = 0
+        age = timedelta(seconds=FINAL_ERROR_TTL_S)
+        while deleted := await pruning.forget_refusals(self._database, older_than=age):
+            count += deleted
+            if deleted < pruning.MAX_PRUNED_ROWS:
+                break
+        return count
+
     async def _prune(self) -> None:
-        while await pruning.forget_refusals(
-            self._database, older_than=timedelta(seconds=FINAL_ERROR_TTL_S)
-        ):
-            pass
+        await self.prune()

@@ -166,11 +166,11 @@ async def test_rooms_that_are_kept_are_bounded(
         await scene.admin.subscribe(scene.event)
         await scene.admin.ask("unsubscribe", event=scene.event)
     kept = server.node.rooms
-    assert len(kept._rooms) == 2
+    assert len(kept.by_event) == 2
     monkeypatch.setattr(registry, "MAX_UNUSED_ROOM_BYTES", 1)
     await scene.admin.subscribe(scene.event)
     await scene.admin.ask("unsubscribe", event=scene.event)
-    assert not kept._rooms
+    assert not kept.by_event
 
 
 async def test_a_preview_is_made_once_for_a_policy_until_the_event_moves(

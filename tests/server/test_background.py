@@ -19,13 +19,13 @@ Do = Callable[[Running, str], Awaitable[object]]
 
 async def _fill(server: Running, event: str) -> None:
     rooms = server.node.rooms
-    await rooms._fill_from_journal(rooms._rooms[event])
+    await rooms._fill_from_journal(rooms.by_event[event])
 
 
 #: Work, the table whose absence it notices, and how it is done once.
 WORK: dict[str, tuple[str, Do]] = {
     "timers": ("proposals", lambda server, _: server.node._timers.task.once()),
-    "pruning": ("journal", lambda server, _: server.node._pruning.task.once()),
+    "pruning": ("journal", lambda server, _: server.node.pruning.task.once()),
     "revocations": ("revocations", lambda server, _: server.node.revocations.task.once()),
     "room sweep": ("events", lambda server, _: server.node.rooms.sweeper.once()),
     "room fill": ("events", _fill),

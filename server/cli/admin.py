@@ -1,0 +1,152 @@
+"""``ayes admin``: asks a running server over its admin API, and prints the answer."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
+
+from protocol.text import escaped
+from server.config.settings import Settings
+from server.config.urls import is_loopback
+
+#: Seconds until the command gives up on an answer; the server answers earlier.
+ANSWER_TIMEOUT_S: Final = 20.0
+#: Bytes of an answer that are read; the largest page has far fewer.
+MAX_ANSWER_BYTES: Final = 8 << 20
+EXIT_REFUSED: Final = 1
+
+_ANY: Final = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - opened, not listened on
+
+
+def add_verbs(parser: argparse.ArgumentParser) -> None:
+    """Add the verbs and their arguments."""
+    parser.add_argument("--url", help="the server's address; without it, AYES_HOST and AYES_PORT")
+    parser.add_argument("--json", action="store_true", help="print the answer as it is")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs.add_parser("status", help="this node now: what waits, what is slow, what fails")
+    verbs.add_parser("nodes", help="the servers on this database")
+    events = verbs.add_parser("events", help="all events, or one by its id or entrance code")
+    events.add_argument("event", nargs="?")
+    _add_limit(events)
+    sockets = verbs.add_parser("sockets", help="this node's sockets, the slowest readers first")
+    sockets.add_argument("--user", help="only this user's")
+    sockets.add_argument("--event", help="only those in this event's room")
+    sockets.add_argument("--close", metavar="CONNECTION", help="send one away; it comes back")
+    _add_limit(sockets)
+    users = verbs.add_parser("users", help="a user's events, sockets, and revocation")
+    users.add_argument("user")
+    revoke = verbs.add_parser("revoke", help="refuse the tokens a user has, and close the sockets")
+    revoke.add_argument("user")
+    revoke.add_argument("--before", help="refuse tokens issued before this time, with its zone")
+    verbs.add_parser("prune", help="delete final errors that are past their time")
+
+
+def _add_limit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--limit", type=int, default=50, help="1 to 200 (default 50)")
+
+
+def run(arguments: argparse.Namespace, settings: Settings, url: str | None) -> int:
+    """Ask, print, and return the exit status."""
+    if settings.admin_token is None:
+        print("ayes: set AYES_ADMIN_TOKEN or AYES_ADMIN_TOKEN_FILE, as the server has it",
+              file=sys.stderr)  # fmt: skip
+        return EXIT_REFUSED
+    path, body = _request(arguments)
+    base = url or f"http://{_host(settings.host)}:{settings.port}"
+    try:
+        answer = _ask(f"{base.rstrip('/')}/v1/admin/{path}", settings.admin_token, body)
+    except HTTPError as err:
+        print(f"ayes: {escaped(_why(err, base))}", file=sys.stderr)
+        return EXIT_REFUSED
+    except (OSError, ValueError) as err:
+        why = err.reason if isinstance(err, URLError) else err
+        print(f"ayes: no answer from {base}: {why}", file=sys.stderr)
+        return EXIT_REFUSED
+    if arguments.json:
+        print(json.dumps(answer, ensure_ascii=False, indent=2))
+    else:
+        print(*map(escaped, _lines(answer)), sep="\n")
+    return 0
+
+
+def _host(host: str) -> str:
+    host = _ANY.get(host, host)
+    return f"[{host}]" if ":" in host else host
+
+
+def _request(arguments: argparse.Namespace) -> tuple[str, dict[str, Any] | None]:
+    """Return the path of the request, and its body if it acts."""
+    match arguments.verb:
+        case "status":
+            return "node", None
+        case "events" if arguments.event:
+            return f"events/{quote(arguments.event, safe='')}", None
+        case "events":
+            return f"events?limit={arguments.limit}", None
+        case "sockets" if arguments.close:
+            return f"sockets/{quote(arguments.close, safe='')}/close", {}
+        case "sockets":
+            asked = {"user": arguments.user, "event": arguments.event, "limit": arguments.limit}
+            given = {name: value for name, value in asked.items() if value is not None}
+            return f"sockets?{urlencode(given)}", None
+        case "users":
+            return f"users/{quote(arguments.user, safe='')}", None
+        case "revoke":
+            body = {} if arguments.before is None else {"before": arguments.before}
+            return f"users/{quote(arguments.user, safe='')}/revoke", body
+        case "prune":
+            return "prune", {}
+        case verb:
+            return verb, None
+
+
+def _ask(url: str, token: str, body: dict[str, Any] | None) -> Any:
+    request = Request(  # noqa: S310 - the operator's own address
+        url,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"authorization": f"Bearer {token}", "content-type": "application/json"},
+    )
+    direct = is_loopback(urlsplit(url).hostname or "")
+    opener = build_opener(*([ProxyHandler({})] if direct else []))
+    with opener.open(request, timeout=ANSWER_TIMEOUT_S) as response:
+        return json.loads(response.read(MAX_ANSWER_BYTES))
+
+
+def _why(err: HTTPError, base: str) -> str:
+    try:
+        answer = json.loads(err.read(MAX_ANSWER_BYTES))
+        code, message = answer["code"], answer["message"]
+    except (ValueError, KeyError, TypeError):
+        return f"{base} answers {err.code}"
+    if code == "unauthenticated":
+        return "the server has another AYES_ADMIN_TOKEN"
+    if code == "not_found":
+        return "there is nothing of that name, or the server has no AYES_ADMIN_TOKEN"
+    return f"{code}: {message}"
+
+
+def _lines(answer: dict[str, Any]) -> Iterator[str]:
+    """Yield a line a fact; a list has a line an entry."""
+    for name, value in answer.items():
+        if name == "type" or value is None:
+            continue
+        if isinstance(value, list):
+            yield f"{name}: {'none' if not value else len(value)}"
+            for entry in value:
+                yield f"  {_facts(entry) if isinstance(entry, dict) else entry}"
+        else:
+            yield f"{name}: {_facts(value) if isinstance(value, dict) else value}"
+
+
+def _facts(entry: dict[str, Any]) -> str:
+    shown = ((name, value) for name, value in entry.items() if value not in (None, "", []))
+    return "  ".join(
+        f"{name}={','.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in shown
+    )

@@ -1,0 +1,39 @@
+// The admin's API, as `docs/admin.md` has it.
+
+const KEPT = "ayes:admin-token";
+/** Longest wait for an answer, in milliseconds; the server answers earlier. */
+const TIMEOUT_MS = 20_000;
+
+/** An answer that is an error; `code` as on the socket, `offline` without a server. */
+export class Refused extends Error {
+  constructor(code, message, wait) {
+    super(message);
+    this.code = code;
+    this.wait = wait;
+  }
+}
+
+/** The token lives as long as the tab, and in no other. */
+export const token = {
+  get: () => sessionStorage.getItem(KEPT),
+  set: (value) => (value ? sessionStorage.setItem(KEPT, value) : sessionStorage.removeItem(KEPT)),
+};
+
+/** Send one request; returns the decoded answer, or throws `Refused`. */
+export async function ask(path, { method = "GET", body } = {}) {
+  let response;
+  try {
+    response = await fetch(`v1/admin/${path}`, {
+      method,
+      body: body && JSON.stringify(body),
+      headers: { authorization: `Bearer ${token.get() ?? ""}` },
+      cache: "no-store",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+  } catch {
+    throw new Refused("offline", "");
+  }
+  const answer = await response.json().catch(() => ({}));
+  if (response.ok) return answer;
+  throw new Refused(answer.code ?? "internal", answer.message ?? response.statusText, answer.retry_after_ms);
+}
