@@ -62,7 +62,7 @@ class _Peer(asyncio.Protocol):
 
 
 async def fuzz(
-    port: int, tokens: list[str], event: str, *, seed: int, frames: int, sockets: int = 64
+    port: int, tokens: list[str], event: str, *, seed: int, frames: int, sockets: int = 16
 ) -> Verdicts:
     """Send ``frames`` frames, or a few more, over ``sockets`` connections at a time."""
     found = Verdicts()

@@ -10,7 +10,7 @@ import pytest
 from handlers.lanes import lanes
 from persistence.journal.transaction import Transaction
 from tests.fixtures.servers import Start
-from tests.promises.client import Client
+from tests.promises.client import PATIENCE, Client
 from tests.promises.scenes import gathering
 
 
@@ -62,6 +62,10 @@ async def test_an_event_that_somebody_holds_is_not_taken_for_none(start: Start) 
     async with Transaction.begin(node.database) as held:
         await held.lock(scene.event)
         waiting = await scene.admin.post("event.pause", event=scene.event)
+        # Its convoy has looked at the lock, and left the command to a batch of its own.
+        async with asyncio.timeout(PATIENCE):
+            while not node.lanes.counts.alone:
+                await asyncio.sleep(0.01)
         await refused_everywhere(scene.admin, 3)
         assert not waiting.done()
     answer = await scene.admin.answered(waiting)

@@ -27,6 +27,16 @@ __all__ = ["migrated_url"]
 #: Longest that a page may take to do what is expected of it, in milliseconds.
 PATIENCE_MS = 15_000
 LOOP: Any = "session"
+#: The page ignores a press on a control that took its place a moment ago (``web/finger.js``). A
+#: user then presses again, and so does every visitor here, at once. A test presses faster than any
+#: hand, so without this its press would be lost if a drawing came just before it.
+PRESS_AGAIN = """addEventListener("click", (event) => {
+    const stop = event.stopImmediatePropagation;
+    event.stopImmediatePropagation = () => {
+        stop.call(event);
+        if (event.isTrusted) setTimeout(() => event.target.click());
+    };
+}, { capture: true });"""
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -99,13 +109,18 @@ async def visit(browser: Browser) -> AsyncIterator[Visit]:
     """Opens pages, each in a profile of its own; at the end none of them may have a fault.
 
     ``await visit(server, "/#/e/1", viewport=…)``: the rest are options of a browser context.
+    ``presses_again``: whether a press that the page ignores is made again.
     """
     visitors: list[Visitor] = []
 
-    async def go(server: Any, path: str = "/", **options: Any) -> Visitor:
+    async def go(
+        server: Any, path: str = "/", *, presses_again: bool = True, **options: Any
+    ) -> Visitor:
         base = server if isinstance(server, str) else server.base
         context = await browser.new_context(base_url=base, **options)
         context.set_default_timeout(PATIENCE_MS)
+        if presses_again:
+            await context.add_init_script(PRESS_AGAIN)
         page = await context.new_page()
         visitors.append(Visitor(context, page, Watch(page, base)))
         await page.goto(path)

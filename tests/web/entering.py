@@ -11,7 +11,7 @@ from tests.web.conftest import Visit, Visitor
 
 #: Where the page goes when no WebSocket gets through.
 OVER_HTTP = re.compile(r"/v1/(commands|events|queries)")
-#: Presses of a button that moves under the finger, and milliseconds between two.
+#: Presses of a button that may have met the cut, and milliseconds between two.
 PRESSES, PRESS_MS = 8, 2_000
 
 
@@ -84,15 +84,3 @@ async def whole(page: Page, wire: Wire) -> None:
             continue
         return
     await expect(line).to_be_visible()
-
-
-async def pressed(button: Locator, shows: Locator) -> None:
-    """``button`` is pressed until ``shows`` is there: one that has just moved takes no press."""
-    for _ in range(PRESSES):
-        await button.click()
-        try:
-            await expect(shows).to_be_visible(timeout=PRESS_MS)
-        except AssertionError:
-            continue
-        return
-    await expect(shows).to_be_visible()

@@ -76,7 +76,7 @@ async def test_a_control_that_has_just_come_under_the_finger_does_nothing(
         const { x, y, width, height } = made[0].getBoundingClientRect();
         return [x + width / 2, y + height / 2];
     }"""
-    page = (await visit(site, "/")).page
+    page = (await visit(site, "/", presses_again=False)).page
     x, y = await page.evaluate(script)
     await page.mouse.click(x, y)
     assert await page.evaluate("window.pressed") == ["one"]

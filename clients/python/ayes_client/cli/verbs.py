@@ -164,7 +164,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("events", "list your events, the newest first", _nothing, look.events),
     Verb(
         "status",
-        "show where an event stands, or what became of commands",
+        "show the state of an event, or the results of commands",
         _status_arguments,
         look.status,
     ),
