@@ -32,6 +32,7 @@ from protocol.requests import REQUESTS, Request  # noqa: E402
 from protocol.results import RESULTS  # noqa: E402
 from scripts.wording import fields_of  # noqa: E402
 from server.config.settings import PREFIX, SETTINGS, Settings  # noqa: E402
+from server.http.metric_table import METRICS, unit_of  # noqa: E402
 
 _PART = re.compile(r"(<!-- generated: (\w+)(?: ([\w.]+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 _STATUSES = ("not_started", "in_progress", "paused", "finished")
@@ -259,9 +260,20 @@ def _spaced(name: str) -> str:
     return re.sub(r"(?<!^)([A-Z])", r" \1", name).lower()
 
 
+def metrics() -> str:
+    """Every metric."""
+    rows = []
+    for name, declared in METRICS.items():
+        shown = f"{name}_total" if declared.kind == "counter" else name
+        labels = ", ".join(f"`{label}`" for label in declared.labels)
+        buckets = ", ".join(f"{bound:g}" for bound in declared.buckets)
+        rows.append([f"`{shown}`", declared.kind, unit_of(name), declared.help, labels, buckets])
+    return table(["name", "kind", "unit", "what", "labels", "buckets"], rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     part.__name__: part
-    for part in (errors, closes, commands, permissions, statuses, settings, bounds, state)
+    for part in (errors, closes, commands, permissions, statuses, settings, bounds, state, metrics)
 }
 
 

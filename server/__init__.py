@@ -3,6 +3,7 @@
     config      what the operator said: settings and addresses
     limits      how much of the server one client may use: rates, shares, places
     identity    who a client is: tokens, keys, revocations, origins
+    measures    what the parts of a node count, for the metrics
     bus         the port between nodes; in memory and Redis behind it
     transport   the bytes of one connection; all that touches uvicorn and websockets
     rooms       the committed view of each event; no socket is known here, only an ``Outlet``

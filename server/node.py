@@ -25,6 +25,9 @@ from server.limits.cooldown import Cooldown
 from server.limits.quotas import Quotas
 from server.limits.reconnect_throttle import ReconnectThrottle
 from server.limits.user_rate import UserRateLimiter
+from server.measures.counters import Counters
+from server.measures.database import DatabaseStatistics
+from server.measures.event_loop import EventLoopMonitor
 from server.rooms.registry import RoomRegistry
 from server.services.command_router import CommandObserver, CommandRouter
 from server.services.draining import Draining
@@ -67,6 +70,9 @@ class Node:
         registry.check()
         limits = settings.domain()
         self.settings = settings
+        self.counters = Counters()
+        self.event_loop = EventLoopMonitor()
+        self.statistics = DatabaseStatistics(database)
         self.texts = settings.texts()
         self.database = database
         self.auth = auth
@@ -78,7 +84,12 @@ class Node:
         self.requests = UserRequests(settings.connections_per_user)
         self.large_answers = LargeAnswers()
         self.rooms = RoomRegistry(
-            database, self.bus, self.cooldown, self.quotas, resume_steps=settings.resume_steps
+            database,
+            self.bus,
+            self.cooldown,
+            self.quotas,
+            resume_steps=settings.resume_steps,
+            counters=self.counters,
         )
         self.revocations = Revocations(database, self._revoked)
         self.lanes = Lanes(database, self.rooms, limits, revoked=self.revocations.is_revoked)
@@ -86,7 +97,7 @@ class Node:
         self.users = Users(database)
         self.streams = Streams()
         guesses = CodeGuessLimiter()
-        self.commands = CommandRouter(settings, database, self.lanes, guesses)
+        self.commands = CommandRouter(settings, database, self.lanes, guesses, self.counters)
         self.queries = Queries(
             database,
             self.lanes,
@@ -102,6 +113,7 @@ class Node:
         self._running = RunningTasks()
         self.context = SessionContext(
             settings=settings,
+            counters=self.counters,
             texts=self.texts,
             version=ayes_version(),
             sockets=self.sockets,
@@ -128,6 +140,7 @@ class Node:
                     self._timers.task,
                     self.pruning.task,
                     self._freed_memory.task,
+                    self.statistics.task,
                     self.revocations.task,
                     self.rooms.sweeper,
                 )
@@ -153,6 +166,8 @@ class Node:
         self._timers.task.start()
         self.pruning.task.start()
         self._freed_memory.task.start()
+        self.statistics.task.start()
+        self.event_loop.start()
 
     async def drain(self) -> None:
         """Send the clients away; see ``OpenSockets.drain``."""
@@ -164,6 +179,8 @@ class Node:
         await self._timers.task.stop()
         await self.pruning.task.stop()
         await self._freed_memory.task.stop()
+        await self.statistics.task.stop()
+        self.event_loop.stop()
         try:
             async with asyncio.timeout(FINISH_TIMEOUT_S):
                 await self._running.ended()

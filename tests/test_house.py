@@ -294,7 +294,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "server": (
         ("", "config"),
-        ("limits", "identity", "bus"),
+        ("limits", "identity", "bus", "measures"),
         ("transport",),
         ("rooms",),
         ("services",),

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from handlers.lanes import deadlines
 from handlers.lanes.batch_end import BatchEnd
+from handlers.lanes.counts import cause_of
 from handlers.lanes.lane import Batch, DecisionContext, Lane
 from persistence.database.faults import Fault, fault_of
 from persistence.database.pool import Database
@@ -104,6 +105,7 @@ class AloneRunner:
                 # A timeout while the lock was waited for is no lost connection.
                 if not (fault is Fault.LOCKED and isinstance(err, TimeoutError)):
                     fault = fault_of(err)
+                self._end.counts.failed[cause_of(fault)] += 1
                 if fault is None or fault is Fault.REFUSED:
                     await self._bisect(batch, err, is_half=is_half)
                     return
@@ -117,7 +119,7 @@ class AloneRunner:
                 self._expire(batch, fault, pause)
                 if not batch.submissions:
                     return
-                self._end.counts.retried += 1
+                self._end.counts.retried[cause_of(fault)] += 1
                 await asyncio.sleep(pause)
                 delay = min(delay * 2, MAX_RETRY_DELAY_S)
                 end = batch.deadline
@@ -132,7 +134,11 @@ class AloneRunner:
     async def _try_once(self, batch: Batch) -> None:
         started = time.monotonic()
         async with Transaction.begin(self._database) as transaction:
-            position = await transaction.lock(batch.event_id)
+            asked = time.monotonic()
+            try:
+                position = await transaction.lock(batch.event_id)
+            finally:
+                self._end.counts.lock_wait_seconds.observe(time.monotonic() - asked)
             now, known = await transaction.clock_and_remembered(batch.asked())
             await batch.decide(transaction, position, now, known, self._context)
             await self._end.commit(transaction, [batch], started)

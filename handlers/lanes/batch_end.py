@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from handlers.lanes.counts import Counts
 from handlers.lanes.decide import Submission, failed
 from handlers.lanes.lane import Batch, Rooms, commit
+from persistence.database.histogram import Histogram
 from persistence.journal.transaction import Transaction
 from protocol.errors import RetryableError
 
@@ -42,18 +43,12 @@ class TransactionObserver(Protocol):
         """Note a transaction that began at ``started``. Must not raise, nor wait."""
 
 
-def _ignore(seconds: float) -> None:
-    """Measure nothing."""
-
-
 class BatchEnd:
     """Commits batches and answers their commands; shared by convoys and by batches alone."""
 
     def __init__(self, rooms: Rooms) -> None:
         self.rooms = rooms
         self.counts = Counts()
-        self.observe: Callable[[float], None] = _ignore
-        """Called with the seconds that each committed transaction took."""
         self.observer: TransactionObserver | None = None
         self.slow: deque[SlowTransaction] = deque(maxlen=MAX_SLOW_TRANSACTIONS)
         """The latest slow transactions, the oldest first."""
@@ -66,10 +61,13 @@ class BatchEnd:
         Raises ``NotCommitted``, and what the database raises.
         """
         await commit(transaction, batches)
-        self.counts.transactions += 1
-        taken = time.monotonic() - started
-        self.observe(taken)
-        if taken > SLOW_TRANSACTION_S:
+        counts, now = self.counts, time.monotonic()
+        counts.transactions += 1
+        counts.transaction_seconds.observe(now - started)
+        for batch in batches:
+            batch.committed_at = now
+            counts.batch_commands.observe(len(batch.answers))
+        if (taken := now - started) > SLOW_TRANSACTION_S:
             events = tuple(batch.event_id for batch in batches[:MAX_SLOW_EVENTS])
             commands = sum(len(batch.submissions) for batch in batches)
             self.slow.append(SlowTransaction(time.time(), taken, events, commands))
@@ -79,8 +77,11 @@ class BatchEnd:
     def finish(self, batch: Batch) -> None:
         """Answer a committed batch and publish its steps. Must not raise: others wait behind it."""
         acked = sum(answer.error is None for _, answer in batch.answers)
-        self.counts.acked += acked
-        self.counts.refused += len(batch.answers) - acked
+        counts = self.counts
+        counts.acked += acked
+        counts.refused += len(batch.answers) - acked
+        counts.replayed += batch.replayed
+        counts.recovered += batch.recovered
         try:
             batch.committed(self.rooms)
         except Exception:
@@ -90,9 +91,19 @@ class BatchEnd:
                 batch.event_id,
                 extra={"event": batch.event_id},
             )
+        _observe(counts.answer_seconds, [submission for submission, _ in batch.answers])
 
     def reject(self, submissions: Sequence[Submission], err: RetryableError) -> None:
         """Answer commands about which nothing was decided."""
         self.counts.undecided += len(submissions)
+        _observe(self.counts.undecided_seconds, submissions)
         for submission in submissions:
             submission.respond(failed(submission, err))
+
+
+def _observe(seconds: Histogram, submissions: Iterable[Submission]) -> None:
+    """Count how long clients' commands waited for their answer, which is given now."""
+    now = time.monotonic()
+    for submission in submissions:
+        if submission.received:
+            seconds.observe(now - submission.received)

@@ -19,8 +19,9 @@ import asyncpg
 
 from handlers.lanes import deadlines
 from handlers.lanes.batch_end import BatchEnd
+from handlers.lanes.counts import cause_of
 from handlers.lanes.lane import MAX_BATCH_COMMANDS, Batch, DecisionContext, Lane
-from persistence.database.faults import Fault
+from persistence.database.faults import Fault, fault_of
 from persistence.database.pool import Database
 from persistence.journal.transaction import CommandKey, Transaction
 
@@ -96,6 +97,7 @@ class Convoys:
                             limit.reschedule(loop.time() + timeout)
                 except Exception as err:
                     log.info("a convoy of %d events goes apart after %r", len(batches), err)
+                    self._end.counts.failed[cause_of(fault_of(err))] += 1
                     self._retry_alone(batches, None)
         finally:
             self._running -= 1
@@ -141,6 +143,7 @@ class Convoys:
                     position = free.get(batch.event_id)
                     await batch.decide(transaction, position, now, known, self._context)
                 await self._end.commit(transaction, here, started)
+                self._end.counts.convoy_events.observe(len(here))
                 # Answered at once: these batches no longer depend on the connection.
                 batches[:] = [batch for batch in batches if batch not in here]
                 for batch in here:

@@ -64,6 +64,7 @@ class Submission:
         "issued",
         "key",
         "payload",
+        "received",
         "reply",
         "span",
     )
@@ -83,9 +84,7 @@ class Submission:
         self.entropy = entropy
         self.reply = reply
         self.expires = expires
-        """When the sender's token expires; checked again under the lock. ``None`` for the server's
-        own.
-        """
+        """When the sender's token expires, checked under the lock; ``None``: the server's own."""
         self.issued = issued
         """When the token was issued, if it says so: a revocation may have ended it since."""
         self.key: CommandKey = (actor.user, command.id)
@@ -96,6 +95,8 @@ class Submission:
         """Whether a COMMIT that includes this command was sent: it may have been decided."""
         self.deadline = 0.0
         """The loop's time by which the lane answers; set by the lane."""
+        self.received = 0.0
+        """``time.monotonic()`` when a client's command came; 0 for the server's own."""
         self.span: object | None = None
         """The span of a trace, for the observer that made it."""
 

@@ -48,8 +48,13 @@ MAX_FETCH_ROUNDS = 10_000
 class Rooms(Protocol):
     """Receives the accepted steps once they are durable and answered."""
 
-    def publish(self, event_id: str, epoch: str, steps: Sequence[StepRecord]) -> None:
-        """Publish steps to the rooms; must not raise, nor wait."""
+    def publish(
+        self, event_id: str, epoch: str, steps: Sequence[StepRecord], committed_at: float
+    ) -> None:
+        """Publish steps to the rooms; must not raise, nor wait.
+
+        ``committed_at``: ``time.monotonic()`` when their COMMIT was answered.
+        """
 
     def request_resync(self, event_id: str) -> None:
         """Request a resync: something may have been committed that could not be published."""
@@ -129,6 +134,8 @@ class Batch:
     def __init__(self, lane: Lane, submissions: Sequence[Submission]) -> None:
         self.lane = lane
         self.submissions = submissions
+        self.committed_at = 0.0
+        """``time.monotonic()`` when COMMIT was answered."""
         self._begin()
 
     @property
@@ -184,7 +191,10 @@ class Batch:
         self._tallies: set[str] = set()
         self._event_changed = False
         self._made = False
-        self._recovered = False
+        self.replayed = 0
+        """Commands answered from the journal: they were decided before."""
+        self.recovered = 0
+        """Commands of this batch whose decision was found in the journal, after a lost COMMIT."""
         self._state: EventState | None = None
 
     async def decide(
@@ -228,9 +238,11 @@ class Batch:
         """Answer from the journal; for the first time, if the connection broke during COMMIT."""
         first = submission.is_author_of(recorded) and submission.key not in self._decided
         if first:
-            self._recovered = True
+            self.recovered += 1
             self._decided.add(submission.key)
-        self.answers.append((submission, replay(state, submission, recorded, first=first)))
+        answer = replay(state, submission, recorded, first=first)
+        self.replayed += not first and answer.error != ErrorCode.ID_CONFLICT
+        self.answers.append((submission, answer))
 
     async def _decide(
         self,
@@ -315,8 +327,8 @@ class Batch:
         for submission, answer in self.answers:
             submission.respond(answer)
         if self.steps:
-            rooms.publish(self.event_id, state.epoch, self.steps)
-        if self._recovered:
+            rooms.publish(self.event_id, state.epoch, self.steps, self.committed_at)
+        if self.recovered:
             rooms.request_resync(self.event_id)
 
 

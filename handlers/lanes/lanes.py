@@ -93,6 +93,7 @@ class Lanes:
         now = asyncio.get_running_loop().time()
         submission.deadline = now + deadlines.COMMAND_TIMEOUT_S
         if not lane.put(submission, MAX_LANE_COMMANDS):
+            self.counts.full += 1
             submission.respond(failed(submission, _busy()))
             return
         if not lane.busy:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any, cast
 
 import asyncpg
 
 from persistence.database.connecting import CONNECT_TIMEOUT_S, set_up
 from persistence.database.faults import fault_of
+from persistence.database.histogram import LATENCY_BOUNDS, Histogram
 
 #: Longest wait for an event's lock in one try; then the try fails. Shorter than
 #: ``STATEMENT_TIMEOUT_MS``, so that the error says which of both it was.
@@ -56,6 +58,12 @@ class Database:
         # asyncpg's pool is not first-in first-out: a task that releases and acquires gets the
         # connection at once. The semaphore in front makes waiting tasks take turns.
         self._slots = asyncio.Semaphore(connections)
+        self.in_use = 0
+        """Connections that are in use."""
+        self.waits = Histogram(LATENCY_BOUNDS)
+        """Seconds that each use waited for a connection."""
+        self.timeouts = 0
+        """Waits that were given up after ``POOL_TIMEOUT_S``."""
 
     async def open(self) -> None:
         """Open the pool; raise what the driver raises if the database is out of reach."""
@@ -90,6 +98,11 @@ class Database:
         except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             pool.terminate()
 
+    @property
+    def size(self) -> int:
+        """The most connections that may be in use."""
+        return self._connections
+
     def is_short(self) -> bool:
         """Whether every connection is in use: a caller that can go on later should give its own
         back.
@@ -99,8 +112,15 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection[Any]]:
         """Return a connection; one that met a fault is closed instead of reused."""
-        async with asyncio.timeout(POOL_TIMEOUT_S):
-            await self._slots.acquire()
+        began = monotonic()
+        try:
+            async with asyncio.timeout(POOL_TIMEOUT_S):
+                await self._slots.acquire()
+        except TimeoutError:
+            self.timeouts += 1
+            raise
+        self.waits.observe(monotonic() - began)
+        self.in_use += 1
         try:
             pool = self._pool
             if pool is None:
@@ -116,6 +136,7 @@ class Database:
             finally:
                 await pool.release(connection)
         finally:
+            self.in_use -= 1
             self._slots.release()
 
     @asynccontextmanager

@@ -35,7 +35,7 @@ def votes() -> Statement:
         .limit(1)
         .lateral("found")
     )
-    return Statement(select(found).select_from(asked.join(found, true())))
+    return Statement("probe_votes", select(found).select_from(asked.join(found, true())))
 
 
 def resolved() -> Statement:
@@ -51,7 +51,7 @@ def resolved() -> Statement:
         .limit(1)
         .lateral("found")
     )
-    return Statement(select(found).select_from(asked.join(found, true())))
+    return Statement("probe_resolved", select(found).select_from(asked.join(found, true())))
 
 
 def _pending() -> Any:
@@ -80,7 +80,9 @@ def votes_of_few() -> Statement:
         .limit(1)
         .lateral("found")
     )
-    return Statement(select(found).select_from(asked.join(pending, true()).join(found, true())))
+    return Statement(
+        "votes_of_few", select(found).select_from(asked.join(pending, true()).join(found, true()))
+    )
 
 
 def votes_of_many() -> Statement:
@@ -96,4 +98,6 @@ def votes_of_many() -> Statement:
     # Written as ``IN (SELECT unnest(…)) IS TRUE`` so that the planner hashes the user list; ``=
     # ANY(…)`` would compare every pair.
     asked = cast.c.user_id.in_(select(func.unnest(many("users", Text)))).is_(true())
-    return Statement(select(cast).select_from(pending.join(cast, true())).where(asked))
+    return Statement(
+        "votes_of_many", select(cast).select_from(pending.join(cast, true())).where(asked)
+    )

@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from time import monotonic
+from typing import Any, Final, cast
 
 import asyncpg
 from sqlalchemy import (
@@ -31,14 +32,25 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.schema import Table
 
 from persistence.database import tables as t
+from persistence.database.histogram import STATEMENT_BOUNDS, Histogram
+
+#: Name of a statement → the seconds that its runs in this process took.
+TIMINGS: Final[dict[str, Histogram]] = {}
+
+
+def timing(name: str) -> Histogram:
+    """Return the histogram of the statements that are called ``name``."""
+    return TIMINGS.setdefault(name, Histogram(STATEMENT_BOUNDS))
+
 
 _DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]  # so it is in SQLAlchemy
 
 
 class Statement:
-    """A compiled statement with named parameters."""
+    """A compiled statement with named parameters; ``name`` is its name in the metrics."""
 
-    def __init__(self, construct: ClauseElement) -> None:
+    def __init__(self, name: str, construct: ClauseElement) -> None:
+        self._seconds = timing(name)
         compiled = cast(SQLCompiler, construct.compile(dialect=_DIALECT))
         # SQLAlchemy expands an ``IN`` list at execution, which does not happen here.
         assert "POSTCOMPILE" not in str(compiled), str(compiled)
@@ -72,16 +84,23 @@ class Statement:
 
     async def rows(self, connection: asyncpg.Connection[Any], **values: Any) -> list[Any]:
         """All rows."""
+        began = monotonic()
         rows: list[Any] = await connection.fetch(self.sql, *self.arguments(values))
+        self._seconds.observe(monotonic() - began)
         return rows
 
     async def row(self, connection: asyncpg.Connection[Any], **values: Any) -> Any:
         """The first row, or ``None``."""
-        return await connection.fetchrow(self.sql, *self.arguments(values))
+        began = monotonic()
+        row = await connection.fetchrow(self.sql, *self.arguments(values))
+        self._seconds.observe(monotonic() - began)
+        return row
 
     async def run(self, connection: asyncpg.Connection[Any], **values: Any) -> str:
         """Run the statement for its effect; return the command tag."""
+        began = monotonic()
         tag: str = await connection.execute(self.sql, *self.arguments(values))
+        self._seconds.observe(monotonic() - began)
         return tag
 
 
@@ -110,9 +129,10 @@ EVENT = bindparam("event", type_=Text)
 #: First in every command transaction. A plain FOR UPDATE would also block the checks of foreign
 #: keys.
 LOCK_EVENT = Statement(
+    "lock_event",
     select(t.events.c.epoch, t.events.c.seq, t.events.c.hash)
     .where(t.events.c.id == EVENT)
-    .with_for_update(key_share=True)
+    .with_for_update(key_share=True),
 )
 
 
@@ -179,11 +199,13 @@ def _lock_free() -> Any:
 #: Lock several events, but only those whose lock is free; a missing event is no error. Also returns
 #: the clock and any recorded answers, as they were just before the lock was taken. If the event is
 #: still at the position of this node's cached state, nobody has written since, and both are valid.
-LOCK_FREE_EVENTS = Statement(_lock_free())
+LOCK_FREE_EVENTS = Statement("lock_free_events", _lock_free())
 #: Find which of several events exist, locked or not.
-EXISTING_EVENTS = Statement(select(t.events.c.id).where(any_of(t.events.c.id, "wanted")))
+EXISTING_EVENTS = Statement(
+    "existing_events", select(t.events.c.id).where(any_of(t.events.c.id, "wanted"))
+)
 #: Read the clock and the recorded answers of these ids, after the lock is taken.
-CLOCK_AND_REMEMBERED = Statement(_clock_and_remembered())
+CLOCK_AND_REMEMBERED = Statement("clock_and_remembered", _clock_and_remembered())
 
 
 # Writing: one statement for everything that a transaction changed, in all its events.
@@ -279,4 +301,4 @@ def write(parts: frozenset[str]) -> Statement:
         for part in sorted(parts - {"journal"})
     ]
     ctes = [statement.cte(f"part_{number}") for number, statement in enumerate(made)]
-    return Statement(_put(t.journal).add_cte(*ctes))
+    return Statement("write", _put(t.journal).add_cte(*ctes))

@@ -50,21 +50,25 @@ _policy = msgspec.json.Decoder(Policy)
 
 
 def _of_event(table: Any, *conditions: Any) -> Statement:
-    return Statement(columns_of(table).where(table.c.event_id == EVENT, *conditions))
+    return Statement(
+        f"load_{table.name}", columns_of(table).where(table.c.event_id == EVENT, *conditions)
+    )
 
 
 EVENT_ROW = Statement(
+    "load_event",
     select(
         *(c for c in t.events.columns if c.name != "resolved_floor"),
         resolved_floor(t.events).label("resolved_floor"),
-    ).where(t.events.c.id == EVENT)
+    ).where(t.events.c.id == EVENT),
 )
 _LIVE_OPTIONS = _of_event(t.options, ~t.options.c.deleted)
 _LIVE_ITEMS = _of_event(t.items, ~t.items.c.deleted)
 _PENDING = Statement(
+    "load_pending",
     columns_of(t.proposals)
     .where(t.proposals.c.event_id == EVENT, t.proposals.c.status == "pending")
-    .order_by(t.proposals.c.number)
+    .order_by(t.proposals.c.number),
 )
 _RESOLVED_SINCE = _of_event(
     t.proposals, t.proposals.c.resolved_no > bindparam("floor", type_=Integer)
@@ -96,6 +100,7 @@ _REQUESTS_SHOWN = _of_event(
     t.memberships.c.request_no <= bindparam("ceiling", type_=Integer),
 )
 _REQUESTS = Statement(
+    "load_requests",
     columns_of(t.memberships)
     .where(
         t.memberships.c.event_id == EVENT,
@@ -103,7 +108,7 @@ _REQUESTS = Statement(
         t.memberships.c.request_no > bindparam("after", type_=Integer),
     )
     .order_by(t.memberships.c.request_no)
-    .limit(bindparam("limit", type_=Integer))
+    .limit(bindparam("limit", type_=Integer)),
 )
 _MEMBERSHIPS = _of_event(t.memberships, any_of(t.memberships.c.user_id, "keys"))
 _OPTIONS = _of_event(t.options, any_of(t.options.c.id, "keys"))
@@ -112,7 +117,9 @@ _PROPOSALS = _of_event(t.proposals, any_of(t.proposals.c.id, "keys"))
 _BALLOTS = _of_event(t.ballots, any_of(t.ballots.c.user_id, "keys"))
 _ALL_BALLOTS = _of_event(t.ballots)
 _COMMENTS = _of_event(t.comments, any_of(t.comments.c.id, "keys"))
-_CODES = Statement(select(t.entrance_codes).where(any_of(t.entrance_codes.c.code, "keys")))
+_CODES = Statement(
+    "load_codes", select(t.entrance_codes).where(any_of(t.entrance_codes.c.code, "keys"))
+)
 _VERSION = _of_event(
     t.item_history,
     t.item_history.c.item_id == bindparam("item", type_=Text),

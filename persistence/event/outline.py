@@ -29,12 +29,13 @@ def _outline(table: Any) -> Any:
 
 
 _LIVE_ITEMS_OUTLINE = Statement(
-    _outline(t.items).where(t.items.c.event_id == EVENT, ~t.items.c.deleted)
+    "live_items_outline", _outline(t.items).where(t.items.c.event_id == EVENT, ~t.items.c.deleted)
 )
 _PENDING_OUTLINE = Statement(
+    "pending_outline",
     _outline(t.proposals)
     .where(t.proposals.c.event_id == EVENT, t.proposals.c.status == "pending")
-    .order_by(t.proposals.c.number)
+    .order_by(t.proposals.c.number),
 )
 
 

@@ -27,13 +27,14 @@ from persistence.event.records import (
 JOURNAL_PAGE_SIZE = 500
 
 _LINES = Statement(
+    "audit_lines",
     select(t.journal)
     .where(
         t.journal.c.event_id == EVENT,
         t.journal.c.seq > bindparam("after", type_=BigInteger),
     )
     .order_by(t.journal.c.seq)
-    .limit(bindparam("limit", type_=Integer))
+    .limit(bindparam("limit", type_=Integer)),
 )
 _RECORDS: dict[str, Any] = {
     "memberships": Membership,
@@ -47,9 +48,10 @@ _RECORDS: dict[str, Any] = {
 }
 _ROWS = {
     name: Statement(
+        "audit_rows",
         select(*(c for c in t.metadata.tables[name].columns if c.name != "event_id")).where(
             t.metadata.tables[name].c.event_id == EVENT
-        )
+        ),
     )
     for name in _RECORDS
 }

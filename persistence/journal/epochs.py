@@ -16,16 +16,18 @@ from persistence.database.statements import Statement, any_of
 MAX_EPOCH_ROWS = 5_000
 
 _RENEW = Statement(
+    "renew_epochs",
     update(t.events)
     .where(any_of(t.events.c.id, "ids"))
     # Different for each event, and as random as the seed.
-    .values(epoch=func.left(func.md5(bindparam("seed", type_=Text) + t.events.c.id), 16))
+    .values(epoch=func.left(func.md5(bindparam("seed", type_=Text) + t.events.c.id), 16)),
 )
 _BEHIND = Statement(
+    "events_behind",
     select(t.events.c.id)
     .where(t.events.c.id > bindparam("after", type_=Text))
     .order_by(t.events.c.id)
-    .limit(bindparam("limit", type_=Integer))
+    .limit(bindparam("limit", type_=Integer)),
 )
 
 

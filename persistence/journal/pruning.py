@@ -26,11 +26,12 @@ _old = (
     .cte("old")
 )
 _FORGET = Statement(
+    "forget_refusals",
     delete(t.journal).where(
         tuple_(_j.event_id, _j.user_id, _j.command_id).in_(
             select(_old.c.event_id, _old.c.user_id, _old.c.command_id)
         )
-    )
+    ),
 )
 
 

@@ -20,6 +20,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from time import monotonic
 from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
@@ -32,6 +33,8 @@ from persistence.database.pool import Database
 from persistence.event import loading
 from persistence.event.records import Decided
 from persistence.event.state import EventState, Need
+
+_COMMIT = s.timing("commit")
 
 #: (user, command id): the key of a command in its event.
 CommandKey = tuple[str, str]
@@ -202,7 +205,9 @@ class Transaction:
         Raises ``NotCommitted`` if the transaction had failed: PostgreSQL then answers with the tag
         ROLLBACK, and with no error.
         """
+        began = monotonic()
         tag = await self._connection.execute("COMMIT")
+        _COMMIT.observe(monotonic() - began)
         if tag != "COMMIT":
             raise NotCommitted(f"COMMIT was answered with {tag}")
 

@@ -7,6 +7,7 @@
     due          proposals that expired or opened
     revocations  revocations of access
     operator     nodes, events and users, for an operator
+    statistics   PostgreSQL's own statistics
 
 Nothing here takes an event's lock.
 """

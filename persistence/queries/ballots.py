@@ -34,6 +34,7 @@ class Receipt(NamedTuple):
 
 
 _BALLOTS = Statement(
+    "list_ballots",
     select(*(c for c in t.ballots.columns if c.name != "event_id"), t.memberships.c.name)
     .select_from(
         t.ballots.outerjoin(
@@ -49,9 +50,10 @@ _BALLOTS = Statement(
         or_(_BEFORE.is_(None), t.ballots.c.user_id < _BEFORE),
     )
     .order_by(t.ballots.c.user_id.desc())
-    .limit(bindparam("limit", type_=Integer))
+    .limit(bindparam("limit", type_=Integer)),
 )
 _RECEIPT = Statement(
+    "receipt",
     select(
         t.journal.c.seq,
         t.journal.c.hash,
@@ -72,7 +74,7 @@ _RECEIPT = Statement(
         t.ballots.c.event_id == EVENT,
         t.ballots.c.user_id == _USER,
         t.journal.c.user_id == _USER,
-    )
+    ),
 )
 
 

@@ -75,9 +75,9 @@ def _with_status(found: Any, *more: Any) -> Any:
 _RUNS = t.events.c.status == "in_progress"
 # A page of all expired proposals: in paused events they remain expired, so the scan pages.
 _over = _after(t.proposals.c.expires_at).limit(_LIMIT).subquery("over")
-_EXPIRED = Statement(_with_status(_over, _RUNS.label("runs")))
+_EXPIRED = Statement("due_expired", _with_status(_over, _RUNS.label("runs")))
 _open = _after(t.proposals.c.opens_at).subquery("open")
-_OPENED = Statement(_with_status(_open, _open.c.revision).where(_RUNS).limit(_LIMIT))
+_OPENED = Statement("due_opened", _with_status(_open, _open.c.revision).where(_RUNS).limit(_LIMIT))
 
 
 class Scheduled(NamedTuple):
@@ -90,10 +90,11 @@ class Scheduled(NamedTuple):
 def _scheduled(moment: Any, status: str) -> Statement:
     """Select events in ``status`` whose ``moment`` has come, the longest due first."""
     return Statement(
+        f"due_{status}",
         select(moment, t.events.c.id)
         .where(t.events.c.status == status, moment <= func.statement_timestamp())
         .order_by(moment, t.events.c.id)
-        .limit(_LIMIT)
+        .limit(_LIMIT),
     )
 
 

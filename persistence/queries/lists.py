@@ -28,6 +28,7 @@ def _events_of() -> Statement:
     at: Any = bindparam("at", type_=DateTime(timezone=True))
     after: Any = bindparam("after", type_=Text)
     return Statement(
+        "list_events",
         select(
             e.c.id,
             e.c.subject,
@@ -44,12 +45,13 @@ def _events_of() -> Statement:
             or_(at.is_(None), tuple_(e.c.created_at, e.c.id) < tuple_(at, after)),
         )
         .order_by(e.c.created_at.desc(), e.c.id.desc())
-        .limit(_LIMIT)
+        .limit(_LIMIT),
     )
 
 
 _EVENTS_OF = _events_of()
 _OVERVIEW = Statement(
+    "overview",
     select(t.events)
     .where(t.events.c.entrance_code == bindparam("code", type_=Text))
     .where(
@@ -57,35 +59,39 @@ _OVERVIEW = Statement(
         == select(t.entrance_codes.c.event_id)
         .where(t.entrance_codes.c.code == bindparam("code", type_=Text))
         .scalar_subquery()
-    )
+    ),
 )
 _OPTIONS = Statement(
+    "list_options",
     select(t.options.c.id, t.options.c.content, t.options.c.position)
     .where(t.options.c.event_id == EVENT, ~t.options.c.deleted)
-    .order_by(t.options.c.position)
+    .order_by(t.options.c.position),
 )
 
 
 def _names_of(role: str) -> Statement:
     return Statement(
+        f"{role}_names",
         select(t.memberships.c.name)
         .where(
             t.memberships.c.event_id == EVENT,
             t.memberships.c.status == "accepted",
             t.memberships.c.role == role,
         )
-        .order_by(t.memberships.c.joined_no)
+        .order_by(t.memberships.c.joined_no),
     )
 
 
 _ADMIN_NAMES = _names_of("admin")
 _ORGANISER_NAMES = _names_of("organiser")
 _OWN_MEMBERSHIP = Statement(
+    "own_membership",
     select(t.memberships.c.status, t.memberships.c.role).where(
         t.memberships.c.event_id == EVENT, t.memberships.c.user_id == _USER
-    )
+    ),
 )
 _COMMENTS = Statement(
+    "list_comments",
     select(*(c for c in t.comments.columns if c.name != "event_id"))
     .select_from(t.comments.join(t.events, t.events.c.id == t.comments.c.event_id))
     .where(
@@ -94,9 +100,10 @@ _COMMENTS = Statement(
         t.comments.c.number < func.coalesce(_BEFORE, t.events.c.comment_floor + 1),
     )
     .order_by(t.comments.c.number.desc())
-    .limit(_LIMIT)
+    .limit(_LIMIT),
 )
 _PROPOSALS = Statement(
+    "list_proposals",
     select(*(c for c in t.proposals.columns if c.name != "event_id"))
     .select_from(t.proposals.join(t.events, t.events.c.id == t.proposals.c.event_id))
     .where(
@@ -104,9 +111,10 @@ _PROPOSALS = Statement(
         t.proposals.c.resolved_no < func.coalesce(_BEFORE, resolved_floor(t.events) + 1),
     )
     .order_by(t.proposals.c.resolved_no.desc())
-    .limit(_LIMIT)
+    .limit(_LIMIT),
 )
 _MEMBERS = Statement(
+    "list_members",
     select(*(c for c in t.memberships.columns if c.name != "event_id"))
     .where(
         t.memberships.c.event_id == EVENT,
@@ -114,10 +122,11 @@ _MEMBERS = Statement(
         t.memberships.c.joined_no < func.coalesce(_BEFORE, MAX_ORDINAL),
     )
     .order_by(t.memberships.c.joined_no.desc())
-    .limit(_LIMIT)
+    .limit(_LIMIT),
 )
 
 _REQUESTS = Statement(
+    "list_requests",
     select(*(c for c in t.memberships.columns if c.name != "event_id"))
     .where(
         t.memberships.c.event_id == EVENT,
@@ -125,7 +134,7 @@ _REQUESTS = Statement(
         t.memberships.c.request_no < func.coalesce(_BEFORE, MAX_ORDINAL),
     )
     .order_by(t.memberships.c.request_no.desc())
-    .limit(_LIMIT)
+    .limit(_LIMIT),
 )
 
 

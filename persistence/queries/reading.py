@@ -93,6 +93,7 @@ def _own() -> Statement:
     records = e.c.pending + e.c.resolutions - window.c.floor + comments + e.c.members
     names = [c for c in m.columns if c.name not in ("event_id", "user_id")]
     return Statement(
+        "own_view",
         select(
             e.c.id.label("event"),
             asked.c.user_id.label("user"),
@@ -114,13 +115,14 @@ def _own() -> Statement:
             .join(window, true())
             .outerjoin(m, and_(m.c.event_id == e.c.id, m.c.user_id == asked.c.user_id))
             .outerjoin(b, and_(b.c.event_id == e.c.id, b.c.user_id == asked.c.user_id))
-        )
+        ),
     )
 
 
 _OWN = _own()
 _MEMBER_FIELDS = [c.name for c in t.memberships.columns if c.name not in ("event_id", "user_id")]
 _STEPS = Statement(
+    "steps",
     select(t.journal.c.seq, t.journal.c.hash, t.journal.c.patches)
     .where(
         t.journal.c.event_id == EVENT,
@@ -129,12 +131,14 @@ _STEPS = Statement(
         # In the same snapshot: under another epoch these positions are other steps.
         exists().where(t.events.c.id == EVENT, t.events.c.epoch == bindparam("epoch", type_=Text)),
     )
-    .order_by(t.journal.c.seq)
+    .order_by(t.journal.c.seq),
 )
 _TOPS = Statement(
-    select(t.events.c.id, t.events.c.epoch, t.events.c.seq).where(any_of(t.events.c.id, "ids"))
+    "positions",
+    select(t.events.c.id, t.events.c.epoch, t.events.c.seq).where(any_of(t.events.c.id, "ids")),
 )
 _DECIDED = Statement(
+    "decided",
     select(
         t.journal.c.user_id,
         t.journal.c.command_id,
@@ -147,7 +151,7 @@ _DECIDED = Statement(
         t.journal.c.event_id == EVENT,
         t.journal.c.user_id == bindparam("user", type_=Text),
         any_of(t.journal.c.command_id, "ids"),
-    )
+    ),
 )
 
 
@@ -159,11 +163,12 @@ def _put_users() -> Statement:
     )
     statement = insert(t.users).from_select(["id", "name"], select(source.c.id, source.c.name))
     return Statement(
+        "put_users",
         statement.on_conflict_do_update(
             index_elements=["id"],
             set_={"name": statement.excluded.name},
             where=t.users.c.name != statement.excluded.name,
-        )
+        ),
     )
 
 

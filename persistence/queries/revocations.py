@@ -33,9 +33,10 @@ def _changed() -> Statement:
     running = func.pg_snapshot_xmin(func.pg_current_snapshot())
     look = select(cast(cast(running, Text), BigInteger).label("cursor")).subquery("look")
     return Statement(
+        "revocations",
         select(look.c.cursor, r.c.user_id, r.c.revoked_before).select_from(
             look.outerjoin(r, r.c.changed >= bindparam("since", type_=BigInteger))
-        )
+        ),
     )
 
 
@@ -46,6 +47,7 @@ def _revoke() -> Statement:
         revoked_before=func.coalesce(given, func.clock_timestamp()),
     )
     return Statement(
+        "revoke",
         statement.on_conflict_do_update(
             index_elements=["user_id"],
             set_={
@@ -55,7 +57,7 @@ def _revoke() -> Statement:
                 ),
                 "changed": statement.excluded.changed,
             },
-        ).returning(t.revocations.c.revoked_before)
+        ).returning(t.revocations.c.revoked_before),
     )
 
 

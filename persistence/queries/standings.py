@@ -52,15 +52,17 @@ def _standings() -> Statement:
         .correlate(asked)
     )
     return Statement(
+        "standings",
         select(asked.c.event_id, asked.c.user_id, status.label("status")).select_from(
             asked.join(e, e.c.id == asked.c.event_id)
-        )
+        ),
     )
 
 
 def _opened() -> Statement:
     e, code, j = t.events, t.entrance_codes, t.journal
     return Statement(
+        "opened_by_code",
         select(
             e.c.id,
             (e.c.entrance_code == code.c.code).label("is_current"),
@@ -73,7 +75,7 @@ def _opened() -> Statement:
             .label("is_known"),
         )
         .select_from(code.join(e, e.c.id == code.c.event_id))
-        .where(code.c.code == bindparam("code", type_=Text))
+        .where(code.c.code == bindparam("code", type_=Text)),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -56,6 +57,8 @@ class Cluster:
         self._reader: asyncio.Task[None] | None = None
         self._stopping: set[asyncio.Task[None]] = set()
         self._logged = False
+        self._made_at = time.monotonic()
+        self._dropped = 0
 
     @property
     def is_up(self) -> bool:
@@ -65,6 +68,17 @@ class Cluster:
             and None not in self._owners
             and all(connection.is_up for connection in self._connections.values())
         )
+
+    @property
+    def heartbeat_age_s(self) -> float:
+        """Seconds since every shard had answered a heartbeat; since the start, if none is known."""
+        ages = [connection.heartbeat_age_s for connection in self._connections.values()]
+        return max(ages, default=time.monotonic() - self._made_at)
+
+    @property
+    def dropped(self) -> int:
+        """Messages dropped since too many waited, or since their shard was not known."""
+        return self._dropped + sum(found.dropped for found in self._connections.values())
 
     def start(self) -> None:
         """Connect in the background; the cluster need not be up yet."""
@@ -87,7 +101,9 @@ class Cluster:
     def send(self, channel: str, kind: str, data: bytes) -> None:
         """Publish soon; drop the message while the channel's shard is not known."""
         connection = self._connection_of(channel)
-        if connection is not None:
+        if connection is None:
+            self._dropped += 1
+        else:
             connection.send(channel, kind, data)
 
     def subscribe(self, channel: str) -> None:
@@ -191,6 +207,7 @@ class Cluster:
             self._place(channel)
         for address in set(self._connections) - set(owners):
             ended = self._connections.pop(address)
+            self._dropped += ended.dropped
             stopping = asyncio.create_task(ended.stop(), name="stop a Redis connection")
             self._stopping.add(stopping)
             stopping.add_done_callback(self._stopping.discard)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -91,6 +92,9 @@ class RedisConnection:
         self._watched: set[str] = set()
         self._subscribed: set[str] = set()
         self._alive = {"publish": False, "receive": False}
+        self._answered_at = {"publish": time.monotonic(), "receive": time.monotonic()}
+        self.dropped = 0
+        """Messages dropped since too many waited."""
         self._logged = False
         self._refused: set[str] = set()
         """The directions for which a right is missing; a heartbeat does not bring them back."""
@@ -101,6 +105,11 @@ class RedisConnection:
     def is_up(self) -> bool:
         """Whether both connections answered their last heartbeat."""
         return all(self._alive.values())
+
+    @property
+    def heartbeat_age_s(self) -> float:
+        """Seconds since both connections had answered a heartbeat."""
+        return time.monotonic() - min(self._answered_at.values())
 
     def start(self) -> None:
         """Connect in the background; the server need not be up yet."""
@@ -128,6 +137,7 @@ class RedisConnection:
         """Publish soon; replace a waiting message of that channel and kind."""
         if (channel, kind) not in self._waiting and len(self._waiting) >= MAX_UNPUBLISHED:
             del self._waiting[next(iter(self._waiting))]
+            self.dropped += 1
         self._waiting[channel, kind] = data
         self._something.set()
 
@@ -188,6 +198,7 @@ class RedisConnection:
         if name in self._refused:
             return
         self._alive[name] = True
+        self._answered_at[name] = time.monotonic()
         if self._logged and self.is_up:
             log.warning("Redis at %s is back", shown(self._url))
             self._logged = False

@@ -11,9 +11,12 @@ class MemoryBus:
     """One node on a bus within the process; a single node has no peers."""
 
     is_up = True
+    heartbeat_age_s = 0.0
+    dropped = 0
 
     def __init__(self, others: set[MemoryBus] | None = None) -> None:
         self.node = uuid.uuid4().hex
+        self.sent = self.received = 0
         self._others = others if others is not None else set()
         self._watched: set[str] = set()
         self._listener: Listener | None = None
@@ -30,6 +33,7 @@ class MemoryBus:
 
     def publish(self, message: BusMessage) -> None:
         """Deliver ``message`` to the other nodes that subscribe to its event."""
+        self.sent += 1
         for other in tuple(self._others):
             if other is not self:
                 other.on_message(message)
@@ -37,6 +41,7 @@ class MemoryBus:
     def on_message(self, message: BusMessage) -> None:
         """Receive another node's message."""
         if self._listener is not None and message.event in self._watched:
+            self.received += 1
             self._listener(message)
 
     def subscribe(self, event: str) -> None:

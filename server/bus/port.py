@@ -51,9 +51,22 @@ class Bus(Protocol):
     node: str
     """A random name of this node, constant while the process lives."""
 
+    sent: int
+    """Messages handed over to be sent."""
+    received: int
+    """Messages of other nodes that were delivered."""
+
     @property
     def is_up(self) -> bool:
         """Whether messages can be sent and received now; for the metrics."""
+
+    @property
+    def heartbeat_age_s(self) -> float:
+        """Seconds since the last heartbeat was answered; 0 without a server."""
+
+    @property
+    def dropped(self) -> int:
+        """Messages that were dropped because too many waited to be sent."""
 
     async def start(self, listener: Listener) -> None:
         """Connect, and deliver messages to ``listener``, which must not raise."""

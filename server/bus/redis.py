@@ -60,6 +60,10 @@ class _Servers(Protocol):
 
     @property
     def is_up(self) -> bool: ...
+    @property
+    def heartbeat_age_s(self) -> float: ...
+    @property
+    def dropped(self) -> int: ...
     def start(self) -> None: ...
     async def stop(self) -> None: ...
     def send(self, channel: str, kind: str, data: bytes) -> None: ...
@@ -78,6 +82,7 @@ class RedisBus:
             if is_cluster(url)
             else RedisConnection(url, self._on_message)
         )
+        self.sent = self.received = 0
         self._watched: set[str] = set()
         self._listener: Listener | None = None
 
@@ -85,6 +90,16 @@ class RedisBus:
     def is_up(self) -> bool:
         """Whether Redis, or every shard of it, answers; for the metrics."""
         return self._servers.is_up
+
+    @property
+    def heartbeat_age_s(self) -> float:
+        """Seconds since every connection had answered a heartbeat."""
+        return self._servers.heartbeat_age_s
+
+    @property
+    def dropped(self) -> int:
+        """Messages that were dropped: too many waited, or a shard was not known."""
+        return self._servers.dropped
 
     async def start(self, listener: Listener) -> None:
         """Connect in the background; Redis need not be up yet."""
@@ -97,6 +112,7 @@ class RedisBus:
 
     def publish(self, shared: BusMessage) -> None:
         """Send to the other nodes, soon."""
+        self.sent += 1
         message: _WireHint | _WireReport
         if isinstance(shared, PositionHint):
             message = _WireHint(self.node, shared.epoch, shared.seq)
@@ -122,6 +138,7 @@ class RedisBus:
             return
         shared = PositionHint(event) if data is None else self._read(event, data)
         if shared is not None:
+            self.received += data is not None
             self._listener(shared)
 
     def _read(self, event: str, data: bytes) -> BusMessage | None:

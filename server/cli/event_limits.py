@@ -30,7 +30,9 @@ Change = Callable[[DomainLimits], DomainLimits]
 class _NoRooms:
     """No rooms: this process has no subscribers. A server's sweep finds the step."""
 
-    def publish(self, event_id: str, epoch: str, steps: Sequence[StepRecord]) -> None:
+    def publish(
+        self, event_id: str, epoch: str, steps: Sequence[StepRecord], committed_at: float
+    ) -> None:
         """Do nothing."""
 
     def request_resync(self, event_id: str) -> None:

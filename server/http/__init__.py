@@ -1,16 +1,18 @@
 """HTTP and Server-Sent Events: commands, queries, streams, metrics, the published contract.
 
-    api           the routes of the protocol over HTTP
-    endpoint      authentication, the user's limits and errors, for every route
-    body          a request's body, bounded in bytes and time
-    answers       JSON answers and errors
-    conditional   ``ETag`` and ``If-None-Match``
-    cors          the origins that may send requests
-    stream        a room as one snapshot, or as a stream of Server-Sent Events
-    published     the protocol as JSON Schema, AsyncAPI and OpenAPI documents
-    probes        ``/healthz`` and ``/readyz``
-    metrics       the metrics, each declared once
-    metrics_port  ``/metrics`` on an address of its own
+    api              the routes of the protocol over HTTP
+    endpoint         authentication, the user's limits and errors, for every route
+    body             a request's body, bounded in bytes and time
+    answers          JSON answers and errors
+    conditional      ``ETag`` and ``If-None-Match``
+    cors             the origins that may send requests
+    stream           a room as one snapshot, or as a stream of Server-Sent Events
+    published        the protocol as JSON Schema, AsyncAPI and OpenAPI documents
+    probes           ``/healthz`` and ``/readyz``
+    metric_table     every metric, declared once
+    metric_readings  how metrics with labels are read
+    metrics          ``/metrics``
+    metrics_port     ``/metrics`` on an address of its own
 
 Commands and queries are answered by ``server.services``; the web page is in ``server.page``.
 """

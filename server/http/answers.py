@@ -30,6 +30,16 @@ def json_answer(body: bytes, status: int = 200) -> Response:
     return Response(body, status_code=status, media_type="application/json", headers=_HEADERS)
 
 
+class ErrorAnswer(Response):
+    """JSON of an ``error`` message with this ``code``."""
+
+    media_type = "application/json"
+
+    def __init__(self, message: bytes, code: ErrorCode) -> None:
+        self.code = code
+        super().__init__(message, status_code=ERRORS[code].http, headers=_HEADERS)
+
+
 class PartsAnswer(Response):
     """JSON in parts, sent in slices, so that a slow reader costs no copy of them."""
 
@@ -71,7 +81,7 @@ def error_answer(
 def encoded_error(message: bytes, code: ErrorCode) -> Response:
     """Make the response for an encoded ``error`` message."""
     status = ERRORS[code].http
-    response = json_answer(message, status)
+    response = ErrorAnswer(message, code)
     waits = status in (429, 503) or code == ErrorCode.AUTH_EARLY
     if waits and (wait := _wait.decode(message).retry_after_ms) is not None:
         response.headers["retry-after"] = str(-(-wait // 1000))

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from protocol.errors import ErrorCode, ProtocolError, RetryableError
-from server.http.answers import PartsAnswer, error_answer
+from server.http.answers import ErrorAnswer, PartsAnswer, error_answer
 from server.identity.auth import Identity
 from server.transport.large_answers import HTTP_PLACE_TIMEOUT_S, MIN_LARGE_BYTES, Place
 from server.transport.user_requests import CONNECTION
@@ -45,7 +45,9 @@ class Endpoint:
             identity = self._identity(request)
             self._node.requests.begin(identity.actor.user)
         except ProtocolError as err:
-            await self._error(request, err)(scope, receive, send)
+            refusal = self._error(request, err)
+            self._count(refusal)
+            await refusal(scope, receive, send)
             return
         try:
             await self._answer(request, identity, send)
@@ -69,12 +71,17 @@ class Endpoint:
             except Exception:
                 log.exception("%s %r failed", request.method, request.url.path)
                 response = self._error(request, RetryableError(ErrorCode.INTERNAL))
+            self._count(response)
             if place is not None:
                 _carry(place, response, request.scope)
             await response(request.scope, request.receive, send)
         finally:
             if place is not None:
                 place.end()
+
+    def _count(self, response: Response) -> None:
+        if isinstance(response, ErrorAnswer):
+            self._node.counters.errors[response.code] += 1
 
     def _error(self, request: Request, err: ProtocolError) -> Response:
         return error_answer(err, event=request.path_params.get("event"))

@@ -1,19 +1,18 @@
-"""Metrics for Prometheus, each declared once: name, kind, help, and how its value is read.
-
-Values are read at each scrape from counters that the parts have anyway. A vote costs nothing more.
-"""
+"""``/metrics`` for Prometheus: renders what ``metric_table`` declares."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from itertools import accumulate
+from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
+    HistogramMetricFamily,
     Metric,
 )
 from prometheus_client.registry import Collector
@@ -22,64 +21,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from persistence.database.histogram import Histogram
+from server.http.metric_table import METRICS, Declared, Labels, Value
+
 if TYPE_CHECKING:
     from server.node import Node
-
-Kind: TypeAlias = Literal["counter", "gauge"]
-#: Bounds of the latency buckets in seconds; a single vote takes one or two milliseconds.
-BUCKETS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0, 2.0, 5.0)
-
-
-class Declared(NamedTuple):
-    """A metric, and how its value is read."""
-
-    kind: Kind
-    help: str
-    read: Callable[[Node], float]
-
-
-METRICS: dict[str, Declared] = {
-    "ayes_sockets": Declared("gauge", "Open WebSockets.", lambda n: len(n.sockets.all)),
-    "ayes_rooms": Declared("gauge", "Events watched here.", lambda n: n.rooms.count()),
-    "ayes_commands_waiting": Declared(
-        "gauge", "Commands that wait for their decision.", lambda n: n.lanes.waiting()
-    ),
-    "ayes_draining": Declared(
-        "gauge", "1 while the server goes away.", lambda n: n.draining.has_begun
-    ),
-    "ayes_bus_up": Declared(
-        "gauge",
-        "1 while Redis, or every shard of it, answers; always 1 without Redis.",
-        lambda n: n.bus.is_up,
-    ),
-    "ayes_commands_acked": Declared(
-        "counter", "Commands answered with an ack.", lambda n: n.lanes.counts.acked
-    ),
-    "ayes_commands_refused": Declared(
-        "counter",
-        "Commands answered with an error decided in a transaction.",
-        lambda n: n.lanes.counts.refused,
-    ),
-    "ayes_commands_undecided": Declared(
-        "counter",
-        "Commands given up on: busy, overloaded, commit_unknown, internal.",
-        lambda n: n.lanes.counts.undecided,
-    ),
-    "ayes_origins_refused": Declared(
-        "counter",
-        "Requests of pages from origins that are not allowed.",
-        lambda n: n.origins.refused,
-    ),
-    "ayes_transactions": Declared(
-        "counter", "Transactions committed.", lambda n: n.lanes.counts.transactions
-    ),
-    "ayes_batches_alone": Declared(
-        "counter", "Batches that could not share a transaction.", lambda n: n.lanes.counts.alone
-    ),
-    "ayes_transactions_retried": Declared(
-        "counter", "Transactions tried again.", lambda n: n.lanes.counts.retried
-    ),
-}
 
 
 class _Reader(Collector):
@@ -90,29 +36,29 @@ class _Reader(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for name, declared in METRICS.items():
-            family = CounterMetricFamily if declared.kind == "counter" else GaugeMetricFamily
-            yield family(name, declared.help, value=float(declared.read(self._node)))
-        yield from self._background()
+            yield _family(name, declared, self._node)
 
-    def _background(self) -> Iterator[Metric]:
-        """Yield the state of the server's background tasks."""
-        failing = GaugeMetricFamily(
-            "ayes_background_failing",
-            "1 while the last try of this work failed, by its reason.",
-            labels=("work", "kind"),
-        )
-        failed = CounterMetricFamily(
-            "ayes_background_failures",
-            "Failed tries: unreachable (database away), refused (by the database), defect.",
-            labels=("work", "kind"),
-        )
-        for failures in self._node.failures:
-            for kind, count in failures.counts.items():
-                labels = (failures.name, kind.value)
-                failing.add_metric(labels, float(failures.failing is kind))
-                failed.add_metric(labels, float(count))
-        yield failing
-        yield failed
+
+def _family(name: str, declared: Declared, node: Node) -> Metric:
+    """Read a metric."""
+    found = declared.read(node)
+    values: dict[Labels, Value] = (
+        {(): found} if isinstance(found, Histogram | float | int) else dict(found)
+    )
+    if declared.kind == "histogram":
+        histogram = HistogramMetricFamily(name, declared.help, labels=declared.labels)
+        for labels, value in values.items():
+            assert isinstance(value, Histogram)
+            bounds = [*map(str, map(float, value.bounds)), "+Inf"]
+            buckets = list(zip(bounds, accumulate(value.counts), strict=True))
+            histogram.add_metric(labels, buckets, value.sum)
+        return histogram
+    kind = CounterMetricFamily if declared.kind == "counter" else GaugeMetricFamily
+    family = kind(name, declared.help, labels=declared.labels)
+    for labels, value in values.items():
+        assert not isinstance(value, Histogram)
+        family.add_metric(labels, float(value))
+    return family
 
 
 def exposition(node: Node) -> Callable[[], bytes]:
@@ -121,14 +67,6 @@ def exposition(node: Node) -> Callable[[], bytes]:
     registry.register(_Reader(node))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
-    taken = Histogram(
-        "ayes_transaction_seconds",
-        "From the start of a transaction to its commit.",
-        buckets=BUCKETS,
-        registry=registry,
-    )
-    node.lanes.end.observe = taken.observe
-
     return partial(generate_latest, registry)
 
 

@@ -195,11 +195,13 @@ async def _begun(
     feed.carry(placed.parts)
     body = _events(node, identity, placed, feed)
     node.streams.begin(user, feed)
+    node.counters.streams_opened += 1
     if node.draining.has_begun:
         feed.leave()
 
     def over() -> None:
         node.streams.end(user, feed)
+        node.counters.streams_closed += 1
         feed.ended = True
         feed.end_place()
         node.rooms.leave(placed.subscription)

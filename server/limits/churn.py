@@ -37,6 +37,10 @@ class Churn:
     """
 
     def __init__(self, settings: Settings) -> None:
+        self.refused = 0
+        """Commands refused over the rate of repeated acts."""
+        self.refused_bytes = 0
+        """Commands refused over the sender's bytes of a day."""
         self._charges: dict[type[c.Command], Charges] = {}
         for kinds, a_minute in (
             (_MEMBERSHIP, settings.churn_membership),
@@ -51,6 +55,7 @@ class Churn:
     def charge(self, submission: Submission, event: str, now: float) -> int:
         """Charge a command; return 0, or the milliseconds after which it may be sent again."""
         wait = self._charge_bytes(submission, now) if self._most_bytes else 0
+        self.refused_bytes += wait > 0
         command: Any = submission.command
         charges = self._charges.get(type(command))
         if wait or charges is None:
@@ -58,7 +63,9 @@ class Churn:
         # Votes have one budget per proposal.
         proposal = getattr(command, "proposal", None) if type(command) in _VOTES else None
         name = event if proposal is None else f"{event} {proposal}"
-        return charges.charge(submission.actor.user, name, command.id, now)
+        wait = charges.charge(submission.actor.user, name, command.id, now)
+        self.refused += wait > 0
+        return wait
 
     def _charge_bytes(self, submission: Submission, now: float) -> int:
         user = submission.actor.user

@@ -91,6 +91,20 @@ class ConnectionRegistry(Generic[S]):
         self._streams: Counter[str] = Counter()
         self._streaming = 0
 
+    @property
+    def most(self) -> int:
+        """The most sockets and streams at once."""
+        return self._max
+
+    @property
+    def unauthenticated(self) -> int:
+        """Sockets without a valid ``hello``."""
+        return len(self._unauthenticated)
+
+    def users_online(self) -> int:
+        """Return the number of users with a socket or a stream."""
+        return len(self._users.keys() | self._streams.keys())
+
     def admit(self, address: str, now: float) -> bool:
         """Return whether a new socket from ``address`` is accepted now.
 

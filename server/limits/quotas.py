@@ -72,6 +72,10 @@ class Quotas:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
+        self.waited = 0
+        """Queries that waited for their user's budget."""
+        self.refused = 0
+        """Queries answered ``busy``."""
 
     async def ask(self, user: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run ``work`` once ``user``'s budget allows it, charge it, and return its result.
@@ -108,6 +112,7 @@ class Quotas:
 
     async def _wait_to_begin(self, account: _Account) -> None:
         """Wait until a query of ``account`` may begin; it counts as running from then on."""
+        self.waited += 1
         if len(account.waiting) >= MAX_WAITING_QUERIES:
             raise self._busy(account)
         ticket = asyncio.get_running_loop().create_future()
@@ -129,6 +134,7 @@ class Quotas:
 
     def _busy(self, account: _Account) -> RetryableError:
         account.bucket.has(self._clock())
+        self.refused += 1
         return RetryableError(
             ErrorCode.BUSY,
             "your queries used up their budget; send them more slowly",

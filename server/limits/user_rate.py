@@ -20,6 +20,8 @@ class UserRateLimiter:
         self._rate = rate
         self._burst = burst
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+        self.refused = 0
+        """Requests over the rate."""
 
     def take(self, user: str) -> None:
         """Count one request. Raises ``rate_limited``."""
@@ -31,4 +33,5 @@ class UserRateLimiter:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(user)
         if not bucket.take(now):
+            self.refused += 1
             raise RetryableError(ErrorCode.RATE_LIMITED, retry_after_ms=bucket.wait_ms())

@@ -89,7 +89,10 @@ async def _make_message(
         path, reason = None, "role"
     subscription.audience = audience
     subscription.seq = room.seq
+    counters = rooms.counters
     if path is None:
+        counters.snapshots[reason] += 1
+        counters.not_resumed += request.seq is not None
         parts: tuple[bytes, ...] = answers.snapshot(
             event=room.event_id,
             epoch=room.epoch,
@@ -101,6 +104,7 @@ async def _make_message(
         )
     else:
         assert request.seq is not None
+        counters.resumed += 1
         resumed = answers.resumed(
             event=room.event_id,
             epoch=room.epoch,

@@ -26,17 +26,21 @@ class RoomBudget:
         self._rooms: dict[str, tuple[str, int]] = {}
         """Event → the user for whom it was loaded, its bytes."""
         self.bytes = 0
+        self.refused = 0
+        """Rooms that were not loaded."""
 
     def check(self, user: str) -> None:
         """Raise unless one more room may be loaded for ``user``."""
         own = self._users[user]
         if own >= MAX_USER_ROOM_BYTES:
+            self.refused += 1
             raise RetryableError(
                 ErrorCode.LIMIT_REACHED,
                 "the rooms you are in take as much memory as they may",
                 details={"limit": MAX_USER_ROOM_BYTES},
             )
         if own >= FAIR_ROOM_BYTES and self.bytes >= MAX_ROOM_BYTES:
+            self.refused += 1
             raise RetryableError(ErrorCode.BUSY, retry_after_ms=ROOM_RETRY_DELAY_MS)
 
     def charge(self, event_id: str, user: str, size: int) -> None:

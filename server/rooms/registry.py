@@ -12,7 +12,6 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from handlers.audiences import growing_document
 from handlers.lanes.decide import StepRecord
@@ -28,6 +27,7 @@ from server.limits.cooldown import Cooldown
 from server.limits.event_log_throttle import EventLogThrottle
 from server.limits.metered import Metered, gently
 from server.limits.quotas import Quotas
+from server.measures.counters import Counters, FillCause
 from server.rooms.journal_folder import JournalFolder
 from server.rooms.memory_budget import RoomBudget
 from server.rooms.presence import Presence
@@ -72,9 +72,11 @@ class RoomRegistry:
         quotas: Quotas,
         *,
         resume_steps: int,
+        counters: Counters | None = None,
     ) -> None:
         self._database = database
         self._bus = bus
+        self.counters = counters or Counters()
         self.cooldown = cooldown
         self.quotas = quotas
         self.resume_steps = resume_steps
@@ -103,8 +105,7 @@ class RoomRegistry:
         """Stop the bus, the sweep, and reads in flight."""
         await self._bus.stop()
         await self.sweeper.stop()
-        tasks: list[asyncio.Task[Any]] = [*self._loading.values(), *self._filling.values()]
-        for task in tasks:
+        for task in (tasks := [*self._loading.values(), *self._filling.values()]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.journal.stop()
@@ -115,24 +116,24 @@ class RoomRegistry:
 
     # Steps and hints.
 
-    def publish(self, event_id: str, epoch: str, steps: Sequence[StepRecord]) -> None:
+    def publish(
+        self, event_id: str, epoch: str, steps: Sequence[StepRecord], committed_at: float
+    ) -> None:
         """Apply committed steps; fill a gap before them from the journal."""
         self._bus.publish(PositionHint(event_id, epoch, steps[-1].seq))
         room = self.by_event.get(event_id)
-        if room is None:
-            return
-        self._take(room, epoch, [RoomStep(s.seq, s.patches, s.encoded) for s in steps])
+        if room is not None:
+            taken = [RoomStep(s.seq, s.patches, s.encoded) for s in steps]
+            self._take(room, epoch, taken, committed_at)
 
     def request_resync(self, event_id: str) -> None:
         """Compare a room with the journal: steps may have been committed unpublished."""
-        room = self.by_event.get(event_id)
-        if room is not None:
-            self._fill(room)
+        if (room := self.by_event.get(event_id)) is not None:
+            self._fill(room, "resync")
 
     def _on_message(self, message: BusMessage) -> None:
         """Handle another node's hint or presence report."""
-        room = self.by_event.get(message.event)
-        if room is None:
+        if (room := self.by_event.get(message.event)) is None:
             return
         if not isinstance(message, PositionHint):
             self.presence.on_report(room, message, asyncio.get_running_loop().time())
@@ -140,20 +141,20 @@ class RoomRegistry:
         if not message.epoch:
             self.presence.begin(room)
         if message.epoch != room.epoch or message.seq > room.seq:
-            self._fill(room, message.seq)
+            self._fill(room, "hint", message.seq)
 
-    def _take(self, room: Room, epoch: str, steps: list[RoomStep]) -> None:
+    def _take(self, room: Room, epoch: str, steps: list[RoomStep], committed_at: float) -> None:
         if epoch != room.epoch or steps[0].seq > room.seq + 1:
-            self._fill(room, steps[-1].seq)
+            self._fill(room, "gap", steps[-1].seq)
             return
         try:
-            room.apply(steps)
+            room.apply(steps, committed_at)
         except Exception:
             event = room.event_id
             log.exception("event %s: a step could not be applied", event, extra={"event": event})
             # The room may show half a step. No stored epoch is empty, so the room is read again.
             room.epoch = ""
-            self._fill(room)
+            self._fill(room, "again")
 
     # Entering and leaving.
 
@@ -209,11 +210,8 @@ class RoomRegistry:
         """Drop rooms without a subscription: the expired ones, and the oldest of too many."""
         size = sum(self.by_event[event_id].size() for event_id in self._unused)
         for event_id, until in list(self._unused.items()):
-            if (
-                until > now
-                and len(self._unused) <= MAX_UNUSED_ROOMS
-                and size <= MAX_UNUSED_ROOM_BYTES
-            ):
+            fit = len(self._unused) <= MAX_UNUSED_ROOMS and size <= MAX_UNUSED_ROOM_BYTES
+            if until > now and fit:
                 return
             room = self.by_event[event_id]
             size -= room.size()
@@ -265,7 +263,7 @@ class RoomRegistry:
             task.exception()
 
     async def _load(self, event_id: str, user: str) -> None:
-        room = Room(event_id)
+        room = Room(event_id, self.counters.delivery_seconds)
         size = await self._read(room)
         # Without an await before the room is registered. In between, ``enter`` would loop without
         # end: it would await a finished task, which does not suspend.
@@ -276,7 +274,7 @@ class RoomRegistry:
         self._bus.subscribe(event_id)
         self.presence.begin(room)
         self._unused[event_id] = asyncio.get_running_loop().time() + UNUSED_ROOM_TTL_S
-        self._fill(room)
+        self._fill(room, "load")
 
     async def _read(self, room: Room) -> int:
         """Read the view and the last steps before it; return their bytes in memory."""
@@ -302,7 +300,7 @@ class RoomRegistry:
     # Filling from the journal.
 
     async def _catch_up(self, room: Room, own: UserView) -> None:
-        self._fill(room)
+        self._fill(room, "catch_up")
         try:
             async with asyncio.timeout(FILL_TIMEOUT_S):
                 while room.epoch != own.epoch or room.seq < own.seq:
@@ -312,9 +310,10 @@ class RoomRegistry:
                 ErrorCode.OVERLOADED, retry_after_ms=UNREACHABLE_RETRY_DELAY_MS
             ) from None
 
-    def _fill(self, room: Room, to: int = 0) -> None:
+    def _fill(self, room: Room, cause: FillCause, to: int = 0) -> None:
         """Bring ``room`` to the event's position, which is at least ``to`` if that is given."""
         event_id = room.event_id
+        self.counters.fills[cause] += 1
         if event_id in self._filling:
             self._wanted[event_id] = max(self._wanted.get(event_id, 0), to or room.seq + 1)
             return
@@ -327,7 +326,7 @@ class RoomRegistry:
         wanted = self._wanted.pop(event_id, 0)
         room = self.by_event.get(event_id)
         if room is not None and wanted > room.seq and not task.cancelled():
-            self._fill(room)
+            self._fill(room, "again")
 
     async def _fill_from_journal(self, room: Room) -> None:
         """Bring ``room`` to the event's position; read a new view after a restore."""
@@ -394,7 +393,7 @@ class RoomRegistry:
             del rooms[top.event]
             watched = self.by_event.get(top.event)
             if watched is not None and (top.epoch, top.seq) != (watched.epoch, watched.seq):
-                self._fill(watched)
+                self._fill(watched, "sweep")
         for event_id, room in rooms.items():
             if room.subscriptions and self.by_event.get(event_id) is room:
-                self._fill(room)
+                self._fill(room, "sweep")

@@ -9,6 +9,7 @@ once for all subscribers at that position.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from handlers.audiences import COLLECTIONS, Audience, Patches
+from persistence.database.histogram import Histogram
 from protocol import answers, merge_patch
 from server.rooms.rendering import Rendering
 from server.transport import deflate
@@ -56,6 +58,10 @@ class Subscriber(Protocol):
         """The user whose subscription it is."""
 
     @property
+    def seq(self) -> int:
+        """The position of its client."""
+
+    @property
     def live(self) -> bool:
         """Whether its client has a snapshot and receives diffs."""
 
@@ -79,8 +85,11 @@ class Subscriber(Protocol):
 class Room:
     """The committed view of one event, and its subscriptions."""
 
-    def __init__(self, event_id: str) -> None:
+    def __init__(self, event_id: str, delivery_seconds: Histogram | None = None) -> None:
         self.event_id = event_id
+        self._delivery_seconds = Histogram() if delivery_seconds is None else delivery_seconds
+        self._committed_at = 0.0
+        """When the oldest step that is not flushed yet was committed on this node; 0 if none."""
         self.generation = 0
         """Counts the reads of the view from the database."""
         self.epoch = ""
@@ -150,8 +159,11 @@ class Room:
             rendering.start_over()
         self._moved()
 
-    def apply(self, steps: Iterable[RoomStep]) -> None:
-        """Apply the steps after this room's position; ignore older ones."""
+    def apply(self, steps: Iterable[RoomStep], committed_at: float = 0.0) -> None:
+        """Apply the steps after this room's position; ignore older ones.
+
+        ``committed_at``: ``time.monotonic()`` at their COMMIT, if this node sent it.
+        """
         moved = False
         for step in steps:
             if step.seq <= self.seq:
@@ -169,6 +181,7 @@ class Room:
             self._deliver_own(step)
         if moved:
             self._moved()
+            self._committed_at = self._committed_at or committed_at
             self._schedule_flush()
 
     def release(self) -> None:
@@ -224,7 +237,10 @@ class Room:
     # Output.
 
     def _schedule_flush(self) -> None:
-        if self._flushing is not None or not self.subscriptions:
+        if not self.subscriptions:
+            self._committed_at = 0.0
+            return
+        if self._flushing is not None:
             return
         loop = asyncio.get_running_loop()
         wait = self._flushed_at + FRAME_INTERVAL_S - loop.time()
@@ -238,6 +254,9 @@ class Room:
         self._flushed_at = asyncio.get_running_loop().time()
         for subscription in tuple(self.subscriptions):
             subscription.pull()
+        committed_at, self._committed_at = self._committed_at, 0.0
+        if committed_at:
+            self._delivery_seconds.observe(time.monotonic() - committed_at)
 
     def reaches_back_to(self, seq: int) -> bool:
         """Return whether every step after ``seq`` is in memory."""

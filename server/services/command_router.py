@@ -31,6 +31,7 @@ from server.identity.auth import Identity
 from server.limits.charges import Charges
 from server.limits.churn import Churn
 from server.limits.code_guesses import CodeGuessLimiter
+from server.measures.counters import Counters
 from server.services.entropy import entropy
 
 log = logging.getLogger("ayes.commands")
@@ -75,11 +76,13 @@ class CommandRouter:
         database: Database,
         all_lanes: lanes.Lanes,
         guesses: CodeGuessLimiter,
+        counters: Counters | None = None,
     ) -> None:
+        self._counters = counters or Counters()
         self._database = database
         self._lanes = all_lanes
         self._guesses = guesses
-        self._churn = Churn(settings)
+        self.churn = Churn(settings)
         self._strangers = Charges(STRANGER_PER_SECOND, STRANGER_BURST)
         self._members: OrderedDict[Pair, None] = OrderedDict()
         self._entering: dict[Pair, asyncio.Future[None]] = {}
@@ -109,6 +112,7 @@ class CommandRouter:
             expires=identity.expires,
             issued=identity.issued,
         )
+        submission.received = time.monotonic()
         if self.observers is not None:
             for observer in self.observers:
                 observer.received(submission, connection, traceparent)
@@ -136,7 +140,7 @@ class CommandRouter:
 
     def _has_budget(self, submission: Submission, event: str) -> bool:
         """Charge the sender; if the budget is used up, answer and return ``False``."""
-        wait = self._churn.charge(submission, event, time.monotonic())
+        wait = self.churn.charge(submission, event, time.monotonic())
         if wait:
             err = RetryableError(ErrorCode.RATE_LIMITED, "too often", retry_after_ms=wait)
             submission.respond(failed(submission, err))
@@ -186,6 +190,7 @@ class CommandRouter:
         """
         user, id = submission.key
         if wait := self._strangers.charge(user, event, id, time.monotonic()):
+            self._counters.refused["strangers"] += 1
             raise RetryableError(ErrorCode.RATE_LIMITED, "too often", retry_after_ms=wait)
         reply = submission.reply
 

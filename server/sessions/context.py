@@ -8,6 +8,7 @@ from protocol.fields import TextLimits
 from server.config.settings import Settings
 from server.identity.origins import Origins
 from server.limits.quotas import Quotas
+from server.measures.counters import Counters
 from server.rooms.registry import RoomRegistry
 from server.services.command_router import CommandRouter
 from server.services.draining import Draining
@@ -24,6 +25,7 @@ class SessionContext:
     """Shared by all sessions of a node."""
 
     settings: Settings
+    counters: Counters
     texts: TextLimits
     version: str
     """The server's version, for ``welcome``."""

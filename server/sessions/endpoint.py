@@ -51,12 +51,15 @@ class SocketEndpoint:
         if wait and await _is_gone(receive, wait):
             return
         await send({"type": "websocket.accept", "subprotocol": chosen})
+        counters = self._context.counters
+        counters.sockets_opened += 1
         if refusal is None and draining.has_begun:
             transport.send(_bye(CloseCode.DRAINING, draining.retry_after_ms(), "going away"))
             refusal = CloseCode.DRAINING
         elif refusal is None and (
             wait is None or not self._sockets.connections.admit(address, time.monotonic())
         ):
+            counters.refused["reconnects" if wait is None else "connections"] += 1
             transport.send(_bye(CloseCode.FLOOD, draining.retry_after_ms(), "too many connections"))
             refusal = CloseCode.FLOOD
         session: Session | None = None
@@ -69,8 +72,9 @@ class SocketEndpoint:
             )
             self._sockets.add(session)
             transport.attach(session)
-        while (await receive())["type"] != "websocket.disconnect":
+        while (end := await receive())["type"] != "websocket.disconnect":
             pass
+        counters.sockets_closed[end["code"]] += 1
         if transport.failed:
             reconnects.record_violation(address, time.monotonic())
         elif session is not None and session.is_unauthenticated and not draining.has_begun:

@@ -11,6 +11,7 @@ from protocol.errors import ErrorCode, RetryableError
 from protocol.requests import Hello
 from server.identity.auth import Identity
 from server.identity.revocations import Revoked
+from server.measures.counters import Hello as Outcome
 from server.services.welcome import welcome
 from server.sessions.context import SessionContext
 from server.sessions.inbound_queue import InboundQueue
@@ -68,42 +69,47 @@ class Handshake:
         if isinstance(message, Invalid) and message.type == "hello":
             if message.error.details.get("path") == "token":
                 # A token that is no text is a bad token like any other.
-                self._turn_away(RetryableError(ErrorCode.UNAUTHENTICATED), message.ref)
+                self._turn_away(RetryableError(ErrorCode.UNAUTHENTICATED), message.ref, False)
                 return
             # A malformed hello: the error names the field.
             err = message.error
+        self._count("violation", False)
         self._session.refuse(message, err)
         self._session.close_with_violation(CloseCode.PROTOCOL_VIOLATION, "hello comes first")
 
     def _is_late(self) -> None:
         self._timeout = None
+        self._count("late", False)
         self._session.close_with_violation(CloseCode.NO_HELLO)
 
     async def _welcome(self, hello: Hello) -> None:
-        session = self._session
+        session, resumes = self._session, bool(hello.resume)
         token = self._bearer if hello.token is None else hello.token
         self._bearer = None
         if token is None:
-            self._turn_away(RetryableError(ErrorCode.UNAUTHENTICATED), hello.ref)
+            self._turn_away(RetryableError(ErrorCode.UNAUTHENTICATED), hello.ref, resumes)
             return
         try:
             identity = await self._context.identities.identify_patiently(token)
         except RetryableError as err:
-            self._turn_away(err, hello.ref)
+            self._turn_away(err, hello.ref, resumes)
             return
         if self._transport.is_closed:
             return
         if not self._assign(identity):
+            self._count("too_many_connections", resumes)
             session.close(CloseCode.TOO_MANY_CONNECTIONS)
             return
         try:
             await self._context.users.know(identity.actor)
         except RetryableError as err:
+            self._count("overloaded", resumes)
             session.error(err, ref=hello.ref)
             session.close(CloseCode.INTERNAL, "the database is out of reach")
             return
         if session.phase is not Phase.GREETING:
             return
+        self._count("welcomed", resumes)
         session.phase = Phase.OPEN
         self.end()
         context = self._context
@@ -112,18 +118,27 @@ class Handshake:
             if not self._requests.resume(point):
                 session.refuse_busy(event=point.event)
 
-    def _turn_away(self, err: RetryableError, ref: str | int | None) -> None:
+    def _turn_away(self, err: RetryableError, ref: str | int | None, resumes: bool) -> None:
         session = self._session
         session.error(err, ref=ref)
         if isinstance(err, Revoked):
+            self._count("revoked", resumes)
             session.close(CloseCode.REVOKED)
         elif err.code == ErrorCode.AUTH_EXPIRED:
+            self._count("expired", resumes)
             session.close(CloseCode.TOKEN_EXPIRED)
         elif err.code == ErrorCode.AUTH_EARLY:
+            self._count("early", resumes)
             session.close(CloseCode.TOKEN_EARLY)
         elif err.code == ErrorCode.OVERLOADED:
             # The token may be good: the client is to come back.
+            self._count("overloaded", resumes)
             session.close(CloseCode.INTERNAL, err.message)
         else:
             self.is_unauthenticated = True
+            self._count("bad_token", resumes)
             session.close(CloseCode.BAD_TOKEN)
+
+    def _count(self, outcome: Outcome, resumes: bool) -> None:
+        """Count the end of a handshake; ``resumes``: the client has rooms to resume."""
+        self._context.counters.hellos[resumes, outcome] += 1

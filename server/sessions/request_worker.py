@@ -184,6 +184,7 @@ class RequestWorker:
         session = self._session
         existing = session.subscriptions.get(request.event)
         if existing is None and len(session.subscriptions) >= self._context.settings.subscriptions:
+            self._context.counters.refused["subscriptions"] += 1
             raise RetryableError(
                 ErrorCode.LIMIT_REACHED,
                 "this socket is in as many rooms as it may be in",

@@ -157,9 +157,11 @@ class Session:
             # an earlier command waits for a slow database.
             self._on_ping(message)
         elif not self._inbound.push(message):
+            self.context.counters.refused["socket_inflight"] += 1
             self.refuse(message, _busy())
 
     def _on_too_fast(self, message: Message | Invalid) -> None:
+        self.context.counters.refused["socket_messages"] += 1
         wait = self._flood.wait_ms()
         if self._flood.is_flood:
             self.say(answers.bye(CloseCode.FLOOD, retry_after_ms=wait, message="too many messages"))
@@ -182,6 +184,7 @@ class Session:
 
     def _on_request(self, message: Request) -> None:
         if not self._requests.take(message):
+            self.context.counters.refused["socket_requests"] += 1
             self.refuse(message, _busy())
 
     def _on_command(self, command: Command) -> None:
@@ -194,6 +197,7 @@ class Session:
             wait = self.context.draining.retry_after_ms()
             err = RetryableError(ErrorCode.DRAINING, retry_after_ms=wait)
         elif self.inflight >= self.context.settings.inflight:
+            self.context.counters.refused["socket_inflight"] += 1
             err = _busy()
         if err is not None:
             self.refuse(command, err)
@@ -206,6 +210,8 @@ class Session:
 
     def _on_answer(self, submission: Submission, answer: Answer) -> None:
         self.inflight -= 1
+        if answer.error is not None:
+            self.context.counters.errors[answer.error] += 1
         self.say(answer.message)
 
     def _on_auth(self, message: Auth) -> None:
@@ -261,6 +267,7 @@ class Session:
         event: str | None = None,
     ) -> None:
         """Send an error."""
+        self.context.counters.errors[err.code] += 1
         self.say(answers.error(err, id=id, ref=ref, event=event))
 
     def refuse(self, message: Message | Invalid, err: ProtocolError) -> None:

@@ -100,7 +100,7 @@ def _publish_before_commit() -> None:
         ) -> None:
             for batch in batches:
                 if batch.steps and batch._state is not None:
-                    self.rooms.publish(batch.event_id, batch._state.epoch, batch.steps)
+                    self.rooms.publish(batch.event_id, batch._state.epoch, batch.steps, started)
             await commit(self, transaction, batches, started)
 
         return wrapped

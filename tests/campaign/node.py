@@ -97,12 +97,16 @@ def put_points(orders: Orders) -> None:
     publish = RoomRegistry.publish
 
     def publishing(
-        self: RoomRegistry, event_id: str, epoch: str, steps: Sequence[StepRecord]
+        self: RoomRegistry,
+        event_id: str,
+        epoch: str,
+        steps: Sequence[StepRecord],
+        committed_at: float,
     ) -> None:
         # The acks were just given, and leave with the loop's next turns; what is published from
         # here on would be published by a process that is dead.
         if orders.point != "after the ack":
-            publish(self, event_id, epoch, steps)
+            publish(self, event_id, epoch, steps, committed_at)
         elif orders.loop is not None:
             orders.loop.call_later(ACKS_LEAVE_SECONDS, orders.pass_by, "after the ack")
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import re
+import time
+from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
+from persistence.database.histogram import SIZE_BOUNDS
 from server.config.loading import SettingsError, load
-from server.http.metrics import METRICS
+from server.http.metric_table import METRICS, unit_of
 from server.http.metrics_port import MAX_METRICS_CONNECTIONS
+from server.measures.event_loop import LAG_INTERVAL_S, EventLoopMonitor
 from tests.parts import free_port
+from tests.programs import program
 from tests.promises.running import Running, killable
 from tests.promises.scenes import gathering
 
@@ -25,6 +34,14 @@ async def read(server: Running) -> dict[str, float]:
     assert answer.headers["content-type"].startswith("text/plain")
     families = text_string_to_metric_families(answer.text)
     return {sample.name: sample.value for family in families for sample in family.samples}
+
+
+async def read_samples(server: Running) -> list[Sample]:
+    """Every sample, with its labels."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.get(f"http://127.0.0.1:{server.port}/metrics")
+    families = text_string_to_metric_families(answer.text)
+    return [sample for family in families for sample in family.samples]
 
 
 async def test_the_metrics_say_what_happened(server: Running) -> None:
@@ -105,7 +122,121 @@ def test_the_two_ports_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
         load()
 
 
-async def test_every_declared_metric_is_told(server: Running) -> None:
-    told = await read(server)
+SUFFIXES = {"counter": "_total", "gauge": "", "histogram": "_count"}
+#: Labels with a value for each thing that has a name in the code, or in the protocol.
+LABELS = {
+    *("version", "rules", "generation", "work", "kind", "code", "outcome", "resumes", "cause"),
+    *("statement", "reason", "direction", "budget"),
+}
+
+
+async def test_every_declared_metric_is_in_the_answer(server: Running) -> None:
+    found = await read(server)
     for name, declared in METRICS.items():
-        assert (f"{name}_total" if declared.kind == "counter" else name) in told
+        assert f"{name}{SUFFIXES[declared.kind]}" in found
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_has_its_unit_in_its_name_and_no_id_in_a_label(name: str) -> None:
+    declared = METRICS[name]
+    assert re.fullmatch(r"ayes(_[a-z]+)+", name)
+    assert set(declared.labels) <= LABELS
+    assert bool(declared.buckets) == (declared.kind == "histogram")
+    if declared.buckets and declared.buckets is not SIZE_BOUNDS:
+        assert unit_of(name) == "seconds"
+    if "byte" in declared.help.lower():
+        assert unit_of(name) == "bytes"
+
+
+async def test_a_histogram_has_the_buckets_that_the_table_says(server: Running) -> None:
+    await gathering(server, 1)
+    found = await read_samples(server)
+    for name, declared in METRICS.items():
+        if declared.kind == "histogram":
+            bounds = {float(s.labels["le"]) for s in found if s.name == f"{name}_bucket"}
+            assert bounds == {*declared.buckets, float("inf")}, name
+
+
+async def test_prometheus_finds_no_fault_with_the_metrics(server: Running) -> None:
+    """``promtool check metrics`` reads what a scrape gets after some use."""
+    scene = await gathering(server, 1)
+    await scene.watch(scene.members[0])
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.get(f"http://127.0.0.1:{server.port}/metrics")
+    command = [program("promtool", "prometheus"), "check", "metrics"]
+    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
+    async with asyncio.timeout(60):
+        output, _ = await process.communicate(answer.content)
+    assert (process.returncode, output) == (0, b""), output.decode()
+
+
+async def test_what_clients_do_is_counted(server: Running) -> None:
+    scene = await gathering(server, 1)
+    client = scene.members[0]
+    proposal = await scene.propose()
+    await client.subscribe(scene.event)
+    counters, counts = server.node.counters, server.node.lanes.counts
+    delivered, replayed = sum(counters.delivery_seconds.counts), counts.replayed
+    vote = {"event": scene.event, "proposal": proposal, "revision": 1}
+    ack = await client.ack("vote.cast", id="the-same", **vote)
+    await client.ack("vote.cast", id="the-same", **vote)
+    await client.refused("id_conflict", "vote.retract", id="the-same", **vote)
+    await client.rooms[scene.event].reached(ack["seq"])
+    assert sum(counters.delivery_seconds.counts) == delivered + 1
+    assert counts.replayed == replayed + 1
+    assert counters.errors["id_conflict"] == 1
+    assert sum(counts.answer_seconds.counts) == counts.acked + counts.refused
+    assert counts.answer_seconds.sum > 0
+    assert server.node.connections.users_online() == 2
+    point = {"event": scene.event, "epoch": "e_restored", "seq": ack["seq"]}
+    again = await server.connect(client.user, resume=[point])
+    await again.until(lambda: scene.event in again.rooms, "the room")
+    assert counters.snapshots["epoch"] == 1
+    assert counters.hellos[True, "welcomed"] == 1
+    assert (counters.resumed, counters.not_resumed) == (0, 1)
+
+
+async def test_a_closed_socket_is_counted_by_its_code(server: Running) -> None:
+    told = await server.open()
+    assert (await told.hello("no token"))["type"] == "error"
+    assert await told.gone() == 4500
+    closed = [s for s in await read_samples(server) if s.name == "ayes_sockets_closed_total"]
+    assert {s.labels["code"]: s.value for s in closed if s.value} == {"4500": 1}
+    assert server.node.counters.hellos[False, "bad_token"] == 1
+
+
+async def test_a_dead_link_is_counted_by_its_cause(server: Running) -> None:
+    scene = await gathering(server, 0)
+    counts = server.node.lanes.counts
+    connection = await asyncpg.connect(server.node.database.url)
+    try:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    finally:
+        await connection.close()
+    await scene.propose()
+    assert counts.failed["link"] + counts.failed["again"] >= 1
+    await server.node.statistics.task.once()
+    latest = server.node.statistics.latest
+    assert latest.bytes > 0
+    assert latest.index_hits > 0
+    assert latest.max_sessions >= latest.sessions > 0
+
+
+def test_a_late_event_loop_and_a_collection_are_measured() -> None:
+    async def block() -> EventLoopMonitor:
+        monitor = EventLoopMonitor()
+        monitor.start()
+        time.sleep(LAG_INTERVAL_S)  # noqa: ASYNC251 - the lag to be measured
+        gc.collect()
+        while not sum(monitor.lag_seconds.counts):
+            await asyncio.sleep(0.01)
+        monitor.stop()
+        return monitor
+
+    monitor = asyncio.run(block())
+    assert monitor.lag_seconds.sum >= 0
+    assert sum(monitor.pause_seconds[2].counts) == 1
+    assert monitor._on_collection not in gc.callbacks
