@@ -136,8 +136,7 @@ class RoomRegistry:
         if (room := self.by_event.get(message.event)) is None:
             return
         if not isinstance(message, PositionHint):
-            self.presence.on_report(room, message, asyncio.get_running_loop().time())
-            return
+            return self.presence.on_report(room, message, asyncio.get_running_loop().time())
         if not message.epoch:
             self.presence.begin(room)
         if message.epoch != room.epoch or message.seq > room.seq:
@@ -258,8 +257,7 @@ class RoomRegistry:
             # The load failed, or was cancelled.
             del self._loading[event_id]
         if not task.cancelled():
-            # All requests may be cancelled; retrieve the exception, so that asyncio does not log
-            # it.
+            # All requests may be cancelled; retrieved, so that asyncio does not log it.
             task.exception()
 
     async def _load(self, event_id: str, user: str) -> None:
@@ -332,8 +330,7 @@ class RoomRegistry:
         """Bring ``room`` to the event's position; read a new view after a restore."""
         try:
             await self._fill_to_position(room)
-        except Exception as err:
-            # The next sweep tries again.
+        except Exception as err:  # the next sweep tries again
             self.fills.failed(err, f"event {room.event_id}")
         else:
             self.fills.succeeded()
