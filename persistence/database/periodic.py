@@ -10,12 +10,17 @@ from persistence.database.failures import Failures
 #: Least delay after a failure. Work without an interval would otherwise fail again at once, and
 #: block the event loop.
 FAILURE_DELAY_S = 1.0
+#: Longest delay after a failure. Work with a long interval would otherwise count as failing, and
+#: stay undone, long after the database is back.
+MAX_FAILURE_DELAY_S = 5.0
 
 Sleep = Callable[[float], Awaitable[None]]
 
 
 class Periodic:
     """Calls ``work`` repeatedly, each time ``interval`` seconds after it ended.
+
+    After a failure, it waits at most ``MAX_FAILURE_DELAY_S``.
 
     An error in ``work`` is handled by ``Failures``, and never ends the repetition. ``first``:
     seconds until the first call, by default ``interval``. ``sleep`` is the clock.
@@ -63,7 +68,7 @@ class Periodic:
         await self._sleep(self._first)
         while True:
             done = await self.once()
-            await self._sleep(self.interval if done else max(self.interval, self._delay()))
+            await self._sleep(self.interval if done else self._failure_delay())
 
-    def _delay(self) -> float:
-        return 0.0 if self.interval else FAILURE_DELAY_S
+    def _failure_delay(self) -> float:
+        return min(self.interval, MAX_FAILURE_DELAY_S) or FAILURE_DELAY_S

@@ -54,7 +54,8 @@ _STATISTICS = Statement(
                      coalesce(extract(epoch FROM max(clock_timestamp() - xact_start)), 0)::float8
                          AS oldest_transaction_seconds
               FROM pg_stat_activity
-              WHERE datname = current_database()) AS sessions,
+              WHERE datname = current_database()
+                AND backend_type = 'client backend') AS sessions,
              (SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()) AS db
         """.replace("::", r"\:\:")
     ),

@@ -31,16 +31,33 @@ def images() -> list[str]:
 
 @pytest.mark.parametrize("image", images())
 def test_every_image_is_pinned_to_a_release(image: str) -> None:
-    assert re.fullmatch(r"[\w./-]+:\d+\.\d+(\.\d+)?(-[\w.-]+)?", image)
+    assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+(\.\d+)?(-[\w.-]+)?", image)
 
 
 NODES = ("node-1", "node-2")
 
 
+#: Services that start only if their profile is asked for.
+MONITORING = ("prometheus", "grafana")
+
+
 def test_only_this_machine_reaches_the_ports_and_only_the_proxy_has_one() -> None:
     ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert set(ports) == {"proxy"}
-    assert all(port.startswith("127.0.0.1:") for port in ports["proxy"])
+    assert set(ports) == {"proxy", *MONITORING}
+    assert all(port.startswith("127.0.0.1:") for found in ports.values() for port in found)
+    for name in MONITORING:
+        assert SERVICES[name]["profiles"] == ["monitoring"]
+
+
+def test_prometheus_scrapes_the_nodes_at_their_own_port_for_metrics() -> None:
+    config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+    port = SERVICES["node-1"]["environment"]["AYES_METRICS_PORT"]
+    [job] = config["scrape_configs"]
+    assert job["static_configs"] == [{"targets": [f"{name}:{port}" for name in NODES]}]
+    assert set(SERVICES["node-1"]["networks"]) & set(SERVICES["prometheus"]["networks"])
+    for name in MONITORING:
+        mounted = [v for v in SERVICES[name]["volumes"] if v.startswith("./")]
+        assert all((ROOT / v.split(":")[0]).exists() and v.endswith(":ro") for v in mounted)
 
 
 def test_the_database_and_redis_are_on_a_network_without_a_way_out() -> None:
@@ -127,7 +144,7 @@ def test_a_node_waits_for_the_database_and_not_for_redis_to_be_well() -> None:
 def test_everything_that_runs_on_has_a_health_check() -> None:
     # The nodes have the image's.
     assert "HEALTHCHECK" in DOCKERFILE
-    for name in ("proxy", "postgres", "redis"):
+    for name in ("proxy", "postgres", "redis", *MONITORING):
         assert SERVICES[name]["healthcheck"]["test"]
     assert not any("healthcheck" in SERVICES[name] for name in NODES)
 
@@ -163,8 +180,12 @@ def test_every_variable_is_a_setting_of_the_server() -> None:
 
 
 def test_data_is_kept_in_a_named_volume_and_nowhere_else() -> None:
-    kept = [volume.split(":")[0] for volume in SERVICES["postgres"]["volumes"]]
-    assert set(kept) == set(COMPOSE["volumes"])
+    kept = [
+        volume.split(":")[0]
+        for name in ("postgres", "prometheus")
+        for volume in SERVICES[name]["volumes"]
+    ]
+    assert {name for name in kept if not name.startswith(".")} == set(COMPOSE["volumes"])
     assert not any("volumes" in SERVICES[name] for name in NODES)
 
 

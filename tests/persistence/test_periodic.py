@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from persistence.database.failures import LOG_INTERVAL_S, Failures, Kind
-from persistence.database.periodic import FAILURE_DELAY_S, Periodic
+from persistence.database.periodic import FAILURE_DELAY_S, MAX_FAILURE_DELAY_S, Periodic
 from protocol.errors import ErrorCode, RetryableError
 
 AWAY = ConnectionResetError("gone")
@@ -120,3 +120,26 @@ async def test_the_first_call_and_the_interval_are_kept() -> None:
     await third.wait()
     await periodic.stop()
     assert slept[:3] == [0.0, 5.0, 5.0]
+
+
+async def test_work_with_a_long_interval_is_soon_tried_again_after_a_failure() -> None:
+    """Else it would count as failing for an hour after the database is back."""
+    slept: list[float] = []
+    raised: list[Exception] = [AWAY]
+    done = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            done.set()
+        await asyncio.sleep(0)
+
+    async def work() -> None:
+        if raised:
+            raise raised.pop()
+
+    periodic = Periodic("pruning", 3_600.0, work, first=0.0, sleep=sleep)
+    periodic.start()
+    await done.wait()
+    await periodic.stop()
+    assert slept[:3] == [0.0, MAX_FAILURE_DELAY_S, 3_600.0]

@@ -9,13 +9,13 @@ import time
 from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
 
-import asyncpg
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from persistence.database.histogram import SIZE_BOUNDS
+from persistence.journal.transaction import Transaction
 from server.config.loading import SettingsError, load
 from server.http.metric_table import METRICS, unit_of
 from server.http.metrics_port import MAX_METRICS_CONNECTIONS
@@ -205,19 +205,27 @@ async def test_a_closed_socket_is_counted_by_its_code(server: Running) -> None:
     assert server.node.counters.hellos[False, "bad_token"] == 1
 
 
-async def test_a_dead_link_is_counted_by_its_cause(server: Running) -> None:
+async def test_a_lost_link_is_counted_by_its_cause(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scene = await gathering(server, 0)
     counts = server.node.lanes.counts
-    connection = await asyncpg.connect(server.node.database.url)
-    try:
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-    finally:
-        await connection.close()
+    commit = Transaction.commit
+
+    async def lose_once(transaction: Transaction) -> None:
+        monkeypatch.setattr(Transaction, "commit", commit)
+        raise ConnectionResetError
+
+    monkeypatch.setattr(Transaction, "commit", lose_once)
+    alone = counts.alone
     await scene.propose()
-    assert counts.failed["link"] + counts.failed["again"] >= 1
+    assert {cause: count for cause, count in counts.failed.items() if count} == {"link": 1}
+    assert counts.alone == alone + 1
+    assert sum(counts.lock_wait_seconds.counts) == 1
+
+
+async def test_the_statistics_of_the_database_are_read(server: Running) -> None:
+    await gathering(server, 0)
     await server.node.statistics.task.once()
     latest = server.node.statistics.latest
     assert latest.bytes > 0
