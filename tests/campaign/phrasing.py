@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 from tests.campaign.plan import USERS, Planned
@@ -227,11 +228,16 @@ def _revert(p: Phrasing) -> Words | None:
 def _ballot(p: Phrasing) -> Words | None:
     order = sorted(p.state["criteria"])
     turn = p.draw(len(order)) if order else 0
+    ranking: Json = {"criterion_order": order[turn:] + order[:turn]}
+    options = sorted(p.state["options"])
+    first = p.draw(len(options))
+    chosen = (options[first:] + options[:first])[: 1 + p.draw(len(options))]
+    method = p.state["event"]["policy"].get("ballot", {}).get("method", "single")
     return p.say(
         p.me,
         "ballot.submit",
-        option=p.of(p.state["options"]),
-        criterion_order=order[turn:] + order[:turn],
+        **({"option": chosen[0]} if method == "single" else {"options": chosen}),
+        **({} if p.one_in(4) else ranking),
         criteria_rev=p.state["event"]["criteria_rev"],
     )
 
@@ -279,9 +285,16 @@ def _policy(p: Phrasing) -> Words | None:
         {"min_open_seconds": (None, 1)[p.draw(2)]},
         {"quorum_percent": (None, 4)[p.draw(2)]},
         {"proposer_votes": (None, True)[p.draw(2)]},
-    )[p.draw(7)]
+        {"ballot": {"method": ("ranked", "approval")[p.draw(2)]}},
+    )[p.draw(8)]
     version = p.state["event"]["policy_version"]
     return p.say(p.admin(), "event.set_policy", policy_version=version, policy=patch)
+
+
+def _times(p: Phrasing) -> Words | None:
+    """An end far away, by this machine's clock; a pause moves it."""
+    end = datetime.now(UTC) + timedelta(days=1 + p.draw(9))
+    return p.say(p.admin(), "event.update", ends_at=None if p.one_in(3) else end.isoformat())
 
 
 def _of_event(type: str) -> Callable[[Phrasing], Words | None]:
@@ -318,6 +331,7 @@ _PHRASES: dict[str, Callable[[Phrasing], Words | None]] = {
     "promote": _role("admin"),
     "demote": _role("member"),
     "policy": _policy,
+    "times": _times,
     "rotate": _of_event("event.rotate_code"),
     "pause": _of_event("event.pause"),
     "resume": _of_event("event.resume"),

@@ -46,6 +46,7 @@ MIX = {
     "promote": 6,
     "demote": 6,
     "policy": 8,
+    "times": 4,
     "rotate": 4,
     "pause": 3,
     "resume": 8,

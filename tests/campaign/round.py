@@ -32,6 +32,8 @@ FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
 LOOK_SECONDS = 0.05
 #: Between two looks for members who should be in their room and are not.
 ENTER_SECONDS = 0.3
+#: What the events' final ballots ask for, in turn.
+BALLOT_METHODS = ("ranked", "single", "approval")
 OPEN_POLICY: Json = {
     "membership_auto": True,
     "assumption": {"threshold": 3},
@@ -161,7 +163,9 @@ class Round:
     async def _make(self, event: Event) -> None:
         maker = maker_of(event.number)
         ids = (f"{self.name}-set-up-{event.number}-{count}" for count in itertools.count())
-        create: Json = {"type": "event.create", "subject": self.name, "policy": self.policy}
+        create: Json = {"type": "event.create", "subject": self.name, "policy": dict(self.policy)}
+        method = BALLOT_METHODS[event.number % len(BALLOT_METHODS)]
+        create["policy"] |= {"ballot": {"method": method, "named": event.number % 2 == 1}}
         create |= {"options": ["one", "two", "three"], "criteria": ["cheap", "near"]}
         create |= {"assumptions": ["it rains"], "id": next(ids)}
         made = await self.settle(event, maker, 0, create)
