@@ -20,7 +20,7 @@ from server.config.settings import PREFIX, SETTINGS
 from tests.parts import ROOT
 from tests.readme_table import TESTS, is_of, mirror, modules, table
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md"]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 SPOKEN = [ROOT / "README.md", ROOT / "docs" / "protocol.md"]
 

@@ -23,6 +23,7 @@ PLAIN = ("tests", "benchmarks")
 CLEAN_PAGES = (
     "CHANGELOG.md",
     "README.md",
+    "SECURITY.md",
     "benchmarks/README.md",
     "docs/admin.md",
     "docs/architecture.md",
@@ -34,6 +35,7 @@ CLEAN_PAGES = (
     "docs/page.md",
     "docs/permissions.md",
     "docs/protocol.md",
+    "docs/releases.md",
     "docs/scaling.md",
     "docs/what-can-go-wrong.md",
 )

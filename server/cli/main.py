@@ -25,6 +25,7 @@ from server.config.database_url import database_url
 from server.config.loading import SettingsError
 from server.config.settings import SETTINGS, Settings
 from server.config.start_error import StartError
+from server.config.version import ayes_version
 
 #: What shells say of a command that SIGPIPE or SIGINT ended.
 EXIT_BROKEN_PIPE = 141
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         description="A realtime decision server: every vote counts exactly once.",
         epilog=client.HELP,
     )
+    parser.add_argument("--version", action="version", version=f"ayes {ayes_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="run the server")

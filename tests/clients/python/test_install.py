@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ayes_client.version import VERSION
 from tests.parts import ROOT
 
 #: Longest that pip may take; a registry is asked for what its cache does not hold.
@@ -56,9 +57,9 @@ def test_an_empty_environment_gets_two_packages_and_none_of_the_servers(tmp_path
     assert names == ["ayes-client", "orjson", "websockets"]
     assert "ayes_client/py.typed" in files
     tops = {Path(file).parts[0] for file in files}
-    assert tops == {"..", "ayes_client", "ayes_client-0.1.0.dist-info"}
+    assert tops == {"..", "ayes_client", f"ayes_client-{VERSION}.dist-info"}
     said = run(str(tmp_path / "venv" / "bin" / "ayes-client"), "--version")
-    assert said == "ayes-client 0.1.0\n"
+    assert said == f"ayes-client {VERSION}\n"
     run(str(python), "-c", "import ayes_client.cli.completion, ayes_client.cli.verbs")
 
 
