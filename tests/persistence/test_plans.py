@@ -20,7 +20,7 @@ from persistence.database.statements import Statement, write
 from persistence.database.tables import metadata
 from persistence.event import loading, outline
 from persistence.journal import audit, pruning
-from persistence.queries import due, lists, reading, standings
+from persistence.queries import ballots, due, lists, reading, standings
 from tests.parts import apart, database
 
 #: Events of which a good deal is kept, and events there are.
@@ -83,7 +83,10 @@ INSERT INTO journal (event_id, user_id, command_id, seq, command, salt, fingerpr
 
 def collected() -> Iterator[tuple[str, Statement]]:
     """Every statement that a module keeps."""
-    modules = (statements, loading, outline, reading, standings, due, lists, pruning, audit)
+    modules = (
+        *(statements, loading, outline, reading, standings, due, lists, ballots),
+        *(pruning, audit),
+    )
     for module in modules:
         short = module.__name__.rpartition(".")[2]
         for name, value in sorted(vars(module).items()):
@@ -133,6 +136,10 @@ KEYS = {
     "lists._REQUESTS": ("memberships_requests_idx", ("event_id", "request_no")),
     "due._EXPIRED": ("proposals_expires_at_idx", ("expires_at <=", "ROW(")),
     "due._OPENED": ("proposals_opens_at_idx", ("opens_at <=", "ROW(")),
+    "due._STARTS": ("events_starts_idx", ("starts_at <=",)),
+    "due._ENDS": ("events_ends_idx", ("ends_at <=",)),
+    "ballots._BALLOTS": ("ballots_pkey", ("event_id",)),
+    "ballots._RECEIPT": ("ballots_pkey", ("event_id", "user_id")),
     "loading._OPTIONS": ("options_pkey", ("event_id", "id")),
     "loading._ITEMS": ("items_pkey", ("event_id", "id")),
     "loading._PROPOSALS": ("proposals_pkey", ("event_id", "id")),
