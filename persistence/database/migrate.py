@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, pool, select
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from persistence.database import connecting
+from persistence.database.connecting import UnfitDatabaseError
 
 #: Key of the advisory lock around an upgrade; any number that Ayes alone uses.
 UPGRADE_LOCK_KEY = 0x41594553_00000001
@@ -36,6 +37,7 @@ def config() -> Config:
 def upgrade(url: str) -> None:
     """Upgrade the schema of the database at ``url`` to this version, if it is older.
 
+    Raises ``UnfitDatabaseError`` if it is newer.
     Not for use in a running event loop; use ``upgrade_async`` there.
     """
     asyncio.run(upgrade_async(url))
@@ -69,8 +71,21 @@ def _upgrade(connection: Connection) -> None:
     # Usually the schema is current, which can be seen without Alembic's machinery.
     if is_current(connection, settings):
         return
+    if newer := _unknown(connection, settings):
+        # This version would write rows without what the newer one relies on.
+        raise UnfitDatabaseError(
+            f"the database is at {newer}, which this version does not know: a newer server has "
+            "migrated it. Run that version, or restore a backup from before"
+        )
     settings.attributes["connection"] = connection
     command.upgrade(settings, "head")
+
+
+def _unknown(connection: Connection, settings: Config) -> str | None:
+    """Return the database's revision if this version does not have it."""
+    known = {found.revision for found in ScriptDirectory.from_config(settings).walk_revisions()}
+    found = MigrationContext.configure(connection).get_current_heads()
+    return next((revision for revision in found if revision not in known), None)
 
 
 def is_current(connection: Connection, settings: Config) -> bool:

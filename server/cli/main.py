@@ -364,10 +364,13 @@ def _migrate(arguments: argparse.Namespace) -> int:
             "ayes migrate needs AYES_DATABASE_URL; the embedded database "
             "is migrated when the server starts"
         )
+    from persistence.database.connecting import UnfitDatabaseError
     from persistence.database.migrate import upgrade
 
     try:
         upgrade(settings.database_url)
+    except UnfitDatabaseError as err:
+        raise StartError(str(err)) from err
     except OSError as err:
         print(f"ayes: the database is out of reach: {err}", file=sys.stderr)
         return 1
