@@ -96,9 +96,15 @@ class _PatchBuilder:
 
     def vote(self, key: tuple[str, str], old: Vote | None, new: Vote) -> None:
         proposal_id, user = key
-        shown = views.vote_view(new, self.step.state.proposals.get(proposal_id))
+        if new.stance == "absent" and not (old is not None and old.active):
+            return
+        proposal = self.step.state.proposals.get(proposal_id)
+        shown = views.vote_view(new, proposal)
         # The value is absolute, and null if there is no vote. The vote before need not be read.
-        self.you.setdefault(user, {}).setdefault("votes", {})[proposal_id] = shown
+        own = self.you.setdefault(user, {})
+        own.setdefault("votes", {})[proposal_id] = shown
+        if proposal is not None and proposal.terms.has_choice:
+            own.setdefault("stances", {})[proposal_id] = views.stance_view(new, proposal)
 
     def option(self, id: str, old: Option | None, new: Option) -> None:
         _put_change(self.member, "options", id, views.option_view(old), views.option_view(new))

@@ -22,7 +22,10 @@ from persistence.event.records import (
     Proposal,
     Vote,
 )
+from persistence.event.terms import terms_view
 from protocol.answers import timestamp
+from protocol.merge_patch import difference
+from protocol.policy import DEFAULT_TERMS, Stance
 
 View: TypeAlias = dict[str, Any]
 
@@ -120,7 +123,6 @@ PROPOSAL_FIELDS = (
     "resolution_reason",
     "resolved_by",
     "decision",
-    "agree",
     "revision",
     "stale",
     "reverts",
@@ -136,8 +138,27 @@ def proposal_view(proposal: Proposal, *, numbers: bool) -> View:
         moment = getattr(proposal, field)
         if moment is not None:
             view[field] = timestamp(moment)
+    view |= _votes_view(proposal)
     if numbers:
         view |= proposal_numbers(proposal)
+    return view
+
+
+def _votes_view(proposal: Proposal) -> View:
+    """The tally as far as it is shown, the terms, and who may vote."""
+    terms = proposal.terms
+    if terms is DEFAULT_TERMS:
+        return {"agree": proposal.agree}
+    view: View = {}
+    if terms.tally == "live" or proposal.status != "pending":
+        view = {name: getattr(proposal, name) for name in terms.stances}
+    if terms.has_choice:
+        # If a vote can only say agree, this is nearly the tally.
+        view["voters"] = proposal.voters
+    if (shown := terms_view(terms)) is not None:
+        view["terms"] = shown
+    if proposal.eligible is not None:
+        view["eligible"] = proposal.eligible
     return view
 
 
@@ -158,6 +179,11 @@ def proposal_change(before: Proposal, after: Proposal, *, numbers: bool) -> View
         for field, was, value in zip(PROPOSAL_FIELDS, old, new, strict=True)
         if was is not value and was != value
     }
+    if after.terms is DEFAULT_TERMS:
+        if before.agree != after.agree:
+            patch["agree"] = after.agree
+    else:
+        patch |= difference(_votes_view(before), _votes_view(after))
     times, moved = _time_fields(before), _time_fields(after)
     if times != moved:
         for field, was, moment in zip(PROPOSAL_TIMES, times, moved, strict=True):
@@ -250,3 +276,10 @@ def vote_view(vote: Vote | None, proposal: Proposal | None) -> int | None:
     if vote is None or not vote.active or proposal is None or vote.revision != proposal.revision:
         return None
     return vote.revision
+
+
+def stance_view(vote: Vote | None, proposal: Proposal | None) -> Stance | None:
+    """``you.stances[proposal]``: what that vote says, if it is not ``agree``."""
+    if vote is None or vote_view(vote, proposal) is None:
+        return None
+    return None if vote.stance == "agree" or vote.stance == "absent" else vote.stance

@@ -27,6 +27,7 @@ from protocol.messages import (
     Unsubscribed,
     Welcome,
 )
+from protocol.policy import Stance
 from protocol.state import (
     Ballot,
     Comment,
@@ -179,6 +180,30 @@ class Requests(Reply, tag="requests", kw_only=True):
     next: Ordinal | UnsetType = UNSET
 
 
+class ListedVote(msgspec.Struct, kw_only=True):
+    """A user and their stance. The name is absent if nothing records it any more."""
+
+    user: UserId
+    stance: Stance
+    name: str | UnsetType = UNSET
+
+
+class Votes(Reply, tag="votes", kw_only=True):
+    """The votes on a proposal; ``next`` is the ``before`` of the next page."""
+
+    event: EventId
+    proposal: ProposalId
+    votes: list[ListedVote]
+    next: UserId | UnsetType = UNSET
+
+
+class ListedVoter(msgspec.Struct, kw_only=True):
+    """A user who took part. The name is absent if nothing records it any more."""
+
+    user: UserId
+    name: str | UnsetType = UNSET
+
+
 class ListedBallot(Ballot, kw_only=True):
     """A ballot with its voter. The name is absent if nothing records it any more."""
 
@@ -209,6 +234,15 @@ class Receipt(Reply, tag="receipt", kw_only=True):
     id: CommandId
     salt: Salt
     payload: str
+
+
+class Turnout(Reply, tag="turnout", kw_only=True):
+    """The users who took part; ``next`` is the ``before`` of the next page."""
+
+    event: EventId
+    turnout: list[ListedVoter]
+    proposal: ProposalId | UnsetType = UNSET
+    next: UserId | UnsetType = UNSET
 
 
 class JournalLine(msgspec.Struct, kw_only=True):
@@ -275,5 +309,7 @@ MESSAGES: Final[tuple[type[Said], ...]] = (
     Requests,
     Ballots,
     Receipt,
+    Votes,
+    Turnout,
     Journal,
 )

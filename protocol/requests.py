@@ -168,6 +168,32 @@ class BallotReceipt(Request, tag="ballot.receipt", kw_only=True):
     event: Ref
 
 
+class VotesList(Request, tag="votes.list", kw_only=True):
+    """List who said what about a proposal whose votes are ``named``, once its tally is shown.
+
+    ``before`` is the ``next`` of the page before.
+    """
+
+    event: Ref
+    proposal: Ref
+    before: UserId | None = None
+    limit: PageSize = 50
+
+
+class TurnoutList(Request, tag="turnout.list", kw_only=True):
+    """List who took part in a proposal's votes or in the final ballot; for admins.
+
+    Name a ``proposal``, or set ``ballot``. If a secret vote can only say agree, the list would show
+    it: ``forbidden``. ``before`` is the ``next`` of the page before.
+    """
+
+    event: Ref
+    proposal: Ref | None = None
+    ballot: bool = False
+    before: UserId | None = None
+    limit: PageSize = 50
+
+
 REQUESTS: tuple[type[Request], ...] = (
     Hello,
     Auth,
@@ -184,6 +210,8 @@ REQUESTS: tuple[type[Request], ...] = (
     RequestsList,
     BallotsList,
     BallotReceipt,
+    VotesList,
+    TurnoutList,
 )
 
 #: What only an open socket takes: over HTTP the token is in each request, and rooms are streams.

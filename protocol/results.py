@@ -172,17 +172,22 @@ class ProposalRebased(Result, kw_only=True):
 
 
 class VoteRetracted(Result, kw_only=True):
-    """The tally without one's own vote: ``agree`` of ``eligible``."""
+    """The tally without one's own vote: ``agree`` of ``eligible``.
 
-    agree: Count
+    With ``tally`` = ``close`` there is ``voters`` in place of ``agree``, ``against`` and
+    ``abstain``; it is absent too if a vote can only say agree.
+    """
+
     eligible: Count
+    agree: Count | UnsetType = UNSET
+    against: Count | UnsetType = UNSET
+    abstain: Count | UnsetType = UNSET
+    voters: Count | UnsetType = UNSET
 
 
-class VoteCounted(Result, kw_only=True):
+class VoteCounted(VoteRetracted, kw_only=True):
     """The tally with one's own vote, and whether the proposal passed."""
 
-    agree: Count
-    eligible: Count
     status: ProposalStatus
 
 

@@ -17,12 +17,20 @@ from protocol.fields import EntranceCode, MaxMembers, Ordinal, Position, UserId,
 from protocol.policy import (
     BallotMethod,
     BallotPolicy,
+    Base,
+    Decide,
+    Electorate,
     KindPolicy,
     Percent,
     ProposalKind,
     Rule,
     Seconds,
+    Share,
+    Stance,
+    Stances,
+    TallyShown,
     Threshold,
+    VoteSecrecy,
 )
 
 EventStatus: TypeAlias = Literal["not_started", "in_progress", "paused", "finished"]
@@ -70,8 +78,28 @@ class View(msgspec.Struct, kw_only=True):
     """A part of what a room shows."""
 
 
+class Terms(View, kw_only=True):
+    """The terms of a proposal's votes, as far as they differ from the defaults.
+
+    They are the policy's when the proposal was made, and stay as they were.
+    """
+
+    stances: Stances | UnsetType = UNSET
+    decide: Decide | UnsetType = UNSET
+    tally: TallyShown | UnsetType = UNSET
+    votes: VoteSecrecy | UnsetType = UNSET
+    electorate: Electorate | UnsetType = UNSET
+
+
 class EventPolicy(View, kw_only=True):
-    """When a proposal passes by its votes. Rules that are off are absent."""
+    """When a proposal passes by its votes. Rules that are off are absent.
+
+    The fields from ``stances`` on are the terms of the proposals to come. Their defaults are
+    ``["agree"]``, ``reached``, ``live``, ``secret`` and ``now``. ``decide`` = ``close``: votes
+    decide at ``expires_at`` only. ``tally`` = ``close``: how a pending proposal stands is shown to
+    nobody. ``votes`` = ``named``: members may list who said what. ``electorate`` = ``opening``:
+    those who were accepted when the proposal was made may vote on it, and are counted.
+    """
 
     assumption: KindPolicy
     criterion: KindPolicy
@@ -82,6 +110,11 @@ class EventPolicy(View, kw_only=True):
     ttl_seconds: Seconds | UnsetType = UNSET
     proposer_votes: bool | UnsetType = UNSET
     ballot: BallotPolicy | UnsetType = UNSET
+    stances: Stances | UnsetType = UNSET
+    decide: Decide | UnsetType = UNSET
+    tally: TallyShown | UnsetType = UNSET
+    votes: VoteSecrecy | UnsetType = UNSET
+    electorate: Electorate | UnsetType = UNSET
 
 
 class Event(View, kw_only=True):
@@ -142,13 +175,21 @@ class Criterion(View, kw_only=True):
 
 
 class Decision(View, kw_only=True):
-    """The tally and the rule at the time when a proposal was closed."""
+    """The tally and the rule at the time when a proposal was closed.
+
+    It has ``threshold``, or for the rule ``share`` the fields ``share``, ``more_than`` and ``of``.
+    """
 
     agree: Count
     eligible: Count
     rule: Rule
-    threshold: Threshold
     policy_version: Version
+    threshold: Threshold | UnsetType = UNSET
+    share: Share | UnsetType = UNSET
+    more_than: bool | UnsetType = UNSET
+    of: Base | UnsetType = UNSET
+    against: Count | UnsetType = UNSET
+    abstain: Count | UnsetType = UNSET
 
 
 class Proposal(View, kw_only=True):
@@ -156,9 +197,14 @@ class Proposal(View, kw_only=True):
 
     ``target`` is the item to change, for a conclusion its criterion. ``base_version`` is the
     version that the proposal was written for. ``agree`` counts the votes for ``revision``; while
-    the proposal is pending, they are out of ``counts.members``. ``stale``: the item has changed
+    the proposal is pending, they are out of ``eligible``, or else of ``counts.members``.
+    ``against`` and ``abstain`` count too, if votes may say so; then ``voters`` is the number of
+    those who took part. With ``tally`` = ``close`` a pending proposal shows none of these but
+    ``voters``. ``terms`` has what differs from the default terms. ``eligible`` is there with
+    ``electorate`` = ``opening``: the number of members then. ``stale``: the item has changed
     since, so the proposal does not pass by votes. Until ``opens_at`` and from ``expires_at`` on,
-    votes are counted but decide nothing. ``resolved_by`` is the user whose step closed it; it is
+    votes are counted but decide nothing; with ``decide`` = ``close`` they decide at ``expires_at``,
+    and later ones are refused. ``resolved_by`` is the user whose step closed it; it is
     absent if votes did, which are secret, or the server's own step. ``no`` is its place in the
     order of creation, ``resolved_no`` in that of closing: sort by them, not by times. Events whose
     recorded rules are older than the fourth do not have them.
@@ -168,10 +214,15 @@ class Proposal(View, kw_only=True):
     category: Category
     author: UserId
     status: ProposalStatus
-    agree: Count
     revision: Version
     stale: bool
     created_at: Time
+    agree: Count | UnsetType = UNSET
+    against: Count | UnsetType = UNSET
+    abstain: Count | UnsetType = UNSET
+    voters: Count | UnsetType = UNSET
+    terms: Terms | UnsetType = UNSET
+    eligible: Count | UnsetType = UNSET
     target: ItemId | UnsetType = UNSET
     base_version: Version | UnsetType = UNSET
     content: str | UnsetType = UNSET
@@ -354,8 +405,13 @@ class Ballot(View, kw_only=True):
 
 
 class You(View, kw_only=True):
-    """The receiver's own data. ``votes``: shown proposal → the revision voted for."""
+    """The receiver's own data.
+
+    ``votes``: shown proposal → the revision voted for. ``stances``: shown proposal → what the vote
+    said, if that is not ``agree``.
+    """
 
     membership: Membership
     votes: dict[ProposalId, Version]
+    stances: dict[ProposalId, Stance] = {}
     ballot: Ballot | UnsetType = UNSET

@@ -33,6 +33,8 @@ _NAMED: list[tuple[Any, str]] = [
     (state.ProposalStatus, "proposal status"),
     (state.Resolution, "resolution"),
     (policy.KindPolicyPatch, "rule, or a part of one"),
+    (policy.Stances, "list of stances"),
+    (policy.Share, "fraction such as `2/3`"),
 ]
 
 

@@ -135,13 +135,30 @@ export type Resolution =
   | "auto_votes" | "admin" | "revert" | "expired"
   | "withdrawn" | "moderated" | "target_deleted" | "event_finished";
 
+export type Stance = "agree" | "against" | "abstain";
+
+/** `count` and `percent` have a `threshold`; `share` has the fields after it. */
 export interface Rule {
   auto: boolean;
-  rule: "count" | "percent";
-  threshold: number;
+  rule: "count" | "percent" | "share";
+  threshold?: number;
+  /** A fraction of whole numbers, such as `2/3`. */
+  share?: string;
+  /** Strictly more than the share. */
+  more_than?: boolean;
+  of?: "members" | "votes";
 }
 
-export interface Policy {
+/** The terms of a proposal's votes, as far as they differ from the defaults. */
+export interface Terms {
+  stances?: Stance[];
+  decide?: "reached" | "close";
+  tally?: "live" | "close";
+  votes?: "secret" | "named";
+  electorate?: "now" | "opening";
+}
+
+export interface Policy extends Terms {
   assumption: Rule;
   criterion: Rule;
   conclusion: Rule;
@@ -195,9 +212,14 @@ export interface Criterion {
 export interface Decision {
   agree: number;
   eligible: number;
-  rule: "count" | "percent";
-  threshold: number;
+  rule: Rule["rule"];
   policy_version: number;
+  threshold?: number;
+  share?: string;
+  more_than?: boolean;
+  of?: "members" | "votes";
+  against?: number;
+  abstain?: number;
 }
 
 export interface Proposal {
@@ -205,10 +227,18 @@ export interface Proposal {
   category: Category;
   author: string;
   status: ProposalStatus;
-  agree: number;
   revision: number;
   stale: boolean;
   created_at: string;
+  /** Absent while the tally is hidden, as are `against` and `abstain`. */
+  agree?: number;
+  against?: number;
+  abstain?: number;
+  /** How many took part, if a vote may say more than agree. */
+  voters?: number;
+  terms?: Terms;
+  /** How many may vote, if that is fixed; else `counts.members`. */
+  eligible?: number;
   target?: string;
   base_version?: number;
   content?: string;
@@ -303,6 +333,8 @@ export interface You {
   readonly membership: Readonly<{ status: MembershipStatus; role?: Role }>;
   /** Proposal → the revision voted for. */
   readonly votes: Readonly<Record<string, number>>;
+  /** Proposal → what that vote says, if it is not `agree`. Older servers leave it out. */
+  readonly stances?: Readonly<Record<string, Stance>>;
   readonly ballot?: Readonly<Ballot>;
 }
 
@@ -328,11 +360,13 @@ type Nothing = Record<string, never>;
 type Timed = { not_after?: string };
 type InEvent<Fields = unknown> = { event: string } & Timed & Fields;
 type Plan = {
-  [Name in keyof Omit<Policy, "ballot">]?: Policy[Name] extends Rule | undefined ? Partial<Rule> : Policy[Name] | null;
+  [Name in keyof Omit<Policy, "ballot">]?: Policy[Name] extends Rule | undefined ? { [Field in keyof Rule]?: Rule[Field] | null } : Policy[Name] | null;
 } & { ballot?: Partial<NonNullable<Policy["ballot"]>> | null };
 type Item<Name extends string> = InEvent<Record<Name, string>>;
 type OnMember = { args: InEvent<{ user: string }>; result: MembershipResult };
 type OnProposal = { args: InEvent<{ proposal: string; reason?: string }>; result: ProposalResult };
+/** With a hidden tally there is at most `voters` besides `eligible`. */
+type Tally = { eligible: number; agree?: number; against?: number; abstain?: number; voters?: number };
 /** The lists name 200 at most; the counts are whole. */
 type Everybody = {
   approved: string[];
@@ -434,10 +468,10 @@ export interface Commands {
   };
   "proposal.accept": { args: InEvent<{ proposal: string; allow_stale?: boolean }>; result: ProposalResult };
   "vote.cast": {
-    args: InEvent<{ proposal: string; revision: number }>;
-    result: { agree: number; eligible: number; status: ProposalStatus };
+    args: InEvent<{ proposal: string; revision: number; stance?: Stance }>;
+    result: Tally & { status: ProposalStatus };
   };
-  "vote.retract": { args: InEvent<{ proposal: string }>; result: { agree: number; eligible: number } };
+  "vote.retract": { args: InEvent<{ proposal: string }>; result: Tally };
   "ballot.submit": {
     /** `base`: the `revision` of the ballot that was shown, 0 for none; another one is not replaced. */
     args: InEvent<{
@@ -539,6 +573,28 @@ export interface Queries {
   };
   /** The proof that one's own ballot is in the journal. */
   "ballot.receipt": { args: { event: string }; reply: Receipt };
+  /** Who said what, if the votes are named. */
+  "votes.list": {
+    args: { event: string; proposal: string; before?: string; limit?: number };
+    reply: {
+      type: "votes";
+      event: string;
+      proposal: string;
+      votes: { user: string; stance: Stance; name?: string }[];
+      next?: string;
+    };
+  };
+  /** Who took part, in a proposal's votes or in the final ballot; for admins. */
+  "turnout.list": {
+    args: { event: string; proposal?: string; ballot?: boolean; before?: string; limit?: number };
+    reply: {
+      type: "turnout";
+      event: string;
+      turnout: { user: string; name?: string }[];
+      proposal?: string;
+      next?: string;
+    };
+  };
   ping: { args: Record<string, never>; reply: { type: "pong"; time: string } };
 }
 

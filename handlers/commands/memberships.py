@@ -178,6 +178,7 @@ def _put_out(step: Step, membership: Membership, act: str) -> Membership:
         ended_at=step.now,
         decided_by=step.user,
         joined_no=None,
+        vote_no=None,
     )
     event = step.event
     step.put(ended)
@@ -194,7 +195,7 @@ def _put_out(step: Step, membership: Membership, act: str) -> Membership:
 def _withdraw_votes(step: Step, membership: Membership) -> None:
     """Drop the votes on pending proposals, and the ballot, of a user who has no vote any more."""
     user, event = membership.user_id, step.event
-    tallies.member_goes(step, user)
+    tallies.member_goes(step, membership)
     # The results of a finished event are final, and so are the ballots they were counted from.
     if event.status != "finished" and event.ballots and step.state.ballot(user) is not None:
         step.drop("ballots", user)
@@ -366,7 +367,9 @@ def _lose_vote(step: Step, membership: Membership) -> None:
 def _gain_vote(step: Step, membership: Membership) -> None:
     """Count ``membership`` as a voter's; its old votes, now inactive, count as taking part."""
     event = step.event
-    step.change_event(members=event.members + 1, organisers=event.organisers - 1)
+    number = event.joins + 1
+    step.put(replace(membership, vote_no=number))
+    step.change_event(members=event.members + 1, organisers=event.organisers - 1, joins=number)
     evaluate_each(step, tallies.members_return(step, membership.user_id))
 
 

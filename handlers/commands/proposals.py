@@ -7,7 +7,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from handlers.commands.votes import open_proposal
-from handlers.rules import tallies
+from handlers.rules import electorate, tallies
 from handlers.rules.resolution import accept, close, evaluate, forget_votes, live_item, summary
 from handlers.step import Outcome, Step, too_many
 from persistence.event.records import Item, Part, Proposal
@@ -50,7 +50,9 @@ def create(step: Step, command: c.ProposalCreate) -> Outcome:
         created_at=step.now,
         opens_at=step.now + timedelta(seconds=opens) if opens else None,
         expires_at=step.now + timedelta(seconds=lives) if lives else None,
+        terms=event.policy.terms(),
     )
+    proposal = replace(proposal, **electorate.opening(event, proposal))
     step.put(proposal)
     step.change_event(proposals=proposal.number, pending=event.pending + 1)
     own = step.member(step.user)
@@ -181,12 +183,15 @@ def rebase(step: Step, command: c.ProposalRebase) -> Outcome:
         content=content,
         revision=proposal.revision + 1,
         agree=0,
+        against=0,
+        abstain=0,
         voters=0,
         stale=False,
         opens_at=step.now + timedelta(seconds=opens) if opens else None,
+        **electorate.opening(step.event, proposal),
     )
     step.put(changed)
-    forget_votes(step, proposal.id)
+    forget_votes(step, proposal)
     return Outcome({"revision": changed.revision})
 
 

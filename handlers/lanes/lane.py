@@ -353,8 +353,13 @@ async def commit(transaction: Transaction, batches: Sequence[Batch]) -> None:
 
 def _only_tally(before: Any, after: Proposal | None) -> bool:
     """Whether a proposal changed only in its tally, as in nearly all steps."""
-    return (
-        isinstance(before, Proposal)
-        and after is not None
-        and msgspec.structs.replace(before, agree=after.agree, voters=after.voters) == after
+    if not isinstance(before, Proposal) or after is None:
+        return False
+    counted = msgspec.structs.replace(
+        before,
+        agree=after.agree,
+        against=after.against,
+        abstain=after.abstain,
+        voters=after.voters,
     )
+    return counted == after

@@ -22,7 +22,7 @@ SECRET: Final = frozenset(
     c.type_of(kind) for kind in (c.VoteCast, c.VoteRetract, c.BallotSubmit, c.BallotClear)
 )
 #: Fields of a patch on ``you`` that show a vote or a ballot.
-_OWN_VOTES: Final = (b'"votes":',)
+_OWN_VOTES: Final = (b'"votes":', b'"stances":')
 _OWN: Final = (*_OWN_VOTES, b'"ballot":')
 
 

@@ -72,7 +72,10 @@ async def would_accept(
 
 
 async def _accepted(step: Step) -> list[str]:
-    candidates = [proposal.id for proposal in step.state.pending_proposals()]
+    # A hidden tally must not show in what would be accepted, nor in what follows from that.
+    candidates = [
+        proposal.id for proposal in step.state.pending_proposals() if proposal.terms.tally == "live"
+    ]
     for number, id in enumerate(candidates, 1):
         evaluate(step, step.proposal(id))
         if number % MAX_EVALUATED_TOGETHER == 0:

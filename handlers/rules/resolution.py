@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from handlers.rules.auto_acceptance import passes
+from handlers.rules import electorate
+from handlers.rules.auto_acceptance import base_of, passes
 from handlers.step import Step, derived_id, too_many
 from persistence.event.records import (
     Item,
@@ -46,9 +47,11 @@ def accepted_of(step: Step, candidates: list[str]) -> list[str]:
     return [found.id for found in sorted(accepted, key=lambda found: found.resolved_no or 0)]
 
 
-def evaluate(step: Step, proposal: Proposal) -> Proposal:
+def evaluate(step: Step, proposal: Proposal, *, closing: bool = False) -> Proposal:
     """Accept ``proposal`` if its votes suffice now and the event has room for its item."""
-    if passes(proposal, step.event, step.event.policy, step.now) and has_room(step, proposal):
+    event = step.event
+    suffice = passes(proposal, event, event.policy, step.now, closing=closing)
+    if suffice and has_room(step, proposal):
         return accept(step, proposal, "auto_votes")
     return proposal
 
@@ -111,7 +114,6 @@ def close(
     """Give ``proposal`` its final status; move the window in the same step."""
     event = step.event
     number = event.resolutions + 1
-    rule = event.policy.of(proposal.kind)
     closed = replace(
         proposal,
         status=status,
@@ -121,18 +123,26 @@ def close(
         resolved_at=step.now,
         resolved_seq=step.seq,
         resolved_no=number,
-        decision={
-            "agree": proposal.agree,
-            "eligible": event.members,
-            "rule": rule.rule,
-            "threshold": rule.threshold,
-            "policy_version": event.policy_version,
-        },
+        decision=_decision(step, proposal),
     )
     step.put(closed)
     floor = move_floor(step, number)
     step.change_event(resolutions=number, pending=event.pending - 1, resolved_floor=floor)
     return closed
+
+
+def _decision(step: Step, proposal: Proposal) -> dict[str, Any]:
+    """Return the tally and the rule by which ``proposal`` is closed now."""
+    event, terms = step.event, proposal.terms
+    rule = event.policy.of(proposal.kind)
+    decision: dict[str, Any] = {"agree": proposal.agree}
+    decision |= {name: getattr(proposal, name) for name in terms.stances[1:]}
+    decision |= {"eligible": electorate.size(event, proposal), "rule": rule.rule}
+    if rule.rule == "share":
+        decision |= {"share": rule.share, "more_than": rule.more_than, "of": base_of(rule, terms)}
+    else:
+        decision["threshold"] = rule.threshold
+    return decision | {"policy_version": event.policy_version}
 
 
 def _by_votes(step: Step, resolution: Resolution) -> bool:
@@ -146,13 +156,15 @@ def move_floor(step: Step, resolutions: int) -> int:
     floor = max(previous, resolutions - step.limits.resolved_shown)
     for leaving in step.state.resolved(previous + 1, floor):
         step.touch(leaving)
-        forget_votes(step, leaving.id)
+        forget_votes(step, leaving)
     return floor
 
 
-def forget_votes(step: Step, proposal: str) -> None:
+def forget_votes(step: Step, proposal: Proposal) -> None:
     """Remove votes on ``proposal`` from every user's ``you``; users without one are unaffected."""
-    step.everyone.setdefault("votes", {})[proposal] = None
+    step.everyone.setdefault("votes", {})[proposal.id] = None
+    if proposal.terms.has_choice:
+        step.everyone.setdefault("stances", {})[proposal.id] = None
 
 
 def _apply(step: Step, proposal: Proposal) -> tuple[str, int]:

@@ -29,7 +29,7 @@ class NotDue(Exception):
 
 
 class ProposalExpire(EventCommand, tag="proposal.expire", kw_only=True):
-    """Close a proposal whose time is over."""
+    """Close a proposal whose time is over; accept it if its votes decide at the close, and do."""
 
     proposal: Ref
 
@@ -76,6 +76,10 @@ def _expire(step: Step, command: ProposalExpire) -> Outcome:
     proposal = _pending(step, command.proposal)
     if proposal.expires_at is None or step.now < proposal.expires_at:
         raise NotDue
+    if proposal.terms.decide == "close":
+        decided = evaluate(step, proposal, closing=True)
+        if decided.status != "pending":
+            return Outcome({"status": decided.status})
     closed = close(step, proposal, status="rejected", resolution="expired")
     return Outcome({"status": closed.status})
 

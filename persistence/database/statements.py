@@ -278,7 +278,7 @@ def _change(table: Table, key: Sequence[str], values: Sequence[str], part: str) 
 #: Columns of the event's row that every step changes, and most steps change alone.
 POSITION = ("id", "seq", "hash")
 #: Columns of a proposal that a vote changes.
-TALLY = ("event_id", "id", "agree", "voters")
+TALLY = ("event_id", "id", "agree", "against", "abstain", "voters")
 
 _PARTS: dict[str, Callable[[], Any]] = {
     "made": lambda: _put(t.events, part="made", new=True),

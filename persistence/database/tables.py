@@ -148,6 +148,7 @@ memberships = Table(
     Column("joined_no", Integer),
     Column("request_no", Integer),
     Column("request_seq", BigInteger),
+    Column("vote_no", Integer),
     PrimaryKeyConstraint("event_id", "user_id"),
     # For "my events", and for all memberships of a user whose access is revoked.
     Index("memberships_user_id_idx", "user_id", "event_id"),
@@ -252,6 +253,13 @@ proposals = Table(
     Column("item_version", Integer),
     Column("reverts", Text),
     Column("reverted_by", Text),
+    Column("against", Integer, nullable=False, server_default=text("0")),
+    Column("abstain", Integer, nullable=False, server_default=text("0")),
+    # The terms that are not the defaults; null if there are none.
+    Column("terms", JSON),
+    # Both null unless the electorate is that of the opening.
+    Column("eligible", Integer),
+    Column("opened_joins", Integer),
     PrimaryKeyConstraint("event_id", "id"),
     Index(
         "proposals_pending_idx", "event_id", "number", postgresql_where=text("status = 'pending'")
@@ -289,6 +297,7 @@ votes = Table(
     Column("user_id", Text, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("active", Boolean, nullable=False),
+    Column("stance", Text, nullable=False, server_default=text("'agree'")),
     PrimaryKeyConstraint("event_id", "proposal_id", "user_id"),
     Index("votes_user_idx", "event_id", "user_id", "proposal_id"),
 )

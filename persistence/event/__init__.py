@@ -6,6 +6,7 @@
     outline  an event without its texts
     windows  the start of the room's window of resolved proposals
     limits   the limits of an event, stored with it
+    terms    the terms of a proposal's votes, encoded and decoded
     weights  bytes of memory that records take
 
 Nothing here writes to the database, and nothing decides.

@@ -22,7 +22,8 @@ import msgspec
 #: it comes.
 #: 4. Proposals, comments and requests show their numbers, ballots their revision. A proposal that
 #: votes accepted does not say whose vote it was.
-#: 5. A ballot keeps the position of its submission, and the first one fixes the ballot's method.
+#: 5. Shares, stances, votes that decide at the close, hidden tallies, electorates of the opening.
+#: A ballot keeps the position of its submission, and the first one fixes the ballot's method.
 RULES = 5
 #: The rules since which an event notes that a ballot was submitted.
 FIXED_BALLOT_RULES = 5

@@ -28,6 +28,7 @@ from persistence.event.records import (
     Vote,
 )
 from persistence.event.state import EventState, Need, NeedKind
+from persistence.event.terms import decode_terms
 from persistence.event.windows import resolved_floor
 from protocol.policy import Policy
 
@@ -153,6 +154,8 @@ def read(kind: type[R], row: Any) -> R:
             fields[name] = orjson.loads(fields[name])
     if isinstance(fields.get("policy"), str):
         fields["policy"] = _policy.decode(fields["policy"])
+    if "terms" in fields:
+        fields["terms"] = decode_terms(fields["terms"])
     return kind(**fields)
 
 

@@ -11,11 +11,14 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from protocol.commands import Category, Role
-from protocol.policy import Policy, ProposalKind
+from protocol.policy import DEFAULT_TERMS, Policy, ProposalKind, Terms
 from protocol.state import EventStatus, MembershipStatus, ProposalStatus, Resolution
 
 ItemKind: TypeAlias = Literal["assumption", "criterion"]
 Part: TypeAlias = Literal["content", "conclusion"]
+#: What a vote says. ``absent``: its user may vote on this revision, though they left the event
+#: since, and has not yet.
+RecordedStance: TypeAlias = Literal["agree", "against", "abstain", "absent"]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +102,8 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     """The number of the request to join, while it is pending."""
     request_seq: int | None = None
     """The position of the latest request to join; ``None`` if the rules were older then."""
+    vote_no: int | None = None
+    """The number, among the joins, of getting a vote after having been an organiser."""
 
     @property
     def leads(self) -> bool:
@@ -168,6 +173,9 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     decision: dict[str, Any] | None = None
     agree: int = 0
     """Active votes on this revision by accepted members."""
+    against: int = 0
+    abstain: int = 0
+    """Counted like ``agree``."""
     voters: int = 0
     """Accepted members with a vote on this revision, retracted ones included."""
     revision: int = 1
@@ -179,15 +187,21 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     item_version: int | None = None
     reverts: str | None = None
     reverted_by: str | None = None
+    terms: Terms = DEFAULT_TERMS
+    eligible: int | None = None
+    """Number of members when this revision was made, if its electorate is that of then."""
+    opened_joins: int | None = None
+    """Members who joined after this number are not in the electorate of then."""
 
 
 class Vote(msgspec.Struct, frozen=True, kw_only=True):
-    """A user's vote on a proposal: its revision, and whether it is active."""
+    """A user's vote on a proposal: its revision, what it says, and whether it is active."""
 
     proposal_id: str
     user_id: str
     revision: int
     active: bool
+    stance: RecordedStance = "agree"
 
 
 class Ballot(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,6 +33,8 @@ from persistence.database.pool import Database
 from persistence.event import loading
 from persistence.event.records import Decided
 from persistence.event.state import EventState, Need
+from persistence.event.terms import encode_terms
+from protocol.policy import Terms
 
 _COMMIT = s.timing("commit")
 
@@ -113,6 +115,7 @@ _RECORDS = {
 }
 #: Tables that have JSON columns.
 _WITH_JSON = frozenset({"ballots", "proposals"})
+_tally = operator.attrgetter(*s.TALLY[2:])
 
 
 class Transaction:
@@ -259,7 +262,7 @@ def _gather_rows(rows: dict[str, list[tuple[Any, ...]]], written: Written) -> No
     for id in written.tallies:
         proposal = state.proposals[id]
         assert proposal is not None
-        rows["tallies"].append((event_id, id, proposal.agree, proposal.voters))
+        rows["tallies"].append((event_id, id, *_tally(proposal)))
     if all(entry.seq is None for entry in written.entries):
         return
     if written.made:
@@ -278,6 +281,8 @@ def _row(table: str, event_id: str, record: Any) -> tuple[Any, ...]:
 
 
 def _json(value: Any) -> Any:
+    if isinstance(value, Terms):
+        return encode_terms(value)
     return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
 
 

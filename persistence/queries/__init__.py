@@ -1,13 +1,14 @@
 """Reads outside the locked transaction: rooms, lists, a user's own view, what is due.
 
-    reading      rooms, a user's own view, steps, positions
-    lists        lists that are read page by page, and the overview of an event
-    standings    whether an event exists and the sender's status, before a command waits for a lock
-    ballots      ballots by name, and a voter's own proof
-    due          proposals that expired or opened
-    revocations  revocations of access
-    operator     nodes, events and users, for an operator
-    statistics   PostgreSQL's own statistics
+    reading        rooms, a user's own view, steps, positions
+    lists          lists that are read page by page, and the overview of an event
+    participation  who voted on a proposal, and who submitted a ballot
+    standings      whether an event exists and the sender's status, before its command waits
+    ballots        ballots by name, and a voter's own proof
+    due            proposals that expired or opened
+    revocations    revocations of access
+    operator       nodes, events and users, for an operator
+    statistics     PostgreSQL's own statistics
 
 Nothing here takes an event's lock.
 """

@@ -29,6 +29,7 @@ from persistence.event import loading
 from persistence.event.records import Ballot, Decided, Membership
 from persistence.event.state import EventState
 from persistence.event.windows import resolved_floor
+from protocol.policy import Stance
 
 
 class UserView(NamedTuple):
@@ -41,6 +42,8 @@ class UserView(NamedTuple):
     membership: Membership | None
     votes: dict[str, int]
     """Proposal → revision: active votes for current revisions of shown proposals."""
+    stances: dict[str, Stance]
+    """Proposal → what these votes say, if that is not ``agree``."""
     ballot: Ballot | None
     records: int
     """Approximate number of records that the room shows: what loading it costs."""
@@ -74,7 +77,9 @@ def _own() -> Statement:
         select(resolved_floor(e).label("floor")).correlate(e).offset(0).lateral("resolved_window")
     )
     votes = (
-        select(func.json_object_agg(v.c.proposal_id, v.c.revision))
+        select(
+            func.json_object_agg(v.c.proposal_id, func.json_build_array(v.c.revision, v.c.stance))
+        )
         .select_from(v.join(p, and_(p.c.event_id == v.c.event_id, p.c.id == v.c.proposal_id)))
         .where(
             v.c.event_id == asked.c.event_id,
@@ -199,9 +204,11 @@ async def own(database: Database, pairs: Sequence[tuple[str, str]]) -> list[User
                 options=orjson.loads(row["options"]) if row["options"] else None,
                 seq=row["ballot_seq"],
             )
-        votes = orjson.loads(row["votes"]) if row["votes"] else {}
+        given = orjson.loads(row["votes"]) if row["votes"] else {}
+        votes = {id: revision for id, (revision, _) in given.items()}
+        stances = {id: stance for id, (_, stance) in given.items() if stance != "agree"}
         position = (row["event"], row["user"], row["epoch"], row["seq"])
-        found.append(UserView(*position, membership, votes, ballot, row["records"]))
+        found.append(UserView(*position, membership, votes, stances, ballot, row["records"]))
     return found
 
 

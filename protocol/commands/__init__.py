@@ -44,7 +44,7 @@ from protocol.fields import (
     Subject,
     Version,
 )
-from protocol.policy import PolicyPatch, ProposalKind
+from protocol.policy import PolicyPatch, ProposalKind, Stance
 
 Category: TypeAlias = Literal["create", "update", "delete"]
 #: Who creates an event: its first admin, or an organiser, who has no vote.
@@ -74,6 +74,9 @@ class EventCreate(Command, tag="event.create", kw_only=True, rename={"creator_ro
     starts_at: Moment | None = None
     ends_at: Moment | None = None
 
+    def check(self) -> None:
+        self.policy.check()
+
 
 class EventUpdate(EventCommand, tag="event.update", kw_only=True):
     """Change subject or start (before the start), end or ``max_members``; ``null``: no time."""
@@ -89,6 +92,9 @@ class EventSetPolicy(EventCommand, tag="event.set_policy", kw_only=True):
 
     policy_version: Version
     policy: PolicyPatch
+
+    def check(self) -> None:
+        self.policy.check()
 
 
 class EventRotateCode(EventCommand, tag="event.rotate_code", kw_only=True):
@@ -247,10 +253,11 @@ class ProposalAccept(EventCommand, tag="proposal.accept", kw_only=True):
 
 
 class VoteCast(EventCommand, tag="vote.cast", kw_only=True):
-    """Vote for the text of ``revision``."""
+    """Vote on the text of ``revision``; another ``stance`` than before replaces it."""
 
     proposal: Ref
     revision: Version
+    stance: Stance = "agree"
 
 
 class VoteRetract(EventCommand, tag="vote.retract", kw_only=True):

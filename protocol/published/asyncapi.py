@@ -36,6 +36,8 @@ REPLIES: Final[dict[type[r.Request], tuple[type[m.Said], ...]]] = {
     r.RequestsList: (a.Requests,),
     r.BallotsList: (a.Ballots,),
     r.BallotReceipt: (a.Receipt,),
+    r.VotesList: (a.Votes,),
+    r.TurnoutList: (a.Turnout,),
 }
 assert REPLIES.keys() == set(r.REQUESTS)
 

@@ -223,7 +223,7 @@ def _query() -> dict[str, Any]:
 def _replies() -> dict[str, Any]:
     kinds = (
         *(m.Welcome, m.Pong, a.Status, a.Events, a.Overview, a.PolicyPreview),
-        *(a.Comments, a.Proposals, a.Members, a.Requests),
+        *(a.Comments, a.Proposals, a.Members, a.Requests, a.Votes, a.Turnout),
     )
     content = {"application/json": {"schema": {"anyOf": [ref(kind) for kind in kinds]}}}
     return response("The answer, with the `ref` of the query.", content)

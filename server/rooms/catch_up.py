@@ -186,6 +186,7 @@ def own_view(subscription: Subscription, own: UserView) -> tuple[dict[str, Any],
     you: dict[str, Any] = {
         "membership": views.membership_view(own.membership),
         "votes": dict(own.votes),
+        "stances": dict(own.stances),
     }
     if own.ballot is not None:
         you["ballot"] = views.ballot_view(own.ballot)

@@ -28,6 +28,7 @@ from protocol.errors import ErrorCode, FinalError, RetryableError
 from server.limits.code_guesses import CodeGuessLimiter
 from server.limits.cooldown import Cooldown
 from server.limits.quotas import Quotas
+from server.services import participation
 from server.services.previews import Previews
 
 #: Entries of a page that is read at once; a longer page waits for other heavy queries
@@ -63,7 +64,7 @@ class Queries:
     async def ask(self, actor: Actor, request: r.Request) -> bytes:
         """Answer ``actor``'s query. Raises a ``ProtocolError``."""
         try:
-            if isinstance(request, r.History):
+            if isinstance(request, r.History | r.VotesList):
                 await self._accepted(actor, request.event)
             if _is_heavy(request):
                 answer = await self._cooldown.run(partial(self._answer, actor, request))
@@ -100,6 +101,11 @@ class Queries:
                 return "ballots", await self._ballots(actor, request)
             case r.BallotReceipt():
                 return "receipt", await self._receipt(actor, request)
+            case r.VotesList():
+                return "votes", await participation.votes(self._database, request)
+            case r.TurnoutList():
+                await self.admin(actor, request.event)
+                return "turnout", await participation.turnout(self._database, request)
         raise RetryableError(ErrorCode.UNKNOWN_TYPE)
 
     async def _status(self, actor: Actor, request: r.CommandStatus) -> dict[str, Any]:
@@ -261,10 +267,8 @@ def _is_heavy(request: r.Request) -> bool:
     """Return whether only one query of this size is answered at a time."""
     if isinstance(request, r.CommandStatus):
         return len(request.ids) > MAX_LIGHT_STATUS_IDS
-    return (
-        isinstance(request, r.History | r.EventsList | r.BallotsList)
-        and request.limit > MAX_LIGHT_PAGE
-    )
+    pages = r.History | r.EventsList | r.BallotsList | r.VotesList | r.TurnoutList
+    return isinstance(request, pages) and request.limit > MAX_LIGHT_PAGE
 
 
 def _is_not_found(line: Decided) -> bool:

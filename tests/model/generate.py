@@ -28,6 +28,7 @@ Json = dict[str, Any]
 
 USERS = ("ada", "bob", "cid", "dot", "eve", "fay")
 WORDS = ("a", "b", "c")
+THREE = ["agree", "against", "abstain"]
 SMALL_LIMITS = {
     "options": 3,
     "assumptions": 3,
@@ -142,7 +143,7 @@ class EventMachine(RuleBasedStateMachine):
         self.model = Model(**limits)
         self.begun_with = self.model.limits
         self.system = type(self).system_of(**limits)
-        policy = self.a_policy(c)
+        policy = self.whole(self.a_policy(c))
         if c.of((True, True, False)):
             policy["membership_auto"] = True
         self.send(
@@ -171,9 +172,12 @@ class EventMachine(RuleBasedStateMachine):
         policy: Json = {}
         for kind in ("assumption", "criterion", "conclusion"):
             if c.of((True, True, False)):
-                rule = c.of(("count", "percent"))
-                thresholds = (1, 2, 3) if rule == "count" else (50, 100, 1, 34, 58)
-                policy[kind] = {"rule": rule, "threshold": c.of(thresholds)}
+                rule = c.of(("count", "percent", "share"))
+                if rule == "share":
+                    policy[kind] = self.a_share(c)
+                else:
+                    thresholds = (1, 2, 3) if rule == "count" else (50, 100, 1, 34, 58)
+                    policy[kind] = {"rule": rule, "threshold": c.of(thresholds)}
             if c.one_in(8):
                 policy.setdefault(kind, {})["auto"] = c.of((False, True))
         for name, values in (
@@ -188,7 +192,40 @@ class EventMachine(RuleBasedStateMachine):
             policy["ballot"] = {"method": c.of(("ranked", "approval", "ranked", "single"))}
             if c.one_in(3):
                 policy["ballot"]["named"] = c.of((True, False))
-        return policy
+        return policy | self.some_terms(c)
+
+    def whole(self, policy: Json) -> Json:
+        """The same with what its fields need of each other."""
+        rules = [one for one in policy.values() if isinstance(one, dict)]
+        for one in rules:
+            if one.get("share") == "1/1":
+                one["more_than"] = False
+        if any(one.get("of") == "votes" for one in rules):
+            policy["decide"] = "close"
+        return policy | ({"ttl_seconds": 20} if policy.get("decide") == "close" else {})
+
+    def a_share(self, c: Choice) -> Json:
+        rule: Json = {"rule": "share", "share": c.of(("1/2", "2/3", "1/1", "1/3", "999/1000"))}
+        if c.of((True, False)):
+            rule["more_than"] = c.of((True, False, None))
+        if c.of((True, False)):
+            rule["of"] = c.of(("votes", "votes", "members", None))
+        return rule
+
+    def some_terms(self, c: Choice) -> Json:
+        """Mostly the defaults; ``decide`` with what it needs, as a rule."""
+        terms: Json = {}
+        for name, values in (
+            ("stances", (THREE, THREE, THREE[:2], THREE[:1], None)),
+            ("tally", ("close", "live", None)),
+            ("votes", ("named", "secret")),
+            ("electorate", ("opening", "opening", "now")),
+        ):
+            if c.one_in(3):
+                terms[name] = c.of(values)
+        if c.one_in(3):
+            terms["decide"] = c.of(("close", "close", "close", "reached", None))
+        return terms
 
     # --- choosing among what there is
 
@@ -218,7 +255,14 @@ class EventMachine(RuleBasedStateMachine):
         c = Choice(n)
         user, id = self.somebody(c), self.a_proposal(c)
         row = self.model.proposals.get(id)
-        self.send(user, "vote.cast", proposal=id, revision=self.version_of(c, row, "revision"))
+        revision = self.version_of(c, row, "revision")
+        self.send(user, "vote.cast", proposal=id, revision=revision, stance=self.a_stance(c, row))
+
+    def a_stance(self, c: Choice, row: Json | None) -> str | None:
+        """Mostly one that the proposal allows."""
+        allowed = self.model.terms(row)["stances"] if row else THREE
+        stance: str | None = c.of((*[*allowed, None] * 3, *THREE))
+        return stance
 
     @precondition(has_proposals)
     @rule(n=NUMBERS, m=NUMBERS)
@@ -227,7 +271,9 @@ class EventMachine(RuleBasedStateMachine):
         id = self.a_proposal(c)
         row = self.model.proposals.get(id)
         for user in sorted(self.model.eligible())[: 1 + m % 4]:
-            self.send(user, "vote.cast", proposal=id, revision=row["revision"] if row else 1)
+            stance = self.a_stance(c, row) if c.one_in(3) else None
+            revision = row["revision"] if row else 1
+            self.send(user, "vote.cast", proposal=id, revision=revision, stance=stance)
 
     @precondition(has_proposals)
     @rule(n=NUMBERS)
@@ -251,7 +297,7 @@ class EventMachine(RuleBasedStateMachine):
             self.send(user, "membership.join", code=self.model.codes[-1])
             self.send(self.an_admin(c), "membership.approve", user=user)
         if c.one_in(2):
-            self.send(user, "vote.cast", **vote)
+            self.send(user, "vote.cast", **vote, stance=self.a_stance(c, row))
 
     @rule(n=NUMBERS, m=NUMBERS)
     def propose(self, n: int, m: int) -> None:
@@ -361,6 +407,8 @@ class EventMachine(RuleBasedStateMachine):
     def set_policy(self, n: int, m: int) -> None:
         c = Choice(n, m)
         policy = self.a_policy(c)
+        if c.of((True, True, True, False)):
+            policy = self.whole(policy)
         if c.one_in(4):
             policy["membership_auto"] = c.of((True, False))
         if c.one_in(6):

@@ -94,7 +94,9 @@ class InProcess:
         self.submitted = 0
         self.held: EventState | None = None
         self.folded: dict[str, Json] = {}
-        self.folded_you: dict[str, Json] = defaultdict(lambda: {"membership": {}, "votes": {}})
+        self.folded_you: dict[str, Json] = defaultdict(
+            lambda: {"membership": {}, "votes": {}, "stances": {}}
+        )
 
     def execute(self, user: str, name: str, command: Json) -> Json | None:
         """The answer; ``None`` where a timer asked too early."""
@@ -299,12 +301,15 @@ class InProcess:
     def you(self, user: str) -> Json:
         """What is ``user``'s own, and the same law."""
         stored = self.stored
-        own: Json = {"membership": views.membership_view(stored.memberships.get(user)), "votes": {}}
+        membership = views.membership_view(stored.memberships.get(user))
+        own: Json = {"membership": membership, "votes": {}, "stances": {}}
         for (id, voter), vote in stored.votes.items():
             proposal = stored.proposals[id]
             shown = views.is_shown(proposal, stored.event)
             if voter == user and shown and views.vote_view(vote, proposal):
                 own["votes"][id] = views.vote_view(vote, proposal)
+                if (stance := views.stance_view(vote, proposal)) is not None:
+                    own["stances"][id] = stance
         if ballot := views.ballot_view(stored.ballots.get(user)):
             own["ballot"] = ballot
         folded = self.folded_you[user]

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from tests.model.deciding import DECIDING, RUNNING, Refused, Same, named
 from tests.model.items import Items
-from tests.model.rows import Row, plain, present
+from tests.model.rows import TERMS, Row, plain, present
 
 UNSET = (
     *("resolution", "resolution_reason", "resolved_by", "resolved_at", "resolved_no"),
@@ -54,8 +54,11 @@ class Proposals(Items):
         row = self.make_proposal(kind, category, target, base_version, content, reason)
         row["opens_at"] = self.after("min_open_seconds")
         row["expires_at"] = self.after("ttl_seconds")
+        policy = self.event["policy"]
+        row["terms"] = {k: policy[k] for k in TERMS if policy.get(k, TERMS[k]) != TERMS[k]}
+        row["electorate"] = self.eligible()
         if self.event["policy"].get("proposer_votes") and self.user in self.eligible():
-            self.votes[row["id"]][self.user] = {"revision": 1, "active": True}
+            self.votes[row["id"]][self.user] = {"revision": 1, "active": True, "stance": "agree"}
             self.evaluate(row)
         return {"proposal": row["id"], "revision": 1, "status": row["status"]}
 
@@ -82,6 +85,7 @@ class Proposals(Items):
             "status": "pending",
             "revision": 1,
             "created_at": self.now,
+            "terms": {},
         }
         return self.proposals[id]
 
@@ -151,6 +155,7 @@ class Proposals(Items):
             raise Refused("stale", current=self.version(row))
         self.begin()
         row |= {"base_version": base_version, "revision": row["revision"] + 1}
+        row["electorate"] = self.eligible()
         row |= {"content": content or row["content"], "opens_at": self.after("min_open_seconds")}
         return {"revision": row["revision"]}
 
@@ -191,30 +196,41 @@ class Proposals(Items):
 
     # --- votes
 
-    def vote_cast(self, proposal: str, revision: int) -> Row:
+    def vote_cast(self, proposal: str, revision: int, stance: str = "agree") -> Row:
         self.voter()
         self.when(*RUNNING)
         row = named(self.proposals, proposal)
-        self.still_open(row, otherwise="proposal_closed")
-        if row["revision"] == revision and self.standing(row, self.user):
-            raise Same(**self.tally(row), status=row["status"])
+        self.still_votable(row)
         if row["revision"] != revision:
             raise Refused("revision_changed", current=row["revision"])
+        if self.user not in self.electorate(row):
+            raise Refused("not_eligible")
+        if stance not in self.terms(row)["stances"]:
+            raise Refused("bad_request", path="stance")
+        if self.standing(row, self.user) and self.votes[proposal][self.user]["stance"] == stance:
+            raise Same(**self.told(row), status=row["status"])
         self.begin()
-        self.votes[proposal][self.user] = {"revision": revision, "active": True}
+        vote = {"revision": revision, "active": True, "stance": stance}
+        self.votes[proposal][self.user] = vote
         self.evaluate(row)
-        return self.tally(row) | {"status": row["status"]}
+        return self.told(row) | {"status": row["status"]}
 
     def vote_retract(self, proposal: str) -> Row:
         self.voter()
         self.when(*RUNNING)
         row = named(self.proposals, proposal)
-        self.still_open(row, otherwise="proposal_closed")
+        self.still_votable(row)
         if not self.standing(row, self.user):
-            raise Same(**self.tally(row))
+            raise Same(**self.told(row))
         self.begin()
         self.votes[proposal][self.user]["active"] = False
-        return self.tally(row)
+        return self.told(row)
+
+    def still_votable(self, row: Row) -> None:
+        """It is open; and where its close decides, that has not come."""
+        self.still_open(row, otherwise="proposal_closed")
+        if self.terms(row)["decide"] == "close" and self.now >= row["expires_at"]:
+            raise Refused("proposal_closed", status="pending", at=row["expires_at"])
 
     # --- the server's own steps
 
@@ -222,8 +238,12 @@ class Proposals(Items):
         row = self.timely(proposal)
         if row["expires_at"] is None or self.now < row["expires_at"]:
             raise Refused("not_due", final=False)
-        self.end(row, "rejected", "expired", None)
-        return {"status": "rejected"}
+        if self.terms(row)["decide"] == "close" and self.carried(row, closing=True):
+            self.begin()
+            self.accept(row, "auto_votes")
+        else:
+            self.end(row, "rejected", "expired", None)
+        return {"status": row["status"]}
 
     def proposal_mature(self, proposal: str) -> Row:
         row = self.timely(proposal)
@@ -261,13 +281,13 @@ class Proposals(Items):
         if row["kind"] != "conclusion" and row["category"] == "create":
             self.room_for(row["kind"])
 
-    def carried(self, row: Row) -> bool:
+    def carried(self, row: Row, closing: bool = False) -> bool:
         """Whether its votes accept it now; an item too many lets it wait."""
         try:
             self.room_to_accept(row)
         except Refused:
             return False
-        return self.passes(row, self.now)
+        return self.passes(row, self.now, closing)
 
     def evaluate(self, row: Row) -> bool:
         if carried := self.carried(row):
@@ -309,11 +329,12 @@ class Proposals(Items):
 
     def close(self, row: Row, status: str, resolution: str) -> None:
         rule = self.event["policy"][row["kind"]]
-        row["decision"] = self.tally(row) | {
-            "rule": rule["rule"],
-            "threshold": rule["threshold"],
-            "policy_version": self.event["policy_version"],
-        }
+        row["voters"] = self.voters(row)
+        is_share = rule["rule"] == "share"
+        asked = ("rule", "share", "more_than") if is_share else ("rule", "threshold")
+        row["decision"] = self.tally(row) | {name: rule[name] for name in asked}
+        row["decision"] |= {"of": self.base(row)} if is_share else {}
+        row["decision"]["policy_version"] = self.event["policy_version"]
         if row["stale"] is None:
             row["stale"] = self.is_stale(row)
         who = None if resolution == "auto_votes" else self.user or None

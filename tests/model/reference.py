@@ -8,6 +8,7 @@ and here. ``deciding`` has the way of any command. ``rows`` has the tables and t
 from __future__ import annotations
 
 from datetime import datetime
+from fractions import Fraction
 
 from tests.model.ballots import Ballots
 from tests.model.deciding import DECIDING, KEEP, OPEN, Refused, Same, named
@@ -22,6 +23,7 @@ DEFAULT_POLICY: Row = {
 }
 #: The final ballot of a policy that says nothing of it.
 ONE_OPTION: Row = {"method": "single", "named": False}
+KINDS = ("assumption", "criterion", "conclusion")
 #: What is left out of ``event.create``.
 NO_POLICY: Row = {}
 NO_TEXTS: list[str] = []
@@ -44,7 +46,7 @@ class Model(Members, Ballots):
         as_: str = "admin",
     ) -> Row:
         assert not self.event, "another event than this model's"
-        merged = checked(merge(DEFAULT_POLICY, policy), final=False)
+        merged = adopt(DEFAULT_POLICY, policy, final=False)
         begun_with = {"options": options, "assumptions": assumptions, "criteria": criteria}
         if any(len(texts) > self.limits[name] for name, texts in begun_with.items()):
             raise Refused("limit_reached", final=False)
@@ -101,12 +103,12 @@ class Model(Members, Ballots):
     def event_set_policy(self, policy_version: int, policy: Row) -> Row:
         self.admin()
         self.when(*OPEN)
-        current, merged = self.event["policy_version"], merge(self.event["policy"], policy)
-        if policy_version == current and merged == self.event["policy"]:
-            raise Same(policy_version=current, accepted=[])
+        current = self.event["policy_version"]
         if policy_version != current:
             raise Refused("version_conflict", current=current)
-        checked(merged, final=True)
+        merged = adopt(self.event["policy"], policy, final=True)
+        if merged == self.event["policy"]:
+            raise Same(policy_version=current, accepted=[])
         if merged.get("ballot", ONE_OPTION) != self.ballot_policy() and self.event["ballot_fixed"]:
             raise Refused("invalid_transition", path="policy.ballot")
         self.begin()
@@ -269,10 +271,37 @@ def merge(document: Row, patch: Row) -> Row:
     return merged
 
 
-def checked(policy: Row, *, final: bool) -> Row:
-    if "ballot" in policy:
-        policy["ballot"] = ONE_OPTION | policy["ballot"]
-    for kind in ("assumption", "criterion", "conclusion"):
-        if policy[kind]["rule"] == "percent" and policy[kind]["threshold"] > 100:
-            raise Refused("bad_request", final=final, path=f"policy.{kind}.threshold")
-    return policy
+def adopt(policy: Row, patch: Row, *, final: bool) -> Row:
+    """``policy`` with ``patch`` merged in, each rule with its own fields alone."""
+    merged = merge(policy, patch)
+    if "ballot" in merged:
+        merged["ballot"] = ONE_OPTION | merged["ballot"]
+    for kind in KINDS:
+        if patch.get(kind) is not None:
+            merged[kind] = rule_of(merged[kind], patch[kind], f"policy.{kind}.", final=final)
+    closes = merged.get("decide") == "close"
+    if closes and not merged.get("ttl_seconds"):
+        raise Refused("bad_request", final=final, path="policy.decide")
+    for kind in KINDS:
+        if merged[kind].get("of") == "votes" and not closes:
+            raise Refused("bad_request", final=final, path=f"policy.{kind}.of")
+    return merged
+
+
+def rule_of(merged: Row, given: Row, path: str, *, final: bool) -> Row:
+    """The rule of one kind: a share with its base, or a threshold."""
+    rule = merged["rule"]
+    own = "share" if rule == "share" else "threshold"
+    for name in ("threshold",) if rule == "share" else ("share", "more_than", "of"):
+        if given.get(name) is not None:
+            raise Refused("bad_request", final=final, path=path + name)
+    if own not in merged:
+        raise Refused("bad_request", final=final, path=path + own)
+    kept = {name: merged[name] for name in ("auto", "rule", own)}
+    if rule == "share":
+        kept |= {"more_than": merged.get("more_than", False), "of": merged.get("of", "members")}
+        if kept["more_than"] and Fraction(kept["share"]) == 1:
+            raise Refused("bad_request", final=final, path=path + "more_than")
+    if rule == "percent" and kept["threshold"] > 100:
+        raise Refused("bad_request", final=final, path=path + "threshold")
+    return kept

@@ -7,11 +7,21 @@ window is a sort. Slow and obvious on purpose; it shares no code with what it is
 from __future__ import annotations
 
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 from tests.model.counting import ranked_results
 
 Row = dict[str, Any]
+
+#: The terms of a proposal where the policy says nothing.
+TERMS: Row = {
+    "stances": ["agree"],
+    "decide": "reached",
+    "tally": "live",
+    "votes": "secret",
+    "electorate": "now",
+}
 
 #: Of the domain, and settings of the server: how many there may be, and how many a room shows.
 LIMITS = {
@@ -117,34 +127,82 @@ class Rows:
         row = self.votes[proposal["id"]].get(user)
         return bool(row and row["active"] and row["revision"] == proposal["revision"])
 
-    def agree(self, proposal: Row) -> int:
-        return sum(self.standing(proposal, user) for user in self.eligible())
+    def terms(self, proposal: Row) -> Row:
+        """The terms of its votes, defaults included."""
+        terms: Row = TERMS | proposal["terms"]
+        return terms
+
+    def electorate(self, proposal: Row) -> set[str]:
+        """Those who may vote on it: who are members, or were when it was made or rebased."""
+        if self.terms(proposal)["electorate"] == "opening":
+            return set(proposal["electorate"])
+        return self.eligible()
+
+    def count(self, proposal: Row, stance: str) -> int:
+        rows = self.votes[proposal["id"]]
+        people = self.eligible() & self.electorate(proposal)
+        return sum(self.standing(proposal, u) and rows[u]["stance"] == stance for u in people)
 
     def voters(self, proposal: Row) -> int:
         rows, people = self.votes[proposal["id"]], self.eligible()
         return sum(rows[user]["revision"] == proposal["revision"] for user in rows.keys() & people)
 
     def tally(self, proposal: Row) -> Row:
-        """agree and eligible: of now, or as they stood when it was decided."""
+        """What stances count, and eligible: of now, or as they stood when it was decided."""
+        stances = self.terms(proposal)["stances"]
         if proposal["decision"]:
-            return {key: proposal["decision"][key] for key in ("agree", "eligible")}
-        return {"agree": self.agree(proposal), "eligible": len(self.eligible())}
+            return {key: proposal["decision"][key] for key in (*stances, "eligible")}
+        counts = {stance: self.count(proposal, stance) for stance in stances}
+        return counts | {"eligible": len(self.electorate(proposal))}
 
-    def passes(self, proposal: Row, now: datetime) -> bool:
-        policy = self.event["policy"]
-        rule, eligible = policy[proposal["kind"]], len(self.eligible())
+    def told(self, proposal: Row) -> Row:
+        """What an answer to a voter has of the tally."""
+        terms, tally = self.terms(proposal), self.tally(proposal)
+        if terms["tally"] == "live":
+            return tally
+        voters = {"voters": self.took_part(proposal)} if len(terms["stances"]) > 1 else {}
+        return voters | {"eligible": tally["eligible"]}
+
+    def took_part(self, proposal: Row) -> int:
+        """The number of voters, or what it was when the proposal was closed."""
+        is_open = proposal["status"] == "pending"
+        return self.voters(proposal) if is_open else int(proposal["voters"])
+
+    def passes(self, proposal: Row, now: datetime, closing: bool = False) -> bool:
+        policy, terms = self.event["policy"], self.terms(proposal)
+        eligible = len(self.electorate(proposal))
         opens, expires = proposal["opens_at"], proposal["expires_at"]
         quorum = policy.get("quorum_percent")
+        if terms["decide"] == "close":
+            in_time = closing and (opens is None or opens <= expires)
+        else:
+            in_time = (opens is None or now >= opens) and (expires is None or now < expires)
         return (
             proposal["status"] == "pending"
             and self.event["status"] == "in_progress"
-            and rule["auto"]
+            and policy[proposal["kind"]]["auto"]
             and not self.is_stale(proposal)
-            and (opens is None or now >= opens)
-            and (expires is None or now < expires)
-            and enough(rule["rule"], rule["threshold"], self.agree(proposal), eligible)
+            and in_time
+            and self.suffices(proposal)
             and (quorum is None or self.voters(proposal) * 100 >= quorum * eligible)
         )
+
+    def suffices(self, proposal: Row) -> bool:
+        """Whether the votes meet the rule, in exact fractions."""
+        rule = self.event["policy"][proposal["kind"]]
+        agree = self.count(proposal, "agree")
+        base = len(self.electorate(proposal))
+        if rule["rule"] != "share":
+            return enough(rule["rule"], rule["threshold"], agree, base)
+        if self.base(proposal) == "votes":
+            base = agree + self.count(proposal, "against")
+        return is_share(rule, agree, base)
+
+    def base(self, proposal: Row) -> str:
+        """What a share is of: the votes, only of a proposal that is decided at its close."""
+        closes = self.terms(proposal)["decide"] == "close"
+        of: str = self.event["policy"][proposal["kind"]]["of"]
+        return of if closes else "members"
 
     def results(self) -> Row:
         """The final count: options by the method, the live criteria by the ballots' points."""
@@ -269,9 +327,21 @@ class Rows:
             *("decision", "revision", "opens_at", "expires_at", "created_at"),
             *("reverts", "reverted_by", "resolved_no"),
             no=list(self.proposals).index(proposal["id"]) + 1,
-            agree=self.tally(proposal)["agree"],
+            terms=proposal["terms"] or None,
+            **self.shown_tally(proposal),
             stale=self.is_stale(proposal) if is_open else proposal["stale"],
         )
+
+    def shown_tally(self, proposal: Row) -> Row:
+        """What everybody is shown of the votes."""
+        terms, tally = self.terms(proposal), self.tally(proposal)
+        eligible, is_open = tally.pop("eligible"), proposal["status"] == "pending"
+        shown = {} if is_open and terms["tally"] == "close" else tally
+        if len(terms["stances"]) > 1:
+            shown |= {"voters": self.took_part(proposal)}
+        if terms["electorate"] == "opening":
+            shown |= {"eligible": eligible}
+        return shown
 
     def you(self, user: str) -> Row:
         """What is ``user``'s alone."""
@@ -282,6 +352,11 @@ class Rows:
                 row["id"]: row["revision"]
                 for row in self.shown_proposals()
                 if self.standing(row, user)
+            },
+            "stances": {
+                row["id"]: self.votes[row["id"]][user]["stance"]
+                for row in self.shown_proposals()
+                if self.standing(row, user) and self.votes[row["id"]][user]["stance"] != "agree"
             },
         }
         if user in self.ballots:
@@ -303,6 +378,14 @@ def enough(rule: str, threshold: int, agree: int, eligible: int) -> bool:
     if rule == "count":
         return agree >= threshold
     return eligible > 0 and agree * 100 >= threshold * eligible
+
+
+def is_share(rule: Row, agree: int, base: int) -> bool:
+    """Whether ``agree`` are the share of ``base`` that ``rule`` asks, in exact fractions."""
+    if base == 0:
+        return False
+    part, share = Fraction(agree, base), Fraction(rule["share"])
+    return bool(part > share if rule["more_than"] else part >= share)
 
 
 def ranked(name: str, measure: str, counts: dict[str, int], rows: dict[str, Row]) -> list[Row]:

@@ -67,7 +67,7 @@ def test_an_update_makes_its_rivals_stale_and_those_do_not_pass(table: Table) ->
     assert table.model.state("member")["proposals"][rival]["stale"]
     assert table.no("ada", "proposal.accept", proposal=rival) == "stale"
     revision = table("cid", "proposal.rebase", proposal=rival, base_version=2)["revision"]
-    assert (revision, table.model.agree(table.model.proposals[rival])) == (2, 0)
+    assert (revision, table.model.count(table.model.proposals[rival], "agree")) == (2, 0)
     assert table.no("ada", "vote.cast", proposal=rival, revision=1) == "revision_changed"
     assert table.vote(rival, "ada", "bob")["status"] == "accepted"
     assert table.model.items[item]["version"] == 3
@@ -245,7 +245,8 @@ def test_an_applicant_sees_subject_and_status_only() -> None:
         "members",
     }
     assert not any(state.values())
-    assert table.model.you("bob") == {"membership": {"status": "pending"}, "votes": {}}
+    own = {"membership": {"status": "pending"}, "votes": {}, "stances": {}}
+    assert table.model.you("bob") == own
     assert table.model.state("admin")["requests"].keys() == {"bob"}
 
 

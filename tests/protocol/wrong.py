@@ -29,6 +29,8 @@ _EXAMPLES: dict[str, Any] = {
     "ref": "r1",
     "epoch": "e",
     "ids": ["example-2"],
+    "share": "1/2",
+    "stances": ["agree", "against"],
 }
 
 

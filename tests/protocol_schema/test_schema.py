@@ -132,7 +132,7 @@ def test_a_patch_may_remove_what_may_be_absent_and_nothing_else() -> None:
     assert check.is_valid({"proposals": {proposal: None}})
     assert check.is_valid({"proposals": {proposal: {"opens_at": None, "agree": 2}}})
     assert check.is_valid({"members": {"ada": {"role": "admin"}}})
-    assert not check.is_valid({"proposals": {proposal: {"agree": None}}})
+    assert not check.is_valid({"proposals": {proposal: {"revision": None}}})
     assert not check.is_valid({"proposals": None})
     assert not check.is_valid({"event": None})
     assert not check.is_valid({"proposals": {"nonsense": {}}})

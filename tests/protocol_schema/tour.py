@@ -210,6 +210,7 @@ class Tour:
             base_version=0, content="The market is nearest",
         )  # fmt: skip
         await self.do(ada, "proposal.accept", proposal=concluded["proposal"], allow_stale=True)
+        await self.vote_on_terms()
         await self.do(eve, "membership.leave")
         await eve.rooms[self.event].closed()
         await self.free(eve, "membership.join", code=self.code)
@@ -217,6 +218,24 @@ class Tour:
         await eve.subscribe(self.event)
         await self.do(ada, "membership.remove", user="eve")
         assert await eve.rooms[self.event].closed() == "removed"
+
+    async def vote_on_terms(self) -> None:
+        """Votes with stances, decided at the close, by name; and who gave them."""
+        ada, bob = self.ada, self.bob
+        terms = {
+            "stances": ["agree", "against", "abstain"], "votes": "named", "decide": "close",
+            "electorate": "opening", "ttl_seconds": 3_600,
+            "criterion": {"rule": "share", "share": "2/3", "of": "votes", "threshold": None},
+        }  # fmt: skip
+        await self.do(ada, "event.set_policy", policy_version=3, policy=terms)
+        new = {"kind": "criterion", "category": "create", "content": "Quiet"}
+        motion = (await self.do(bob, "proposal.create", **new))["proposal"]
+        await self.do(ada, "vote.cast", proposal=motion, revision=1, stance="abstain")
+        await self.do(bob, "vote.cast", proposal=motion, revision=1, stance="against")
+        await ada.ask("votes.list", event=self.event, proposal=motion, before="zoe", limit=1)
+        await ada.ask("turnout.list", event=self.event, proposal=motion, before="zoe", limit=1)
+        await self.do(bob, "vote.retract", proposal=motion)
+        await self.do(bob, "proposal.withdraw", proposal=motion)
 
     async def talk(self) -> None:
         """Comments."""
@@ -239,6 +258,7 @@ class Tour:
         for name in ("comments.list", "proposals.list", "members.list"):
             await bob.ask(name, event=self.event, before=1_000, limit=2)
         await ada.ask("requests.list", event=self.event, before=1_000, limit=2)
+        await ada.ask("turnout.list", event=self.event, ballot=True, limit=2)
         done, refused = "status-of-this", "status-of-that"
         await self.do(bob, "ballot.clear", id=done)
         await self.no("not_found", bob, "vote.retract", id=refused, proposal="p")

@@ -26,8 +26,9 @@ Resolution: TypeAlias = Literal[
 Kind: TypeAlias = Literal["assumption", "criterion", "conclusion"]
 Category: TypeAlias = Literal["create", "update", "delete"]
 Role: TypeAlias = Literal["admin", "member"]
-Rule: TypeAlias = Literal["count", "percent"]
+Rule: TypeAlias = Literal["count", "percent", "share"]
 BallotMethod: TypeAlias = Literal["single", "approval", "ranked"]
+Stance: TypeAlias = Literal["agree", "against", "abstain"]
 
 
 class KindPolicy(TypedDict):
@@ -35,7 +36,20 @@ class KindPolicy(TypedDict):
 
     auto: bool
     rule: Rule
-    threshold: int
+    threshold: NotRequired[int]
+    share: NotRequired[str]
+    more_than: NotRequired[bool]
+    of: NotRequired[Literal["members", "votes"]]
+
+
+class Terms(TypedDict, total=False):
+    """The terms of a proposal's votes, as far as they differ from the defaults."""
+
+    stances: list[Stance]
+    decide: Literal["reached", "close"]
+    tally: Literal["live", "close"]
+    votes: Literal["secret", "named"]
+    electorate: Literal["now", "opening"]
 
 
 class BallotPolicy(TypedDict):
@@ -57,6 +71,11 @@ class EventPolicy(TypedDict):
     ttl_seconds: NotRequired[int]
     proposer_votes: NotRequired[bool]
     ballot: NotRequired[BallotPolicy]
+    stances: NotRequired[list[Stance]]
+    decide: NotRequired[Literal["reached", "close"]]
+    tally: NotRequired[Literal["live", "close"]]
+    votes: NotRequired[Literal["secret", "named"]]
+    electorate: NotRequired[Literal["now", "opening"]]
 
 
 class Event(TypedDict):
@@ -106,21 +125,31 @@ class Decision(TypedDict):
     agree: int
     eligible: int
     rule: Rule
-    threshold: int
     policy_version: int
+    threshold: NotRequired[int]
+    share: NotRequired[str]
+    more_than: NotRequired[bool]
+    of: NotRequired[Literal["members", "votes"]]
+    against: NotRequired[int]
+    abstain: NotRequired[int]
 
 
 class Proposal(TypedDict):
-    """A proposed change; ``agree`` counts the votes for ``revision``."""
+    """A proposed change; ``agree`` counts the votes for ``revision``, if the tally is shown."""
 
     kind: Kind
     category: Category
     author: str
     status: ProposalStatus
-    agree: int
     revision: int
     stale: bool
     created_at: str
+    agree: NotRequired[int]
+    against: NotRequired[int]
+    abstain: NotRequired[int]
+    voters: NotRequired[int]
+    terms: NotRequired[Terms]
+    eligible: NotRequired[int]
     target: NotRequired[str]
     base_version: NotRequired[int]
     content: NotRequired[str]
@@ -254,8 +283,13 @@ class Ballot(TypedDict):
 
 
 class You(TypedDict):
-    """What the user alone sees. ``votes``: shown proposal → the revision voted for."""
+    """What the user alone sees. ``votes``: shown proposal → the revision voted for.
+
+    ``stances``: shown proposal → what that vote says, if it is not ``agree``. Servers of before
+    leave it out.
+    """
 
     membership: Membership
     votes: dict[str, int]
+    stances: NotRequired[dict[str, Stance]]
     ballot: NotRequired[Ballot]

@@ -22,7 +22,7 @@ room.addEventListener("change", ({ detail }) => detail.patch ?? detail.reason);
 room.addEventListener("closed", ({ detail }) => detail.reason === "removed");
 const ack = await room.vote("p", { id: newId() });
 await room.reached(ack.seq);
-const agree: number = ack.result.agree;
+const agree: number | undefined = ack.result.agree;
 const made = await client.command("event.create", { subject: "s", policy: { assumption: { threshold: 2 } } });
 const code: string = made.result.entrance_code;
 const proposed = await room.command("proposal.create", { kind: "assumption", category: "create", content: "c" });

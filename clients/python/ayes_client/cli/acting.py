@@ -25,6 +25,7 @@ QUERIES = (
     *("command.status", "events.list", "event.overview", "event.preview_policy"),
     *("comments.list", "proposals.list", "members.list", "requests.list"),
     *("ballots.list", "ballot.receipt"),
+    *("votes.list", "turnout.list"),
 )
 
 
