@@ -5,6 +5,8 @@
     errors       every error that a client can get
     closes       every close code
     policy       the policy of an event
+    view         the base of what rooms show
+    policy_view  the policy and the terms of votes, as a room shows them
     state        the content of a room
     command      the fields of every command
     commands     the commands

@@ -9,29 +9,22 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from protocol.commands import Category, Role
 from protocol.fields import EntranceCode, MaxMembers, Ordinal, Position, UserId, Version
 from protocol.policy import (
     BallotMethod,
-    BallotPolicy,
     Base,
-    Decide,
-    Electorate,
-    KindPolicy,
-    Percent,
     ProposalKind,
     Rule,
-    Seconds,
     Share,
     Stance,
-    Stances,
-    TallyShown,
     Threshold,
-    VoteSecrecy,
 )
+from protocol.policy_view import EventPolicy as EventPolicy
+from protocol.policy_view import Terms as Terms
+from protocol.view import View as View
 
 EventStatus: TypeAlias = Literal["not_started", "in_progress", "paused", "finished"]
 MembershipStatus: TypeAlias = Literal["pending", "accepted", "rejected", "left", "removed"]
@@ -72,49 +65,6 @@ Time = Annotated[
 ]
 Count = Annotated[int, Meta(ge=0)]
 Rank = Annotated[int, Meta(ge=1)]
-
-
-class View(msgspec.Struct, kw_only=True):
-    """A part of what a room shows."""
-
-
-class Terms(View, kw_only=True):
-    """The terms of a proposal's votes, as far as they differ from the defaults.
-
-    They are the policy's when the proposal was made, and stay as they were.
-    """
-
-    stances: Stances | UnsetType = UNSET
-    decide: Decide | UnsetType = UNSET
-    tally: TallyShown | UnsetType = UNSET
-    votes: VoteSecrecy | UnsetType = UNSET
-    electorate: Electorate | UnsetType = UNSET
-
-
-class EventPolicy(View, kw_only=True):
-    """When a proposal passes by its votes. Rules that are off are absent.
-
-    The fields from ``stances`` on are the terms of the proposals to come. Their defaults are
-    ``["agree"]``, ``reached``, ``live``, ``secret`` and ``now``. ``decide`` = ``close``: votes
-    decide at ``expires_at`` only. ``tally`` = ``close``: how a pending proposal stands is shown to
-    nobody. ``votes`` = ``named``: members may list who said what. ``electorate`` = ``opening``:
-    those who were accepted when the proposal was made may vote on it, and are counted.
-    """
-
-    assumption: KindPolicy
-    criterion: KindPolicy
-    conclusion: KindPolicy
-    membership_auto: bool
-    quorum_percent: Percent | UnsetType = UNSET
-    min_open_seconds: Seconds | UnsetType = UNSET
-    ttl_seconds: Seconds | UnsetType = UNSET
-    proposer_votes: bool | UnsetType = UNSET
-    ballot: BallotPolicy | UnsetType = UNSET
-    stances: Stances | UnsetType = UNSET
-    decide: Decide | UnsetType = UNSET
-    tally: TallyShown | UnsetType = UNSET
-    votes: VoteSecrecy | UnsetType = UNSET
-    electorate: Electorate | UnsetType = UNSET
 
 
 class Event(View, kw_only=True):
@@ -413,5 +363,5 @@ class You(View, kw_only=True):
 
     membership: Membership
     votes: dict[ProposalId, Version]
-    stances: dict[ProposalId, Stance] = {}
+    stances: dict[ProposalId, Stance] = {}  # noqa: RUF012 - copied by msgspec
     ballot: Ballot | UnsetType = UNSET
