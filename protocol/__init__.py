@@ -5,8 +5,7 @@
     errors       every error that a client can get
     closes       every close code
     policy       the policy of an event
-    view         the base of what rooms show
-    policy_view  the policy and the terms of votes, as a room shows them
+    policy_view  the base of what rooms show, and the policy as it is shown
     state        the content of a room
     command      the fields of every command
     commands     the commands

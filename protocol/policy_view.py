@@ -1,7 +1,8 @@
-"""The policy and the terms of votes, as a room shows them."""
+"""The base of what rooms show, and the policy and the terms of votes as they are shown."""
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from protocol.policy import (
@@ -15,7 +16,10 @@ from protocol.policy import (
     TallyShown,
     VoteSecrecy,
 )
-from protocol.view import View
+
+
+class View(msgspec.Struct, kw_only=True):
+    """A part of what a room shows."""
 
 
 class Terms(View, kw_only=True):

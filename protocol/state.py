@@ -24,7 +24,7 @@ from protocol.policy import (
 )
 from protocol.policy_view import EventPolicy as EventPolicy
 from protocol.policy_view import Terms as Terms
-from protocol.view import View as View
+from protocol.policy_view import View as View
 
 EventStatus: TypeAlias = Literal["not_started", "in_progress", "paused", "finished"]
 MembershipStatus: TypeAlias = Literal["pending", "accepted", "rejected", "left", "removed"]

@@ -20,9 +20,10 @@ _BEFORE: Any = bindparam("before", type_=Text)
 _LIMIT: Any = bindparam("limit", type_=Integer)
 
 _FIND = Statement(
+    "proposal",
     select(*(c for c in t.proposals.columns if c.name != "event_id")).where(
         t.proposals.c.event_id == EVENT, t.proposals.c.id == _PROPOSAL
-    )
+    ),
 )
 
 
@@ -43,12 +44,13 @@ class Participant(NamedTuple):
     """The stance of the vote; ``None`` for a ballot."""
 
 
-def _page(table: Any, stance: Any, *conditions: Any) -> Statement:
+def _page(name: str, table: Any, stance: Any, *conditions: Any) -> Statement:
     m = t.memberships
     joined = table.outerjoin(
         m, and_(m.c.event_id == table.c.event_id, m.c.user_id == table.c.user_id)
     )
     return Statement(
+        name,
         select(table.c.user_id, m.c.name, stance)
         .select_from(joined)
         .where(
@@ -57,7 +59,7 @@ def _page(table: Any, stance: Any, *conditions: Any) -> Statement:
             *conditions,
         )
         .order_by(table.c.user_id.desc())
-        .limit(_LIMIT)
+        .limit(_LIMIT),
     )
 
 
@@ -67,15 +69,16 @@ _ON_REVISION = (
     _v.revision == bindparam("revision", type_=Integer),
     _v.stance != "absent",
 )
-_VOTES = _page(t.votes, _v.stance, *_ON_REVISION, _v.active)
+_VOTES = _page("list_votes", t.votes, _v.stance, *_ON_REVISION, _v.active)
 #: Those who retracted took part. Those who left a pending proposal's event did not.
 _VOTERS = _page(
+    "list_voters",
     t.votes,
     _v.stance,
     *_ON_REVISION,
     or_(_v.active, and_(_m.status == "accepted", _m.role != "organiser")),
 )
-_BALLOTS = _page(t.ballots, null().label("stance"))
+_BALLOTS = _page("list_turnout", t.ballots, null().label("stance"))
 
 
 async def proposal(database: Database, event: str, id: str) -> Proposal | None:
