@@ -218,3 +218,20 @@ async def test_a_vote_and_the_end_are_decided_in_one_order(server: Running, wind
     accepted = answer.get("result", {}).get("status") == "accepted"
     assert accepted or answer["code"] == "event_finished"
     assert (ended["proposals"][proposal]["status"] == "accepted") == accepted
+
+
+async def test_a_reopened_event_ends_again_only_by_a_new_end(
+    server: Running, wind: Wind, migrated_url: str
+) -> None:
+    scene = await gathering(server, ends_at=moment(HOUR))
+    await wind(scene, "ends_at", -2 * HOUR)
+    await until(server, scene, "finished")
+    await scene.do("event.reopen")
+    await witness(server, wind)
+    event = (await scene.state())["event"]
+    assert (event["status"], event.get("ends_at")) == ("in_progress", None)
+    await scene.do("event.update", ends_at=moment(HOUR))
+    await wind(scene, "ends_at", -2 * HOUR)
+    await until(server, scene, "finished")
+    steps = await own_steps(migrated_url, scene)
+    assert [command for command, _ in steps] == ["event.finish"] * 2
