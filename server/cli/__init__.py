@@ -4,6 +4,7 @@
     __main__      ``python -m server.cli``
     audit         ``ayes journal``, ``verify`` and ``export``
     event_limits  ``ayes limits``
+    backup        ``ayes backup`` and ``restore``
     doctor        ``ayes doctor``
     admin         ``ayes admin``
     client        forwards a member's commands, such as ``ayes vote``

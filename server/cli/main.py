@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,10 @@ from server.config.version import ayes_version
 EXIT_BROKEN_PIPE = 141
 EXIT_INTERRUPTED = 130
 
+_KEEPING = {
+    "backup": "write the embedded database to a file",
+    "restore": "put a backup in the place of the embedded database",
+}
 _DURATION = re.compile(r"\A([0-9]+)([smhd])\Z")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -156,6 +161,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(epoch)
     epoch.add_argument("event", nargs="?", help="one event's id; without it, all events")
     epoch.set_defaults(run=_new_epoch)
+
+    for verb, summary in _KEEPING.items():
+        keep = commands.add_parser(verb, help=summary)
+        _add_settings(keep)
+        keep.add_argument("file", type=Path)
+        keep.set_defaults(run=partial(_keep, verb))
 
     migrate = commands.add_parser("migrate", help="bring the database's schema up to date")
     _add_settings(migrate)
@@ -355,6 +366,12 @@ def _new_epoch(arguments: argparse.Namespace) -> int:
         print(f"{count} events have a new epoch")
 
     return _with_database(arguments, work)
+
+
+def _keep(verb: str, arguments: argparse.Namespace) -> int:
+    from server.cli import backup
+
+    return backup.run(verb, _settings(arguments), arguments.file)
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
