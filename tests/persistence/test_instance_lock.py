@@ -46,7 +46,7 @@ async def test_the_lock_is_taken_again_where_its_session_was_lost(
     async with InstanceLock(database_url):
         first = await holder(database_url)
         await cut(database_url)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await holder(database_url) in (None, first):
                 await asyncio.sleep(0.05)
         with pytest.raises(InstanceLockError):

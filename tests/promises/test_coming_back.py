@@ -194,7 +194,7 @@ async def test_more_ways_than_may_wait_are_busy(
     monkeypatch.setattr(reading, "steps", held)
     question = {"type": "subscribe", "event": scene.event, "epoch": epoch, "seq": seq}
     waiting = asyncio.create_task(first.request(question))
-    await asyncio.wait_for(reached.wait(), 10)
+    await asyncio.wait_for(reached.wait(), 30)
     refused = await second.request(question | {"seq": seq + 1})
     assert (refused["code"], refused["retry"]) == ("busy", "same")
     free.set()

@@ -105,7 +105,7 @@ async def test_silence_closes_4002(start: Start) -> None:
     server = await start(heartbeat_ms=150)
     mute = Mute(server.port)
     await mute.open()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         frames = await mute.frames()
     await mute.close()
     kinds = [opcode for opcode, _ in frames]
@@ -147,10 +147,10 @@ async def test_a_hello_and_a_close_in_one_segment_leave_nothing_behind(
     for _ in range(5):
         mute = Mute(server.port)
         await mute.open(behind_it=masked(0x88, (1000).to_bytes(2, "big")))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await mute.frames()
         await mute.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while server.node.sockets.all:
             await asyncio.sleep(0.01)
     assert [str(warning.message) for warning in recwarn] == []

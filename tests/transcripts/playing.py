@@ -15,8 +15,8 @@ from websockets.typing import Origin, Subprotocol
 
 from tests.transcripts.matching import Json, Memory, Mismatch, TokenMaker, payload_of
 
-#: Longest wait for one line of the server.
-PATIENCE = 10.0
+#: Longest wait for one line of the server: above the time in which it answers every command.
+PATIENCE = 30.0
 #: Comes by itself, as often as it likes, and need not stand in a transcript.
 UNASKED = frozenset({"heartbeat", "presence"})
 _ROOM = frozenset({"snapshot", "resumed", "diff", "unsubscribed"})

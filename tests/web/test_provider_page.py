@@ -80,6 +80,6 @@ async def test_a_sign_in_that_cannot_be_renewed_ends_where_it_can_be_done_again(
     await expect(page.get_by_role("alert")).to_contain_text("expired")
     await way_in.click()
     await expect(page.get_by_role("heading", name="My events")).to_be_visible()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not place.site.node.sockets.all:
             await asyncio.sleep(0.05)

@@ -155,7 +155,7 @@ async def test_a_token_that_ends_while_it_is_renewed_has_that_renewal_for_an_ans
     asked = await held.get()
     await does(ada.page, "ended()")
     await asked.continue_()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         renewed = await ada.page.evaluate("() => window.renewing")
     assert renewed != first
     assert (await does(ada.page, "token()"))["result"] == renewed
@@ -194,7 +194,7 @@ async def test_opening_waits_for_a_server_that_is_on_its_way(site: Running, visi
             await route.continue_()
 
     await ada.context.route("**/v1/page.json", answer)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert (await opened(ada.page))["ways"]["name"]
     assert tries == 3
 

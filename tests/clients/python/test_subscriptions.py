@@ -33,7 +33,7 @@ async def test_a_room_that_meets_a_defect_of_the_server_is_not_asked_for_for_eve
     subscriptions.subscribe(room)
     refusal: dict[str, Any] = {"code": "internal", "effect": "unknown", "retry": "same"}
     for _ in range(MAX_INTERNAL_TRIES):
-        asked = await asyncio.wait_for(said.get(), 5)
+        asked = await asyncio.wait_for(said.get(), 30)
         assert subscriptions.on_error(
             {"type": "error", "ref": asked["ref"], "message": "", **refusal}
         )

@@ -67,7 +67,7 @@ async def test_a_revocation_closes_the_user_s_sockets_on_every_node(
     others = [await node.connect("bob") for node in nodes]
     old = token(user)
     await revoke(nodes[0].node.database, user)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert [await socket.gone() for socket in sockets] == [4503] * 4
     for node in nodes:
         assert await refused(node, old) == 4503
@@ -190,7 +190,7 @@ async def test_a_stream_ends(nodes: list[Running]) -> None:
         lines = answer.aiter_lines()
         assert await anext(lines) == "event: snapshot"
         await revoke(server.node.database, user)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             async for _ in lines:
                 pass
 
@@ -270,11 +270,11 @@ async def test_a_database_out_of_reach_is_asked_again(
         raise ConnectionResetError
 
     monkeypatch.setattr("server.identity.revocations.revocations.changed", out_of_reach)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await failed.wait()
     await revoke(database, fresh("ada"))
     monkeypatch.setattr("server.identity.revocations.revocations.changed", read)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await heard.wait()
     await known.stop()
     assert caplog.text == ""

@@ -73,7 +73,7 @@ async def test_the_number_comes_without_another_line(
     log.addFilter(RepeatLimit(warnings=1))
     for _ in range(5):
         log.warning("no request")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(caplog.records) < 2:
             await asyncio.sleep(0.01)
     assert "4 more" in caplog.messages[1]
