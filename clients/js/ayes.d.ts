@@ -381,6 +381,8 @@ export interface Commands {
   "event.create": {
     args: Timed & {
       subject: string;
+      /** The creator's role; an organiser runs the event and has no vote in it. */
+      as?: "admin" | "organiser";
       max_members?: number;
       policy?: Plan;
       options?: string[];

@@ -142,7 +142,7 @@ class NotAMember(Refused):
 
 
 class NotEligible(Refused):
-    """You may not vote on this proposal."""
+    """You have no vote here."""
 
     code = "not_eligible"
 

@@ -25,7 +25,7 @@ Resolution: TypeAlias = Literal[
 ]
 Kind: TypeAlias = Literal["assumption", "criterion", "conclusion"]
 Category: TypeAlias = Literal["create", "update", "delete"]
-Role: TypeAlias = Literal["admin", "member"]
+Role: TypeAlias = Literal["admin", "member", "organiser"]
 Rule: TypeAlias = Literal["count", "percent", "share"]
 BallotMethod: TypeAlias = Literal["single", "approval", "ranked"]
 Stance: TypeAlias = Literal["agree", "against", "abstain"]

@@ -30,6 +30,7 @@ COLLECTIONS = {
 #: A role, or a membership without one → in words.
 MEMBERSHIPS = {
     "admin": "an admin",
+    "organiser": "an organiser",
     "member": "a member",
     "pending": "waiting to be let in",
     "rejected": "turned away",
