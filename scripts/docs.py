@@ -31,6 +31,7 @@ from protocol.replies import MESSAGES  # noqa: E402
 from protocol.requests import REQUESTS, Request  # noqa: E402
 from protocol.results import RESULTS  # noqa: E402
 from scripts.wording import fields_of  # noqa: E402
+from server.cli.main import build_parser  # noqa: E402
 from server.config.settings import PREFIX, SETTINGS, Settings  # noqa: E402
 from server.http.metric_table import METRICS, unit_of  # noqa: E402
 
@@ -271,9 +272,58 @@ def metrics() -> str:
     return table(["name", "kind", "unit", "what", "labels", "buckets"], rows)
 
 
+def cli() -> str:
+    """Every command of ``ayes``, with its own arguments; every one takes the settings too."""
+    rows = []
+    for name, command in _subcommands(build_parser()).items():
+        for verb, parser in (_subcommands(command) or {"": command}).items():
+            own = [a for a in parser._actions if a.dest not in SETTINGS and a.dest != "help"]
+            usage = " ".join(map(_usage, own)).replace("|", "\\|")
+            helped = _help_of(command if verb else build_parser(), verb or name)
+            rows.append(
+                [f"`{f'ayes {name} {verb}'.strip()}`", f"`{usage}`" if usage else "", helped]
+            )
+    return table(["command", "arguments", "does"], rows)
+
+
+def _subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
+def _help_of(parser: argparse.ArgumentParser, name: str) -> str:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found = [each.help for each in action._choices_actions if each.dest == name]
+            return found[0] or "" if found else ""
+    return ""
+
+
+def _usage(action: argparse.Action) -> str:
+    name = action.option_strings[0] if action.option_strings else action.metavar or action.dest
+    shown = str(name)
+    if action.option_strings and action.nargs != 0:
+        shown += f" {action.metavar or action.dest.upper()}"
+    is_needed = action.required if action.option_strings else action.nargs != "?"
+    return shown if is_needed else f"[{shown}]"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     part.__name__: part
-    for part in (errors, closes, commands, permissions, statuses, settings, bounds, state, metrics)
+    for part in (
+        errors,
+        closes,
+        commands,
+        permissions,
+        statuses,
+        settings,
+        bounds,
+        state,
+        metrics,
+        cli,
+    )
 }
 
 

@@ -30,13 +30,16 @@ CLEAN_PAGES = (
     "docs/architecture",
     "docs/campaign.md",
     "docs/clients",
+    "docs/command-line.md",
     "docs/glossary.md",
+    "docs/index.md",
     "docs/operations.md",
     "docs/page.md",
     "docs/permissions.md",
     "docs/protocol.md",
     "docs/releases.md",
     "docs/scaling.md",
+    "docs/tutorial.md",
     "docs/what-can-go-wrong.md",
 )
 #: Words with a plain replacement, which CONTRIBUTING names.

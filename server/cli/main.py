@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if client.is_asked(given):
         return client.forward(given)
     try:
-        arguments = _parser().parse_args(given)
+        arguments = build_parser().parse_args(given)
         status: int = arguments.run(arguments)
     except SettingsError as err:
         print(f"ayes: {err}", file=sys.stderr)
@@ -63,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="ayes",
         description="A realtime decision server: every vote counts exactly once.",
