@@ -143,12 +143,17 @@ class Subscription:
         return True
 
     def pull(self) -> None:
-        """Send the steps since the client's position, if the socket can take them now."""
+        """Send the steps since the client's position, if the socket can take them now.
+
+        The patch on ``you`` goes before the diff of its step, so that a client can apply both at
+        once: it holds the patch until the diff reaches the patch's position.
+        """
         room = self.room
         if not self.live or (self.seq == room.seq and not self._own):
             return
         if not self.outlet.can_send():
             return
+        diff = b""
         if self.seq != room.seq:
             if not room.reaches_back_to(self.seq):
                 self._stop("lag")
@@ -159,9 +164,11 @@ class Subscription:
                 # A snapshot waits for its place, and is shared by all its receivers.
                 self._stop("lag")
                 return
-            self.outlet.send_room(frames)
-            self.seq = room.seq
+            diff = frames
         if self._own:
             patch = orjson.dumps(self.take_own())
-            own = answers.you(event=room.event_id, seq=self.seq, patch=patch)
+            own = answers.you(event=room.event_id, seq=room.seq, patch=patch)
             self.outlet.send_room(frame(own))
+        if diff:
+            self.outlet.send_room(diff)
+            self.seq = room.seq

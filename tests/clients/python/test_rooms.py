@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ayes_client._rooms.changes import Change, Changes
+from ayes_client._rooms.view import MAX_HELD_PATCHES, RoomView
+from ayes_client._wire.backoff import Backoff
 from ayes_client._wire.merge_patch import compose, fold
 from protocol import merge_patch as reference
 from tests.parts import ROOT
@@ -84,3 +87,50 @@ async def test_a_snapshot_in_between_makes_the_change_whole() -> None:
     assert await anext(reader) == Change(1, 10, None, "lag")
     reader.end(None)
     assert [change async for change in reader] == []
+
+
+def begun() -> RoomView:
+    """A room at step 1 with one proposal, which nobody agrees with."""
+    view = RoomView("e1", Backoff())
+    state = {"proposals": {"p1": {"revision": 3, "agree": 0}}}
+    you = {"membership": {"status": "accepted"}, "votes": {}}
+    view.apply({"type": "snapshot", "epoch": "x", "seq": 1, "state": state, "you": you})
+    return view
+
+
+async def test_a_vote_and_its_count_reach_every_callback_in_one_moment() -> None:
+    view, rng = begun(), random.Random(7)
+    seen: list[tuple[int, bool]] = []
+
+    def look(_: object) -> None:
+        seen.append((view.state["proposals"]["p1"]["agree"], "p1" in view.you["votes"]))
+
+    for name in ("change", "you", "presence"):
+        view.callbacks.add(name, look)
+    for step in range(1_000):
+        voted = step % 2 == 0
+        patch = {"proposals": {"p1": {"agree": int(voted)}}}
+        you: Any = {
+            "type": "you",
+            "seq": step + 2,
+            "patch": {"votes": {"p1": 3 if voted else None}},
+        }
+        diff = {"type": "diff", "epoch": "x", "from": step + 1, "seq": step + 2, "patch": patch}
+        whole = {"membership": {"status": "accepted"}, "votes": {"p1": 3} if voted else {}}
+        resumed = {**diff, "type": "resumed", "you": whole}
+        messages = [you, diff] if rng.random() < 0.9 else rng.choice([[resumed], [you, resumed]])
+        for message in messages:
+            while rng.random() < 0.4:
+                view.apply({"type": "presence", "online": step})
+            assert not view.apply(message)
+        view.apply({"type": "presence", "online": step})
+        assert seen[-1] == (int(voted), voted)
+    assert set(seen) == {(0, False), (1, True)}
+
+
+async def test_patches_of_you_whose_diffs_never_come_are_bounded() -> None:
+    view = begun()
+    you: Any = {"type": "you", "patch": {"votes": {"p1": 3}}}
+    behind = [view.apply({**you, "seq": seq + 2}) for seq in range(MAX_HELD_PATCHES + 1)]
+    assert behind == [False] * MAX_HELD_PATCHES + [True]
+    assert view.you["votes"] == {}

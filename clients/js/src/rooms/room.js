@@ -7,6 +7,9 @@ import { AyesError } from "../error.js";
 import { mergePatch } from "../wire/merge-patch.js";
 import { Changes } from "./changes.js";
 
+/** Patches on `you` that wait for their diffs. Beyond that the room subscribes again: its diffs do not arrive. */
+const MAX_HELD_PATCHES = 64;
+
 export class Room extends EventTarget {
   #host;
   #event;
@@ -15,6 +18,8 @@ export class Room extends EventTarget {
   #seq;
   #epoch;
   #yourSeq = -1;
+  /** Patches on `you` of steps that the room has not reached: each is applied together with its diff. */
+  #heldPatches = [];
   #online;
   #live = false;
   #closed;
@@ -125,6 +130,7 @@ export class Room extends EventTarget {
     this.#seq = seq;
     this.#state = state;
     const youChanged = this.#replaceYou(you, seq);
+    this.#heldPatches = [];
     this.#needsSnapshot = false;
     this.#setEntered();
     if (youChanged) this.#emit("you", { seq });
@@ -139,6 +145,7 @@ export class Room extends EventTarget {
     }
     const before = this.#seq;
     const youChanged = this.#replaceYou(you, seq);
+    this.#heldPatches = [];
     if (seq >= before) {
       this.#seq = seq;
       this.#state = mergePatch(this.#state, patch);
@@ -156,15 +163,29 @@ export class Room extends EventTarget {
     } else if (seq > this.#seq) {
       this.#seq = seq;
       this.#state = mergePatch(this.#state, patch);
+      const ready = this.#heldPatches.filter((held) => held.seq <= seq);
+      this.#heldPatches = this.#heldPatches.filter((held) => held.seq > seq);
+      for (const held of ready) this.#patchYou(held);
+      for (const held of ready) this.#emit("you", held);
       this.#changed({ from, seq, patch });
     }
   }
 
+  /** A patch of a step ahead waits for its diff, so that `state` and `you` change in one moment. */
   _onYou({ seq, patch }) {
     if (this.#you === undefined || seq < this.#yourSeq) return;
+    if (seq > this.#seq) {
+      this.#heldPatches.push({ seq, patch });
+      if (this.#heldPatches.length > MAX_HELD_PATCHES) this._resync();
+      return;
+    }
+    this.#patchYou({ seq, patch });
+    this.#emit("you", { seq, patch });
+  }
+
+  #patchYou({ seq, patch }) {
     this.#yourSeq = seq;
     this.#you = mergePatch(this.#you, patch);
-    this.#emit("you", { seq, patch });
   }
 
   _onPresence({ online }) {
@@ -179,11 +200,13 @@ export class Room extends EventTarget {
 
   /** Subscribe again from the position; diffs are ignored until the answer. */
   _resync() {
+    this.#heldPatches = [];
     this.#setLive(false);
     this.#host.subscribe(this);
   }
 
   _down() {
+    this.#heldPatches = [];
     this.#setLive(false);
   }
 

@@ -16,6 +16,10 @@ from ayes_client._wire.merge_patch import fold
 from ayes_client.errors import AyesError, RoomClosed, Stopped
 from ayes_client.state import Json, State, You
 
+#: Patches on ``you`` that wait for their diffs. Beyond, the room is subscribed to again: its diffs
+#: do not arrive.
+MAX_HELD_PATCHES = 64
+
 
 class RoomView:
     """The private half of a ``Room``."""
@@ -40,6 +44,8 @@ class RoomView:
         self._readers: weakref.WeakSet[Changes] = weakref.WeakSet()
         self._backoff = backoff
         self._internal_errors = 0
+        self._held: list[tuple[int, Json]] = []
+        """Patches on ``you`` of steps ahead; each is applied together with its diff."""
 
     def position(self) -> Json:
         """Return the event and the known position, for ``subscribe`` and ``hello``."""
@@ -68,8 +74,12 @@ class RoomView:
             case "diff":
                 return self._diff(message)
             case "you" if self.seq >= 0:
-                self.you = cast(You, fold(cast(Json, self.you), message["patch"]))
-                self.callbacks.call("you", message["patch"])
+                self._held.append((message["seq"], message["patch"]))
+                for patch in self._fold_held():
+                    self.callbacks.call("you", patch)
+                if len(self._held) > MAX_HELD_PATCHES:
+                    self._held.clear()
+                    return True
             case "presence":
                 self.online = message["online"]
                 self.callbacks.call("presence", self.online)
@@ -97,9 +107,20 @@ class RoomView:
             if message["from"] == self.seq:
                 self.state = self._folded(message["patch"])
                 before, self.seq = self.seq, message["seq"]
+                # ``state`` and ``you`` change in one moment: nobody hears of one before the other.
+                for patch in self._fold_held():
+                    self.callbacks.call("you", patch)
                 self._publish(Change(before, self.seq, message["patch"], None))
                 return False
         return True
+
+    def _fold_held(self) -> list[Json]:
+        """Apply the held patches of steps that the room has reached, and return them."""
+        ready = [patch for seq, patch in self._held if seq <= self.seq]
+        self._held = [held for held in self._held if held[0] > self.seq]
+        for patch in ready:
+            self.you = cast(You, fold(cast(Json, self.you), patch))
+        return ready
 
     def _folded(self, patch: Json) -> State:
         return cast(State, fold(cast(Json, self.state), patch))
@@ -108,6 +129,7 @@ class RoomView:
         you = message["you"]
         self.epoch, self.seq, self.state = message["epoch"], message["seq"], state
         changed, self.you = self.you != you, you
+        self._held.clear()
         self.live = True
         self._internal_errors = 0
         self._backoff.reset()
@@ -139,6 +161,7 @@ class RoomView:
         """Mark the state as the last one known."""
         self.live = False
         self.online = None
+        self._held.clear()
 
     def close(self, reason: str, error: AyesError | None) -> None:
         """End the room. Readers get ``error``, or end."""
