@@ -16,7 +16,16 @@ import msgspec
 from handlers import views
 from handlers.step import Step
 from handlers.views import View
-from persistence.event.records import Ballot, Comment, Item, Membership, Option, Proposal, Vote
+from persistence.event.records import (
+    Ballot,
+    Comment,
+    Invitation,
+    Item,
+    Membership,
+    Option,
+    Proposal,
+    Vote,
+)
 from persistence.event.state import ABSENT, EventState
 from protocol.merge_patch import difference
 
@@ -128,6 +137,11 @@ class _PatchBuilder:
         if own:
             self.you.setdefault(user, {})["membership"] = own
 
+    def invitation(self, id: str, old: Invitation | None, new: Invitation) -> None:
+        before = views.invitation_view(old, self.floors)
+        after = views.invitation_view(new, self.after)
+        _put_change(self.admin, "invitations", id, before, after)
+
     def ballot(self, user: str, old: Ballot | None, new: Ballot | None) -> None:
         # Sent even if only the criteria below it changed: its owner should look at it again.
         self.you.setdefault(user, {})["ballot"] = views.ballot_view(new)
@@ -160,6 +174,7 @@ _COMPARE: dict[str, Callable[[_PatchBuilder, Any, Any, Any], None]] = {
     "comments": _PatchBuilder.comment,
     "memberships": _PatchBuilder.membership,
     "ballots": _PatchBuilder.ballot,
+    "invitations": _PatchBuilder.invitation,
 }
 
 
@@ -217,6 +232,8 @@ def growing_document(
         shown["counts"] |= views.admin_counts_view(event)
         requests = ((m.user_id, views.request_view(m, event, numbers=numbers)) for m in members)
         shown["requests"] = yield from _shown(requests)
+        invited = ((one.id, views.invitation_view(one, event)) for one in state.invitations_shown())
+        shown["invitations"] = yield from _shown(invited)
     return shown
 
 

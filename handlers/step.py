@@ -20,6 +20,7 @@ from persistence.event.records import (
     Comment,
     EntranceCode,
     Event,
+    Invitation,
     Item,
     ItemVersion,
     Membership,
@@ -33,12 +34,22 @@ from protocol.errors import ErrorCode, FinalError
 R = TypeVar("R")
 
 Record: TypeAlias = (
-    Ballot | Comment | EntranceCode | Item | ItemVersion | Membership | Option | Proposal | Vote
+    Ballot
+    | Comment
+    | EntranceCode
+    | Invitation
+    | Item
+    | ItemVersion
+    | Membership
+    | Option
+    | Proposal
+    | Vote
 )
 TableName: TypeAlias = Literal[
     "ballots",
     "comments",
     "entrance_codes",
+    "invitations",
     "item_history",
     "items",
     "memberships",
@@ -293,6 +304,8 @@ def _place(record: Record) -> tuple[TableName, Any, Any]:
             return "items", record.id, record
         case Option():
             return "options", record.id, record
+        case Invitation():
+            return "invitations", record.id, record
         case Comment():
             return "comments", record.id, record
         case Ballot():

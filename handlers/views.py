@@ -16,6 +16,7 @@ from persistence.event.records import (
     Ballot,
     Comment,
     Event,
+    Invitation,
     Item,
     Membership,
     Option,
@@ -80,7 +81,7 @@ def counts_view(event: Event) -> View:
 
 def admin_counts_view(event: Event) -> View:
     """The part of ``state.counts`` that only admins see."""
-    return {} if event.requests is None else {"requests": event.requests}
+    return _present({"requests": event.requests, "invitations": event.invitations})
 
 
 def option_view(option: Option | None) -> View | None:
@@ -220,6 +221,27 @@ def request_fields(member: Membership, *, numbers: bool) -> View:
     if numbers and member.request_seq is not None:
         view["position"] = member.request_seq
     return view
+
+
+def invitation_view(invitation: Invitation | None, event: Event) -> View | None:
+    """``state.invitations[id]``, for admins: the newest invitations."""
+    if invitation is None or invitation.number <= event.invitation_floor:
+        return None
+    return invitation_fields(invitation)
+
+
+def invitation_fields(invitation: Invitation) -> View:
+    """Return the fields of an invitation, shown in the room or not."""
+    return _present(
+        {
+            "name": invitation.name,
+            "ref": invitation.ref,
+            "status": invitation.status,
+            "user": invitation.user_id,
+            "created_at": timestamp(invitation.created_at),
+            "no": invitation.number,
+        }
+    )
 
 
 def comment_view(comment: Comment | None, event: Event, *, numbers: bool) -> View | None:

@@ -45,6 +45,8 @@ Ordinal = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
 Position = Annotated[int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)]
 MaxMembers = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 EntranceCode = Annotated[str, msgspec.Meta(pattern=r"\A[A-Z0-9]{6}\Z")]
+#: The secret of an invitation, as ``invitation.create`` gave it.
+Secret = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]{1,100}\Z")]
 #: A moment chosen by the client, in any time zone.
 Moment = Annotated[
     datetime,

@@ -120,6 +120,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     min_open_seconds: Seconds | None = None
     ttl_seconds: Seconds | None = None
     proposer_votes: bool | None = None
+    guests: bool | None = None
+    """Whether guests, who have no account, may join by the code."""
     ballot: BallotPolicy | None = None
     stances: Stances | None = None
     decide: Decide | None = None
@@ -176,6 +178,7 @@ class PolicyPatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     min_open_seconds: Seconds | UnsetType | None = UNSET
     ttl_seconds: Seconds | UnsetType | None = UNSET
     proposer_votes: bool | UnsetType | None = UNSET
+    guests: bool | UnsetType | None = UNSET
     ballot: BallotPolicyPatch | UnsetType | None = UNSET
     stances: Stances | UnsetType | None = UNSET
     decide: Decide | UnsetType | None = UNSET

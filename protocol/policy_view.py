@@ -53,6 +53,7 @@ class EventPolicy(View, kw_only=True):
     min_open_seconds: Seconds | UnsetType = UNSET
     ttl_seconds: Seconds | UnsetType = UNSET
     proposer_votes: bool | UnsetType = UNSET
+    guests: bool | UnsetType = UNSET
     ballot: BallotPolicy | UnsetType = UNSET
     stances: Stances | UnsetType = UNSET
     decide: Decide | UnsetType = UNSET

@@ -35,6 +35,8 @@ from protocol.state import (
     Count,
     EventId,
     EventStatus,
+    Invitation,
+    InvitationId,
     JoinRequest,
     Member,
     Membership,
@@ -180,6 +182,20 @@ class Requests(Reply, tag="requests", kw_only=True):
     next: Ordinal | UnsetType = UNSET
 
 
+class ListedInvitation(Invitation, kw_only=True):
+    """An invitation with its id."""
+
+    id: InvitationId
+
+
+class Invitations(Reply, tag="invitations", kw_only=True):
+    """Invitations, newest first; ``next`` is the ``before`` of the next page."""
+
+    event: EventId
+    invitations: list[ListedInvitation]
+    next: Ordinal | UnsetType = UNSET
+
+
 class ListedVote(msgspec.Struct, kw_only=True):
     """A user and their stance. The name is absent if nothing records it any more."""
 
@@ -307,6 +323,7 @@ MESSAGES: Final[tuple[type[Said], ...]] = (
     Proposals,
     Members,
     Requests,
+    Invitations,
     Ballots,
     Receipt,
     Votes,

@@ -143,12 +143,22 @@ class ProposalsList(History, tag="proposals.list", kw_only=True):
     """List resolved proposals, last decided first."""
 
 
-class MembersList(History, tag="members.list", kw_only=True):
+class PeopleList(History, kw_only=True):
+    """A page of people. With ``search`` only those whose name or id has these words in it."""
+
+    search: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
+
+
+class MembersList(PeopleList, tag="members.list", kw_only=True):
     """List all members, last joined first."""
 
 
-class RequestsList(History, tag="requests.list", kw_only=True):
+class RequestsList(PeopleList, tag="requests.list", kw_only=True):
     """List all requests to join, newest first; for admins."""
+
+
+class InvitationsList(PeopleList, tag="invitations.list", kw_only=True):
+    """List all invitations, newest first; for admins. ``search`` looks at names and refs."""
 
 
 class BallotsList(Request, tag="ballots.list", kw_only=True):
@@ -208,6 +218,7 @@ REQUESTS: tuple[type[Request], ...] = (
     ProposalsList,
     MembersList,
     RequestsList,
+    InvitationsList,
     BallotsList,
     BallotReceipt,
     VotesList,

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from protocol import commands as c
-from protocol.fields import EntranceCode, Position, UserId, Version
+from protocol.fields import EntranceCode, Position, Secret, UserId, Version
 from protocol.state import (
     AssumptionId,
     CommentId,
@@ -16,6 +16,7 @@ from protocol.state import (
     CriterionId,
     EventId,
     EventStatus,
+    InvitationId,
     MembershipStatus,
     OptionId,
     ProposalId,
@@ -134,6 +135,27 @@ class PeopleAdded(Result, kw_only=True):
     added: list[UserId]
 
 
+class InvitationMade(msgspec.Struct, kw_only=True):
+    """An invitation, and the secret to give to the person invited."""
+
+    invitation: InvitationId
+    name: str
+    secret: Secret
+
+
+class InvitationsMade(Result, kw_only=True):
+    """The invitations, in the order given."""
+
+    invitations: list[InvitationMade]
+
+
+class InvitationRevoked(Result, kw_only=True):
+    """The invitation that opens nothing any more."""
+
+    invitation: InvitationId
+    status: Literal["revoked"]
+
+
 class RoleSet(Result, kw_only=True):
     """The member's role now."""
 
@@ -235,6 +257,8 @@ RESULTS: Final[dict[type[c.Command], AnyResult]] = {
     c.MembershipApproveAll: AllDecided,
     c.MembershipRejectAll: AllDecided,
     c.MembershipSetRole: RoleSet,
+    c.InvitationCreate: InvitationsMade,
+    c.InvitationRevoke: InvitationRevoked,
     c.ProposalCreate: ProposalMade,
     c.ProposalWithdraw: ProposalClosed,
     c.ProposalReject: ProposalClosed,

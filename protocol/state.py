@@ -29,6 +29,7 @@ from protocol.policy_view import View as View
 EventStatus: TypeAlias = Literal["not_started", "in_progress", "paused", "finished"]
 MembershipStatus: TypeAlias = Literal["pending", "accepted", "rejected", "left", "removed"]
 ProposalStatus: TypeAlias = Literal["pending", "accepted", "rejected", "deleted"]
+InvitationStatus: TypeAlias = Literal["open", "used", "revoked"]
 Resolution: TypeAlias = Literal[
     "auto_votes",
     "admin",
@@ -53,6 +54,7 @@ AssumptionId = Annotated[str, Meta(pattern=r"\Aa_[a-z2-7]{16}\Z")]
 CriterionId = Annotated[str, Meta(pattern=r"\Ac_[a-z2-7]{16}\Z")]
 ItemId = Annotated[str, Meta(pattern=r"\A[ac]_[a-z2-7]{16}\Z")]
 ProposalId = Annotated[str, Meta(pattern=r"\Ap_[a-z2-7]{16}\Z")]
+InvitationId = Annotated[str, Meta(pattern=r"\Ai_[a-z2-7]{16}\Z")]
 CommentId = Annotated[str, Meta(pattern=r"\Am_[a-z2-7]{16}\Z")]
 Time = Annotated[
     str,
@@ -223,10 +225,24 @@ class JoinRequest(View, kw_only=True):
     position: Position | UnsetType = UNSET
 
 
+class Invitation(View, kw_only=True):
+    """A personal way in, for admins. ``user`` is the one who used it.
+
+    ``no`` is its place in the order of creation.
+    """
+
+    name: str
+    status: InvitationStatus
+    created_at: Time
+    no: Ordinal
+    ref: str | UnsetType = UNSET
+    user: UserId | UnsetType = UNSET
+
+
 class Counts(View, kw_only=True):
     """Totals, whatever the room's windows show: members who may vote, submitted ballots, proposals
     ever made, current comments. Organisers are not counted. Admins also see the number of requests
-    to join.
+    to join, and of invitations ever made.
     """
 
     members: Count
@@ -234,6 +250,7 @@ class Counts(View, kw_only=True):
     proposals: Count
     comments: Count
     requests: Count | UnsetType = UNSET
+    invitations: Count | UnsetType = UNSET
 
 
 class OptionResult(View, kw_only=True):
@@ -306,9 +323,10 @@ class MemberState(View, kw_only=True):
 
 
 class AdminState(MemberState, kw_only=True):
-    """``state`` as admins see it, with the users who wait."""
+    """``state`` as admins see it, with the users who wait and the newest invitations."""
 
     requests: dict[UserId, JoinRequest]
+    invitations: dict[InvitationId, Invitation]
 
 
 class Hidden(View, kw_only=True):

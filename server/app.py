@@ -12,7 +12,7 @@ from starlette.routing import WebSocketRoute
 from protocol import answers
 from protocol.errors import ErrorCode, RetryableError
 from server.admin import api as admin
-from server.http import api, metrics, probes, published
+from server.http import api, entry, metrics, probes, published
 from server.http.answers import json_answer
 from server.http.cors import Cors
 from server.node import Node
@@ -30,6 +30,7 @@ def make_app(node: Node) -> Starlette:
             WebSocketRoute("/v1/socket", SocketEndpoint(node.context)),
             *probes.routes(node),
             *api.routes(node),
+            *entry.routes(node),
             *published.routes(node.texts),
             *metrics.routes(node),
             *admin.routes(node),

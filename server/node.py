@@ -12,11 +12,13 @@ from handlers.lanes.batch_end import TransactionObserver
 from handlers.lanes.lanes import Lanes
 from persistence.database.failures import Failures
 from persistence.database.pool import Database
+from persistence.queries.server_keys import shared_key
 from server.bus.memory import MemoryBus
 from server.bus.port import Bus
 from server.config.settings import Settings
 from server.config.version import ayes_version
 from server.identity.auth import Authenticator
+from server.identity.entry import ENTRY_KEY
 from server.identity.origins import Origins
 from server.identity.revocations import Revocations
 from server.limits.code_guesses import CodeGuessLimiter
@@ -97,7 +99,10 @@ class Node:
         self.users = Users(database)
         self.streams = Streams()
         guesses = CodeGuessLimiter()
-        self.commands = CommandRouter(settings, database, self.lanes, guesses, self.counters)
+        self.entry = auth.entry
+        self.commands = CommandRouter(
+            settings, database, self.lanes, guesses, self.entry, self.counters
+        )
         self.queries = Queries(
             database,
             self.lanes,
@@ -105,6 +110,7 @@ class Node:
             guesses=guesses,
             quotas=self.quotas,
             cooldown=self.cooldown,
+            entry=self.entry,
         )
         self.connections = ConnectionRegistry[OpenSocket](settings, time.monotonic())
         self.reconnects = ReconnectThrottle(settings.admissions_per_second)
@@ -159,6 +165,7 @@ class Node:
     async def start(self) -> None:
         """Start the parts; raises if the database is out of reach."""
         await self.database.open()
+        self.entry.use(await shared_key(self.database, ENTRY_KEY))
         await self.revocations.start()
         self.auth.start()
         await self.rooms.start()

@@ -114,7 +114,7 @@ def test_only_the_lanes_and_readers_touch_a_database() -> None:
 def test_commands_handlers_and_permissions_are_the_same_set() -> None:
     registry.check()
     assert set(HANDLERS) == set(PERMISSIONS) == set(COMMANDS)
-    assert len(COMMANDS) == len(set(COMMANDS)) == 43
+    assert len(COMMANDS) == len(set(COMMANDS)) == 45
 
 
 def test_each_handler_stands_at_its_own_command() -> None:
@@ -146,7 +146,7 @@ def test_records_are_named_as_their_columns(name: str) -> None:
 
 
 def test_every_key_begins_with_the_event() -> None:
-    looked_up_before = {"users", "entrance_codes", "events", "revocations"}
+    looked_up_before = {"users", "entrance_codes", "events", "revocations", "server_keys"}
     for name, table in metadata.tables.items():
         first = next(iter(table.primary_key.columns)).name
         assert name in looked_up_before or first == "event_id", name

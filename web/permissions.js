@@ -37,6 +37,8 @@ export const PERMISSIONS = {
   "membership.remove": rule("admin", LIVE),
   "membership.approve_all": rule("admin", LIVE),
   "membership.reject_all": rule("admin", LIVE),
+  "invitation.create": rule("admin", LIVE),
+  "invitation.revoke": rule("admin", LIVE),
   "membership.add": rule("admin", LIVE),
   "membership.set_role": rule("admin", ALL),
   "membership.rename": rule("member", LIVE),

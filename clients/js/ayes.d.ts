@@ -167,6 +167,8 @@ export interface Policy extends Terms {
   min_open_seconds?: number;
   ttl_seconds?: number;
   proposer_votes?: boolean;
+  /** Whether guests may join by the code. */
+  guests?: boolean;
   ballot?: { method: BallotMethod; named: boolean };
 }
 
@@ -281,6 +283,18 @@ export interface JoinRequest {
   position?: number;
 }
 
+/** A personal way in, which admins see. */
+export interface Invitation {
+  name: string;
+  status: "open" | "used" | "revoked";
+  created_at: string;
+  /** Its place in the order of making. */
+  no: number;
+  ref?: string;
+  /** Who used it. */
+  user?: string;
+}
+
 export interface Results {
   ballots: number;
   eligible: number;
@@ -321,9 +335,11 @@ export interface State {
     comments?: number;
     /** How many ask to join; only for admins. */
     requests?: number;
+    invitations?: number;
   }>;
   /** Only for admins. */
   readonly requests?: Readonly<Record<string, JoinRequest>>;
+  readonly invitations?: Readonly<Record<string, Invitation>>;
   /** Only when finished. */
   readonly results?: Readonly<Results>;
 }
@@ -430,7 +446,8 @@ export interface Commands {
     args: Item<"criterion"> & { version: number };
     result: { criterion: string; version: number };
   };
-  "membership.join": { args: Timed & { code: string }; result: { event: string; status: "pending" | "accepted" } };
+  /** By a code, or by an invitation's secret. */
+  "membership.join": { args: Timed & { code?: string; invitation?: string }; result: { event: string; status: "pending" | "accepted" } };
   "membership.rename": { args: InEvent<{ name: string }>; result: { name: string } };
   "membership.cancel": { args: InEvent; result: Nothing };
   "membership.leave": { args: InEvent<{ transfer_to?: string }>; result: { status: "left" } };
@@ -443,6 +460,12 @@ export interface Commands {
   };
   "membership.approve_all": { args: InEvent<{ upto?: number }>; result: Everybody };
   "membership.reject_all": { args: InEvent<{ upto?: number }>; result: Everybody };
+  /** Each person's secret; a repeat with the same id gives the same ones. 200 at most. */
+  "invitation.create": {
+    args: InEvent<{ people: { name: string; ref?: string }[] }>;
+    result: { invitations: { invitation: string; name: string; secret: string }[] };
+  };
+  "invitation.revoke": { args: InEvent<{ invitation: string }>; result: { invitation: string; status: "revoked" } };
   /** Those who are members already stay as they are; 200 at most. */
   "membership.add": { args: InEvent<{ people: { user: string; name?: string }[] }>; result: { added: string[] } };
   "membership.set_role": { args: InEvent<{ user: string; role: Role }>; result: { user: string; role: Role } };
@@ -565,9 +588,10 @@ export interface Queries {
   };
   "comments.list": { args: PageArgs; reply: Page<"comments", Comment> };
   "proposals.list": { args: PageArgs; reply: Page<"proposals", Proposal> };
-  "members.list": { args: PageArgs; reply: Page<"members", Member> };
+  "members.list": { args: PageArgs & { search?: string }; reply: Page<"members", Member> };
   /** Everybody who asked to join, newest first; for admins. */
-  "requests.list": { args: PageArgs; reply: Page<"requests", JoinRequest> };
+  "requests.list": { args: PageArgs & { search?: string }; reply: Page<"requests", JoinRequest> };
+  "invitations.list": { args: PageArgs & { search?: string }; reply: Page<"invitations", Invitation> };
   /** Who chose what, once an event whose ballot is `named` is finished. */
   "ballots.list": {
     args: { event: string; before?: string; limit?: number };

@@ -2,7 +2,9 @@
 
     registry     the handler of each command, in one table
     events       ``event.*``
+    joining      ``membership.join`` and ``membership.add``
     memberships  ``membership.*``
+    invitations  ``invitation.*``
     items        ``option.*``, ``assumption.*`` and ``criterion.*``
     proposals    ``proposal.*``
     votes        ``vote.*``

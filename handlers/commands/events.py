@@ -57,6 +57,8 @@ def create(step: Step, command: c.EventCreate) -> Outcome:
     )
     if step.limits.rules >= 3:
         step.change_event(requests=0, requests_made=0)
+    if step.limits.rules >= FIXED_BALLOT_RULES:
+        step.change_event(invitations=0)
     step.put(EntranceCode(code=code, event_id=step.state.id))
     step.put(
         Membership(

@@ -1,4 +1,4 @@
-"""``membership.*``: joining, leaving, roles, and the decisions of admins about members."""
+"""``membership.*``: leaving, names, roles, and the decisions of admins about requests."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from handlers.commands.joining import let_in
 from handlers.rules import tallies
-from handlers.rules.requests import asked_by, put_request, show_oldest
+from handlers.rules.requests import asked_by, show_oldest
 from handlers.rules.resolution import close, evaluate_all, evaluate_each
 from handlers.rules.transitions import membership_transition
 from handlers.step import Outcome, Step
@@ -22,74 +23,6 @@ MAX_NAMED = 200
 #: Requests that one command decides; the others wait for the next command, and the answer counts
 #: them in `waiting_count`. A step is decided in one iteration of the event loop.
 MAX_DECIDED_TOGETHER = 5_000
-
-
-def join(step: Step, command: c.MembershipJoin) -> Outcome:
-    """Accept the actor if the policy admits everyone, or put a request for the admins."""
-    membership = step.state.membership(step.user)
-    event = step.event
-    if command.code != event.entrance_code:
-        raise FinalError(ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"})
-    if event.status == "finished":
-        raise FinalError(ErrorCode.EVENT_FINISHED)
-    if membership is not None and membership.status in ("accepted", "pending"):
-        return Outcome({"event": event.id, "status": membership.status}, applied=False)
-    act = "join" if event.policy.membership_auto else "ask"
-    status = membership_transition(act, membership.status if membership else None)
-    assert status in ("accepted", "pending")
-    asking = Membership(
-        user_id=step.user,
-        name=step.actor.name,
-        status="pending",
-        requested_at=step.now,
-        request_seq=membership.request_seq if membership else None,
-        # Kept from an earlier membership: its votes may still be there.
-        joined_at=membership.joined_at if membership else None,
-        # A removal is kept too: cancelling the request must not undo it.
-        ended_at=membership.ended_at if membership and membership.status == "removed" else None,
-        decided_by=membership.decided_by if membership and membership.status == "removed" else None,
-    )
-    if status == "accepted":
-        _let_in(step, asking)
-    else:
-        put_request(step, asking)
-    return Outcome({"event": event.id, "status": status})
-
-
-def _let_in(step: Step, *asking: Membership, by: str | None = None) -> None:
-    """Accept all of ``asking`` as members; raise ``event_full`` if there are too few places."""
-    if step.event.places < len(asking):
-        raise FinalError(ErrorCode.EVENT_FULL, details={"max_members": step.event.max_members})
-    returning = [one.user_id for one in asking if one.joined_at is not None]
-    # First, so that missing records are asked for in one go, before anything is changed.
-    took_part = tallies.members_return(step, *returning)
-    for one in asking:
-        _accept(step, one, by)
-    show_oldest(step)
-    if step.limits.rules >= 3:
-        # A return casts no vote, but it can meet the quorum.
-        evaluate_each(step, took_part)
-
-
-def _accept(step: Step, asking: Membership, by: str | None) -> None:
-    event = step.event
-    number = event.joins + 1
-    ceiling = event.member_ceiling
-    if ceiling is None and event.accepted - event.admins >= step.limits.members_shown:
-        ceiling = event.joins
-    step.put(
-        replace(
-            asking,
-            status="accepted",
-            role="member",
-            joined_at=step.now,
-            ended_at=None,
-            decided_by=by,
-            joined_no=number,
-            request_no=None,
-        )
-    )
-    step.change_event(members=event.members + 1, joins=number, member_ceiling=ceiling)
 
 
 def rename(step: Step, command: c.MembershipRename) -> Outcome:
@@ -213,7 +146,7 @@ def approve(step: Step, command: c.MembershipApprove) -> Outcome:
     if membership.status == "accepted":
         return Outcome(_decision(membership), applied=False)
     _check_undecided(membership, "approve")
-    _let_in(step, membership, by=step.user)
+    let_in(step, membership, by=step.user)
     return Outcome(_decision(step.member(command.user)))
 
 
@@ -251,7 +184,7 @@ def approve_all(step: Step, command: c.MembershipApproveAll) -> Outcome:
     room = min(step.event.places, MAX_DECIDED_TOGETHER)
     oldest = step.state.oldest_requests(room + MAX_NAMED)
     approved, waiting = _until(oldest, command.upto, room)
-    _let_in(step, *approved, by=step.user)
+    let_in(step, *approved, by=step.user)
     result = _named("approved", approved, len(approved))
     result |= _named("waiting", waiting, count - len(approved))
     return Outcome(result, applied=bool(approved))
@@ -279,7 +212,7 @@ def _named(word: str, memberships: list[Membership], count: int) -> dict[str, An
 def _approve_all_by_name(step: Step, upto: int | None) -> Outcome:
     """Do the same for an event whose requests are not numbered."""
     approved, waiting = _until(step.state.waiting(), upto, step.event.places)
-    _let_in(step, *approved, by=step.user)
+    let_in(step, *approved, by=step.user)
     result = {"approved": approved, "waiting": waiting}
     names = {word: [asking.user_id for asking in found] for word, found in result.items()}
     return Outcome(names, applied=bool(approved))
@@ -309,27 +242,6 @@ def _reject_all_by_name(step: Step, upto: int | None) -> Outcome:
     names = [asking.user_id for asking in rejected]
     others = [asking.user_id for asking in waiting]
     return Outcome({"approved": [], "waiting": others, "rejected": names}, applied=bool(names))
-
-
-def add(step: Step, command: c.MembershipAdd) -> Outcome:
-    """Accept people who did not ask, all of them or none."""
-    people = {person.user: person for person in reversed(command.people)}
-    step.state.require_memberships(list(people))
-    added: list[Membership] = []
-    for user in dict.fromkeys(person.user for person in command.people):
-        membership, name = step.state.membership(user), people[user].name
-        if membership is not None and membership.status == "accepted":
-            continue
-        membership_transition("add", membership.status if membership else None)
-        if membership is None:
-            membership = Membership(
-                user_id=user, name=name or user, status="pending", requested_at=step.now
-            )
-        elif name is not None:
-            membership = replace(membership, name=name)
-        added.append(membership)
-    _let_in(step, *added, by=step.user)
-    return Outcome({"added": [one.user_id for one in added]}, applied=bool(added))
 
 
 def set_role(step: Step, command: c.MembershipSetRole) -> Outcome:

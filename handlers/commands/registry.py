@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-from handlers.commands import ballots, comments, events, items, memberships, proposals, votes
+from handlers.commands import (
+    ballots,
+    comments,
+    events,
+    invitations,
+    items,
+    joining,
+    memberships,
+    proposals,
+    votes,
+)
 from handlers.rules.permissions import PERMISSIONS
 from handlers.step import Outcome, Step
 from protocol import commands as c
@@ -33,7 +43,7 @@ HANDLERS: Final[dict[type[c.Command], Handler]] = {
     c.CriterionAdd: items.add_criterion,
     c.CriterionEdit: items.edit_criterion,
     c.CriterionRemove: items.remove_criterion,
-    c.MembershipJoin: memberships.join,
+    c.MembershipJoin: joining.join,
     c.MembershipRename: memberships.rename,
     c.MembershipCancel: memberships.cancel,
     c.MembershipLeave: memberships.leave,
@@ -42,8 +52,10 @@ HANDLERS: Final[dict[type[c.Command], Handler]] = {
     c.MembershipRemove: memberships.remove,
     c.MembershipApproveAll: memberships.approve_all,
     c.MembershipRejectAll: memberships.reject_all,
-    c.MembershipAdd: memberships.add,
+    c.MembershipAdd: joining.add,
     c.MembershipSetRole: memberships.set_role,
+    c.InvitationCreate: invitations.create,
+    c.InvitationRevoke: invitations.revoke,
     c.ProposalCreate: proposals.create,
     c.ProposalWithdraw: proposals.withdraw,
     c.ProposalReject: proposals.reject,

@@ -42,6 +42,7 @@ _ROWS = {
     "comment": "comments",
     "version": "item_history",
     "code": "entrance_codes",
+    "invitation": "invitations",
 }
 #: The name of a member that no entry has shown yet, as of one who joined beyond the room's window.
 _UNKNOWN_NAME = ""
@@ -65,7 +66,11 @@ class Replay:
     def __init__(self, event_id: str) -> None:
         self.state = EventState(event_id)
         # This state has everything. A record that a handler misses was never created.
-        self.state.complete |= {Need("comments_shown"), Need("requests")}
+        self.state.complete |= {
+            Need("comments_shown"),
+            Need("requests"),
+            Need("invitations_shown"),
+        }
         self.recorded_from: int | None = None
         """The first entry that records limits."""
         self.unrecorded: list[int] = []

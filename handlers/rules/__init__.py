@@ -6,6 +6,7 @@
     lateness         commands that arrive after their own ``not_after``
     requests         requests to join
     electorate       who may vote on a proposal, and how many they are
+    invitations      the user and the window of invitations, and guests
     tallies          the counts of a proposal's votes
     auto_acceptance  whether a proposal passes by its votes
     resolution       resolves proposals, and applies accepted ones

@@ -13,6 +13,7 @@ from __future__ import annotations
 import msgspec
 
 from handlers import views
+from handlers.rules import invitations
 from handlers.rules.requests import hide_newest, number_requests, show_oldest
 from handlers.rules.resolution import evaluate_all, move_floor
 from handlers.step import Outcome, Step
@@ -63,6 +64,7 @@ def record(step: Step, limits: str) -> None:
     if views.shows_numbers(step.event) and not views.shows_numbers(before):
         _show_numbers(step)
     _see_to_requests(step, before)
+    invitations.move_floor(step)
     step.change_event(resolved_floor=move_floor(step, step.event.resolutions))
     # The window never shows more than there are; if the total is small, it need not be read.
     if step.event.comments > (shown := step.limits.comments_shown):

@@ -82,6 +82,8 @@ PERMISSIONS: Final[dict[type[c.Command], Permission]] = {
     c.MembershipRejectAll: Permission(_ADMIN, _LIVE),
     c.MembershipAdd: Permission(_ADMIN, _LIVE),
     c.MembershipSetRole: Permission(_ADMIN, _ALL),
+    c.InvitationCreate: Permission(_ADMIN, _LIVE),
+    c.InvitationRevoke: Permission(_ADMIN, _LIVE),
     c.ProposalCreate: Permission(_MEMBER, _RUNNING),
     c.ProposalWithdraw: Permission(_MEMBER, _STARTED),
     c.ProposalRebase: Permission(_MEMBER, _RUNNING),

@@ -31,6 +31,8 @@ MEMBERSHIP: Final[dict[str, dict[MembershipStatus | None, MembershipStatus | Non
     "ask": {None: "pending", "left": "pending", "rejected": "pending", "removed": "pending"},
     # A removed member who asked again goes back to ``removed`` instead.
     "cancel": {"pending": None},
+    # By an open invitation.
+    "invite": dict.fromkeys((None, "pending", "rejected", "left"), "accepted"),
     "approve": {"pending": "accepted"},
     # An admin's decision, like an approval; also for removed users.
     "add": {

@@ -215,6 +215,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "comments": ("event_id", "id"),
     "entrance_codes": ("code",),
     "events": ("id",),
+    "invitations": ("event_id", "id"),
     "item_history": ("event_id", "item_id", "part", "version"),
     "items": ("event_id", "id"),
     "journal": (),

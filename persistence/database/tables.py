@@ -114,6 +114,9 @@ events = Table(
     Column("request_ceiling", Integer),
     # Accepted members without a vote; ``members`` leaves them out.
     Column("organisers", Integer, nullable=False, server_default=text("0")),
+    # Null until the event has an invitation, or from the fifth rules on.
+    Column("invitations", Integer),
+    Column("invitation_floor", Integer, nullable=False, server_default=text("0")),
     Column("starts_at", _moment()),
     Column("ends_at", _moment()),
     Column("ends_set_at", _moment()),
@@ -332,6 +335,29 @@ comments = Table(
     Column("deleted", Boolean, nullable=False),
     PrimaryKeyConstraint("event_id", "id"),
     Index("comments_live_idx", "event_id", "number", postgresql_where=text("NOT deleted")),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("event_id", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("ref", Text),
+    Column("status", Text, nullable=False),
+    Column("user_id", Text),
+    Column("created_at", _moment(), nullable=False),
+    PrimaryKeyConstraint("event_id", "id"),
+    Index("invitations_number_idx", "event_id", "number"),
+)
+
+# Keys that all nodes share, such as the one that signs the tokens of guests.
+server_keys = Table(
+    "server_keys",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("key", LargeBinary, nullable=False),
 )
 
 journal = Table(

@@ -49,6 +49,7 @@ class DomainLimits(msgspec.Struct, frozen=True, kw_only=True):
     comments_shown: int = 200
     members_shown: int = 500
     requests_shown: int = 200
+    invitations_shown: int = 200
 
 
 #: The fields of ``DomainLimits`` that an operator may set.

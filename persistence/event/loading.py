@@ -20,6 +20,7 @@ from persistence.event.records import (
     Ballot,
     Comment,
     Event,
+    Invitation,
     Item,
     ItemVersion,
     Membership,
@@ -118,6 +119,10 @@ _PROPOSALS = _of_event(t.proposals, any_of(t.proposals.c.id, "keys"))
 _BALLOTS = _of_event(t.ballots, any_of(t.ballots.c.user_id, "keys"))
 _ALL_BALLOTS = _of_event(t.ballots)
 _COMMENTS = _of_event(t.comments, any_of(t.comments.c.id, "keys"))
+_INVITATIONS = _of_event(t.invitations, any_of(t.invitations.c.id, "keys"))
+_INVITATIONS_SHOWN = _of_event(
+    t.invitations, t.invitations.c.number > bindparam("floor", type_=Integer)
+)
 _CODES = Statement(
     "load_codes", select(t.entrance_codes).where(any_of(t.entrance_codes.c.code, "keys"))
 )
@@ -142,6 +147,7 @@ _BY_KEY: dict[str, tuple[Statement, Any, str]] = {
     "proposal": (_PROPOSALS, Proposal, "proposals"),
     "ballot": (_BALLOTS, Ballot, "ballots"),
     "comment": (_COMMENTS, Comment, "comments"),
+    "invitation": (_INVITATIONS, Invitation, "invitations"),
 }
 _KEY_FIELD = {"memberships": "user_id", "ballots": "user_id"}
 
@@ -204,6 +210,8 @@ async def load_room(connection: asyncpg.Connection[Any], event_id: str) -> Event
     for rows in (members, leading):
         await add_rows(state, "memberships", Membership, rows, "user_id")
     needs = {Need("comments_shown")}
+    if event.invitations:
+        needs.add(Need("invitations_shown"))
     if event.request_ceiling is None:
         needs.add(Need("waiting"))
     else:
@@ -340,6 +348,10 @@ async def _fetch_set(
             floor = state.event.comment_floor
             for row in await _COMMENTS_SHOWN.rows(connection, event=state.id, floor=floor):
                 _hold_new(state, "comments", row["id"], Comment, row)
+        case "invitations_shown":
+            floor = state.event.invitation_floor
+            for row in await _INVITATIONS_SHOWN.rows(connection, event=state.id, floor=floor):
+                _hold_new(state, "invitations", row["id"], Invitation, row)
         case "withdrawn_by":
             floor = state.event.resolved_floor
             rows = await _WITHDRAWN_BY.rows(connection, event=state.id, floor=floor, author=key[0])

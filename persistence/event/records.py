@@ -12,7 +12,13 @@ import msgspec
 
 from protocol.commands import Category, Role
 from protocol.policy import DEFAULT_TERMS, Policy, ProposalKind, Terms
-from protocol.state import EventStatus, MembershipStatus, ProposalStatus, Resolution
+from protocol.state import (
+    EventStatus,
+    InvitationStatus,
+    MembershipStatus,
+    ProposalStatus,
+    Resolution,
+)
 
 ItemKind: TypeAlias = Literal["assumption", "criterion"]
 Part: TypeAlias = Literal["content", "conclusion"]
@@ -72,6 +78,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     requests_made: int | None = None
     request_ceiling: int | None = None
     """Requests after this number are not shown; ``None``: all are shown."""
+    invitations: int | None = None
+    """Number of invitations ever made; ``None`` before the fifth rules, until there is one."""
+    invitation_floor: int = 0
+    """Invitations up to this number are no longer shown."""
     ballot_fixed: bool = False
     """Whether a ballot was submitted since the fifth rules: its method stands."""
 
@@ -236,6 +246,19 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
     created_at: datetime
     deleted: bool = False
+
+
+class Invitation(msgspec.Struct, frozen=True, kw_only=True):
+    """One person's way in. Its secret is derived from its id, and stored nowhere."""
+
+    id: str
+    number: int
+    name: str
+    ref: str | None = None
+    status: InvitationStatus = "open"
+    user_id: str | None = None
+    """The user who used it."""
+    created_at: datetime
 
 
 class EntranceCode(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from persistence.event.records import (
     Ballot,
     Comment,
     Event,
+    Invitation,
     Item,
     ItemVersion,
     Membership,
@@ -45,6 +46,8 @@ NeedKind: TypeAlias = Literal[
     "comments_shown",
     "code",
     "version",
+    "invitation",
+    "invitations_shown",
 ]
 
 
@@ -70,7 +73,10 @@ R = TypeVar("R")
 
 #: Tables whose records are weighed one by one. Votes are all alike, and counted instead.
 WEIGHED = frozenset(
-    {"options", "items", "proposals", "memberships", "ballots", "comments", "item_history"}
+    {
+        *("options", "items", "proposals", "memberships", "ballots", "comments", "item_history"),
+        "invitations",
+    }
 )
 #: Stands for a record if a table does not have its key.
 ABSENT: Any = object()
@@ -93,6 +99,7 @@ class EventState:
         self.ballots: dict[str, Ballot | None] = {}
         self.comments: dict[str, Comment | None] = {}
         self.item_history: dict[tuple[str, str, int], ItemVersion | None] = {}
+        self.invitations: dict[str, Invitation | None] = {}
         self.entrance_codes: dict[str, str | None] = {}
         """Code → its event."""
         self.numbered: dict[int, str] = {}
@@ -168,6 +175,10 @@ class EventState:
     def comment(self, id: str) -> Comment | None:
         """Return a comment, removed or not."""
         return _get(self.comments, id, "comment", (id,))
+
+    def invitation(self, id: str) -> Invitation | None:
+        """Return an invitation, in any status."""
+        return _get(self.invitations, id, "invitation", (id,))
 
     def version(self, item: str, part: Part, version: int) -> ItemVersion | None:
         """Return the text of an item at one of its versions."""
@@ -245,6 +256,15 @@ class EventState:
         floor = self.event.comment_floor
         found = [c for c in self.comments.values() if c and not c.deleted and c.number > floor]
         return sorted(found, key=lambda comment: comment.number)
+
+    def invitations_shown(self) -> list[Invitation]:
+        """Return the invitations above the floor, oldest first."""
+        if not self.event.invitations:
+            return []
+        self._require_complete(Need("invitations_shown"))
+        floor = self.event.invitation_floor
+        found = [one for one in self.invitations.values() if one and one.number > floor]
+        return sorted(found, key=lambda one: one.number)
 
     def resolved(self, first: int, last: int) -> list[Proposal]:
         """Return the proposals that were resolved as number ``first`` to ``last``."""

@@ -13,6 +13,7 @@ from persistence.event.records import (
     Ballot,
     Comment,
     Event,
+    Invitation,
     Item,
     ItemVersion,
     Membership,
@@ -33,6 +34,7 @@ FIXED_BYTES: Final[dict[type, int]] = {
     ItemVersion: 600,
     Option: 350,
     Membership: 650,
+    Invitation: 500,
     Ballot: 450,
     Vote: 360,
     type(None): 160,
@@ -72,6 +74,8 @@ def _texts(record: Any) -> int:
             return text_bytes(record.content) + text_bytes(record.conclusion)
         case Membership():
             return text_bytes(record.name) + text_bytes(record.user_id)
+        case Invitation():
+            return text_bytes(record.name) + text_bytes(record.ref)
         case Ballot():
             return (len(record.criterion_order) + len(record.chosen)) * ID_BYTES
         case _:

@@ -15,6 +15,7 @@ from persistence.event.records import (
     Ballot,
     Comment,
     Event,
+    Invitation,
     Item,
     ItemVersion,
     Membership,
@@ -45,6 +46,7 @@ _RECORDS: dict[str, Any] = {
     "votes": Vote,
     "ballots": Ballot,
     "comments": Comment,
+    "invitations": Invitation,
 }
 _ROWS = {
     name: Statement(

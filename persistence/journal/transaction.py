@@ -105,6 +105,7 @@ _RECORDS = {
     for name in (
         "ballots",
         "comments",
+        "invitations",
         "item_history",
         "items",
         "memberships",

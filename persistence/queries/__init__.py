@@ -5,6 +5,9 @@
     participation  who voted on a proposal, and who submitted a ballot
     standings      whether an event exists and the sender's status, before its command waits
     ballots        ballots by name, and a voter's own proof
+    people         members, requests and invitations, page by page
+    entries        the ways in without an account
+    server_keys    keys that all nodes share
     due            proposals that expired or opened
     revocations    revocations of access
     operator       nodes, events and users, for an operator

@@ -12,7 +12,7 @@ from persistence.database import tables as t
 from persistence.database.pool import Database
 from persistence.database.statements import EVENT, Statement
 from persistence.event.loading import read
-from persistence.event.records import Comment, Membership, Proposal
+from persistence.event.records import Comment, Proposal
 from persistence.event.windows import resolved_floor
 from protocol.errors import bad_request
 
@@ -113,29 +113,6 @@ _PROPOSALS = Statement(
     .order_by(t.proposals.c.resolved_no.desc())
     .limit(_LIMIT),
 )
-_MEMBERS = Statement(
-    "list_members",
-    select(*(c for c in t.memberships.columns if c.name != "event_id"))
-    .where(
-        t.memberships.c.event_id == EVENT,
-        t.memberships.c.status == "accepted",
-        t.memberships.c.joined_no < func.coalesce(_BEFORE, MAX_ORDINAL),
-    )
-    .order_by(t.memberships.c.joined_no.desc())
-    .limit(_LIMIT),
-)
-
-_REQUESTS = Statement(
-    "list_requests",
-    select(*(c for c in t.memberships.columns if c.name != "event_id"))
-    .where(
-        t.memberships.c.event_id == EVENT,
-        t.memberships.c.status == "pending",
-        t.memberships.c.request_no < func.coalesce(_BEFORE, MAX_ORDINAL),
-    )
-    .order_by(t.memberships.c.request_no.desc())
-    .limit(_LIMIT),
-)
 
 
 async def events_of(
@@ -231,23 +208,3 @@ async def proposals(
         rows = await _PROPOSALS.rows(connection, event=event, before=before, limit=limit + 1)
     found = [read(Proposal, row) for row in rows]
     return found[:limit], found[limit - 1].resolved_no if len(found) > limit else None
-
-
-async def members(
-    database: Database, event: str, *, before: int | None, limit: int
-) -> tuple[list[Membership], int | None]:
-    """Return members who joined before ``before``, newest first."""
-    async with database.connection() as connection:
-        rows = await _MEMBERS.rows(connection, event=event, before=before, limit=limit + 1)
-    found = [read(Membership, row) for row in rows]
-    return found[:limit], found[limit - 1].joined_no if len(found) > limit else None
-
-
-async def requests(
-    database: Database, event: str, *, before: int | None, limit: int
-) -> tuple[list[Membership], int | None]:
-    """Return requests to join from before ``before``, newest first."""
-    async with database.connection() as connection:
-        rows = await _REQUESTS.rows(connection, event=event, before=before, limit=limit + 1)
-    found = [read(Membership, row) for row in rows]
-    return found[:limit], found[limit - 1].request_no if len(found) > limit else None

@@ -5,6 +5,7 @@ and ``membership.join`` have ``event``. Rules about several fields, which a type
 checked by ``check`` before any decision.
 
     memberships  the commands about members
+    invitations  the commands about invitations
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from protocol.command import Command as Command
 from protocol.command import EventCommand as EventCommand
 from protocol.command import event_of as event_of
 from protocol.command import type_of as type_of
+from protocol.commands.invitations import InvitationCreate as InvitationCreate
+from protocol.commands.invitations import InvitationRevoke as InvitationRevoke
 from protocol.commands.memberships import MembershipAdd as MembershipAdd
 from protocol.commands.memberships import MembershipApprove as MembershipApprove
 from protocol.commands.memberships import MembershipApproveAll as MembershipApproveAll
@@ -346,6 +349,8 @@ COMMANDS: tuple[type[Command], ...] = (
     MembershipRejectAll,
     MembershipAdd,
     MembershipSetRole,
+    InvitationCreate,
+    InvitationRevoke,
     ProposalCreate,
     ProposalWithdraw,
     ProposalReject,

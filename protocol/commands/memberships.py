@@ -7,7 +7,8 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from protocol.command import Command, EventCommand
-from protocol.fields import EntranceCode, Name, Position, UserId
+from protocol.errors import bad_request
+from protocol.fields import EntranceCode, Name, Position, Secret, UserId
 
 Role: TypeAlias = Literal["admin", "member", "organiser"]
 #: People that one command names. A longer list is `bad_request`: send several commands. Their names
@@ -16,9 +17,17 @@ MAX_PEOPLE = 200
 
 
 class MembershipJoin(Command, tag="membership.join", kw_only=True):
-    """Ask to join the event that ``code`` opens."""
+    """Ask to join the event that ``code`` opens, or join it by an ``invitation``: its secret.
 
-    code: EntranceCode
+    The journal keeps the invitation's id in place of the secret.
+    """
+
+    code: EntranceCode | None = None
+    invitation: Secret | None = None
+
+    def check(self) -> None:
+        if (self.code is None) == (self.invitation is None):
+            raise bad_request("code", "give either a code or an invitation")
 
 
 class MembershipRename(EventCommand, tag="membership.rename", kw_only=True):

@@ -34,6 +34,7 @@ REPLIES: Final[dict[type[r.Request], tuple[type[m.Said], ...]]] = {
     r.ProposalsList: (a.Proposals,),
     r.MembersList: (a.Members,),
     r.RequestsList: (a.Requests,),
+    r.InvitationsList: (a.Invitations,),
     r.BallotsList: (a.Ballots,),
     r.BallotReceipt: (a.Receipt,),
     r.VotesList: (a.Votes,),

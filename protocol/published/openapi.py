@@ -128,6 +128,7 @@ def _paths(schemas: dict[str, Schema]) -> dict[str, Any]:
                 ("proposals", r.ProposalsList, a.Proposals),
                 ("members", r.MembersList, a.Members),
                 ("requests", r.RequestsList, a.Requests),
+                ("invitations", r.InvitationsList, a.Invitations),
                 ("ballots", r.BallotsList, a.Ballots),
             )
         },
@@ -223,7 +224,8 @@ def _query() -> dict[str, Any]:
 def _replies() -> dict[str, Any]:
     kinds = (
         *(m.Welcome, m.Pong, a.Status, a.Events, a.Overview, a.PolicyPreview),
-        *(a.Comments, a.Proposals, a.Members, a.Requests, a.Votes, a.Turnout),
+        *(a.Comments, a.Proposals, a.Members, a.Requests, a.Invitations, a.Votes),
+        a.Turnout,
     )
     content = {"application/json": {"schema": {"anyOf": [ref(kind) for kind in kinds]}}}
     return response("The answer, with the `ref` of the query.", content)

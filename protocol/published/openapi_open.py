@@ -9,7 +9,15 @@ import msgspec
 from protocol.fields import TextLimits
 from protocol.published.definitions import Schema, clean, first_line
 from protocol.published.openapi_parts import failures, json_of, ref, response, unguarded
-from protocol.published.page import LocalName, LocalToken, OidcClient, PageSettings
+from protocol.published.page import (
+    EntryToken,
+    GuestName,
+    InvitationSecret,
+    LocalName,
+    LocalToken,
+    OidcClient,
+    PageSettings,
+)
 
 
 def open_paths() -> dict[str, Any]:
@@ -67,13 +75,27 @@ def _page_paths() -> dict[str, Any]:
     )
     named = {"application/json": {"schema": ref(LocalName)}}
     token["requestBody"] = {"required": True, "content": named}
-    return {"/v1/page.json": {"get": settings}, "/v1/local/token": {"post": token}}
+    made = {"/v1/page.json": {"get": settings}, "/v1/local/token": {"post": token}}
+    for path, name, description, kind in (
+        ("guests", "enterAsGuest", "A token for a guest of an event.", GuestName),
+        ("invitations", "openInvitation", "A token for an invited person.", InvitationSecret),
+    ):
+        answers = {"201": json_of(EntryToken, first_line(EntryToken))}
+        entry = unguarded(name, description, {**answers, **failures((400, 403, 404, 413, 429))})
+        body = {"application/json": {"schema": ref(kind)}}
+        entry["requestBody"] = {"required": True, "content": body}
+        made[f"/v1/{path}"] = {"post": entry}
+    return made
 
 
 def open_schemas(limits: TextLimits) -> dict[str, Schema]:
     """Return name → schema of the parts that are not messages."""
-    kinds = (OidcClient, PageSettings, LocalName, LocalToken)
+    kinds = (
+        *(OidcClient, PageSettings, LocalName, LocalToken),
+        *(GuestName, InvitationSecret, EntryToken),
+    )
     _, made = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     schemas: dict[str, Schema] = {name: clean(schema) for name, schema in made.items()}
-    schemas["LocalName"]["properties"]["name"] |= {"minLength": 1, "maxLength": limits.name}
+    for named in ("LocalName", "GuestName"):
+        schemas[named]["properties"]["name"] |= {"minLength": 1, "maxLength": limits.name}
     return schemas

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import msgspec
 
-from protocol.fields import Text, UserId
-from protocol.state import Time
+from protocol.fields import EntranceCode, Secret, Text, UserId
+from protocol.state import EventId, Time
 
 
 class OidcClient(msgspec.Struct, kw_only=True):
@@ -25,6 +25,8 @@ class PageSettings(msgspec.Struct, kw_only=True):
     oidc: OidcClient | None
     local: bool
     """Whether a name is enough: on the server's own machine, if no other way is configured."""
+    guests: bool
+    """Whether people may join as guests, if the event's policy has guests."""
     version: str
     public_url: str | None
 
@@ -41,4 +43,27 @@ class LocalToken(msgspec.Struct, kw_only=True):
     token: str
     user: UserId
     name: str
+    expires: Time
+
+
+class GuestName(msgspec.Struct, kw_only=True):
+    """An event's entrance code, and the name of the guest."""
+
+    code: EntranceCode
+    name: Annotated[str, Text("name")]
+
+
+class InvitationSecret(msgspec.Struct, kw_only=True):
+    """The secret of an invitation."""
+
+    secret: Secret
+
+
+class EntryToken(msgspec.Struct, kw_only=True):
+    """A token that is good for one event, of a guest or an invited person."""
+
+    token: str
+    user: UserId
+    name: str
+    event: EventId
     expires: Time

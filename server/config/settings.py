@@ -106,6 +106,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     compression: Annotated[
         str, Setting("on: compress rooms for clients that offer permessage-deflate; off")
     ] = "off"
+    guests: Annotated[
+        str, Setting("on: people without an account may join events whose policy has guests; off")
+    ] = "off"
     batch: Annotated[int, Setting("messages of a frame", 1, 10_000)] = 256
     inflight: Annotated[int, Setting("unanswered messages of a socket", 1, 10_000)] = 256
     subscriptions: Annotated[int, Setting("rooms a socket may be in", 1, MAX_RESUMES)] = 64
@@ -213,6 +216,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     requests_shown: Annotated[int, Setting("pending requests to join a room shows", 1, 10_000)] = (
         _LIMITS.requests_shown
+    )
+    invitations_shown: Annotated[int, Setting("invitations a room shows admins", 1, 10_000)] = (
+        _LIMITS.invitations_shown
     )
 
     def texts(self) -> TextLimits:

@@ -6,6 +6,7 @@
     answers          JSON answers and errors
     conditional      ``ETag`` and ``If-None-Match``
     cors             the origins that may send requests
+    entry            tokens for guests and invited people
     stream           a room as one snapshot, or as a stream of Server-Sent Events
     published        the protocol as JSON Schema, AsyncAPI and OpenAPI documents
     probes           ``/healthz`` and ``/readyz``

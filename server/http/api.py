@@ -65,6 +65,7 @@ def routes(node: Node) -> list[Route]:
         route(f"{event}/requests", api.page(r.RequestsList)),
         route(f"{event}/ballots", api.page(r.BallotsList)),
         route(f"{event}/receipt", api.page(r.BallotReceipt)),
+        route(f"{event}/invitations", api.page(r.InvitationsList)),
         route(f"{event}/journal", api.journal),
         route(f"{event}/commands/{{id}}", api.status, large=False),
         # A stream reserves a place for each large message by itself.

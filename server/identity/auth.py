@@ -18,11 +18,13 @@ from typing import Any, NamedTuple
 import jwt
 import msgspec
 
+from handlers.rules.invitations import is_reserved
 from handlers.step import Actor
 from protocol.errors import ErrorCode, RetryableError
 from protocol.requests import MAX_TOKEN
 from protocol.text import MAX_SHRINKING, check_id, clean_name, cut_name, escaped, is_empty
 from server.config.settings import Settings
+from server.identity.entry import ENTRY_KID, EntryKey
 from server.identity.jwks import MAX_KID_LENGTH, PUBLIC_ALGORITHMS
 from server.identity.keys import RemoteKeys
 from server.identity.log_throttle import LogThrottle
@@ -58,6 +60,8 @@ class Identity(NamedTuple):
     expires: datetime
     issued: datetime | None = None
     """The time at which the token was made (``iat``), if it says so."""
+    event: str | None = None
+    """The only event that the token is good for, if it is a guest's or an invited person's."""
 
 
 class KeysPending(RetryableError):
@@ -111,6 +115,8 @@ class Authenticator:
         self._longest_name = longest_name
         self._clock = clock
         self._skews = LogThrottle()
+        self.entry = EntryKey()
+        """The key of the tokens of guests and invited people."""
         self._options: Any = {
             "require": _REQUIRED,
             # Checked below: the expected values depend on the kind of token.
@@ -143,6 +149,8 @@ class Authenticator:
         Raises ``KeysPending`` if the token's key is not here yet, and requests the key.
         """
         header = _header_of(token)
+        if header.kid == ENTRY_KID and header.alg == _SECRET_ALGORITHM:
+            return self._by_entry(token)
         key, algorithm = self._key_of(header)
         now = self._clock()
         try:
@@ -171,6 +179,19 @@ class Authenticator:
             wait = math.ceil(early / timedelta(milliseconds=1))
             raise RetryableError(ErrorCode.AUTH_EARLY, retry_after_ms=min(wait, MAX_EARLY_WAIT_MS))
         return identity
+
+    def _by_entry(self, token: str) -> Identity:
+        """Return the user of a token that this server made for a guest or an invited person."""
+        try:
+            claims = self.entry.claims(token)
+            expires, issued = _moment(claims, "exp"), _moment(claims, "iat")
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, OSError, RecursionError):
+            raise RetryableError(ErrorCode.UNAUTHENTICATED) from None
+        assert expires is not None
+        if expires <= self._clock():
+            raise RetryableError(ErrorCode.AUTH_EXPIRED)
+        actor = Actor(str(claims["sub"]), self._name(str(claims["name"])))
+        return Identity(actor, expires, issued, str(claims["event"]))
 
     def _note_skew(self, claims: dict[str, Any], moments: list[datetime], now: datetime) -> None:
         """Log that an issuer's clock is ahead, by what its token says of itself."""
@@ -250,7 +271,7 @@ class Authenticator:
             check_id(user, "sub")
         except RetryableError:
             raise RetryableError(ErrorCode.UNAUTHENTICATED) from None
-        if "\n" in user or "\t" in user:
+        if "\n" in user or "\t" in user or is_reserved(user):
             raise RetryableError(ErrorCode.UNAUTHENTICATED)
         # An unusable display name comes from the identity provider; it must not prevent sign-in.
         shown = self._name(name) if isinstance(name, str) else ""

@@ -129,6 +129,7 @@ class Pages:
         shown = PageSettings(
             oidc=client,
             local=self.local.is_for(request),
+            guests=settings.guests == "on",
             version=ayes_version(),
             public_url=settings.public_url,
         )

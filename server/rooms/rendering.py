@@ -15,7 +15,7 @@ MAX_RENDER_SLICE_BYTES = 65_536
 #: Changed entries that the last slice may encode again; with more, another slice comes first.
 MAX_CHANGED_ENTRIES = 64
 
-_COLLECTIONS = frozenset((*COLLECTIONS, "requests"))
+_COLLECTIONS = frozenset((*COLLECTIONS, "requests", "invitations"))
 
 #: Returns ``state`` for one audience, as it is now.
 State: TypeAlias = Callable[[], dict[str, Any]]

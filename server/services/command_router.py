@@ -16,6 +16,8 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Final, Protocol
 
+from msgspec.structs import replace
+
 from handlers.lanes import deadlines, lanes
 from handlers.lanes.decide import Answer, Reply, Submission, failed
 from handlers.rules.lateness import check_in_time
@@ -24,10 +26,11 @@ from persistence.database.overload import unreachable
 from persistence.database.pool import Database
 from persistence.queries import reading, standings
 from persistence.queries.standings import Pair, Standing
-from protocol.commands import Command, EventCreate, MembershipJoin, event_of
+from protocol.commands import Command, EventCreate, InvitationCreate, MembershipJoin, event_of
 from protocol.errors import ErrorCode, FinalError, ProtocolError, RetryableError
 from server.config.settings import Settings
 from server.identity.auth import Identity
+from server.identity.entry import EntryKey, Invited
 from server.limits.charges import Charges
 from server.limits.churn import Churn
 from server.limits.code_guesses import CodeGuessLimiter
@@ -76,8 +79,10 @@ class CommandRouter:
         database: Database,
         all_lanes: lanes.Lanes,
         guesses: CodeGuessLimiter,
+        entry: EntryKey,
         counters: Counters | None = None,
     ) -> None:
+        self._entry = entry
         self._counters = counters or Counters()
         self._database = database
         self._lanes = all_lanes
@@ -104,6 +109,12 @@ class CommandRouter:
         if traceparent is not None:
             # No part of the command: a repeat may belong to another trace.
             command.traceparent = None
+        invited = None
+        if type(command) is MembershipJoin and command.invitation is not None:
+            invited = self._entry.invited_by(command.invitation)
+        if invited is not None:
+            # The journal keeps no secret.
+            command = replace(command, invitation=invited.invitation)
         submission = Submission(
             command,
             identity.actor,
@@ -117,11 +128,22 @@ class CommandRouter:
             for observer in self.observers:
                 observer.received(submission, connection, traceparent)
         event = event_of(command)
+        only = identity.event
         if event is None:
             if isinstance(command, MembershipJoin):
-                return self._join(submission, command)
+                return self._join(submission, command, invited, only)
+            if only is not None:
+                err = RetryableError(ErrorCode.FORBIDDEN, "this token is good for one event")
+                submission.respond(failed(submission, err))
+                return None
             self._create(submission)
             return None
+        if only is not None and only != event:
+            err = RetryableError(ErrorCode.NOT_FOUND, details={"path": "event"})
+            submission.respond(failed(submission, err))
+            return None
+        if type(command) is InvitationCreate:
+            submission.reply = self._entry.disclosing(event, submission.reply)
         if not self._has_budget(submission, event):
             return None
         pair = (event, submission.actor.user)
@@ -226,32 +248,51 @@ class CommandRouter:
             submission.reply = self._guesses.hiding_taken_codes(submission.reply)
         self._enter(event, submission)
 
-    async def _join(self, submission: Submission, command: MembershipJoin) -> None:
-        """Submit a ``membership.join``: its code names the event.
+    async def _join(
+        self,
+        submission: Submission,
+        command: MembershipJoin,
+        invited: Invited | None,
+        only: str | None,
+    ) -> None:
+        """Submit a ``membership.join``: its code or its invitation names the event.
 
-        A retired code is good for a repeat that the journal remembers. For any other command it
-        counts as a wrong guess.
+        ``only``: the event that the sender's token is good for, if it is good for one alone.
         """
         user, id = submission.key
         try:
             async with asyncio.timeout(deadlines.COMMAND_TIMEOUT_S):
                 self._guesses.check(user)
-                found = await standings.opened_by(self._database, command.code, user=user, id=id)
+                event = invited.event if invited else await self._opened_by(command, user, id)
             self._guesses.check(user)
-            if found is None or not (found.is_current or found.is_known):
+            if event is None or only not in (None, event):
                 self._guesses.failed(user)
                 await self._check_in_time(submission)
+                path = "code" if command.invitation is None else "invitation"
                 raise FinalError(
-                    ErrorCode.NOT_FOUND, "this code opens nothing", details={"path": "code"}
+                    ErrorCode.NOT_FOUND, f"this {path} opens nothing", details={"path": path}
                 )
-            if not self._has_budget(submission, found.event):
+            if not self._has_budget(submission, event):
                 return
-            self._charge_stranger(submission, found.event)
+            self._charge_stranger(submission, event)
         except Exception as err:
             submission.respond(failed(submission, _as_answer(err)))
             return
         submission.reply = self._guesses.counting(submission.reply)
-        self._enter(found.event, submission)
+        self._enter(event, submission)
+
+    async def _opened_by(self, command: MembershipJoin, user: str, id: str) -> str | None:
+        """Return the event that the command's code opens.
+
+        A retired code is good for a repeat that the journal remembers. For any other command it
+        counts as a wrong guess.
+        """
+        if command.code is None:
+            return None
+        found = await standings.opened_by(self._database, command.code, user=user, id=id)
+        if found is None or not (found.is_current or found.is_known):
+            return None
+        return found.event
 
     def _enter(self, event: str, submission: Submission) -> None:
         """Submit a join or create; later commands of the same user to the event wait for it."""

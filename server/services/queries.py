@@ -20,11 +20,12 @@ from persistence.database.overload import unreachable
 from persistence.database.pool import Database
 from persistence.event.limits import DomainLimits
 from persistence.event.records import Decided, Membership
-from persistence.queries import ballots, lists, reading
+from persistence.queries import ballots, lists, people, reading
 from persistence.queries.reading import UserView
 from protocol import answers
 from protocol import requests as r
 from protocol.errors import ErrorCode, FinalError, RetryableError
+from server.identity.entry import EntryKey
 from server.limits.code_guesses import CodeGuessLimiter
 from server.limits.cooldown import Cooldown
 from server.limits.quotas import Quotas
@@ -52,7 +53,9 @@ class Queries:
         guesses: CodeGuessLimiter,
         quotas: Quotas,
         cooldown: Cooldown,
+        entry: EntryKey,
     ) -> None:
+        self._entry = entry
         self._database = database
         self._lanes = lanes
         self._limits = limits
@@ -97,6 +100,8 @@ class Queries:
                 return "members", await self._members(request)
             case r.RequestsList():
                 return "requests", await self._requests(actor, request)
+            case r.InvitationsList():
+                return "invitations", await self._invitations(actor, request)
             case r.BallotsList():
                 return "ballots", await self._ballots(actor, request)
             case r.BallotReceipt():
@@ -127,7 +132,9 @@ class Queries:
                     {"id": id, "state": "pending" if (actor.user, id) in waiting else "absent"}
                 )
             elif line.seq is not None:
-                ack = orjson.Fragment(recorded_ack(event, line, replayed=True))
+                ack = orjson.Fragment(
+                    self._entry.with_secrets(event, recorded_ack(event, line, replayed=True))
+                )
                 commands.append({"id": id, "state": "committed", "ack": ack})
             else:
                 body = answers.error_body(recorded_refusal(line), id=id, event=event, replayed=True)
@@ -212,17 +219,13 @@ class Queries:
         return await _page("proposals", request.event, shown, following)
 
     async def _members(self, request: r.MembersList) -> dict[str, Any]:
-        found, following = await lists.members(
-            self._database, request.event, before=request.before, limit=request.limit
-        )
+        found, following = await people.members(self._database, request.event, **_page_of(request))
         shown = ({"id": m.user_id, "name": m.name, "role": m.role} for m in found)
         return await _page("members", request.event, shown, following)
 
     async def _requests(self, actor: Actor, request: r.RequestsList) -> dict[str, Any]:
         await self.admin(actor, request.event)
-        found, following = await lists.requests(
-            self._database, request.event, before=request.before, limit=request.limit
-        )
+        found, following = await people.requests(self._database, request.event, **_page_of(request))
         shown = (
             {"id": asking.user_id} | views.request_fields(asking, numbers=True) for asking in found
         )
@@ -261,6 +264,18 @@ class Queries:
             "salt": receipt.salt.hex(),
             "payload": receipt.payload,
         }
+
+    async def _invitations(self, actor: Actor, request: r.InvitationsList) -> dict[str, Any]:
+        await self.admin(actor, request.event)
+        found, following = await people.invitations(
+            self._database, request.event, **_page_of(request)
+        )
+        shown = ({"id": one.id} | views.invitation_fields(one) for one in found)
+        return await _page("invitations", request.event, shown, following)
+
+
+def _page_of(request: r.PeopleList) -> dict[str, Any]:
+    return {"before": request.before, "limit": request.limit, "search": request.search}
 
 
 def _is_heavy(request: r.Request) -> bool:

@@ -38,7 +38,7 @@ TABLE = {
     "comment.add comment.edit comment.remove": "mmm-",
     "membership.approve membership.reject membership.remove": "aaa-",
     "membership.approve_all membership.reject_all": "aaa-",
-    "membership.add": "aaa-",
+    "membership.add invitation.create invitation.revoke": "aaa-",
     "membership.set_role": "aaaa",
     "membership.rename": "mmm-",
 }
@@ -99,6 +99,8 @@ class Stage:
             self.do("root", "membership.set_role", user=leading, role=leading)
         self.do("pending", "membership.join", code=self.code)
         self.do("waiting", "membership.join", code=self.code)
+        invited = self.do("root", "invitation.create", people=[{"name": "Somebody"}])
+        self.invitation = invited["invitations"][0]["invitation"]
         self.own: dict[str, str] = {}
         self.comments: dict[str, str] = {}
         self.open = self.accepted = "p_none"
@@ -187,6 +189,10 @@ class Stage:
                 return {"user": "other"}
             case "membership.add":
                 return {"people": [{"user": "somebody", "name": "Some Body"}]}
+            case "invitation.create":
+                return {"people": [{"name": "Some Body", "ref": "7"}]}
+            case "invitation.revoke":
+                return {"invitation": self.invitation}
             case "membership.set_role":
                 return {"user": "other", "role": "admin"}
             case "membership.rename":

@@ -68,7 +68,7 @@ class Deciding(Rows):
         is_late = wish["not_after"] is not None and at > wish["not_after"]
         too_late: Answer = "error", {"code": "too_late", "details": {"time": plain(at)}}
         is_join = wish["type"] == "membership.join"
-        if is_join and wish["code"] not in self.codes:
+        if is_join and wish["invitation"] is None and wish["code"] not in self.codes:
             return too_late if is_late else ("error", {"code": "not_found", "details": {}})
         if key in self.answers:
             before, answer = self.answers[key]

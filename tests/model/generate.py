@@ -41,6 +41,7 @@ SMALL_LIMITS = {
     "shown_members": 2,
     "requests": 0,
     "shown_requests": 2,
+    "shown_invitations": 2,
 }
 COMPARE_EVERY = 8
 
@@ -182,6 +183,7 @@ class EventMachine(RuleBasedStateMachine):
                 policy.setdefault(kind, {})["auto"] = c.of((False, True))
         for name, values in (
             ("proposer_votes", (True, False)),
+            ("guests", (True, False)),
             ("quorum_percent", (50, 100, 75)),
             ("min_open_seconds", (10, 0)),
             ("ttl_seconds", (20, 0)),
@@ -465,7 +467,33 @@ class EventMachine(RuleBasedStateMachine):
     def join(self, n: int) -> None:
         c = Choice(n)
         code = c.of((self.model.codes[-1],) * 6 + (self.model.codes[0], "ZZZZZZ"))
-        self.send(c.of(USERS), "membership.join", code=code)
+        self.send(c.of((*USERS, "guest:gil")), "membership.join", code=code)
+
+    @rule(n=NUMBERS)
+    def invite(self, n: int) -> None:
+        c = Choice(n)
+        admin, known = self.an_admin(c), list(self.model.invitations)[-4:]
+        if c.one_in(3):
+            self.send(admin, "invitation.revoke", invitation=c.of([*known, "i_none"]))
+            return
+        refs: list[Json] = [{}, {"ref": "7"}]
+        people = [{"name": c.of(WORDS)} | c.of(refs) for _ in range(c.of((1, 2, 3)))]
+        self.send(admin, "invitation.create", people=people)
+
+    @precondition(lambda machine: bool(machine.model.invitations))
+    @rule(n=NUMBERS)
+    def join_by_invitation(self, n: int) -> None:
+        """By its own user, by the code too, or by somebody who has an account."""
+        c = Choice(n)
+        id = c.of([*list(self.model.invitations)[-4:], "i_none"])
+        own = f"invited:{id.removeprefix('i_')}"
+        user = c.of((own, own, *USERS))
+        if user == own and c.one_in(3):
+            self.send(user, "membership.join", code=self.model.codes[-1])
+        else:
+            self.send(user, "membership.join", invitation=id)
+        if c.one_in(6):
+            self.send(user, "membership.leave")
 
     @rule(n=NUMBERS)
     def go(self, n: int) -> None:

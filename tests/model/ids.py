@@ -36,6 +36,9 @@ def given_ids(rows: Rows, result: Json, document: Callable[[], Json]) -> Ids:
     }
 
     def next_id(collection: str) -> str:
+        if collection == "invitations":
+            made = [str(one["invitation"]) for one in result["invitations"]]
+            return next(id for id in made if id not in rows.invitations)
         if NAMED[collection] in result:
             return str(result[NAMED[collection]])
         shown = document().get(collection, {})

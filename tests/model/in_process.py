@@ -52,7 +52,7 @@ Json = dict[str, Any]
 EVENT = "e_1"
 TABLES = (
     *("options", "items", "proposals", "memberships", "votes", "ballots", "comments"),
-    *("item_history", "entrance_codes"),
+    *("item_history", "entrance_codes", "invitations"),
 )
 _TEXTS = TextLimits()
 _SERVER_STEPS: dict[str, type[EventCommand]] = {
@@ -70,6 +70,7 @@ _ROW_OF = {
     "ballot": "ballots",
     "comment": "comments",
     "code": "entrance_codes",
+    "invitation": "invitations",
 }
 
 #: The settings of a node whose settings must not count.
@@ -112,6 +113,7 @@ class InProcess:
                 raise typed.error
         if (
             command["type"] == "membership.join"
+            and command.get("invitation") is None
             and command["code"] not in self.stored.entrance_codes
         ):
             try:
@@ -262,6 +264,10 @@ class InProcess:
                         and comment.number > state.event.comment_floor
                     ):
                         state.comments.setdefault(id, comment)
+            case "invitations_shown":
+                for id, invitation in stored.invitations.items():
+                    if invitation and invitation.number > state.event.invitation_floor:
+                        state.invitations.setdefault(id, invitation)
             case "withdrawn_by":
                 for id, row in stored.proposals.items():
                     if row and row.author == key[0] and row.resolution == "withdrawn":
@@ -294,7 +300,7 @@ class InProcess:
             if row and views.is_shown(row, room.event)
         }
         room.memberships = dict(self.stored.memberships)
-        for need in (Need("waiting"), Need("comments_shown")):
+        for need in (Need("waiting"), Need("comments_shown"), Need("invitations_shown")):
             self._fetch(room, need)
         return document(room, audience)
 

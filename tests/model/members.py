@@ -12,17 +12,23 @@ from tests.model.rows import Row, present
 class Members(Proposals):
     """``membership.*``"""
 
-    def membership_join(self, code: str) -> Row:
-        if code != self.codes[-1]:
+    def membership_join(self, code: str | None = None, invitation: str | None = None) -> Row:
+        if invitation is None and code != self.codes[-1]:
             raise Refused("not_found")
+        found = self.open_invitation(invitation)
         self.when(*OPEN)
         me = self.members.get(self.user, {"status": None})
-        if me["status"] in ("pending", "accepted"):
+        if me["status"] == "accepted" or (me["status"] == "pending" and found is None):
             raise Same(event=self.event["id"], status=me["status"])
-        if self.event["policy"]["membership_auto"] and me["status"] != "removed":
+        policy = self.event["policy"]
+        if self.user.startswith("guest:") and found is None and not policy.get("guests"):
+            raise Refused("forbidden")
+        if (found or policy["membership_auto"]) and me["status"] != "removed":
             self.spare_seat()
             self.begin()
             self.let_in(self.user, self.name)
+            if found:
+                found |= {"status": "used", "user": self.user}
             self.look_at_those_of([self.user])
         else:
             most = int(self.event["max_members"]) + self.limits["requests"]
@@ -41,6 +47,52 @@ class Members(Proposals):
                 position=self.seq,
             )
         return {"event": self.event["id"], "status": self.members[self.user]["status"]}
+
+    def open_invitation(self, named: str | None) -> Row | None:
+        """The invitation that lets the user in, if there is one that is open."""
+        if named is None and self.user.startswith("invited:"):
+            named = "i_" + self.user.removeprefix("invited:")
+        if named is None:
+            return None
+        row = self.invitations.get(named, {"status": "revoked"})
+        if row["status"] == "revoked":
+            raise Refused("not_found")
+        if row["status"] == "used" and row["user"] != self.user:
+            raise Refused("invalid_transition")
+        return row if row["status"] == "open" else None
+
+    def invitation_create(self, people: list[Row]) -> Row:
+        self.admin()
+        self.when(*OPEN)
+        most = 3 * int(self.event["max_members"]) + self.limits["requests"]
+        if len(self.invitations) + len(people) > most:
+            raise Refused("limit_reached", limit=most, name="invitations")
+        self.begin()
+        made = []
+        for person in people:
+            id = self.ids("invitations")
+            made.append({"invitation": id, "name": person["name"]})
+            self.invitations[id] = {
+                "name": person["name"],
+                "ref": person.get("ref"),
+                "status": "open",
+                "user": None,
+                "created_at": self.now,
+                "no": len(self.invitations) + 1,
+            }
+        self.narrow_invitations()
+        return {"invitations": made}
+
+    def invitation_revoke(self, invitation: str) -> Row:
+        self.admin()
+        self.when(*OPEN)
+        result = {"invitation": invitation, "status": "revoked"}
+        row = named(self.invitations, invitation)
+        if row["status"] == "revoked":
+            raise Same(**result)
+        self.begin()
+        row["status"] = "revoked"
+        return result
 
     def membership_cancel(self) -> None:
         row = self.membership()
@@ -174,6 +226,8 @@ class Members(Proposals):
         self.admin()
         self.when(*OPEN)
         names: dict[str, str | None] = {}
+        if any(person["user"].startswith(("guest:", "invited:")) for person in people):
+            raise Refused("bad_request")
         for person in people:
             names.setdefault(person["user"], person.get("name"))
         added = [user for user in names if user not in self.insiders()]

@@ -193,6 +193,7 @@ class Model(Members, Ballots):
         self.limits_version = limits["version"]
         given = {LIMIT_NAMES.get(name, name): limit for name, limit in limits.items()}
         self.limits = {name: given[name] for name in self.limits}
+        self.narrow_invitations()
         for row in list(self.shown_comments().values())[: -self.limits["shown_comments"]]:
             row["left_window"] = True
         self.evaluate_all()

@@ -36,6 +36,7 @@ LIMITS = {
     "shown_comments": 200,
     "shown_members": 500,
     "shown_requests": 200,
+    "shown_invitations": 200,
 }
 
 #: What the server calls them, where that is not the same.
@@ -47,6 +48,7 @@ LIMIT_NAMES = {
     "comments_shown": "shown_comments",
     "members_shown": "shown_members",
     "requests_shown": "shown_requests",
+    "invitations_shown": "shown_invitations",
 }
 
 
@@ -70,6 +72,8 @@ class Rows:
         self.votes: dict[str, dict[str, Row]] = {}  # proposal -> user
         self.ballots: dict[str, Row] = {}
         self.comments: dict[str, Row] = {}
+        self.invitations: dict[str, Row] = {}
+        self.invitation_floor = 0  # invitations up to this number have left the window for good
 
     # --- people
 
@@ -316,6 +320,12 @@ class Rows:
                 user: present(self.members[user], "name", "requested_at", "position")
                 for user in waiting[: self.limits["shown_requests"]]
             }
+            state["counts"]["invitations"] = len(self.invitations)
+            state["invitations"] = {
+                id: present(row, "name", "ref", "status", "user", "created_at", "no")
+                for id, row in self.invitations.items()
+                if row["no"] > self.invitation_floor
+            }
         return state
 
     def shown(self, proposal: Row) -> Row:
@@ -367,6 +377,11 @@ class Rows:
         """What stands of somebody's ballot."""
         ballot = self.ballots[user]
         return ballot | {"criterion_order": self.ranking(ballot)}
+
+    def narrow_invitations(self) -> None:
+        """The window's floor after some were made, or after a limit changed."""
+        fits = len(self.invitations) - self.limits["shown_invitations"]
+        self.invitation_floor = max(self.invitation_floor, fits)
 
     def role(self, user: str) -> str | None:
         me = self.members.get(user)

@@ -41,6 +41,7 @@ PERMISSIONS = [
     ("membership.approve_all", {}, "admin", "nip"),
     ("membership.remove", {"user": "cid"}, "admin", "nip"),
     ("membership.set_role", {"user": "cid", "role": "admin"}, "admin", "nipf"),
+    ("invitation.create", {"people": [{"name": "Gil"}]}, "admin", "nip"),
     ("membership.add", {"people": [{"user": "gil"}]}, "admin", "nip"),
 ]
 LEADS = {"n": [], "i": ["start"], "p": ["start", "pause"], "f": ["start", "finish"]}

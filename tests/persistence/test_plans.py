@@ -20,7 +20,7 @@ from persistence.database.statements import Statement, write
 from persistence.database.tables import metadata
 from persistence.event import loading, outline
 from persistence.journal import audit, pruning
-from persistence.queries import ballots, due, lists, reading, standings
+from persistence.queries import ballots, due, lists, people, reading, standings
 from tests.parts import apart, database
 
 #: Events of which a good deal is kept, and events there are.
@@ -84,7 +84,7 @@ INSERT INTO journal (event_id, user_id, command_id, seq, command, salt, fingerpr
 def collected() -> Iterator[tuple[str, Statement]]:
     """Every statement that a module keeps."""
     modules = (
-        *(statements, loading, outline, reading, standings, due, lists, ballots),
+        *(statements, loading, outline, reading, standings, due, lists, people, ballots),
         *(pruning, audit),
     )
     for module in modules:
@@ -132,8 +132,8 @@ KEYS = {
     "loading._MEMBERS_SHOWN": ("memberships_joined_idx", ("event_id",)),
     "loading._PENDING": ("proposals_pending_idx", ("event_id",)),
     "lists._ADMIN_NAMES": ("memberships_admins_idx", ("event_id",)),
-    "lists._MEMBERS": ("memberships_joined_idx", ("event_id", "joined_no")),
-    "lists._REQUESTS": ("memberships_requests_idx", ("event_id", "request_no")),
+    "people._MEMBERS": ("memberships_joined_idx", ("event_id", "joined_no")),
+    "people._REQUESTS": ("memberships_requests_idx", ("event_id", "request_no")),
     "due._EXPIRED": ("proposals_expires_at_idx", ("expires_at <=", "ROW(")),
     "due._OPENED": ("proposals_opens_at_idx", ("opens_at <=", "ROW(")),
     "due._STARTS": ("events_starts_idx", ("starts_at <=",)),

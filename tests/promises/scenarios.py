@@ -204,6 +204,20 @@ async def reject_all(s: Stage) -> None:
     await s.do("membership.reject_all")
 
 
+@plays("invitation.create", "invitation.revoke")
+async def invite(s: Stage) -> None:
+    """Two people join by their invitations, one of them with an account; one is revoked."""
+    people = [{"name": "Ann", "ref": "1"}, {"name": "Ann", "ref": "2"}, {"name": "Ben"}]
+    made = (await s.do("invitation.create", people=people))["invitations"]
+    newcomer = await s.scene.newcomer(fresh("invited"))
+    assert await s.join(newcomer, invitation=made[0]["secret"]) == "accepted"
+    assert await s.join(s.applicant, invitation=made[1]["secret"]) == "accepted"
+    await s.do("invitation.revoke", invitation=made[2]["invitation"])
+    await s.do("invitation.revoke", invitation=made[0]["invitation"])
+    await s.do("invitation.revoke", invitation=made[0]["invitation"])
+    await s.vote(s.applicant, s.proposals["new"])
+
+
 @plays("membership.set_role")
 async def set_role(s: Stage) -> None:
     """Votes and ballot of a member who becomes an organiser go; back again, they vote again."""

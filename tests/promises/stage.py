@@ -58,9 +58,9 @@ class Stage:
         """A vote that must succeed."""
         return await self.act(by, "vote.cast", proposal=proposal, revision=revision)
 
-    async def join(self, client: Client) -> str:
-        """``client`` asks to be let in; the status it gets."""
-        ack = await client.ack("membership.join", code=self.scene.code)
+    async def join(self, client: Client, **by: str) -> str:
+        """``client`` asks to be let in, by the code or an invitation; the status it gets."""
+        ack = await client.ack("membership.join", **(by or {"code": self.scene.code}))
         self._last = max(self._last, ack["seq"])
         status: str = ack["result"]["status"]
         return status

@@ -68,6 +68,8 @@ def example(message: type[msgspec.Struct]) -> dict[str, Any]:
             del made["options"]
         case "comment.add":
             del made["criterion"]
+        case "membership.join":
+            del made["invitation"]
     return made
 
 

@@ -301,6 +301,11 @@ class Tour:
         listed = await ada.ask("ballots.list", event=self.event, limit=1)
         assert [ballot["user"] for ballot in listed["ballots"]] == ["bob"]
         await self.do(ada, "event.reopen")
+        invited = await self.do(
+            ada, "invitation.create", people=[{"name": "Ben", "ref": "7"}, {"name": "Ben"}]
+        )
+        await self.do(ada, "invitation.revoke", invitation=invited["invitations"][1]["invitation"])
+        await ada.ask("invitations.list", event=self.event, search="7")
         await self.do(ada, "event.finish")
         await self.no("event_finished", bob, "comment.add", criterion="c", content="Late")
         await ada.until(lambda: "results" in ada.rooms[self.event].state, "the results")

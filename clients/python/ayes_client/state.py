@@ -70,6 +70,7 @@ class EventPolicy(TypedDict):
     min_open_seconds: NotRequired[int]
     ttl_seconds: NotRequired[int]
     proposer_votes: NotRequired[bool]
+    guests: NotRequired[bool]
     ballot: NotRequired[BallotPolicy]
     stances: NotRequired[list[Stance]]
     decide: NotRequired[Literal["reached", "close"]]
@@ -194,6 +195,17 @@ class JoinRequest(TypedDict):
     position: NotRequired[int]
 
 
+class Invitation(TypedDict):
+    """A personal way in, which admins see."""
+
+    name: str
+    status: Literal["open", "used", "revoked"]
+    created_at: str
+    no: int
+    ref: NotRequired[str]
+    user: NotRequired[str]
+
+
 class Counts(TypedDict, total=False):
     """Totals, independent of the room's windows. Empty for an applicant."""
 
@@ -260,6 +272,7 @@ class State(TypedDict):
     counts: Counts
     results: NotRequired[Results]
     requests: NotRequired[dict[str, JoinRequest]]
+    invitations: NotRequired[dict[str, Invitation]]
 
 
 class Membership(TypedDict):

@@ -13,6 +13,7 @@ PAGES = {
     "proposals.list": "proposals",
     "members.list": "members",
     "requests.list": "requests",
+    "invitations.list": "invitations",
     "ballots.list": "ballots",
     "ballot.receipt": "receipt",
 }
@@ -27,7 +28,9 @@ def paths_of(query: Json) -> list[str] | None:
     if kind == "events.list":
         return ["/v1/events" + _parameters(query, "after", "limit")]
     if kind in PAGES:
-        return [f"/v1/events/{event}/{PAGES[kind]}" + _parameters(query, "before", "limit")]
+        return [
+            f"/v1/events/{event}/{PAGES[kind]}" + _parameters(query, "before", "limit", "search")
+        ]
     if kind == "command.status":
         return [f"/v1/events/{event}/commands/{quote(str(id), safe='')}" for id in query["ids"]]
     return None

@@ -24,6 +24,7 @@ Run: TypeAlias = Callable[[Client, Arguments, Output], Awaitable[int]]
 QUERIES = (
     *("command.status", "events.list", "event.overview", "event.preview_policy"),
     *("comments.list", "proposals.list", "members.list", "requests.list"),
+    "invitations.list",
     *("ballots.list", "ballot.receipt"),
     *("votes.list", "turnout.list"),
 )

@@ -24,6 +24,7 @@ COLLECTIONS = {
     "comments": "comment",
     "members": "member",
     "requests": "request",
+    "invitations": "invitation",
 }
 
 
