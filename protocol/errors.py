@@ -78,7 +78,7 @@ ERRORS: dict[ErrorCode, ErrorRule] = {
     ),
     _E.FORBIDDEN: ErrorRule("none", "no", 403, "Your role may not do this."),
     _E.NOT_A_MEMBER: ErrorRule("none", "no", 403, "You are not an accepted member now."),
-    _E.NOT_ELIGIBLE: ErrorRule("none", "no", 403, "You have no vote here."),
+    _E.NOT_ELIGIBLE: ErrorRule("none", "no", 403, "You may not vote on this proposal."),
     _E.NOT_FOUND: ErrorRule("none", "no", 404, "It does not exist, or you may not know of it."),
     _E.EVENT_NOT_IN_PROGRESS: ErrorRule("none", "no", 409, "The event is not in progress."),
     _E.EVENT_FINISHED: ErrorRule("none", "no", 409, "The event is finished."),

@@ -67,6 +67,12 @@ _CHECKS: Final[dict[type[c.Command], Schema]] = {
             },
         ]
     },
+    c.MembershipJoin: {
+        "oneOf": [
+            {"required": [one], "properties": {one: {"type": "string"}, other: _NONE}}
+            for one, other in (("code", "invitation"), ("invitation", "code"))
+        ]
+    },
     c.CommentAdd: {
         "oneOf": [
             {"required": [one], "properties": {one: {"type": "string"}, other: _NONE}}

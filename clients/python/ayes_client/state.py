@@ -214,6 +214,7 @@ class Counts(TypedDict, total=False):
     proposals: int
     comments: int
     requests: int
+    invitations: int
 
 
 class OptionResult(TypedDict):
