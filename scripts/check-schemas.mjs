@@ -28,10 +28,16 @@ if (!validate(valid) || validate(invalid)) {
   failed = true;
 } else console.log(`schema: ${Object.keys(schema.$defs).length} definitions`);
 
-const generator = new TypeScriptGenerator({ modelType: 'interface' });
+// The names and values of the wire, so that a message is a constant of its type.
+const generator = new TypeScriptGenerator({ modelType: 'interface', enumType: 'union', mapType: 'record', rawPropertyNames: true });
 const models = await generator.generate(JSON.parse(text));
 writeFileSync('asyncapi.ts', models.map(({ result }) => `export ${result}`).join('\n'));
 console.log(`asyncapi: ${models.length} types generated`);
+const typesOf = new Map();
+for (const { modelName, result } of models) {
+  const type = /^\s+'type': '([^']+)';/m.exec(result)?.[1];
+  if (type) typesOf.set(type, [...(typesOf.get(type) ?? []), `A.${modelName}`]);
+}
 
 // What the transcripts say, as constants of the types that openapi-typescript made.
 const SHAPES = { ack: 'Ack', error: 'Error', snapshot: 'Snapshot' };
@@ -43,13 +49,24 @@ for (const { dir, message } of said) {
   if (dir === 'c') latest.set(message.id, message);
   else if (message.type === 'ack') acked.add(latest.get(message.id));
 }
-const constants = said.flatMap(({ dir, message }, number) => {
-  if (dir === 'c' && !acked.has(message)) return [];
-  const shape = dir === 'c' ? 'Command' : SHAPES[message.type];
-  return shape ? [`export const said${number}: S['${shape}'] = ${JSON.stringify(message)};`] : [];
+const isMeant = ({ dir, message }) => dir === 's' || acked.has(message);
+const write = (file, head, typeOf) => {
+  const constants = said.filter(isMeant).map(({ dir, message }, number) => {
+    const type = typeOf(message, dir);
+    return type && `export const said${number}: ${type} = ${JSON.stringify(message)};`;
+  });
+  writeFileSync(file, [head, ...constants.filter(Boolean)].join('\n'));
+  console.log(`${file}: ${constants.filter(Boolean).length} messages`);
+};
+write('said.ts', "import type { components } from './api';\ntype S = components['schemas'];", ({ type }, dir) => {
+  const shape = dir === 'c' ? 'Command' : SHAPES[type];
+  return shape && `S['${shape}']`;
 });
-const head = "import type { components } from './api';\ntype S = components['schemas'];\n";
-writeFileSync('said.ts', head + constants.join('\n'));
-console.log(`typescript: ${constants.length} messages`);
+write('said-asyncapi.ts', "import type * as A from './asyncapi';", ({ type }) => {
+  if (typesOf.has(type)) return typesOf.get(type).join(' | ');
+  console.error(`asyncapi: no type was generated for ${type}`);
+  failed = true;
+  return null;
+});
 
 process.exit(failed ? 1 : 0);

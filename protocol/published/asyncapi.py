@@ -91,7 +91,7 @@ def document(limits: TextLimits | None = None) -> dict[str, Any]:
         "components": {
             "messages": {kind.__name__: _message(kind) for kind in (*HEARD, *SAID)},
             "schemas": {
-                name: _draft_7(schema)
+                name: _draft_7(_without_cases(schema))
                 for name, schema in definitions(limits, "#/components/schemas/{name}").items()
             },
             "securitySchemes": {
@@ -105,6 +105,17 @@ def document(limits: TextLimits | None = None) -> dict[str, Any]:
             },
         },
     }
+
+
+def _without_cases(schema: Schema) -> Schema:
+    """Return ``schema`` without cases that narrow its own properties, as those of ``Error`` do.
+
+    Generators give the properties that the cases share the type of the first one. Which codes have
+    which effect stands in the description of each code.
+    """
+    cases = schema.get("oneOf", ())
+    is_narrowed = "properties" in schema and all("required" not in case for case in cases)
+    return {key: value for key, value in schema.items() if key != "oneOf" or not is_narrowed}
 
 
 def _channel() -> dict[str, Any]:

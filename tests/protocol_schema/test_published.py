@@ -105,5 +105,12 @@ def test_the_schemas_of_asyncapi_are_those_of_draft_7() -> None:
         assert not [node for node in nodes(made) if "$ref" in node and len(node) > 1]
 
 
+def test_the_asyncapi_error_has_one_type_for_each_property() -> None:
+    """Cases that narrow the properties made ``effect`` an ``ErrorCode`` in generated clients."""
+    error = asyncapi.document()["components"]["schemas"]["Error"]
+    assert "oneOf" not in error
+    assert error["properties"]["effect"]["enum"] == ["none", "unknown"]
+
+
 def test_what_a_hello_resumes_comes_without_being_asked_for_each_time() -> None:
     assert set(asyncapi.REPLIES[Subscribe]) <= set(asyncapi.PUSHED)
