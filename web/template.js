@@ -1,6 +1,6 @@
 // A new event from an earlier one: its items at the start, or those still to be decided.
 
-import { policyPatch, DEFAULTS } from "./views/policy-fields.js";
+import { DEFAULTS } from "./policy.js";
 
 /** The form of a new event, filled with what `state` holds; `options` picks among its options. */
 export function copyOf(state, subject, options = Object.keys(state.options)) {
@@ -12,7 +12,7 @@ export function copyOf(state, subject, options = Object.keys(state.options)) {
     assumptions: atLeastOne(contents(state.assumptions)),
     criteria: atLeastOne(contents(state.criteria)),
     max_members: event.max_members,
-    policy: policyPatch(DEFAULTS, event.policy) ? { ...DEFAULTS, ...event.policy } : DEFAULTS,
+    policy: { ...DEFAULTS, ...event.policy },
   };
 }
 

@@ -124,6 +124,22 @@ export const exact = (time) => moment.format(new Date(time));
 /** The time of day, as a clock on the wall has it. */
 export const clock = (time) => hour.format(new Date(time));
 
+/** The time that is left, in words: to the second in the last hour, else its two largest units. */
+export function remaining(milliseconds) {
+  const seconds = Math.max(0, Math.ceil(milliseconds / 1000));
+  const units = seconds < 3_600 ? SPANS.slice(2) : SPANS.slice(0, 3);
+  let left = seconds;
+  const parts = [];
+  for (const [unit, size] of units) {
+    const count = Math.floor(left / size);
+    left -= count * size;
+    if (count > 0 || (parts.length === 0 && unit === "second")) parts.push(measured(count, unit));
+  }
+  return parts.slice(0, 2).join(" ");
+}
+
+const measured = (value, unit) => new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(value);
+
 const SPANS = [
   ["day", 86_400],
   ["hour", 3_600],
@@ -134,5 +150,5 @@ const SPANS = [
 /** A span of seconds in words: "2 days", "90 minutes". */
 export function span(seconds) {
   const [unit, size] = SPANS.find(([, size]) => seconds >= size && seconds % size === 0) ?? SPANS[3];
-  return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(seconds / size);
+  return measured(seconds / size, unit);
 }

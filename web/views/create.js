@@ -1,15 +1,17 @@
 // A new event: its subject, and as much of the rest as is known already.
 
+import { contradiction, DEFAULTS, newPolicy } from "../policy.js";
 import { h } from "../render.js";
 import { t } from "../words.js";
-import { linesOf, numberField, tooLong } from "./forms.js";
+import { fromLocal, linesOf, momentField, numberField, tick, tooLong } from "./forms.js";
 import { button, noteOf } from "./parts.js";
-import { DEFAULTS, dropPolicyDrafts, policyFields, policyPatch } from "./policy-fields.js";
+import { dropPolicyDrafts, policyFields, presets } from "./policy-fields.js";
+import { zone } from "./schedule.js";
 
 /** Most characters of a subject, and of an item of each list. */
 const SUBJECT = 200;
 const LISTS = { options: 200, assumptions: 2_000, criteria: 2_000 };
-const BLANK = { subject: "", options: ["", ""], assumptions: [""], criteria: [""], max_members: 100, policy: DEFAULTS };
+const BLANK = { subject: "", options: ["", ""], assumptions: [""], criteria: [""], max_members: 100, as: "admin", policy: DEFAULTS };
 
 export function createView(app) {
   const made = { ...BLANK, ...app.drafts.get("create") };
@@ -24,11 +26,16 @@ export function createView(app) {
         h("input", { id: "subject", value: made.subject, required: true, dir: "auto", autocomplete: "off", placeholder: t("create.subject.example"),
           "aria-invalid": tooLong(made.subject, SUBJECT) && "true", oninput: (event) => change({ subject: event.target.value }) }),
         over(made.subject, SUBJECT))),
+    presets(app, { draft: "create.policy", policy: made.policy, change: (policy) => change({ policy }) }),
     Object.entries(LISTS).map(([name, max]) => lines(app, name, max, made[name], (values) => change({ [name]: values }))),
     h("details", { class: "card", key: "rules" },
       h("summary", {}, h("h2", {}, t("policy.title")), h("span", { class: "quiet" }, t("create.rules.hint"))),
       numberField(app, { draft: "create.max_members", label: t("create.max_members"), initial: made.max_members, min: 1, max: 100_000, required: true,
         oninput: (event) => (app.drafts.set("create.max_members", event.target.value), change({ max_members: Number(event.target.value) })) }),
+      tick({ id: "create.organiser", label: t("create.organiser"), on: made.as === "organiser", change: (on) => change({ as: on ? "organiser" : "admin" }) }),
+      h("div", { class: "row moments" },
+        momentField(app, { draft: "create.starts_at", label: t("schedule.starts_at"), hint: zone() }),
+        momentField(app, { draft: "create.ends_at", label: t("schedule.ends_at"), hint: zone() })),
       policyFields(app, { draft: "create.policy", policy: made.policy, change: (policy) => change({ policy }) })),
     h("div", { class: "row submit-row" },
       h("button", { class: "button primary", disabled: busy || Boolean(hindrance(made)) }, t("create.submit")),
@@ -40,7 +47,9 @@ export function createView(app) {
 function hindrance(made) {
   if (!made.subject.trim()) return t("create.needs_subject");
   const long = Object.entries({ subject: SUBJECT, ...LISTS }).some(([name, max]) => [made[name]].flat().some((text) => tooLong(text, max)));
-  return long ? t("create.too_long") : undefined;
+  if (long) return t("create.too_long");
+  const wrong = contradiction(made.policy);
+  return wrong ? t(`policy.wrong.${wrong}`) : undefined;
 }
 
 /** How much of it is too much. */
@@ -93,15 +102,19 @@ function addOnEnter(event, add) {
 function send(app, event, made) {
   event.preventDefault();
   const written = (values) => values.map((value) => value.trim()).filter(Boolean);
-  const policy = policyPatch(DEFAULTS, made.policy);
+  const policy = newPolicy(made.policy);
+  const [starts, ends] = ["starts_at", "ends_at"].map((name) => fromLocal(app.drafts.get(`create.${name}`)));
   app.session.acts.run("event.create", {
     subject: made.subject.trim(),
     max_members: made.max_members,
     options: written(made.options),
     assumptions: written(made.assumptions),
     criteria: written(made.criteria),
+    ...(made.as === "organiser" && { as: made.as }),
+    ...(starts && { starts_at: starts }),
+    ...(ends && { ends_at: ends }),
     ...(policy && { policy }),
   });
   dropPolicyDrafts(app, "create.policy");
-  app.drafts.drop("create.max_members");
+  for (const name of ["max_members", "starts_at", "ends_at"]) app.drafts.drop(`create.${name}`);
 }

@@ -150,3 +150,44 @@ const keys = (send, fold) => (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) send(event);
   else if (event.key === "Escape") fold();
 };
+
+/**
+ * One of `values`, as buttons of which one is pressed. `text(value)` are its words; `hint`: a sentence
+ * under it.
+ */
+export function choice({ label, values, value, text, change, hint }) {
+  return h("div", { class: "choice-field", key: label },
+    h("span", { class: "choice-label" }, label),
+    h("div", { class: "choice", role: "group", "aria-label": label },
+      values.map((one) => h("button", { key: one, type: "button", "aria-pressed": String(one === value), onclick: () => one !== value && change(one) }, text(one)))),
+    hint && h("p", { class: "hint" }, hint));
+}
+
+/** A box to tick. `change(on)` is called with its new state. */
+export function tick({ id, label, on, change }) {
+  const name = `t-${id.replace(/[^\w-]/g, "-")}`;
+  return h("div", { class: "tick", key: id },
+    h("input", { type: "checkbox", id: name, checked: Boolean(on), onchange: (event) => change(event.target.checked) }),
+    h("label", { for: name }, label));
+}
+
+/** A moment, in the reader's own zone; `drafts[draft]` or `initial` (a time of the server, or null). */
+export function momentField(app, { draft, label, initial, hint }) {
+  const id = idOf(draft);
+  return h("div", { class: "field moment", key: draft },
+    h("label", { for: id }, label),
+    h("input", { id, type: "datetime-local", value: app.drafts.get(draft) ?? localMoment(initial), "data-draft": draft,
+      "aria-describedby": hint && `${id}-hint`, oninput: (event) => app.drafts.set(draft, event.target.value) }),
+    hint && h("p", { class: "hint", id: `${id}-hint` }, hint));
+}
+
+/** A moment as such a field has it: without a zone, to the minute. */
+export function localMoment(moment) {
+  if (!moment) return "";
+  const at = new Date(moment);
+  const two = (value) => String(value).padStart(2, "0");
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}T${two(at.getHours())}:${two(at.getMinutes())}`;
+}
+
+/** What such a field has, as a time of the server, or null. */
+export const fromLocal = (text) => (text && !Number.isNaN(new Date(text).getTime()) ? new Date(text).toISOString() : null);

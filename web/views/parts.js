@@ -26,6 +26,8 @@ const ICONS = {
   play: "M8 5.5l10 6.5-10 6.5z",
   pause: "M8.5 5v14M15.5 5v14",
   flag: "M6 21V4h11l-2 4 2 4H6",
+  lock: "M6 11h12v9H6zM8.5 11V8a3.5 3.5 0 017 0v3",
+  minus: "M6 12h12",
   box: "M4 7h16v13H4zM4 7l2-3h12l2 3M9.5 12h5",
   dots: "M6 12h.01M12 12h.01M18 12h.01",
 };

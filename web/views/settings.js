@@ -1,14 +1,16 @@
 // An event's settings: its rules, its subject, its size. Members read them, admins change them.
 
+import { contradiction, policyPatch } from "../policy.js";
 import { reason } from "../refusal.js";
 import { h } from "../render.js";
 import { link } from "../route.js";
 import { copyOf } from "../template.js";
 import { exact, number, t } from "../words.js";
-import { field, numberField } from "./forms.js";
+import { field, fromLocal, localMoment, momentField, numberField } from "./forms.js";
 import { button, note, quoted } from "./parts.js";
-import { dropPolicyDrafts, policyFields, policyPatch, policySentences } from "./policy-fields.js";
+import { dropPolicyDrafts, policyFields, policySentences } from "./policy-fields.js";
 import { proposalTitle } from "./proposal.js";
+import { zone } from "./schedule.js";
 
 export function settingsTab(app, store) {
   const { event } = store.state;
@@ -20,6 +22,8 @@ export function settingsTab(app, store) {
     h("section", { class: "card facts-card" }, h("h2", {}, t("settings.about")),
       h("dl", {},
         h("dt", {}, t("settings.created")), h("dd", {}, exact(event.created_at)),
+        event.starts_at && [h("dt", {}, t("schedule.starts_at")), h("dd", {}, exact(event.starts_at))],
+        event.ends_at && [h("dt", {}, t("schedule.ends_at")), h("dd", {}, exact(event.ends_at))],
         h("dt", {}, t("create.max_members")), h("dd", {}, number(event.max_members)),
         h("dt", {}, t("settings.policy_version")), h("dd", {}, number(event.policy_version)),
         h("dt", {}, t("settings.seq")), h("dd", {}, number(store.room.seq))),
@@ -35,20 +39,30 @@ function about(app, store) {
   const draft = `${store.event}|about`;
   const subject = app.drafts.get(`${draft}.subject`) ?? event.subject;
   const most = Number(app.drafts.get(`${draft}.max`) ?? event.max_members);
+  /** The moment `name` if it was changed: a new one, or null to take it away. */
+  const movedTo = (name) => {
+    const typed = app.drafts.get(`${draft}.${name}`);
+    return typed === undefined || typed === localMoment(event[name]) ? {} : { [name]: fromLocal(typed) };
+  };
   const patch = {
     ...(subject.trim() !== event.subject && subject.trim() && { subject: subject.trim() }),
     ...(most !== event.max_members && { max_members: most }),
+    ...movedTo("starts_at"),
+    ...movedTo("ends_at"),
   };
   const send = async (submitted) => {
     submitted.preventDefault();
     const act = await store.run("event.update", patch);
     if (act.state !== "confirmed") return;
-    for (const name of ["subject", "max"]) app.drafts.drop(`${draft}.${name}`);
+    for (const name of ["subject", "max", "starts_at", "ends_at"]) app.drafts.drop(`${draft}.${name}`);
   };
   return h("form", { class: "card stack", onsubmit: send },
     h("h2", {}, t("settings.event")),
     store.status === "not_started" && field(app, { draft: `${draft}.subject`, label: t("create.subject"), initial: event.subject, max: 200, required: true }),
     numberField(app, { draft: `${draft}.max`, label: t("create.max_members"), initial: event.max_members, min: 1, max: 100_000, required: true }),
+    h("div", { class: "row moments" },
+      store.status === "not_started" && momentField(app, { draft: `${draft}.starts_at`, label: t("schedule.starts_at"), initial: event.starts_at, hint: zone() }),
+      momentField(app, { draft: `${draft}.ends_at`, label: t("schedule.ends_at"), initial: event.ends_at, hint: zone() })),
     h("div", { class: "row" }, h("button", { class: "button", disabled: Object.keys(patch).length === 0 }, t("save")), note(app, store, "event/update")));
 }
 
@@ -70,7 +84,7 @@ function editor(app, store) {
   }
   const policy = kept?.policy ?? event.policy;
   const base = kept?.base ?? event.policy_version;
-  const patch = policyPatch(event.policy, policy);
+  const patch = contradiction(policy) ? null : policyPatch(event.policy, policy);
   const change = (next) => {
     app.drafts.set(draft, { policy: next, base });
     app.show(`${key}|preview`, false);

@@ -1,10 +1,11 @@
 // Before the start: the open preparations, and a warning if no proposal could pass.
 
+import { KINDS } from "../policy.js";
 import { h } from "../render.js";
 import { link } from "../route.js";
 import { number, t } from "../words.js";
 import { button, dialog, icon } from "./parts.js";
-import { KINDS } from "./policy-fields.js";
+
 
 /** Percent of all members that are more than half of them. */
 const MAJORITY = { rule: "percent", threshold: 51 };
@@ -50,7 +51,7 @@ export function startDialog(app, store) {
 /** The preparations for the start, each with whether it is done. */
 export function preparations(store) {
   const { options, assumptions, criteria, counts } = store.state;
-  const isAdmin = store.role === "admin";
+  const isAdmin = store.isAdmin;
   const rows = [
     ["options", Object.keys(options).length, 2],
     ["criteria", Object.keys(criteria).length, 1],
