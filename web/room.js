@@ -2,7 +2,7 @@
 
 import { Journal } from "./journal.js";
 import { News } from "./news.js";
-import { may } from "./permissions.js";
+import { leads, may } from "./permissions.js";
 import { now } from "./words.js";
 
 /** Milliseconds after which an element that appears counts as new. */
@@ -10,6 +10,8 @@ const SETTLED = 1_500;
 /** Milliseconds within which `you` follows an ack; until then the ack is newer. */
 const YOU_FOLLOWS = 2_000;
 const PAGE = 50;
+/** Rows of a list of votes that are asked for at a time. */
+const LIST_PAGE = 200;
 
 export class RoomStore {
   constructor(event, client, acts, changed, token, heard = () => {}) {
@@ -34,8 +36,12 @@ export class RoomStore {
     this.lostAt = null;
     /** User id → name, of everybody seen here. */
     this.names = new Map();
+    /** Lists asked for: key → {items, next, loading, error}. */
+    this.lists = new Map();
+    /** Invitations made in this visit, with their secrets: the server shows a secret once. */
+    this.secrets = [];
     /** Pages beyond the room's windows: what → {items, next, loading, error}. */
-    this.pages = { proposals: emptyPage(), comments: emptyPage(), members: emptyPage() };
+    this.pages = { proposals: emptyPage(), comments: emptyPage(), members: emptyPage(), requests: emptyPage(), invitations: emptyPage() };
     /** The acts of admins, for admins. */
     this.journal = new Journal(event, token, changed);
     this.enter();
@@ -96,6 +102,11 @@ export class RoomStore {
     return this.room.you.membership?.role;
   }
 
+  /** Whether the user may all that an admin may. */
+  get isAdmin() {
+    return leads(this.role);
+  }
+
   get status() {
     return this.room.state.event.status;
   }
@@ -113,6 +124,16 @@ export class RoomStore {
     return this.acts.of(this.event, key);
   }
 
+  /** Keep the secrets of invitations that were just made. */
+  heardAct(act) {
+    if (act.type === "invitation.create" && act.state === "confirmed") this.secrets.push(...(act.ack.result?.invitations ?? []));
+  }
+
+  forgetSecrets() {
+    this.secrets = [];
+    this.changed();
+  }
+
   name(user) {
     return this.names.get(user);
   }
@@ -122,12 +143,12 @@ export class RoomStore {
     return may(command, this.role, this.status);
   }
 
-  /** Whether my vote stands on `proposal`, by a pending act, else by the server's state. */
-  agrees(id) {
+  /** What my vote on the proposal `id` says, by a pending act, else by the server's state; null without one. */
+  stance(id) {
     const act = this.act(`vote/${id}`);
     const ahead = act?.state === "pending" || (act?.state === "confirmed" && act.seq > this.youSeq && Date.now() - act.at < YOU_FOLLOWS);
-    if (ahead) return act.type === "vote.cast";
-    return this.you.votes[id] === this.state.proposals[id]?.revision;
+    if (ahead) return act.type === "vote.cast" ? (act.args.stance ?? "agree") : null;
+    return this.you.votes[id] === this.state.proposals[id]?.revision ? (this.you.stances?.[id] ?? "agree") : null;
   }
 
   get me() {
@@ -144,6 +165,25 @@ export class RoomStore {
     for (const id of this.watched) {
       if (this.state.proposals[id]?.status !== "pending") this.watched.delete(id);
     }
+    this.changed();
+  }
+
+  /** Read the list `key` with the query `type`: from its beginning, or with `more` its next page. */
+  async list(key, type, about, more = false) {
+    const found = this.lists.get(key) ?? { items: [], next: undefined };
+    if (found.loading) return;
+    Object.assign(found, { loading: true, error: null });
+    this.lists.set(key, found);
+    this.changed();
+    try {
+      const reply = await this.client.query(type, { event: this.event, ...about, limit: LIST_PAGE, ...(more && { before: found.next }) });
+      const items = reply[type.split(".")[0]];
+      found.items = more ? [...found.items, ...items] : items;
+      found.next = reply.next;
+    } catch (error) {
+      found.error = error;
+    }
+    found.loading = false;
     this.changed();
   }
 

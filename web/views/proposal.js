@@ -5,8 +5,10 @@ import { h } from "../render.js";
 import { now, t } from "../words.js";
 import { comments } from "./comments.js";
 import { field, formShown, opener, tooLong, wordsForm } from "./forms.js";
-import { button, dialog, icon, isKept, note, person, pill, quoted, reasonOf, time, words } from "./parts.js";
+import { button, dialog, icon, note, person, pill, quoted, reasonOf, time, words } from "./parts.js";
 import { tallyBar, verdict } from "./tally-bar.js";
+import { votesList } from "./turnout.js";
+import { secrecy, voting } from "./voting.js";
 
 /** Milliseconds in view after which a proposal is no longer new. */
 const READ_MS = 2_500;
@@ -29,6 +31,8 @@ export function proposalCard(app, store, id, proposal) {
     open && timing(proposal),
     open && tallyBar(store, id, proposal),
     open && h("div", { class: "row actions" }, voting(app, store, id, proposal), note(app, store, `vote/${id}`)),
+    open && secrecy(app, store, id, proposal),
+    !open && votesList(app, store, id, proposal),
     open && deciding(app, store, id, proposal),
     open && reasonForm(app, store, id, app.shown(`reason|${id}`)),
     !open && note(app, store, `vote/${id}`),
@@ -104,25 +108,6 @@ function timing({ opens_at: opens, expires_at: expires }) {
     expires && h("span", {}, t(new Date(expires) > now() ? "proposal.expires" : "proposal.expired"), " ", time(expires)));
 }
 
-/** Agree, or take it back; while the act is on its way, the button says so. */
-function voting(app, store, id, proposal) {
-  const asked = store.agrees(id);
-  const act = store.act(`vote/${id}`);
-  const mayVote = store.may("vote.cast");
-  const press = () => (asked
-    ? store.run("vote.retract", { proposal: id })
-    : store.run("vote.cast", { proposal: id, revision: proposal.revision }));
-  const pending = act?.state === "pending";
-  if (!mayVote) return asked ? pill(t("vote.agreed"), "agreed") : null;
-  return h("button", { type: "button", class: `button agree ${asked ? "on" : ""} ${pending ? "asked" : ""}`, "aria-pressed": String(asked),
-    "aria-disabled": pending ? "true" : undefined, onclick: () => !pending && press() },
-    icon("check"), h("span", {}, t(pending ? underway(app, act, asked) : asked ? "vote.agreed" : "vote.agree")),
-    asked && !pending && h("span", { class: "undo" }, t("vote.retract")));
-}
-
-const underway = (app, act, asked) =>
-  isKept(app, act) ? (asked ? "vote.agreeing.kept" : "vote.retracting.kept") : asked ? "vote.agreeing" : "vote.retracting";
-
 /** The acts of its author and of admins; each is explained before it is done. */
 function deciding(app, store, id, proposal) {
   const key = `decide/${id}`;
@@ -150,7 +135,7 @@ function deciding(app, store, id, proposal) {
 /** All open proposals of a former member, closed at once; only if the room shows every member. */
 function closing(app, store, id, { author }) {
   const { members, counts } = store.state;
-  const isOut = !members[author] && Object.keys(members).length === counts.members;
+  const isOut = !members[author] && Object.values(members).filter((member) => member.role !== "organiser").length === counts.members;
   if (!isOut || !store.may("membership.remove")) return null;
   const act = `member/${author}`;
   return [
