@@ -6,9 +6,15 @@ import { address, link } from "../route.js";
 import { copyOf } from "../template.js";
 import { list, number, t } from "../words.js";
 import { button, empty, icon, quoted } from "./parts.js";
+import { proof } from "./proof.js";
+import { ballotsList } from "./turnout.js";
 
-/** The rows that came first, if there are votes. */
-const winnersOf = (found) => found.options.filter((row) => row.rank === 1 && row.votes > 0);
+/** The rows that came first, if there are votes. A ranked ballot names its winners itself. */
+const winnersOf = ({ options, winners }) =>
+  options.filter((row) => (winners ? winners.includes(row.option) : row.rank === 1) && row.votes > 0);
+
+/** What a number of ballots for an option is called. */
+const votesIn = (found, count) => t(found.method === "approval" ? "results.approvals" : "results.votes", { count });
 
 export function results(app, store) {
   const { results: found, options, criteria } = store.state;
@@ -26,12 +32,30 @@ export function results(app, store) {
     h("section", { class: "card" },
       h("h2", { id: "chart-options" }, t("results.options")),
       chart("chart-options", found.options.map((row) => ({ id: row.option, label: nameOf(options, row), value: row.votes, rank: row.rank })),
-        (value) => t("results.votes", { count: value }))),
+        (value) => votesIn(found, value))),
+    found.rounds?.length > 1 && rounds(found, options),
     found.criteria.length > 0 && h("section", { class: "card" },
       h("h2", { id: "chart-criteria" }, t("results.criteria")),
       h("p", { class: "hint" }, t("results.criteria.hint")),
       chart("chart-criteria", found.criteria.map((row) => ({ id: row.criterion, label: criteria[row.criterion]?.content ?? "?", value: row.points, rank: row.rank, more: criteria[row.criterion]?.conclusion })),
-        (value) => t("results.points", { count: value }))));
+        (value) => t("results.points", { count: value }))),
+    ballotsList(app, store),
+    proof(app, store));
+}
+
+/** Every round of an instant runoff: who had how many ballots, and who went out. */
+function rounds(found, options) {
+  const outBefore = (place) => new Set(found.rounds.slice(0, place).flatMap((round) => round.out));
+  const votesOf = (round, option) => round.options.find((one) => one.option === option)?.votes;
+  return h("section", { class: "card rounds" }, h("h2", { id: "rounds" }, t("results.rounds")),
+    h("table", { "aria-labelledby": "rounds" },
+      h("thead", {}, h("tr", {}, h("td", {}), found.rounds.map((_, place) => h("th", { scope: "col", key: place }, t("results.round", { count: place + 1 }))))),
+      h("tbody", {}, found.options.map((row) => h("tr", { key: row.option },
+        h("th", { scope: "row", dir: "auto" }, quoted(nameOf(options, row))),
+        found.rounds.map((round, place) => h("td", { key: place, class: round.out.includes(row.option) ? "out" : "" },
+          outBefore(place).has(row.option) ? "" : number(votesOf(round, row.option) ?? 0),
+          round.out.includes(row.option) && h("span", { class: "unseen" }, ` ${t("results.out")}`))))))),
+    found.rounds.at(-1).exhausted > 0 && h("p", { class: "hint" }, t("results.exhausted", { count: found.rounds.at(-1).exhausted })));
 }
 
 const nameOf = (options, row) => options[row.option]?.content ?? "?";
@@ -82,7 +106,7 @@ function inWords(store) {
     winners.length ? `${t(winners.length > 1 ? "results.tie" : "results.winner")}: ${winners.map((row) => nameOf(options, row)).join(", ")}` : t("results.no_votes"),
     t("results.turnout", { count: found.ballots, eligible: found.eligible }),
     "",
-    ...found.options.map((row) => `- ${nameOf(options, row)}: ${t("results.votes", { count: row.votes })}`),
+    ...found.options.map((row) => `- ${nameOf(options, row)}: ${votesIn(found, row.votes)}`),
     "",
     ...found.criteria.map((row) => `- ${criteria[row.criterion]?.content ?? "?"}: ${criteria[row.criterion]?.conclusion ?? t("conclusion.none")}`),
     "",
