@@ -17,7 +17,7 @@ const WISH_MS = 10 * 60_000;
  */
 const DEAR_WISH_MS = 60_000;
 const DEAR = new Set([
-  "event.finish", "event.rotate_code", "membership.leave", "membership.remove", "membership.reject", "membership.reject_all",
+  "event.finish", "event.reopen", "invitation.revoke", "event.rotate_code", "membership.leave", "membership.remove", "membership.reject", "membership.reject_all",
   "membership.approve_all", "proposal.accept", "proposal.reject", "proposal.moderate", "proposal.withdraw", "proposal.revert",
 ]);
 
@@ -40,10 +40,12 @@ export function keyOf(type, args) {
     case "criterion":
       return verb === "add" ? `add/${family}` : `item/${args[family]}`;
     case "membership":
-      if (verb === "join") return `membership/join/${args.code}`;
+      if (verb === "join") return `membership/join/${args.code ?? args.invitation}`;
       return args.user ? `member/${args.user}` : `membership/${verb}`;
     case "event":
-      return verb in { start: 1, pause: 1, resume: 1, finish: 1 } ? "event/status" : `event/${verb}`;
+      return verb in { start: 1, pause: 1, resume: 1, finish: 1, reopen: 1 } ? "event/status" : `event/${verb}`;
+    case "invitation":
+      return verb === "revoke" ? `invitation/${args.invitation}` : `invitation/${verb}`;
     default:
       return family;
   }

@@ -13,6 +13,7 @@ import { render } from "./render.js";
 import { Seen } from "./seen.js";
 import { Session } from "./session.js";
 import { setClock, setLanguage, t } from "./words.js";
+import { isCounting } from "./views/schedule.js";
 import { shell } from "./views/shell.js";
 
 /** Milliseconds between drawings that only move times on. */
@@ -148,6 +149,7 @@ export class App {
       this.giveBack(act);
       return;
     }
+    room?.heardAct(act);
     this.announce(t(act.applied ? "act.confirmed" : "act.same"));
     const { event } = act.ack;
     if (act.type === "event.create") this.drafts.drop("create");
@@ -156,6 +158,7 @@ export class App {
       this.session.forget(event);
       this.lead(link.room(event));
     }
+    if (act.type === "membership.join" && this.route.view === "invited" && this.route.secret === act.args.invitation) this.lead(link.room(event));
     if (act.type === "membership.leave" || act.type === "membership.cancel") {
       if (this.route.event === act.event) this.lead(link.events());
       this.session.forget(act.event);
@@ -267,11 +270,17 @@ export class App {
 
   /** Draw again in a while; each second while seconds are shown. */
   tick() {
-    const isCounting = (this.session && !this.session.online) || this.undoable.all().length > 0;
+    const isCounted = (this.session && !this.session.online) || this.undoable.all().length > 0 || this.#isScheduled();
     this.timer = setTimeout(() => {
       this.changed();
       this.tick();
-    }, isCounting ? COUNTDOWN : TICK);
+    }, isCounted ? COUNTDOWN : TICK);
+  }
+
+  /** Whether the room on show counts down to its start or end. */
+  #isScheduled() {
+    const store = this.route.view === "room" && this.session?.rooms.get(this.route.event);
+    return Boolean(store && store.phase === "open" && isCounting(store.state.event));
   }
 
   /** Seconds are shown from now on. */

@@ -2,13 +2,14 @@
 //
 //     #/            my events          #/new           a new event
 //     #/join        enter a code       #/join/<code>   the event behind a code
+//     #/i/<secret>  a personal invitation
 //     #/e/<event>   a room             #/e/<event>/<tab>, or /screen for a projector
 
 export const TABS = ["decide", "ballot", "people", "history", "settings"];
 /** A view of the room for a projector; no tab leads there. */
 const SCREEN = "screen";
 
-/** {view: "events"|"new"|"join"|"room"|"lost", …} of a fragment, as mail programs and people change it. */
+/** {view: "events"|"new"|"join"|"invited"|"room"|"lost", …} of a fragment, as mail programs and people change it. */
 export function parse(fragment) {
   const path = decode(fragment.replace(/^#/, "")).replace(/^(?:#|%23)/i, "");
   // Additions by trackers and punctuation do not belong to the target.
@@ -21,8 +22,13 @@ export function parse(fragment) {
       return { view: "new" };
     case "join":
       return { view: "join", code: first ? normal(first) : "" };
+    case "i":
+      if (first) return { view: "invited", secret: first };
+      break;
     case "e":
       if (first) return { view: "room", event: first.toLowerCase(), tab: tabOf(second) };
+      break;
+    default:
   }
   return { view: "lost" };
 }
@@ -34,6 +40,7 @@ export const link = {
   events: () => "#/",
   create: () => "#/new",
   join: (code = "") => (code ? `#/join/${encodeURIComponent(code)}` : "#/join"),
+  invited: (secret) => `#/i/${encodeURIComponent(secret)}`,
   room: (event, tab = "decide") => `#/e/${encodeURIComponent(event)}${tab === "decide" ? "" : `/${tab}`}`,
 };
 

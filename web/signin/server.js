@@ -45,6 +45,24 @@ export async function localToken(name) {
   throw new SignInError(codes[response.status] ?? "unreachable");
 }
 
+/** The token of a guest of the event behind `code`: `{token, user, name, expires}`. */
+export const guestToken = (code, name) => posted("v1/guests", { code, name });
+
+/** The token of the invited person whose secret this is; always the same person. */
+export const invitedToken = (secret) => posted("v1/invitations", { secret });
+
+async function posted(path, body) {
+  let response;
+  try {
+    response = await asked(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    if (response.ok) return await response.json();
+  } catch (cause) {
+    throw new SignInError("unreachable", { cause });
+  }
+  const codes = { 400: "name", 401: "closed_door", 403: "closed_door", 404: "closed_door", 409: "closed_door", 429: "rate_limited" };
+  throw new SignInError(codes[response.status] ?? "unreachable");
+}
+
 function asked(path, options) {
   const signal = AbortSignal.timeout(ANSWER_MS);
   return fetch(new URL(path, HOME), { ...options, signal, credentials: "omit", redirect: "error" });

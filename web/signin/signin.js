@@ -3,7 +3,7 @@
 import { SignInError } from "./error.js";
 import { keep, kept } from "./kept.js";
 import { Provider } from "./provider.js";
-import { HOME, localToken, settings } from "./server.js";
+import { guestToken, HOME, invitedToken, localToken, settings } from "./server.js";
 import { claimsOf, endOfFresh, nameIn } from "./token.js";
 
 export { SignInError };
@@ -15,8 +15,8 @@ const SHARE = 1 / 3;
 /**
  * Signs people in. `change` is called whenever `user` or `error` changes.
  *
- * Kept values: `{way, token, name, subject, begun, ends, refresh}`, times in milliseconds of this
- * machine's clock, `refresh` only from a provider that gives one.
+ * Kept values: `{way, token, name, subject, begun, ends, refresh, secret}`, times in milliseconds of
+ * this machine's clock, `refresh` only from a provider that gives one, `secret` only of an invitation.
  */
 export class SignIn extends EventTarget {
   #config;
@@ -51,10 +51,10 @@ export class SignIn extends EventTarget {
 
   /** The ways to offer: `{provider, name, token}`. */
   get ways() {
-    return Object.freeze({ provider: !!this.#provider, name: this.#config.local, token: true });
+    return Object.freeze({ provider: !!this.#provider, name: this.#config.local, token: true, guest: Boolean(this.#config.guests) });
   }
 
-  /** `{way: "provider" | "name" | "token", name}`, or null. */
+  /** `{way: "provider" | "name" | "token" | "guest" | "invited", name}`, or null. */
   get user() {
     return this.#kept && Object.freeze({ way: this.#kept.way, name: this.#kept.name });
   }
@@ -78,6 +78,17 @@ export class SignIn extends EventTarget {
   /** Signs in by name. Rejects `name`, `rate_limited`, `refused`, `unreachable`. */
   async withName(name) {
     this.#take(await named(name));
+  }
+
+  /** Signs in as a guest of the event behind `code`. Rejects as `withName`, and `closed_door`. */
+  async asGuest(code, name) {
+    const found = await guestToken(code, name);
+    this.#take(given("guest", found));
+  }
+
+  /** Signs in as the person whose invitation this is. Rejects `closed_door`, `rate_limited`, `unreachable`. */
+  async withInvitation(secret) {
+    this.#take({ ...given("invited", await invitedToken(secret)), secret });
   }
 
   /** Signs in with a token from elsewhere. Rejects `malformed`, `expired`. */
@@ -184,6 +195,7 @@ export class SignIn extends EventTarget {
 
   async #successor(held) {
     if (held.way === "name") return named(held.name);
+    if (held.way === "invited") return { ...given("invited", await invitedToken(held.secret)), secret: held.secret };
     if (held.way === "provider" && held.refresh && this.#provider)
       return provided(await this.#provider.renew(held.refresh, held.subject));
     throw new SignInError("expired");
@@ -201,6 +213,12 @@ async function named(name) {
   const found = await localToken(name);
   const claims = claimsOf(found.token);
   return { ...made("name", found.token, claims, endOfFresh(claims)), name: found.name };
+}
+
+/** The server's own token for a guest or an invited person. */
+function given(way, { token, name }) {
+  const claims = claimsOf(token);
+  return { ...made(way, token, claims, endOfFresh(claims)), name };
 }
 
 function provided({ token, refresh, claims }) {

@@ -61,7 +61,7 @@ function one(app, store, comment) {
       : words(comment.content),
     !editing && h("div", { class: "row tools" },
       mine && store.may("comment.edit") && opener(app, store, key, t("comments.edit"), { kind: "quiet small", sign: "pencil", bare: true }),
-      (mine || store.role === "admin") && store.may("comment.remove") &&
+      (mine || store.isAdmin) && store.may("comment.remove") &&
         button(t("comments.remove"), () => store.run("comment.remove", { comment: id }), { kind: "quiet small", sign: "bin", bare: true }),
       note(app, store, key)));
 }

@@ -1,6 +1,7 @@
 // My events, and the two ways to more of them: make one, join one.
 
 import { reason } from "../refusal.js";
+import { leads } from "../permissions.js";
 import { h } from "../render.js";
 import { link } from "../route.js";
 import { t } from "../words.js";
@@ -54,7 +55,7 @@ function card(app, event) {
     h("a", { class: "event-card", href: link.room(event.id) },
       h("span", { class: "event-subject", dir: "auto" }, event.subject),
       h("span", { class: "row" }, statusPill(event.status),
-        event.role === "admin" && pill(t("role.admin")),
+        leads(event.role) && pill(t(`role.${event.role}`)),
         event.membership === "pending" && pill(t("membership.pending"), "attention"))),
     button(t(isPut ? "events.unarchive" : "events.archive", { subject: event.subject }), () => app.archive.toggle(event.id), { kind: "quiet small", sign: isPut ? "undo" : "box", bare: true }));
 }

@@ -14,7 +14,7 @@ const FILTERS = ["all", "accepted", "rejected", "deleted"];
 const ADMINS = "admins";
 
 export function historyTab(app, store) {
-  const filters = store.role === "admin" ? [...FILTERS, ADMINS] : FILTERS;
+  const filters = store.isAdmin ? [...FILTERS, ADMINS] : FILTERS;
   const chosen = app.shown("history") || "all";
   const filter = filters.includes(chosen) ? chosen : "all";
   return h("div", { class: "narrow history" },

@@ -1,9 +1,12 @@
 // Members, applicants, and the ways to join.
 
 import { byRequest } from "../order.js";
+import { leads } from "../permissions.js";
 import { reason } from "../refusal.js";
 import { h } from "../render.js";
 import { isolated, number, t } from "../words.js";
+import { field } from "./forms.js";
+import { adding, invitations } from "./invitations.js";
 import { searched, searchField, windowed } from "./lists.js";
 import { button, dialog, empty, face, note, pill, quoted, time, trouble } from "./parts.js";
 import { ways } from "./share.js";
@@ -20,13 +23,16 @@ export function peopleTab(app, store) {
         members(app, store))),
     h("aside", { class: "stack" },
       store.status !== "finished" && h("section", { class: "card", "aria-labelledby": "invite-title" }, h("h2", { id: "invite-title" }, t("share.heading")), ways(app, store)),
+      store.may("invitation.create") && invitations(app, store),
+      store.may("membership.add") && adding(app, store),
+      renaming(app, store),
       h("div", { class: "row" }, button(t("leave"), () => app.dialogs.open("leave", store.event), { kind: "quiet" }), note(app, store, "membership/leave"))),
     leaveDialog(app, store));
 }
 
 function requests(app, store) {
   const waiting = Object.entries(store.state.requests ?? {}).sort(([, a], [, b]) => byRequest(a, b));
-  if (store.role !== "admin" || waiting.length === 0) return decided(app, store);
+  if (!store.isAdmin || waiting.length === 0) return decided(app, store);
   const count = store.state.counts.requests ?? waiting.length;
   const behind = count - waiting.length;
   const busy = ["approve_all", "reject_all"].some((verb) => store.act(`membership/${verb}`)?.state === "pending");
@@ -43,6 +49,7 @@ function requests(app, store) {
     h("ul", { class: "people-list" }, rows),
     more,
     behind > 0 && h("p", { class: "quiet" }, t("requests.behind", { count: behind })),
+    behind > 0 && laterRequests(app, store, behind),
     allDialog(app, store, "approve_all", "primary"), allDialog(app, store, "reject_all", "danger"));
 }
 
@@ -90,9 +97,9 @@ function members(app, store) {
   const shown = new Map(Object.entries(store.state.members));
   // A page read earlier gets no changes; the room's own list is newer.
   for (const [id, member] of page.items) if (!shown.has(id)) shown.set(id, member);
-  const rows = [...shown].sort(([, a], [, b]) => (a.role === b.role ? a.name.localeCompare(b.name) : a.role === "admin" ? -1 : 1));
+  const rows = [...shown].sort(([, a], [, b]) => RANKS.indexOf(a.role) - RANKS.indexOf(b.role) || a.name.localeCompare(b.name));
   if (rows.length === 0) return empty(t("people.none"));
-  const missing = store.state.counts.members - shown.size;
+  const missing = store.state.counts.members - [...shown.values()].filter((member) => member.role !== "organiser").length;
   const list = `members|${store.event}`;
   const window = windowed(app, list, searched(app, list, rows, ([, member]) => member.name), ([user, member]) => row(app, store, user, member), 100);
   return [
@@ -104,13 +111,57 @@ function members(app, store) {
   ];
 }
 
+const RANKS = ["admin", "organiser", "member"];
+
+/** What tells `user` from others of the same name: the end of the id, else undefined. */
+function namesake(store, user, { name }) {
+  const alike = Object.entries(store.state.members).some(([id, other]) => id !== user && other.name === name);
+  return alike ? user.slice(-NAMESAKE_LENGTH) : undefined;
+}
+
+/** Characters of an id that tell namesakes apart. */
+const NAMESAKE_LENGTH = 4;
+
+/** Applicants beyond those that the room shows, in pages. */
+function laterRequests(app, store, behind) {
+  const page = store.pages.requests;
+  const rows = [...page.items].filter(([user]) => !(user in store.state.requests));
+  return [
+    h("ul", { class: "people-list", key: "later-requests" }, rows.map(([user, request]) => requestRow(app, store, user, request))),
+    page.error && trouble(reason(page.error), () => store.more("requests")),
+    !page.done && rows.length < behind && button(t("people.more", { count: behind - rows.length }), () => store.more("requests"), { kind: "quiet small", disabled: page.loading }),
+  ];
+}
+
+/** One's own name in this event. */
+function renaming(app, store) {
+  if (!store.may("membership.rename")) return null;
+  const draft = `${store.event}|rename`;
+  const standing = store.state.members[store.me]?.name ?? "";
+  const name = (app.drafts.get(draft) ?? standing).trim();
+  const send = async (event) => {
+    event.preventDefault();
+    if (!name || name === standing) return;
+    const act = await store.run("membership.rename", { name });
+    if (act.state === "confirmed") app.drafts.drop(draft);
+  };
+  return h("details", { class: "card", key: "rename" }, h("summary", {}, h("h2", {}, t("rename.title"))),
+    h("form", { class: "stack", onsubmit: send },
+      field(app, { draft, label: t("rename.name"), initial: standing, max: 100, autocomplete: "nickname" }),
+      h("div", { class: "row" },
+        h("button", { class: "button", disabled: !name || name === standing }, t("save")),
+        note(app, store, "membership/rename"))));
+}
+
 function row(app, store, user, member) {
-  const other = member.role === "admin" ? "member" : "admin";
+  const mark = namesake(store, user, member);
   return h("li", { key: user, mount: (el) => store.settled && el.classList.add("arrive") },
     face(member.name),
-    h("span", { class: "who" }, h("b", {}, quoted(member.name)), " ", user === store.me && pill(t("you")), member.role === "admin" && pill(t("role.admin"), "agreed")),
+    h("span", { class: "who" }, h("b", {}, quoted(member.name)), " ", user === store.me && pill(t("you")), leads(member.role) && pill(t(`role.${member.role}`), "agreed"),
+      mark && h("code", { class: "quiet", title: t("people.namesake") }, mark)),
     h("span", { class: "row" },
-      store.may("membership.set_role") && button(t(`role.make.${other}`), () => store.run("membership.set_role", { user, role: other }), { kind: "small quiet" }),
+      store.may("membership.set_role") && RANKS.filter((role) => role !== member.role).map((role) =>
+        button(t(`role.make.${role}`), () => store.run("membership.set_role", { user, role }), { kind: "small quiet", key: role })),
       store.may("membership.remove") && user !== store.me && button(t("people.remove"), () => app.dialogs.open("remove", store.event, user), { kind: "small quiet" }),
       note(app, store, `member/${user}`)),
     app.dialogs.shown("remove", store.event)?.about === user && removeDialog(app, store, user, member));
@@ -136,9 +187,9 @@ function removeDialog(app, store, user, member) {
 }
 
 function leaveDialog(app, store) {
-  const admins = Object.entries(store.state.members).filter(([, member]) => member.role === "admin");
+  const admins = Object.entries(store.state.members).filter(([, member]) => leads(member.role));
   const others = Object.entries(store.state.members).filter(([user]) => user !== store.me);
-  const last = store.role === "admin" && admins.length === 1;
+  const last = store.isAdmin && admins.length === 1;
   const choice = `leave.heir|${store.event}`;
   const heir = app.shown(choice) || others[0]?.[0];
   const leave = () => {

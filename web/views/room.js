@@ -12,6 +12,7 @@ import { button, dialog, icon, loading, note, statusPill, trouble } from "./part
 import { peopleTab } from "./people.js";
 import { finishedBanner } from "./results.js";
 import { settingsTab } from "./settings.js";
+import { countdown } from "./schedule.js";
 import { shareDialog } from "./share.js";
 import { start, startDialog } from "./start.js";
 import { steps } from "./steps.js";
@@ -74,7 +75,8 @@ function openRoom(app, store) {
     h("section", { class: "tab", key: tab, "aria-label": t(`tab.${tab}`) }, SHOWS[tab](app, store)),
     shareDialog(app, store),
     startDialog(app, store),
-    finishDialog(app, store));
+    finishDialog(app, store),
+    reopenDialog(app, store));
 }
 
 function head(app, store) {
@@ -85,6 +87,7 @@ function head(app, store) {
       statusPill(state.event.status),
       h("a", { class: "fact", href: link.room(store.event, "people") }, icon("person"), t("room.members", { count: state.counts.members })),
       online !== undefined && room.live && h("span", { class: "fact online" }, h("span", { class: "dot", "aria-hidden": "true" }), t("room.online", { count: online })),
+      countdown(state.event),
       !room.live && h("span", { class: "fact stale" }, store.lostAt ? t("room.not_live", { time: clock(store.lostAt) }) : t("room.loading"))),
     h("h1", { class: "subject", tabindex: -1, dir: "auto" }, state.event.subject),
     steps(app, store),
@@ -93,6 +96,7 @@ function head(app, store) {
       store.may("event.resume") && control(store, "event.resume", "play", "primary"),
       store.may("event.pause") && control(store, "event.pause", "pause"),
       store.may("event.finish") && button(t("event.finish"), () => app.dialogs.open("finish", store.event), { sign: "flag" }),
+      store.may("event.reopen") && button(t("event.reopen"), () => app.dialogs.open("reopen", store.event), { kind: "quiet", sign: "undo" }),
       store.status !== "finished" && button(t("share"), () => app.dialogs.open("share", store.event), { kind: "quiet", sign: "share" }),
       note(app, store, "event/status")));
 }
@@ -110,6 +114,19 @@ function tabs(app, store) {
       icon(SIGNS[tab]), h("span", {}, t(tab === "ballot" && finished ? "tab.results" : `tab.${tab}`)),
       counts[tab] > 0 && h("span", { class: "badge" }, h("span", { class: "unseen" }, t(`tab.${tab}.count`, { count: counts[tab] })),
         h("span", { "aria-hidden": "true" }, number(counts[tab]))))));
+}
+
+function reopenDialog(app, store) {
+  if (!store.may("event.reopen")) return null;
+  const reopen = () => {
+    app.dialogs.close();
+    store.run("event.reopen");
+  };
+  return dialog(app, store, "reopen", t("reopen.title", { subject: store.state.event.subject }),
+    h("p", {}, t("reopen.text")),
+    h("div", { class: "row end" },
+      button(t("cancel"), () => app.dialogs.close(), { kind: "quiet" }),
+      button(t("event.reopen"), reopen, { kind: "primary" })));
 }
 
 function finishDialog(app, store) {

@@ -7,6 +7,7 @@ import { button, dialog, face, icon, quoted, time } from "./parts.js";
 import { createView } from "./create.js";
 import { eventsView } from "./events.js";
 import { joinView } from "./join.js";
+import { invitedView } from "./invited.js";
 import { roomView } from "./room.js";
 import { endedView, signInView } from "./sign-in.js";
 
@@ -65,6 +66,8 @@ function view(app) {
       return createView(app);
     case "join":
       return joinView(app);
+    case "invited":
+      return invitedView(app);
     case "room":
       return roomView(app);
     default:

@@ -15,6 +15,8 @@ export function signInView(app) {
       h("p", {}, t("pitch.text"))),
     h("section", { class: "card", "aria-label": t("sign_in") },
       problem(app),
+      app.route.view === "invited" && byInvitation(app, trying),
+      ways.guest && app.route.view === "join" && app.route.code && asGuest(app, trying),
       ways.provider && h("button", { class: "button primary wide", type: "button", disabled: Boolean(trying),
         onclick: () => attempt(app, () => app.signin.withProvider()) }, t("sign_in.provider")),
       ways.name && byName(app, trying),
@@ -40,6 +42,30 @@ function problem(app) {
   if (!error) return null;
   const key = `sign_in.error.${error.code}`;
   return h("p", { class: "trouble", role: "alert" }, t(has(key) ? key : "sign_in.error.refused"));
+}
+
+/** Enter by a personal invitation: who it is for is in the invitation itself. */
+function byInvitation(app, trying) {
+  const enter = async () => {
+    const { secret } = app.route;
+    await attempt(app, () => app.signin.withInvitation(secret));
+    app.session?.acts.run("membership.join", { invitation: secret });
+  };
+  return h("div", { class: "stack", key: "by-invitation" },
+    h("p", {}, t("invited.text")),
+    button(t("invited.enter"), enter, { kind: "primary wide", disabled: Boolean(trying) }));
+}
+
+/** Take part without an account, under a name of one's own. */
+function asGuest(app, trying) {
+  const send = (event) => {
+    event.preventDefault();
+    const name = new FormData(event.target).get("name");
+    attempt(app, () => app.signin.asGuest(app.route.code, name));
+  };
+  return h("form", { class: "stack", onsubmit: send, key: "as-guest" },
+    field(app, { draft: "sign-in.guest", label: t("guest.name"), hint: t("guest.hint"), max: 100, name: "name", required: true, autocomplete: "nickname" }),
+    h("button", { class: "button primary wide", disabled: Boolean(trying) }, t("guest.submit")));
 }
 
 function byName(app, trying) {
