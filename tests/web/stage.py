@@ -56,6 +56,12 @@ class Stage:
         state: dict[str, Any] = answer.raise_for_status().json()["state"]
         return state
 
+    async def ballot(self, name: str, event: str) -> dict[str, Any]:
+        """The ballot of ``name``."""
+        answer = await self._http.get(f"/v1/events/{event}", headers=await self.headers(name))
+        ballot: dict[str, Any] = answer.raise_for_status().json()["you"]["ballot"]
+        return ballot
+
     async def event(
         self, maker: str, *members: str, start: bool = True, **fields: Any
     ) -> tuple[str, str]:

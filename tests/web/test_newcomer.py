@@ -82,14 +82,16 @@ async def test_everybody_is_led_to_the_result_and_a_tie_says_what_comes_next(
 async def test_an_order_that_nobody_made_is_not_counted(site: Running, visit: Visit) -> None:
     async with Stage(site.base) as stage:
         event, _ = await stage.event("Ada", options=["Sea"], criteria=["Cost", "Calm"])
-    page = (await enter(visit, site, "Ada", f"/#/e/{event}/ballot")).page
-    await page.get_by_role("radio", name="Sea").check()
-    submit = page.get_by_role("button", name="Submit ballot")
-    await expect(submit).to_be_disabled()
-    await expect(page.get_by_text("Put the criteria in order")).to_be_visible()
-    await page.get_by_role("checkbox", name="This order is mine").check()
-    await submit.click()
-    await expect(page.get_by_text("Your ballot is in.")).to_be_visible()
+        page = (await enter(visit, site, "Ada", f"/#/e/{event}/ballot")).page
+        await page.get_by_role("radio", name="Sea").check()
+        await expect(page.get_by_text("Without an order of yours")).to_be_visible()
+        await page.get_by_role("button", name="Submit ballot").click()
+        await expect(page.get_by_text("Your ballot is in.")).to_be_visible()
+        assert (await stage.ballot("Ada", event))["criterion_order"] == []
+        await page.get_by_role("checkbox", name="This order is mine").check()
+        await page.get_by_role("button", name="Replace ballot").click()
+        await expect(page.get_by_text("Not sent yet")).to_have_count(0)
+        assert len((await stage.ballot("Ada", event))["criterion_order"]) == 2
 
 
 async def test_on_a_phone_one_proposes_where_one_reads_and_sees_what_comes(
