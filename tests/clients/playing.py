@@ -75,7 +75,7 @@ STATE = {
     "members": {"ada": {"name": "Ada", "role": "member"}},
     "counts": {"members": 1, "ballots": 0, "proposals": 1, "comments": 0},
 }
-YOU = {"membership": {"status": "accepted", "role": "member"}, "votes": {}}
+YOU = {"membership": {"status": "accepted", "role": "member"}, "votes": {}, "stances": {}}
 #: What a line may leave out of a message of the server.
 FILLED: dict[str, Line] = {
     "ack": {

@@ -39,7 +39,8 @@ async def test_a_subscription_begins_with_a_snapshot(server: Running) -> None:
     }
     assert event["id"] == scene.event
     assert room.state["counts"] == {"members": 2, "ballots": 0, "proposals": 0, "comments": 0}
-    assert room.you == {"membership": {"status": "accepted", "role": "member"}, "votes": {}}
+    membership = {"status": "accepted", "role": "member"}
+    assert room.you == {"membership": membership, "votes": {}, "stances": {}}
     admin = await scene.admin.subscribe(scene.event)
     assert set(admin.state) - set(room.state) == {"requests"}
 
@@ -156,7 +157,7 @@ async def test_an_applicant_sees_subject_status_and_the_approval_live(server: Ru
     }
     hidden = ("options", "assumptions", "criteria", "proposals", "comments", "members", "counts")
     assert all(room.state[name] == {} for name in hidden)
-    assert room.you == {"membership": {"status": "pending"}, "votes": {}}
+    assert room.you == {"membership": {"status": "pending"}, "votes": {}, "stances": {}}
     await scene.do("event.pause")
     await applicant.until(lambda: room.state["event"]["status"] == "paused")
     await scene.do("membership.approve", user=applicant.user)
