@@ -50,6 +50,8 @@ NO_PATCHES = Patches()
 MAX_ENTRIES_TOGETHER = 64
 #: The collections of ``state``, keyed by id.
 COLLECTIONS = ("options", "assumptions", "criteria", "proposals", "comments", "members")
+#: The collections, and their totals in ``counts``, that only admins are shown.
+FOR_ADMINS = ("requests", "invitations")
 
 
 def patches_of(step: Step) -> Patches:

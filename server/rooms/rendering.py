@@ -8,14 +8,14 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from handlers.audiences import COLLECTIONS
+from handlers.audiences import COLLECTIONS, FOR_ADMINS
 
 #: Bytes encoded in one iteration of the loop, about a tenth of a millisecond.
 MAX_RENDER_SLICE_BYTES = 65_536
 #: Changed entries that the last slice may encode again; with more, another slice comes first.
 MAX_CHANGED_ENTRIES = 64
 
-_COLLECTIONS = frozenset((*COLLECTIONS, "requests", "invitations"))
+_COLLECTIONS = frozenset((*COLLECTIONS, *FOR_ADMINS))
 
 #: Returns ``state`` for one audience, as it is now.
 State: TypeAlias = Callable[[], dict[str, Any]]

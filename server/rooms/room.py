@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from handlers.audiences import COLLECTIONS, Audience, Patches
+from handlers.audiences import COLLECTIONS, FOR_ADMINS, Audience, Patches
 from persistence.database.histogram import Histogram
 from protocol import answers, merge_patch
 from server.rooms.rendering import Rendering
@@ -96,7 +96,7 @@ class Room:
         self.seq = 0
         self.document: dict[str, Any] = {}
         """``state`` of the audience ``member``."""
-        self.for_admins: dict[str, dict[str, Any]] = {"requests": {}, "counts": {}}
+        self.for_admins: dict[str, dict[str, Any]] = {"counts": {}}
         """The parts of ``state`` that only admins see."""
         self.subscriptions: set[Subscriber] = set()
         self.by_user: dict[str, set[Subscriber]] = {}
@@ -145,10 +145,10 @@ class Room:
         """Show a view that was read from the database; ``document`` is the admins'."""
         self.generation += 1
         self.epoch, self.seq = epoch, seq
-        counted = document["counts"].pop("requests", None)
+        counts = document["counts"]
         self.for_admins = {
-            "requests": document.pop("requests", {}),
-            "counts": {} if counted is None else {"requests": counted},
+            **{name: document.pop(name, {}) for name in FOR_ADMINS},
+            "counts": {name: counts.pop(name) for name in FOR_ADMINS if name in counts},
         }
         self.document = document
         self.steps.clear()

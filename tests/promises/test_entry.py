@@ -81,6 +81,9 @@ async def test_an_invitation_opens_one_user_on_every_device(server: Running) -> 
     assert (await second.ack("membership.join", code=scene.code))["applied"] is False
     room = await scene.admin.subscribe(scene.event)
     shown = room.state["invitations"].values()
+    # Only admins see invitations.
+    watching = await scene.members[0].subscribe(scene.event)
+    assert "invitations" not in {**watching.state, **watching.state["counts"]}
     assert [(row["status"], row.get("user")) for row in shown] == [
         ("used", one["user"]),
         ("open", None),
