@@ -35,9 +35,13 @@ SHOWN = {
 }
 
 
-def event_of(name: str) -> str:
+#: The same by the version before shares and stances: its journals record their limits.
+FOURTH = FOLDER.with_name("rules-4")
+
+
+def event_of(name: str, folder: Path = FOLDER) -> str:
     """The id of the event whose export is called ``name``."""
-    head: dict[str, str] = json.loads((FOLDER / f"{name}.jsonl").read_text().splitlines()[0])
+    head: dict[str, str] = json.loads((folder / f"{name}.jsonl").read_text().splitlines()[0])
     return head["event"]
 
 
@@ -48,21 +52,33 @@ def test_an_old_export_is_proved_with_what_its_limits_can_have_been(name: str) -
     assert f"limits are not recorded; all lines are consistent with these: {SHOWN[name]}" in said
 
 
+@pytest.mark.parametrize("name", SHOWN)
+def test_an_export_of_the_fourth_rules_is_proved(name: str) -> None:
+    said = audit.verify_file(FOURTH / f"{name}.jsonl")
+    assert "every answer and every patch agree" in said
+    assert "not recorded" not in said
+
+
 @pytest.fixture
 async def older(empty_database_url: str) -> str:
     """The database as the older version left it."""
+    return await _left_by(empty_database_url, FOLDER, "0003")
+
+
+async def _left_by(url: str, folder: Path, revision: str) -> str:
+    """Fill an empty database with the rows of ``folder``, in the schema of then."""
 
     async def connect() -> Any:
-        return await asyncpg.connect(empty_database_url)
+        return await asyncpg.connect(url)
 
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=connect, poolclass=pool.NullPool
     )
     async with engine.begin() as connection:
-        await connection.run_sync(_schema_of_then)
+        await connection.run_sync(_schema_of_then, revision)
     await engine.dispose()
     link = await connect()
-    for table, rows in json.loads((FOLDER / "tables.json").read_text()).items():
+    for table, rows in json.loads((folder / "tables.json").read_text()).items():
         for row in rows:
             # To the letter: the chain is over these very bytes.
             kept = ("payload", "answer", "patches") if table == "journal" else ()
@@ -74,20 +90,20 @@ async def older(empty_database_url: str) -> str:
             await link.execute(
                 f"INSERT INTO {table} ({names}) "
                 f"SELECT {values} FROM json_populate_record(null::{table}, $1) r",
-                json.dumps(row),
+                json.dumps(row, separators=(",", ":")),
             )
     await link.close()
-    return empty_database_url
+    return url
 
 
 def _sql(text: str) -> str:
     return text.replace("'", "''")
 
 
-def _schema_of_then(connection: Connection) -> None:
+def _schema_of_then(connection: Connection, revision: str) -> None:
     settings = config()
     settings.attributes["connection"] = connection
-    command.upgrade(settings, "0003")
+    command.upgrade(settings, revision)
 
 
 @pytest.fixture
@@ -105,6 +121,16 @@ async def test_an_upgraded_database_is_proved(upgraded: str, name: str) -> None:
     await database.close()
     assert "the tables agree" in said
     assert f"all lines are consistent with these: {SHOWN[name]}" in said
+
+
+async def test_a_database_of_the_fourth_rules_is_proved(empty_database_url: str) -> None:
+    url = await _left_by(empty_database_url, FOURTH, "0006")
+    await upgrade_async(url)
+    database = Database(url, connections=2)
+    await database.open()
+    for name in SHOWN:
+        assert "the tables agree" in await audit.verify_event(database, event_of(name, FOURTH))
+    await database.close()
 
 
 async def as_it_was(server: Running) -> Scene:

@@ -142,7 +142,7 @@ class NotAMember(Refused):
 
 
 class NotEligible(Refused):
-    """You have no vote here."""
+    """You may not vote on this proposal."""
 
     code = "not_eligible"
 
