@@ -62,7 +62,7 @@ async def test_all_audiences_are_watching(start: Start) -> None:
     server = await start()
     made = await stage(server)
     admin, *_, applicant = made.rooms
-    assert set(admin.state) - set(made.rooms[2].state) == {"requests"}
+    assert set(admin.state) - set(made.rooms[2].state) == {"requests", "invitations"}
     assert applicant.you["membership"] == {"status": "pending"}
     assert set(applicant.state["event"]) == {"id", "subject", "status"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from typing import Any
 
@@ -15,7 +16,7 @@ from server.rooms.resume_path import ResumePath
 from tests.fixtures.servers import Start
 from tests.promises.client import Client, Room
 from tests.promises.fold import fold
-from tests.promises.running import Running, token
+from tests.promises.running import Running, running, token
 from tests.promises.scenarios import SCENARIOS
 from tests.promises.scenes import Scene, by_count, fresh, gathering
 from tests.promises.stage import stage
@@ -42,7 +43,7 @@ async def test_a_subscription_begins_with_a_snapshot(server: Running) -> None:
     membership = {"status": "accepted", "role": "member"}
     assert room.you == {"membership": membership, "votes": {}, "stances": {}}
     admin = await scene.admin.subscribe(scene.event)
-    assert set(admin.state) - set(room.state) == {"requests"}
+    assert set(admin.state) - set(room.state) == {"requests", "invitations"}
 
 
 async def test_nothing_is_ever_null_in_a_snapshot(server: Running) -> None:
@@ -634,3 +635,25 @@ async def test_a_room_that_another_process_moves_is_followed(start: Start) -> No
     await room.reached(seqs[-1])
     near = await scene.admin.subscribe(scene.event)
     assert near.state == room.state
+
+
+async def test_what_admins_alone_see_is_in_nobody_elses_snapshot(
+    server: Running, migrated_url: str
+) -> None:
+    """Also in a room that is loaded after there is something of it to hide."""
+    scene = await gathering(server, 1)
+    asking = await scene.newcomer()
+    await scene.do("event.set_policy", policy_version=1, policy={"membership_auto": False})
+    await scene.join(asking)
+    await scene.do("invitation.create", people=[{"name": "Grace", "ref": "row 7"}])
+    async with running(migrated_url) as other:
+        member, admin, applicant = [
+            await (await other.connect(client.user)).subscribe(scene.event)
+            for client in (scene.members[0], scene.admin, asking)
+        ]
+        assert "Grace" in json.dumps(admin.state["invitations"])
+        assert asking.user in admin.state["requests"]
+        for room in (member, applicant):
+            assert not room.state.keys() & {"requests", "invitations"}
+            assert not room.state["counts"].keys() & {"requests", "invitations"}
+            assert "Grace" not in json.dumps(room.state)
