@@ -226,7 +226,7 @@ async def set_role(s: Stage) -> None:
     await s.act(first, "membership.set_role", user=s.deputy.user, role="member")
     await s.act(first, "membership.set_role", user=first.user, role="organiser")
     await s.act(first, "membership.set_role", user=first.user, role="member")
-    await s.vote(first, s.proposals["update"])
+    await s.vote(first, s.proposals["new"])
     await s.do("membership.set_role", user=second.user, role="organiser")
     await s.act(second, "membership.leave")
 
