@@ -51,7 +51,7 @@ export class SignIn extends EventTarget {
 
   /** The ways to offer: `{provider, name, token}`. */
   get ways() {
-    return Object.freeze({ provider: !!this.#provider, name: this.#config.local, token: true, guest: Boolean(this.#config.guests) });
+    return Object.freeze({ provider: !!this.#provider, name: this.#config.local, token: true });
   }
 
   /** `{way: "provider" | "name" | "token" | "guest" | "invited", name}`, or null. */

@@ -16,7 +16,7 @@ export function signInView(app) {
     h("section", { class: "card", "aria-label": t("sign_in") },
       problem(app),
       app.route.view === "invited" && byInvitation(app, trying),
-      ways.guest && app.route.view === "join" && app.route.code && asGuest(app, trying),
+      app.signin.config.guests && app.route.view === "join" && app.route.code && asGuest(app, trying),
       ways.provider && h("button", { class: "button primary wide", type: "button", disabled: Boolean(trying),
         onclick: () => attempt(app, () => app.signin.withProvider()) }, t("sign_in.provider")),
       ways.name && byName(app, trying),

@@ -251,7 +251,13 @@ async def test_the_answers_are_as_published(site: Running) -> None:
     schemas = {"page": "PageSettings", "token": "LocalToken"}
     _, page = await asked(site, HERE, target="GET /v1/page.json HTTP/1.1", body=b"")
     _, token = await asked(site, HERE, JSON)
-    assert page == {"oidc": None, "local": True, "version": page["version"], "public_url": None}
+    assert page == {
+        "oidc": None,
+        "local": True,
+        "version": page["version"],
+        "public_url": None,
+        "guests": False,
+    }
     for told, name in ((page, schemas["page"]), (token, schemas["token"])):
         assert name in openapi.document()["components"]["schemas"]
         ref = {"$ref": f"#/components/schemas/{name}"}
