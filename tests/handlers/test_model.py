@@ -66,6 +66,10 @@ class JournalMachine(HandlersMachine):
         return found
 
 
+#: Commands of after the recorded limits, whose effect depends on them.
+UNKNOWN_TO_OLDER = ("invitation.create", "invitation.revoke")
+
+
 class OlderMachine(JournalMachine):
     """Has the same commands decided again by nodes from before limits were recorded."""
 
@@ -108,7 +112,12 @@ class OlderMachine(JournalMachine):
 
 
 def send(system: InProcess, user: str, command: Json) -> None:
-    """Have ``command`` decided, if it is one that gets so far."""
+    """Have ``command`` decided, if it is one that gets so far.
+
+    An older node answers ``unknown_type`` to what it does not know, and decides nothing.
+    """
+    if system.older is not None and command["type"] in UNKNOWN_TO_OLDER:
+        return
     with contextlib.suppress(ProtocolError):
         system.execute(user, user.title(), command)
 
