@@ -13,6 +13,7 @@ from datetime import timedelta
 from rich.console import Console
 from rich.text import Text
 
+from handlers.audiences import FOR_ADMINS
 from server.config.settings import Settings
 from server.demo import summary
 from server.demo.address import socket_url
@@ -213,7 +214,7 @@ class Show:
         top = max(bot.seq for bot in self.bots)
         await watcher.reach(top)
         # Without the parts that only admins see.
-        seen = {part: value for part, value in watcher.state.items() if part != "requests"}
+        seen = {part: value for part, value in watcher.state.items() if part not in FOR_ADMINS}
         seen["counts"] = {
             what: count for what, count in seen["counts"].items() if what in MEMBERS_COUNTS
         }

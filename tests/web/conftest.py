@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Error, Page, expect
 
 from server.page import page
 from server.page.files import File, Folder, file_of
@@ -20,13 +20,15 @@ from tests.fixtures.servers import migrated_url
 from tests.parts import ROOT
 from tests.promises.running import Running, running
 from tests.web.chromium import chromium
-from tests.web.watch import Watch
+from tests.web.watch import MACHINE_CHANGED, Watch
 
 __all__ = ["migrated_url"]
 
 #: Longest that a page may take to do what is expected of it, in milliseconds.
 PATIENCE_MS = 15_000
 LOOP: Any = "session"
+#: Times that a page is loaded while the machine's network changes.
+LOADS = 5
 #: The page ignores a press on a control that took its place a moment ago (``web/finger.js``). A
 #: user then presses again, and so does every visitor here, at once. A test presses faster than any
 #: hand, so without this its press would be lost if a drawing came just before it.
@@ -104,6 +106,21 @@ def blank(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "folders", lambda: (app, sdk))
 
 
+async def _load(page: Page, watch: Watch, path: str) -> None:
+    """Go to ``path``; once more while the machine's network changes under it."""
+    for load in range(LOADS):
+        watch.is_interrupted = False
+        try:
+            # The same address with a fragment would load nothing.
+            await (page.reload() if load else page.goto(path))
+        except Error as error:
+            if MACHINE_CHANGED not in error.message:
+                raise
+            continue
+        if not watch.is_interrupted:
+            return
+
+
 @pytest_asyncio.fixture(loop_scope=LOOP)
 async def visit(browser: Browser) -> AsyncIterator[Visit]:
     """Opens pages, each in a profile of its own; at the end none of them may have a fault.
@@ -123,7 +140,7 @@ async def visit(browser: Browser) -> AsyncIterator[Visit]:
             await context.add_init_script(PRESS_AGAIN)
         page = await context.new_page()
         visitors.append(Visitor(context, page, Watch(page, base)))
-        await page.goto(path)
+        await _load(page, visitors[-1].watch, path)
         return visitors[-1]
 
     try:

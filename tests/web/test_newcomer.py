@@ -154,8 +154,8 @@ async def test_a_big_screen_shows_the_way_in(site: Running, visit: Visit) -> Non
 async def test_my_events_are_searched_and_put_away(site: Running, visit: Visit) -> None:
     async with Stage(site.base) as stage:
         for number in range(13):
-            await stage.event("Edith", subject=f"Question {number}")
-    page = (await enter(visit, site, "Edith", "/#/")).page
+            await stage.event("Radia", subject=f"Question {number}")
+    page = (await enter(visit, site, "Radia", "/#/")).page
     cards = page.locator(".event-card")
     await expect(cards).to_have_count(13)
     await page.get_by_role("searchbox", name="Search").fill("question 7")

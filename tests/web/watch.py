@@ -10,6 +10,9 @@ from playwright.async_api import ConsoleMessage, Error, Page, Request, WebSocket
 #: A browser's messages if the network is cut, and of a refusal over HTTP afterwards; a test that
 #: cuts it allows this.
 OUTAGE = r"net::ERR_|WebSocket connection to |status of 4\d\d .*/v1/commands"
+#: A browser drops what it is loading if the machine gets a network interface. The fault campaign,
+#: which may run at the same time, makes some. This is no fault of the page.
+MACHINE_CHANGED = "net::ERR_NETWORK_CHANGED"
 
 
 class Watch:
@@ -23,6 +26,8 @@ class Watch:
         self._origins = {_origin(base)}
         self._allowed: list[re.Pattern[str]] = []
         self._faults: list[str] = []
+        #: Whether a file did not come because the machine's network changed.
+        self.is_interrupted = False
         page.on("console", self._console)
         page.on("pageerror", self._error)
         page.on("request", self._request)
@@ -46,7 +51,9 @@ class Watch:
         ]
 
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
+        if MACHINE_CHANGED in message.text:
+            self.is_interrupted = True
+        elif message.type == "error":
             place = message.location.get("url", "")
             self._faults.append(f"console: {message.text} ({place})")
 
