@@ -56,7 +56,7 @@ def routes(node: Node) -> list[Route]:
 
     return [
         route("/v1/commands", api.command, method="POST", large=False),
-        route("/v1/queries", api.query, method="POST"),
+        Route("/v1/queries", Endpoint(node, api.query, large=api.may_be_large), methods=["POST"]),
         route("/v1/events", api.events),
         route(event, api.snapshot),
         route(f"{event}/comments", api.page(r.CommentsList)),
@@ -131,11 +131,18 @@ class _Api:
 
     # Queries.
 
+    async def may_be_large(self, request: Request) -> bool:
+        """Read the query. A client opens its connection by ``hello``, and keeps it by ``ping``:
+        their small answers do not wait behind large ones."""
+        node = self._node
+        body = without_mark(await read_body(request, node.settings.message_bytes))
+        request.state.asked = asked = decode_query(body, limits=node.texts)
+        return not isinstance(asked, Invalid | r.Hello | r.Ping)
+
     async def query(self, request: Request, identity: Identity) -> Response:
         """``POST /v1/queries``: a query, ``hello`` or ``ping``, answered as on the socket."""
         node, actor = self._node, identity.actor
-        body = without_mark(await read_body(request, node.settings.message_bytes))
-        asked = decode_query(body, limits=node.texts)
+        asked = request.state.asked
         if isinstance(asked, Invalid):
             return error_answer(asked.error, id=asked.id, ref=asked.ref)
         try:

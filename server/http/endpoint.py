@@ -31,9 +31,18 @@ Answering: TypeAlias = Callable[[Request, Identity], Awaitable[Response]]
 
 
 class Endpoint:
-    """Authenticates, then calls ``answering``. ``large``: its answer may need a place."""
+    """Authenticates, then calls ``answering``.
 
-    def __init__(self, node: Node, answering: Answering, *, large: bool) -> None:
+    ``large``: its answer may need a place; a function reads the request and returns whether.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        answering: Answering,
+        *,
+        large: bool | Callable[[Request], Awaitable[bool]],
+    ) -> None:
         self._node = node
         self._answering = answering
         self._large = large
@@ -60,7 +69,8 @@ class Endpoint:
             response: Response
             try:
                 async with asyncio.timeout(HTTP_REQUEST_TIMEOUT_S):
-                    if self._large:
+                    large = self._large
+                    if large if isinstance(large, bool) else await large(request):
                         user = identity.actor.user
                         place = await self._node.large_answers.place(user, HTTP_PLACE_TIMEOUT_S)
                     response = await self._answering(request, identity)

@@ -152,6 +152,27 @@ async def test_sockets_that_do_not_read_share_one_snapshot_and_the_next_one_wait
     await scene.members[0].until(lambda: room.seq >= ack["seq"], "the step")
 
 
+@pytest.mark.parametrize("small", [{"type": "ping"}, {"type": "hello"}], ids=lambda it: it["type"])
+async def test_hello_and_ping_over_http_need_no_place_of_a_large_answer(
+    start: Start, small: dict[str, str]
+) -> None:
+    server: Running = await start()
+    places = [server.node.large_answers.place_now("u-slow") for _ in range(MAX_LARGE_PER_USER)]
+    assert None not in places
+    headers = {"authorization": f"Bearer {token('u-slow')}"}
+    message = small | ({"token": token("u-slow")} if small["type"] == "hello" else {})
+    async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
+        answer = await http.post(f"{server.base}/v1/queries", json=message, headers=headers)
+        listing = {"type": "events.list"}
+        large = await http.post(f"{server.base}/v1/queries", json=listing, headers=headers)
+    assert answer.status_code == 200, answer.text
+    # What may be large waits for a place, and there is none.
+    assert large.json()["code"] == "busy"
+    for place in places:
+        assert place is not None
+        place.end()
+
+
 ONE = {"kind": "assumption", "category": "create", "content": "one more"}
 UPGRADE = (
     b"GET /v1/socket HTTP/1.1\r\nhost: ayes\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
