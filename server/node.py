@@ -15,6 +15,7 @@ from persistence.database.pool import Database
 from persistence.queries.server_keys import shared_key
 from server.bus.memory import MemoryBus
 from server.bus.port import Bus
+from server.bus.seal import BUS_KEY
 from server.config.settings import Settings
 from server.config.version import ayes_version
 from server.identity.auth import Authenticator
@@ -166,6 +167,7 @@ class Node:
         """Start the parts; raises if the database is out of reach."""
         await self.database.open()
         self.entry.use(await shared_key(self.database, ENTRY_KEY))
+        self.bus.use_key(await shared_key(self.database, BUS_KEY))
         await self.revocations.start()
         self.auth.start()
         await self.rooms.start()

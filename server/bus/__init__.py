@@ -1,6 +1,7 @@
 """The port between nodes and its two adapters: memory, for one process, and Redis.
 
     port        the bus, and the messages on it
+    seal        messages that only the nodes of one database can make or read
     memory      the bus of nodes in one process
     redis       the bus over Redis pub/sub: one channel per event
     connection  the connections to one Redis server

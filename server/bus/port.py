@@ -68,6 +68,9 @@ class Bus(Protocol):
     def dropped(self) -> int:
         """Messages that were dropped because too many waited to be sent."""
 
+    def use_key(self, key: bytes) -> None:
+        """Seal messages with the nodes' shared key; called before ``start``."""
+
     async def start(self, listener: Listener) -> None:
         """Connect, and deliver messages to ``listener``, which must not raise."""
 

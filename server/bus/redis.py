@@ -21,6 +21,7 @@ from server.bus.port import (
     PositionHint,
     PresenceReport,
 )
+from server.bus.seal import Seal
 from server.config.redis_url import is_cluster
 
 #: Bytes of a message; a longer one is ignored. Fingerprints in base64, and less than 200 for the
@@ -76,6 +77,7 @@ class RedisBus:
 
     def __init__(self, url: str, deployment: str) -> None:
         self.node = uuid.uuid4().hex
+        self.seal = Seal()
         self._prefix = channel_of(deployment, "")
         self._servers: _Servers = (
             Cluster(url, self._on_message)
@@ -100,6 +102,10 @@ class RedisBus:
     def dropped(self) -> int:
         """Messages that were dropped: too many waited, or a shard was not known."""
         return self._servers.dropped
+
+    def use_key(self, key: bytes) -> None:
+        """Seal messages with the nodes' shared key."""
+        self.seal.use(key)
 
     async def start(self, listener: Listener) -> None:
         """Connect in the background; Redis need not be up yet."""
