@@ -62,6 +62,9 @@ def _plain(schema: Any, schemas: dict[str, Schema], prefix: str, *, is_open: boo
     if "properties" in made:
         # Which codes have which effect stands in the description of each code.
         made.pop("oneOf", None)
+    if any(isinstance(value, list) for value in made.get("enum", ())):
+        # Generators make a type of strings or numbers only; the type of the items stands beside it.
+        del made["enum"]
     if is_open and isinstance(made.get("enum"), list):
         # Another value may come tomorrow.
         made["x-extensible-enum"] = made.pop("enum")

@@ -64,6 +64,13 @@ def test_the_openapi_document_is_valid() -> None:
     validate(openapi.document())
 
 
+def test_enumerations_for_generators_are_of_plain_values() -> None:
+    """A generator that meets an enumeration of lists leaves out every type that refers to it."""
+    values = [value for node in nodes(openapi.document()) for value in node.get("enum", ())]
+    assert values
+    assert not [value for value in values if isinstance(value, list | dict)]
+
+
 def test_the_operations_of_openapi_have_names_of_their_own() -> None:
     names = [node["operationId"] for node in nodes(openapi.document()) if "operationId" in node]
     assert len(set(names)) == len(names)
