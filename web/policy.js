@@ -1,5 +1,7 @@
 // The rules of an event: the server's defaults, the presets, and the difference between two sets of rules.
 
+export { termsOf } from "../sdk/ayes.js";
+
 export const KINDS = ["assumption", "criterion", "conclusion"];
 
 /** The server's defaults (protocol/policy.py). */
@@ -24,12 +26,6 @@ export const PLAIN = {
 
 /** The rules of `policy`, with the defaults of those that it leaves out. */
 export const whole = (policy) => ({ ...PLAIN, ...policy, ballot: { ...PLAIN.ballot, ...policy.ballot } });
-
-/** What a proposal took from the rules when it was made, and keeps. */
-const TERMS = ["stances", "decide", "tally", "votes", "electorate"];
-
-/** The terms of `proposal`, the defaults among them. */
-export const termsOf = (proposal) => ({ ...Object.fromEntries(TERMS.map((name) => [name, PLAIN[name]])), ...proposal.terms });
 
 const DAY = 86_400;
 const byVotes = (share, isMore) => ({ auto: true, rule: "share", share, more_than: isMore, of: "votes" });

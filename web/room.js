@@ -7,8 +7,6 @@ import { now } from "./words.js";
 
 /** Milliseconds after which an element that appears counts as new. */
 const SETTLED = 1_500;
-/** Milliseconds within which `you` follows an ack; until then the ack is newer. */
-const YOU_FOLLOWS = 2_000;
 const PAGE = 50;
 /** Rows of a list of votes that are asked for at a time. */
 const LIST_PAGE = 200;
@@ -24,8 +22,6 @@ export class RoomStore {
     this.room = null;
     this.error = null;
     this.since = Date.now();
-    /** The step up to which `you` is known. */
-    this.youSeq = 0;
     /** Proposals that were open while this page watched; they stay in their place when decided. */
     this.watched = new Set();
     /** Proposals of others that came during this visit and were not in view yet. */
@@ -56,7 +52,6 @@ export class RoomStore {
       this.changed();
       return;
     }
-    this.room.addEventListener("you", (event) => (this.youSeq = event.detail.seq));
     this.room.addEventListener("change", (event) => this.journal.heard(event.detail));
     for (const type of ["change", "you", "presence", "live", "closed"]) {
       this.room.addEventListener(type, () => this.moved());
@@ -143,12 +138,9 @@ export class RoomStore {
     return may(command, this.role, this.status);
   }
 
-  /** What my vote on the proposal `id` says, by a pending act, else by the server's state; null without one. */
+  /** What my vote on the proposal `id` says, one on its way included; null without one. */
   stance(id) {
-    const act = this.act(`vote/${id}`);
-    const ahead = act?.state === "pending" || (act?.state === "confirmed" && act.seq > this.youSeq && Date.now() - act.at < YOU_FOLLOWS);
-    if (ahead) return act.type === "vote.cast" ? (act.args.stance ?? "agree") : null;
-    return this.you.votes[id] === this.state.proposals[id]?.revision ? (this.you.stances?.[id] ?? "agree") : null;
+    return this.room.tally(id)?.mine ?? null;
   }
 
   get me() {

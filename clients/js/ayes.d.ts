@@ -382,7 +382,7 @@ type Item<Name extends string> = InEvent<Record<Name, string>>;
 type OnMember = { args: InEvent<{ user: string }>; result: MembershipResult };
 type OnProposal = { args: InEvent<{ proposal: string; reason?: string }>; result: ProposalResult };
 /** With a hidden tally there is at most `voters` besides `eligible`. */
-type Tally = { eligible: number; agree?: number; against?: number; abstain?: number; voters?: number };
+type Counted = { eligible: number; agree?: number; against?: number; abstain?: number; voters?: number };
 /** The lists name 200 at most; the counts are whole. */
 type Everybody = {
   approved: string[];
@@ -494,9 +494,9 @@ export interface Commands {
   "proposal.accept": { args: InEvent<{ proposal: string; allow_stale?: boolean }>; result: ProposalResult };
   "vote.cast": {
     args: InEvent<{ proposal: string; revision: number; stance?: Stance }>;
-    result: Tally & { status: ProposalStatus };
+    result: Counted & { status: ProposalStatus };
   };
-  "vote.retract": { args: InEvent<{ proposal: string }>; result: Tally };
+  "vote.retract": { args: InEvent<{ proposal: string }>; result: Counted };
   "ballot.submit": {
     /** `base`: the `revision` of the ballot that was shown, 0 for none; another one is not replaced. */
     args: InEvent<{
@@ -690,6 +690,8 @@ export interface Pending {
   readonly tries: number;
   /** Whether the outbox has it, so that it outlives the page. */
   readonly kept: boolean;
+  /** The position of its ack, which its room does not show yet; absent while there is no answer. */
+  readonly seq?: number;
 }
 
 export interface Clock {
@@ -790,11 +792,11 @@ export class Client extends EventTarget {
   readonly session: string | undefined;
   /** When the next connection is tried (milliseconds since 1970), or `null`. */
   readonly retryAt: number | null;
-  /** Commands without an answer, oldest first. */
+  /** Commands without an answer, oldest first; before them those that were acked and whose room is not at `seq` yet. */
   readonly pending: readonly Pending[];
   /** The server's time in milliseconds since 1970; the local clock's before the first welcome. */
   now(): number;
-  /** The present user's commands without an answer, oldest first: the same as `pending`. */
+  /** The present user's commands without an answer, oldest first. */
   waiting(): readonly Pending[];
   /** The first welcome; rejects if the server closes for good before. */
   readonly ready: Promise<Welcome>;
@@ -841,6 +843,52 @@ export class Client extends EventTarget {
   ): void;
 }
 
+/** What became of a proposal. Numbers are those of the decision; null if there was none. */
+export interface Outcome {
+  /** Whether it was accepted. */
+  readonly carried: boolean;
+  readonly status: Exclude<ProposalStatus, "pending">;
+  readonly how: Resolution;
+  /** The user whose step closed it; null if votes or the server did. */
+  readonly by: string | null;
+  readonly at: string | null;
+  readonly reason: string | null;
+  readonly agree: number | null;
+  readonly against: number | null;
+  readonly abstain: number | null;
+  readonly eligible: number | null;
+}
+
+/** How a proposal stands: what the room shows, with the user's own vote that is on its way. */
+export interface Tally {
+  /** Null while the tally is hidden, as are `against` and `abstain`. */
+  readonly agree: number | null;
+  readonly against: number | null;
+  readonly abstain: number | null;
+  /** How many took part by the server's count; null if it gives none. */
+  readonly voters: number | null;
+  /** What the user's own vote says; null without one. */
+  readonly mine: Stance | null;
+  /** Whether a vote or a retraction of the user is on its way, or was acked and is not shown yet. */
+  readonly sending: boolean;
+  /** How many may vote. */
+  readonly eligible: number;
+  /** The least number of agreeing votes that carries it; null if no number does. */
+  readonly needed: number | null;
+  /** The least number that must take part; null without a quorum. */
+  readonly quorum: number | null;
+  /** How it stands is shown to nobody before it is decided. */
+  readonly hidden: boolean;
+  /** Whether votes alone decide it. */
+  readonly automatic: boolean;
+  /** Whether votes decide at `expires_at` only. */
+  readonly atClose: boolean;
+  /** What a vote may say. */
+  readonly stances: readonly Stance[];
+  /** Null while it is pending. */
+  readonly outcome: Outcome | null;
+}
+
 /** Why a snapshot came; `lag` also if a reader of changes was too slow and several became one. */
 export type Reason = "initial" | "gap" | "epoch" | "ahead" | "lag" | "role";
 
@@ -880,6 +928,11 @@ export class Room extends EventTarget implements AsyncIterable<Change> {
   /** Why it was closed; undefined while it is open. */
   readonly closed: ClosedReason | undefined;
 
+  /**
+   * How a proposal stands, with the user's own vote on its way counted once at every moment; undefined if the room
+   * does not show the proposal.
+   */
+  tally(proposal: string): Tally | undefined;
   /** Resolves once the room has reached `seq`, such as that of an ack. */
   reached(seq: number, options?: WaitOptions): Promise<void>;
   /** Leave the room, not the event. */
@@ -916,3 +969,12 @@ export class Room extends EventTarget implements AsyncIterable<Change> {
 export function mergePatch<T>(target: T, patch: unknown): T;
 /** A fresh UUIDv7, fit for an idempotency id. */
 export function newId(): string;
+/** The least number of agreeing votes that `rule` asks for; null if no number is enough. */
+export function needed(
+  rule: Rule | Decision,
+  votes: { eligible: number; against?: number; atClose?: boolean },
+): number | null;
+/** The least number of members that must take part, or null without a quorum. */
+export function quorum(policy: Pick<Policy, "quorum_percent">, eligible: number): number | null;
+/** The terms of a proposal, the defaults among them. */
+export function termsOf(proposal: Pick<Proposal, "terms">): Required<Terms>;

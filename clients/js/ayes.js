@@ -7,3 +7,4 @@ export { indexedDbOutbox } from "./src/outbox/indexed-db.js";
 export { memoryOutbox } from "./src/outbox/memory.js";
 export { storageOutbox } from "./src/outbox/storage.js";
 export { Room } from "./src/rooms/room.js";
+export { needed, quorum, termsOf } from "./src/rooms/tally.js";

@@ -1,7 +1,6 @@
 // A tally against its threshold: the page's own sign. One segment a member while there are few.
 
 import { h } from "../render.js";
-import { tally } from "../tally.js";
 import { t } from "../words.js";
 import { person, time } from "./parts.js";
 
@@ -9,14 +8,16 @@ import { person, time } from "./parts.js";
 const SEGMENTS = 30;
 
 export function tallyBar(store, id, proposal) {
-  const found = tally(proposal, store.state);
-  if (found.isHidden) return hidden(store, proposal, found);
-  const { agree, against, abstain, eligible, need, automatic, quorum } = found;
-  const act = store.act(`vote/${id}`);
-  const asked = act?.state === "pending" && act.type === "vote.cast" && (act.args.stance ?? "agree") === "agree";
+  const found = store.room.tally(id);
+  if (found.hidden) return hidden(found);
+  const { eligible, automatic, quorum, stances } = found;
+  // The words say what the server has counted. My vote that is on its way has a segment of its own.
+  const { agree, against = 0, abstain = 0 } = proposal;
+  const asked = found.agree > agree;
+  const need = found.needed ?? Infinity;
   const scale = Math.max(eligible, Number.isFinite(need) ? need : 0, 1);
   const missing = Math.max(0, need - agree);
-  const said = counted(found);
+  const said = counted({ agree, against, abstain, eligible, stances });
   return h("div", { class: `tally ${automatic && missing === 0 ? "reached" : ""}` },
     h("div", { class: "track", role: "meter", "aria-valuemin": 0, "aria-valuemax": scale, "aria-valuenow": agree, "aria-label": t("tally.label"), "aria-valuetext": said,
       "data-segments": scale <= SEGMENTS ? "" : undefined,
@@ -25,7 +26,7 @@ export function tallyBar(store, id, proposal) {
       h("span", { class: "fill" }), h("span", { class: "asked" }),
       abstain > 0 && h("span", { class: "abstains" }), against > 0 && h("span", { class: "against" }),
       automatic && need <= scale && h("span", { class: "threshold" })),
-    h("p", { class: "tally-words" }, h("b", {}, said), " ", h("span", {}, outlook(proposal, found, missing, store)),
+    h("p", { class: "tally-words" }, h("b", {}, said), " ", h("span", {}, outlook(proposal, { ...found, need }, missing, store)),
       quorum !== null && automatic && h("span", {}, " ", t("tally.quorum", { count: quorum, eligible }))));
 }
 
@@ -39,19 +40,19 @@ function counted({ agree, against, abstain, eligible, stances = [] }) {
 }
 
 /** How it stands is hidden until the decision: only how many took part, if that shows no stance. */
-function hidden(store, { voters }, { eligible, quorum }) {
+function hidden({ voters, eligible, quorum }) {
   return h("div", { class: "tally" }, h("p", { class: "tally-words" },
-    voters !== undefined && [h("b", {}, t("tally.voters", { voters, eligible })), " "],
+    voters !== null && [h("b", {}, t("tally.voters", { voters, eligible })), " "],
     h("span", {}, t("tally.hidden")),
     quorum !== null && h("span", {}, " ", t("tally.quorum", { count: quorum, eligible }))));
 }
 
 /** What the votes still need. */
-function outlook(proposal, { automatic, need, eligible, isAtClose }, missing, store) {
+function outlook(proposal, { automatic, need, eligible, atClose }, missing, store) {
   if (!automatic) return t("tally.by_admin");
   if (proposal.stale) return t("tally.stale");
   if (store.status !== "in_progress") return t("tally.paused");
-  if (isAtClose) return t(missing > 0 ? "tally.at_close.fails" : "tally.at_close.passes");
+  if (atClose) return t(missing > 0 ? "tally.at_close.fails" : "tally.at_close.passes");
   if (need > eligible) return t("tally.too_few", { need, eligible });
   if (missing > 0) return t("tally.missing", { count: missing });
   return t("tally.waits");

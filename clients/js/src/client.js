@@ -92,9 +92,15 @@ export class Client extends EventTarget {
     });
     const parts = { ...shared, connection: this.#connection };
     const query = (...given) => this.query(...given);
-    this.#commands = new Commands({ ...parts, outbox: this.#outbox, token: this.#token, query, emit });
+    const isBehind = (event, seq) => this.#rooms.isBehind(event, seq);
+    this.#commands = new Commands({ ...parts, outbox: this.#outbox, token: this.#token, query, emit, isBehind });
     this.#queries = new Queries(parts);
-    this.#rooms = new Rooms({ ...parts, command: (...given) => this.command(...given) });
+    this.#rooms = new Rooms({
+      ...parts,
+      command: (...given) => this.command(...given),
+      vote: (event, proposal) => this.#commands.vote(event, proposal),
+      shown: (event, seq) => this.#commands.shown(event, seq),
+    });
     this.#renewal = new Renewal({
       ...shared,
       token: this.#token,
@@ -139,7 +145,7 @@ export class Client extends EventTarget {
   }
 
   waiting() {
-    return this.#commands.pending;
+    return this.#commands.waiting;
   }
 
   get ready() {

@@ -40,6 +40,9 @@ const older = await client.query("comments.list", { event: "e", before: 7 });
 const authors = older.comments.map(({ id, author }) => [id, author]);
 const content = room.state.proposals["p"]?.content;
 const count = mergePatch({ a: 1 }, { b: 2 }).a;
+const tally = room.tally("p");
+const missing: number | null | undefined = tally && tally.needed !== null && tally.agree !== null ? tally.needed - tally.agree : tally?.needed;
+const carried: boolean | undefined = tally?.outcome?.carried;
 for await (const { from, seq } of room) [from, seq].includes(room.seq);
 try {
   await client.adopt("id");

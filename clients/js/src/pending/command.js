@@ -25,6 +25,8 @@ export class Command {
   tries = 0;
   /** `internal` answers so far. */
   defects = 0;
+  /** The position that its ack names, which its room has not reached yet. */
+  seq = undefined;
   deferred = new Deferred();
   timer = null;
 
@@ -52,8 +54,8 @@ export class Command {
 
   /** The public description: `Pending` in ayes.d.ts. */
   get view() {
-    const { id, type, event, args, since, sent, tries, kept } = this;
-    return Object.freeze({ id, type, event, args, since, sent, tries, kept });
+    const { id, type, event, args, since, sent, tries, kept, seq } = this;
+    return Object.freeze({ id, type, event, args, since, sent, tries, kept, ...(seq !== undefined && { seq }) });
   }
 
   /** Return whether another use of this id asks for the same. */

@@ -5,6 +5,7 @@ import { AyesError, MAX_INTERNAL_ERRORS } from "../error.js";
 import { OPAQUE_PREFIX } from "../wire/jwt.js";
 import { Command } from "./command.js";
 import { Sender } from "./sender.js";
+import { Unshown } from "./unshown.js";
 
 /** Commands without an answer that one client holds; the next one is refused with `busy`. */
 const MAX_PENDING = 10_000;
@@ -21,10 +22,14 @@ export class Commands {
   /** Identifies the present connection while its commands are marked as sent. */
   #opening = null;
   #isNotifying = false;
+  #unshown = new Unshown();
 
-  /** `token` names the user of a command; `emit(name, detail)` dispatches an event of the client. */
-  constructor({ connection, clock, serverClock, backoff, outbox, answerTimeout, renew, token, query, emit }) {
-    Object.assign(this, { connection, clock, serverClock, backoff, outbox, renew, token, query, emit });
+  /**
+   * `token` names the user of a command; `emit(name, detail)` dispatches an event of the client. `isBehind(event, seq)`:
+   * whether a room is entered that does not show the position yet.
+   */
+  constructor({ connection, clock, serverClock, backoff, outbox, answerTimeout, renew, token, query, emit, isBehind }) {
+    Object.assign(this, { connection, clock, serverClock, backoff, outbox, renew, token, query, emit, isBehind });
     const host = {
       ready: (command) => this.#makeReady(command),
       refuse: (command, error) => this.#refuse(command, error),
@@ -34,16 +39,39 @@ export class Commands {
   }
 
   /** The commands of the present user without an answer, oldest first. */
+  get waiting() {
+    const user = this.#present;
+    return [...this.#all.values()].filter((command) => isOf(user, command)).map((command) => command.view);
+  }
+
+  /** The same, and before them those that were acked and that their entered rooms do not show yet. */
   get pending() {
-    const { subject } = this.token;
-    // The subject of a token that names no user says nothing of the user that the server will name.
-    const user = this.#user ?? (subject?.startsWith(OPAQUE_PREFIX) ? undefined : subject);
-    const isMine = (command) => command.user === user || command.user === undefined || user === undefined;
-    return [...this.#all.values()].filter(isMine).map((command) => command.view);
+    return [...this.#unshown.all.map((command) => command.view), ...this.waiting];
+  }
+
+  /** The newest of the user's commands on the votes of a proposal that its room does not show yet, or `undefined`. */
+  vote(event, proposal) {
+    const user = this.#present;
+    const given = this.#sender.ofKey(`${event}/${proposal}`);
+    const isVote = ({ type, args }) => args.proposal === proposal && (type === "vote.cast" || type === "vote.retract");
+    const waiting = given.findLast((command) => isVote(command) && isOf(user, command));
+    return (waiting ?? this.#unshown.of(event).findLast(isVote))?.view;
   }
 
   promise(id) {
-    return this.#all.get(id)?.deferred.promise;
+    return (this.#all.get(id) ?? this.#unshown.get(id))?.deferred.promise;
+  }
+
+  /** The room of `event` shows `seq`; without it, the room was closed, or has another history. */
+  shown(event, seq) {
+    if (this.#unshown.drop(event, seq)) this.#notify();
+  }
+
+  /** The user whose commands are shown; `undefined` before that is known. */
+  get #present() {
+    const { subject } = this.token;
+    // The subject of a token that names no user says nothing of the user that the server will name.
+    return this.#user ?? (subject?.startsWith(OPAQUE_PREFIX) ? undefined : subject);
   }
 
   /** Take a new command, and return the promise of its ack. */
@@ -162,6 +190,7 @@ export class Commands {
   end(errorFor) {
     const left = [...this.#all.values()];
     this.#all.clear();
+    this.#unshown.clear();
     this.#opening = null;
     this.#sender.reset();
     this.#user = undefined;
@@ -180,6 +209,7 @@ export class Commands {
     if (!command) return;
     if (message.type === "ack") {
       this.#finish(command);
+      if (this.isBehind(message.event, message.seq)) this.#unshown.add(Object.assign(command, { seq: message.seq }));
       command.deferred.resolve(message);
       this.emit("acked", { id: command.id, ack: message });
       this.#notify();
@@ -341,6 +371,11 @@ export class Commands {
       });
     });
   }
+}
+
+/** Whether `command` is `user`'s; one of nobody yet is, and any is while the user is not known. */
+function isOf(user, command) {
+  return command.user === user || command.user === undefined || user === undefined;
 }
 
 function badDeadline(more) {

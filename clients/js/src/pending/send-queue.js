@@ -27,6 +27,11 @@ export class SendQueue {
     else if (index === 0 && sharing[0].state === "ready") insert(this.#ready, sharing[0]);
   }
 
+  /** The commands with this order key, in the order given. */
+  ofKey(key) {
+    return this.#byKey.get(key) ?? [];
+  }
+
   /** Mark a command as ready; it is sent once it is the first with its key. */
   push(command) {
     if (command.orderKey === null || this.#byKey.get(command.orderKey)[0] === command) {

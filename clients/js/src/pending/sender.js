@@ -46,6 +46,10 @@ export class Sender {
     this.wake();
   }
 
+  ofKey(key) {
+    return this.#queue.ofKey(key);
+  }
+
   /** Forget that an answer is awaited, and any delay. */
   settle(command) {
     this.#inflight.delete(command.id);

@@ -6,6 +6,7 @@ import { abortable, Deferred, rejected } from "../deferred.js";
 import { AyesError } from "../error.js";
 import { mergePatch } from "../wire/merge-patch.js";
 import { Changes } from "./changes.js";
+import { tallyOf } from "./tally.js";
 
 /** Patches on `you` that wait for their diffs. Beyond that the room subscribes again: its diffs do not arrive. */
 const MAX_HELD_PATCHES = 64;
@@ -30,7 +31,7 @@ export class Room extends EventTarget {
   #waiters = [];
   _entered = new Deferred();
 
-  /** `host` has `command(type, args, options)`, `subscribe(room)` and `leave(room)`. */
+  /** `host` has `command(type, args, options)`, `subscribe(room)`, `leave(room)`, `vote(…)` and `shown(…)`. */
   constructor(host, event) {
     super();
     this.#host = host;
@@ -76,6 +77,11 @@ export class Room extends EventTarget {
   }
 
   // The application's side.
+
+  tally(proposal) {
+    const { state, you } = this;
+    return tallyOf(proposal, { state, you, vote: this.#host.vote(this.#event, proposal) });
+  }
 
   reached(seq, { signal } = {}) {
     const waiter = { seq, deferred: new Deferred() };
@@ -126,12 +132,14 @@ export class Room extends EventTarget {
 
   _onSnapshot({ epoch, seq, state, you, reason }) {
     const from = this.#seq ?? seq;
+    const isSameHistory = epoch === this.#epoch;
     this.#epoch = epoch;
     this.#seq = seq;
     this.#state = state;
     const youChanged = this.#replaceYou(you, seq);
     this.#heldPatches = [];
     this.#needsSnapshot = false;
+    this.#host.shown(this.#event, isSameHistory ? seq : undefined);
     this.#setEntered();
     if (youChanged) this.#emit("you", { seq });
     this.#changed({ from, seq, reason });
@@ -150,6 +158,7 @@ export class Room extends EventTarget {
       this.#seq = seq;
       this.#state = mergePatch(this.#state, patch);
     }
+    this.#host.shown(this.#event, this.#seq);
     this.#setEntered();
     if (youChanged) this.#emit("you", { seq });
     if (seq > before) this.#changed({ from: before, seq, patch });
@@ -166,6 +175,7 @@ export class Room extends EventTarget {
       const ready = this.#heldPatches.filter((held) => held.seq <= seq);
       this.#heldPatches = this.#heldPatches.filter((held) => held.seq > seq);
       for (const held of ready) this.#patchYou(held);
+      this.#host.shown(this.#event, seq);
       for (const held of ready) this.#emit("you", held);
       this.#changed({ from, seq, patch });
     }
@@ -213,6 +223,7 @@ export class Room extends EventTarget {
   _close(reason, error) {
     if (this.#closed !== undefined) return;
     this.#closed = reason;
+    this.#host.shown(this.#event);
     this.#setLive(false);
     this._entered.reject(error ?? this.#closedError());
     for (const { deferred } of this.#waiters.splice(0)) deferred.reject(error ?? this.#closedError());

@@ -16,9 +16,12 @@ export class Rooms {
   /** Event → errors in a row that allow another try. */
   #refusals = new Map();
 
-  /** `command` is the client's; `renew()` asks for a new token. */
-  constructor({ connection, clock, backoff, answerTimeout, newRef, command, renew }) {
-    Object.assign(this, { connection, backoff, answerTimeout, newRef, command, renew });
+  /**
+   * `command` is the client's; `renew()` asks for a new token. `vote(event, proposal)` is the user's newest command on
+   * the votes of a proposal that its room does not show yet; `shown(event, seq)` tells what a room shows.
+   */
+  constructor({ connection, clock, backoff, answerTimeout, newRef, command, renew, vote, shown }) {
+    Object.assign(this, { connection, clock, backoff, answerTimeout, newRef, command, renew, vote, shown });
     this.#timers = new Timers(clock);
   }
 
@@ -35,6 +38,11 @@ export class Rooms {
       this.subscribe(room);
     }
     return room._entered.promise;
+  }
+
+  /** Return whether the room of `event` is entered and does not show `seq` yet. */
+  isBehind(event, seq) {
+    return this.open.get(event)?.seq < seq;
   }
 
   /** Subscribe from the room's position, and again if no answer comes. */
