@@ -12,7 +12,9 @@ from handlers.lanes.batch_end import TransactionObserver
 from handlers.lanes.lanes import Lanes
 from persistence.database.failures import Failures
 from persistence.database.pool import Database
+from persistence.event.limits import RULES
 from persistence.queries.server_keys import shared_key
+from server.bus.living_nodes import LivingNodes
 from server.bus.memory import MemoryBus
 from server.bus.port import Bus
 from server.bus.seal import BUS_KEY
@@ -80,6 +82,8 @@ class Node:
         self.database = database
         self.auth = auth
         self.bus = bus or MemoryBus()
+        # Nodes decide for each other only under the same rules and the same code.
+        self.nodes = LivingNodes(self.bus, f"{ayes_version()} {RULES}")
         self.draining = Draining()
         self.cooldown = Cooldown()
         self.quotas = Quotas()
@@ -150,6 +154,7 @@ class Node:
                     self.statistics.task,
                     self.revocations.task,
                     self.rooms.sweeper,
+                    self.nodes.task,
                 )
             ),
             self.rooms.fills,
@@ -171,6 +176,7 @@ class Node:
         await self.revocations.start()
         self.auth.start()
         await self.rooms.start()
+        self.nodes.start()
         self._keepalive.task.start()
         self._timers.task.start()
         self.pruning.task.start()
@@ -179,12 +185,14 @@ class Node:
         self.event_loop.start()
 
     async def drain(self) -> None:
-        """Send the clients away; see ``OpenSockets.drain``."""
+        """Give up the homes of events, and send the clients away; see ``OpenSockets.drain``."""
+        self.nodes.leave()
         await self.sockets.drain(self.lanes, self.streams)
 
     async def stop(self) -> None:
         """Finish the commands that were accepted, then stop the parts."""
         self.draining.begin()
+        self.nodes.leave()
         await self._timers.task.stop()
         await self.pruning.task.stop()
         await self._freed_memory.task.stop()
@@ -197,6 +205,7 @@ class Node:
         except TimeoutError:
             log.error("some commands did not end in time")
         await self._keepalive.task.stop()
+        await self.nodes.stop()
         await self.rooms.stop()
         await self.auth.stop()
         await self.revocations.stop()

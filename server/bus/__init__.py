@@ -3,9 +3,10 @@
     port        the bus, and the messages on it
     seal        messages that only the nodes of one database can make or read
     memory      the bus of nodes in one process
-    redis       the bus over Redis pub/sub: one channel per event
+    redis       the bus over Redis pub/sub: a channel for each event, and one for each node
     connection  the connections to one Redis server
     cluster     the connections to a Redis Cluster, one per shard
+    living_nodes  the nodes that live, by their heartbeats; the home of an event
 
-A message is a hint. No decision depends on one; rooms read the journal.
+A message about an event is a hint. No decision depends on one; rooms read the journal.
 """

@@ -28,6 +28,7 @@ from server.bus.connection import (
     rest,
     slot_of,
 )
+from server.bus.port import Writer
 from server.config.redis_url import Address, addresses_of, url_of
 
 log = logging.getLogger("ayes.bus")
@@ -98,7 +99,7 @@ class Cluster:
         await asyncio.gather(*ending, *self._stopping)
         self._connections.clear()
 
-    def send(self, channel: str, kind: str, data: bytes) -> None:
+    def send(self, channel: str, kind: str, data: bytes | Writer) -> None:
         """Publish soon; drop the message while the channel's shard is not known."""
         connection = self._connection_of(channel)
         if connection is None:

@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import MovedError, NoPermissionError, RedisError
 
+from server.bus.port import Writer
 from server.config.redis_url import shown
 
 log = logging.getLogger("ayes.bus")
@@ -87,7 +88,7 @@ class RedisConnection:
         self._on_message = on_message
         self._moved = moved
         self._lost = lost
-        self._waiting: dict[tuple[str, str], bytes] = {}
+        self._waiting: dict[tuple[str, str], bytes | Writer] = {}
         self._something = asyncio.Event()
         self._watched: set[str] = set()
         self._subscribed: set[str] = set()
@@ -133,8 +134,11 @@ class RedisConnection:
             await asyncio.wait(pending, timeout=REDIS_TIMEOUT_S)
         self._tasks.clear()
 
-    def send(self, channel: str, kind: str, data: bytes) -> None:
-        """Publish soon; replace a waiting message of that channel and kind."""
+    def send(self, channel: str, kind: str, data: bytes | Writer) -> None:
+        """Publish soon; replace a waiting message of that channel and kind.
+
+        A ``Writer`` is asked for the message when it leaves.
+        """
         if (channel, kind) not in self._waiting and len(self._waiting) >= MAX_UNPUBLISHED:
             del self._waiting[next(iter(self._waiting))]
             self.dropped += 1
@@ -214,7 +218,10 @@ class RedisConnection:
                     await rest(self._something, REDIS_HEARTBEAT_INTERVAL_S)
                 pipe = redis.pipeline(transaction=False)
                 for key in list(self._waiting)[:MAX_PIPELINED]:
-                    pipe.execute_command(publish, key[0], self._waiting.pop(key))
+                    waiting = self._waiting.pop(key)
+                    data = waiting if isinstance(waiting, bytes) else waiting()
+                    if data is not None:
+                        pipe.execute_command(publish, key[0], data)
                 pipe.ping()
                 answers = await pipe.execute(raise_on_error=False)
             self._check(answers)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 
-from server.bus.port import BusMessage, Listener
+from server.bus.port import BusMessage, Listener, Reader, Writer
 
 
 class MemoryBus:
@@ -20,6 +21,8 @@ class MemoryBus:
         self._others = others if others is not None else set()
         self._watched: set[str] = set()
         self._listener: Listener | None = None
+        self._readers: dict[str, Reader] = {}
+        self._posted: dict[str, Writer] = {}
 
     def use_key(self, key: bytes) -> None:
         """Do nothing: nobody else has a way to this bus."""
@@ -54,3 +57,24 @@ class MemoryBus:
     def unsubscribe(self, event: str) -> None:
         """Stop receiving messages about ``event``."""
         self._watched.discard(event)
+
+    def listen(self, channel: str, reader: Reader) -> None:
+        """Receive the letters to ``channel`` from now on."""
+        self._readers[channel] = reader
+        asyncio.get_running_loop().call_soon(reader, None)
+
+    def post(self, channel: str, writer: Writer) -> None:
+        """Send a letter to ``channel``, with the loop's next turn."""
+        if channel not in self._posted:
+            asyncio.get_running_loop().call_soon(self._deliver, channel)
+        self._posted[channel] = writer
+
+    def _deliver(self, channel: str) -> None:
+        text = self._posted.pop(channel)()
+        if text is None:
+            return
+        self.sent += 1
+        for other in tuple(self._others):
+            if other is not self and (reader := other._readers.get(channel)) is not None:
+                other.received += 1
+                reader(text)

@@ -1,4 +1,4 @@
-"""The messages between nodes: that an event has moved, and how many of its members are connected.
+"""The messages about an event, and the letters, that nodes send each other.
 
 A ``PositionHint`` says that an event may have reached a position; a node with a room of it reads
 the new steps from the journal. Nothing in it is sent to a client. So a message that is lost,
@@ -6,6 +6,10 @@ repeated, late or forged does no harm, and the rooms' sweep finds what no hint a
 
 A ``PresenceReport`` feeds ``presence``, a number that decides nothing and is in no journal. A
 forged one can make that number wrong for a while, but never higher than the number of members.
+
+A letter is to one node, or to all of them. It is sealed: a node believes it because only a node of
+the same database can have written it, to that very channel. It may be lost, or come repeatedly or
+late, so its text says of which node it is and which place it has.
 """
 
 from __future__ import annotations
@@ -43,6 +47,10 @@ class PresenceReport(NamedTuple):
 BusMessage: TypeAlias = PositionHint | PresenceReport
 #: Receives another node's message; must not raise.
 Listener: TypeAlias = Callable[[BusMessage], None]
+#: Receives the text of a letter; ``None``: letters before now may be lost. Must not raise.
+Reader: TypeAlias = Callable[[bytes | None], None]
+#: Writes a letter when it leaves; ``None``: there is nothing to say any more. Must not raise.
+Writer: TypeAlias = Callable[[], bytes | None]
 
 
 class Bus(Protocol):
@@ -85,3 +93,15 @@ class Bus(Protocol):
 
     def unsubscribe(self, event: str) -> None:
         """Stop receiving messages about ``event``."""
+
+    def listen(self, channel: str, reader: Reader) -> None:
+        """Receive the letters to ``channel`` from now on.
+
+        ``reader`` gets ``None`` once they come.
+        """
+
+    def post(self, channel: str, writer: Writer) -> None:
+        """Send a letter to ``channel`` soon, written when it leaves.
+
+        One that waits already is the same letter: what gathers meanwhile goes with it.
+        """

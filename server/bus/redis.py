@@ -1,4 +1,4 @@
-"""The bus over Redis pub/sub: one channel per event, on one server or sharded over a cluster.
+"""The bus over Redis pub/sub: one channel per event and per node, sharded over a cluster or not.
 
 A channel's name has the deployment's id, since Redis does not separate channels by the number of
 a database: production and staging on one Redis would receive each other's messages.
@@ -20,13 +20,20 @@ from server.bus.port import (
     Listener,
     PositionHint,
     PresenceReport,
+    Reader,
+    Writer,
 )
-from server.bus.seal import Seal
+from server.bus.seal import SEAL_BYTES, Seal
 from server.config.redis_url import is_cluster
 
 #: Bytes of a message; a longer one is ignored. Fingerprints in base64, and less than 200 for the
 #: rest.
 MAX_MESSAGE_BYTES = MAX_FINGERPRINTS * FINGERPRINT_BYTES * 4 // 3 + 1_024
+#: Bytes of a letter's text; a longer one is ignored. A letter is written shorter unless one command
+#: alone is longer: the greatest ``AYES_MESSAGE_BYTES``, and as much again.
+MAX_LETTER_BYTES = 2 * 1_048_576
+#: Kind of use that letters are sealed for.
+LETTER = "letter"
 #: Members that one node can report; a message with more is forged, and ignored.
 MAX_ONLINE = 1_000_000
 
@@ -34,6 +41,11 @@ MAX_ONLINE = 1_000_000
 def channel_of(deployment: str, event: str) -> str:
     """Return the name of an event's channel."""
     return f"ayes:{deployment}:event:{event}"
+
+
+def letters_channel_of(deployment: str, channel: str) -> str:
+    """Return the name of a channel of letters."""
+    return f"ayes:{deployment}:letters:{channel}"
 
 
 class _WireHint(msgspec.Struct, tag_field="kind", tag="hint"):
@@ -67,7 +79,7 @@ class _Servers(Protocol):
     def dropped(self) -> int: ...
     def start(self) -> None: ...
     async def stop(self) -> None: ...
-    def send(self, channel: str, kind: str, data: bytes) -> None: ...
+    def send(self, channel: str, kind: str, data: bytes | Writer) -> None: ...
     def subscribe(self, channel: str) -> None: ...
     def unsubscribe(self, channel: str) -> None: ...
 
@@ -79,6 +91,7 @@ class RedisBus:
         self.node = uuid.uuid4().hex
         self.seal = Seal()
         self._prefix = channel_of(deployment, "")
+        self._letters = letters_channel_of(deployment, "")
         self._servers: _Servers = (
             Cluster(url, self._on_message)
             if is_cluster(url)
@@ -87,6 +100,7 @@ class RedisBus:
         self.sent = self.received = 0
         self._watched: set[str] = set()
         self._listener: Listener | None = None
+        self._readers: dict[str, Reader] = {}
 
     @property
     def is_up(self) -> bool:
@@ -138,7 +152,41 @@ class RedisBus:
         self._watched.discard(event)
         self._servers.unsubscribe(self._prefix + event)
 
+    def listen(self, channel: str, reader: Reader) -> None:
+        """Receive the letters to ``channel``, soon."""
+        self._readers[channel] = reader
+        self._servers.subscribe(self._letters + channel)
+
+    def post(self, channel: str, writer: Writer) -> None:
+        """Send a letter to ``channel``, with the next round trip."""
+
+        def sealed() -> bytes | None:
+            text = writer()
+            if text is None or not self.seal.is_ready:
+                return None
+            self.sent += 1
+            return self.seal.seal(LETTER, channel, text)
+
+        self._servers.send(self._letters + channel, LETTER, sealed)
+
+    def _read_letter(self, channel: str, data: bytes | None) -> None:
+        reader = self._readers.get(channel)
+        if reader is None:
+            return
+        if data is None:
+            reader(None)
+            return
+        if len(data) > MAX_LETTER_BYTES + SEAL_BYTES:
+            return
+        text = self.seal.open(LETTER, channel, data)
+        if text is not None:
+            self.received += 1
+            reader(text)
+
     def _on_message(self, channel: str, data: bytes | None) -> None:
+        if channel.startswith(self._letters):
+            self._read_letter(channel.removeprefix(self._letters), data)
+            return
         event = channel.removeprefix(self._prefix)
         if event not in self._watched or self._listener is None:
             return

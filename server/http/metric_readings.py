@@ -35,6 +35,11 @@ def by_label(counts: Mapping[str, float]) -> _Numbers:
     return {(label,): count for label, count in counts.items()}
 
 
+def nodes(node: Node) -> float:
+    """Return the number of living nodes."""
+    return 1 + len(node.nodes.others)
+
+
 def collector_pauses(node: Node) -> _Histograms:
     """Return pauses by the collector's generation."""
     return {(str(number),): found for number, found in enumerate(node.event_loop.pause_seconds)}

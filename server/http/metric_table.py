@@ -292,6 +292,9 @@ METRICS: dict[str, Declared] = {
         "1 while Redis, or every shard of it, answers; always 1 without Redis.",
         lambda n: n.bus.is_up,
     ),
+    "ayes_nodes": Declared(
+        "gauge", "Living nodes of this deployment, this one included.", reading.nodes
+    ),
     "ayes_bus_heartbeat_age_seconds": Declared(
         "gauge",
         "Time since Redis answered the last heartbeat; 0 without Redis.",
