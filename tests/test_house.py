@@ -309,10 +309,11 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("cli",),
     ),
     "clients/python/ayes_client": (
-        ("errors", "state", "ids", "command", "limits", "user", "version"),
+        ("errors", "state", "ids", "command", "limits", "tally", "user", "version"),
         ("_wire",),
         ("_pending", "_rooms"),
         ("_connection",),
+        ("_client",),
         ("client",),
         ("", "cli"),
     ),

@@ -7,10 +7,11 @@
 ``ayes_client.errors`` draws the tree of what can be raised. What stands on what, from the ground
 up:
 
-    errors, state, ids, command, limits, user, version    what users import
+    errors, state, ids, command, tally, limits, user, version    what users import
     _wire                   the small rules of the protocol, without I/O
     _pending | _rooms       what has no answer yet | the folded state and its readers
     _connection             one connection, from its opening to its end
+    _client                 giving commands, entering rooms
     client                  puts the rest together
     cli                     ``ayes-client``
 """
@@ -28,6 +29,7 @@ from ayes_client.command import Ack, Command, Outcome, Pending
 from ayes_client.errors import AyesError
 from ayes_client.ids import id_from, new_id
 from ayes_client.limits import Limits
+from ayes_client.tally import Decided, Tally
 from ayes_client.user import User
 from ayes_client.version import VERSION as __version__
 
@@ -38,6 +40,7 @@ __all__ = [
     "Changes",
     "Client",
     "Command",
+    "Decided",
     "FileOutbox",
     "Kept",
     "Limits",
@@ -46,6 +49,7 @@ __all__ = [
     "Pending",
     "Room",
     "Status",
+    "Tally",
     "Token",
     "User",
     "__version__",

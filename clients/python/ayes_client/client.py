@@ -7,16 +7,15 @@ import copy
 import logging
 import os
 import random as random_numbers
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
+from ayes_client._client.rooms import RoomKeeper
 from ayes_client._connection.connector import Connector, Status, Transport
 from ayes_client._connection.context import ClientContext
 from ayes_client._connection.tokens import Token, Tokens
-from ayes_client._pending.batch import send_all
-from ayes_client._pending.entry import Entry
 from ayes_client._pending.lost import settle_lost
 from ayes_client._pending.outbox import FileOutbox, Outbox
 from ayes_client._pending.pending_commands import PendingCommands
@@ -26,11 +25,9 @@ from ayes_client._rooms.registry import RoomRegistry
 from ayes_client._rooms.room import Room
 from ayes_client._wire.address import socket_url
 from ayes_client._wire.backoff import FIRST_DELAY_S, MAX_DELAY_S, Backoff
-from ayes_client._wire.jwt import OPAQUE
 from ayes_client._wire.moments import ServerClock
-from ayes_client.command import Ack, Command, Outcome, Pending
+from ayes_client.command import Pending
 from ayes_client.errors import AyesError, LineError, Stopped, Unreachable
-from ayes_client.ids import new_id
 from ayes_client.limits import Limits
 from ayes_client.state import Json
 from ayes_client.user import User
@@ -47,7 +44,7 @@ ClientCallbackName: TypeAlias = Literal[
 ANSWER_TIMEOUT_S = 15.0
 
 
-class Client:
+class Client(RoomKeeper):
     """A connection that comes back by itself, and commands that take effect exactly once.
 
         async with Client("https://ayes.example", token) as client:
@@ -103,7 +100,8 @@ class Client:
         self._pending = PendingCommands(clock, outbox, new_backoff, self._changed)
         self._commands = self._pending.queue
         self._queries = Queries(self._send_body, new_backoff)
-        self._rooms = RoomRegistry(new_backoff)
+        self._rooms = RoomRegistry(new_backoff, self._changed)
+        self._commands.acked = self._rooms.acked
         self._callbacks = Callbacks("status", "transport", "welcome", "bye", "refused", "pending")
         self._context = ClientContext(
             url=socket_url(url),
@@ -231,130 +229,6 @@ class Client:
         assert self._final is not None
         return copy.copy(self._final)
 
-    # Commands and queries.
-
-    async def command(
-        self,
-        type: str,
-        args: Json | None = None,
-        *,
-        id: str | None = None,
-        not_after: datetime | float | None = None,
-        once: bool = False,
-    ) -> Ack:
-        """Do something once. Return the ack, which means that it is durable.
-
-        ``args`` are the fields other than ``type`` and ``id``, the ``event`` among them. The same
-        ``id`` with the same fields is the same command for ever; if left out, a new one is made.
-        Raises the error that refuses the command.
-
-        Past ``not_after`` the command has no effect, and ``TooLate`` is raised: a time with a zone,
-        or seconds from now by the server's clock. With ``once``, no later connection sends the
-        command, and no outbox keeps it: ``NotSent`` if there is no connection now.
-        """
-        rest = dict(args or {})
-        event = rest.pop("event", None)
-        command = Command(
-            type=type,
-            event=event,
-            args=rest,
-            id=new_id() if id is None else id,
-            not_after=not_after,
-            once=once,
-        )
-        entry = await self._give(command)
-        return await asyncio.shield(entry.future)
-
-    async def send_all(
-        self, commands: Iterable[Command], *, in_flight: int = 256
-    ) -> AsyncIterator[Outcome]:
-        """Give many commands, at most ``in_flight`` at a time, and yield each outcome.
-
-        ``commands`` may be a generator of any length. Its next command is taken only when there is
-        room. A refusal is an ``Outcome`` with an error, and the others go on. Only the end of the
-        client is raised.
-        """
-        async for outcome in send_all(self._give, commands, in_flight):
-            if outcome.error is not None and self._final is not None:
-                raise outcome.error
-            yield outcome
-
-    async def query(self, type: str, args: Json | None = None) -> Json:
-        """Send a query, such as ``events.list``, and return its answer. Raises what refuses it."""
-        if self._final is not None:
-            raise self._ending()
-        return await self._queries.ask({"type": type, **(args or {})})
-
-    @property
-    def pending(self) -> list[Pending]:
-        """The user's commands without an answer, the oldest first."""
-        return [entry.pending() for entry in self._own_entries()]
-
-    def waiting(self) -> list[Pending]:
-        """List the user's commands without an answer, the oldest first, also of earlier runs."""
-        return self.pending
-
-    def _own_entries(self) -> list[Entry]:
-        """Return the entries of the present user; of everyone, until the user is known."""
-        subject = self._context.tokens.subject
-        if self.user is not None:
-            return self._pending.entries_of({None, subject, self.user.id})
-        known = subject is not None and not subject.startswith(OPAQUE)
-        return self._pending.entries_of({None, subject} if known else set())
-
-    async def take_back(self, id: str) -> bool:
-        """Take a pending command back. Return whether it surely has no effect.
-
-        False if it may have reached the server, is not pending, or cannot be erased in the outbox.
-        If true, its wait raises ``TakenBack``, and the outbox has forgotten it.
-        """
-        await self._pending.loaded.wait()
-        entry = self._commands.get(id)
-        if entry is None or entry not in self._own_entries():
-            return False
-        return await self._pending.take_back(entry)
-
-    def adopt(self, id: str) -> asyncio.Future[Ack] | None:
-        """Return the future of a pending command's answer, such as of one found in the outbox."""
-        entry = self._commands.get(id)
-        return None if entry is None else asyncio.shield(entry.future)
-
-    async def _give(self, command: Command) -> Entry:
-        if self._task is None:
-            raise RuntimeError("start() the client first, or use it in async with")
-        return await self._pending.give(command)
-
-    def _token_arrived(self) -> None:
-        if (user := self._context.tokens.subject) is not None:
-            self._pending.assign_owner(user)
-
-    def _changed(self) -> None:
-        self._callbacks.call("pending", self)
-
-    # Rooms.
-
-    async def subscribe(self, event: str) -> Room:
-        """Enter the room of ``event``. Until it is left, the same event gives the same object.
-
-        Raises ``NotFound``, ``NotAMember``, ``LimitReached``, ``Internal``.
-        """
-        if self._final is not None:
-            raise self._ending()
-        view = self._rooms.views.get(event)
-        if view is None:
-            view = self._rooms.add(event, self)
-            self._connector.subscribe(view)
-        room = self._rooms.rooms[event]
-        await asyncio.shield(view.entered)
-        return room
-
-    async def _leave(self, room: Room) -> None:
-        view = self._rooms.views.get(room.event)
-        if view is not None and self._rooms.rooms[room.event] is room:
-            self._rooms.remove(room.event)
-            self._connector.unsubscribe(view)
-            view.close("client", None)
-
     # Callbacks.
 
     def on(self, what: ClientCallbackName, callback: Callback) -> Callable[[], None]:
@@ -363,9 +237,16 @@ class Client:
         ``status``: with the new one. ``transport``: with that of the next connection, if it is
         another than before. ``welcome``, ``bye``: with the server's message. ``refused``: with an
         error that answers neither a command nor a query. ``pending``: with this client, when a
-        command becomes pending or is answered.
+        command becomes pending, is answered, or is shown by its room.
         """
         return self._callbacks.add(what, callback)
+
+    def _token_arrived(self) -> None:
+        if (user := self._context.tokens.subject) is not None:
+            self._pending.assign_owner(user)
+
+    def _changed(self) -> None:
+        self._callbacks.call("pending", self)
 
     def _set_status(
         self, status: Status, *, trouble: str | None = None, retry_at: float | None = None

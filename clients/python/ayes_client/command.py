@@ -87,11 +87,12 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """A command without an answer.
+    """A command that no room shows yet.
 
     ``since``: when it was given, in seconds since the epoch. ``sent``: whether it may have been
     written to a socket, by an earlier client too; if false, it never left. ``tries``: how often
-    this client wrote it. ``kept``: whether the outbox has it.
+    this client wrote it. ``kept``: whether the outbox has it. ``seq``: the position that it was
+    acked at, and that its room has not reached yet; ``None`` before the ack.
     """
 
     id: str
@@ -102,6 +103,7 @@ class Pending:
     sent: bool
     tries: int
     kept: bool = False
+    seq: int | None = None
 
 
 def command_from(message: Json) -> Command:

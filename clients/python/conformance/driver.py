@@ -58,7 +58,7 @@ class Driver:
             case "state":
                 self._state(order["event"])
             case "pending":
-                pending = self._the_client().pending
+                pending = self._the_client().waiting()
                 waiting = [{"id": p.id, "type": p.type, "sent": p.sent} for p in pending]
                 report("pending", pending=waiting)
             case other:

@@ -19,7 +19,7 @@ from ayes_client._pending.entry import Entry, EntryState
 from ayes_client._pending.ready import ReadyCommands
 from ayes_client._wire.backoff import MAX_INTERNAL_TRIES, Backoff
 from ayes_client._wire.error_message import from_message
-from ayes_client.command import Ack, Command
+from ayes_client.command import Ack, Command, Pending
 from ayes_client.errors import AyesError, IdConflict, NotSent, Stopped, TooLarge, Unanswered
 from ayes_client.state import Json
 
@@ -39,6 +39,8 @@ class CommandQueue:
     ) -> None:
         self._ended = ended
         self._new_backoff = new_backoff
+        self.acked: Callable[[Pending, Ack], None] = lambda pending, ack: None
+        """Called with each command that is acked, before its wait ends."""
         self._numbers = itertools.count()
         self._entries: dict[str, Entry] = {}
         self._sequences: dict[tuple[str, str], deque[Entry]] = {}
@@ -236,10 +238,12 @@ class CommandQueue:
         """Settle the command of an ack. A second ack of one command changes nothing."""
         entry = self._entries.get(message["id"])
         if entry is not None:
+            ack = Ack.from_message(message)
             self._forget(entry)
+            self.acked(entry.pending(), ack)
             self._ended(entry.command.id)
             if not entry.future.done():
-                entry.future.set_result(Ack.from_message(message))
+                entry.future.set_result(ack)
 
     def on_error(self, message: Json, now: float) -> AyesError | None:
         """Settle or retry the command of an error.

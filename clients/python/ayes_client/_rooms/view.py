@@ -7,24 +7,32 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 from ayes_client._rooms.callbacks import Callbacks
 from ayes_client._rooms.changes import Change, Changes
 from ayes_client._wire.backoff import MAX_INTERNAL_TRIES, Backoff
 from ayes_client._wire.merge_patch import fold
+from ayes_client.command import Ack, Pending
 from ayes_client.errors import AyesError, RoomClosed, Stopped
 from ayes_client.state import Json, State, You
 
 #: Patches on ``you`` that wait for their diffs. Beyond, the room is subscribed to again: its diffs
 #: do not arrive.
 MAX_HELD_PATCHES = 64
+#: Acked commands of one room that wait for their diffs. Beyond, the oldest is not pending any more:
+#: its room is far behind.
+MAX_LANDING = 10_000
 
 
 class RoomView:
     """The private half of a ``Room``."""
 
-    def __init__(self, event: str, backoff: Backoff) -> None:
+    def __init__(
+        self, event: str, backoff: Backoff, landed: Callable[[], None] = lambda: None
+    ) -> None:
         self.event = event
         self.state: State = cast(State, {})
         self.you: You = cast(You, {})
@@ -46,6 +54,9 @@ class RoomView:
         self._internal_errors = 0
         self._held: list[tuple[int, Json]] = []
         """Patches on ``you`` of steps ahead; each is applied together with its diff."""
+        self.landing: dict[str, Pending] = {}
+        """Commands that were acked at a position ahead; each goes in the moment of its diff."""
+        self._landed = landed
 
     def position(self) -> Json:
         """Return the event and the known position, for ``subscribe`` and ``hello``."""
@@ -59,6 +70,23 @@ class RoomView:
             reader.end(self.error)
         self._readers.add(reader)
         return reader
+
+    def acked(self, pending: Pending, ack: Ack) -> None:
+        """Keep a command pending until the room has reached its ack's position."""
+        if self.seq < ack.seq:
+            self.landing[pending.id] = replace(pending, seq=ack.seq)
+            if len(self.landing) > MAX_LANDING:
+                del self.landing[next(iter(self.landing))]
+
+    def _land(self, *, everything: bool = False) -> Callable[[], None]:
+        """Drop the commands that the room shows now; return what tells of it afterwards."""
+        before = len(self.landing)
+        self.landing = {
+            id: pending
+            for id, pending in self.landing.items()
+            if not everything and (pending.seq or 0) > self.seq
+        }
+        return self._landed if len(self.landing) < before else lambda: None
 
     # What the server sends.
 
@@ -108,9 +136,11 @@ class RoomView:
                 self.state = self._folded(message["patch"])
                 before, self.seq = self.seq, message["seq"]
                 # ``state`` and ``you`` change in one moment: nobody hears of one before the other.
-                for patch in self._fold_held():
+                patches, tell_landed = self._fold_held(), self._land()
+                for patch in patches:
                     self.callbacks.call("you", patch)
                 self._publish(Change(before, self.seq, message["patch"], None))
+                tell_landed()
                 return False
         return True
 
@@ -127,9 +157,12 @@ class RoomView:
 
     def _begin(self, message: Json, state: State) -> None:
         you = message["you"]
+        # Positions of another history say nothing about this one.
+        is_other = message["epoch"] != self.epoch
         self.epoch, self.seq, self.state = message["epoch"], message["seq"], state
         changed, self.you = self.you != you, you
         self._held.clear()
+        tell_landed = self._land(everything=is_other)
         self.live = True
         self._internal_errors = 0
         self._backoff.reset()
@@ -137,6 +170,7 @@ class RoomView:
             self.entered.set_result(None)
         if changed:
             self.callbacks.call("you", None)
+        tell_landed()
 
     def _publish(self, change: Change) -> None:
         for reader in tuple(self._readers):
@@ -169,11 +203,13 @@ class RoomView:
             return
         self.live = False
         self.closed, self.error = reason, error
+        tell_landed = self._land(everything=True)
         if not self.entered.done():
             self.entered.set_exception(error or self.closed_error())
         for reader in tuple(self._readers):
             reader.end(error)
         self.callbacks.call("closed", reason)
+        tell_landed()
 
     def end(self, error: AyesError) -> None:
         """End the room with its client. After ``stop``, readers end without an error."""
