@@ -309,7 +309,8 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("cli",),
     ),
     "clients/python/ayes_client": (
-        ("errors", "state", "ids", "command", "limits", "tally", "user", "version"),
+        ("errors", "state", "ids", "command", "limits", "tally", "happenings", "user", "version"),
+        ("_words",),
         ("_wire",),
         ("_pending", "_rooms"),
         ("_connection",),

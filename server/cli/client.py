@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 #: Commands of the client.
 COMMANDS = (
-    *("events", "status", "watch", "overview", "create", "join", "admit", "deny"),
+    *("events", "status", "watch", "wait", "overview", "create", "join", "invite", "admit", "deny"),
     *("start", "pause", "resume", "finish", "propose", "vote", "retract"),
     *("approve", "reject", "withdraw", "comment", "ballot", "results", "send", "completion"),
 )

@@ -7,7 +7,8 @@
 ``ayes_client.errors`` draws the tree of what can be raised. What stands on what, from the ground
 up:
 
-    errors, state, ids, command, tally, limits, user, version    what users import
+    errors, state, ids, command, tally, happenings, limits, user, version    what users import
+    _words                  errors in the page's words
     _wire                   the small rules of the protocol, without I/O
     _pending | _rooms       what has no answer yet | the folded state and its readers
     _connection             one connection, from its opening to its end
@@ -16,17 +17,17 @@ up:
     cli                     ``ayes-client``
 """
 
-import logging
-
 from ayes_client import errors
 from ayes_client._connection.connector import Status
 from ayes_client._connection.tokens import Token
 from ayes_client._pending.outbox import FileOutbox, Kept, Outbox
 from ayes_client._rooms.changes import Change, Changes
 from ayes_client._rooms.room import Room
+from ayes_client._words import explain
 from ayes_client.client import Client
 from ayes_client.command import Ack, Command, Outcome, Pending
 from ayes_client.errors import AyesError
+from ayes_client.happenings import EventFinished, MemberJoined, ProposalDecided
 from ayes_client.ids import id_from, new_id
 from ayes_client.limits import Limits
 from ayes_client.tally import Decided, Tally
@@ -41,12 +42,15 @@ __all__ = [
     "Client",
     "Command",
     "Decided",
+    "EventFinished",
     "FileOutbox",
     "Kept",
     "Limits",
+    "MemberJoined",
     "Outbox",
     "Outcome",
     "Pending",
+    "ProposalDecided",
     "Room",
     "Status",
     "Tally",
@@ -54,9 +58,7 @@ __all__ = [
     "User",
     "__version__",
     "errors",
+    "explain",
     "id_from",
     "new_id",
 ]
-
-# The program decides where the log goes.
-logging.getLogger("ayes_client").addHandler(logging.NullHandler())

@@ -10,7 +10,7 @@ import random as random_numbers
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias, overload
 
 from ayes_client._client.rooms import RoomKeeper
 from ayes_client._connection.connector import Connector, Status, Transport
@@ -20,9 +20,9 @@ from ayes_client._pending.lost import settle_lost
 from ayes_client._pending.outbox import FileOutbox, Outbox
 from ayes_client._pending.pending_commands import PendingCommands
 from ayes_client._pending.queries import Queries
-from ayes_client._rooms.callbacks import Callback, Callbacks
+from ayes_client._rooms.callbacks import Callbacks
 from ayes_client._rooms.registry import RoomRegistry
-from ayes_client._rooms.room import Room
+from ayes_client._rooms.room import Room, Undo
 from ayes_client._wire.address import socket_url
 from ayes_client._wire.backoff import FIRST_DELAY_S, MAX_DELAY_S, Backoff
 from ayes_client._wire.moments import ServerClock
@@ -57,7 +57,8 @@ class Client(RoomKeeper):
     before they are first sent until they are answered; those of an earlier run are sent first.
     ``in_flight``: commands sent and not answered at a time, if the server allows as many.
     ``answer_timeout``: seconds until an unanswered command is sent again under its own id.
-    ``open_timeout``: seconds that ``async with`` waits for the server; ``None``: without end.
+    ``open_timeout``: seconds that ``async with`` waits for the server; ``None``: without end. One
+    warning in the log ``ayes_client`` says why there is no first welcome.
     ``backoff``: the first and the longest wait before a new connection; waits are random below.
     ``random`` returns a number of [0, 1) for them. ``transport``: ``websocket`` or ``http`` to use
     only that one; if left out, HTTP while no WebSocket gets through.
@@ -89,6 +90,7 @@ class Client(RoomKeeper):
         self.trouble: str | None = None
         """Why there is no connection, for people."""
         self._open_timeout = open_timeout
+        self._warned = False
 
         def new_backoff() -> Backoff:
             return Backoff(*backoff, random)
@@ -231,7 +233,17 @@ class Client(RoomKeeper):
 
     # Callbacks.
 
-    def on(self, what: ClientCallbackName, callback: Callback) -> Callable[[], None]:
+    @overload
+    def on(self, what: Literal["status"], callback: Callable[[Status], object]) -> Undo: ...
+    @overload
+    def on(self, what: Literal["transport"], callback: Callable[[Transport], object]) -> Undo: ...
+    @overload
+    def on(self, what: Literal["welcome", "bye"], callback: Callable[[Json], object]) -> Undo: ...
+    @overload
+    def on(self, what: Literal["refused"], callback: Callable[[AyesError], object]) -> Undo: ...
+    @overload
+    def on(self, what: Literal["pending"], callback: Callable[[Self], object]) -> Undo: ...
+    def on(self, what: str, callback: Callable[[Any], object]) -> Undo:
         """Call ``callback`` whenever ``what`` happens; return a function that removes it.
 
         ``status``: with the new one. ``transport``: with that of the next connection, if it is
@@ -256,6 +268,9 @@ class Client(RoomKeeper):
             self.trouble = trouble
         if status != "open":
             self.session = None
+        if status == "waiting" and self.user is None and not self._warned:
+            self._warned = True
+            log.warning("%s: no welcome yet, trying again: %s", self.url, trouble)
         if status != self.status:
             self.status = status
             self._callbacks.call("status", status)

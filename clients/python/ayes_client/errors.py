@@ -87,7 +87,9 @@ class AyesError(Exception):
         super().__init__(self.message)
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.message}"
+        known = "" if self.code == type(self).code else f"{self.code}: "
+        path = f" ({self.details['path']})" if "path" in self.details else ""
+        return f"{known}{self.message}{path}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the error as the server sends it, for JSON output."""
@@ -392,9 +394,6 @@ def _leaves(above: type[AyesError]) -> Iterator[type[AyesError]]:
             yield below
 
 
+_SENT = (Refused, NeedsFix, NeedsAuth, TryAgain)
 #: Code → class, for every code of the server.
-CODES: dict[str, type[AyesError]] = {
-    found.code: found
-    for group in (Refused, NeedsFix, NeedsAuth, TryAgain)
-    for found in _leaves(group)
-}
+CODES = {found.code: found for group in _SENT for found in _leaves(group)}

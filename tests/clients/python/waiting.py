@@ -10,6 +10,7 @@ from ayes_client.client import ClientCallbackName
 
 #: Longest wait for anything.
 PATIENCE = 20.0
+SECONDS = 30.0
 
 
 async def until(client: Client, what: ClientCallbackName, there: Callable[[], bool]) -> None:

@@ -30,6 +30,10 @@ class Callbacks:
 
         return remove
 
+    def any(self, *names: str) -> bool:
+        """Return whether there is a callback for one of ``names``."""
+        return any(self._listeners[name] for name in names)
+
     def call(self, name: str, argument: Any) -> None:
         """Call each callback of ``name`` with ``argument``."""
         for callback in tuple(self._listeners[name]):

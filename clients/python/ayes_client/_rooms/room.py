@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Literal, TypeAlias
+from datetime import timedelta
+from typing import Any, Literal, Self, TypeAlias, TypeVar, overload
 
 from ayes_client._rooms.acts import RoomCommands, Sender
-from ayes_client._rooms.callbacks import Callback
 from ayes_client._rooms.changes import Change, Changes
-from ayes_client._rooms.counting import tally_of
+from ayes_client._rooms.counting import decided_of, tally_of
 from ayes_client._rooms.view import RoomView
+from ayes_client._rooms.waiting import until as wait_until
 from ayes_client.command import Pending
-from ayes_client.state import State, You
-from ayes_client.tally import Tally
+from ayes_client.errors import RoomClosed
+from ayes_client.happenings import EventFinished, MemberJoined, ProposalDecided
+from ayes_client.state import Json, State, You
+from ayes_client.tally import Decided, Tally
 
-RoomCallbackName: TypeAlias = Literal["change", "you", "presence", "closed"]
+T = TypeVar("T")
+#: Removes the callback.
+Undo: TypeAlias = Callable[[], None]
 
 
 class Room(RoomCommands):
@@ -74,11 +80,31 @@ class Room(RoomCommands):
         """Why the room is closed: ``client``, ``left``, ``removed``, ``revoked``, or a code."""
         return self._view.closed
 
-    def on(self, what: RoomCallbackName, callback: Callback) -> Callable[[], None]:
+    @overload
+    def on(self, what: Literal["change"], callback: Callable[[Change], object]) -> Undo: ...
+    @overload
+    def on(self, what: Literal["you"], callback: Callable[[Json | None], object]) -> Undo: ...
+    @overload
+    def on(self, what: Literal["presence"], callback: Callable[[int], object]) -> Undo: ...
+    @overload
+    def on(self, what: Literal["closed"], callback: Callable[[str], object]) -> Undo: ...
+    @overload
+    def on(
+        self, what: Literal["decided"], callback: Callable[[ProposalDecided], object]
+    ) -> Undo: ...
+    @overload
+    def on(self, what: Literal["joined"], callback: Callable[[MemberJoined], object]) -> Undo: ...
+    @overload
+    def on(
+        self, what: Literal["finished"], callback: Callable[[EventFinished], object]
+    ) -> Undo: ...
+    def on(self, what: str, callback: Callable[[Any], object]) -> Undo:
         """Call ``callback`` whenever ``what`` happens; return a function that removes it.
 
         ``change``: with the ``Change``. ``you``: with the patch, or ``None`` if ``you`` came whole.
-        ``presence``: with the number of members online. ``closed``: with the reason.
+        ``presence``: with the number of members online. ``closed``: with the reason. ``decided``,
+        ``joined``, ``finished``: with ``ProposalDecided``, ``MemberJoined`` and ``EventFinished``,
+        also for what happened while there was no connection.
         """
         return self._view.callbacks.add(what, callback)
 
@@ -118,6 +144,50 @@ class Room(RoomCommands):
         """
         self.shown("proposals", proposal)
         return tally_of(proposal, self.state, self.you, self.pending)
+
+    # Waiting.
+
+    async def until(self, look: Callable[[Self], T], *, timeout: float | None = None) -> T:  # noqa: ASYNC109
+        """Wait until ``look(room)`` is true, and return what it returned.
+
+        It is called now and after each change, so nothing passes unseen. Raises what it raises,
+        ``TimeoutError`` after ``timeout`` seconds, and the error that ended the room or
+        ``RoomClosed``.
+        """
+        return await wait_until(self._view, lambda: look(self), timeout)
+
+    async def decided(self, proposal: str, *, timeout: float | None = None) -> Decided:  # noqa: ASYNC109
+        """Wait until ``proposal`` is closed, and return how. Raises as ``until`` does."""
+
+        def look(room: Room) -> Decided | None:
+            found = room.state["proposals"].get(proposal)
+            return None if found is None else decided_of(found)
+
+        found = await self.until(look, timeout=timeout)
+        assert found is not None
+        return found
+
+    async def every(
+        self, interval: float | timedelta, *, until: Callable[[Self], object] = lambda room: False
+    ) -> AsyncIterator[Self]:
+        """Yield this room after each ``interval``, in seconds or as a ``timedelta``.
+
+        Ends once ``until(room)`` is true, or the room is left or closed. Raises the error that
+        ended the client.
+        """
+        seconds = interval.total_seconds() if isinstance(interval, timedelta) else interval
+        loop = asyncio.get_running_loop()
+        at = loop.time()
+        while True:
+            at = max(at + seconds, loop.time())
+            try:
+                await self.until(until, timeout=at - loop.time())
+            except TimeoutError:
+                yield self
+            except RoomClosed:
+                return
+            else:
+                return
 
     async def leave(self) -> None:
         """Leave the room, not the event. It needs no connection."""

@@ -13,6 +13,7 @@ from typing import cast
 
 from ayes_client._rooms.callbacks import Callbacks
 from ayes_client._rooms.changes import Change, Changes
+from ayes_client._rooms.happenings import NAMES, happenings
 from ayes_client._wire.backoff import MAX_INTERNAL_TRIES, Backoff
 from ayes_client._wire.merge_patch import fold
 from ayes_client.command import Ack, Pending
@@ -48,7 +49,7 @@ class RoomView:
         """Settled by the first state, or by the error that refused the room."""
         # An error is retrieved here, since no task may wait for it.
         self.entered.add_done_callback(lambda future: future.cancelled() or future.exception())
-        self.callbacks = Callbacks("change", "you", "presence", "closed")
+        self.callbacks = Callbacks("change", "you", "presence", "closed", *NAMES)
         self._readers: weakref.WeakSet[Changes] = weakref.WeakSet()
         self._backoff = backoff
         self._internal_errors = 0
@@ -94,9 +95,9 @@ class RoomView:
         """Fold a message of this room. Return whether the room must be subscribed to again."""
         match message["type"]:
             case "snapshot":
-                before = self.seq
+                before, shown = self.seq, self.state
                 self._begin(message, message["state"])
-                self._publish(Change(before, self.seq, None, message.get("reason")))
+                self._publish(Change(before, self.seq, None, message.get("reason")), shown)
             case "resumed":
                 return self._resume(message)
             case "diff":
@@ -120,9 +121,10 @@ class RoomView:
         if message["epoch"] != self.epoch or not message["from"] <= before <= message["seq"]:
             self.seq = -1
             return True
+        shown = self.state
         self._begin(message, self._folded(message["patch"]))
         if self.seq > before:
-            self._publish(Change(before, self.seq, message["patch"], None))
+            self._publish(Change(before, self.seq, message["patch"], None), shown)
         return False
 
     def _diff(self, message: Json) -> bool:
@@ -133,13 +135,13 @@ class RoomView:
             if message["seq"] <= self.seq:
                 return False
             if message["from"] == self.seq:
-                self.state = self._folded(message["patch"])
+                shown, self.state = self.state, self._folded(message["patch"])
                 before, self.seq = self.seq, message["seq"]
                 # ``state`` and ``you`` change in one moment: nobody hears of one before the other.
                 patches, tell_landed = self._fold_held(), self._land()
                 for patch in patches:
                     self.callbacks.call("you", patch)
-                self._publish(Change(before, self.seq, message["patch"], None))
+                self._publish(Change(before, self.seq, message["patch"], None), shown)
                 tell_landed()
                 return False
         return True
@@ -172,10 +174,14 @@ class RoomView:
             self.callbacks.call("you", None)
         tell_landed()
 
-    def _publish(self, change: Change) -> None:
+    def _publish(self, change: Change, shown: State) -> None:
+        """Report ``change``, from the state ``shown`` before it."""
         for reader in tuple(self._readers):
             reader.put(change)
         self.callbacks.call("change", change)
+        if self.callbacks.any(*NAMES):
+            for name, details in happenings(shown, self.state):
+                self.callbacks.call(name, details)
 
     def retry_delay(self, error: AyesError) -> float | None:
         """Return the seconds until a subscription refused by ``error`` is tried again.

@@ -10,6 +10,8 @@ Exit statuses, which scripts may trust:
     5    the token is not accepted
     6    unknown: sent, and not answered in time. The same --id, sent again, settles it
     7    no server was reached in time, or it could not take the command; nothing happened
+    8    (wait) the proposal was closed and not carried
+    9    (wait) it did not happen in time
     130  interrupted; 141: the reader of the output closed it
 """
 

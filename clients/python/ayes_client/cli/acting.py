@@ -11,7 +11,7 @@ import orjson
 
 from ayes_client._wire.error_message import from_message
 from ayes_client._wire.moments import text_of
-from ayes_client.cli.output import Output, UsageError, plain
+from ayes_client.cli.output import Output, UsageError, plain, tally_words
 from ayes_client.client import Client
 from ayes_client.command import Ack
 from ayes_client.ids import new_id
@@ -46,7 +46,7 @@ def repeat_options(arguments: Arguments) -> str:
     return f"--id {sent_id(arguments)}{time}"
 
 
-async def _command(client: Client, arguments: Arguments, type: str, args: Json) -> Ack:
+async def give(client: Client, arguments: Arguments, type: str, args: Json) -> Ack:
     """Give a command, under ``--id`` or a new one, with ``--not-after`` and ``--once``."""
     until = arguments.not_after
     if isinstance(until, float):
@@ -93,15 +93,16 @@ async def create(client: Client, arguments: Arguments, output: Output) -> int:
         "policy": policy,
         "max_members": arguments.max_members,
         "entrance_code": arguments.code,
+        "as": "organiser" if arguments.organiser else None,
     }
     wanted = {name: value for name, value in args.items() if value not in (None, [], {})}
-    ack = await _command(client, arguments, "event.create", wanted)
+    ack = await give(client, arguments, "event.create", wanted)
     output.ack(ack, f"made event {ack.event}, entrance code {ack.result['entrance_code']}")
     return 0
 
 
 async def join(client: Client, arguments: Arguments, output: Output) -> int:
-    ack = await _command(client, arguments, "membership.join", {"code": arguments.code})
+    ack = await give(client, arguments, "membership.join", {"code": arguments.code})
     waits = "in" if ack.result["status"] == "accepted" else "waiting to be let in"
     output.ack(ack, f"event {ack.event}: you are {waits}")
     return 0
@@ -130,7 +131,7 @@ async def propose(client: Client, arguments: Arguments, output: Output) -> int:
             "reason": arguments.reason,
         }
         wanted = {name: value for name, value in args.items() if value is not None}
-        ack = await _command(client, arguments, "proposal.create", wanted)
+        ack = await give(client, arguments, "proposal.create", wanted)
     output.ack(ack, f"proposal {ack.result['proposal']} is {ack.result['status']}")
     return 0
 
@@ -143,16 +144,27 @@ async def vote(client: Client, arguments: Arguments, output: Output) -> int:
         revision = room.shown("proposals", arguments.proposal)["revision"]
     if ack is None:
         args = {"event": arguments.event, "proposal": arguments.proposal, "revision": revision}
-        ack = await _command(client, arguments, "vote.cast", args)
-    found = ack.result
-    output.ack(ack, f"{found['agree']} of {found['eligible']} agree: {found['status']}")
+        stance = {} if arguments.stance == "agree" else {"stance": arguments.stance}
+        ack = await give(client, arguments, "vote.cast", {**args, **stance})
+    output.ack(ack, f"{_votes(client, arguments, ack)}: {ack.result['status']}")
     return 0
+
+
+def _votes(client: Client, arguments: Arguments, ack: Ack) -> str:
+    """Describe the counts of an ack, with the number needed if the room is at hand."""
+    room, needed = client.rooms.get(arguments.event), None
+    if room is not None and arguments.proposal in room.state["proposals"]:
+        found = room.tally(arguments.proposal)
+        needed = found.needed if found.automatic and found.outcome is None else None
+    words = tally_words(ack.result, needed)
+    head, comma, rest = words.partition(", ")
+    return f"{head} agree{comma}{rest}" if "agree" in ack.result else words
 
 
 async def retract(client: Client, arguments: Arguments, output: Output) -> int:
     args = {"event": arguments.event, "proposal": arguments.proposal}
-    ack = await _command(client, arguments, "vote.retract", args)
-    output.ack(ack, f"{ack.result['agree']} of {ack.result['eligible']} agree")
+    ack = await give(client, arguments, "vote.retract", args)
+    output.ack(ack, _votes(client, arguments, ack))
     return 0
 
 
@@ -177,7 +189,7 @@ async def _close(
     client: Client, arguments: Arguments, output: Output, type: str, more: Json
 ) -> int:
     args = {"event": arguments.event, "proposal": arguments.proposal, **more}
-    ack = await _command(client, arguments, type, args)
+    ack = await give(client, arguments, type, args)
     found = ack.result
     output.ack(ack, f"proposal {arguments.proposal} is {found['status']} ({found['resolution']})")
     return 0
@@ -187,7 +199,7 @@ async def comment(client: Client, arguments: Arguments, output: Output) -> int:
     args = {"event": arguments.event, "content": arguments.text}
     on = "proposal" if arguments.proposal else "criterion"
     args[on] = arguments.proposal or arguments.criterion
-    ack = await _command(client, arguments, "comment.add", args)
+    ack = await give(client, arguments, "comment.add", args)
     output.ack(ack, f"comment {ack.result['comment']}")
     return 0
 
@@ -196,23 +208,30 @@ async def ballot(client: Client, arguments: Arguments, output: Output) -> int:
     if arguments.clear and arguments.base is not None:
         raise UsageError("--base is for a ballot that replaces another one")
     if arguments.clear:
-        cleared = await _command(client, arguments, "ballot.clear", {"event": arguments.event})
+        cleared = await give(client, arguments, "ballot.clear", {"event": arguments.event})
         output.ack(cleared, "your ballot is taken back")
         return 0
-    if arguments.option is None:
+    options, criteria = arguments.options, arguments.words
+    if not options:
+        options, criteria = criteria[:1], criteria[1:]
+    if not options:
         raise UsageError("name an option, or --clear")
     base = {} if arguments.base is None else {"base": arguments.base}
     ack = await _earlier_answer(client, arguments)
     if ack is None:
         room = await client.subscribe(arguments.event)
+        policy = room.state["event"].get("policy")
+        method = policy.get("ballot", {}).get("method", "single") if policy else "single"
+        if method == "single" and len(options) > 1:
+            raise UsageError("this event's ballot takes one option")
         args = {
             "event": arguments.event,
-            "option": arguments.option,
-            "criterion_order": arguments.criteria,
+            **({"option": options[0]} if method == "single" else {"options": options}),
+            **({"criterion_order": criteria} if criteria else {}),
             "criteria_rev": room.state["event"].get("criteria_rev", 1),
             **base,
         }
-        ack = await _command(client, arguments, "ballot.submit", args)
+        ack = await give(client, arguments, "ballot.submit", args)
     output.ack(ack, "your ballot is given")
     return 0
 
@@ -236,13 +255,13 @@ async def _decide(client: Client, arguments: Arguments, output: Output, what: st
     if arguments.all:
         upto = {} if arguments.upto is None else {"upto": arguments.upto}
         args = {"event": arguments.event, **upto}
-        ack = await _command(client, arguments, f"membership.{what}_all", args)
+        ack = await give(client, arguments, f"membership.{what}_all", args)
         decided = _number(ack, "rejected" if what == "reject" else "approved")
         words = f"{'turned away' if what == 'reject' else 'let in'}: {decided}"
         output.ack(ack, f"{words}, still waiting: {_number(ack, 'waiting')}")
     else:
         args = {"event": arguments.event, "user": arguments.user}
-        ack = await _command(client, arguments, f"membership.{what}", args)
+        ack = await give(client, arguments, f"membership.{what}", args)
         output.ack(ack, f"{plain(arguments.user)} is {ack.result['status']}")
     return 0
 
@@ -255,7 +274,7 @@ def _number(ack: Ack, of: str) -> int:
 
 def leading(type: str) -> Run:
     async def lead(client: Client, arguments: Arguments, output: Output) -> int:
-        ack = await _command(client, arguments, type, {"event": arguments.event})
+        ack = await give(client, arguments, type, {"event": arguments.event})
         output.ack(ack, f"the event is {ack.result['status']}")
         return 0
 
@@ -273,6 +292,6 @@ async def send(client: Client, arguments: Arguments, output: Output) -> int:
         answer = await client.query(arguments.type, args)
         output.print(answer, orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
         return 0
-    ack = await _command(client, arguments, arguments.type, args)
+    ack = await give(client, arguments, arguments.type, args)
     output.ack(ack, orjson.dumps(ack.result).decode())
     return 0

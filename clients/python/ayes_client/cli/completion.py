@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 SHELLS = ("bash", "zsh", "fish")
 #: Options whose value is a file.
-FILES = frozenset({"--token-file"})
+FILES = frozenset({"--token-file", "--csv"})
 
 
 class Word(NamedTuple):

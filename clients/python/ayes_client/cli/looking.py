@@ -5,7 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import TypeAlias
 
-from ayes_client.cli.output import MEMBERSHIPS, Output, moved, plain, results_words, some, summary
+from ayes_client.cli.exits import EXIT_DONE, EXIT_NOT_CARRIED
+from ayes_client.cli.output import (
+    MEMBERSHIPS,
+    Output,
+    moved,
+    plain,
+    results_words,
+    some,
+    summary,
+    tally,
+)
 from ayes_client.client import Client
 from ayes_client.errors import AyesError
 from ayes_client.state import Json
@@ -72,6 +82,26 @@ async def watch(client: Client, arguments: Arguments, output: Output) -> int:
             output.print({**position, "patch": change.patch}, *lines)
     output.complain(f"the room was closed: {room.closed}")
     return 3
+
+
+async def wait(client: Client, arguments: Arguments, output: Output) -> int:
+    room = await client.subscribe(arguments.event)
+    if arguments.proposal is None:
+        await room.until(lambda room: room.state["event"]["status"] == "finished")
+        results = room.state.get("results")
+        output.print(
+            {"event": room.event, "status": "finished", "results": results},
+            *(() if results is None else results_words(room.state)),
+        )
+        return EXIT_DONE
+    room.shown("proposals", arguments.proposal)
+    found = await room.decided(arguments.proposal)
+    votes = tally(room.state, room.state["proposals"][arguments.proposal])
+    output.print(
+        {"event": room.event, "proposal": arguments.proposal, **found._asdict()},
+        f"proposal {arguments.proposal} is {found.status} ({found.how}), {votes}",
+    )
+    return EXIT_DONE if found.carried else EXIT_NOT_CARRIED
 
 
 def _line(client: Client, output: Output, status: str) -> None:

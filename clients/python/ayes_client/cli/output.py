@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from typing import cast
+from typing import Any, cast
 
 import orjson
 
@@ -28,6 +28,8 @@ COLLECTIONS = {
 }
 
 
+#: A stance beside ``agree`` → in words.
+STANCES = {"against": "against", "abstain": "abstain"}
 #: A role, or a membership without one → in words.
 MEMBERSHIPS = {
     "admin": "an admin",
@@ -108,10 +110,22 @@ def error_words(error: AyesError) -> str:
 
 
 def tally(state: State, proposal: Proposal) -> str:
-    """Describe a tally: ``3 of 5``."""
+    """Describe a tally: ``3 of 5``, or what is shown of a hidden one."""
     decision = proposal.get("decision")
-    eligible = decision["eligible"] if decision else state["counts"].get("members", 0)
-    return f"{proposal['agree']} of {eligible}"
+    members = state["counts"].get("members", 0)
+    eligible = decision["eligible"] if decision else proposal.get("eligible", members)
+    return tally_words({**proposal, **(decision or {}), "eligible": eligible})
+
+
+def tally_words(counts: Mapping[str, Any], needed: int | None = None) -> str:
+    """Describe counts: ``3 of 5, 1 against``."""
+    if "agree" not in counts:
+        if "voters" not in counts:
+            return "the tally is hidden"
+        return f"{counts['voters']} of {counts['eligible']} took part, the tally is hidden"
+    others = [f"{counts[name]} {word}" for name, word in STANCES.items() if name in counts]
+    needs = [] if needed is None else [f"{needed} needed"]
+    return ", ".join([f"{counts['agree']} of {counts['eligible']}", *others, *needs])
 
 
 def name_of(state: State, user: str | None) -> str:

@@ -23,7 +23,8 @@ def build_parser(prog: str = "ayes-client") -> argparse.ArgumentParser:
         prog=prog,
         description="Propose, vote and decide on an Ayes server.",
         epilog="Exit status: 0 done, 2 usage, 3 refused, 4 to be changed first, 5 token not "
-        "accepted, 6 unknown (send the same --id again), 7 no server reached.",
+        "accepted, 6 unknown (send the same --id again), 7 no server reached. Of wait: 8 not "
+        "carried, 9 not in time.",
     )
     parser.add_argument("--version", action="version", version=f"{prog} {VERSION}")
     _add_connection(parser, top=True)
@@ -86,8 +87,9 @@ def _add_connection(parser: argparse.ArgumentParser, *, top: bool) -> None:
         "--timeout",
         type=_seconds,
         metavar="SECONDS",
-        default=DEFAULT_TIMEOUT_S if top else hidden,
-        help=f"for the connection and the answer together (default {DEFAULT_TIMEOUT_S:g})",
+        default=None if top else hidden,
+        help="for the connection and the answer together "
+        f"(default {DEFAULT_TIMEOUT_S:g}; wait: no end once connected)",
     )
     group.add_argument(
         "--json",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -16,13 +17,14 @@ from ayes_client.cli.exits import (
     EXIT_BROKEN_PIPE,
     EXIT_DONE,
     EXIT_INTERRUPTED,
+    EXIT_TIME_OVER,
     EXIT_UNKNOWN,
     EXIT_UNREACHABLE,
     EXIT_USAGE,
     status_of,
 )
 from ayes_client.cli.output import Output, UsageError
-from ayes_client.cli.parser import build_parser
+from ayes_client.cli.parser import DEFAULT_TIMEOUT_S, build_parser
 from ayes_client.cli.verbs import VERBS
 from ayes_client.client import Client
 from ayes_client.errors import AyesError, Unreachable
@@ -30,6 +32,8 @@ from ayes_client.errors import AyesError, Unreachable
 
 def main(argv: Sequence[str] | None = None, prog: str = "ayes-client") -> int:
     """Run the command of ``argv``, and return its exit status."""
+    # What the log warns of is printed here as a complaint.
+    logging.getLogger("ayes_client").addHandler(logging.NullHandler())
     parser = build_parser(prog)
     arguments = parser.parse_args(argv)
     output = Output(prog, json=arguments.json)
@@ -82,9 +86,9 @@ async def _run(arguments: argparse.Namespace, output: Output) -> int:
         raise UsageError(f"--url: {err}") from None
     given = getattr(arguments, "id", None)
     try:
-        async with asyncio.timeout(arguments.timeout) as deadline:
+        async with asyncio.timeout(arguments.timeout or DEFAULT_TIMEOUT_S) as deadline:
             async with client:
-                if verb.endless:
+                if verb.endless and not (verb.may_be_timed and arguments.timeout):
                     deadline.reschedule(None)
                 return await verb.run(client, arguments, output)
     except Unreachable as err:
@@ -96,6 +100,9 @@ async def _run(arguments: argparse.Namespace, output: Output) -> int:
             output.complain(f"not answered in time; `{again}` with the same words settles it")
             output.print_unknown(sent)
             return EXIT_UNKNOWN
+        if verb.may_be_timed and client.user is not None:
+            output.complain(f"it did not happen within {arguments.timeout:g} s")
+            return EXIT_TIME_OVER
         trouble = client.trouble if client.user is None else "no answer in time"
         where = f"{arguments.url}: {trouble or 'no answer'}"
         return _failed(output, Unreachable(where, id=given), EXIT_UNREACHABLE)

@@ -11,13 +11,17 @@ import orjson
 from ayes_client.cli import acting as act
 from ayes_client.cli import looking as look
 from ayes_client.cli.acting import Run
+from ayes_client.cli.inviting import invite
 from ayes_client.state import Json
 
 Add: TypeAlias = Callable[[argparse.ArgumentParser], None]
 
 
 class Verb(NamedTuple):
-    """A command of the command line. ``endless``: it runs until it is interrupted."""
+    """A command of the command line.
+
+    ``endless``: it runs until it is interrupted. ``may_be_timed``: or for ``--timeout``, if given.
+    """
 
     name: str
     help: str
@@ -25,6 +29,7 @@ class Verb(NamedTuple):
     run: Run
     has_id: bool = False
     endless: bool = False
+    may_be_timed: bool = False
 
 
 def _field(text: str) -> tuple[str, object]:
@@ -85,6 +90,7 @@ def _create_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{name}", action="append", default=[], metavar="TEXT", help=f"an {name}; repeatable"
         )
     parser.add_argument("--open", action="store_true", help="let in everyone who has the code")
+    parser.add_argument("--organiser", action="store_true", help="run it, and have no vote in it")
     parser.add_argument("--max-members", type=int, metavar="N", help="how many there may be")
     parser.add_argument("--code", metavar="CODE", help="the entrance code; else one is made")
     parser.add_argument(
@@ -109,6 +115,32 @@ def _vote_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--revision", type=int, metavar="N", help="the words voted for; else as the room shows them"
     )
+    parser.add_argument(
+        "--stance",
+        choices=("agree", "against", "abstain"),
+        default="agree",
+        help="what to say, where the event allows more than to agree (default agree)",
+    )
+
+
+def _wait_arguments(parser: argparse.ArgumentParser) -> None:
+    _event(parser)
+    parser.add_argument(
+        "proposal", nargs="?", metavar="PROPOSAL", help="until it is closed; else the event's end"
+    )
+
+
+def _invite_arguments(parser: argparse.ArgumentParser) -> None:
+    _event(parser)
+    parser.add_argument(
+        "--csv",
+        required=True,
+        metavar="FILE",
+        help="the roll: one person a line, or columns name and ref; - is stdin",
+    )
+    parser.add_argument(
+        "--page", metavar="URL", help="the page's address in the links; else the server's"
+    )
 
 
 def _approve_arguments(parser: argparse.ArgumentParser) -> None:
@@ -131,9 +163,19 @@ def _comment_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _ballot_arguments(parser: argparse.ArgumentParser) -> None:
     _event(parser)
-    parser.add_argument("option", nargs="?", metavar="OPTION", help="the option chosen")
     parser.add_argument(
-        "criteria", nargs="*", metavar="CRITERION", help="all criteria, the weightiest first"
+        "words",
+        nargs="*",
+        metavar="OPTION [CRITERION…]",
+        help="the option chosen; then all criteria, the weightiest first, or none",
+    )
+    parser.add_argument(
+        "--option",
+        dest="options",
+        action="append",
+        default=[],
+        metavar="OPTION",
+        help="an option, of several: each that you approve, or the best first; repeatable",
     )
     parser.add_argument("--clear", action="store_true", help="take the ballot back")
     parser.add_argument(
@@ -169,9 +211,18 @@ VERBS: tuple[Verb, ...] = (
         look.status,
     ),
     Verb("watch", "show an event, and go on as it changes", _event, look.watch, endless=True),
+    Verb(
+        "wait",
+        "wait until a proposal is closed, or the event is finished",
+        _wait_arguments,
+        look.wait,
+        endless=True,
+        may_be_timed=True,
+    ),
     Verb("overview", "show what an entrance code opens, before joining", _code, look.overview),
     Verb("create", "make an event, and be its first admin", _create_arguments, act.create, True),
     Verb("join", "join by an entrance code", _code, act.join, True),
+    Verb("invite", "invite the people of a CSV file: links out", _invite_arguments, invite, True),
     Verb("admit", "let in an applicant", _user_arguments, act.admit, True),
     Verb("deny", "turn an applicant away", _user_arguments, act.deny, True),
     Verb("start", "start the event", _event, act.leading("event.start"), True),
@@ -185,7 +236,7 @@ VERBS: tuple[Verb, ...] = (
         True,
     ),
     Verb("propose", "propose a change", _propose_arguments, act.propose, True),
-    Verb("vote", "agree with a proposal", _vote_arguments, act.vote, True),
+    Verb("vote", "vote on a proposal", _vote_arguments, act.vote, True),
     Verb("retract", "take your vote back", _proposal, act.retract, True),
     Verb("approve", "decide for a proposal, as an admin", _approve_arguments, act.approve, True),
     Verb("reject", "decide against a proposal, as an admin", _reason_arguments, act.reject, True),
