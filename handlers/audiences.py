@@ -64,6 +64,8 @@ def patches_of(step: Step) -> Patches:
             compare(builder, key, old, getattr(step.state, table)[key])
     if builder.before is not builder.after:
         builder.event()
+    for table, key in step.retold:
+        builder.retell(table, getattr(step.state, table)[key])
     return Patches(
         member=builder.member,
         admin=builder.admin,
@@ -147,6 +149,33 @@ class _PatchBuilder:
     def ballot(self, user: str, old: Ballot | None, new: Ballot | None) -> None:
         # Sent even if only the criteria below it changed: its owner should look at it again.
         self.you.setdefault(user, {})["ballot"] = views.ballot_view(new)
+
+    def retell(self, table: str, record: Any) -> None:
+        """Add the words of a record that did not change, if it is shown."""
+        event, numbers = self.after, self.numbers
+        shown: list[tuple[dict[str, Any], str, View | None]]
+        match table:
+            case "memberships":
+                request = views.request_view(record, event, numbers=numbers)
+                shown = [(self.member, "members", views.member_view(record, event))]
+                shown.append((self.admin, "requests", request))
+            case "items":
+                collection = "assumptions" if record.kind == "assumption" else "criteria"
+                shown = [(self.member, collection, views.item_view(record))]
+            case "proposals":
+                is_shown = views.is_shown(record, event)
+                view = views.proposal_view(record, numbers=numbers) if is_shown else None
+                shown = [(self.member, "proposals", view)]
+            case "comments":
+                view = views.comment_view(record, event, numbers=numbers)
+                shown = [(self.member, "comments", view)]
+            case _:
+                shown = [(self.admin, "invitations", views.invitation_view(record, event))]
+        for patch, collection, view in shown:
+            if view is not None:
+                id = record.user_id if table == "memberships" else record.id
+                words = {field: view[field] for field in views.WORDS[table] if field in view}
+                patch.setdefault(collection, {}).setdefault(id, {}).update(words)
 
     def event(self) -> None:
         before, after = self.before, self.after

@@ -108,6 +108,8 @@ class Step:
         """Random bytes drawn when the command arrived, and reused when it is retried."""
         self.before: dict[tuple[TableName, Any], Any] = {}
         """The record under each key that was changed or touched, as it was before the step."""
+        self.retold: list[tuple[TableName, Any]] = []
+        """Unchanged records whose words the rooms are sent again."""
         self.event_before = state.event_record
         self.everyone: dict[str, Any] = {}
         """A patch on every user's ``you``."""
@@ -200,6 +202,11 @@ class Step:
         table, key, value = _place(record)
         self.before.setdefault((table, key), value)
 
+    def retell(self, record: Record) -> None:
+        """Have the rooms send the words of an unchanged record again, if they show it."""
+        table, key, _ = _place(record)
+        self.retold.append((table, key))
+
     def _keep_pending(self, proposal: Proposal) -> None:
         pending = self.state.pending
         if (proposal.status == "pending") == (proposal.id in pending):
@@ -240,6 +247,7 @@ class Step:
             else:
                 rows[key] = value
         self.before.clear()
+        self.retold.clear()
         self.everyone.clear()
         self.state.event_record = self.event_before
         self.state.epoch = self._epoch_before

@@ -35,6 +35,15 @@ def _present(view: View) -> View:
     return {key: value for key, value in view.items() if value is not None}
 
 
+#: Table → the fields of its records that hold people's words, in records and in views.
+WORDS = {
+    "memberships": ("name",),
+    "items": ("content", "conclusion"),
+    "proposals": ("content", "reason", "resolution_reason"),
+    "comments": ("content",),
+    "invitations": ("name", "ref"),
+}
+
 #: The rules since which rooms are shown the numbers of proposals, comments and requests.
 NUMBERED_RULES = 4
 

@@ -268,7 +268,8 @@ class JournalLine(msgspec.Struct, kw_only=True):
     ``payload``, ``answer`` and ``patches`` are JSON texts, exactly as they were sealed.
 
     An entry with a vote or a ballot has ``digests`` and no ``salt``, and its patches lack ``you``.
-    If it is a command of voting or of the ballot, it also lacks ``user`` and ``payload``.
+    If it is a command of voting or of the ballot, it also lacks ``user`` and ``payload``. An entry
+    whose words an operator erased has ``digests`` too, and placeholders in its texts.
     ``digests`` has, by label, the digests (hex) that the header of the entry is made of.
     """
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from handlers.proof.entry import Entry, seal_of
+from handlers.proof.entry import Entry, digests_of, seal_of
 from persistence.event.records import Event
 from persistence.journal import chain
 from protocol import commands as c
@@ -49,7 +49,9 @@ def disclosed(entry: Entry, *, ballots: bool = False) -> dict[str, Any]:
     patches = entry.patches
     if is_secret or any(field in own for field in (_OWN_VOTES if ballots else _OWN)):
         patches = {label: text for label, text in patches.items() if label != "you"}
-        line["digests"] = _digests(entry)
+        line["digests"] = digests_of(entry)
+    elif entry.digests is not None:
+        line["digests"] = entry.digests
     else:
         line["salt"] = entry.salt.hex()
     if not is_secret:
@@ -57,21 +59,6 @@ def disclosed(entry: Entry, *, ballots: bool = False) -> dict[str, Any]:
     stored = b",".join(b'"%b":%b' % (label.encode(), text) for label, text in patches.items())
     line |= {"answer": entry.answer, "patches": (b"{%b}" % stored).decode()}
     return line | {"prev_hash": entry.prev_hash.hex(), "hash": entry.hash.hex()}
-
-
-def _digests(entry: Entry) -> dict[str, str]:
-    texts = {
-        "user": entry.user.encode(),
-        "id": entry.id.encode(),
-        "payload": entry.payload.encode(),
-        "answer": entry.answer.encode(),
-        **entry.patches,
-    }
-    return {
-        label: chain.digest(entry.salt, label.encode(), texts[label]).hex()
-        for label in chain.LABELS
-        if texts.get(label) or label in ("user", "id", "payload", "answer")
-    }
 
 
 class Proved(NamedTuple):
@@ -124,10 +111,12 @@ def entry_of_line(line: Mapping[str, Any]) -> Entry:
         command=line["command"],
         user=line["user"],
         id=line["id"],
-        salt=bytes.fromhex(line["salt"]),
+        # An entry whose words were erased has digests instead.
+        salt=bytes.fromhex(line.get("salt", "")),
         payload=line["payload"],
         answer=line["answer"],
         patches=chain.labelled(line["patches"]),
         prev_hash=bytes.fromhex(line["prev_hash"]),
         hash=bytes.fromhex(line["hash"]),
+        digests=line.get("digests"),
     )

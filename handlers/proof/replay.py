@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from handlers.audiences import patches_of
+from handlers.audiences import NO_PATCHES, patches_of
 from handlers.commands.registry import HANDLERS
 from handlers.proof.entry import Entry, seal_of
 from handlers.proof.unrecorded import Consistent, EntryPatches, at_least, guesses
@@ -96,6 +96,16 @@ class Replay:
             if membership is not None and membership.name == _UNKNOWN_NAME:
                 self.state.memberships[user] = msgspec.structs.replace(membership, name=name)
 
+    def names_of(self, entry: Entry) -> dict[str, str]:
+        """Return the names that ``entry``'s patches show, by user."""
+        found: dict[str, str] = {}
+        for label, collection in (("admin", "requests"), ("member", "members")):
+            patch = orjson.loads(entry.patches.get(label, b"{}")).get(collection) or {}
+            for user, shown in patch.items():
+                if isinstance(shown, dict) and "name" in shown:
+                    found[user] = str(shown["name"])
+        return found
+
     def _check(self, entry: Entry) -> Iterator[str]:
         """Yield what is wrong with ``entry``, the chain first."""
         state = self.state
@@ -105,7 +115,8 @@ class Replay:
             yield "does not continue the chain: its previous hash is another line's"
         if seal_of(entry) != entry.hash:
             yield "was changed: its hash is not that of what it says"
-        if unsealed := set(entry.patches) - set(chain.PATCH_LABELS):
+        sealed = chain.PATCH_LABELS if entry.digests is None else entry.digests
+        if unsealed := set(entry.patches) - set(sealed):
             yield f"holds what its hash does not cover: {', '.join(sorted(unsealed))}"
         if (first := self._ids.setdefault((entry.user, entry.id), entry.seq)) != entry.seq:
             yield f"has the id of line {first}: one id has one effect"
@@ -127,7 +138,7 @@ class Replay:
         answer = orjson.loads(entry.answer)
         # A name is in a step's patches, not in its command. A member who joined beyond the room's
         # window is shown later, if ever: when they become an admin.
-        self.take_names(_names(entry))
+        self.take_names(self.names_of(entry))
         if isinstance(command, MembershipRename) and not answer["applied"]:
             self.take_names({entry.user: command.name})
         says, event = answer.get("limits") or answer.get("rules"), self.state.event_record
@@ -211,27 +222,33 @@ class Replay:
         return what
 
     def _differences(
-        self, step: _ReplayedStep, outcome: Outcome, entry: Entry, answer: Any
+        self, step: ReplayedStep, outcome: Outcome, entry: Entry, answer: Any
     ) -> Iterator[str]:
         if step.limits.rules > RULES:
             yield f"was decided by rules {step.limits.rules}, newer than this version's {RULES}"
         if records_limits(step) and step.user != SERVER and step.limits.version != 1:
             yield f"records limits {step.limits.version} of an event that had none"
         body = {"applied": outcome.applied, "result": outcome.result} | _rulings(step)
+        made = patches_of(step) if outcome.applied or records_limits(step) else NO_PATCHES
+        patches = {label: getattr(made, label) for label in chain.PATCH_LABELS}
+        yield from self.compare(entry, answer, body, patches)
+
+    def compare(
+        self, entry: Entry, answer: Any, body: Any, patches: dict[str, Any]
+    ) -> Iterator[str]:
+        """Yield in what ``entry`` differs from the answer and the patches that the rules give."""
         # Values are compared, not letters: an older version may have ordered the fields
         # differently.
         if body != answer:
             yield f"answers {entry.answer}; by the rules it is {orjson.dumps(body).decode()}"
-        made = patches_of(step) if outcome.applied or records_limits(step) else None
-        for label in chain.PATCH_LABELS:
-            patch = getattr(made, label) if made is not None else {}
+        for label, patch in patches.items():
             recorded = orjson.loads(entry.patches.get(label, b"{}"))
             if patch != recorded:
                 yield f"tells {label} {recorded}; by the rules it is {patch}"
 
-    def _step(self, entry: Entry, answer: Any, guess: DomainLimits | None) -> _ReplayedStep:
-        names = _names(entry)
-        step = _ReplayedStep(
+    def _step(self, entry: Entry, answer: Any, guess: DomainLimits | None) -> ReplayedStep:
+        names = self.names_of(entry)
+        step = ReplayedStep(
             self.state,
             actor=Actor(entry.user, names.get(entry.user, _UNKNOWN_NAME)),
             command_id=entry.id,
@@ -271,18 +288,7 @@ class Replay:
         getattr(self.state, table)[key] = None
 
 
-def _names(entry: Entry) -> dict[str, str]:
-    """Return the names that ``entry``'s patches show, by user."""
-    found: dict[str, str] = {}
-    for label, collection in (("admin", "requests"), ("member", "members")):
-        patch = orjson.loads(entry.patches.get(label, b"{}")).get(collection) or {}
-        for user, shown in patch.items():
-            if isinstance(shown, dict) and "name" in shown:
-                found[user] = str(shown["name"])
-    return found
-
-
-class _ReplayedStep(Step):
+class ReplayedStep(Step):
     """A step that takes random draws and limits from the journal."""
 
     code: str | None = None
@@ -305,7 +311,7 @@ class _ReplayedStep(Step):
         return found if self.rules is None else msgspec.structs.replace(found, rules=self.rules)
 
 
-def _rulings(step: _ReplayedStep) -> dict[str, Any]:
+def _rulings(step: ReplayedStep) -> dict[str, Any]:
     """Return what the stored answer must say of limits and rules."""
     if records_limits(step):
         assert step.event.limits is not None

@@ -13,6 +13,7 @@
     results          counts the final ballots
     schedule         starts and finishes an event, by an admin or by its schedule
     preview          the proposals that a policy would accept
+    erasing          the step that shows what an operator erased
     timers           the steps that the passing of time brings about
 
 All of it is pure. The commands that use a rule are in ``handlers.commands``.

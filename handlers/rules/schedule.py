@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from msgspec import UNSET, UnsetType
+from msgspec import UnsetType
 
 from handlers.rules.resolution import close
 from handlers.rules.results import count
@@ -78,7 +78,7 @@ def scheduled(
     old = {name: getattr(before, name) if before is not None else None for name in times}
     changes: dict[str, Any] = {}
     for name, moment in times.items():
-        if moment is UNSET or moment == old[name]:
+        if isinstance(moment, UnsetType) or moment == old[name]:
             continue
         if name == "starts_at" and before is not None and before.status != "not_started":
             raise FinalError(
@@ -96,14 +96,14 @@ def scheduled(
     return changes
 
 
-def _ahead(step: Step, path: str, moment: Any) -> datetime | None:
+def _ahead(step: Step, path: str, moment: datetime | None) -> datetime | None:
     if moment is None:
         return None
     if moment <= step.now:
         raise _refused(path, "this moment is past")
     if moment > LATEST:
         raise _refused(path, "this moment is too far away")
-    return moment.astimezone(UTC)  # type: ignore[no-any-return]
+    return moment.astimezone(UTC)
 
 
 def _refused(path: str, message: str) -> FinalError:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from handlers.rules import schedule
 from handlers.rules.auto_acceptance import in_time
+from handlers.rules.erasing import EventErase, erase
 from handlers.rules.limits import EventSetLimits, set_limits
 from handlers.rules.resolution import close, evaluate
 from handlers.step import Outcome, Step
@@ -120,4 +121,5 @@ TIMERS: Final[dict[type[Command], Callable[[Step, Any], Outcome]]] = {
     ScheduledStart: _start,
     ScheduledFinish: _finish,
     EventSetLimits: set_limits,
+    EventErase: erase,
 }

@@ -232,7 +232,8 @@ _ADDED_ONLY = frozenset({"entrance_codes", "item_history", "journal"})
 @functools.cache
 def columns_of(table: str) -> tuple[str, ...]:
     """Return the columns of ``table``, in the order in which rows are written."""
-    return tuple(c.name for c in t.metadata.tables[table].columns)
+    columns = t.metadata.tables[table].columns
+    return tuple(c.name for c in columns if c.info.get("appended", True))
 
 
 def _source(table: Table, names: Sequence[str], part: str) -> Any:

@@ -1,9 +1,8 @@
 """The tables.
 
-Every key begins with ``event_id``, so that an event lies on one shard with everything that belongs
-to it. The exceptions are ``users``, ``revocations`` and ``entrance_codes``, which are read before
-the event is known. Ids are text made by the server; ordinals (``seq``, ``*_no``) count within the
-event.
+Every key begins with ``event_id``, so that an event lies on one shard with all that belongs to it.
+The exceptions are ``users``, ``revocations`` and ``entrance_codes``, read before the event is
+known. Ids are text made by the server; ordinals (``seq``, ``*_no``) count within the event.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ revocations = Table(
     # No reference to ``users``: access can be revoked for a user who never connected.
     Column("user_id", Text, primary_key=True),
     Column("revoked_before", _moment(), nullable=False),
-    # The transaction that wrote the row; ``persistence.queries.revocations`` says why.
+    # The transaction that wrote the row; see ``persistence.queries.revocations``.
     Column(
         "changed",
         BigInteger,
@@ -105,14 +104,12 @@ events = Table(
     Column("comments_made", Integer, nullable=False),
     Column("comment_floor", Integer, nullable=False),
     Column("member_ceiling", Integer),
-    # Null until limits are recorded; older nodes leave it unchanged.
-    Column("limits", JSON),
+    Column("limits", JSON),  # null until they are recorded; older nodes leave it unchanged
     Column("resolved_floor", Integer, nullable=False, server_default=text("0")),
-    # Null until the event's requests are numbered.
-    Column("requests", Integer),
+    Column("requests", Integer),  # these three null until requests are numbered
     Column("requests_made", Integer),
     Column("request_ceiling", Integer),
-    # Accepted members without a vote; ``members`` leaves them out.
+    # Without a vote; ``members`` leaves them out.
     Column("organisers", Integer, nullable=False, server_default=text("0")),
     # Null until the event has an invitation, or from the fifth rules on.
     Column("invitations", Integer),
@@ -121,7 +118,6 @@ events = Table(
     Column("ends_at", _moment()),
     Column("ends_set_at", _moment()),
     Column("ballot_fixed", Boolean, nullable=False, server_default=text("false")),
-    # For the timer, which asks for the events whose moment has come.
     Index(
         "events_starts_idx",
         "starts_at",
@@ -251,7 +247,7 @@ proposals = Table(
     Column("opens_at", _moment()),
     Column("expires_at", _moment()),
     Column("created_at", _moment(), nullable=False),
-    # What an accepted proposal made or left behind (item and version), for a revert.
+    # What an accepted proposal made or left behind, for a revert.
     Column("item_id", Text),
     Column("item_version", Integer),
     Column("reverts", Text),
@@ -274,8 +270,7 @@ proposals = Table(
         "resolved_no",
         postgresql_where=text("resolved_no IS NOT NULL"),
     ),
-    # In the whole order of ``persistence/queries/due.py``. Otherwise a plan made for a small table
-    # sorts all pending proposals.
+    # In the order of ``persistence/queries/due.py``: a small table's plan would sort otherwise.
     Index(
         "proposals_opens_at_idx",
         "opens_at",
@@ -360,6 +355,16 @@ server_keys = Table(
     Column("key", LargeBinary, nullable=False),
 )
 
+# Events that an operator deleted. The journal keeps the ids and answers of their commands.
+deleted_events = Table(
+    "deleted_events",
+    metadata,
+    Column("event_id", Text, primary_key=True),
+    Column("deleted_at", _moment(), nullable=False, server_default=text("now()")),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
 journal = Table(
     "journal",
     metadata,
@@ -377,9 +382,10 @@ journal = Table(
     Column("at", _moment(), nullable=False),
     Column("prev_hash", LargeBinary),
     Column("hash", LargeBinary),
+    # What an entry said whose words were erased, as digests by label. Only erasing writes them.
+    Column("digests", JSON, info={"appended": False}),
     PrimaryKeyConstraint("event_id", "user_id", "command_id"),
-    # Partial, so that a look-up by key can only use the primary key. On a table without statistics,
-    # a full index on (event_id, seq) would look as good.
+    # Partial: without statistics, a full index would look as good as the key for a look-up by key.
     Index(
         "journal_event_id_seq_key",
         "event_id",

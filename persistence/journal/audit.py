@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 from sqlalchemy import BigInteger, Integer, bindparam, select
 
 from persistence.database import tables as t
@@ -36,6 +37,12 @@ _LINES = Statement(
     )
     .order_by(t.journal.c.seq)
     .limit(bindparam("limit", type_=Integer)),
+)
+_ERASED = Statement(
+    "audit_erased",
+    select(t.journal.c.seq)
+    .where(t.journal.c.event_id == EVENT, t.journal.c.seq > 0, t.journal.c.digests.is_not(None))
+    .limit(1),
 )
 _RECORDS: dict[str, Any] = {
     "memberships": Membership,
@@ -84,6 +91,13 @@ async def journal_page(
     return [dict(row) for row in rows]
 
 
+async def has_erased(database: Database, event_id: str) -> bool:
+    """Whether words were erased from an entry of the event."""
+    async with database.connection() as connection:
+        row = await _ERASED.row(connection, event=event_id)
+    return row is not None
+
+
 async def event_row(database: Database, event_id: str) -> Event | None:
     """Return the event's row."""
     async with database.connection() as connection:
@@ -94,9 +108,29 @@ async def event_row(database: Database, event_id: str) -> Event | None:
 async def everything(database: Database, event_id: str) -> tuple[Event, dict[str, list[Any]]]:
     """Return the event's row and all records by table, from one moment; the event must exist."""
     async with database.snapshot() as connection:
-        event = read(Event, await EVENT_ROW.row(connection, event=event_id))
-        found = {}
-        for name, kind in _RECORDS.items():
-            rows = await _ROWS[name].rows(connection, event=event_id)
-            found[name] = [read(kind, row) for row in rows]
+        return await everything_on(connection, event_id)
+
+
+async def everything_on(
+    connection: asyncpg.Connection[Any], event_id: str
+) -> tuple[Event, dict[str, list[Any]]]:
+    """Return the same, as a transaction sees it that has locked the event."""
+    event = read(Event, await EVENT_ROW.row(connection, event=event_id))
+    found = {}
+    for name, kind in _RECORDS.items():
+        rows = await _ROWS[name].rows(connection, event=event_id)
+        found[name] = [read(kind, row) for row in rows]
     return event, found
+
+
+async def lines_on(
+    connection: asyncpg.Connection[Any], event_id: str
+) -> AsyncIterator[dict[str, Any]]:
+    """Yield all accepted entries, as a transaction sees them that has locked the event."""
+    after = 0
+    while page := await _LINES.rows(
+        connection, event=event_id, after=after, limit=JOURNAL_PAGE_SIZE
+    ):
+        for row in page:
+            yield dict(row)
+        after = page[-1]["seq"]

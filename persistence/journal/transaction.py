@@ -181,6 +181,11 @@ class Transaction:
         rows = await s.CLOCK_AND_REMEMBERED.rows(self._connection, **_columns(keys))
         return rows[0]["now"], _known(rows)
 
+    @property
+    def connection(self) -> asyncpg.Connection[Any]:
+        """The connection it runs on, for an operator's acts (``rewriting``)."""
+        return self._connection
+
     async def load(self, event_id: str) -> EventState:
         """Load the event as it is now."""
         return await loading.load(self._connection, event_id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import Text, bindparam, column, exists, func, select
+from sqlalchemy import Text, bindparam, column, exists, false, func, or_, select
 
 from persistence.database import tables as t
 from persistence.database.pool import Database
@@ -37,7 +37,7 @@ class Opened(NamedTuple):
 
 
 def _standings() -> Statement:
-    e, m = t.events, t.memberships
+    e, m, gone = t.events, t.memberships, t.deleted_events
     asked = (
         func.unnest(many("events", Text), many("users", Text))
         .table_valued(column("event_id", Text), column("user_id", Text), name="asked")
@@ -53,8 +53,12 @@ def _standings() -> Statement:
     )
     return Statement(
         "standings",
-        select(asked.c.event_id, asked.c.user_id, status.label("status")).select_from(
-            asked.join(e, e.c.id == asked.c.event_id)
+        # A deleted event has no members. Its journal still answers repeats, under no lock.
+        select(asked.c.event_id, asked.c.user_id, status.label("status")).where(
+            or_(
+                exists().where(e.c.id == asked.c.event_id),
+                exists().where(gone.c.event_id == asked.c.event_id),
+            )
         ),
     )
 
@@ -64,17 +68,18 @@ def _opened() -> Statement:
     return Statement(
         "opened_by_code",
         select(
-            e.c.id,
-            (e.c.entrance_code == code.c.code).label("is_current"),
+            code.c.event_id,
+            # Null if the event was deleted: its codes stay, as retired ones.
+            func.coalesce(e.c.entrance_code == code.c.code, false()).label("is_current"),
             exists()
             .where(
-                j.c.event_id == e.c.id,
+                j.c.event_id == code.c.event_id,
                 j.c.user_id == bindparam("user", type_=Text),
                 j.c.command_id == bindparam("id", type_=Text),
             )
             .label("is_known"),
         )
-        .select_from(code.join(e, e.c.id == code.c.event_id))
+        .select_from(code.outerjoin(e, e.c.id == code.c.event_id))
         .where(code.c.code == bindparam("code", type_=Text)),
     )
 
@@ -101,4 +106,4 @@ async def opened_by(database: Database, code: str, *, user: str, id: str) -> Ope
     """
     async with database.connection() as connection:
         row = await _OPENED.row(connection, code=code, user=user, id=id)
-    return Opened(row["id"], row["is_current"], row["is_known"]) if row else None
+    return Opened(row["event_id"], row["is_current"], row["is_known"]) if row else None

@@ -7,6 +7,10 @@
     backup        ``ayes backup`` and ``restore``
     doctor        ``ayes doctor``
     admin         ``ayes admin``
+    removing      the arguments of ``ayes erase`` and ``delete``
+    erasing       ``ayes erase``
+    deleting      ``ayes delete``
+    running       what the commands share
     client        forwards a member's commands, such as ``ayes vote``
 
 A client's commands (``ayes create``, ``ayes join``) are in ``ayes_client``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import orjson
 from handlers.commands import registry
 from handlers.proof.disclosure import Broken, disclosed, entry_of_line, prove, shows_ballots
 from handlers.proof.entry import Entry, entry_of
+from handlers.proof.erasure import record_key
 from handlers.proof.replay import Difference, Replay
 from persistence.database.pool import Database
 from persistence.event.records import Event
@@ -23,9 +24,11 @@ from protocol.text import escaped
 #: Type and version of an export, in its first line.
 FORMAT = {"type": "ayes.export", "version": 2}
 #: Versions that can be verified. In version 1, no line records limits.
-KNOWN_VERSIONS = (1, 2)
+KNOWN_VERSIONS = (1, 2, 4)
 #: Version of an export for the public; its lines are those of `/v1/events/{event}/journal`.
 PUBLIC_VERSION = 3
+#: Version of an export that has lines whose words were erased: these have digests and no salt.
+ERASED_VERSION = 4
 #: Lines by older servers that a verification lists one by one; beyond that it prints their number.
 MAX_NAMED_DIFFERENCES = 20
 #: Seconds between two reads of new lines, with ``--follow``.
@@ -59,14 +62,26 @@ async def show(database: Database, event_id: str, *, after: int, follow: bool) -
         await asyncio.sleep(FOLLOW_INTERVAL_S)
 
 
-async def export(database: Database, event_id: str, *, public: bool = False) -> None:
-    """Print the journal as JSON Lines with its seals; ``public``: without secrets."""
+async def export(
+    database: Database,
+    event_id: str,
+    *,
+    public: bool = False,
+    write: Callable[[str], None] | None = None,
+) -> Event:
+    """Print the journal as JSON Lines with its seals, or ``write`` it; return the event then.
+
+    ``public``: without secrets.
+    """
+    put = write or _print
     event = await _existing(database, event_id)
     limits = orjson.loads(event.limits) if event.limits is not None else None
     head = FORMAT | {"event": event_id, "epoch": event.epoch, "limits": limits}
     if public:
         head["version"] = PUBLIC_VERSION
-    _print(orjson.dumps(head).decode())
+    elif await audit.has_erased(database, event_id):
+        head["version"] = ERASED_VERSION
+    put(orjson.dumps(head).decode())
     named = shows_ballots(event)
     last: dict[str, Any] = {"seq": 0, "hash": bytes(32)}
     async for row in audit.lines(database, event_id):
@@ -75,26 +90,32 @@ async def export(database: Database, event_id: str, *, public: bool = False) -> 
             break
         last = row
         if public:
-            _print(orjson.dumps(disclosed(entry_of(row), ballots=named)).decode())
-            continue
-        _print(
-            orjson.dumps(
-                {
-                    "seq": row["seq"],
-                    "at": row["at"].isoformat(),
-                    "command": row["command"],
-                    "user": row["user_id"],
-                    "id": row["command_id"],
-                    "salt": row["salt"].hex(),
-                    "payload": row["payload"],
-                    "answer": row["answer"],
-                    "patches": row["patches"],
-                    "prev_hash": row["prev_hash"].hex(),
-                    "hash": row["hash"].hex(),
-                }
-            ).decode()
-        )
-    _print(orjson.dumps({"end": last["seq"], "hash": last["hash"].hex()}).decode())
+            put(orjson.dumps(disclosed(entry_of(row), ballots=named)).decode())
+        else:
+            put(orjson.dumps(_in_full(row)).decode())
+    put(orjson.dumps({"end": last["seq"], "hash": last["hash"].hex()}).decode())
+    return event
+
+
+def _in_full(row: dict[str, Any]) -> dict[str, Any]:
+    line = {
+        "seq": row["seq"],
+        "at": row["at"].isoformat(),
+        "command": row["command"],
+        "user": row["user_id"],
+        "id": row["command_id"],
+    }
+    if row["digests"] is None:
+        line["salt"] = row["salt"].hex()
+    else:
+        line["digests"] = orjson.loads(row["digests"])
+    return line | {
+        "payload": row["payload"],
+        "answer": row["answer"],
+        "patches": row["patches"],
+        "prev_hash": row["prev_hash"].hex(),
+        "hash": row["hash"].hex(),
+    }
 
 
 async def verify_event(database: Database, event_id: str, *, strict: bool = False) -> str:
@@ -172,7 +193,7 @@ def _verify_public(lines: Iterator[bytes]) -> str:
         raise AuditError(f"the file ends after line {proved.lines}: lines were removed")
     return (
         f"{proved.lines} lines: the chain agrees; of {proved.secret} lines, which tell votes or "
-        "ballots, it covers digests"
+        "ballots or lost words, it covers digests"
     )
 
 
@@ -216,21 +237,13 @@ def _until_end(lines: Iterator[bytes], ended: list[dict[str, Any]]) -> Iterator[
 def _compare(name: str, records: list[Any], state: EventState) -> None:
     """Raise unless the rows of a table and the records of the replay are the same."""
     left = {key: record for key, record in getattr(state, name).items() if record is not None}
-    stored = {_key(name, record): record for record in records}
+    stored = {record_key(name, record): record for record in records}
     for key in sorted(left.keys() | stored.keys(), key=str):
         if left.get(key) != stored.get(key):
             raise AuditError(
                 f"table {name}, row {key}: holds {stored.get(key)}; "
                 f"by the journal it is {left.get(key)}"
             )
-
-
-def _key(name: str, record: Any) -> Any:
-    if name == "votes":
-        return record.proposal_id, record.user_id
-    if name == "item_history":
-        return record.item_id, record.part, record.version
-    return record.user_id if name in ("memberships", "ballots") else record.id
 
 
 def _compare_event(event: Event, state: EventState) -> None:

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import re
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import asyncpg
 
 from persistence.database.pool import Database
-from persistence.embedded.postgres import EmbeddedPostgresError
 from persistence.event.limits import SETTABLE
 from protocol.errors import RetryableError
 from protocol.text import check_id, escaped
-from server.cli import admin, client
+from server.cli import admin, client, removing
+from server.cli.running import add_settings, settings_of, with_database
 from server.config import loading
-from server.config.database_url import database_url
 from server.config.loading import SettingsError
-from server.config.settings import SETTINGS, Settings
 from server.config.start_error import StartError
 from server.config.version import ayes_version
 
@@ -74,19 +68,19 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="run the server")
-    _add_settings(serve)
+    add_settings(serve)
     serve.add_argument("--demo", action="store_true", help="let bots decide something, and show it")
     serve.set_defaults(run=_serve)
 
     token = commands.add_parser("token", help="print a token for a user")
-    _add_settings(token)
+    add_settings(token)
     token.add_argument("--user", required=True, help="the user's id (sub)")
     token.add_argument("--name", help="the name that others see")
     token.add_argument("--ttl", default="1h", help="lifetime: 90s, 15m, 1h, 7d (default 1h)")
     token.set_defaults(run=_token)
 
     revoke = commands.add_parser("revoke", help="refuse the tokens a user has, and close sockets")
-    _add_settings(revoke)
+    add_settings(revoke)
     revoke.add_argument("--user", required=True, help="the user's id (sub)")
     revoke.add_argument(
         "--before",
@@ -98,16 +92,16 @@ def build_parser() -> argparse.ArgumentParser:
     revoke.set_defaults(run=_revoke)
 
     demo = commands.add_parser("demo", help="let bots decide something, and show the room")
-    _add_settings(demo)
+    add_settings(demo)
     demo.add_argument("--url", help="a running server's address; without it, one is started")
     demo.set_defaults(run=_demo)
 
     check = commands.add_parser("check-config", help="print the settings, secrets masked")
-    _add_settings(check)
+    add_settings(check)
     check.set_defaults(run=_check_config)
 
     doctor = commands.add_parser("doctor", help="look at all that a server needs; changes nothing")
-    _add_settings(doctor)
+    add_settings(doctor)
     doctor.add_argument("--json", action="store_true", help="print one JSON object a line")
     doctor.add_argument("--strict", action="store_true", help="fail on warnings as well")
     doctor.set_defaults(run=_doctor)
@@ -117,14 +111,14 @@ def build_parser() -> argparse.ArgumentParser:
     admin_door.set_defaults(run=_admin)
 
     journal = commands.add_parser("journal", help="print an event's journal")
-    _add_settings(journal)
+    add_settings(journal)
     journal.add_argument("event", help="the event's id")
     journal.add_argument("--after", type=int, default=0, help="only entries after this one")
     journal.add_argument("--follow", action="store_true", help="continue with new entries")
     journal.set_defaults(run=_journal)
 
     verify = commands.add_parser("verify", help="prove an event's journal, or an exported one")
-    _add_settings(verify)
+    add_settings(verify)
     verify.add_argument("what", metavar="EVENT|FILE", help="the event's id, or an export")
     verify.add_argument(
         "--strict",
@@ -134,15 +128,17 @@ def build_parser() -> argparse.ArgumentParser:
     verify.set_defaults(run=_verify)
 
     export = commands.add_parser("export", help="print an event's journal as JSON Lines")
-    _add_settings(export)
+    add_settings(export)
     export.add_argument("event", help="the event's id")
     export.add_argument(
         "--public", action="store_true", help="leave out who voted for what, and all ballots"
     )
     export.set_defaults(run=_export)
 
+    removing.add_verbs(commands)
+
     limits = commands.add_parser("limits", help="show or change an event's limits")
-    _add_settings(limits)
+    add_settings(limits)
     which = limits.add_mutually_exclusive_group(required=True)
     which.add_argument("event", nargs="?", help="the event's id")
     which.add_argument("--all", action="store_true", help="every event")
@@ -159,36 +155,24 @@ def build_parser() -> argparse.ArgumentParser:
     epoch = commands.add_parser(
         "new-epoch", help="after a restore: make every client discard lost steps"
     )
-    _add_settings(epoch)
+    add_settings(epoch)
     epoch.add_argument("event", nargs="?", help="one event's id; without it, all events")
     epoch.set_defaults(run=_new_epoch)
 
     for verb, summary in _KEEPING.items():
         keep = commands.add_parser(verb, help=summary)
-        _add_settings(keep)
+        add_settings(keep)
         keep.add_argument("file", type=Path)
         keep.set_defaults(run=partial(_keep, verb))
 
     migrate = commands.add_parser("migrate", help="bring the database's schema up to date")
-    _add_settings(migrate)
+    add_settings(migrate)
     migrate.set_defaults(run=_migrate)
     return parser
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    """Add a flag for every setting; it wins over the environment."""
-    group = parser.add_argument_group("settings", "each also as AYES_… in the environment")
-    for name, rule in SETTINGS.items():
-        flag = "--" + name.replace("_", "-")
-        group.add_argument(flag, dest=name, metavar=name.upper(), help=rule.help.replace("%", "%%"))
-
-
-def _settings(arguments: argparse.Namespace) -> Settings:
-    return loading.load({name: getattr(arguments, name) for name in SETTINGS})
-
-
 def _serve(arguments: argparse.Namespace) -> int:
-    settings = _settings(arguments)
+    settings = settings_of(arguments)
     if arguments.demo:
         from server import demo
 
@@ -201,13 +185,13 @@ def _serve(arguments: argparse.Namespace) -> int:
 def _demo(arguments: argparse.Namespace) -> int:
     from server import demo
 
-    return demo.run(_settings(arguments), arguments.url)
+    return demo.run(settings_of(arguments), arguments.url)
 
 
 def _token(arguments: argparse.Namespace) -> int:
     from server.identity.auth import authenticator_for
 
-    settings = _settings(arguments)
+    settings = settings_of(arguments)
     issuer = settings.auth_jwks_url or settings.oidc_issuer
     if issuer is not None and settings.auth_secret is None:
         raise SettingsError(
@@ -238,11 +222,11 @@ def _revoke(arguments: argparse.Namespace) -> int:
         before = await revocations.revoke(database, user, moment)
         print(f"tokens of {user} issued before {before.astimezone(UTC).isoformat()} are refused")
 
-    return _with_database(arguments, revoke)
+    return with_database(arguments, revoke)
 
 
 def _check_config(arguments: argparse.Namespace) -> int:
-    for variable, value in loading.printable(_settings(arguments)).items():
+    for variable, value in loading.printable(settings_of(arguments)).items():
         print(f"{variable}={value}")
     return 0
 
@@ -257,7 +241,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from server.cli import doctor
 
     try:
-        settings = _settings(arguments)
+        settings = settings_of(arguments)
     except SettingsError as err:
         return doctor.unreadable(err)
     return doctor.run(settings, as_json=arguments.json, strict=arguments.strict)
@@ -266,7 +250,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 def _journal(arguments: argparse.Namespace) -> int:
     from server.cli import audit
 
-    return _with_database(
+    return with_database(
         arguments,
         lambda database: audit.show(
             database, arguments.event, after=arguments.after, follow=arguments.follow
@@ -277,10 +261,10 @@ def _journal(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     from server.cli import audit
 
-    return _with_database(
-        arguments,
-        lambda database: audit.export(database, arguments.event, public=arguments.public),
-    )
+    async def export(database: Database) -> None:
+        await audit.export(database, arguments.event, public=arguments.public)
+
+    return with_database(arguments, export)
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -299,14 +283,14 @@ def _verify(arguments: argparse.Namespace) -> int:
         said = await audit.verify_event(database, arguments.what, strict=arguments.strict)
         print(escaped(said))
 
-    return _with_database(arguments, verify)
+    return with_database(arguments, verify)
 
 
 def _limits(arguments: argparse.Namespace) -> int:
     from persistence.journal.epochs import pages
     from server.cli import event_limits
 
-    here = _settings(arguments).domain()
+    here = settings_of(arguments).domain()
     values = _limits_set(arguments.set)
     change = event_limits.adopting(here) if arguments.adopt else event_limits.setting(values)
 
@@ -318,7 +302,7 @@ def _limits(arguments: argparse.Namespace) -> int:
                 found = await event_limits.recorded(database, event)
                 print(*event_limits.described(event, found, here), sep="\n")
 
-    return _with_database(arguments, work)
+    return with_database(arguments, work)
 
 
 def _limits_set(given: Sequence[str]) -> dict[str, int]:
@@ -332,33 +316,6 @@ def _limits_set(given: Sequence[str]) -> dict[str, int]:
     return values
 
 
-def _with_database(
-    arguments: argparse.Namespace, work: Callable[[Database], Coroutine[Any, Any, None]]
-) -> int:
-    """Run ``work`` on the configured database, or the embedded one, which need not run."""
-    from server.cli.audit import AuditError
-
-    settings = _settings(arguments)
-
-    async def run(url: str) -> None:
-        database = Database(url, connections=2)
-        await database.open()
-        try:
-            await work(database)
-        finally:
-            await database.close()
-
-    try:
-        with database_url(settings) as url:
-            asyncio.run(run(url))
-    except BrokenPipeError:
-        raise
-    except (AuditError, EmbeddedPostgresError, asyncpg.PostgresError, OSError) as err:
-        print(f"ayes: {err}", file=sys.stderr)
-        return 1
-    return 0
-
-
 def _new_epoch(arguments: argparse.Namespace) -> int:
     from persistence.journal.epochs import renew
 
@@ -366,17 +323,17 @@ def _new_epoch(arguments: argparse.Namespace) -> int:
         count = await renew(database, arguments.event)
         print(f"{count} events have a new epoch")
 
-    return _with_database(arguments, work)
+    return with_database(arguments, work)
 
 
 def _keep(verb: str, arguments: argparse.Namespace) -> int:
     from server.cli import backup
 
-    return backup.run(verb, _settings(arguments), arguments.file)
+    return backup.run(verb, settings_of(arguments), arguments.file)
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
-    settings = _settings(arguments)
+    settings = settings_of(arguments)
     if settings.database_url is None:
         raise SettingsError(
             "ayes migrate needs AYES_DATABASE_URL; the embedded database "

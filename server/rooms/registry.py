@@ -19,6 +19,7 @@ from persistence.database.failures import Failures
 from persistence.database.overload import UNREACHABLE_RETRY_DELAY_MS, unreachable
 from persistence.database.periodic import Periodic
 from persistence.database.pool import Database
+from persistence.journal import rewriting
 from persistence.queries import reading
 from persistence.queries.reading import UserView
 from protocol.errors import ErrorCode, FinalError, RetryableError
@@ -341,7 +342,7 @@ class RoomRegistry:
             known = room.seq
             tops = await reading.positions(self._database, [room.event_id])
             if not tops:
-                self._end_lost(room)
+                self._end(room, await rewriting.is_deleted(self._database, room.event_id))
                 return
             top = tops[0]
             if top.epoch != room.epoch or top.seq < known:
@@ -370,16 +371,19 @@ class RoomRegistry:
         for subscription in tuple(room.subscriptions):
             subscription.start_over(reason)
 
-    def _end_lost(self, room: Room) -> None:
-        """End the room of an event that the database does not have, after a restore.
+    def _end(self, room: Room, deleted: bool) -> None:
+        """End the room of an event that the database does not have.
 
-        Each subscription looks up its membership again, finds none, and ends.
+        An operator ``deleted`` it, or the database was restored.
         """
         event = room.event_id
-        lost = "event %s is not in the database: committed data was lost"
-        log.critical(lost, event, extra={"event": event})
+        if not deleted:
+            lost = "event %s is not in the database: committed data was lost"
+            log.critical(lost, event, extra={"event": event})
+        elif room.subscriptions:
+            log.warning("event %s was deleted by an operator", event, extra={"event": event})
         for subscription in tuple(room.subscriptions):
-            subscription.start_over("epoch")
+            subscription.start_over("revoked" if deleted else "epoch")
 
     async def _sweep(self) -> None:
         self._drop_unused(asyncio.get_running_loop().time())

@@ -54,6 +54,7 @@ SERVER_STEPS = {
     "proposal.expire": "expire-",
     "proposal.mature": "open-",
     "event.set_limits": "limits-",
+    "event.erase": "erasure-",
     "event.start": "start-",
     "event.finish": "finish-",
 }

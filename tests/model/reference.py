@@ -199,6 +199,11 @@ class Model(Members, Ballots):
         self.evaluate_all()
         return {"version": limits["version"]}
 
+    def event_erase(self, user: str, shown: Row) -> Row:
+        """A person's words are gone already: the rooms are sent the placeholders once more."""
+        self.begin()
+        return {"user": user}
+
     # --- comments
 
     def comment_add(
