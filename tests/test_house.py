@@ -312,6 +312,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("errors", "state", "ids", "command", "limits", "tally", "happenings", "user", "version"),
         ("_words",),
         ("_wire",),
+        ("_typed",),
         ("_pending", "_rooms"),
         ("_connection",),
         ("_client",),

@@ -9,6 +9,7 @@ up:
 
     errors, state, ids, command, tally, happenings, limits, user, version    what users import
     _words                  errors in the page's words
+    _typed                  the server's commands and questions, typed; a script writes it
     _wire                   the small rules of the protocol, without I/O
     _pending | _rooms       what has no answer yet | the folded state and its readers
     _connection             one connection, from its opening to its end
@@ -22,10 +23,11 @@ from ayes_client._connection.connector import Status
 from ayes_client._connection.tokens import Token
 from ayes_client._pending.outbox import FileOutbox, Kept, Outbox
 from ayes_client._rooms.changes import Change, Changes
+from ayes_client._rooms.proposing import Proposed
 from ayes_client._rooms.room import Room
 from ayes_client._words import explain
 from ayes_client.client import Client
-from ayes_client.command import Ack, Command, Outcome, Pending
+from ayes_client.command import Ack, Command, CommandOptions, Outcome, Pending
 from ayes_client.errors import AyesError
 from ayes_client.happenings import EventFinished, MemberJoined, ProposalDecided
 from ayes_client.ids import id_from, new_id
@@ -41,6 +43,7 @@ __all__ = [
     "Changes",
     "Client",
     "Command",
+    "CommandOptions",
     "Decided",
     "EventFinished",
     "FileOutbox",
@@ -51,6 +54,7 @@ __all__ = [
     "Outcome",
     "Pending",
     "ProposalDecided",
+    "Proposed",
     "Room",
     "Status",
     "Tally",

@@ -284,7 +284,7 @@ class Client(RoomKeeper):
             self._connector.subscribe(view)
         self._queries.send_all()
         for entry in self._commands.lost():
-            task = asyncio.create_task(settle_lost(self._commands, entry, self.query))
+            task = asyncio.create_task(settle_lost(self._commands, entry, self.ask))
             self._settling.add(task)
             task.add_done_callback(self._settling.discard)
         self._set_status("open")

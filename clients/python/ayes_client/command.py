@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypedDict, cast
 
 from ayes_client.errors import AyesError
 from ayes_client.ids import new_id
 from ayes_client.state import Json
+
+if TYPE_CHECKING:
+    # Type checkers bring it; it is no dependency. Without a parameter, an ack has any result.
+    from typing_extensions import TypeVar
+
+    ResultT_co = TypeVar("ResultT_co", covariant=True, default=Json)
+else:
+    from typing import TypeVar
+
+    ResultT_co = TypeVar("ResultT_co", covariant=True)
+
+
+class CommandOptions(TypedDict, total=False):
+    """Options of each command; see ``Client.command``."""
+
+    id: str | None
+    not_after: datetime | float | None
+    once: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +53,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ack:
+class Ack(Generic[ResultT_co]):
     """A command was decided, and is durable.
 
     ``seq`` is its place in the event's journal, and ``hash`` seals that entry. ``applied`` is false
@@ -48,10 +66,10 @@ class Ack:
     hash: str
     applied: bool
     replayed: bool
-    result: Json
+    result: ResultT_co
 
     @classmethod
-    def from_message(cls, message: Json) -> Ack:
+    def from_message(cls, message: Json) -> Ack[ResultT_co]:
         """Make an ack from the server's message."""
         return cls(
             id=message["id"],
@@ -60,7 +78,7 @@ class Ack:
             hash=message["hash"],
             applied=message["applied"],
             replayed=message["replayed"],
-            result=message["result"],
+            result=cast(ResultT_co, message["result"]),
         )
 
     def to_dict(self) -> Json:

@@ -42,7 +42,8 @@ def client_of(url: str, user: str, **options: Any) -> Client:
 async def gathering(client: Client, **fields: Any) -> Room:
     """An event in progress that ``client`` made, where nothing passes by itself."""
     policy = BY_HAND | {"membership_auto": True} | fields.pop("policy", {})
-    made = await client.command("event.create", {"subject": "Lunch", "policy": policy, **fields})
+    args: Any = {"subject": "Lunch", "policy": policy, **fields}
+    made = await client.command("event.create", args)
     room = await client.subscribe(made.event)
     ack = await room.command("event.start")
     await room.reached(ack.seq)

@@ -123,12 +123,12 @@ async def test_errors_and_queries_are_the_same(connect: Connect, blocked: Blocki
         await client.subscribe("0190a4d2-9f0e-5c5e-9d0a-617965732e31")
     listed = await client.query("events.list", {"limit": 5})
     assert [event["id"] for event in listed["events"]] == [room.event]
-    asked = {"event": room.event, "ids": ["never-given-1", "never-given-2"]}
-    found = await client.query("command.status", asked)
+    ids = ["never-given-1", "never-given-2"]
+    found = await client.query("command.status", {"event": room.event, "ids": ids})
     assert [one["state"] for one in found["commands"]] == ["absent", "absent"]
     assert "members" in await client.query("members.list", {"event": room.event})
-    code = {"code": room.state["event"].get("entrance_code")}
-    assert (await client.query("event.overview", code))["event"] == room.event
+    code = room.state["event"]["entrance_code"]
+    assert (await client.query("event.overview", {"code": code}))["event"] == room.event
 
 
 async def test_more_rooms_than_streams_are_all_followed(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ayes_client import Client
+from ayes_client import Client, Command
 from ayes_client._connection import connector, http_requests
 from ayes_client._connection.http_session import HttpSession
 from ayes_client.errors import Unanswered
@@ -149,9 +149,9 @@ async def test_one_command_of_an_event_is_under_way_at_a_time(server: ScriptedSe
     server.on_command = slowly
     async with over_http(server) as client:
         given = [
-            client.command("comment.add", {"content": f"{number}"} | where)
+            client.send(Command(type="comment.add", event=event, args={"content": f"{number}"}))
             for number in range(8)
-            for where in ({"event": "e"}, {"event": "f"}, {})
+            for event in ("e", "f", None)
         ]
         await asyncio.gather(*given)
     assert most == {"e": 1, "f": 1, None: 1}

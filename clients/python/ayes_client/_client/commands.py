@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from datetime import datetime
 
 from ayes_client._connection.context import ClientContext
 from ayes_client._pending.batch import send_all
 from ayes_client._pending.entry import Entry
 from ayes_client._pending.pending_commands import PendingCommands
+from ayes_client._typed.commands import TypedCommands
+from ayes_client._typed.questions import TypedQuestions
 from ayes_client._wire.jwt import OPAQUE
 from ayes_client.command import Ack, Command, Outcome, Pending
 from ayes_client.errors import AyesError
-from ayes_client.ids import new_id
 from ayes_client.state import Json
 from ayes_client.user import User
 
 
-class CommandGiver:
+class CommandGiver(TypedCommands, TypedQuestions):
     """What ``Client`` has for commands and questions."""
 
     user: User | None
@@ -31,35 +31,11 @@ class CommandGiver:
         """Return the error that a wait ends with, now that the client has ended."""
         raise NotImplementedError
 
-    async def command(
-        self,
-        type: str,
-        args: Json | None = None,
-        *,
-        id: str | None = None,
-        not_after: datetime | float | None = None,
-        once: bool = False,
-    ) -> Ack:
-        """Do something once. Return the ack, which means that it is durable.
+    async def send(self, command: Command) -> Ack:
+        """Give a command that was made before, or of a type that this version does not know.
 
-        ``args`` are the fields other than ``type`` and ``id``, the ``event`` among them. The same
-        ``id`` with the same fields is the same command for ever; if left out, a new one is made.
-        Raises the error that refuses the command.
-
-        Past ``not_after`` the command has no effect, and ``TooLate`` is raised: a time with a zone,
-        or seconds from now by the server's clock. With ``once``, no later connection sends the
-        command, and no outbox keeps it: ``NotSent`` if there is no connection now.
+        Waits for its answer as ``command`` does.
         """
-        rest = dict(args or {})
-        event = rest.pop("event", None)
-        command = Command(
-            type=type,
-            event=event,
-            args=rest,
-            id=new_id() if id is None else id,
-            not_after=not_after,
-            once=once,
-        )
         entry = await self._give(command)
         return await asyncio.shield(entry.future)
 
@@ -77,11 +53,11 @@ class CommandGiver:
                 raise outcome.error
             yield outcome
 
-    async def query(self, type: str, args: Json | None = None) -> Json:
-        """Send a query, such as ``events.list``, and return its answer. Raises what refuses it."""
+    async def ask(self, question: Json) -> Json:
+        """Ask a question of any type: ``{"type": …}``. ``query`` has those that are known."""
         if self._final is not None:
             raise self._ending()
-        return await self._context.queries.ask({"type": type, **(args or {})})
+        return await self._context.queries.ask(question)
 
     @property
     def pending(self) -> list[Pending]:

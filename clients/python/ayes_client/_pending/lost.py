@@ -19,14 +19,14 @@ STATUS_INTERVAL_S = 1.0
 
 
 async def settle_lost(
-    commands: CommandQueue, entry: Entry, query: Callable[[str, Json], Awaitable[Json]]
+    commands: CommandQueue, entry: Entry, ask: Callable[[Json], Awaitable[Json]]
 ) -> None:
     """Ask for the answer of ``entry``, and settle it. It is not sent again."""
     id, event = entry.command.id, entry.command.event
     found: Json = {"state": "absent"}
     for _ in range(MAX_STATUS_TRIES):
         try:
-            answer = await query("command.status", {"event": event, "ids": [id]})
+            answer = await ask({"type": "command.status", "event": event, "ids": [id]})
             found = answer["commands"][0]
         except (AyesError, LookupError):
             # The client ended, or the user may not ask any more.

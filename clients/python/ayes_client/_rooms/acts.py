@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, Literal, Protocol, TypedDict, Unpack, cast
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Protocol, Unpack, cast
 
-from ayes_client.command import Ack, Pending
+from ayes_client._typed import results
+from ayes_client._typed.args import Person
+from ayes_client._typed.room_commands import TypedRoomCommands
+from ayes_client._typed.room_questions import TypedRoomQuestions
+from ayes_client.command import Ack, Command, CommandOptions, Pending
 from ayes_client.errors import NotFound
 from ayes_client.state import Json, Stance, State
-
-
-class CommandOptions(TypedDict, total=False):
-    """Options of each command; see ``Client.command``."""
-
-    id: str | None
-    not_after: datetime | float | None
-    once: bool
 
 
 class Sender(Protocol):
     """What a room needs of its client."""
 
-    async def command(
-        self,
-        type: str,
-        args: Json | None = None,
-        *,
-        id: str | None = None,
-        not_after: datetime | float | None = None,
-        once: bool = False,
-    ) -> Ack:
+    async def send(self, command: Command) -> Ack:
         """Give a command, and wait for its ack."""
+
+    async def ask(self, question: Json) -> Json:
+        """Ask a question, and wait for its answer."""
 
     def _pending_in(self, event: str) -> list[Pending]:
         """Return the commands of ``event`` that its room does not show yet, oldest first."""
@@ -39,7 +31,7 @@ class Sender(Protocol):
         """Unsubscribe from ``room``."""
 
 
-class RoomCommands:
+class RoomCommands(TypedRoomCommands, TypedRoomQuestions):
     """What ``Room`` has for giving commands to its event."""
 
     _sender: Sender
@@ -59,6 +51,10 @@ class RoomCommands:
         """The position that ``state`` stands at."""
         raise NotImplementedError
 
+    async def reached(self, seq: int) -> None:
+        """Wait until ``state`` holds step ``seq``."""
+        raise NotImplementedError
+
     def shown(self, collection: str, id: str) -> Any:
         """Return a thing of the state by its id. Raises ``NotFound`` if it is not shown."""
         found = cast(Json, self.state).get(collection, {}).get(id)
@@ -67,13 +63,15 @@ class RoomCommands:
             raise NotFound(what, event=self.event)
         return found
 
-    # Commands. Each returns its ack, or raises the error that refuses it.
+    async def send(self, command: Command) -> Ack:
+        """Give a command to this event, of a type that this version does not know, too."""
+        return await self._sender.send(replace(command, event=self.event))
 
-    async def command(
-        self, type: str, args: Json | None = None, **options: Unpack[CommandOptions]
-    ) -> Ack:
-        """Give any command to this event."""
-        return await self._sender.command(type, {"event": self.event, **(args or {})}, **options)
+    async def ask(self, question: Json) -> Json:
+        """Ask a question of any type; ``query`` has those that are known."""
+        return await self._sender.ask(question)
+
+    # Commands. Each returns its ack, or raises the error that refuses it.
 
     async def vote(
         self,
@@ -82,31 +80,30 @@ class RoomCommands:
         *,
         revision: int | None = None,
         **options: Unpack[CommandOptions],
-    ) -> Ack:
+    ) -> Ack[results.VoteCounted]:
         """Vote on a proposal, in the wording that the room shows or in that of ``revision``."""
         if revision is None:
             revision = self.shown("proposals", proposal)["revision"]
-        args = {"proposal": proposal, "revision": revision}
-        if stance != "agree":
-            args["stance"] = stance
+        other = None if stance == "agree" else stance
+        args = _given(proposal=proposal, revision=revision, stance=other)
         return await self.command("vote.cast", args, **options)
 
-    async def retract(self, proposal: str, **options: Unpack[CommandOptions]) -> Ack:
+    async def retract(
+        self, proposal: str, **options: Unpack[CommandOptions]
+    ) -> Ack[results.VoteRetracted]:
         """Retract the vote."""
         return await self.command("vote.retract", {"proposal": proposal}, **options)
 
     async def approve(
         self, proposal: str, *, allow_stale: bool = False, **options: Unpack[CommandOptions]
-    ) -> Ack:
+    ) -> Ack[results.ProposalClosed]:
         """Accept a proposal, as an admin."""
-        args: Json = {"proposal": proposal}
-        if allow_stale:
-            args["allow_stale"] = True
+        args = _given(proposal=proposal, allow_stale=True if allow_stale else None)
         return await self.command("proposal.accept", args, **options)
 
     async def reject(
         self, proposal: str, *, reason: str | None = None, **options: Unpack[CommandOptions]
-    ) -> Ack:
+    ) -> Ack[results.ProposalClosed]:
         """Reject a proposal, as an admin."""
         return await self.command(
             "proposal.reject", _given(proposal=proposal, reason=reason), **options
@@ -114,35 +111,10 @@ class RoomCommands:
 
     async def withdraw(
         self, proposal: str, *, reason: str | None = None, **options: Unpack[CommandOptions]
-    ) -> Ack:
+    ) -> Ack[results.ProposalClosed]:
         """Withdraw the user's own proposal."""
         args = _given(proposal=proposal, reason=reason)
         return await self.command("proposal.withdraw", args, **options)
-
-    async def propose(
-        self,
-        kind: Literal["assumption", "criterion", "conclusion"],
-        content: str | None = None,
-        *,
-        category: Literal["create", "update", "delete"] = "create",
-        target: str | None = None,
-        base_version: int | None = None,
-        reason: str | None = None,
-        **options: Unpack[CommandOptions],
-    ) -> Ack:
-        """Propose a change. If left out, ``base_version`` is that of the target in the room."""
-        if target is not None and base_version is None:
-            shown = self.shown("assumptions" if kind == "assumption" else "criteria", target)
-            base_version = shown["conclusion_version" if kind == "conclusion" else "version"]
-        args = _given(
-            kind=kind,
-            category=category,
-            content=content,
-            target=target,
-            base_version=base_version,
-            reason=reason,
-        )
-        return await self.command("proposal.create", args, **options)
 
     async def comment(
         self,
@@ -151,7 +123,7 @@ class RoomCommands:
         proposal: str | None = None,
         criterion: str | None = None,
         **options: Unpack[CommandOptions],
-    ) -> Ack:
+    ) -> Ack[results.CommentChanged]:
         """Comment on a proposal or a criterion."""
         args = _given(content=content, proposal=proposal, criterion=criterion)
         return await self.command("comment.add", args, **options)
@@ -164,7 +136,7 @@ class RoomCommands:
         revision: int | None = None,
         base: int | None = None,
         **options: Unpack[CommandOptions],
-    ) -> Ack:
+    ) -> Ack[results.Nothing]:
         """Submit the final ballot: an option, and all criteria, the most important first.
 
         An approval ballot takes a list of options, and a ranked one a list, best first. Without
@@ -173,7 +145,7 @@ class RoomCommands:
         ballot that this one replaces, 0 for none; raises ``VersionConflict`` if another one stands.
         If left out, any earlier ballot is replaced.
         """
-        args = {
+        args: Any = {
             **({"option": option} if isinstance(option, str) else {"options": option}),
             **_given(criterion_order=criteria),
             "criteria_rev": self.state["event"]["criteria_rev"] if revision is None else revision,
@@ -183,18 +155,44 @@ class RoomCommands:
 
     async def approve_all(
         self, *, upto: int | None = None, **options: Unpack[CommandOptions]
-    ) -> Ack:
+    ) -> Ack[results.AllDecided]:
         """Let in everyone who had asked by position ``upto``, or by ``seq``, as an admin."""
-        args = {"upto": self.seq if upto is None else upto}
+        args = _given(upto=self.seq if upto is None else upto)
         return await self.command("membership.approve_all", args, **options)
 
     async def reject_all(
         self, *, upto: int | None = None, **options: Unpack[CommandOptions]
-    ) -> Ack:
+    ) -> Ack[results.AllDecided]:
         """Turn away everyone who had asked by position ``upto``, or by ``seq``, as an admin."""
-        args = {"upto": self.seq if upto is None else upto}
+        args = _given(upto=self.seq if upto is None else upto)
         return await self.command("membership.reject_all", args, **options)
 
+    async def add_members(
+        self, people: Iterable[str | tuple[str, str]], **options: Unpack[CommandOptions]
+    ) -> Ack[results.PeopleAdded]:
+        """Make users members who did not ask: their ids, or pairs of id and name; as an admin."""
+        found: list[Person] = [
+            {"user": each} if isinstance(each, str) else {"user": each[0], "name": each[1]}
+            for each in people
+        ]
+        return await self.command("membership.add", {"people": found}, **options)
 
-def _given(**args: Any) -> Json:
+    async def start(self, **options: Unpack[CommandOptions]) -> Ack[results.EventLed]:
+        """Start the event, as an admin."""
+        return await self.command("event.start", **options)
+
+    async def pause(self, **options: Unpack[CommandOptions]) -> Ack[results.EventLed]:
+        """Pause the event, as an admin."""
+        return await self.command("event.pause", **options)
+
+    async def resume(self, **options: Unpack[CommandOptions]) -> Ack[results.EventLed]:
+        """Go on after a pause, as an admin."""
+        return await self.command("event.resume", **options)
+
+    async def finish(self, **options: Unpack[CommandOptions]) -> Ack[results.EventLed]:
+        """Finish the event, as an admin: ``state`` has the results once it has reached the ack."""
+        return await self.command("event.finish", **options)
+
+
+def _given(**args: Any) -> Any:
     return {name: value for name, value in args.items() if value is not None}

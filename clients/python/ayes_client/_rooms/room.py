@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, TypeAlias, TypeVar, overload
 from ayes_client._rooms.acts import RoomCommands, Sender
 from ayes_client._rooms.changes import Change, Changes
 from ayes_client._rooms.counting import decided_of, tally_of
+from ayes_client._rooms.proposing import Proposing
 from ayes_client._rooms.view import RoomView
 from ayes_client._rooms.waiting import until as wait_until
 from ayes_client.command import Pending
@@ -34,6 +35,8 @@ class Room(RoomCommands):
     def __init__(self, sender: Sender, view: RoomView) -> None:
         self._sender = sender
         self._view = view
+        self.propose = Proposing(self)
+        """Proposes any change; ``room.propose.assumption(…)`` and its like, a new item."""
 
     def __repr__(self) -> str:
         return f"<Room {self.event} at #{self.seq}>"

@@ -13,7 +13,7 @@ from ayes_client._wire.error_message import from_message
 from ayes_client._wire.moments import text_of
 from ayes_client.cli.output import Output, UsageError, plain, tally_words
 from ayes_client.client import Client
-from ayes_client.command import Ack
+from ayes_client.command import Ack, Command
 from ayes_client.ids import new_id
 from ayes_client.state import Json
 
@@ -55,8 +55,17 @@ async def give(client: Client, arguments: Arguments, type: str, args: Json) -> A
         except OverflowError:
             raise UsageError(f"--not-after: {until:g} seconds are too many") from None
     arguments.given_id, arguments.given_until = arguments.id or new_id(), until
-    return await client.command(
-        type, args, id=arguments.given_id, not_after=until, once=arguments.once
+    args, event = dict(args), args.get("event")
+    args.pop("event", None)
+    return await client.send(
+        Command(
+            type=type,
+            event=event,
+            args=args,
+            id=arguments.given_id,
+            not_after=until,
+            once=arguments.once,
+        )
     )
 
 
@@ -69,7 +78,7 @@ async def _earlier_answer(client: Client, arguments: Arguments) -> Ack | None:
     if arguments.id is None:
         return None
     asked = {"event": arguments.event, "ids": [arguments.id]}
-    answer = await client.query("command.status", asked)
+    answer = await client.ask({"type": "command.status", **asked})
     found = answer["commands"][0]
     if found["state"] == "committed":
         return Ack.from_message({**found["ack"], "replayed": True})
@@ -289,7 +298,7 @@ async def send(client: Client, arguments: Arguments, output: Output) -> int:
     if arguments.type in QUERIES:
         if arguments.not_after is not None or arguments.once:
             raise UsageError("--not-after and --once are for commands, and this is a query")
-        answer = await client.query(arguments.type, args)
+        answer = await client.ask({"type": arguments.type, **args})
         output.print(answer, orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
         return 0
     ack = await give(client, arguments, arguments.type, args)

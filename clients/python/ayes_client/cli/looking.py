@@ -18,25 +18,16 @@ from ayes_client.cli.output import (
 )
 from ayes_client.client import Client
 from ayes_client.errors import AyesError
-from ayes_client.state import Json
 
 Arguments: TypeAlias = argparse.Namespace
 
-#: Events of one page; more pages follow.
-PAGE_SIZE = 200
-
 
 async def events(client: Client, arguments: Arguments, output: Output) -> int:
-    after: Json = {}
-    while True:
-        page = await client.query("events.list", {"limit": PAGE_SIZE, **after})
-        for event in page["events"]:
-            role = event.get("role", event["membership"])
-            words = f"{event['id']}  {event['status']:<12} {role:<8} {plain(event['subject'])}"
-            output.print(event, words)
-        if "next" not in page:
-            return 0
-        after = {"after": page["next"]}
+    async for event in client.paged("events.list"):
+        role = event.get("role", event["membership"])
+        words = f"{event['id']}  {event['status']:<12} {role:<8} {plain(event['subject'])}"
+        output.print(event, words)
+    return 0
 
 
 async def status(client: Client, arguments: Arguments, output: Output) -> int:
@@ -51,7 +42,7 @@ async def status(client: Client, arguments: Arguments, output: Output) -> int:
 
 async def _statuses(client: Client, arguments: Arguments, output: Output) -> int:
     asked = {"event": arguments.event, "ids": arguments.ids}
-    answer = await client.query("command.status", asked)
+    answer = await client.ask({"type": "command.status", **asked})
     worst = 0
     for found in answer["commands"]:
         words = f"{found['id']}  {found['state']}"
