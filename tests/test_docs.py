@@ -229,7 +229,7 @@ def source_of(folders: list[str], pattern: str) -> str:
 
 
 def test_texts_of_the_page_are_quoted_as_they_are() -> None:
-    source = source_of(["web/strings/en"], "*.js")
+    source = source_of(["web/strings/en", "clients/js/src/words"], "*.js")
     assert len(quotes(_ITALIC)) > 30
     assert not [quote for quote in quotes(_ITALIC) if not says(source, quote)]
 

@@ -32,6 +32,8 @@ export class Session {
       },
       client: { name: "ayes-page", version: signin.config?.version },
       outbox: indexedDbOutbox("ayes"),
+      // The page says itself why there is no line.
+      warn: null,
     });
     this.acts = new Acts(this.client, changed, settled, () => this.now());
     this.client.addEventListener("fault", ({ detail }) => {

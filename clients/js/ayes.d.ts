@@ -10,7 +10,7 @@ export type Retry = "same" | "fix" | "auth" | "no";
 /** Whether the command had an effect; if `unknown`, the same id sent again tells. */
 export type Effect = "none" | "unknown";
 
-/** The codes of the server (docs/protocol.md, "errors"), and six of the client itself. */
+/** The codes of the server (docs/protocol.md, "errors"), and seven of the client itself. */
 export type ErrorCode =
   | "bad_frame" | "bad_request" | "unknown_type" | "too_large"
   | "unauthenticated" | "auth_expired" | "auth_early"
@@ -32,7 +32,9 @@ export type ErrorCode =
   /** The connection of a command of `once` broke before the answer, and the server knows of no answer. */
   | "unanswered"
   /** The room was left, or was closed by the server: `details.reason`. */
-  | "room_closed";
+  | "room_closed"
+  /** The line to the server was lost, or not had; in `client.trouble` alone. */
+  | "unreachable";
 
 export interface ErrorDetails {
   /** The field that is wrong. */
@@ -709,17 +711,25 @@ export interface WebSocketLike {
   removeEventListener(type: string, listener: (event: any) => void): void;
 }
 
+/**
+ * Returns a JWT. It is called for every connection and before the token expires; `expired` is true if the server
+ * refused the last one as expired, which a wrong clock hides. One that fails is called again within five seconds.
+ */
+export type TokenFunction = (asked: { expired: boolean }) => string | Promise<string>;
+
 export interface ClientOptions {
-  /**
-   * The JWT, or a function that returns one. It is called for every connection and before the token expires;
-   * `expired` is true if the server refused the last one as expired, which a wrong clock hides.
-   */
-  token?: string | ((asked: { expired: boolean }) => string | Promise<string>);
+  /** The JWT, or a function that returns one. */
+  token?: string | TokenFunction;
   client?: { name?: string; version?: string };
   /** `null`, the default: commands without an answer end with the page. */
   outbox?: Outbox | null;
   WebSocket?: new (url: string, protocols?: string | string[]) => WebSocketLike;
   clock?: Clock;
+  /**
+   * Is given one sentence if the line cannot be had before the first welcome; `console.warn` if left out. `null`: no
+   * warning.
+   */
+  warn?: ((text: string) => void) | null;
   /** A source of numbers from 0 up to 1, as `Math.random`; used for jitter only. */
   random?: () => number;
   /** Milliseconds a command may stay unanswered on an open socket before its id is sent again. */
@@ -743,6 +753,11 @@ export interface WaitOptions {
   signal?: AbortSignal;
 }
 
+export interface UntilOptions extends WaitOptions {
+  /** Milliseconds after which the wait ends with a `TimeoutError`. */
+  timeout?: number;
+}
+
 export interface CommandOptions extends WaitOptions {
   /** The idempotency id: 8 to 64 of `A-Z a-z 0-9 _ -`. A fresh UUIDv7 if left out. */
   id?: string;
@@ -759,8 +774,50 @@ export interface CommandOptions extends WaitOptions {
   once?: boolean;
 }
 
+export interface VoteOptions extends CommandOptions {
+  /** The one that the room shows, if left out. */
+  revision?: number;
+  /** `agree`, if left out. */
+  stance?: Stance;
+}
+
+export interface ReasonOptions extends CommandOptions {
+  reason?: string;
+}
+
+export interface ProposeOptions extends CommandOptions {
+  /** `create`, if left out. */
+  category?: Category;
+  /** The item to change; for a conclusion its criterion. */
+  target?: string;
+  /** The version that it is written for: the one that the room shows, if left out. */
+  base_version?: number;
+  reason?: string;
+}
+
+export interface CommentOptions extends CommandOptions {
+  proposal?: string;
+  criterion?: string;
+}
+
+export interface BallotOptions extends CommandOptions {
+  /** That of the criteria; the one that the room shows, if left out. */
+  revision?: number;
+  /** The revision of the ballot that this one replaces, 0 for none. If left out, any is replaced. */
+  base?: number;
+}
+
+/** Why there is no line to the server. */
+export interface Trouble {
+  /** `token`: the token function failed. */
+  readonly where: "token" | "server";
+  readonly error: unknown;
+  /** Since when, in milliseconds since 1970. */
+  readonly since: number;
+}
+
 export interface ClientEvents {
-  status: CustomEvent<{ status: Status; before: Status; retryAt: number | null }>;
+  status: CustomEvent<{ status: Status; before: Status; retryAt: number | null; trouble: Trouble | null }>;
   /** The next connection takes this way. */
   transport: CustomEvent<{ transport: Transport }>;
   welcome: CustomEvent<Welcome>;
@@ -792,6 +849,8 @@ export class Client extends EventTarget {
   readonly session: string | undefined;
   /** When the next connection is tried (milliseconds since 1970), or `null`. */
   readonly retryAt: number | null;
+  /** Why there is no line to the server; `null` while there is one, and before the first try has failed. */
+  readonly trouble: Trouble | null;
   /** Commands without an answer, oldest first; before them those that were acked and whose room is not at `seq` yet. */
   readonly pending: readonly Pending[];
   /** The server's time in milliseconds since 1970; the local clock's before the first welcome. */
@@ -814,7 +873,10 @@ export class Client extends EventTarget {
   /** Close. Every wait rejects with `stopped`; commands stay in the outbox. */
   stop(): Promise<void>;
 
-  /** Enter a room; the same object for the same event. `signal` ends the wait, and the room stays entered. */
+  /**
+   * Enter a room; the same object for the same event. It stays entered until each caller has left it once. `signal`
+   * ends the wait: the room stays entered, and its caller has nothing to leave.
+   */
   subscribe(event: string, options?: WaitOptions): Promise<Room>;
   /** Give a command. `signal` ends the wait, not the command: `adopt` finds it again, `cancel` may take it back. */
   command<T extends CommandType>(type: T, args: Args<T>, options?: CommandOptions): Promise<AckOf<T>>;
@@ -824,13 +886,17 @@ export class Client extends EventTarget {
     args?: QueryArgs<T>,
     options?: WaitOptions,
   ): Promise<Queries[T]["reply"]>;
-  /** Return the promise of a pending command, such as one from before a reload. */
-  adopt(id: string): Promise<Ack> | undefined;
+  /** The promise of a pending command, such as one from before a reload; `not_found` if no command of this id waits. */
+  adopt<T extends CommandType = CommandType>(id: string): Promise<AckOf<T>>;
   /** Take back a command that was never sent; return false if it may have been. */
   cancel(id: string): boolean;
   /** The same, and resolve once the outbox has erased it, so that no reload brings it back. */
   takeBack(id: string): Promise<boolean>;
 
+  /** Call `listener` with each event's `detail`; return the function that ends it. */
+  on<K extends keyof ClientEvents>(type: K, listener: (detail: ClientEvents[K]["detail"]) => void): () => void;
+  /** Call `listener` after each change of what the client says of itself; return the function that ends it. */
+  watch(listener: () => void): () => void;
   addEventListener<K extends keyof ClientEvents>(
     type: K,
     listener: ((event: ClientEvents[K]) => void) | null,
@@ -840,6 +906,16 @@ export class Client extends EventTarget {
     type: string,
     listener: EventListenerOrEventListenerObject | null,
     options?: boolean | AddEventListenerOptions,
+  ): void;
+  removeEventListener<K extends keyof ClientEvents>(
+    type: K,
+    listener: ((event: ClientEvents[K]) => void) | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
   ): void;
 }
 
@@ -911,6 +987,13 @@ export interface RoomEvents {
   /** `live` has changed. */
   live: CustomEvent<{ live: boolean }>;
   closed: CustomEvent<{ reason: ClosedReason; error?: AyesError }>;
+  /** The user's commands of this event that the room does not show yet have changed. */
+  pending: CustomEvent<Record<string, never>>;
+  /** A proposal was closed, by whatever way. */
+  decided: CustomEvent<{ proposal: string; outcome: Outcome }>;
+  /** The room shows a member that it did not show before. */
+  joined: CustomEvent<{ user: string; name: string; role: Role }>;
+  finished: CustomEvent<{ results: Results | undefined }>;
 }
 
 /** The present state of one event. Values are replaced, never changed in place. */
@@ -927,6 +1010,8 @@ export class Room extends EventTarget implements AsyncIterable<Change> {
   readonly live: boolean;
   /** Why it was closed; undefined while it is open. */
   readonly closed: ClosedReason | undefined;
+  /** The user's commands of this event that the room does not show yet, oldest first: a part of `client.pending`. */
+  readonly pending: readonly Pending[];
 
   /**
    * How a proposal stands, with the user's own vote on its way counted once at every moment; undefined if the room
@@ -935,24 +1020,49 @@ export class Room extends EventTarget implements AsyncIterable<Change> {
   tally(proposal: string): Tally | undefined;
   /** Resolves once the room has reached `seq`, such as that of an ack. */
   reached(seq: number, options?: WaitOptions): Promise<void>;
-  /** Leave the room, not the event. */
+  /**
+   * Resolves with what `look` returns as soon as that is true: it is called now, and after each change of the room.
+   * Rejects if the room is closed, or with what `look` throws.
+   */
+  until<T>(look: (room: Room) => T, options?: UntilOptions): Promise<Exclude<T, false | 0 | "" | null | undefined>>;
+  /** Resolves with what became of a proposal, once the room shows that it was closed. */
+  decided(proposal: string, options?: UntilOptions): Promise<Outcome>;
+  /** Leave the room, not the event. It is closed once each caller of `subscribe` has left it. */
   leave(): Promise<void>;
 
   command<T extends CommandType>(type: T, args?: RoomArgs<T>, options?: CommandOptions): Promise<AckOf<T>>;
-  /** Agree to a proposal in the revision that the room shows, or in `revision`. */
-  vote(proposal: string, options?: CommandOptions & { revision?: number }): Promise<AckOf<"vote.cast">>;
+  /** Vote on a proposal in the revision that the room shows, or in `revision`. */
+  vote(proposal: string, options?: VoteOptions): Promise<AckOf<"vote.cast">>;
   retract(proposal: string, options?: CommandOptions): Promise<AckOf<"vote.retract">>;
+  /** Accept a proposal, as an admin. */
   approve(
     proposal: string,
     options?: CommandOptions & { allow_stale?: boolean },
   ): Promise<AckOf<"proposal.accept">>;
-  reject(
-    proposal: string,
-    options?: CommandOptions & { reason?: string },
-  ): Promise<AckOf<"proposal.reject">>;
+  /** Reject a proposal, as an admin. */
+  reject(proposal: string, options?: ReasonOptions): Promise<AckOf<"proposal.reject">>;
+  /** Withdraw one's own proposal. */
+  withdraw(proposal: string, options?: ReasonOptions): Promise<AckOf<"proposal.withdraw">>;
+  /** Propose a change; `content` is undefined for a deletion. */
+  propose(kind: Kind, content?: string, options?: ProposeOptions): Promise<AckOf<"proposal.create">>;
+  /** Comment on a proposal or a criterion. */
+  comment(content: string, options?: CommentOptions): Promise<AckOf<"comment.add">>;
+  /**
+   * Submit the final ballot: an option, or a list of them for an approval or ranked one; and all criteria, the most
+   * important first, if they are ranked.
+   */
+  ballot(option: string | string[], criteria?: string[], options?: BallotOptions): Promise<AckOf<"ballot.submit">>;
+  /** Let in everyone who had asked by position `upto`, or by `seq`, as an admin. */
+  approveAll(options?: CommandOptions & { upto?: number }): Promise<AckOf<"membership.approve_all">>;
+  /** Turn away everyone who had asked by position `upto`, or by `seq`, as an admin. */
+  rejectAll(options?: CommandOptions & { upto?: number }): Promise<AckOf<"membership.reject_all">>;
 
   [Symbol.asyncIterator](): AsyncIterator<Change, void, undefined>;
 
+  /** Call `listener` with each event's `detail`; return the function that ends it. */
+  on<K extends keyof RoomEvents>(type: K, listener: (detail: RoomEvents[K]["detail"]) => void): () => void;
+  /** Call `listener` after each change of anything that the room shows; return the function that ends it. */
+  watch(listener: () => void): () => void;
   addEventListener<K extends keyof RoomEvents>(
     type: K,
     listener: ((event: RoomEvents[K]) => void) | null,
@@ -962,6 +1072,16 @@ export class Room extends EventTarget implements AsyncIterable<Change> {
     type: string,
     listener: EventListenerOrEventListenerObject | null,
     options?: boolean | AddEventListenerOptions,
+  ): void;
+  removeEventListener<K extends keyof RoomEvents>(
+    type: K,
+    listener: ((event: RoomEvents[K]) => void) | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
   ): void;
 }
 

@@ -33,7 +33,7 @@ ADMIN = "admin.html"
 #: and longer than a check.
 FILE_CHECK_INTERVAL_S = 0.1
 #: The SDK's files that a browser needs; its folder also has its package, tests and examples.
-SDK_PARTS = ("ayes.js", "src")
+SDK_PARTS = ("ayes.js", "words.js", "src")
 
 #: The folder of both in an installed wheel (see pyproject.toml), and in a checkout.
 _INSTALLED = Path(__file__).parents[1] / "static"

@@ -23,9 +23,9 @@ IMPORT = re.compile(
 )
 #: From the ground up. A folder imports the ground, itself, and the folders below it. Folders in one
 #: row do not import each other.
-LAYERS = (("wire",), ("outbox", "pending", "rooms", "connection"))
+LAYERS = (("wire", "words"), ("outbox", "pending", "rooms", "connection"))
 #: Files of `src/` that import nobody but each other.
-GROUND = frozenset({"clock", "deferred", "error", "ids", "timers", "version"})
+GROUND = frozenset({"clock", "deferred", "emitter", "error", "ids", "timers", "version"})
 #: Most files a folder lists.
 MAX_FILES = 16
 BANNED = re.compile(r"\b(whoever|anew|of late|none of the others)\b", re.IGNORECASE)

@@ -48,7 +48,7 @@ type Names<T> = Record<T extends unknown ? keyof T : never, true>;
 type Optional<T> = { [K in keyof T]-?: object extends Pick<T, K> ? K : never }[keyof T];
 /** What the client alone says of itself. */
 type Own =
-  "stopped" | "closed" | "cancelled" | "room_closed" | "not_sent" | "unanswered";
+  "stopped" | "closed" | "cancelled" | "room_closed" | "not_sent" | "unanswered" | "unreachable";
 """
 
 

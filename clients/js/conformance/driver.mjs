@@ -96,6 +96,7 @@ const DO = {
     client = new Client(url, {
       token: tokens(used),
       client: named,
+      warn: null,
       transport,
       outbox: outbox ? storageOutbox(new FolderStorage(outbox)) : null,
       answerTimeout,

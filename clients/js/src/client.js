@@ -14,9 +14,10 @@ import { HttpSocket } from "./connection/http-socket.js";
 import { isOnline, watchPage } from "./connection/page-events.js";
 import { Renewal } from "./connection/renewal.js";
 import { ServerClock } from "./connection/server-clock.js";
-import { Token } from "./connection/token.js";
+import { Token, tokenDelays } from "./connection/token.js";
 import { TransportChoice } from "./connection/transport-choice.js";
 import { abortable, Deferred, rejected } from "./deferred.js";
+import { Emitter } from "./emitter.js";
 import { AyesError } from "./error.js";
 import { newId } from "./ids.js";
 import { Commands } from "./pending/commands.js";
@@ -35,7 +36,10 @@ import { TokenBucket } from "./wire/token-bucket.js";
 const ANSWER_TIMEOUT_MS = 15_000;
 const SUBPROTOCOL = "ayes.v1";
 
-export class Client extends EventTarget {
+/** Events that tell of a change of what the client says of itself. */
+const MOVES = ["status", "transport", "welcome", "pending", "bye", "ended"];
+
+export class Client extends Emitter {
   #options;
   #serverClock;
   #token;
@@ -53,6 +57,10 @@ export class Client extends EventTarget {
   /** Once the client has ended: makes the error for each further call. */
   #ended = null;
   #unwatch = () => {};
+  /** Why there is no line, or `null`. */
+  #trouble = null;
+  /** The console need not be told: there was a welcome, or a warning. */
+  #isSilent = false;
   #refs = 0;
 
   constructor(url, options = {}) {
@@ -63,10 +71,14 @@ export class Client extends EventTarget {
     const wanted = transport === "auto" && !fetch ? "websocket" : transport;
     if (!WebSocket && wanted !== "http") throw new TypeError("there is no WebSocket here: give one as an option");
     const address = socketUrl(url);
-    this.#options = { page: globalThis.document && globalThis, ...options };
+    const warn = (text) => globalThis.console?.warn(text);
+    this.#options = { page: globalThis.document && globalThis, warn, ...options, clock };
     this.#serverClock = new ServerClock(clock);
     this.#token = new Token(token, clock, () => this.#commands.assignUser());
-    const emit = (type, detail) => this.#emit(type, detail);
+    const emit = (type, detail) => {
+      this.#emit(type, detail);
+      if (type === "pending") for (const room of this.rooms.values()) room._emit(type, {});
+    };
     const fault = (where, error, id) => this.#emit("fault", { where, error, ...(id !== undefined && { id }) });
     this.#outbox = new OutboxWriter({ outbox, clock, fault: (error, id) => fault("outbox", error, id) });
     const shared = {
@@ -85,6 +97,7 @@ export class Client extends EventTarget {
       },
       choice: new TransportChoice(wanted, random),
       backoff: new Backoff(random, backoff),
+      tokenBackoff: new Backoff(random, tokenDelays(backoff)),
       token: this.#token,
       bucket: new TokenBucket(clock),
       isOnline,
@@ -99,6 +112,7 @@ export class Client extends EventTarget {
       ...parts,
       command: (...given) => this.command(...given),
       vote: (event, proposal) => this.#commands.vote(event, proposal),
+      pending: (event) => this.#commands.pending.filter((command) => command.event === event),
       shown: (event, seq) => this.#commands.shown(event, seq),
     });
     this.#renewal = new Renewal({
@@ -156,6 +170,10 @@ export class Client extends EventTarget {
     return this.#loaded.promise;
   }
 
+  get trouble() {
+    return this.#trouble;
+  }
+
   get rooms() {
     return this.#rooms.open;
   }
@@ -166,7 +184,7 @@ export class Client extends EventTarget {
     if (this.status !== "idle" && this.status !== "stopped") return this;
     if (this.#ended) {
       this.#token.forget();
-      this.#ended = null;
+      this.#ended = this.#trouble = null;
       this.#ready = new Deferred();
       this.#loaded = new Deferred();
     }
@@ -198,7 +216,7 @@ export class Client extends EventTarget {
 
   subscribe(event, { signal } = {}) {
     if (signal?.aborted) return abortable(signal);
-    return this.#refused() ?? abortable(signal, this.#rooms.enter(event));
+    return this.#refused() ?? this.#rooms.enter(event, signal);
   }
 
   command(type, args = {}, { id = newId(), signal, notAfter, once } = {}) {
@@ -214,7 +232,11 @@ export class Client extends EventTarget {
   }
 
   adopt(id) {
-    return this.#commands.promise(id);
+    return this.#commands.promise(id) ?? rejected(new AyesError("not_found", "no command of this id waits here", { effect: "unknown", id }));
+  }
+
+  watch(listener) {
+    return this._watch(MOVES, listener);
   }
 
   cancel(id) {
@@ -229,13 +251,15 @@ export class Client extends EventTarget {
 
   #delegate() {
     return {
-      status: (status, before) => this.#emit("status", { status, before, retryAt: this.retryAt }),
+      status: (status, before) => this.#emit("status", { status, before, retryAt: this.retryAt, trouble: this.trouble }),
+      trouble: (where, error) => this.#onTrouble(where, error),
       transport: (transport) => this.#emit("transport", { transport }),
       hello: (token) => this.#hello(token),
       welcome: (message) => this.#onWelcome(message),
       message: (message) => this.#onMessage(message),
       down: () => this.#onDown(),
       final: (error) => {
+        this.#onTrouble("server", error);
         this.#end(error.code, (more) => closedFor(error, more));
         this.#emit("ended", { error });
       },
@@ -253,6 +277,8 @@ export class Client extends EventTarget {
 
   #onWelcome(message) {
     this.#welcome = message;
+    this.#trouble = null;
+    this.#isSilent = true;
     this.#serverClock.learn(message.time);
     this.#renewal.open();
     this.#rooms.welcomed(this.#resumed);
@@ -283,6 +309,14 @@ export class Client extends EventTarget {
     this.#rooms.down();
     this.#queries.down();
     this.#commands.down();
+  }
+
+  /** The line cannot be had. Before the first welcome nothing else may tell of it, so one warning does. */
+  #onTrouble(where, error) {
+    this.#trouble = Object.freeze({ where, error, since: this.#trouble?.since ?? this.#options.clock.now() });
+    if (this.#isSilent) return;
+    this.#isSilent = true;
+    this.#options.warn?.(`ayes-client: no connection yet: ${where === "token" ? "the token function failed: " : ""}${error?.message ?? error}`);
   }
 
   /** Settle every promise: the client has ended. */
@@ -343,7 +377,7 @@ export class Client extends EventTarget {
   }
 
   #emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
+    this._emit(type, detail);
   }
 }
 

@@ -1,5 +1,7 @@
 // Read by `tsc --strict`, never run: what a user may write, and what the types must refuse.
 
+import { explain } from "../../../clients/js/words.js";
+import type { ClientEvents, ClientOptions, Outcome, TokenFunction, VoteOptions } from "../../../clients/js/ayes.js";
 import { AyesError, Client, indexedDbOutbox, memoryOutbox, mergePatch, newId, Room, storageOutbox } from "../../../clients/js/ayes.js";
 
 const client = new Client("https://decide.example", {
@@ -40,12 +42,29 @@ const older = await client.query("comments.list", { event: "e", before: 7 });
 const authors = older.comments.map(({ id, author }) => [id, author]);
 const content = room.state.proposals["p"]?.content;
 const count = mergePatch({ a: 1 }, { b: 2 }).a;
+const undo: () => void = room.on("decided", ({ proposal, outcome }) => outcome.carried && proposal.length);
+undo();
+client.on("status", ({ trouble }) => trouble?.where === "token");
+const onAcked = ({ detail }: ClientEvents["acked"]) => detail.ack.seq;
+client.addEventListener("acked", onAcked);
+client.removeEventListener("acked", onAcked);
+const options: ClientOptions & { token: TokenFunction } = { token: ({ expired }) => String(expired), warn: null };
+const voting: VoteOptions = { stance: "against", notAfter: 1_000 };
+await room.vote("p", voting);
+const outcome: Outcome = await room.decided("p", { timeout: 1_000 });
+const first: string = await room.until(({ state }) => Object.keys(state.proposals)[0], { signal: AbortSignal.timeout(1) });
+await room.propose("conclusion", "c", { target: "t" });
+await room.ballot(["o"], ["c"], { base: 0 });
+const said: string = explain(new Error(), "ko-KR", { name: (user) => room.state.members[user]?.name });
+// @ts-expect-error no such event of a room
+room.on("chnage", () => {});
 const tally = room.tally("p");
 const missing: number | null | undefined = tally && tally.needed !== null && tally.agree !== null ? tally.needed - tally.agree : tally?.needed;
 const carried: boolean | undefined = tally?.outcome?.carried;
 for await (const { from, seq } of room) [from, seq].includes(room.seq);
 try {
-  await client.adopt("id");
+  await client.adopt("id").then(({ seq }) => seq);
+  await client.adopt<"vote.cast">("id").then(({ result }) => result.agree);
 } catch (error) {
   if (error instanceof AyesError && error.retry === "fix" && error.code === "revision_changed") error.details.current;
 }

@@ -4,7 +4,7 @@
 
 import { AyesError } from "../error.js";
 import { Timers } from "../timers.js";
-import { isFinal, isServers, NORMAL, TOKEN_EXPIRED } from "../wire/close-codes.js";
+import { ABNORMAL, isFinal, isServers, meaningOf, NORMAL, TOKEN_EXPIRED } from "../wire/close-codes.js";
 import { mayFollow } from "../wire/connection-states.js";
 import { SocketTrial } from "./socket-trial.js";
 
@@ -71,10 +71,11 @@ export class Connection {
 
   /**
    * `sockets` has a function for each transport that makes its socket. `delegate` has: status, transport,
-   * hello() → message, welcome, message, down, final, bye, fault.
+   * trouble(where, error), hello() → message, welcome, message, down, final, bye, fault. `tokenBackoff`: the delays after
+   * a token function that failed, which say nothing of the server.
    */
-  constructor({ sockets, choice, clock, backoff, token, bucket, isOnline, delegate }) {
-    Object.assign(this, { sockets, choice, clock, backoff, token, bucket, isOnline, delegate });
+  constructor({ sockets, choice, clock, backoff, tokenBackoff, token, bucket, isOnline, delegate }) {
+    Object.assign(this, { sockets, choice, clock, backoff, tokenBackoff, token, bucket, isOnline, delegate });
     this.#timers = new Timers(clock);
   }
 
@@ -156,10 +157,12 @@ export class Connection {
       token = await this.token.get();
     } catch (error) {
       if (this.#attempt !== attempt) return;
+      this.delegate.trouble("token", error);
       this.delegate.fault("token", error);
-      if (this.#attempt === attempt) this.#scheduleRetry();
+      if (this.#attempt === attempt) this.#scheduleRetry(this.tokenBackoff);
       return;
     }
+    this.tokenBackoff.reset();
     if (this.#attempt === attempt) this.#openSocket(attempt, token);
   }
 
@@ -173,7 +176,7 @@ export class Connection {
     } catch (error) {
       // The page's content security policy may refuse at once. That is retried like a server out of reach.
       this.delegate.fault("server", error);
-      this.#reconnect();
+      this.#reconnect({ error });
       return;
     }
     this.#use(socket, attempt);
@@ -309,7 +312,7 @@ export class Connection {
     if (code === TOKEN_EXPIRED) this.token.ended = true;
     const isOutOfTokens = code === TOKEN_EXPIRED && !this.token.renewable;
     if (!isFinal(code) && !isOutOfTokens) {
-      this.#reconnect({ fromServer: isServers(code) });
+      this.#reconnect({ fromServer: isServers(code), code });
       return;
     }
     const refusal = this.#refusal;
@@ -320,9 +323,10 @@ export class Connection {
 
   /**
    * Give the socket up, and open another one after a delay. `isHung`: no welcome came. `fromServer`: the server closed
-   * it, which says nothing about the network.
+   * it, which says nothing about the network. `code`: of the close; `error`: why there is no socket.
    */
-  #reconnect({ isHung = false, fromServer = false } = {}) {
+  #reconnect({ isHung = false, fromServer = false, code, error } = {}) {
+    this.delegate.trouble("server", error ?? this.#refusal ?? unreachable(code, this.open));
     const openMs = this.open ? this.clock.now() - this.#openedAt : null;
     if (openMs >= STABLE_AFTER_MS) this.backoff.reset();
     if (!fromServer && !this.draining && this.isOnline()) this.choice.ended(this.transport, { openMs, isHung });
@@ -348,9 +352,9 @@ export class Connection {
     if (wasOpen) this.delegate.down();
   }
 
-  #scheduleRetry() {
+  #scheduleRetry(backoff = this.backoff) {
     const now = this.clock.now();
-    const jitter = this.backoff.next();
+    const jitter = backoff.next();
     const delay = this.#retryNotBefore === null ? jitter : Math.max(0, this.#retryNotBefore - now);
     this.#retryAfterFromServer = this.#retryNotBefore !== null;
     this.#retryNotBefore = null;
@@ -381,8 +385,16 @@ function parse(data) {
   }
 }
 
+/** The error of a connection that was lost, or never had. */
+function unreachable(code, wasOpen) {
+  const why = code === undefined ? "no answer in time" : code === ABNORMAL ? "no connection, or it broke" : `closed with ${code}`;
+  const message = wasOpen ? `the connection was lost: ${why}` : `the server was not reached: ${why}`;
+  return new AyesError("unreachable", message, { retry: "same", details: { ...(code !== undefined && { close: code }) } });
+}
+
 /** Return the error of a final close: the one that the server sent before it, or one of the code alone. */
 function finalError(code, refusal) {
-  const { code: name, message, retry } = refusal ?? { code: "closed", message: `the server closed with ${code}`, retry: "no" };
+  const said = meaningOf(code, globalThis.location?.origin);
+  const { code: name, message, retry } = refusal ?? { code: "closed", message: said, retry: "no" };
   return new AyesError(name, message, { effect: "unknown", retry, details: { ...refusal?.details, close: code } });
 }

@@ -6,6 +6,14 @@ import { expiryOf, subjectOf } from "../wire/jwt.js";
 /** Longest wait for a token function. Beyond it the attempt to connect fails, and is repeated. */
 const TOKEN_TIMEOUT_MS = 30_000;
 
+/** Bound of every delay after a token function that failed: it is the application's own backend, not a server restarting. */
+const MAX_TOKEN_DELAY_MS = 5_000;
+
+/** The delays between calls of a token function that fails, of those between connections. */
+export function tokenDelays({ base, cap = MAX_TOKEN_DELAY_MS } = {}) {
+  return { base, cap: Math.min(cap, MAX_TOKEN_DELAY_MS) };
+}
+
 export class Token {
   /** The token in use, or about to be; `undefined` until the function has returned one. */
   current = undefined;

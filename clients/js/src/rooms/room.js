@@ -2,16 +2,22 @@
 //
 // Members that begin with an underscore are for `rooms.js`.
 
-import { abortable, Deferred, rejected } from "../deferred.js";
+import { abortable, Deferred } from "../deferred.js";
 import { AyesError } from "../error.js";
 import { mergePatch } from "../wire/merge-patch.js";
+import { Acts } from "./acts.js";
 import { Changes } from "./changes.js";
+import { happenings } from "./happenings.js";
 import { tallyOf } from "./tally.js";
+import { until } from "./until.js";
 
 /** Patches on `you` that wait for their diffs. Beyond that the room subscribes again: its diffs do not arrive. */
 const MAX_HELD_PATCHES = 64;
 
-export class Room extends EventTarget {
+/** Events that tell of a change of anything that the room shows. */
+const MOVES = ["change", "you", "presence", "live", "pending", "closed"];
+
+export class Room extends Acts {
   #host;
   #event;
   #state;
@@ -24,14 +30,18 @@ export class Room extends EventTarget {
   #online;
   #live = false;
   #closed;
+  /** The error that closed it, if one did. */
+  #closedFor;
   /** The next answer has to be a snapshot, since the last one did not fit the position. */
   #needsSnapshot = false;
   #readers = new Set();
   /** Waits of `reached`: a position each. */
   #waiters = [];
   _entered = new Deferred();
+  /** Calls of `subscribe` that have not been answered by a `leave`. */
+  _users = 0;
 
-  /** `host` has `command(type, args, options)`, `subscribe(room)`, `leave(room)`, `vote(…)` and `shown(…)`. */
+  /** `host` has `command(type, args, options)`, `subscribe(room)`, `leave(room)`, `clock`, and of `rooms.js` `vote`, `pending`, `shown`. */
   constructor(host, event) {
     super();
     this.#host = host;
@@ -56,6 +66,10 @@ export class Room extends EventTarget {
 
   get epoch() {
     return this.#epoch;
+  }
+
+  get pending() {
+    return this.#host.pending(this.#event);
   }
 
   get online() {
@@ -93,32 +107,31 @@ export class Room extends EventTarget {
     });
   }
 
+  until(look, { timeout, signal } = {}) {
+    const whileOpen = () => {
+      const found = look(this);
+      if (!found && this.#closed !== undefined) throw this.#closedFor ?? this.#closedError();
+      return found;
+    };
+    return until(whileOpen, { watch: (again) => this.watch(again), clock: this.#host.clock, timeout, signal });
+  }
+
+  decided(proposal, options) {
+    return this.until(() => this.tally(proposal)?.outcome, options);
+  }
+
+  watch(listener) {
+    return this._watch(MOVES, listener);
+  }
+
   leave() {
-    if (this.#closed === undefined) this.#host.leave(this);
+    this._users -= 1;
+    if (this._users <= 0 && this.#closed === undefined) this.#host.leave(this);
     return Promise.resolve();
   }
 
   command(type, args = {}, options = {}) {
     return this.#host.command(type, { ...args, event: this.#event }, options);
-  }
-
-  vote(proposal, { revision, ...options } = {}) {
-    const known = Object.hasOwn(this.#state?.proposals ?? {}, proposal);
-    const shown = revision ?? (known ? this.#state.proposals[proposal].revision : undefined);
-    if (shown === undefined) return rejected(unknownProposal(this.#event, options.id));
-    return this.command("vote.cast", { proposal, revision: shown }, options);
-  }
-
-  retract(proposal, options) {
-    return this.command("vote.retract", { proposal }, options);
-  }
-
-  approve(proposal, { allow_stale, ...options } = {}) {
-    return this.command("proposal.accept", { proposal, ...(allow_stale !== undefined && { allow_stale }) }, options);
-  }
-
-  reject(proposal, { reason, ...options } = {}) {
-    return this.command("proposal.reject", { proposal, ...(reason !== undefined && { reason }) }, options);
   }
 
   [Symbol.asyncIterator]() {
@@ -132,6 +145,7 @@ export class Room extends EventTarget {
 
   _onSnapshot({ epoch, seq, state, you, reason }) {
     const from = this.#seq ?? seq;
+    const before = this.#state;
     const isSameHistory = epoch === this.#epoch;
     this.#epoch = epoch;
     this.#seq = seq;
@@ -141,8 +155,8 @@ export class Room extends EventTarget {
     this.#needsSnapshot = false;
     this.#host.shown(this.#event, isSameHistory ? seq : undefined);
     this.#setEntered();
-    if (youChanged) this.#emit("you", { seq });
-    this.#changed({ from, seq, reason });
+    if (youChanged) this._emit("you", { seq });
+    this.#changed({ from, seq, reason }, before);
   }
 
   _onResumed({ epoch, from, seq, patch, you }) {
@@ -151,7 +165,7 @@ export class Room extends EventTarget {
       this._resync();
       return;
     }
-    const before = this.#seq;
+    const [before, stateBefore] = [this.#seq, this.#state];
     const youChanged = this.#replaceYou(you, seq);
     this.#heldPatches = [];
     if (seq >= before) {
@@ -160,8 +174,8 @@ export class Room extends EventTarget {
     }
     this.#host.shown(this.#event, this.#seq);
     this.#setEntered();
-    if (youChanged) this.#emit("you", { seq });
-    if (seq > before) this.#changed({ from: before, seq, patch });
+    if (youChanged) this._emit("you", { seq });
+    if (seq > before) this.#changed({ from: before, seq, patch }, stateBefore);
   }
 
   _onDiff({ epoch, from, seq, patch }) {
@@ -170,14 +184,15 @@ export class Room extends EventTarget {
     if (epoch !== this.#epoch || (from !== this.#seq && seq > this.#seq)) {
       this._resync();
     } else if (seq > this.#seq) {
+      const before = this.#state;
       this.#seq = seq;
-      this.#state = mergePatch(this.#state, patch);
+      this.#state = mergePatch(before, patch);
       const ready = this.#heldPatches.filter((held) => held.seq <= seq);
       this.#heldPatches = this.#heldPatches.filter((held) => held.seq > seq);
       for (const held of ready) this.#patchYou(held);
       this.#host.shown(this.#event, seq);
-      for (const held of ready) this.#emit("you", held);
-      this.#changed({ from, seq, patch });
+      for (const held of ready) this._emit("you", held);
+      this.#changed({ from, seq, patch }, before);
     }
   }
 
@@ -190,7 +205,7 @@ export class Room extends EventTarget {
       return;
     }
     this.#patchYou({ seq, patch });
-    this.#emit("you", { seq, patch });
+    this._emit("you", { seq, patch });
   }
 
   #patchYou({ seq, patch }) {
@@ -200,7 +215,7 @@ export class Room extends EventTarget {
 
   _onPresence({ online }) {
     this.#online = online;
-    this.#emit("presence", { online });
+    this._emit("presence", { online });
   }
 
   /** Return whether a heartbeat's position shows that a diff did not arrive. */
@@ -223,13 +238,14 @@ export class Room extends EventTarget {
   _close(reason, error) {
     if (this.#closed !== undefined) return;
     this.#closed = reason;
+    this.#closedFor = error;
     this.#host.shown(this.#event);
     this.#setLive(false);
     this._entered.reject(error ?? this.#closedError());
     for (const { deferred } of this.#waiters.splice(0)) deferred.reject(error ?? this.#closedError());
     for (const reader of this.#readers) reader.end();
     this.#readers.clear();
-    this.#emit("closed", error ? { reason, error } : { reason });
+    this._emit("closed", error ? { reason, error } : { reason });
   }
 
   /** Replace `you`, and return whether it is different. */
@@ -248,30 +264,21 @@ export class Room extends EventTarget {
   #setLive(live) {
     if (this.#live === live) return;
     this.#live = live;
-    this.#emit("live", { live });
+    this._emit("live", { live });
   }
 
-  #changed(change) {
+  #changed(change, before) {
     Object.freeze(change);
     for (const reader of this.#readers) reader.push(change);
-    this.#emit("change", change);
+    this._emit("change", change);
     const reached = this.#waiters.filter((waiter) => waiter.seq <= this.#seq);
     this.#waiters = this.#waiters.filter((waiter) => waiter.seq > this.#seq);
     for (const { deferred } of reached) deferred.resolve();
+    for (const [type, detail] of happenings(before, this.#state)) this._emit(type, detail);
   }
 
   #closedError() {
     const details = { reason: this.#closed };
     return new AyesError("room_closed", `the room was closed: ${this.#closed}`, { event: this.#event, details });
   }
-
-  #emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
-  }
-}
-
-/** A vote names the revision that its voter has seen, and the room shows none. */
-function unknownProposal(event, id) {
-  const details = { path: "revision" };
-  return new AyesError("bad_request", "the room does not show this proposal", { event, id, retry: "fix", details });
 }

@@ -1,5 +1,6 @@
 // The rooms that were entered: subscribes them, and passes on the messages that concern them.
 
+import { abortable } from "../deferred.js";
 import { AyesError, MAX_INTERNAL_ERRORS } from "../error.js";
 import { Timers } from "../timers.js";
 import { Room } from "./room.js";
@@ -18,10 +19,11 @@ export class Rooms {
 
   /**
    * `command` is the client's; `renew()` asks for a new token. `vote(event, proposal)` is the user's newest command on
-   * the votes of a proposal that its room does not show yet; `shown(event, seq)` tells what a room shows.
+   * the votes of a proposal that its room does not show yet, `pending(event)` all that it does not show yet;
+   * `shown(event, seq)` tells what a room shows.
    */
-  constructor({ connection, clock, backoff, answerTimeout, newRef, command, renew, vote, shown }) {
-    Object.assign(this, { connection, clock, backoff, answerTimeout, newRef, command, renew, vote, shown });
+  constructor({ connection, clock, backoff, answerTimeout, newRef, command, renew, vote, pending, shown }) {
+    Object.assign(this, { connection, clock, backoff, answerTimeout, newRef, command, renew, vote, pending, shown });
     this.#timers = new Timers(clock);
   }
 
@@ -30,14 +32,16 @@ export class Rooms {
     return Array.from(this.open.values(), (room) => room._position);
   }
 
-  enter(event) {
+  /** Enter a room for one more user; the room is left when each has left it. An aborted wait is no user. */
+  enter(event, signal) {
     let room = this.open.get(event);
     if (!room) {
       room = new Room(this, event);
       this.open.set(event, room);
       this.subscribe(room);
     }
-    return room._entered.promise;
+    room._users += 1;
+    return abortable(signal, room._entered.promise, () => (room._users -= 1));
   }
 
   /** Return whether the room of `event` is entered and does not show `seq` yet. */

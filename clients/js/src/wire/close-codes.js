@@ -22,3 +22,17 @@ export function isFinal(code) {
 export function isServers(code) {
   return code === SERVICE_RESTART || code >= FIRST_APPLICATION_CLOSE;
 }
+
+/** What a final close says to those who set up the application; `origin` is its page's. */
+export function meaningOf(code, origin = "this address") {
+  return MEANINGS[code]?.(origin) ?? `the server closed with ${code}`;
+}
+
+const MEANINGS = Object.freeze({
+  4500: () => "the server does not accept this token (4500); its log says why",
+  4501: () => "the server did not understand this client (4501)",
+  4503: () => "the access of this user was revoked (4503)",
+  4504: () => "this user has too many connections (4504)",
+  4505: (origin) => `the server takes no pages from ${origin} (4505): add it to its setting AYES_ALLOWED_ORIGINS`,
+  4506: () => "the server speaks another version of the protocol (4506)",
+});
