@@ -22,6 +22,12 @@ FIXED_HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+#: For the SDK: pages of any origin may import it. It holds nothing of a user, and the origins that
+#: may connect are another matter (``AYES_ALLOWED_ORIGINS``).
+OPEN_HEADERS: Final = {
+    "access-control-allow-origin": "*",
+    "cross-origin-resource-policy": "cross-origin",
+}
 _SOCKETS: Final = {"http": "ws", "https": "wss"}
 
 

@@ -21,7 +21,7 @@ from server.config.version import ayes_version
 from server.http.answers import json_answer
 from server.http.conditional import is_known
 from server.page.files import File, Folder
-from server.page.headers import headers
+from server.page.headers import OPEN_HEADERS, headers
 from server.page.local import LocalMode
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ ADMIN = "admin.html"
 #: and longer than a check.
 FILE_CHECK_INTERVAL_S = 0.1
 #: The SDK's files that a browser needs; its folder also has its package, tests and examples.
-SDK_PARTS = ("ayes.js", "words.js", "src")
+SDK_PARTS = ("ayes.js", "elements.js", "words.js", "src")
 
 #: The folder of both in an installed wheel (see pyproject.toml), and in a checkout.
 _INSTALLED = Path(__file__).parents[1] / "static"
@@ -141,7 +141,8 @@ class Pages:
         file = folder.find(path)
         if file is None:
             raise HTTPException(404)
-        return _sent(request, file, self._headers(request))
+        fixed = self._headers(request)
+        return _sent(request, file, fixed | OPEN_HEADERS if folder is self.sdk else fixed)
 
     def _headers(self, request: Request) -> dict[str, str]:
         own = self._node.origins.own(request.scope)

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.clients.typing_tables import tables
-from tests.node import NODE, NPM
+from tests.node import NODE, NPM, install
+from tests.node import run as run_in
 
 ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "clients" / "js"
 SOURCES = [*sorted(CLIENT.glob("*.js")), *sorted((CLIENT / "src").rglob("*.js"))]
 TYPES = Path(__file__).parent / "types"
-#: A run of everything takes a second or two; fetching and running the type checker up to fifteen.
-LONGEST = 100.0
+#: What an application brings itself.
+PEERS = {"react": "react.js", "vue": "vue.js"}
 #: A reader finds their way by the tree alone: one noun a file.
 LONGEST_FILE = 400
 
 
 def run(*command: str, cwd: Path = CLIENT) -> str:
     """What ``command`` prints; it must succeed."""
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=LONGEST)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return run_in(*command, cwd=cwd)
 
 
 @pytest.mark.timeout(300)
@@ -37,21 +34,9 @@ def test_its_own_tests_pass() -> None:
     run(NODE, "--test", "--test-reporter=tap", *files)
 
 
-def _installed() -> None:
-    """Bring the type checker as the lock file names it; two workers take turns."""
-    lock = (TYPES / "package-lock.json").read_bytes()
-    installed = TYPES / "node_modules" / ".installed"
-    with (TYPES / "package.json").open() as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        if installed.exists() and installed.read_bytes() == lock:
-            return
-        run(*NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=TYPES)
-        installed.write_bytes(lock)
-
-
 @pytest.mark.timeout(400)
 def test_the_types_are_sound_refuse_what_they_should_and_have_the_servers_fields() -> None:
-    _installed()
+    install(TYPES)
     (TYPES / "tables.ts").write_text(tables())
     run(NODE, "node_modules/typescript/bin/tsc", "-p", ".", cwd=TYPES)
 
@@ -68,7 +53,11 @@ def test_what_is_typed_is_there_and_the_other_way_round() -> None:
 def test_npm_would_publish_exactly_the_client() -> None:
     packed = json.loads(run(*NPM, "pack", "--dry-run", "--json"))[0]
     files = {entry["path"] for entry in packed["files"]}
-    examples = {f"examples/{path.name}" for path in (CLIENT / "examples").iterdir()}
+    examples = {
+        str(path.relative_to(CLIENT))
+        for path in (CLIENT / "examples").rglob("*.*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
     assert examples
     sources = {str(path.relative_to(CLIENT)) for path in SOURCES}
     types = {path.name for path in CLIENT.glob("*.d.ts")}
@@ -79,9 +68,15 @@ def test_the_package_stands_alone() -> None:
     package = json.loads((CLIENT / "package.json").read_text())
     assert package["license"] == "Apache-2.0"
     assert (CLIENT / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
-    assert not {"dependencies", "devDependencies", "peerDependencies"} & set(package)
+    assert not {"dependencies", "devDependencies"} & set(package)
+    optional = {name for name, meta in package["peerDependenciesMeta"].items() if meta["optional"]}
+    assert set(package["peerDependencies"]) == optional == set(PEERS)
     for path in SOURCES:
-        for module in re.findall(r"(?:from|import\() *\"([^\"]+)\"", path.read_text()):
+        for module in re.findall(r"(?:from |import\() *\"([^\"]+)\"", path.read_text()):
+            if PEERS.get(module) == path.name:
+                continue
+            if path.name == "testing.js" and module.startswith("node:"):
+                continue
             assert module.startswith("."), f"{path.name} imports {module}"
             assert (path.parent / module).resolve() in SOURCES
 
@@ -95,7 +90,21 @@ def test_a_strict_policy_lets_it_run(path: Path) -> None:
     assert text.startswith("//"), "it does not say what it is"
 
 
-PAGES = [CLIENT / "README.md", ROOT / "docs" / "clients" / "javascript.md"]
+PAGES = [
+    CLIENT / "README.md",
+    ROOT / "docs" / "clients" / "javascript.md",
+    ROOT / "docs" / "clients" / "frameworks.md",
+]
+
+
+@pytest.mark.parametrize("language", ["tsx", "ts"])
+def test_code_for_frameworks_is_that_of_the_examples(language: str) -> None:
+    """The examples are type-checked and played in a browser (tests/web/test_frameworks.py)."""
+    page = (ROOT / "docs" / "clients" / "frameworks.md").read_text()
+    blocks = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+    code = "\n".join(path.read_text() for path in (CLIENT / "examples").rglob(f"*.{language}"))
+    assert blocks
+    assert [block for block in blocks if block not in code] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

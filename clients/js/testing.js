@@ -1,0 +1,195 @@
+// For the tests of applications, in Node: a real server of one's own, tokens and clients of it, and a room set by hand.
+
+import { spawn } from "node:child_process";
+import { createHmac, randomBytes } from "node:crypto";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { Client, newId } from "./ayes.js";
+import { Room } from "./src/rooms/room.js";
+
+/** Longest wait for a server to be ready; a busy machine may need it. */
+const START_TIMEOUT_MS = 60_000;
+/** Longest wait for a server to stop by itself; then it is killed. */
+const STOP_TIMEOUT_MS = 10_000;
+/** Life of a token that is made without one. */
+const TOKEN_TTL_S = 3_600;
+const READY = /^ayes is ready: (\S+)/m;
+
+/**
+ * Start a server with a database of its own, which `stop` removes. `command`: the program and its first arguments, by
+ * default `AYES_BIN`, else `ayes`. `settings`: more of its environment, such as `AYES_ALLOWED_ORIGINS`.
+ */
+export async function startAyes({ command = process.env.AYES_BIN ?? "ayes", settings = {} } = {}) {
+  const secret = randomBytes(48).toString("base64url");
+  const folder = await mkdtemp(join(tmpdir(), "ayes-test-"));
+  // As root the database runs as another user, who has to reach its folder.
+  await chmod(folder, 0o755);
+  const [program, ...first] = [command].flat();
+  const server = spawn(program, [...first, "serve"], {
+    env: { ...process.env, AYES_HOST: "127.0.0.1", AYES_PORT: "0", AYES_DATA_DIR: folder, AYES_AUTH_SECRET: secret, ...settings },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = new Promise((resolve) => server.once("exit", resolve));
+  const end = async () => {
+    server.kill("SIGTERM");
+    const timer = setTimeout(() => server.kill("SIGKILL"), STOP_TIMEOUT_MS);
+    await ended;
+    clearTimeout(timer);
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    return new Ayes(await addressOf(server), secret, end);
+  } catch (error) {
+    if (server.pid !== undefined) await end();
+    throw error;
+  }
+}
+
+/** The address that a server says it is ready at. */
+function addressOf(server) {
+  return new Promise((resolve, reject) => {
+    let said = "";
+    const timer = setTimeout(() => reject(new Error(`no server within ${START_TIMEOUT_MS} ms:\n${said}`)), START_TIMEOUT_MS);
+    const settle = (done) => {
+      clearTimeout(timer);
+      done();
+    };
+    for (const stream of [server.stdout, server.stderr]) {
+      stream.setEncoding("utf8").on("data", (text) => {
+        said += text;
+        const found = READY.exec(said);
+        if (found) settle(() => resolve(found[1]));
+      });
+    }
+    server.once("error", (error) => {
+      const hint = "install the server, or name it by AYES_BIN or the option `command`";
+      settle(() => reject(new Error(`${error.message}: ${hint}`, { cause: error })));
+    });
+    server.once("exit", (status) => settle(() => reject(new Error(`the server ended with status ${status}:\n${said}`))));
+  });
+}
+
+class Ayes {
+  #secret;
+  #end;
+  #clients = [];
+
+  constructor(url, secret, end) {
+    this.url = url;
+    this.#secret = secret;
+    this.#end = end;
+  }
+
+  /** A token of `user` (HS256). */
+  token(user, { name, seconds = TOKEN_TTL_S } = {}) {
+    const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const exp = Math.floor(Date.now() / 1_000) + seconds;
+    const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part({ sub: user, aud: "ayes", exp, ...(name && { name }) })}`;
+    return `${signed}.${createHmac("sha256", this.#secret).update(signed).digest("base64url")}`;
+  }
+
+  /** A client of `user` that is connected; it is stopped with the server. */
+  async client(user, options = {}) {
+    const client = new Client(this.url, { token: () => this.token(user), ...options }).start();
+    this.#clients.push(client);
+    await client.ready;
+    return client;
+  }
+
+  /**
+   * An event in progress: the room of its admin `by`, in which `members` are accepted. `policy`, `options`, `criteria`,
+   * `assumptions` and `subject` are those of `event.create`.
+   */
+  async decision({ by = "admin", members = [], subject = "A decision", policy = {}, ...more } = {}) {
+    const admin = await this.client(by);
+    const made = await admin.command("event.create", { subject, policy: { membership_auto: true, ...policy }, ...more });
+    const { event, entrance_code: code } = made.result;
+    for (const user of members) await this.#ask(user, { type: "membership.join", code });
+    const room = await admin.subscribe(event);
+    const { seq } = await room.command("event.start");
+    await room.reached(seq);
+    return room;
+  }
+
+  /** Let `users` agree with a proposal of the room's event; resolves with the room when it shows the last vote. */
+  async vote(room, proposal, ...users) {
+    const { revision } = await room.until(({ state }) => state.proposals[proposal]);
+    let last = room.seq;
+    for (const user of users) last = (await this.#ask(user, { type: "vote.cast", event: room.event, proposal, revision })).seq;
+    await room.reached(last);
+    return room;
+  }
+
+  /** Give a command as `user`, over HTTP. */
+  async #ask(user, command) {
+    const answer = await fetch(new URL("/v1/commands", this.url), {
+      method: "POST",
+      headers: { authorization: `Bearer ${this.token(user)}`, "content-type": "application/json" },
+      body: JSON.stringify({ ...command, id: newId() }),
+    });
+    const said = await answer.json();
+    if (!answer.ok) throw new Error(`${command.type} of ${user}: ${said.code}: ${said.message}`);
+    return said;
+  }
+
+  /** Stop the clients and the server, and remove its database. */
+  async stop() {
+    await Promise.all(this.#clients.map((client) => client.stop()));
+    await this.#end();
+  }
+}
+
+const MEMBER = Object.freeze({ membership: Object.freeze({ status: "accepted", role: "member" }), votes: {}, stances: {} });
+
+/**
+ * A room without a server, for tests of components: `room.set({ state, you, online, live })` shows these, and
+ * `room.given` lists the commands that were given. `answer(type, args)` gives the result of each, or throws.
+ */
+export function fakeRoom({ event = "fake", state = {}, you = MEMBER, answer = () => ({}) } = {}) {
+  const given = [];
+  let seq = 1;
+  const host = {
+    clock: globalThis,
+    async command(type, args, options = {}) {
+      const one = { id: options.id ?? newId(), type, args, event, since: Date.now(), sent: true, tries: 1, kept: false };
+      given.push(one);
+      const result = await answer(type, args);
+      return { type: "ack", id: one.id, event, seq, hash: "", applied: true, replayed: false, result };
+    },
+    subscribe() {},
+    leave: (room) => room._close("client"),
+    vote: () => undefined,
+    pending: () => [],
+    shown() {},
+  };
+  const room = new Room(host, event);
+  room._users = 1;
+  const whole = (shown) => ({
+    event: { id: event, subject: "", status: "in_progress", policy: POLICY, ...shown.event },
+    options: {}, assumptions: {}, criteria: {}, proposals: {}, comments: {}, members: {}, counts: {},
+    ...Object.fromEntries(Object.entries(shown).filter(([name]) => name !== "event")),
+  });
+  const show = () => room._onSnapshot({ epoch: "fake", seq, state: whole(state), you, reason: "initial" });
+  show();
+  return Object.assign(room, {
+    given,
+    set(next) {
+      seq += 1;
+      if (next.state) state = { ...state, ...next.state };
+      if (next.you) you = { ...you, ...next.you };
+      show();
+      if (next.online !== undefined) room._onPresence({ online: next.online });
+      if (next.live === false) room._down();
+      return room;
+    },
+  });
+}
+
+const POLICY = Object.freeze({
+  assumption: { auto: true, rule: "count", threshold: 3 },
+  criterion: { auto: true, rule: "count", threshold: 3 },
+  conclusion: { auto: true, rule: "percent", threshold: 60 },
+  membership_auto: false,
+});

@@ -1,0 +1,49 @@
+"""The JavaScript client's helper for the tests of applications, as its page shows it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.node import NODE, run
+from tests.parts import ROOT
+
+PAGE = ROOT / "docs" / "clients" / "frameworks.md"
+FAKE = """
+import { fakeRoom } from "ayes-client/testing";
+
+const proposal = { kind: "assumption", status: "pending", revision: 2, agree: 1 };
+const room = fakeRoom({ state: { counts: { members: 4 }, proposals: { p: proposal } } });
+const seen = [];
+room.on("decided", ({ outcome }) => seen.push(outcome.carried));
+await room.vote("p");
+room.set({ state: { proposals: { p: { ...proposal, agree: 2 } } }, you: { votes: { p: 2 } } });
+const { agree, mine, needed } = room.tally("p");
+const closed = { ...proposal, status: "accepted", resolution: "admin" };
+room.set({ state: { proposals: { p: closed } } });
+console.log(JSON.stringify([room.given[0].args.revision, agree, mine, needed, seen]));
+await room.leave();
+console.log(room.closed);
+"""
+
+
+def play(code: str, folder: Path) -> list[str]:
+    """Run ``code`` in Node as a package that has the client installed; the lines that it prints."""
+    (folder / "node_modules").mkdir()
+    (folder / "node_modules" / "ayes-client").symlink_to(ROOT / "clients" / "js")
+    (folder / "test.mjs").write_text(code)
+    program = str(Path(sys.executable).parent / "ayes")
+    return run(NODE, "test.mjs", cwd=folder, env={"AYES_BIN": program}).splitlines()
+
+
+@pytest.mark.timeout(300)
+def test_a_decision_of_a_test_is_that_of_a_real_server(tmp_path: Path) -> None:
+    [block] = re.findall(r"```js\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert play(block, tmp_path) == ["true"]
+
+
+def test_a_fake_room_shows_what_it_is_set_to(tmp_path: Path) -> None:
+    assert play(FAKE, tmp_path) == ['[2,2,"agree",3,[true]]', "client"]
