@@ -157,7 +157,7 @@ class Node:
                     self.nodes.task,
                 )
             ),
-            self.rooms.fills,
+            self.rooms.filler.failures,
         ]
         """How the background work fares; the process adds its own."""
 

@@ -117,13 +117,14 @@ class Submission:
 
 
 class StepRecord(NamedTuple):
-    """An accepted command, as it is published to the rooms."""
+    """An accepted command, as it is published to the rooms; ``previous``: the hash before it."""
 
     seq: int
     hash: bytes
     patches: Patches
     encoded: dict[str, bytes]
     """The patches as the journal stores them, by audience."""
+    previous: bytes
 
 
 class Decision(NamedTuple):
@@ -157,7 +158,6 @@ def decide(
     """Decide ``submission`` at ``now``; return ``None`` if a timer came too early.
 
     ``limits`` are the node's; they apply to an event that has none recorded.
-
     Raises ``Missing`` and leaves the state as it was.
     """
     command = submission.command
@@ -270,7 +270,7 @@ def _accepted(
     return Decision(
         Answer(message),
         entry,
-        StepRecord(seq, sealed, patches, encoded),
+        StepRecord(seq, sealed, patches, encoded, previous),
         changed=step.before,
         event_changed=step.event_before is not state.event_record,
     )

@@ -22,6 +22,7 @@ from server.bus.connection import (
     MIN_RECONNECT_DELAY_S,
     REDIS_TIMEOUT_S,
     OnMessage,
+    OnPublished,
     RedisConnection,
     is_lost,
     make_redis,
@@ -43,9 +44,10 @@ MAX_ASKED_SERVERS = 8
 class Cluster:
     """Publishes to the shards of a cluster, and receives from them."""
 
-    def __init__(self, url: str, on_message: OnMessage) -> None:
+    def __init__(self, url: str, on_message: OnMessage, *, on_published: OnPublished) -> None:
         self._url = url
         self._on_message = on_message
+        self._on_published = on_published
         self._seeds = addresses_of(url)
         self._owners: list[Address | None] = [None] * SLOTS
         self._connections: dict[Address, RedisConnection] = {}
@@ -107,6 +109,11 @@ class Cluster:
         else:
             connection.send(channel, kind, data)
 
+    def is_congested(self, channel: str) -> bool:
+        """Whether the channel's shard is not known, or too many bytes wait for it."""
+        connection = self._connection_of(channel)
+        return connection is None or connection.is_congested(channel)
+
     def subscribe(self, channel: str) -> None:
         """Receive the messages of ``channel``, soon."""
         self._watched.setdefault(channel, None)
@@ -149,6 +156,7 @@ class Cluster:
             connection = RedisConnection(
                 url_of(self._url, address),
                 self._on_message,
+                on_published=self._on_published,
                 moved=self._moved,
                 lost=self._stale.set,
             )

@@ -45,8 +45,12 @@ NO_PERMISSION_DELAY_S = 30.0
 MOVED_DELAY_S = 0.05
 #: Messages that wait to be published, one per channel and kind; beyond that the oldest is dropped.
 MAX_UNPUBLISHED = 10_000
+#: Bytes that wait to be published, beyond which steps are left out of the messages.
+MAX_UNPUBLISHED_BYTES = 8 * 1024 * 1024
 #: Messages of one round trip; the rest follows.
 MAX_PIPELINED = 1_000
+#: Messages that are received in one iteration of the event loop; a flood must not delay its others.
+MAX_RECEIVED_TOGETHER = 16
 #: Channels that one command subscribes to; the rest follows.
 MAX_CHANNEL_CHANGES = 500
 
@@ -65,6 +69,8 @@ def is_lost(err: Exception) -> bool:
     )
 
 
+#: Receives the number of connections that got a channel's message.
+OnPublished: TypeAlias = Callable[[str, int], None]
 #: Receives a channel's message. ``None``: subscribed again, and earlier messages may be lost.
 OnMessage: TypeAlias = Callable[[str, bytes | None], None]
 
@@ -77,6 +83,7 @@ class RedisConnection:
         url: str,
         on_message: OnMessage,
         *,
+        on_published: OnPublished,
         moved: Callable[[MovedError], None] | None = None,
         lost: Callable[[], None] | None = None,
     ) -> None:
@@ -86,9 +93,11 @@ class RedisConnection:
         """
         self._url = url
         self._on_message = on_message
+        self._on_published = on_published
         self._moved = moved
         self._lost = lost
         self._waiting: dict[tuple[str, str], bytes | Writer] = {}
+        self._waiting_bytes = 0
         self._something = asyncio.Event()
         self._watched: set[str] = set()
         self._subscribed: set[str] = set()
@@ -140,10 +149,22 @@ class RedisConnection:
         A ``Writer`` is asked for the message when it leaves.
         """
         if (channel, kind) not in self._waiting and len(self._waiting) >= MAX_UNPUBLISHED:
-            del self._waiting[next(iter(self._waiting))]
+            self._pop(next(iter(self._waiting)))
             self.dropped += 1
+        if (channel, kind) in self._waiting:
+            self._waiting_bytes -= _bytes_of(self._waiting[channel, kind])
+        self._waiting_bytes += _bytes_of(data)
         self._waiting[channel, kind] = data
         self._something.set()
+
+    def _pop(self, key: tuple[str, str]) -> bytes | Writer:
+        data = self._waiting.pop(key)
+        self._waiting_bytes -= _bytes_of(data)
+        return data
+
+    def is_congested(self, channel: str) -> bool:
+        """Whether too many bytes wait to be published."""
+        return self._waiting_bytes > MAX_UNPUBLISHED_BYTES
 
     def subscribe(self, channel: str) -> None:
         """Receive the messages of ``channel``, once the reader has sent SUBSCRIBE."""
@@ -217,13 +238,18 @@ class RedisConnection:
                     self._something.clear()
                     await rest(self._something, REDIS_HEARTBEAT_INTERVAL_S)
                 pipe = redis.pipeline(transaction=False)
+                sent: list[str] = []
                 for key in list(self._waiting)[:MAX_PIPELINED]:
-                    waiting = self._waiting.pop(key)
+                    waiting = self._pop(key)
                     data = waiting if isinstance(waiting, bytes) else waiting()
                     if data is not None:
                         pipe.execute_command(publish, key[0], data)
+                        sent.append(key[0])
                 pipe.ping()
                 answers = await pipe.execute(raise_on_error=False)
+            for channel, receivers in zip(sent, answers, strict=False):
+                if isinstance(receivers, int):
+                    self._on_published(channel, receivers)
             self._check(answers)
             self._mark_alive("publish", is_proven=len(answers) > 1)
 
@@ -242,7 +268,7 @@ class RedisConnection:
         self._subscribed.clear()
         async with redis.pubsub() as pubsub:
             await pubsub.connect()
-            heard_at, beat_at = loop.time(), 0.0
+            heard_at, beat_at, together = loop.time(), 0.0, 0
             while not self._over.is_set():
                 if loop.time() >= beat_at:
                     await pubsub.ping()
@@ -253,6 +279,10 @@ class RedisConnection:
                     heard_at = loop.time()
                     self._mark_alive("receive", is_proven=message["type"] != "pong")
                     self._take(message)
+                    # The client does not wait while there is something to read.
+                    together += 1
+                    if together % MAX_RECEIVED_TOGETHER == 0:
+                        await asyncio.sleep(0)
                 elif loop.time() - heard_at > REDIS_SILENCE_TIMEOUT_S:
                     raise TimeoutError("no heartbeat came back")
             if pubsub.connection is not None:
@@ -331,3 +361,8 @@ def make_redis(url: str) -> Redis:
 def slot_of(channel: str) -> int:
     """Return the slot of a sharded channel (Redis Cluster specification, *key distribution*)."""
     return key_slot(channel.encode())
+
+
+def _bytes_of(waiting: bytes | Writer) -> int:
+    """Return the bytes of a waiting message; a letter has none before it is written."""
+    return len(waiting) if isinstance(waiting, bytes) else 0

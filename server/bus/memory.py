@@ -14,6 +14,7 @@ class MemoryBus:
     is_up = True
     heartbeat_age_s = 0.0
     dropped = 0
+    refused = 0
 
     def __init__(self, others: set[MemoryBus] | None = None) -> None:
         self.node = uuid.uuid4().hex
@@ -26,6 +27,10 @@ class MemoryBus:
 
     def use_key(self, key: bytes) -> None:
         """Do nothing: nobody else has a way to this bus."""
+
+    def is_shared(self, event: str) -> bool:
+        """Whether another node subscribes to ``event``."""
+        return any(event in other._watched for other in self._others if other is not self)
 
     async def start(self, listener: Listener) -> None:
         """Join the bus."""

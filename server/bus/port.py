@@ -1,8 +1,9 @@
 """The messages about an event, and the letters, that nodes send each other.
 
 A ``PositionHint`` says that an event may have reached a position; a node with a room of it reads
-the new steps from the journal. Nothing in it is sent to a client. So a message that is lost,
-repeated, late or forged does no harm, and the rooms' sweep finds what no hint announced.
+the new steps from the journal. Or it carries them, if a node of this database sealed them
+(``seal``); a room takes only what continues its own position. So a message that is lost, repeated,
+late or forged does no harm, and the rooms' sweep finds what no hint announced.
 
 A ``PresenceReport`` feeds ``presence``, a number that decides nothing and is in no journal. A
 forged one can make that number wrong for a while, but never higher than the number of members.
@@ -20,6 +21,9 @@ from typing import NamedTuple, Protocol, TypeAlias
 #: Members of a room that one message names, 4 KiB of fingerprints; beyond that it carries only
 #: their number.
 MAX_FINGERPRINTS = 512
+#: Bytes of the steps that one message carries; more are read from the journal. A batch of votes has
+#: some 40 KB; a reader that stands still for seconds must not fill the bus.
+MAX_STEPS_BYTES = 128 * 1024
 #: Bytes of one fingerprint. Two fingerprints of 512 collide in one of 10^14 rooms.
 FINGERPRINT_BYTES = 8
 
@@ -30,6 +34,8 @@ class PositionHint(NamedTuple):
     event: str
     epoch: str = ""
     seq: int = 0
+    steps: bytes = b""
+    """The steps up to ``seq``, encoded by the node that committed them, if they came along."""
 
 
 class PresenceReport(NamedTuple):
@@ -73,11 +79,21 @@ class Bus(Protocol):
         """Seconds since the last heartbeat was answered; 0 without a server."""
 
     @property
+    def refused(self) -> int:
+        """Messages with steps that no node of this database had sealed."""
+
+    @property
     def dropped(self) -> int:
         """Messages that were dropped because too many waited to be sent."""
 
     def use_key(self, key: bytes) -> None:
         """Seal messages with the nodes' shared key; called before ``start``."""
+
+    def is_shared(self, event: str) -> bool:
+        """Whether steps of ``event`` should come along: another node seems to have its room.
+
+        A guess from the latest messages; ``False`` while too much waits to be sent.
+        """
 
     async def start(self, listener: Listener) -> None:
         """Connect, and deliver messages to ``listener``, which must not raise."""
@@ -86,7 +102,10 @@ class Bus(Protocol):
         """Disconnect; messages that still wait to be sent may be lost."""
 
     def publish(self, message: BusMessage) -> None:
-        """Send ``message`` to the other nodes; a newer one of its event and kind replaces it."""
+        """Send ``message`` to the other nodes.
+
+        A newer one of its event and kind replaces it while it waits, unless it carries steps.
+        """
 
     def subscribe(self, event: str) -> None:
         """Receive the messages about ``event`` from now on."""

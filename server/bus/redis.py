@@ -7,6 +7,7 @@ a database: production and staging on one Redis would receive each other's messa
 from __future__ import annotations
 
 import uuid
+from collections import OrderedDict
 from typing import Protocol
 
 import msgspec
@@ -16,6 +17,7 @@ from server.bus.connection import RedisConnection
 from server.bus.port import (
     FINGERPRINT_BYTES,
     MAX_FINGERPRINTS,
+    MAX_STEPS_BYTES,
     BusMessage,
     Listener,
     PositionHint,
@@ -26,9 +28,17 @@ from server.bus.port import (
 from server.bus.seal import SEAL_BYTES, Seal
 from server.config.redis_url import is_cluster
 
-#: Bytes of a message; a longer one is ignored. Fingerprints in base64, and less than 200 for the
+#: Bytes of a message that nodes of older versions read; they ignore a longer one. After it a hint
+#: without steps is sent, so that they need not wait for their sweep.
+MAX_PLAIN_BYTES = MAX_FINGERPRINTS * FINGERPRINT_BYTES * 4 // 3 + 1_024
+#: Bytes of a message; a longer one is ignored. Sealed steps in base64, and less than 1,024 for the
 #: rest.
-MAX_MESSAGE_BYTES = MAX_FINGERPRINTS * FINGERPRINT_BYTES * 4 // 3 + 1_024
+MAX_MESSAGE_BYTES = (MAX_STEPS_BYTES + SEAL_BYTES) * 4 // 3 + 1_024
+#: Events that are remembered as shared with other nodes; beyond that the one least recently
+#: published is forgotten, and its next step read from the journal once.
+MAX_SHARED_EVENTS = 20_000
+#: The use for which steps are sealed.
+SEALED_STEPS = "steps"
 #: Bytes of a letter's text; a longer one is ignored. A letter is written shorter unless one command
 #: alone is longer: the greatest ``AYES_MESSAGE_BYTES``, and as much again.
 MAX_LETTER_BYTES = 2 * 1_048_576
@@ -48,12 +58,14 @@ def letters_channel_of(deployment: str, channel: str) -> str:
     return f"ayes:{deployment}:letters:{channel}"
 
 
-class _WireHint(msgspec.Struct, tag_field="kind", tag="hint"):
+class _WireHint(msgspec.Struct, tag_field="kind", tag="hint", omit_defaults=True):
     """A ``PositionHint`` on the wire; the channel says of which event."""
 
     node: str
     epoch: str
     seq: int
+    steps: bytes | None = None
+    """Sealed. Nodes of older versions do not look at it."""
 
 
 class _WireReport(msgspec.Struct, tag_field="kind", tag="headcount"):
@@ -80,6 +92,7 @@ class _Servers(Protocol):
     def start(self) -> None: ...
     async def stop(self) -> None: ...
     def send(self, channel: str, kind: str, data: bytes | Writer) -> None: ...
+    def is_congested(self, channel: str) -> bool: ...
     def subscribe(self, channel: str) -> None: ...
     def unsubscribe(self, channel: str) -> None: ...
 
@@ -93,12 +106,18 @@ class RedisBus:
         self._prefix = channel_of(deployment, "")
         self._letters = letters_channel_of(deployment, "")
         self._servers: _Servers = (
-            Cluster(url, self._on_message)
+            Cluster(url, self._on_message, on_published=self._on_published)
             if is_cluster(url)
-            else RedisConnection(url, self._on_message)
+            else RedisConnection(url, self._on_message, on_published=self._on_published)
         )
-        self.sent = self.received = 0
+        self.sent = self.received = self.refused = 0
         self._watched: set[str] = set()
+        self._shared: OrderedDict[str, None] = OrderedDict()
+        """Events whose last message reached another node."""
+        # Redis sends a node its own messages too. They begin so, and need not be decoded.
+        self._own = tuple(
+            f'{{"kind":"{kind}","node":"{self.node}"'.encode() for kind in ("hint", "headcount")
+        )
         self._listener: Listener | None = None
         self._readers: dict[str, Reader] = {}
 
@@ -133,14 +152,25 @@ class RedisBus:
     def publish(self, shared: BusMessage) -> None:
         """Send to the other nodes, soon."""
         self.sent += 1
-        message: _WireHint | _WireReport
+        kind, channel = type(shared).__name__, self._prefix + shared.event
         if isinstance(shared, PositionHint):
-            message = _WireHint(self.node, shared.epoch, shared.seq)
+            if shared.steps and self.seal.is_ready:
+                sealed = self.seal.seal(SEALED_STEPS, shared.event, shared.steps)
+                full = _WireHint(self.node, shared.epoch, shared.seq, sealed)
+                data = msgspec.json.encode(full)
+                self._servers.send(channel, f"{kind} {shared.seq}", data)
+                if len(data) <= MAX_PLAIN_BYTES:
+                    return
+            hint = _WireHint(self.node, shared.epoch, shared.seq)
+            self._servers.send(channel, kind, msgspec.json.encode(hint))
         else:
             marks = None if shared.fingerprints is None else b"".join(shared.fingerprints)
-            message = _WireReport(self.node, shared.online, marks, shared.is_request)
-        kind = type(shared).__name__
-        self._servers.send(self._prefix + shared.event, kind, msgspec.json.encode(message))
+            report = _WireReport(self.node, shared.online, marks, shared.is_request)
+            self._servers.send(channel, kind, msgspec.json.encode(report))
+
+    def is_shared(self, event: str) -> bool:
+        """Whether the last message about ``event`` reached another node, and not too much waits."""
+        return event in self._shared and not self._servers.is_congested(self._prefix + event)
 
     def subscribe(self, event: str) -> None:
         """Receive the messages about ``event``, soon."""
@@ -183,6 +213,19 @@ class RedisBus:
             self.received += 1
             reader(text)
 
+    def _on_published(self, channel: str, receivers: int) -> None:
+        """Note whether a message reached another node than this one."""
+        if not channel.startswith(self._prefix):
+            return
+        event = channel.removeprefix(self._prefix)
+        if receivers > (event in self._watched):
+            self._shared[event] = None
+            self._shared.move_to_end(event)
+            if len(self._shared) > MAX_SHARED_EVENTS:
+                self._shared.popitem(last=False)
+        else:
+            self._shared.pop(event, None)
+
     def _on_message(self, channel: str, data: bytes | None) -> None:
         if channel.startswith(self._letters):
             self._read_letter(channel.removeprefix(self._letters), data)
@@ -197,7 +240,7 @@ class RedisBus:
 
     def _read(self, event: str, data: bytes) -> BusMessage | None:
         """Decode a message; return ``None`` for this node's own, and for an invalid one."""
-        if len(data) > MAX_MESSAGE_BYTES:
+        if len(data) > MAX_MESSAGE_BYTES or data.startswith(self._own):
             return None
         try:
             message = _decoder.decode(data)
@@ -206,8 +249,16 @@ class RedisBus:
         if message.node == self.node:
             return None
         if isinstance(message, _WireHint):
-            return PositionHint(event, message.epoch, message.seq)
+            return PositionHint(event, message.epoch, message.seq, self._opened(event, message))
         return _headcount(event, message)
+
+    def _opened(self, event: str, message: _WireHint) -> bytes:
+        """Return the steps that came along; none if no node of this database sealed them."""
+        if message.steps is None:
+            return b""
+        steps = self.seal.open(SEALED_STEPS, event, message.steps)
+        self.refused += steps is None
+        return steps or b""
 
 
 def _headcount(event: str, message: _WireReport) -> PresenceReport | None:

@@ -14,7 +14,7 @@ from persistence.database.histogram import Histogram
 from persistence.database.statements import TIMINGS
 from protocol.closes import CloseCode
 from protocol.errors import ErrorCode
-from server.measures.counters import BUDGETS, FILL_CAUSES, HELLOS, SNAPSHOT_REASONS
+from server.measures.counters import BUDGETS, FILL_CAUSES, HELLOS, RECEIVED_STEPS, SNAPSHOT_REASONS
 from server.rooms.memory_budget import MAX_ROOM_BYTES
 from server.transport.large_answers import MAX_LARGE_BYTES
 
@@ -150,6 +150,12 @@ def resumes(node: Node) -> _Numbers:
 def fills(node: Node) -> _Numbers:
     """Return the reads of the journal by rooms."""
     return {(cause,): node.counters.fills[cause] for cause in FILL_CAUSES}
+
+
+def received_steps(node: Node) -> _Numbers:
+    """Return the messages with steps of other nodes, by what became of them."""
+    taken = {(outcome,): node.counters.received_steps[outcome] for outcome in RECEIVED_STEPS}
+    return taken | {("refused",): node.bus.refused}
 
 
 def bus_messages(node: Node) -> _Numbers:

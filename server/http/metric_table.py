@@ -303,6 +303,13 @@ METRICS: dict[str, Declared] = {
     "ayes_bus_messages": Declared(
         "counter", "Messages between nodes.", reading.bus_messages, ("direction",)
     ),
+    "ayes_bus_steps": Declared(
+        "counter",
+        "Messages with steps of other nodes. taken: no read of the journal; known: came too late; "
+        "refused: not sealed by a node of this database; else why the journal was read.",
+        reading.received_steps,
+        ("outcome",),
+    ),
     "ayes_bus_messages_dropped": Declared(
         "counter", "Messages that could not be sent.", lambda n: n.bus.dropped
     ),

@@ -31,11 +31,14 @@ Budget: TypeAlias = Literal[
 """A budget whose refusals are counted here; other parts count their own."""
 FillCause: TypeAlias = Literal["load", "hint", "sweep", "gap", "catch_up", "resync", "again"]
 """Why a room read the journal."""
+ReceivedSteps: TypeAlias = Literal["taken", "known", "gap", "epoch", "hash", "unreadable"]
+"""How a room dealt with steps of another node: taken, or why not."""
 SnapshotReason: TypeAlias = Literal["initial", "role", "lag", "gap", "epoch", "ahead"]
 
 HELLOS: Final[tuple[Hello, ...]] = get_args(Hello)
 BUDGETS: Final[tuple[Budget, ...]] = get_args(Budget)
 FILL_CAUSES: Final[tuple[FillCause, ...]] = get_args(FillCause)
+RECEIVED_STEPS: Final[tuple[ReceivedSteps, ...]] = get_args(ReceivedSteps)
 SNAPSHOT_REASONS: Final[tuple[SnapshotReason, ...]] = get_args(SnapshotReason)
 
 
@@ -62,5 +65,7 @@ class Counters:
         """Those of ``snapshots`` whose client had a position."""
         self.fills: Counter[FillCause] = Counter()
         """Reads of the journal by rooms."""
+        self.received_steps: Counter[ReceivedSteps] = Counter()
+        """Messages with steps of another node, by what their room did."""
         self.delivery_seconds = Histogram()
         """From COMMIT to the write to the last socket of a room that could take it."""

@@ -6,6 +6,8 @@
     catch_up        brings a subscription from its client's position to the room's
     resume_path     the part of this way that the journal has and memory does not
     journal_folder  ranges of the journal, folded into patches and cached
+    filling         a room filled from the journal
+    bus_steps       steps of other nodes that came over the bus
     stored_steps    the journal's steps, decoded
     user_views      a user's own view of an event, read for many users by one statement
     rendering       a snapshot, encoded in slices

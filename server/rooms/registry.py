@@ -15,11 +15,9 @@ from functools import partial
 
 from handlers.audiences import growing_document
 from handlers.lanes.decide import StepRecord
-from persistence.database.failures import Failures
 from persistence.database.overload import UNREACHABLE_RETRY_DELAY_MS, unreachable
 from persistence.database.periodic import Periodic
 from persistence.database.pool import Database
-from persistence.journal import rewriting
 from persistence.queries import reading
 from persistence.queries.reading import UserView
 from protocol.errors import ErrorCode, FinalError, RetryableError
@@ -28,12 +26,14 @@ from server.limits.cooldown import Cooldown
 from server.limits.event_log_throttle import EventLogThrottle
 from server.limits.metered import Metered, gently
 from server.limits.quotas import Quotas
-from server.measures.counters import Counters, FillCause
+from server.measures.counters import Counters
+from server.rooms.bus_steps import encoded_steps, steps_after
+from server.rooms.filling import Filler
 from server.rooms.journal_folder import JournalFolder
 from server.rooms.memory_budget import RoomBudget
 from server.rooms.presence import Presence
 from server.rooms.room import Room, RoomStep
-from server.rooms.stored_steps import step_of, steps_of
+from server.rooms.stored_steps import steps_of
 from server.rooms.subscription import Subscription
 from server.rooms.user_views import UserViews
 
@@ -45,8 +45,6 @@ SWEEP_INTERVAL_S = 1.0
 #: Seconds that a subscriber waits for the room to reach the position that its own view was read at;
 #: then ``overloaded``.
 FILL_TIMEOUT_S = 5.0
-#: Steps read from the journal by one statement, to fill a gap.
-FILL_PAGE_STEPS = 1_000
 #: Steps that a room reads from the journal when it is loaded, for clients that resume.
 MAX_STEPS_AT_LOAD = 512
 #: Seconds for which a room without a subscription stays in memory, so that a client that
@@ -88,13 +86,10 @@ class RoomRegistry:
         self._unused: OrderedDict[str, float] = OrderedDict()
         """Rooms without a subscription, and the loop's time until which they are kept."""
         self._loading: dict[str, asyncio.Task[None]] = {}
-        self._filling: dict[str, asyncio.Task[None]] = {}
-        self._wanted: dict[str, int] = {}
-        """Positions that were announced while their room was being filled."""
         self.journal = JournalFolder(database, cooldown)
         self._views = UserViews(database)
         self.sweeper = Periodic("room sweep", SWEEP_INTERVAL_S, self._sweep)
-        self.fills = Failures("room fill")
+        self.filler = Filler(database, self.counters, self.by_event, self._read)
         self.presence = Presence(bus)
 
     async def start(self) -> None:
@@ -106,9 +101,10 @@ class RoomRegistry:
         """Stop the bus, the sweep, and reads in flight."""
         await self._bus.stop()
         await self.sweeper.stop()
-        for task in (tasks := [*self._loading.values(), *self._filling.values()]):
+        for task in (tasks := [*self._loading.values()]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.filler.stop()
         await self.journal.stop()
 
     def count(self) -> int:
@@ -121,16 +117,17 @@ class RoomRegistry:
         self, event_id: str, epoch: str, steps: Sequence[StepRecord], committed_at: float
     ) -> None:
         """Apply committed steps; fill a gap before them from the journal."""
-        self._bus.publish(PositionHint(event_id, epoch, steps[-1].seq))
+        along = encoded_steps(epoch, steps) if self._bus.is_shared(event_id) else b""
+        self._bus.publish(PositionHint(event_id, epoch, steps[-1].seq, along))
         room = self.by_event.get(event_id)
         if room is not None:
-            taken = [RoomStep(s.seq, s.patches, s.encoded) for s in steps]
+            taken = [RoomStep(s.seq, s.patches, s.encoded, s.hash) for s in steps]
             self._take(room, epoch, taken, committed_at)
 
     def request_resync(self, event_id: str) -> None:
         """Compare a room with the journal: steps may have been committed unpublished."""
         if (room := self.by_event.get(event_id)) is not None:
-            self._fill(room, "resync")
+            self.filler.fill(room, "resync")
 
     def _on_message(self, message: BusMessage) -> None:
         """Handle another node's hint or presence report."""
@@ -140,13 +137,21 @@ class RoomRegistry:
             return self.presence.on_report(room, message, asyncio.get_running_loop().time())
         if not message.epoch:
             self.presence.begin(room)
+        if message.steps:
+            found = steps_after(room, message.steps)
+            self.counters.received_steps[found.outcome] += 1
+            if found.steps:
+                self._apply(room, found.steps)
         if message.epoch != room.epoch or message.seq > room.seq:
-            self._fill(room, "hint", message.seq)
+            self.filler.fill(room, "hint", message.seq)
 
-    def _take(self, room: Room, epoch: str, steps: list[RoomStep], committed_at: float) -> None:
+    def _take(self, room: Room, epoch: str, steps: Sequence[RoomStep], committed_at: float) -> None:
         if epoch != room.epoch or steps[0].seq > room.seq + 1:
-            self._fill(room, "gap", steps[-1].seq)
+            self.filler.fill(room, "gap", steps[-1].seq)
             return
+        self._apply(room, steps, committed_at)
+
+    def _apply(self, room: Room, steps: Sequence[RoomStep], committed_at: float = 0.0) -> None:
         try:
             room.apply(steps, committed_at)
         except Exception:
@@ -154,7 +159,7 @@ class RoomRegistry:
             log.exception("event %s: a step could not be applied", event, extra={"event": event})
             # The room may show half a step. No stored epoch is empty, so the room is read again.
             room.epoch = ""
-            self._fill(room, "again")
+            self.filler.fill(room, "again")
 
     # Entering and leaving.
 
@@ -273,7 +278,7 @@ class RoomRegistry:
         self._bus.subscribe(event_id)
         self.presence.begin(room)
         self._unused[event_id] = asyncio.get_running_loop().time() + UNUSED_ROOM_TTL_S
-        self._fill(room, "load")
+        self.filler.fill(room, "load")
 
     async def _read(self, room: Room) -> int:
         """Read the view and the last steps before it; return their bytes in memory."""
@@ -292,14 +297,14 @@ class RoomRegistry:
             raise unreachable(err) from err
         shown = await gently(growing_document(state, "admin"))
         steps = await gently(steps_of(recent))
-        room.reset(state.epoch, state.seq, shown)
+        room.reset(state.epoch, state.seq, state.hash, shown)
         room.remember(steps)
         return state.bytes() + room.size()
 
     # Filling from the journal.
 
     async def _catch_up(self, room: Room, own: UserView) -> None:
-        self._fill(room, "catch_up")
+        self.filler.fill(room, "catch_up")
         try:
             async with asyncio.timeout(FILL_TIMEOUT_S):
                 while room.epoch != own.epoch or room.seq < own.seq:
@@ -308,82 +313,6 @@ class RoomRegistry:
             raise RetryableError(
                 ErrorCode.OVERLOADED, retry_after_ms=UNREACHABLE_RETRY_DELAY_MS
             ) from None
-
-    def _fill(self, room: Room, cause: FillCause, to: int = 0) -> None:
-        """Bring ``room`` to the event's position, which is at least ``to`` if that is given."""
-        event_id = room.event_id
-        self.counters.fills[cause] += 1
-        if event_id in self._filling:
-            self._wanted[event_id] = max(self._wanted.get(event_id, 0), to or room.seq + 1)
-            return
-        task = asyncio.create_task(self._fill_from_journal(room), name="fill room")
-        self._filling[event_id] = task
-        task.add_done_callback(lambda done: self._filled(event_id, done))
-
-    def _filled(self, event_id: str, task: asyncio.Task[None]) -> None:
-        self._filling.pop(event_id, None)
-        wanted = self._wanted.pop(event_id, 0)
-        room = self.by_event.get(event_id)
-        if room is not None and wanted > room.seq and not task.cancelled():
-            self._fill(room, "again")
-
-    async def _fill_from_journal(self, room: Room) -> None:
-        """Bring ``room`` to the event's position; read a new view after a restore."""
-        try:
-            await self._fill_to_position(room)
-        except Exception as err:  # the next sweep tries again
-            self.fills.failed(err, f"event {room.event_id}")
-        else:
-            self.fills.succeeded()
-
-    async def _fill_to_position(self, room: Room) -> None:
-        while True:
-            # Read first: steps that this node commits during the read are not lost data.
-            known = room.seq
-            tops = await reading.positions(self._database, [room.event_id])
-            if not tops:
-                self._end(room, await rewriting.is_deleted(self._database, room.event_id))
-                return
-            top = tops[0]
-            if top.epoch != room.epoch or top.seq < known:
-                await self._start_over(room, top.epoch)
-                return
-            if top.seq <= room.seq:
-                return
-            to = min(top.seq, room.seq + FILL_PAGE_STEPS)
-            # Empty if the epoch has changed since; the next iteration finds that.
-            stored = await reading.steps(
-                self._database, room.event_id, epoch=room.epoch, after=room.seq, to=to
-            )
-            room.apply([step_of(line) for line in stored])
-
-    async def _start_over(self, room: Room, epoch: str) -> None:
-        """Read the room again and send snapshots: the database was restored, or lost commits."""
-        reason = "epoch"
-        if epoch == room.epoch:
-            reason = "ahead"
-            log.critical(
-                "event %s: the database is behind this room: committed data was lost",
-                room.event_id,
-                extra={"event": room.event_id},
-            )
-        await self._read(room)
-        for subscription in tuple(room.subscriptions):
-            subscription.start_over(reason)
-
-    def _end(self, room: Room, deleted: bool) -> None:
-        """End the room of an event that the database does not have.
-
-        An operator ``deleted`` it, or the database was restored.
-        """
-        event = room.event_id
-        if not deleted:
-            lost = "event %s is not in the database: committed data was lost"
-            log.critical(lost, event, extra={"event": event})
-        elif room.subscriptions:
-            log.warning("event %s was deleted by an operator", event, extra={"event": event})
-        for subscription in tuple(room.subscriptions):
-            subscription.start_over("revoked" if deleted else "epoch")
 
     async def _sweep(self) -> None:
         self._drop_unused(asyncio.get_running_loop().time())
@@ -394,7 +323,7 @@ class RoomRegistry:
             del rooms[top.event]
             watched = self.by_event.get(top.event)
             if watched is not None and (top.epoch, top.seq) != (watched.epoch, watched.seq):
-                self._fill(watched, "sweep")
+                self.filler.fill(watched, "sweep")
         for event_id, room in rooms.items():
             if room.subscriptions and self.by_event.get(event_id) is room:
-                self._fill(room, "sweep")
+                self.filler.fill(room, "sweep")

@@ -44,6 +44,8 @@ class RoomStep(NamedTuple):
     seq: int
     patches: Patches
     encoded: dict[str, bytes]
+    hash: bytes
+    """The hash of the event's history up to this step."""
 
     def weight(self) -> int:
         """Return the bytes of its encoded patches."""
@@ -94,6 +96,8 @@ class Room:
         """Counts the reads of the view from the database."""
         self.epoch = ""
         self.seq = 0
+        self.hash = b""
+        """The hash of the event's history up to ``seq``."""
         self.document: dict[str, Any] = {}
         """``state`` of the audience ``member``."""
         self.for_admins: dict[str, dict[str, Any]] = {"counts": {}}
@@ -141,10 +145,10 @@ class Room:
 
     # Input.
 
-    def reset(self, epoch: str, seq: int, document: dict[str, Any]) -> None:
+    def reset(self, epoch: str, seq: int, hash: bytes, document: dict[str, Any]) -> None:
         """Show a view that was read from the database; ``document`` is the admins'."""
         self.generation += 1
-        self.epoch, self.seq = epoch, seq
+        self.epoch, self.seq, self.hash = epoch, seq, hash
         counts = document["counts"]
         self.for_admins = {
             **{name: document.pop(name, {}) for name in FOR_ADMINS},
@@ -169,7 +173,7 @@ class Room:
             if step.seq <= self.seq:
                 continue
             assert step.seq == self.seq + 1
-            self.seq = step.seq
+            self.seq, self.hash = step.seq, step.hash
             moved = True
             self._remember(step)
             merge_patch.apply(self.document, step.patches.member)

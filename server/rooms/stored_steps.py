@@ -20,7 +20,7 @@ _texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 def step_of(stored: StoredStep) -> RoomStep:
     """Decode one step of the journal."""
     texts = {label: bytes(text) for label, text in _texts.decode(stored.patches).items()}
-    return RoomStep(stored.seq, _patches.decode(stored.patches), texts)
+    return RoomStep(stored.seq, _patches.decode(stored.patches), texts, stored.hash)
 
 
 def steps_of(stored: list[StoredStep]) -> Generator[None, None, list[RoomStep]]:

@@ -29,7 +29,7 @@ from persistence.journal import chain
 from persistence.journal.transaction import Free, Transaction
 from persistence.queries import reading
 from protocol.errors import ErrorCode, RetryableError
-from server.rooms.registry import RoomRegistry
+from server.rooms.filling import Filler
 from server.rooms.subscription import Subscription
 
 #: How long before the lock the look-up outside of it is made.
@@ -174,7 +174,7 @@ _filling: ContextVar[bool] = ContextVar("filling", default=False)
 @bug("gap repair off by one", 8)
 def _gap_repair_off_by_one() -> None:
     def marking(fill: Any) -> Any:
-        async def wrapped(self: RoomRegistry, room: Any) -> None:
+        async def wrapped(self: Filler, room: Any) -> None:
             _filling.set(True)
             await fill(self, room)
 
@@ -189,7 +189,7 @@ def _gap_repair_off_by_one() -> None:
 
         return wrapped
 
-    replace(RoomRegistry, "_fill_from_journal", marking)
+    replace(Filler, "fill_from_journal", marking)
     replace(reading, "steps", skipping)
 
 

@@ -267,7 +267,7 @@ async def test_you_that_is_older_than_a_restored_room_is_read_again(
         if user == member.user and asked == 1:
             await restore_without_votes(server, scene.event)
             await rooms.sweeper.once()
-            await rooms._fill_from_journal(rooms.by_event[event])
+            await rooms.filler.fill_from_journal(rooms.by_event[event])
         return own
 
     monkeypatch.setattr(rooms._views, "load", asked_before)

@@ -19,7 +19,7 @@ Do = Callable[[Running, str], Awaitable[object]]
 
 async def _fill(server: Running, event: str) -> None:
     rooms = server.node.rooms
-    await rooms._fill_from_journal(rooms.by_event[event])
+    await rooms.filler.fill_from_journal(rooms.by_event[event])
 
 
 #: Work, the table whose absence it notices, and how it is done once.
