@@ -63,6 +63,21 @@ def take_lock(home: Path) -> int:
     return lock
 
 
+def is_locked(home: Path) -> bool:
+    """Whether a server holds the lock of this data directory now."""
+    try:
+        lock = os.open(home / "lock", os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 def let_in(account: Account, home: Path) -> None:
     """Let the account enter the data directory.
 

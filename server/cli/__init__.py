@@ -2,6 +2,7 @@
 
     main          the commands and their arguments
     __main__      ``python -m server.cli``
+    token         ``ayes token``
     audit         ``ayes journal``, ``verify`` and ``export``
     event_limits  ``ayes limits``
     backup        ``ayes backup`` and ``restore``

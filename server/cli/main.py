@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from persistence.database.pool import Database
 from persistence.event.limits import SETTABLE
 from protocol.errors import RetryableError
 from protocol.text import check_id, escaped
-from server.cli import admin, client, removing
+from server.cli import admin, client, removing, token
 from server.cli.running import add_settings, settings_of, with_database
 from server.config import loading
 from server.config.loading import SettingsError
@@ -30,8 +29,6 @@ _KEEPING = {
     "backup": "write the embedded database to a file",
     "restore": "put a backup in the place of the embedded database",
 }
-_DURATION = re.compile(r"\A([0-9]+)([smhd])\Z")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,12 +69,10 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument("--demo", action="store_true", help="let bots decide something, and show it")
     serve.set_defaults(run=_serve)
 
-    token = commands.add_parser("token", help="print a token for a user")
-    add_settings(token)
-    token.add_argument("--user", required=True, help="the user's id (sub)")
-    token.add_argument("--name", help="the name that others see")
-    token.add_argument("--ttl", default="1h", help="lifetime: 90s, 15m, 1h, 7d (default 1h)")
-    token.set_defaults(run=_token)
+    making = commands.add_parser("token", help="print a token for a user, or check one")
+    add_settings(making)
+    token.add_arguments(making)
+    making.set_defaults(run=_token)
 
     revoke = commands.add_parser("revoke", help="refuse the tokens a user has, and close sockets")
     add_settings(revoke)
@@ -189,21 +184,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _token(arguments: argparse.Namespace) -> int:
-    from server.identity.auth import authenticator_for
-
-    settings = settings_of(arguments)
-    issuer = settings.auth_jwks_url or settings.oidc_issuer
-    if issuer is not None and settings.auth_secret is None:
-        raise SettingsError(
-            "with AYES_AUTH_JWKS_URL or AYES_OIDC_ISSUER, tokens are the issuer's to make; "
-            "for others AYES_AUTH_SECRET is needed as well"
-        )
-    match = _DURATION.match(arguments.ttl)
-    if match is None:
-        raise SettingsError(f"--ttl: {arguments.ttl!r} is none of 90s, 15m, 1h, 7d")
-    lifetime = timedelta(**{_UNITS[match[2]]: int(match[1])})
-    print(authenticator_for(settings).make(arguments.user, arguments.name, lifetime))
-    return 0
+    return token.run(arguments, settings_of(arguments))
 
 
 def _revoke(arguments: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """Authentication: tokens, the issuer's keys, revocations, and origins of pages.
 
     auth          checks tokens, and returns the user that each one names
+    refusals      why a token is not valid, in words for operators
     entry         secrets of invitations, and tokens of guests
     secret        the generated secret, if the operator gives none
     keys          the issuer's keys, fetched in the background

@@ -29,6 +29,7 @@ from server.identity.jwks import MAX_KID_LENGTH, PUBLIC_ALGORITHMS
 from server.identity.keys import RemoteKeys
 from server.identity.log_throttle import LogThrottle
 from server.identity.provider import MAX_FETCHES, Provider
+from server.identity.refusals import Wanted, fault_of
 from server.identity.secret import kept_secret
 
 log = logging.getLogger("ayes.auth")
@@ -115,6 +116,8 @@ class Authenticator:
         self._longest_name = longest_name
         self._clock = clock
         self._skews = LogThrottle()
+        self._refusals = LogThrottle()
+        self._wanted = Wanted(secret, self._audiences, issuer, has_keys=keys is not None)
         self.entry = EntryKey()
         """The key of the tokens of guests and invited people."""
         self._options: Any = {
@@ -148,6 +151,26 @@ class Authenticator:
         Raises ``unauthenticated``, or ``auth_expired`` or ``auth_early`` if nothing else is wrong.
         Raises ``KeysPending`` if the token's key is not here yet, and requests the key.
         """
+        try:
+            return self._checked(token)
+        except RetryableError as err:
+            if err.code == ErrorCode.UNAUTHENTICATED:
+                self._note_refusal(token)
+            raise
+
+    def why_refused(self, token: str, error: RetryableError) -> str:
+        """Return in words why ``check`` refused ``token`` with ``error``; for operators alone."""
+        if error.code == ErrorCode.UNAUTHENTICATED:
+            return fault_of(token, self._wanted).words
+        return error.message
+
+    def _note_refusal(self, token: str) -> None:
+        """Log what is wrong with a token, each kind of fault once a minute, without the token."""
+        fault = fault_of(token, self._wanted)
+        if self._refusals.permits(fault.kind):
+            log.warning("refused a token: %s", fault.words)
+
+    def _checked(self, token: str) -> Identity:
         header = _header_of(token)
         if header.kid == ENTRY_KID and header.alg == _SECRET_ALGORITHM:
             return self._by_entry(token)
