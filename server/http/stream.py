@@ -92,13 +92,14 @@ class _Feed:
         self.place = self._large.place_now(self._user)
         return self.place is not None
 
-    def send_room(self, data: bytes) -> None:
-        """Queue the message in a frame."""
-        message = payload_of(data)
-        self.bytes += len(message)
-        self.waiting.append(message)
-        if len(message) >= MIN_LARGE_BYTES:
-            self.carry((message,))
+    def send_room(self, *frames: bytes) -> None:
+        """Queue the message in each frame."""
+        for data in frames:
+            message = payload_of(data)
+            self.bytes += len(message)
+            self.waiting.append(message)
+            if len(message) >= MIN_LARGE_BYTES:
+                self.carry((message,))
         self._something.set()
 
     def need_snapshot(self, subscription: Subscription, reason: str) -> None:

@@ -118,6 +118,8 @@ class Room:
         self._merged_bytes = 0
         self._flushing: asyncio.TimerHandle | asyncio.Handle | None = None
         self._flushed_at = 0.0
+        self.is_due = False
+        """Whether all subscriptions are pulled later in this turn of the loop."""
 
     # Subscriptions.
 
@@ -249,12 +251,14 @@ class Room:
         loop = asyncio.get_running_loop()
         wait = self._flushed_at + FRAME_INTERVAL_S - loop.time()
         if wait <= 0:
+            self.is_due = True
             self._flushing = loop.call_soon(self._flush)
         else:
             self._flushing = loop.call_later(wait, self._flush)
 
     def _flush(self) -> None:
         self._flushing = None
+        self.is_due = False
         self._flushed_at = asyncio.get_running_loop().time()
         for subscription in tuple(self.subscriptions):
             subscription.pull()
@@ -292,14 +296,17 @@ class Room:
             return steps[0].encoded.get(label, b"{}")
         return orjson.dumps(merge(steps, audience))
 
-    def diff_frame(self, after: int, audience: Audience, *, deflates: bool) -> bytes:
+    def diff_frame(self, after: int, audience: Audience, *, deflates: bool) -> bytes | None:
         """Return the frame that moves a client from ``after`` to the room's position.
 
-        ``deflates``: the frame may be compressed.
+        ``None`` if the steps after ``after`` are no longer in memory. ``deflates``: the frame may
+        be compressed.
         """
         key = (after, audience, deflates)
         made = self._frames.get(key)
         if made is None:
+            if not self.reaches_back_to(after):
+                return None
             diff = answers.diff(
                 event=self.event_id,
                 epoch=self.epoch,

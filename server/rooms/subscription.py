@@ -12,6 +12,7 @@ from protocol import answers, merge_patch
 from protocol.errors import FinalError
 from server.rooms.room import Room
 from server.transport.frames import frame
+from server.transport.large_answers import MIN_LARGE_BYTES
 
 #: Membership status → the reason in ``unsubscribed``; ``None`` is a cancelled request.
 END_OF_STATUS = {"removed": "removed", "left": "left", "rejected": "revoked", None: "left"}
@@ -40,8 +41,8 @@ class Outlet(Protocol):
         A reserved frame is to be written at once (``server/transport/large_answers.py``).
         """
 
-    def send_room(self, data: bytes) -> None:
-        """Write complete frames."""
+    def send_room(self, *frames: bytes) -> None:
+        """Write complete frames, in one write."""
 
 
 class Subscription:
@@ -146,29 +147,28 @@ class Subscription:
         """Send the steps since the client's position, if the socket can take them now.
 
         The patch on ``you`` goes before the diff of its step, so that a client can apply both at
-        once: it holds the patch until the diff reaches the patch's position.
+        once: it holds the patch until the diff reaches the patch's position. Both are one write: a
+        second one would cost as much as the first.
         """
-        room = self.room
-        if not self.live or (self.seq == room.seq and not self._own):
+        room, outlet = self.room, self.outlet
+        is_behind = self.seq != room.seq
+        if not (self.live and (is_behind or self._own) and outlet.can_send()):
             return
-        if not self.outlet.can_send():
+        if not is_behind:
+            outlet.send_room(self._own_frame())
             return
-        diff = b""
-        if self.seq != room.seq:
-            if not room.reaches_back_to(self.seq):
-                self._stop("lag")
-                return
-            deflates = self.outlet.deflates
-            frames = room.diff_frame(self.seq, self.audience, deflates=deflates)
-            if not self.outlet.admits(len(frames)):
-                # A snapshot waits for its place, and is shared by all its receivers.
-                self._stop("lag")
-                return
-            diff = frames
-        if self._own:
-            patch = orjson.dumps(self.take_own())
-            own = answers.you(event=room.event_id, seq=room.seq, patch=patch)
-            self.outlet.send_room(frame(own))
-        if diff:
-            self.outlet.send_room(diff)
+        diff = room.diff_frame(self.seq, self.audience, deflates=outlet.deflates)
+        if diff is None or (len(diff) >= MIN_LARGE_BYTES and not outlet.admits(len(diff))):
+            # A snapshot waits for its place, and is shared by all its receivers.
+            self._stop("lag")
+        elif self._own:
+            outlet.send_room(self._own_frame(), diff)
             self.seq = room.seq
+        else:
+            outlet.send_room(diff)
+            self.seq = room.seq
+
+    def _own_frame(self) -> bytes:
+        """Return the waiting patches on ``you`` as a frame, and forget them."""
+        room, patch = self.room, orjson.dumps(self.take_own())
+        return frame(answers.you(event=room.event_id, seq=room.seq, patch=patch))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from server.sessions.arrays import batched
@@ -20,15 +21,22 @@ class Outbound:
         "_flushing",
         "_longest_batch",
         "_loop",
+        "_pull",
         "_transport",
         "delivery",
         "in_batches",
     )
 
     def __init__(
-        self, transport: SocketTransport, large_answers: LargeAnswers, longest_batch: int
+        self,
+        transport: SocketTransport,
+        large_answers: LargeAnswers,
+        longest_batch: int,
+        pull: Callable[[], None],
     ) -> None:
         self._transport = transport
+        self._pull = pull
+        """Sends the rooms' frames that are due in this turn: they share a write with answers."""
         self._longest_batch = longest_batch
         self._loop = asyncio.get_running_loop()
         self._answers: list[bytes] = []
@@ -41,26 +49,44 @@ class Outbound:
         """Send an answer; those of one turn of the loop go out in one write."""
         self._answers.append(message)
         if self._flushing is None:
-            self._flushing = self._loop.call_soon(self.flush)
+            self._flushing = self._loop.call_soon(self._end_turn)
 
     def flush(self) -> None:
         """Write the answers that wait."""
-        if self._flushing is not None:
-            self._flushing.cancel()
-            self._flushing = None
-        out, self._answers = self._answers, []
-        if not out:
-            return
-        if self.in_batches and len(out) > 1:
-            out = batched(out, self._longest_batch)
-        for data in in_writes([frame(message) for message in out]):
+        for data in self._take():
             self._transport.send(data)
 
     def send_room(self, *parts: bytes) -> None:
-        """Write a room's frame; answers that wait go before it."""
-        self.flush()
-        self._transport.send_room(*parts)
+        """Write frames of a room; answers that wait go before them, in the same write."""
+        if not self._answers:
+            self._transport.send_room(*parts)
+        else:
+            *earlier, answers = self._take()
+            for data in earlier:
+                self._transport.send(data)
+            self._transport.send_room(*parts, answers=answers)
         self.delivery.written(parts)
+
+    def _end_turn(self) -> None:
+        self._flushing = None
+        self._pull()
+        if self._answers:
+            self.flush()
+
+    def _take(self) -> list[bytes]:
+        """Return the answers that wait as writes, and forget them."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        out = self._answers
+        if not out:
+            return []
+        self._answers = []
+        if len(out) == 1:
+            return [frame(out[0])]
+        if self.in_batches:
+            out = batched(out, self._longest_batch)
+        return in_writes([frame(message) for message in out])
 
     def drop(self) -> None:
         """Forget the answers that wait: the connection is gone."""

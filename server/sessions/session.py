@@ -69,7 +69,7 @@ class Session:
         self.id = os.urandom(8).hex()
         self._loop = loop
         self._flood = FloodControl(settings, now)
-        self._outbound = Outbound(transport, context.large_answers, settings.batch)
+        self._outbound = Outbound(transport, context.large_answers, settings.batch, self._pull_due)
         self._inbound = InboundQueue(self, transport, context.running, settings.inflight)
         self._requests = RequestWorker(context, self, self._outbound.delivery)
         self._handshake = Handshake(
@@ -298,9 +298,15 @@ class Session:
         return identity is not None and self._outbound.delivery.admits(identity.actor.user, size)
 
     def send_room(self, *parts: bytes) -> None:
-        """Write a room's frame; answers that wait go before it."""
+        """Write frames of a room; answers that wait go before them."""
         if self.phase is not Phase.CLOSED:
             self._outbound.send_room(*parts)
+
+    def _pull_due(self) -> None:
+        """Send the frames of rooms that are due in this turn of the loop."""
+        for subscription in tuple(self.subscriptions.values()):
+            if subscription.room.is_due:
+                subscription.pull()
 
     # The end.
 

@@ -158,16 +158,22 @@ class SocketTransport:
         """Return whether fewer than ``room_bytes`` are unsent."""
         return not (self._paused or self.is_closed)
 
-    def send_room(self, *parts: bytes) -> None:
+    def send_room(self, *parts: bytes, answers: bytes = b"") -> None:
         """Write a shared frame of any size, if ``can_send_room_frame()``; uvloop copies no part.
 
         The latest room frame does not count against ``ack_bytes``; all earlier ones do.
+        ``answers``: complete frames that go before it in the same write, and count.
         """
         if self.is_closed or self._transport.is_closing():
             return
+        if answers and len(answers) > self._room_bytes:
+            self.send(answers)
+            answers = b""
         self._room_size = size = sum(map(len, parts))
-        self._written = self._room_end = self._written + size
-        if len(parts) == 1:
+        self._written = self._room_end = self._written + len(answers) + size
+        if answers:
+            self._transport.writelines((answers, *parts))
+        elif len(parts) == 1:
             self._transport.write(parts[0])
         else:
             self._transport.writelines(parts)

@@ -24,7 +24,7 @@ class _Deaf:
     def admits(self, size: int) -> bool:
         return True
 
-    def send_room(self, data: bytes) -> None:
+    def send_room(self, *frames: bytes) -> None:
         pass
 
 

@@ -27,7 +27,7 @@ class Outlet:
         """Always."""
         return True
 
-    def send_room(self, data: bytes) -> None:
+    def send_room(self, *frames: bytes) -> None:
         """Nobody looks."""
 
 
