@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
@@ -46,13 +46,14 @@ class Child:
 
 
 @asynccontextmanager
-async def started(*command: str) -> AsyncIterator[Child]:
-    """Run ``command``; ended on leaving."""
+async def started(*command: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Child]:
+    """Run ``command``, in the environment ``env`` if there is one; ended on leaving."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=LINE_BYTES,
+        env=env,
     )
     try:
         yield Child(process)

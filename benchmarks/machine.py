@@ -89,8 +89,8 @@ class CpuMeter:
         """The times at this moment."""
         times = os.times()
         return CpuTime(
-            server=_used([self.server]),
-            postgresql=_used([self.postmaster, *children(self.postmaster)]),
+            server=processor_seconds([self.server]),
+            postgresql=processor_seconds([self.postmaster, *children(self.postmaster)]),
             client=times.user + times.system,
             stolen=_stolen(),
         )
@@ -121,7 +121,14 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
-def _used(pids: Iterable[int]) -> float:
+def processor_times(pid: int) -> tuple[float, float]:
+    """The seconds that a process used itself: in its own code, and in the kernel."""
+    fields = _stat(pid)
+    return (int(fields[11]) / _TICK, int(fields[12]) / _TICK) if fields else (0.0, 0.0)
+
+
+def processor_seconds(pids: Iterable[int]) -> float:
+    """The processor seconds that these processes, and their children that ended, have used."""
     ticks = 0
     for pid in pids:
         if fields := _stat(pid):

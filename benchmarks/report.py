@@ -153,9 +153,12 @@ class Report:
 
     def save(self, name: str) -> Path:
         """Write ``results/<name>.json``; its path."""
+        return self.write(name, {**self.heading, "rows": [row.as_json() for row in self.rows]})
+
+    def write(self, name: str, content: dict[str, Any]) -> Path:
+        """Write ``content`` to ``results/<name>.json``; its path."""
         RESULTS.mkdir(exist_ok=True)
         path = RESULTS / f"{name}.json"
-        content = {**self.heading, "rows": [row.as_json() for row in self.rows]}
         path.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
         return path
 
