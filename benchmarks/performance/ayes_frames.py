@@ -21,7 +21,8 @@ from benchmarks.child import Words, serve
 from handlers.audiences import Patches
 from protocol import answers
 from server.rooms import room as rooms
-from server.rooms.room import Room, RoomStep
+from server.rooms.room import Room
+from server.rooms.step_history import RoomStep
 from server.rooms.subscription import Subscription
 from server.sessions.outbound import Outbound
 from server.transport.frames import frame
@@ -136,7 +137,7 @@ class Member:
 
 def _step(seq: int) -> RoomStep:
     patch: dict[str, Any] = {"proposals": {PROPOSAL: {"agree": 100 + seq % 100}}}
-    return RoomStep(seq, Patches(member=patch), {"member": orjson.dumps(patch)})
+    return RoomStep(seq, Patches(member=patch), {"member": orjson.dumps(patch)}, bytes(32))
 
 
 def _size() -> int:

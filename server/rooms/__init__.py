@@ -1,7 +1,8 @@
 """Rooms: the committed view of each event, and how a subscriber catches up with it.
 
     registry        the rooms of the node: loaded, moved by the lanes, compared with the database
-    room            one event as its subscribers see it, with its newest steps
+    room            one event as its subscribers see it
+    step_history    its newest steps in memory, and patches that merge them
     subscription    what a socket or HTTP stream knows of a room, and its ``Outlet``
     catch_up        brings a subscription from its client's position to the room's
     resume_path     the part of this way that the journal has and memory does not

@@ -17,7 +17,8 @@ from handlers.audiences import Patches
 from handlers.lanes.decide import StepRecord
 from server.bus.port import MAX_STEPS_BYTES
 from server.measures.counters import ReceivedSteps
-from server.rooms.room import Room, RoomStep
+from server.rooms.room import Room
+from server.rooms.step_history import RoomStep
 
 
 class _Step(msgspec.Struct, array_like=True):

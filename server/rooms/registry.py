@@ -32,7 +32,8 @@ from server.rooms.filling import Filler
 from server.rooms.journal_folder import JournalFolder
 from server.rooms.memory_budget import RoomBudget
 from server.rooms.presence import Presence
-from server.rooms.room import Room, RoomStep
+from server.rooms.room import Room
+from server.rooms.step_history import RoomStep
 from server.rooms.stored_steps import steps_of
 from server.rooms.subscription import Subscription
 from server.rooms.user_views import UserViews
@@ -236,8 +237,7 @@ class RoomRegistry:
             # Loaded while the membership was read. A second load would replace a room that may
             # have subscribers.
             return
-        task = self._loading.get(event_id)
-        if task is None:
+        if (task := self._loading.get(event_id)) is None:
             task = asyncio.create_task(
                 self._load_in_turn(event_id, user, own.records), name=f"load room {event_id}"
             )

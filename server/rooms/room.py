@@ -10,25 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import orjson
 
-from handlers.audiences import COLLECTIONS, FOR_ADMINS, Audience, Patches
+from handlers.audiences import COLLECTIONS, FOR_ADMINS, Audience
 from persistence.database.histogram import Histogram
 from protocol import answers, merge_patch
 from server.rooms.rendering import Rendering
+from server.rooms.step_history import RoomStep, StepHistory
 from server.transport import deflate
 from server.transport.frames import frame
 
-#: Steps in memory; a client further behind is served from the journal.
-MAX_STEPS_IN_MEMORY = 2_048
-#: Bytes of encoded steps in memory; beyond that the oldest are dropped, whatever their number. As
-#: objects they take a few times as much.
-MAX_STEP_BYTES_IN_MEMORY = 4 * 1024 * 1024
 #: Seconds between two frames to a socket in a busy room, so that more steps merge into each. The
 #: first frame after a quiet time is sent at once.
 FRAME_INTERVAL_S = 0.004
@@ -36,20 +31,6 @@ FRAME_INTERVAL_S = 0.004
 MAX_MERGED_PATCHES = 64
 #: Bytes of cached patches and frames; beyond that they are made for each socket again.
 MAX_MERGED_BYTES = 8 * 1024 * 1024
-
-
-class RoomStep(NamedTuple):
-    """A committed step: its patches, and the same encoded."""
-
-    seq: int
-    patches: Patches
-    encoded: dict[str, bytes]
-    hash: bytes
-    """The hash of the event's history up to this step."""
-
-    def weight(self) -> int:
-        """Return the bytes of its encoded patches."""
-        return sum(map(len, self.encoded.values()))
 
 
 class Subscriber(Protocol):
@@ -104,9 +85,8 @@ class Room:
         """The parts of ``state`` that only admins see."""
         self.subscriptions: set[Subscriber] = set()
         self.by_user: dict[str, set[Subscriber]] = {}
-        self.steps: deque[RoomStep] = deque()
-        """The last steps, without a gap, up to ``seq``."""
-        self._weight = 0
+        self._history = StepHistory()
+        """The last steps, up to ``seq``."""
         self._waiting: list[asyncio.Future[None]] = []
         self._snapshots: dict[Audience, tuple[int, bytes]] = {}
         self._segments: dict[Audience, tuple[bytes, bytes]] = {}
@@ -118,8 +98,6 @@ class Room:
         self._merged_bytes = 0
         self._flushing: asyncio.TimerHandle | asyncio.Handle | None = None
         self._flushed_at = 0.0
-        self.is_due = False
-        """Whether all subscriptions are pulled later in this turn of the loop."""
 
     # Subscriptions.
 
@@ -157,8 +135,7 @@ class Room:
             "counts": {name: counts.pop(name) for name in FOR_ADMINS if name in counts},
         }
         self.document = document
-        self.steps.clear()
-        self._weight = 0
+        self._history.clear()
         self._snapshots.clear()
         self._segments.clear()
         for rendering in self._renderings:
@@ -170,25 +147,24 @@ class Room:
 
         ``committed_at``: ``time.monotonic()`` at their COMMIT, if this node sent it.
         """
-        moved = False
-        for step in steps:
-            if step.seq <= self.seq:
-                continue
-            assert step.seq == self.seq + 1
-            self.seq, self.hash = step.seq, step.hash
-            moved = True
-            self._remember(step)
-            merge_patch.apply(self.document, step.patches.member)
-            merge_patch.apply(self.for_admins, step.patches.admin)
-            for rendering, audience in self._renderings.items():
-                rendering.changed(step.patches.member)
-                if audience == "admin":
-                    rendering.changed(step.patches.admin)
+        later = [step for step in steps if step.seq > self.seq]
+        if not later:
+            return
+        for number, step in enumerate(later, self.seq + 1):
+            assert step.seq == number
+        self.seq, self.hash = later[-1].seq, later[-1].hash
+        span = self._history.add(later)
+        merge_patch.apply(self.document, span.member)
+        merge_patch.apply(self.for_admins, span.admin)
+        for rendering, audience in self._renderings.items():
+            rendering.changed(span.member)
+            if audience == "admin":
+                rendering.changed(span.admin)
+        self._moved()
+        for step in later:
             self._deliver_own(step)
-        if moved:
-            self._moved()
-            self._committed_at = self._committed_at or committed_at
-            self._schedule_flush()
+        self._committed_at = self._committed_at or committed_at
+        self._schedule_flush()
 
     def release(self) -> None:
         """Free the view, when the room is dropped.
@@ -197,9 +173,8 @@ class Room:
         garbage collection.
         """
         self.document = {}
-        self.requests = dict[str, Any]()
-        self.steps.clear()
-        self._weight = 0
+        self.for_admins = {"counts": {}}
+        self._history.clear()
         self._snapshots.clear()
         self._segments.clear()
         self._merged.clear()
@@ -208,14 +183,12 @@ class Room:
 
     def remember(self, steps: Iterable[RoomStep]) -> None:
         """Keep the steps that led to the view, for clients that resume."""
-        for step in steps:
-            self._remember(step)
+        self._history.remember(steps)
 
-    def _remember(self, step: RoomStep) -> None:
-        self.steps.append(step)
-        self._weight += step.weight()
-        while len(self.steps) > MAX_STEPS_IN_MEMORY or self._weight > MAX_STEP_BYTES_IN_MEMORY:
-            self._weight -= self.steps.popleft().weight()
+    @property
+    def steps(self) -> Sequence[RoomStep]:
+        """The last steps, without a gap, up to ``seq``."""
+        return self._history.steps
 
     def _moved(self) -> None:
         self._merged.clear()
@@ -251,14 +224,12 @@ class Room:
         loop = asyncio.get_running_loop()
         wait = self._flushed_at + FRAME_INTERVAL_S - loop.time()
         if wait <= 0:
-            self.is_due = True
             self._flushing = loop.call_soon(self._flush)
         else:
             self._flushing = loop.call_later(wait, self._flush)
 
     def _flush(self) -> None:
         self._flushing = None
-        self.is_due = False
         self._flushed_at = asyncio.get_running_loop().time()
         for subscription in tuple(self.subscriptions):
             subscription.pull()
@@ -268,11 +239,12 @@ class Room:
 
     def reaches_back_to(self, seq: int) -> bool:
         """Return whether every step after ``seq`` is in memory."""
-        return seq == self.seq or (bool(self.steps) and self.steps[0].seq <= seq + 1)
+        steps = self._history.steps
+        return seq == self.seq or (bool(steps) and steps[0].seq <= seq + 1)
 
     def merged(self, after: int, audience: Audience) -> bytes:
         """Return the steps after ``after`` as one encoded patch; they must be in memory."""
-        return self.kept(after, audience, lambda: self._merge(after, audience))
+        return self.kept(after, audience, lambda: self._history.merge(after, self.seq, audience))
 
     def kept(self, after: int, audience: Audience, make: Callable[[], bytes]) -> bytes:
         """Return the patch from ``after``, made by ``make`` and cached until the room moves."""
@@ -285,16 +257,7 @@ class Room:
 
     def since(self, after: int) -> list[RoomStep]:
         """Return the steps after ``after``; they must be in memory."""
-        return [self.steps[index] for index in range(after - self.seq, 0)]
-
-    def _merge(self, after: int, audience: Audience) -> bytes:
-        steps = self.since(after)
-        if not steps:
-            return b"{}"
-        if len(steps) == 1 and not (audience == "admin" and steps[0].patches.admin):
-            label = "applicant" if audience == "applicant" else "member"
-            return steps[0].encoded.get(label, b"{}")
-        return orjson.dumps(merge(steps, audience))
+        return self._history.since(after, self.seq)
 
     def diff_frame(self, after: int, audience: Audience, *, deflates: bool) -> bytes | None:
         """Return the frame that moves a client from ``after`` to the room's position.
@@ -359,7 +322,7 @@ class Room:
 
     def size(self) -> int:
         """Return the bytes of the cached snapshots and of the steps in memory."""
-        return self._weight + sum(len(made) for _, made in self._snapshots.values())
+        return self._history.weight + sum(len(made) for _, made in self._snapshots.values())
 
     def segment(self, audience: Audience, snapshot: bytes) -> bytes:
         """Return this room's ``snapshot`` compressed, once for all its receivers."""
@@ -380,16 +343,3 @@ class Room:
         }
         shown.pop("results", None)
         return shown | {"event": {key: event[key] for key in ("id", "subject", "status")}}
-
-
-def merge(steps: Iterable[RoomStep], audience: Audience) -> dict[str, Any]:
-    """Merge the steps' patches for an audience into one."""
-    merged: dict[str, Any] = {}
-    for step in steps:
-        if audience == "applicant":
-            merge_patch.compose(merged, step.patches.applicant)
-            continue
-        merge_patch.compose(merged, step.patches.member)
-        if audience == "admin":
-            merge_patch.compose(merged, step.patches.admin)
-    return merged

@@ -8,7 +8,7 @@ import msgspec
 
 from handlers.audiences import Patches
 from persistence.queries.reading import StoredStep
-from server.rooms.room import RoomStep
+from server.rooms.step_history import RoomStep
 
 #: Steps decoded in one iteration of the loop; a long one has some 25 KB.
 MAX_DECODED_STEPS = 16

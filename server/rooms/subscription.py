@@ -56,6 +56,7 @@ class Subscription:
         "_need_snapshot",
         "_online",
         "_own",
+        "_shares_own",
         "audience",
         "live",
         "outdated",
@@ -84,6 +85,8 @@ class Subscription:
         self._online = -1
         """The count of connected members that was last sent; -1 if none was."""
         self._own: dict[str, Any] = {}
+        self._shares_own = False
+        """Whether ``_own`` is a step's patch, which must not be changed."""
         self._need_snapshot = need_snapshot
         """Asks for a snapshot; with a reason in ``ENDS``, for the end."""
 
@@ -93,7 +96,12 @@ class Subscription:
         Patches are absolute. So they can be merged into a view that was read later: a value that
         the view already has does no harm.
         """
-        merge_patch.compose(self._own, patch)
+        if not self._own:
+            self._own, self._shares_own = patch, True
+        else:
+            if self._shares_own:
+                self._own, self._shares_own = merge_patch.compose({}, self._own), False
+            merge_patch.compose(self._own, patch)
         membership = patch.get("membership")
         if self.live and membership is not None:
             self._membership_changed(membership)

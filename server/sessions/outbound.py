@@ -36,7 +36,7 @@ class Outbound:
     ) -> None:
         self._transport = transport
         self._pull = pull
-        """Sends the rooms' frames that are due in this turn: they share a write with answers."""
+        """Sends what the rooms have for this socket, which shares a write with the answers."""
         self._longest_batch = longest_batch
         self._loop = asyncio.get_running_loop()
         self._answers: list[bytes] = []

@@ -69,7 +69,7 @@ class Session:
         self.id = os.urandom(8).hex()
         self._loop = loop
         self._flood = FloodControl(settings, now)
-        self._outbound = Outbound(transport, context.large_answers, settings.batch, self._pull_due)
+        self._outbound = Outbound(transport, context.large_answers, settings.batch, self._pull)
         self._inbound = InboundQueue(self, transport, context.running, settings.inflight)
         self._requests = RequestWorker(context, self, self._outbound.delivery)
         self._handshake = Handshake(
@@ -302,11 +302,10 @@ class Session:
         if self.phase is not Phase.CLOSED:
             self._outbound.send_room(*parts)
 
-    def _pull_due(self) -> None:
-        """Send the frames of rooms that are due in this turn of the loop."""
+    def _pull(self) -> None:
+        """Send what the rooms have for this socket: an answer is about to go out, and takes it."""
         for subscription in tuple(self.subscriptions.values()):
-            if subscription.room.is_due:
-                subscription.pull()
+            subscription.pull()
 
     # The end.
 

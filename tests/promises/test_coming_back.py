@@ -306,7 +306,7 @@ async def test_what_a_room_holds_of_the_past_is_bounded_in_bytes(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bound = 8_000
-    monkeypatch.setattr("server.rooms.room.MAX_STEP_BYTES_IN_MEMORY", bound)
+    monkeypatch.setattr("server.rooms.step_history.MAX_STEP_BYTES_IN_MEMORY", bound)
     scene = await gathering(server, 1)
     (member,) = scene.members
     room = await member.subscribe(scene.event)

@@ -224,7 +224,7 @@ async def test_a_slow_reader_gets_merged_diffs_and_keeps_nobody_waiting(server: 
 async def test_too_far_behind_gets_a_snapshot(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.rooms.room.MAX_STEPS_IN_MEMORY", 16)
+    monkeypatch.setattr("server.rooms.step_history.MAX_STEPS_IN_MEMORY", 16)
     scene = await gathering(server, 1)
     (slow,) = scene.members
     deaf, transport = await stalled(server, slow.user, scene.event)

@@ -290,7 +290,7 @@ async def test_every_position_there_was_can_be_resumed(start: Start) -> None:
 async def test_steps_that_leave_memory_while_the_journal_is_read_are_told_too(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.rooms.room.MAX_STEPS_IN_MEMORY", 4)
+    monkeypatch.setattr("server.rooms.step_history.MAX_STEPS_IN_MEMORY", 4)
     scene = await gathering(server, 1, started=False)
     (member,) = scene.members
     await scene.admin.subscribe(scene.event)
@@ -336,7 +336,7 @@ async def test_too_far_behind_is_a_gap(start: Start) -> None:
 async def test_a_database_out_of_reach_while_the_journal_is_read_is_overloaded(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.rooms.room.MAX_STEPS_IN_MEMORY", 1)
+    monkeypatch.setattr("server.rooms.step_history.MAX_STEPS_IN_MEMORY", 1)
     scene = await gathering(server)
     room = await scene.admin.subscribe(scene.event)
     seq = room.seq
