@@ -47,9 +47,7 @@ class Delivery:
         return self._next is not None
 
     def written(self, parts: tuple[bytes, ...]) -> None:
-        """Count a frame that was just written, until the socket has room again."""
-        if sum(map(len, parts)) < MIN_LARGE_BYTES:
-            return
+        """Count a large frame that was just written, until the socket has room again."""
         place, self._next = self._next, None
         if place is None:
             place, self._reserved = self._reserved, None

@@ -9,7 +9,7 @@ from typing import Final
 from server.sessions.arrays import batched
 from server.sessions.delivery import Delivery, in_writes
 from server.transport.frames import frame
-from server.transport.large_answers import LargeAnswers
+from server.transport.large_answers import MIN_LARGE_BYTES, LargeAnswers
 from server.transport.socket_transport import SocketTransport
 
 
@@ -59,13 +59,14 @@ class Outbound:
     def send_room(self, *parts: bytes) -> None:
         """Write frames of a room; answers that wait go before them, in the same write."""
         if not self._answers:
-            self._transport.send_room(*parts)
+            size = self._transport.send_room(*parts)
         else:
             *earlier, answers = self._take()
             for data in earlier:
                 self._transport.send(data)
-            self._transport.send_room(*parts, answers=answers)
-        self.delivery.written(parts)
+            size = self._transport.send_room(*parts, answers=answers)
+        if size >= MIN_LARGE_BYTES:
+            self.delivery.written(parts)
 
     def _end_turn(self) -> None:
         self._flushing = None

@@ -298,9 +298,8 @@ class Session:
         return identity is not None and self._outbound.delivery.admits(identity.actor.user, size)
 
     def send_room(self, *parts: bytes) -> None:
-        """Write frames of a room; answers that wait go before them."""
-        if self.phase is not Phase.CLOSED:
-            self._outbound.send_room(*parts)
+        """Write frames of a room; answers that wait go before them. Nothing on a closed socket."""
+        self._outbound.send_room(*parts)
 
     def _pull(self) -> None:
         """Send what the rooms have for this socket: an answer is about to go out, and takes it."""

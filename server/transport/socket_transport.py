@@ -158,27 +158,32 @@ class SocketTransport:
         """Return whether fewer than ``room_bytes`` are unsent."""
         return not (self._paused or self.is_closed)
 
-    def send_room(self, *parts: bytes, answers: bytes = b"") -> None:
+    def send_room(self, *parts: bytes, answers: bytes = b"") -> int:
         """Write a shared frame of any size, if ``can_send_room_frame()``; uvloop copies no part.
 
         The latest room frame does not count against ``ack_bytes``; all earlier ones do.
         ``answers``: complete frames that go before it in the same write, and count.
+
+        Returns the size of the frame; 0 on a closed socket, where nothing is written.
         """
-        if self.is_closed or self._transport.is_closing():
-            return
-        if answers and len(answers) > self._room_bytes:
-            self.send(answers)
-            answers = b""
-        self._room_size = size = sum(map(len, parts))
-        self._written = self._room_end = self._written + len(answers) + size
-        if answers:
-            self._transport.writelines((answers, *parts))
-        elif len(parts) == 1:
-            self._transport.write(parts[0])
+        transport = self._transport
+        if self.is_closed or transport.is_closing():
+            return 0
+        if len(parts) == 1 and not answers:
+            (data,) = parts
+            self._room_size = size = len(data)
+            self._written = self._room_end = self._written + size
+            transport.write(data)
         else:
-            self._transport.writelines(parts)
-        if self._transport.get_write_buffer_size():
+            if len(answers) > self._room_bytes:
+                self.send(answers)
+                answers = b""
+            self._room_size = size = sum(map(len, parts))
+            self._written = self._room_end = self._written + len(answers) + size
+            transport.writelines((answers, *parts) if answers else parts)
+        if transport.get_write_buffer_size():
             self._check_unsent(self._ack_bytes)
+        return size
 
     def unsent(self) -> int:
         """Return how many bytes the operating system has not taken yet."""

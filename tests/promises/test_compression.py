@@ -34,9 +34,9 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SocketTransport, byte
     send_room = SocketTransport.send_room
     found: list[tuple[SocketTransport, bytes]] = []
 
-    def kept(self: SocketTransport, *parts: bytes, answers: bytes = b"") -> None:
+    def kept(self: SocketTransport, *parts: bytes, answers: bytes = b"") -> int:
         found.append((self, b"".join(parts)))
-        send_room(self, *parts, answers=answers)
+        return send_room(self, *parts, answers=answers)
 
     monkeypatch.setattr(SocketTransport, "send_room", kept)
     return found

@@ -170,10 +170,10 @@ async def test_a_page_follows_a_room_that_is_sent_compressed(
     send_room = SocketTransport.send_room
     packed: list[int] = []
 
-    def kept(self: SocketTransport, *parts: bytes, answers: bytes = b"") -> None:
+    def kept(self: SocketTransport, *parts: bytes, answers: bytes = b"") -> int:
         if parts[0][0] & 0x40:  # RSV1
             packed.append(sum(map(len, parts)))
-        send_room(self, *parts, answers=answers)
+        return send_room(self, *parts, answers=answers)
 
     monkeypatch.setattr(SocketTransport, "send_room", kept)
     site = await start_site(compression="on")

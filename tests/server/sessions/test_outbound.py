@@ -26,9 +26,9 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         found.append(data)
         send(self, data)
 
-    def kept_room(self: Any, *parts: bytes, answers: bytes = b"") -> None:
+    def kept_room(self: Any, *parts: bytes, answers: bytes = b"") -> int:
         found.append(b"".join((answers, *parts)))
-        send_room(self, *parts, answers=answers)
+        return send_room(self, *parts, answers=answers)
 
     monkeypatch.setattr(_transport, "send", kept)
     monkeypatch.setattr(_transport, "send_room", kept_room)
