@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from benchmarks.performance import page as performance
 from protocol.codec import Invalid, decode_frame
 from protocol.fields import TextLimits
 from protocol.replies import MESSAGES
@@ -67,6 +68,15 @@ def test_the_generated_parts_are_current() -> None:
         timeout=50,
     )
     assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_the_page_of_performance_shows_the_saved_results() -> None:
+    results = performance.saved()
+    page = performance.PAGE
+    assert performance.filled(page.read_text(), results) == page.read_text()
+    for sweep in results["sweeps"]:
+        plot = page.parent / f"performance-{sweep['name']}.svg"
+        assert plot.read_text() == performance.plot_of(sweep)
 
 
 @pytest.mark.parametrize("page", SPOKEN, ids=lambda page: page.name)
