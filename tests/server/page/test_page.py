@@ -100,6 +100,18 @@ async def test_every_file_has_its_type_and_the_same_headers(http: httpx.AsyncCli
                 assert answer.headers[header] == root.headers[header]
 
 
+async def test_pages_of_any_origin_may_import_the_sdk_and_nothing_else(
+    http: httpx.AsyncClient,
+) -> None:
+    elsewhere = {"origin": "https://elsewhere.example"}
+    for path, is_open in (("/sdk/elements.js", True), ("/app/main.js", False), ("/", False)):
+        answer = await http.get(path, headers=elsewhere)
+        policy = answer.headers["cross-origin-resource-policy"]
+        assert policy == ("cross-origin" if is_open else "same-origin")
+        assert answer.headers.get("access-control-allow-origin") == ("*" if is_open else None)
+        assert "access-control-allow-credentials" not in answer.headers
+
+
 async def test_a_copy_is_asked_for_and_not_sent_again(http: httpx.AsyncClient) -> None:
     first = await http.get("/")
     tag = first.headers["etag"]
