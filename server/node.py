@@ -20,6 +20,7 @@ from server.bus.port import Bus
 from server.bus.seal import BUS_KEY
 from server.config.settings import Settings
 from server.config.version import ayes_version
+from server.homes.homes import Homes
 from server.identity.auth import Authenticator
 from server.identity.entry import ENTRY_KEY
 from server.identity.origins import Origins
@@ -99,18 +100,21 @@ class Node:
             counters=self.counters,
         )
         self.revocations = Revocations(database, self._revoked)
-        self.lanes = Lanes(database, self.rooms, limits, revoked=self.revocations.is_revoked)
+        self.lanes = Lanes(
+            database, self.rooms, limits, revoked=self.revocations.is_revoked, moved=self._moved
+        )
+        self.homes = Homes(self.bus, self.nodes, self.lanes, self.rooms.is_watched_elsewhere)
         self.identities = Identities(auth, self.revocations)
         self.users = Users(database)
         self.streams = Streams()
         guesses = CodeGuessLimiter()
         self.entry = auth.entry
         self.commands = CommandRouter(
-            settings, database, self.lanes, guesses, self.entry, self.counters
+            settings, database, self.homes, guesses, self.entry, self.counters
         )
         self.queries = Queries(
             database,
-            self.lanes,
+            self.homes,
             limits,
             guesses=guesses,
             quotas=self.quotas,
@@ -176,6 +180,8 @@ class Node:
         await self.revocations.start()
         self.auth.start()
         await self.rooms.start()
+        if self.settings.forward == "on":
+            self.homes.start()
         self.nodes.start()
         self._keepalive.task.start()
         self._timers.task.start()
@@ -187,7 +193,7 @@ class Node:
     async def drain(self) -> None:
         """Give up the homes of events, and send the clients away; see ``OpenSockets.drain``."""
         self.nodes.leave()
-        await self.sockets.drain(self.lanes, self.streams)
+        await self.sockets.drain(self.homes, self.streams)
 
     async def stop(self) -> None:
         """Finish the commands that were accepted, then stop the parts."""
@@ -201,15 +207,19 @@ class Node:
         try:
             async with asyncio.timeout(FINISH_TIMEOUT_S):
                 await self._running.ended()
-                await self.lanes.drained()
+                await self.homes.drained()
         except TimeoutError:
             log.error("some commands did not end in time")
         await self._keepalive.task.stop()
+        self.homes.stop()
         await self.nodes.stop()
         await self.rooms.stop()
         await self.auth.stop()
         await self.revocations.stop()
         await self.database.close()
+
+    def _moved(self, event: str) -> None:
+        self.homes.moved(event)
 
     def _revoked(self, user: str) -> None:
         """Close the user's sockets with a revoked token, and have the user's streams check."""

@@ -296,7 +296,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("", "config"),
         ("limits", "identity", "bus", "measures"),
         ("transport",),
-        ("rooms",),
+        ("rooms", "homes"),
         ("services",),
         ("sessions",),
         ("node", "observability"),

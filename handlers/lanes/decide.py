@@ -78,6 +78,7 @@ class Submission:
         reply: Reply,
         expires: datetime | None = None,
         issued: datetime | None = None,
+        payload: bytes | None = None,
     ) -> None:
         self.command = command
         self.actor = actor
@@ -88,8 +89,8 @@ class Submission:
         self.issued = issued
         """When the token was issued, if it says so: a revocation may have ended it since."""
         self.key: CommandKey = (actor.user, command.id)
-        self.payload = msgspec.json.encode(command)
-        """The command as it was understood; a repeat must be equal to it."""
+        self.payload = payload or msgspec.json.encode(command)
+        """The command as it was understood, here or on its way; a repeat must be equal to it."""
         self.answered = False
         self.commit_attempted = False
         """Whether a COMMIT that includes this command was sent: it may have been decided."""
@@ -321,9 +322,8 @@ def _refused(
 
 def _is_stranger(state: EventState, submission: Submission) -> bool:
     """Whether the sender has no membership in the event, and no code that opens it."""
-    if isinstance(submission.command, MembershipJoin):
-        return False
-    return state.membership(submission.actor.user) is None
+    is_joining = isinstance(submission.command, MembershipJoin)
+    return not is_joining and state.membership(submission.actor.user) is None
 
 
 def remembered(entry: JournalEntry) -> Decided:

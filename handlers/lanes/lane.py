@@ -61,11 +61,13 @@ class Rooms(Protocol):
 
 
 class DecisionContext(NamedTuple):
-    """The node's limits and revocations, under which every command is decided."""
+    """The node's limits and revocations, under which every command is decided; and its ear."""
 
     limits: DomainLimits
     revoked: Callable[[str, datetime | None], bool]
     """Whether a user's access was revoked since a token was issued."""
+    moved: Callable[[str], None] = lambda event: None
+    """Called with an event whose cached state is behind: another node has moved it."""
 
     def refuses(self, submission: Submission) -> bool:
         """Whether the submission's token was revoked; the server's own commands have no token."""
@@ -208,7 +210,7 @@ class Batch:
         """Decide every command; the event's row is locked and at ``position``."""
         self._begin()
         lane, event_id = self.lane, self.lane.event_id
-        state = await self._current(transaction, position)
+        state = await self._current(transaction, position, context)
         # Detach the cached state while it is modified. If the transaction fails, the next batch
         # reads it again.
         lane.state = None
@@ -225,13 +227,17 @@ class Batch:
                 if submission.key in self._decided:
                     answered[submission.key] = remembered(self._entries[-1])
 
-    async def _current(self, transaction: Transaction, position: Position | None) -> EventState:
+    async def _current(
+        self, transaction: Transaction, position: Position | None, context: DecisionContext
+    ) -> EventState:
         """Return the cached state, or read the event if another process has moved it."""
         if position is None:
             return EventState(self.event_id)
         cached = self.lane.state
-        if cached is not None and self.is_at(position):
-            return cached
+        if cached is not None:
+            if self.is_at(position):
+                return cached
+            context.moved(self.event_id)
         return await transaction.load(self.event_id)
 
     def _replay(self, submission: Submission, recorded: Decided, state: EventState) -> None:

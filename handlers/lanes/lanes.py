@@ -54,8 +54,10 @@ class Lanes:
         limits: DomainLimits,
         *,
         revoked: Callable[[str, datetime | None], bool] = lambda user, issued: False,
+        moved: Callable[[str], None] = lambda event: None,
     ) -> None:
-        context = DecisionContext(limits, revoked)
+        """``moved`` is called with an event that another node has moved since its last batch."""
+        context = DecisionContext(limits, revoked, moved)
         self.end = BatchEnd(rooms)
         self._alone = AloneRunner(database, context, self.end, release=self._release)
         self._convoys = Convoys(
@@ -70,6 +72,7 @@ class Lanes:
         self._idle_lanes: OrderedDict[str, Lane] = OrderedDict()
         """The least recently used first."""
         self._idle_bytes = 0
+        self._when_idle: dict[str, Callable[[], None]] = {}
         self._overdue: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
@@ -103,6 +106,10 @@ class Lanes:
             if self._idle_lanes.pop(event_id, None) is not None:
                 self._idle_bytes -= lane.bytes
             self._schedule(lane)
+
+    def when_idle(self, event_id: str, call: Callable[[], None]) -> None:
+        """Call ``call`` once, when none of the event's commands waits any more. One at a time."""
+        self._when_idle[event_id] = call
 
     def waiting(self) -> int:
         """Commands that wait for their decision, or are in a transaction."""
@@ -150,6 +157,8 @@ class Lanes:
         if not self._busy:
             self._idle.set()
         self._keep_idle(lane)
+        if (call := self._when_idle.pop(lane.event_id, None)) is not None:
+            call()
 
     def _answer_overdue(self, lane: Lane) -> None:
         """Answer ``busy`` to the commands that have waited in ``lane`` for too long."""

@@ -90,14 +90,12 @@ class LivingNodes:
         bus: Bus,
         version: str,
         *,
-        is_home: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``version``: nodes of another one are no homes for this node's events."""
         self._bus = bus
         self._version = version
-        self._is_home = is_home
-        self._is_over = False
+        self._is_home = self._has_left = self._is_over = False
         self._clock = clock
         self._number = 0
         self._heard = False
@@ -117,17 +115,26 @@ class LivingNodes:
         self._bus.listen(NODES_CHANNEL, self._on_letter)
         self.task.start()
 
+    def offer(self) -> None:
+        """Let events have their home at this node from now on, until ``leave``."""
+        self._change(not self._has_left)
+
     def leave(self) -> None:
-        """Give up this node's homes, at once; its beats go on."""
-        if self._is_home:
-            self._is_home = False
+        """Give up this node's homes, at once and for good; its beats go on."""
+        self._has_left = True
+        self._change(False)
+
+    def _change(self, is_home: bool) -> None:
+        if self._is_home is not is_home:
+            self._is_home = is_home
             self._count()
-            self._send()
+            if self._heard:
+                self._send()
 
     async def stop(self) -> None:
         """Be heard no more."""
         await self.task.stop()
-        self._is_home, self._is_over = False, True
+        self._is_home, self._has_left, self._is_over = False, True, True
         self._send()
 
     @property

@@ -123,6 +123,8 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"AYES_REDIS_URL {fault}")
     if settings.compression not in ("on", "off"):
         raise SettingsError(f"AYES_COMPRESSION: {settings.compression!r} is neither on nor off")
+    if settings.forward not in ("on", "off"):
+        raise SettingsError(f"AYES_FORWARD: {settings.forward!r} is neither on nor off")
     if settings.traces not in ("on", "off"):
         raise SettingsError(f"AYES_TRACES: {settings.traces!r} is neither on nor off")
     if settings.log_format not in ("text", "json"):

@@ -57,6 +57,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "need one between them"
         ),
     ] = None
+    forward: Annotated[
+        str,
+        Setting("on: one node decides an event's commands while several nodes use it; off"),
+    ] = "off"
     public_url: Annotated[
         str | None, Setting("address of the server as clients see it, if a proxy is in front")
     ] = None

@@ -14,6 +14,7 @@ from persistence.database.histogram import Histogram
 from persistence.database.statements import TIMINGS
 from protocol.closes import CloseCode
 from protocol.errors import ErrorCode
+from server.homes.counts import LOCAL_CAUSES, REFUSED_LETTERS
 from server.measures.counters import BUDGETS, FILL_CAUSES, HELLOS, RECEIVED_STEPS, SNAPSHOT_REASONS
 from server.rooms.memory_budget import MAX_ROOM_BYTES
 from server.transport.large_answers import MAX_LARGE_BYTES
@@ -38,6 +39,16 @@ def by_label(counts: Mapping[str, float]) -> _Numbers:
 def nodes(node: Node) -> float:
     """Return the number of living nodes."""
     return 1 + len(node.nodes.others)
+
+
+def forwards_local(node: Node) -> _Numbers:
+    """Return the commands that were decided here since their home failed, by cause."""
+    return {(cause,): node.homes.counts.local[cause] for cause in LOCAL_CAUSES}
+
+
+def letters_refused(node: Node) -> _Numbers:
+    """Return the letters that were not believed, by cause."""
+    return {(cause,): node.homes.counts.refused[cause] for cause in REFUSED_LETTERS}
 
 
 def collector_pauses(node: Node) -> _Histograms:

@@ -313,6 +313,35 @@ METRICS: dict[str, Declared] = {
     "ayes_bus_messages_dropped": Declared(
         "counter", "Messages that could not be sent.", lambda n: n.bus.dropped
     ),
+    # Commands between nodes.
+    "ayes_forwards": Declared(
+        "counter",
+        "Commands sent to another node, the home of their event.",
+        lambda n: n.homes.counts.forwarded,
+    ),
+    "ayes_forwards_answered": Declared(
+        "counter", "Those that the home has answered.", lambda n: n.homes.counts.answered
+    ),
+    "ayes_forwards_received": Declared(
+        "counter",
+        "Commands of other nodes, for events at home here.",
+        lambda n: n.homes.counts.received,
+    ),
+    "ayes_forwards_waiting": Declared(
+        "gauge", "Commands that wait for the answer of a home.", lambda n: n.homes.waiting()
+    ),
+    "ayes_forwards_local": Declared(
+        "counter",
+        "Commands decided at their socket's node since their home failed, by cause.",
+        reading.forwards_local,
+        ("cause",),
+    ),
+    "ayes_letters_refused": Declared(
+        "counter",
+        "Letters of other nodes that were not believed, by cause.",
+        reading.letters_refused,
+        ("cause",),
+    ),
     # Budgets.
     "ayes_budget_used_ratio": Declared(
         "gauge", "Used part of what this node may use, 1 at its bound.", reading.used, ("budget",)

@@ -119,6 +119,10 @@ class Presence:
         if (shared := self._shared.get(room)) is not None:
             shared.reported_at = now
 
+    def has_others(self, room: Room) -> bool:
+        """Whether another node has the room, as far as reports came."""
+        return room in self._shared
+
     def online(self, room: Room) -> int:
         """Return the number of members, not sockets, connected to any node."""
         here = room.members_here()

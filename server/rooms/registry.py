@@ -112,6 +112,11 @@ class RoomRegistry:
         """Return the number of rooms with a subscription."""
         return len(self.by_event) - len(self._unused)
 
+    def is_watched_elsewhere(self, event_id: str) -> bool:
+        """Whether another node has the room of an event whose room is here."""
+        room = self.by_event.get(event_id)
+        return room is not None and self.presence.has_others(room)
+
     # Steps and hints.
 
     def publish(

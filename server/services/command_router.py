@@ -1,4 +1,4 @@
-"""The way of every command, over a WebSocket or HTTP, to the lane of its event.
+"""The way of every command, over a WebSocket or HTTP, to the lane that decides it.
 
 Budgets are charged here. A sender who is no member of the event is refused early, by committed
 rows: the command of a stranger, or one to an event that does not exist, would take a place in a
@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 
 from msgspec.structs import replace
 
-from handlers.lanes import deadlines, lanes
+from handlers.lanes import deadlines
 from handlers.lanes.decide import Answer, Reply, Submission, failed
 from handlers.rules.lateness import check_in_time
 from persistence.database.batch_loader import BatchLoader
@@ -29,6 +29,7 @@ from persistence.queries.standings import Pair, Standing
 from protocol.commands import Command, EventCreate, InvitationCreate, MembershipJoin, event_of
 from protocol.errors import ErrorCode, FinalError, ProtocolError, RetryableError
 from server.config.settings import Settings
+from server.homes.homes import Homes
 from server.identity.auth import Identity
 from server.identity.entry import EntryKey, Invited
 from server.limits.charges import Charges
@@ -71,13 +72,13 @@ class CommandObserver(Protocol):
 
 
 class CommandRouter:
-    """Hands commands to the lanes; answers at once those that it refuses."""
+    """Hands commands to the homes of their events; answers at once those that it refuses."""
 
     def __init__(
         self,
         settings: Settings,
         database: Database,
-        all_lanes: lanes.Lanes,
+        homes: Homes,
         guesses: CodeGuessLimiter,
         entry: EntryKey,
         counters: Counters | None = None,
@@ -85,7 +86,7 @@ class CommandRouter:
         self._entry = entry
         self._counters = counters or Counters()
         self._database = database
-        self._lanes = all_lanes
+        self._homes = homes
         self._guesses = guesses
         self.churn = Churn(settings)
         self._strangers = Charges(STRANGER_PER_SECOND, STRANGER_BURST)
@@ -150,7 +151,7 @@ class CommandRouter:
         if pair not in self._members:
             return self._find_out(submission, pair)
         self._members.move_to_end(pair)
-        self._lanes.submit(event, submission)
+        self._homes.submit(event, submission)
         return None
 
     def _answered(self, reply: Reply, submission: Submission, answer: Answer) -> None:
@@ -190,7 +191,7 @@ class CommandRouter:
         except Exception as err:
             submission.respond(failed(submission, _as_answer(err)))
             return
-        self._lanes.submit(event, submission)
+        self._homes.submit(event, submission)
 
     async def _look_up(self, pair: Pair) -> Standing | None:
         """Return the sender's membership; raises ``_Unknown`` if the database is out of reach.
@@ -307,7 +308,7 @@ class CommandRouter:
             reply(submission, answer)
 
         submission.reply = heard
-        self._lanes.submit(event, submission)
+        self._homes.submit(event, submission)
 
 
 def _as_answer(err: Exception) -> ProtocolError:

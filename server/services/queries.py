@@ -12,7 +12,6 @@ import orjson
 
 from handlers import views
 from handlers.lanes.decide import recorded_ack, recorded_refusal
-from handlers.lanes.lanes import Lanes
 from handlers.proof.disclosure import shows_ballots
 from handlers.rules import preview
 from handlers.step import Actor
@@ -25,6 +24,7 @@ from persistence.queries.reading import UserView
 from protocol import answers
 from protocol import requests as r
 from protocol.errors import ErrorCode, FinalError, RetryableError
+from server.homes.homes import Homes
 from server.identity.entry import EntryKey
 from server.limits.code_guesses import CodeGuessLimiter
 from server.limits.cooldown import Cooldown
@@ -47,7 +47,7 @@ class Queries:
     def __init__(
         self,
         database: Database,
-        lanes: Lanes,
+        homes: Homes,
         limits: DomainLimits,
         *,
         guesses: CodeGuessLimiter,
@@ -57,7 +57,7 @@ class Queries:
     ) -> None:
         self._entry = entry
         self._database = database
-        self._lanes = lanes
+        self._homes = homes
         self._limits = limits
         self._guesses = guesses
         self._quotas = quotas
@@ -117,7 +117,7 @@ class Queries:
         """Return the state of the actor's own commands; other users' commands are ``absent``."""
         event = request.event
         # Read before the journal, so that a command decided in between is pending and not absent.
-        waiting = self._lanes.pending(event, [(actor.user, id) for id in request.ids])
+        waiting = self._homes.pending(event, [(actor.user, id) for id in request.ids])
         decided = await reading.decided(self._database, event, actor.user, request.ids)
         known = {line.command_id: line for line in decided}
         hidden = {line.command_id for line in decided if _is_not_found(line)}

@@ -10,9 +10,9 @@ from collections.abc import Hashable
 from datetime import datetime
 from typing import Final, Protocol
 
-from handlers.lanes.lanes import Lanes
 from protocol.closes import CloseCode
 from server.config.settings import Settings
+from server.homes.homes import Homes
 from server.identity.auth import Identity
 from server.limits.connections import ConnectionRegistry
 from server.limits.reconnect_throttle import ReconnectThrottle
@@ -130,7 +130,7 @@ class OpenSockets:
         if closed:
             log.info("access revoked: %d sockets closed", closed)
 
-    async def drain(self, lanes: Lanes, streams: Streams) -> None:
+    async def drain(self, homes: Homes, streams: Streams) -> None:
         """Send the clients away, each at a random moment within the drain.
 
         Commands that were accepted end and are answered first; new ones get ``draining``. Sockets
@@ -148,7 +148,7 @@ class OpenSockets:
             loop.call_later(moment, stream.leave)
         try:
             async with asyncio.timeout(window):
-                await lanes.drained()
+                await homes.drained()
                 await asyncio.gather(self._none_left.wait(), asyncio.sleep(spread))
         except TimeoutError:
             log.warning("%d sockets are cut", len(self.all))

@@ -21,6 +21,7 @@ import handlers.lanes.lane
 from handlers.lanes import deadlines, decide
 from handlers.lanes.alone import AloneRunner
 from handlers.lanes.batch_end import BatchEnd
+from handlers.lanes.decide import Submission
 from handlers.lanes.lane import Batch
 from handlers.rules import auto_acceptance, permissions, resolution, timers
 from persistence.database import statements
@@ -29,6 +30,8 @@ from persistence.journal import chain
 from persistence.journal.transaction import Free, Transaction
 from persistence.queries import reading
 from protocol.errors import ErrorCode, RetryableError
+from server.homes.homes import Homes
+from server.homes.routes import Route
 from server.rooms.filling import Filler
 from server.rooms.subscription import Subscription
 
@@ -339,3 +342,41 @@ def _a_lost_answer_taken_for_no_effect() -> None:
         return wrapped
 
     replace(AloneRunner, "run", giving_up)
+
+
+@bug("a forward decided twice", 2, 3)
+def _a_forward_decided_twice() -> None:
+    def doubling(dispatch: Any) -> Any:
+        def wrapped(self: Homes, route: Route, submission: Submission) -> None:
+            dispatch(self, route, submission)
+            if route.target is None or submission.expires is None:
+                return
+            again = msgspec.structs.replace(submission.command, id=f"{submission.command.id}-2")
+            self._lanes.submit(
+                route.event,
+                Submission(
+                    again,
+                    submission.actor,
+                    entropy=bytes(reversed(submission.entropy)),
+                    reply=lambda submission, answer: None,
+                    expires=submission.expires,
+                ),
+            )
+
+        return wrapped
+
+    replace(Homes, "_dispatch", doubling)
+
+
+@bug("a command taken back is answered as not done", 3, faults=["Redis frozen"] * 4)
+def _taken_back_is_answered_as_not_done() -> None:
+    def denying(decide_here: Any) -> Any:
+        def wrapped(self: Homes, taken_back: Any, cause: Any) -> None:
+            for outbound in taken_back:
+                outbound.route.outgoing -= 1
+                outbound.route.target = None
+                self._refuse(outbound.submission)
+
+        return wrapped
+
+    replace(Homes, "_decide_here", denying)

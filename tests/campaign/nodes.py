@@ -39,6 +39,7 @@ SETTINGS = SMALL | {
     "database_connections": CONNECTIONS,
     "heartbeat_ms": 5_000,
     "drain_seconds": DRAIN_SECONDS,
+    "forward": "on",
     "commands_per_second": 1_000,
     "connections_per_user": 40,
     # Its clients do in a minute what people do in days.

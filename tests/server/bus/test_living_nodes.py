@@ -27,8 +27,10 @@ class Deployment:
         """Start a node, whose own clock may be ahead of the test's; its name."""
         bus = MemoryBus(self.group)
         await bus.start(lambda message: None)
-        node = LivingNodes(bus, version, is_home=is_home, clock=lambda: self.now + ahead)
+        node = LivingNodes(bus, version, clock=lambda: self.now + ahead)
         self.nodes.append(node)
+        if is_home:
+            node.offer()
         bus.listen(NODES_CHANNEL, node._on_letter)
         await self.settle()
         return bus.node
@@ -80,6 +82,9 @@ async def test_a_node_that_comes_or_goes_moves_its_own_share_only(deployment: De
     await deployment.settle()
     assert [first.home_of(event) for event in EVENTS] == before
     assert newcomer in first.others, "it gives up its homes, and still lives"
+    deployment.nodes[-1].offer()
+    await deployment.settle()
+    assert [first.home_of(event) for event in EVENTS] == before
 
 
 async def test_a_silent_node_is_gone_after_its_time(deployment: Deployment) -> None:
