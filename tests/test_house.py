@@ -317,7 +317,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("_connection",),
         ("_client",),
         ("client",),
-        ("", "cli"),
+        ("", "cli", "testing"),
     ),
 }
 #: A list of names that is read at a glance. ``__init__.py`` counts.

@@ -87,7 +87,11 @@ def test_the_version_is_told_once() -> None:
 
 
 def test_it_depends_on_two_packages() -> None:
-    found = [re.split(r"[<>=;\[ ]", line)[0] for line in requires("ayes-client") or ()]
+    found = [
+        re.split(r"[<>=;\[ ]", line)[0]
+        for line in requires("ayes-client") or ()
+        if "extra" not in line
+    ]
     assert sorted(found) == ["orjson", "websockets"]
 
 

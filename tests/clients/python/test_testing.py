@@ -1,0 +1,100 @@
+"""What authors are given for their own tests: a real server, and a room that is set by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from ayes_client.command import Pending
+from ayes_client.errors import ProposalClosed, RoomClosed
+from ayes_client.testing import Ayes, AyesServer, FakeRoom, NoServer, plugin
+from tests.clients.python.waiting import SECONDS
+
+
+@pytest.fixture(scope="module")
+def ayes_server() -> Iterator[AyesServer]:
+    yield from plugin.ayes_server.__wrapped__()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+async def ayes(ayes_server: AyesServer) -> AsyncIterator[Ayes]:
+    found = Ayes(ayes_server)
+    yield found
+    await found.close()
+
+
+# A database is made first.
+@pytest.mark.timeout(200)
+async def test_a_whole_decision_on_a_real_server(ayes: Ayes) -> None:
+    room = await ayes.decision(
+        members=["ada", "bob"], policy={"assumption": {"rule": "percent", "threshold": 60}}
+    )
+    motion = await room.propose.assumption("Tea")
+    began = time.monotonic()
+    await ayes.vote(room, motion, "ada", "bob")
+    outcome = await room.decided(motion, timeout=SECONDS)
+    assert (outcome.carried, outcome.agree, outcome.eligible) == (True, 2, 2)
+    assert time.monotonic() - began < SECONDS
+    theirs = await ayes.room(room, "ada")
+    assert theirs.you["votes"] == {motion: 1}
+    assert (await ayes.client("ada")).user == ("ada", "Ada")
+
+
+@pytest.mark.timeout(200)
+async def test_a_deadline_passes_by_itself(ayes: Ayes) -> None:
+    """There is no clock to be advanced: short times do."""
+    room = await ayes.decision(members=["ada"], policy={"ttl_seconds": 1})
+    motion = await room.propose.assumption("Tea")
+    outcome = await room.decided(motion, timeout=SECONDS)
+    assert (outcome.carried, outcome.how) == (False, "expired")
+
+
+def test_a_server_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NoServer, match="AYES_CHURN_VOTES"):
+        AyesServer(AYES_CHURN_VOTES="no number").start()
+    monkeypatch.setenv("AYES_BIN", "/nowhere/ayes")
+    with pytest.raises(NoServer, match="No such file"):
+        AyesServer().start()
+
+
+async def test_a_fake_room_shows_what_is_set_and_keeps_what_is_given() -> None:
+    room = FakeRoom(state={"counts": {"members": 5}})
+    room.show("p1", content="Tea", agree=1)
+    assert room.tally("p1")[:3] == (1, 0, 0)
+    room.results["vote.cast"] = {"agree": 2, "eligible": 5, "status": "pending"}
+    ack = await room.vote("p1")
+    assert (room.given[0].type, room.given[0].args) == (
+        "vote.cast",
+        {"proposal": "p1", "revision": 1},
+    )
+    assert ack.result["agree"] == 2
+    heard: list[object] = []
+    room.on("decided", heard.append)
+    waiting = asyncio.create_task(room.decided("p1"))
+    await asyncio.sleep(0)
+    room.show("p1", status="accepted", resolution="auto_votes")
+    assert (await waiting).carried
+    assert len(heard) == 1
+    room.refusals["vote.cast"] = ProposalClosed()
+    with pytest.raises(ProposalClosed):
+        await room.vote("p1")
+
+
+async def test_a_fake_room_can_have_a_vote_on_its_way_and_be_closed() -> None:
+    room = FakeRoom()
+    room.show("p1", agree=2)
+    args = {"proposal": "p1", "revision": 1}
+    pending = Pending(
+        id="x", type="vote.cast", event=room.event, args=args, since=0, sent=True, tries=1
+    )
+    room.waiting.append(pending)
+    assert (room.tally("p1").agree, room.tally("p1").sending) == (3, True)
+    room.waiting.clear()
+    room.set({"proposals": {"p1": {"agree": 3}}}, {"votes": {"p1": 1}})
+    assert (room.tally("p1").agree, room.tally("p1").mine) == (3, "agree")
+    room.close()
+    with pytest.raises(RoomClosed):
+        await room.until(lambda _: False)
