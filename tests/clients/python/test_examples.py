@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -149,3 +150,82 @@ def test_an_example_needs_only_the_client(name: str) -> None:
     for package in ("protocol", "server", "handlers", "persistence", "tests"):
         assert f"import {package}" not in text
         assert f"from {package}" not in text
+
+
+def code_lines(name: str) -> int:
+    """Lines of an example that are neither empty nor comments."""
+    lines = (EXAMPLES / name).read_text().splitlines()
+    return len([line for line in lines if line.strip() and not line.strip().startswith("#")])
+
+
+def test_the_bot_and_the_shell_script_are_half_of_what_they_were() -> None:
+    """Written against the first API, they had 191 and 29 lines."""
+    assert code_lines("weekly.py") <= 191 // 2
+    assert code_lines("motion.sh") <= 29 // 2
+
+
+async def test_the_weekly_bot_decides_once_however_often_it_runs(
+    server: Running, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    users = [fresh("ada"), fresh("bob")]
+    people = "".join(f"{user},{user.title()}\n" for user in users)
+    Path("people.csv").write_text("user,name\n" + people)
+    Path("plan.yaml").write_text(
+        "subject: Team week\nmotions: [Tea, Coffee]\npercent: 60\nhours: 1\nremind_minutes: 0.002\n"
+    )
+    week, bot = fresh("2026-W48"), fresh("bot")
+    arguments = ("plan.yaml", "people.csv", week)
+    async with program("weekly.py", server.url, bot, *arguments) as child:
+        assert child.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            assert b"of 2 needed" in await child.stdout.readline()
+        child.kill()
+        await child.wait()
+    async with program("weekly.py", server.url, bot, *arguments) as child:
+        assert child.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            await child.stdout.readline()
+        for user in users:
+            client = await connect(user)
+            [event] = [found["id"] async for found in client.paged("events.list")]
+            room = await client.subscribe(event)
+            motions = {shown["content"]: id for id, shown in room.state["proposals"].items()}
+            assert sorted(motions) == ["Coffee", "Tea"]
+            await room.vote(motions["Tea"])
+        led = await connect(bot)
+        await (await led.subscribe(event)).reject(motions["Coffee"])
+        async with asyncio.timeout(PATIENCE):
+            await child.communicate()
+        assert child.returncode == 0
+    written = Path(f"{week}.md").read_text()
+    assert "| Tea | carried | 2 of 2 |" in written
+    assert "| Coffee | not carried (admin) | 0 of 2 |" in written
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="the script reads JSON with jq")
+async def test_the_shell_script_ends_with_what_became_of_its_motion(
+    server: Running, connect: Connect, tmp_path: Path
+) -> None:
+    bot = fresh("bot")
+    roll = tmp_path / "people.csv"
+    roll.write_text("name\nAda\n")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    given = {"AYES_URL": server.url, "AYES_TOKEN": token(bot), "PATH": path}
+    child = await asyncio.create_subprocess_exec(
+        *(str(EXAMPLES / "motion.sh"), "Deploy 1.2 on Friday", str(roll), "600"),
+        env=os.environ | given,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert child.stdout is not None
+    async with asyncio.timeout(4 * PATIENCE):
+        await child.stdout.readline()
+        link = (await child.stdout.readline()).decode().split(",")[2]
+        ada = await connect(fresh("ada"))
+        room = await ada.join(invitation=link.rpartition("/")[2])
+        motion = await room.until(lambda room: next(iter(room.state["proposals"]), None))
+        assert motion is not None
+        await room.vote(motion)
+        await child.communicate()
+    assert child.returncode == 0
