@@ -38,7 +38,7 @@ from benchmarks.sockets import opening
 from benchmarks.spread import SOCKETS, voters_of
 from benchmarks.voters import Ballot, LoadRun, Tally, Voter, drain, drive, percentiles
 from persistence.database.pool import Database
-from persistence.queries import reading
+from persistence.queries import event_reads
 from tests.parts import RedisServer
 
 ONE, SHARED, TWO = "one node, no Redis", "one node with Redis", "two nodes"
@@ -333,9 +333,9 @@ async def read(place: Place, plan: Plan, rows: Reading) -> None:
         count = plan.singles * 10
         cpu, begun = meter.read(), monotonic()
         for number in range(count):
-            (found,) = await reading.positions(database, [event])
+            (found,) = await event_reads.positions(database, [event])
             to = top - number % (top // 2)
-            await reading.steps(database, event, epoch=found.epoch, after=to - 1, to=to)
+            await event_reads.steps(database, event, epoch=found.epoch, after=to - 1, to=to)
         cpu, time = meter.read() - cpu, monotonic() - begun
     finally:
         await database.close()

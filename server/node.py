@@ -27,10 +27,10 @@ from server.identity.origins import Origins
 from server.identity.revocations import Revocations
 from server.limits.code_guesses import CodeGuessLimiter
 from server.limits.connections import ConnectionRegistry
-from server.limits.cooldown import Cooldown
 from server.limits.quotas import Quotas
 from server.limits.reconnect_throttle import ReconnectThrottle
 from server.limits.user_rate import UserRateLimiter
+from server.limits.work_throttle import WorkThrottle
 from server.measures.counters import Counters
 from server.measures.database import DatabaseStatistics
 from server.measures.event_loop import EventLoopMonitor
@@ -86,7 +86,7 @@ class Node:
         # Nodes decide for each other only under the same rules and the same code.
         self.nodes = LivingNodes(self.bus, f"{ayes_version()} {RULES}")
         self.draining = Draining()
-        self.cooldown = Cooldown()
+        self.work_throttle = WorkThrottle()
         self.quotas = Quotas()
         self.user_rates = UserRateLimiter(settings.commands_per_second, settings.commands_burst)
         self.requests = UserRequests(settings.connections_per_user)
@@ -94,7 +94,7 @@ class Node:
         self.rooms = RoomRegistry(
             database,
             self.bus,
-            self.cooldown,
+            self.work_throttle,
             self.quotas,
             resume_steps=settings.resume_steps,
             counters=self.counters,
@@ -118,7 +118,7 @@ class Node:
             limits,
             guesses=guesses,
             quotas=self.quotas,
-            cooldown=self.cooldown,
+            work_throttle=self.work_throttle,
             entry=self.entry,
         )
         self.connections = ConnectionRegistry[OpenSocket](settings, time.monotonic())

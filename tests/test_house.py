@@ -104,7 +104,7 @@ def test_only_the_lanes_and_readers_touch_a_database() -> None:
         for path in sources("handlers")
         if path.stem in pure
         for module, line in imported(path)
-        if module in ("persistence.database.pool", "persistence.queries.reading",
+        if module in ("persistence.database.pool", "persistence.queries.event_reads",
                       "persistence.event.loading", "persistence.queries.lists", "asyncpg",
                       "asyncio")
     ]  # fmt: skip

@@ -5,17 +5,17 @@
 import { newId } from "../sdk/ayes.js";
 
 /** Milliseconds a confirmation stays to be read. */
-const SHOWN = 6_000;
+const CONFIRMATION_TIMEOUT_MS = 6_000;
 /** Refusals that are kept until they are dismissed; beyond it the oldest go. */
-const MOST = 100;
+const MAX_REFUSALS = 100;
 
 /** Lifetime of a command: one that could not be sent in this time has no effect any more. */
-const WISH_MS = 10 * 60_000;
+const COMMAND_TTL_MS = 10 * 60_000;
 /**
  * The same for a command that cannot be undone, which is sent within the present connection or not at
  * all.
  */
-const DEAR_WISH_MS = 60_000;
+const DEAR_COMMAND_TTL_MS = 60_000;
 const DEAR = new Set([
   "event.finish", "event.reopen", "invitation.revoke", "event.rotate_code", "membership.leave", "membership.remove", "membership.reject", "membership.reject_all",
   "membership.approve_all", "proposal.accept", "proposal.reject", "proposal.moderate", "proposal.withdraw", "proposal.revert",
@@ -89,7 +89,7 @@ export class Acts {
   add(type, args) {
     const id = newId();
     const since = this.now();
-    const notAfter = isDear(type) ? DEAR_WISH_MS : WISH_MS;
+    const notAfter = isDear(type) ? DEAR_COMMAND_TTL_MS : COMMAND_TTL_MS;
     const sending = (async () => {
       if (isDear(type) && this.client.status !== "open") throw notSent(id, args.event);
       return this.client.command(type, args, { id, notAfter, once: isDear(type) });
@@ -111,7 +111,7 @@ export class Acts {
 
   confirm(act, ack) {
     Object.assign(act, { state: "confirmed", at: Date.now(), seq: ack.seq, applied: ack.applied, ack });
-    setTimeout(() => this.dismiss(act.id), SHOWN);
+    setTimeout(() => this.dismiss(act.id), CONFIRMATION_TIMEOUT_MS);
     this.settled(act);
     this.changed();
     return act;
@@ -127,7 +127,7 @@ export class Acts {
       this.settled(act);
     }
     const refused = [...this.all.values()].filter((one) => one.state === "refused");
-    for (const old of refused.slice(0, -MOST)) this.all.delete(old.id);
+    for (const old of refused.slice(0, -MAX_REFUSALS)) this.all.delete(old.id);
     this.changed();
     return act;
   }

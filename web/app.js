@@ -17,9 +17,9 @@ import { isCounting } from "./views/schedule.js";
 import { shell } from "./views/shell.js";
 
 /** Milliseconds between drawings that only move times on. */
-const TICK = 15_000;
+const TICK_INTERVAL_MS = 15_000;
 /** The same while the seconds to the next try are counted. */
-const COUNTDOWN = 1_000;
+const COUNTDOWN_INTERVAL_MS = 1_000;
 /** Closes that say that the token is no good: bad, or revoked. */
 const REFUSED = [4500, 4503];
 
@@ -274,7 +274,7 @@ export class App {
     this.timer = setTimeout(() => {
       this.changed();
       this.tick();
-    }, isCounted ? COUNTDOWN : TICK);
+    }, isCounted ? COUNTDOWN_INTERVAL_MS : TICK_INTERVAL_MS);
   }
 
   /** Whether the room on show counts down to its start or end. */

@@ -1,13 +1,13 @@
 // The words that a proposed change removes and adds.
 
 /** Beyond this the table of the comparison grows too large, and two texts side by side read better. */
-const MOST_WORDS = 400;
+const MAX_WORDS = 400;
 
 /** `[{kind: "same"|"gone"|"new", text}]`, or null if the texts are too long to be compared. */
 export function difference(before, after) {
   const a = words(before);
   const b = words(after);
-  if (a.length > MOST_WORDS || b.length > MOST_WORDS) return null;
+  if (a.length > MAX_WORDS || b.length > MAX_WORDS) return null;
   const lengths = table(a, b);
   const parts = [];
   const add = (kind, text) => {

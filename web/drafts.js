@@ -4,7 +4,7 @@
 import { Tab } from "./tab.js";
 
 /** Drafts that are kept, more than a user has open; beyond it the oldest go first. */
-const MOST = 200;
+const MAX_DRAFTS = 200;
 /** Milliseconds after which words left in a closed tab are deleted: 30 days. */
 const FORGOTTEN = 30 * 86_400_000;
 
@@ -84,7 +84,7 @@ export class Drafts {
     this.held.delete(key);
     this.held.set(key, value);
     this.store(key, JSON.stringify({ at: Date.now(), value }));
-    while (this.held.size > MOST) this.drop(this.held.keys().next().value);
+    while (this.held.size > MAX_DRAFTS) this.drop(this.held.keys().next().value);
     this.changed();
   }
 

@@ -6,7 +6,7 @@ import { HOME } from "./signin/server.js";
 /** Steps asked for at a time; the server gives no more. */
 const PAGE = 200;
 /** Pages searched at one press, since many pages may have no such act. */
-const MOST_PAGES = 5;
+const MAX_PAGES = 5;
 const ANSWER_MS = 10_000;
 
 export class Journal {
@@ -40,7 +40,7 @@ export class Journal {
     this.stale = false;
     return this.#read(async () => {
       // Much has happened, or the database was restored: from the top again.
-      if (this.#last === null || this.#last > top || top - this.#last > PAGE * MOST_PAGES) {
+      if (this.#last === null || this.#last > top || top - this.#last > PAGE * MAX_PAGES) {
         this.items = [];
         [this.#first, this.#last] = [top + 1, top];
       }
@@ -62,7 +62,7 @@ export class Journal {
   /** Back to the next of the kind, but not for ever. */
   async #back() {
     const before = this.items.length;
-    for (let page = 0; page < MOST_PAGES && this.left > 0 && this.items.length === before; page += 1) {
+    for (let page = 0; page < MAX_PAGES && this.left > 0 && this.items.length === before; page += 1) {
       const after = Math.max(0, this.left - PAGE);
       const lines = await this.#lines(after, this.left - after);
       this.items.push(...told(lines));

@@ -5,7 +5,7 @@ import { Acts } from "./acts.js";
 import { RoomStore } from "./room.js";
 
 /** Rooms kept open behind the one that is looked at, so that going back is immediate. */
-const MOST_ROOMS = 8;
+const MAX_ROOMS = 8;
 /** The page's own address, under the path of a proxy too. */
 const BASE = new URL("../", import.meta.url);
 
@@ -67,7 +67,7 @@ export class Session {
     // The one looked at last stands last, and is the last to go.
     this.rooms.delete(event);
     this.rooms.set(event, store);
-    while (this.rooms.size > MOST_ROOMS) this.forget(this.rooms.keys().next().value);
+    while (this.rooms.size > MAX_ROOMS) this.forget(this.rooms.keys().next().value);
     return store;
   }
 

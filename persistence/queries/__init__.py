@@ -1,9 +1,9 @@
 """Reads outside the locked transaction: rooms, lists, a user's own view, what is due.
 
-    reading        rooms, a user's own view, steps, positions
+    event_reads    rooms, a user's own view, steps, positions
     lists          lists that are read page by page, and the overview of an event
     participation  who voted on a proposal, and who submitted a ballot
-    standings      whether an event exists and the sender's status, before its command waits
+    prechecks      whether an event exists and the sender's status, before its command waits
     ballots        ballots by name, and a voter's own proof
     people         members, requests and invitations, page by page
     entries        the ways in without an account

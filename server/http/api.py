@@ -192,7 +192,7 @@ class _Api:
 
         async def answered() -> bytes:
             await self._node.queries.admin(identity.actor, event)
-            return await self._node.cooldown.run(partial(self._journal, event, page))
+            return await self._node.work_throttle.run(partial(self._journal, event, page))
 
         answer = await self._node.quotas.ask(user, answered)
         self._node.quotas.charge(user, size=len(answer))

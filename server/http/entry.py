@@ -24,8 +24,8 @@ from server.http.answers import error_answer, json_answer
 from server.http.body import read_body, without_mark
 from server.identity.entry import ENTRY_LIFETIME
 from server.limits.addresses import network_of
-from server.limits.charges import Charges
 from server.limits.code_guesses import CodeGuessLimiter
+from server.limits.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -57,7 +57,7 @@ class _Entry:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._guesses = CodeGuessLimiter()
-        self._made = Charges(ENTRIES_PER_SECOND, ENTRY_BURST)
+        self._made = RateLimiter(ENTRIES_PER_SECOND, ENTRY_BURST)
 
     def route(
         self, answering: Callable[[Request, str], Awaitable[EntryToken]]

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from persistence.queries import reading
+from persistence.queries import event_reads
 from server.node import Node
 
 log = logging.getLogger("ayes.probes")
@@ -39,7 +39,7 @@ async def _is_ready(node: Node) -> bool:
         return False
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):
-            await reading.clock(node.database)
+            await event_reads.clock(node.database)
     except Exception as err:
         log.info("not ready: %r", err)
         return False

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 from protocol import commands as c
-from server.limits.charges import Charges
+from server.limits.rate_limiter import RateLimiter
 from server.limits.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
@@ -41,14 +41,16 @@ class Churn:
         """Commands refused over the rate of repeated acts."""
         self.refused_bytes = 0
         """Commands refused over the sender's bytes of a day."""
-        self._charges: dict[type[c.Command], Charges] = {}
+        self._charges: dict[type[c.Command], RateLimiter] = {}
         for kinds, a_minute in (
             (_MEMBERSHIP, settings.churn_membership),
             (_VOTES, settings.churn_votes),
             (_COMMENTS, settings.churn_comments),
         ):
             if a_minute:
-                self._charges |= dict.fromkeys(kinds, Charges(a_minute / CHURN_PERIOD_S, a_minute))
+                self._charges |= dict.fromkeys(
+                    kinds, RateLimiter(a_minute / CHURN_PERIOD_S, a_minute)
+                )
         self._most_bytes = settings.user_bytes_per_day
         self._bytes: OrderedDict[str, TokenBucket] = OrderedDict()
 

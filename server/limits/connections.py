@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from server.config.settings import Settings
 from server.limits.addresses import network_of
 from server.limits.admissions import Admissions
-from server.limits.places import Places
+from server.limits.fair_slots import FairSlots
 
 #: Sockets of this node, if the file limit allows as many; beyond that new ones are refused.
 DEFAULT_MAX_CONNECTIONS = 20_000
@@ -84,7 +84,7 @@ class ConnectionRegistry(Generic[S]):
         self._settings = settings
         self._max = max_connections(settings)
         self._admissions = Admissions(settings.admissions_per_second, now)
-        self._unauthenticated: Places[S] = Places()
+        self._unauthenticated: FairSlots[S] = FairSlots()
         self._networks: Counter[str] = Counter()
         self._users: dict[str, set[S]] = {}
         self.sessions: set[S] = set()

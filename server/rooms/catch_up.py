@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from handlers import views
 from handlers.audiences import Audience
-from persistence.queries.reading import UserView
+from persistence.queries.event_reads import UserView
 from protocol import answers, merge_patch
 from protocol.errors import ErrorCode, FinalError
 from protocol.requests import Subscribe
@@ -138,7 +138,7 @@ async def _render(rooms: RoomRegistry, room: Room, audience: Audience, user: str
     """
     if not room.has_snapshot(audience) and room.records() > MAX_LIGHT_ROOM_RECORDS:
         charge = partial(rooms.quotas.charge, user)
-        await rooms.cooldown.run(partial(room.render, audience), charge)
+        await rooms.work_throttle.run(partial(room.render, audience), charge)
 
 
 async def _resume_path(

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from persistence.database.failures import Failures
 from persistence.database.pool import Database
 from persistence.journal import rewriting
-from persistence.queries import reading
+from persistence.queries import event_reads
 from server.measures.counters import Counters, FillCause
 from server.rooms.room import Room
 from server.rooms.stored_steps import step_of
@@ -79,7 +79,7 @@ class Filler:
         while True:
             # Read first: steps that this node commits during the read are not lost data.
             known = room.seq
-            tops = await reading.positions(self._database, [room.event_id])
+            tops = await event_reads.positions(self._database, [room.event_id])
             if not tops:
                 self._end(room, await rewriting.is_deleted(self._database, room.event_id))
                 return
@@ -91,7 +91,7 @@ class Filler:
                 return
             to = min(top.seq, room.seq + FILL_PAGE_STEPS)
             # Empty if the epoch has changed since; the next iteration finds that.
-            stored = await reading.steps(
+            stored = await event_reads.steps(
                 self._database, room.event_id, epoch=room.epoch, after=room.seq, to=to
             )
             room.apply([step_of(line) for line in stored])

@@ -18,11 +18,11 @@ import orjson
 
 from handlers.audiences import Audience, Patches
 from persistence.database.pool import Database
-from persistence.queries import reading
-from persistence.queries.reading import StoredStep
+from persistence.queries import event_reads
+from persistence.queries.event_reads import StoredStep
 from protocol import merge_patch
 from protocol.errors import ErrorCode, RetryableError
-from server.limits.cooldown import Cooldown
+from server.limits.work_throttle import WorkThrottle
 
 #: Steps of a block. Folding one takes some 4 ms of the event loop without a break.
 FOLD_BLOCK_STEPS = 256
@@ -91,9 +91,9 @@ class _Job:
 class JournalFolder:
     """Folds ranges of the journal, one block at a time over all clients, and caches them."""
 
-    def __init__(self, database: Database, cooldown: Cooldown) -> None:
+    def __init__(self, database: Database, work_throttle: WorkThrottle) -> None:
         self._database = database
-        self._cooldown = cooldown
+        self._work_throttle = work_throttle
         self._kept: OrderedDict[_Key, FoldedRange] = OrderedDict()
         self._bytes = 0
         self._jobs: dict[_Key, _Job] = {}
@@ -166,7 +166,7 @@ class JournalFolder:
         made = _Fold()
         for start, end in _blocks(after, to):
             block = partial(self._add_block, job, made, event, epoch, start, end)
-            await self._cooldown.run(block, charge)
+            await self._work_throttle.run(block, charge)
         return made.folded()
 
     async def _add_block(
@@ -187,7 +187,7 @@ class JournalFolder:
     ) -> list[StoredStep]:
         job.reading = True
         try:
-            return await reading.steps(self._database, event, epoch=epoch, after=after, to=to)
+            return await event_reads.steps(self._database, event, epoch=epoch, after=after, to=to)
         finally:
             job.reading = False
             # Without waiters the block is still cached, and the next one not begun.

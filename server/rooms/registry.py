@@ -18,14 +18,14 @@ from handlers.lanes.decide import StepRecord
 from persistence.database.overload import UNREACHABLE_RETRY_DELAY_MS, unreachable
 from persistence.database.periodic import Periodic
 from persistence.database.pool import Database
-from persistence.queries import reading
-from persistence.queries.reading import UserView
+from persistence.queries import event_reads
+from persistence.queries.event_reads import UserView
 from protocol.errors import ErrorCode, FinalError, RetryableError
 from server.bus.port import Bus, BusMessage, PositionHint
-from server.limits.cooldown import Cooldown
 from server.limits.event_log_throttle import EventLogThrottle
 from server.limits.metered import Metered, gently
 from server.limits.quotas import Quotas
+from server.limits.work_throttle import WorkThrottle
 from server.measures.counters import Counters
 from server.rooms.bus_steps import encoded_steps, steps_after
 from server.rooms.filling import Filler
@@ -57,7 +57,7 @@ MAX_UNUSED_ROOMS = 64
 #: few times as much.
 MAX_UNUSED_ROOM_BYTES = 32 * 1024 * 1024
 #: Records of a room that is loaded at once, which takes some 2 ms of the event loop. Larger rooms
-#: are loaded one at a time (``Cooldown``).
+#: are loaded one at a time (``WorkThrottle``).
 MAX_LIGHT_ROOM_RECORDS = 100
 
 
@@ -68,7 +68,7 @@ class RoomRegistry:
         self,
         database: Database,
         bus: Bus,
-        cooldown: Cooldown,
+        work_throttle: WorkThrottle,
         quotas: Quotas,
         *,
         resume_steps: int,
@@ -77,7 +77,7 @@ class RoomRegistry:
         self._database = database
         self._bus = bus
         self.counters = counters or Counters()
-        self.cooldown = cooldown
+        self.work_throttle = work_throttle
         self.quotas = quotas
         self.resume_steps = resume_steps
         """Steps that a client may be behind and still get a patch, not a snapshot."""
@@ -87,7 +87,7 @@ class RoomRegistry:
         self._unused: OrderedDict[str, float] = OrderedDict()
         """Rooms without a subscription, and the loop's time until which they are kept."""
         self._loading: dict[str, asyncio.Task[None]] = {}
-        self.journal = JournalFolder(database, cooldown)
+        self.journal = JournalFolder(database, work_throttle)
         self._views = UserViews(database)
         self.sweeper = Periodic("room sweep", SWEEP_INTERVAL_S, self._sweep)
         self.filler = Filler(database, self.counters, self.by_event, self._read)
@@ -255,7 +255,7 @@ class RoomRegistry:
         self.budget.check(user)
         charge = partial(self.quotas.charge, user)
         if records > MAX_LIGHT_ROOM_RECORDS:
-            await self.cooldown.run(partial(self._load, event_id, user), charge)
+            await self.work_throttle.run(partial(self._load, event_id, user), charge)
             return
         metered = Metered(self._load(event_id, user))
         try:
@@ -288,10 +288,10 @@ class RoomRegistry:
     async def _read(self, room: Room) -> int:
         """Read the view and the last steps before it; return their bytes in memory."""
         try:
-            state = await reading.room(self._database, room.event_id)
+            state = await event_reads.room(self._database, room.event_id)
             if state.event_record is None:
                 raise FinalError(ErrorCode.NOT_FOUND, details={"path": "event"})
-            recent = await reading.steps(
+            recent = await event_reads.steps(
                 self._database,
                 room.event_id,
                 epoch=state.epoch,
@@ -324,7 +324,7 @@ class RoomRegistry:
         if not self.by_event:
             return
         rooms = dict(self.by_event)
-        for top in await reading.positions(self._database, list(rooms)):
+        for top in await event_reads.positions(self._database, list(rooms)):
             del rooms[top.event]
             watched = self.by_event.get(top.event)
             if watched is not None and (top.epoch, top.seq) != (watched.epoch, watched.seq):

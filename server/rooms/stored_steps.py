@@ -7,7 +7,7 @@ from collections.abc import Generator
 import msgspec
 
 from handlers.audiences import Patches
-from persistence.queries.reading import StoredStep
+from persistence.queries.event_reads import StoredStep
 from server.rooms.step_history import RoomStep
 
 #: Steps decoded in one iteration of the loop; a long one has some 25 KB.

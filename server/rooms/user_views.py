@@ -5,8 +5,8 @@ from __future__ import annotations
 from persistence.database.batch_loader import BatchLoader
 from persistence.database.overload import unreachable
 from persistence.database.pool import Database
-from persistence.queries import reading
-from persistence.queries.reading import UserView
+from persistence.queries import event_reads
+from persistence.queries.event_reads import UserView
 from protocol.errors import ErrorCode, FinalError
 
 
@@ -34,5 +34,5 @@ class UserViews:
         return own
 
     async def _fetch(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], UserView]:
-        found = await reading.own(self._database, keys)
+        found = await event_reads.own(self._database, keys)
         return {(own.event, own.user): own for own in found}

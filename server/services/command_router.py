@@ -24,17 +24,17 @@ from handlers.rules.lateness import check_in_time
 from persistence.database.batch_loader import BatchLoader
 from persistence.database.overload import unreachable
 from persistence.database.pool import Database
-from persistence.queries import reading, standings
-from persistence.queries.standings import Pair, Standing
+from persistence.queries import event_reads, prechecks
+from persistence.queries.prechecks import EventAccess, Pair
 from protocol.commands import Command, EventCreate, InvitationCreate, MembershipJoin, event_of
 from protocol.errors import ErrorCode, FinalError, ProtocolError, RetryableError
 from server.config.settings import Settings
 from server.homes.homes import Homes
 from server.identity.auth import Identity
 from server.identity.entry import EntryKey, Invited
-from server.limits.charges import Charges
 from server.limits.churn import Churn
 from server.limits.code_guesses import CodeGuessLimiter
+from server.limits.rate_limiter import RateLimiter
 from server.measures.counters import Counters
 from server.services.entropy import entropy
 
@@ -89,11 +89,11 @@ class CommandRouter:
         self._homes = homes
         self._guesses = guesses
         self.churn = Churn(settings)
-        self._strangers = Charges(STRANGER_PER_SECOND, STRANGER_BURST)
+        self._strangers = RateLimiter(STRANGER_PER_SECOND, STRANGER_BURST)
         self._members: OrderedDict[Pair, None] = OrderedDict()
         self._entering: dict[Pair, asyncio.Future[None]] = {}
         """The latest join or create of each pair; the pair's later commands wait for its answer."""
-        self._standings: BatchLoader[Pair, Standing] = BatchLoader(self._look)
+        self._event_access: BatchLoader[Pair, EventAccess] = BatchLoader(self._look)
         self.observers: tuple[CommandObserver, ...] | None = None
 
     def submit(
@@ -193,13 +193,13 @@ class CommandRouter:
             return
         self._homes.submit(event, submission)
 
-    async def _look_up(self, pair: Pair) -> Standing | None:
+    async def _look_up(self, pair: Pair) -> EventAccess | None:
         """Return the sender's membership; raises ``_Unknown`` if the database is out of reach.
 
         The lane gets such a command: it tries again, and answers once its budget is used up.
         """
         try:
-            return await self._standings.load(pair)
+            return await self._event_access.load(pair)
         except Exception as err:
             if isinstance(unreachable(err), RetryableError):
                 raise _Unknown from err
@@ -227,10 +227,10 @@ class CommandRouter:
     async def _check_in_time(self, submission: Submission) -> None:
         """Raise ``too_late`` for a command to no event, which reaches no lane."""
         if submission.command.not_after is not None:
-            check_in_time(submission.command, await reading.clock(self._database))
+            check_in_time(submission.command, await event_reads.clock(self._database))
 
-    async def _look(self, pairs: list[Pair]) -> dict[Pair, Standing]:
-        return await standings.standings(self._database, pairs)
+    async def _look(self, pairs: list[Pair]) -> dict[Pair, EventAccess]:
+        return await prechecks.event_access(self._database, pairs)
 
     def _remember(self, pair: Pair) -> None:
         self._members[pair] = None
@@ -290,7 +290,7 @@ class CommandRouter:
         """
         if command.code is None:
             return None
-        found = await standings.opened_by(self._database, command.code, user=user, id=id)
+        found = await prechecks.opened_by(self._database, command.code, user=user, id=id)
         if found is None or not (found.is_current or found.is_known):
             return None
         return found.event

@@ -19,21 +19,21 @@ from persistence.database.overload import unreachable
 from persistence.database.pool import Database
 from persistence.event.limits import DomainLimits
 from persistence.event.records import Decided, Membership
-from persistence.queries import ballots, lists, people, reading
-from persistence.queries.reading import UserView
+from persistence.queries import ballots, event_reads, lists, people
+from persistence.queries.event_reads import UserView
 from protocol import answers
 from protocol import requests as r
 from protocol.errors import ErrorCode, FinalError, RetryableError
 from server.homes.homes import Homes
 from server.identity.entry import EntryKey
 from server.limits.code_guesses import CodeGuessLimiter
-from server.limits.cooldown import Cooldown
 from server.limits.quotas import Quotas
+from server.limits.work_throttle import WorkThrottle
 from server.services import participation
 from server.services.previews import Previews
 
 #: Entries of a page that is read at once; a longer page waits for other heavy queries
-#: (``Cooldown``). The default limit of the protocol, and the limit that the web page uses.
+#: (``WorkThrottle``). The default limit of the protocol, and the limit that the web page uses.
 MAX_LIGHT_PAGE = 50
 #: Commands whose status is read at once; a query for more waits for other heavy queries.
 MAX_LIGHT_STATUS_IDS = 32
@@ -52,7 +52,7 @@ class Queries:
         *,
         guesses: CodeGuessLimiter,
         quotas: Quotas,
-        cooldown: Cooldown,
+        work_throttle: WorkThrottle,
         entry: EntryKey,
     ) -> None:
         self._entry = entry
@@ -61,7 +61,7 @@ class Queries:
         self._limits = limits
         self._guesses = guesses
         self._quotas = quotas
-        self._cooldown = cooldown
+        self._work_throttle = work_throttle
         self._previews = Previews()
 
     async def ask(self, actor: Actor, request: r.Request) -> bytes:
@@ -70,7 +70,7 @@ class Queries:
             if isinstance(request, r.History | r.VotesList):
                 await self._accepted(actor, request.event)
             if _is_heavy(request):
-                answer = await self._cooldown.run(partial(self._answer, actor, request))
+                answer = await self._work_throttle.run(partial(self._answer, actor, request))
             else:
                 answer = await self._answer(actor, request)
         except Exception as err:
@@ -118,7 +118,7 @@ class Queries:
         event = request.event
         # Read before the journal, so that a command decided in between is pending and not absent.
         waiting = self._homes.pending(event, [(actor.user, id) for id in request.ids])
-        decided = await reading.decided(self._database, event, actor.user, request.ids)
+        decided = await event_reads.decided(self._database, event, actor.user, request.ids)
         known = {line.command_id: line for line in decided}
         hidden = {line.command_id for line in decided if _is_not_found(line)}
         if hidden and await self._membership(actor, event) is None:
@@ -152,7 +152,7 @@ class Queries:
         policy = msgspec.json.encode(request.policy)
         found = self._previews.find((request.event, own.epoch, own.seq, policy))
         if found is None:
-            made = await self._cooldown.run(
+            made = await self._work_throttle.run(
                 lambda: preview.would_accept(
                     self._database, request.event, actor, request.policy, self._limits
                 )
@@ -174,7 +174,7 @@ class Queries:
 
     async def _membership(self, actor: Actor, event: str) -> Membership | None:
         """The actor's membership, whatever its status; ``None`` for a stranger."""
-        own = await reading.own(self._database, [(event, actor.user)])
+        own = await event_reads.own(self._database, [(event, actor.user)])
         return own[0].membership if own else None
 
     async def _accepted(self, actor: Actor, event: str) -> UserView:
@@ -183,7 +183,7 @@ class Queries:
         One statement, with the same cost if the event does not exist. Nothing else of the event
         is read before it.
         """
-        found = await reading.own(self._database, [(event, actor.user)])
+        found = await event_reads.own(self._database, [(event, actor.user)])
         if not found or found[0].membership is None:
             raise FinalError(ErrorCode.NOT_FOUND, details={"path": "event"})
         if (status := found[0].membership.status) != "accepted":
@@ -248,7 +248,7 @@ class Queries:
 
     async def _receipt(self, actor: Actor, request: r.BallotReceipt) -> dict[str, Any]:
         """Return the proof of the actor's ballot, also to one who has left since the end."""
-        found = await reading.own(self._database, [(request.event, actor.user)])
+        found = await event_reads.own(self._database, [(request.event, actor.user)])
         if not found or found[0].membership is None:
             raise FinalError(ErrorCode.NOT_FOUND, details={"path": "event"})
         receipt = await ballots.receipt(self._database, request.event, actor.user)

@@ -9,7 +9,7 @@ from handlers.step import Actor
 from persistence.database.batch_loader import BatchLoader
 from persistence.database.overload import unreachable
 from persistence.database.pool import Database
-from persistence.queries import reading
+from persistence.queries import event_reads
 
 #: Users known to be in the database. Beyond it the least recently used is forgotten, which costs
 #: one statement when that user comes again. Some 20 MB.
@@ -45,5 +45,5 @@ class Users:
             self._names.popitem(last=False)
 
     async def _put(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], bool]:
-        await reading.put_users(self._database, dict(keys))
+        await event_reads.put_users(self._database, dict(keys))
         return dict.fromkeys(keys, True)

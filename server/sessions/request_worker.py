@@ -11,7 +11,7 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from handlers.step import Actor
-from persistence.queries.reading import UserView
+from persistence.queries.event_reads import UserView
 from protocol import answers
 from protocol.closes import CloseCode
 from protocol.errors import ErrorCode, FinalError, ProtocolError, RetryableError

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from typing import Protocol
 
 from server.limits.addresses import network_of
-from server.limits.places import Places
+from server.limits.fair_slots import FairSlots
 
 
 class Guest(Hashable, Protocol):
@@ -29,7 +29,7 @@ class Lobby:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._places: Places[Guest] = Places()
+        self._places: FairSlots[Guest] = FairSlots()
 
     def make_place(self, newcomer: Guest) -> bool:
         """End one connection in favour of ``newcomer``. Return ``False`` if the lobby is empty."""

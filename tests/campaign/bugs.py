@@ -28,7 +28,7 @@ from persistence.database import statements
 from persistence.database.pool import Database
 from persistence.journal import chain
 from persistence.journal.transaction import Free, Transaction
-from persistence.queries import reading
+from persistence.queries import event_reads
 from protocol.errors import ErrorCode, RetryableError
 from server.homes.homes import Homes
 from server.homes.routes import Route
@@ -193,7 +193,7 @@ def _gap_repair_off_by_one() -> None:
         return wrapped
 
     replace(Filler, "fill_from_journal", marking)
-    replace(reading, "steps", skipping)
+    replace(event_reads, "steps", skipping)
 
 
 @bug("fingerprint ignored", 2)
@@ -231,13 +231,13 @@ def _snapshot_outside_one_read() -> None:
             deadline = time.monotonic() + TORN_SECONDS
             while state.seq == first and time.monotonic() < deadline:
                 await asyncio.sleep(TORN_LOOK_SECONDS)
-                (top,) = await reading.positions(database, [event_id])
+                (top,) = await event_reads.positions(database, [event_id])
                 state.seq = top.seq
             return state
 
         return wrapped
 
-    replace(reading, "room", torn)
+    replace(event_reads, "room", torn)
 
 
 # Frozen, so that a round outlasts what its proposals are given.

@@ -20,7 +20,7 @@ from persistence.database.faults import Fault, fault_of
 from persistence.database.migrate import upgrade_async
 from persistence.database.pool import SESSION, Database
 from persistence.embedded.postgres import EmbeddedPostgres
-from persistence.queries import reading
+from persistence.queries import event_reads
 from tests.campaign.equipment import needed
 from tests.campaign.pooler import Pooler
 from tests.parts import QUICK
@@ -70,7 +70,7 @@ async def test_a_session_keeps_its_settings_through_a_pgbouncer_as_it_comes(
     try:
         async with database.connection() as connection:
             assert await settings_of(connection) == SESSION
-        await reading.clock(database)
+        await event_reads.clock(database)
     finally:
         await database.close()
 

@@ -20,7 +20,7 @@ from persistence.database.statements import Statement, write
 from persistence.database.tables import metadata
 from persistence.event import loading, outline
 from persistence.journal import audit, pruning
-from persistence.queries import ballots, due, lists, people, reading, standings
+from persistence.queries import ballots, due, event_reads, lists, people, prechecks
 from tests.parts import apart, database
 
 #: Events of which a good deal is kept, and events there are.
@@ -84,7 +84,7 @@ INSERT INTO journal (event_id, user_id, command_id, seq, command, salt, fingerpr
 def collected() -> Iterator[tuple[str, Statement]]:
     """Every statement that a module keeps."""
     modules = (
-        *(statements, loading, outline, reading, standings, due, lists, people, ballots),
+        *(statements, loading, outline, event_reads, prechecks, due, lists, people, ballots),
         *(pruning, audit),
     )
     for module in modules:
@@ -150,11 +150,11 @@ KEYS = {
     "loading._RESOLVED": ("proposals_resolved_idx", ("event_id", "resolved_no")),
     "loading._CODES": ("entrance_codes_pkey", ("code",)),
     "loading._VOTES": (None, ("event_id", "proposal_id", "user_id")),
-    "reading._TOPS": ("events_pkey", ("id",)),
-    "standings._OPENED": ("entrance_codes_pkey", ("code",)),
-    "standings._STANDINGS": (None, ("event_id", "user_id")),
-    "reading._STEPS": (None, ("event_id", "seq")),
-    "reading._DECIDED": ("journal_pkey", ("event_id", "user_id", "command_id")),
+    "event_reads._TOPS": ("events_pkey", ("id",)),
+    "prechecks._OPENED": ("entrance_codes_pkey", ("code",)),
+    "prechecks._EVENT_ACCESS": (None, ("event_id", "user_id")),
+    "event_reads._STEPS": (None, ("event_id", "seq")),
+    "event_reads._DECIDED": ("journal_pkey", ("event_id", "user_id", "command_id")),
     "lists._OWN_MEMBERSHIP": (None, ("event_id", "user_id")),
     "write.a request taken back": (None, ("event_id", "user_id")),
     "write.a goodbye": ("ballots_pkey", ("event_id", "user_id")),

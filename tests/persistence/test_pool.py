@@ -9,7 +9,7 @@ import pytest
 
 from persistence.database.faults import Fault, fault_of
 from persistence.database.pool import Database
-from persistence.queries import reading
+from persistence.queries import event_reads
 from tests.promises.proxy import proxy_before
 
 #: As what a lost link comes up, by where it was met.
@@ -27,11 +27,11 @@ async def test_a_database_that_goes_leaves_no_traceback_in_the_log(
                 proxy.refuse()
                 for _ in range(3):
                     with pytest.raises(LINK) as met:
-                        await reading.clock(database)
+                        await event_reads.clock(database)
                     assert fault_of(met.value) is Fault.LINK
             assert [record for record in caplog.records if record.name.startswith("asyncpg")] == []
             proxy.thaw()
-            await reading.clock(database)
+            await event_reads.clock(database)
         finally:
             await database.close()
 

@@ -148,7 +148,7 @@ async def test_a_join_whose_code_cannot_be_looked_up_is_answered_and_what_follow
 
     for lookup, code in ((never, "overloaded"), (refused, "internal")):
         with monkeypatch.context() as patched:
-            patched.setattr("persistence.queries.standings.opened_by", lookup)
+            patched.setattr("persistence.queries.prechecks.opened_by", lookup)
             if lookup is never:
                 patched.setattr(deadlines, "COMMAND_TIMEOUT_S", 0.2)
             joining = await client.post("membership.join", code=scene.code)

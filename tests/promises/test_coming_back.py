@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from persistence.database.pool import SESSION, STATEMENT_TIMEOUT_MS
-from persistence.queries import reading
+from persistence.queries import event_reads
 from server.limits.fair_scheduler import IDLE_RATIO
 from tests.fixtures.servers import Start
 from tests.promises.client import PATIENCE, Client
@@ -38,14 +38,14 @@ def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def blocks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """The stretches of the journal that are read, as (after, to)."""
-    read = reading.steps
+    read = event_reads.steps
     asked: list[tuple[int, int]] = []
 
     async def counted(database: Any, event_id: str, *, epoch: str, after: int, to: int) -> Any:
         asked.append((after, to))
         return await read(database, event_id, epoch=epoch, after=after, to=to)
 
-    monkeypatch.setattr(reading, "steps", counted)
+    monkeypatch.setattr(event_reads, "steps", counted)
     return asked
 
 
@@ -124,7 +124,7 @@ async def test_the_journal_is_folded_for_one_at_a_time(
 ) -> None:
     scene, seq = await long_way(server)
     epoch = scene.admin.room(scene.event).epoch
-    read = reading.steps
+    read = event_reads.steps
     at_once, most = 0, 0
 
     async def watched(*asked: Any, **named: Any) -> Any:
@@ -137,7 +137,7 @@ async def test_the_journal_is_folded_for_one_at_a_time(
             at_once -= 1
 
     readers = [await away(server, scene, seq + far) for far in range(BLOCK)]
-    monkeypatch.setattr(reading, "steps", watched)
+    monkeypatch.setattr(event_reads, "steps", watched)
     question = {"type": "subscribe", "event": scene.event, "epoch": epoch}
     found = await asyncio.gather(
         *(reader.request(question | {"seq": seq + far}) for far, reader in enumerate(readers))
@@ -153,7 +153,7 @@ async def test_between_two_blocks_the_others_have_their_time(
     reader = await away(server, scene, seq)
     # Every block seems to take 20 ms, so that the pause behind it is 80.
     clock = itertools.count(step=0.02)
-    monkeypatch.setattr(server.node.cooldown, "_clock", lambda: next(clock))
+    monkeypatch.setattr(server.node.work_throttle, "_clock", lambda: next(clock))
     began = time.monotonic()
     await reader.resume(scene.event)
     assert time.monotonic() - began > 5 * IDLE_RATIO * 0.02
@@ -183,7 +183,7 @@ async def test_more_ways_than_may_wait_are_busy(
     epoch = scene.admin.room(scene.event).epoch
     first, second = [await away(server, scene, seq + far) for far in range(2)]
     monkeypatch.setattr("server.rooms.journal_folder.MAX_FOLD_JOBS", 1)
-    read = reading.steps
+    read = event_reads.steps
     reached, free = asyncio.Event(), asyncio.Event()
 
     async def held(*asked: Any, **named: Any) -> Any:
@@ -191,7 +191,7 @@ async def test_more_ways_than_may_wait_are_busy(
         await free.wait()
         return await read(*asked, **named)
 
-    monkeypatch.setattr(reading, "steps", held)
+    monkeypatch.setattr(event_reads, "steps", held)
     question = {"type": "subscribe", "event": scene.event, "epoch": epoch, "seq": seq}
     waiting = asyncio.create_task(first.request(question))
     await asyncio.wait_for(reached.wait(), 30)
@@ -203,7 +203,7 @@ async def test_more_ways_than_may_wait_are_busy(
 
 def hold(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
     """The next reading of the journal: set once it has begun, and to be set for its end."""
-    read = reading.steps
+    read = event_reads.steps
     reached, end = asyncio.Event(), asyncio.Event()
 
     async def holding(*asked: Any, **named: Any) -> Any:
@@ -212,7 +212,7 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]
             await end.wait()
         return await read(*asked, **named)
 
-    monkeypatch.setattr(reading, "steps", holding)
+    monkeypatch.setattr(event_reads, "steps", holding)
     return reached, end
 
 

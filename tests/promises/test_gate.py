@@ -165,13 +165,13 @@ async def test_a_member_who_is_known_costs_no_question(
     proposal = await scene.propose()
     await scene.vote(member, proposal)
     asked = []
-    look = server.node.commands._standings._fetch
+    look = server.node.commands._event_access._fetch
 
     async def counted(pairs: Any) -> Any:
         asked.extend(pairs)
         return await look(pairs)
 
-    monkeypatch.setattr(server.node.commands._standings, "_fetch", counted)
+    monkeypatch.setattr(server.node.commands._event_access, "_fetch", counted)
     for _ in range(5):
         await scene.vote(member, proposal)
     assert asked == []
@@ -217,7 +217,7 @@ async def test_a_link_that_breaks_while_the_sender_is_looked_up_costs_no_command
     async def broken(pairs: Any) -> Any:
         raise ConnectionResetError
 
-    monkeypatch.setattr(server.node.commands._standings, "_fetch", broken)
+    monkeypatch.setattr(server.node.commands._event_access, "_fetch", broken)
     assert (await scene.vote(scene.members[0], proposal))["type"] == "ack"
 
 
@@ -228,14 +228,14 @@ async def test_a_ping_is_answered_though_an_earlier_command_waits(
     scene = await gathering(server, 1)
     proposal = await scene.propose()
     (member,) = scene.members
-    look = server.node.commands._standings._fetch
+    look = server.node.commands._event_access._fetch
     may_go_on = asyncio.Event()
 
     async def slow(pairs: Any) -> Any:
         await may_go_on.wait()
         return await look(pairs)
 
-    monkeypatch.setattr(server.node.commands._standings, "_fetch", slow)
+    monkeypatch.setattr(server.node.commands._event_access, "_fetch", slow)
     vote = await member.post("vote.cast", event=scene.event, proposal=proposal, revision=1)
     assert (await member.ask("ping"))["type"] == "pong"
     assert not vote.done()

@@ -14,9 +14,9 @@ import pytest
 from handlers.rules import preview
 from persistence.database.statements import Statement
 from persistence.event import loading
-from persistence.queries import due, reading, revocations
+from persistence.queries import due, event_reads, revocations
 from server.limits import quotas
-from server.limits.cooldown import Cooldown
+from server.limits.work_throttle import WorkThrottle
 from server.rooms import catch_up, registry
 from tests.fixtures.servers import Start
 from tests.promises.client import Client, Message
@@ -45,7 +45,7 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         for module in (due, revocations)
         for value in vars(module).values()
         if isinstance(value, Statement)
-    } | {reading._TOPS.sql}
+    } | {event_reads._TOPS.sql}
     for name in ("rows", "row"):
         read = getattr(Statement, name)
 
@@ -225,10 +225,10 @@ async def test_heavy_questions_are_answered_one_at_a_time(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = await gathering(server, 3)
-    run = Cooldown.run
+    run = WorkThrottle.run
     at_once, most, seen = 0, 0, 0
 
-    async def watched(cooldown: Cooldown, work: Callable[[], Any], *charge: Any) -> Any:
+    async def watched(work_throttle: WorkThrottle, work: Callable[[], Any], *charge: Any) -> Any:
         async def piece() -> Any:
             nonlocal at_once, most, seen
             seen += 1
@@ -240,9 +240,9 @@ async def test_heavy_questions_are_answered_one_at_a_time(
             finally:
                 at_once -= 1
 
-        return await run(cooldown, piece, *charge)
+        return await run(work_throttle, piece, *charge)
 
-    monkeypatch.setattr(Cooldown, "run", watched)
+    monkeypatch.setattr(WorkThrottle, "run", watched)
     asked = [await heavy_ones(scene, member) for member in scene.members]
     await asyncio.gather(*(question for questions in asked for question in questions))
     # One preview serves those who ask for the same.
@@ -254,13 +254,13 @@ async def test_a_large_room_is_loaded_in_turn_and_a_small_one_at_once(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns: list[Any] = []
-    run = Cooldown.run
+    run = WorkThrottle.run
 
-    async def watched(cooldown: Cooldown, work: Callable[[], Any], *charge: Any) -> Any:
+    async def watched(work_throttle: WorkThrottle, work: Callable[[], Any], *charge: Any) -> Any:
         turns.append(work)
-        return await run(cooldown, work, *charge)
+        return await run(work_throttle, work, *charge)
 
-    monkeypatch.setattr(Cooldown, "run", watched)
+    monkeypatch.setattr(WorkThrottle, "run", watched)
     scene = await gathering(server)
     await scene.admin.subscribe(scene.event)
     assert turns == []

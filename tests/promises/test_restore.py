@@ -11,7 +11,7 @@ import pytest
 
 from persistence.database import tables
 from persistence.journal.epochs import renew
-from persistence.queries import reading
+from persistence.queries import event_reads
 from server.sessions.session import Session
 from server.transport.stall_detector import StallDetector
 from tests.fixtures.servers import Start
@@ -149,7 +149,7 @@ async def test_steps_read_after_a_new_epoch_are_not_shown_under_the_old_one(
     room = await member.subscribe(scene.event)
     epoch, known, code = room.epoch, room.seq, room.state["event"]["entrance_code"]
     admin = await elsewhere.connect(scene.admin.user)
-    read, taken_over = reading.steps, asyncio.Event()
+    read, taken_over = event_reads.steps, asyncio.Event()
 
     async def late(*asked: Any, **named: Any) -> Any:
         if named["after"] == known and not taken_over.is_set():
@@ -159,7 +159,7 @@ async def test_steps_read_after_a_new_epoch_are_not_shown_under_the_old_one(
             await admin.ack("event.rotate_code", event=scene.event)
         return await read(*asked, **named)
 
-    monkeypatch.setattr(reading, "steps", late)
+    monkeypatch.setattr(event_reads, "steps", late)
     await admin.ack("event.pause", event=scene.event)
     await asyncio.wait_for(taken_over.wait(), 30)
     await starts_again(member, room, "epoch")

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from persistence.queries import reading
+from persistence.queries import event_reads
 from protocol.errors import ErrorCode, RetryableError
 from server.rooms.resume_path import ResumePath
 from tests.fixtures.servers import Start
@@ -298,7 +298,7 @@ async def test_steps_that_leave_memory_while_the_journal_is_read_are_told_too(
     await member.ask("unsubscribe", event=scene.event)
     for number in range(8):
         await scene.do("option.add", content=f"before {number}")
-    read = reading.steps
+    read = event_reads.steps
     pages = []
 
     async def meanwhile(*asked: Any, **named: Any) -> Any:
@@ -308,7 +308,7 @@ async def test_steps_that_leave_memory_while_the_journal_is_read_are_told_too(
                 await scene.do("option.add", content=f"meanwhile {number}")
         return found
 
-    monkeypatch.setattr(reading, "steps", meanwhile)
+    monkeypatch.setattr(event_reads, "steps", meanwhile)
     await member.resume(scene.event)
     assert pages
     assert room.starts[-1]["type"] == "resumed"
@@ -346,7 +346,7 @@ async def test_a_database_out_of_reach_while_the_journal_is_read_is_overloaded(
     async def away(*args: Any, **options: Any) -> Any:
         raise ConnectionResetError
 
-    monkeypatch.setattr(reading, "steps", away)
+    monkeypatch.setattr(event_reads, "steps", away)
     answer = await scene.admin.request(
         {"type": "subscribe", "event": scene.event, "epoch": room.epoch, "seq": seq}
     )

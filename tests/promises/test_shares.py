@@ -73,7 +73,7 @@ async def test_behind_one_address_a_login_takes_the_place_of_the_longest_silent(
 ) -> None:
     server = await start(unauthenticated=PLACES)
     attack = await silent(server, *[ATTACKER] * PLACES)
-    monkeypatch.setattr("server.limits.places.PLACE_GRACE_TTL_S", 0.0)
+    monkeypatch.setattr("server.limits.fair_slots.SLOT_GRACE_TTL_S", 0.0)
     await server.connect(fresh("honest"), **at(ATTACKER))
     assert await attack[0].gone() == 4429
 
@@ -93,7 +93,7 @@ async def test_silent_sockets_give_way_where_all_sockets_are_taken(
     await server.connect(fresh("second"), **at("198.51.100.1"))
     assert await quiet[0].gone() == 4429
     # Who has said who they are gives way to nobody.
-    monkeypatch.setattr("server.limits.places.PLACE_GRACE_TTL_S", 0.0)
+    monkeypatch.setattr("server.limits.fair_slots.SLOT_GRACE_TTL_S", 0.0)
     await server.connect(fresh("third"), **at("198.51.100.2"))
     assert await quiet[1].gone() == 4429
     over = await server.open(**at("198.51.100.3"))

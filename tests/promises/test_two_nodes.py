@@ -13,7 +13,7 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
-from persistence.queries import reading
+from persistence.queries import event_reads
 from server.bus.memory import MemoryBus
 from server.bus.port import Bus, PositionHint
 from server.bus.redis import RedisBus, channel_of
@@ -78,7 +78,7 @@ async def test_a_hint_that_comes_while_the_room_is_filled_is_not_lost(
     monkeypatch.setattr("server.rooms.registry.SWEEP_INTERVAL_S", 3_600.0)
     async with two(migrated_url, [MemoryBus(), MemoryBus()]) as (one, other):
         scene, _, room, proposal = await watched(one, other)
-        tops = reading.positions
+        tops = event_reads.positions
         looks = last = 0
 
         async def overtaken(*args: Any) -> Any:
@@ -91,7 +91,7 @@ async def test_a_hint_that_comes_while_the_room_is_filled_is_not_lost(
                 other.node.rooms._on_message(PositionHint(scene.event, room.epoch, last))
             return found
 
-        monkeypatch.setattr(reading, "positions", overtaken)
+        monkeypatch.setattr(event_reads, "positions", overtaken)
         ack = await scene.vote(scene.members[2], proposal)
         other.node.rooms._on_message(PositionHint(scene.event, room.epoch, ack["seq"]))
         await room.client.until(lambda: bool(last), "another vote")

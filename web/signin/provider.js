@@ -6,7 +6,7 @@ import { keep, kept } from "./kept.js";
 import { HOME } from "./server.js";
 
 // The longest time at the provider; its own codes and forms live no longer.
-const LONGEST_VISIT_MS = 30 * 60_000;
+const MAX_VISIT_MS = 30 * 60_000;
 const ANSWER_MS = 10_000;
 // How far this machine's clock may be off: the server judges the token, by a better clock.
 const CLOCK_TOLERANCE_S = 600;
@@ -63,7 +63,7 @@ export class Provider {
     const asked = kept(ASKED);
     if (!asked || asked.state !== query.get("state")) throw new SignInError("state");
     keep(ASKED, null);
-    const late = Date.now() - asked.at > LONGEST_VISIT_MS;
+    const late = Date.now() - asked.at > MAX_VISIT_MS;
     const found = late ? new SignInError("state") : await this.#trade(query, asked).catch(told);
     if (found instanceof SignInError) throw Object.assign(found, { fragment: asked.fragment });
     return { ...found, fragment: asked.fragment };

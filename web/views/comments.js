@@ -4,7 +4,7 @@ import { byNo } from "../order.js";
 import { h } from "../render.js";
 import { t } from "../words.js";
 import { field, formShown, opener, tooLong, wordsForm } from "./forms.js";
-import { SHOWN } from "./lists.js";
+import { PAGE_SIZE } from "./lists.js";
 import { button, icon, note, noteOf, person, time, trouble, words } from "./parts.js";
 import { reason } from "../refusal.js";
 
@@ -17,7 +17,7 @@ export function comments(app, store, about) {
   const waiting = store.acts.under(store.event, `comment/${id}`).filter((act) => act.state !== "confirmed" || act.seq > store.room.seq);
   const draft = `${store.event}|comment/${id}.content`;
   if (!writable && said.length === 0) return null;
-  const shown = app.shown(`more|${key}`) || SHOWN;
+  const shown = app.shown(`more|${key}`) || PAGE_SIZE;
   const hidden = said.length - shown;
   const open = app.shown(key) || waiting.some((act) => act.state === "refused");
   return h("div", { class: "comments", key: "comments" },
@@ -26,7 +26,7 @@ export function comments(app, store, about) {
       app.drafts.get(draft) && !open && h("span", { class: "pill attention" }, t("draft"))),
     open && h("div", { class: "comments-body" },
       older(app, store),
-      hidden > 0 && button(t("comments.earlier", { count: hidden }), () => app.show(`more|${key}`, shown + SHOWN), { kind: "quiet small" }),
+      hidden > 0 && button(t("comments.earlier", { count: hidden }), () => app.show(`more|${key}`, shown + PAGE_SIZE), { kind: "quiet small" }),
       h("ul", { class: "comment-list" }, said.slice(-shown).map((comment) => one(app, store, comment))),
       waiting.map((act) => h("div", { class: "comment ghost", key: act.id }, words(act.args.content), noteOf(app, act, (user) => store.name(user)))),
       writable && composer(app, store, about, draft)));

@@ -11,7 +11,7 @@ import { since } from "./since.js";
 import { preparations } from "./start.js";
 
 /** Cards that are drawn at once; more on demand. */
-const SHOWN = 40;
+const PAGE_SIZE = 40;
 
 export function decideTab(app, store) {
   return h("div", { class: "columns" }, feed(app, store), ground(app, store));
@@ -22,7 +22,7 @@ function feed(app, store) {
   const cards = [...store.watched].filter((id) => id in proposals)
     .sort((a, b) => byNo(proposals[a], proposals[b]));
   const decided = cards.filter((id) => proposals[id].status !== "pending").length;
-  const shown = app.shown(`more|${store.event}`) || SHOWN;
+  const shown = app.shown(`more|${store.event}`) || PAGE_SIZE;
   return h("section", { class: "feed", "aria-labelledby": "feed-title" },
     h("header", { class: store.status === "not_started" ? "unseen" : "section-head" },
       h("h2", { id: "feed-title" }, t("feed.title"), " ", h("span", { class: "count" }, number(cards.length - decided))),
@@ -34,7 +34,7 @@ function feed(app, store) {
     paused(store),
     cards.length === 0 && sending(store).length === 0 && nothing(store),
     cards.slice(0, shown).map((id) => proposalCard(app, store, id, proposals[id])),
-    cards.length > shown && button(t("feed.more", { count: cards.length - shown }), () => app.show(`more|${store.event}`, shown + SHOWN)),
+    cards.length > shown && button(t("feed.more", { count: cards.length - shown }), () => app.show(`more|${store.event}`, shown + PAGE_SIZE)),
     sending(store).map((act) => ghost(app, store, act)),
     freshBelow(store));
 }

@@ -5,12 +5,12 @@ import { t } from "../words.js";
 import { button } from "./parts.js";
 
 /** Rows that are drawn at once. */
-export const SHOWN = 50;
+export const PAGE_SIZE = 50;
 /** Rows from which on there is a search. */
-const SEARCHED = 12;
+const MIN_SEARCHED_ROWS = 12;
 
 /** The first of `items` drawn by `draw`, and a button for more of them. `key` names the list. */
-export function windowed(app, key, items, draw, size = SHOWN) {
+export function windowed(app, key, items, draw, size = PAGE_SIZE) {
   const shown = app.shown(`more|${key}`) || size;
   const left = items.length - shown;
   const more = () => app.show(`more|${key}`, shown + size);
@@ -23,7 +23,7 @@ export function windowed(app, key, items, draw, size = SHOWN) {
 /** A field that searches the list `key`, or null while the list is short. */
 export function searchField(app, key, label, count) {
   const text = app.shown(`search|${key}`) || "";
-  if (count < SEARCHED && !text) return null;
+  if (count < MIN_SEARCHED_ROWS && !text) return null;
   return h("div", { class: "search", key: "search" },
     h("input", { type: "search", value: text, "aria-label": label, placeholder: label, autocomplete: "off", dir: "auto",
       oninput: (event) => {

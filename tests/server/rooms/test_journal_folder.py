@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
-from persistence.queries import reading
-from persistence.queries.reading import StoredStep
-from server.limits.cooldown import Cooldown
+from persistence.queries import event_reads
+from persistence.queries.event_reads import StoredStep
+from server.limits.work_throttle import WorkThrottle
 from server.rooms import journal_folder
 from server.rooms.journal_folder import JournalFolder
 
@@ -30,7 +30,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
             StoredStep(seq, b"", orjson.dumps(patches).decode()) for seq in range(after + 1, to + 1)
         ]
 
-    monkeypatch.setattr(reading, "steps", steps)
+    monkeypatch.setattr(event_reads, "steps", steps)
     monkeypatch.setattr(journal_folder, "FOLD_BLOCK_STEPS", BLOCK)
     return asked
 
@@ -39,7 +39,7 @@ async def test_a_block_that_is_used_again_outlives_newer_ones(
     read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database: Any = None
-    folder = JournalFolder(database, Cooldown(idle_ratio=0))
+    folder = JournalFolder(database, WorkThrottle(idle_ratio=0))
 
     async def load(to: int) -> int:
         return (await folder.load("e", "p", 0, to, lambda seconds: None)).weight()

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from persistence.queries.reading import UserView
+from persistence.queries.event_reads import UserView
 from server.rooms.room import Room
 from server.rooms.subscription import Subscription
 from tests.promises.running import Running

@@ -131,7 +131,7 @@ async def test_the_users_that_are_known_are_forgotten_the_least_recently_used_fi
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.services.users.MAX_KNOWN_USERS", 2)
-    from persistence.queries import reading as queries
+    from persistence.queries import event_reads as queries
 
     asked: list[str] = []
     put_users = queries.put_users

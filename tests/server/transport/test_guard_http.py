@@ -268,7 +268,7 @@ async def test_connections_of_any_kind_have_a_bound() -> None:
 async def test_the_oldest_that_says_nothing_gives_its_connection_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("server.limits.places.PLACE_GRACE_TTL_S", 0.0)
+    monkeypatch.setattr("server.limits.fair_slots.SLOT_GRACE_TTL_S", 0.0)
     async with (
         serving(budgets=Budgets(max_connections=3)) as served,
         raw(served) as oldest,
@@ -288,7 +288,7 @@ async def test_the_oldest_that_says_nothing_gives_its_connection_up(
 async def test_a_connection_whose_request_is_worked_on_gives_way_to_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("server.limits.places.PLACE_GRACE_TTL_S", 0.0)
+    monkeypatch.setattr("server.limits.fair_slots.SLOT_GRACE_TTL_S", 0.0)
     async with (
         serving(budgets=Budgets(max_connections=2)) as served,
         raw(served) as streaming,
@@ -310,7 +310,7 @@ async def test_a_connection_whose_request_is_worked_on_gives_way_to_nobody(
 async def test_a_socket_that_said_who_it_is_gives_way_to_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("server.limits.places.PLACE_GRACE_TTL_S", 0.0)
+    monkeypatch.setattr("server.limits.fair_slots.SLOT_GRACE_TTL_S", 0.0)
     async with serving(budgets=Budgets(max_connections=2)) as served:
         client, recorder = await served.pair()
         recorder.socket.mark_identified()

@@ -20,14 +20,14 @@ MAX_WAITING_WORK = 1_024
 WORK_RETRY_DELAY_MS = 2_000
 #: Seconds of pause after one piece at most. On a busy machine, much of the measured time is spent
 #: waiting for a processor.
-MAX_COOLDOWN_S = 0.5
+MAX_WORK_PAUSE_S = 0.5
 
 
 def _no_charge(seconds: float) -> None:
     """Charge the work to no user."""
 
 
-class Cooldown:
+class WorkThrottle:
     """Runs one coroutine at a time, in the order of the calls.
 
     After a piece, the event loop is free for ``idle_ratio`` times the time that the piece took, and
@@ -70,7 +70,7 @@ class Cooldown:
                     now = loop.time()
                     waited = max(0.0, now - began - metered.seconds - metered.paused)
                     pause = self._idle_ratio * metered.seconds - metered.paused + waited
-                    self._free_at = now + min(max(pause, 0.0), MAX_COOLDOWN_S)
+                    self._free_at = now + min(max(pause, 0.0), MAX_WORK_PAUSE_S)
                     charge(metered.seconds)
         finally:
             self._waiting -= 1

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from server.limits import charges
-from server.limits.charges import (
+from server.limits import rate_limiter
+from server.limits.rate_limiter import (
     FULL_RETRY_DELAY_MS,
     MAX_BUCKETS,
     MAX_OWNER_SHARE,
     SWEEP_BUCKETS,
-    Charges,
+    RateLimiter,
 )
 
 
 def test_so_many_at_once_then_by_time() -> None:
-    budget = Charges(0.1, 6)
+    budget = RateLimiter(0.1, 6)
     assert [budget.charge("ada", "e", f"id-{n}", 0.0) for n in range(6)] == [0] * 6
     wait = budget.charge("ada", "e", "id-6", 0.0)
     assert wait == 10_000
@@ -25,7 +25,7 @@ def test_so_many_at_once_then_by_time() -> None:
 
 
 def test_others_and_other_names_are_counted_apart() -> None:
-    budget = Charges(0.1, 1)
+    budget = RateLimiter(0.1, 1)
     assert budget.charge("ada", "e", "id", 0.0) == 0
     assert budget.charge("ada", "e", "other", 0.0)
     assert budget.charge("bob", "e", "id", 0.0) == 0
@@ -33,7 +33,7 @@ def test_others_and_other_names_are_counted_apart() -> None:
 
 
 def test_an_id_is_charged_once_however_often_it_comes() -> None:
-    budget = Charges(0.1, 3)
+    budget = RateLimiter(0.1, 3)
     for _ in range(10):
         assert budget.charge("ada", "e", "again", 0.0) == 0
     assert [bool(budget.charge("ada", "e", f"id-{n}", 0.0)) for n in range(3)] == [0, 0, 1]
@@ -44,7 +44,7 @@ def test_an_id_is_charged_once_however_often_it_comes() -> None:
 
 
 def test_what_is_refunded_may_be_spent_again_and_no_more() -> None:
-    budget = Charges(0.1, 2)
+    budget = RateLimiter(0.1, 2)
     for number in range(5):
         assert budget.charge("ada", "e", f"id-{number}", 0.0) == 0
         budget.refund("ada", "e")
@@ -53,8 +53,8 @@ def test_what_is_refunded_may_be_spent_again_and_no_more() -> None:
 
 
 def test_ids_are_remembered_as_many_as_may_be_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(charges, "MAX_CHARGED_IDS", 10)
-    budget = Charges(1.0, 1_000)
+    monkeypatch.setattr(rate_limiter, "MAX_CHARGED_IDS", 10)
+    budget = RateLimiter(1.0, 1_000)
     for number in range(100):
         budget.charge("ada", "e", f"id-{number}", 0.0)
     (bucket,) = budget._buckets.values()
@@ -62,7 +62,7 @@ def test_ids_are_remembered_as_many_as_may_be_in_flight(monkeypatch: pytest.Monk
 
 
 def test_buckets_that_are_full_again_are_dropped() -> None:
-    budget = Charges(1.0, 2)
+    budget = RateLimiter(1.0, 2)
     for number in range(10_000):
         budget.charge(f"user {number}", "e", "id", number / 100)
     # Those of the last second, and what the sweep is behind.
@@ -72,8 +72,8 @@ def test_buckets_that_are_full_again_are_dropped() -> None:
 def test_nobody_pushes_out_their_own_bucket_nor_anybody_elses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(charges, "MAX_BUCKETS", 64)
-    budget = Charges(1 / 60, 1)
+    monkeypatch.setattr(rate_limiter, "MAX_BUCKETS", 64)
+    budget = RateLimiter(1 / 60, 1)
     assert budget.charge("ada", "e", "id", 0.0) == 0
     assert budget.charge("eve", "hers", "id", 0.0) == 0
     waits = [budget.charge("eve", f"made up {n}", "id", 0.0) for n in range(1_000)]

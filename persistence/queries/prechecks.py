@@ -21,7 +21,7 @@ from protocol.state import MembershipStatus
 Pair: TypeAlias = tuple[str, str]
 
 
-class Standing(NamedTuple):
+class EventAccess(NamedTuple):
     """A user's status in an existing event; ``None`` for a stranger."""
 
     status: MembershipStatus | None
@@ -36,7 +36,7 @@ class Opened(NamedTuple):
     """Whether the event's journal remembers the command that has this code."""
 
 
-def _standings() -> Statement:
+def _event_access() -> Statement:
     e, m, gone = t.events, t.memberships, t.deleted_events
     asked = (
         func.unnest(many("events", Text), many("users", Text))
@@ -84,19 +84,19 @@ def _opened() -> Statement:
     )
 
 
-_STANDINGS = _standings()
+_EVENT_ACCESS = _event_access()
 _OPENED = _opened()
 
 
-async def standings(database: Database, pairs: Sequence[Pair]) -> dict[Pair, Standing]:
+async def event_access(database: Database, pairs: Sequence[Pair]) -> dict[Pair, EventAccess]:
     """Return the status for each (event, user); events that do not exist are left out."""
     async with database.connection() as connection:
-        rows = await _STANDINGS.rows(
+        rows = await _EVENT_ACCESS.rows(
             connection,
             events=[event for event, _ in pairs],
             users=[user for _, user in pairs],
         )
-    return {(row["event_id"], row["user_id"]): Standing(row["status"]) for row in rows}
+    return {(row["event_id"], row["user_id"]): EventAccess(row["status"]) for row in rows}
 
 
 async def opened_by(database: Database, code: str, *, user: str, id: str) -> Opened | None:

@@ -1,4 +1,4 @@
-"""Places shared by groups: if all are taken, the largest group gives one up."""
+"""Slots shared by groups: if all are taken, the largest group gives one up."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Generic, TypeVar
 
 H = TypeVar("H", bound=Hashable)
 
-#: Seconds for which a place is safe from newcomers of a group of about the same size. A hello comes
+#: Seconds for which a slot is safe from newcomers of a group of about the same size. A hello comes
 #: a round trip after the accept, and later in a reconnect storm; without this, the last clients
 #: would push out the first ones. Shorter than ``hello_seconds``, so that silent sockets do not keep
 #: out other clients of their address.
-PLACE_GRACE_TTL_S = 3.0
+SLOT_GRACE_TTL_S = 3.0
 
 
-class Places(Generic[H]):
-    """The holders of places, by group (a network, a user).
+class FairSlots(Generic[H]):
+    """The holders of slots, by group (a network, a user).
 
-    The caller passes the clock, in seconds. Memory is one entry per taken place. Every call takes
-    constant time, whatever the number of places and groups.
+    The caller passes the clock, in seconds. Memory is one entry per taken slot. Every call takes
+    constant time, whatever the number of slots and groups.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Places(Generic[H]):
         return holder in self._group_of
 
     def count(self, group: str) -> int:
-        """Return the number of places that ``group`` has."""
+        """Return the number of slots that ``group`` has."""
         return len(self._groups.get(group, ()))
 
     def enter(self, holder: H, group: str, now: float) -> None:
@@ -60,8 +60,8 @@ class Places(Generic[H]):
     def one_to_give_way(self, group: str, now: float) -> H | None:
         """Return the holder that yields to a newcomer of ``group``, or ``None``.
 
-        It is the oldest holder of the largest group. If that group would then have fewer places
-        than the newcomer's, the oldest holder must have had its place for ``PLACE_GRACE_TTL_S``.
+        It is the oldest holder of the largest group. If that group would then have fewer slots
+        than the newcomer's, the oldest holder must have had its slot for ``SLOT_GRACE_TTL_S``.
         So the last clients of a reconnect storm do not push out the first ones.
         """
         if not self._largest:
@@ -72,11 +72,11 @@ class Places(Generic[H]):
             next(iter(self._groups[group])) if own == self._largest else self.oldest_of_largest()
         )
         since = self._groups[self._group_of[oldest]][oldest]
-        return oldest if self._largest > own + 1 or now - since >= PLACE_GRACE_TTL_S else None
+        return oldest if self._largest > own + 1 or now - since >= SLOT_GRACE_TTL_S else None
 
     @property
     def largest(self) -> int:
-        """The number of places that the largest group has."""
+        """The number of slots that the largest group has."""
         return self._largest
 
     def oldest_of_largest(self) -> H:

@@ -8,12 +8,12 @@ import itertools
 import pytest
 
 from protocol.errors import ErrorCode, RetryableError
-from server.limits import cooldown
-from server.limits.cooldown import Cooldown
+from server.limits import work_throttle
+from server.limits.work_throttle import WorkThrottle
 
 
 async def test_one_piece_at_a_time_in_the_order_of_the_calls() -> None:
-    work = Cooldown()
+    work = WorkThrottle()
     at_once, most, order = 0, 0, []
 
     async def piece(number: int) -> int:
@@ -34,7 +34,7 @@ async def test_one_piece_at_a_time_in_the_order_of_the_calls() -> None:
 
 async def test_the_pause_comes_after_the_answer_and_before_the_next_piece() -> None:
     loop = asyncio.get_running_loop()
-    work = Cooldown(idle_ratio=4, clock=itertools.count(step=0.02).__next__)
+    work = WorkThrottle(idle_ratio=4, clock=itertools.count(step=0.02).__next__)
     charged: list[float] = []
     began = loop.time()
     await work.run(_nothing, charged.append)
@@ -46,7 +46,7 @@ async def test_the_pause_comes_after_the_answer_and_before_the_next_piece() -> N
 
 
 async def test_a_waiter_that_goes_away_keeps_nobody_waiting() -> None:
-    work = Cooldown()
+    work = WorkThrottle()
     free = asyncio.Event()
 
     async def held() -> None:
@@ -71,8 +71,8 @@ async def test_a_waiter_that_goes_away_keeps_nobody_waiting() -> None:
 
 
 async def test_more_than_may_wait_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cooldown, "MAX_WAITING_WORK", 1)
-    work = Cooldown()
+    monkeypatch.setattr(work_throttle, "MAX_WAITING_WORK", 1)
+    work = WorkThrottle()
     free = asyncio.Event()
 
     async def held() -> None:
@@ -90,7 +90,7 @@ async def test_more_than_may_wait_are_busy(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_a_piece_that_fails_is_paid_for_and_the_next_one_is_done() -> None:
-    work = Cooldown(clock=itertools.count(step=0.001).__next__)
+    work = WorkThrottle(clock=itertools.count(step=0.001).__next__)
     charged: list[float] = []
 
     async def fails() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from server.limits.addresses import network_of
 from server.limits.admissions import Admissions
-from server.limits.places import PLACE_GRACE_TTL_S, Places
+from server.limits.fair_slots import SLOT_GRACE_TTL_S, FairSlots
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_addresses_of_different_machines_count_apart(one: str, other: str) -> No
 
 
 def test_the_oldest_of_the_largest_gives_way_to_a_newcomer_from_elsewhere() -> None:
-    places: Places[int] = Places()
+    places: FairSlots[int] = FairSlots()
     for holder, group in enumerate("abbbaa"):
         places.enter(holder, group, float(holder))
     places.enter(6, "b", 6.0)
@@ -51,23 +51,23 @@ def test_the_oldest_of_the_largest_gives_way_to_a_newcomer_from_elsewhere() -> N
 
 
 def test_a_newcomer_of_the_largest_takes_only_a_place_that_was_had_long_enough() -> None:
-    places: Places[str] = Places()
+    places: FairSlots[str] = FairSlots()
     places.enter("first", "a", 0.0)
     places.enter("second", "a", 0.5)
-    assert places.one_to_give_way("a", PLACE_GRACE_TTL_S / 2) is None
-    assert places.one_to_give_way("a", PLACE_GRACE_TTL_S) == "first"
+    assert places.one_to_give_way("a", SLOT_GRACE_TTL_S / 2) is None
+    assert places.one_to_give_way("a", SLOT_GRACE_TTL_S) == "first"
 
 
 def test_one_each_and_a_newcomer_waits_for_the_oldest_as_well() -> None:
-    places: Places[str] = Places()
+    places: FairSlots[str] = FairSlots()
     for moment, group in enumerate(("a", "b", "c")):
         places.enter(group, group, moment / 10)
-    assert places.one_to_give_way("d", PLACE_GRACE_TTL_S / 2) is None
-    assert places.one_to_give_way("d", PLACE_GRACE_TTL_S) == "a"
+    assert places.one_to_give_way("d", SLOT_GRACE_TTL_S / 2) is None
+    assert places.one_to_give_way("d", SLOT_GRACE_TTL_S) == "a"
 
 
 def test_nobody_gives_way_where_nobody_is() -> None:
-    places: Places[str] = Places()
+    places: FairSlots[str] = FairSlots()
     assert places.one_to_give_way("a", 9.0) is None
     places.enter("one", "a", 0.0)
     places.leave("one")
@@ -78,7 +78,7 @@ def test_nobody_gives_way_where_nobody_is() -> None:
 
 def test_the_largest_is_always_known_and_nothing_is_kept_of_those_who_left() -> None:
     chance = random.Random(12)
-    places: Places[int] = Places()
+    places: FairSlots[int] = FairSlots()
     held: dict[int, str] = {}
     for number in range(20_000):
         if held and (len(held) > 200 or chance.random() < 0.48):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import NamedTuple
 
-from server.limits.places import Places
+from server.limits.fair_slots import FairSlots
 from server.limits.token_bucket import TokenBucket
 
 #: Buckets in memory, some 500 bytes each. A bucket that is full again is dropped, so only the use
@@ -38,7 +38,7 @@ class _Bucket(TokenBucket):
         self.ids: dict[str, None] = {}
 
 
-class Charges:
+class RateLimiter:
     """One bucket per owner and name: ``burst`` at once, ``rate`` a second after that.
 
     The caller passes the clock, in seconds. Every call takes constant time.
@@ -48,7 +48,7 @@ class Charges:
         self._rate = rate
         self._burst = burst
         self._buckets: OrderedDict[_Key, _Bucket] = OrderedDict()
-        self._owners: Places[_Key] = Places()
+        self._owners: FairSlots[_Key] = FairSlots()
 
     def charge(self, owner: str, name: str, id: str, now: float) -> int:
         """Charge command ``id``; return 0, or the milliseconds after which it may be sent again.
