@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 
 from persistence.database.connecting import UnfitDatabaseError
-from persistence.database.migrate import upgrade_async
+from persistence.database.migrate import config, newest_revision, upgrade_async
 from server.cli.main import main
 from tests.parts import ROOT, execute
 
@@ -56,6 +59,24 @@ def test_a_migration_only_expands(path: Path) -> None:
 )
 def test_the_rule_finds_what_contracts(body: str) -> None:
     assert len(list(contractions(f"def upgrade():\n    {body}\n"))) == 1
+
+
+def test_the_newest_revision_is_the_one_that_alembic_names() -> None:
+    assert [newest_revision()] == ScriptDirectory.from_config(config()).get_heads()
+
+
+#: A start's upgrade, in a process that has not imported Alembic before.
+UPGRADE = """
+import asyncio, sys
+import server.process
+asyncio.run(server.process.upgrade_async(sys.argv[1]))
+print([name for name in ("alembic", "mako", "sqlalchemy.ext.asyncio") if name in sys.modules])
+"""
+
+
+def test_a_start_on_a_current_schema_imports_no_alembic(database_url: str) -> None:
+    command = [sys.executable, "-c", UPGRADE, database_url]
+    assert subprocess.check_output(command, cwd=ROOT, text=True, timeout=60) == "[]\n"
 
 
 async def test_a_schema_from_the_future_is_refused(database_url: str) -> None:
