@@ -6,13 +6,12 @@ A folder or page is added to ``CLEAN`` or ``CLEAN_PAGES`` once it follows the ru
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import re
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 #: Folders whose docstrings, comments and constants follow the rules.
@@ -55,6 +54,9 @@ MAX_SENTENCE_WORDS = 25
 OLD_PREFIX = re.compile(r"_?(MOST|LONGEST|SHORTEST|LARGE|FEW|LEAST|LITTLE)_")
 TIME = re.compile(r"(^|_)(TIMEOUT|INTERVAL|DELAY|TTL|SECONDS)(_|$)")
 TIME_WITH_UNIT = re.compile(r"(TIMEOUT|INTERVAL|DELAY|TTL)_(S|MS)$|_SHARE$")
+NAMED_PATH = re.compile(
+    r"`((?:protocol|persistence|handlers|server|web|tests|scripts|deploy|benchmarks)/[\w./-]+)`"
+)
 #: Beginnings and ends of constants that limit something, and so owe a reason.
 LIMIT = re.compile(r"^_?(MAX|MIN)_|(TIMEOUT|INTERVAL|DELAY|TTL)_(S|MS)$")
 
@@ -73,14 +75,23 @@ def pages() -> list[Path]:
     return found
 
 
-def docstrings(path: Path) -> Iterator[tuple[int, str]]:
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of ``path``, which several rules look at."""
+    return ast.parse(path.read_text())
+
+
+@functools.cache
+def docstrings(path: Path) -> list[tuple[int, str]]:
     """Each docstring of ``path``, those of attributes included, with its line."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    found = []
+    for node in ast.walk(parsed(path)):
         body = getattr(node, "body", None)
         for inner in body if isinstance(body, list) else ():
             match inner:
                 case ast.Expr(value=ast.Constant(value=str(text))):
-                    yield inner.lineno, text
+                    found.append((inner.lineno, text))
+    return found
 
 
 def comments(path: Path) -> Iterator[tuple[int, str]]:
@@ -106,36 +117,39 @@ def _name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", sources(*CLEAN, *PLAIN), ids=_name)
-def test_docstrings_and_comments_have_no_banned_words(path: Path) -> None:
+def test_docstrings_and_comments_have_no_banned_words() -> None:
     wrong = [
         f"{_name(path)}:{line}: {found[0]!r} in {text.strip()[:60]!r}"
+        for path in sources(*CLEAN, *PLAIN)
         for line, text in (*docstrings(path), *comments(path))
         if (found := BANNED.search(text))
     ]
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("path", pages(), ids=_name)
-def test_pages_have_no_banned_words(path: Path) -> None:
-    wrong = [found[0] for found in BANNED.finditer(prose(path.read_text()))]
-    assert not wrong, f"{_name(path)}: {wrong}"
+def test_pages_have_no_banned_words() -> None:
+    wrong = [
+        f"{_name(path)}: {found[0]!r}"
+        for path in pages()
+        for found in BANNED.finditer(prose(path.read_text()))
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("path", sources(*CLEAN), ids=_name)
-def test_docstrings_begin_with_a_named_thing(path: Path) -> None:
+def test_docstrings_begin_with_a_named_thing() -> None:
     wrong = [
         f"{_name(path)}:{line}: {text.strip()[:60]!r}"
+        for path in sources(*CLEAN)
         for line, text in docstrings(path)
         if HIDDEN_SUBJECT.match(text.strip())
     ]
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("path", sources(*CLEAN, *PLAIN), ids=_name)
-def test_docstrings_have_short_sentences(path: Path) -> None:
+def test_docstrings_have_short_sentences() -> None:
     wrong = [
         f"{_name(path)}:{line}: {len(sentence.split())} words: {sentence[:60]!r}"
+        for path in sources(*CLEAN, *PLAIN)
         for line, text in docstrings(path)
         for paragraph in text.strip().split("\n\n")
         if not paragraph.startswith(("    ", "- "))
@@ -145,30 +159,33 @@ def test_docstrings_have_short_sentences(path: Path) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("path", sources(*CLEAN), ids=_name)
-def test_constants_are_named_by_kind_and_explained(path: Path) -> None:
+def test_constants_are_named_by_kind_and_explained() -> None:
+    wrong = [f"{_name(path)}: {what}" for path in sources(*CLEAN) for what in _misnamed(path)]
+    assert not wrong, "\n".join(wrong)
+
+
+def _misnamed(path: Path) -> Iterator[str]:
+    """The constants of ``path`` that break a rule, and which one."""
     lines = path.read_text().splitlines()
-    wrong = []
-    for node in ast.parse(path.read_text()).body:
+    for node in parsed(path).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         for target in targets:
             name = target.id if isinstance(target, ast.Name) else ""
             if not name.isupper():
                 continue
             if OLD_PREFIX.match(name):
-                wrong.append(f"{name}: MAX_ or MIN_")
+                yield f"{name}: MAX_ or MIN_"
             if TIME.search(name) and not TIME_WITH_UNIT.search(name):
-                wrong.append(f"{name}: <what>_<TIMEOUT|INTERVAL|DELAY|TTL>_<S|MS>")
+                yield f"{name}: <what>_<TIMEOUT|INTERVAL|DELAY|TTL>_<S|MS>"
             if LIMIT.search(name) and not lines[node.lineno - 2].startswith("#:"):
-                wrong.append(f"{name}: needs a #: comment")
-    assert not wrong, f"{_name(path)}: {wrong}"
+                yield f"{name}: needs a #: comment"
 
 
-@pytest.mark.parametrize("path", pages(), ids=_name)
-def test_paths_that_a_page_names_exist(path: Path) -> None:
-    named = re.findall(
-        r"`((?:protocol|persistence|handlers|server|web|tests|scripts|deploy|benchmarks)/[\w./-]+)`",
-        re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL),
-    )
-    missing = [name for name in named if not (ROOT / name).exists()]
-    assert not missing, f"{_name(path)}: {missing}"
+def test_paths_that_a_page_names_exist() -> None:
+    missing = [
+        f"{_name(path)}: {name}"
+        for path in pages()
+        for name in NAMED_PATH.findall(re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL))
+        if not (ROOT / name).exists()
+    ]
+    assert not missing, "\n".join(missing)
