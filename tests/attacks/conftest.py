@@ -9,17 +9,12 @@ from typing import Any, Protocol
 
 import pytest
 
-from handlers.lanes import deadlines
 from server.transport.budgets import Budgets
 from tests.attacks.quiet import defects
 from tests.attacks.target import Target, attacked
-from tests.fixtures.servers import migrated_url
+from tests.fixtures.servers import migrated_url, patient
 
-__all__ = ["migrated_url"]
-
-
-#: Seconds in which a command may be tried; a loaded machine needs more than the server's own.
-DATABASE_PATIENCE_S = 60.0
+__all__ = ["migrated_url", "patient"]
 
 
 class Attack(Protocol):
@@ -29,13 +24,11 @@ class Attack(Protocol):
 
 
 @pytest.fixture
-async def attack(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Attack]:
+async def attack(migrated_url: str, patient: None) -> AsyncIterator[Attack]:
     """Starts servers; they end with the test.
 
     Attackers, server and bystanders share one loop, and may keep the database's answers waiting.
     """
-    monkeypatch.setattr(deadlines, "COMMAND_TIMEOUT_S", DATABASE_PATIENCE_S)
-    monkeypatch.setattr(deadlines, "QUEUE_TIMEOUT_S", 2 * DATABASE_PATIENCE_S)
     async with AsyncExitStack() as stack:
 
         async def begin(*, budgets: Budgets | None = None, **changes: Any) -> Target:

@@ -17,7 +17,7 @@ from tests.promises.running import Running, auth, settings_for
 from tests.promises.scenes import Scene
 
 #: Longest that an attacked server may take to forget a socket that is over.
-SOON = 15.0
+SOON = 30.0
 
 
 class Target(Running):

@@ -82,8 +82,10 @@ async def test_no_flood_of_questions_takes_more_than_its_users_share(
         seen = len(bystander.waits)
         began = time.monotonic()
         async with bystander.voting():
-            answered += await flood(target, made, name)
-        assert len(bystander.waits) - seen > 3, name
+            async with asyncio.timeout(30):
+                # On a slow machine one flood is over before four votes are.
+                while len(bystander.waits) - seen <= 3:
+                    answered += await flood(target, made, name)
         await target.until_left(at_rest)
         elapsed = time.monotonic() - began
         account = target.node.quotas._account(made.users[kind.asker])

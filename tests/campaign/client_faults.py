@@ -18,8 +18,11 @@ OLD = 60
 
 
 async def _sockets_cut(scene: Scene, rng: random.Random) -> bool:
+    await scene.waves.sent()
     there = [seat for seat in scene.all_seats if seat.is_open]
-    for seat in rng.sample(there, min(CHURN, len(there))):
+    rng.shuffle(there)
+    # First those that wait for an answer: of what a quiet socket loses, nobody hears.
+    for seat in sorted(there, key=lambda seat: not seat.is_asked)[:CHURN]:
         assert seat.line is not None
         seat.line.abort()
     return bool(there)

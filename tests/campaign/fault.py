@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from tests.campaign.nodes import NodeProcess
 from tests.campaign.seat import Seat
 from tests.campaign.venue import Venue
+from tests.campaign.waves import Waves
 
 #: Parts: the drawn node, its link to PostgreSQL, and PostgreSQL, which all nodes share.
 #: Also the network of the node that has its own, and the clock of the database's machine.
@@ -20,6 +21,7 @@ class Scene(Protocol):
     """The round that a fault strikes."""
 
     venue: Venue
+    waves: Waves
 
     @property
     def all_seats(self) -> list[Seat]:

@@ -49,7 +49,7 @@ MIX: dict[str, int] = {
     "Redis frozen": 1,
     "Redis pub/sub cut": 2,
     "Redis absent at start": 1,
-    "sockets cut": 4,
+    "sockets cut": 8,
     "sockets half-open": 2,
     # The newer ones.
     "clock of the database's machine jumps": 2,

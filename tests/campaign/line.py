@@ -77,6 +77,11 @@ class Line(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._heard_at = time.monotonic()
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether something that was sent here is not answered yet."""
+        return bool(self._waiting)
+
     def silent_for(self) -> float:
         """Seconds since the last byte came."""
         return time.monotonic() - self._heard_at

@@ -33,6 +33,8 @@ CLEAN = 20
 IMPATIENT = Patience(answer=4.0, tries=4, heal=3.0)
 #: Longest that a round goes on; with some bugs a command waits for ever.
 LOOK_SECONDS = 25.0
+#: The same of a clean round, which comes to its end on the slowest machine too.
+CLEAN_SECONDS = 300.0
 _INVARIANT = re.compile(r"invariant (\d+),")
 
 
@@ -55,7 +57,7 @@ async def look(place: Venue, name: str, seed: int, bug: Bug | None = None) -> Fo
         played.patience = IMPATIENT
         played.policy = played.policy | dict(bug.policy)
     try:
-        async with asyncio.timeout(LOOK_SECONDS):
+        async with asyncio.timeout(LOOK_SECONDS if bug else CLEAN_SECONDS):
             await played.run()
     except Exception as err:
         # Who folds what a node with a bug says may be unable to go on.

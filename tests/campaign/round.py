@@ -18,13 +18,14 @@ from tests.campaign.phrasing import Phrasing, is_stranger, maker_of, other_words
 from tests.campaign.plan import EVENTS, SEATS, USERS, Plan, Planned, Strike
 from tests.campaign.seat import Seat, View
 from tests.campaign.venue import Venue
+from tests.campaign.waves import Waves
 from tests.model.checker import NO_EFFECT, UNKNOWN
 from tests.model.history import Json, Operation
 
 #: Commands on their way at once, each by somebody who waits for its answer.
 WORKERS = 128
 #: Faults that may wait for their turn before everybody takes a rest between two commands,
-#: the longer the more of them wait.
+#: the longer the more of them wait; then all go on at once (``waves.py``).
 MOST_STRIKES = 4
 PACE_SECONDS, MOST_PACE_SECONDS = 0.1, 2.0
 #: Waits before something undecided is sent again, drawn.
@@ -55,6 +56,7 @@ class Round:
         self.violations: list[str] = []
         self.policy = OPEN_POLICY
         self.most_strikes = MOST_STRIKES
+        self.waves = Waves()
         self.patience = Patience()
         self.unsettled = 0
         self.journal_lines = 0
@@ -225,7 +227,7 @@ class Round:
                 waiting = sum(not each.done() for each in firing) - self.most_strikes
                 if waiting > 0:
                     # Slower, so that there is load while the faults take their turns.
-                    await asyncio.sleep(min(waiting * PACE_SECONDS, MOST_PACE_SECONDS))
+                    await self.waves.rest(min(waiting * PACE_SECONDS, MOST_PACE_SECONDS))
                 await self._do(planned)
                 self.done += 1
 

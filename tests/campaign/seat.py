@@ -99,6 +99,11 @@ class Seat:
         line = self.line
         return line is not None and not line.gone.is_set() and not line.is_deaf
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether it is open, and waits for an answer."""
+        return self.is_open and self.line is not None and self.line.is_asked
+
     def when_open(self) -> list[Span]:
         """The times at which it was open, up to now."""
         now = [] if self._open_since is None else [Span(self._open_since, time.monotonic())]

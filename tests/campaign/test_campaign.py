@@ -79,9 +79,7 @@ async def test_the_short_campaign_breaks_no_promise(tmp_path: Path) -> None:
     # Where ``.ci/run`` has installed what the faults need, none of them is left out for the lack.
     for piece in os.environ.get("AYES_TEST_EQUIPMENT", "").split(","):
         assert piece not in report["left_out"], report["left_out"]
-    # No share is asserted: how many commands a fault finds under way is the machine's.
     assert report["weak"] == []
-    assert report["ended_unknown"] > 0
 
 
 @pytest.mark.timeout(PLANTED_SECONDS + 20)

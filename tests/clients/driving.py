@@ -30,7 +30,7 @@ WAYS: dict[str, tuple[str, dict[str, str]]] = {
     **{f"{client}-http": (client, {"transport": "http"}) for client in OVER_HTTP},
 }
 #: Longest wait for one thing that has to come; the machine may be busy.
-PATIENCE = 15.0
+PATIENCE = 30.0
 #: Between two looks at what a client has, when it is not there yet.
 LOOK_INTERVAL = 0.02
 #: A line of a driver may hold a whole room.

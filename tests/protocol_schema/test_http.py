@@ -148,7 +148,7 @@ async def test_who_has_no_token_or_no_standing_is_told_so(server: Running, ada: 
 async def test_a_stream_says_what_the_socket_says(ada: Visitor) -> None:
     path = f"/v1/events/{ada.event}/stream"
     seen: list[Json] = []
-    async with asyncio.timeout(15), ada.http.stream("GET", path) as response:
+    async with asyncio.timeout(30), ada.http.stream("GET", path) as response:
         assert response.status_code == 200
         assert response.headers["content-type"].startswith("text/event-stream")
         async for line in response.aiter_lines():

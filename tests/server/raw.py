@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 #: What no step of these tests comes near, so that a hang is a failure and not a timeout of it all.
-SOON = 15.0
+SOON = 30.0
 
 
 class Listening(Protocol):

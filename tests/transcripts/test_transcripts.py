@@ -13,10 +13,13 @@ import pytest
 
 from protocol.errors import ERRORS
 from server.identity.auth import Authenticator
+from tests.fixtures.servers import patient
 from tests.promises.running import AUDIENCE, SECRET, running
 from tests.protocol_schema.validity import message_problems
 from tests.transcripts.matching import Memory, Mismatch
 from tests.transcripts.playing import Player, lines_of, stream_of
+
+__all__ = ["patient"]
 
 HERE = Path(__file__).parent
 TRANSCRIPTS = sorted(HERE.glob("*.jsonl"))
@@ -42,6 +45,7 @@ def note(direction: str, message: dict[str, Any]) -> None:
             said.write(json.dumps({"dir": direction, "message": message}) + "\n")
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 async def test_the_server_says_what_the_transcript_has(database_url: str, path: Path) -> None:
     lines = lines_of(path)

@@ -25,7 +25,7 @@ from tests.web.watch import MACHINE_CHANGED, Watch
 __all__ = ["migrated_url"]
 
 #: Longest that a page may take to do what is expected of it, in milliseconds.
-PATIENCE_MS = 15_000
+PATIENCE_MS = 30_000
 LOOP: Any = "session"
 #: Times that a page is loaded while the machine's network changes.
 LOADS = 5

@@ -20,7 +20,7 @@ INSTALL_SECONDS = 180
 #: Longest that it may take to start.
 START_SECONDS = 30.0
 #: Longest to wait for a refresh token that a page gives back.
-REVOKED_SECONDS = 15.0
+REVOKED_SECONDS = 30.0
 
 
 class IdentityProvider:

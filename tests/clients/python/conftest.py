@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 import pytest
 
 from ayes_client import Client, Room
-from tests.fixtures.servers import migrated_url, server
+from tests.fixtures.servers import migrated_url, patient, server
 from tests.promises.running import Running, token
 from tests.promises.scenes import BY_HAND, fresh
 
-__all__ = ["migrated_url", "server"]
+__all__ = ["migrated_url", "patient", "server"]
 
 Connect: TypeAlias = Callable[..., Any]
 #: Waits between two attempts, so that tests need not.

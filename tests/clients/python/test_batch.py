@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from ayes_client import AyesError, Client, Command
 from tests.clients.python.conftest import Connect, gathering, proposal
 
@@ -40,6 +42,7 @@ async def test_each_of_many_has_its_outcome_and_few_are_asked_for_ahead(connect:
     assert room.state["counts"]["comments"] == 600
 
 
+@pytest.mark.usefixtures("patient")
 async def test_faster_than_the_server_takes_is_never_told_so(connect: Connect) -> None:
     """More than a burst, on one socket: the client keeps to the server's pace by itself."""
     client: Client = await connect()

@@ -11,7 +11,7 @@ from signal import Signals
 from typing import Any, TypeAlias
 
 #: Seconds that the page may take to show what is expected, as in the other tests of the page.
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 #: Seconds between two looks at the page.
 LOOK_INTERVAL_S = 0.05
 #: Seconds after which a press is repeated: a control that has just moved takes none.
