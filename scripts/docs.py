@@ -30,6 +30,7 @@ from protocol.messages import ErrorDetails, Reply  # noqa: E402
 from protocol.replies import MESSAGES  # noqa: E402
 from protocol.requests import REQUESTS, Request  # noqa: E402
 from protocol.results import RESULTS  # noqa: E402
+from scripts.client_methods import methods  # noqa: E402
 from scripts.wording import fields_of  # noqa: E402
 from server.cli.main import build_parser  # noqa: E402
 from server.config.settings import PREFIX, SETTINGS, Settings  # noqa: E402
@@ -323,6 +324,7 @@ PARTS: dict[str, Callable[[], str]] = {
         state,
         metrics,
         cli,
+        methods,
     )
 }
 
