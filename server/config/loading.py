@@ -97,12 +97,14 @@ def _check(settings: Settings) -> None:
             )
     if settings.admin_token is not None and settings.admin_token == settings.auth_secret:
         raise SettingsError("AYES_ADMIN_TOKEN must not be AYES_AUTH_SECRET, which makes tokens")
-    for origin in settings.allowed_origins:
-        if origin_of(origin) is None or urlsplit(origin).path or "@" in origin:
-            raise SettingsError(
-                f"AYES_ALLOWED_ORIGINS: {mask_url(origin)!r} is no origin (https://host, "
-                "https://host:port)"
-            )
+    for name in ("allowed_origins", "frame_ancestors"):
+        origins: tuple[str, ...] = getattr(settings, name)
+        for origin in origins:
+            if not _is_origin(origin):
+                raise SettingsError(
+                    f"{PREFIX}{name.upper()}: {mask_url(origin)!r} is no origin (https://host, "
+                    "https://host:port)"
+                )
     if not any(name.strip() for name in settings.auth_audience.split(",")):
         raise SettingsError("AYES_AUTH_AUDIENCE names no audience")
     if settings.metrics_port and settings.metrics_port == settings.port:
@@ -145,6 +147,14 @@ def _check_authority(variable: str, url: str) -> None:
             f"{variable} names a port that is no number, or no host; in a user or a password write "
             "%2F for a slash, %3F for ?, %23 for #, %40 for @, %3A for a colon"
         )
+
+
+def _is_origin(text: str) -> bool:
+    # A space or a semicolon would end what a header says of it.
+    is_one_word = not set(text) & set(" ;,\t")
+    return (
+        is_one_word and origin_of(text) is not None and not urlsplit(text).path and "@" not in text
+    )
 
 
 def _check_oidc(settings: Settings) -> None:

@@ -67,6 +67,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_origins: Annotated[
         tuple[str, ...], Setting("origins of pages that may connect, separated by commas")
     ] = ()
+    frame_ancestors: Annotated[
+        tuple[str, ...],
+        Setting("origins of pages that may show this page in a frame, separated by commas"),
+    ] = ()
     auth_secret: Annotated[
         str | None,
         Setting(

@@ -32,10 +32,13 @@ _SOCKETS: Final = {"http": "ws", "https": "wss"}
 
 
 @functools.lru_cache(maxsize=64)
-def headers(own: frozenset[str], elsewhere: frozenset[str]) -> dict[str, str]:
+def headers(
+    own: frozenset[str], elsewhere: frozenset[str], ancestors: tuple[str, ...] = ()
+) -> dict[str, str]:
     """Return the headers of a page at the origins ``own`` that may connect to ``elsewhere``.
 
-    WebSocket origins of ``own`` are listed, since older browsers do not include them in ``'self'``.
+    Pages of the origins ``ancestors`` may show it in a frame; by default no page may. WebSocket
+    origins of ``own`` are listed, since older browsers do not include them in ``'self'``.
     """
     sockets = {
         f"{_SOCKETS[parts.scheme]}://{parts.netloc}"
@@ -44,6 +47,7 @@ def headers(own: frozenset[str], elsewhere: frozenset[str]) -> dict[str, str]:
         if parts.scheme in _SOCKETS and "[" not in parts.netloc
     }
     sources = ["'self'", *sorted(sockets), *sorted(elsewhere)]
+    framed = " ".join(ancestors) or "'none'"
     policy = (
         "default-src 'none'",
         "script-src 'self'",
@@ -54,9 +58,13 @@ def headers(own: frozenset[str], elsewhere: frozenset[str]) -> dict[str, str]:
         "manifest-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
-        "frame-ancestors 'none'",
+        f"frame-ancestors {framed}",
         # No text can become markup or script: the page needs none of that.
         "require-trusted-types-for 'script'",
         "trusted-types 'none'",
     )
-    return FIXED_HEADERS | {"content-security-policy": "; ".join(policy)}
+    made = FIXED_HEADERS | {"content-security-policy": "; ".join(policy)}
+    if ancestors:
+        # It cannot name an origin, and would refuse them all.
+        del made["x-frame-options"]
+    return made

@@ -90,6 +90,7 @@ class Pages:
     def __init__(self, node: Node) -> None:
         self._node = node
         self.local = LocalMode(node)
+        self._ancestors = node.settings.frame_ancestors
         self._live = not _INSTALLED.is_dir()
         self.app, self.sdk = folders()
         self._looking = {folder: _Looking(folder) for folder in (self.app, self.sdk)}
@@ -141,12 +142,12 @@ class Pages:
         file = folder.find(path)
         if file is None:
             raise HTTPException(404)
-        fixed = self._headers(request)
+        fixed = self._headers(request, () if path == ADMIN else self._ancestors)
         return _sent(request, file, fixed | OPEN_HEADERS if folder is self.sdk else fixed)
 
-    def _headers(self, request: Request) -> dict[str, str]:
+    def _headers(self, request: Request, ancestors: tuple[str, ...]) -> dict[str, str]:
         own = self._node.origins.own(request.scope)
-        return headers(own, self._node.auth.provider_origins())
+        return headers(own, self._node.auth.provider_origins(), ancestors)
 
 
 def _sent(request: Request, file: File, fixed: dict[str, str]) -> Response:

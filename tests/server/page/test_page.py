@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from server.config import loading
+from server.config.loading import SettingsError
 from server.page import page
 from server.page.files import MAX_FILE_BYTES, Folder
 from tests.fixtures.servers import Start
@@ -79,6 +81,25 @@ async def test_the_page_may_do_what_it_needs_and_no_more(
         assert answer.headers[name] == value
     assert "camera=()" in answer.headers["permissions-policy"]
     assert "server" not in answer.headers
+
+
+async def test_pages_that_the_operator_names_may_show_it_in_a_frame(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = ("https://app.example", "https://intranet.example:8443")
+    server = await start(frame_ancestors=named, admin_token="t" * 40)
+    async with client(server) as http:
+        answer = await http.get("/")
+        assert policy(answer)["frame-ancestors"] == " ".join(named)
+        assert "x-frame-options" not in answer.headers
+        # Nobody is led to press a button of the admin's page without seeing it.
+        answer = await http.get("/admin")
+        assert policy(answer)["frame-ancestors"] == "'none'"
+        assert answer.headers["x-frame-options"] == "DENY"
+    for wrong in ("*", "https://a.example https://b.example", "https://a.example;x", "a.example"):
+        monkeypatch.setenv("AYES_FRAME_ANCESTORS", wrong)
+        with pytest.raises(SettingsError, match="AYES_FRAME_ANCESTORS"):
+            loading.load()
 
 
 async def test_every_file_has_its_type_and_the_same_headers(http: httpx.AsyncClient) -> None:
