@@ -72,7 +72,7 @@ function form(app, store, options) {
     event.preventDefault();
     if (picked.length === 0 || busy) return;
     const choice = method === "single" ? { option: picked[0] } : { options: picked };
-    const act = await store.run("ballot.submit", { ...choice, ...(isRanked && { criterion_order: order }), criteria_rev: store.state.event.criteria_rev, ...(standing !== undefined && { base: standing }) });
+    const act = await store.run("ballot.submit", { ...choice, ...(isRanked && order.length > 1 && { criterion_order: order }), criteria_rev: store.state.event.criteria_rev, ...(standing !== undefined && { base: standing }) });
     if (act.state === "confirmed") app.drafts.drop(draft);
     // Another ballot was submitted meanwhile: the choice is kept, and replaces that one once the member
     // has seen it.

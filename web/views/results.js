@@ -34,7 +34,7 @@ export function results(app, store) {
       chart("chart-options", found.options.map((row) => ({ id: row.option, label: nameOf(options, row), value: row.votes, rank: row.rank })),
         (value) => votesIn(found, value))),
     found.rounds?.length > 1 && rounds(found, options),
-    found.criteria.length > 0 && h("section", { class: "card" },
+    found.criteria.some((row) => row.points > 0) && h("section", { class: "card" },
       h("h2", { id: "chart-criteria" }, t("results.criteria")),
       h("p", { class: "hint" }, t("results.criteria.hint")),
       chart("chart-criteria", found.criteria.map((row) => ({ id: row.criterion, label: criteria[row.criterion]?.content ?? "?", value: row.points, rank: row.rank, more: criteria[row.criterion]?.conclusion })),
