@@ -184,7 +184,8 @@ def normalise(message: msgspec.Struct, limits: TextLimits) -> None:
         value = getattr(message, name)
         if isinstance(value, str):
             if mark is None:
-                check_id(value, name)
+                if not (value.isascii() and value.isprintable()):
+                    check_id(value, name)
                 continue
             clean = clean_length(value, mark, name, limits)
             if clean is not value:

@@ -27,9 +27,15 @@ class TokenBucket:
 
     def take(self, now: float) -> bool:
         """Spend one token; return ``False`` if there is none."""
-        if not self.has(now):
+        # Once a message: without a call of ``has``.
+        tokens = self._tokens + (now - self._at) * self._rate
+        if tokens > self._burst:
+            tokens = self._burst
+        self._at = now
+        if tokens < 1:
+            self._tokens = tokens
             return False
-        self._tokens -= 1
+        self._tokens = tokens - 1
         return True
 
     def spend(self, amount: float = 1.0) -> None:

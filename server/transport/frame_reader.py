@@ -7,6 +7,7 @@ read by both, and only the parser judges a frame that is wrong.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from websockets.frames import Frame, Opcode
@@ -78,6 +79,7 @@ class FrameReader:
         "_has_request",
         "_is_text",
         "_parts",
+        "_rates",
         "_refilled_at",
         "_request_end",
         "discarding",
@@ -97,6 +99,7 @@ class FrameReader:
         self._at_once = budgets.frames_at_once
         self._controls_left = budgets.controls_per_second
         self._refilled_at = handler.loop.time()
+        self._rates = _rates(budgets)
         self.receiver: Receiver | None = None
         self.discarding = False
         """Whether all further input is discarded."""
@@ -173,16 +176,18 @@ class FrameReader:
         self._at_once -= messages
 
     def _refill(self) -> None:
-        budgets = self._budgets
         now = self._handler.loop.time()
         passed = now - self._refilled_at
         self._refilled_at = now
-        frames = self._frames_left + passed * budgets.frame_rate
-        self._frames_left = min(frames, budgets.frame_burst)
-        at_once = self._at_once + passed * budgets.frame_rate
-        self._at_once = min(at_once, budgets.frames_at_once)
-        controls = self._controls_left + passed * budgets.controls_per_second
-        self._controls_left = min(controls, budgets.controls_per_second)
+        # At every read: the budgets' properties, and calls of ``min``, would take twice as long.
+        rate, burst, most_at_once, most_controls = self._rates
+        gained = passed * rate
+        frames = self._frames_left + gained
+        self._frames_left = burst if frames > burst else frames
+        at_once = self._at_once + gained
+        self._at_once = most_at_once if at_once > most_at_once else at_once
+        controls = self._controls_left + passed * most_controls
+        self._controls_left = most_controls if controls > most_controls else controls
 
     def _is_over_budget(self) -> bool:
         return self._at_once < 0
@@ -296,6 +301,17 @@ class FrameReader:
         elif event.fin:
             parts, self._parts = self._parts, []
             self.deliver(parts[0] if len(parts) == 1 else b"".join(parts), is_text=self._is_text)
+
+
+@lru_cache(maxsize=8)
+def _rates(budgets: Budgets) -> tuple[float, float, float, float]:
+    """Return a socket's frames a second and most, those at once, and its control frames."""
+    return (
+        budgets.frame_rate,
+        budgets.frame_burst,
+        budgets.frames_at_once,
+        budgets.controls_per_second,
+    )
 
 
 def _text_at(data: bytes, start: int, end: int) -> tuple[int, int]:
