@@ -1,0 +1,1 @@
+"""What deciding a vote costs, without sockets: `python -m benchmarks.decider`."""
