@@ -94,7 +94,7 @@ class Phrasing:
         """Somebody who may, mostly."""
         if self.one_in(12):
             return self.me
-        found: str = self.of(u for u, m in self.state["members"].items() if m["role"] == "admin")
+        found: str = self.of(u for u, m in self.state["members"].items() if m["role"] != "member")
         return found or self.maker
 
     def outside(self) -> list[str]:
@@ -133,8 +133,11 @@ def _vote(p: Phrasing) -> Words | None:
     proposal = p.pending()
     if proposal is None:
         return None
-    revision = p.state["proposals"][proposal]["revision"] + p.one_in(40)
-    return p.say(p.me, "vote.cast", proposal=proposal, revision=revision)
+    held = p.state["proposals"][proposal]
+    stances = held.get("terms", {}).get("stances", ["agree"])
+    said = {"stance": p.of(stances)} if len(stances) > 1 or p.one_in(40) else {}
+    revision = held["revision"] + p.one_in(40)
+    return p.say(p.me, "vote.cast", proposal=proposal, revision=revision, **said)
 
 
 def _retract(p: Phrasing) -> Words | None:
@@ -286,7 +289,15 @@ def _policy(p: Phrasing) -> Words | None:
         {"quorum_percent": (None, 4)[p.draw(2)]},
         {"proposer_votes": (None, True)[p.draw(2)]},
         {"ballot": {"method": ("ranked", "approval")[p.draw(2)]}},
-    )[p.draw(8)]
+        {"stances": (None, ["agree", "against"], ["agree", "against", "abstain"])[p.draw(3)]},
+        {"tally": (None, "close")[p.draw(2)]},
+        {"votes": (None, "named")[p.draw(2)]},
+        {"electorate": (None, "opening")[p.draw(2)]},
+        {"assumption": {"rule": "share", "share": "1/9", "more_than": p.one_in(2)}},
+        {"criterion": {"rule": "count", "threshold": 2}},
+        {"decide": "close", "ttl_seconds": 2},
+        {"decide": None},
+    )[p.draw(16)]
     version = p.state["event"]["policy_version"]
     return p.say(p.admin(), "event.set_policy", policy_version=version, policy=patch)
 
@@ -295,6 +306,35 @@ def _times(p: Phrasing) -> Words | None:
     """An end far away, by this machine's clock; a pause moves it."""
     end = datetime.now(UTC) + timedelta(days=1 + p.draw(9))
     return p.say(p.admin(), "event.update", ends_at=None if p.one_in(3) else end.isoformat())
+
+
+def _starts(p: Phrasing) -> Words | None:
+    """A start far away, which only an event that has not started takes."""
+    start = datetime.now(UTC) + timedelta(days=1)
+    return p.say(p.admin(), "event.update", starts_at=start.isoformat())
+
+
+def _add(p: Phrasing) -> Words | None:
+    users = {p.of(p.outside()) for _ in range(1 + p.draw(2))} - {None}
+    people: list[Json] = [{"user": user} for user in sorted(users)]
+    if people and p.one_in(2):
+        people[0]["name"] = p.text()
+    return p.say(p.admin(), "membership.add", people=people) if people else None
+
+
+def _rename(p: Phrasing) -> Words | None:
+    return p.say(p.me, "membership.rename", name=p.text())
+
+
+def _invite(p: Phrasing) -> Words | None:
+    people: list[Json] = [{"name": p.text()} for _ in range(1 + p.draw(2))]
+    people[0] |= {"ref": f"{p.planned.number}"} if p.one_in(2) else {}
+    return p.say(p.admin(), "invitation.create", people=people)
+
+
+def _uninvite(p: Phrasing) -> Words | None:
+    found = p.of(p.state.get("invitations", {}))
+    return found and p.say(p.admin(), "invitation.revoke", invitation=found)
 
 
 def _of_event(type: str) -> Callable[[Phrasing], Words | None]:
@@ -332,6 +372,12 @@ _PHRASES: dict[str, Callable[[Phrasing], Words | None]] = {
     "demote": _role("member"),
     "policy": _policy,
     "times": _times,
+    "starts": _starts,
+    "add": _add,
+    "rename": _rename,
+    "invite": _invite,
+    "uninvite": _uninvite,
+    "organise": _role("organiser"),
     "rotate": _of_event("event.rotate_code"),
     "pause": _of_event("event.pause"),
     "resume": _of_event("event.resume"),

@@ -38,7 +38,10 @@ class Moment:
     def audience(self, user: str) -> str | None:
         """What ``user`` may see of the room now."""
         me = self.model.members.get(user)
-        return "applicant" if me and me["status"] == "pending" else self.model.role(user)
+        if me and me["status"] == "pending":
+            return "applicant"
+        role = self.model.role(user)
+        return "admin" if role == "organiser" else role
 
 
 Meeting = tuple[int, Callable[[Moment], Iterator[Violation]]]
