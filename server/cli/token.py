@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import re
 import sys
 from datetime import UTC, timedelta
@@ -65,15 +66,23 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
+
+
 async def _check(settings: Settings, token: str) -> int:
     authenticator = authenticator_for(settings)
     authenticator.start()
+    # The reason is this command's output; the log would only repeat it.
+    log = logging.getLogger("ayes.auth")
+    log.addFilter(_nothing)
     try:
         identity = await authenticator.check_patiently(token)
     except RetryableError as err:
         print(escaped(f"not valid: {authenticator.why_refused(token, err)}"))
         return EXIT_INVALID
     finally:
+        log.removeFilter(_nothing)
         await authenticator.stop()
     until = identity.expires.astimezone(UTC).isoformat(timespec="seconds")
     print(escaped(f"valid until {until}, for {identity.actor.user} ({identity.actor.name})"))

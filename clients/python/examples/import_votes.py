@@ -63,17 +63,17 @@ async def vote(
     try:
         async with Client(url, token, name="import_votes") as client:
             async for outcome in client.send_all(votes, in_flight=in_flight):
-                if outcome.ack is None:
+                if (error := outcome.error) is not None:
                     done["refused"] += 1
                     proposal = outcome.command.args["proposal"]
-                    print(f"{user}: {proposal}: {outcome.error}", file=sys.stderr)
-                elif outcome.ack.replayed:
+                    print(f"{user}: {proposal}: {error.code}: {error}", file=sys.stderr)
+                elif outcome.ack is not None and outcome.ack.replayed:
                     done["counted before"] += 1
-                else:
+                elif outcome.ack is not None:
                     done["counted" if outcome.ack.applied else "stood already"] += 1
     except (NeedsAuth, Closed) as err:
         done["refused"] += len(votes)
-        print(f"{user}: none of {len(votes)} votes: {err}", file=sys.stderr)
+        print(f"{user}: none of {len(votes)} votes: {err.code}: {err}", file=sys.stderr)
 
 
 async def main() -> int:
