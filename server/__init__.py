@@ -18,6 +18,7 @@
     app.py      the routes
     stop_signals.py  SIGTERM and SIGINT
     process.py  from settings to a running server, and from a signal to its end
+    processes   several of these processes behind one port
     doctor      looks at all that a server needs, without one
     demo, cli   ``ayes demo`` and the other commands
 

@@ -21,8 +21,8 @@ from server.page.wrong_paths import way_in
 from server.sessions.endpoint import SocketEndpoint
 
 
-def make_app(node: Node) -> Starlette:
-    """Return the ASGI application of ``node``."""
+def make_app(node: Node, render: metrics.Render) -> Starlette:
+    """Return the ASGI application of ``node``; ``render`` makes its metrics."""
     app = Starlette(
         middleware=[Middleware(Cors, origins=node.origins)],
         exception_handlers={404: _not_found, 405: _not_found},
@@ -32,7 +32,7 @@ def make_app(node: Node) -> Starlette:
             *api.routes(node),
             *entry.routes(node),
             *published.routes(node.texts),
-            *metrics.routes(node),
+            *metrics.routes(node, render),
             *admin.routes(node),
             *page.routes(node),
         ],

@@ -10,9 +10,9 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
 import uvicorn
@@ -31,8 +31,9 @@ from server.bus.port import Bus
 from server.bus.redis import RedisBus
 from server.config.settings import Settings
 from server.config.start_error import StartError
-from server.http.metrics import exposition
+from server.http.metrics import Render, exposition, metrics_of
 from server.http.metrics_port import MetricsPort
+from server.http.process_metrics import ProcessMetrics
 from server.identity.auth import authenticator_for
 from server.limits.connections import max_tcp_connections, raise_file_limit
 from server.node import Node
@@ -70,6 +71,18 @@ DATABASE_RESTART_DELAY_S = 5.0
 EXIT_FAILURE = 1
 
 
+class Shared(NamedTuple):
+    """The parts that one of several processes behind one port is given (``server/processes``)."""
+
+    number: int
+    database_url: str
+    listener: socket.socket
+    metrics_listener: socket.socket | None
+    metrics: ProcessMetrics
+    serving: Callable[[], None]
+    """Called once the process serves."""
+
+
 class Server(uvicorn.Server):
     """uvicorn, with the drain before it closes every socket with 1012."""
 
@@ -90,27 +103,21 @@ class Server(uvicorn.Server):
         yield
 
 
-def run(settings: Settings) -> int:
-    """Serve until a signal; the exit status."""
+def run(settings: Settings, shared: Shared | None = None) -> int:
+    """Serve until a signal; the exit status. ``shared``: as one of several processes."""
     raise_file_limit()
-    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr)
-    for handler in logging.getLogger().handlers:
-        handler.setFormatter(format_for(settings.log_format))
-        handler.addFilter(RepeatLimit())
-    # These log a line for each connection, and for each migration that is not needed.
-    for chatty in ("uvicorn.error", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    set_up_log(settings, 0 if shared is None else shared.number)
     embedded: EmbeddedPostgres | None = None
     try:
         # Left before the database is stopped: a signal must not leave it running.
         with StopSignals() as signals:
-            url = settings.database_url
+            url = settings.database_url if shared is None else shared.database_url
             if url is None:
                 embedded = EmbeddedPostgres(settings.data_dir)
                 url = embedded.start()
             signals.check()
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                runner.run(serve(settings, url, embedded, signals))
+                runner.run(serve(settings, url, embedded, signals, shared))
     except (StartError, EmbeddedPostgresError, InstanceLockError) as err:
         print(f"ayes: {err}", file=sys.stderr)  # noqa: T201 - the command's own output
         return EXIT_FAILURE
@@ -120,6 +127,17 @@ def run(settings: Settings) -> int:
         if embedded is not None:
             embedded.stop()
     return 0
+
+
+def set_up_log(settings: Settings, process: int = 0) -> None:
+    """Send the log to standard error; ``process``: a number that its lines name."""
+    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(format_for(settings.log_format, process))
+        handler.addFilter(RepeatLimit())
+    # These log a line for each connection, and for each migration that is not needed.
+    for chatty in ("uvicorn.error", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _loop_factory() -> Any:
@@ -135,6 +153,7 @@ async def serve(
     database_url: str,
     embedded: EmbeddedPostgres | None,
     signals: StopSignals,
+    shared: Shared | None = None,
 ) -> None:
     """Migrate, open everything, serve until a signal, finish, close everything.
 
@@ -162,23 +181,26 @@ async def serve(
             bus,
         )
         traces = _observe(settings, node)
-        listener = _listen(settings)
-        metrics_port = _metrics_port(settings, node)
-        tending = [] if embedded is None else _tend(embedded)
+        render = metrics_of(node, shared.metrics if shared is not None else None)
+        listener = listen(settings) if shared is None else shared.listener
+        metrics_port = _metrics_port(settings, render, shared)
+        tending = [] if embedded is None else tend(embedded)
         node.failures += [work.failures for work in (lock.task, *tending)]
         try:
             for work in tending:
                 work.start()
             await node.start()
+            if shared is not None:
+                await shared.metrics.start(exposition(node))
             if metrics_port is not None:
                 await metrics_port.start()
-            server = Server(_config(settings, node), node)
+            server = Server(_config(settings, node, render), node)
             host, port = listener.getsockname()[:2]
             _settle_memory()
             # A second SIGINT, a person's, cuts the wait for the connections short.
             signals.run(lambda number, again: server.handle_exit(number, None))
             if not signals.requested:
-                _announce(settings, host, port)
+                announce(settings, host, port) if shared is None else shared.serving()
             await server.serve(sockets=[listener])
         finally:
             signals.end()
@@ -190,6 +212,8 @@ async def serve(
                 listener.close()
                 if metrics_port is not None:
                     await metrics_port.stop()
+                if shared is not None:
+                    await shared.metrics.stop()
                 if traces is not None:
                     await asyncio.to_thread(traces.close)
 
@@ -222,8 +246,8 @@ def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
 
 
-def _tend(embedded: EmbeddedPostgres) -> list[Periodic]:
-    """The work that keeps the embedded database alive and its log small."""
+def tend(embedded: EmbeddedPostgres) -> list[Periodic]:
+    """Return the work that keeps the embedded database alive and its log small."""
     return [
         Periodic("database log", LOG_CHECK_INTERVAL_S, partial(_bound, embedded.log)),
         Periodic("database life", DATABASE_CHECK_INTERVAL_S, partial(_revive, embedded)),
@@ -262,15 +286,21 @@ def _settle_memory() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def _metrics_port(settings: Settings, node: Node) -> MetricsPort | None:
+def _metrics_port(settings: Settings, render: Render, shared: Shared | None) -> MetricsPort | None:
+    listener = listen_for_metrics(settings) if shared is None else shared.metrics_listener
+    return None if listener is None else MetricsPort(listener, render)
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Return the listening socket; raises ``StartError``."""
+    return _listening(settings.host, settings.port)
+
+
+def listen_for_metrics(settings: Settings) -> socket.socket | None:
+    """Return the listening socket for ``/metrics`` alone, if it has one; raises ``StartError``."""
     if not settings.metrics_port:
         return None
-    listener = _listening(settings.metrics_host, settings.metrics_port)
-    return MetricsPort(listener, exposition(node))
-
-
-def _listen(settings: Settings) -> socket.socket:
-    return _listening(settings.host, settings.port)
+    return _listening(settings.metrics_host, settings.metrics_port)
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -294,9 +324,9 @@ def _listening(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _config(settings: Settings, node: Node) -> uvicorn.Config:
+def _config(settings: Settings, node: Node, render: Render | None = None) -> uvicorn.Config:
     return GuardedConfig(
-        make_app(node),
+        make_app(node, render or metrics_of(node)),
         offence=lambda address: node.reconnects.record_violation(address, time.monotonic()),
         budgets=Budgets(
             commands_per_second=settings.commands_per_second,
@@ -313,7 +343,8 @@ def _config(settings: Settings, node: Node) -> uvicorn.Config:
     )
 
 
-def _announce(settings: Settings, host: str, port: int) -> None:
+def announce(settings: Settings, host: str, port: int) -> None:
+    """Print that the server is ready, and how it is reached."""
     # Listened on, these are every address of the machine, and none that can be opened.
     host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     shown = f"[{host}]" if ":" in host else host

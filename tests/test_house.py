@@ -305,6 +305,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("page",),
         ("app", "stop_signals"),
         ("process",),
+        ("processes",),
         ("demo", "doctor"),
         ("cli",),
     ),

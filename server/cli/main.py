@@ -172,6 +172,10 @@ def _serve(arguments: argparse.Namespace) -> int:
         from server import demo
 
         return demo.serve_and_show(settings)
+    if settings.processes > 1:
+        from server.processes import supervisor
+
+        return supervisor.run(settings)
     from server import process
 
     return process.run(settings)

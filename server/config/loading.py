@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -97,6 +98,8 @@ def _check(settings: Settings) -> None:
             )
     if settings.admin_token is not None and settings.admin_token == settings.auth_secret:
         raise SettingsError("AYES_ADMIN_TOKEN must not be AYES_AUTH_SECRET, which makes tokens")
+    if settings.processes > 1 and sys.platform == "win32":
+        raise SettingsError("AYES_PROCESSES: several processes cannot share a port on Windows")
     for name in ("allowed_origins", "frame_ancestors"):
         origins: tuple[str, ...] = getattr(settings, name)
         for origin in origins:

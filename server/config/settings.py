@@ -61,6 +61,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Setting("on: one node decides an event's commands while several nodes use it; off"),
     ] = "off"
+    processes: Annotated[
+        int,
+        Setting(
+            "server processes that share the port; more than one need a Redis between them, and "
+            "run one of their own if none is given",
+            1,
+            16,
+        ),
+    ] = 1
     public_url: Annotated[
         str | None, Setting("address of the server as clients see it, if a proxy is in front")
     ] = None

@@ -14,6 +14,7 @@
     metric_readings  how metrics with labels are read
     metrics          ``/metrics``
     metrics_port     ``/metrics`` on an address of its own
+    process_metrics  ``/metrics`` of several processes behind one port
 
 Commands and queries are answered by ``server.services``; the web page is in ``server.page``.
 """

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -23,6 +23,7 @@ from starlette.routing import Route
 
 from persistence.database.histogram import Histogram
 from server.http.metric_table import METRICS, Declared, Labels, Value
+from server.http.process_metrics import ProcessMetrics
 
 if TYPE_CHECKING:
     from server.node import Node
@@ -70,7 +71,23 @@ def exposition(node: Node) -> Callable[[], bytes]:
     return partial(generate_latest, registry)
 
 
-def routes(node: Node) -> list[Route]:
+#: Returns metrics in Prometheus' text format.
+Render: TypeAlias = Callable[[], Awaitable[bytes]]
+
+
+def metrics_of(node: Node, processes: ProcessMetrics | None = None) -> Render:
+    """Make the function that renders ``node``'s metrics, or those of all ``processes``."""
+    if processes is not None:
+        return processes.render
+    own = exposition(node)
+
+    async def render() -> bytes:
+        return own()
+
+    return render
+
+
+def routes(node: Node, render: Render) -> list[Route]:
     """Return the route of ``/metrics``, unless it has its own port.
 
     Only the exact spelling is accepted. A proxy that hides the path compares it undecoded, but
@@ -78,11 +95,10 @@ def routes(node: Node) -> list[Route]:
     """
     if node.settings.metrics_port:
         return []
-    render = exposition(node)
 
     async def metrics(request: Request) -> Response:
         if request.scope.get("raw_path") != b"/metrics":
             raise HTTPException(404)
-        return Response(render(), media_type=CONTENT_TYPE_LATEST)
+        return Response(await render(), media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/metrics", metrics)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -28,7 +28,7 @@ _HEAD = (
 class MetricsPort:
     """Answers ``GET /metrics`` on ``listener`` with ``render()``, and other requests with 404."""
 
-    def __init__(self, listener: socket.socket, render: Callable[[], bytes]) -> None:
+    def __init__(self, listener: socket.socket, render: Callable[[], Awaitable[bytes]]) -> None:
         self._listener = listener
         self._render = render
         self._server: asyncio.Server | None = None
@@ -55,7 +55,7 @@ class MetricsPort:
         try:
             async with asyncio.timeout(METRICS_REQUEST_TIMEOUT_S):
                 head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(self._answer(head.partition(b"\r\n")[0]))
+                writer.write(await self._answer(head.partition(b"\r\n")[0]))
                 writer.close()
                 await writer.wait_closed()
         except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError):
@@ -63,7 +63,7 @@ class MetricsPort:
         finally:
             self._open -= 1
 
-    def _answer(self, line: bytes) -> bytes:
+    async def _answer(self, line: bytes) -> bytes:
         method, _, rest = line.partition(b" ")
         target, _, version = rest.partition(b" ")
         if not version.startswith(b"HTTP/1."):
@@ -72,7 +72,7 @@ class MetricsPort:
             return _response("404 Not Found")
         if method not in (b"GET", b"HEAD"):
             return _response("405 Method Not Allowed")
-        body = self._render()
+        body = await self._render()
         answer = _response("200 OK", body, CONTENT_TYPE_LATEST)
         return answer if method == b"GET" else answer[: -len(body)]
 

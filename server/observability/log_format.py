@@ -43,6 +43,11 @@ def without_secrets(text: str) -> str:
 class _Format(logging.Formatter):
     """The parts that both formats share."""
 
+    def __init__(self, process: int = 0) -> None:
+        super().__init__()
+        self._process = process
+        """The number of this process, if there are several; else 0."""
+
     def message(self, record: logging.LogRecord) -> str:
         """Return the message of ``record``, without control characters and secrets."""
         return _one_line(record.getMessage())
@@ -80,7 +85,8 @@ class TextFormat(_Format):
             for name, value in self.facts(record).items()
             if str(value) not in message
         ]
-        head = f"{self.formatTime(record)} {record.levelname} {record.name} "
+        which = f"[{self._process}] " if self._process else ""
+        head = f"{self.formatTime(record)} {record.levelname} {which}{record.name} "
         line = head + " ".join([message, *facts])
         traceback = self.traceback(record)
         return f"{line}\n{traceback}" if traceback else line
@@ -95,6 +101,7 @@ class JsonFormat(_Format):
         fields: dict[str, Any] = {
             "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
+            **({"process": self._process} if self._process else {}),
             "logger": record.name,
             "message": self.message(record),
             **self.facts(record),
@@ -104,9 +111,9 @@ class JsonFormat(_Format):
         return orjson.dumps(_encodable(fields), default=str).decode()
 
 
-def format_for(name: str) -> logging.Formatter:
-    """Return the format of ``AYES_LOG_FORMAT``: ``text`` or ``json``."""
-    return JsonFormat() if name == "json" else TextFormat()
+def format_for(name: str, process: int = 0) -> logging.Formatter:
+    """Return the format of ``AYES_LOG_FORMAT``: ``text`` or ``json``; ``process``: its number."""
+    return JsonFormat(process) if name == "json" else TextFormat(process)
 
 
 def _one_line(text: str) -> str:

@@ -59,7 +59,7 @@ async def attacked(
     """A server on this loop, with ``budgets`` in place of those that follow from its settings."""
     settings = settings_for(database_url, **changes)
     node = Node(settings, Database(database_url, connections=settings.database_connections), auth)
-    listener = process._listen(settings)
+    listener = process.listen(settings)
     config = process._config(settings, node)
     if budgets is not None:
         assert isinstance(config, GuardedConfig)

@@ -121,7 +121,7 @@ async def running(
         authenticator,
         bus,
     )
-    listener = process._listen(settings)
+    listener = process.listen(settings)
     config = process._config(settings, node)
     config.load()
     server = process.Server(config, node)

@@ -15,6 +15,7 @@ from protocol.commands import COMMANDS
 from protocol.published import asyncapi, json_schema, openapi
 from protocol.requests import REQUESTS, Subscribe
 from server.app import make_app
+from server.http.metrics import metrics_of
 from tests.promises.running import Running, running
 from tests.protocol_schema.test_schema import nodes
 
@@ -51,7 +52,7 @@ async def test_it_has_the_limits_of_this_server(database_url: str) -> None:
 
 
 async def test_every_route_is_published_and_nothing_else(server: Running) -> None:
-    routes = make_app(server.node).routes
+    routes = make_app(server.node, metrics_of(server.node)).routes
     there = {
         route.path
         for route in routes

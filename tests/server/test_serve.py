@@ -19,7 +19,7 @@ async def test_the_listener_is_closed_though_the_start_and_the_stop_fail(
     database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     listeners: list[socket.socket] = []
-    listen = process._listen
+    listen = process.listen
 
     def listening(settings: Settings) -> socket.socket:
         listeners.append(listen(settings))
@@ -31,7 +31,7 @@ async def test_the_listener_is_closed_though_the_start_and_the_stop_fail(
     async def stop(self: Node) -> None:
         raise RuntimeError("the stop fails")
 
-    monkeypatch.setattr(process, "_listen", listening)
+    monkeypatch.setattr(process, "listen", listening)
     monkeypatch.setattr(Node, "start", start)
     monkeypatch.setattr(Node, "stop", stop)
     settings = settings_for(database_url, data_dir=tmp_path)

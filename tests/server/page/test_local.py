@@ -276,5 +276,5 @@ async def test_the_answers_are_as_published(site: Running) -> None:
 def test_whoever_starts_the_server_is_told_what_to_open(
     changes: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    process._announce(Settings(**changes), "127.0.0.1", 8400)
+    process.announce(Settings(**changes), "127.0.0.1", 8400)
     assert capsys.readouterr().out.splitlines() == ["ayes is ready: http://127.0.0.1:8400", told]
