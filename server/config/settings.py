@@ -60,7 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     forward: Annotated[
         str,
         Setting("on: one node decides an event's commands while several nodes use it; off"),
-    ] = "off"
+    ] = "on"
     processes: Annotated[
         int,
         Setting(

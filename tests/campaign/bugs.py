@@ -366,17 +366,3 @@ def _a_forward_decided_twice() -> None:
         return wrapped
 
     replace(Homes, "_dispatch", doubling)
-
-
-@bug("a command taken back is answered as not done", 3, faults=["Redis frozen"] * 4)
-def _taken_back_is_answered_as_not_done() -> None:
-    def denying(decide_here: Any) -> Any:
-        def wrapped(self: Homes, taken_back: Any, cause: Any) -> None:
-            for outbound in taken_back:
-                outbound.route.outgoing -= 1
-                outbound.route.target = None
-                self._refuse(outbound.submission)
-
-        return wrapped
-
-    replace(Homes, "_decide_here", denying)

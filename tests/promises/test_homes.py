@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from handlers.lanes.decide import failed
+from protocol.errors import ErrorCode, RetryableError
 from server.bus.redis import RedisBus
 from tests.parts import RedisServer
 from tests.promises.client import Client
@@ -393,45 +395,110 @@ async def forwards(address: Address) -> dict[str, float]:
     return {name: float(value) for name, value in pairs}
 
 
-async def test_a_home_that_is_killed_after_commit_loses_no_ack(
+async def test_a_home_that_ends_after_commit_and_before_its_answer_loses_no_ack(
+    migrated_url: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with nodes(migrated_url, redis_server.url) as found:
+        event = await shared(found)
+        # It decides, and not a word of it is heard any more.
+        monkeypatch.setattr(event.home.node.bus, "post", lambda channel, writer: None)
+        recovered = event.other.node.lanes.counts.recovered
+        async with asyncio.timeout(PATIENCE):
+            # Each must be acknowledged as the first of its id.
+            await asyncio.gather(*(event.votes(client) for client in event.here))
+        assert event.other.node.lanes.counts.recovered > recovered
+        assert counts(event.other).local["silent"]
+        monkeypatch.undo()
+        await event.agree()
+
+
+async def test_what_a_home_may_yet_decide_is_not_denied(
+    migrated_url: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with nodes(migrated_url, redis_server.url) as found:
+        event = await shared(found)
+        monkeypatch.setattr(event.home.node.bus, "post", lambda channel, writer: None)
+        busy = RetryableError(ErrorCode.BUSY, retry_after_ms=1)
+        monkeypatch.setattr(
+            event.other.node.lanes,
+            "submit",
+            lambda event, submission: submission.respond(failed(submission, busy)),
+        )
+        answer = await event.here[0].send(
+            "vote.cast", event=event.scene.event, proposal=event.proposal, revision=1
+        )
+        assert (answer["code"], answer["effect"]) == ("commit_unknown", "unknown")
+        monkeypatch.undo()
+
+
+async def test_a_home_that_is_killed_under_load_loses_no_ack(
     migrated_url: str, tmp_path: Path, redis_server: RedisServer
 ) -> None:
-    """kill -9 at any moment: between forward, COMMIT and answer."""
     settings: dict[str, Any] = {"redis_url": redis_server.url, "forward": "on"}
-    async with AsyncExitStack() as stack:
-        one = await stack.enter_async_context(killable(migrated_url, tmp_path / "1", **settings))
-        for life in range(3):
-            other = await stack.enter_async_context(
-                killable(migrated_url, tmp_path / f"other {life}", **settings)
-            )
-            events = [await pair([other, one]) for _ in range(4)]
-            votes = [Shared(None, None, scene, proposal) for scene, proposal, _ in events]  # type: ignore[arg-type]
-            there = [
-                asyncio.create_task(_until_lost(vote, client))
-                for vote, (scene, _, _) in zip(votes, events, strict=True)
-                for client in scene.members
-            ]
-            here = [
-                asyncio.create_task(vote.votes(client, 60, retried=True))
-                for vote, (_, _, clients) in zip(votes, events, strict=True)
-                for client in clients
-            ]
+    async with (
+        killable(migrated_url, tmp_path / "1", **settings) as one,
+        killable(migrated_url, tmp_path / "2", **settings) as other,
+    ):
+        events = [await pair([other, one]) for _ in range(3)]
+        votes = [Shared(None, None, scene, proposal) for scene, proposal, _ in events]  # type: ignore[arg-type]
+        there = [
+            asyncio.create_task(_until_lost(vote, client))
+            for vote, (scene, _, _) in zip(votes, events, strict=True)
+            for client in scene.members
+        ]
+        here = [
+            asyncio.create_task(vote.votes(client, 40, retried=True))
+            for vote, (_, _, clients) in zip(votes, events, strict=True)
+            for client in clients
+        ]
 
-            async def enough() -> None:
-                while (await forwards(one))["ayes_forwards_answered_total"] < 30 * (life + 1):  # noqa: B023
-                    await asyncio.sleep(0.05)
+        async def enough() -> None:
+            while (await forwards(one))["ayes_forwards_answered_total"] < 20:
+                await asyncio.sleep(0.05)
 
-            await asyncio.wait_for(enough(), PATIENCE)
-            await other.kill()
-            await asyncio.gather(*there)
-            async with asyncio.timeout(2 * PATIENCE):
-                await asyncio.gather(*here)
-            for scene, proposal, clients in events:
-                room = await clients[0].subscribe(scene.event)
-                # Those who were cut off may have left a vote; the others took each one back.
-                assert room.state["proposals"][proposal]["agree"] <= len(scene.members)
-            other.clients.clear()
+        await asyncio.wait_for(enough(), PATIENCE)
+        await other.kill()
+        await asyncio.gather(*there)
+        async with asyncio.timeout(2 * PATIENCE):
+            await asyncio.gather(*here)
+        for scene, proposal, clients in events:
+            room = await clients[0].subscribe(scene.event)
+            # Those who were cut off may have left a vote; the others took each one back.
+            assert room.state["proposals"][proposal]["agree"] <= len(scene.members)
+        other.clients.clear()
         await one.leave()
+
+
+async def test_a_rolling_restart_under_load_loses_no_ack(
+    migrated_url: str, redis_server: RedisServer
+) -> None:
+    """Each node drains in turn while another one takes its place; clients on the others go on."""
+    async with AsyncExitStack() as stack:
+        found = await stack.enter_async_context(nodes(migrated_url, redis_server.url, 3))
+        event = await shared(found)
+        users = [(await event.scene.member()).user for _ in range(3)]
+        other = await found[2].connect(users.pop())
+        over = False
+
+        async def voting(client: Client) -> int:
+            times = 0
+            while not over:
+                await event.votes(client)
+                times += 1
+            return times
+
+        going = [asyncio.create_task(voting(other))]
+        for each in found[:2]:
+            newcomer = await stack.enter_async_context(
+                running(migrated_url, bus=RedisBus(redis_server.url, "test"), forward="on")
+            )
+            joined = await newcomer.connect(users.pop())
+            going.append(asyncio.create_task(voting(joined)))
+            await each.drain()
+        over = True
+        assert all(await asyncio.gather(*going))
+        room = await other.subscribe(event.scene.event)
+        assert room.state["proposals"][event.proposal]["agree"] == 0
 
 
 async def _until_lost(vote: Shared, client: Client) -> None:
