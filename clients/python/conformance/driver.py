@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import Coroutine
 from typing import Any, TypeAlias
@@ -228,4 +229,6 @@ def report(what: str, **fields: Any) -> None:
 
 
 if __name__ == "__main__":
+    # The one warning before the first welcome is no report of the driver.
+    logging.getLogger("ayes_client").addHandler(logging.NullHandler())
     asyncio.run(Driver().run())

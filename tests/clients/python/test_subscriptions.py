@@ -37,7 +37,7 @@ async def test_a_room_that_meets_a_defect_of_the_server_is_not_asked_for_for_eve
         assert subscriptions.on_error(
             {"type": "error", "ref": asked["ref"], "message": "", **refusal}
         )
-    with pytest.raises(AyesError, match="internal"):
+    with pytest.raises(AyesError, match="defect of the server"):
         await room.entered
     assert (registry.rooms, registry.views, said.empty()) == ({}, {}, True)
     # Each wait is drawn from a longer stretch than the one before.
