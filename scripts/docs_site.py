@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +33,33 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_config(config: Any) -> Any:
-    """Put the pages of a folder in place of ``folder/`` in the navigation, its README first."""
-    config["nav"] = [_expanded(entry) for entry in config["nav"]]
+    """Put the pages of a folder in place of ``folder/`` in the navigation, its README first.
+
+    Pages that have a place of their own stay there alone.
+    """
+    placed = set(_entries(config["nav"]))
+    config["nav"] = _expanded(config["nav"], placed)
     return config
 
 
-def _expanded(entry: Any) -> Any:
+def _entries(entry: Any) -> Iterator[str]:
+    """Every page and folder of the navigation."""
+    if isinstance(entry, str):
+        yield entry
+    else:
+        for inner in entry.values() if isinstance(entry, dict) else entry:
+            yield from _entries(inner)
+
+
+def _expanded(entry: Any, placed: set[str]) -> Any:
     if isinstance(entry, list):
-        return [_expanded(inner) for inner in entry]
+        return [_expanded(inner, placed) for inner in entry]
     if isinstance(entry, dict):
-        return {title: _expanded(inner) for title, inner in entry.items()}
+        return {title: _expanded(inner, placed) for title, inner in entry.items()}
     if not entry.endswith("/"):
         return entry
     pages = sorted((ROOT / "docs" / entry).glob("*.md"), key=lambda p: (p.name != "README.md", p))
-    return [f"{entry}{page.name}" for page in pages]
+    return [name for page in pages if (name := f"{entry}{page.name}") not in placed]
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:

@@ -73,7 +73,8 @@ def test_the_generated_parts_are_current() -> None:
 def test_the_page_of_performance_shows_the_saved_results() -> None:
     results = performance.saved()
     page = performance.PAGE
-    assert performance.filled(page.read_text(), results) == page.read_text()
+    for filled in (page, performance.COMPARED):
+        assert performance.filled(filled.read_text(), results) == filled.read_text()
     for sweep in results["sweeps"]:
         plot = page.parent / f"performance-{sweep['name']}.svg"
         assert plot.read_text() == performance.plot_of(sweep)

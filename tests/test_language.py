@@ -30,6 +30,7 @@ CLEAN_PAGES = (
     "docs/campaign.md",
     "docs/clients",
     "docs/command-line.md",
+    "docs/concepts.md",
     "docs/glossary.md",
     "docs/index.md",
     "docs/operations.md",

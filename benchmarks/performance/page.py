@@ -1,7 +1,7 @@
 """``docs/performance.md``: its tables and plots, made from the saved results.
 
-The page's words stand in the page. Between ``<!-- measured: NAME -->`` and ``<!-- end -->`` stands
-what this file makes.
+So is the table of ``docs/architecture/compared.md``. A page's words stand in the page. What this
+file makes stands between ``<!-- measured: NAME -->`` and ``<!-- end -->``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from benchmarks.report import RESULTS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "performance.md"
+#: A shorter page, with the ratios alone.
+COMPARED = ROOT / "docs" / "architecture" / "compared.md"
 #: Load of the machine before the run, for each core, beyond which its times say little.
 BUSY = 0.5
 
@@ -25,12 +27,13 @@ _MEASURED = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTA
 
 def write(results: dict[str, Any]) -> list[Path]:
     """Write the page's measured parts and the plots; the files written."""
-    written = [PAGE]
+    written = [PAGE, COMPARED]
     for sweep in results.get("sweeps", []):
         path = PAGE.parent / f"performance-{sweep['name']}.svg"
         path.write_text(plot_of(sweep))
         written.append(path)
-    PAGE.write_text(filled(PAGE.read_text(), results))
+    for page in (PAGE, COMPARED):
+        page.write_text(filled(page.read_text(), results))
     return written
 
 
@@ -49,6 +52,7 @@ def filled(page: str, results: dict[str, Any]) -> str:
         "sockets": _table(results["rows"], "sockets"),
         "parts": _parts(results["parts"]),
         "plots": _plots(results["sweeps"]),
+        "peers": _peers(results["rows"]),
     }
 
     def fill(found: re.Match[str]) -> str:
@@ -112,6 +116,27 @@ def _table(rows: list[dict[str, Any]], trial: str) -> str:
             f"| {row['what']} | {_shown(row['value'])} {row['unit']} | {peer} | {beside} | {ratio} "
             f"| {target} |"
         )
+    return "\n".join(lines)
+
+
+def _peers(rows: list[dict[str, Any]]) -> str:
+    """The ratios of all trials with a peer; a row *the same* gets the name of the one before."""
+    lines = [
+        "| what | peer | unit | ratio | lowest to highest |",
+        "| --- | --- | --- | ---: | ---: |",
+    ]
+    whole = ""
+    for row in rows:
+        what = row["what"]
+        if what.startswith("the same"):
+            what = whole + what.removeprefix("the same")
+        else:
+            whole = what
+        if row.get("peer"):
+            lines.append(
+                f"| {what} | {row['peer']} | {row['unit']} | {_shown(row['ratio'])} "
+                f"| {_shown(row['lowest'])} to {_shown(row['highest'])} |"
+            )
     return "\n".join(lines)
 
 

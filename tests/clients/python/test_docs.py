@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import builtins
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,9 @@ from tests.parts import ROOT
 from tests.promises.running import Running, token
 from tests.promises.scenes import fresh
 
-PAGES = (ROOT / "docs" / "clients" / "python.md", ROOT / "clients" / "python" / "README.md")
-CLI = ROOT / "docs" / "clients" / "cli.md"
+_DOCS = ROOT / "docs" / "clients"
+PAGES = (_DOCS / "python.md", ROOT / "clients" / "python" / "README.md", _DOCS / "app.md")
+CLI = _DOCS / "cli.md"
 _BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
@@ -61,6 +65,30 @@ async def test_the_code_there_runs(
             await running
     assert client.pending == []
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_bot_there_is_the_one_of_the_examples() -> None:
+    """``test_examples.py`` runs it."""
+    shown = blocks(_DOCS / "bot.md")
+    program = (ROOT / "clients" / "python" / "examples" / "weekly.py").read_text()
+    assert shown
+    assert [text for text in shown if text not in program] == []
+
+
+def test_the_console_there_is_run(tmp_path: Path) -> None:
+    [text] = re.findall(r"```console\n(.*?)```", (_DOCS / "testing.md").read_text(), re.DOTALL)
+    lines = [line.removeprefix("$ ") for line in text.splitlines()]
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    ran = subprocess.run(
+        ["/bin/sh", "-ec", "\n".join(lines)],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": programs, "AYES_AUTH_SECRET": "s" * 32},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "ada" in ran.stdout
 
 
 def test_the_commands_there_are_those_there_are() -> None:
