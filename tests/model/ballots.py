@@ -27,8 +27,6 @@ class Ballots(Deciding):
         wish |= {"option": option} if option is not None else {"options": options}
         is_current = criteria_rev == self.event["criteria_rev"]
         held = self.ballot(self.user) if self.user in self.ballots else {"revision": 0}
-        if is_current and self.says_the_same(held, wish, method):
-            raise Same
         if not is_current:
             raise Refused("stale_criteria", current=self.event["criteria_rev"])
         if (option is not None) != (method == "single"):
@@ -41,6 +39,8 @@ class Ballots(Deciding):
                 raise Refused("target_gone", path=path)
         if criterion_order is not None and sorted(order) != sorted(self.live("criterion")):
             raise Refused("bad_request", path="criterion_order")
+        if self.says_the_same(held, wish, method):
+            raise Same
         if base not in (None, held["revision"]):
             raise Refused("version_conflict", current=held["revision"])
         self.begin()
