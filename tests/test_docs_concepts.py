@@ -41,17 +41,32 @@ def test_the_default_policy_is_the_default_policy() -> None:
         assert getattr(policy, none) is None
 
 
+_RULE = re.compile(
+    r"(count|percent|share|more than) ([\d/]+)(?: of (votes))?(?:, quorum (\d+))?", re.ASCII
+)
+
+
 def worked() -> list[tuple[dict[str, Any], list[str]]]:
-    """The policy of each worked example, and its row. *The same* adds to the row before."""
-    found: list[tuple[dict[str, Any], list[str]]] = []
-    for row in table("worked"):
-        [given] = re.findall(r"`(.*)`", row[0])
-        if row[0].startswith("the same"):
-            policy = found[-1][0] | json.loads(given)
-        else:
-            policy = {"assumption": json.loads(given)}
-        found.append((policy, row))
-    return found
+    """The policy of each worked example, and its row."""
+    return [(written(row[0]), row) for row in table("worked")]
+
+
+def written(words: str) -> dict[str, Any]:
+    """The policy that ``words`` describe."""
+    found = _RULE.fullmatch(words)
+    assert found is not None, words
+    name, number, of, quorum = found.groups()
+    if name in ("count", "percent"):
+        rule: dict[str, Any] = {"rule": name, "threshold": int(number)}
+    else:
+        rule = {"rule": "share", "share": number, "more_than": name == "more than"}
+        rule |= {"of": of} if of else {}
+    return {"assumption": rule} | ({"quorum_percent": int(quorum)} if quorum else {})
+
+
+def test_the_rule_is_written_in_full_once() -> None:
+    [text] = re.findall(r'is `(\{"rule".*?\})`', _PAGE.read_text())
+    assert {"assumption": json.loads(text)} == written("more than 1/2 of votes")
 
 
 @pytest.mark.parametrize(("given", "row"), worked(), ids=lambda value: str(value)[:40])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import ayes_client
 from ayes_client import errors, testing
@@ -73,6 +74,11 @@ def test_the_bot_there_is_the_one_of_the_examples() -> None:
     program = (ROOT / "clients" / "python" / "examples" / "weekly.py").read_text()
     assert shown
     assert [text for text in shown if text not in program] == []
+    [plan, people] = re.findall(
+        r"```(?:yaml|csv)\n(.*?)```", (_DOCS / "bot.md").read_text(), re.DOTALL
+    )
+    assert set(yaml.safe_load(plan)) == set(re.findall(r"plan\[['\"](\w+)['\"]\]", program))
+    assert people.splitlines()[0].split(",") == re.findall(r"row\[\"(\w+)\"\]", program)
 
 
 def test_the_console_there_is_run(tmp_path: Path) -> None:
