@@ -94,6 +94,7 @@ PAGES = [
     CLIENT / "README.md",
     ROOT / "docs" / "clients" / "javascript.md",
     ROOT / "docs" / "clients" / "frameworks.md",
+    ROOT / "docs" / "clients" / "app.md",
 ]
 
 

@@ -45,5 +45,31 @@ def test_a_decision_of_a_test_is_that_of_a_real_server(tmp_path: Path) -> None:
     assert play(block, tmp_path) == ["true"]
 
 
+@pytest.mark.timeout(300)
+def test_a_backend_makes_an_event_for_its_users_once(tmp_path: Path) -> None:
+    """The code of ``app.md``, twice: a job that is run again makes no second event."""
+    [block] = re.findall(r"```js\n(.*?)```", (PAGE.parent / "app.md").read_text(), re.DOTALL)
+    head, _, body = block.partition("\n\n")
+    body = body.replace('"https://ayes.example"', "ayes.url").replace(
+        "{ token }", "{ token, ...line }"
+    )
+    code = f"""{head}
+import {{ startAyes }} from "ayes-client/testing";
+const ayes = await startAyes();
+const token = ayes.token("backend");
+// Node 20, on which the tests run, has no WebSocket of its own.
+const line = {{ transport: "http" }};
+for (const _ of [1, 2]) {{
+{body}
+}}
+const ada = await ayes.client("u_12");
+console.log((await ada.query("events.list")).events.length);
+await ayes.stop();
+"""
+    first, second, listed = play(code, tmp_path)
+    assert first == second
+    assert listed == "1"
+
+
 def test_a_fake_room_shows_what_it_is_set_to(tmp_path: Path) -> None:
     assert play(FAKE, tmp_path) == ['[2,2,"agree",3,[true]]', "client"]
