@@ -120,6 +120,45 @@ def test_the_code_in_its_pages_is_code(page: Path, tmp_path: Path) -> None:
             assert re.search(rf"\b{name}[(<:]", (CLIENT / "ayes.d.ts").read_text()), name
 
 
+#: The names that the pages' code has from elsewhere, and their types.
+GIVEN = {
+    "client": 'import("ayes-client").Client',
+    "room": 'import("ayes-client").Room',
+    **dict.fromkeys(
+        ("token", "event", "proposal", "option", "first", "second", "code", "id"), "string"
+    ),
+    **dict.fromkeys(("criteria_rev", "before"), "number"),
+    "criterion_order": "string[]",
+    **dict.fromkeys(("draw", "showAcked", "showRefused"), "(...shown: unknown[]) => void"),
+}
+
+
+def test_the_code_in_its_pages_is_sound_by_strict_types(tmp_path: Path) -> None:
+    install(TYPES)
+    for page in PAGES:
+        blocks = re.findall(r"```js\n(.*?)```", page.read_text(), re.DOTALL)
+        for number, block in enumerate(blocks):
+            if "/sdk/" in block.partition("\n")[0].partition("//")[0]:
+                continue  # A page that the server hands out itself.
+            made = " ".join(re.findall(r"\b(?:const|import) (.*?)(?:=| of | from )", block))
+            given = [
+                f"declare const {name}: {kind};"
+                for name, kind in GIVEN.items()
+                if not re.search(rf"\b{name}\b", made)
+            ]
+            path = tmp_path / f"{page.parent.name}-{page.stem}-{number}.mts"
+            path.write_text("\n".join([block, *given, "export {};"]))
+    options = json.loads((TYPES / "tsconfig.json").read_text())["compilerOptions"]
+    # No framework is installed there.
+    options |= {"moduleResolution": "nodenext", "skipLibCheck": True}
+    (tmp_path / "tsconfig.json").write_text(
+        json.dumps({"compilerOptions": options, "include": ["*.mts"]})
+    )
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules" / "ayes-client").symlink_to(CLIENT)
+    run(NODE, str(TYPES / "node_modules" / "typescript" / "bin" / "tsc"), "-p", ".", cwd=tmp_path)
+
+
 def test_the_ten_lines_are_as_its_readme_shows_them() -> None:
     lines = (CLIENT / "examples" / "ten-lines.js").read_text()
     assert lines in (CLIENT / "README.md").read_text()
