@@ -77,7 +77,7 @@ class Actor(NamedTuple):
     name: str
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """A handler's return value: its result, and whether anything changed."""
 
     result: dict[str, Any]

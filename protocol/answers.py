@@ -26,14 +26,14 @@ def timestamp(moment: datetime) -> str:
 
 
 def ack(
-    *,
     id: str,
     event: str,
     seq: int,
     hash: str,
-    applied: bool,
-    replayed: bool,
     result: bytes,
+    *,
+    applied: bool,
+    replayed: bool = False,
 ) -> bytes:
     """Encode ``ack``; ``hash`` is hex, ``result`` JSON, ``id`` and ``event`` need no escaping."""
     return (

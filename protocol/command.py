@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import msgspec
 
 from protocol.fields import CommandId, Moment, Ref, TraceParent
@@ -38,6 +40,11 @@ def event_of(command: Command) -> str | None:
 
 def type_of(command: type[Command] | Command) -> str:
     """Return the ``type`` that a command has on the wire."""
-    tag = command.__struct_config__.tag
+    return _tag_of(command if isinstance(command, type) else type(command))
+
+
+@functools.cache
+def _tag_of(kind: type[Command]) -> str:
+    tag = kind.__struct_config__.tag
     assert isinstance(tag, str)
     return tag

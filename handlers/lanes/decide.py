@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 import orjson
@@ -39,7 +39,7 @@ ENTROPY_BYTES = 32
 _SALT = slice(16, 32)
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """The message to send, and its error code if it is an error."""
 
     message: bytes
@@ -117,7 +117,7 @@ class Submission:
         return known.salt == self.entropy[_SALT]
 
 
-class StepRecord(NamedTuple):
+class StepRecord(msgspec.Struct, frozen=True, gc=False):
     """An accepted command, as it is published to the rooms; ``previous``: the hash before it."""
 
     seq: int
@@ -128,7 +128,7 @@ class StepRecord(NamedTuple):
     previous: bytes
 
 
-class Decision(NamedTuple):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """A decision: the answer, and the entry and step to store and publish, if any."""
 
     answer: Answer
@@ -149,6 +149,7 @@ class _RefusalBody(msgspec.Struct):
     details: dict[str, Any] = {}
 
 
+_dumps = orjson.dumps
 _ack_body = msgspec.json.Decoder(_AckBody)
 _refusal_body = msgspec.json.Decoder(_RefusalBody)
 
@@ -206,11 +207,19 @@ def decide(
 
 
 def _encode(patches: Patches) -> dict[str, bytes]:
-    return {
-        label: orjson.dumps(patch)
-        for label in chain.PATCH_LABELS
-        if (patch := getattr(patches, label))
-    }
+    """Encode the patches that are not empty, in the order of ``chain.PATCH_LABELS``."""
+    encoded: dict[str, bytes] = {}
+    if patches.member:
+        encoded["member"] = _dumps(patches.member)
+    if patches.admin:
+        encoded["admin"] = _dumps(patches.admin)
+    if patches.applicant:
+        encoded["applicant"] = _dumps(patches.applicant)
+    if patches.you:
+        encoded["you"] = _dumps(patches.you)
+    if patches.everyone:
+        encoded["everyone"] = _dumps(patches.everyone)
+    return encoded
 
 
 def _accepted(
@@ -222,58 +231,51 @@ def _accepted(
     encoded: dict[str, bytes],
 ) -> Decision:
     """Give the step its position and seal it."""
-    state = step.state
-    command = submission.command
-    kind = type_of(command)
-    ruled = rulings(step).encode()
-    body = b'{"applied":%b,"result":%b%b}' % (b"true" if applied else b"false", result, ruled)
+    state, now = step.state, step.now
+    user, id = submission.key
+    kind = type_of(submission.command)
+    told = b"true" if applied else b"false"
+    body = b'{"applied":%b,"result":%b%b}' % (told, result, rulings(step).encode())
     salt = submission.entropy[_SALT]
     fingerprint = chain.digest(salt, b"payload", submission.payload)
     seq, previous = state.seq + 1, state.hash
     sealed = chain.seal(
         previous,
         seq=seq,
-        at=chain.moment(step.now),
+        at=chain.moment(now),
         command=kind,
         salt=salt,
-        user=step.user.encode(),
-        id=command.id.encode(),
+        user=user.encode(),
+        id=id.encode(),
         fingerprint=fingerprint,
         answer=body,
         patches=encoded,
     )
     state.seq, state.hash = seq, sealed
-    stored = b",".join(b'"%b":%b' % (label.encode(), text) for label, text in encoded.items())
+    stored = ",".join([f'"{label}":{text.decode()}' for label, text in encoded.items()])
+    # By position, which costs half as much as by name.
     entry = JournalEntry(
-        event_id=state.id,
-        user_id=step.user,
-        command_id=command.id,
-        seq=seq,
-        command=kind,
-        salt=salt,
-        fingerprint=fingerprint,
-        payload=submission.payload.decode(),
-        answer=body.decode(),
-        patches="{%s}" % stored.decode(),  # noqa: UP031 - an f-string would double every brace
-        at=step.now,
-        prev_hash=previous,
-        hash=sealed,
+        state.id,
+        user,
+        id,
+        seq,
+        kind,
+        salt,
+        fingerprint,
+        submission.payload.decode(),
+        body.decode(),
+        "{" + stored + "}",
+        now,
+        previous,
+        sealed,
     )
-    message = answers.ack(
-        id=command.id,
-        event=state.id,
-        seq=seq,
-        hash=sealed.hex(),
-        applied=applied,
-        replayed=False,
-        result=result,
-    )
+    message = answers.ack(id, state.id, seq, sealed.hex(), result, applied=applied)
     return Decision(
         Answer(message),
         entry,
         StepRecord(seq, sealed, patches, encoded, previous),
-        changed=step.before,
-        event_changed=step.event_before is not state.event_record,
+        step.before,
+        step.event_before is not state.event_record,
     )
 
 
@@ -367,13 +369,13 @@ def recorded_ack(event: str, known: Decided, *, replayed: bool) -> bytes:
     assert known.hash is not None
     body = _ack_body.decode(known.answer)
     return answers.ack(
-        id=known.command_id,
-        event=event,
-        seq=known.seq,
-        hash=known.hash.hex(),
+        known.command_id,
+        event,
+        known.seq,
+        known.hash.hex(),
+        bytes(body.result),
         applied=body.applied,
         replayed=replayed,
-        result=bytes(body.result),
     )
 
 

@@ -62,7 +62,7 @@ class Free(NamedTuple):
     known: Remembered
 
 
-class JournalEntry(NamedTuple):
+class JournalEntry(msgspec.Struct, frozen=True, gc=False):
     """A row of the journal, with its fields in the order of the table's columns."""
 
     event_id: str
@@ -81,7 +81,7 @@ class JournalEntry(NamedTuple):
     hash: bytes | None
 
 
-assert JournalEntry._fields == s.columns_of("journal")
+assert JournalEntry.__struct_fields__ == s.columns_of("journal")
 
 
 class Written(NamedTuple):
@@ -116,6 +116,7 @@ _RECORDS = {
 }
 #: Tables that have JSON columns.
 _WITH_JSON = frozenset({"ballots", "proposals"})
+_entry = operator.attrgetter(*s.columns_of("journal"))
 _tally = operator.attrgetter(*s.TALLY[2:])
 
 
@@ -198,7 +199,7 @@ class Transaction:
         """Write all batches in one statement."""
         rows: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
         for written in batches:
-            rows["journal"] += written.entries
+            rows["journal"] += map(_entry, written.entries)
             _gather_rows(rows, written)
         values: dict[str, Any] = {}
         for part, found in rows.items():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import datetime
 
+from msgspec.structs import asdict
+
 from handlers.commands import registry
 from handlers.lanes.decide import Answer, Submission, decide
 from handlers.proof.entry import Entry, entry_of
@@ -101,7 +103,7 @@ async def _append(
     decision = decide(state, submission, now, limits)
     if decision is None or decision.entry is None or decision.entry.seq is None:
         raise AuditError(f"event {state.id}: nothing was erased: its step was refused")
-    entry = entry_of(decision.entry._asdict() | {"digests": None})
+    entry = entry_of(asdict(decision.entry) | {"digests": None})
     if difference := found.proof.run([entry]):
         raise AuditError(f"event {state.id}: nothing was erased: its step {difference.what}")
     changed = {table: found.rows[table] for table in _IN_PLACE if table in found.rows}

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 import jwt
 import msgspec
+from msgspec.structs import replace
 
 from handlers.lanes.decide import Answer, Reply, Submission
 from handlers.rules.invitations import ID_PREFIX
@@ -113,7 +114,8 @@ class EntryKey:
 
         def heard(submission: Submission, answer: Answer) -> None:
             if answer.error is None:
-                answer = answer._replace(message=self.with_secrets(event, answer.message))
+                message = self.with_secrets(event, answer.message)
+                answer = replace(answer, message=message)
             reply(submission, answer)
 
         return heard

@@ -254,7 +254,7 @@ def _expiry_not_enforced() -> None:
 def _refusal_not_remembered() -> None:
     def forgetting(refused: Any) -> Any:
         def wrapped(*arguments: Any) -> Any:
-            return refused(*arguments)._replace(entry=None)
+            return msgspec.structs.replace(refused(*arguments), entry=None)
 
         return wrapped
 

@@ -132,7 +132,7 @@ class InProcess:
             answered = decision.answer
             if decision.entry is not None:
                 # A refusal keeps a fingerprint only; the checker wants the words that were sent.
-                words = decision.entry._replace(payload=submission.payload.decode())
+                words = replace(decision.entry, payload=submission.payload.decode())
                 self._write(state, decision, words)
         return dict(json.loads(answered.message))
 
