@@ -25,6 +25,7 @@ from persistence.event.records import (
     Option,
     Proposal,
     Vote,
+    only_tally_changed,
 )
 from persistence.event.state import ABSENT, EventState
 from protocol.merge_patch import difference
@@ -92,11 +93,17 @@ class _PatchBuilder:
         self.you: dict[str, dict[str, Any]] = {}
 
     def proposal(self, id: str, old: Proposal | None, new: Proposal) -> None:
+        only_tally = old is not None and only_tally_changed(old, new)
+        if only_tally:
+            self.step.tallied.add(id)
         was_shown = views.is_shown(old, self.floors)
         if views.is_shown(new, self.after):
             if was_shown:
                 assert old is not None
-                change = views.proposal_change(old, new, numbers=self.numbers)
+                if only_tally:
+                    change = views.tally_change(old, new)
+                else:
+                    change = views.proposal_change(old, new, numbers=self.numbers)
                 if self.numbers and not self.had_numbers:
                     change |= views.proposal_numbers(new)
                 if not change:

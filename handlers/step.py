@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b32encode
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
+from operator import attrgetter
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -87,6 +89,25 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 class Step:
     """A command's view of the state, and the changes it has made so far."""
 
+    __slots__ = (
+        "_epoch_before",
+        "_ids",
+        "_numbered",
+        "_pending_before",
+        "_requests_before",
+        "actor",
+        "before",
+        "command_id",
+        "entropy",
+        "event_before",
+        "everyone",
+        "node_limits",
+        "now",
+        "retold",
+        "state",
+        "tallied",
+    )
+
     def __init__(
         self,
         state: EventState,
@@ -110,6 +131,8 @@ class Step:
         """The record under each key that was changed or touched, as it was before the step."""
         self.retold: list[tuple[TableName, Any]] = []
         """Unchanged records whose words the rooms are sent again."""
+        self.tallied: set[str] = set()
+        """Proposals of which only the tally changed; known once the patches are made."""
         self.event_before = state.event_record
         self.everyone: dict[str, Any] = {}
         """A patch on every user's ``you``."""
@@ -128,7 +151,9 @@ class Step:
     @property
     def event(self) -> Event:
         """The event's row as it is now."""
-        return self.state.event
+        event = self.state.event_record
+        assert event is not None
+        return event
 
     @property
     def limits(self) -> DomainLimits:
@@ -299,26 +324,23 @@ def derived_id(prefix: str, *parts: str) -> str:
     return f"{prefix}_{b32encode(digest).decode().lower()[:_ID_CHARACTERS]}"
 
 
+#: The table of each kind of record, and its key there. Looked up by type, since ``isinstance`` is
+#: slow for msgspec's classes.
+_PLACES: Final[dict[type, tuple[TableName, Callable[[Any], Any]]]] = {
+    Ballot: ("ballots", attrgetter("user_id")),
+    Comment: ("comments", attrgetter("id")),
+    EntranceCode: ("entrance_codes", attrgetter("code")),
+    Invitation: ("invitations", attrgetter("id")),
+    Item: ("items", attrgetter("id")),
+    ItemVersion: ("item_history", attrgetter("item_id", "part", "version")),
+    Membership: ("memberships", attrgetter("user_id")),
+    Option: ("options", attrgetter("id")),
+    Proposal: ("proposals", attrgetter("id")),
+    Vote: ("votes", attrgetter("proposal_id", "user_id")),
+}
+
+
 def _place(record: Record) -> tuple[TableName, Any, Any]:
     """Return the table of ``record``, its key there, and the value that the state keeps."""
-    match record:
-        case Proposal():
-            return "proposals", record.id, record
-        case Vote():
-            return "votes", (record.proposal_id, record.user_id), record
-        case Membership():
-            return "memberships", record.user_id, record
-        case Item():
-            return "items", record.id, record
-        case Option():
-            return "options", record.id, record
-        case Invitation():
-            return "invitations", record.id, record
-        case Comment():
-            return "comments", record.id, record
-        case Ballot():
-            return "ballots", record.user_id, record
-        case ItemVersion():
-            return "item_history", (record.item_id, record.part, record.version), record
-        case EntranceCode():
-            return "entrance_codes", record.code, record.event_id
+    table, key_of = _PLACES[type(record)]
+    return table, key_of(record), record.event_id if type(record) is EntranceCode else record

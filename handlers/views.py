@@ -181,19 +181,22 @@ _plain_fields = operator.attrgetter(*PROPOSAL_FIELDS)
 _time_fields = operator.attrgetter(*PROPOSAL_TIMES)
 
 
+def tally_change(before: Proposal, after: Proposal) -> View:
+    """Return the patch between two views of a proposal that differ in their tally alone."""
+    if after.terms is not DEFAULT_TERMS:
+        return difference(_votes_view(before), _votes_view(after))
+    return {} if before.agree == after.agree else {"agree": after.agree}
+
+
 def proposal_change(before: Proposal, after: Proposal, *, numbers: bool) -> View:
-    """Return the patch between two views of a proposal. Written out: every vote makes one."""
+    """Return the patch between two views of a proposal."""
     old, new = _plain_fields(before), _plain_fields(after)
     patch: View = {
         field: value
         for field, was, value in zip(PROPOSAL_FIELDS, old, new, strict=True)
         if was is not value and was != value
     }
-    if after.terms is DEFAULT_TERMS:
-        if before.agree != after.agree:
-            patch["agree"] = after.agree
-    else:
-        patch |= difference(_votes_view(before), _votes_view(after))
+    patch |= tally_change(before, after)
     times, moved = _time_fields(before), _time_fields(after)
     if times != moved:
         for field, was, moment in zip(PROPOSAL_TIMES, times, moved, strict=True):

@@ -7,7 +7,7 @@ it raises ``Missing`` and leaves the state as it was.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -136,6 +136,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     step: StepRecord | None = None
     changed: Mapping[tuple[TableName, Any], Any] = MappingProxyType({})
     event_changed: bool = False
+    tallied: Set[str] = frozenset()
+    """Proposals of which only the tally changed."""
 
 
 class _AckBody(msgspec.Struct):
@@ -276,6 +278,7 @@ def _accepted(
         StepRecord(seq, sealed, patches, encoded, previous),
         step.before,
         step.event_before is not state.event_record,
+        step.tallied,
     )
 
 

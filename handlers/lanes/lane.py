@@ -11,8 +11,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-import msgspec
-
 from handlers.lanes.decide import (
     Answer,
     StepRecord,
@@ -25,7 +23,7 @@ from handlers.lanes.decide import (
 from handlers.lanes.prefetch import prefetch_needs
 from persistence.database.faults import NotCommitted
 from persistence.event.limits import DomainLimits
-from persistence.event.records import Decided, Proposal
+from persistence.event.records import Decided
 from persistence.event.state import WEIGHED, EventState, Missing
 from persistence.journal.transaction import CommandKey, JournalEntry, Position, Transaction, Written
 from protocol.commands import EventCreate, type_of
@@ -281,7 +279,7 @@ class Batch:
             self.steps.append(decision.step)
             self._event_changed |= decision.event_changed
             for (table, key), before in decision.changed.items():
-                if table == "proposals" and _only_tally(before, state.proposals[key]):
+                if table == "proposals" and key in decision.tallied:
                     self._tallies.add(key)
                 else:
                     self._changed[table].add(key)
@@ -355,17 +353,3 @@ async def commit(transaction: Transaction, batches: Sequence[Batch]) -> None:
         for batch in written:
             batch.not_committed()
         raise
-
-
-def _only_tally(before: Any, after: Proposal | None) -> bool:
-    """Whether a proposal changed only in its tally, as in nearly all steps."""
-    if not isinstance(before, Proposal) or after is None:
-        return False
-    counted = msgspec.structs.replace(
-        before,
-        agree=after.agree,
-        against=after.against,
-        abstain=after.abstain,
-        voters=after.voters,
-    )
-    return counted == after

@@ -204,6 +204,18 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """Members who joined after this number are not in the electorate of then."""
 
 
+def only_tally_changed(before: Proposal, after: Proposal) -> bool:
+    """Whether ``after`` differs from ``before`` in its tally alone, as after nearly all votes."""
+    counted = msgspec.structs.replace(
+        before,
+        agree=after.agree,
+        against=after.against,
+        abstain=after.abstain,
+        voters=after.voters,
+    )
+    return counted == after
+
+
 class Vote(msgspec.Struct, frozen=True, kw_only=True):
     """A user's vote on a proposal: its revision, what it says, and whether it is active."""
 
