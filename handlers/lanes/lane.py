@@ -184,8 +184,10 @@ class Batch:
         """Forget what an earlier try decided."""
         self.answers: list[tuple[Submission, Answer]] = []
         self.steps: list[StepRecord] = []
-        self._entries: list[JournalEntry] = []
-        self._decided: set[CommandKey] = set()
+        self._decided: dict[CommandKey, JournalEntry] = {}
+        """What is to be written of the commands, in their order."""
+        self._found: set[CommandKey] = set()
+        """Commands whose decision was found in the journal, of an earlier try of this batch."""
         self._in_doubt: list[Submission] = []
         self._changed: defaultdict[str, set[Any]] = defaultdict(set)
         self._tallies: set[str] = set()
@@ -214,16 +216,17 @@ class Batch:
         lane.state = None
         self._state = state
         self._made = state.event_record is None
-        answered = {key: decided for (event, key), decided in known.items() if event == event_id}
+        recorded = {key: decided for (event, key), decided in known.items() if event == event_id}
         while needs := prefetch_needs(self.submissions, state):
             await transaction.fetch(state, needs)
         for submission in self.submissions:
-            if (known_answer := answered.get(submission.key)) is not None:
+            key = submission.key
+            if (known_answer := recorded.get(key)) is not None:
                 self._replay(submission, known_answer, state)
-            else:
-                await self._decide(transaction, submission, state, now, context)
-                if submission.key in self._decided:
-                    answered[submission.key] = remembered(self._entries[-1])
+            elif (entry := self._decided.get(key)) is not None:
+                self._replay(submission, remembered(entry), state)
+            elif (missing := self._decide(submission, state, now, context)) is not None:
+                await self._fetch_and_decide(transaction, submission, state, now, context, missing)
 
     async def _current(
         self, transaction: Transaction, position: Position | None, context: DecisionContext
@@ -240,41 +243,50 @@ class Batch:
 
     def _replay(self, submission: Submission, recorded: Decided, state: EventState) -> None:
         """Answer from the journal; for the first time, if the connection broke during COMMIT."""
-        first = submission.is_author_of(recorded) and submission.key not in self._decided
+        key = submission.key
+        is_new = key not in self._decided and key not in self._found
+        first = is_new and submission.is_author_of(recorded)
         if first:
             self.recovered += 1
-            self._decided.add(submission.key)
+            self._found.add(key)
         answer = replay(state, submission, recorded, first=first)
         self.replayed += not first and answer.error != ErrorCode.ID_CONFLICT
         self.answers.append((submission, answer))
 
-    async def _decide(
+    async def _fetch_and_decide(
         self,
         transaction: Transaction,
         submission: Submission,
         state: EventState,
         now: datetime,
         context: DecisionContext,
+        missing: Missing | None,
     ) -> None:
+        for _ in range(MAX_FETCH_ROUNDS):
+            if missing is None:
+                return
+            await transaction.fetch(state, missing.needs)
+            missing = self._decide(submission, state, now, context)
+        raise RuntimeError(f"{type_of(submission.command)} asks for too much")
+
+    def _decide(
+        self, submission: Submission, state: EventState, now: datetime, context: DecisionContext
+    ) -> Missing | None:
+        """Decide one command, and keep the decision; or return what ``state`` lacks for it."""
         if context.refuses(submission):
             err = RetryableError(ErrorCode.UNAUTHENTICATED, "access was revoked")
             self.answers.append((submission, failed(submission, err)))
-            return
-        for _ in range(MAX_FETCH_ROUNDS):
-            try:
-                decision = decide(state, submission, now, context.limits)
-                break
-            except Missing as missing:
-                await transaction.fetch(state, missing.needs)
-        else:
-            raise RuntimeError(f"{type_of(submission.command)} asks for too much")
+            return None
+        try:
+            decision = decide(state, submission, now, context.limits)
+        except Missing as missing:
+            return missing
         if decision is None:
             # A timer came too early: nothing is written, and no client waits.
-            return
+            return None
         self.answers.append((submission, decision.answer))
         if decision.entry is not None:
-            self._decided.add(submission.key)
-            self._entries.append(decision.entry)
+            self._decided[submission.key] = decision.entry
         if decision.step is not None:
             self.steps.append(decision.step)
             self._event_changed |= decision.event_changed
@@ -285,18 +297,19 @@ class Batch:
                     self._changed[table].add(key)
                     if table in WEIGHED:
                         state.changed(before, getattr(state, table)[key])
+        return None
 
     @property
     def has_entries(self) -> bool:
         """Whether there are journal entries to write."""
-        return bool(self._entries)
+        return bool(self._decided)
 
     def written(self) -> Written:
         """Return what was decided, in the form in which it is written."""
         assert self._state is not None
         return Written(
             self._state,
-            self._entries,
+            self._decided.values(),
             self._changed,
             # A whole row includes the tally.
             self._tallies - self._changed.get("proposals", set()),

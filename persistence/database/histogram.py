@@ -33,3 +33,17 @@ class Histogram:
         """Count ``value``."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
+
+    def observe_all(self, values: Sequence[float]) -> None:
+        """Count all ``values``, those of one batch for example."""
+        if not values:
+            return
+        low, high = min(values), max(values)
+        first = bisect_left(self.bounds, low)
+        if first == bisect_left(self.bounds, high):
+            # All are in one bucket, as nearly always.
+            self.counts[first] += len(values)
+        else:
+            for value in values:
+                self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += sum(values)

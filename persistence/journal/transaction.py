@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import operator
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from time import monotonic
@@ -88,7 +88,7 @@ class Written(NamedTuple):
     """The rows that a batch has to write for one event."""
 
     state: EventState
-    entries: Sequence[JournalEntry]
+    entries: Collection[JournalEntry]
     changed: Mapping[str, set[Any]]
     """Table → keys whose records in ``state`` are to be written."""
     tallies: set[str]
