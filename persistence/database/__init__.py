@@ -5,6 +5,7 @@
     connecting     new connections, and their session settings
     pool           the pool of connections
     statements     SQL statements, compiled once
+    packing        columns of many rows, each packed into one text
     histogram      measured values, counted in buckets
     probes         statements that read many rows by their keys
     batch_loader   one query for all the keys that are asked for meanwhile

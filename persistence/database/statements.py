@@ -10,14 +10,19 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any, Final, cast
+from typing import Any, Final
+from typing import cast as typed
 
 import asyncpg
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    Integer,
+    LargeBinary,
     Text,
     bindparam,
+    case,
+    cast,
     column,
     delete,
     func,
@@ -33,6 +38,7 @@ from sqlalchemy.sql.schema import Table
 
 from persistence.database import tables as t
 from persistence.database.histogram import STATEMENT_BOUNDS, Histogram
+from persistence.database.packing import unpacked
 
 #: Name of a statement → the seconds that its runs in this process took.
 TIMINGS: Final[dict[str, Histogram]] = {}
@@ -51,7 +57,7 @@ class Statement:
 
     def __init__(self, name: str, construct: ClauseElement) -> None:
         self._seconds = timing(name)
-        compiled = cast(SQLCompiler, construct.compile(dialect=_DIALECT))
+        compiled = typed(SQLCompiler, construct.compile(dialect=_DIALECT))
         # SQLAlchemy expands an ``IN`` list at execution, which does not happen here.
         assert "POSTCOMPILE" not in str(compiled), str(compiled)
         placed: list[str] = list(compiled.positiontup or ())
@@ -140,7 +146,7 @@ def _asked() -> Any:
     """Return the (event, user, command id) to look up, as rows."""
     columns = (column(name, Text) for name in ("event_id", "user_id", "command_id"))
     return (
-        func.unnest(many("events", Text), many("users", Text), many("ids", Text))
+        func.unnest(*(unpacked(name, Text()) for name in ("events", "users", "ids")))
         .table_valued(*columns, name="asked")
         .render_derived()
     )
@@ -218,7 +224,6 @@ KEYS: dict[str, tuple[str, ...]] = {
     "invitations": ("event_id", "id"),
     "item_history": ("event_id", "item_id", "part", "version"),
     "items": ("event_id", "id"),
-    "journal": (),
     "memberships": ("event_id", "user_id"),
     "options": ("event_id", "id"),
     "proposals": ("event_id", "id"),
@@ -226,7 +231,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 }
 #: Tables to which rows are only added. A second row with the same key is a defect, or another
 #: node's.
-_ADDED_ONLY = frozenset({"entrance_codes", "item_history", "journal"})
+_ADDED_ONLY = frozenset({"entrance_codes", "item_history"})
 
 
 @functools.cache
@@ -237,13 +242,50 @@ def columns_of(table: str) -> tuple[str, ...]:
 
 
 def _source(table: Table, names: Sequence[str], part: str) -> Any:
-    """Return the rows to write, as arrays unnested side by side: ``:<part>_<column>``."""
+    """Return the rows to write, as arrays unnested side by side: ``:<part>_<column>``.
+
+    The columns of a part in ``PACKED`` are packed.
+    """
     columns = [table.c[name] for name in names]
+    array = unpacked if part in PACKED else many
     return (
-        func.unnest(*(many(f"{part}_{c.name}", c.type) for c in columns))
+        func.unnest(*(array(f"{part}_{c.name}", c.type) for c in columns))
         .table_valued(*(column(c.name, c.type) for c in columns), name=f"new_{part}")
         .render_derived()
     )
+
+
+#: Bytes of the journal's columns of fixed width. The last two are NULL in a final error.
+JOURNAL_WIDTHS = {"salt": 16, "fingerprint": 32, "prev_hash": 32, "hash": 32}
+#: The journal's columns that are packed. All entries of a transaction have one moment (``at``).
+JOURNAL_PACKED = tuple(
+    name for name in columns_of("journal") if name not in {*JOURNAL_WIDTHS, "at"}
+)
+
+
+def _add_entries() -> Any:
+    """Insert entries of the journal: ``:journal_<column>``."""
+    columns = [t.journal.c[name] for name in JOURNAL_PACKED]
+    new = (
+        func.unnest(*(unpacked(f"journal_{c.name}", c.type) for c in columns))
+        .table_valued(
+            *(column(c.name, c.type) for c in columns), with_ordinality="place", name="new_journal"
+        )
+        .render_derived()
+    )
+    start = cast(new.c.place, Integer) - 1
+
+    def value(name: str) -> Any:
+        if name == "at":
+            return bindparam("journal_at", type_=t.journal.c.at.type)
+        if (width := JOURNAL_WIDTHS.get(name)) is None:
+            return new.c[name]
+        joined = bindparam(f"journal_{name}", type_=LargeBinary)
+        found = func.substr(joined, start * width + 1, width)
+        return found if name not in ("prev_hash", "hash") else case((new.c.seq.is_not(None), found))
+
+    names = columns_of("journal")
+    return insert(t.journal).from_select(list(names), select(*(value(name) for name in names)))
 
 
 def _put(table: Table, *, part: str = "", new: bool = False) -> Any:
@@ -282,6 +324,8 @@ POSITION = ("id", "seq", "hash")
 #: Columns of a proposal that a vote changes.
 TALLY = ("event_id", "id", "agree", "against", "abstain", "voters")
 
+#: Parts that votes write; their columns are ids and numbers.
+PACKED = frozenset({"tallies", "votes"})
 _PARTS: dict[str, Callable[[], Any]] = {
     "made": lambda: _put(t.events, part="made", new=True),
     "advanced": lambda: _change(t.events, POSITION[:1], POSITION[1:], "advanced"),
@@ -303,4 +347,4 @@ def write(parts: frozenset[str]) -> Statement:
         for part in sorted(parts - {"journal"})
     ]
     ctes = [statement.cte(f"part_{number}") for number, statement in enumerate(made)]
-    return Statement("write", _put(t.journal).add_cte(*ctes))
+    return Statement("write", _add_entries().add_cte(*ctes))

@@ -28,7 +28,9 @@ import msgspec
 import orjson
 
 from persistence.database import statements as s
+from persistence.database import tables as t
 from persistence.database.faults import NotCommitted, fault_of
+from persistence.database.packing import join_fixed, pack, packer
 from persistence.database.pool import Database
 from persistence.event import loading
 from persistence.event.records import Decided
@@ -116,7 +118,6 @@ _RECORDS = {
 }
 #: Tables that have JSON columns.
 _WITH_JSON = frozenset({"ballots", "proposals"})
-_entry = operator.attrgetter(*s.columns_of("journal"))
 _tally = operator.attrgetter(*s.TALLY[2:])
 
 
@@ -198,15 +199,17 @@ class Transaction:
     async def write(self, batches: Iterable[Written]) -> None:
         """Write all batches in one statement."""
         rows: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        entries: list[JournalEntry] = []
         for written in batches:
-            rows["journal"] += map(_entry, written.entries)
+            entries += written.entries
             _gather_rows(rows, written)
-        values: dict[str, Any] = {}
+        values = _journal_values(entries)
         for part, found in rows.items():
             # The part "made" writes a whole row of ``events``.
             columns = _COLUMNS.get(part) or s.columns_of("events" if part == "made" else part)
-            for column, cells in zip(columns, zip(*found, strict=True), strict=True):
-                values[f"{part}_{column}"] = cells
+            packers = _PACKERS.get(part)
+            for number, cells in enumerate(zip(*found, strict=True)):
+                values[f"{part}_{columns[number]}"] = packers[number](cells) if packers else cells
         await s.write(frozenset(rows)).run(self._connection, **values)
 
     async def commit(self) -> None:
@@ -222,11 +225,11 @@ class Transaction:
             raise NotCommitted(f"COMMIT was answered with {tag}")
 
 
-def _columns(keys: Sequence[tuple[str, CommandKey]]) -> dict[str, list[str]]:
+def _columns(keys: Sequence[tuple[str, CommandKey]]) -> dict[str, str | None]:
     return {
-        "events": [event for event, _ in keys],
-        "users": [user for _, (user, _) in keys],
-        "ids": [id for _, (_, id) in keys],
+        "events": pack([event for event, _ in keys]),
+        "users": pack([user for _, (user, _) in keys]),
+        "ids": pack([id for _, (_, id) in keys]),
     }
 
 
@@ -251,6 +254,32 @@ _COLUMNS = {
     "gone_ballots": ("event_id", "user_id"),
     "gone_memberships": ("event_id", "user_id"),
 }
+
+
+#: Functions that pack the columns of a part, in their order.
+_PACKERS = {
+    "tallies": [packer(t.proposals.c[name].type) for name in s.TALLY],
+    "votes": [packer(t.votes.c[name].type) for name in s.columns_of("votes")],
+}
+_JOURNAL_PACKERS = [
+    (f"journal_{name}", operator.attrgetter(name), packer(t.journal.c[name].type))
+    for name in s.JOURNAL_PACKED
+]
+_JOURNAL_WIDTHS = [
+    (f"journal_{name}", operator.attrgetter(name), width)
+    for name, width in s.JOURNAL_WIDTHS.items()
+]
+assert _PACKERS.keys() == s.PACKED
+
+
+def _journal_values(entries: Sequence[JournalEntry]) -> dict[str, Any]:
+    """Return the columns of ``entries``, which share one moment."""
+    values: dict[str, Any] = {"journal_at": entries[0].at}
+    for name, of, packed in _JOURNAL_PACKERS:
+        values[name] = packed(list(map(of, entries)))
+    for name, of, width in _JOURNAL_WIDTHS:
+        values[name] = join_fixed(list(map(of, entries)), width)
+    return values
 
 
 def _gather_rows(rows: dict[str, list[tuple[Any, ...]]], written: Written) -> None:
