@@ -7,6 +7,7 @@
     alone      a batch in a transaction of its own, which may wait for the lock
     prefetch   loads in one query the records that a batch will need
     decide     decides one command: from a submission to its answer and its journal entry
+    recorded   answers that the journal has
     batch_end  the end of every batch: commit, answers, steps for the rooms
     counts     counters for the metrics
 

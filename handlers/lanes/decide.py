@@ -17,6 +17,7 @@ import orjson
 
 from handlers.audiences import NO_PATCHES, Patches, patches_of
 from handlers.commands.registry import HANDLERS
+from handlers.lanes.recorded import recorded_ack, recorded_refusal
 from handlers.rules import permissions
 from handlers.rules.lateness import check_in_time
 from handlers.rules.limits import adopt, records_limits
@@ -140,20 +141,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     """Proposals of which only the tally changed."""
 
 
-class _AckBody(msgspec.Struct):
-    applied: bool
-    result: msgspec.Raw
-
-
-class _RefusalBody(msgspec.Struct):
-    code: ErrorCode
-    message: str
-    details: dict[str, Any] = {}
-
-
 _dumps = orjson.dumps
-_ack_body = msgspec.json.Decoder(_AckBody)
-_refusal_body = msgspec.json.Decoder(_RefusalBody)
 
 
 def decide(
@@ -331,19 +319,6 @@ def _is_stranger(state: EventState, submission: Submission) -> bool:
     return not is_joining and state.membership(submission.actor.user) is None
 
 
-def remembered(entry: JournalEntry) -> Decided:
-    """Return what the journal will remember of an entry that is being written."""
-    return Decided(
-        user_id=entry.user_id,
-        command_id=entry.command_id,
-        seq=entry.seq,
-        salt=entry.salt,
-        fingerprint=entry.fingerprint,
-        answer=entry.answer,
-        hash=entry.hash,
-    )
-
-
 def replay(state: EventState, submission: Submission, known: Decided, *, first: bool) -> Answer:
     """Give the recorded answer again; ``id_conflict`` if the command differs from the recorded one.
 
@@ -364,28 +339,6 @@ def replay(state: EventState, submission: Submission, known: Decided, *, first: 
         if is_same:
             return _error(submission, refusal, state, replayed=not first)
     return _error(submission, RetryableError(ErrorCode.ID_CONFLICT), state)
-
-
-def recorded_ack(event: str, known: Decided, *, replayed: bool) -> bytes:
-    """Return the ack that the journal has."""
-    assert known.seq is not None
-    assert known.hash is not None
-    body = _ack_body.decode(known.answer)
-    return answers.ack(
-        known.command_id,
-        event,
-        known.seq,
-        known.hash.hex(),
-        bytes(body.result),
-        applied=body.applied,
-        replayed=replayed,
-    )
-
-
-def recorded_refusal(known: Decided) -> FinalError:
-    """Return the error that the journal has."""
-    body = _refusal_body.decode(known.answer)
-    return FinalError(body.code, body.message, details=body.details)
 
 
 def failed(submission: Submission, err: ProtocolError, state: EventState | None = None) -> Answer:

@@ -17,10 +17,10 @@ from handlers.lanes.decide import (
     Submission,
     decide,
     failed,
-    remembered,
     replay,
 )
 from handlers.lanes.prefetch import prefetch_needs
+from handlers.lanes.recorded import remembered
 from persistence.database.faults import NotCommitted
 from persistence.event.limits import DomainLimits
 from persistence.event.records import Decided

@@ -11,7 +11,7 @@ import msgspec
 import orjson
 
 from handlers import views
-from handlers.lanes.decide import recorded_ack, recorded_refusal
+from handlers.lanes.recorded import recorded_ack, recorded_refusal
 from handlers.proof.disclosure import shows_ballots
 from handlers.rules import preview
 from handlers.step import Actor

@@ -21,8 +21,9 @@ from msgspec.structs import replace
 from handlers import views
 from handlers.audiences import Audience, document
 from handlers.commands import registry
-from handlers.lanes.decide import Decision, Submission, decide, remembered
+from handlers.lanes.decide import Decision, Submission, decide
 from handlers.lanes.decide import replay as answer_again
+from handlers.lanes.recorded import remembered
 from handlers.proof.entry import Entry
 from handlers.proof.unrecorded import FIRST_RULES
 from handlers.rules.lateness import check_in_time
