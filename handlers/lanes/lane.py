@@ -185,7 +185,7 @@ class Batch:
         self.answers: list[tuple[Submission, Answer]] = []
         self.steps: list[StepRecord] = []
         self._decided: dict[CommandKey, JournalEntry] = {}
-        """What is to be written of the commands, in their order."""
+        """The rows to be written for the commands, in their order."""
         self._found: set[CommandKey] = set()
         """Commands whose decision was found in the journal, of an earlier try of this batch."""
         self._in_doubt: list[Submission] = []
