@@ -1,4 +1,4 @@
-"""One vote at a time: how long until its ack, and until everyone who watches has it."""
+"""One vote at a time: the time until its ack, and until every watcher has it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.voters import Ballot, LoadRun, Voter, alternate, percentiles
 from benchmarks.watchers import watching
 
 WATCHERS = 100
-#: Between an answer and the next command, where each is to find the system at rest.
+#: Seconds between an answer and the next command, so that each finds an idle system.
 GAP = 0.02
 PEER = "pgbench, 1 client, p50"
 PEER_APART = "pgbench, 1 client, 50 a second, p50"
@@ -47,14 +47,14 @@ class Rows:
 
 
 class Peers:
-    """What pgbench makes of one vote at a time, and of nothing but a commit."""
+    """Results of pgbench for one vote at a time, and for a commit alone."""
 
     def __init__(self, closely: PeerRun, apart: PeerRun, lean: PeerRun, bare: PeerRun) -> None:
         self.closely, self.apart, self.lean, self.bare = closely, apart, lean, bare
 
     @classmethod
     async def measured(cls, rig: Rig) -> Peers:
-        """All four, now."""
+        """Measure all four now."""
         seconds = rig.plan.peer_seconds
         return cls(
             await rig.peer.votes(clients=1, seconds=seconds),
@@ -104,7 +104,7 @@ def _beside(row: Row, run: LoadRun, before: PeerRun, after: PeerRun) -> None:
 
 
 async def _arrivals(watchers: Child, steps: list[tuple[int, float]]) -> tuple[float, float]:
-    """p50 and p99 in ms, from a vote sent to the last watcher's diff."""
+    """p50 and p99 in ms, from sending a vote to the last watcher's diff."""
     answer = await watchers.ask({"steps": [seq for seq, _ in steps]})
     if answer["gaps"]:
         raise RuntimeError(f"{answer['gaps']} diffs did not follow on what came before")

@@ -29,7 +29,7 @@ from benchmarks.child import Child, Words, serve, started
 from tests.attacks.askers import KINDS, AskedAbout, ask_on
 from tests.attacks.floods import FLOODS, TRICKLES, End, ends, flood, idle, trickle
 
-#: Between two bytes of a trickle.
+#: Seconds between two bytes of a trickle.
 GAP = 0.2
 REQUEST = b"GET /v1/events HTTP/1.1\r\nhost: ayes\r\nauthorization: Bearer none\r\n\r\n"
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
@@ -68,7 +68,7 @@ async def answer(question: Words) -> Words:
 
 
 async def ask_much(question: Words) -> Words:
-    """All connections of one flood of questions at a time; what came back."""
+    """Ask over all connections of a flood of queries; return the counts of answers."""
     kind, ground = KINDS[question["name"]], AskedAbout(**question["ground"])
     until = monotonic() + question["seconds"]
     [token] = question["tokens"]
@@ -79,7 +79,7 @@ async def ask_much(question: Words) -> Words:
 
 
 async def attack(port: int, kind: str, token: str) -> End:
-    """One attacker's connection, to its end."""
+    """Attack on one connection, until its end."""
     if kind in FLOODS:
         return await flood(port, token, *FLOODS[kind])
     if kind in TRICKLES:
@@ -88,7 +88,7 @@ async def attack(port: int, kind: str, token: str) -> End:
 
 
 async def ask(port: int, until: float) -> End:
-    """Ask over one connection, as fast as it is answered; the end's code is how often."""
+    """Ask over one connection, as fast as it answers; the end's code is the number of answers."""
     begun, count = monotonic(), 0
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while monotonic() < until:
@@ -102,7 +102,7 @@ async def ask(port: int, until: float) -> End:
 
 @asynccontextmanager
 async def attackers() -> AsyncIterator[Child]:
-    """A process of them, idle yet."""
+    """A process of attackers, idle yet."""
     async with started(sys.executable, "-m", "benchmarks.attackers") as child:
         yield child
 

@@ -1,4 +1,4 @@
-"""The attacks of tests/attacks at full length, and what a member of the room notices of them.
+"""The attacks of tests/attacks at full length, and their effect on a member of the room.
 
     python -m benchmarks.attacks                   all; some twenty minutes
     python -m benchmarks.attacks --only floods     some of: frames messages floods storms
@@ -48,15 +48,15 @@ STOPS = 20
 VOTES = 300
 #: Connections of one attack at a time.
 SOCKETS = 8
-#: Seconds until an attacker that was ended is back.
+#: Seconds until an attacker whose connection was ended connects again.
 PAUSE_S = 1.0
-#: Longest for attackers to be gone, and for those that never read.
+#: Longest wait until attackers are gone, and until deaf readers are.
 GONE_S, DEAF_GONE_S = 10.0, 25.0
 MIB = 1 << 20
 
 
 async def frames(ground: Ground) -> list[Row]:
-    """The frame fuzzer, long."""
+    """A long run of the frame fuzzer."""
     row = Row(f"{FRAMES:,} random frames: hung sockets", "", target=Target(0, 0, "less"))
     async with ground.room(admissions_per_second=1_000_000) as (server, scene, bystander):
         tokens = [token(client.user) for client in scene.members]
@@ -72,7 +72,7 @@ async def frames(ground: Ground) -> list[Row]:
 
 
 async def many_messages(ground: Ground) -> list[Row]:
-    """The message fuzzer, long, in process."""
+    """A long run of the message fuzzer, in process."""
     row = Row(f"{MESSAGES:,} random messages: undocumented answers", "")
     row.target = Target(0, 0, "less")
     seen: Counter[str] = Counter()
@@ -83,7 +83,7 @@ async def many_messages(ground: Ground) -> list[Row]:
 
 
 async def floods(ground: Ground, pause: float = PAUSE_S) -> list[Row]:
-    """A member's p99 under each attack, and the one before it."""
+    """A member's p99 under each attack, and the p99 before it."""
     rows = []
     async with ground.room() as (server, _, bystander), attackers() as child:
         for kind in [*FLOODS, *TRICKLES, "idle"]:
@@ -112,12 +112,12 @@ async def floods(ground: Ground, pause: float = PAUSE_S) -> list[Row]:
 
 
 async def storms(ground: Ground) -> list[Row]:
-    """The same from attackers that are back at once: what they cost is their handshakes too."""
+    """The same with attackers that reconnect at once, so that handshakes cost time, too."""
     return await floods(ground, 0.0)
 
 
 async def requests(ground: Ground) -> list[Row]:
-    """Requests over HTTP that are refused, from few connections and from many."""
+    """Refused requests over HTTP, from few connections and from many."""
     rows = []
     async with ground.room() as (server, _, bystander), attackers() as child:
         for connections in (4, 32, 300):
@@ -186,7 +186,7 @@ async def deaf(ground: Ground) -> list[Row]:
 
 
 async def stops(ground: Ground) -> list[Row]:
-    """SIGTERM under load, again and again."""
+    """SIGTERM under load, several times."""
     row = Row(f"{STOPS} stops under load: time to exit 0", "s")
     row.target = Target(BOUND_S, BOUND_S, "less")
     for number in range(STOPS):

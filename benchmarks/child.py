@@ -12,14 +12,14 @@ import orjson
 
 Words: TypeAlias = dict[str, Any]
 
-#: A line holds every step of a run.
+#: Maximum of bytes in a line, which holds every step of a run.
 LINE_BYTES = 64 * 2**20
-#: Longest wait for an answer: thousands of sockets are opened in one go.
+#: Longest wait for an answer: thousands of sockets are opened at once.
 TIMEOUT = 180.0
 
 
 class Child:
-    """The process seen from the one that started it."""
+    """The process as its parent sees it."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -30,7 +30,7 @@ class Child:
         return self._process.pid
 
     async def ask(self, question: Words) -> Words:
-        """Send one line, wait for one."""
+        """Send one line, wait for the answer's line."""
         assert self._process.stdin
         self._process.stdin.write(orjson.dumps(question) + b"\n")
         return await self.told()

@@ -24,14 +24,14 @@ import uvloop
 from benchmarks.child import Child, Words, serve, started
 from benchmarks.load import Client, ClosedError, Message, RefusedError
 
-#: Most tries of one socket; each waits up to twice what the one before did.
+#: Maximum of attempts of a socket; each waits up to twice as long as the one before.
 TRIES = 8
 #: A client's longest wait before its second try, if the server sent none.
 FIRST_WAIT = 0.5
 
 
 class Comer(Client):
-    """A client that keeps the server's message on being turned away."""
+    """A client that keeps the server's message if it is turned away."""
 
     retry_after = 0.0
 
@@ -42,7 +42,7 @@ class Comer(Client):
 
 
 class Comers:
-    """All of them, and what became of each."""
+    """All clients, and the outcome of each."""
 
     def __init__(self) -> None:
         self._open: list[Comer] = []
@@ -81,7 +81,7 @@ class Comers:
 
 
 async def _first(comer: Comer, token: str, resume: Message) -> Message:
-    """The answer to a hello with a position: ``resumed``, or a snapshot where that cannot be."""
+    """The answer to a hello with a position: ``resumed``, or a snapshot if that is impossible."""
     answers = [comer._expect(kind) for kind in ("resumed", "snapshot")]
     comer.send({"type": "hello", "token": token, "resume": [resume]})
     try:
@@ -90,12 +90,12 @@ async def _first(comer: Comer, token: str, resume: Message) -> Message:
     finally:
         for future in answers:
             if not future.cancel():
-                future.exception()  # both fail where the socket is closed
+                future.exception()  # both fail if the socket is closed
 
 
 @asynccontextmanager
 async def coming() -> AsyncIterator[Child]:
-    """A process of comers, none there yet."""
+    """A process of clients, none connected yet."""
     async with started(sys.executable, "-m", "benchmarks.comers") as child:
         yield child
 

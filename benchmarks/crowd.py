@@ -79,11 +79,11 @@ class Place:
         await connection.close()
 
     async def stop(self) -> None:
-        """Stop it."""
+        """Stop PostgreSQL."""
         await asyncio.to_thread(self._postgres.stop)
 
     async def statements(self) -> int:
-        """How many were run in this database so far."""
+        """The number of statements run in this database so far."""
         connection = await asyncpg.connect(self.url)
         try:
             count: int = await connection.fetchval(
@@ -142,7 +142,7 @@ async def crowd(server: ServerProcess, plan: Plan) -> list[Row]:
     async with listening() as ours:
         for users, gathering, _ in rooms:
             await ours.ask(opening(server, gathering, users))
-        # With a heartbeat, and the presence of everybody, behind them.
+        # After a heartbeat and the presence of all members.
         await asyncio.sleep(SETTLE)
         after = resident_kib(server.pid)
     whole.add(after / 1024)
@@ -153,7 +153,7 @@ async def crowd(server: ServerProcess, plan: Plan) -> list[Row]:
 
 @dataclass
 class Known:
-    """A room, who was in it, and what they knew."""
+    """A room, its members, and their positions."""
 
     gathering: Gathering
     users: list[str]
@@ -163,7 +163,7 @@ class Known:
 
 
 async def prepare(place: Place, plan: Plan) -> list[Known]:
-    """Rooms that everybody left a little behind the top."""
+    """Rooms that all members left a little behind the top."""
     known = []
     async with place.serving() as server:
         for number in range(ROOMS):
@@ -181,7 +181,7 @@ async def prepare(place: Place, plan: Plan) -> list[Known]:
 
 
 async def storm(place: Place, plan: Plan) -> list[Row]:
-    """All come back to a server that has just started."""
+    """All members come back to a server that has just started."""
     row = Row(f"{plan.storm:,} sockets resume at once after a restart, p99", "s")
     row.target = Target(5, 2, "less")
     middle = Row("the same, p50", "s")
@@ -211,14 +211,14 @@ async def storm(place: Place, plan: Plan) -> list[Row]:
 
 
 async def run(plan: Plan, name: str | None) -> None:
-    """Everything; prints the table, and saves it where there is a ``name``."""
+    """Measure everything; print the table, and save it if there is a ``name``."""
     raise_limit(plan.crowd + FILES_BESIDE)
     with folder() as directory:
         place = Place(directory)
         await place.start()
         try:
             machine = Machine.here(await version(place.address))
-            # What they hold is measured, not how fast they come: over a thousand a second, here.
+            # The memory is measured, not the rate of connecting: over a thousand a second, here.
             async with place.serving(AYES_ADMISSIONS_PER_SECOND="100000") as server:
                 rows = await crowd(server, plan)
             rows += await storm(place, plan)
@@ -233,7 +233,7 @@ async def run(plan: Plan, name: str | None) -> None:
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A directory that goes away; as root, PostgreSQL runs as another user, who must get in."""
+    """A temporary directory; as root, PostgreSQL runs as another user, who must get in."""
     with tempfile.TemporaryDirectory(prefix="ayes-bench-") as name:
         directory = Path(name)
         directory.chmod(0o711)
@@ -241,7 +241,7 @@ def folder() -> Iterator[Path]:
 
 
 def raise_limit(files: int) -> None:
-    """Let this process and its children have so many open files; exits where it may not."""
+    """Let this process and its children have so many open files; exit if that is forbidden."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < files:
         raise SystemExit(f"{files} open files are needed, the system gives {hard}")

@@ -45,7 +45,7 @@ STEP = (
 
 @dataclass(frozen=True)
 class Delivered:
-    """What the listeners took in one stretch, per second."""
+    """The messages that the listeners got in one interval, per second."""
 
     steps: float
     frames: float
@@ -57,7 +57,7 @@ class Delivered:
 
 
 async def delivered(listeners: Child, seconds: float) -> Delivered:
-    """What comes in ``seconds``, once the stream is under way."""
+    """Count the messages of ``seconds``, once the stream is under way."""
     await asyncio.sleep(0.5)
     before = await listeners.ask({"mark": True})
     await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Making what is voted on: an event, its members, its proposals, through the public protocol."""
+"""Make an event, its members and its proposals, through the public protocol."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Gathering:
 
 
 async def gather(admin: Client, *, members: int, proposals: int = 1) -> Gathering:
-    """Make an event with room for ``members`` whom no one needs to let in, and start it."""
+    """Make an event for ``members`` who join without approval, and start it."""
     made = await admin.command(
         "event.create",
         subject="Which premises hold",

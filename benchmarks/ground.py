@@ -1,4 +1,4 @@
-"""The place of attacks: a server in a process of its own, and a member who votes on."""
+"""The place of attacks: a server in a process of its own, and a member who keeps voting."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ SETTINGS = {"connections_per_user": 100_000, "unauthenticated": 100}
 
 @dataclass(frozen=True)
 class Ground:
-    """Where it happens."""
+    """The server and the event under attack."""
 
     url: str
     directory: Path
 
     @asynccontextmanager
     async def room(self, **settings: Any) -> AsyncIterator[tuple[Killable, Scene, Bystander]]:
-        """A server, an event, and somebody who votes in it; its log must stay clean."""
+        """A server, an event, and a member who votes in it; its log must stay clean."""
         async with killable(self.url, self.directory / "server", **SETTINGS | settings) as server:
             scene = await gathering(server, 4)
             bystander = await Bystander.of(scene)
@@ -44,7 +44,7 @@ class Ground:
 
 
 async def undisturbed(bystander: Bystander) -> list[float]:
-    """How long votes take as they are cast under an attack, without one."""
+    """Latencies of votes: under an attack, and before it."""
     seen = len(bystander.waits)
     async with bystander.voting():
         await asyncio.sleep(ATTACK_S)

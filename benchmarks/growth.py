@@ -10,18 +10,18 @@ from benchmarks.report import Row, Target
 from benchmarks.rig import Rig, close
 from benchmarks.voters import Ballot, Voter
 
-#: The same load in every event, however large.
+#: The load is the same in every event, whatever its size.
 VOTERS = 10
 INFLIGHT = 4
-#: Voted on in every event, however many there are.
+#: Proposals with votes in every event, whatever its number of proposals.
 PROPOSALS = 10
-#: As many as an event may have pending.
+#: The maximum of pending proposals in an event.
 MANY_PROPOSALS = 1_000
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large an event is."""
+    """The size of an event."""
 
     members: int
     proposals: int

@@ -15,7 +15,7 @@ PEER = "pgbench, 32 clients, one event"
 
 
 async def measure(rig: Rig) -> list[Row]:
-    """One and sixteen in flight, against pgbench before and after."""
+    """Measure one and sixteen in flight, with pgbench before and after."""
     users = [f"hot-{number}" for number in range(VOTERS)]
     clients = await rig.clients(users)
     gathering = await gather(clients[0], members=VOTERS)

@@ -24,14 +24,14 @@ import uvloop
 from benchmarks.child import Child, Words, serve, started
 from benchmarks.load import Client
 
-#: Sockets opened at the same time, where it is not the opening that is measured.
+#: Sockets opened at the same time, unless opening is measured.
 OPENING = 50
 
 _POSITION = re.compile(rb'"seq":(\d+)')
 
 
 class Listener(Client):
-    """A socket that, once it listens, decodes nothing: it counts, and keeps the last frame."""
+    """A socket that counts frames, decodes none while listening, and keeps the last one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Listeners:
         self._listeners: list[Listener] = []
 
     async def answer(self, question: Words) -> Words:
-        """What the lines on standard input ask for."""
+        """Obey a line of standard input."""
         if "tokens" in question:
             return await self._open(question)
         if "resume" in question:

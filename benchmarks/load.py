@@ -34,7 +34,7 @@ class RefusedError(RuntimeError):
 
 
 class ClosedError(RuntimeError):
-    """The socket is gone; says the close code where there was one."""
+    """The socket is closed; the message has the close code if there was one."""
 
 
 def frame(payload: bytes, opcode: int = _TEXT) -> bytes:
@@ -50,7 +50,7 @@ def frame(payload: bytes, opcode: int = _TEXT) -> bytes:
 
 
 class Client(asyncio.Protocol):
-    """One socket; made by ``connect``.
+    """A client with one socket; made by ``connect``.
 
     ``listener`` gets every message that no ``command`` or ``request`` waits for; ``after_read``
     runs once per read from the socket, after its messages.
@@ -90,7 +90,7 @@ class Client(asyncio.Protocol):
 
     @classmethod
     async def resumed(cls, host: str, port: int, token: str, resume: list[Message]) -> Self:
-        """Open a socket, and in the hello ask for what was missed; returns when it is there."""
+        """Open a socket, and resume in the hello; returns when the missed steps are there."""
         client = await cls.silent(host, port)
         answer = client._expect("resumed")
         client.send({"type": "hello", "token": token, "resume": resume})

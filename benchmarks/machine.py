@@ -1,4 +1,4 @@
-"""The machine a figure was taken on, and the processor time its processes used."""
+"""The machine of a measurement, and the processor time of its processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Machine:
-    """What a reader needs to place the figures; no names of hosts or people."""
+    """The facts that a reader needs to interpret the figures; no names of hosts or people."""
 
     processor: str
     cores: int
@@ -42,7 +42,7 @@ class Machine:
         )
 
     def line(self) -> str:
-        """One line for the head of a table."""
+        """The machine in one line, for the head of a table."""
         return (
             f"{self.processor}, {self.cores} cores, {self.memory_gib} GiB; {self.kernel}; "
             f"{self.python}; PostgreSQL {self.postgresql}; {self.measured_at}"
@@ -62,7 +62,7 @@ def _processor() -> str:
 
 @dataclass(frozen=True)
 class CpuTime:
-    """Processor seconds used so far, by whom; ``stolen`` went to other guests of the machine."""
+    """Processor seconds used so far, by user; ``stolen`` went to other guests of the machine."""
 
     server: float
     postgresql: float

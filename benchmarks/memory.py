@@ -51,7 +51,7 @@ async def measure(url: str, directory: Path, seconds: float, rounds: int) -> lis
 
 
 async def run(seconds: float, rounds: int, name: str | None) -> bool:
-    """Measure, print the table, save it if there is a ``name``; whether little enough was kept."""
+    """Measure, print the table, save it if there is a ``name``; whether the limit was kept."""
     with folder() as directory:
         postgres = EmbeddedPostgres(directory / "data")
         url = await asyncio.to_thread(postgres.start)

@@ -1,4 +1,4 @@
-"""What a million connected members would take: a simulation, from what was measured here.
+"""The needs of a million connected members: a simulation, based on measured costs.
 
     python -m benchmarks.million [--members N] [--votes PER_MEMBER_AND_HOUR] [--seed S]
 
@@ -23,22 +23,22 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
-#: Members of a room: log-normal, so that most are small and a few are halls.
+#: Members of a room: log-normal, so that most rooms are small and a few are very large.
 MEDIAN_ROOM, SPREAD_ROOM, LARGEST_ROOM = 12, 1.4, 20_000
-#: Of a node's one core, so that there is room for the moment when everyone comes back.
+#: Maximum load of a node's one core; the rest is for the moment when everyone comes back.
 BUSY = 0.6
-#: Sockets of one node, by its own limit (AYES_CONNECTIONS).
+#: Sockets of a node, by its own limit (AYES_CONNECTIONS).
 SOCKETS = 20_000
-#: Members of one room that a node of its own takes; a hall has several such nodes.
+#: Members of a room that a node of its own takes; a very large room has several such nodes.
 TOGETHER = 500
-#: Nodes that are tried: beyond, another way has to be found.
+#: Nodes that are tried; beyond that, another design is needed.
 MOST_NODES = 250
-#: Between two frames to a socket (FRAME_INTERVAL_S): steps that come closer share one.
+#: Seconds between two frames to a socket (FRAME_INTERVAL_S): closer steps share one.
 FRAME_INTERVAL_S = 0.004
 #: Seconds between two heartbeats of a socket, and two looks at the rooms' tops.
 HEARTBEAT, SWEEP = 20.0, 1.0
 
-#: Where a member's socket is: any node, or the node of the room's own (one room each is counted).
+#: The node of a member's socket: any node, or the room's own (one room each is counted).
 Placement = Literal["any", "own"]
 
 
@@ -50,7 +50,7 @@ class Costs:
     vote_postgresql: float
     moved_node: float
     moved_postgresql: float
-    """More for a vote in an event that another node has moved since: it is read again."""
+    """Additional cost of a vote in an event that another node has moved since: it is read again."""
     vote_wal: float
     frame: float
     frame_bytes: float
@@ -61,11 +61,11 @@ class Costs:
 
     @classmethod
     def measured(cls) -> Costs:
-        """From the saved results; raises where there are none."""
+        """The costs in the saved results; raises if there are none."""
         nodes, crowd = _saved("nodes"), _saved("crowd")
         hint, load = "a hint answered from the journal", "1,000 events, one node, no Redis"
         cpu = ("nodes' processor time a vote", "PostgreSQL's processor time a vote")
-        # Four voters, two on each node: every second vote follows one of the other node's.
+        # Four voters, two on each node: every second vote follows one from the other node.
         more = [
             2
             * (
@@ -96,7 +96,7 @@ def _saved(name: str) -> dict[str, dict[str, Any]]:
 
 
 def rooms_of(members: int, chance: random.Random) -> list[int]:
-    """Sizes of rooms, each member in one of them."""
+    """Sizes of rooms; each member is in one of them."""
     sizes = []
     while members > 0:
         drawn = MEDIAN_ROOM * chance.lognormvariate(0, SPREAD_ROOM)
@@ -115,7 +115,7 @@ class Load:
     postgresql: float = 0.0
     wal: float = 0.0
     hints: float = 0.0
-    """Messages that come out of Redis."""
+    """Messages delivered by Redis."""
     published: float = 0.0
     frames: float = 0.0
     watched: Counter[int] = field(default_factory=Counter)
@@ -125,17 +125,17 @@ class Load:
 def simulate(
     sizes: list[int], nodes: int, votes: float, place: Placement, costs: Costs, seed: int
 ) -> Load:
-    """One second on so many nodes; ``votes`` a member and second."""
+    """The load of one second on ``count`` nodes, with ``votes`` per member and second."""
     chance = random.Random(seed)
     beat = costs.frame / HEARTBEAT
     load = Load([0.0] * nodes, [0] * nodes)
     for size in sizes:
         at = _placed(size, nodes, place, chance)
         rate = size * votes
-        # Steps that come within a gap share a frame; those that come while a read is under way
-        # share the next one: it takes all that is new.
+        # Steps within an interval share a frame; steps that come during a read share the next read,
+        # which takes all new ones.
         moves = rate / (1 + rate * FRAME_INTERVAL_S)
-        # Whether the vote before came from another node.
+        # Whether the previous vote came from another node.
         moved = 1 - sum((here / size) ** 2 for here in at.values())
         vote = costs.vote_node + moved * costs.moved_node
         for node, here in at.items():
@@ -156,10 +156,10 @@ def simulate(
 
 
 def _placed(size: int, nodes: int, place: Placement, chance: random.Random) -> Counter[int]:
-    """How many of a room's members are on which node."""
+    """The number of a room's members on each node."""
     if place == "any":
         return Counter(chance.randrange(nodes) for _ in range(size))
-    # Its own, and for halls too large for one, the next ones.
+    # Its own node, and for very large rooms, the next ones.
     first = chance.randrange(nodes)
     return Counter((first + number // TOGETHER) % nodes for number in range(size))
 
@@ -216,7 +216,7 @@ def _column(load: Load, nodes: int, votes: float, costs: Costs) -> dict[str, str
 
 
 def main() -> int:
-    """Read the arguments and reckon."""
+    """Read the arguments and simulate."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.million", description=__doc__)
     parser.add_argument("--members", type=int, default=1_000_000)
     parser.add_argument("--votes", type=float, action="append", help="an hour and member")

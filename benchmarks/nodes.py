@@ -1,4 +1,4 @@
-"""What a second node gives, and what it costs: one and two nodes on one PostgreSQL and one Redis.
+"""The gain and the cost of a second node: one and two nodes on one PostgreSQL and one Redis.
 
     python -m benchmarks.nodes             about eight minutes
     python -m benchmarks.nodes --quick     about three; not saved
@@ -46,7 +46,7 @@ ONE, SHARED, TWO = "one node, no Redis", "one node with Redis", "two nodes"
 APART = "two nodes, each event's voters on one"
 VOTERS = 100
 MEMBERS = 500
-#: Between two votes, so that each finds the system at rest.
+#: Seconds between two votes, so that each finds an idle system.
 GAP = 0.02
 
 
@@ -109,7 +109,7 @@ async def serving(place: Place, redis: RedisServer, kind: str) -> AsyncIterator[
 
 
 class Costs:
-    """Rows of one load: its rate, and what each ack of it cost whom."""
+    """Rows of one load: its rate, and the costs of each ack by process."""
 
     def __init__(self, load: str) -> None:
         self.rate = Row(f"{load}, {TWO}", "/s", ONE)
@@ -130,7 +130,7 @@ class Costs:
         self._one: LoadRun | None = None
 
     def add(self, kind: str, run: LoadRun, used: dict[str, float], acks: int) -> None:
-        """One run; ``used`` is what everybody did for its ``acks``."""
+        """Add a run; ``used`` has the costs of its ``acks``."""
         if kind == ONE:
             self._one = run
         assert self._one is not None, "the others stand beside it"
@@ -150,13 +150,13 @@ class Costs:
             self.each[kind, what].add(value)
 
     def rows(self) -> list[Row]:
-        """In the order of the table; what was not measured is left out."""
+        """In the order of the table; without values that were not measured."""
         rows = [self.shared, self.rate, self.apart, *self.each.values()]
         return [row for row in rows if row.samples]
 
 
 async def loaded(nodes: Nodes, voters: list[Voter], plan: Plan, costs: Costs, kind: str) -> None:
-    """One run of all voters, and what it cost."""
+    """Run all voters; return the result and its costs."""
     before = await nodes.totals()
     seen = _seqs(voters)
     run = await drive(voters, nodes, inflight=4, seconds=plan.seconds)
@@ -170,7 +170,7 @@ def _seqs(voters: list[Voter]) -> int:
 
 
 async def votes(nodes: Nodes, kind: str, plan: Plan, hot: Costs, spread: Costs) -> None:
-    """One hot proposal, then a thousand events."""
+    """Measure one hot proposal, then a thousand events."""
     users = [f"hot-{number}" for number in range(VOTERS)]
     clients = await nodes.clients(users)
     gathering = await gather(clients[0], members=VOTERS)
@@ -189,7 +189,7 @@ async def votes(nodes: Nodes, kind: str, plan: Plan, hot: Costs, spread: Costs) 
 
 
 class Fanning:
-    """Rows of a room that is watched on the node where the votes are, or on the other one."""
+    """Rows of a room that is watched on the node with the votes, or on the other one."""
 
     def __init__(self) -> None:
         here, there = "where the votes are", "on the other node"
@@ -229,7 +229,7 @@ async def fan_out(nodes: Nodes, plan: Plan, rows: Fanning) -> None:
 async def _watched(
     server: ServerProcess, room: dict[str, Any], voters: list[Voter], plan: Plan
 ) -> dict[str, float]:
-    """What comes to the watchers in a second, and what it cost their node."""
+    """The messages to the watchers in a second, and their costs on the watchers' node."""
     tally = Tally()
     meter = CpuMeter(server.pid, server.postgres.pid)
     async with listening() as listeners:
@@ -248,7 +248,7 @@ async def _watched(
 
 
 async def _latency(nodes: Nodes, event: str, voter: Voter, plan: Plan, rows: Fanning) -> None:
-    """One vote at a time, seen on both nodes; then with Redis gone."""
+    """Measure one vote at a time, seen on both nodes; then without Redis."""
     watchers = [
         await Client.connect(HOST, server.port, server.token(f"fan-{number}"))
         for number, server in enumerate(nodes.servers)
@@ -282,7 +282,7 @@ async def _seen(
         await asyncio.sleep(gap)
     await drain([voter], tally)
     voter.on_answer = None
-    # The sweep is the longest that anybody waits.
+    # The sweep is the longest that any watcher waits.
     for _ in range(300):
         if all(mine[-1][0] >= sent[-1][0] for mine in moments):
             break
@@ -302,7 +302,7 @@ def _noting(mine: list[tuple[int, float]]) -> Any:
 
 
 class Reading:
-    """Rows of what a hint costs its hearer: where the event stands now, and the new step."""
+    """Rows of the cost of a hint at its receiver: the event's position, and the new step."""
 
     def __init__(self) -> None:
         what = "a hint answered from the journal"
@@ -317,7 +317,7 @@ class Reading:
 
 
 async def read(place: Place, plan: Plan, rows: Reading) -> None:
-    """Ask what a room asks when it hears a hint, again and again, in this process."""
+    """Repeat, in this process, the queries of a room that receives a hint."""
     database = Database(place.url, connections=2)
     await database.open()
     try:
@@ -346,7 +346,7 @@ async def read(place: Place, plan: Plan, rows: Reading) -> None:
 
 
 async def run(plan: Plan, name: str | None) -> None:
-    """Everything; prints the table, and saves it where there is a ``name``."""
+    """Measure everything; print the table, and save it if there is a ``name``."""
     hot, spread = Costs("one hot proposal"), Costs("1,000 events")
     fanning, reads = Fanning(), Reading()
     redis = RedisServer()

@@ -10,12 +10,12 @@ from tests.attacks.heavy import Size, heavy
 from tests.promises.running import token
 from tests.promises.scenes import gathering
 
-#: Limits of sockets stay as they are shipped; the event is filled faster than one would wait for.
+#: Limits of sockets keep their defaults; the event is filled faster than its rate limits permit.
 _LIMIT = Target(3, 1.5, "less")
 
 
 async def questions(ground: Ground, kinds: list[str] | None = None) -> list[Row]:
-    """A vote's p50 and p99 under each kind, and the ones just before."""
+    """A vote's p50 and p99 under each kind of flood, and those just before."""
     rows = []
     async with ground.room(connections_per_user=20) as (server, _, bystander), attackers() as child:
         size = Size()

@@ -1,4 +1,4 @@
-"""Rows of measured against peer, as a table and as JSON."""
+"""Rows of measured values and peers' values, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Better = Literal["more", "less"]
 
 @dataclass(frozen=True)
 class Target:
-    """What a ratio must reach, and what would be better still; a value, where there is no peer."""
+    """The required ratio, and the wished one; a value, if there is no peer."""
 
     must: float
     further: float
@@ -68,12 +68,12 @@ class Row:
 
     @property
     def value(self) -> float:
-        """The median of what was measured."""
+        """The median of the measured values."""
         return statistics.median(sample.value for sample in self.samples)
 
     @property
     def peer_value(self) -> float:
-        """The median of the peer."""
+        """The median of the peer's values."""
         return statistics.median(sample.peer for sample in self.samples)
 
     @property

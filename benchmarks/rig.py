@@ -15,12 +15,12 @@ from benchmarks.voters import LoadRun, Voter, drive
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured. Each round has its own peers before and after."""
+    """The size of a measurement. Each round has its own peers before and after."""
 
     rounds: int = 3
     seconds: float = 5.0
     peer_seconds: float = 5.0
-    #: Commands of a trial that sends one at a time: 1 % of them must be a handful.
+    #: Commands of a trial that sends one at a time: 1 % of them must be several.
     singles: int = 500
     #: Members of the events that a vote's cost is compared in.
     sizes: tuple[int, ...] = (10, 1_000, 10_000)
@@ -53,8 +53,8 @@ class Rig:
     async def drive(
         self, voters: Sequence[Voter], *, inflight: int = 1, batched: bool = False
     ) -> LoadRun:
-        """All voters at once, for the plan's time."""
-        # Let what the peer left behind settle: dirty pages, the collector of the journal.
+        """Run all voters at once, for the plan's time."""
+        # The peer's effects must settle first: dirty pages, the journal's garbage.
         await asyncio.sleep(0.2)
         return await drive(
             voters, self.meter, inflight=inflight, seconds=self.plan.seconds, batched=batched

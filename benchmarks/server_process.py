@@ -1,4 +1,4 @@
-"""The server under test: its own process, its own PostgreSQL, a data directory that goes away."""
+"""The server under test: its own process, its own PostgreSQL, a temporary data directory."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ HOST = "127.0.0.1"
 START_TIMEOUT = 90.0
 STOP_TIMEOUT = 30.0
 
-#: The limits meant for strangers are lifted: what is measured is the work, not the brake.
-#: Those that bound memory stay far above what the loads here need.
+#: Limits against strangers are lifted, since the work is measured, not the limits. Limits of memory
+#: stay, far above the needs of these loads.
 SETTINGS = {
     "AYES_HOST": HOST,
     "AYES_COMMANDS_PER_SECOND": "1000000",
@@ -43,7 +43,7 @@ SETTINGS = {
 
 
 class StartError(RuntimeError):
-    """The server did not become ready; the message ends with what it said."""
+    """The server did not become ready; the message ends with its output."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def _stop_postgres(data: Path) -> bool:
 
 def _directory() -> Path:
     directory = Path(tempfile.mkdtemp(prefix="ayes-bench-"))
-    # As root the server runs PostgreSQL as another user, who must be able to get there.
+    # As root the server runs PostgreSQL as another user, who must be able to enter.
     directory.chmod(0o711)
     return directory
 

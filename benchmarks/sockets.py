@@ -1,4 +1,4 @@
-"""The cost of idle sockets, and the cost if all come back at once."""
+"""The cost of idle sockets, and the cost of all reconnecting at once."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from benchmarks.rig import close
 from benchmarks.server_process import HOST, ServerProcess
 from benchmarks.voters import Ballot, Tally, Voter, drain
 
-#: Sockets of one user, so that members need not be made for each socket.
+#: Sockets of one user, so that fewer members than sockets are needed.
 SOCKETS_EACH = 20
 #: Sockets opened before the counting begins.
 WARMING = 100
-#: How far behind those are who come back.
+#: Steps that a reconnecting client has missed.
 STEPS_MISSED = 50
-#: Until a number that PostgreSQL or the kernel keeps has settled.
+#: Seconds until a number of PostgreSQL's or the kernel's has settled.
 SETTLE = 1.5
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured."""
+    """The size of the measurements."""
 
     rounds: int = 3
     seconds: float = 5.0
@@ -44,7 +44,7 @@ QUICK = Plan(rounds=3, seconds=2.0, idle=500, crowd=2_000, storm=500)
 
 
 def opening(server: ServerProcess, gathering: Gathering, users: list[str]) -> Words:
-    """What to ask of listeners, to have a socket of each of ``users`` in the room."""
+    """An order to listeners: a socket in the room for each of ``users``."""
     tokens = {user: server.token(user) for user in set(users)}
     return {
         "host": HOST,
@@ -66,17 +66,17 @@ async def room(
 
 
 async def idle_sockets(server: ServerProcess, peer: Broadcast, plan: Plan) -> list[Row]:
-    """Resident memory that sockets cost which are subscribed and silent."""
+    """Resident memory of subscribed, silent sockets."""
     row = Row("an idle subscribed socket, resident", "KiB", "Node ws, an open socket")
     limit = Row("the same", "KiB", target=Target(30, 20, "less"))
     users, gathering, admin = await room(server, "idle", plan.idle)
     ours_opening = opening(server, gathering, users)
     theirs_opening = {"host": HOST, "port": peer.port, "tokens": users}
     async with listening() as ours, listening() as theirs:
-        # The first sockets pay for what all share.
+        # The first sockets pay for shared memory.
         await ours.ask({**ours_opening, "tokens": ours_opening["tokens"][:WARMING]})
         await theirs.ask({**theirs_opening, "tokens": users[:WARMING]})
-        # Each round adds to those before: memory that was given back would be used again.
+        # Each round adds to the earlier ones, since freed memory would be used again.
         for _ in range(plan.rounds):
             before = await _resident(server.pid)
             await ours.ask(ours_opening)
@@ -105,7 +105,7 @@ async def crowd(server: ServerProcess, peer: Broadcast, plan: Plan) -> list[Row]
 
 
 async def storm(server: ServerProcess, peer: Broadcast, plan: Plan) -> list[Row]:
-    """Many sockets come back at once, each a little behind."""
+    """Reconnect many sockets at once, each a little behind."""
     row = Row(f"{plan.storm:,} sockets resume at once, p99", "s")
     row.target = Target(5, 2, "less")
     work = Row("transactions of PostgreSQL for each of them", "", target=Target(3, 1, "less"))

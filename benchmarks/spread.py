@@ -1,4 +1,4 @@
-"""A thousand events at once: nothing to share a transaction with, or little."""
+"""A thousand events at once: few commands share a transaction."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Voters: each casts and retracts, and sends the next command as an answer comes in.
+"""Voters: each casts and retracts, and sends the next command when an answer arrives.
 
-A vote that would be cast twice is no work, so every command here changes a row: cast and retract
-take turns on each proposal.
+Casting a vote twice would change nothing, so cast and retract take turns on each proposal, and
+every command here changes a row.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DRAIN_TIMEOUT = 30.0
 
 
 class LoadError(RuntimeError):
-    """The run proves nothing: refused commands, lost sockets, answers that never came."""
+    """The run proves nothing: refused commands, lost sockets, missing answers."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Tally:
     spans: dict[str, list[int]] = field(default_factory=dict)
 
     def take(self, ack: Message) -> None:
-        """Count an ack; anything but a new effect is a fault."""
+        """Count an ack; an ack without an effect is a fault."""
         self.acks += 1
         if ack["applied"] is not True or ack["replayed"] is not False:
             self.faults["ack without effect"] += 1
@@ -280,7 +280,7 @@ async def alternate(
 
 
 async def drain(voters: Sequence[Voter], tally: Tally) -> None:
-    """Stop all and wait for what is outstanding."""
+    """Stop all and wait for outstanding answers."""
     for voter in voters:
         voter.stop()
     for _ in range(int(DRAIN_TIMEOUT * 100)):
@@ -291,7 +291,7 @@ async def drain(voters: Sequence[Voter], tally: Tally) -> None:
 
 
 def finished(tally: Tally, acks: int, seconds: float, cpu: CpuTime) -> LoadRun:
-    """The result of a run; raises ``LoadError`` where anything but acks came back."""
+    """The result of a run; raises ``LoadError`` if there were answers other than acks."""
     tally.check()
     if len(tally.latencies) < 2:
         raise LoadError(f"{tally.acks} acks in {seconds:.1f} s")

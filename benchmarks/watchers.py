@@ -22,12 +22,12 @@ import uvloop
 from benchmarks.child import Child, Words, serve, started
 from benchmarks.load import ANSWER_TIMEOUT, Client, Message
 
-#: Seconds between two looks at whether all have come as far as they should.
+#: Seconds between two looks at whether all have reached the position.
 CHECK_EVERY = 0.01
 
 
 class Watcher:
-    """One subscribed member: when it was at which position."""
+    """A subscribed member: the times of its positions."""
 
     def __init__(self, client: Client, event: str) -> None:
         self._client = client
@@ -70,7 +70,7 @@ class Watchers:
         self._watchers: list[Watcher] = []
 
     async def answer(self, question: Words) -> Words:
-        """What the lines on standard input ask for."""
+        """Obey a line of standard input."""
         if "event" in question:
             return await self._enter(question)
         return await self._arrivals(question["steps"])

@@ -1,1 +1,1 @@
-"""What deciding a vote costs, without sockets: `python -m benchmarks.decider`."""
+"""The cost of deciding a vote, without sockets: `python -m benchmarks.decider`."""

@@ -1,4 +1,4 @@
-"""What deciding a vote costs the server, without sockets: processor time, part by part.
+"""The cost of deciding a vote, without sockets: processor time, part by part.
 
     python -m benchmarks.decider                       this tree alone
     python -m benchmarks.decider --against main~5      another commit beside it, in turns
@@ -130,7 +130,7 @@ def _postgres() -> Iterator[str]:
 
 @contextmanager
 def _tree_of(commit: str) -> Iterator[Path]:
-    """The files of ``commit``, in a directory that goes away."""
+    """The files of ``commit``, in a temporary directory."""
     directory = Path(tempfile.mkdtemp(prefix="ayes-tree-"))
     try:
         archive = subprocess.run(

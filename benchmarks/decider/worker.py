@@ -1,4 +1,4 @@
-"""The process that is measured: batches of votes through the lanes of the tree it runs in.
+"""The measured process: batches of votes through the lanes of the tree it runs in.
 
 Run as a file, with ``PYTHONPATH`` naming the tree whose code is measured. It uses of that tree what
 any recent one has, and nothing of ``benchmarks``. Reads lines of JSON, and writes one for each.
@@ -45,7 +45,7 @@ PARTS = ("read", "lock", "decide", "write", "commit", "answer")
 
 
 class NoRooms:
-    """Rooms in which nobody watches."""
+    """Rooms without watchers."""
 
     def publish(
         self, event_id: str, epoch: str, steps: Sequence[StepRecord], committed_at: float
@@ -142,7 +142,7 @@ class Voting:
             self._done.set_result(None)
 
     def _frames(self) -> list[bytes]:
-        """Return a vote of everybody: cast and retracted in turns, so that each changes a row."""
+        """Return a vote of each member: cast and retracted in turns, so that each changes a row."""
         self._turn += 1
         kind, more = ("vote.cast", ',"revision":1') if self._turn % 2 else ("vote.retract", "")
         place = f'"event":"{EVENT}","proposal":"{self._proposal}"{more}'

@@ -1,4 +1,4 @@
-"""What the benchmarks compare the server with. Each is small, and tuned as its own docs advise.
+"""The peers that the benchmarks compare the server with, each small and tuned.
 
 - ``room.js``: a room of voters on Node's ``ws`` and Redis; a vote is one Lua script (``vote.lua``).
 - ``transactions.py``: the same on FastAPI and SQLAlchemy, one transaction a vote.

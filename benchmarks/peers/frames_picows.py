@@ -15,7 +15,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
 
 
 class Room:
-    """All sockets, and how far the steps are."""
+    """All sockets, and the position of the steps."""
 
     def __init__(self) -> None:
         self.members: set[WSTransport] = set()
@@ -25,7 +25,7 @@ class Room:
         self._scheduled = False
 
     def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Do what a line of standard input asks for."""
+        """Obey a line of standard input."""
         if "send" in asked:
             text = asked["send"]
             self._text = None if text is None else text.encode()
@@ -54,7 +54,7 @@ class Room:
 
 
 class Member(WSListener):  # type: ignore[misc]  # untyped, as picows is no package of the project
-    """One socket."""
+    """A member's socket."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
@@ -64,7 +64,7 @@ class Member(WSListener):  # type: ignore[misc]  # untyped, as picows is no pack
         self._room.members.add(transport)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Take a credit, or send back what came."""
+        """Take a credit, or echo."""
         payload = frame.get_payload_as_bytes()
         if payload[:1] == b"c":
             self._room.allow(int(payload[1:]))

@@ -1,4 +1,4 @@
-"""The packages of the peers, in a directory of their own: never among those of the server."""
+"""The packages of the peers, in a directory apart from the server's packages."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ INSTALL_TIMEOUT = 300.0
 
 
 class MissingError(RuntimeError):
-    """A program that the peers need is not here; the message names it."""
+    """A program that the peers need is missing; the message names it."""
 
 
 @dataclass(frozen=True)
 class Peers:
-    """Where the programs and packages of the peers are."""
+    """The places of the peers' programs and packages."""
 
     directory: Path
     node: str

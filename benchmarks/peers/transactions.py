@@ -109,7 +109,7 @@ async def vote(member: WebSocket, user: str, message: dict[str, Any]) -> None:
 
 @app.websocket("/v1/socket")  # type: ignore[untyped-decorator]  # FastAPI is not installed here
 async def serve(member: WebSocket) -> None:
-    """One member's socket."""
+    """Serve a member's socket."""
     await member.accept("ayes.v1")
     user = ""
     try:
@@ -134,7 +134,7 @@ async def serve(member: WebSocket) -> None:
 
 
 async def show() -> None:
-    """Send the newest tally to all who watch, again and again."""
+    """Send the newest tally to all watchers, again and again."""
     while True:
         await asyncio.sleep(TICK_S)
         if Shown.shown == Shown.seq:

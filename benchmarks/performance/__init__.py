@@ -1,4 +1,4 @@
-"""What a vote costs, and what the server's peers ask for the same; makes ``docs/performance.md``.
+"""The cost of a vote, for the server and for its peers; makes ``docs/performance.md``.
 
 - ``__main__.py``: the command. ``plan.py``: how much is measured.
 - ``parties.py``: the server and its peers, started beside one another. ``member.py``: a voter that

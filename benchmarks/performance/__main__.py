@@ -1,4 +1,4 @@
-"""What a vote costs, beside what one would take instead.
+"""The cost of a vote, compared with that of the alternatives.
 
     python -m benchmarks.performance            about half an hour; writes docs/performance.md
     python -m benchmarks.performance --quick    about five minutes; writes nothing
@@ -85,7 +85,7 @@ async def run(trials: list[str], plan: Plan, name: str | None) -> int:
 
 
 async def _postgresql() -> str:
-    """The version of the PostgreSQL that the server brings along."""
+    """The version of the PostgreSQL that comes with the server."""
     program = find_binaries(None).program("postgres")
     process = await asyncio.create_subprocess_exec(
         program, "--version", stdout=asyncio.subprocess.PIPE

@@ -1,4 +1,4 @@
-"""The server's own way of a room's frames to its sockets, with no votes and no database.
+"""The server's own code for a room's frames to its sockets, without votes and database.
 
     python -m benchmarks.performance.ayes_frames
 
@@ -31,12 +31,12 @@ from server.transport.large_answers import LargeAnswers
 
 EVENT = "0190f0a0-0000-7000-8000-000000000000"
 PROPOSAL = "0190f0a0-0000-7000-8000-000000000001"
-#: So far that the number of a step never gets longer, and all frames have one size.
+#: So large that the number of a step never gets longer, and all frames have one size.
 FIRST = 1_000_000
 
 
 class Stage:
-    """One room, and how far its steps are."""
+    """A room, and the position of its steps."""
 
     def __init__(self) -> None:
         self.room = Room(EVENT)
@@ -46,7 +46,7 @@ class Stage:
         self._scheduled = False
 
     async def answer(self, asked: Words) -> Words:
-        """Do what a line of standard input asks for; ``frame`` is the size of every frame."""
+        """Obey a line of standard input; ``frame`` is the size of every frame."""
         if "send" in asked:
             self._wanted = self.steps + asked.get("ahead", 0) if asked["send"] else 0
             self._begun = self.steps
@@ -76,7 +76,7 @@ class Stage:
         self._schedule()
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One socket."""
+        """A member's socket."""
         await receive()
         await send({"type": "websocket.accept"})
         transport: SocketTransport = scope["extensions"][EXTENSION]
@@ -107,13 +107,13 @@ class Member:
             self._outbound.say(payload)
 
     def binary(self) -> None:
-        """Take nothing."""
+        """Do nothing."""
 
     def alive(self) -> None:
-        """Note nothing."""
+        """Do nothing."""
 
     def writable(self) -> None:
-        """Go on with what waited."""
+        """Continue with the waiting frames."""
         self._outbound.delivery.writable()
         self._subscription.pull()
 
@@ -149,7 +149,7 @@ def _size() -> int:
 
 async def main() -> None:
     """Serve until standard input ends."""
-    rooms.FRAME_INTERVAL_S = 0.0  # each step is to be a frame
+    rooms.FRAME_INTERVAL_S = 0.0  # each step must be a frame
     stage = Stage()
     listening = socket.create_server(("127.0.0.1", 0), backlog=1_024)
     config = GuardedConfig(stage.app, interface="asgi3", log_level="error", lifespan="off")

@@ -63,7 +63,7 @@ def commands(peers: Peers) -> dict[str, tuple[str, ...]]:
 
 @asynccontextmanager
 async def sending(peers: Peers, name: str, sockets: int) -> AsyncIterator[Sender]:
-    """One sender with so many readers."""
+    """A sender with this number of readers."""
     command = commands(peers)[name]
     # The server runs with its own packages.
     env = None if name == "Ayes" else peers.python()
@@ -77,7 +77,7 @@ async def sending(peers: Peers, name: str, sockets: int) -> AsyncIterator[Sender
 
 
 async def measure_frames(peers: Peers, plan: Plan) -> list[Row]:
-    """All senders in turns, in every other round in the opposite order."""
+    """Measure all senders in turns, in every other round in the opposite order."""
     targets = {"Bun publish": Target(0.6, 1, "more"), "Node ws": Target(1, 1.4, "more")}
     names = list(commands(peers))
     rates = {

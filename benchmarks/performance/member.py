@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from benchmarks.load import Client, frame
 from benchmarks.voters import Ballot, LoadError, percentiles
 
-#: Until the last answer after a run, and until the last watcher has the last step.
+#: Longest wait for the last answer after a run, and for the last watcher's last step.
 DRAIN_TIMEOUT = 30.0
 
 _ACK = b'{"type":"ack"'
@@ -26,7 +26,7 @@ _SEQ = re.compile(rb'"seq":(\d+)')
 
 @dataclass
 class Run:
-    """What came back in one run."""
+    """The answers of one run."""
 
     acks: int = 0
     low: int = 2**63
@@ -37,7 +37,10 @@ class Run:
     faults: list[str] = field(default_factory=list)
 
     def check(self) -> None:
-        """Every ack had an effect, and the positions have no hole. Raises ``LoadError``."""
+        """Check that every ack had an effect, and that the positions have no gap.
+
+        Raises ``LoadError``.
+        """
         if self.acks and self.high - self.low + 1 != self.acks:
             self.faults.append(f"{self.acks} acks from {self.low} to {self.high}")
         if self.faults:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "performance.md"
 #: A shorter page, with the ratios alone.
 COMPARED = ROOT / "docs" / "architecture" / "compared.md"
-#: Load of the machine before the run, for each core, beyond which its times say little.
+#: Load of the machine before the run, per core, beyond which its times mean little.
 BUSY = 0.5
 
 _MEASURED = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

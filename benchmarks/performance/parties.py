@@ -44,7 +44,7 @@ class Party:
         return [await Member.connect(HOST, self.port, self.token(user)) for user in users]
 
     def ballot(self) -> Ballot:
-        """What one voter votes on."""
+        """The ballot that one voter votes on."""
         return Ballot(self.event, self.proposal)
 
     def used(self) -> dict[str, float]:
@@ -58,7 +58,7 @@ class Party:
         self, voters: Sequence[Member], watchers: Sequence[Member], *, inflight: int, seconds: float
     ) -> Measured:
         """Let ``voters`` vote while ``watchers`` have subscribed."""
-        # Let what another party left behind settle.
+        # The effects of another party's run must settle first.
         await asyncio.sleep(0.2)
         await self._each(watchers, "subscribe")
         try:

@@ -1,4 +1,4 @@
-"""Where a vote's processor time goes, by part of the server."""
+"""A vote's processor time, by part of the server."""
 
 from __future__ import annotations
 

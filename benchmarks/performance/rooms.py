@@ -1,4 +1,4 @@
-"""A room as it is, and one hot proposal, against Node's ``ws`` with Redis."""
+"""A normal room, and one hot proposal, against Node's ``ws`` with Redis."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Rows:
 
 
 async def measure_rooms(peers: Peers, plan: Plan) -> list[Row]:
-    """All of it, on as many starts of each program as the plan has."""
+    """Measure all of it, on as many starts of each program as the plan has."""
     rows = Rows()
     for start in range(plan.starts):
         async with AsyncExitStack() as stack:
@@ -75,7 +75,7 @@ async def measure_rooms(peers: Peers, plan: Plan) -> list[Row]:
 
 
 async def _round(rows: Rows, order: Sequence[tuple[Party, list[Member]]], plan: Plan) -> None:
-    """Each of the three loads, on both sides one after the other."""
+    """Measure each of the three loads, on both sides one after the other."""
     for watched, inflight, row in (
         (True, 1, rows.room),
         (False, 1, rows.one),
@@ -104,7 +104,7 @@ async def _others(
     server: ServerProcess,
     ours: tuple[Party, list[Member]],
 ) -> None:
-    """A frame a vote, and one transaction a vote: once a start, with the server beside each."""
+    """A frame per vote, and one transaction per vote: once a start, with the server beside each."""
     party, members = ours
     async with redis_room(peers, server.token, tick_ms=0) as peer:
         await _beside(rows.room_each, party, members, peer, plan)
