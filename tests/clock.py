@@ -1,4 +1,4 @@
-"""A clock that moves when a test says so."""
+"""A clock that moves when a test advances it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Timer:
 
 
 class ClockedLoop:
-    """An event loop whose time stands still until ``advance``; all else is the running loop's."""
+    """An event loop whose time stands still until ``advance``; the rest is the running loop's."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._loop = loop
@@ -58,11 +58,11 @@ class ClockedLoop:
         return timer
 
     def waiting(self) -> int:
-        """How many timers run."""
+        """The number of timers that run."""
         return sum(not timer.cancelled() for timer in self._timers)
 
     def advance(self, seconds: float) -> None:
-        """Move the clock, and call what becomes due on the way, in its order."""
+        """Advance the clock, and call the callbacks that become due, in their order."""
         end = self._now + seconds
         self._timers = [timer for timer in self._timers if not timer.cancelled()]
         while due := [t for t in self._timers if not t.cancelled() and t.when() <= end]:

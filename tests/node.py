@@ -21,7 +21,7 @@ LONGEST = 180.0
 
 
 def run(*command: str, cwd: Path, env: Mapping[str, str] | None = None) -> str:
-    """What ``command`` prints; it must succeed."""
+    """Run ``command``, which must succeed; return its output."""
     done = subprocess.run(
         command,
         cwd=cwd,
@@ -35,7 +35,7 @@ def run(*command: str, cwd: Path, env: Mapping[str, str] | None = None) -> str:
 
 
 def install(folder: Path) -> None:
-    """Bring the packages of ``folder`` as its lock file names them; two workers take turns."""
+    """Install the packages of ``folder`` as its lock file names them; two workers take turns."""
     lock = (folder / "package-lock.json").read_bytes()
     installed = folder / "node_modules" / ".installed"
     with (folder / "package.json").open() as turn:

@@ -1,6 +1,6 @@
 """The real parts that tests run against: PostgreSQL, databases in it, Redis.
 
-Each pytest process has its own. A part that cannot be had is an error, never a skip.
+Each pytest process has its own. A part that is missing is an error, never a skip.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from persistence.embedded.postgres import EmbeddedPostgres
 T = TypeVar("T")
 
 ROOT = Path(__file__).parents[1]
-#: Databases of tests need not outlive a power cut.
+#: Databases of tests need not survive a power cut.
 QUICK = {"fsync": "off", "full_page_writes": "off", "max_connections": "100"}
-#: Free memory that makes it worth keeping test data there.
+#: Free memory that is enough to keep test data there.
 ROOM = 4 * 1024**3
 #: Longest wait for a part to start, or to answer.
 START_TIMEOUT = 30.0
 #: Longest that fetching redis-server may take.
 INSTALL_TIMEOUT = 300.0
 LOOK_INTERVAL = 0.01
-#: A port that was free a moment ago may be taken; so often another is tried.
+#: Attempts to take a port: one that was free a moment ago may be taken by then.
 PORT_TRIES = 5
 
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A temporary folder that PostgreSQL's account gets through; pytest's own is closed to it."""
+    """A temporary folder that PostgreSQL's account can enter; pytest's own is closed to it."""
     path = Path(tempfile.mkdtemp(prefix="ayes-test-", dir=_in_memory()))
     path.chmod(0o711)
     try:
@@ -56,7 +56,7 @@ def folder() -> Iterator[Path]:
 
 
 def _in_memory() -> str | None:
-    """A file system in memory, if there is a roomy one; databases are copied in no time there."""
+    """A file system in memory, if one has room; databases are copied quickly there."""
     try:
         found = os.statvfs("/dev/shm")
     except OSError:
@@ -66,7 +66,7 @@ def _in_memory() -> str | None:
 
 
 def apart(work: Callable[[], T]) -> T:
-    """Run ``work`` in a thread of its own: a loop it makes does not meet the test's."""
+    """Run ``work`` in a thread of its own, so that its loop does not meet the test's."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(work).result(START_TIMEOUT)
 
@@ -107,7 +107,7 @@ def postgres_url() -> Iterator[str]:
 
 @contextmanager
 def database(postgres_url: str, template: str = "template0") -> Iterator[str]:
-    """A database of its own, like ``template``; dropped afterwards with its connections."""
+    """A new database, copied from ``template``; dropped afterwards with its connections."""
     name = f"ayes_test_{secrets.token_hex(6)}"
     execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     try:
@@ -118,7 +118,7 @@ def database(postgres_url: str, template: str = "template0") -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def template(postgres_url: str) -> Iterator[str]:
-    """Name of a migrated database that nobody is connected to."""
+    """Name of a migrated database without any connection."""
     with database(postgres_url) as url:
         apart(lambda: upgrade(url))
         yield urlsplit(url).path.removeprefix("/")
@@ -141,7 +141,7 @@ def empty_database_url(postgres_url: str) -> Iterator[str]:
 class RedisServer:
     """A private Redis on one port of loopback; keeps nothing on disk.
 
-    ``program`` stands in for ``redis-server``; ``options`` are of its configuration.
+    ``program`` replaces ``redis-server``; ``options`` are of its configuration.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """``redis://`` and so on; the same after a restart."""
+        """The URL (``redis:`` and host and port), which stays the same after a restart."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
@@ -181,7 +181,7 @@ class RedisServer:
 
     def _started(self, program: str) -> bool:
         options = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no"}
-        # This one does not load another Redis's files from the folder.
+        # A working directory of its own, so that it does not load another Redis's files.
         options["dbfilename"] = f"ayes-test-{self.port}.rdb"
         command = [program]
         for name, value in (options | dict(self.options)).items():
@@ -222,7 +222,7 @@ def redis_url() -> Iterator[str]:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
+    """A port of loopback that no process listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""What tests put in the place of the server's own, found in their source."""
+"""Find the names that tests replace with ``monkeypatch``, in the source of the tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def missing(path: Path) -> Iterator[str]:
-    """Names that ``monkeypatch.setattr`` is given in ``path``, and that are nowhere."""
+    """Names in ``monkeypatch.setattr`` calls of ``path`` that do not exist."""
     tree = ast.parse(path.read_text())
     imported = dict(_imported(tree))
     for call in ast.walk(tree):
@@ -40,7 +40,7 @@ def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def _found(name: str) -> Any:
-    """The module, or what is in one; ``None`` if there is no such thing."""
+    """The module, or the object in one; ``None`` if it does not exist."""
     try:
         return importlib.import_module(name)
     except ImportError:

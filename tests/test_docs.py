@@ -1,4 +1,4 @@
-"""The documentation: its generated parts are current, its examples are what the server speaks."""
+"""The documentation: its generated parts are current, its examples are valid messages."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ _FOREIGN = {
 }
 #: Constants, and the file that defines them in parentheses.
 _PLACED = re.compile(r"((?:`[A-Z][A-Z0-9_]+`(?:, | and )?)+) \(`([\w/]+\.py)`\)")
-#: What was written down then stays as it was: its files may have moved since.
+#: Records of the past: their files may have moved since.
 _HISTORY = ("CHANGELOG.md", "docs/decisions/")
-#: Its rows name files below ``tests`` without the folder; a test above holds them.
+#: Its rows name files below ``tests`` without the folder; another test checks them.
 _RELATIVE = ("tests/README.md",)
 
 
@@ -133,7 +133,7 @@ def test_the_picture_asks_nobody_for_anything() -> None:
     ["clients/python/examples/ten_lines.py", "clients/js/examples/ten-lines.js"],
 )
 def test_the_readme_shows_the_examples_that_are_run(example: str) -> None:
-    """Both are run against a real server by the clients' own tests."""
+    """The clients' own tests run both against a real server."""
     shown = (ROOT / "README.md").read_text()
     assert f"\n{(ROOT / example).read_text().strip()}\n```\n" in shown
 
@@ -169,7 +169,7 @@ def test_every_file_that_docs_and_comments_name_is_there() -> None:
         if path.suffix in (".py", ".js", ".md", ".toml")
         and "node_modules" not in path.parts
         and not str(path.relative_to(ROOT)).startswith(_HISTORY + _RELATIVE)
-        for name in _FILE.findall(_LINK.sub("]", path.read_text()))  # links have a test above
+        for name in _FILE.findall(_LINK.sub("]", path.read_text()))  # another test checks links
         if not (ROOT / name).exists()
     }
     assert not gone, sorted(gone)
@@ -227,13 +227,13 @@ def quotes(kind: re.Pattern[str]) -> list[str]:
 
 
 def says(source: str, quote: str) -> bool:
-    """Whether ``source`` has the parts of ``quote`` around each ``…``, in their order."""
+    """Whether ``source`` has the parts of ``quote`` around each ``…``, in order."""
     parts = [re.escape(part.strip()) for part in quote.split("…") if part.strip()]
     return re.search("…?.{0,60}?".join(parts), source) is not None
 
 
 def source_of(folders: list[str], pattern: str) -> str:
-    """The text of the files, without the breaks within their texts, placeholders as ``…``."""
+    """The text of the files, with adjacent strings joined and placeholders as ``…``."""
     files = [path for folder in folders for path in sorted((ROOT / folder).rglob(pattern))]
     whole = "\n".join(path.read_text() for path in files)
     return _PLACEHOLDER.sub("…", _JOINED.sub("", whole))
@@ -255,12 +255,12 @@ def test_sentences_of_the_server_are_quoted_as_they_are() -> None:
 # CHANGELOG.md, "Unreleased".
 
 _GROUPS = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
-#: Lines of one entry: a change is said in a sentence or two, and described in docs/.
+#: Maximum lines of an entry: a change takes a sentence or two, and docs/ has the details.
 _MAX_ENTRY_LINES = 3
 
 
 def unreleased() -> list[tuple[str, list[str]]]:
-    """The groups of the changes that are not released, each with its lines."""
+    """The groups of unreleased changes, each with its lines."""
     part = (ROOT / "CHANGELOG.md").read_text().partition("\n## Unreleased\n")[2]
     found = []
     for group in part.partition("\n## ")[0].split("\n### ")[1:]:

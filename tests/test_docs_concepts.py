@@ -17,7 +17,7 @@ from tests.parts import ROOT
 
 _PAGE = ROOT / "docs" / "concepts.md"
 _PLURALS = {"assumption": "assumptions", "criterion": "criteria", "conclusion": "conclusions"}
-#: Functions of the handlers that close a proposal as what their third argument names.
+#: Functions of the handlers that close a proposal; the third argument is the status.
 _CLOSING = {"accept": "accepted", "_take_away": "deleted"}
 
 
@@ -88,7 +88,7 @@ def test_a_worked_example_ends_as_the_server_decides(given: dict[str, Any], row:
 
 
 def test_floating_point_says_no_to_58_of_100() -> None:
-    """The page says so."""
+    """The page has the statement."""
     assert 58 / 100 * 100 < 58
 
 

@@ -36,7 +36,7 @@ def rewritten(text: str, page: str) -> str:
         ("runbooks/README.md", "[x](../../CHANGELOG.md)", "[x](../CHANGELOG.md)"),
         ("scaling.md", "[nginx](../deploy/nginx/nginx.conf)", "nginx (`deploy/nginx/nginx.conf`)"),
         ("admin.md", "[x](https://h/y) [y](#z)", "[x](https://h/y) [y](#z)"),
-        # These stay, so that the build fails.
+        # These stay wrong, so that the build fails.
         ("admin.md", "[x](no-such.md)", "[x](no-such.md)"),
         ("admin.md", "[x](../no-such.py)", "[x](../no-such.py)"),
     ],

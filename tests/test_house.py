@@ -29,7 +29,7 @@ from protocol.commands import COMMANDS
 from tests.patches import missing
 
 ROOT = Path(__file__).parents[1]
-#: From the ground up; each may import those before it.
+#: From the ground up; each may import the ones before it.
 HOUSE = ("protocol", "persistence", "handlers", "server")
 #: A reader finds their way by the tree alone: one noun a file.
 LONGEST_FILE = 400
@@ -124,7 +124,7 @@ def test_each_handler_stands_at_its_own_command() -> None:
         assert hints["return"] is Outcome
 
 
-#: Table → record; what a record leaves out is the event it lives in, or what only storage knows.
+#: Table → record; a record leaves out its event, and columns that only storage uses.
 RECORDS: dict[str, Any] = {
     "ballots": records.Ballot,
     "comments": records.Comment,
@@ -169,7 +169,7 @@ async def test_migrations_make_exactly_the_tables(database_url: str) -> None:
 
     async with engine.connect() as connection:
         differences = await connection.run_sync(compare)
-        # Autogenerate looks at no check constraint.
+        # Autogenerate ignores check constraints.
         checks = {
             row[0]
             for row in await connection.execute(
@@ -211,7 +211,7 @@ def test_no_dependency_ships_one_of_our_names() -> None:
     assert not taken, taken
 
 
-#: The oldest versions without a known weakness, or with what the code needs.
+#: The oldest versions without a known security hole, and with the features that the code needs.
 FLOORS = {
     "starlette": (1, 0, 1),
     "uvicorn": (0, 54),
@@ -220,7 +220,7 @@ FLOORS = {
     "orjson": (3, 11, 6),
     "redis": (4, 5, 4),
     "asyncpg": (0, 31),
-    # The first that refuses an empty key.
+    # The first version that refuses an empty key.
     "PyJWT": (2, 13),
 }
 
@@ -277,8 +277,8 @@ def test_this_python_is_one_that_is_promised() -> None:
     assert 'requires-python = ">=3.11"' in (ROOT / "pyproject.toml").read_text()
 
 
-#: Each package's folders and files from the ground up. One may import what is in a lower row; those
-#: of one row do not know each other. ``""`` is the package itself.
+#: Each package's folders and files from the ground up. A module may import modules of lower rows;
+#: modules of one row do not import each other. ``""`` is the package itself.
 LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "persistence": (
         ("", "private_files", "database"),
@@ -376,7 +376,7 @@ def edges(package: Path) -> dict[str, set[str]]:
 
 
 def imported_modules(path: Path, modules: set[str]) -> set[str]:
-    """Those of ``modules`` that ``path`` imports."""
+    """The ones of ``modules`` that ``path`` imports."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

@@ -1,6 +1,6 @@
-"""Attackers with a good token that only ask, over sockets and HTTP, as fast as they are answered.
+"""Attackers with a valid token that ask questions, over sockets and HTTP, as fast as they can.
 
-Each goes on until its time is over, takes what comes without keeping it, and counts answers.
+Each asks until its time is over, discards what it receives, and counts answers.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from tests.attacks.floods import UPGRADE, hello
 from tests.server.raw import TEXT, masked
 
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
-#: How messages begin that answer nothing.
+#: Beginnings of messages that are not answers.
 _UNASKED = tuple(
     b'{"type":"%b"' % kind for kind in (b"diff", b"heartbeat", b"presence", b"welcome", b"you")
 )
 _ERROR = b'{"type":"error"'
-#: Bytes kept of a message: enough to see what it is.
+#: Bytes kept of a message: enough to find its type.
 _KEPT = 24
-#: Seconds until an asker whose socket was closed is back.
+#: Seconds until an asker whose socket was closed connects again.
 BACK_S = 0.2
 
 
 class AskedAbout(NamedTuple):
-    """The records that questions are about."""
+    """The records that the questions ask about."""
 
     event: str
     """A heavy event."""
     code: str
     own: list[str]
-    """Ids of commands that the asker sent there."""
+    """Ids of commands that the asker sent to the event."""
 
 
 class Kind(NamedTuple):
-    """How a flood of questions is made."""
+    """How the questions of a flood are made."""
 
     connections: int
     outstanding: int
-    """Questions of one socket without an answer; 0: over HTTP, one after another."""
+    """Unanswered questions of one socket; 0 means HTTP, one question after another."""
     asked: Callable[[AskedAbout], Iterator[bytes]]
     """The questions to repeat: messages, or paths behind a method."""
     asker: str = "member"
@@ -62,7 +62,7 @@ def _in_turns(ground: AskedAbout) -> Iterator[bytes]:
 
 
 def _previews(ground: AskedAbout) -> Iterator[bytes]:
-    """No two alike, so that no answer that is kept serves the next one."""
+    """Every question differs, so that no cached answer serves the next one."""
     for threshold in itertools.cycle(range(500, 100_000)):
         rule = {"auto": True, "rule": "count", "threshold": threshold}
         policy = {"assumption": rule}
@@ -119,7 +119,7 @@ KINDS = {
 async def ask_on(
     port: int, kind: Kind, ground: AskedAbout, token: str, until: float
 ) -> Counter[str]:
-    """One connection of ``kind`` until the clock says ``until``; how often each sort of answer."""
+    """Ask questions of ``kind`` on one connection until ``until``; count each kind of answer."""
     found: Counter[str] = Counter()
     asked = kind.asked(ground)
     while (left := until - time.monotonic()) > 0:
@@ -152,7 +152,7 @@ async def _over_a_socket(
 
 
 class _Asker(asyncio.Protocol):
-    """Asks again with each answer."""
+    """Asks again after each answer."""
 
     transport: asyncio.Transport
 
@@ -167,7 +167,7 @@ class _Asker(asyncio.Protocol):
         self._upgraded = False
         self._rest = b""
         self._skip = 0
-        """Bytes still to come of the message that is being received."""
+        """Bytes of the current message that are still to come."""
         self._begins = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -197,7 +197,7 @@ class _Asker(asyncio.Protocol):
             pass
 
     def _frame(self) -> bool:
-        """Take one frame; whether there was one."""
+        """Take one frame; return whether there was one."""
         rest = self._rest
         if len(rest) < 2:
             return False
@@ -235,7 +235,7 @@ async def _over_http(port: int, asked: Iterator[bytes], token: str, found: Count
             answer = await reader.readuntil(b"\r\n\r\n")
             found["answered" if b" 200 " in answer[:20] else "refused"] += 1
             if not (length := _LENGTH.findall(answer)):
-                # A stream: its first bytes are what it costs.
+                # Only the first bytes of a stream are read; they are its cost.
                 await reader.read(1 << 16)
                 return
             left = int(length[0])

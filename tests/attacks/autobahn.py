@@ -55,7 +55,7 @@ _RUN = (
 
 
 async def install(python: str) -> Path:
-    """The suite's folder, filled where it is not there yet."""
+    """Return the suite's folder; install the suite if it is missing."""
     site = PLACE / "site"
     if not site.exists():
         site.mkdir(parents=True)
@@ -69,7 +69,7 @@ async def run(python: str, *, deflates: bool) -> Outcome:
     outcome: Outcome = {}
     for path in PATHS:
         reports = PLACE / f"reports-{path[1:]}"
-        # A thousand large messages at once in each of their cases: not to wait for turns.
+        # A thousand large messages at once in each of their cases: they must not wait for turns.
         budgets = replace(WIDE, burst=1e9) if deflates else WIDE
         async with echoing(budgets, deflates=deflates) as served:
             spec = {
@@ -97,7 +97,7 @@ async def run(python: str, *, deflates: bool) -> Outcome:
 
 
 def _plain(said: list[str]) -> list[str]:
-    """Without what timing decides: NON-STRICT is said where a close came before an echo."""
+    """Leave out differences of timing: NON-STRICT means that a close came before an echo."""
     return ["OK" if word == "NON-STRICT" else word for word in said]
 
 
@@ -127,7 +127,7 @@ def failures(outcome: Outcome) -> list[str]:
 
 
 def main() -> int:
-    """Run it, print it, hold it against the baseline."""
+    """Run the suite, print the outcome, and compare it with the baseline."""
     parser = argparse.ArgumentParser(prog="python -m tests.attacks.autobahn")
     parser.add_argument("--python", default="python2.7", help="a Python 2.7")
     parser.add_argument("--deflate", action="store_true", help="sections 12 and 13")

@@ -1,4 +1,4 @@
-"""Servers to attack, and the log they may not fill."""
+"""Servers to attack, and a check that the attacks do not fill the log."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Attack(Protocol):
 async def attack(migrated_url: str, patient: None) -> AsyncIterator[Attack]:
     """Starts servers; they end with the test.
 
-    Attackers, server and bystanders share one loop, and may keep the database's answers waiting.
+    Attackers, server and bystanders share one event loop, so the attackers may delay the database's
+    answers.
     """
     async with AsyncExitStack() as stack:
 

@@ -21,7 +21,7 @@ from server.transport.guard import EXTENSION, Budgets, GuardedConfig, SocketTran
 PATHS = ("/wire", "/asgi")
 
 #: The conformance cases send messages of 16 MiB, cut into 64-byte fragments, and thousands at once.
-#: That is what the budgets are there to refuse, so here they are out of the way.
+#: The budgets exist to refuse such messages, so they are lifted here.
 WIDE = Budgets(
     commands_per_second=1e9,
     controls_per_second=1e9,
@@ -69,7 +69,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 @dataclass
 class Echoing:
-    """Where it listens."""
+    """The server's port and paths."""
 
     port: int
 

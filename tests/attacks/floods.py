@@ -1,6 +1,6 @@
-"""Attackers that fill, draw out or just hold a connection; each says how it was ended.
+"""Attackers that flood, trickle or hold a connection; each reports how it was ended.
 
-All of them take what comes, unless they are deaf, and give up by themselves after ``LIMIT_S``.
+All of them read what the server sends, unless they are deaf. They give up after ``LIMIT_S``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from tests.server.raw import CONT, HANDSHAKE, PING, PONG, TEXT, masked
 
-#: Ends an attacker that the server lets go on, which is a failure; and the most bytes that it says.
+#: Seconds and bytes after which an attacker gives up, if the server has not ended it: a failure.
 LIMIT_S = 100.0
 MOST_BYTES = 160 << 20
 
@@ -29,7 +29,7 @@ _batch = b"[" + b'{"type":"ping"},' * (MESSAGES_IN_A_BATCH - 1) + b"0]"
 _fragment = masked(CONT, b"x", fin=False)
 _empty = masked(CONT, fin=False)
 
-#: What is said over and over. Each of them is over a budget within a second.
+#: The messages of each flood. Each flood is over a budget within a second.
 FLOODS = {
     "messages": (b"", _message * 500),
     "messages in batches": (b"", masked(TEXT, _batch) * 8),
@@ -62,7 +62,7 @@ FRAME = {
     "no JSON": len(masked(TEXT, b"no")),
 }
 
-#: What is trickled, a byte at a time, before anything was upgraded. None of it is ever whole.
+#: Requests sent a byte at a time, before any upgrade. None of them is ever complete.
 TRICKLES = {
     "nothing": b"",
     "a request": UPGRADE[:-1],
@@ -73,7 +73,7 @@ TRICKLES = {
     + b"1\r\nz\r\n" * 900,
 }
 
-#: Those of them whose header is whole.
+#: Of these, the requests with a complete header.
 BODIES = ("a body", "chunks")
 
 Attacker: TypeAlias = Callable[[int], Awaitable["End"]]
@@ -84,15 +84,15 @@ class End:
 
     def __init__(self, code: int, seconds: float, got: bytes, port: int = 0) -> None:
         self.code = code
-        """Of the close frame; 0 where there was none: a reset, or a plain end."""
+        """The code of the close frame; 0 if the connection ended without one."""
         self.seconds = seconds
         self.got = got
         self.port = port
-        """The attacker's own."""
+        """The attacker's own port."""
 
 
 class Peer(asyncio.Protocol):
-    """Takes everything, and keeps the end of it."""
+    """Reads everything, and keeps the last bytes."""
 
     def __init__(self) -> None:
         self.tail = b""
@@ -139,7 +139,7 @@ def hello(token: str) -> bytes:
 
 
 async def flood(port: int, token: str, first: bytes, again: bytes) -> End:
-    """Upgrade, say hello, then ``first``, then ``again`` and again until the server ends it."""
+    """Upgrade, say hello, send ``first``, then repeat ``again`` until the server closes."""
     async with connected(port, UPGRADE) as (transport, peer), asyncio.timeout(LIMIT_S):
         await peer.answered.wait()
         transport.write(hello(token) + first)
@@ -154,7 +154,7 @@ async def flood(port: int, token: str, first: bytes, again: bytes) -> End:
 
 
 async def trickle(port: int, data: bytes, gap: float) -> End:
-    """Say ``data`` a byte at a time, ``gap`` seconds between two, until the server ends it."""
+    """Send ``data`` a byte at a time, with ``gap`` seconds between, until the server closes."""
     async with connected(port) as (transport, peer), asyncio.timeout(LIMIT_S):
         begun = time.monotonic()
         for at in range(len(data)):
@@ -177,7 +177,7 @@ async def idle(port: int, said: bytes = UPGRADE) -> End:
 
 
 def ends(found: Iterable[End]) -> Counter[int]:
-    """How often each code."""
+    """Count each close code."""
     return Counter(end.code for end in found)
 
 
@@ -192,7 +192,7 @@ def _code(tail: bytes) -> int:
 
 
 def deaf(port: int) -> socket.socket:
-    """A socket whose owner will take a few KiB, and no more."""
+    """A socket that receives a few KiB and then stops reading."""
     made = socket.socket()
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     made.connect(("127.0.0.1", port))

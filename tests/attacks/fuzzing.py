@@ -17,7 +17,7 @@ from protocol.closes import CloseCode
 from protocol.errors import ErrorCode
 from tests.attacks.stories import Story, story
 
-#: What the server may close with (besides the echo of a client's own code).
+#: Close codes that the server may use, in addition to echoing a client's own code.
 DOCUMENTED = {1000, 1001, 1002, 1007, 1009, 1012, *map(int, CloseCode)}
 ERROR_CODES = frozenset(map(str, ErrorCode))
 #: Longest that a connection may take to end: the handshake's deadline, or the flush's, and slack.
@@ -27,14 +27,14 @@ _RESET = struct.pack("ii", 1, 0)
 
 @dataclass
 class Verdicts:
-    """The frames sent, and the end of the connection."""
+    """The frames sent, and how the connections ended."""
 
     frames: int = 0
     connections: int = 0
     codes: Counter[int] = field(default_factory=Counter)
-    """By close code; 1006 where a connection ended without one."""
+    """Connections by close code; 1006 means that a connection ended without one."""
     refused: Counter[int] = field(default_factory=Counter)
-    """Handshakes that were none, by HTTP status; 0 where nothing was answered."""
+    """Failed handshakes by HTTP status; 0 if there was no response."""
     errors: Counter[str] = field(default_factory=Counter)
     """Error codes in messages."""
     hung: int = 0
@@ -43,12 +43,12 @@ class Verdicts:
 
 
 class _Peer(asyncio.Protocol):
-    """Takes everything; knows when the server is done with it."""
+    """Reads everything; knows when the server has closed the connection."""
 
     def __init__(self) -> None:
         self.got = bytearray()
         self.answered = asyncio.Event()
-        """Whether the handshake has a response, or never will."""
+        """Set once the handshake has a response, or cannot get one."""
         self.gone = asyncio.Event()
 
     def data_received(self, data: bytes) -> None:
@@ -96,7 +96,7 @@ async def _tell(port: int, told: Story, rng: random.Random, found: Verdicts) -> 
                 await asyncio.sleep(0)
         if told.ending == "reset":
             await asyncio.sleep(0)
-            # The server may have ended it first; a closed socket takes no option.
+            # The server may have closed the socket already; a closed socket takes no option.
             if not transport.is_closing():
                 plain: socket.socket = transport.get_extra_info("socket")
                 plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -116,7 +116,7 @@ async def _tell(port: int, told: Story, rng: random.Random, found: Verdicts) -> 
 
 
 def _cut(rng: random.Random, said: list[bytes]) -> Iterator[bytes]:
-    """The same bytes in other pieces: each on its own, all in one, or cut anywhere."""
+    """The same bytes, split differently: byte by byte, all at once, or cut anywhere."""
     kind = rng.randrange(3)
     if kind == 0:
         yield from said
@@ -150,7 +150,7 @@ def _judge(got: bytes, told: Story, found: Verdicts) -> None:
 
 
 def _read(data: bytes, found: Verdicts) -> int:
-    """Take the server's frames apart; the code of the last one, if it is a close."""
+    """Parse the server's frames; return the close code if the last one is a close."""
     code = 1006
     while data:
         if code != 1006:

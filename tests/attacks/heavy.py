@@ -1,4 +1,4 @@
-"""A heavy event: as much text as its members may put into it."""
+"""A heavy event: as much text as its members can add."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOGETHER = 64
 
 
 class Size(NamedTuple):
-    """How heavy."""
+    """How much text a heavy event has."""
 
     authors: int = 25
     pending: int = 900
@@ -26,7 +26,7 @@ class Size(NamedTuple):
 
 
 class Heavy(NamedTuple):
-    """The event, and who may ask about it as what."""
+    """The event, and the users who ask about it in each role."""
 
     ground: AskedAbout
     users: dict[str, str]

@@ -1,4 +1,4 @@
-"""One user who wants the server to use as much memory as it can be made to, and keep it."""
+"""One user who makes the server use, and keep, as much memory as possible."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ ROOMS = 64
 CONNECTIONS = 40
 #: Steps of a pipeline before its answers are read.
 PIPELINE = 24
-#: How often the resident memory is looked at.
+#: Interval between two readings of the resident memory.
 SAMPLE_INTERVAL_S = 0.25
-#: How long freed memory may take to be given back, and until then how long it must not shrink.
+#: How long freed memory may take to be returned to the system, and how long the resident memory
+#: must stay unchanged before it counts as settled.
 SETTLE_TIMEOUT_S = 30.0
 #: Seconds without a change after which memory has settled: before, and afterwards, when the rooms
 #: that nobody is in any more are yet to be forgotten, and their memory to be given back.
@@ -58,7 +59,7 @@ class Socket:
 
     @classmethod
     async def open(cls, server: Address, user: str, *, reads: bool = True) -> Socket:
-        """One that has said hello; ``reads`` is false for one with the smallest buffers."""
+        """A socket that has said hello; without ``reads`` it has the smallest buffers."""
         options: dict[str, Any] = {}
         if not reads:
             link = socket.socket()
@@ -91,7 +92,7 @@ class Socket:
                     return dict(message)
 
     async def acts(self, commands: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The answers of commands, sent a few at a time as the limits ask for."""
+        """The acks of commands, sent a few at a time as the limits permit."""
         answers: list[dict[str, Any]] = []
         for begin in range(0, len(commands), PIPELINE):
             part = [
@@ -116,13 +117,13 @@ class Socket:
         return answer
 
     async def close(self) -> None:
-        """End it without a word."""
+        """Drop the connection without a close frame."""
         self._connection.transport.abort()
 
 
 @dataclass
 class Attacker:
-    """One user, and the events they made."""
+    """The attacking user, and the events they made."""
 
     server: Address
     user: str
@@ -133,16 +134,16 @@ class Attacker:
     sockets: list[Socket] = field(default_factory=list)
 
     def count(self, what: str, times: int = 1) -> None:
-        """Note that something was done."""
+        """Count one act."""
         self.done[what] = self.done.get(what, 0) + times
 
     @property
     def has_time(self) -> bool:
-        """Whether the attack goes on."""
+        """Whether the attack's time is not over."""
         return time.monotonic() < self.ends
 
     async def events_of_long_texts(self) -> None:
-        """Events as heavy as one user can make them: the states that idle lanes keep."""
+        """Make events as heavy as one user can, so that idle lanes keep their states."""
         sender = await Socket.open(self.server, self.user)
         self.sockets.append(sender)
         for number in itertools.count():
@@ -187,7 +188,7 @@ class Attacker:
         return event
 
     async def one_event_on_and_on(self) -> None:
-        """Proposals made and withdrawn in one event: what a lane and a room remember of them."""
+        """Make and withdraw proposals in one event, so that its lane and room remember them."""
         sender = await Socket.open(self.server, self.user)
         self.sockets.append(sender)
         made = await sender.act("event.create", subject="on and on")
@@ -207,7 +208,7 @@ class Attacker:
             self.count("withdrawn", len(gone))
 
     async def rooms(self) -> None:
-        """Sockets in as many heavy rooms as they may be in, some of which read nothing more."""
+        """Open sockets in as many heavy rooms as are allowed; some of them stop reading."""
         opened = [
             await Socket.open(self.server, self.user, reads=n % 2 == 0) for n in range(SOCKETS - 4)
         ]
@@ -221,7 +222,7 @@ class Attacker:
             event = random.choice(self.events[-ROOMS:])
             try:
                 async with asyncio.timeout(2.0):
-                    # From the start on, which has to be folded, or the snapshot.
+                    # From the first step on: the server must fold the journal, or send a snapshot.
                     await reader.say({"type": "subscribe", "event": event})
                     self.count("subscribed")
             except (TimeoutError, ConnectionClosed):
@@ -232,7 +233,7 @@ class Attacker:
             await asyncio.sleep(0.02)
 
     async def requests(self) -> None:
-        """Connections over HTTP that ask for what is large, and never read it."""
+        """Ask for large answers over HTTP, and never read them."""
         loop = asyncio.get_running_loop()
         while self.has_time:
             if not self.events:
@@ -255,7 +256,7 @@ class Attacker:
             await asyncio.sleep(0.02)
 
     async def refusals(self) -> None:
-        """What is refused: events and codes that do not exist, ids used again, long texts."""
+        """Send what is refused: unknown events and codes, repeated ids, long texts."""
         sender = await Socket.open(self.server, self.user)
         self.sockets.append(sender)
         while self.has_time:
@@ -279,7 +280,7 @@ class Attacker:
             self.count("refused", sum(answer["type"] == "error" for answer in answers))
 
     async def leave(self) -> None:
-        """Everything ends at once."""
+        """Drop every connection at once."""
         for peer in self.peers:
             peer.close()
         for opened in self.sockets:
@@ -310,7 +311,7 @@ class Found:
 async def worst(
     server: Address, pid: int, seconds: float, *, user: str = "mallory", parts: Any = PARTS
 ) -> Found:
-    """All of it for so long by one user, and what is left of it when they are gone."""
+    """Run every attack of one user for ``seconds``; measure what stays once the user is gone."""
     await warm(server)
     before = peak = await settled(pid, QUIET_BEFORE_S)
     attacker = Attacker(server, user, time.monotonic() + seconds)
@@ -328,19 +329,19 @@ async def _until_cut(part: Callable[[], Awaitable[None]]) -> None:
     try:
         await part()
     except (ConnectionClosed, OSError):
-        # Thrown out: that is an end, too.
+        # A refused connection ends the attack, too.
         return
 
 
 async def warm(server: Address) -> None:
-    """What any server has done by its first minute: one event, one vote, one of each question."""
+    """Do what any server has done after a minute: one event, one vote, one of each query."""
     attacker = Attacker(server, "warm", time.monotonic() + 1.0)
     await asyncio.gather(*(_until_cut(getattr(attacker, part)) for part in PARTS[1:]))
     await attacker.leave()
 
 
 async def settled(pid: int, quiet_s: float) -> int:
-    """The resident memory once it has not shrunk for ``quiet_s``."""
+    """Return the resident memory once it has not shrunk for ``quiet_s``."""
     least, since = resident(pid), time.monotonic()
     begun = since
     while time.monotonic() - since < quiet_s and time.monotonic() - begun < SETTLE_TIMEOUT_S:

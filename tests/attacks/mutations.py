@@ -46,7 +46,7 @@ _JUNK = ("", "{", "}", "[", "]", ",", ":", '"', "\\", "\x00", "\ufeff", " \r\n\t
 
 
 def messages(seed: int) -> Iterator[bytes]:
-    """One frame after another: mostly one message, sometimes a batch, sometimes no JSON at all."""
+    """Endless frames: mostly one message, sometimes a batch, sometimes not JSON."""
     rng = random.Random(seed)
     good = [example(kind) for kind in MESSAGES]
     plain = [{key: json.dumps(value) for key, value in message.items()} for message in good]
@@ -66,7 +66,7 @@ def messages(seed: int) -> Iterator[bytes]:
 
 
 def _one(rng: random.Random, plain: list[dict[str, str]], names: list[str]) -> str:
-    """An object: a right message with some of its fields changed."""
+    """A valid message with some of its fields changed."""
     fields = list(rng.choice(plain).items())
     for _ in range(rng.choice((0, 1, 1, 1, 2, 3))):
         at = rng.randrange(len(fields))
@@ -79,7 +79,7 @@ def _one(rng: random.Random, plain: list[dict[str, str]], names: list[str]) -> s
         elif kind == 5 and len(fields) > 1:
             del fields[at]
         elif kind == 6:
-            # The same key twice, and not in the same place.
+            # Repeat a key, at another place.
             fields.insert(rng.randrange(len(fields) + 1), (name, rng.choice((value, *VALUES))))
         else:
             stranger = rng.choice(("type", "id", "ref", "event", "", "__proto__", "x" * 300))
@@ -91,7 +91,7 @@ def _one(rng: random.Random, plain: list[dict[str, str]], names: list[str]) -> s
 
 
 def _anything(rng: random.Random, depth: int) -> str:
-    """JSON of no particular shape."""
+    """JSON of any shape."""
     kind = rng.randrange(4 if depth else 2)
     if kind == 0:
         return rng.choice(VALUES)
@@ -105,7 +105,7 @@ def _anything(rng: random.Random, depth: int) -> str:
 
 
 def _damaged(rng: random.Random, text: bytes) -> bytes:
-    """Mostly as it is; else cut short, with a byte changed, or with something put in."""
+    """Mostly unchanged; else cut short, with a byte changed, or with something inserted."""
     kind = rng.random()
     at = rng.randrange(len(text) + 1)
     if kind < 0.85:

@@ -1,4 +1,4 @@
-"""What a server under attack may log: nothing that looks like a defect, and nobody's token."""
+"""The rules for the log of a server under attack: no sign of a defect, and no token."""
 
 from __future__ import annotations
 

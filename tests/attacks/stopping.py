@@ -1,4 +1,4 @@
-"""SIGTERM to a server at work: its duties to its clients, checked against its successor."""
+"""SIGTERM to a busy server: its duties to its clients, checked against its successor."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ INFLIGHT = 8
 #: Commands that are acked before the signal: by then every voter has some under way.
 LOAD = 200
 DRAIN_S = 3
-#: From SIGTERM to the exit: the drain, uvicorn's own wait, the accepted commands' end, and slack.
-#: ``benchmarks.attacks`` measures it; a machine under load keeps no time.
+#: Seconds from SIGTERM to the exit: the drain, uvicorn's own wait, the end of accepted commands,
+#: and slack. ``benchmarks.attacks`` measures it, since a loaded machine is not punctual.
 BOUND_S = DRAIN_S + GRACEFUL_TIMEOUT_S + FINISH_TIMEOUT_S + 2
 #: Ends a test that hangs.
 HUNG_TIMEOUT_S = 120.0
@@ -35,7 +35,7 @@ AGAIN_AT_ONCE = 64
 
 @dataclass
 class Stopped:
-    """One stop."""
+    """The outcome of one stop."""
 
     status: int
     seconds: float
@@ -43,9 +43,9 @@ class Stopped:
     acked: int = 0
     refused: int = 0
     unanswered: int = 0
-    """Sent, and the socket closed before the answer."""
+    """Commands that were sent, but whose socket closed before the answer."""
     decided_unseen: int = 0
-    """Of those, decided all the same, as the successor's replay shows."""
+    """Of those, the commands that were decided nevertheless, as the successor's replay shows."""
     wrong: list[str] = field(default_factory=list)
 
 
@@ -56,14 +56,14 @@ class _Command:
 
 
 class _Load:
-    """Counts acks, until there is load enough."""
+    """Counts acks until there is enough load."""
 
     def __init__(self) -> None:
         self.is_there = asyncio.Event()
         self._acked = 0
 
     def count(self, answer: Message) -> None:
-        """One answer."""
+        """Count one answer."""
         self._acked += answer["type"] == "ack"
         if self._acked >= LOAD:
             self.is_there.set()
@@ -104,7 +104,7 @@ class _Voter:
 
 
 async def stop_under_load(database_url: str, data_dir: Path) -> Stopped:
-    """Start a server, load it, stop it with peers that do not go, and question its successor."""
+    """Start a server, load it, stop it while peers hang, and question its successor."""
     settings: dict[str, Any] = {"drain_seconds": DRAIN_S, "connections_per_user": 100}
     async with killable(database_url, data_dir, **settings) as server:
         scene = await gathering(server, VOTERS, max_members=100)
@@ -129,7 +129,7 @@ async def stop_under_load(database_url: str, data_dir: Path) -> Stopped:
     async with killable(database_url, data_dir, inflight=10_000) as successor:
         for voter in voters:
             again = await successor.connect(voter.client.user)
-            # A few at a time: each answer is to come within the client's patience.
+            # A few at a time: each answer must come within the client's patience.
             for start in range(0, len(voter.commands), AGAIN_AT_ONCE):
                 some = voter.commands[start : start + AGAIN_AT_ONCE]
                 await asyncio.gather(*(_settle(again, command, stopped) for command in some))
@@ -141,7 +141,7 @@ async def stop_under_load(database_url: str, data_dir: Path) -> Stopped:
 
 @contextlib.asynccontextmanager
 async def _who_do_not_go(server: Killable, scene: Scene) -> AsyncIterator[None]:
-    """A peer in mid-close, two hung handshakes, a silent connection, and a deaf reader."""
+    """Connect a peer in mid-close, two hung handshakes, a silent peer, and a deaf reader."""
     admin = token(scene.admin.user)
     closing = await subscribe_deaf(server.port, admin, scene.event)
     deaf = await subscribe_deaf(server.port, admin, scene.event)
@@ -159,7 +159,7 @@ async def _who_do_not_go(server: Killable, scene: Scene) -> AsyncIterator[None]:
 
 
 async def _settle(again: Client, command: _Command, stopped: Stopped) -> None:
-    """Send a command once more, and hold the answer against the first."""
+    """Send a command again, and compare the answer with the first."""
     stopped.commands += 1
     first, message = command.answer, command.message
     fields = {name: value for name, value in message.items() if name not in ("type", "id")}

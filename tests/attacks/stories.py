@@ -1,8 +1,8 @@
-"""What one hostile connection says, frame by frame, and how it ends; made from a seed.
+"""The script of one hostile connection, frame by frame, and how it ends; made from a seed.
 
-Most frames are good, so that connections live long enough for the bad one to meet a state worth
-breaking. After the one that must end it, a connection says no more: what a peer sends behind its
-own close makes the kernel send a reset, and a verdict that nobody could read proves nothing.
+Most frames are good, so that the bad one meets a connection in an interesting state. After the
+frame that must end it, a connection sends nothing. Data behind a client's own close makes the
+kernel send a reset, and then nobody can read the server's verdict.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ _BROKEN_UTF8 = (b"\xc3\x28", b"\xed\xa0\x80", b"\xff", b"\xf4\x90\x80\x80", b"\x
 
 @dataclass
 class Story:
-    """One connection."""
+    """The frames of one connection, and how it must end."""
 
     request: bytes
     upgrades: bool
-    """Whether ``request`` is one that must be accepted."""
+    """Whether ``request`` must be accepted."""
     said: list[bytes] = field(default_factory=list)
     frames: int = 0
     ending: str = "close"
     closing: int | None = None
     """The code of the close frame it sends, which the server echoes; 1005 for none."""
     wild: bool = False
-    """Whether it ends on bytes that nobody can predict."""
+    """Whether it ends with random bytes, whose effect cannot be predicted."""
 
 
 def masked(rng: random.Random, opcode: int, payload: bytes = b"", first: int = 0x80) -> bytes:
@@ -52,7 +52,7 @@ def masked(rng: random.Random, opcode: int, payload: bytes = b"", first: int = 0
 
 
 def story(rng: random.Random, tokens: list[str], event: str, most: int = 48) -> Story:
-    """One connection: usually a good upgrade and a hello, then up to ``most`` frames."""
+    """A connection: usually a good upgrade and a hello, then up to ``most`` frames."""
     if rng.random() < 0.08:
         return _no_upgrade(rng)
     told = Story(_UPGRADE, upgrades=True)
@@ -79,12 +79,12 @@ def _say(told: Story, data: bytes, frames: int = 1) -> None:
 
 
 def _good(rng: random.Random, told: Story, event: str) -> None:
-    """A frame, or a fragmented message, that keeps the rules of WebSocket."""
+    """A frame or fragmented message that obeys the rules of WebSocket."""
     kind = rng.choices(range(7), [30, 8, 14, 10, 10, 2, 4])[0]
     if kind == 0:
         _say(told, masked(rng, TEXT, _message(rng, event)))
     elif kind == 1:
-        # An element that is no object is one error, and does not count as a broken frame.
+        # A list element that is not an object is one error, and does not count as a broken frame.
         _say(told, masked(rng, TEXT, b"[%d]" % rng.randrange(99)))
     elif kind in (2, 3):
         opcode = PING if kind == 2 else PONG
@@ -129,7 +129,7 @@ def _fragments(rng: random.Random, told: Story, event: str) -> None:
 
 
 def _bad(rng: random.Random, told: Story) -> None:
-    """What must end the connection."""
+    """Add the frame that must end the connection."""
     kind = rng.randrange(12)
     payload = rng.randbytes(rng.choice(_SIZES[:8]))
     if kind == 0:
@@ -159,7 +159,7 @@ def _bad(rng: random.Random, told: Story) -> None:
         said = rng.choice((b"\x03", struct.pack("!H", code), b"\x03\xe8\xff\xfe"))
         _say(told, masked(rng, CLOSE, said))
     else:
-        # It may begin a frame that never ends: the half-close behind it settles that.
+        # The bytes may begin a frame that never ends; the half-close behind them settles that.
         _say(told, rng.randbytes(rng.randint(1, 300)))
         told.wild = True
 
@@ -172,7 +172,7 @@ def _close(rng: random.Random, told: Story) -> None:
 
 
 def _no_upgrade(rng: random.Random) -> Story:
-    """A request that is no good handshake, or none at all."""
+    """A request that is not a good handshake, or not a request at all."""
     good = _UPGRADE
     cut = rng.randrange(len(good))
     made = (

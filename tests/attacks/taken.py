@@ -1,8 +1,8 @@
-"""How much the guard takes from attackers, and by which clock its deadlines go.
+"""How many bytes the guard takes from attackers, and the clock of its deadlines.
 
-A loaded machine keeps no time, so no test asserts one. What a flood may cost is a count, by the
-published rate and the server's own clock. What has a deadline is over once a clock that the test
-moves has passed it.
+A loaded machine is not punctual, so no test asserts a time. Floods are bounded by counts, by the
+published rate and the server's own clock. Deadlines are over once a clock that the test moves has
+passed them.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from server.transport.guard_http import GuardedHttp
 from tests.attacks.floods import MESSAGES_IN_A_BATCH
 from tests.clock import ClockedLoop
 
-#: Bytes of a flood's beginning: the request, hello, and what a slice holds beyond the last frame.
+#: Bytes at a flood's beginning: the request, hello, and the part of a slice after the last frame.
 BEGINNING = 8_192
-#: How a clock that ticks goes: a second is 100 turns, and a good handshake takes about ten.
+#: Turns of the loop that count as a second of a ticking clock; a good handshake takes about ten.
 TURNS_PER_TICK, TICK_S = 10, 0.1
-#: Real seconds of the last turn of a tick, for other processes.
+#: Real seconds that the last turn of a tick lasts, so that other processes can run.
 IDLE_S = 0.001
 
 
 @dataclass
 class Taken:
-    """What one socket said until the server had enough."""
+    """The input of one socket, until the server stopped reading it."""
 
     begun: float
     ended: float
     size: int = 0
-    """Bytes that were read and looked at; what is read to be thrown away does not count."""
+    """Bytes that were read and parsed; bytes that are read only to be discarded do not count."""
 
     @property
     def seconds(self) -> float:
-        """By the server's loop, from the first byte to the last one that was looked at."""
+        """Seconds by the server's loop, from the first byte to the last one that was parsed."""
         return self.ended - self.begun
 
 
 def allowance(name: str, budgets: Budgets, frame: int, seconds: float) -> float:
-    """Most bytes that may be taken of the flood ``name`` in ``seconds`` by the server's clock.
+    """The maximum of bytes taken from flood ``name`` in ``seconds`` by the server's clock.
 
     Its frames have ``frame`` bytes each.
     """
@@ -69,7 +69,7 @@ def allowance(name: str, budgets: Budgets, frame: int, seconds: float) -> float:
 
 
 def count_input(monkeypatch: pytest.MonkeyPatch) -> dict[int, Taken]:
-    """What each WebSocket's input comes to from now on, by the port of its peer."""
+    """Count each WebSocket's input from now on, by the port of its peer."""
     found: dict[int, Taken] = {}
     feed = GuardedWebSocket.feed_slice
 
@@ -89,12 +89,12 @@ def count_input(monkeypatch: pytest.MonkeyPatch) -> dict[int, Taken]:
 
 
 class GuardClock:
-    """The clock by which the guard's deadlines go; all else goes by the loop's."""
+    """The clock of the guard's deadlines; everything else uses the loop's clock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._loop = ClockedLoop(asyncio.get_running_loop())
         self.heard: dict[int, int] = {}
-        """Bytes that came over each connection before any upgrade, by the port of its peer."""
+        """Bytes that arrived before an upgrade, by the port of the peer."""
         for guard in (GuardedHttp, GuardedWebSocket):
             monkeypatch.setattr(guard, "__init__", self._clocked(guard.__init__))
         monkeypatch.setattr(GuardedHttp, "data_received", self._heard(GuardedHttp.data_received))
@@ -105,7 +105,7 @@ class GuardClock:
 
     @asynccontextmanager
     async def ticking(self) -> AsyncIterator[None]:
-        """Have the clock go by turns of the event loop, however long a turn takes."""
+        """Advance the clock by turns of the event loop, however long a turn takes."""
         task = asyncio.create_task(self._tick())
         try:
             yield
@@ -126,7 +126,7 @@ class GuardClock:
             guard: Any, config: Any, server_state: Any, app_state: Any, _loop: Any = None
         ) -> None:
             loop = _loop or asyncio.get_running_loop()
-            guarded(config).connections_state(loop)  # what all share goes by the loop's clock
+            guarded(config).connections_state(loop)  # shared deadlines: the loop's clock
             init(guard, config, server_state, app_state, cast("Any", self._loop))
 
         return clocked

@@ -1,4 +1,4 @@
-"""The server under attack, and the member in the same room who is not to notice."""
+"""The server under attack, and a member in the same room who must not notice the attack."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.promises.client import Client
 from tests.promises.running import Running, auth, settings_for
 from tests.promises.scenes import Scene
 
-#: Longest that an attacked server may take to forget a socket that is over.
+#: Longest that an attacked server may take to forget a closed socket.
 SOON = 30.0
 
 
@@ -29,11 +29,11 @@ class Target(Running):
 
     @property
     def connections(self) -> set[Any]:
-        """Everything that is connected, WebSocket or not, by uvicorn's own list."""
+        """All connections, WebSocket or not, from uvicorn's own list."""
         return self.server.server_state.connections
 
     async def until_left(self, count: int) -> None:
-        """Wait until no more than ``count`` connections, sessions and tasks of them are left."""
+        """Wait until at most ``count`` connections, sessions and tasks of them are left."""
 
         def left() -> int:
             return max(
@@ -46,7 +46,7 @@ class Target(Running):
 
 
 async def until(happened: Callable[[], object], seconds: float = SOON) -> None:
-    """Wait for a state without an event: the server's own."""
+    """Wait for a state of the server that has no event."""
     async with asyncio.timeout(seconds):
         while not happened():
             await asyncio.sleep(0.01)
@@ -56,7 +56,7 @@ async def until(happened: Callable[[], object], seconds: float = SOON) -> None:
 async def attacked(
     database_url: str, *, budgets: Budgets | None = None, **changes: Any
 ) -> AsyncIterator[Target]:
-    """A server on this loop, with ``budgets`` in place of those that follow from its settings."""
+    """A server on this loop, with ``budgets`` in place of those that its settings give."""
     settings = settings_for(database_url, **changes)
     node = Node(settings, Database(database_url, connections=settings.database_connections), auth)
     listener = process.listen(settings)
@@ -82,7 +82,7 @@ async def attacked(
 
 
 class Bystander:
-    """A member who casts and retracts a vote in turn, and knows how long each ack took."""
+    """A member who casts and retracts a vote in turn, and records the time of each ack."""
 
     def __init__(self, client: Client, event: str, proposal: str) -> None:
         self.waits: list[float] = []
@@ -100,7 +100,7 @@ class Bystander:
         return cls(client, scene.event, await scene.propose())
 
     async def vote(self) -> None:
-        """One command, its ack, and the diff that shows it."""
+        """Send one command; wait for its ack and for the diff that shows it."""
         begun = time.perf_counter()
         at = {"event": self._event, "proposal": self._proposal}
         if self._agrees:
@@ -113,14 +113,14 @@ class Bystander:
         await self._client.room(self._event).reached(ack["seq"])
 
     async def votes(self, count: int) -> list[float]:
-        """So many, one after another; how long each took."""
+        """Send ``count`` commands, one after another; return the seconds of each."""
         for _ in range(count):
             await self.vote()
         return self.waits[-count:]
 
     @asynccontextmanager
     async def voting(self, gap: float = 0.005) -> AsyncIterator[None]:
-        """Vote as long as the block runs, ``gap`` seconds between two; the last one is awaited."""
+        """Vote while the block runs, with ``gap`` seconds between; the last ack is awaited."""
         over = asyncio.Event()
 
         async def go_on() -> None:

@@ -1,7 +1,7 @@
 """RFC 6455 by cases, after sections 1 to 7 and 10 of Autobahn|Testsuite, on both ways in.
 
-The suite itself needs a Python 2.7; ``autobahn.py`` runs it where there is one, and what it said is
-kept in ``autobahn.json``.
+The suite itself needs Python 2.7; ``autobahn.py`` runs it if there is one. Its verdicts are kept in
+``autobahn.json``.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Frames = list[tuple[int, bytes]]
 
 
 class Case(NamedTuple):
-    """What is said, in one write or cut, and what must come back before the close."""
+    """The bytes to send, in one write or split, and the frames to receive before the close."""
 
     said: list[bytes]
     back: Frames
     code: int = 1000
     """Of the server's close frame; 1005 for an empty one."""
     cut: bool = False
-    """Whether it is said a byte at a time."""
+    """Whether the bytes are sent one at a time."""
     binary: bool = False
 
 
@@ -182,7 +182,7 @@ def _closes() -> Iterator[tuple[str, Case]]:
 
 
 async def outcome(peer: Raw, case: Case, *, waits: bool) -> tuple[Frames, int]:
-    """What came back; with ``waits``, it is awaited before the last thing is said."""
+    """The frames received, and the close code; with ``waits``, read before the last part."""
     pieces = case.said
     if case.cut:
         whole = b"".join(pieces)
@@ -201,7 +201,7 @@ async def outcome(peer: Raw, case: Case, *, waits: bool) -> tuple[Frames, int]:
 
 
 def frames_in(data: bytes) -> Frames:
-    """The server's frames that are whole."""
+    """The server's frames that are complete."""
     found = []
     while len(data) >= 2:
         size, at = data[1], 2
@@ -224,7 +224,8 @@ async def test_every_case_gets_what_the_standard_says(path: str) -> None:
         async def run(name: str, case: Case) -> None:
             async with raw(served, path) as peer:
                 back, code = await outcome(peer, case, waits=path == "/asgi")
-            # Before a violation, what was not awaited may be lost on the way through ASGI.
+            # Before a violation, an answer that was not awaited may be lost on its way through
+            # ASGI.
             lost = path == "/asgi" and case.code == 1002 and not back
             if code != case.code or (back != case.back and not lost):
                 wrong.append(f"{name}: {back!r:.200} {code}")

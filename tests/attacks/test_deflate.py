@@ -76,7 +76,7 @@ async def _tell(peer: Raw, said: list[bytes]) -> int:
         await peer.say(b"".join(said))
         peer.sock.shutdown(1)
     except OSError:
-        pass  # it was shut already
+        pass  # the socket is closed already
     return await peer.verdict()
 
 
@@ -107,7 +107,7 @@ async def test_broken_compression_breaks_nothing(
         for _ in range(PEERS):
             group.create_task(keep_telling())
     assert set(codes) <= DOCUMENTED | {1006}, codes
-    # It went everywhere it was to go.
+    # Every kind of input was met.
     assert {1000, 1002, 1007, 1009} <= set(codes), codes
     assert len(bystander.waits) > 10
     await bystander.vote()

@@ -1,4 +1,4 @@
-"""Floods, trickles and crowds against a server in which somebody goes on voting."""
+"""Floods, trickles and crowds against a server while a member keeps voting."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from tests.attacks.target import Bystander, Target, until
 from tests.promises.running import token
 from tests.promises.scenes import Scene, gathering
 
-#: Ends a test whose deaf readers are never full, or never gone.
+#: Ends a test whose deaf readers never fill up, or never go.
 HUNG_TIMEOUT_S = 60.0
 #: Steps in which the clock goes on. Each is a quarter of ``stall_timeout_s``, as between two looks
 #: at the output.
 STALL_STEPS = 6
 MIB = 1 << 20
-#: Nobody here answers a close frame; as it comes, that is waited for longer.
+#: No client here answers a close frame; this shortens the server's wait for one.
 BRIEF = Budgets(close_timeout_s=0.3)
 
 LIMITS: dict[str, set[int]] = {
@@ -58,7 +58,7 @@ LIMITS: dict[str, set[int]] = {
 
 
 async def scene_of(target: Target) -> tuple[Scene, Bystander]:
-    """A room, and who votes in it."""
+    """A room, and a member who votes in it."""
     scene = await gathering(target)
     return scene, await Bystander.of(scene)
 
@@ -66,8 +66,10 @@ async def scene_of(target: Target) -> tuple[Scene, Bystander]:
 async def test_every_flood_is_ended_and_says_why(
     attack: Attack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the limits as they come; two of each kind at a time. No more is taken of any than its
-    budget allows, by the server's clock: then it is closed."""
+    """Floods with the default limits, two of each kind at a time.
+
+    The server takes no more of a flood than its budget allows, by its own clock; then it closes it.
+    """
     taken = count_input(monkeypatch)
     budgets = Budgets(flush_timeout_s=0.5)
     # On a busy machine a flood waits for its turns for longer than two heartbeats of the default.
@@ -98,7 +100,7 @@ async def test_every_flood_is_ended_and_says_why(
 async def test_what_came_before_the_welcome_is_taken_up_a_little_at_a_time(
     attack: Attack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of it at once, from each of those that come together, is a pause for the others."""
+    """A simultaneous burst of all floods delays the others only for a moment."""
     target = await attack()
     taken: list[int] = []
     run_slice = InboundQueue.run_slice
@@ -122,7 +124,7 @@ async def test_what_came_before_the_welcome_is_taken_up_a_little_at_a_time(
 async def test_who_trickles_or_says_nothing_is_gone_at_the_deadline(
     attack: Attack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the deadlines as they come. However long it goes on, nobody is sent away before."""
+    """Trickles under the default deadlines: none is closed before its deadline."""
     clock = GuardClock(monkeypatch)
     budgets = Budgets()
     target = await attack(budgets=budgets)
@@ -130,7 +132,7 @@ async def test_who_trickles_or_says_nothing_is_gone_at_the_deadline(
     at_rest = len(target.connections)
     heard_before = len(clock.heard)
     headers = [data for name, data in TRICKLES.items() if name not in BODIES]
-    # A body is answered 401 before it is whole, and its connection is kept for the rest.
+    # A body is answered 401 before it is complete, and its connection is kept for the rest.
     bodies = [TRICKLES[name] for name in BODIES]
     async with asyncio.TaskGroup() as group:
         trickling = {
@@ -157,7 +159,7 @@ async def test_who_trickles_or_says_nothing_is_gone_at_the_deadline(
     found = [task.result() for tasks in trickling.values() for task in tasks]
     await target.until_left(at_rest)
     await bystander.vote()
-    # Nothing here was ever upgraded.
+    # None of these connections was ever upgraded.
     assert set(ends(found)) == {0}
     assert not any(b" 101 " in end.got for end in found)
 
@@ -165,7 +167,7 @@ async def test_who_trickles_or_says_nothing_is_gone_at_the_deadline(
 async def test_sockets_without_a_name_are_limited_and_sent_away(
     attack: Attack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The deadline of each is set when it comes, and no later."""
+    """The deadline of each connection is set when it connects, and never later."""
     deadlines: dict[Handshake, float] = {}
     kept: list[bool] = []
     init, is_late = Handshake.__init__, Handshake._is_late
@@ -213,15 +215,17 @@ async def test_a_storm_of_connections_is_thinned_and_nobody_is_left_hanging(
             assert counted.keys() == {CloseCode.NO_HELLO, CloseCode.FLOOD}, counted
             assert counted[CloseCode.NO_HELLO] == 60 - at_rest
             await target.until_left(at_rest)
-    # There is room again, for the polite.
+    # Good clients find room again.
     assert (await target.connect("late")).welcome["type"] == "welcome"
 
 
 async def test_fifty_deaf_readers_of_a_busy_room_cost_little_and_go(
     attack: Attack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Memory is this whole process's: the server, and what its clients hold. By the guard's clock
-    they are gone after one and a half times ``stall_timeout_s``: 15 s."""
+    """Memory is that of this whole process: the server, and what its clients hold.
+
+    By the guard's clock they are closed after one and a half times ``stall_timeout_s``: 15 s.
+    """
     clock = GuardClock(monkeypatch)
     target = await attack(
         budgets=Budgets(commands_per_second=1_000_000, burst=1_000_000),
@@ -231,7 +235,7 @@ async def test_fifty_deaf_readers_of_a_busy_room_cost_little_and_go(
     scene, bystander = await scene_of(target)
     await bystander.votes(20)
     at_rest = len(target.connections)
-    # One user may have few large answers under way, so each is another's.
+    # One user may have few large answers under way, so each answer goes to another user.
     readers = [await scene.member() for _ in range(50)]
     await asyncio.gather(*(reader.socket.close() for reader in readers))
     await target.until_left(at_rest)
@@ -253,7 +257,7 @@ async def _see_them_go(
     there = len(target.connections)
     async with bystander.voting(), asyncio.timeout(HUNG_TIMEOUT_S):
         while unsent <= 50 * 65_536:
-            # What fills the buffers of the kernel, until the sockets are full.
+            # Messages that fill the kernel's buffers, until the sockets are full.
             await asyncio.gather(
                 *(
                     scene.admin.ack(
@@ -277,7 +281,7 @@ async def _see_them_go(
 
 
 async def test_what_a_slow_reader_is_behind_waits_here_where_it_merges(attack: Attack) -> None:
-    """The system takes megabytes for a reader that stalls, all of them stale once they arrive."""
+    """The kernel buffers megabytes for a stalled reader, all of them stale once they arrive."""
     target = await attack(commands_per_second=1_000_000, commands_burst=1_000_000)
     scene, _ = await scene_of(target)
     proposal = await scene.propose()

@@ -1,4 +1,4 @@
-"""Random frames, good and broken, against a real server in which somebody goes on voting."""
+"""Random frames, good and broken, against a real server while a member keeps voting."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_a_hundred_thousand_frames_break_nothing(
     assert not found.wrong, (len(found.wrong), found.wrong[:10])
     assert found.hung == 0
     assert found.frames >= FRAMES
-    # It went everywhere it was to go.
+    # Every kind of input was met.
     assert {1000, 1002, 1005, 1007, 1009} <= set(found.codes), found.codes
     assert {400, 431} & set(found.refused), found.refused
     assert {"bad_request", "unknown_type"} <= set(found.errors), found.errors

@@ -1,4 +1,4 @@
-"""Random messages: in process against the codec, and on a socket against everything behind it."""
+"""Random messages: against the codec in process, and against a whole server on a socket."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ SEED = 20_261_123
 IN_PROCESS = 200_000
 ON_A_SOCKET = 5_000
 LIMITS = TextLimits()
-#: What reading a message can end in; everything else needs somebody to decide.
+#: Errors of reading a message; every other error needs a decision.
 UNREADABLE = {"bad_frame", "bad_request", "unknown_type", "too_large"}
 
 
 def read(payload: bytes, seen: Counter[str]) -> None:
-    """Decode one frame, and hold every promise of the codec against the outcome."""
+    """Decode one frame, and check every promise of the codec on the outcome."""
     got = decode_frame(payload, limits=LIMITS, message_bytes=65_536, longest_batch=256)
     assert not got.bad or len(got.messages) == 1
     for message in got.messages:
@@ -60,13 +60,13 @@ def test_two_hundred_thousand_messages_are_read_or_refused() -> None:
         except Exception as err:
             raise AssertionError(f"{err!r} over {payload[:500]!r}") from err
     assert seen.keys() >= UNREADABLE - {"too_large"}
-    # Each kind of message also came through whole.
+    # Each type of message was also accepted unchanged.
     assert seen.keys() >= {kind.__name__ for kind in MESSAGES}
     assert len(MESSAGES) == len(COMMANDS) + len(REQUESTS)
 
 
 async def test_random_messages_on_a_socket_get_documented_answers(attack: Attack) -> None:
-    """Right ones too: a member of the room says them, so that they go all the way."""
+    """Valid messages too: a member of the room sends them, so that they reach the handlers."""
     target = await attack(
         commands_per_second=1_000_000, commands_burst=1_000_000, connections_per_user=1_000
     )
@@ -79,7 +79,7 @@ async def test_random_messages_on_a_socket_get_documented_answers(attack: Attack
         p.replace(b'"x"', event).replace(b'"example-1"', b'"%016x"' % number)
         for number, p in enumerate(messages(SEED + 1))
     )
-    # Broken UTF-8 ends a connection: the frames' test has it.
+    # Broken UTF-8 ends a connection: the test of frames covers it.
     frames = (p.decode() for p in payloads if is_text(p))
     async with bystander.voting():
         for chunk in batched(itertools.islice(frames, ON_A_SOCKET), 15):
@@ -88,18 +88,21 @@ async def test_random_messages_on_a_socket_get_documented_answers(attack: Attack
     codes = {key for key in seen if key in set(map(str, ErrorCode))}
     assert "internal" not in codes, seen
     assert codes >= {"bad_frame", "bad_request", "unknown_type", "not_found"}, seen
-    # Some were decided, this way and that.
+    # Some commands were decided, with different outcomes.
     assert seen["ack"] > 5, seen
     assert sum(seen[code] for code in FINAL - {ErrorCode.BAD_REQUEST}) > 200, seen
     await bystander.vote()
 
 
 async def answers_to(client: Client, frames: Sequence[str], event: str) -> Counter[str]:
-    """Say all of it; types and codes of what came back. It may end in 4501, for broken frames."""
+    """Send every message; return types and codes of the answers.
+
+    The connection may end with 4501, for broken frames.
+    """
     try:
         for frame in frames:
             await client.raw(frame)
-        # Behind all that was said to this event, and answered behind it.
+        # Sent last to this event, and so answered last.
         await client.send("ballot.clear", event=event)
         await client.leave()
     except (Gone, ConnectionClosed):
@@ -110,7 +113,7 @@ async def answers_to(client: Client, frames: Sequence[str], event: str) -> Count
 
 
 def is_text(payload: bytes) -> bool:
-    """Whether it may go into a text frame."""
+    """Whether ``frame`` may be sent as text."""
     try:
         payload.decode()
     except UnicodeDecodeError:

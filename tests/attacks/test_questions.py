@@ -1,4 +1,4 @@
-"""Floods of questions from one member, in short: votes of others go on, and the flood is bounded.
+"""Floods of questions from one member: other members' votes go on, and the flood is bounded.
 
 ``python -m benchmarks.attacks --only questions`` measures them.
 """
@@ -22,12 +22,12 @@ from tests.promises.scenes import gathering
 
 #: Seconds of each flood.
 FLOOD_S = 0.6
-#: Enough to be loaded and rendered in turn, and little enough to be made in a few seconds.
+#: Enough text to be loaded and rendered in turns, and few enough to be made in seconds.
 SMALL = Size(authors=3, pending=90, resolved=30, comments=60, letters=500)
 
 
 async def stage(attack: Attack) -> tuple[Target, Bystander, Heavy]:
-    """A heavy event, and somebody who votes in another one."""
+    """A heavy event, and a member who votes in another one."""
     target = await attack()
     made = await heavy(await gathering(target, SMALL.authors), SMALL)
     bystander = await Bystander.of(await gathering(target))
@@ -36,7 +36,7 @@ async def stage(attack: Attack) -> tuple[Target, Bystander, Heavy]:
 
 
 async def flood(target: Target, made: Heavy, name: str, seconds: float = FLOOD_S) -> int:
-    """One flood to its end; how many questions were answered, well or not."""
+    """Run one flood to its end; return how many questions were answered, well or with an error."""
     kind = KINDS[name]
     until = time.monotonic() + seconds
     user = made.users[kind.asker]
@@ -50,12 +50,12 @@ async def flood(target: Target, made: Heavy, name: str, seconds: float = FLOOD_S
 
 
 def is_idle(account: quotas._Account) -> bool:
-    """Whether nothing of it is being answered, or waits."""
+    """Whether no question of the flood is being answered or waits."""
     return account.idle
 
 
 class Counting(TokenBucket):
-    """A share that knows all that was ever taken from it."""
+    """A share that records everything that was taken from it."""
 
     __slots__ = ("spent",)
 
@@ -64,7 +64,7 @@ class Counting(TokenBucket):
         self.spent = 0.0
 
     def spend(self, amount: float = 1.0) -> None:
-        """Count it."""
+        """Record what is taken."""
         self.spent += amount
         super().spend(amount)
 
@@ -92,7 +92,7 @@ async def test_no_flood_of_questions_takes_more_than_its_users_share(
         assert isinstance(account.bucket, Counting)
         most = 2 * quotas.BURST_MS + quotas.MS_PER_SECOND * elapsed
         assert account.bucket.spent < most, name
-        # What was begun is answered to its end, and then nothing is left of it.
+        # A question that was begun is answered to its end; then nothing of the flood is left.
         await until(functools.partial(is_idle, account))
     assert answered > 2 * len(KINDS)
     await bystander.vote()

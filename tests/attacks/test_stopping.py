@@ -1,4 +1,4 @@
-"""A stop under load, with peers that do not go. ``benchmarks/attacks.py`` does it twenty times."""
+"""A stop under load while peers hang; ``benchmarks/attacks.py`` does it twenty times."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tests.campaign.report import Report
 
 
 def main() -> int:
-    """0: nothing is wrong, and something was proved."""
+    """Run the campaign; the exit status is 0 if nothing is wrong and something was proved."""
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
     parser.add_argument("--commands", type=int, default=20_000)
     parser.add_argument("--faults", type=int, default=Wanted.faults)

@@ -1,7 +1,7 @@
-"""How many sockets were open in a round, node by node, and for how long not.
+"""The time that sockets were open in a round, node by node.
 
-A run on half of its sockets proves half of what it says. So open time is counted per node, and a
-node that lost most of its sockets with no fault to explain it fails the run.
+If half of the sockets are shut, the run proves half of its claim. So open time is counted per node,
+and a node that lost most of its sockets without a fault fails the run.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class Span(NamedTuple):
 
 @dataclass
 class Attendance:
-    """What a node's seats add up to."""
+    """The sums over a node's seats."""
 
     seats: int = 0
     total: float = 0.0
-    """Seat-seconds that there were."""
+    """Seconds of the round, times the node's seats."""
     open: float = 0.0
     """Of these, the ones in which the seat's socket was open and had said hello."""
     longest_shut: float = 0.0
@@ -64,7 +64,7 @@ class Attendance:
         self.commands += other.commands
 
     def wrong(self) -> Iterator[str]:
-        """Why this is no whole node."""
+        """The reasons why this node does not count as a whole one."""
         if self.longest_shut > MAX_SHUT_SECONDS:
             yield f"a socket was not open for {self.longest_shut:.0f} s"
         if self.unexplained > MAX_UNEXPLAINED_SECONDS:
@@ -82,7 +82,7 @@ class Attendance:
 
 
 def half_a_venue(nodes: Mapping[str, Attendance]) -> Iterator[str]:
-    """Why these nodes were no whole venue."""
+    """The reasons why these nodes do not count as a whole venue."""
     for name, node in nodes.items():
         yield from (f"{name}: {why}" for why in node.wrong())
     opened, total = (sum(getattr(n, what) for n in nodes.values()) for what in ("open", "total"))
@@ -93,7 +93,7 @@ def half_a_venue(nodes: Mapping[str, Attendance]) -> Iterator[str]:
 def attendance(
     round_span: Span, opened: Sequence[Sequence[Span]], faults: Sequence[Span]
 ) -> Attendance:
-    """One node's, from the times at which each of its seats was open, and its faults' times."""
+    """A node's sums, from its seats' open times and its faults' times."""
     gaps = [list(_gaps(round_span, spans)) for spans in opened]
     return Attendance(
         seats=len(opened),
@@ -105,7 +105,7 @@ def attendance(
 
 
 def _gaps(whole: Span, spans: Sequence[Span]) -> Iterator[Span]:
-    """What of ``whole`` is in none of ``spans``, which are in order and apart."""
+    """The parts of ``whole`` outside ``spans``, which are in order and apart."""
     at = whole.begun
     for span in spans:
         if span.begun > at:

@@ -1,4 +1,4 @@
-"""Bugs to put into a node, one at a time, so that the checker is seen to find each.
+"""Bugs to plant in a node, one at a time, to prove that the checker finds each.
 
 They are patches on the running server's functions, made by ``tests.campaign.node`` before it
 serves; the server has no switch for any of them.
@@ -35,9 +35,9 @@ from server.homes.routes import Route
 from server.rooms.filling import Filler
 from server.rooms.subscription import Subscription
 
-#: How long before the lock the look-up outside of it is made.
+#: How long before the lock the lookup is made that belongs under the lock.
 EARLIER = timedelta(seconds=0.1)
-#: Longest that a torn snapshot waits, between its two reads, for something to be committed.
+#: Longest that a torn snapshot waits, between its two reads, for a commit.
 TORN_SECONDS = 2.0
 TORN_LOOK_SECONDS = 0.01
 #: One diff in so many is dropped.
@@ -49,7 +49,7 @@ FROZEN = "PostgreSQL frozen"
 
 
 class Bug(NamedTuple):
-    """What to patch, which invariants it breaks, and the faults without which it would not show."""
+    """The patches of a bug, the invariants it breaks, and the faults it needs to show."""
 
     plant: Callable[[], None]
     breaks: frozenset[int]
@@ -74,12 +74,12 @@ def bug(
 
 
 def plant(name: str) -> None:
-    """Put it in."""
+    """Plant the bug."""
     BUGS[name].plant()
 
 
 def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-    """Put ``make(what was there)`` in the place of an attribute."""
+    """Replace an attribute by ``make(its value)``."""
     setattr(owner, name, make(getattr(owner, name)))
 
 
@@ -222,8 +222,7 @@ def _replay_not_told_as_one() -> None:
 
 @bug("snapshot outside one read", 7, 8)
 def _snapshot_outside_one_read() -> None:
-    # The rows first, the position later. The other way round heals by itself: steps are absolute.
-    # Makers enter their rooms while others join, so there is a commit in between.
+    # The rows first, the position later. The other order heals by itself: steps are absolute.
     def torn(room: Any) -> Any:
         async def wrapped(database: Database, event_id: str, **options: Any) -> Any:
             state = await room(database, event_id, **options)

@@ -1,4 +1,4 @@
-"""A whole campaign: rounds one after another on the same nodes, each judged, all reported."""
+"""A whole campaign: rounds one after another on the same nodes, each judged and reported."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ ROUND = 10_000
 WIDE_FAULTS = 6
 #: Close codes that are documented, ours and the library's.
 CODES = {int(code) for code in CloseCode} | {ABNORMAL, 1000, 1001, 1012}
-#: Of those, the ones that blame a client: no client here breaks a rule.
+#: Of those, the codes that blame a client; no client here breaks a rule.
 BLAMES = {code for code in CODES if code >= 4_500} | {int(CloseCode.NO_HELLO)}
-#: The fault by which a good token is one that is yet to be made, to the node that it befalls.
+#: The fault that makes a valid token seem to be from the future, at the node that it strikes.
 NODE_CLOCK = "clock of a node jumps"
-#: What a node may hold with two hundred sockets on it and a round under way.
+#: Resident memory that a node may use with two hundred sockets and a round under way.
 MOST_RESIDENT_KIB = 400 * 1024
-#: What it may hold more after a round than when it had just started: pools fill, and stay full.
+#: What a node may hold in addition after a round: pools fill, and stay full.
 MORE_TASKS = 8
 MORE_FILES = CONNECTIONS + 16
-#: Until what was left behind is gone: a sweep of the rooms, and a beat of the bus.
+#: Seconds until leftovers are gone: a sweep of the rooms, and a beat of the bus.
 SETTLE_SECONDS = 15.0
 SAMPLE_SECONDS = 1.0
 PROGRESS_SECONDS = 15.0
@@ -51,7 +51,7 @@ MOST_SHOWN = 5
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a campaign is to be."""
+    """The size and the contents of a campaign."""
 
     seed: int
     commands: int = 20_000
@@ -65,7 +65,7 @@ class Wanted:
     """No round begins after that."""
     planted: str = ""
     keep: Path = Path()
-    """Where histories with something wrong are kept."""
+    """The folder for histories that have violations."""
 
 
 async def campaign(wanted: Wanted, tell: Callable[[Report], None] = lambda report: None) -> Report:
@@ -116,12 +116,12 @@ async def campaign(wanted: Wanted, tell: Callable[[Report], None] = lambda repor
 def _plans(
     wanted: Wanted, rng: random.Random, drawn: list[str]
 ) -> Iterator[tuple[type[Round], Plan]]:
-    """The rounds' plans: each its share of the faults, all together what was drawn."""
+    """The rounds' plans: each has its share of the faults, and together they have all."""
     spread = min(wide_commands(wanted.wide), wanted.commands)
     rounds = max(1, round((wanted.commands - spread) / ROUND))
     shares = rounds + (1 if spread else 0)
     wide = shares // 2 if spread else None
-    # By its commands, so that there are some under way when a fault strikes.
+    # By its commands, so that some are under way when a fault strikes.
     of_wide = max(round(len(drawn) * spread / wanted.commands), WIDE_FAULTS) if spread else 0
     faults_of = [drawn[of_wide:][number::rounds] for number in range(rounds)]
     if wide is not None:
@@ -209,7 +209,7 @@ def _add(report: Report, played: Round, striker: Striker) -> None:
 
 
 async def _watch(place: Venue, report: Report, played: Round, striker: Striker) -> None:
-    """Look at what the nodes hold, now and then; one that ended by itself is started again."""
+    """Sample what the nodes hold; start a node again that ended by itself."""
     shown = time.monotonic()
     while True:
         await asyncio.sleep(SAMPLE_SECONDS)
@@ -228,7 +228,7 @@ async def _watch(place: Venue, report: Report, played: Round, striker: Striker) 
 
 
 async def _settled(place: Venue, report: Report) -> None:
-    """Nobody is there any more: all is given back, and it never was too much."""
+    """After all clients have left, check that each node gave everything back."""
     for node in place.nodes:
         deadline = time.monotonic() + SETTLE_SECONDS
         while (left := await _left(node)) and time.monotonic() < deadline:
@@ -249,7 +249,7 @@ async def _settled(place: Venue, report: Report) -> None:
 
 
 async def _left(node: NodeProcess) -> list[str]:
-    """What a node holds that nobody needs any more."""
+    """The resources that a node still holds without need."""
     if not node.up.is_set():
         return [f"{node.name} is down at the end"]
     held, before = await node.report(), node.at_start

@@ -21,7 +21,7 @@ async def _sockets_cut(scene: Scene, rng: random.Random) -> bool:
     await scene.waves.sent()
     there = [seat for seat in scene.all_seats if seat.is_open]
     rng.shuffle(there)
-    # First those that wait for an answer: of what a quiet socket loses, nobody hears.
+    # First those that wait for an answer: the loss of an idle socket has no effect to check.
     for seat in sorted(there, key=lambda seat: not seat.is_asked)[:CHURN]:
         assert seat.line is not None
         seat.line.abort()

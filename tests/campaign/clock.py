@@ -1,7 +1,7 @@
-"""A clock that can be set, for some processes of this machine: libfaketime, loaded before them.
+"""A clock that can be set, for some processes of this machine: libfaketime, loaded into them.
 
-Only the time of day is set. The monotonic clock goes on as it is, as on a machine whose
-administrator, or whose time server, corrects the time.
+Only the time of day is set. The monotonic clock goes on, as on a machine whose time server corrects
+the time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Clock:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What a process needs to go by this clock."""
+        """The environment of a process that shall use this clock."""
         return {
             "LD_PRELOAD": faketime_library(),
             "FAKETIME_TIMESTAMP_FILE": str(self._path),
@@ -38,11 +38,11 @@ class Clock:
         }
 
     def set(self, offset: int) -> None:
-        """Put it ``offset`` seconds before (or, negative, behind) the machine's."""
+        """Set the clock ``offset`` seconds ahead of the machine's (behind it, if negative)."""
         beside = self._path.with_name(f"{self._path.name}.new")
         beside.write_text(f"{offset:+d}\n")
         beside.chmod(0o644)
-        # In one step: a process that looks meanwhile finds the one or the other.
+        # In one step: a process that reads meanwhile finds the old offset or the new one.
         beside.replace(self._path)
         self.set_back += offset < self._offset
         self._offset = offset

@@ -11,12 +11,12 @@ from tests.campaign.fault import CLOCK, Fault, Scene
 
 #: How far a clock jumps, in seconds, forward or back.
 NEAREST, FARTHEST = 60, 300
-#: How long it stays wrong before it jumps the other way, and then before it is right again.
+#: How long a clock stays wrong before it jumps the other way, and then before it is right again.
 WRONG_SECONDS = 1.5
 
 
 async def _jump(clock: Clock | None, rng: random.Random) -> bool:
-    """Forward and back, in either order, and right at last."""
+    """Set a clock forward and back, in either order, and right at last."""
     if clock is None:
         return False
     jumps = [rng.randint(NEAREST, FARTHEST), -rng.randint(NEAREST, FARTHEST)]

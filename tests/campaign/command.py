@@ -1,4 +1,4 @@
-"""Running a command of the campaign so that nothing is left running, however it ends."""
+"""Run a command of the campaign and end everything that it started, however it ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """``work`` on a loop; SIGTERM ends it as Ctrl-C does, with all that it started."""
+    """Run ``work`` on a loop; SIGTERM ends it as Ctrl-C does, with everything that it started."""
 
     async def stoppable() -> T:
         task = asyncio.current_task()

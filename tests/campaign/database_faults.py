@@ -12,15 +12,15 @@ from tests.campaign.fault import LINK, POSTGRES, Fault, Scene, node_of
 from tests.campaign.stores import SLOW_US, Postgres
 from tests.promises.proxy import Mode, Proxy
 
-#: Longest that a COMMIT to cut is waited for under load.
+#: Longest wait, under load, for a COMMIT to cut.
 COMMIT_SECONDS = 10.0
 LOOK_SECONDS = 0.01
-#: A frozen PostgreSQL; a frozen COMMIT, a little over what a convoy waits for it.
+#: A frozen PostgreSQL; a frozen COMMIT, a little longer than a convoy waits for it.
 FROZEN_SECONDS = 3.0
 COMMIT_FROZEN_SECONDS = 2.5
 #: A row locked from outside, beyond the budget of a batch (5 s).
 ROW_LOCKED_SECONDS = 6.0
-#: A full disk: under, and over what a batch's retries last (5 s). A slow one.
+#: A full disk: shorter and longer than a batch retries (5 s). A slow disk.
 FULL_SECONDS = (1.0, 6.0)
 SLOW_SECONDS = 2.5
 
@@ -37,7 +37,7 @@ def _commit(mode: Mode, seconds: float) -> Fault:
                     await asyncio.sleep(LOOK_SECONDS)
             await asyncio.sleep(seconds)
         finally:
-            # If no COMMIT came by, none is to be cut later.
+            # If no COMMIT came, none must be cut later.
             proxy.mode = "through"
             proxy.thaw()
         return True
@@ -66,7 +66,7 @@ async def _frozen(scene: Scene, rng: random.Random) -> bool:
 
 
 async def _row_locked(scene: Scene, rng: random.Random) -> bool:
-    # Any but the hot one, in which half of the campaign would only wait.
+    # Any event but the hot one, whose lock would stop half of the campaign.
     events = scene.event_ids[1:]
     if not events:
         return False
@@ -85,7 +85,7 @@ async def _row_locked(scene: Scene, rng: random.Random) -> bool:
 
 
 async def _full(scene: Scene, seconds: float) -> bool:
-    """Let nothing more be written for a while; the database may die of it. Whether it was so."""
+    """Let nothing more be written for a while; return whether the database died of it."""
     disk, postgres = scene.venue.disk, scene.venue.postgres
     assert disk is not None
     await disk.fill()
@@ -112,7 +112,7 @@ async def _cannot_write(postgres: Postgres) -> bool:
     except asyncpg.DiskFullError:
         return True
     except (asyncpg.PostgresError, OSError, TimeoutError):
-        # It has ended, of nothing else than this.
+        # Only the full disk has ended it.
         return True
     return False
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tests.campaign.running import run_program
 
-#: What it holds otherwise; memory is taken by files alone.
+#: Size of the disk while it is not full; only files take memory.
 SIZE_BYTES = 6 * 1024**3
-#: What is left on it while it is full: less than PostgreSQL's next extension of a table.
+#: Bytes that stay free on a full disk: less than PostgreSQL's next extension of a table.
 LEFT_BYTES = 16 * 1024
 
 
@@ -27,7 +27,7 @@ class Disk:
         await run_program("mount", "-t", "tmpfs", "-o", options, "ayes-campaign", str(self.path))
 
     async def end(self) -> None:
-        """Give it back."""
+        """Unmount it."""
         await run_program("umount", "--lazy", str(self.path))
 
     async def fill(self) -> None:
@@ -41,7 +41,7 @@ class Disk:
         await self._resize(SIZE_BYTES)
 
     async def _resize(self, size: int) -> None:
-        # A file that grows at this moment may have taken what was to be left.
+        # A growing file may have taken the bytes that were to stay free.
         for more in (0, 1024**2, 16 * 1024**2):
             try:
                 await run_program("mount", "-o", f"remount,size={size + more}", str(self.path))

@@ -1,5 +1,7 @@
-"""What this machine has for the campaign; a fault whose equipment is missing is left out, and the
-report says so."""
+"""The equipment of this machine for the campaign.
+
+A fault whose equipment is missing is left out, and the report says so.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,12 @@ import pytest
 FAKETIME, POOLER, DISK, PACKETS = "libfaketime", "PgBouncer", "a disk of its own", "a network"
 #: Longest that a look at the machine may take.
 LOOK_SECONDS = 10.0
-#: Where Debian keeps programs that are the administrator's.
+#: Folders where Debian keeps the administrator's programs.
 SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 
 
 class Missing(Exception):
-    """A piece is not there; the message says why."""
+    """A piece of equipment is missing; the message says why."""
 
 
 def program(name: str) -> str:
@@ -45,7 +47,7 @@ def faketime_library() -> str:
 
 
 def _disk() -> None:
-    """A file system in memory can be mounted here."""
+    """Check that a file system in memory can be mounted here."""
     _as_root()
     with tempfile.TemporaryDirectory(prefix="ayes-disk-") as place:
         _try("mount", "-t", "tmpfs", "-o", "size=64k", "none", place)
@@ -53,7 +55,7 @@ def _disk() -> None:
 
 
 def _network() -> None:
-    """A network namespace can be made here, and its packets filtered."""
+    """Check that a network namespace can be made here, and its packets filtered."""
     _as_root()
     name = f"ayes-look-{os.getpid()}"
     nft = program("nft")
@@ -86,7 +88,7 @@ PIECES: dict[str, Callable[[], object]] = {
 
 
 def needed(piece: str) -> None:
-    """Skip the test that needs ``piece`` if it is missing; where it is promised, fail."""
+    """Skip the test if its ``piece`` is missing; fail if the environment promises the piece."""
     try:
         PIECES[piece]()
     except (Missing, OSError, subprocess.SubprocessError) as err:

@@ -1,4 +1,4 @@
-"""An event of a round, who sits in which one's room, and how long a round waits for what."""
+"""An event of a round, the rooms of its users' sockets, and the patience of a round."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from tests.model.history import Json, Operation
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a round waits for what should come."""
+    """Longest waits of a round for what should happen."""
 
     answer: float = 40.0
-    """Seconds for an answer on a line that holds: a batch's budget is 5 s, and others of its event
-    may take theirs first, while something is frozen."""
+    """Seconds for an answer on a working line.
+
+    A batch's budget is 5 s, and earlier batches of its event may take theirs first while a part is
+    frozen.
+    """
     seat: float = 60.0
     """Seconds until one of a user's seats is open."""
     tries: int = 60
-    """How often something undecided is sent again."""
+    """Seconds before an undecided command is sent again."""
     heal: float = 30.0
-    """Seconds until all sockets are back, or all rooms at the top, once nothing is wrong."""
+    """Seconds until all sockets are back, or all rooms at the top, after every fault has healed."""
 
 
 @dataclass
 class Event:
-    """One event of the round, and what was sent about it."""
+    """An event of the round, and the operations on it."""
 
     number: int
     id: str = ""
@@ -38,15 +41,18 @@ class Event:
 
 
 def room_of(user: int, seat: int) -> int:
-    """The event whose room a user's socket is in: the makers' first sockets are in their own,
-    all other first ones in the hot one, the rest are spread."""
+    """The event whose room a user's socket is in.
+
+    The makers' first sockets are in their own events' rooms, all other first sockets in the hot
+    one's. The rest are spread over the events.
+    """
     if seat == 0:
         return user if user < EVENTS else HOT
     return 1 + (user * (SEATS - 1) + seat) % (EVENTS - 1)
 
 
 def told(answer: Json | None) -> str:
-    """An operation's end, for the report."""
+    """How an operation ended, for the report."""
     if answer is None:
         return "none: the socket was gone"
     if answer["type"] == "ack":

@@ -1,4 +1,4 @@
-"""What a fault of the campaign is, and what it may lay hands on."""
+"""The type of a fault, and the parts of a campaign that a fault may touch."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.campaign.seat import Seat
 from tests.campaign.venue import Venue
 from tests.campaign.waves import Waves
 
-#: Parts: the drawn node, its link to PostgreSQL, and PostgreSQL, which all nodes share.
-#: Also the network of the node that has its own, and the clock of the database's machine.
+#: Parts: the drawn node, its link to PostgreSQL, and PostgreSQL, which all nodes share. Also the
+#: network of the node that has its own, and the clock of the database's machine.
 ONE_NODE, LINK, POSTGRES = "a node", "a link", "PostgreSQL"
 NETWORK, CLOCK = "a network", "the database's clock"
 
@@ -35,24 +35,24 @@ class Scene(Protocol):
         """Let the next ``commands`` wait in their senders' outboxes for ``seconds``."""
 
     async def send_again(self, rng: random.Random, commands: int) -> int:
-        """Send up to ``commands`` decided ones of earlier rounds again; how many there were."""
+        """Send up to ``commands`` decided ones of earlier rounds again; return their number."""
 
     async def note_loss(self) -> None:
-        """Read what the primary holds: from here on, it may be lost."""
+        """Read what the primary holds; from now on, its data may be lost."""
 
     async def note_new_epoch(self) -> None:
-        """Read what the promoted standby holds, before a node sees it."""
+        """Read what the promoted standby holds, before any node sees it."""
 
 
 class Fault(NamedTuple):
-    """How it is done, and to which parts; those of one part take turns."""
+    """The function that strikes, and the parts it strikes; faults of one part take turns."""
 
     parts: tuple[str, ...]
     strike: Callable[[Scene, random.Random], Awaitable[bool]]
     needs: str = ""
-    """The piece of equipment without which it is left out, see ``equipment.py``."""
+    """The equipment that the fault needs, see ``equipment.py``."""
 
 
 def node_of(scene: Scene, rng: random.Random) -> NodeProcess:
-    """The node that is struck: what a strike draws first."""
+    """The node to strike; every strike draws it first."""
     return rng.choice(scene.venue.nodes)

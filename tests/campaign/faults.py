@@ -1,8 +1,8 @@
-"""The faults by name, and how often each happens: each strikes once, is healed, and says whether it
-struck.
+"""The faults by name, and how often each happens.
 
-Faults of one part take turns; different parts may fail at the same time. What befalls PostgreSQL
-has the nodes' turns too: a node that has to start needs its database.
+Each strikes once, is healed, and reports whether it struck. Faults of one part take turns;
+different parts may fail at the same time. A fault of PostgreSQL also takes the nodes' turns, since
+a starting node needs its database.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FAULTS: dict[str, Fault] = {
     **redis_faults.FAULTS,
     **client_faults.FAULTS,
 }
-#: How often each happens in a campaign of as many as these are together.
+#: How often each happens among as many faults as the sum of these numbers.
 MIX: dict[str, int] = {
     **{f"kill -9 {point}": 2 for point in POINTS},
     "node stopped by SIGTERM": 1,
@@ -51,7 +51,7 @@ MIX: dict[str, int] = {
     "Redis absent at start": 1,
     "sockets cut": 8,
     "sockets half-open": 2,
-    # The newer ones.
+    # Newer faults.
     "clock of the database's machine jumps": 2,
     "clock of a node jumps": 2,
     "disk full": 1,
@@ -75,9 +75,9 @@ def left_out(missing: Container[str]) -> list[str]:
 
 
 def draw(rng: random.Random, count: int, only: str = "", without: Container[str] = ()) -> list[str]:
-    """``count`` faults: whole mixes, and the rest of one by its weights; none of ``without``.
+    """``count`` faults: whole mixes, then the rest of one by its weights; none of ``without``.
 
-    ``only``: a regular expression of those to draw from, then each as often as the others.
+    ``only`` is a regular expression of the faults to draw from, each as often as the others.
     """
     mix = [name for name, often in MIX.items() for _ in range(often) if name not in without]
     if only:

@@ -1,4 +1,4 @@
-"""Journals as the checker takes them, read past every proxy while nothing is wrong."""
+"""Journals in the checker's form, read past every proxy while nothing is wrong."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def row_of(record: asyncpg.Record) -> Json:
-    """A line of the journal as the checker takes it."""
+    """A line of the journal in the checker's form."""
     texts = _texts.decode(record["patches"] or "{}")
     return {
         "user": record["user_id"],
@@ -50,7 +50,7 @@ async def read_journals(postgres: Postgres, events: Sequence[str]) -> dict[str, 
 
 
 async def read_events(postgres: Postgres, name: str) -> list[str]:
-    """The events that commands of the round ``name`` have made."""
+    """The events that commands of the round ``name`` made."""
     made = "SELECT event_id FROM journal WHERE command = 'event.create' AND command_id LIKE $1"
     rows = await postgres.rows(f"{made} AND seq IS NOT NULL", f"{name}-%")
     return [row["event_id"] for row in rows]

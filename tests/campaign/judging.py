@@ -24,7 +24,7 @@ from tests.model.history import History, Json, Stream
 from tests.model.words import restore
 from tests.promises.running import ROOT
 
-#: What the model calls the limits that the nodes are given.
+#: The model's names of the limits that the nodes get.
 LIMITS = {
     "shown_proposals": SMALL["resolved_shown"],
     "shown_comments": SMALL["comments_shown"],
@@ -32,15 +32,15 @@ LIMITS = {
 }
 #: Longest that judging a round's events may take.
 JUDGE_SECONDS = 900.0
-#: Processes; each takes a second to begin.
+#: Worker processes; each takes a second to start.
 AT_ONCE = 2
-#: Histories with something wrong that are kept of one round.
+#: Histories with violations that are kept of one round.
 MAX_KEPT = 20
 
 
 @dataclass
 class Case:
-    """One event of a round, and what befell the database under it."""
+    """An event of a round, and the faults of the database under it."""
 
     event: str
     history: History
@@ -48,7 +48,7 @@ class Case:
 
 
 async def cases_of(played: Round) -> list[Case]:
-    """What is known of each event of a round; to be asked for while nothing is wrong."""
+    """The case of each event of a round; to be read while nothing is wrong."""
     events = [event for event in played.events if event.id]
     streams: dict[str, list[Stream]] = {event.id: [] for event in events}
     for line in played.lines():
@@ -81,7 +81,7 @@ async def cases_of(played: Round) -> list[Case]:
 
 
 def _of_one(loss: Loss, event: str) -> Loss:
-    """What a loss says about one event: the others' lines need not come along."""
+    """The part of a loss about one event."""
     return Loss(
         {event: loss.rows[event]},
         {event: loss.epochs[event]},
@@ -91,13 +91,13 @@ def _of_one(loss: Loss, event: str) -> Loss:
 
 
 def batched(events: list[str], size: int = 500) -> Iterator[list[str]]:
-    """``events`` in parts, each fit for one question to the database."""
+    """``events`` in parts, each small enough for one query."""
     for start in range(0, len(events), size):
         yield events[start : start + size]
 
 
 def verdict(case: Case) -> list[str]:
-    """What is wrong with one event."""
+    """The violations in one event."""
     found: list[str] = []
     for history, wrong in histories(case.event, case.history, case.losses):
         found += map(str, wrong + check(history))
@@ -105,9 +105,9 @@ def verdict(case: Case) -> list[str]:
 
 
 async def judge(name: str, cases: list[Case], folder: Path, *, apart: bool = True) -> list[str]:
-    """What is wrong with a round's events; histories with something wrong stay in ``folder``.
+    """The violations in a round's events; histories with violations are kept in ``folder``.
 
-    ``apart``: in processes of their own, which a small history is not worth.
+    ``apart`` judges them in processes of their own, which does not pay for a small history.
     """
     found = await _apart(folder / name, cases) if apart else [verdict(case) for case in cases]
     return [
@@ -116,7 +116,7 @@ async def judge(name: str, cases: list[Case], folder: Path, *, apart: bool = Tru
 
 
 async def _apart(path: Path, cases: list[Case]) -> list[list[str]]:
-    """What is wrong with each."""
+    """The violations in each case, judged in processes of their own."""
     shares: list[list[int]] = [[] for _ in range(AT_ONCE)]
     work = [0] * AT_ONCE
     for number in sorted(range(len(cases)), key=lambda each: -len(cases[each].history.rows)):
@@ -170,7 +170,7 @@ async def _process(path: Path, cases: list[Case]) -> list[list[str]]:
 
 
 def main() -> int:
-    """Judge files; the violations of each as JSON."""
+    """Judge files; return the violations of each as JSON."""
     found = []
     for name in sys.argv[1:]:
         cases: Any = pickle.loads(Path(name).read_bytes())  # noqa: S301 - the campaign's own

@@ -1,7 +1,7 @@
-"""One WebSocket of the campaign: a client without manners or luxury, that records everything.
+"""One WebSocket of the campaign: a minimal client that records everything.
 
-It speaks just as much of RFC 6455 as the server sends. So one process can read what two nodes
-send to two hundred sockets.
+It implements only the parts of RFC 6455 that the server uses. So one process can read what two
+nodes send to two hundred sockets.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ _HANDSHAKE = (
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: ayes.v1\r\n\r\n"
 )
 _OF_ROOMS = frozenset(("snapshot", "resumed", "diff", "you", "unsubscribed"))
-#: Bytes of an answer to the upgrade; ours has under 300.
+#: Maximum bytes of an answer to the upgrade; the server's has under 300.
 _LONGEST_HEAD = 8_192
 #: The code of a connection that ended without a close frame.
 ABNORMAL = 1006
 
 
 class Address(Protocol):
-    """Where a node listens."""
+    """The address of a node."""
 
     host: str
     port: int
 
 
 class Shared:
-    """Messages that many sockets get with the very same bytes are kept, and parsed, once."""
+    """Keeps and parses a message once if many sockets get the same bytes."""
 
     def __init__(self) -> None:
         self._diffs: dict[bytes, Json] = {}
 
     def parsed(self, payload: bytes) -> Json:
-        """The message; nobody may change it."""
+        """The parsed message, which must not be changed."""
         if not payload.startswith(b'{"type":"diff"'):
             message: Json = orjson.loads(payload)
             return message
@@ -55,7 +55,7 @@ class Shared:
 
 
 class Line(asyncio.Protocol):
-    """A connection from its making to its end; ``name`` is never given to another."""
+    """A connection from its start to its end; no other connection gets the same ``name``."""
 
     def __init__(self, name: str, user: str, shared: Shared, port: int) -> None:
         self.name, self.user = name, user
@@ -79,17 +79,17 @@ class Line(asyncio.Protocol):
 
     @property
     def is_asked(self) -> bool:
-        """Whether something that was sent here is not answered yet."""
+        """Whether a message that was sent here has no answer yet."""
         return bool(self._waiting)
 
     def silent_for(self) -> float:
         """Seconds since the last byte came."""
         return time.monotonic() - self._heard_at
 
-    # What goes out.
+    # Sending.
 
     async def ask(self, message: Json, patience: float) -> Json | None:
-        """A request that is no command; its answer, or ``None`` where the line broke before it."""
+        """Send a request message; return its answer, or ``None`` if the line broke before it."""
         self._refs += 1
         ref = f"r{self._refs}"
         future = self._expect(ref, None)
@@ -97,7 +97,7 @@ class Line(asyncio.Protocol):
         return await self._answered(future, patience)
 
     async def send(self, operation: Operation, patience: float) -> None:
-        """Send a command and wait for its answer, which the operation then holds."""
+        """Send a command and wait for its answer, which is stored in the operation."""
         future = self._expect(operation.command["id"], operation)
         operation.sent_at = time.monotonic()
         self._say(operation.command)
@@ -105,12 +105,12 @@ class Line(asyncio.Protocol):
             self.violations.append(f"{self.name}: no answer to {operation.command}")
 
     def abort(self) -> None:
-        """Be gone, as when the radio is: no close frame."""
+        """Drop the connection without a close frame, as a lost radio link does."""
         if self._transport is not None:
             self._transport.abort()
 
     def go_deaf(self) -> None:
-        """Neither read nor write any more: half an open connection."""
+        """Stop reading and writing: a half-open connection."""
         if self._transport is not None and not self.gone.is_set():
             self.is_deaf = True
             self._transport.pause_reading()
@@ -134,7 +134,7 @@ class Line(asyncio.Protocol):
         if self._transport is not None and not self.is_deaf and not self.gone.is_set():
             self._transport.write(_masked(0x81, orjson.dumps(message)))
 
-    # What comes in.
+    # Receiving.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the upgrade."""
@@ -155,7 +155,7 @@ class Line(asyncio.Protocol):
             self.opened.exception()
 
     def data_received(self, data: bytes) -> None:
-        """Take apart what came."""
+        """Parse what arrived."""
         self._heard_at = time.monotonic()
         self._buffer += data
         if not self.opened.done():
@@ -212,7 +212,7 @@ class Line(asyncio.Protocol):
         if key is not None:
             self._take_answer(key, message)
         elif kind == "error":
-            # An answer to what ``hello`` resumes has no ref.
+            # The answer to a resume in ``hello`` has no ref.
             self.on_room(message)
 
     def _hear(self, message: Json) -> None:
@@ -238,7 +238,7 @@ class Line(asyncio.Protocol):
 
 
 async def connect(name: str, user: str, shared: Shared, node: Address, patience: float) -> Line:
-    """An upgraded line on which nothing was said; raises ``OSError`` or ``TimeoutError``."""
+    """Open and upgrade a line, without saying hello; raises ``OSError`` or ``TimeoutError``."""
     loop = asyncio.get_running_loop()
     line = Line(name, user, shared, node.port)
     try:

@@ -1,12 +1,12 @@
-"""What a standby's promotion has lost, and a history cut in two there.
+"""The data that a standby's promotion lost, and histories that are cut in two by it.
 
-Before the cut clients live in one world, after it in another: the new epoch says so to each of
-them. Each world has to keep every promise by itself, and the second one has to begin with exactly
-what the standby had: nothing is lost beyond that, and nothing of it is changed.
+Before the cut clients live in one world, after it in another: the new epoch shows each of them the
+change. Each world must keep every promise by itself. The second world must begin with exactly what
+the standby had: nothing more is lost, and nothing is changed.
 
-An event that the standby did not have is in the first world alone, until a repeat of its
-``event.create`` makes it again: under the same id, which follows from who asks under which id, and
-with an epoch of its own.
+If the standby did not have an event, the event is in the first world alone, until a repeat of its
+``event.create`` makes it again. It then has the same id, which follows from the user and the
+command's id, and an epoch of its own.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from tests.model.history import History, Json, Operation, Stream, Violation
 
 @dataclass
 class Loss:
-    """One promotion of a standby that was behind, by event."""
+    """A promotion of a standby that was behind, by event."""
 
     rows: dict[str, list[Json]]
-    """What the old primary held when it was fenced off."""
+    """The old primary's rows when it was fenced off."""
     epochs: dict[str, str]
-    """The epochs until then."""
+    """The epochs before the promotion."""
     tops: dict[str, int] = field(default_factory=dict)
-    """Where the standby stood when it was promoted."""
+    """The standby's positions when it was promoted."""
     at: float = math.inf
-    """The moment before any node saw the new primary."""
+    """The moment before any node reached the new primary."""
 
 
 class Losses:
-    """Those of one round."""
+    """The losses of one round."""
 
     def __init__(self, postgres: Postgres, name: str) -> None:
         self.found: list[Loss] = []
@@ -45,9 +45,10 @@ class Losses:
         self._name = name
 
     async def note_loss(self) -> None:
-        """Read what the primary holds, which nobody changes any more.
+        """Read what the primary holds, once nobody writes to it any more.
 
-        All events of the round: of one that was just made, no client may know yet.
+        All events of the round are read, since no client may know yet of an event that was just
+        made.
         """
         events = await read_events(self._postgres, self._name)
         epochs = await read_epochs(self._postgres, events)
@@ -55,7 +56,7 @@ class Losses:
         self.found.append(Loss(rows, {event: epoch for event, (epoch, _) in epochs.items()}))
 
     async def note_new_epoch(self) -> None:
-        """Read what the new one holds, which no node has seen yet."""
+        """Read what the new primary holds, before any node has reached it."""
         loss = self.found[-1]
         epochs = await read_epochs(self._postgres, list(loss.rows))
         loss.tops = {event: seq for event, (_, seq) in epochs.items()}
@@ -64,23 +65,23 @@ class Losses:
 
 @dataclass
 class World:
-    """An event between two losses: when it was, and the journal that it had."""
+    """An event between two losses: its time span, and its journal then."""
 
     begun: float
     ended: float
     rows: list[Json]
     epoch: str = ""
-    """Empty in the last one, whose journal is the one that stayed."""
+    """Empty in the last world, whose journal is the present one."""
     kept: int = 0
-    """How much of it the next world begins with."""
+    """The number of lines that the next world begins with."""
     lines: dict[tuple[str, str], Json] = field(default_factory=dict)
-    """Its lines, by user and id."""
+    """The lines by user and id."""
 
     def __post_init__(self) -> None:
         self.lines = {(row["user"], row["id"]): row for row in self.rows}
 
     def gave(self, operation: Operation) -> bool:
-        """Whether the operation's answer stands in this journal."""
+        """Whether this journal holds the operation's answer."""
         answer = operation.answer or {}
         row = self.lines.get((operation.user, operation.command["id"]))
         if row is None:
@@ -94,7 +95,7 @@ def worlds_of(event: str, history: History, losses: Sequence[Loss]) -> list[Worl
     """The worlds of ``event``, in order: each loss that it was in ends one."""
     found, begun = [], -math.inf
     for loss in losses:
-        # An event that was not there yet lost nothing.
+        # An event that did not exist yet lost nothing.
         if event in loss.rows:
             rows, epoch, top = loss.rows[event], loss.epochs[event], loss.tops.get(event, 0)
             found.append(World(begun, loss.at, rows, epoch, top))
@@ -103,11 +104,11 @@ def worlds_of(event: str, history: History, losses: Sequence[Loss]) -> list[Worl
 
 
 def world_of(operation: Operation, worlds: Sequence[World]) -> int | None:
-    """The number of the world that an answer is of; ``None`` for no answer.
+    """The number of the world that an answer belongs to; ``None`` without an answer.
 
-    An answer is of a world that was there between sending and hearing. If these are several, an
-    answer may have been on its way while its world ended: it is of the one in whose journal it
-    stands, and of the latest if no journal has it.
+    It is a world that existed between sending and answer. If there are several, an answer may have
+    been on its way while its world ended. It then belongs to the world whose journal holds it, and
+    to the latest one if none does.
     """
     answered = operation.answered_at
     if operation.answer is None or answered is None:
@@ -124,7 +125,7 @@ def world_of(operation: Operation, worlds: Sequence[World]) -> int | None:
 def histories(
     event: str, history: History, losses: Sequence[Loss]
 ) -> Iterator[tuple[History, list[Violation]]]:
-    """The history of each world of ``event``, each with what is wrong at its beginning."""
+    """The history of each world of ``event``, each with the violations at its beginning."""
     worlds = worlds_of(event, history, losses)
     of = [world_of(operation, worlds) for operation in history.operations]
     known = {world.epoch for world in worlds[:-1]}
@@ -135,7 +136,7 @@ def histories(
             _without(history.streams, known) if is_last else _of_epoch(history.streams, world.epoch)
         )
         operations = [
-            # What was answered in another world ended in this one without an answer.
+            # Here an operation that was answered in another world ended without an answer.
             operation
             if which in (None, number)
             else replace(operation, answer=None, answered_at=None)
@@ -156,7 +157,7 @@ def histories(
 
 
 def lost(event: str, history: History, losses: Sequence[Loss]) -> int:
-    """Commands that were acked, and lost."""
+    """Commands that were acked, and then lost."""
     worlds = worlds_of(event, history, losses)
     return sum(
         number is not None
@@ -168,7 +169,7 @@ def lost(event: str, history: History, losses: Sequence[Loss]) -> int:
 
 
 def lasting(event: str, history: History, losses: Sequence[Loss]) -> list[Operation]:
-    """The operations whose answers are of the world that stayed."""
+    """The operations whose answers belong to the last world."""
     worlds = worlds_of(event, history, losses)
     last = len(worlds) - 1
     return [each for each in history.operations if world_of(each, worlds) == last]
@@ -186,7 +187,7 @@ def _without(streams: Sequence[Stream], epochs: set[str]) -> Iterator[Stream]:
     for stream in streams:
         parts = _parts(stream)
         if stream.live and (not parts or parts[-1][0] in epochs):
-            # Still in a world that is no more: the checker is to say so.
+            # Still in a world that has ended: the checker must report it.
             yield replace(stream, messages=[], heard_at=[])
         for number, (known, part) in enumerate(parts, 1):
             if known not in epochs:
@@ -194,7 +195,7 @@ def _without(streams: Sequence[Stream], epochs: set[str]) -> Iterator[Stream]:
 
 
 def _parts(stream: Stream) -> list[tuple[str, Stream]]:
-    """The stream cut at each new epoch; what has none belongs to the one that is known by then."""
+    """The stream cut at each new epoch; a message without one belongs to the latest epoch."""
     found: list[tuple[str, Stream]] = []
     for place, message in enumerate(stream.messages):
         epoch = message.get("epoch", found[-1][0] if found else "")
@@ -206,7 +207,7 @@ def _parts(stream: Stream) -> list[tuple[str, Stream]]:
 
 
 def _carried_over(before: World | None, world: World) -> Iterator[Violation]:
-    """1: the new world begins with all that the standby had, word by word."""
+    """Check 1: the new world begins with everything that the standby had, byte by byte."""
     if before is None:
         return
     kept = {row["seq"]: row["hash"] for row in world.rows if row["seq"] is not None}

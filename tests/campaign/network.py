@@ -1,7 +1,7 @@
-"""A network of one node's own, whose packets can be late, lost, or cut one way.
+"""A network for one node, whose packets can be late, lost, or cut in one direction.
 
-A network namespace with a pair of virtual interfaces to this machine; addresses of the range that
-is kept for measuring (RFC 2544), so none of a real network is touched.
+A network namespace with a pair of virtual interfaces to this machine. Its addresses are of the
+range reserved for benchmarks (RFC 2544), so no real network is touched.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.campaign.running import run_program
 
 Way = Literal["to the node", "from the node"]
 
-#: Packets that are late wait so long, give or take the half.
+#: Delay of delayed packets, give or take the half.
 LATE_MS = 200
 #: If the kernel has no netem: a token bucket this narrow, in whose queue packets wait.
 NARROW = ("rate", "2mbit", "burst", "8kb", "latency", "400ms")
@@ -33,16 +33,16 @@ class Network:
         fourth = os.getpid() // 250 % 60 * 4
         self.here, self.node = f"198.18.{third}.{fourth + 1}", f"198.18.{third}.{fourth + 2}"
         self.delays_by = ""
-        """What makes packets late: ``netem`` or ``tbf``."""
+        """The tool that delays packets: ``netem`` or ``tbf``."""
         self._outer, self._inner = f"ayo{os.getpid()}", f"ayi{os.getpid()}"
 
     @property
     def within(self) -> tuple[str, ...]:
-        """The command before another that runs it in this network."""
+        """The prefix of a command that runs in this network."""
         return ("ip", "netns", "exec", self.name)
 
     async def begin(self) -> None:
-        """Make it."""
+        """Create the network."""
         await run_program("ip", "netns", "add", self.name)
         pair = ("type", "veth", "peer", "name", self._inner, "netns", self.name)
         await run_program("ip", "link", "add", self._outer, *pair)
@@ -64,38 +64,38 @@ class Network:
         await self.heal()
 
     async def end(self) -> None:
-        """Take it down, with its interfaces."""
+        """Remove the network with its interfaces."""
         await run_program("ip", "netns", "delete", self.name)
 
     async def make_late(self) -> None:
-        """Let packets of both ways wait."""
+        """Delay packets in both directions."""
         if self.delays_by == "netem":
             await self._queue("replace", "netem", "delay", f"{LATE_MS}ms", f"{LATE_MS // 2}ms")
         else:
             await self._queue("replace", "tbf", *NARROW)
 
     async def lose(self) -> None:
-        """Lose packets of both ways."""
+        """Lose packets in both directions."""
         for chain in _CHAINS.values():
-            # One argument, so that the comparison is nft's and no shell's.
+            # One argument, so that nft parses the comparison, not a shell.
             rule = f"numgen random mod 100 < {LOST_PERCENT} drop"
             await self._nft("add", "rule", "inet", "faults", chain, rule)
 
     async def cut(self, way: Way, port: int | None = None) -> None:
-        """Lose every packet of one way; with ``port``, only those of connections to that port."""
+        """Lose every packet of one direction; with ``port``, only of connections to that port."""
         match = "" if port is None else f"tcp {{}} {port} "
         side = {"to the node": "sport", "from the node": "dport"}[way]
         await self._nft("add", "rule", "inet", "faults", _CHAINS[way], match.format(side) + "drop")
 
     async def heal(self) -> None:
-        """Let everything pass."""
+        """Let every packet pass."""
         await self._nft("flush", "table", "inet", "faults")
         with suppress(OSError):
-            # Fails if nothing was put there.
+            # Fails if no rule was there.
             await self._queue("delete")
 
     async def _queue(self, verb: str, *kind: str) -> None:
-        """Change the queue of packets at both ends of the pair."""
+        """Change the packet queue at both ends of the pair."""
         outer = ("qdisc", verb, "dev", self._outer, "root", *kind)
         inner = ("-n", self.name, "qdisc", verb, "dev", self._inner, "root", *kind)
         await asyncio.gather(run_program("tc", *outer), run_program("tc", *inner))

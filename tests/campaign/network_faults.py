@@ -1,4 +1,4 @@
-"""Faults of the network between one node and everything else: packets late, lost, cut one way."""
+"""Faults of the network between one node and everything else: late, lost or cut packets."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def _lost(scene: Scene, network: Network, rng: random.Random) -> None:
 
 
 async def _cut(scene: Scene, network: Network, rng: random.Random) -> None:
-    """All of one way, or only what goes to or comes from PostgreSQL, or Redis."""
+    """Cut one direction: all packets, or only those to or from PostgreSQL, or Redis."""
     ways: tuple[Way, Way] = ("to the node", "from the node")
     redis = scene.venue.redis_proxy
     ports = (None, scene.venue.proxies[-1].port, redis.port if redis is not None else None)

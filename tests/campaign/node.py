@@ -1,8 +1,8 @@
-"""A node of the campaign: the server as it is, with places in it where it can be made to die.
+"""A node of the campaign: the unmodified server, with points at which it can be killed.
 
-This is a test's double, started by the campaign alone: it wraps functions of the server before the
-server is run, and listens for orders on its standard input. The server itself knows nothing of it.
-``python -m tests.campaign.node [BUG]``; with a bug, one of ``tests.campaign.bugs`` is put in.
+Only the campaign starts this test double. It wraps functions of the server before the server runs,
+and takes orders on its standard input. The server itself knows nothing of it. ``python -m
+tests.campaign.node [BUG]`` plants one of the bugs of ``tests.campaign.bugs``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from server.rooms.registry import RoomRegistry
 
 #: Points at which a node can be ordered to die, in the order of a command's way.
 POINTS = ("after the lock", "after the write", "after COMMIT", "after the ack")
-#: Until the acks that were given have left the process, and nothing else has happened.
+#: Seconds until the acks have left the process; nothing else has happened by then.
 ACKS_LEAVE_SECONDS = 0.02
 
 
@@ -40,8 +40,8 @@ class Orders:
         self.loop: asyncio.AbstractEventLoop | None = None
 
     def listen(self) -> None:
-        """Take orders from standard input, in a thread; its end is the node's."""
-        # Read without a buffer, whose lock a thread that waits would hold at the process's end.
+        """Take orders from standard input, in a thread; end of input ends the node."""
+        # Read without a buffer: a waiting thread would hold the buffer's lock at the process's end.
         while data := os.read(sys.stdin.fileno(), 4_096):
             for line in data.decode().splitlines():
                 order, _, detail = line.partition(" ")
@@ -49,7 +49,7 @@ class Orders:
                     self.point = detail
                 elif order == "report" and self.loop is not None:
                     self.loop.call_soon_threadsafe(report, int(detail))
-        # The campaign's process is gone.
+        # The campaign's process has ended.
         os.kill(os.getpid(), signal.SIGKILL)
 
     def pass_by(self, point: str) -> None:
@@ -73,7 +73,7 @@ def report(number: int) -> None:
 
 
 def put_points(orders: Orders) -> None:
-    """Wrap what a command passes on its way."""
+    """Wrap the functions that a command passes through."""
 
     def dying(point: str, work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         @functools.wraps(work)
@@ -103,8 +103,8 @@ def put_points(orders: Orders) -> None:
         steps: Sequence[StepRecord],
         committed_at: float,
     ) -> None:
-        # The acks were just given, and leave with the loop's next turns; what is published from
-        # here on would be published by a process that is dead.
+        # The acks were just given, and leave with the loop's next turns. A message published from
+        # here on would come from a process that counts as dead.
         if orders.point != "after the ack":
             publish(self, event_id, epoch, steps, committed_at)
         elif orders.loop is not None:

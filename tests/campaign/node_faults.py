@@ -1,4 +1,4 @@
-"""Faults of one node: killed at a point, stopped, starved of processor, started without Redis."""
+"""Faults of one node: killed at a point, stopped, starved of processor time, without Redis."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from contextlib import suppress
 from tests.campaign.fault import ONE_NODE, Fault, Scene, node_of
 from tests.campaign.node import POINTS
 
-#: Longest that a named point is waited for under load.
+#: Longest wait, under load, until a command reaches a named point.
 POINT_SECONDS = 10.0
 #: How long a node stays away, so that its clients notice.
 AWAY_SECONDS = 0.3
-#: A starved node: for how long, and of each slice the part in which it may run.
+#: How long a node is starved, and the part of each slice in which it may run.
 STARVED_SECONDS = 5.0
 SLICE_SECONDS, RUN_SECONDS = 0.25, 0.03
 
@@ -41,7 +41,7 @@ async def _stopped(scene: Scene, rng: random.Random) -> bool:
 
 
 async def _starved(scene: Scene, rng: random.Random) -> bool:
-    """It gets an eighth of a processor, in slices: as on a machine that runs far too much."""
+    """The node gets an eighth of a processor, in slices, as on an overloaded machine."""
     pid = node_of(scene, rng).pid
     loop = asyncio.get_running_loop()
     until = loop.time() + STARVED_SECONDS

@@ -1,4 +1,4 @@
-"""The nodes of a campaign: servers in processes of their own that are killed, stopped, started."""
+"""The nodes of a campaign: server processes that are killed, stopped and started again."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from tests.promises.running import AUDIENCE, CONNECTIONS, ROOT, SECRET
 
 #: Longest that a start may take while the database is healthy, on a machine with other work.
 START_SECONDS = 90.0
-#: Longest that a node lives on after SIGTERM: the drain, uvicorn's own wait, accepted commands.
+#: Longest time from SIGTERM to the exit: the drain, uvicorn's own wait, accepted commands.
 STOP_SECONDS = 30.0
-#: Longest that a node may take for its answer to a question, starved of processor or not.
+#: Longest that a node may take to answer an order, starved of processor time or not.
 REPORT_SECONDS = 30.0
-#: Longest that the end of a dead node's pipes is waited for.
+#: Longest wait for the end of a dead node's pipes.
 PIPES_SECONDS = 5.0
-#: Between two tries to start while the database is out of reach.
+#: Seconds between two tries to start while the database is out of reach.
 RESTART_SECONDS = 0.2
 DRAIN_SECONDS = 3
-#: Longest that a look at a node may take that may be killed meanwhile.
+#: Longest look at a node that may be killed meanwhile.
 LOOK_SECONDS = 2.0
 #: Lines of a node's log that show a defect.
 #: ``LOST_DATA`` is no defect after the loss of a primary whose standby had less.
 LOST_DATA = re.compile(r" CRITICAL ayes\.rooms .*committed data was lost$")
 DEFECT = re.compile(r"Traceback| ERROR | CRITICAL |never retrieved|never awaited|\b1011\b")
-#: Limits of the domain that make rooms small: windows are met, and the checker is quick.
+#: Limits of the domain that keep rooms small: windows overflow, and the checker is quick.
 SMALL = {"resolved_shown": 40, "comments_shown": 40, "pending_proposals": 45}
 SETTINGS = SMALL | {
     "database_connections": CONNECTIONS,
@@ -42,7 +42,7 @@ SETTINGS = SMALL | {
     "forward": "on",
     "commands_per_second": 1_000,
     "connections_per_user": 40,
-    # Its clients do in a minute what people do in days.
+    # Clients here do in a minute what people do in days.
     "churn_membership": 0,
     "churn_votes": 0,
     "churn_comments": 0,
@@ -50,14 +50,14 @@ SETTINGS = SMALL | {
 
 
 class NodeError(Exception):
-    """A node did what no node may do; the message says what."""
+    """A node did what a node must never do; the message describes it."""
 
 
 class NodeProcess:
-    """One node of the campaign, in this life or the next; its port stays.
+    """A node of the campaign, over several lives; its port stays.
 
     ``host`` is where its clients reach it, ``environment`` is its own alone, and ``within`` is a
-    command that runs it in another place of the machine.
+    command that runs it in another network of the machine.
     """
 
     def __init__(
@@ -78,36 +78,36 @@ class NodeProcess:
         self.lives = 0
         self.exits: list[int] = []
         self.at_start: dict[str, float] = {}
-        """What it held when nobody was connected yet, in this life."""
+        """The resources that it held in this life before anyone connected."""
         self.most: dict[str, float] = {}
-        """The most it was seen to hold, over all lives."""
+        """The most resources that it held, over all lives."""
         self.planted = ""
-        """The bug it is to have; empty in any honest campaign."""
+        """The planted bug; empty in an honest campaign."""
         self._redis_url, self._folder = redis_url, folder
         self._database_url = database_url
         self._environment, self._within = environment or {}, within
         self._process: asyncio.subprocess.Process | None = None
         self._reading: list[asyncio.Task[None]] = []
         self._reports: dict[int, asyncio.Future[dict[str, float]]] = {}
-        """Each question's own future: two readers never take each other's answer."""
+        """A future for each question, so that two readers never take each other's answer."""
         self._questions = 0
         self._is_ending = False
         """Whether a fault is about to end this life."""
 
     @property
     def pid(self) -> int:
-        """The process of this life."""
+        """The process of the present life."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def ended(self) -> bool:
-        """Whether it ended by itself, without a fault that ends it."""
+        """Whether the process ended without a fault that ends it."""
         child = self._process
         return self.up.is_set() and not self._is_ending and (child and child.returncode) is not None
 
     async def start(self) -> None:
-        """Start it, again while it cannot, as any supervisor would.
+        """Start it, and again while the start fails, as a supervisor would.
 
         Raises ``NodeError`` if it is not up in time; no process is left then.
         """
@@ -156,7 +156,7 @@ class NodeProcess:
                 self.at_start = await self.report()
                 is_up = True
         except NodeError:
-            pass  # It ended before it could answer.
+            pass  # The process ended before it could answer.
         finally:
             if not is_up:
                 await self.kill()
@@ -175,7 +175,7 @@ class NodeProcess:
                     if asked is not None and not asked.done():
                         asked.set_result(found)
         finally:
-            # A process that is no more answers no question.
+            # A process that has ended answers no question.
             for asked in self._reports.values():
                 if not asked.done():
                     asked.set_exception(NodeError(f"{self.name} ended before it could answer"))
@@ -187,7 +187,7 @@ class NodeProcess:
         assert self._process is not None
         status = await self._process.wait()
         reading, self._reading = self._reading, []
-        # A child of its own that lives on would keep the pipes open.
+        # A child of its own that is still alive would keep the pipes open.
         _, late = await asyncio.wait(reading, timeout=PIPES_SECONDS) if reading else ((), ())
         for each in late:
             each.cancel()
@@ -196,12 +196,12 @@ class NodeProcess:
     def _order(self, words: str) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
-        # It may be dying, and its end not known yet.
+        # The process may be dying, and its end not known yet.
         with suppress(RuntimeError, OSError):
             self._process.stdin.write(f"{words}\n".encode())
 
     async def report(self) -> dict[str, float]:
-        """What the process holds now: tasks, open files, KiB of memory.
+        """The resources of the process now: tasks, open files, KiB of memory.
 
         Raises ``NodeError`` if it ends, or does not answer in time.
         """
@@ -221,22 +221,22 @@ class NodeProcess:
         return found
 
     async def look(self) -> None:
-        """Note what it holds, if it is there to answer."""
+        """Note what it holds, if it runs."""
         with suppress(TimeoutError, NodeError):
             async with asyncio.timeout(LOOK_SECONDS):
                 await self.report()
 
     def metrics(self) -> dict[str, float]:
-        """``/metrics``, the plain ones."""
+        """``/metrics``: the samples without labels."""
         with urllib.request.urlopen(f"http://{self.host}:{self.port}/metrics", timeout=5) as got:
             lines = got.read().decode().splitlines()
         pairs = [line.split() for line in lines if line.startswith("ayes_") and "{" not in line]
         return {name: float(value) for name, value in pairs}
 
-    # How it ends.
+    # Its end.
 
     async def kill(self) -> None:
-        """kill -9, now; does nothing to a process that is no more."""
+        """Send SIGKILL now; does nothing to a process that has ended."""
         assert self._process is not None
         self._is_ending = True
         with suppress(ProcessLookupError):
@@ -244,7 +244,7 @@ class NodeProcess:
         await self._gone()
 
     async def kill_at(self, point: str, patience: float) -> bool:
-        """kill -9 by itself at the next ``point``; by us, and ``False``, if none comes by."""
+        """Have it kill itself at the next ``point``; if none comes, kill it; return ``False``."""
         assert self._process is not None
         self._is_ending = True
         self._order(f"die {point}")
@@ -273,12 +273,12 @@ class NodeProcess:
         return status
 
     async def close(self) -> None:
-        """Make sure that nothing is left running."""
+        """Make sure that no process is left."""
         if self._process is not None and self._process.returncode is None:
             await self.kill()
 
     def defects(self, *, data_was_lost: bool) -> list[str]:
-        """Lines of its logs that no server may write; of a traceback, the error."""
+        """Lines of its logs that no server may write; of a traceback, its last line."""
         found = []
         for place, line in enumerate(self.log):
             if not DEFECT.search(line) or (data_was_lost and LOST_DATA.search(line)):

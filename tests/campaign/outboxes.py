@@ -1,4 +1,4 @@
-"""Outboxes: commands that wait at their sender's, and decided ones that are sent once more."""
+"""Outboxes: commands that wait at their sender, and decided commands that are sent again."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import NamedTuple
 from tests.model.checker import NO_EFFECT, UNKNOWN
 from tests.model.history import Json, Operation
 
-#: Decided commands of earlier rounds that are kept, at most; drawn from each round.
+#: Maximum of decided commands of earlier rounds that are kept; drawn from each round.
 MAX_KEPT = 2_000
 KEPT_OF_A_ROUND = 400
-#: Answers that need not be remembered: nothing was decided, or there was nothing to remember it by.
+#: Answers that need not be kept: nothing was decided, or nothing was remembered.
 FORGETTABLE = NO_EFFECT | UNKNOWN | {"bad_request", "id_conflict", "not_found"}
 
 
@@ -26,7 +26,7 @@ class Decided(NamedTuple):
 
 
 class Outboxes:
-    """What lies in them, over all rounds."""
+    """The contents of the outboxes, over all rounds."""
 
     def __init__(self) -> None:
         self.decided: list[Decided] = []
@@ -37,13 +37,13 @@ class Outboxes:
         self._held, self._seconds = commands, seconds
 
     async def wait(self) -> None:
-        """Be one of them, if it is so."""
+        """Wait in the outbox, if this command is one of those."""
         if self._held > 0:
             self._held -= 1
             await asyncio.sleep(self._seconds)
 
     def keep(self, operations: Sequence[Operation], rng: random.Random) -> None:
-        """Keep some of what was decided, of ``operations`` that no loss took back."""
+        """Keep some decided ones of ``operations``, without those that a loss took back."""
         fit = [
             operation
             for operation in operations
@@ -55,12 +55,12 @@ class Outboxes:
         del self.decided[:-MAX_KEPT]
 
     def some(self, rng: random.Random, count: int) -> list[Decided]:
-        """Draw some of earlier rounds."""
+        """Draw some commands of earlier rounds."""
         return rng.sample(self.decided, min(count, len(self.decided)))
 
 
 def contradiction(decided: Decided, answer: Json | None) -> str:
-    """How ``answer`` departs from the one that was given first; empty if it does not."""
+    """How ``answer`` differs from the first answer; empty if it does not."""
     if answer is None or answer.get("code") in NO_EFFECT | UNKNOWN:
         return ""
     names = ("type", "seq", "hash", "applied", "result", "code", "details")

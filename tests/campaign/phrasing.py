@@ -1,4 +1,4 @@
-"""A planned command put into words, from what its event's admin sees at that moment."""
+"""A planned command made into a message, from the state that its event's admin sees."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 from tests.campaign.plan import USERS, Planned
 from tests.model.history import Json
 
-#: Members an event keeps; below that nobody leaves or is put out.
+#: Members an event keeps; below that nobody leaves or is removed.
 FEWEST_MEMBERS = 36
-#: Pending proposals beyond which one votes rather than proposes.
+#: Pending proposals beyond which a command votes rather than proposes.
 MOST_PENDING = 30
-#: How many there are of what an event is about, before deleting is proposed rather than adding.
+#: Items beyond which a command proposes a deletion rather than an addition.
 MOST_ITEMS = {"assumptions": 30, "criteria": 6}
 #: Users who never join the events from ``STRANGE_FROM`` on: strangers there.
 STRANGERS = 4
@@ -29,7 +29,7 @@ def user_of(number: int) -> str:
 
 
 def maker_of(event: int) -> str:
-    """Who makes an event, and is its admin for good."""
+    """The user who makes an event, and stays its admin."""
     return user_of(event)
 
 
@@ -39,7 +39,7 @@ def is_stranger(user: str, event: int) -> bool:
 
 
 class Phrasing:
-    """One planned command and what is known of its event."""
+    """A planned command, and what is known of its event."""
 
     def __init__(self, planned: Planned, event_id: str, state: Json) -> None:
         self.planned = planned
@@ -48,7 +48,7 @@ class Phrasing:
         self._left = planned.draw
 
     def words(self) -> Words:
-        """Who says what."""
+        """The sender and the command."""
         kind = self.planned.kind
         if self.state["event"]["status"] == "paused" and self.one_in(6):
             kind = "resume"
@@ -60,7 +60,7 @@ class Phrasing:
         assert made is not None
         return made
 
-    # Draws.
+    # Draws
 
     def draw(self, below: int) -> int:
         """A number of the plan's, below ``below``."""
@@ -74,11 +74,11 @@ class Phrasing:
         return self.draw(chances) == 0
 
     def of(self, things: Any) -> Any:
-        """One of ``things``, or ``None`` of nothing."""
+        """An element of ``things``, or ``None`` if there is none."""
         ordered = sorted(things)
         return ordered[self.draw(len(ordered))] if ordered else None
 
-    # Who.
+    # Users
 
     @property
     def me(self) -> str:
@@ -91,14 +91,14 @@ class Phrasing:
         return maker_of(self.planned.event)
 
     def admin(self) -> str:
-        """Somebody who may, mostly."""
+        """Usually a user who is permitted."""
         if self.one_in(12):
             return self.me
         found: str = self.of(u for u, m in self.state["members"].items() if m["role"] != "member")
         return found or self.maker
 
     def outside(self) -> list[str]:
-        """Users who are not in, and might be."""
+        """Users who are not members, and may become members."""
         members, asking = self.state["members"], self.state["requests"]
         return [
             user
@@ -109,12 +109,12 @@ class Phrasing:
         ]
 
     def others(self) -> list[str]:
-        """Members who may go."""
+        """Members who may leave."""
         if len(self.state["members"]) <= FEWEST_MEMBERS:
             return []
         return [user for user in self.state["members"] if user != self.maker]
 
-    # What.
+    # Objects
 
     def say(self, user: str, type: str, /, **fields: Any) -> Words:
         """A command about this event."""
@@ -125,7 +125,7 @@ class Phrasing:
         return self.of(i for i, p in self.state["proposals"].items() if p["status"] == "pending")
 
     def text(self) -> str:
-        """Words nobody else says."""
+        """A text that no other command has."""
         return f"words of {self.planned.number}"
 
 
@@ -303,7 +303,7 @@ def _policy(p: Phrasing) -> Words | None:
 
 
 def _times(p: Phrasing) -> Words | None:
-    """An end far away, by this machine's clock; a pause moves it."""
+    """A time far in the future by this machine's clock; a pause moves it."""
     end = datetime.now(UTC) + timedelta(days=1 + p.draw(9))
     return p.say(p.admin(), "event.update", ends_at=None if p.one_in(3) else end.isoformat())
 
@@ -386,7 +386,7 @@ _PHRASES: dict[str, Callable[[Phrasing], Words | None]] = {
 
 
 def other_words(command: Json) -> Json | None:
-    """The same id with another payload for the same event, where there is one."""
+    """The same id with another payload for the same event, if there is one."""
     changed = dict(command)
     for field, other in (
         ("subject", "another subject"),

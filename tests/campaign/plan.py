@@ -1,8 +1,8 @@
-"""What a campaign does, drawn from its seed alone: the commands, the faults, and their moments.
+"""The plan of a campaign, drawn from its seed alone: the commands, the faults, their moments.
 
-A moment is a count of commands, never a time, so that a seed gives the same plan on any machine.
-Which proposal a command is about is one drawn number, put to use on what is known when it is sent:
-the plan is the seed's, how it interleaves is the machine's.
+A moment is a count of commands, never a time, so that a seed gives the same plan on any machine. A
+drawn number selects the proposal of a command from those that are known when it is sent. The plan
+depends on the seed alone, the interleaving on the machine.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ MIX = {
 
 
 class Planned(NamedTuple):
-    """One command of the plan."""
+    """A command of the plan."""
 
     number: int
     event: int
@@ -70,7 +70,7 @@ class Planned(NamedTuple):
     kind: str
     draw: int
     echoes: tuple[Echo, ...]
-    """Its repeats, in addition to those that settle a lost answer."""
+    """Repeats, in addition to those that settle a lost answer."""
 
     @property
     def id(self) -> str:
@@ -79,7 +79,7 @@ class Planned(NamedTuple):
 
 
 class Strike(NamedTuple):
-    """One fault of the plan."""
+    """A fault of the plan."""
 
     at: int
     """The number of the command it comes with."""
@@ -103,10 +103,10 @@ def plan(seed: int, commands: int, faults: Sequence[str]) -> Plan:
 
 
 def strikes(rng: random.Random, commands: int, faults: Sequence[str]) -> list[Strike]:
-    """One for each of ``faults``, spread over the commands."""
+    """A strike for each of ``faults``, spread over the commands."""
     order = list(faults)
     rng.shuffle(order)
-    # Not at the very start, nor so late that nothing would be left to go wrong.
+    # Not at the very start, nor so late that no command is left to meet the fault.
     step = commands * 0.92 / max(len(order), 1)
     return [
         Strike(int(commands * 0.02 + step * (place + rng.random())), fault, rng.getrandbits(32))

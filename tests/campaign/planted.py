@@ -1,4 +1,4 @@
-"""``python -m tests.campaign.planted [BUG…]``: every planted bug is caught, clean runs are not.
+"""``python -m tests.campaign.planted [BUG…]``: planted bugs are found, clean runs pass.
 
 Small rounds on one database: the nodes are started again with each bug, and judged by the same
 checker as any campaign.
@@ -26,20 +26,20 @@ from tests.campaign.venue import Venue, venue
 
 #: Commands of a round in which a bug is looked for, and of a clean one.
 COMMANDS = 400
-#: Rounds a bug is given to show, each with a plan of its own.
+#: Rounds in which a bug must show, each with a plan of its own.
 TRIES = 3
 CLEAN = 20
-#: With a bug in it, what does not come soon never does.
+#: With a bug in a node, an answer that does not come soon never comes.
 IMPATIENT = Patience(answer=4.0, tries=4, heal=3.0)
-#: Longest that a round goes on; with some bugs a command waits for ever.
+#: Longest that a round lasts; with some bugs a command would wait for ever.
 LOOK_SECONDS = 25.0
-#: The same of a clean round, which comes to its end on the slowest machine too.
+#: Longest that a clean round lasts; it comes to its end on the slowest machine too.
 CLEAN_SECONDS = 300.0
 _INVARIANT = re.compile(r"invariant (\d+),")
 
 
 class Found:
-    """What a round with a bug in it brought to light."""
+    """The outcome of a round with a planted bug."""
 
     def __init__(self, violations: list[str]) -> None:
         self.violations = violations
@@ -47,7 +47,7 @@ class Found:
 
 
 async def look(place: Venue, name: str, seed: int, bug: Bug | None = None) -> Found:
-    """One small round, with ``bug`` in the nodes where there is one that was planted."""
+    """Play and judge a small round; with ``bug`` planted in the nodes, if one is given."""
     drawn = plan(seed, COMMANDS, bug.faults if bug else ())
     striker = Striker()
     played = Round(place, drawn, striker.fire, name=name)
@@ -60,12 +60,12 @@ async def look(place: Venue, name: str, seed: int, bug: Bug | None = None) -> Fo
         async with asyncio.timeout(LOOK_SECONDS if bug else CLEAN_SECONDS):
             await played.run()
     except Exception as err:
-        # Who folds what a node with a bug says may be unable to go on.
+        # A client that folds a buggy node's messages may fail.
         if not bug:
             raise
         played.violations.append(f"not to its end: {err!r}")
     finally:
-        # A node that is being started by a fault may be started by nobody else.
+        # A fault may be starting a node; then only that fault may start it.
         striker.resting = True
         await played.faults_over()
     with tempfile.TemporaryDirectory(prefix="ayes-planted-") as folder:
@@ -74,7 +74,7 @@ async def look(place: Venue, name: str, seed: int, bug: Bug | None = None) -> Fo
 
 
 async def caught(place: Venue, name: str, seed: int) -> tuple[Found, int]:
-    """Rounds with the bug until it shows; what was found, and in how many."""
+    """Play rounds with the bug until it shows; return the violations, and the number of rounds."""
     bug = BUGS[name]
     for node in place.nodes:
         await node.close()
@@ -90,7 +90,7 @@ async def caught(place: Venue, name: str, seed: int) -> tuple[Found, int]:
 
 
 async def run(names: list[str], clean: int, seed: int) -> int:
-    """Look for all of ``names``; how many were missed, and false alarms."""
+    """Look for all of ``names``; return the number of missed bugs, and of false alarms."""
     wrong = 0
     async with venue() as place:
         for number in range(clean):
@@ -112,7 +112,7 @@ async def run(names: list[str], clean: int, seed: int) -> int:
 
 
 def main() -> int:
-    """0: all caught, and no false alarm."""
+    """Return 0 if every bug was found without a false alarm."""
     parser = argparse.ArgumentParser(prog="python -m tests.campaign.planted", description=__doc__)
     parser.add_argument("bugs", nargs="*", metavar="BUG", help=", ".join(BUGS))
     parser.add_argument("--clean", type=int, default=CLEAN, help="clean rounds before them")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from tests.campaign.equipment import program
 from tests.parts import free_port
 
-#: Longest that it may take until it listens, and until it has ended.
+#: Longest that PgBouncer may take until it listens, and until it has ended.
 START_SECONDS = 20.0
 LOOK_SECONDS = 0.02
 
@@ -56,7 +56,7 @@ class Pooler:
         self._folder.mkdir(exist_ok=True)
         self._folder.chmod(0o755)
         path = self._folder / "pgbouncer.ini"
-        # As PostgreSQL does, it refuses to be root.
+        # PgBouncer refuses to run as root, as PostgreSQL does.
         account = "user = nobody" if os.geteuid() == 0 else ""
         path.write_text(
             _CONFIGURATION.format(

@@ -14,10 +14,10 @@ from tests.campaign.nodes import NodeError
 from tests.campaign.standby import Standby
 from tests.promises.running import ROOT
 
-#: How long the standby runs along before it is needed; how long it gets nothing, if it is behind.
+#: How long the standby streams before it is needed; how long it gets nothing, to be behind.
 IN_STEP_SECONDS = 0.7
 BEHIND_SECONDS = 0.7
-#: Until what the nodes had sent before they were cut off has reached their clients.
+#: Seconds in which messages sent before the nodes were cut off reach their clients.
 ANSWERS_ARRIVE_SECONDS = 0.5
 #: Longest that ``ayes new-epoch`` may take.
 NEW_EPOCH_SECONDS = 60.0
@@ -36,7 +36,7 @@ async def _standby(scene: Scene, *, in_step: bool) -> AsyncIterator[Standby]:
 
 
 async def _in_step(scene: Scene, rng: random.Random) -> bool:
-    """No COMMIT was answered that the standby did not have: nothing is lost."""
+    """No COMMIT was answered that the standby did not have, so nothing is lost."""
     venue = scene.venue
     async with _standby(scene, in_step=True) as standby:
         await asyncio.sleep(IN_STEP_SECONDS)
@@ -86,7 +86,7 @@ async def _new_epoch(url: str) -> None:
         raise NodeError(f"ayes new-epoch: {out.decode()}")
 
 
-#: The fault that loses what was committed.
+#: The fault that loses committed data.
 LOSES_DATA = "standby promoted, behind"
 FAULTS: dict[str, Fault] = {
     "standby promoted, in step": Fault((POSTGRES, CLOCK), _in_step),

@@ -7,7 +7,7 @@ import random
 
 from tests.campaign.fault import Fault, Scene
 
-#: A dead or frozen Redis; beyond what the bus takes for silence (4 s).
+#: A dead or frozen Redis; longer than the silence that the bus tolerates (4 s).
 AWAY_SECONDS = 1.5
 FROZEN_SECONDS = 5.5
 

@@ -1,4 +1,4 @@
-"""What a campaign found, as it is printed and kept."""
+"""The report of a campaign, as it is printed and kept."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 from tests.campaign.attendance import Attendance
 from tests.model.checker import NO_EFFECT, UNKNOWN
 
-#: The shares of operations that must have ended unknown, and been answered from the journal: with
-#: less the campaign proved nothing. The plan sends 30 % again.
+#: The shares of operations that must have ended unknown, and been answered from the journal. With
+#: less, the campaign proved nothing. The plan sends 30 % again.
 LEAST_UNKNOWN = 0.01
 LEAST_REPLAYED = 0.01
 GONE = "none: the socket was gone"
@@ -32,7 +32,7 @@ class Report:
     seconds: float = 0.0
     judged_seconds: float = 0.0
     heal_seconds: float = 0.0
-    """The longest of the rounds."""
+    """The longest time of all rounds."""
     rounds: int = 0
     operations: int = 0
     answers: Counter[str] = field(default_factory=Counter)
@@ -43,40 +43,40 @@ class Report:
     streams: int = 0
     room_messages: int = 0
     acked_and_lost: int = 0
-    """Commands that were acked, and lost with a primary whose standby was behind."""
+    """Commands that were acked, and then lost with a primary whose standby was behind."""
     sent_again: int = 0
-    """Commands of earlier rounds that were sent once more."""
+    """Commands of earlier rounds that were sent again."""
     set_back: int = 0
     """How often the database's clock was set to an earlier time."""
     attendance: dict[str, Attendance] = field(default_factory=dict)
-    """By node: how long its sockets were open."""
+    """Open time of the sockets, by node."""
     fault_seconds: Counter[str] = field(default_factory=Counter)
     left_out: dict[str, str] = field(default_factory=dict)
-    """Faults, or equipment, that this machine has not, and why."""
+    """Faults, or equipment, that this machine does not have, and why."""
     venue: list[str] = field(default_factory=list)
-    """What the nodes stood on."""
+    """The platform of the nodes: versions, disk, network."""
     resources: dict[str, str] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
 
     @property
     def unknown(self) -> float:
-        """The share of operations that ended without saying what became of the command."""
+        """The share of operations that ended without a known outcome of the command."""
         ended = self.answers[GONE] + sum(self.answers[code] for code in UNKNOWN)
         return ended / max(self.operations, 1)
 
     @property
     def replayed(self) -> float:
-        """The share that was answered from the journal."""
+        """The share of operations that were answered from the journal."""
         total = sum(count for name, count in self.answers.items() if name.endswith(", replayed"))
         return total / max(self.operations, 1)
 
     @property
     def undecided(self) -> float:
-        """The share that was answered that nothing was decided."""
+        """The share of operations whose answer said that nothing was decided."""
         return sum(self.answers[code] for code in NO_EFFECT) / max(self.operations, 1)
 
     def weak(self) -> list[str]:
-        """Why it proved nothing, if so; a campaign without faults has nothing to prove here."""
+        """Why the campaign proved nothing, if so; without faults it has nothing to prove here."""
         if not self.faults:
             return []
         found = []
@@ -87,7 +87,7 @@ class Report:
         return found
 
     def document(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """The whole report, for JSON."""
         return self.__dict__ | {
             "unknown": self.unknown,
             "replayed": self.replayed,
@@ -97,7 +97,7 @@ class Report:
         }
 
     def json(self) -> str:
-        """The document as text."""
+        """The report as text."""
         return json.dumps(self.document(), indent=1, default=str)
 
     def markdown(self) -> str:

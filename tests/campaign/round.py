@@ -1,4 +1,4 @@
-"""One round of a campaign: its own eight events, its plan carried out, everything recorded."""
+"""A round of a campaign: its own eight events, its plan carried out, everything recorded."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from tests.campaign.waves import Waves
 from tests.model.checker import NO_EFFECT, UNKNOWN
 from tests.model.history import Json, Operation
 
-#: Commands on their way at once, each by somebody who waits for its answer.
+#: Commands under way at once, each from a client that waits for its answer.
 WORKERS = 128
-#: Faults that may wait for their turn before everybody takes a rest between two commands,
-#: the longer the more of them wait; then all go on at once (``waves.py``).
+#: Faults that may wait for their turn before the senders rest between two commands. The more faults
+#: wait, the longer the rests; then all go on at once (``waves.py``).
 MOST_STRIKES = 4
 PACE_SECONDS, MOST_PACE_SECONDS = 0.1, 2.0
-#: Waits before something undecided is sent again, drawn.
+#: Waits before an undecided command is sent again; drawn.
 FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
 LOOK_SECONDS = 0.05
-#: Between two looks for members who should be in their room and are not.
+#: Seconds between two searches for members who should be in their room and are not.
 ENTER_SECONDS = 0.3
 #: What the events' final ballots ask for, in turn.
 BALLOT_METHODS = ("ranked", "single", "approval")
@@ -46,7 +46,7 @@ Fire = Callable[[Strike], Awaitable[None]]
 
 
 class Round:
-    """``run`` carries the plan out; what it leaves behind is for the judge."""
+    """``run`` carries the plan out; the judge reads the records that it leaves behind."""
 
     def __init__(self, venue: Venue, plan: Plan, fire: Fire, *, name: str) -> None:
         self.venue, self.plan, self.name = venue, plan, name
@@ -64,14 +64,14 @@ class Round:
         self.done = 0
         """Commands of the plan that are settled."""
         self.sent_again = 0
-        """Commands of earlier rounds that were sent once more."""
+        """Commands of earlier rounds that were sent again."""
         self.heal_seconds = 0.0
         self.attendance: dict[str, Attendance] = {}
-        """By node: how long its seats were open, set at the end."""
+        """Open time of the seats by node, set at the end."""
         self.answers: Counter[str] = Counter()
         self._fire = fire
         self.struck_at: Callable[[str], list[Span]] = lambda node: []
-        """When faults befell a node, by its name."""
+        """Times of the faults that struck a node, by its name."""
         self._firing: list[asyncio.Task[None]] = []
         self.losses = Losses(venue.postgres, name)
         self.clock_set_back = 0
@@ -83,7 +83,7 @@ class Round:
 
     @property
     def all_seats(self) -> list[Seat]:
-        """Everybody's."""
+        """All operations."""
         return [seat for seats in self.seats.values() for seat in seats]
 
     @property
@@ -91,14 +91,14 @@ class Round:
         """The events, the hot one first."""
         return [event.id for event in self.events if event.id]
 
-    # What faults do here.
+    # The methods that faults use.
 
     def hold_back(self, commands: int, seconds: float) -> None:
         """Let the next ``commands`` wait in their senders' outboxes for ``seconds``."""
         self.venue.outboxes.hold_back(commands, seconds)
 
     async def send_again(self, rng: random.Random, commands: int) -> int:
-        """Send up to ``commands`` decided ones of earlier rounds again; how many there were."""
+        """Send up to ``commands`` decided ones of earlier rounds again; return their number."""
         drawn = self.venue.outboxes.some(rng, commands)
         self.violations += filter(
             None, await asyncio.gather(*(self._again(decided) for decided in drawn))
@@ -116,15 +116,15 @@ class Round:
         return contradiction(decided, operation.answer)
 
     async def note_loss(self) -> None:
-        """Read what the primary holds: from here on, it may be lost."""
+        """Read what the primary holds; from now on, its data may be lost."""
         await self.losses.note_loss()
 
     async def note_new_epoch(self) -> None:
-        """Read what the promoted standby holds, before a node sees it."""
+        """Read what the promoted standby holds, before any node sees it."""
         await self.losses.note_new_epoch()
 
     async def run(self) -> None:
-        """Set the table, do everything, heal, and leave."""
+        """Prepare the events, carry out the plan, heal, and leave."""
         await self._seat_everyone()
         begun = time.monotonic()
         clock = self.venue.postgres.clock
@@ -172,7 +172,7 @@ class Round:
         create |= {"assumptions": ["it rains"], "id": next(ids)}
         made = await self.settle(event, maker, 0, create)
         event.id, event.code = made["result"]["event"], made["result"]["entrance_code"]
-        # The room is loaded while others join: what it shows is read between their commits.
+        # The room is loaded while others join, so its state is read between their commits.
         first = self.seats[maker][0]
         first.event, first.view = event.id, event.view
         entering = asyncio.create_task(first.enter())
@@ -187,7 +187,7 @@ class Round:
         await entering
 
     async def _until_in(self) -> None:
-        """Everybody who may be is in their room."""
+        """Bring every permitted user into their room."""
         seats = [seat for seat in self.all_seats if self._may_enter(seat)]
         await asyncio.gather(*(seat.enter() for seat in seats))
         await self._until(lambda: all(seat.subscribed for seat in seats), "all subscribed")
@@ -200,7 +200,7 @@ class Round:
         return seat.user in state["members"] or seat.user in state.get("requests", ())
 
     async def _let_in(self) -> None:
-        """Who has come back to an event goes to its room again."""
+        """Send users who are members again to the event's room."""
         while True:
             await asyncio.sleep(ENTER_SECONDS)
             for seat in self.all_seats:
@@ -239,21 +239,21 @@ class Round:
                 firing.append(asyncio.ensure_future(self._fire(due)))
                 due = next(strikes, None)
         finally:
-            # A fault heals all that it has broken.
+            # A fault heals everything that it broke.
             await asyncio.shield(asyncio.gather(*firing))
 
     async def faults_over(self) -> None:
-        """Wait until no fault is under way any more; ``run`` may have been cut short before."""
+        """Wait until no fault is under way; ``run`` may have been cut short before."""
         await asyncio.gather(*self._firing, return_exceptions=True)
 
     async def _do(self, planned: Planned) -> None:
-        """One command with its echoes, until it is decided."""
+        """Send a command with its repeats, until it is decided."""
         event = self.events[planned.event]
         user, words = Phrasing(planned, event.id, event.view.state).words()
         await self._say(planned, event, user, words)
 
     async def _say(self, planned: Planned, event: Event, user: str, words: Json) -> Json:
-        """Send it, and again as it is planned; the answer that settles it."""
+        """Send it, and again as planned; return the answer that settles it."""
         command = {"type": words["type"], "id": f"{self.name}-{planned.id}"} | words
         seat, echoes = planned.seat, planned.echoes
         await self.venue.outboxes.wait()
@@ -270,7 +270,7 @@ class Round:
         return answer
 
     async def settle(self, event: Event, user: str, seat: int, command: Json) -> Json:
-        """Send ``command`` until an answer says what became of it; that answer."""
+        """Send ``command`` until an answer says how it ended; return that answer."""
         wait = FIRST_WAIT
         answer: Json = {}
         for number in range(self.patience.tries):
@@ -284,7 +284,7 @@ class Round:
         return answer
 
     async def _once(self, event: Event, user: str, place: int, command: Json) -> Json:
-        """Send it from a seat that is open; the answer, or nothing where the line broke."""
+        """Send it from an open seat; return the answer, or ``None`` if the line broke."""
         seats = self.seats[user]
         order = [seats[(place + turn) % SEATS] for turn in range(SEATS)]
         deadline = time.monotonic() + self.patience.seat
@@ -293,7 +293,7 @@ class Round:
                 if not self._is_lost:
                     what = f"no seat of {user} was open for {self.patience.seat:.0f} s"
                     self.violations.append(what)
-                # Waiting again for each command that is left would take for ever.
+                # Waiting again for each remaining command would take too long.
                 self._is_lost = True
                 return {}
             await asyncio.sleep(LOOK_SECONDS)
@@ -310,7 +310,7 @@ class Round:
     # The end.
 
     async def _heal(self) -> None:
-        """Nothing is wrong any more: all come back, and all reach the top."""
+        """With every fault healed, wait until all seats are back and at the top."""
         begun = time.monotonic()
         await self._until(lambda: all(seat.is_open for seat in self.all_seats), "all back")
         await self._end_events()
@@ -334,7 +334,7 @@ class Round:
         await self._see_the_ends()
 
     async def _end_events(self) -> None:
-        """Paused, so that no timer takes a step while the end is looked at."""
+        """Paused, so that no timer takes a step while the final state is read."""
         for event in self.events:
             end = "event.finish" if event.number % 3 == 2 else "event.pause"
             command = {"type": end, "event": event.id, "id": f"{self.name}-the-end"}
@@ -344,7 +344,7 @@ class Round:
         await asyncio.gather(*(self._see_the_end(event) for event in self.events))
 
     async def _see_the_end(self, event: Event) -> None:
-        """What somebody who comes now is shown, as an admin and as a member."""
+        """Read the final state on new sockets, as an admin and as a member."""
         state = event.view.state
         maker = maker_of(event.number)
         plain = next(user for user, who in state["members"].items() if who["role"] == "member")
@@ -376,11 +376,11 @@ class Round:
             self.violations += line.violations
 
     def lines(self) -> list[Line]:
-        """Every connection there was."""
+        """The streams of all connections."""
         return [line for seat in self.all_seats for line in seat.lines] + self._extra
 
     async def _until(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait for it; where it does not come, that is noted, and the checker will say more."""
+        """Wait for ``condition``; if it does not come, note that for the checker."""
         deadline = time.monotonic() + self.patience.heal
         while not condition():
             if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Programs of the system that the campaign runs, each to its end or bounded."""
+"""Programs of the system that the campaign runs, to their end or up to a limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PROGRAM_SECONDS = 20.0
 
 
 async def run_program(name: str, *arguments: str) -> None:
-    """Run it to its end; raises ``OSError`` with what it said if it fails."""
+    """Run the program to its end; if it fails, raise ``OSError`` with its output."""
     child = await asyncio.create_subprocess_exec(
         program(name),
         *arguments,

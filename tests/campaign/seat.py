@@ -1,4 +1,4 @@
-"""A place somebody sits at: a socket that comes back whenever it is lost, with what it knew."""
+"""A user's socket that connects again whenever it is lost, with the position it knew."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.promises.running import AUDIENCE, SECRET
 
 #: Longest that opening a line, or an answer to a request message, may take.
 PATIENCE = 12.0
-#: Longest that a server may send nothing: two of the heartbeats that the nodes are set to, and half
-#: a one more. A line whose packets are cut one way is not known to be gone otherwise.
+#: Longest silence of a server: two and a half of the heartbeats that the nodes are set to. Without
+#: this limit, a line that is cut in one direction is never found dead.
 SILENT_SECONDS = 12.5
 #: Seconds before another try, at most; drawn.
 AGAIN = 0.3
-#: What a subscription may be refused with for now.
+#: Errors that refuse a subscription only for now.
 LATER = frozenset(("overloaded", "timeout", "busy", "rate_limited", "internal", "draining"))
 
 
@@ -34,7 +34,7 @@ TOKEN_SECONDS = 3_600
 
 
 def _token(user: str, number: int) -> str:
-    """A token, by a clock that may be wrong."""
+    """A token made by a clock that may be wrong."""
     ahead, not_before = WRONG_CLOCKS[number % len(WRONG_CLOCKS)]
     now = time.time()
     claims = {"sub": user, "name": user, "aud": AUDIENCE}
@@ -54,14 +54,14 @@ class Host(Protocol):
 
 
 class View:
-    """What one observer sees of an event: the state that commands are put together from."""
+    """An observer's view of an event: the state from which commands are made."""
 
     def __init__(self) -> None:
         self.state: Json = {}
         self.ready = asyncio.Event()
 
     def take(self, message: Json) -> None:
-        """Fold a message of the room."""
+        """Fold a message of the room into the state."""
         if message["type"] == "snapshot":
             self.state = message["state"]
             self.ready.set()
@@ -70,7 +70,7 @@ class View:
 
 
 class Seat:
-    """One of a user's sockets, at home on one node, in one room."""
+    """A user's socket, at home on one node, in one room."""
 
     def __init__(self, user: str, number: int, host: Host, shared: Shared) -> None:
         self.user, self.number, self.host = user, number, host
@@ -83,7 +83,7 @@ class Seat:
         self.codes: Counter[int] = Counter()
         self.subscribed = False
         self.opened: list[Span] = []
-        """When it was open, but for now."""
+        """The times at which it was open, except for the present one."""
         self.sent = 0
         """Commands sent from here."""
         self.seq = -1
@@ -95,13 +95,13 @@ class Seat:
 
     @property
     def is_open(self) -> bool:
-        """Whether something can be sent from here."""
+        """Whether a command can be sent from here."""
         line = self.line
         return line is not None and not line.gone.is_set() and not line.is_deaf
 
     @property
     def is_asked(self) -> bool:
-        """Whether it is open, and waits for an answer."""
+        """Whether it is open and waits for an answer."""
         return self.is_open and self.line is not None and self.line.is_asked
 
     def when_open(self) -> list[Span]:
@@ -110,12 +110,12 @@ class Seat:
         return self.opened + now
 
     def look(self) -> None:
-        """Give a line up that is silent: a server that is there sends heartbeats."""
+        """Give up a silent line: a living server sends heartbeats."""
         if self.is_open and self.line is not None and self.line.silent_for() > SILENT_SECONDS:
             self.line.abort()
 
     async def stay(self) -> None:
-        """Be connected, for ever."""
+        """Stay connected, for ever."""
         while True:
             await self.host.up.wait()
             line = await self._open()
@@ -150,7 +150,7 @@ class Seat:
         return line
 
     async def enter(self) -> None:
-        """Subscribe, unless it is, or may not be, in the room."""
+        """Subscribe, unless it is in the room already, or may not enter it."""
         line = self.line
         if self._entering or self.subscribed or line is None:
             return

@@ -1,4 +1,4 @@
-"""A standby of the campaign's PostgreSQL, which streams from it until it takes its place."""
+"""A standby of the campaign's PostgreSQL, which streams from the primary until it replaces it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.campaign.stores import LOOK_SECONDS, SETTINGS, Clocked, Postgres
 from tests.parts import START_TIMEOUT
 from tests.promises.proxy import Proxy, proxy_before
 
-#: Longest that a copy of the primary, and catching up with it, may take.
+#: Longest time to copy the primary, and to catch up with it.
 COPY_SECONDS = 60.0
 NAME = "standby"
 
 
 class Standby:
-    """``begin`` copies the primary and streams from it; ``promote`` puts this in its place."""
+    """``begin`` copies the primary and streams from it; ``promote`` replaces the primary."""
 
     def __init__(self, primary: Postgres, number: int) -> None:
         self._primary = primary
@@ -30,7 +30,7 @@ class Standby:
         self._embedded: Clocked | None = None
         self._url = ""
         self._in_step = False
-        """Whether the primary waits for it."""
+        """Whether the primary waits for this standby."""
 
     async def begin(self, *, in_step: bool) -> None:
         """Start it; with ``in_step`` no COMMIT is answered before it is written here too."""
@@ -74,15 +74,15 @@ class Standby:
                 await asyncio.sleep(LOOK_SECONDS)
 
     def fall_behind(self) -> None:
-        """Get nothing more from the primary."""
+        """Stop receiving from the primary."""
         assert self._relay is not None
         self._relay.stop()
 
     async def promote(self) -> None:
-        """Take the primary's place; its data is gone then."""
+        """Replace the primary, whose data is gone then."""
         primary, embedded = self._primary, self._embedded
         assert embedded is not None
-        # A shutdown would first send the standby all that it lacks.
+        # A shutdown would first send the missing data to the standby.
         primary.crash()
         await primary.stop()
         gone = primary.home
@@ -92,11 +92,11 @@ class Standby:
         await asyncio.to_thread(shutil.rmtree, gone, True)
 
     async def close(self) -> None:
-        """Be gone; does nothing to one that was promoted."""
+        """End the standby; does nothing to one that was promoted."""
         await self._stack.aclose()
         if self._embedded is not None and self._primary.embedded is self._embedded:
             return
-        # Something went wrong on the way: the primary goes on alone.
+        # A step failed: the primary goes on alone.
         await self._primary.revive()
         if self._in_step:
             await self._primary.set(synchronous_standby_names=None)

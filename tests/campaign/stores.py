@@ -1,4 +1,4 @@
-"""The database and the Redis of a campaign, to be ill-treated."""
+"""The database and the Redis of a campaign, which faults can break."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ ORDER_SECONDS = 20.0
 LOOK_SECONDS = 0.01
 
 
-#: Of the campaign's database. It syncs, for the delay of a slow disk is put into that; most of the
-#: faults end processes, so on a file system in memory that costs nothing.
+#: Settings of the campaign's database. It syncs, so that a slow disk can be simulated by a delay of
+#: each flush. Most faults end processes, so syncing a file system in memory costs nothing.
 SETTINGS = QUICK | {"fsync": "on", "max_wal_size": "256MB"}
 #: The delay of each flush while the disk is slow: the most that PostgreSQL's own setting allows.
 SLOW_US = 100_000
 
 
 class Clocked(EmbeddedPostgres):
-    """One that goes by a clock of the campaign's."""
+    """A PostgreSQL whose clock the campaign sets."""
 
     def __init__(self, data_dir: Path, clock: Clock | None, settings: Mapping[str, str]) -> None:
         super().__init__(data_dir, settings=settings)
@@ -48,7 +48,7 @@ class Clocked(EmbeddedPostgres):
 
 @dataclass(frozen=True)
 class _Lent(Account):
-    """The account, whose programs go by a clock."""
+    """The account that runs PostgreSQL, with a clock that the campaign sets."""
 
     clock: Clock | None = None
 
@@ -59,7 +59,7 @@ class _Lent(Account):
 
 
 class Postgres:
-    """The campaign's PostgreSQL: the one that is the primary now, under ``folder``."""
+    """The campaign's PostgreSQL: the present primary, under ``folder``."""
 
     def __init__(self, folder: Path, clock: Clock | None = None) -> None:
         self.folder, self.clock = folder, clock
@@ -72,18 +72,18 @@ class Postgres:
         self.url = await asyncio.to_thread(self.embedded.start, timeout=START_TIMEOUT)
 
     async def stop(self) -> None:
-        """A fast shutdown."""
+        """Shut it down in fast mode."""
         await asyncio.to_thread(self.embedded.stop)
 
     async def restart(self, *, immediate: bool) -> None:
-        """Shut it down, cleanly or as a crash would, and start it."""
+        """Shut it down, cleanly or as a crash would, and start it again."""
         if immediate:
             self.crash()
         await self.stop()
         await self.start()
 
     def crash(self) -> None:
-        """End every process of it at once."""
+        """Kill every process of it at once."""
         with suppress(ProcessLookupError, OSError, ValueError):
             os.kill(self._pid(), signal.SIGQUIT)
 
@@ -129,7 +129,7 @@ class Postgres:
                     os.kill(pid, signal.SIGCONT)
 
     async def connect(self) -> asyncpg.Connection[Any]:
-        """A session past every proxy; tried again while it starts."""
+        """Open a session past every proxy; tried again while the database starts."""
         async with asyncio.timeout(ORDER_SECONDS):
             while True:
                 try:
@@ -164,12 +164,12 @@ class RedisStore(RedisServer):
         await asyncio.to_thread(self.stop)
 
     async def order(self, *words: str) -> None:
-        """Have it do something."""
+        """Run a command on it."""
         async with asyncio.timeout(ORDER_SECONDS), Redis.from_url(self.url) as redis:
             await redis.execute_command(*words)  # type: ignore[no-untyped-call]
 
     async def freeze(self, seconds: float) -> None:
-        """Stop it for a while."""
+        """Freeze it for a while."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
         try:

@@ -1,4 +1,4 @@
-"""Carries the plan's faults out: those of one part take turns, each is timed and counted."""
+"""Carries out the plan's faults: faults of one part take turns, each is timed and counted."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ class Striker:
         self.scene = scene
         self.struck: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
-        """Those that found nothing to strike at."""
+        """Faults that found nothing to strike."""
         self.took: defaultdict[str, float] = defaultdict(float)
-        """Seconds, by fault, from its turn to its being healed."""
+        """Seconds from a fault's turn until it was healed, by fault."""
         self.wrong: list[str] = []
         """Faults that could not be healed, and why."""
         self.resting = False
-        """Whether those that still wait for their turn are let off."""
+        """Whether faults that still wait for their turn are dropped."""
         self._turns: dict[str, asyncio.Lock] = {}
         self._spans: defaultdict[str, list[Span]] = defaultdict(list)
         self._running: dict[int, tuple[list[str], float]] = {}
 
     def struck_at(self, node: str) -> list[Span]:
-        """When faults befell ``node``, those included that are not over."""
+        """The times of the faults that struck ``node``, present ones included."""
         now = time.monotonic()
         running = [Span(begun, now) for parts, begun in self._running.values() if node in parts]
         return self._spans[node] + running
 
     async def fire(self, strike: Strike) -> None:
-        """Do it once, when it is its part's turn."""
+        """Carry out one fault, when it is its part's turn."""
         assert self.scene is not None
         fault = FAULTS[strike.fault]
         async with AsyncExitStack() as stack:
@@ -56,7 +56,7 @@ class Striker:
             except TimeoutError:
                 struck = False
             except Exception as err:
-                # One fault that cannot be healed is reported, and ends no run.
+                # A fault that cannot be healed is reported, and does not end the run.
                 struck = True
                 self.wrong.append(f"{strike.fault}: {err!r}")
                 await self._bring_back(befallen)
@@ -79,8 +79,7 @@ class Striker:
                     self.wrong.append(str(err))
 
     def _parts(self, wanted: tuple[str, ...], strike: Strike) -> tuple[list[str], list[str]]:
-        """Whose turns it needs, in the order in which all faults ask for them, and which nodes
-        feel it."""
+        """The parts whose turns it needs, in the order of all faults, and the nodes it affects."""
         assert self.scene is not None
         nodes = self.scene.venue.nodes
         parts, befallen = set(wanted), set()
@@ -92,7 +91,7 @@ class Striker:
             parts = parts - {LINK} | {f"link of {drawn}"}
             befallen.add(drawn)
         if NETWORK in parts:
-            # The last one is the node that has a network of its own.
+            # The last node has a network of its own.
             parts |= {nodes[-1].name}
             befallen.add(nodes[-1].name)
         if POSTGRES in parts:

@@ -1,4 +1,4 @@
-"""A run on half a venue cannot pass for a whole one, and nobody takes another's answer."""
+"""A run on half a venue cannot pass for a whole one, and no reader takes another's answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPEN, GONE_FOR_GOOD = [ROUND], [Span(0.0, 10.0)]
 
 @pytest.fixture
 async def node() -> AsyncIterator[NodeProcess]:
-    """A node of a venue of its own."""
+    """A node that belongs to no campaign."""
     found: Venue
     async with venue(1) as found:
         yield found.nodes[0]
@@ -27,7 +27,7 @@ async def node() -> AsyncIterator[NodeProcess]:
 
 @pytest.mark.timeout(120)
 async def test_two_who_ask_a_node_at_once_each_get_their_own_answer(node: NodeProcess) -> None:
-    """One that gave up takes nobody's answer either."""
+    """A reader that gave up takes no other reader's answer either."""
     impatient = [asyncio.create_task(node.report()) for _ in range(20)]
     await asyncio.sleep(0)
     for task in impatient[::2]:
@@ -52,7 +52,7 @@ async def test_a_question_to_a_node_that_dies_ends_with_it(node: NodeProcess) ->
 
 
 def test_half_a_venue_away_for_good_is_no_whole_venue() -> None:
-    """As after a start that never set ``up``: its fault is over, and its seats stay shut."""
+    """A start that never set ``up`` is like this: its fault is over, and its seats stay shut."""
     found = attendance(ROUND, [GONE_FOR_GOOD] * 3 + [OPEN], [Span(9.0, 12.0)])
     assert found.unexplained == ROUND.ended - (12.0 + GRACE_SECONDS)
     assert found.longest_shut == 90.0

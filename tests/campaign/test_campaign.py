@@ -1,6 +1,6 @@
-"""The short campaign, and the checker proved on it; the long ones are commands.
+"""The short campaign, and proof that the checker finds bugs; the long ones are commands.
 
-Each is a process of its own: a campaign has a loop, a database and a Redis to itself.
+Each is a process of its own, since a campaign needs a loop, a database and a Redis to itself.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from tests.promises.running import ROOT
 
 #: Each run draws its faults from the whole mix.
 COMMANDS, FAULT_COUNT = 20_000, 48
-#: Events of the round that is played over many, of five commands each.
+#: Events of the round over many events, of five commands each.
 WIDE = 200
-#: The least that a campaign must have struck; one or another fault may find nothing to strike at.
+#: Minimum of faults that must have struck; some faults may find nothing to strike.
 LEAST_FAULTS = 40
-#: Ends a campaign that hangs. It takes about two minutes on two quiet cores, and at a load of 20
-#: ten times as long.
+#: Ends a campaign that hangs. A campaign takes about two minutes on two quiet cores, and ten times
+#: as long at a load of 20.
 CAMPAIGN_SECONDS = 1_800
-#: The bugs that ``scripts/test`` looks for; ``python -m tests.campaign.planted`` looks for all.
+#: The bugs that ``scripts/test`` plants; ``python -m tests.campaign.planted`` plants all.
 PLANTED = (
     "ack before commit",
     "publish before commit",
@@ -45,7 +45,7 @@ PLANTED_SECONDS = 420
 
 
 async def run(*arguments: str, seconds: float) -> tuple[int, str]:
-    """A command of the campaign; its status and all it printed."""
+    """Run a command of the campaign; return its status and its output."""
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", *arguments),
         cwd=ROOT,
@@ -56,7 +56,7 @@ async def run(*arguments: str, seconds: float) -> tuple[int, str]:
         async with asyncio.timeout(seconds):
             out, _ = await child.communicate()
     except TimeoutError:
-        # It ends what it started.
+        # A campaign ends the processes that it started.
         child.terminate()
         out, _ = await child.communicate()
         pytest.fail(f"not done in {seconds} s:\n{out.decode()}")
@@ -76,7 +76,7 @@ async def test_the_short_campaign_breaks_no_promise(tmp_path: Path) -> None:
     assert report["wrong"] == []
     assert report["commands"] == COMMANDS
     assert sum(report["faults"].values()) >= LEAST_FAULTS
-    # Where ``.ci/run`` has installed what the faults need, none of them is left out for the lack.
+    # If ``.ci/run`` has installed the equipment, no fault is left out for the lack of it.
     for piece in os.environ.get("AYES_TEST_EQUIPMENT", "").split(","):
         assert piece not in report["left_out"], report["left_out"]
     assert report["weak"] == []

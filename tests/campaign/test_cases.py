@@ -1,4 +1,4 @@
-"""Single faults looked at closely: what members on the other node see, and when."""
+"""Single faults seen from a member on the other node."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.promises.client import Client, Gone, Room
 from tests.promises.running import Address
 from tests.promises.scenes import Scene, gathering
 
-#: Beyond the sweep's own interval: reading the journal, and a machine with other work.
+#: Time beyond the sweep's interval: reading the journal, and a busy machine.
 SLACK = 3.0
 POINT_SECONDS = 15.0
 
@@ -29,21 +29,21 @@ async def place() -> AsyncIterator[Venue]:
 
 
 class Watched:
-    """An event on one node, and a member of it who watches on the other."""
+    """An event on one node, and a member who watches it on the other node."""
 
     def __init__(self, scene: Scene, room: Room, proposal: str, other: Address) -> None:
         self.scene, self.room, self.proposal, self.other = scene, room, proposal, other
 
     @classmethod
     async def make(cls, one: NodeProcess, other: NodeProcess, members: int) -> Watched:
-        """Everybody there."""
+        """All people of the scene."""
         here, there = Address(one.port), Address(other.port)
         scene = await gathering(here, members)
         watcher = await there.connect(scene.members[0].user)
         return cls(scene, await watcher.subscribe(scene.event), await scene.propose(), there)
 
     async def vote(self, client: Client) -> dict[str, object] | None:
-        """The ack, or nothing where the node died before it."""
+        """The ack, or ``None`` if the node died before it."""
         with suppress(Gone):
             return await client.ack(
                 "vote.cast", event=self.scene.event, proposal=self.proposal, revision=1
@@ -66,7 +66,7 @@ async def test_killed_before_it_could_publish_members_elsewhere_see_the_vote(
     dying = asyncio.create_task(one.kill_at(point, POINT_SECONDS))
     await asyncio.sleep(0)
     voter = watched.scene.members[1]
-    # The order takes a moment to arrive: send votes and retractions until then.
+    # The order takes a moment to arrive; votes and retractions are sent until then.
     while await watched.vote(voter) is not None:
         with suppress(Gone):
             await voter.send("vote.retract", event=watched.scene.event, proposal=watched.proposal)
@@ -93,7 +93,7 @@ async def test_a_frozen_redis_slows_no_ack_and_rooms_go_by_the_sweep_and_back(
     client = watched.scene.members[0]
 
     async def acks(seconds: float) -> list[float]:
-        """How long acks take one after another, for a while."""
+        """Seconds of acks, one after another, for a while."""
         found, deadline = [], time.monotonic() + seconds
         while time.monotonic() < deadline:
             begun = time.monotonic()
@@ -105,7 +105,8 @@ async def test_a_frozen_redis_slows_no_ack_and_rooms_go_by_the_sweep_and_back(
     usual = await acks(2.0)
     freezing = asyncio.create_task(place.redis.freeze(8.0))
     frozen = await acks(6.0)
-    # Of the same minute; the machine's own noise is far below what a timeout of Redis would add.
+    # Both measured in the same minute; a timeout of Redis would add far more than the machine's
+    # noise.
     assert frozen[len(frozen) // 2] < 3 * usual[len(usual) // 2] + 0.02
     top = (await client.ack("vote.cast", event=watched.scene.event,
                             proposal=watched.proposal, revision=1))["seq"]  # fmt: skip

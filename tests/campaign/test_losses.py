@@ -1,4 +1,4 @@
-"""What a promotion that loses data may take, and what not; and of which world an answer is."""
+"""A lossy promotion: its permitted losses, its duties, and the world of each answer."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ EVENT = "an event"
 
 
 def line(seq: int, hash: str) -> Json:
-    """A line of a journal, as far as it matters here."""
+    """A line of a journal, with the fields that matter here."""
     return {"user": "ada", "id": f"command-{seq}", "seq": seq, "hash": hash}
 
 
 def acked(seq: int, sent_at: float, answered_at: float | None) -> Operation:
-    """A command and its ack; with no time the ack never came."""
+    """A command and its ack; without a time the ack never came."""
     answer = {"type": "ack", "seq": seq, "hash": "00"} if answered_at is not None else None
     command = {"type": "vote.cast", "id": f"command-{seq}"}
     return Operation("ada", "ada-1", command, sent_at, answer, answered_at)
 
 
 def a_loss() -> Loss:
-    """At the tenth second three lines stand, and the standby had two of them."""
+    """At second ten there are three lines, and the standby has two of them."""
     old = [line(1, "aa"), line(2, "bb"), line(3, "cc")]
     return Loss({EVENT: old}, {EVENT: "old"}, {EVENT: 2}, 10.0)
 
 
 def a_history(rows: list[Json]) -> History:
-    """Three commands before the loss, one of them unanswered until after it, and one more."""
+    """Three commands before the loss, one of them answered after it, and one more."""
     told = [
         {"type": "snapshot", "epoch": "old", "seq": 1},
         {"type": "you", "seq": 2},
@@ -86,9 +86,9 @@ def test_without_a_loss_a_history_is_one_world() -> None:
     assert math.isinf(Loss({}, {}).at)
 
 
-# --- answers, each judged in the world that it is of
+# --- each answer is judged in the world that it belongs to
 
-#: When the primary is lost in the runs below: long before what the next world decides.
+#: The time of the loss in the runs below: long before the next world's decisions.
 AT = 100.0
 POLICY: Json = {"membership_auto": True, "assumption": {"threshold": 2}}
 CREATE: Json = {"subject": "s", "policy": POLICY}
@@ -102,20 +102,20 @@ def made(run: Recorder) -> None:
 
 
 def next_world(**limits: int) -> Recorder:
-    """Its commands come after the loss, and its events have epochs of their own."""
+    """Commands after the loss, on events with epochs of their own."""
     run = Recorder(epoch="x2", **limits)
     run.time = run.made = int(AT) + 10
     return run
 
 
 def loss_of(run: Recorder, kept: int = 0, epoch: str = "x1") -> Loss:
-    """The primary that held all of ``run`` is gone; of it, the standby had ``kept`` lines."""
+    """The primary with all of ``run`` is lost; the standby had ``kept`` lines of it."""
     tops = {EVENT: kept} if kept else {}
     return Loss({EVENT: deepcopy(run.rows)}, {EVENT: epoch}, tops, AT)
 
 
 def both(before: Recorder, after: Recorder) -> History:
-    """What clients saw of the one world and of the other; the second one's journal stays."""
+    """The clients' observations of both worlds; the second world's journal stays."""
     operations = before.operations + after.operations
     streams = [replace(each, live=False) for each in before.streams] + after.streams
     return History(operations, streams, after.rows)
@@ -126,14 +126,14 @@ def judged(history: History, loss: Loss) -> list[str]:
 
 
 def nowhere(run: Recorder, user: str, id: str, code: str = "not_found", **command: object) -> None:
-    """A command about an event that is not there, and its answer."""
+    """A command about an event that does not exist, and its answer."""
     answer: Json = {"type": "error", "id": id, "code": code, "details": {}, "replayed": False}
     sent = {"type": "proposal.create", "id": id} | command
     run.operations.append(Operation(user, f"{user}-2", sent, run.tick(), answer, run.tick()))
 
 
 def test_an_event_that_refused_a_command_may_be_lost_whole() -> None:
-    """The refusal is of the world that was lost; in the next one there is no event to refuse."""
+    """The refusal belongs to the lost world; in the next one there is no event to refuse."""
     before, after = Recorder(), next_world()
     made(before)
     nowhere(after, "ada", "later")
@@ -153,7 +153,7 @@ def test_an_answer_that_was_under_way_when_its_world_ended_is_of_that_world(id: 
 
 
 def test_an_answer_of_the_lost_world_to_what_was_sent_after_it_is_an_alarm() -> None:
-    """A node may not answer from what it remembers of a journal that is no more."""
+    """A node must not answer from its memory of a lost journal."""
     before, after = Recorder(), next_world()
     made(before)
     for late in before.operations:
@@ -172,7 +172,7 @@ def test_an_event_that_is_gone_answers_not_found_and_nothing_else() -> None:
 
 
 def test_an_event_may_be_made_again_by_a_repeat_of_its_command() -> None:
-    """Under its id of before, with another code and epoch; each snapshot is of its own world."""
+    """The same id as before, with another code and epoch; each snapshot is of its own world."""
     before, after = Recorder(), next_world()
     made(before)
     before.subscribe("ada", "ada-1")
@@ -182,7 +182,7 @@ def test_an_event_may_be_made_again_by_a_repeat_of_its_command() -> None:
     after.send("ada", "event.start", id="start")
     history = both(before, after)
     assert judged(history, loss_of(before)) == []
-    # The same history would be a broken promise, were the first world's answers of this one.
+    # The same history would break a promise if the first world's answers belonged to this one.
     assert verdict(Case(EVENT, history, []))
     kept = [one.command["id"] for one in lasting(EVENT, history, [loss_of(before)])]
     assert kept == ["early", "made", "start"]
@@ -197,7 +197,7 @@ def test_a_refusal_that_the_standby_had_is_remembered_in_the_next_world_too() ->
     after.send("ada", "proposal.create", id="early", **PROPOSAL)
     history = both(before, after)
     assert judged(history, loss_of(before, kept=2)) == []
-    # Decided once more, it would be another answer to the same id.
+    # If it were decided again, the same id would have two different answers.
     del history.rows[1]
     assert judged(history, loss_of(before, kept=2))
 

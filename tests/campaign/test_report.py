@@ -1,4 +1,4 @@
-"""When a campaign has proved nothing, and that its faults find commands under way."""
+"""A campaign that proved nothing says so, and its faults find commands under way."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OPERATIONS = 1_000
 
 
 def report(answers: dict[str, int]) -> Report:
-    """A campaign with one fault, whose operations ended so."""
+    """A campaign with one fault, whose operations had these outcomes."""
     return Report(
         seed=1,
         commands=OPERATIONS,
@@ -47,7 +47,7 @@ async def test_senders_that_rest_go_on_in_one_wave_and_a_fault_finds_them_sent()
     async def sender(seconds: float) -> None:
         nonlocal sent
         await waves.rest(seconds)
-        # As a sending is a task of its own.
+        # Each sending is a task of its own, as in a campaign.
         await asyncio.gather(send())
 
     async def send() -> None:
@@ -59,7 +59,7 @@ async def test_senders_that_rest_go_on_in_one_wave_and_a_fault_finds_them_sent()
         await waves.sent()
         found = sent
 
-    # The first one's rest counts: the others, who would rest for an hour, go with it.
+    # The first sender's rest counts: the others, who would rest for an hour, go with it.
     await asyncio.gather(sender(0.05), *(sender(3_600) for _ in range(20)), fault())
     assert (sent, found) == (21, 21)
 

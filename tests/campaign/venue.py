@@ -1,8 +1,8 @@
 """The place of a campaign: PostgreSQL, Redis, proxies before the nodes, and the nodes.
 
-The venue uses all that the machine allows. The database's disk and clock are its own. The first
-node has a clock of its own, the second one's PostgreSQL is behind PgBouncer, and the last one's
-network is its own.
+The venue uses everything that the machine permits. The database has a disk and a clock of its own.
+The first node has its own clock, the last node its own network. The second node's PostgreSQL is
+behind PgBouncer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.promises.proxy import Proxy, proxy_before
 
 
 class Venue:
-    """The parts of a running campaign that faults happen to; those that are not there are ``None``.
+    """The parts of a running campaign that faults can break; missing parts are ``None``.
 
     ``proxies`` stand before PostgreSQL, one for each node.
     """
@@ -37,20 +37,20 @@ class Venue:
         self.proxies: list[Proxy] = []
         self.nodes: list[NodeProcess] = []
         self.missing: dict[str, str] = {}
-        """Equipment that is not there, and why."""
+        """Missing equipment, and why."""
         self.clock: Clock | None = None
         """The clock of the first node."""
         self.disk: Disk | None = None
         self.network: Network | None = None
         self.pooler: Pooler | None = None
         self.redis_proxy: Proxy | None = None
-        """The way to Redis of the node that has a network of its own."""
+        """The way to Redis of the node with its own network."""
         self.outboxes = Outboxes()
         self.standbys = 0
-        """Standbys that there were, each with a folder of its own."""
+        """All standbys so far, each with a folder of its own."""
 
     def described(self) -> list[str]:
-        """What the nodes stand on, for the report."""
+        """The platform of the nodes, for the report."""
         clocks = "clocks of their own by libfaketime: the database's machine, node 1"
         found = [clocks] if self.clock is not None else []
         if self.pooler is not None:
@@ -114,7 +114,7 @@ async def _stores(stack: AsyncExitStack, path: Path, missing: dict[str, str]) ->
 
 
 async def _node(stack: AsyncExitStack, place: Venue, path: Path, number: int, count: int) -> None:
-    """One node with its proxy, not started yet."""
+    """A node with its proxy, not started yet."""
     is_last = number == count - 1
     network = place.network if is_last else None
     here = network.here if network is not None else "127.0.0.1"

@@ -1,7 +1,7 @@
 """Commands in waves: the more faults wait for their turn, the longer the senders rest together.
 
-Spread evenly over the rests, a few commands would be under way when a fault strikes. A wave has all
-of them at once, on a fast machine too.
+If the rests were spread evenly, few commands would be under way when a fault strikes. A wave has
+all of them at once, on a fast machine too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Waves:
         await self._next.wait()
 
     async def sent(self) -> None:
-        """Return when the next wave is under way, or at once if nobody rests."""
+        """Return when the next wave is under way, or at once if no sender rests."""
         if self._next is None:
             return
         try:

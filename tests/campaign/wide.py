@@ -1,7 +1,7 @@
 """A round over very many events: a few commands in each, and long pauses between them.
 
-Breadth first: by the time an event's next command comes, all others had theirs, so the nodes have
-let go of what they knew of it.
+All other events have a command between two commands of one event, so the nodes have dropped what
+they knew of it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from tests.campaign.seat import Seat
 from tests.campaign.venue import Venue
 from tests.model.history import Json
 
-#: What happens in each event, one step after another.
+#: The acts in each event, one step after another.
 STEPS = ("create", "join", "start", "propose", "vote")
-#: Between the numbers of an event's maker and of the one who joins.
+#: Offset between the number of an event's maker and that of its second member.
 APART = 7
 POLICY: Json = {"membership_auto": True, "assumption": {"threshold": 2}}
 
 
 def wide_commands(events: int) -> int:
-    """How many commands a round over ``events`` has."""
+    """The number of commands of a round over ``events``."""
     return events * len(STEPS)
 
 
@@ -49,7 +49,7 @@ def wide_plan(seed: int, events: int, faults: Sequence[str]) -> Plan:
 
 
 class Wide(Round):
-    """Its events are made by its commands; a seat's room is the first one that its user made."""
+    """Its events are made by its commands; a seat is in the first room that its user made."""
 
     def __init__(self, venue: Venue, plan: Plan, fire: Fire, *, name: str) -> None:
         super().__init__(venue, plan, fire, name=name)
@@ -57,7 +57,7 @@ class Wide(Round):
         self._proposals: dict[int, str] = {}
 
     async def _make_events(self) -> None:
-        """There are none before the plan's own commands."""
+        """Make no events: the plan's commands make them."""
 
     def _may_enter(self, seat: Seat) -> bool:
         return bool(seat.event)
@@ -77,7 +77,7 @@ class Wide(Round):
             self._proposals[event.number] = result["proposal"]
 
     def _words(self, planned: Planned, event: Event) -> Json | None:
-        """``None`` if what it needs was never made, which is reported as not settled."""
+        """``None`` if a part it needs was never made; the command is reported as not settled."""
         if planned.kind == "create":
             return {"type": "event.create", "subject": self.name, "policy": POLICY}
         if not event.id:
@@ -96,7 +96,7 @@ class Wide(Round):
         return {"type": "vote.cast", "proposal": proposal_id, "revision": 1} | on
 
     async def _end_events(self) -> None:
-        """Nothing in them moves by itself."""
+        """Do nothing: no timer moves these events."""
 
     async def _see_the_ends(self) -> None:
-        """Their rooms were seen by those who are in them."""
+        """Do nothing: members have looked at their rooms during the round."""

@@ -1,4 +1,4 @@
-"""A line through which plain HTTP passes, and WebSockets do not."""
+"""A proxy that lets plain HTTP through, but no WebSockets."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Literal
 
 from tests.clients.line import Line
 
-#: ``refuse``: an HTTP status for the upgrade. ``strip``: the upgrade's headers do not arrive.
-#: ``cut``: the connection ends before the handshake does. ``welcome``: it ends right after the
-#: welcome. ``pass``: nothing.
+#: ``refuse``: the upgrade gets an HTTP status. ``strip``: the upgrade's headers do not arrive.
+#: ``cut``: the connection ends during the handshake. ``welcome``: it ends right after the welcome.
+#: ``pass``: everything goes through.
 How = Literal["refuse", "strip", "cut", "welcome", "pass"]
 
 
 class BlockingLine(Line):
-    """A proxy that treats upgrades as ``how`` says."""
+    """A proxy that treats upgrades according to ``how``."""
 
     how: How = "refuse"
     blocked = 0
-    """Upgrades that did not get through."""
+    """Upgrades that were blocked."""
 
     @property
     def base(self) -> str:
-        """The server's address through this line."""
+        """The server's address through this proxy."""
         return f"http://127.0.0.1:{self.port}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -111,7 +111,7 @@ class _Watched:
 
 @asynccontextmanager
 async def blocking_line_to(port: int) -> AsyncIterator[BlockingLine]:
-    """A line to the server at ``port`` of loopback that lets no WebSocket through."""
+    """A proxy before the server at ``port`` of loopback that lets no WebSocket through."""
     line = BlockingLine(port)
     listener = await asyncio.start_server(line._serve, "127.0.0.1", 0)
     line.port = listener.sockets[0].getsockname()[1]

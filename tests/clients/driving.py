@@ -1,4 +1,4 @@
-"""A client under test, by its driver: orders in, its reports out (see README.md)."""
+"""A client under test behind its driver: orders in, reports out (see README.md)."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ DRIVERS = {
     "js": [NODE, str(ROOT / "clients" / "js" / "conformance" / "driver.mjs")],
     "python": [sys.executable, str(ROOT / "clients" / "python" / "conformance" / "driver.py")],
 }
-#: Clients that work over HTTP too while no WebSocket gets through.
+#: Clients that can work over HTTP while no WebSocket gets through.
 OVER_HTTP = ("js", "python")
-#: Each client over each of its transports, with what its ``start`` is given for that.
+#: Each client over each of its transports, with the ``start`` options of that transport.
 WAYS: dict[str, tuple[str, dict[str, str]]] = {
     **{client: (client, {}) for client in DRIVERS},
     **{f"{client}-http": (client, {"transport": "http"}) for client in OVER_HTTP},
 }
-#: Longest wait for one thing that has to come; the machine may be busy.
+#: Longest wait for an expected report; the machine may be busy.
 PATIENCE = 30.0
-#: Between two looks at what a client has, when it is not there yet.
+#: Interval between two looks at a client's state while it is not as expected.
 LOOK_INTERVAL = 0.02
-#: A line of a driver may hold a whole room.
+#: Maximum of bytes of a driver's line, which may hold a whole room.
 LONGEST_LINE = 16 * 1024 * 1024
 #: Reports that a client may send at any time, without a step that expects them.
 UNASKED = frozenset(
     {"status", "ready", "change", "you", "presence", "bye", "left", "loaded", "transport"}
 )
-#: Quick answers of a client whose server is next door.
+#: Timings of a client whose server is on the same machine.
 START = {
     "tokens": ["token-1"],
     "outbox": None,
@@ -50,7 +50,7 @@ START = {
 
 
 def stream_of(told: Told) -> tuple[str, str]:
-    """The stream within which order is meant: commands each have their own."""
+    """The stream in which order is promised; each command has its own stream."""
     name = told["told"]
     return ("outcome" if name in ("ack", "error") else name), str(
         told.get("id", told.get("event", told.get("key", "")))
@@ -63,7 +63,7 @@ class Driver:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.told: list[Told] = []
-        """Its reports that no test has read yet, in order."""
+        """Reports that no test has read yet, in order."""
         self._moved = asyncio.Event()
         self._reader = asyncio.create_task(self._read())
 
@@ -79,8 +79,8 @@ class Driver:
     async def expect(self, pattern: Told, memory: Memory) -> Told:
         """The next line of the pattern's stream, which must match.
 
-        Where the stream is one that may be silent or talkative (``UNASKED``), lines before the one
-        that matches are passed over.
+        In a stream that may send at any time (``UNASKED``), lines before the matching one are
+        skipped.
         """
         named = {k: memory.fill(pattern[k]) for k in ("id", "event", "key") if k in pattern}
         wanted = stream_of({"told": pattern["told"]} | named)
@@ -96,7 +96,7 @@ class Driver:
             await self._wait(deadline, f"{pattern}")
 
     async def look(self, order: Json, pattern: Json, memory: Memory) -> None:
-        """Ask with ``order`` until the answer matches."""
+        """Send ``order`` until the answer matches."""
         deadline = time.monotonic() + PATIENCE
         while True:
             self.order(**order)
@@ -135,7 +135,7 @@ class Driver:
         self._moved.set()
 
     async def end(self) -> None:
-        """Close its stdin; it must end by itself, and in silence."""
+        """Close its stdin; the driver must exit by itself, without output."""
         assert self.process.stdin is not None
         assert self.process.stderr is not None
         self.process.stdin.close()

@@ -1,6 +1,6 @@
-"""The line between a client and a server, which can be cut, held, and made to swallow answers.
+"""The line between a client and a server, which can be cut, held, or made to drop answers.
 
-It can also be one that lets no WebSocket through, as the proxies of some offices and hotels.
+It can also block WebSockets, as the proxies of some offices and hotels do.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ from contextlib import asynccontextmanager
 
 #: Bytes passed on at a time.
 CHUNK = 65_536
-#: What a proxy does to a WebSocket: refuse it, answer as to any request, cut it, never answer, or
-#: cut it once the server has welcomed the client.
+#: How a proxy blocks a WebSocket: refuse it, answer as to any request, cut it, never answer, or cut
+#: it after the server's welcome.
 BLOCKS = ("refuse", "downgrade", "cut", "swallow", "welcome-only")
 _REFUSED = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _DOWNGRADED = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"
 
 
 class Line:
-    """A TCP proxy. ``deaf``: what the server says is swallowed, what the client says arrives."""
+    """A TCP proxy. ``deaf``: the server's bytes are dropped, the client's bytes arrive."""
 
     def __init__(self, to_port: int) -> None:
         self.to_port = to_port
         self.port = 0
         self.deaf = False
         self.deaf_after: bytes | None = None
-        """Bytes of the server after whose passing the line is deaf."""
+        """Bytes of the server after which the line turns deaf."""
         self.down = False
         self.blocks: str | None = None
-        """One of ``BLOCKS``."""
+        """The way it blocks WebSockets, of ``BLOCKS``."""
         self.upgrades = 0
-        """WebSockets that somebody tried to open."""
+        """WebSockets that a client tried to open."""
         self.opened = 0
-        """Connections there were."""
+        """Connections so far."""
         self.heard = 0
         """Bytes that reached the server."""
         self._writers: set[asyncio.StreamWriter] = set()
@@ -46,17 +46,17 @@ class Line:
         return f"ws://127.0.0.1:{self.port}/v1/socket"
 
     def cut(self) -> None:
-        """Break what there is; new connections pass, unless the line is down."""
+        """Break the present connections; new connections pass, unless the line is down."""
         for writer in tuple(self._writers):
             writer.transport.abort()
         self.deaf = False
 
     def lose(self) -> None:
-        """Connections of now stay open, and nothing passes on them any more, as after sleep."""
+        """Freeze the present connections: they stay open and pass nothing, as after a sleep."""
         self._lost = self.opened
 
     def break_down(self) -> None:
-        """Break what there is, and take nothing until ``mend``."""
+        """Break the present connections, and accept none until ``mend``."""
         self.down = True
         self.cut()
 

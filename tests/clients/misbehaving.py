@@ -1,4 +1,4 @@
-"""A server that does what a script says, and nothing of itself; and remembers what it heard."""
+"""A server that follows a test's script, and records what it receives."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.transcripts.matching import Mismatch
 Json: TypeAlias = Any
 Message: TypeAlias = dict[str, Any]
 
-#: What a client says to keep the line; answered at once, and expected nowhere.
+#: Messages that keep the line alive; answered at once, and expected nowhere.
 KEEPING = frozenset({"ping"})
 
 
@@ -35,18 +35,18 @@ class Heard:
 
 
 class Socket:
-    """One client's connection, as the server has it."""
+    """A client's connection, on the server's side."""
 
     def __init__(self, link: ServerConnection) -> None:
         self._link = link
         self.heard: deque[Heard] = deque()
-        """Messages that nobody has looked at yet."""
+        """Messages that no test has read yet."""
         self.moved = asyncio.Event()
         self.gone = asyncio.Event()
         self._frames = 0
 
     async def read(self) -> None:
-        """Take in what comes, until the end."""
+        """Receive until the end."""
         try:
             async for text in self._link:
                 self._frames += 1
@@ -67,7 +67,7 @@ class Socket:
         """Send a message or an array of them; text and bytes as they are."""
         if not isinstance(payload, str | bytes):
             payload = json.dumps(payload)
-        # A client that has just given up hears nothing; what it does then is looked at, not this.
+        # A client that has given up receives nothing; the tests look at its next act instead.
         with suppress(websockets.ConnectionClosed):
             await self._link.send(payload)
 
@@ -76,7 +76,7 @@ class Socket:
         await self._link.close(code)
 
     def drop(self) -> None:
-        """Be gone, without a close frame."""
+        """Drop the connection without a close frame."""
         self._link.transport.abort()
 
     async def hear(self) -> Heard:
@@ -86,23 +86,23 @@ class Socket:
 
 
 class Misbehaving:
-    """Waits for connections, each to be handled by the script."""
+    """Waits for connections; the script handles each."""
 
     def __init__(self) -> None:
         self._server: Server | None = None
         self._port = 0
         self.waiting: deque[tuple[Socket, float]] = deque()
-        """Connections that nobody has looked at yet, and when they came."""
+        """Connections that no test has read yet, and when they came."""
         self.sockets: list[Socket] = []
         self._moved = asyncio.Event()
 
     @property
     def url(self) -> str:
-        """The same after a restart."""
+        """The same address after a restart."""
         return f"ws://127.0.0.1:{self._port}/v1/socket"
 
     async def listen(self) -> None:
-        """Begin; after ``leave``, on the same port."""
+        """Listen; after ``leave``, on the same port again."""
         self._server = await serve(
             self._handle,
             "127.0.0.1",
@@ -117,7 +117,7 @@ class Misbehaving:
         self._port = next(iter(self._server.sockets)).getsockname()[1]
 
     async def leave(self) -> None:
-        """Be gone: every socket cut, and nobody listens."""
+        """Stop: cut every socket and close the port."""
         assert self._server is not None
         for socket in self.sockets:
             socket.drop()
@@ -130,7 +130,7 @@ class Misbehaving:
         return self.waiting.popleft()
 
     def left(self) -> list[Message]:
-        """What was heard and expected nowhere."""
+        """Messages that were received and that no test expected."""
         return [heard.message for socket in self.sockets for heard in socket.heard]
 
     async def _handle(self, link: ServerConnection) -> None:
@@ -142,7 +142,7 @@ class Misbehaving:
 
 
 async def until(condition: Callable[[], bool], moved: asyncio.Event, what: str) -> None:
-    """Wait until ``condition`` holds; looked at whenever something ``moved``."""
+    """Wait until ``condition`` holds; it is tested whenever ``moved`` is set."""
     try:
         async with asyncio.timeout(PATIENCE):
             while not condition():
@@ -154,7 +154,7 @@ async def until(condition: Callable[[], bool], moved: asyncio.Event, what: str) 
 
 @asynccontextmanager
 async def misbehaving() -> AsyncIterator[Misbehaving]:
-    """One that listens on a free port."""
+    """A misbehaving server on a free port."""
     server = Misbehaving()
     await server.listen()
     try:

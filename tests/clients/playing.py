@@ -76,7 +76,7 @@ STATE = {
     "counts": {"members": 1, "ballots": 0, "proposals": 1, "comments": 0},
 }
 YOU = {"membership": {"status": "accepted", "role": "member"}, "votes": {}, "stances": {}}
-#: What a line may leave out of a message of the server.
+#: Fields that a line may leave out of a server's message.
 FILLED: dict[str, Line] = {
     "ack": {
         "event": EVENT,
@@ -131,7 +131,7 @@ def scenarios(folder: Path) -> Iterator[tuple[str, list[Line]]]:
 
 
 class Player:
-    """One play of a scenario."""
+    """A run of a scenario."""
 
     def __init__(self, driver: Driver, server: Misbehaving, outbox: Path) -> None:
         self._driver = driver
@@ -148,7 +148,7 @@ class Player:
                 await self._line(line)
             except Mismatch as err:
                 raise Mismatch(f"{line['#']}: {err}") from None
-        # What comes without reason often comes a moment later.
+        # A message without a cause often comes a moment later.
         await self._quiet(20)
         if left := self._server.left():
             raise Mismatch(f"the server also heard {left}")
@@ -190,17 +190,17 @@ class Player:
         await self._driver.expect(loose(self._named(pattern)), self._memory)
 
     async def _kept(self, names: str, line: Line) -> None:
-        """These commands are acked, each with its own id."""
+        """Expect acks of these commands, each with its own id."""
         for name in names.split():
             await self._told({"told": "ack", "id": name, "ack": {}}, line)
 
     async def _has(self, pattern: Line, line: Line) -> None:
-        """The room becomes so."""
+        """Wait until the room has this state."""
         order = {"do": "state", "event": pattern.get("event", EVENT)}
         await self._driver.look(order, loose({"told": "state"} | pattern), self._memory)
 
     async def _waits(self, names: str, line: Line) -> None:
-        """These commands become the ones without an answer, in this order."""
+        """Wait until these commands, in this order, are the ones without an answer."""
         pending = [{"id": {"$id": name}, "$more": True} for name in names.split()]
         pattern = {"told": "pending", "pending": pending, "$more": True}
         await self._driver.look({"do": "pending"}, pattern, self._memory)
@@ -213,7 +213,7 @@ class Player:
         return {"id": self._memory.id(name), "type": kind["type"], "args": args}
 
     def _named(self, pattern: Line) -> Line:
-        """``id`` by the command's name."""
+        """The command's name of ``id``."""
         if isinstance(pattern.get("id"), str):
             return pattern | {"id": {"$id": pattern["id"]}}
         return pattern
@@ -221,7 +221,7 @@ class Player:
     # The server's part.
 
     async def _connects(self, pattern: Line, line: Line) -> None:
-        """A new connection says a ``hello`` like this."""
+        """A new connection sends a ``hello`` like this."""
         self._socket, at = await self._server.accept()
         self._not_before(line, at)
         heard = await self._socket.hear()
@@ -247,7 +247,7 @@ class Player:
         await self._told({"told": "subscribed", "event": EVENT, "seq": fields.get("seq", 1)}, line)
 
     async def _hears(self, wanted: Json, line: Line) -> None:
-        """The next messages: patterns, or the names of commands."""
+        """Expect these messages next: patterns, or the names of commands."""
         patterns = list(self._patterns(wanted))
         any_order = line.get("any_order", False)
         frames = set()
@@ -268,7 +268,7 @@ class Player:
             raise Mismatch(f"{len(frames)} frames")
 
     async def _acks(self, names: str, line: Line) -> None:
-        """Ack these commands; ``seq`` counts from what the line says."""
+        """Ack these commands; ``seq`` counts from the line's value."""
         for name in names.split():
             await self._say({"type": "ack", "id": {"$id": name}, "seq": 2})
 
@@ -290,19 +290,19 @@ class Player:
         self._at = time.monotonic()
 
     async def _restarts(self, away_ms: int, line: Line) -> None:
-        """Every connection is cut, and nobody listens for a while."""
+        """Cut every connection, and close the port for a while."""
         await self._server.leave()
         await asyncio.sleep(away_ms / 1000)
         await self._server.listen()
         self._at = time.monotonic()
 
     async def _gone(self, really: bool, line: Line) -> None:
-        """The client gives the connection up."""
+        """Wait until the client gives the connection up."""
         await asyncio.wait_for(self._link.gone.wait(), 15)
         self._not_before(line, time.monotonic())
 
     async def _quiet_ms(self, ms: int, line: Line) -> None:
-        """Nothing is heard for so long, and nobody connects."""
+        """Check that nothing arrives for a while, and that no client connects."""
         await self._quiet(ms)
 
     async def _quiet(self, ms: int) -> None:
@@ -347,7 +347,7 @@ class Player:
 
 
 def loose(pattern: Json) -> Json:
-    """The pattern, with further fields allowed wherever it is no placeholder."""
+    """The pattern, with more fields allowed in every object that is not a placeholder."""
     if not isinstance(pattern, dict):
         return [loose(inner) for inner in pattern] if isinstance(pattern, list) else pattern
     if any(key in pattern for key in ("$any", "$bind", "$ref", "$id")):

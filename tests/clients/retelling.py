@@ -1,4 +1,4 @@
-"""Plays the server's lines of a golden transcript to a client; looks at what it makes of them."""
+"""Plays the server's lines of a golden transcript to a client, and checks the client's state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.transcripts.matching import Memory, Mismatch
 
 Json: TypeAlias = Any
 
-#: A value of each kind that a placeholder may ask for.
+#: A value for each kind of placeholder.
 VALUES: dict[str, Json] = {
     "anything": "whatever",
     "string": "words",
@@ -32,7 +32,7 @@ TOLD: dict[str, tuple[str, ...]] = {
 
 
 class Maker(Memory):
-    """Makes up what a pattern leaves open, the same for one name from then on."""
+    """Makes up the values that a pattern leaves open, the same value for the same name."""
 
     def make(self, pattern: Json) -> Json:
         """A value that matches ``pattern``."""
@@ -65,7 +65,7 @@ class Maker(Memory):
 
 
 class Retelling:
-    """One socket's part of a story, with everything that is said filled in."""
+    """A socket's part of a story, with every placeholder replaced."""
 
     def __init__(self, lines: list[Json], socket: str) -> None:
         maker = Maker(lambda asked: f"token-of-{asked['$token']}")
@@ -74,7 +74,7 @@ class Retelling:
             if "dir" not in line:
                 continue
             said = line["dir"] == "s"
-            # The others' lines bind names as well.
+            # Lines of other clients bind names as well.
             message = maker.make(line["message"]) if said else maker.fill(line["message"])
             if line["socket"] == socket:
                 self.lines.append((line["dir"], message))
@@ -84,7 +84,7 @@ class Retelling:
         self._refs: dict[str, Json] = {}
 
     async def play(self, driver: Driver, server: Misbehaving) -> None:
-        """To the end; raises ``Mismatch``."""
+        """Play to the end; raises ``Mismatch``."""
         memory = Memory(lambda asked: "")
         (_, hello), (_, welcome), *rest = self.lines
         driver.start(server.url, tokens=[hello["token"]])

@@ -1,7 +1,7 @@
 """Plays a golden transcript against a real server; clients of an SDK take the sockets' roles.
 
-What a client says becomes an order to its driver. What the server says is looked for where an SDK
-shows it: an answer in the outcome of its promise, a snapshot, a diff or ``you`` in the folded room.
+A client's line becomes an order to its driver. A server's line is checked in the SDK's own terms:
+an answer in the outcome of its promise, a snapshot, a diff or ``you`` in the folded room.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from tests.transcripts.matching import Memory, Mismatch, TokenMaker
 
 Json: TypeAlias = Any
 
-#: What an SDK has no part in: the story goes on without it.
+#: Messages that an SDK does not expose; the story goes on without them.
 BESIDE = frozenset({"hello", "welcome", "ping", "pong"})
-#: What of an answer is the same however often a connection broke on the way to it.
+#: Fields of an answer that are the same however often a connection broke before it.
 LASTING = {
     "ack": ("event", "seq", "hash", "applied", "result"),
     "error": ("code", "effect", "retry", "details"),
@@ -28,7 +28,7 @@ LASTING = {
 
 
 class Role:
-    """One socket of the story: a driver, its line to the server, and the rooms it is in."""
+    """A socket of the story: a driver, its line to the server, and the rooms it is in."""
 
     def __init__(self, driver: Driver, line: Line) -> None:
         self.driver = driver
@@ -36,11 +36,11 @@ class Role:
         self.user = ""
         self.rooms: set[str] = set()
         self.questions: dict[str, str] = {}
-        """The type of what was asked, by its ``ref``."""
+        """The type of each query, by its ``ref``."""
 
 
 class Storyteller:
-    """One telling; with a ``chance``, connections break around that share of the commands."""
+    """A run of a story; with ``chance``, connections break around that share of the commands."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Storyteller:
         self._roles: dict[str, Role] = {}
         self._stack = AsyncExitStack()
         self.cuts = 0
-        """How many connections were broken around a command."""
+        """The number of connections that were broken around a command."""
 
     async def tell(self, lines: list[Json]) -> None:
         """Play to the end, then compare each room with a new snapshot."""
@@ -82,7 +82,7 @@ class Storyteller:
                     raise Mismatch(f"{line}: {err}") from None
             await self._compare()
 
-    # The clients' lines.
+    # The clients' lines
 
     async def _say(self, line: Json, *, may_break: bool) -> None:
         message = line["message"]
@@ -121,11 +121,11 @@ class Storyteller:
             return
         self.cuts += 1
         if self._random.random() < 0.5:
-            # Perhaps before it arrives, perhaps behind.
+            # Cut either before the command arrives, or after it.
             role.driver.order(do="command", **command)
             role.line.cut()
             return
-        # It arrives, and its answer does not.
+        # The command arrives, and its answer does not.
         before = role.line.heard
         role.line.deaf = True
         role.driver.order(do="command", **command)
@@ -142,7 +142,7 @@ class Storyteller:
         )
         await driver.expect({"told": "ready", "user": role.user}, self._memory)
 
-    # The server's lines.
+    # The server's lines
 
     async def _hear(self, line: Json) -> None:
         role, message = self._roles[line["socket"]], line["message"]
@@ -195,7 +195,7 @@ class Storyteller:
         if message["reason"] == "client":
             return
         role.rooms.discard(event)
-        # If the connection broke, the next one learns instead that there is nothing to resume.
+        # If the connection broke, the next one learns that there is nothing to resume.
         told = {"told": "closed", "event": event, "reason": {"$bind": "reason"}}
         await role.driver.expect(told, self._memory)
         reason = self._memory.bound("reason")
@@ -203,7 +203,7 @@ class Storyteller:
             raise Mismatch(f"closed with {reason}")
 
     async def _compare(self) -> None:
-        """Every room that a client is in equals a new snapshot."""
+        """Check that every room of a client equals a new snapshot."""
         for role in self._roles.values():
             for event in role.rooms:
                 witness = await self._server.connect(role.user)
@@ -221,7 +221,7 @@ def _lasting(message: Json) -> Json:
 
 
 def _without_nulls(patch: Json) -> Json:
-    """What the patch leaves behind where it is applied: ``null`` takes away."""
+    """The fields that the patch leaves once it is applied: ``null`` removes a field."""
     if not isinstance(patch, dict):
         return patch
     return {key: _without_nulls(value) for key, value in patch.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Many votes over a line that breaks again and again: each is there once, and the room is whole."""
+"""Many votes over a line that breaks often: each vote counts once, and the room is complete."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.transcripts.matching import Memory
 VOTES = 300
 #: Votes between two cuts.
 BREAK_EVERY = 15
-#: Connections there must have been, or the run proved nothing.
+#: Minimum of connections; with fewer, the run proved nothing.
 FEWEST = 5
-#: What goes out at once on a new connection; the rest follows at a rate, as from a phone.
+#: Votes sent at once on a new connection; the rest follows at a rate, as from a phone.
 BURST = 30
 
 
 async def _break(driver: Driver, line: Line, *, swallow: bool) -> None:
-    """Cut the line; before that, let what the client says arrive, and swallow the answers."""
+    """Drop the server's bytes for a while, then cut the line."""
     if swallow:
         before = line.heard
         line.deaf = True
@@ -33,7 +33,7 @@ async def _break(driver: Driver, line: Line, *, swallow: bool) -> None:
 
 
 async def _propose(admin: Client, event: str, number: int) -> str:
-    """A new proposal's id; as fast as the server allows."""
+    """Propose as fast as the server allows; return the new proposal's id."""
     fields = {"event": event, "kind": "assumption", "category": "create"}
     while True:
         answer = await admin.send("proposal.create", content=f"Premise {number}", **fields)
@@ -83,12 +83,12 @@ async def test_each_vote_is_there_once(
                 told = await driver.expect({"told": "ack", "id": id, "$more": True}, memory)
                 assert told["ack"]["applied"]
                 seqs.add(told["ack"]["seq"])
-                # Towards the end nothing more may be on its way.
+                # Near the end no vote may be on its way any more.
                 if count % BREAK_EVERY == 0 and count < VOTES - 2 * BURST:
                     await _break(driver, line, swallow=count % (2 * BREAK_EVERY) == 0)
-            # A cut may meet a line that is broken already: acks arrive a moment later.
+            # A cut may meet a line that is broken already; acks arrive a moment later.
             assert line.opened > FEWEST
-            # One step a vote: no vote twice, none lost.
+            # One step per vote: no vote is counted twice, and none is lost.
             assert seqs == set(range(top + 1, top + 1 + VOTES))
             witness = await server.connect("bob")
             fresh = await witness.subscribe(event)

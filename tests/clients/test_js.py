@@ -16,14 +16,14 @@ ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "clients" / "js"
 SOURCES = [*sorted(CLIENT.glob("*.js")), *sorted((CLIENT / "src").rglob("*.js"))]
 TYPES = Path(__file__).parent / "types"
-#: What an application brings itself.
+#: Packages that an application brings itself.
 PEERS = {"react": "react.js", "vue": "vue.js"}
 #: A reader finds their way by the tree alone: one noun a file.
 LONGEST_FILE = 400
 
 
 def run(*command: str, cwd: Path = CLIENT) -> str:
-    """What ``command`` prints; it must succeed."""
+    """Run ``command``, which must succeed; return its output."""
     return run_in(*command, cwd=cwd)
 
 
@@ -83,7 +83,7 @@ def test_the_package_stands_alone() -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_a_strict_policy_lets_it_run(path: Path) -> None:
-    """Nothing that a content security policy without ``unsafe-…`` would refuse."""
+    """The package has no code that a content security policy without ``unsafe-…`` refuses."""
     text = path.read_text()
     assert not re.search(r"\beval\(|new Function|innerHTML|document\.write|import\(", text)
     assert len(text.splitlines()) <= LONGEST_FILE
@@ -100,7 +100,7 @@ PAGES = [
 
 @pytest.mark.parametrize("language", ["tsx", "ts"])
 def test_code_for_frameworks_is_that_of_the_examples(language: str) -> None:
-    """The examples are type-checked and played in a browser (tests/web/test_frameworks.py)."""
+    """The examples are type-checked, and run in a browser by tests/web/test_frameworks.py."""
     page = (ROOT / "docs" / "clients" / "frameworks.md").read_text()
     blocks = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
     code = "\n".join(path.read_text() for path in (CLIENT / "examples").rglob(f"*.{language}"))
@@ -120,7 +120,7 @@ def test_the_code_in_its_pages_is_code(page: Path, tmp_path: Path) -> None:
             assert re.search(rf"\b{name}[(<:]", (CLIENT / "ayes.d.ts").read_text()), name
 
 
-#: The names that the pages' code has from elsewhere, and their types.
+#: Names that the pages' code takes from elsewhere, and their types.
 GIVEN = {
     "client": 'import("ayes-client").Client',
     "room": 'import("ayes-client").Room',
@@ -139,7 +139,7 @@ def test_the_code_in_its_pages_is_sound_by_strict_types(tmp_path: Path) -> None:
         blocks = re.findall(r"```js\n(.*?)```", page.read_text(), re.DOTALL)
         for number, block in enumerate(blocks):
             if "/sdk/" in block.partition("\n")[0].partition("//")[0]:
-                continue  # A page that the server hands out itself.
+                continue  # A page that the server serves.
             made = " ".join(re.findall(r"\b(?:const|import) (.*?)(?:=| of | from )", block))
             given = [
                 f"declare const {name}: {kind};"

@@ -1,4 +1,4 @@
-"""The JavaScript client's helper for the tests of applications, as its page shows it."""
+"""The JavaScript client's helper for applications' tests, as its page describes it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ console.log(room.closed);
 
 
 def play(code: str, folder: Path) -> list[str]:
-    """Run ``code`` in Node as a package that has the client installed; the lines that it prints."""
+    """Run ``code`` in Node as a package with the client installed; return the printed lines."""
     (folder / "node_modules").mkdir()
     (folder / "node_modules" / "ayes-client").symlink_to(ROOT / "clients" / "js")
     (folder / "test.mjs").write_text(code)
@@ -47,7 +47,7 @@ def test_a_decision_of_a_test_is_that_of_a_real_server(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(300)
 def test_a_backend_makes_an_event_for_its_users_once(tmp_path: Path) -> None:
-    """The code of ``app.md``, twice: a job that is run again makes no second event."""
+    """The code of ``app.md``, twice: a repeated job makes no second event."""
     [block] = re.findall(r"```js\n(.*?)```", (PAGE.parent / "app.md").read_text(), re.DOTALL)
     head, _, body = block.partition("\n\n")
     body = body.replace('"https://ayes.example"', "ayes.url").replace(

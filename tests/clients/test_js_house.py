@@ -29,9 +29,9 @@ LAYERS = (
     ("bindings",),
     ("elements",),
 )
-#: Files of `src/` that import nobody but each other.
+#: Files of `src/` that import only each other.
 GROUND = frozenset({"clock", "deferred", "emitter", "error", "ids", "timers", "version"})
-#: Most files a folder lists.
+#: Maximum of files in a folder.
 MAX_FILES = 16
 BANNED = re.compile(r"\b(whoever|anew|of late|none of the others)\b", re.IGNORECASE)
 PRIVATE_CONSTANT = re.compile(r"\b(MOST|LONGEST|SHORTEST|FEWEST|LEAST)_\w+")
@@ -158,7 +158,7 @@ def test_words_are_plain(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(SOURCES.rglob("*.js")), ids=lambda path: path.name)
 def test_a_limit_says_what_it_limits(path: Path) -> None:
-    """A number with a name has a comment."""
+    """Every constant number has a comment."""
     lines = path.read_text().splitlines()
     for before, line in zip(["", *lines], lines, strict=False):
         if (

@@ -1,4 +1,4 @@
-"""Networks that let no WebSocket through: the same promises over HTTP, and back to the socket."""
+"""In networks without WebSockets the promises hold over HTTP; the client returns to a socket."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_everything_works_where_no_websocket_gets_through(
             error = {"code": "forbidden", "effect": "none", "retry": "no", "$more": True}
             told = {"told": "error", "id": "start-bob", "error": error, "$more": True}
             await driver.expect(told, memory)
-            # What others do arrives by itself.
+            # Acts of other users arrive by themselves.
             await _propose(admin, event)
             await _shows(driver, server, event, memory)
             line.cut()
@@ -109,7 +109,7 @@ async def test_more_rooms_than_streams_are_all_followed(database_url: str, clien
 
 @pytest.mark.parametrize("client", OVER_HTTP)
 async def test_a_server_that_is_away_is_asked_over_both(database_url: str, client: str) -> None:
-    """Neither way works for a while; the client takes the first that does."""
+    """Neither transport works for a while; the client takes the first that does."""
     memory = Memory(lambda asked: "")
     async with running(database_url) as server:
         admin = await server.connect("ada")

@@ -1,4 +1,4 @@
-"""The suite proved: clients with one mistake planted in each, all of them caught."""
+"""Proof of the suite: a mistake is planted in each client, and a scenario finds it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.transcripts.matching import Mismatch
 
 
 class Mistake(NamedTuple):
-    """Words of one file replaced by others, and the scenario that must notice."""
+    """A replacement in one file, and the scenario that must notice it."""
 
     file: str
     words: str
@@ -144,7 +144,7 @@ async def test_a_planted_mistake_is_caught(
     assert text.count(mistake.words) == 1, "the client was changed; plant the mistake again"
     path.write_text(text.replace(mistake.words, mistake.instead))
     monkeypatch.setitem(drivers.DRIVERS, "js", [NODE, str(copy / "conformance" / "driver.mjs")])
-    # What must not come has time to; what never comes need not be waited for as long.
+    # Unexpected messages get time to come; messages that never come get less patience.
     for module in (drivers, servers):
         monkeypatch.setattr(module, "PATIENCE", 3.0)
     with pytest.raises(Mismatch):

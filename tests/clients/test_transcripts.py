@@ -1,4 +1,4 @@
-"""The golden transcripts, played by each client on a real server, over lines that hold or break."""
+"""The golden transcripts, played by each client on a real server, over whole or broken lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.promises.running import running
 from tests.transcripts.playing import lines_of
 from tests.transcripts.test_transcripts import HERE, token_of
 
-#: The others are of misuse, tokens and positions, which an SDK does not let its user say.
+#: The others are about misuse, tokens and positions, which an SDK hides from its user.
 STORIES = (
     "ballot",
     "first-light",
@@ -27,7 +27,7 @@ CHANCE = 0.5
 
 
 def roles(story: str) -> list[str]:
-    """The sockets of a story; one that sends arrays does on purpose what an SDK does by itself."""
+    """The sockets of a story, except those that send arrays, which an SDK does by itself."""
     lines = [line for line in lines_of(HERE / f"{story}.jsonl") if "dir" in line]
     arrays = {line["socket"] for line in lines if isinstance(line.get("message"), list)}
     return sorted({line["socket"] for line in lines} - arrays)
@@ -58,7 +58,7 @@ async def test_a_client_lives_through_the_story(
 async def test_broken_connections_change_no_story(
     database_url: str, client: str, options: dict[str, str], story: str
 ) -> None:
-    """Same answers, same positions: so each command had its effect once, and nothing was lost."""
+    """Same answers and positions, so each command had its effect once, and none was lost."""
     lines = lines_of(HERE / f"{story}.jsonl")
     async with running(database_url, **lines[0].get("settings", {})) as server:
         teller = Storyteller(

@@ -16,7 +16,7 @@ from protocol.results import RESULTS
 
 #: Fields that the client gives by itself.
 _OWN = frozenset({"id", "type", "ref"})
-#: What the client asks with methods of its own, not as a question.
+#: Queries for which the client has methods of its own.
 _METHODS = (requests.Hello, requests.Auth, requests.Subscribe, requests.Unsubscribe)
 _STATE: dict[str, type[msgspec.Struct]] = {
     "EventState": state.Event,
@@ -93,7 +93,7 @@ def _lines() -> Iterator[tuple[str, set[str]]]:
 
 
 def tables() -> str:
-    """One constant for each table; an object literal may neither lack a key nor have another."""
+    """A constant for each table; an object literal with a missing or extra key does not compile."""
     consts = []
     for number, (kind, keys) in enumerate(_lines()):
         literal = json.dumps(dict.fromkeys(sorted(keys), True))

@@ -36,9 +36,9 @@ from tests.promises.running import Address, Killable, killable, token
 from tests.promises.scenes import Scene, fresh, gathering
 from tests.server.http.test_metrics import SPELLINGS, asked
 
-#: Over the proxies' timeouts, so that only the heartbeat can have kept a line open.
+#: Longer than the proxies' timeouts, so that only the heartbeat can have kept a line open.
 IDLE_SECONDS = 70.0
-#: Longest wait for a proxy to start, and for anything to be seen through it.
+#: Longest wait for a proxy to start, and for an effect seen through it.
 PATIENCE = 30.0
 #: Sockets of one address on one node.
 PER_ADDRESS = 40
@@ -51,9 +51,9 @@ class Proxy(NamedTuple):
     file: str
     command: Callable[[Path, int], list[str]]
     reload: Callable[[Path, int], list[str] | None]
-    """A command, or ``None``: SIGUSR2 to the process."""
+    """A command, or ``None`` for SIGUSR2 to the process."""
     fit: Callable[[str, Path, int, int], str]
-    """The file for this machine: a port of loopback, a place for its pid, a port for orders."""
+    """The file for this machine: ports of loopback and a place for its pid."""
 
 
 def _listen(old: str, new: str) -> Callable[[str, Path, int, int], str]:
@@ -96,7 +96,7 @@ PROXIES = {
 
 
 def once(text: str, old: str, new: str) -> str:
-    """Replace what stands in ``text`` exactly once."""
+    """Replace a part of ``text`` that occurs exactly once."""
     assert text.count(old) == 1, (old, text.count(old))
     return text.replace(old, new)
 
@@ -176,7 +176,7 @@ async def site(name: str, database: str, redis: str) -> AsyncIterator[Site]:
 
 @asynccontextmanager
 async def program_running(command: list[str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A program; ended in the end, kindly, then not."""
+    """A running program; ended at the end, by SIGTERM and then by SIGKILL."""
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
@@ -194,7 +194,7 @@ async def program_running(command: list[str]) -> AsyncIterator[asyncio.subproces
 
 
 async def until_ready(found: Site) -> None:
-    """Wait until the proxy answers with a node's word."""
+    """Wait until a node answers through the proxy."""
     async with asyncio.timeout(PATIENCE), httpx.AsyncClient(trust_env=False) as http:
         while True:
             with contextlib.suppress(httpx.HTTPError):
@@ -203,11 +203,11 @@ async def until_ready(found: Site) -> None:
             await asyncio.sleep(0.1)
 
 
-# What is looked at.
+# The checks
 
 
 async def upgrades(found: Site) -> Scene:
-    """WebSockets go through, to both nodes, and only from the right pages."""
+    """WebSockets pass through to both nodes, and only from permitted pages."""
     scene = await gathering(found.front, 7)
     await scene.watch(*scene.everyone)
     shares = await found.sockets()
@@ -222,7 +222,7 @@ async def upgrades(found: Site) -> Scene:
 
 
 async def votes(found: Site, scene: Scene) -> str:
-    """A vote on one node is seen on the other."""
+    """A vote on one node is shown on the other."""
     proposal = await scene.propose()
     acks = [await scene.vote(member, proposal) for member in scene.members]
     for client in scene.everyone:
@@ -232,7 +232,7 @@ async def votes(found: Site, scene: Scene) -> str:
 
 
 async def hidden(found: Site) -> None:
-    """The metrics are not for the public, however they are spelled."""
+    """The public cannot read the metrics, however their path is spelled."""
     port = found.front.port
     spellings = ["/metrics", f"http://127.0.0.1:{port}/metrics", *SPELLINGS]
     spellings += [f"http://127.0.0.1:{port}{target}" for target in SPELLINGS]
@@ -247,7 +247,7 @@ async def hidden(found: Site) -> None:
 
 
 async def addresses(found: Site) -> None:
-    """The nodes know the clients' addresses: one that has too many sockets is refused."""
+    """The nodes know the clients' addresses: an address with too many sockets is refused."""
     opened, refused = [], 0
     try:
         for _ in range(2 * PER_ADDRESS + 10):
@@ -269,7 +269,7 @@ async def addresses(found: Site) -> None:
 
 
 async def streams(found: Site, scene: Scene, idle: float) -> None:
-    """Server-Sent Events come as they are sent; a long silence is survived."""
+    """Server-Sent Events arrive as they are sent, and survive a long silence."""
     quiet = scene.members[0]
     headers = {"authorization": f"Bearer {token(scene.admin.user)}"}
     url = f"{found.url}/v1/events/{scene.event}/stream"
@@ -311,7 +311,7 @@ async def until_line(lines: AsyncIterator[str], words: str) -> None:
 
 
 async def drains(found: Site, scene: Scene, proposal: str) -> None:
-    """A node goes away under load: its clients get a notice, come back, and lose nothing."""
+    """A node drains under load: its clients get a notice, reconnect, and lose nothing."""
     voting = Voting(found.front, scene, proposal)
     await voting.start(VOTERS)
     await asyncio.sleep(1)
@@ -329,7 +329,7 @@ async def drains(found: Site, scene: Scene, proposal: str) -> None:
 
 
 async def returns(found: Site, database: str, redis: str, stack: AsyncExitStack) -> None:
-    """The node is back on its port: new sockets go there."""
+    """The node is back on its port: new sockets reach it."""
     port = found.nodes[0].port
     place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ayes-node-")))
     settings: dict[str, Any] = {"redis_url": redis, "public_url": found.url}
@@ -345,7 +345,7 @@ async def returns(found: Site, database: str, redis: str, stack: AsyncExitStack)
 
 
 async def dies(found: Site, scene: Scene, proposal: str) -> None:
-    """kill -9: the sockets end at once, and the clients are on the other node."""
+    """A node is killed: its sockets end at once, and its clients move to the other node."""
     voting = Voting(found.front, scene, proposal)
     await voting.start(VOTERS)
     await asyncio.sleep(1)
@@ -362,7 +362,7 @@ async def dies(found: Site, scene: Scene, proposal: str) -> None:
 
 
 async def reloads(found: Site, scene: Scene) -> None:
-    """The proxy reads its file again: return the fate of open sockets; new ones get in."""
+    """The proxy reloads its file; return the fate of open sockets. New sockets get in."""
     clients = [await found.front.connect(f"watcher {number}") for number in range(10)]
     await found.reload()
     await asyncio.sleep(3)
@@ -377,7 +377,7 @@ async def reloads(found: Site, scene: Scene) -> None:
 
 
 async def look(name: str, database: str, redis: str, idle: float) -> None:
-    """One proxy, everything."""
+    """Run every check on the proxy ``name``."""
     async with AsyncExitStack() as stack, site(name, database, redis) as found:
         scene = await upgrades(found)
         await hidden(found)
@@ -385,7 +385,7 @@ async def look(name: str, database: str, redis: str, idle: float) -> None:
         proposal = await votes(found, scene)
         await reloads(found, scene)
         if name == "caddy":
-            # Its reload closed the sockets; see the file.
+            # Its reload closes the sockets; see the file.
             scene = await upgrades(found)
             proposal = await scene.propose()
         await found.front.connect("bystander")
@@ -398,7 +398,7 @@ async def look(name: str, database: str, redis: str, idle: float) -> None:
 
 
 async def run(names: list[str], idle: float) -> None:
-    """All that are named, one after the other, each with a fresh event in one database."""
+    """Check every named proxy in turn, each with a new event in one database."""
     redis = RedisServer()
     with folder() as place:
         postgres = EmbeddedPostgres(place)

@@ -1,4 +1,4 @@
-"""What docker-compose.yml and the Dockerfile promise; there need be no Docker to read them."""
+"""The promises of docker-compose.yml and the Dockerfile; reading them needs no Docker."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
 def images() -> list[str]:
-    """Every image that is fetched."""
+    """Every image that is pulled."""
     fetched = [service["image"] for service in SERVICES.values() if "build" not in service]
     return fetched + re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
 
@@ -37,7 +37,7 @@ def test_every_image_is_pinned_to_a_release(image: str) -> None:
 NODES = ("node-1", "node-2")
 
 
-#: Services that start only if their profile is asked for.
+#: Services that start only with their profile.
 MONITORING = ("prometheus", "grafana")
 
 
@@ -116,7 +116,7 @@ def test_every_package_of_the_image_has_a_hash_and_the_locked_version() -> None:
             r"^([^ #].*?) \\$((?:\n    --hash=sha256:[0-9a-f]{64}.*)+)", text, re.M
         )
         assert len(packages) == len(re.findall(r"^[^ #]", text, re.M))
-        # What only builds the wheel is no dependency, so constraints.txt need not have all of it.
+        # A package that only builds the wheel is no dependency, so constraints.txt may lack it.
         strays = {line for line, _ in packages} - locked
         assert not strays or name == "build-requirements.txt"
     installs = re.findall(r"pip install (.*?)(?: \\|$)", DOCKERFILE, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""docs/scaling.md says how the tables are distributed by event: the schema must allow it."""
+"""The schema permits the distribution by event that docs/scaling.md describes."""
 
 from __future__ import annotations
 

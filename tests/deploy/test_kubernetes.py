@@ -1,4 +1,4 @@
-"""What the manifests promise; scripts/check-deploy holds them against Kubernetes' own schemas."""
+"""The promises of the manifests; scripts/check-deploy validates them by Kubernetes' schemas."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_probes_ask_what_they_are_for() -> None:
         name: CONTAINER[f"{name}Probe"]["httpGet"]["path"]
         for name in ("startup", "liveness", "readiness")
     }
-    # A database that is gone must not restart a pod that will serve again when it is back.
+    # A lost database must not restart a pod, which serves again once the database is back.
     assert paths == {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
 
 

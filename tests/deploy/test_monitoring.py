@@ -1,4 +1,4 @@
-"""Alerts, dashboard and Prometheus' configuration, read and run by the real Prometheus."""
+"""Alerts, dashboard and Prometheus' configuration, in a real Prometheus."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ALERTS: dict[str, dict[str, Any]] = {
     for group in yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"]
     for rule in group["rules"]
 }
-#: Longest wait for Prometheus; it is not what is measured.
+#: Longest wait for Prometheus, whose speed is not tested.
 PATIENCE_S = 60.0
 
 
@@ -45,7 +45,7 @@ PATIENCE_S = 60.0
     ids=lambda command: command[2],
 )
 def test_prometheus_takes_the_files(command: tuple[str, ...]) -> None:
-    """The last: each alert fires at its fault and clears after it, on promtool's own clock."""
+    """Each alert fires at its fault and clears after it, on promtool's own clock."""
     found = subprocess.run(
         [program("promtool", "prometheus"), *command],
         cwd=FOLDER,
@@ -88,7 +88,7 @@ def test_rules_and_dashboard_read_metrics_that_are_declared() -> None:
 
 
 def test_the_dashboard_is_current_and_fits_one_screen() -> None:
-    """If this fails: scripts/docs."""
+    """If this fails, run scripts/docs."""
     made = dashboard.dashboard()
     assert json.loads(dashboard.FILE.read_text()) == made
     # Grafana's unit is 38 pixels high with its gap; a screen of 1080 lines shows 27 of them.
@@ -126,7 +126,7 @@ class Prometheus:
 
 @asynccontextmanager
 async def prometheus(folder: Path, server: Running) -> AsyncIterator[Prometheus]:
-    """Prometheus with the files of ``deploy``, hurried: it scrapes three times a second."""
+    """Prometheus with the files of ``deploy``, at a high speed: three scrapes a second."""
     config = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": "300ms", "evaluation_interval": "300ms"}
     [job] = config["scrape_configs"]
@@ -163,7 +163,7 @@ async def prometheus(folder: Path, server: Running) -> AsyncIterator[Prometheus]
 
 
 async def use(scene: Scene) -> None:
-    """Do a little of everything, again and again."""
+    """Use every part a little, again and again."""
     proposal = await scene.propose()
     vote: dict[str, Any] = {"event": scene.event, "proposal": proposal, "revision": 1}
     while True:
@@ -174,19 +174,19 @@ async def use(scene: Scene) -> None:
 
 
 async def refuse(server: Running, scene: Scene, connection: asyncpg.Connection[Any]) -> None:
-    """Cause AyesBackgroundRefused: a table of the background work has another name."""
+    """Cause AyesBackgroundRefused: rename a table of the background work."""
     await connection.execute("ALTER TABLE revocations RENAME TO renamed")
 
 
 async def hold_the_lock(server: Running, scene: Scene, connection: asyncpg.Connection[Any]) -> None:
-    """Cause AyesLockWaits: another session has the event's row."""
+    """Cause AyesLockWaits: another session locks the event's row."""
     async with connection.transaction():
         await connection.execute("SELECT 1 FROM events WHERE id = $1 FOR UPDATE", scene.event)
         waited = server.node.lanes.counts.alone
         asking = asyncio.create_task(scene.propose())
         while server.node.lanes.counts.alone == waited:
             await asyncio.sleep(0.01)
-        await asyncio.sleep(0.8)  # the wait that is to be measured
+        await asyncio.sleep(0.8)  # the wait that is measured
     await asking
 
 
@@ -210,7 +210,7 @@ async def bring_bad_tokens(
 
 
 async def know_too_much(server: Running, scene: Scene, connection: asyncpg.Connection[Any]) -> None:
-    """Cause AyesCommittedDataLost: a client knows a step that the database does not have."""
+    """Cause AyesCommittedDataLost: a client knows a step that the database lacks."""
     client = await scene.newcomer(scene.members[0].user)
     epoch = server.node.rooms.by_event[scene.event].epoch
     point = {"event": scene.event, "epoch": epoch, "seq": 1_000_000}
@@ -234,7 +234,7 @@ SLOWNESS = {"AyesLoopLag"}
 async def test_queries_have_answers_and_alerts_fire_at_real_faults_and_clear(
     postgres_url: str, template: str, tmp_path: Path
 ) -> None:
-    """One test, since the start of Prometheus is most of its price."""
+    """A single test, since most of its time is the start of Prometheus."""
     with database(postgres_url, template) as url:
         async with running(url) as server, prometheus(tmp_path, server) as found:
             scene = await gathering(server, 1)

@@ -1,4 +1,4 @@
-"""What pyproject.toml and constraints.txt promise about what the server is installed with."""
+"""The promises of pyproject.toml and constraints.txt about the server's dependencies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from packaging.version import Version
 from server.page.page import folders
 from tests.parts import ROOT
 
-#: What the wheel puts at the top.
+#: Top-level packages of the wheel.
 PACKAGES = ("handlers", "persistence", "protocol", "server")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REQUIREMENTS = {
@@ -30,7 +30,7 @@ LOCKED = {
     if line and not line.startswith("#")
 }
 
-#: Below these are known holes, or faults that this server cannot live with.
+#: Older versions have known security holes, or faults that this server cannot work around.
 FLOORS = {
     "asyncpg": "0.31",
     "h11": "0.16",
@@ -82,7 +82,7 @@ def test_a_wheel_brings_the_page_and_what_browsers_need_of_the_sdk(tmp_path: Pat
         archive.extractall(installed)
     tops = {name.partition("/")[0] for name in archive.namelist()}
     assert {name for name in tops if not name.endswith(".dist-info")} == set(PACKAGES)
-    # As the server there finds them: read from the wheel, in the same number as in the checkout.
+    # Read from the wheel, as the server reads them there: the same number as in the checkout.
     shown = (
         "from server.page.page import folders; print([f.look() or f.names() for f in folders()])"
     )

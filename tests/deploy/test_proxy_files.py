@@ -1,6 +1,6 @@
-"""What each proxy's file must say for sockets, streams and drains.
+"""Settings for sockets, streams and drains that each proxy's file must have.
 
-``python -m tests.deploy.proxies`` runs them; this needs none of the programs.
+``python -m tests.deploy.proxies`` runs the files; these tests need none of the programs.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from tests.parts import ROOT
 
 TEXTS = {name: (ROOT / "deploy" / proxy.file).read_text() for name, proxy in PROXIES.items()}
 BEAT = Settings().heartbeat_ms / 1000
-#: Beats that may be late before a proxy may cut a line.
+#: Heartbeats that may be late before a proxy cuts a line.
 BEATS = 2
 
 
 def bare(text: str) -> str:
-    """Without the comments."""
+    """The text without comments."""
     return re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
 
 
@@ -64,7 +64,7 @@ def test_no_line_is_cut_that_has_a_heartbeat() -> None:
             found = re.findall(rf"^\s*{directive}\s+(\d+)s", bare(TEXTS[name]), re.MULTILINE)
             assert found, directive
             assert all(int(seconds) > BEATS * BEAT for seconds in found), directive
-    # Caddy has no timeout for what it copies, unless it is given one.
+    # Caddy has no timeout on copied data, unless one is set.
     assert not re.search(r"read_timeout|write_timeout|stream_timeout", bare(TEXTS["caddy"]))
 
 
@@ -77,7 +77,7 @@ def test_the_client_s_own_word_on_its_address_is_not_passed_on() -> None:
     assert "http-request del-header X-Forwarded-For" in TEXTS["haproxy"]
     assert "option forwardfor" in TEXTS["haproxy"]
     assert "proxy_set_header X-Forwarded-For $remote_addr;" in TEXTS["nginx"]
-    # Caddy drops it by itself, unless the peer is a trusted proxy.
+    # Caddy drops the header by itself, unless the peer is a trusted proxy.
     assert "trusted_proxies" not in TEXTS["caddy"]
 
 

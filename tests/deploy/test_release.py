@@ -1,4 +1,4 @@
-"""What a release is made of; ``scripts/release`` itself is run by ``.ci/run``."""
+"""The parts of a release; ``.ci/run`` runs ``scripts/release`` itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.parts import ROOT
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The files that name a version, where they may be changed."""
+    """Copies of the files that name a version, for tests to change."""
     for name in (*PLACES, "CHANGELOG.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)

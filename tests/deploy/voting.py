@@ -1,4 +1,4 @@
-"""Voters who do not give up: a lost socket is opened again, and the same command sent again."""
+"""Voters who do not give up: they open a lost socket again, and send the same command again."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.promises.client import Client, Gone, Message
 from tests.promises.running import Address
 from tests.promises.scenes import Scene, fresh
 
-#: Longest that a voter may be without a socket, or a command without its answer.
+#: Longest time without a socket, or without a command's answer.
 PATIENCE = 20.0
-#: Between two votes of one voter, and between two tries to connect.
+#: Pauses between two votes of a voter, and between two attempts to connect.
 PAUSE = 0.02
 AGAIN = 0.05
-#: Errors that say: the same id again.
+#: Errors after which the same id is sent again.
 SAME = {"draining", "busy", "overloaded", "timeout", "commit_unknown", "internal", "rate_limited"}
 
 
@@ -34,19 +34,19 @@ class Voting:
         self._seqs: set[int] = set()
         self.acks = 0
         self.codes: Counter[int] = Counter()
-        """Close codes of sockets that were lost."""
+        """Close codes of lost sockets."""
         self.gaps: list[float] = []
         """Seconds from a lost socket to the next ``welcome``."""
 
     async def start(self, voters: int) -> None:
-        """Let ``voters`` in, and begin."""
+        """Let ``voters`` join, and begin."""
         for _ in range(voters):
             client = await self._front.connect(fresh("voter"))
             await client.ack("membership.join", code=self._scene.code)
             self._tasks.append(asyncio.create_task(self._vote(client)))
 
     async def stop(self) -> None:
-        """End; raises a voter's exception. Every command has its ack, and each its own place."""
+        """End; raises a voter's exception. Every command has its ack, at its own position."""
         self._going = False
         async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*self._tasks)
@@ -62,7 +62,7 @@ class Voting:
             await asyncio.sleep(PAUSE)
 
     async def _decided(self, client: Client, type: str, id: str) -> Client:
-        """Send until there is an ack; the socket it came on."""
+        """Send until there is an ack; return the socket of the ack."""
         fields: Message = {"event": self._scene.event, "proposal": self._proposal}
         if type == "vote.cast":
             fields["revision"] = 1

@@ -1,4 +1,4 @@
-"""Ballots of events whose recorded rules are older than the ones that note them."""
+"""Ballots of events whose recorded rules are older than the present rules about ballots."""
 
 from __future__ import annotations
 

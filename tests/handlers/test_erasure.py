@@ -1,4 +1,4 @@
-"""A person's words go; every answer, total and decision stays, and the journal proves it."""
+"""A person's texts go; answers, totals and decisions stay, and the journal proves it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TABLES = (
 
 
 def erased(system: InProcess, entries: list[Entry], user: str) -> Erased:
-    """The event of ``system`` without the words of ``user``."""
+    """The event of ``system`` without the texts of ``user``."""
     stored = system.stored
     tables = {
         table: [one for one in getattr(stored, table).values() if one is not None]
@@ -49,7 +49,7 @@ def shown(state: EventState, audience: Audience) -> Any:
 
 
 def words_of(entries: list[Entry], user: str) -> set[str]:
-    """What ``user`` said, in long texts alone: short ones are everywhere."""
+    """Long texts of ``user``; short ones occur everywhere."""
     said = set()
     for entry in entries:
         if entry.user == user:
@@ -59,7 +59,7 @@ def words_of(entries: list[Entry], user: str) -> set[str]:
 
 
 def step_of(found: Erased, user: str) -> tuple[Entry, Any]:
-    """The step that shows an erasure, decided on what it left."""
+    """The step that shows an erasure, decided on the state after it."""
     state = found.state
     command = erasing(EVENT, state.seq + 1, user, found.shown)
     entropy = hashlib.sha256(user.encode()).digest()

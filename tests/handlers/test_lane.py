@@ -1,4 +1,4 @@
-"""One user has a share of a queue, and the others have theirs."""
+"""Each user has a share of a queue."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_one_user_takes_a_share_of_the_queue_and_the_others_come_in() -> None:
     taken = sum(lane.put(waiting("eve", n), LONGEST) for n in range(LONGEST))
     assert taken == LONGEST * MAX_QUEUE_SHARE
     assert lane.put(waiting("ada", 0), LONGEST)
-    # What was taken up makes room again.
+    # Commands that were taken up make room again.
     lane.take()
     assert [lane.put(waiting("eve", n), LONGEST) for n in range(MAX_BATCH_COMMANDS + 1)] == [
         *[True] * MAX_BATCH_COMMANDS,

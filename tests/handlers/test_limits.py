@@ -1,4 +1,4 @@
-"""Recorded limits and rules, as a handler's step sees them and as its line says them."""
+"""Recorded limits and rules, as a handler's step and its journal entry have them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_limits_are_the_same_in_the_row_and_in_the_line() -> None:
 
 
 def test_a_line_decided_by_older_rules_than_its_events_says_so() -> None:
-    """Entries that this version's node leaves among a newer one's, for the newer one to prove."""
+    """Entries of this version's node among a newer node's, for the newer one to verify."""
     system = InProcess()
     system.execute("ada", "Ada", CREATE)
     newer = replace(system.limits, rules=RULES + 1)

@@ -1,4 +1,4 @@
-"""The handlers against the reference model: any command has the same answer and effect."""
+"""The handlers against the reference model: every command has the same answer and effect."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class HandlersMachine(EventMachine):
 
 
 class JournalMachine(HandlersMachine):
-    """Keeps what was sent, and has the checker look at the journal at the end."""
+    """Records the commands, and checks the journal at the end."""
 
     system: InProcess
 
@@ -66,12 +66,12 @@ class JournalMachine(HandlersMachine):
         return found
 
 
-#: Commands of after the recorded limits, whose effect depends on them.
+#: Newer commands than the recorded limits, whose effect depends on them.
 UNKNOWN_TO_OLDER = ("invitation.create", "invitation.revoke")
 
 
 class OlderMachine(JournalMachine):
-    """Has the same commands decided again by nodes from before limits were recorded."""
+    """Has the same commands decided again by nodes that do not record limits."""
 
     def teardown(self) -> None:
         if not self.script:
@@ -86,7 +86,7 @@ class OlderMachine(JournalMachine):
     def upgraded(
         self, script: list[tuple[str, Json]], limits: DomainLimits, at: int, other: DomainLimits
     ) -> None:
-        """From command ``at`` on a newer node decides, with other settings."""
+        """From command ``at`` on, a newer node with other settings decides."""
         system = InProcess()
         system.older, system.limits = limits, other
         for number, (user, command) in enumerate(script):
@@ -94,7 +94,7 @@ class OlderMachine(JournalMachine):
                 system.older = None
             send(system, user, command)
             for audience in ("member", "admin"):
-                system.state(audience)  # the fold law
+                system.state(audience)  # The law of folding
         proved = self.proved(system)
         assert proved.recorded_from is None or proved.recorded_from > 1
         assert not proved.unrecorded
@@ -112,9 +112,9 @@ class OlderMachine(JournalMachine):
 
 
 def send(system: InProcess, user: str, command: Json) -> None:
-    """Have ``command`` decided, if it is one that gets so far.
+    """Have ``command`` decided, if it reaches a decision.
 
-    An older node answers ``unknown_type`` to what it does not know, and decides nothing.
+    An older node answers ``unknown_type`` to a command that it does not know, and decides nothing.
     """
     if system.older is not None and command["type"] in UNKNOWN_TO_OLDER:
         return

@@ -1,6 +1,6 @@
-"""Every command by everyone in every status: allowed, or refused with the right code and no trace.
+"""Every command by everyone in every status: allowed, or refused with the right code.
 
-``TABLE`` is the domain's own table, written down here a second time.
+A refusal leaves no trace. ``TABLE`` is the domain's own table, written a second time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.model.in_process import EVENT, TABLES, InProcess
 Json = dict[str, Any]
 
 STATUSES = ("not_started", "in_progress", "paused", "finished")
-#: Who is asked: what they are in the event is their name.
+#: Senders, named after their role in the event.
 STRANGER = "stranger"
 FORMER = ("pending", "rejected", "left", "removed")
 PEOPLE = (STRANGER, *FORMER, "member", "admin", "organiser")
@@ -42,7 +42,7 @@ TABLE = {
     "membership.set_role": "aaaa",
     "membership.rename": "mmm-",
 }
-#: Event status → what an admin's transition is answered with: applied, not, or refused.
+#: Event status → the answers to an admin's transitions: applied, unchanged, or refused.
 TRANSITIONS: dict[str, tuple[Any, ...]] = {
     "event.start": (True, False, "invalid_transition", "event_finished"),
     "event.pause": ("invalid_transition", True, False, "event_finished"),
@@ -50,11 +50,11 @@ TRANSITIONS: dict[str, tuple[Any, ...]] = {
     "event.finish": ("invalid_transition", True, True, False),
     "event.reopen": ("invalid_transition", False, "invalid_transition", True),
 }
-#: What is refused in a live event that is in the wrong status.
+#: Errors of a live event that is in the wrong status.
 _BEFORE_ONLY = ("option", "assumption", "criterion")
 NOT_NOW = "event_not_in_progress"
 
-#: Commands about one's own membership → person → the answer: applied or not, or a refusal.
+#: Commands about one's own membership → person → the answer: applied, unchanged, or refused.
 OWN: dict[str, dict[str, Any]] = {
     "membership.join": {
         **dict.fromkeys((STRANGER, "rejected", "left", "removed"), True),
@@ -78,7 +78,7 @@ OWN: dict[str, dict[str, Any]] = {
 
 
 class Stage:
-    """An event in one status, with everybody in it and one of everything."""
+    """An event in one status, with every role and one record of each kind."""
 
     def __init__(self, status: str) -> None:
         self.system = InProcess()
@@ -146,7 +146,7 @@ class Stage:
         return result
 
     def fields(self, kind: str, person: str) -> Json:
-        """What makes ``kind`` a command that would be accepted, were it allowed."""
+        """Fields with which ``kind`` would be accepted from a permitted sender."""
         item, words = kind.split(".")[0], {"content": "other words"}
         own = {"proposal": self.own.get(person, self.open)}
         match kind:
@@ -202,14 +202,14 @@ class Stage:
         return {}
 
     def tables(self) -> Json:
-        """Everything that is stored but the journal's refusals."""
+        """Every stored row but the journal's refusals."""
         stored = self.system.stored
         kept = {name: copy.copy(getattr(stored, name)) for name in TABLES}
         return kept | {"event": stored.event_record, "seq": stored.seq, "hash": stored.hash}
 
 
 def expected(kind: str, person: str, status: str) -> Any:
-    """True: applied; False: nothing to change; else the refusal's code."""
+    """True: applied; False: unchanged; else the error's code."""
     if kind in OWN:
         if kind == "membership.join" and status == "finished":
             return "event_finished"
@@ -226,7 +226,7 @@ def expected(kind: str, person: str, status: str) -> Any:
     if "a" in row and person == "member":
         return "forbidden"
     if row[STATUSES.index(status)] != "-":
-        # Without a ballot or a vote there is nothing to take back.
+        # Without a ballot or a vote there is nothing to retract.
         return kind not in ("vote.retract", "ballot.clear")
     if status == "finished":
         return "event_finished"

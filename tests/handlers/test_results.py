@@ -1,4 +1,4 @@
-"""The instant runoff: round by round as the domain counts it, and as a second count does."""
+"""The instant runoff, round by round, compared with the domain's rules and a second count."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def counted(options: str, *ballots: str) -> tuple[list[tuple[str, int, str]], st
     ("options", "ballots", "rounds", "winners"),
     [
         ("ab", ["a", "ab", "b"], [("a2 b1", 0, "")], "a"),
-        # Half is not more than half.
+        # Half is not a majority.
         ("ab", ["a", "b"], [("a1 b1", 0, "")], "ab"),
-        # Without a ballot, and without an option.
+        # No ballot, and no option.
         ("ab", [], [("a0 b0", 0, "")], "ab"),
         ("a", [], [("a0", 0, "")], "a"),
         ("", [], [], ""),
         ("ab", ["b"], [("a0 b1", 0, "")], "b"),
-        # A ballot goes to its next option; one that names no other is exhausted.
+        # A ballot moves to its next option; without one it is exhausted.
         ("abc", ["a", "a", "b", "b", "cb"], [("a2 b2 c1", 0, "c"), ("a2 b3", 0, "")], "b"),
         ("abc", ["a", "a", "a", "b", "b", "c", "c"], [("a3 b2 c2", 0, "bc"), ("a3", 4, "")], "a"),
-        # Options that nobody names go out together.
+        # Options without a first place go out together.
         ("abcd", ["a", "b"], [("a1 b1 c0 d0", 0, "cd"), ("a1 b1", 0, "")], "ab"),
-        # b and c are equal in the second round; in the first one b had fewer.
+        # b and c are equal in the second round; in the first round b had fewer.
         (
             "abcd",
             ["a"] * 4 + ["b", "b"] + ["c"] * 3 + ["db"],
@@ -63,7 +63,7 @@ def test_a_ranked_count(
 
 
 def test_among_three_equals_the_latest_earlier_round_decides_then_the_one_before() -> None:
-    """In the third round b, c and d are equal; in the second c and d had fewer, in the first d."""
+    """b, c and d are equal in the third round; c and d had fewer in the second, d in the first."""
     ballots = ["a"] * 10 + ["b"] * 4 + ["c"] * 3 + ["d"] * 2 + ["ed", "fc", "fd"]
     rounds, _ = counted("abcdef", *ballots)
     assert rounds[:3] == [
@@ -76,7 +76,7 @@ def test_among_three_equals_the_latest_earlier_round_decides_then_the_one_before
 @settings(max_examples=500, deadline=None)
 @given(st.lists(BALLOT, max_size=12), st.integers(1, len(OPTIONS)))
 def test_the_count_is_that_of_a_second_one(ballots: list[list[str]], live: int) -> None:
-    """Options that are gone are skipped in the ballots."""
+    """Removed options are skipped in the ballots."""
     options = OPTIONS[:live]
     rounds, winners = instant_runoff(options, ballots)
     told, won = runoff(options, ballots)

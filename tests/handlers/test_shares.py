@@ -1,4 +1,4 @@
-"""Shares are compared in whole numbers, as exact fractions say."""
+"""Shares are compared in whole numbers, with the same result as exact fractions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from handlers.rules.auto_acceptance import base_of, enough
 from protocol.policy import DEFAULT_TERMS, KindPolicy, Terms
 
-#: Every share up to twenty-fourths, and a sample of the others.
+#: Every share up to twenty-fourths, and a sample of larger denominators.
 SHARES = [(a, b) for b in range(1, 25) for a in range(1, b + 1)]
 SHARES += [
     (a, b)
@@ -36,7 +36,7 @@ def test_a_share_is_exact_for_every_count_up_to_500(more_than: bool) -> None:
 
 
 def test_a_share_of_the_votes_waits_for_the_close() -> None:
-    """Of terms that let votes decide at any time, the first vote would be all of the votes."""
+    """If votes could decide at any time, the first vote would be all of the votes."""
     of_votes = KindPolicy(auto=True, rule="share", share="1/2", more_than=True, of="votes")
     assert base_of(of_votes, DEFAULT_TERMS) == "members"
     assert base_of(of_votes, Terms(decide="close")) == "votes"

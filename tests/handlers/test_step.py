@@ -15,7 +15,7 @@ from tests.handlers.test_tallies import Handlers
 
 
 def contents(state: EventState) -> dict[str, Any]:
-    """All that a state holds."""
+    """The whole content of a state."""
     names = {name for kind in type(state).__mro__ for name in getattr(kind, "__slots__", ())}
     names |= set(getattr(state, "__dict__", {}))
     return {name: copy.deepcopy(getattr(state, name)) for name in names if hasattr(state, name)}
@@ -37,7 +37,7 @@ def test_undoing_a_decided_proposal_takes_its_number_back() -> None:
     event.do("ada", "event.start")
     made = event.do("ada", "proposal.create", kind="assumption", category="create", content="It")
     state = event.system.stored
-    # As a lane that has loaded the event has it.
+    # As a lane that has just loaded the event.
     state.pending[made["proposal"]] = None
     before = contents(state)
     step = step_on(state)

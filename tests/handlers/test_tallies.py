@@ -1,4 +1,4 @@
-"""Tallies are kept, never counted: at any time they are what a count of the rows would give."""
+"""Kept tallies always equal a count of the rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from tests.model.in_process import EVENT, InProcess
 
 CODE = "AAAAAA"
-#: Two votes carry a proposal, if everybody took part.
+#: Two votes accept a proposal, if every member took part.
 POLICY = {
     "assumption": {"auto": True, "rule": "count", "threshold": 2},
     "membership_auto": False,
@@ -16,7 +16,7 @@ POLICY = {
 
 
 class Handlers:
-    """One event, and short words for what its people do."""
+    """An event, and short methods for the acts of its members."""
 
     def __init__(self) -> None:
         self.system = InProcess()

@@ -25,7 +25,7 @@ from tests.parts import QUICK, folder
 from tests.promises.running import running
 from tests.promises.scenes import Scene, by_count, gathering
 
-#: Settings that the events were begun under, and what they went on under.
+#: Settings of the server that began the events, and of the server that went on.
 NARROW: dict[str, Any] = {
     "options": 30,
     "criteria": 2,
@@ -49,7 +49,7 @@ async def resumed(server: Any, scene: Scene) -> Scene:
 
 
 async def begun(server: Any) -> Scene:
-    """An event in which every limit that decides was met."""
+    """An event that reached every limit that decides."""
     scene = await gathering(
         server, 2, policy=by_count(2), options=["a", "b"], criteria=["Cheap"], started=False
     )
@@ -125,7 +125,7 @@ async def make(url: str, target: Path) -> None:
     for line in rows["journal"]:
         for field in ("payload", "answer", "patches"):
             if line[field] is not None:
-                # To the letter: the chain is over these very bytes.
+                # Byte for byte, since the chain is over these bytes.
                 line[field] = await connection.fetchval(
                     f"SELECT {field}::text FROM journal WHERE event_id = $1 AND user_id = $2 "
                     "AND command_id = $3",

@@ -62,7 +62,7 @@ class Ballots(Deciding):
         del self.ballots[self.user]
 
     def times(self, **wished: Any) -> Row:
-        """What becomes of ``starts_at`` and ``ends_at``."""
+        """Set ``starts_at`` and ``ends_at``."""
         held = {name: self.event.get(name) for name in wished}
         changes = {
             name: value for name, value in wished.items() if value != KEEP and value != held[name]
@@ -83,7 +83,7 @@ class Ballots(Deciding):
         return self.event["ends_at"] is not None and bool(self.now >= self.event["ends_at"])
 
     def end_moves(self) -> None:
-        """An end that was set before the pause and lay ahead of it moves by the pause's length."""
+        """Move an end that was set before the pause, and lies after its start, by its length."""
         event = self.event
         end, paused = event["ends_at"], event["paused_at"]
         if end is not None and end > paused and event["ends_set_at"] <= paused:

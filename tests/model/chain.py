@@ -2,7 +2,7 @@
 
 A row's hash is SHA-256 over the previous row's hash and a header: compact JSON of ``seq``, ``at``,
 ``command``, and a salted digest of the user, the id, the payload, the answer and each audience's
-patch. So words can be erased and the chain still verifies, as long as their digests are kept.
+patch. So texts can be erased and the chain still verifies, as long as their digests are kept.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ AUDIENCES = ("member", "admin", "applicant", "you", "everyone")
 
 
 def verify_chain(rows: Iterable[dict[str, Any]]) -> list[tuple[int, str]]:
-    """(seq, what is wrong) of every row that does not follow from the one before it."""
+    """(seq, fault) of every row that does not follow from the row before it."""
     wrong = []
     previous = bytes(32)
     for row in sorted((row for row in rows if row["seq"] is not None), key=lambda row: row["seq"]):
@@ -59,7 +59,7 @@ def raw(value: bytes | str) -> bytes:
 
 
 def instant(value: datetime | str) -> datetime:
-    """A time of the journal, however the reader of the rows got it."""
+    """A time of the journal, as a datetime or as text."""
     return value if isinstance(value, datetime) else datetime.fromisoformat(value)
 
 

@@ -30,9 +30,9 @@ from tests.model.rows import LIMIT_NAMES
 from tests.model.shapes import asked_by, command_of, given, stored
 from tests.model.sightings import Sightings
 
-#: What the server calls the model's limits, where that is not the same.
+#: The server's names of the model's limits, if they differ.
 SERVER_NAMES = {mine: theirs for theirs, mine in LIMIT_NAMES.items()}
-#: Answers that decided nothing, by what the client may conclude.
+#: Answers without a decision, by what the client may conclude.
 NO_EFFECT = frozenset(
     [
         "bad_frame",
@@ -47,9 +47,9 @@ NO_EFFECT = frozenset(
     ]
 )
 UNKNOWN = frozenset(("timeout", "commit_unknown", "internal"))
-#: Refusals of the model that mean: no effect of yours.
+#: Refusals of the model that mean: the command had no effect.
 OUTSIDE = frozenset(("not_found", "not_a_member", "forbidden"))
-#: The server's own steps, and how their ids begin.
+#: The server's own steps, and the beginnings of their ids.
 SERVER_STEPS = {
     "proposal.expire": "expire-",
     "proposal.mature": "open-",
@@ -61,7 +61,7 @@ SERVER_STEPS = {
 
 
 def check(history: History, *, most: int = 100) -> list[Violation]:
-    """The broken promises found, at most ``most``; those of the journal itself come first."""
+    """The broken promises found, at most ``most``; those of the journal come first."""
     rows = [row for row in history.rows if row["seq"] is not None]
     rows.sort(key=lambda row: int(row["seq"]))
     return list(islice(_violations(history, rows), most))
@@ -77,7 +77,7 @@ def _violations(history: History, rows: list[Json]) -> Iterator[Violation]:
 
 
 def _positions(rows: list[Json], set_back: int) -> Iterator[Violation]:
-    """4: 1…n, and time runs with it, but as often as the clock itself was ``set_back``."""
+    """4: 1…n, and time grows with it, except as often as the clock was ``set_back``."""
     for position, row in enumerate(rows, 1):
         if row["seq"] != position:
             yield Violation(4, row["seq"], f"stands where {position} should")
@@ -107,18 +107,19 @@ def _answers(history: History, sightings: Sightings) -> Iterator[Violation]:
             continue
         if (row := lines.get(key)) is None:
             if answer.get("code") == "not_found" and not sightings.floor(operation.sent_at):
-                # Nobody knew of the event yet: perhaps there was none, and nothing to remember by.
+                # No client knew of the event yet: perhaps it did not exist, and nothing could be
+                # remembered.
                 continue
             yield from _unfounded(operation, answer)
             continue
-        # Of a refusal whose words nobody sent, only the answer is known.
+        # For a refusal whose payload no client sent, only the answer is known.
         is_same = row["payload"] is None or asked_by(row) == asked(operation.command)
         if not is_same and (_found_no_event(operation) or answer.get("code") == "too_late"):
-            # Nothing of it was remembered: a stranger's command that comes too late is not.
+            # Not remembered: for example a stranger's command that comes too late.
             continue
         is_conflict = answer.get("code") == "id_conflict"
         if answer.get("code") == row["answer"].get("code") == "not_found":
-            # A stranger gets it for any text: a conflict would reveal that there is an event.
+            # A stranger gets it for any payload: a conflict would reveal that the event exists.
             continue
         if row["payload"] is not None and is_conflict == is_same:
             yield Violation(2, row["seq"], f"{key}: other words or not, {answer['type']} {answer}")
@@ -133,7 +134,7 @@ def _answers(history: History, sightings: Sightings) -> Iterator[Violation]:
 
 
 def _unfounded(operation: Operation, answer: Json) -> Iterator[Violation]:
-    """An answer to what the journal does not know."""
+    """An answer to a command that the journal does not have."""
     what = f"{operation.user} {operation.command['id']}"
     code = answer.get("code")
     if answer["type"] == "ack":
@@ -144,12 +145,12 @@ def _unfounded(operation: Operation, answer: Json) -> Iterator[Violation]:
         if "not_after" not in operation.command:
             yield Violation(10, None, f"{what} was too late, and never said for what")
     elif code != "bad_request" and not _found_no_event(operation):
-        # A bad request may not have come as far as the event.
+        # A bad request may not have reached the event.
         yield Violation(10, None, f"{what} was refused ({code}), and that is not remembered")
 
 
 def _found_no_event(operation: Operation) -> bool:
-    """Whether it was refused with nothing to be remembered under."""
+    """Whether the refusal could not be remembered."""
     code, kind = (operation.answer or {}).get("code"), operation.command["type"]
     return bool(code) and (
         kind == "event.create" or (kind, code) == ("membership.join", "not_found")
@@ -176,7 +177,7 @@ def _same_answer(key: tuple[str, str], answer: Json, row: Json) -> Iterator[Viol
 
 
 def _asked_for(history: History, rows: list[Json]) -> Iterator[Violation]:
-    """3: every row has a client that sent it and got no answer saying that it had no effect."""
+    """3: each row has a client that sent it, and that got no answer saying it had no effect."""
     sent: dict[tuple[str, str], list[Operation]] = defaultdict(list)
     for operation in history.operations:
         sent[operation.user, operation.command["id"]].append(operation)
@@ -203,7 +204,7 @@ def _asked_for(history: History, rows: list[Json]) -> Iterator[Violation]:
 
 
 def _nobody_was_first(operations: list[Operation]) -> bool:
-    """Whether every sending was answered for sure, and none with the decision itself."""
+    """Whether every sending has a definite answer, and none of them is the decision itself."""
     answers = [operation.answer for operation in operations]
     return not any(
         answer is None
@@ -214,7 +215,7 @@ def _nobody_was_first(operations: list[Operation]) -> bool:
 
 
 def _real_time(history: History, rows: list[Json]) -> Iterator[Violation]:
-    """6: what was answered, or heard, before a command was sent has the lower ``seq``."""
+    """6: a command that was answered or shown before another was sent has the lower ``seq``."""
     seqs = {(row["user"], row["id"]): int(row["seq"]) for row in rows}
     first_sent: dict[tuple[str, str], float] = {}
     moments: list[tuple[float, bool, int, str]] = []  # (when, whether a sending, seq, what)
@@ -229,7 +230,7 @@ def _real_time(history: History, rows: list[Json]) -> Iterator[Violation]:
                 moments.append((when, False, message["seq"], f"what {stream.socket} heard"))
     moments += [(when, True, seqs[key], key[1]) for key, when in first_sent.items() if key in seqs]
     known, known_by = 0, ""
-    # At the same moment a sending sorts after nothing: only what was surely earlier counts.
+    # At the same moment a sending is sorted first: only a surely earlier position counts.
     for _, is_sending, seq, what in sorted(moments, key=lambda moment: (moment[0], not moment[1])):
         if is_sending and seq <= known:
             yield Violation(6, seq, f"{what} was sent after {known_by} had shown {known}")
@@ -259,7 +260,7 @@ def _replay(history: History, rows: list[Json]) -> Iterator[Violation]:
         try:
             yield from _step(model, row, names.get(row["seq"], ""))
         except _Astray as astray:
-            yield astray.violation  # from here on, nothing would be comparable
+            yield astray.violation  # from here on, the states would differ
             return
         yield from refusals.at(model)
         now = Moment(model)
@@ -282,7 +283,7 @@ class _Astray(Exception):
 
 
 def _step(model: Model, row: Json, name: str) -> Iterator[Violation]:
-    """One row through the model; raises ``_Astray`` where its effects would differ."""
+    """Apply a row to the model; raises ``_Astray`` if its effects would differ."""
     command = command_of(row)
     result = row["answer"].get("result") or {}
     patches = row.get("patches") or {}
@@ -319,6 +320,6 @@ def _names(history: History, rows: list[Json]) -> dict[int, str]:
             user = row["user"]
             names[row["seq"]] = seen.pop(user, history.names.get(user, user))
         elif row["command"] == "membership.rename":
-            # Shown after it, the name is the new one.
+            # A member who is shown after it has the new name.
             seen.pop(row["user"], None)
     return names

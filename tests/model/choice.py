@@ -1,4 +1,4 @@
-"""Choices out of drawn numbers: one draw a rule is what keeps the machine fast."""
+"""Choices from drawn numbers: one draw per rule keeps the machine fast."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 T = TypeVar("T")
 
-#: More than 24 bits, and Hypothesis would mostly draw small ones.
+#: With more than 24 bits, Hypothesis would mostly draw small numbers.
 BITS = 24
 NUMBERS = st.integers(0, 2**BITS - 1)
 
 
 class Choice:
-    """Choices out of one drawn number, the first ones the likeliest to remain when it shrinks."""
+    """Choices from one drawn number; the first ones are the likeliest to stay when it shrinks."""
 
     def __init__(self, number: int, more: int = 0) -> None:
         self.number = number + (more << BITS)

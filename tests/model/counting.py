@@ -1,4 +1,4 @@
-"""The final count, written once more: every round counts all ballots again."""
+"""The final count, written a second time: every round counts all ballots again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Row = dict[str, Any]
 
 
 def runoff(options: list[str], ballots: list[list[str]]) -> tuple[list[Row], list[str]]:
-    """The rounds of a ranked count and its winners, by the words of the domain."""
+    """The rounds of a ranked count and its winners, by the rules of the domain."""
     rounds: list[Row] = []
     left = options
     while left:
@@ -27,7 +27,7 @@ def runoff(options: list[str], ballots: list[list[str]]) -> tuple[list[Row], lis
 
 
 def losers(tied: list[str], history: list[dict[str, int]]) -> list[str]:
-    """Which of ``tied`` goes out: the fewest now, then the fewest in the latest round before."""
+    """The options of ``tied`` that go out: the fewest now, then in the latest round before."""
     if len(tied) == 1 or not history:
         return tied
     fewest = min(history[-1][id] for id in tied)
@@ -35,7 +35,7 @@ def losers(tied: list[str], history: list[dict[str, int]]) -> list[str]:
 
 
 def ranked_results(options: list[str], ballots: list[list[str]]) -> Row:
-    """What the results say of a ranked count."""
+    """The results of a ranked count, as the server words them."""
     rounds, winners = runoff(options, ballots)
     ends: dict[str, tuple[int, int]] = {}
     for number, row in enumerate(rounds):

@@ -1,4 +1,4 @@
-"""How any command is decided: once, by checks in their order, then effects or none."""
+"""The decision of any command: checks in their order, then all effects or none."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from tests.model.rows import Row, Rows, plain, present
 
 Answer = tuple[str, Row]
-#: Gives the id that the server chose for the next new thing of a collection of the state
-#: ("options", "proposals", …); under "event" and "entrance_code" those.
+#: Gives the id that the server chose for the next new record of a collection of the state
+#: ("options", "proposals", …), or for an "event" or "entrance_code".
 Ids = Callable[[str], str]
 
 RUNNING = ("in_progress",)
@@ -20,9 +20,9 @@ DECIDING = ("in_progress", "paused")
 OPEN = ("not_started", "in_progress", "paused")
 
 
-#: Stands for a time that a command does not name; ``None`` is the wish to have none.
+#: Stands for a time that a command does not name; ``None`` asks to have no time.
 KEEP = "keep"
-#: Fields that Python cannot call so.
+#: Fields whose names are keywords of Python.
 KEYWORDS = {"as": "as_"}
 
 
@@ -34,14 +34,14 @@ class Refused(Exception):
 
 
 class Same(Exception):
-    """What is asked for is so already: ``applied: false``."""
+    """The wish is fulfilled already: ``applied: false``."""
 
     def __init__(self, **result: Any) -> None:
         self.result = result
 
 
 class WouldAct(Exception):
-    """All checks have passed, and only they were asked for."""
+    """All checks have passed, and only the checks were asked for."""
 
 
 class Deciding(Rows):
@@ -58,10 +58,11 @@ class Deciding(Rows):
         self.probing = False
 
     def apply(self, user: str, name: str, command: Row, at: datetime, *, ids: Ids) -> Answer:
-        """What the server must answer to ``command`` decided at ``at``, and its effects here.
+        """Return the server's only right answer to ``command`` at ``at``, and apply its effects.
 
-        ``("ack", {"applied", "result"})`` or ``("error", {"code", "details"})``. A repeat gives
-        what it gave. ``not_due`` is a timer's early question, which a server leaves unanswered.
+        ``("ack", {"applied", "result"})`` or ``("error", {"code", "details"})``. A repeat gives the
+        first answer again. ``not_due`` is a timer's early question, which a server leaves
+        unanswered.
         """
         wish = asked(command)
         key = (user, command["id"])
@@ -72,12 +73,13 @@ class Deciding(Rows):
             return too_late if is_late else ("error", {"code": "not_found", "details": {}})
         if key in self.answers:
             before, answer = self.answers[key]
-            # To a stranger, what is there and what is not must look the same.
+            # A stranger must not see a difference between an event that exists and one that does
+            # not.
             unknown = user not in self.members and answer[1].get("code") == "not_found"
             if before == wish or unknown:
                 return answer
             return "error", {"code": "id_conflict", "details": {}}
-        # Remembered of a stranger, it would show that there is an event.
+        # If a stranger's command were remembered, that would show that the event exists.
         if is_late and (not self.event or (user not in self.members and not is_join)):
             return too_late
         self.user, self.name, self.now, self.ids = user, name, at, ids
@@ -101,7 +103,7 @@ class Deciding(Rows):
         return answer
 
     def probe(self, user: str, command: Row, at: datetime) -> Answer | None:
-        """The refusal that ``command`` would meet at ``at``, if any; changes nothing."""
+        """The error that ``command`` would get at ``at``, or ``None``; changes nothing."""
         self.probing = True
         try:
             return self.apply(user, user, command, at, ids=str)
@@ -111,7 +113,7 @@ class Deciding(Rows):
             self.probing = False
 
     def begin(self) -> None:
-        """Nothing stands against the command: it takes its place in the journal."""
+        """All checks have passed: the command takes its place in the journal."""
         if self.probing:
             raise WouldAct
         self.seq += 1
@@ -150,7 +152,7 @@ def named(table: dict[str, Row], id: str) -> Row:
 
 
 def asked(command: Row) -> Row:
-    """The command with its defaults, without what no server reads: what repeats are compared by."""
+    """The command with its defaults and without unread fields: repeats are compared by it."""
     defaults = arguments(command["type"])
     given = {key: value for key, value in command.items() if key in defaults}
     times = ("not_after", "starts_at", "ends_at")

@@ -1,4 +1,4 @@
-"""Where two values depart from each other, in words."""
+"""The difference between two values, in words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ABSENT = _Absent()
 
 
 def difference(expected: Any, got: Any, path: str = "") -> str:
-    """Where ``got`` departs from ``expected``; empty where it does not."""
+    """The place where ``got`` differs from ``expected``; empty if they are equal."""
     if isinstance(expected, dict) and isinstance(got, dict):
         if expected == got:
             return ""
@@ -31,7 +31,7 @@ def difference(expected: Any, got: Any, path: str = "") -> str:
 
 
 def answer_differs(expected: Answer, got: Answer) -> str:
-    """Where an answer departs from the model's; a refusal's details may say more."""
+    """The place where an answer differs from the model's; a refusal's details may have more."""
     if expected[0] == got[0] == "error":
         details = expected[1]["details"]
         kept = {key: value for key, value in got[1]["details"].items() if key in details}

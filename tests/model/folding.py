@@ -1,8 +1,8 @@
-"""What a connection heard of a room, folded as a client folds it and held against the model.
+"""The messages of a room on one connection, folded as a client does and compared with the model.
 
 A stream falls into parts, each begun by a ``snapshot`` or ``resumed``. Within a part the room
-(diffs) and what is the reader's alone (``you``) move on their own. Each message meets the model at
-the message's ``seq``, when the replay comes by there.
+(diffs) and the reader's own data (``you``) move independently. Each message is compared when the
+replay reaches the message's ``seq``.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from tests.model.difference import difference
 from tests.model.history import Json, Stream, Violation
 from tests.model.reference import Model, merge
 
-#: States are compared at the ends of a part, and at every so-manieth message between.
+#: States are compared at the ends of a part, and at every n-th message between.
 EVERY = 16
 RANK = {"applicant": 1, "member": 2, "admin": 3}
 
 
 class Moment:
-    """The model at one position, its documents made once for all who stand there."""
+    """The model at one position; its documents are made once for all readers there."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -36,7 +36,7 @@ class Moment:
         return self.model.you(user) if user in self.model.members else {}
 
     def audience(self, user: str) -> str | None:
-        """What ``user`` may see of the room now."""
+        """The audience of ``user`` in the room now."""
         me = self.model.members.get(user)
         if me and me["status"] == "pending":
             return "applicant"
@@ -48,7 +48,7 @@ Meeting = tuple[int, Callable[[Moment], Iterator[Violation]]]
 
 
 class Part:
-    """From one ``snapshot`` or ``resumed`` to the message that ends it."""
+    """The messages from one ``snapshot`` or ``resumed`` to the one that ends its part."""
 
     def __init__(self, stream: Stream, first: Json) -> None:
         self.user, self.socket, self.first = stream.user, stream.socket, first
@@ -58,10 +58,10 @@ class Part:
         self.room: Json = {}
         self.you: Json = {}
         self.is_last = False
-        """Whether the stream was live on it at the end of the run."""
+        """Whether the stream was live on this part at the end of the run."""
 
     def meetings(self) -> Iterator[Meeting]:
-        """(position, what to do there), in order."""
+        """(position, check at that position), in order."""
         if self.first["type"] == "snapshot":
             yield self.first["seq"], self._snapshot
         else:
@@ -74,7 +74,7 @@ class Part:
             yield you["seq"], partial(self._you, you)
 
     def gaps(self) -> Iterator[Violation]:
-        """8: each diff begins where the last one ended."""
+        """8: each diff begins at the end of the one before it."""
         seq = self.first["seq"]
         for diff in self.diffs:
             if diff["from"] != seq or diff["seq"] <= seq:
@@ -143,7 +143,7 @@ class Part:
 
 
 def parts_of(stream: Stream) -> tuple[list[Part], list[Violation]]:
-    """The parts of a stream, and what stands outside of any."""
+    """The parts of a stream, and the messages outside of any part."""
     parts: list[Part] = []
     strays: list[Violation] = []
     part: Part | None = None

@@ -1,9 +1,8 @@
-"""Hypothesis drives a system and the model side by side, by all commands there are.
+"""Hypothesis drives a system and the model side by side, by every command there is.
 
-Few users, few words, small limits: so that things meet. Ids repeat, revisions and versions are
-often old, strangers try everything. Every answer is compared, the states every few steps and at the
-end.
-What is drawn is one number a choice; a failure shows the commands themselves.
+Few users, few texts, small limits, so that commands interact. Ids repeat, revisions and versions
+are often old, strangers try everything. Every answer is compared, the states every few steps and at
+the end. Each choice is one drawn number; a failure shows the commands themselves.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ SMALL_LIMITS = {
 COMPARE_EVERY = 8
 
 
-#: An argument that is sent as ``null``; one that is ``None`` is left out.
+#: An argument that is sent as ``null``; an argument that is ``None`` is left out.
 NULL = "null"
 
 
@@ -64,14 +63,14 @@ class EventMachine(RuleBasedStateMachine):
         self.script: list[tuple[str, Json]] = []
         self.commands = 0
         self.until: float | None = None
-        """How long after the last command the next ones are wanted, where that is said."""
+        """Seconds after the last command in which the next ones are wanted, if given."""
 
     # --- one step, on both sides
 
     def send(
         self, user: str, kind: str, /, *, id: str | None = None, **arguments: Any
     ) -> Json | None:
-        """Have a command decided by both, and hold the answers against each other."""
+        """Have both decide a command, and compare the answers."""
         self.commands += 1
         command = {"type": kind, "id": id or f"command-{self.commands}"} | {
             name: None if value is NULL else value
@@ -135,7 +134,7 @@ class EventMachine(RuleBasedStateMachine):
         if self.script:
             self.compare()
 
-    # --- how it begins
+    # --- the beginning
 
     @initialize(n=NUMBERS, m=NUMBERS)
     def begin(self, n: int, m: int) -> None:
@@ -169,7 +168,7 @@ class EventMachine(RuleBasedStateMachine):
             self.send("ada", "event.start")
 
     def a_policy(self, c: Choice) -> Json:
-        """A patch; what is not drawn stays."""
+        """A patch of the policy; fields that are not drawn stay."""
         policy: Json = {}
         for kind in ("assumption", "criterion", "conclusion"):
             if c.of((True, True, False)):
@@ -197,7 +196,7 @@ class EventMachine(RuleBasedStateMachine):
         return policy | self.some_terms(c)
 
     def whole(self, policy: Json) -> Json:
-        """The same with what its fields need of each other."""
+        """The same with the fields that its fields depend on."""
         rules = [one for one in policy.values() if isinstance(one, dict)]
         for one in rules:
             if one.get("share") == "1/1":
@@ -215,7 +214,7 @@ class EventMachine(RuleBasedStateMachine):
         return rule
 
     def some_terms(self, c: Choice) -> Json:
-        """Mostly the defaults; ``decide`` with what it needs, as a rule."""
+        """Usually the defaults; ``decide`` usually with the fields that it needs."""
         terms: Json = {}
         for name, values in (
             ("stances", (THREE, THREE, THREE[:2], THREE[:1], None)),
@@ -229,10 +228,10 @@ class EventMachine(RuleBasedStateMachine):
             terms["decide"] = c.of(("close", "close", "close", "reached", None))
         return terms
 
-    # --- choosing among what there is
+    # --- choosing from the state
 
     def somebody(self, c: Choice) -> str:
-        """Mostly a member."""
+        """Usually a member."""
         return c.of((*sorted(self.model.eligible()) * 4, *USERS))
 
     def an_admin(self, c: Choice) -> str:
@@ -261,7 +260,7 @@ class EventMachine(RuleBasedStateMachine):
         self.send(user, "vote.cast", proposal=id, revision=revision, stance=self.a_stance(c, row))
 
     def a_stance(self, c: Choice, row: Json | None) -> str | None:
-        """Mostly one that the proposal allows."""
+        """Usually a stance that the proposal permits."""
         allowed = self.model.terms(row)["stances"] if row else THREE
         stance: str | None = c.of((*[*allowed, None] * 3, *THREE))
         return stance
@@ -286,7 +285,7 @@ class EventMachine(RuleBasedStateMachine):
     @precondition(has_proposals)
     @rule(n=NUMBERS)
     def waver(self, n: int) -> None:
-        """Votes, takes it back, perhaps goes and returns, perhaps votes again."""
+        """Vote, retract, perhaps leave and return, perhaps vote again."""
         c = Choice(n)
         user, id = self.somebody(c), self.a_proposal(c)
         row = self.model.proposals.get(id)
@@ -315,7 +314,7 @@ class EventMachine(RuleBasedStateMachine):
 
     @rule(n=NUMBERS, m=NUMBERS)
     def propose_rivals(self, n: int, m: int) -> None:
-        """Two or three on one thing, so that one's acceptance makes the others stale."""
+        """Two or three proposals about one record, so that accepting one makes the others stale."""
         c = Choice(n, m)
         kind = c.of(("assumption", "criterion"))
         id = self.an_item(c, kind)
@@ -431,7 +430,7 @@ class EventMachine(RuleBasedStateMachine):
         self.send(self.an_admin(c), "event.update", subject=subject, max_members=most)
 
     def a_time(self, c: Choice, seconds: tuple[float, ...] = (20, 5, 40, 20.5, 10, 0, -1)) -> str:
-        """A moment of a schedule; seldom a past one."""
+        """A time for a schedule; seldom a past one."""
         return (self.system.decided_at() + timedelta(seconds=c.of(seconds))).isoformat()
 
     @rule(n=NUMBERS, m=NUMBERS)
@@ -483,7 +482,7 @@ class EventMachine(RuleBasedStateMachine):
     @precondition(lambda machine: bool(machine.model.invitations))
     @rule(n=NUMBERS)
     def join_by_invitation(self, n: int) -> None:
-        """By its own user, by the code too, or by somebody who has an account."""
+        """By the user's own request, with the code too, or by a user who has an account."""
         c = Choice(n)
         id = c.of([*list(self.model.invitations)[-4:], "i_none"])
         own = f"invited:{id.removeprefix('i_')}"
@@ -593,7 +592,7 @@ class EventMachine(RuleBasedStateMachine):
 
     @rule(n=NUMBERS)
     def repeat(self, n: int) -> None:
-        """The same id again: the same command, another one, or somebody else's."""
+        """A repeated id: with the same command, another one, or another user's."""
         c = Choice(n)
         asked = [(user, command) for user, command in self.script if user]
         user, command = asked[-1 - c.of(range(min(len(asked), 12)))]
@@ -603,12 +602,12 @@ class EventMachine(RuleBasedStateMachine):
         if how == "other words":
             kind, command = "event.rotate_code", {}
         if kind == "event.create" and how == "other user":
-            return  # that makes another event
+            return  # which makes another event
         self.send(c.of(USERS) if how == "other user" else user, kind, id=id, **command)
 
     @rule(n=NUMBERS)
     def wishes_age(self, n: int) -> None:
-        """From here on commands say until when they are wanted, or no longer say it."""
+        """From here on commands have a deadline, or have none again."""
         self.until = Choice(n).of((None, 60, 5, 0, -1))
 
     @rule(n=NUMBERS)

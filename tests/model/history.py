@@ -1,4 +1,4 @@
-"""What a recorded run of one event consists of, and how an alarm about it reads."""
+"""The record of a run of one event, and the form of an alarm about it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 
 class Violation(NamedTuple):
-    """A promise that the history breaks; ``invariant`` by the number it has in the design."""
+    """A promise that the history breaks; ``invariant`` is its number in the design."""
 
     invariant: int
     seq: int | None
@@ -22,7 +22,7 @@ class Violation(NamedTuple):
 
 @dataclass
 class Operation:
-    """One sending of one command, and its answer if one came. Times are of one monotonic clock."""
+    """A sending of a command, and its answer if one came; times are of one monotonic clock."""
 
     user: str
     socket: str
@@ -34,21 +34,21 @@ class Operation:
 
 @dataclass
 class Stream:
-    """What one connection heard of the room, in order."""
+    """The messages of the room on one connection, in order."""
 
     user: str
     socket: str
     messages: list[Json] = field(default_factory=list)
     """``snapshot``, ``resumed``, ``diff``, ``you`` and ``unsubscribed`` of this event."""
     heard_at: list[float] = field(default_factory=list)
-    """When each was heard, on the clock of the operations; may be left empty."""
+    """The times of the messages, on the clock of the operations; may be left empty."""
     live: bool = False
-    """Whether it was still subscribed at the end, and so has to have reached the top."""
+    """Whether it was still subscribed at the end, and so must have reached the top."""
 
 
 @dataclass
 class History:
-    """All of one event: what clients sent and heard, and what the database holds at the end."""
+    """The record of an event: messages of the clients, and the database's content at the end."""
 
     operations: list[Operation]
     streams: list[Stream]
@@ -58,8 +58,8 @@ class History:
     final: Mapping[str, Json] = field(default_factory=dict)
     """The state documents at the end, by audience."""
     names: Mapping[str, str] = field(default_factory=dict)
-    """User → name, for those whom no room ever shows; else their id is taken."""
+    """User → name, for users whom no room ever shows; otherwise their id is taken."""
     limits: Mapping[str, int] = field(default_factory=dict)
     """Limits of the server that differ from ``tests.model.rows.LIMITS``."""
     set_back: int = 0
-    """How often the clock of the database's machine was set to an earlier time meanwhile."""
+    """How often the database machine's clock was set to an earlier time meanwhile."""

@@ -1,7 +1,8 @@
-"""Ids are opaque and the server's to choose, so the model gets them from the answers.
+"""The server chooses ids, and they are opaque, so the model takes them from the answers.
 
 The answer names the record that a step made. Without a name, it is the record in the room (or in
-the step's patch) that the model does not know yet. Of several, positions show the first one.
+the step's patch) that the model does not know yet. If there are several, their positions show the
+first one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ NAMED = {
 
 
 def given_ids(rows: Rows, result: Json, document: Callable[[], Json]) -> Ids:
-    """The ids of what a step made, from its ``result`` and a state or patch that shows it."""
+    """The ids of the records that a step made, from its ``result`` and a state or patch."""
     tables = {
         "options": rows.options,
         "assumptions": rows.items,

@@ -1,4 +1,4 @@
-"""The handlers, run in memory: what a lane does with a batch of one, without a database.
+"""The handlers in memory: they decide as a lane does with a batch of one, without a database.
 
 Written rows are kept in ``Rows`` as the database would hold them. The state that commands are
 decided on is dropped now and then, as when another process has moved the event. It is loaded again
@@ -74,7 +74,7 @@ _ROW_OF = {
     "invitation": "invitations",
 }
 
-#: The settings of a node whose settings must not count.
+#: Settings of a node whose settings must not matter.
 NONSENSE = DomainLimits(**dict.fromkeys(SETTABLE, 1))
 
 registry.check()
@@ -85,9 +85,9 @@ class InProcess:
 
     def __init__(self, *, forget_every: int = 3, **limits: int) -> None:
         self.limits = domain_limits(limits)
-        """What the node is set to: what an event gets that has no limits yet."""
+        """The settings of the node: limits that an event gets if it has none yet."""
         self.older: DomainLimits | None = None
-        """What an older node is set to that decides in this one's place."""
+        """The settings of an older node that decides in place of this one."""
         self.clock = datetime(2026, 11, 23, 8, 0, 0, 123456, tzinfo=UTC)
         self.forget_every = forget_every
         self.stored = EventState(EVENT)
@@ -101,7 +101,7 @@ class InProcess:
         )
 
     def execute(self, user: str, name: str, command: Json) -> Json | None:
-        """The answer; ``None`` where a timer asked too early."""
+        """Return the answer; ``None`` if a timer asked too early."""
         self.submitted += 1
         entropy = hashlib.sha256(b"%d" % self.submitted).digest()
         answered: Any = None
@@ -132,7 +132,7 @@ class InProcess:
         else:
             answered = decision.answer
             if decision.entry is not None:
-                # A refusal keeps a fingerprint only; the checker wants the words that were sent.
+                # A refusal keeps a fingerprint only; the checker wants the payload that was sent.
                 words = replace(decision.entry, payload=submission.payload.decode())
                 self._write(state, decision, words)
         return dict(json.loads(answered.message))
@@ -144,7 +144,7 @@ class InProcess:
 
     def _decide(self, state: EventState, submission: Submission) -> Decision | None:
         if self.older is None:
-            # No setting of a node counts for an event that has limits.
+            # A node's settings do not matter to an event that has limits.
             has_limits = state.event_record is not None and state.event.limits is not None
             return self._decide_by(state, submission, NONSENSE if has_limits else self.limits)
         return self._decide_older(state, submission, self.older)
@@ -152,7 +152,7 @@ class InProcess:
     def _decide_older(
         self, state: EventState, submission: Submission, older: DomainLimits
     ) -> Decision | None:
-        """As a node decides that knows of no limits, of no floor and of no numbered requests."""
+        """Decide as a node that knows no limits, no floor and no numbered requests."""
         before = state.event_record
         if before is not None:
             floor = max(before.resolutions - older.resolved_shown, 0)
@@ -164,7 +164,7 @@ class InProcess:
             return decision
         event = state.event
         if before.limits is not None:
-            # The columns are left alone, and the floor is found behind by who reads it.
+            # The columns are left alone; readers then find that the floor is behind.
             shown = decode_limits(before.limits).resolved_shown
             floor = max(before.resolved_floor, event.resolutions - shown)
             event = replace(
@@ -306,7 +306,7 @@ class InProcess:
         return document(room, audience)
 
     def you(self, user: str) -> Json:
-        """What is ``user``'s own, and the same law."""
+        """The data of ``user`` alone; checks the same law."""
         stored = self.stored
         membership = views.membership_view(stored.memberships.get(user))
         own: Json = {"membership": membership, "votes": {}, "stances": {}}
@@ -349,7 +349,7 @@ class InProcess:
         return self.clock
 
     def own_steps(self) -> None:
-        """There are no timers here: the driving test asks in their place."""
+        """Return ``None``: the driving test asks in place of timers."""
         return None
 
     def entries(self) -> list[Entry]:
@@ -374,7 +374,7 @@ class InProcess:
         ]
 
     def rows(self) -> list[Json]:
-        """The journal as the checker takes it."""
+        """The journal in the checker's form."""
         return [
             {
                 "user": entry.user_id,
@@ -403,7 +403,7 @@ def domain_limits(limits: dict[str, int]) -> DomainLimits:
 
 @contextmanager
 def deciding_as_before_limits(limits: DomainLimits) -> Iterator[None]:
-    """Steps are decided as by a node that knows of no recorded limits, under its settings."""
+    """Decide steps as a node with these settings that does not know recorded limits."""
     limits = replace(limits, rules=FIRST_RULES)
     recorded, kept = Step.limits, Step.to_record
     Step.limits = property(lambda step: limits)  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""Options, assumptions and criteria: how they come, change and go."""
+"""Options, assumptions and criteria: adding, changing and deleting them."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Items(Deciding):
         if row["version"] != version:
             raise Refused("version_conflict", current=row["version"])
 
-    # --- what these, event.create and acceptances do
+    # --- shared by these commands, event.create and acceptances
 
     def of_kind(self, kind: str) -> dict[str, Row]:
         return {id: row for id, row in self.items.items() if row["kind"] == kind}
@@ -129,7 +129,7 @@ class Items(Deciding):
         return id
 
     def write(self, row: Row, content: str | None) -> None:
-        """New words, the next version; none for a deletion."""
+        """The next version with the new text; without a text, a deletion."""
         row["version"] += 1
         self.said[row["id"], "content"].append(content)
         if content is not None:

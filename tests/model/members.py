@@ -1,4 +1,4 @@
-"""Members: who asks, who is let in, and what goes with those who go."""
+"""Members: joining, admitting, roles, leaving, and the records that go with a member."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Members(Proposals):
         return {"event": self.event["id"], "status": self.members[self.user]["status"]}
 
     def open_invitation(self, named: str | None) -> Row | None:
-        """The invitation that lets the user in, if there is one that is open."""
+        """The user's open invitation, if there is one."""
         if named is None and self.user.startswith("invited:"):
             named = "i_" + self.user.removeprefix("invited:")
         if named is None:
@@ -264,26 +264,26 @@ class Members(Proposals):
         row |= fields
 
     def let_in(self, user: str, name: str, role: str = "member", by: str | None = None) -> None:
-        """An accepted member, who is shown while there is room among those who are no admins."""
+        """Accept a member, who is shown while there is room among those who are not admins."""
         ordinary = self.shown_members() - self.admins()
         self.window_closed |= len(ordinary) >= self.limits["shown_members"]
         self.stand(user, "accepted", by, name=name, role=role, beyond=self.window_closed)
 
     def let_in_all(self, users: list[str]) -> None:
-        """An admin lets these in who wait."""
+        """An admin admits these applicants."""
         for user in users:
             self.let_in(user, self.members[user]["name"], by=self.user)
         self.look_at_those_of(users)
 
     def look_at_those_of(self, users: list[str]) -> None:
-        """What these voted on before they went: they count for the quorum again."""
+        """Look at the proposals with votes of these users, who count for the quorum again."""
         for row in self.pending():
             votes = self.votes[row["id"]]
             if any(user in votes and votes[user]["revision"] == row["revision"] for user in users):
                 self.evaluate(row)
 
     def put_out(self, user: str, status: str) -> None:
-        """The votes on what is pending stand no longer, a ballot that was not counted is gone."""
+        """Votes on pending proposals no longer count, and an uncounted ballot is deleted."""
         self.stand(user, status, by=self.user)
         self.take_votes(user)
         self.evaluate_all()
@@ -296,12 +296,12 @@ class Members(Proposals):
                 self.votes[row["id"]][user]["active"] = False
 
     def verdict(self, user: str) -> Row:
-        """What was decided of somebody, by whom and when."""
+        """The decision about ``user``: by whom, and when."""
         if self.members[user]["status"] == "pending":
             return {"user": user, "status": "pending"}
         return present(self.members[user], "status", "by", "at", user=user)
 
 
 def some(word: str, users: list[str]) -> Row:
-    """200 users at most by name, and how many there are."""
+    """At most 200 users by name, and their whole number."""
     return {word: users[:200], f"{word}_count": len(users)}

@@ -1,4 +1,4 @@
-"""Proposals and votes: how they come, pass, close and are undone; and the timers that ask."""
+"""Proposals and votes: making, passing, closing and reverting them; and their timers."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Proposals(Items):
         return self.proposals[id]
 
     def after(self, rule: str) -> datetime | None:
-        """The time that a rule of the policy gives from now; 0 is as good as none."""
+        """The time that a rule of the policy gives from now; 0 means no time."""
         seconds = self.event["policy"].get(rule)
         return self.now + timedelta(seconds=seconds) if seconds else None
 
@@ -180,7 +180,7 @@ class Proposals(Items):
         return {"proposal": made["id"], **outcome(made)}
 
     def opposite(self, row: Row) -> tuple[str, str | None, str | None]:
-        """(category, target, content) of what undoes ``row``, while that can be undone."""
+        """(category, target, content) of what reverts ``row``, while that is possible."""
         item, concluding = row["item"], row["kind"] == "conclusion"
         words = self.said[item, "conclusion" if concluding else "content"]
         before = words[row["item_version"] - 1]
@@ -227,7 +227,7 @@ class Proposals(Items):
         return self.told(row)
 
     def still_votable(self, row: Row) -> None:
-        """It is open; and where its close decides, that has not come."""
+        """Check that it is open, and that its close, if that decides, has not come."""
         self.still_open(row, otherwise="proposal_closed")
         if self.terms(row)["decide"] == "close" and self.now >= row["expires_at"]:
             raise Refused("proposal_closed", status="pending", at=row["expires_at"])
@@ -254,7 +254,7 @@ class Proposals(Items):
         return {"status": "accepted"}
 
     def timely(self, proposal: str) -> Row:
-        """What a timer asks about, while there is something to ask."""
+        """The proposal that a timer asks about, while it is undecided."""
         row = self.proposals.get(proposal)
         if not row or row["status"] != "pending" or self.event["status"] != "in_progress":
             raise Refused("not_due", final=False)
@@ -269,7 +269,7 @@ class Proposals(Items):
         return row
 
     def unless(self, row: Row | None, status: str, resolution: str | None = None) -> None:
-        """It came to this already."""
+        """Refuse, or do nothing if ``row`` has that outcome already."""
         if row and row["status"] == status and resolution in (None, row["resolution"]):
             raise Same(**outcome(row))
 
@@ -282,7 +282,7 @@ class Proposals(Items):
             self.room_for(row["kind"])
 
     def carried(self, row: Row, closing: bool = False) -> bool:
-        """Whether its votes accept it now; an item too many lets it wait."""
+        """Whether its votes accept it now; if there is an item too many, it waits."""
         try:
             self.room_to_accept(row)
         except Refused:
@@ -295,7 +295,7 @@ class Proposals(Items):
         return carried
 
     def evaluate_all(self) -> list[str]:
-        """Each pending proposal once, the oldest first; the ids of those that passed, in order."""
+        """Look at each pending proposal once, oldest first; return the ids of those that passed."""
         rows = self.pending()
         for row in rows:
             self.evaluate(row)
@@ -303,7 +303,7 @@ class Proposals(Items):
         return [row["id"] for row in sorted(passed, key=lambda row: int(row["resolved_no"]))]
 
     def accept(self, row: Row, resolution: str) -> None:
-        """Do what it says. Rivals become stale by the version they are based on."""
+        """Carry it out. Rivals become stale by the version that they are based on."""
         row["stale"] = self.is_stale(row)
         if row["kind"] == "conclusion":
             item = self.items[row["target"]]

@@ -1,5 +1,7 @@
-"""A server that never errs, in a few lines: the model answers, and all is recorded as a client, a
-socket and a database would see it. What the checker is tried on, whole and with something broken.
+"""A server without faults, in a few lines, for tests of the checker.
+
+The model answers, and everything is recorded as a client, a socket and a database would see it.
+Tests give the record to the checker, whole and with planted faults.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ EPOCH = "x1"
 
 
 class Recorder:
-    """Send commands, connect and hear; ``history`` is what a run leaves behind."""
+    """Send commands, connect, read; ``history`` is the record of the run."""
 
     def __init__(self, *, epoch: str = EPOCH, **limits: int) -> None:
         self.epoch = epoch
@@ -31,7 +33,7 @@ class Recorder:
         self.audiences: dict[str, str | None] = {}
 
     def send(self, user: str, type: str, /, id: str | None = None, **arguments: Any) -> Json:
-        """A command from sending to answer; everybody subscribed hears of it."""
+        """Send a command and answer it; every subscriber gets its diff."""
         command = {"type": type, "id": id or f"id-{len(self.operations)}"} | arguments
         operation = Operation(user, f"{user}-1", command, sent_at=self.tick())
         self.operations.append(operation)
@@ -78,7 +80,7 @@ class Recorder:
         return answer
 
     def subscribe(self, user: str, socket: str, *, resume: int | None = None) -> Stream:
-        """A new connection; with ``resume`` one that knows the state at that position."""
+        """A new connection; with ``resume``, of a client that knows the state at that position."""
         stream = Stream(user, socket, live=True)
         self.streams.append(stream)
         now = Moment(self.model)
@@ -93,7 +95,7 @@ class Recorder:
         return stream
 
     def patches_since(self, seq: int, audience: str) -> Json:
-        """The steps after ``seq`` as one patch; enough for steps that undo no other."""
+        """The steps after ``seq`` as one patch; correct for steps that undo no other step."""
         merged: Json = {}
         for row in self.rows:
             if row["seq"] is not None and row["seq"] > seq:

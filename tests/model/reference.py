@@ -1,8 +1,9 @@
-"""The reference model: the whole domain of one event, written once more, to be read.
+"""The reference model: the whole domain of one event, written a second time, to be read.
 
 A server's answers, journal and rooms are compared with it. So it shares no code with the server,
-and keeps no number that can be counted. The commands stand in ``items``, ``proposals``, ``members``
-and here. ``deciding`` has the way of any command. ``rows`` has the tables and the rooms' views.
+and keeps no number that can be counted. The commands are in ``items``, ``proposals``, ``members``
+and here. ``deciding`` has the decision of any command. ``rows`` has the tables and the rooms'
+views.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ DEFAULT_POLICY: Row = {
     "conclusion": {"auto": True, "rule": "percent", "threshold": 60},
     "membership_auto": False,
 }
-#: The final ballot of a policy that says nothing of it.
+#: The final ballot of a policy without one.
 ONE_OPTION: Row = {"method": "single", "named": False}
 KINDS = ("assumption", "criterion", "conclusion")
-#: What is left out of ``event.create``.
+#: Defaults of ``event.create``.
 NO_POLICY: Row = {}
 NO_TEXTS: list[str] = []
 
 
 class Model(Members, Ballots):
-    """One event, from its ``event.create`` on."""
+    """An event, from its ``event.create`` on."""
 
     def event_create(
         self,
@@ -156,7 +157,7 @@ class Model(Members, Ballots):
         return result
 
     def scheduled(self, source: str, time: str, *, to: str) -> Row:
-        """The server's own step, once its time has come."""
+        """Take the server's own step, once its time has come."""
         moment = self.event[time]
         if self.event["status"] != source or moment is None or self.now < moment:
             raise Refused("not_due", final=False)
@@ -185,7 +186,7 @@ class Model(Members, Ballots):
     # --- the server's own, on an operator's word
 
     def event_set_limits(self, limits: Row) -> Row:
-        """Other limits from here on: what is too much for a window leaves it, nothing returns."""
+        """Other limits from here on: records beyond a window leave it, and none returns."""
         if limits["version"] != self.limits_version + 1:
             raise Same(version=limits["version"])
         self.begin()
@@ -200,7 +201,7 @@ class Model(Members, Ballots):
         return {"version": limits["version"]}
 
     def event_erase(self, user: str, shown: Row) -> Row:
-        """A person's words are gone already: the rooms are sent the placeholders once more."""
+        """A person's texts are erased already: the rooms are sent the placeholders again."""
         self.begin()
         return {"user": user}
 

@@ -1,8 +1,8 @@
 """Refusals against the model: they have no position in the journal, only a time.
 
-Somewhere among the steps of that time the model must refuse too. A database's clock that was set
-back shows a time twice, or one that no step has, so that time then says nothing. In such a history
-the clients' own clock shows the positions at which a refusal may have been decided.
+The model must refuse too, at one of the positions of that time. If the database's clock was set
+back, a time occurs twice, or belongs to no step, and shows nothing. In such a history the clients'
+own clock gives the positions at which a refusal may have been decided.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.model.sightings import Sightings
 
 
 class Refusals:
-    """Those of one history; ``at`` is called at each position, 0 included."""
+    """The refusals of one history; ``at`` is called at each position, 0 included."""
 
     def __init__(self, history: History, rows: list[Json]) -> None:
         self._waiting: dict[int, list[tuple[int, Json]]] = defaultdict(list)
@@ -37,7 +37,7 @@ class Refusals:
             self._waiting[first].append((last, row))
 
     def at(self, model: Model) -> Iterator[Violation]:
-        """Try what waits for this position; what can wait goes on to the next."""
+        """Try the refusals that wait for this position; others may wait for the next."""
         for last, row in self._waiting.pop(model.seq, ()):
             answer = model.probe(row["user"], command_of(row), instant(row["at"]))
             if answer and not answer_differs(answer, stored(row)):

@@ -1,7 +1,8 @@
-"""The rows of one event as plain dicts, and all that follows from them.
+"""The rows of one event as plain dicts, and everything that follows from them.
 
-Nothing is kept that can be counted: a tally counts vote rows, staleness compares versions, a
-window is a sort. Slow and obvious on purpose; it shares no code with what it is held against.
+No number is kept that can be counted: a tally counts vote rows, staleness compares versions, a
+window is a sort. Slow and obvious on purpose; it shares no code with the server that it is compared
+with.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tests.model.counting import ranked_results
 
 Row = dict[str, Any]
 
-#: The terms of a proposal where the policy says nothing.
+#: The terms of a proposal if the policy has none.
 TERMS: Row = {
     "stances": ["agree"],
     "decide": "reached",
@@ -23,7 +24,7 @@ TERMS: Row = {
     "electorate": "now",
 }
 
-#: Of the domain, and settings of the server: how many there may be, and how many a room shows.
+#: Limits of the domain and settings of the server: how many there may be, and how many are shown.
 LIMITS = {
     "options": 20,
     "assumptions": 500,
@@ -39,7 +40,7 @@ LIMITS = {
     "shown_invitations": 200,
 }
 
-#: What the server calls them, where that is not the same.
+#: The server's names of the limits, if they differ.
 LIMIT_NAMES = {
     "pending_proposals": "pending",
     "pending_per_author": "pending_each",
@@ -81,24 +82,24 @@ class Rows:
         return {user for user, row in self.members.items() if row["status"] == "accepted"}
 
     def eligible(self) -> set[str]:
-        """Those who have a vote: organisers have none."""
+        """Members who may vote: all but organisers."""
         return {user for user in self.insiders() if self.members[user]["role"] != "organiser"}
 
     def admins(self) -> set[str]:
-        """Those who may do what admins may."""
+        """Members who may do what admins may, organisers included."""
         return {user for user in self.insiders() if self.members[user]["role"] != "member"}
 
     def is_full(self) -> bool:
         return len(self.insiders()) >= int(self.event["max_members"])
 
     def waiting(self) -> list[str]:
-        """Those who wait to be let in, in the order of asking."""
+        """Applicants, in the order of their requests."""
         rows = self.members
         waiting = [user for user in rows if rows[user]["status"] == "pending"]
         return sorted(waiting, key=lambda user: int(rows[user]["asked"]))
 
     def asked_by(self, upto: int | None) -> list[str]:
-        """Those who wait and had asked by position ``upto``; all, if none is given."""
+        """Applicants whose request has a position up to ``upto``; all of them, if none is given."""
         rows = self.members
         return [user for user in self.waiting() if upto is None or rows[user]["position"] <= upto]
 
@@ -127,7 +128,7 @@ class Rows:
         return bool(self.version(proposal) != proposal["base_version"])
 
     def standing(self, proposal: Row, user: str) -> bool:
-        """Whether an active vote of ``user`` is on the words that stand now."""
+        """Whether an active vote of ``user`` is for the present revision."""
         row = self.votes[proposal["id"]].get(user)
         return bool(row and row["active"] and row["revision"] == proposal["revision"])
 
@@ -137,7 +138,7 @@ class Rows:
         return terms
 
     def electorate(self, proposal: Row) -> set[str]:
-        """Those who may vote on it: who are members, or were when it was made or rebased."""
+        """Users who may vote on it: members of now, or of the time when it was made or rebased."""
         if self.terms(proposal)["electorate"] == "opening":
             return set(proposal["electorate"])
         return self.eligible()
@@ -152,7 +153,7 @@ class Rows:
         return sum(rows[user]["revision"] == proposal["revision"] for user in rows.keys() & people)
 
     def tally(self, proposal: Row) -> Row:
-        """What stances count, and eligible: of now, or as they stood when it was decided."""
+        """The counts of its stances, and its electorate: of now, or as it was decided."""
         stances = self.terms(proposal)["stances"]
         if proposal["decision"]:
             return {key: proposal["decision"][key] for key in (*stances, "eligible")}
@@ -160,7 +161,7 @@ class Rows:
         return counts | {"eligible": len(self.electorate(proposal))}
 
     def told(self, proposal: Row) -> Row:
-        """What an answer to a voter has of the tally."""
+        """The part of the tally in an answer to a voter."""
         terms, tally = self.terms(proposal), self.tally(proposal)
         if terms["tally"] == "live":
             return tally
@@ -203,7 +204,7 @@ class Rows:
         return is_share(rule, agree, base)
 
     def base(self, proposal: Row) -> str:
-        """What a share is of: the votes, only of a proposal that is decided at its close."""
+        """The base of a share: the votes, only if the proposal is decided at its close."""
         closes = self.terms(proposal)["decide"] == "close"
         of: str = self.event["policy"][proposal["kind"]]["of"]
         return of if closes else "members"
@@ -236,10 +237,10 @@ class Rows:
         return {"method": "single", "named": False} | said
 
     def ranking(self, ballot: Row) -> list[str]:
-        """What is left of a ballot's order of criteria."""
+        """The criteria of a ballot that still exist, in its order."""
         return [id for id in ballot["criterion_order"] if not self.items[id]["deleted"]]
 
-    # --- what a room shows
+    # --- a room's view
 
     def shown_proposals(self) -> list[Row]:
         resolved = [row for row in self.proposals.values() if row["status"] != "pending"]
@@ -343,7 +344,7 @@ class Rows:
         )
 
     def shown_tally(self, proposal: Row) -> Row:
-        """What everybody is shown of the votes."""
+        """The tally that every member is shown."""
         terms, tally = self.terms(proposal), self.tally(proposal)
         eligible, is_open = tally.pop("eligible"), proposal["status"] == "pending"
         shown = {} if is_open and terms["tally"] == "close" else tally
@@ -354,7 +355,7 @@ class Rows:
         return shown
 
     def you(self, user: str) -> Row:
-        """What is ``user``'s alone."""
+        """The data of ``user`` alone."""
         me = self.members[user]
         you: Row = {
             "membership": present(me, "status", role=self.role(user)),
@@ -374,12 +375,12 @@ class Rows:
         return you
 
     def ballot(self, user: str) -> Row:
-        """What stands of somebody's ballot."""
+        """The present parts of a user's ballot."""
         ballot = self.ballots[user]
         return ballot | {"criterion_order": self.ranking(ballot)}
 
     def narrow_invitations(self) -> None:
-        """The window's floor after some were made, or after a limit changed."""
+        """The window's floor after new records, or after a change of the limit."""
         fits = len(self.invitations) - self.limits["shown_invitations"]
         self.invitation_floor = max(self.invitation_floor, fits)
 
@@ -404,7 +405,7 @@ def is_share(rule: Row, agree: int, base: int) -> bool:
 
 
 def ranked(name: str, measure: str, counts: dict[str, int], rows: dict[str, Row]) -> list[Row]:
-    """The most first, then by position; equal counts share a rank."""
+    """The largest count first, then by position; equal counts share a rank."""
     order = sorted(counts, key=lambda id: (-counts[id], rows[id]["position"]))
     rank = {id: 1 + sum(other > counts[id] for other in counts.values()) for id in order}
     return [{name: id, measure: counts[id], "rank": rank[id]} for id in order]

@@ -12,7 +12,7 @@ def command_of(row: Json) -> Json:
 
 
 def asked_by(row: Json) -> Json:
-    """What it asks for, with what a command may leave out."""
+    """The command's fields, with their defaults."""
     return asked(command_of(row))
 
 

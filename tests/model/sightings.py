@@ -1,7 +1,7 @@
-"""When clients learned of an event's positions, by the one clock of all clients.
+"""The times at which clients learned an event's positions, by a clock that all clients share.
 
-The journal's times are the database's, and that clock may be set. The clients' clock is monotonic:
-a position that was shown before a command was sent is below the command's own.
+The journal's times are the database's, and its clock may be set. The clients' clock is monotonic. A
+position that was shown before a command was sent is below the command's own position.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Sightings:
         self._lowest = list(lowest)[::-1]
 
     def floor(self, when: float) -> int:
-        """The highest position that somebody was shown before ``when``; 0 if none was."""
+        """The highest position that a client was shown before ``when``; 0 without one."""
         return self._highest[bisect_left(self._shown_at, when)]
 
     def ceiling(self, when: float) -> int:
@@ -53,7 +53,7 @@ class Sightings:
         return self._lowest[bisect_right(self._sent_at, when)] - 1
 
     def window(self, refusal: Json) -> tuple[int, int]:
-        """The first and the last position at which a line without one may have been decided."""
+        """The first and the last position at which a refusal may have been decided."""
         user, id = refusal["user"], refusal["id"]
         if not self._operations[user, id]:
             return 0, self._top

@@ -1,4 +1,4 @@
-"""What the machine drives: anything that decides the commands of one event."""
+"""The interface that the generator drives: anything that decides the commands of one event."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ class System(Protocol):
     """Something that decides the commands of one event."""
 
     def execute(self, user: str, name: str, command: Json) -> Json | None:
-        """The ack or error; ``None`` where a timer's question is left unanswered."""
+        """Return the ack or error; ``None`` if a timer's question is left unanswered."""
 
     def state(self, audience: Any) -> Json:
         """The state document of "member", "admin" or "applicant"."""
 
     def you(self, user: str) -> Json:
-        """What is the user's own."""
+        """The data of ``user`` alone."""
 
     def advance(self, seconds: float) -> None:
-        """Let time go by."""
+        """Let time pass."""
 
     def decided_at(self) -> datetime:
-        """When the last command was decided."""
+        """The time of the last decision."""
 
     def own_steps(self) -> Sequence[tuple[Json, datetime, Json]] | None:
         """(command, time, ack) of the server's own steps since this was last asked, in order;

@@ -1,4 +1,4 @@
-"""The model with hands: an event, the people round it, and short words for what they do."""
+"""The model for direct use: an event, the people in it, and short methods for their acts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CODE = "AAAAAA"
 
 
 class Table:
-    """An event and the people round it. ``at`` moves only at the test's request."""
+    """An event and its people. ``at`` moves only when a test moves it."""
 
     def __init__(self, policy: Row | None = None, limits: Row | None = None, **event: Any) -> None:
         self.model = Model(**(limits or {}))
@@ -28,20 +28,20 @@ class Table:
         return self.model.apply(user, user, command, self.at, ids=self.new_id)
 
     def __call__(self, user: str, type: str, /, **arguments: Any) -> Row:
-        """The result of what must be applied."""
+        """The result of a command that must be applied."""
         kind, body = self.say(user, type, **arguments)
         assert (kind, body.get("applied")) == ("ack", True), body
         result: Row = body["result"]
         return result
 
     def no(self, user: str, type: str, /, **arguments: Any) -> str:
-        """The code of what must be refused."""
+        """The code of a command that must be refused."""
         kind, body = self.say(user, type, **arguments)
         assert kind == "error", body
         return str(body["code"])
 
     def same(self, user: str, type: str, /, **arguments: Any) -> Row:
-        """The result of what must change nothing."""
+        """The result of a command that must change nothing."""
         before = self.model.state("admin")
         kind, body = self.say(user, type, **arguments)
         assert (kind, body.get("applied")) == ("ack", False), body

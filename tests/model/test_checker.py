@@ -16,7 +16,7 @@ from tests.model.recorder import Recorder, seal
 
 
 def a_run() -> History:
-    """Members vote something in; somebody resumes, is promoted, is removed; ids repeat."""
+    """A history with decisions, a resume, changed roles, a removal, and repeated ids."""
     run = Recorder()
     policy = {"membership_auto": True, "assumption": {"threshold": 2}}
     made = run.send(
@@ -81,11 +81,11 @@ def test_a_clean_history_raises_no_alarm(history: History) -> None:
     assert sum(answer(op)["type"] == "error" for op in history.operations) == 5
 
 
-# --- what is planted; each returns nothing and breaks one thing
+# --- planted faults; each function returns nothing and breaks one promise
 
 
 def lost_ack(history: History) -> None:
-    """Acked before commit, and the commit never came."""
+    """The ack was sent before the commit, which never came."""
     history.rows.remove(accepted(history)[-1])
     for stream in history.streams:
         if stream.live:
@@ -159,7 +159,7 @@ def effect_after_no_effect(history: History) -> None:
 
 
 def decided_and_told_busy(history: History) -> None:
-    """A lost COMMIT taken for one that never came; the repeat finds it."""
+    """A lost COMMIT was mistaken for one that never came; the repeat finds it."""
     told = operation(history, "crossing")
     again = deepcopy(told)
     again.sent_at, again.answered_at = 2_000.0, 2_001.0
@@ -175,7 +175,7 @@ def step_the_server_does_not_have(history: History) -> None:
 
 
 def hole_in_seq(history: History) -> None:
-    """A sequence in place of the locked row: a rollback leaves a hole."""
+    """A sequence in place of the locked row: a rollback leaves a gap."""
     for later in accepted(history)[9:]:
         later["seq"] += 1
     seal(history.rows)
@@ -188,7 +188,7 @@ def time_runs_back(history: History) -> None:
 
 
 def wrong_tally(history: History) -> None:
-    """Not read again under the lock: the vote before is not counted."""
+    """Not read again under the lock: an earlier vote is not counted."""
     row(history, "crossing")["answer"]["result"]["agree"] = 1
     answer(operation(history, "crossing"))["result"]["agree"] = 1
     seal(history.rows)
@@ -237,7 +237,7 @@ def refusal_with_other_details(history: History) -> None:
 
 
 def order_against_real_time(history: History) -> None:
-    """An id's lookup outside the lock, a late commit: what was answered first stands later."""
+    """An id's lookup outside the lock and a late commit: the first answer has a later position."""
     operation(history, "crossing").sent_at = 1000.0
     operation(history, "crossing").answered_at = 1001.0
 
@@ -247,7 +247,7 @@ def order_against_what_was_heard(history: History) -> None:
 
 
 def snapshot_of_two_moments(history: History) -> None:
-    """Read in two statements, something committed between them."""
+    """Read in two statements, with a commit between them."""
     history.streams[1].messages[0]["state"]["counts"]["members"] += 1
 
 
@@ -261,7 +261,7 @@ def final_state_differs(history: History) -> None:
 
 
 def diff_lost(history: History) -> None:
-    """Gap repair off by one."""
+    """Gap repair is off by one."""
     stream = history.streams[0]
     at = [n for n, m in enumerate(stream.messages) if m["type"] == "diff"][4]
     del stream.messages[at], stream.heard_at[at]
@@ -344,7 +344,7 @@ def admins_state_for_a_member(history: History) -> None:
 
 
 def become_accepted(history: History, refused: Json) -> None:
-    """Put what was refused in the journal, as if the check had been left out."""
+    """Add a refused command to the journal, as if the check had been left out."""
     done = {"applied": True, "result": {"agree": 1, "eligible": 4, "status": "pending"}}
     refused["answer"] = refused["answer"] if "applied" in refused["answer"] else done
     at = history.rows.index(refused)
@@ -357,7 +357,7 @@ def become_accepted(history: History, refused: Json) -> None:
 
 
 def rehash(history: History) -> None:
-    """The acks' hashes are those of the journal again."""
+    """Give the acks the journal's hashes again."""
     hashes = {(row["user"], row["id"]): row["hash"].hex() for row in accepted(history)}
     for op in history.operations:
         if op.answer and op.answer["type"] == "ack":
@@ -462,8 +462,10 @@ def test_times_go_back_as_often_as_the_clock_was_set_back_and_no_more(history: H
 
 
 def refused_while_the_clock_was_back() -> History:
-    """An event is made; a clock jumps back, and right again; no step is taken in between, but a
-    command is refused: no line has a time near the refusal's."""
+    """A clock jumps back and forth between two steps, and a command is refused meanwhile.
+
+    No line of the journal has a time near the refusal's.
+    """
     run = Recorder()
     run.send("ada", "event.create", subject="s")
     words: Json = {"kind": "assumption", "category": "create", "content": "words"}

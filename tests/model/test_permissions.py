@@ -1,4 +1,4 @@
-"""The model against the domain's table of who may do what."""
+"""The model against the domain's table of permissions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of refused commands: the journal keeps fingerprints, the clients know the rest."""
+"""The payloads of refused commands: the journal has fingerprints, the clients have the rest."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _LIMITS = TextLimits()
 
 
 def restore(rows: Iterable[Json], operations: Iterable[Operation]) -> None:
-    """Put the words into the refusals among ``rows`` that one of the ``operations`` brought.
+    """Add the payload to refusals among ``rows``, if one of the ``operations`` sent it.
 
-    A refusal whose fingerprint is that of nothing that was sent stays without: of that, the checker
-    looks at the answer alone.
+    A refusal whose fingerprint matches no sent command stays without: the checker tests only its
+    answer.
     """
     sent = defaultdict(list)
     for operation in operations:

@@ -32,6 +32,6 @@ def _made() -> Iterator[Path]:
 @pytest.fixture
 def home(_made: Path, place: Path) -> Path:
     """A data directory that has a database, made earlier and not running."""
-    # cp keeps the owners, which nothing in the standard library does.
+    # cp keeps the owners; no function of the standard library does.
     subprocess.run(["cp", "-a", _made, place / "ayes"], check=True, timeout=30)
     return place / "ayes"

@@ -47,7 +47,7 @@ def postmaster_of(home: Path) -> int:
 
 
 def digest(folder: Path) -> dict[str, str]:
-    """What is in every file below ``folder``; not how PostgreSQL was started last."""
+    """The content of every file below ``folder``, without PostgreSQL's last start options."""
     found = {}
     for place, _, names in os.walk(folder):
         for name in names:

@@ -1,4 +1,4 @@
-"""New connections: their settings hold through any pooler, or the server does not serve."""
+"""New connections: their settings hold through any pooler, or the server refuses to serve."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ Pooled: TypeAlias = Callable[[str], Awaitable[str]]
 
 @pytest.fixture
 async def pooled(database_url: str) -> AsyncIterator[Pooled]:
-    """Starts a PgBouncer as it comes, in the mode given; the database's address through it."""
+    """Starts a PgBouncer with its defaults in a mode; returns the database's address through it."""
     needed("PgBouncer")
     async with AsyncExitStack() as stack:
         # As root, PgBouncer reads its file as another account, which cannot enter ``tmp_path``.
         folder = Path(stack.enter_context(TemporaryDirectory()))
         folder.chmod(0o755)
 
-        # Nor can it open the database's socket in the file system.
+        # Nor can it open the database's Unix socket.
         relay = await stack.enter_async_context(proxy_before(database_url))
 
         async def begin(mode: str) -> str:
@@ -51,7 +51,7 @@ async def pooled(database_url: str) -> AsyncIterator[Pooled]:
 
 
 async def settings_of(connection: asyncpg.Connection) -> dict[str, str]:
-    """What the session really goes by."""
+    """The settings that the session really uses."""
     rows = await connection.fetch(
         "SELECT lower(name) AS name, setting FROM pg_settings WHERE lower(name) = ANY($1)",
         list(SESSION),
@@ -130,7 +130,8 @@ async def test_a_role_that_waits_for_no_disk_is_overruled(database_url: str) -> 
 async def test_a_session_that_does_not_keep_a_setting_is_refused(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     try:
-        # What cannot be kept: PostgreSQL shows another value than the one that was set.
+        # A setting that does not take effect: PostgreSQL shows another value than the one that was
+        # set.
         with pytest.raises(UnfitDatabaseError, match="lock_timeout was set to 2s"):
             await set_up(connection, {"lock_timeout": "2s"})
     finally:
@@ -167,7 +168,7 @@ async def test_a_standby_is_refused_and_the_cure_is_named(home: Path) -> None:
 
 
 def serve(url: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """``ayes serve`` on a database; it is expected to end by itself."""
+    """Run ``ayes serve`` on a database; it must end by itself."""
     return subprocess.run(
         [sys.executable, "-m", "server.cli", "serve"],
         env=os.environ

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: it starts, keeps what it was given, stops, and minds its directory."""
+"""The embedded PostgreSQL: it starts, keeps its data, stops, and protects its directory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = os.geteuid() == 0
 
 @pytest.fixture
 def postgres(home: Path) -> Iterator[EmbeddedPostgres]:
-    """On data that is there already; stopped in the end."""
+    """On existing data; stopped at the end."""
     found = EmbeddedPostgres(home, settings=QUICK)
     yield found
     found.stop()
@@ -183,7 +183,7 @@ def test_a_socket_folder_that_is_open_to_others_is_refused(
 
 
 def test_a_place_out_of_reach_is_named_and_left_as_it_is(home: Path) -> None:
-    # As root it is PostgreSQL's account that may not pass; else it is this process.
+    # As root, PostgreSQL's account must be refused; otherwise this process.
     home.parent.chmod(0o700 if ROOT else 0o000)
     try:
         with pytest.raises(EmbeddedPostgresError) as refused:
@@ -236,7 +236,7 @@ async def test_a_log_that_grows_while_the_database_runs_is_bounded(
     assert before.read_bytes().endswith(b"the end")
     assert before.stat().st_size == MAX_LOG_BYTES
     assert stat.S_IMODE(before.stat().st_mode) == 0o600
-    # It goes on at the start of the file, not behind a hole.
+    # The file continues at its start, without a gap.
     with pytest.raises(asyncpg.PostgresError):
         await rows(url, "SELECT wrong")
     assert b"wrong" in log.read_bytes()

@@ -1,4 +1,4 @@
-"""What befalls an embedded PostgreSQL: owners killed, starts cut short, disks full, pids reused."""
+"""Faults of an embedded PostgreSQL: killed owners, aborted starts, full disks, reused pids."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.parts import ROOT as PROJECT
 from tests.persistence.processes import digest, owner, postmaster_of, using
 
 ROOT = os.geteuid() == 0
-#: Longest wait for anything here.
+#: Longest wait.
 PATIENCE = 30.0
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait for a state without an event: that of another process."""
+    """Wait for a state of another process, which has no event."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
@@ -139,7 +139,7 @@ def test_an_unclean_end_of_the_database_is_recovered_from(home: Path) -> None:
 
 def test_a_pid_that_now_belongs_to_another_process_is_no_obstacle(home: Path) -> None:
     account = account_for(home / "postgres")
-    # Of PostgreSQL's own account: the one case in which PostgreSQL would refuse to start.
+    # A process of PostgreSQL's own account: the only one that would stop PostgreSQL's start.
     other = account.spawn(["sleep", str(PATIENCE)])
     try:
         for name in ("postgres/postmaster.pid", "socket/.s.PGSQL.5432.lock"):
@@ -221,7 +221,7 @@ def test_a_full_disk_at_a_later_start_is_told_and_nothing_is_changed(
 
 
 def test_a_directory_that_cannot_be_written_is_told(home: Path) -> None:
-    # Root may write anywhere but where a file stands in the way.
+    # Root may write anywhere, unless a file is in the place of a folder.
     blocked = home / "lock" / "in" if ROOT else home.parent / "in"
     home.parent.chmod(0o711 if ROOT else 0o500)
     try:
@@ -250,7 +250,7 @@ def test_programs_out_of_reach_are_copied_once(
         postgres.stop()
         copies.append([path.stat().st_ino for path in home.glob("postgresql-*")])
     assert copies[0] == copies[1]
-    # Only another account's reach is in question.
+    # The test is about the access of another account.
     assert len(copies[0]) == (1 if ROOT else 0)
 
 
@@ -263,7 +263,7 @@ def test_a_machine_without_postgresql_is_told_what_to_do(
 
 
 def test_root_lends_an_account_of_its_own(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any program of a shared account could open the database's socket as superuser."""
+    """Any process of a shared account could open the database's socket as superuser."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     taken: list[str] = []
 
@@ -294,7 +294,7 @@ def test_a_shared_account_is_the_last_resort_and_warned_of(
 def test_a_link_in_the_accounts_folder_gets_no_line_of_roots(
     place: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """A process of the account exchanges ``postgresql.conf`` as soon as it is there."""
+    """A process of the account replaces ``postgresql.conf`` as soon as it exists."""
     victim = place / "victim"
     victim.write_text("precious\n")
     run = Account.run
@@ -325,7 +325,7 @@ def _mountable(place: Path) -> bool:
 
 
 def _fill(path: Path) -> None:
-    """Write until the disk has no byte left."""
+    """Write until the disk is full."""
     with path.open("wb", buffering=0) as file:
         for size in (1 << 20, 1 << 12, 1):
             try:

@@ -1,4 +1,4 @@
-"""One server alone on its database, for as long as it runs."""
+"""Only one server uses a database at a time, for as long as it runs."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ async def test_the_lock_is_taken_again_where_its_session_was_lost(
 async def test_who_lost_the_lock_to_another_server_says_so_once(
     database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # No look but those made here.
+    # The only checks are those of this test.
     monkeypatch.setattr("persistence.database.instance_lock.CHECK_INTERVAL_S", 3_600.0)
     async with InstanceLock(database_url) as first:
         await cut(database_url)
         async with InstanceLock(database_url):
-            # The first of them may only find that its session is gone.
+            # The first check may only find that its session has ended.
             for _ in range(5):
                 await first.task.once()
     told = [record for record in caplog.records if record.levelno == logging.ERROR]
@@ -80,6 +80,6 @@ async def test_a_start_that_fails_leaves_no_connection_and_no_lock(
         patched.setattr(InstanceLock, "_wait_for_lock", broken)
         with pytest.raises(ConnectionResetError):
             await InstanceLock(database_url).__aenter__()
-    # Had the session been left open, this would wait for the lock and fail.
+    # If the session had stayed open, this would wait for the lock and fail.
     async with InstanceLock(database_url):
         assert await holder(database_url) is not None

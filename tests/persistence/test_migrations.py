@@ -17,12 +17,12 @@ from server.cli.main import main
 from tests.parts import ROOT, execute
 
 VERSIONS = sorted((ROOT / "persistence" / "migrations" / "versions").glob("0*.py"))
-#: Operations after which the statements of an older node go on working; ``f`` only marks a name.
+#: Operations that keep an older node's statements working; ``f`` only marks a name.
 EXPANDING = {"add_column", "create_index", "create_table", "drop_index", "f"}
 
 
 def contractions(source: str) -> Iterator[str]:
-    """What in a migration an older node may not survive; its ``downgrade`` is for no node."""
+    """Operations of a migration that could break an older node; no node runs ``downgrade``."""
     for function in ast.parse(source).body:
         if isinstance(function, ast.FunctionDef) and function.name != "downgrade":
             for node in ast.walk(function):
@@ -65,7 +65,7 @@ def test_the_newest_revision_is_the_one_that_alembic_names() -> None:
     assert [newest_revision()] == ScriptDirectory.from_config(config()).get_heads()
 
 
-#: A start's upgrade, in a process that has not imported Alembic before.
+#: A start's upgrade, in a process that has not imported Alembic yet.
 UPGRADE = """
 import asyncio, sys
 import server.process

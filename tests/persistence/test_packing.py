@@ -1,4 +1,4 @@
-"""Packed columns arrive as they were given, and a value that would fall apart is refused."""
+"""Packed columns arrive unchanged, and a value that cannot be packed is refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEXTS = ["", "plain", 'quoted "and" \\ back', "lines\nand\ttabs", "über 👋 \u
 
 
 async def arrived(url: str, type_: Any, values: list[Any]) -> list[Any]:
-    """``values`` as PostgreSQL has them."""
+    """``values`` after a round trip through PostgreSQL."""
     statement = Statement("packed", select(unpacked("given", type_)))
     connection = await asyncpg.connect(url)
     try:

@@ -1,4 +1,4 @@
-"""Work that is repeated: what its errors do, and what the log says of them."""
+"""Repeated work: the effect of its errors, and their log lines."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ async def test_the_first_call_and_the_interval_are_kept() -> None:
 
 
 async def test_work_with_a_long_interval_is_soon_tried_again_after_a_failure() -> None:
-    """Else it would count as failing for an hour after the database is back."""
+    """Otherwise it would count as failing for an hour after the database is back."""
     slept: list[float] = []
     raised: list[Exception] = [AWAY]
     done = asyncio.Event()

@@ -1,7 +1,7 @@
-"""How PostgreSQL finds the rows: by an index, the whole key of it, on tables nobody analysed.
+"""PostgreSQL finds rows by the whole key of an index, on tables without statistics.
 
 The tables grow from empty with autovacuum off, so the planner knows as little as on the day after
-an installation; and plans are generic, as the server asks for.
+an installation. Plans are generic, as the server's are.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from persistence.journal import audit, pruning
 from persistence.queries import ballots, due, event_reads, lists, people, prechecks
 from tests.parts import apart, database
 
-#: Events of which a good deal is kept, and events there are.
+#: Events with many records, and the number of all events.
 EVENTS = 12
 ALL_EVENTS = 3_000
 PEOPLE = 150
@@ -82,7 +82,7 @@ INSERT INTO journal (event_id, user_id, command_id, seq, command, salt, fingerpr
 
 
 def collected() -> Iterator[tuple[str, Statement]]:
-    """Every statement that a module keeps."""
+    """Every statement that a module defines."""
     modules = (
         *(statements, loading, outline, event_reads, prechecks, due, lists, people, ballots),
         *(pruning, audit),
@@ -100,7 +100,7 @@ _RECORDS = (
     *("ballots", "comments", "entrance_codes", "item_history", "items"),
     *("memberships", "options", "proposals", "votes"),
 )
-#: What a transaction can write at once.
+#: Every table that a transaction can write at once.
 WRITES = {
     "nothing but refusals": (),
     "a vote": ("votes", "tallies", "advanced"),
@@ -117,7 +117,7 @@ WRITES = {
 
 STATEMENTS = dict(collected())
 
-#: Statement → index, and the columns that must be looked up in it at once: the full key.
+#: Statement → index, and the columns that it must use together: the full key.
 KEYS = {
     "statements.LOCK_EVENT": ("events_pkey", ("id",)),
     "statements.LOCK_FREE_EVENTS": ("events_pkey", ("id",)),

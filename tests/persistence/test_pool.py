@@ -1,4 +1,4 @@
-"""The pool of connections, when the database goes and comes back."""
+"""The pool of connections, when the database stops and comes back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from persistence.database.pool import Database
 from persistence.queries import event_reads
 from tests.promises.proxy import proxy_before
 
-#: As what a lost link comes up, by where it was met.
+#: Exceptions of a lost link, by the place where it was met.
 LINK = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 

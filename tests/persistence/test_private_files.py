@@ -1,4 +1,4 @@
-"""Folders and files of other people are refused before a byte of them is read or written."""
+"""Other users' folders and files are refused before a byte is read or written."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def victim(tmp_path: Path) -> Path:
 
 
 def become_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on, what was made so far belongs to another user."""
+    """From now on, the existing files belong to another user."""
     user = os.geteuid() + 12_345
     monkeypatch.setattr(os, "geteuid", lambda: user)
 
@@ -69,7 +69,7 @@ def test_a_log_that_is_cut_cuts_no_other_file(home: Path, victim: Path) -> None:
     log = PostgresLog(home)
     os.close(log.open())
     os.truncate(home / "postgres.log", MAX_LOG_BYTES + 1)
-    # Prepared between the look at its length and the cut.
+    # The attack comes between the look at the length and the cut.
     (home / "postgres.log.new").symlink_to(victim)
     log.bound()
     assert victim.read_text() == PRECIOUS
@@ -85,7 +85,7 @@ def test_another_users_folder_is_no_data_directory(
 ) -> None:
     become_another(monkeypatch)
     if home.stat().st_uid == 0:
-        # Root's folders are everybody's.
+        # Root's folders are readable by every user.
         os.chown(home, 23_456, -1)
     with pytest.raises(NotPrivateError, match=r"belongs to user .*chown -R"):
         make_home(home)

@@ -1,4 +1,4 @@
-"""What records are reckoned to take is what they take, or a little more."""
+"""The estimated weight of records is their real size, or slightly more."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pytest
 from persistence.event.records import Ballot, Comment, Membership, Proposal, Vote
 from persistence.event.weights import record_bytes
 
-#: So many of a kind that one more or less of them does not show.
+#: Records of a kind: so many that one more or less makes no difference.
 MANY = 1_000
-#: How much more than the truth may be reckoned.
+#: Maximum of the estimate above the real size.
 MARGIN = 2.0
 
 
@@ -58,7 +58,7 @@ def ballot() -> Any:
 def proposal(character: str) -> Callable[[], Any]:
     def made() -> Any:
         content, reason = (character * 1_900 + fresh(20) for _ in range(2))
-        # As the journal does, which leaves the UTF-8 with each text.
+        # As in the journal, whose texts keep their UTF-8 form.
         orjson.dumps([content, reason])
         return Proposal(
             id=fresh(18),
@@ -84,7 +84,7 @@ def test_records_weigh_what_they_take(make: Callable[[], Any]) -> None:
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
-        # Keyed as the state does it: by a pair of the record's own texts at the longest.
+        # Keyed as in the state, by a pair of the record's own texts at the longest.
         kept = {(index, "key"): make() for index in range(MANY)}
         after, _ = tracemalloc.get_traced_memory()
     finally:

@@ -1,7 +1,7 @@
-"""A small honest client: it sends what a test asks for, folds each patch, and remembers everything.
+"""A small honest client: it sends commands, folds each patch, and remembers everything.
 
-``violations`` lists acts that no server may ever do: a diff that does not fit, a room's message
-without a subscription, two answers to one command. The fixtures look there at the end.
+``violations`` lists acts that a server must never do: a diff that does not fit, a room's message
+without a subscription, two answers to one command. The fixtures check it at the end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.promises.fold import fold
 
 Message: TypeAlias = dict[str, Any]
 
-#: Longest wait for anything.
+#: Longest wait.
 PATIENCE = 20.0
 
 ROOM_MESSAGES = ("diff", "you", "presence")
@@ -39,7 +39,7 @@ class Gone(Exception):
 
 
 class Room:
-    """One event as this client knows it."""
+    """An event as this client knows it."""
 
     def __init__(self, client: Client, event: str) -> None:
         self.client = client
@@ -64,7 +64,7 @@ class Room:
                 self._begin(message)
                 self.state = message["state"]
             case "resumed":
-                # Diffs may have come since it was asked for: an overlap does no harm.
+                # Diffs may have come since the request: an overlap is permitted.
                 if message["epoch"] != self.epoch or not (
                     message["from"] <= self.seq <= message["seq"]
                 ):
@@ -109,21 +109,21 @@ class Room:
         return self
 
     async def closed(self) -> str:
-        """Wait until the subscription ends; why it did."""
+        """Wait until the subscription ends; return why."""
         await self.client.until(lambda: not self.open, f"{self.event} ending")
         assert self.ended is not None
         return self.ended
 
 
 class Client:
-    """One socket."""
+    """A client with one socket."""
 
     def __init__(self, connection: ClientConnection, user: str) -> None:
         self.socket = connection
         self.user = user
         self.received: list[Message] = []
         self.frames: list[Any] = []
-        """Every frame as it came: an object, or an array."""
+        """Every frame in order: an object, or an array."""
         self.rooms: dict[str, Room] = {}
         self.violations: list[str] = []
         self.welcome: Message = {}
@@ -132,7 +132,7 @@ class Client:
         self._refs = itertools.count(1)
         self._reader = asyncio.create_task(self._read(), name=f"client of {user}")
 
-    # Opening and closing.
+    # Opening and closing
 
     @classmethod
     async def open(
@@ -146,16 +146,15 @@ class Client:
         receive_buffer: int | None = None,
         compression: str | None = None,
     ) -> Client:
-        """A socket on which nothing was said yet.
+        """Open a socket without sending anything.
 
-        ``compression``: ``deflate`` offers it, as browsers do.
-
-        ``receive_buffer``: bytes that the operating system takes for a client that does not read.
+        ``compression``: ``deflate`` offers it, as browsers do. ``receive_buffer``: bytes that the
+        operating system takes for a client that does not read.
         """
         offered = None if subprotocols is None else [Subprotocol(name) for name in subprotocols]
         ready: dict[str, Any] = {}
         if receive_buffer is not None:
-            # Only before the connection is made does the peer's window follow from it.
+            # Only a buffer that is set before the connection limits the peer's window.
             ready["sock"] = plain = socket.socket()
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
             plain.setblocking(False)
@@ -177,7 +176,7 @@ class Client:
         return cls(connection, user)
 
     async def hello(self, token: str | None, **fields: Any) -> Message:
-        """Say hello; the ``welcome``, or the error."""
+        """Say hello; return the ``welcome``, or the error."""
         given = {"token": token} if token is not None else {}
         ref = self.new_ref()
         self.welcome = await self.request({"type": "hello", "ref": ref} | given | fields)
@@ -189,7 +188,7 @@ class Client:
         await self._reader
 
     async def drop(self) -> None:
-        """Be gone, as when the radio is: no close frame."""
+        """Drop the connection without a close frame, as a lost radio link does."""
         self.socket.transport.abort()
         await self._reader
 
@@ -206,7 +205,7 @@ class Client:
         assert self.socket.close_code is not None
         return self.socket.close_code
 
-    # What goes out.
+    # Sending
 
     def new_id(self) -> str:
         """An id for a command."""
@@ -217,7 +216,7 @@ class Client:
         return f"r{next(self._refs)}"
 
     async def raw(self, frame: str | bytes) -> None:
-        """Send a frame as it is."""
+        """Send a frame unchanged."""
         await self.socket.send(frame)
 
     async def say(self, message: Message | list[Message]) -> None:
@@ -245,7 +244,7 @@ class Client:
         return answer
 
     async def result(self, type: str, *, id: str | None = None, **fields: Any) -> Message:
-        """Send a command that must succeed; what it made."""
+        """Send a command that must succeed; return its result."""
         result: Message = (await self.ack(type, id=id, **fields))["result"]
         return result
 
@@ -265,7 +264,7 @@ class Client:
         return await self._within(future, message["type"])
 
     async def ask(self, type: str, **fields: Any) -> Message:
-        """A request that must be answered, and not with an error."""
+        """Send a request that must be answered without an error."""
         answer = await self.request({"type": type} | fields)
         assert answer["type"] != "error", answer
         return answer
@@ -277,16 +276,16 @@ class Client:
         return self.rooms[event]
 
     async def resume(self, event: str) -> Room:
-        """Enter a room at the position that is known."""
+        """Enter a room at the known position."""
         room = self.room(event)
         return await self.subscribe(event, epoch=room.epoch, seq=room.seq)
 
     def room(self, event: str) -> Room:
-        """What is known of a room."""
+        """The known state of a room."""
         return self.rooms.setdefault(event, Room(self, event))
 
     def adopt(self, room: Room) -> Room:
-        """Know of a room what a client before this one knew."""
+        """Take over the state of a room from an earlier client."""
         mine = self.room(room.event)
         mine.epoch, mine.seq = room.epoch, room.seq
         mine.state, mine.you = room.state, room.you
@@ -301,7 +300,7 @@ class Client:
         return future
 
     async def answered(self, future: Posted) -> Message:
-        """The answer, within the patience of this client."""
+        """The answer, within this client's patience."""
         return await self._within(future, "a command")
 
     async def _within(self, future: Posted, what: str) -> Message:
@@ -311,7 +310,7 @@ class Client:
         except TimeoutError:
             raise AssertionError(f"{self.user}: no answer to {what}") from None
 
-    # What comes in.
+    # Receiving
 
     async def until(self, condition: Callable[[], bool], what: str = "something") -> None:
         """Wait until ``condition`` holds; looked at after each frame."""
@@ -335,7 +334,7 @@ class Client:
         return [message for message in self.received if message["type"] == type]
 
     def violate(self, what: str) -> None:
-        """Note a broken promise."""
+        """Record a broken promise."""
         self.violations.append(f"{self.user}: {what}")
 
     async def _read(self) -> None:
@@ -375,7 +374,7 @@ class Client:
             for future in waiting:
                 if not future.done():
                     future.set_exception(Gone(self.close_code, self.user))
-                    # Not everybody who asked still looks.
+                    # A caller may have stopped waiting.
                     future.exception()
             waiting.clear()
 
@@ -384,5 +383,5 @@ Posted: TypeAlias = "asyncio.Future[Message]"
 
 
 async def together(*work: Awaitable[Message]) -> list[Message]:
-    """All of it at once; the answers in the order given."""
+    """Run them all at once; return the answers in the order given."""
     return list(await asyncio.gather(*work))

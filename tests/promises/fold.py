@@ -1,4 +1,4 @@
-"""JSON Merge Patch as RFC 7396, 2 writes it down; on purpose not the server's own."""
+"""JSON Merge Patch, written from RFC 7396, 2; on purpose not the server's own."""
 
 from __future__ import annotations
 

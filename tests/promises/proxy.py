@@ -1,4 +1,4 @@
-"""A TCP proxy before PostgreSQL that knows one word of its language: COMMIT."""
+"""A TCP proxy before PostgreSQL that recognises one statement: COMMIT."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class Proxy:
     """Passes bytes on, and fails at a COMMIT as the test orders.
 
     ``before``: the link breaks, the COMMIT never arrives. ``after``: it arrives, the answer does
-    not. ``frozen``: it arrives, and nothing more moves on this link. ``stopped``: nor on any other.
+    not. ``frozen``: it arrives, and nothing more passes on this link. ``stopped``: nor on any
+    other.
     """
 
     def __init__(self, url: str) -> None:
@@ -50,24 +51,24 @@ class Proxy:
         self._query = parse_qs(self._parts.query)
 
     def fail(self, mode: Mode) -> None:
-        """Fail so at the next COMMIT, once."""
+        """Fail in this way at the next COMMIT, once."""
         self.mode = mode
         self._thawed.clear()
 
     def thaw(self) -> None:
-        """Let frozen links break, and new ones come."""
+        """Break frozen links, and accept new ones."""
         self._thawed.set()
         self._open.set()
         self._refusing = False
 
     def refuse(self) -> None:
-        """Break every link, and take none, until ``thaw``."""
+        """Break every link, and accept none, until ``thaw``."""
         self._refusing = True
         for writer in tuple(self._writers):
             writer.transport.abort()
 
     def stop(self) -> None:
-        """Nothing moves on any link, and new ones hang, until ``thaw``."""
+        """Pass nothing on any link, and let new ones hang, until ``thaw``."""
         self._open.clear()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -78,7 +79,7 @@ class Proxy:
         return await asyncio.open_connection(host, port)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One link, both ways, until either end has enough."""
+        """Serve a link in both directions, until either end closes."""
         await self._open.wait()
         if self._refusing:
             writer.transport.abort()
@@ -137,7 +138,7 @@ class _Link:
                 self.far.write(data)
 
     async def down(self, reader: asyncio.StreamReader) -> None:
-        """And back."""
+        """From PostgreSQL to the server."""
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
                 if self.failing == "after":

@@ -1,4 +1,4 @@
-"""Running servers: one in this process, on the test's own loop; one that can be killed."""
+"""Running servers: in this process, on the test's own loop; or in one that can be killed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def token(user: str, *, name: str | None = None, seconds: float = 3_600) -> str:
 
 
 class Address:
-    """Where a server listens, and who is connected to it."""
+    """A server's address, and its clients."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -57,7 +57,7 @@ class Address:
         return f"http://127.0.0.1:{self.port}"
 
     async def open(self, user: str = "", **options: Any) -> Client:
-        """A socket on which nothing was said yet."""
+        """A socket that has sent nothing."""
         client = await Client.open(self.url, user, **options)
         self.clients.append(client)
         return client
@@ -72,7 +72,7 @@ class Address:
         return client
 
     async def leave(self) -> None:
-        """Close every client, and look for promises that were broken."""
+        """Close every client, and check for broken promises."""
         await asyncio.gather(*(client.leave() for client in self.clients))
         violations = [what for client in self.clients for what in client.violations]
         assert not violations, violations
@@ -87,7 +87,7 @@ class Running(Address):
         self.stop_listening: Any = None
 
     async def drain(self) -> None:
-        """What a SIGTERM does."""
+        """Drain the server, as a SIGTERM does."""
         await self.stop_listening()
 
 
@@ -113,7 +113,7 @@ async def running(
     bus: Bus | None = None,
     **changes: Any,
 ) -> AsyncIterator[Running]:
-    """A server on a free port and this loop, its schema there already; stopped at the end."""
+    """A server on a free port and this loop, on an existing schema; stopped at the end."""
     settings = settings_for(database_url, **changes)
     node = Node(
         settings,
@@ -158,12 +158,12 @@ class Killable(Address):
         self.log: list[str] = []
 
     async def kill(self) -> None:
-        """kill -9."""
+        """Send SIGKILL."""
         self.process.kill()
         await self.process.wait()
 
     async def terminate(self) -> int:
-        """SIGTERM; the exit status."""
+        """Send SIGTERM; return the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return await self.process.wait()
 
@@ -204,7 +204,7 @@ async def killable(
             child.kill()
         await child.wait()
         await reading
-        # The rest of the pipe, so that its transport closes with the loop still there.
+        # Read the rest of the pipe, so that its transport closes while the loop still runs.
         await child.stdout.read()
 
 

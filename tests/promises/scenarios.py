@@ -1,4 +1,4 @@
-"""For every command of the protocol, what it does on the stage, side effects and all."""
+"""Scenarios that show every command of the protocol on the stage, side effects included."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def start(s: Stage) -> None:
 
 @plays("event.pause", "event.resume")
 async def pause(s: Stage) -> None:
-    """What proposals have of time is moved, and all are looked at."""
+    """A pause moves the times of proposals, all of which are looked at."""
     await s.do("event.pause")
     await s.do("event.pause")
     await s.do("event.set_policy", policy_version=2, policy={"assumption": {"threshold": 1}})
@@ -87,7 +87,7 @@ async def finish(s: Stage) -> None:
 
 @plays("event.reopen")
 async def reopen(s: Stage) -> None:
-    """Results go, what was closed stays closed; the ballot of a member who left goes too."""
+    """Results go, closed proposals stay closed; the ballot of a member who left goes too."""
     first, second, _ = s.members
     await s.do("event.finish")
     await s.act(second, "membership.leave")
@@ -139,7 +139,7 @@ async def join(s: Stage) -> None:
 
 @plays("membership.leave")
 async def leave(s: Stage) -> None:
-    """Votes and ballot go; a rejoin begins again; an admin hands over."""
+    """Votes and ballot go; a member who rejoins starts again; an admin hands over."""
     first, second, _ = s.members
     await s.act(first, "membership.leave")
     await s.do("event.set_policy", policy_version=2, policy={"membership_auto": True})
@@ -151,7 +151,7 @@ async def leave(s: Stage) -> None:
 
 @plays("membership.rename")
 async def rename(s: Stage) -> None:
-    """The same name again changes nothing; a name that somebody else has is allowed."""
+    """The same name again changes nothing; another user's name is permitted."""
     first, second, _ = s.members
     result = await s.act(first, "membership.rename", name="  Ada ")
     await s.act(first, "membership.rename", name=result["name"])
@@ -206,7 +206,7 @@ async def reject_all(s: Stage) -> None:
 
 @plays("invitation.create", "invitation.revoke")
 async def invite(s: Stage) -> None:
-    """Two people join by their invitations, one of them with an account; one is revoked."""
+    """Two users join by their invitations, one of them with an account; one is revoked."""
     people = [{"name": "Ann", "ref": "1"}, {"name": "Ann", "ref": "2"}, {"name": "Ben"}]
     made = (await s.do("invitation.create", people=people))["invitations"]
     newcomer = await s.scene.newcomer(fresh("invited"))
@@ -220,7 +220,7 @@ async def invite(s: Stage) -> None:
 
 @plays("membership.set_role")
 async def set_role(s: Stage) -> None:
-    """Votes and ballot of a member who becomes an organiser go; back again, they vote again."""
+    """A member who becomes an organiser loses votes and ballot; a new member votes again."""
     first, second, _ = s.members
     await s.do("membership.set_role", user=first.user, role="admin")
     await s.act(first, "membership.set_role", user=s.deputy.user, role="member")
@@ -233,7 +233,7 @@ async def set_role(s: Stage) -> None:
 
 @plays("membership.add")
 async def add(s: Stage) -> None:
-    """A stranger, an applicant, a member who left, and one who is in already."""
+    """A stranger, an applicant, a member who left, and a present member."""
     first, second, _ = s.members
     await s.act(second, "membership.leave")
     people = [{"user": fresh("added"), "name": "Added"}, {"user": s.applicant.user}]
@@ -294,7 +294,7 @@ async def revert(s: Stage) -> None:
 
 @plays("proposal.rebase")
 async def rebase(s: Stage) -> None:
-    """Votes are cleared: people voted on something else."""
+    """Votes are cleared, because they were given on another text."""
     await s.vote(s.members[2], s.proposals["rival"])
     await s.act(
         s.members[0],

@@ -1,4 +1,4 @@
-"""Events to begin with, built the way any client would build them."""
+"""Events for tests, made by the commands that any client would send."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from tests.promises.client import Client, Message, Room
 from tests.promises.running import Address
 
-#: Nothing passes by itself; what a test wants to pass, it says.
+#: No proposal passes by itself; a test names the policy it wants.
 BY_HAND: Message = {
     kind: {"auto": False, "rule": "count", "threshold": 1}
     for kind in ("assumption", "criterion", "conclusion")
@@ -16,7 +16,7 @@ BY_HAND: Message = {
 
 
 def by_count(threshold: int) -> Message:
-    """A policy: so many votes accept."""
+    """A policy: this number of votes accepts."""
     return {
         kind: {"auto": True, "rule": "count", "threshold": threshold}
         for kind in ("assumption", "criterion", "conclusion")
@@ -24,7 +24,7 @@ def by_count(threshold: int) -> Message:
 
 
 class Scene:
-    """An event and the people in it, each with a socket."""
+    """An event and its people, each with a socket."""
 
     def __init__(self, server: Address, event: str, code: str, admin: Client) -> None:
         self.server = server
@@ -32,7 +32,7 @@ class Scene:
         self.code = code
         self.admin = admin
         self.members: list[Client] = []
-        """Accepted, and no admins."""
+        """Accepted members who are not admins."""
 
     @property
     def everyone(self) -> list[Client]:
@@ -40,19 +40,19 @@ class Scene:
         return [self.admin, *self.members]
 
     async def do(self, type: str, **fields: Any) -> Message:
-        """The admin does something that must succeed; its result."""
+        """Send a command of the admin that must succeed; return its result."""
         return await self.admin.result(type, event=self.event, **fields)
 
     async def newcomer(self, user: str | None = None) -> Client:
-        """Somebody who has a socket, and no part in the event."""
+        """A user with a socket, and without a membership in the event."""
         return await self.server.connect(user or fresh("stranger"))
 
     async def join(self, client: Client) -> Message:
-        """``client`` asks to be let in; must succeed."""
+        """``client`` asks to join; must succeed."""
         return await client.ack("membership.join", code=self.code)
 
     async def member(self, user: str | None = None) -> Client:
-        """One more accepted member."""
+        """Add another accepted member."""
         client = await self.newcomer(user or fresh("member"))
         ack = await self.join(client)
         if ack["result"]["status"] == "pending":
@@ -61,7 +61,7 @@ class Scene:
         return client
 
     async def propose(self, by: Client | None = None, **fields: Any) -> str:
-        """A pending proposal; its id."""
+        """Make a pending proposal; return its id."""
         given = {"kind": "assumption", "category": "create"} | fields
         if given["category"] != "delete":
             given.setdefault("content", fresh("words"))
@@ -70,22 +70,22 @@ class Scene:
         return proposal
 
     async def vote(self, by: Client, proposal: str, revision: int = 1) -> Message:
-        """A vote's answer."""
+        """Vote; return the answer."""
         return await by.send("vote.cast", event=self.event, proposal=proposal, revision=revision)
 
     async def watch(self, *clients: Client) -> list[Room]:
-        """Subscribe, all at once; their rooms."""
+        """Subscribe all at once; return their rooms."""
         return list(await asyncio.gather(*(c.subscribe(self.event) for c in clients)))
 
     async def state(self) -> Message:
-        """The state as a socket that has just come in gets it, as an admin."""
+        """The state that an admin's new socket gets."""
         reader = await self.server.connect(self.admin.user)
         room = await reader.subscribe(self.event)
         await reader.leave()
         return room.state
 
     async def item(self, kind: str, content: str | None = None) -> str:
-        """An accepted assumption or criterion; its id."""
+        """Add an accepted assumption or criterion; return its id."""
         proposal = await self.propose(kind=kind, content=content or fresh(kind))
         before = set((await self.state())[plural(kind)])
         await self.do("proposal.accept", proposal=proposal)
@@ -97,14 +97,14 @@ _made = 0
 
 
 def fresh(what: str) -> str:
-    """Words nobody used before."""
+    """A text that was not used before."""
     global _made
     _made += 1
     return f"{what} {_made}" if what == "words" else f"{what}-{_made}"
 
 
 def plural(kind: str) -> str:
-    """The collection an item is in."""
+    """The collection of an item."""
     return "criteria" if kind == "criterion" else f"{kind}s"
 
 
@@ -119,7 +119,7 @@ async def gathering(
 ) -> Scene:
     """An event with an admin and ``members`` others, in progress by default.
 
-    ``joins``: who has the code is in (``membership_auto``).
+    ``joins``: a user with the code becomes a member at once (``membership_auto``).
     """
     admin = await server.connect(fresh("admin"))
     made = await admin.result(

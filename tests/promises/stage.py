@@ -11,7 +11,7 @@ from tests.promises.scenes import BY_HAND, Scene, by_count, fresh, gathering
 
 
 class Stage:
-    """Two admins, members, somebody waiting; items, proposals, votes, ballots, comments."""
+    """Two admins, members, an applicant; items, proposals, votes, ballots, comments."""
 
     scene: Scene
     deputy: Client
@@ -35,14 +35,14 @@ class Stage:
         self._last = 0
 
     async def act(self, by: Client, type: str, **fields: Any) -> Message:
-        """Somebody does something that must succeed; its result."""
+        """Send a command that must succeed; return its result."""
         ack = await by.ack(type, event=self.event, **fields)
         self._last = max(self._last, ack["seq"])
         result: Message = ack["result"]
         return result
 
     async def do(self, type: str, **fields: Any) -> Message:
-        """The admin does something that must succeed; its result."""
+        """Send a command of the admin that must succeed; return its result."""
         return await self.act(self.admin, type, **fields)
 
     async def propose(self, by: Client, **fields: Any) -> str:
@@ -55,11 +55,11 @@ class Stage:
         return made
 
     async def vote(self, by: Client, proposal: str, revision: int = 1) -> Message:
-        """A vote that must succeed."""
+        """Send a vote that must succeed."""
         return await self.act(by, "vote.cast", proposal=proposal, revision=revision)
 
     async def join(self, client: Client, **by: str) -> str:
-        """``client`` asks to be let in, by the code or an invitation; the status it gets."""
+        """``client`` asks to join, by the code or an invitation; return its new status."""
         ack = await client.ack("membership.join", **(by or {"code": self.scene.code}))
         self._last = max(self._last, ack["seq"])
         status: str = ack["result"]["status"]
@@ -67,24 +67,24 @@ class Stage:
 
     @property
     def everyone(self) -> list[Client]:
-        """All who have anything to do with the event."""
+        """Everybody with a membership in the event."""
         return [self.admin, self.deputy, *self.members, self.applicant]
 
     async def settled(self) -> list[Room]:
-        """The rooms that are still open, all at the last step."""
+        """The open rooms, all at the last step."""
         left = [room for room in self.rooms if room.open]
         await asyncio.gather(*(self._at_the_end(room) for room in left))
         return [room for room in left if room.open]
 
     async def _at_the_end(self, room: Room) -> None:
-        # A snapshot for a new role may still be on its way, or the end of it all.
+        # A snapshot for a new role, or the end of a subscription, may still be on its way.
         await room.client.until(
             lambda: room.seq >= self._last or not room.open, f"step {self._last}"
         )
 
 
 async def stage(server: Address, *, started: bool = True) -> Stage:
-    """The stage, all its people watching."""
+    """The stage, watched by all its people."""
     scene = await gathering(
         server,
         4,
@@ -111,7 +111,7 @@ async def stage(server: Address, *, started: bool = True) -> Stage:
 
 
 async def _begin(made: Stage) -> None:
-    """Some discussion, nothing decided yet."""
+    """Some discussion, without a decision yet."""
     first, second, third = made.members
     await made.do("event.start")
     item, other, _ = made.assumptions

@@ -1,4 +1,4 @@
-"""The contents of the tables, for a comparison with the messages that clients got."""
+"""The contents of the tables, for a comparison with the clients' messages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def journal(url: str, event: str) -> list[asyncpg.Record]:
 
 
 async def agree_with_the_tables(url: str, event: str, acks: Iterable[Message]) -> None:
-    """Every ack is in the journal at its place with its hash; tallies are counts of rows."""
+    """Every ack is in the journal at its position with its hash; tallies are counts of rows."""
     lines = await journal(url, event)
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
     assert len({(line["user_id"], line["command_id"]) for line in lines}) == len(lines)

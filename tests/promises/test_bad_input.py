@@ -1,4 +1,4 @@
-"""The same wrong messages on a real socket, and right ones that say strange things."""
+"""Wrong messages on a real socket, and correct ones with unusual content."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.promises.scenes import fresh, gathering
 from tests.protocol.hostile import FRAME, TEXTS
 from tests.protocol.wrong import LONGEST_RUN, MESSAGES, name_of, wrong_messages
 
-#: Values of the right type that mean mischief.
+#: Malicious values of the right type.
 STRANGE = [
     "'; DROP TABLE events; --",
     "%s%n{0}$1\\",
@@ -47,8 +47,8 @@ STRANGE = [
 
 @pytest.fixture
 def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Nothing is logged as a defect, no traceback, and nobody's token."""
-    # The libraries' own, at this level, are about bytes; a server never shows them.
+    """The log has no defect, no traceback, and no token."""
+    # The libraries' own lines at this level are about bytes; a server never shows them.
     caplog.set_level(logging.DEBUG, logger="ayes")
     yield
     for record in caplog.records:
@@ -58,7 +58,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 async def answered(client: Client, messages: list[bytes]) -> list[Message]:
-    """Send all of it in batches; as many answers."""
+    """Send all of it in batches; return as many answers."""
     before = len(heard(client))
     for start in range(0, len(messages), 200):
         await client.raw("[" + b",".join(messages[start : start + 200]).decode() + "]")
@@ -68,7 +68,7 @@ async def answered(client: Client, messages: list[bytes]) -> list[Message]:
 
 
 def heard(client: Client) -> list[Message]:
-    """All that came but the heartbeats, which come when they come."""
+    """All messages but the heartbeats, which come at any time."""
     return [message for message in client.received if message["type"] != "heartbeat"]
 
 
@@ -101,7 +101,7 @@ async def test_every_wrong_message_gets_its_error_on_the_socket(start: Start) ->
 
 @pytest.mark.usefixtures("quiet")
 async def test_strange_values_get_documented_answers(start: Start) -> None:
-    """Right by type, so they go all the way to the database; none of them is a defect."""
+    """Their types are right, so they reach the database; none of them is a defect."""
     server = await start(commands_per_second=1_000_000, commands_burst=1_000_000)
     scene = await gathering(server, options=["o"], assumptions=["a"], criteria=["c"])
     client = scene.admin
@@ -133,7 +133,7 @@ async def test_strange_values_get_documented_answers(start: Start) -> None:
             assert answer["type"] == "error", (type_, word)
             assert ErrorCode(answer["code"]) in ERRORS
             assert answer["effect"] == "none", (type_, word, answer)
-        # A text is made right once, kept to the letter and sent to the letter.
+        # A text is normalised once, then stored and sent unchanged.
         if not is_empty(word):
             made = await client.ack("comment.add", **at, proposal=proposal, content=word)
             shown = (await scene.state())["comments"][made["result"]["comment"]]["content"]
@@ -222,7 +222,7 @@ async def test_what_one_sends_ends_nobody_elses_socket(start: Start) -> None:
 
 @pytest.mark.usefixtures("quiet")
 async def test_no_text_holds_the_server_up(start: Start) -> None:
-    """Frames of hostile texts, from strangers and a member, cost what plain ones do."""
+    """Frames of hostile texts, from strangers and a member, cost no more than plain ones."""
     server = await start(hello_seconds=60, commands_per_second=1_000_000, unauthenticated=1_000)
     scene = await gathering(server)
     proposal = await scene.propose()
@@ -242,7 +242,7 @@ async def test_no_text_holds_the_server_up(start: Start) -> None:
     plain = max([await cost("x" * 60_000) for _ in range(3)])
     dear = {}
     for what, made in TEXTS.items():
-        # Once more where something else took the time.
+        # A second time, if other work took the time.
         spent = min([await cost(made(FRAME - 200)), await cost(made(FRAME - 200))])
         if spent > 10 * plain + 0.1:
             dear[what] = (spent, plain)
@@ -260,7 +260,7 @@ async def test_a_text_that_is_no_token_is_refused_and_the_socket_stays(start: St
 
 @pytest.mark.usefixtures("quiet")
 async def test_a_retry_in_another_form_is_the_same_command(start: Start) -> None:
-    """What counts is the command as it was understood."""
+    """The decoded command counts, not its form."""
     server = await start()
     scene = await gathering(server)
     at = {"event": scene.event, "proposal": await scene.propose(), "id": "the-same-id"}

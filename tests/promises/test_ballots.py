@@ -1,4 +1,4 @@
-"""The final ballot by each method: what it takes, what it counts, and who learns what of it."""
+"""The final ballot by each method: its choices, its count, and who is shown which part of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Poll:
         self.scene, self.options, self.criteria = scene, options, criteria
 
     def fields(self, *chosen: int, **fields: Any) -> Message:
-        """A ballot for the options at these places."""
+        """Cast a ballot for the options at these places."""
         return {"options": [self.options[place] for place in chosen], "criteria_rev": 1} | fields
 
     async def ballot(self, by: Client, *chosen: int, **fields: Any) -> Message:
@@ -34,23 +34,23 @@ class Poll:
         )
 
     async def refused(self, by: Client, **fields: Any) -> tuple[str, str]:
-        """The code and the field of a ballot that is refused."""
+        """The code and the field of a refused ballot."""
         given: Message = {"event": self.scene.event, "criteria_rev": 1} | fields
         answer = await by.send("ballot.submit", **given)
         return answer["code"], answer["details"]["path"]
 
     async def results(self) -> Message:
-        """Finish, and return the results with the options by their words."""
+        """Finish, and return the results with the texts of the options."""
         await self.scene.do("event.finish")
         results: Message = (await self.scene.state())["results"]
         return results
 
     def words(self, ids: list[str]) -> list[str]:
-        """The words of these options."""
+        """The texts of these options."""
         return [ABC[self.options.index(id)] for id in ids]
 
     async def verified(self) -> None:
-        """``ayes verify`` agrees with everything."""
+        """``ayes verify`` finds no difference."""
         database = self.scene.server.node.database  # type: ignore[attr-defined]
         assert "the tables agree" in await audit.verify_event(database, self.scene.event)
 
@@ -221,7 +221,7 @@ async def test_who_leaves_takes_the_ballot_along_but_not_after_the_end(server: R
 async def test_nothing_that_others_are_sent_says_what_a_secret_ballot_chose(
     server: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All that went to others, over sockets and HTTP, while the event ran and after its end."""
+    """All messages to others, over sockets and HTTP, while the event ran and after its end."""
     made = await poll(server, 2, "ranked", criteria=["Near", "Cheap"])
     scene, (voter, other) = made.scene, made.scene.members
     await scene.watch(*scene.everyone)
@@ -254,10 +254,10 @@ async def test_nothing_that_others_are_sent_says_what_a_secret_ballot_chose(
     texts = [text.replace(" ", "").replace("\\", "") for text in said]
     secret = [[made.options[2], made.options[0]], order]
     for ids in secret:
-        # Without the closing bracket: a longer ballot begins like a shorter one.
+        # Without the closing bracket, so that a longer ballot matches a shorter one.
         words = json.dumps(ids).replace(" ", "")[:-1]
         assert not [text for text in texts if words in text]
-        # The voter alone is sent them.
+        # Only the voter gets them.
         assert any(words in json.dumps(own).replace(" ", "") for own in voter.received)
 
 
@@ -324,7 +324,7 @@ async def test_a_voter_proves_that_the_ballot_is_in_the_published_journal(
     await made.ballot(voter, 0)
     ack = await made.ballot(voter, 1, 2)
     await made.ballot(scene.members[1], 0)
-    # The same ballot again changes nothing: the first one stands.
+    # The same ballot again changes nothing: the first one stays.
     await made.ballot(voter, 1, 2)
     receipt = await voter.ask("ballot.receipt", event=scene.event)
     assert (receipt["seq"], receipt["hash"], receipt["id"]) == (ack["seq"], ack["hash"], ack["id"])

@@ -72,7 +72,7 @@ async def test_a_defect_while_a_batch_is_given_up_answers_it_and_frees_its_lane(
     migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``request_resync`` raises during ``commit_unknown``: the lane still takes the next batch."""
-    # Long enough for a loaded machine to come as far as COMMIT.
+    # Enough for a loaded machine to reach COMMIT.
     monkeypatch.setattr(deadlines, "COMMAND_TIMEOUT_S", 4.0)
     async with proxy_before(migrated_url) as proxy, running(proxy.url) as server:
         scene = await gathering(server, 1)
@@ -206,7 +206,7 @@ async def test_a_command_whose_transaction_had_failed_is_tried_again_and_acked_o
 
 
 async def test_events_are_made_and_changed_in_one_convoy(server: Running) -> None:
-    """Both write whole rows of events, in one statement: neither may take the other's values."""
+    """Both write whole rows of events in one statement: neither may take the other's values."""
     clients = [await server.connect(f"maker-{number}") for number in range(24)]
     made = await asyncio.gather(
         *(client.ack("event.create", subject="First") for client in clients)

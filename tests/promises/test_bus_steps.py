@@ -1,4 +1,4 @@
-"""Steps on the bus: taken only if they continue the room, from a node of this database, unread."""
+"""Steps on the bus: a node takes them only if they continue its room and are sealed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def redis_server() -> Iterator[RedisServer]:
-    """A Redis that a test may ill-treat."""
+    """A Redis that a test may break."""
     server = RedisServer()
     server.start()
     yield server
@@ -46,7 +46,7 @@ def redis_server() -> Iterator[RedisServer]:
 
 @pytest.fixture(params=["redis", "cluster"])
 def redis_of_a_kind(request: pytest.FixtureRequest) -> Iterator[str]:
-    """One Redis, and a cluster of them."""
+    """A single Redis, and a cluster."""
     if request.param == "redis":
         yield request.getfixturevalue("redis_server").url
         return
@@ -55,7 +55,7 @@ def redis_of_a_kind(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 class OlderBus(RedisBus):
-    """The bus of the version before: it sends and understands hints alone."""
+    """The bus of the previous version: it sends and understands hints alone."""
 
     class _Hint(msgspec.Struct, tag_field="kind", tag="hint"):
         node: str
@@ -69,7 +69,7 @@ class OlderBus(RedisBus):
         asks: bool = False
 
     def use_key(self, key: bytes) -> None:
-        """It knows of no key."""
+        """Do nothing: the previous version has no key."""
 
     def _read(self, event: str, data: bytes) -> BusMessage | None:
         if len(data) > MAX_PLAIN_BYTES:
@@ -100,7 +100,7 @@ async def watched(one: Running, other: Running) -> tuple[Scene, Client, Room, st
 
 
 def received(node: Running) -> dict[str, int]:
-    """What became of the steps that came to a node."""
+    """How a node treated the steps that it received, by outcome."""
     return {str(what): n for what, n in node.node.counters.received_steps.items()}
 
 
@@ -108,7 +108,7 @@ async def shared(node: Running, event: str) -> None:
     """Wait until a node knows that the others have the room."""
     async with asyncio.timeout(PATIENCE):
         while not node.node.bus.is_shared(event):
-            # A report of presence asks Redis who is there; it goes once a second.
+            # The report of presence reads from Redis; it goes once a second.
             await asyncio.sleep(0.05)
 
 
@@ -134,7 +134,7 @@ async def test_a_step_of_another_node_is_shown_without_a_read_of_the_journal(
             await room.reached(ack["seq"])
         assert received(other)["taken"] - before.get("taken", 0) == 3
         assert sum(other.node.counters.fills.values()) == fills
-        # The watcher's own vote, which was cast on the other node, is in ``you``.
+        # The watcher's own vote, cast on the other node, is in ``you``.
         assert room.you["votes"] == {proposal: 1}
         fresh = await (await other.connect(watcher.user)).subscribe(scene.event)
         assert (room.state, room.you, room.seq) == (fresh.state, fresh.you, fresh.seq)
@@ -159,7 +159,7 @@ async def test_one_users_own_patches_reach_that_user_alone(
 
 
 async def heard(url: str, event: str, listening: asyncio.Event, kept: list[bytes]) -> None:
-    """Keep what anybody on that Redis hears of an event."""
+    """Record the messages about an event on that Redis."""
     async with Redis.from_url(url) as redis, redis.pubsub() as pubsub:
         await pubsub.subscribe(channel_of("test", event))
         async for message in pubsub.listen():
@@ -170,7 +170,7 @@ async def heard(url: str, event: str, listening: asyncio.Event, kept: list[bytes
 
 @pytest.fixture
 async def eavesdropper() -> AsyncIterator[Any]:
-    """Starts to keep the messages about an event; returns their list."""
+    """Starts to record the messages about an event; returns their list."""
     tasks: list[asyncio.Task[None]] = []
 
     async def begin(url: str, event: str) -> list[bytes]:
@@ -215,7 +215,7 @@ async def test_of_ten_thousand_forged_steps_none_is_delivered(
         kept = await eavesdropper(redis_server.url, scene.event)
         theirs = await eavesdropper(redis_server.url, elsewhere.event)
         await asyncio.gather(shared(one, scene.event), shared(one, elsewhere.event))
-        # True ones to begin with: of this event, and of another one at the same position.
+        # First genuine ones: of this event, and of another one at the same position.
         for client in scene.members:
             await room.reached((await scene.vote(client, proposal))["seq"])
         while its_room.seq <= room.seq:
@@ -272,20 +272,20 @@ def sealed_in(data: bytes) -> bytes:
 
 
 def changed(dice: random.Random, sealed: bytes) -> bytes:
-    """The same with one other bit."""
+    """The same with one bit changed."""
     at = dice.randrange(len(sealed))
     return sealed[:at] + bytes([sealed[at] ^ 1 << dice.randrange(8)]) + sealed[at + 1 :]
 
 
 class Line:
-    """What a node sends, kept, so that a test delivers it as it likes."""
+    """A node's messages, held, so that a test delivers them in any order."""
 
     def __init__(self) -> None:
         self.sent: list[PositionHint] = []
         self.group: set[MemoryBus] = set()
 
     async def listen(self, event: str) -> MemoryBus:
-        """A bus for the sender; from now on its hints about ``event`` are kept."""
+        """A bus for the sender; from now on its hints about ``event`` are held."""
         ear = MemoryBus(self.group)
         ear.subscribe(event)
         await ear.start(self._keep)
@@ -322,7 +322,7 @@ async def test_lost_late_repeated_and_reordered_steps_cost_only_reads(
             if dice.random() < 0.5:
                 await asyncio.sleep(0)
         await room.reached(sent[-1].seq)
-        # The client has looked at each diff: none came twice, too early, or out of order.
+        # The client checks each diff: none came twice, too early, or out of order.
         mine = await scene.admin.subscribe(scene.event)
         fresh = await (await one.connect(watcher.user)).subscribe(scene.event)
         assert room.state == fresh.state
@@ -347,7 +347,7 @@ async def test_a_step_is_taken_only_at_its_place(migrated_url: str) -> None:
         for number in range(4):
             await comment(scene, proposal, f"comment {number}")
         messages = line.sent
-        # Out of turn, of another epoch, unreadable, and none of them announces a position.
+        # Out of order, of another epoch, or unreadable; none of them announces a position.
         for bad in (
             messages[1],
             messages[0]._replace(steps=_with(messages[0].steps, 0, "another")),
@@ -403,7 +403,7 @@ async def test_during_an_upgrade_old_and_new_nodes_hear_each_other(
     async with two(migrated_url, *buses, comment_length=10_000) as (one, other):
         scene, _, room, proposal = await watched(one, other)
         await shared(one, scene.event)
-        # Also a step that is larger than a message that an older node reads.
+        # Even a step that is larger than a message that an older node reads.
         for size in (1, MAX_PLAIN_BYTES, 1):
             await room.reached(await comment(scene, proposal, "x" * size))
         assert not received(other).get("taken")

@@ -1,4 +1,4 @@
-"""What one user may do again and again in one event, over all sockets and HTTP."""
+"""Limits of repeated acts of one user in one event, over all sockets and HTTP."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from tests.promises.client import Client, Message
 from tests.promises.scenes import Scene, by_count, fresh, gathering
 from tests.promises.test_http import caller
 
-#: Small, so that a test needs few commands; a minute is long for it.
+#: Small, so that a test needs few commands; it never takes a minute.
 SMALL = {"churn_membership": 3, "churn_votes": 4, "churn_comments": 5}
 DEFAULTS = {"churn_membership": 6, "churn_votes": 60, "churn_comments": 60}
 
 
 @pytest.fixture(autouse=True)
 def long_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A minute that no test comes to the end of, however busy the machine is."""
+    """A minute that never ends during a test, however busy the machine is."""
     monkeypatch.setattr("server.limits.churn.CHURN_PERIOD_S", 1e6)
 
 
 def codes(answers: list[Message]) -> list[str]:
-    """What became of each: ``ack``, or the error's code."""
+    """The outcome of each command: ``ack``, or the error's code."""
     return [str(answer.get("code") or answer["type"]) for answer in answers]
 
 
 async def cast_and_retract(client: Client, scene: Scene, proposal: str, times: int) -> list[str]:
-    """Vote and take it back, so often."""
+    """Vote and retract, ``count`` times."""
     given = {"event": scene.event, "proposal": proposal}
     answers = []
     for number in range(times):
@@ -66,10 +66,10 @@ async def test_votes_on_one_proposal_are_bounded_over_all_sockets_and_http(start
             },
         )
     assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
-    # Other proposals and other people are not concerned.
+    # Other proposals and other users are not affected.
     assert await cast_and_retract(first, scene, second, 1) == ["ack"]
     assert await cast_and_retract(scene.admin, scene, proposal, 1) == ["ack"]
-    # Nothing was decided and nothing is remembered of what was too much.
+    # Commands beyond the limit were neither decided nor remembered.
     status = await first.ask("command.status", event=scene.event, ids=[over["id"], "over-http"])
     assert [entry["state"] for entry in status["commands"]] == ["absent", "absent"]
 
@@ -104,7 +104,7 @@ async def test_joining_and_going_back_is_bounded(start: Start) -> None:
     moved = (await scene.admin.ack("event.rotate_code", event=scene.event))["seq"]
     room = await scene.admin.subscribe(scene.event)
     assert room.seq == moved
-    # Elsewhere they are as welcome as anybody.
+    # In other events the user has the whole limit.
     other = await gathering(server)
     await other.join(fickle)
 
@@ -125,7 +125,7 @@ async def test_a_repeat_is_no_churn_and_gets_its_ack(start: Start) -> None:
 async def test_a_repeat_that_is_not_remembered_here_gets_its_ack_after_the_wait(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first answer came from another server, or long ago: the limit cannot know."""
+    """The first answer came from another server, or long ago: the limit cannot know it."""
     one = await start(**SMALL)
     monkeypatch.setattr("server.limits.churn.CHURN_PERIOD_S", 60.0)
     two = await start(churn_votes=240)
@@ -170,7 +170,7 @@ async def test_what_a_user_stores_in_a_day_is_bounded(start: Start) -> None:
     assert 3 <= codes(found).count("ack") <= 6
     assert codes(found)[-1] == "rate_limited"
     assert found[-1]["retry_after_ms"] > 1_000
-    # Of another user nothing is taken.
+    # Another user's limit is untouched.
     await gathering(server)
 
 

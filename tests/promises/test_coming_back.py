@@ -1,4 +1,4 @@
-"""A client that was away for long is brought up from the folded journal, at little cost."""
+"""A client that was away for long catches up from the folded journal, at little cost."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tests.promises.scenarios import SCENARIOS
 from tests.promises.scenes import Scene, gathering
 from tests.promises.stage import stage
 
-#: Steps of a block here, so that a few dozen steps are a long way.
+#: Steps of a block here, so that a few dozen steps are many blocks.
 BLOCK = 4
 
 
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A way of more than a block leads through the journal."""
+    """Catching up by more than a block goes through the journal."""
     monkeypatch.setattr("server.rooms.journal_folder.FOLD_BLOCK_STEPS", BLOCK)
     monkeypatch.setattr("server.rooms.resume_path.FOLD_BLOCK_STEPS", BLOCK)
     monkeypatch.setattr("server.rooms.resume_path.MAX_STEPS_FROM_MEMORY", BLOCK)
@@ -37,7 +37,7 @@ def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def blocks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """The stretches of the journal that are read, as (after, to)."""
+    """The ranges of the journal that are read, as (after, to)."""
     read = event_reads.steps
     asked: list[tuple[int, int]] = []
 
@@ -50,7 +50,7 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 
 async def long_way(server: Running, steps: int = 6 * BLOCK) -> tuple[Scene, int]:
-    """An event that moved on by ``steps``, and where it stood before."""
+    """An event that moved on by ``steps``, and its position before."""
     scene = await gathering(server)
     room = await scene.admin.subscribe(scene.event)
     seq = room.seq
@@ -115,7 +115,7 @@ async def test_blocks_that_were_read_serve_those_who_come_from_elsewhere(
     blocks.clear()
     answer = await scene.admin.request(question | {"seq": seq + 1})
     assert (answer["type"], answer["from"]) == ("resumed", seq + 1)
-    # Only from where it stands to the next round position.
+    # Only from its position to the next round one.
     assert [to - after < BLOCK for after, to in blocks] == [True]
 
 
@@ -151,7 +151,7 @@ async def test_between_two_blocks_the_others_have_their_time(
 ) -> None:
     scene, seq = await long_way(server)
     reader = await away(server, scene, seq)
-    # Every block seems to take 20 ms, so that the pause behind it is 80.
+    # Every block seems to take 20 ms, so the pause after it is 80 ms.
     clock = itertools.count(step=0.02)
     monkeypatch.setattr(server.node.work_throttle, "_clock", lambda: next(clock))
     began = time.monotonic()
@@ -163,14 +163,14 @@ async def test_what_is_kept_of_folded_blocks_is_bounded(
     server: Running, monkeypatch: pytest.MonkeyPatch, blocks: list[tuple[int, int]]
 ) -> None:
     scene, seq = await long_way(server)
-    # Not from the same position, whose way would be kept as a whole.
+    # Not from the same position, whose range would be kept as a whole.
     readers = [await away(server, scene, seq + far) for far in range(2)]
     most = 120
     monkeypatch.setattr("server.rooms.journal_folder.MAX_FOLDED_BYTES", most)
     blocks.clear()
     for reader in readers:
         await reader.resume(scene.event)
-    # The first blocks had to go for the last ones.
+    # The first blocks had to make room for the last ones.
     assert len(blocks) > len(set(blocks))
     kept = server.node.rooms.journal._kept.values()
     assert 0 < sum(stretch.weight() for stretch in kept) <= most
@@ -202,7 +202,7 @@ async def test_more_ways_than_may_wait_are_busy(
 
 
 def hold(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
-    """The next reading of the journal: set once it has begun, and to be set for its end."""
+    """The next read of the journal: set once it has begun, and to be set to end it."""
     read = event_reads.steps
     reached, end = asyncio.Event(), asyncio.Event()
 
@@ -235,14 +235,14 @@ async def test_a_way_that_nobody_waits_for_any_more_makes_place(
         while jobs:
             await asyncio.sleep(0.01)
         waiting = asyncio.create_task(second.request(question | {"seq": seq + 1}))
-        # What was being read is read to its end, and no more of it.
+        # A block that was being read is read to its end, and no further one.
         assert not task.done()
         end.set()
         assert (await waiting)["type"] == "resumed"
     assert task.cancelled()
 
 
-#: Whether somebody waits for a lock in this database.
+#: Whether a session waits for a lock in this database.
 IS_WAITING = """
     SELECT count(*) > 0 FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
     WHERE NOT granted AND datname = current_database()
@@ -276,7 +276,7 @@ async def test_whoever_goes_in_the_middle_of_a_reading_costs_no_connection_to_th
             await reader.drop()
             while len(server.node.sockets.all) == len(server.clients):
                 await asyncio.sleep(0.01)
-        # Every one of them can be had again.
+        # Each can be entered again.
         async with AsyncExitStack() as stack:
             for _ in range(CONNECTIONS):
                 await stack.enter_async_context(server.node.database.connection())

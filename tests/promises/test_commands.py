@@ -127,7 +127,7 @@ async def test_the_same_id_with_another_payload_is_a_conflict(server: Running) -
     ):
         error = await admin.refused("id_conflict", type_, id="conflict-1", **changed)
         assert (error["effect"], error["retry"]) == ("none", "fix")
-    # What says the same is no other payload: field order, unknown fields, white space, defaults.
+    # Same content, so no other payload: field order, unknown fields, white space, defaults.
     await admin.raw(
         json.dumps(
             {"x": 1, "content": "one", "proposal": proposal}
@@ -401,7 +401,7 @@ async def test_a_join_holds_what_comes_behind_it(server: Running) -> None:
 
 
 async def test_events_run_in_parallel(server: Running, migrated_url: str) -> None:
-    """Who waits for one event's lock keeps nobody else."""
+    """A wait for one event's lock delays no other event."""
     stuck, free = await gathering(server), await gathering(server)
     client = await server.connect(stuck.admin.user)
     blocker = await asyncpg.connect(migrated_url)

@@ -1,4 +1,4 @@
-"""``AYES_COMPRESSION``: permessage-deflate (RFC 7692) for what many sockets are given."""
+"""``AYES_COMPRESSION``: permessage-deflate (RFC 7692) for messages to many sockets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WORDS = "the same words again and again, " * 50
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SocketTransport, bytes]]:
-    """Every frame of a room that goes out, and on which socket."""
+    """Every frame of a room, and the socket it goes to."""
     send_room = SocketTransport.send_room
     found: list[tuple[SocketTransport, bytes]] = []
 
@@ -43,7 +43,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SocketTransport, byte
 
 
 async def negotiated(server: Address, *offers: ClientPerMessageDeflateFactory) -> str:
-    """What the server answers to an offer."""
+    """The server's answer to an offer."""
     async with connect(
         server.url,
         proxy=None,
@@ -61,7 +61,7 @@ def compressed(payload: bytes) -> bytes:
 
 
 async def shaken(peer: Raw) -> None:
-    """A raw peer that agreed on compression and was welcomed."""
+    """A raw client that agreed on compression and got its welcome."""
     await peer.say(b"GET /v1/socket HTTP/1.1\r\n" + HANDSHAKE + OFFER + b"\r\n")
     assert b"permessage-deflate" in await peer.head()
     hello = json.dumps({"type": "hello", "token": token("raw")}).encode()
@@ -172,7 +172,7 @@ async def test_a_bomb_is_not_inflated_beyond_the_hard_cap(start: Start) -> None:
 
 
 async def silent(peer: Raw, blocks: bytes, frames: int) -> int:
-    """How a message of ``frames`` fragments ends whose ``blocks`` inflate to nothing."""
+    """The close of a message of ``frames`` fragments whose ``blocks`` inflate to nothing."""
     await shaken(peer)
     with contextlib.suppress(ConnectionError):
         await peer.say(masked(TEXT, blocks, fin=False, rsv=RSV1))
@@ -186,7 +186,7 @@ async def silent(peer: Raw, blocks: bytes, frames: int) -> int:
     [
         # Empty stored blocks, one behind the other.
         (b"\0\0\0\xff\xff" * 30_000, 1),
-        # A last block, and what zlib keeps that stands behind it.
+        # A last block, and the bytes after it, which zlib keeps.
         (b"\x03\x00" + bytes(20_000), 10),
     ],
     ids=["empty blocks", "behind a last block"],
@@ -204,7 +204,7 @@ async def test_compressed_bytes_count_as_frames_whatever_they_inflate_to(start: 
     async with raw(server) as peer:
         await shaken(peer)
         said = deflate.segment(b'{"type":"ping"}') + b"\0\0\0\xff\xff" * 20_000
-        for _ in range(20):  # 1,400 frames fit, and each of these counts as a hundred
+        for _ in range(20):  # the limit is 1,400; each counts as a hundred
             await peer.say(masked(TEXT, said, rsv=RSV1))
         assert await peer.verdict() == 4429
 

@@ -1,4 +1,4 @@
-"""What one command may ask of the database under the event's lock: a few things, at once."""
+"""The cost of a command in the database under the event's lock: a few statements, at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def fetches(monkeypatch: pytest.MonkeyPatch) -> list[set[Need]]:
 
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was read that is more than one row."""
+    """Statements that read more than one row."""
     rows = Statement.rows
     found: list[str] = []
 
@@ -46,7 +46,7 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 async def all_voted_left_and_asked_again(scene: Scene) -> str:
-    """A proposal that all members had voted on before they left; they wait to come in again."""
+    """A proposal with votes of all members, who then left; they wait to be admitted again."""
     proposal = await scene.propose()
     for member in scene.members:
         await scene.vote(member, proposal)
@@ -59,7 +59,7 @@ async def all_voted_left_and_asked_again(scene: Scene) -> str:
 
 
 async def elsewhere(start: Start, scene: Scene, **changes: Any) -> Client:
-    """The admin, at a server that holds nothing of the event yet."""
+    """The admin, on a server that has not cached the event yet."""
     client: Client = await (await start(**changes)).connect(scene.admin.user)
     return client
 
@@ -98,7 +98,7 @@ async def test_many_who_come_back_are_let_in_by_one_decision(
     statements.clear()
     result = await admin.result("membership.approve_all", event=scene.event)
     assert len(result["approved"]) == len(scene.members)
-    # The admin's own standing, who waits, and what they all had voted.
+    # The admin's own membership, the applicants, and all their votes.
     assert len(fetches) <= 3, fetches
     assert len([sql for sql in statements if " votes" in sql]) == 1, statements
     assert (await scene.state())["counts"]["members"] == len(scene.members) + 1
@@ -147,7 +147,7 @@ async def test_the_ballots_of_a_finished_event_are_those_that_were_counted(start
 
 @pytest.fixture
 def second_looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many commands each look at the journal was about that came after the lock."""
+    """Commands per lookup in the journal after the lock was taken."""
     look = Transaction.clock_and_remembered
     found: list[int] = []
 
@@ -168,7 +168,7 @@ async def test_an_event_that_nobody_else_moved_is_locked_and_looked_up_in_one(
     second_looks.clear()
     await scene.vote(scene.members[0], proposal)
     assert second_looks == []
-    # Once it was moved elsewhere, what was read before the lock counts no more.
+    # Once another node moved the event, the data read before the lock is stale.
     there = await elsewhere(start, scene)
     await there.ack("comment.add", event=scene.event, proposal=proposal, content="moved")
     second_looks.clear()

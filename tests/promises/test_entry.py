@@ -1,4 +1,4 @@
-"""The ways in: organisers, people who are added, guests, invitations."""
+"""The ways into an event: organisers, added users, guests, invitations."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_an_invitation_opens_one_user_on_every_device(server: Running) -> 
     stranger = await server.connect(fresh("thief"))
     refused = await stranger.send("membership.join", invitation=secret)
     assert refused["code"] == "invalid_transition"
-    # The token is good for this event alone, and nobody else can have such a user.
+    # The token is valid for this event alone, and no other user can have this name.
     assert (await first.send("event.create", subject="x"))["code"] == "forbidden"
     elsewhere = await gathering(server, 0)
     assert (await first.send("membership.join", code=elsewhere.code))["code"] == "not_found"
@@ -156,7 +156,7 @@ async def test_a_guest_joins_where_guests_are_welcome(server: Running, migrated_
         room = await guest.subscribe(scene.event)
         assert room.state["members"][entry["user"]] == {"name": "Gil", "role": "member"}
         await guest.ack("membership.leave", event=scene.event)
-        # A guest who returns is the same user, while the policy has guests.
+        # A guest who returns is the same user, while the policy permits guests.
         await guest.ack("membership.join", code=scene.code)
         await guest.ack("membership.leave", event=scene.event)
         await scene.admin.ack(

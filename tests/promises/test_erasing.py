@@ -1,4 +1,4 @@
-"""``ayes erase`` and ``ayes delete``: words and events go, answers, totals and the proof stay."""
+"""``ayes erase`` and ``ayes delete``: texts and events go, answers, totals and the proof stay."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.promises.test_law import afresh
 from tests.promises.test_limits import cli
 
 NAME = "Ottoline Quist"
-#: All that the person says in the event of these tests.
+#: All texts of the person in the event of these tests.
 WORDS = (
     "Wqpfirst words of mine",
     "Wqpsecond thoughts of mine",
@@ -35,7 +35,7 @@ WORDS = (
 
 
 async def spoken(server: Running, **policy: Any) -> tuple[Scene, Client, dict[str, Message]]:
-    """An event in which one person said a good deal; the person, and commands by what they said."""
+    """An event with many texts of one person; the person, and the commands by their texts."""
     scene = await gathering(server, 2, policy=by_count(2) | policy, options=["Pizza", "Soup"])
     user = fresh("person")
     person = await server.connect(user, name=NAME)
@@ -77,13 +77,13 @@ async def spoken(server: Running, **policy: Any) -> tuple[Scene, Client, dict[st
 
 
 def says(value: object) -> list[str]:
-    """Which of the words stand in ``value``."""
+    """The texts that occur in ``value``."""
     told = json.dumps(value, ensure_ascii=False, default=str)
     return [word for word in WORDS if word in told]
 
 
 async def gone(room: Room) -> None:
-    """Wait until the room shows none of the words."""
+    """Wait until the room shows none of the texts."""
     await room.client.until(lambda: not says(room.state), "the words going")
 
 
@@ -112,7 +112,7 @@ async def read(server: Running, user: str, path: str) -> Any:
 
 @pytest.fixture
 def migrated_url(database_url: str) -> str:
-    """A database for each test, which is searched whole."""
+    """A database for each test, which is searched as a whole."""
     return database_url
 
 
@@ -150,20 +150,20 @@ async def test_a_persons_words_go_and_every_answer_and_total_stays(
             assert {k: v for k, v in new.items() if k not in kept} == {
                 k: v for k, v in proposal.items() if k not in kept
             }
-        # A client that comes back from before folds the placeholders over what it knew.
+        # A client that resumes from before folds the placeholders over its state.
         returned = await other.connect(scene.admin.user)
         returned.adopt(held)
         held = await returned.resume(event)
         assert held.starts[-1]["type"] == "resumed"
         assert says(held.starts[-1]) == says(held.state) == []
         assert held.state == (await afresh(one, held)).state
-        # Each old id has its answer still, also with the words that only its sender knows now.
+        # Each old id still has its answer, even with texts that only its sender knows now.
         back = await other.connect(person.user, name=NAME)
         for command in sent.values():
             fields = {name: value for name, value in command.items() if name != "type"}
             ack = await back.send(command["type"], **fields)
             assert (ack["type"], ack["replayed"]) == ("ack", True), ack
-        # The journal, whole and for the public, is proved as before.
+        # The journal, whole and for the public, verifies as before.
         now = await audit.verify_event(one.node.database, event)
         assert now.split(":")[1] == verified.split(":")[1]
         for flags in ([], ["--public"]):
@@ -174,7 +174,7 @@ async def test_a_persons_words_go_and_every_answer_and_total_stays(
             assert "agree" in audit.verify_file(file)
         journal = await read(one, scene.admin.user, f"{event}/journal?limit=200")
         assert says(journal) == []
-        # Nothing is left to do, and the next time says so.
+        # Nothing is left to erase, and the second run says so.
         status, said = await cli("erase", "--user", person.user, database_url=migrated_url)
         assert (status, "nothing since the last time" in said) == (0, True)
 
@@ -252,7 +252,7 @@ async def test_a_deleted_event_answers_old_ids_alone(migrated_url: str, tmp_path
         assert again == created | {"replayed": True}
         again = await joiner.ack("membership.join", **join)
         assert again == joined | {"replayed": True}
-        # Also by a node that has just started, and knows nobody.
+        # Also by a node that has just started, and has cached no user.
         for client in (joiner, await one.connect(joiner.user)):
             again = await client.ack("proposal.create", **propose)
             assert again == proposed | {"replayed": True}

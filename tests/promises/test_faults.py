@@ -1,4 +1,4 @@
-"""What goes wrong below: bad writes, broken handlers, locks, lost sessions, lost COMMITs."""
+"""Faults below the protocol: bad writes, broken handlers, locks, lost sessions, lost COMMITs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ registry.check()
 
 @asynccontextmanager
 async def held(url: str, event: str) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """The event's row locked from outside meanwhile."""
+    """Lock the event's row from another session meanwhile."""
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():
@@ -48,7 +48,7 @@ async def one_batch(
     """All commands decided in one transaction; their answers."""
     posted = []
     async with held(url, scene.event):
-        # The first one alone waits for the lock; the rest gather behind it.
+        # The first command alone waits for the lock; the rest gather behind it.
         first = await scene.admin.post("event.rotate_code", event=scene.event)
         lanes = server.node.lanes
         for client, command in commands:
@@ -67,7 +67,7 @@ Handler = Callable[[Step, Any], Outcome]
 
 @pytest.fixture
 def spoiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Comments that say ``boom`` raise half way; ``poison`` cannot be written."""
+    """Comments that say ``boom`` raise during the decision; ``poison`` cannot be written."""
     good: Handler = HANDLERS[CommentAdd]
 
     def comment(step: Step, command: CommentAdd) -> Outcome:
@@ -83,7 +83,7 @@ def spoiled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def comments(scene: Scene, proposal: str, words: list[str]) -> list[tuple[Client, Message]]:
-    """A comment of each word, by the members in turn."""
+    """A comment of each text, by the members in turn."""
     return [
         (
             scene.members[number % len(scene.members)],
@@ -244,7 +244,7 @@ async def test_a_commit_whose_answer_is_lost(migrated_url: str, mode: Mode) -> N
             for answer in answers:
                 assert (answer["type"], answer.get("applied")) == ("ack", True), answer
                 assert answer["replayed"] is False
-            # A repeat has one effect, even if the first one met a fault.
+            # A repeat has one effect, even if the first command met a fault.
             for (client, command), first in zip(commands, answers, strict=True):
                 again = await client.ack(event=scene.event, **command)
                 assert again == first | {"replayed": True}
@@ -276,14 +276,14 @@ async def test_a_repeat_in_the_batch_of_a_lost_commit_is_still_a_repeat(migrated
             proxy.fail("after")
         answers = [await client.answered(future) for client, future in posted]
         assert proxy.cuts == 1
-        # Both of the new one, or the rotation alone, were in the COMMIT that was lost.
+        # Both of the new one, or the rotation alone, were in the lost COMMIT.
         assert [answer["replayed"] for answer in answers] == [True, False, True]
         assert answers[0] == old | {"replayed": True}
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches are given up sooner, so that nobody waits for it here."""
+    """Batches are given up early, so that the test is short."""
     monkeypatch.setattr("handlers.lanes.deadlines.COMMAND_TIMEOUT_S", 1.0)
 
 
@@ -382,7 +382,7 @@ async def test_what_follows_a_repeated_create_waits_for_the_held_event(
 async def test_what_waits_behind_a_held_event_is_told_busy_in_its_own_time(
     migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each within the budget from when it came, not from when the batch before it gave up."""
+    """Each within its budget from its arrival, not from the end of the batch before it."""
     budget, gap, slack = 2.0, 0.5, 1.2
     monkeypatch.setattr(deadlines, "COMMAND_TIMEOUT_S", budget)
     async with running(migrated_url) as server:
@@ -402,7 +402,7 @@ async def test_what_waits_behind_a_held_event_is_told_busy_in_its_own_time(
         assert all(
             budget - alone.EXPIRY_INTERVAL_S - 0.1 < wait < budget + slack for wait in waits
         ), waits
-        # It is not remembered: the same may be tried again.
+        # It is not remembered: the same command may be tried again.
         await scene.admin.ack("event.rotate_code", event=scene.event)
 
 
@@ -422,7 +422,7 @@ async def test_an_answer_that_cannot_be_given_costs_nobody_else_theirs(
         proposal = await scene.propose()
         at: Message = {"event": scene.event, "proposal": proposal, "content": "said"}
         async with held(migrated_url, scene.event):
-            # The first goes alone; what comes behind it is one batch.
+            # The first goes alone; those behind it are one batch.
             first = await scene.admin.post("event.rotate_code", event=scene.event)
             await scene.admin.post("comment.add", id="0-cannot-be-told", **at)
             others = [await scene.admin.post("comment.add", **at) for _ in range(3)]

@@ -26,8 +26,8 @@ from tests.promises.test_homes import PATIENCE, Shared, counts, nodes, shared
 
 #: Messages of each kind.
 FORGED = 10_000
-#: Published before the nodes read them: as many as this process takes in a moment, else its own
-#: connections to Redis end.
+#: Messages published before the nodes read them: with more at once, this process's own connections
+#: to Redis would end.
 AT_ONCE = 100
 
 
@@ -40,12 +40,12 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 class Wire:
-    """All that a forger reads and writes."""
+    """A forger's connection: all that it reads and writes."""
 
     def __init__(self, redis: Redis, event: Shared) -> None:
         self.redis, self.event = redis, event
         self.read: list[tuple[bytes, bytes]] = []
-        """Channels and messages, as they went by."""
+        """Channels and messages, in order."""
         self.reading: asyncio.Task[None] | None = None
 
     async def tap(self) -> None:
@@ -71,14 +71,14 @@ class Wire:
             await asyncio.gather(self.reading, return_exceptions=True)
 
     async def publish(self, messages: list[tuple[bytes | str, bytes]]) -> None:
-        """Publish, and wait until the nodes have read what came before."""
+        """Publish, and wait until the nodes have read it."""
         await self.let_go()
         for at in range(0, len(messages), AT_ONCE):
             pipe: Any = self.redis.pipeline(transaction=False)
             for channel, data in messages[at : at + AT_ONCE]:
                 pipe.publish(channel, data)
             await pipe.execute()
-            # A letter behind them: what is before it has been read.
+            # A letter behind them: once it is read, those before it were read.
             await self.event.votes(self.event.here[0], retried=True)
 
     def letters_to(self, bus: RedisBus | Any) -> str:
@@ -88,7 +88,7 @@ class Wire:
 
 @asynccontextmanager
 async def tapped(url: str, redis_url: str) -> AsyncIterator[Wire]:
-    """A shared event, and a forger on its wire."""
+    """A shared event, and a forger on its Redis."""
     async with nodes(url, redis_url) as found, Redis.from_url(redis_url) as redis:
         wire = Wire(redis, await shared(found))
         await wire.tap()
@@ -97,7 +97,7 @@ async def tapped(url: str, redis_url: str) -> AsyncIterator[Wire]:
 
 
 class Unmoved:
-    """Nothing but the honest votes within has an effect, at either node."""
+    """Only the honest votes within have an effect, at either node."""
 
     def __init__(self, event: Shared) -> None:
         self.event = event
@@ -121,7 +121,7 @@ class Unmoved:
 
 
 def honest_command(event: Shared) -> ForwardedCommand:
-    """The admin ends the event, as a forger would have it."""
+    """A forged forward: the admin ends the event."""
     name = event.scene.event
     payload = b'{"type":"event.finish","id":"forged-forged","event":"%s"}' % name.encode()
     later = datetime.now(UTC) + timedelta(hours=1)
@@ -130,7 +130,7 @@ def honest_command(event: Shared) -> ForwardedCommand:
 
 
 def forgeries(wire: Wire) -> list[tuple[bytes | str, bytes]]:
-    """Letters that the forger wrote without the key, or has changed."""
+    """Letters that the forger wrote without the key, or changed."""
     event, chance = wire.event, random.Random(1)
     stranger = Seal()
     stranger.use(b"a key that the forger has thought of")
@@ -141,7 +141,7 @@ def forgeries(wire: Wire) -> list[tuple[bytes | str, bytes]]:
         letter = encode_letter(
             Letter(
                 sender,
-                # In time, whenever it is read.
+                # Valid in time, whenever it is read.
                 event.other.node.homes._clock() + 5,
                 Commands(stream, chance.choice([1, 1, 2]), [honest_command(event)]),
                 None,
@@ -158,7 +158,7 @@ def forgeries(wire: Wire) -> list[tuple[bytes | str, bytes]]:
             (to, true[: SEAL_BYTES - 16] + letter),
             (to, stranger.seal(LETTER, channel_to(event.home.node.bus.node), letter)),
             (channel, bytes(changed)),
-            # A true letter, to another node than it was written to.
+            # A genuine letter, sent to another node than its receiver.
             (wire.letters_to(other), true),
         ]
         found.append(kinds[number % len(kinds)])
@@ -194,7 +194,7 @@ async def test_a_seal_that_is_not_checked_is_found(
 
 
 async def repeated(wire: Wire) -> None:
-    """Every letter that went by, again and again, in its order and in any other."""
+    """Every recorded letter, again and again, in its order and in any other."""
     for _ in range(10):
         await asyncio.gather(*(wire.event.votes(client) for client in wire.event.here))
     chance = random.Random(2)
@@ -235,7 +235,7 @@ async def test_a_forward_that_is_decided_twice_is_found(
 async def test_late_forwards_are_not_believed(
     migrated_url: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Redis keeps letters for a while; their commands were decided elsewhere meanwhile."""
+    """Redis holds letters back for a while; meanwhile their commands are decided elsewhere."""
     async with nodes(migrated_url, redis_server.url) as found:
         event = await shared(found)
         bus = event.other.node.bus

@@ -1,4 +1,4 @@
-"""Those who are not in an event cost it next to nothing, and cannot fill its journal."""
+"""Users outside an event cost it almost nothing, and cannot fill its journal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def time_stands(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def rows(migrated_url: str) -> AsyncIterator[Any]:
-    """Asks the journal for the refusals that it holds of a user in an event."""
+    """Reads the refusals of a user in an event from the journal."""
     connection = await asyncpg.connect(migrated_url)
 
     async def refusals(event: str, user: str) -> list[asyncpg.Record]:
@@ -50,7 +50,7 @@ async def rows(migrated_url: str) -> AsyncIterator[Any]:
 
 
 async def knock(client: Client, event: str, times: int) -> list[Message]:
-    """Votes of one who is not in the event, all at once."""
+    """Votes of a user who is not in the event, all at once."""
     given: dict[str, Any] = {"event": event, "proposal": "p_1", "revision": 1}
     posted = [await client.post("vote.cast", **given) for _ in range(times)]
     return [await client.answered(future) for future in posted]
@@ -89,7 +89,7 @@ async def test_an_applicant_and_one_who_was_put_out_are_bounded_alike(
     for client in (gone, applicant):
         found = Counter(codes(await knock(client, scene.event, 60)))
         assert set(found) == {"not_a_member", "rate_limited"}
-        # One that was a member may have one more under way as such.
+        # A former member may have one more under way.
         assert STRANGER_BURST <= found["not_a_member"] <= STRANGER_BURST + 2
         assert len(await rows(scene.event, client.user)) == found["not_a_member"]
 
@@ -175,7 +175,7 @@ async def test_a_member_who_is_known_costs_no_question(
     for _ in range(5):
         await scene.vote(member, proposal)
     assert asked == []
-    # And one who was put out is looked at again.
+    # A user who was removed is checked again.
     await scene.do("membership.remove", user=member.user)
     for _ in range(2):
         assert (await scene.vote(member, proposal))["code"] == "not_a_member"
@@ -183,7 +183,7 @@ async def test_a_member_who_is_known_costs_no_question(
 
 
 async def test_a_stranger_takes_no_lock_of_an_event_once_told(server: Running) -> None:
-    """However many sockets and requests: what is too much never comes to a lane."""
+    """With any number of sockets and requests, the excess never reaches a lane."""
     scene = await gathering(server)
     stranger = await scene.newcomer()
     await knock(stranger, scene.event, STRANGER_BURST + 5)
@@ -210,7 +210,7 @@ async def test_a_stranger_takes_no_lock_of_an_event_once_told(server: Running) -
 async def test_a_link_that_breaks_while_the_sender_is_looked_up_costs_no_command(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lane tries again, as it does with all its own statements."""
+    """The lane retries, as it does with all its statements."""
     scene = await gathering(server, 1)
     proposal = await scene.propose()
 
@@ -224,7 +224,7 @@ async def test_a_link_that_breaks_while_the_sender_is_looked_up_costs_no_command
 async def test_a_ping_is_answered_though_an_earlier_command_waits(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client asks whether its connection works, and would replace it."""
+    """A client pings to test its connection, and would replace it without an answer."""
     scene = await gathering(server, 1)
     proposal = await scene.propose()
     (member,) = scene.members
@@ -276,7 +276,7 @@ async def test_the_repeat_of_a_join_gets_its_ack_though_the_code_was_retired(
     await retired(scene)
     again = await member.ack("membership.join", id="joined-once", code=old)
     assert again == first | {"replayed": True}
-    # A new join with it opens nothing, for a member neither.
+    # A new join with it is refused, even from a member.
     await member.refused("not_found", "membership.join", code=old)
     assert (await member.ack("membership.join", code=scene.code))["applied"] is False
 
@@ -308,7 +308,7 @@ async def test_a_code_that_is_retired_while_the_join_waits_counts_as_a_guess(
 
 
 async def test_the_retry_of_a_refused_command_of_a_stranger_stays_refused(start: Start) -> None:
-    """A final error stays final, even after the user is let in."""
+    """A final error stays final, even after the user is admitted."""
     server = await start()
     scene = await gathering(server)
     proposal = await scene.propose()

@@ -1,4 +1,4 @@
-"""Entrance codes cannot be found by guessing, over any way in."""
+"""Entrance codes cannot be found by guessing, by any way into an event."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_codes_that_are_taken_cannot_be_found_by_making_events(server: Run
     assert codes[:2] == ["version_conflict"] * 2
     assert set(codes) == {"version_conflict", "rate_limited"}
     assert codes.count("version_conflict") <= 12
-    # What nobody has is still theirs to take.
+    # Codes that are not in use can still be chosen.
     assert await guesser.result("event.create", subject="Mine too", entrance_code="MINE01") != made
 
 

@@ -1,4 +1,4 @@
-"""One event on several nodes: its commands are decided at its home, and nothing is lost by that."""
+"""An event on several nodes is decided at its home, and nothing is lost by that."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PATIENCE = 30.0
 
 @pytest.fixture
 def redis_server() -> Iterator[RedisServer]:
-    """A Redis that a test may ill-treat."""
+    """A Redis that a test may break."""
     server = RedisServer()
     server.start()
     yield server
@@ -38,7 +38,7 @@ def redis_server() -> Iterator[RedisServer]:
 async def nodes(
     url: str, redis_url: str, count: int = 2, **changes: Any
 ) -> AsyncIterator[list[Running]]:
-    """Nodes that know each other, and take commands for each other."""
+    """Nodes that know each other, and decide commands for each other."""
     changes = {"forward": "on"} | changes
     async with AsyncExitStack() as stack:
         found = [
@@ -65,10 +65,10 @@ class Shared:
     def __init__(self, home: Running, other: Running, scene: Scene, proposal: str) -> None:
         self.home, self.other, self.scene, self.proposal = home, other, scene, proposal
         self.here: list[Client] = []
-        """Members on the other node, the one that forwards; the scene's first votes at home."""
+        """Members on the other node, which forwards; and the scene's first votes, at home."""
 
     async def votes(self, client: Client, times: int = 1, *, retried: bool = False) -> None:
-        """Cast and retract, in turns; each must be acknowledged, as the first of its id."""
+        """Cast and retract, in turns; each command must be acknowledged without a replay."""
         for _ in range(times):
             for kind in ("vote.cast", "vote.retract"):
                 fields: dict[str, Any] = {"event": self.scene.event, "proposal": self.proposal}
@@ -86,7 +86,7 @@ class Shared:
                 assert retried or not answer["replayed"], answer
 
     async def shares(self) -> None:
-        """Vote on both nodes in turns until the other one forwards."""
+        """Vote on both nodes in turns until the other node forwards."""
         counts = self.other.node.homes.counts
         # The first letters may be lost: the home is trusted again after ``MIN_DISTRUST_S``.
         async with asyncio.timeout(PATIENCE):
@@ -95,7 +95,7 @@ class Shared:
                 await self.votes(self.here[0])
 
     async def agree(self) -> None:
-        """Both nodes' rooms must show the same, and no vote is left."""
+        """Both nodes' rooms must be equal, and have no vote left."""
         one = await self.scene.watch(self.scene.members[0])
         room = await self.here[0].subscribe(self.scene.event)
         await asyncio.gather(*(r.reached(max(one[0].seq, room.seq)) for r in (one[0], room)))
@@ -104,7 +104,7 @@ class Shared:
 
 
 async def shared(found: list[Running], members: int = 4) -> Shared:
-    """An event with a home, used on that node and on another one."""
+    """An event with a home, used on that node and on another."""
     while True:
         scene = await gathering(found[0], members)
         name = found[0].node.nodes.home_of(scene.event)
@@ -175,7 +175,7 @@ async def test_commands_of_a_socket_keep_their_order_whatever_way_they_take(
                 )
                 for _ in range(30)
             ]
-            # The way changes with commands on it: to the lane here, and back.
+            # The route changes while commands are on it: to the lane here, and back.
             event.other.node.nodes.changes += 1
             event.other.node.homes._shared.is_mine(event.scene.event)
             sent += [
@@ -266,7 +266,7 @@ async def test_redis_that_fails_between_forward_and_answer_loses_no_ack(
             redis_server.start()
         assert +counts(event.other).local
         await event.agree()
-        # It is a home again, once they hear each other.
+        # It is a home again, once the nodes hear from each other.
         answered = counts(event.other).answered
         async with asyncio.timeout(PATIENCE):
             while counts(event.other).answered == answered:
@@ -279,7 +279,7 @@ async def test_a_home_that_is_cut_off_from_the_database_is_left(
 ) -> None:
     async with nodes(migrated_url, redis_server.url) as found:
         event = await shared(found)
-        # Its lanes take commands, and decide nothing.
+        # Its lanes accept commands, and decide nothing.
         home = event.home.node.lanes
         kept: list[Any] = []
         monkeypatch.setattr(home, "submit", lambda *given: kept.append(given))
@@ -287,7 +287,7 @@ async def test_a_home_that_is_cut_off_from_the_database_is_left(
             await asyncio.gather(*(event.votes(client) for client in event.here))
         assert counts(event.other).local["stuck"] == len(event.here)
         monkeypatch.undo()
-        # What it decides at last was decided already.
+        # The commands that it decides at last were decided already.
         before = await event.scene.state()
         for event_id, submission in kept:
             home.submit(event_id, submission)
@@ -301,7 +301,7 @@ async def test_two_nodes_that_both_think_they_are_the_home_lose_nothing(
     async with nodes(migrated_url, redis_server.url, 3) as found:
         event = await shared(found)
         third = await found[2].connect((await event.scene.member()).user)
-        # The second node believes that it is the home itself; the third sends to either in turns.
+        # The second node believes that it is the home; the third sends to either in turns.
         own = event.other.node.bus.node
         event.other.node.nodes.home_of = lambda event: own  # type: ignore[method-assign]
         either = iter([event.home.node.bus.node, own] * 1_000)
@@ -347,7 +347,7 @@ async def test_a_node_that_joins_under_load_takes_its_share(
 
 @pytest.fixture(params=["redis", "cluster"])
 def redis_of_a_kind(request: pytest.FixtureRequest) -> Iterator[str]:
-    """One Redis, and a cluster of them."""
+    """A single Redis, and a cluster."""
     if request.param == "redis":
         yield request.getfixturevalue("redis_server").url
         return
@@ -399,11 +399,11 @@ async def test_a_home_that_ends_after_commit_and_before_its_answer_loses_no_ack(
 ) -> None:
     async with nodes(migrated_url, redis_server.url) as found:
         event = await shared(found)
-        # It decides, and not a word of it is heard any more.
+        # It decides, and none of its messages arrives any more.
         monkeypatch.setattr(event.home.node.bus, "post", lambda channel, writer: None)
         recovered = event.other.node.lanes.counts.recovered
         async with asyncio.timeout(PATIENCE):
-            # Each must be acknowledged as the first of its id.
+            # Each must be acknowledged without a replay.
             await asyncio.gather(*(event.votes(client) for client in event.here))
         assert event.other.node.lanes.counts.recovered > recovered
         assert counts(event.other).local["silent"]
@@ -462,7 +462,7 @@ async def test_a_home_that_is_killed_under_load_loses_no_ack(
             await asyncio.gather(*here)
         for scene, proposal, clients in events:
             room = await clients[0].subscribe(scene.event)
-            # Those who were cut off may have left a vote; the others took each one back.
+            # Members who were cut off may have left a vote; the others retracted each one.
             assert room.state["proposals"][proposal]["agree"] <= len(scene.members)
         other.clients.clear()
         await one.leave()
@@ -471,7 +471,7 @@ async def test_a_home_that_is_killed_under_load_loses_no_ack(
 async def test_a_rolling_restart_under_load_loses_no_ack(
     migrated_url: str, redis_server: RedisServer
 ) -> None:
-    """Each node drains in turn while another one takes its place; clients on the others go on."""
+    """Each node drains in turn while another replaces it; clients on the others go on."""
     async with AsyncExitStack() as stack:
         found = await stack.enter_async_context(nodes(migrated_url, redis_server.url, 3))
         event = await shared(found)

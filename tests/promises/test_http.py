@@ -1,4 +1,4 @@
-"""The same over HTTP: the same handlers, journal, ids and answers; streams that resume."""
+"""The same promises over HTTP: handlers, journal, ids and answers; streams that resume."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_a_quoted_idempotency_key_is_the_bare_one(server: Running) -> None
     assert second.json() == first.json() | {"replayed": True}
 
 
-#: What goes wrong → (body, status, code).
+#: Fault → (body, status, code).
 WRONG: dict[str, tuple[Any, int, str]] = {
     "no JSON": ("{", 400, "bad_frame"),
     "an array": ([], 400, "bad_frame"),
@@ -96,7 +96,7 @@ async def test_what_is_wrong_has_its_status_and_the_sockets_body(
         answer = await http.post("/commands", content=content)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.json()["type"] == "error"
-    if status != 413:  # what is too large is not read
+    if status != 413:  # a body that is too large is not read
         assert answer.json().get("id") == (body.get("id") if isinstance(body, dict) else None)
 
 
@@ -271,7 +271,7 @@ async def test_a_user_has_as_many_streams_as_sockets_and_no_more(start: Start) -
             assert await refused(http)
             async with caller(server, scene.admin.user) as other:
                 assert not await refused(other)
-        # Those that ended make room again, as soon as the server has noticed.
+        # Streams that ended make room again, as soon as the server has noticed.
         while await refused(http):
             await asyncio.sleep(0.05)
 
@@ -354,7 +354,7 @@ async def test_the_head_of_a_stream_is_a_whole_answer(server: Running) -> None:
     async with caller(server, scene.members[0].user) as http, asyncio.timeout(PATIENCE):
         head = await http.head(url)
         assert head.headers["content-type"].startswith("text/event-stream")
-        # Over the same connection, which waits for nothing.
+        # Over the same connection, which is not blocked.
         assert (await http.get("/events")).status_code == 200
     async with caller(server, "no-part-in-it") as http:
         assert (await http.head(url)).status_code == 404
@@ -438,7 +438,7 @@ async def test_streams_of_a_server_that_goes_away_say_when_to_come_back(start: S
         async with http.stream("GET", f"/events/{scene.event}/stream") as response:
             assert response.status_code == 200
             lines = [line async for line in response.aiter_lines()]
-        # Its own event, and the last thing there is.
+        # Its own event, and the last record there is.
         assert lines[-2].startswith("retry: ")
         assert lines[-1] == ""
         waits.append(int(lines[-2].removeprefix("retry: ")))

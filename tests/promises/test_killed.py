@@ -1,4 +1,4 @@
-"""kill -9 of the server while people vote: nothing lost, nothing twice."""
+"""The server is killed while people vote: no vote is lost, and none counts twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.promises.tables import agree_with_the_tables, journal
 
 
 class Voter:
-    """Votes on everything, remembers what was sent and what was answered."""
+    """Votes on every proposal, and remembers each command and its answer."""
 
     def __init__(self, user: str, event: str, proposals: list[str]) -> None:
         self.user = user
@@ -25,7 +25,7 @@ class Voter:
         ]
 
     async def vote(self, client: Client) -> None:
-        """Go on voting, three in flight, until all is answered or the socket is gone."""
+        """Keep voting, three in flight, until all is answered or the socket is lost."""
         flying: set[asyncio.Task[None]] = set()
         try:
             while self._todo or flying:
@@ -45,16 +45,16 @@ class Voter:
         self.answers.setdefault(id, []).append(answer)
 
     async def resend(self, client: Client) -> int:
-        """Send again what was not answered, under the same ids; how many."""
+        """Send the unanswered commands again, under the same ids; return how many."""
         open_ids = [id for id in self.sent if id not in self.answers]
         await asyncio.gather(*(self._one(client, id) for id in open_ids))
-        # And some of what was: the answer must be the one that was given.
+        # And some answered ones: the answer must be the same.
         for id in [id for id in self.sent if id in self.answers and id not in open_ids][:5]:
             await self._one(client, id)
         return len(open_ids)
 
     def acks(self) -> list[Message]:
-        """All acks there were."""
+        """All acks so far."""
         return [a for given in self.answers.values() for a in given if a["type"] == "ack"]
 
 
@@ -112,7 +112,7 @@ async def test_killed_while_people_vote(migrated_url: str, tmp_path: Path) -> No
 
 
 async def test_stopped_while_people_vote(migrated_url: str, tmp_path: Path) -> None:
-    """SIGTERM: exit 0, every commit acked, every client sent the time to come back."""
+    """SIGTERM: exit 0, every commit acked, and every client sent a time to come back."""
     async with killable(migrated_url, tmp_path, drain_seconds=5, **MANY_BY_ONE) as server:
         scene = await gathering(server, 4, policy=by_count(99))
         proposals = [await scene.propose() for _ in range(120)]
@@ -137,7 +137,7 @@ async def test_stopped_while_people_vote(migrated_url: str, tmp_path: Path) -> N
 
 
 async def resumed(server: Address, user: str, event: str, room: Any) -> Any:
-    """The room again, on another server."""
+    """Enter the room again, on another server."""
     client = await server.connect(user)
     client.adopt(room)
     return await client.resume(event)

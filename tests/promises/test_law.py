@@ -17,12 +17,12 @@ from tests.promises.running import Running
 from tests.promises.scenarios import BEFORE_THE_START, SCENARIOS
 from tests.promises.stage import Stage, stage
 
-#: So small that windows move in nearly every scenario.
+#: So small that windows overflow in nearly every scenario.
 SMALL = {"resolved_shown": 2, "comments_shown": 3, "members_shown": 3, "requests_shown": 2}
 
 
 async def afresh(second: Running, room: Room) -> Room:
-    """The room as the tables have it, for the same user."""
+    """The room in the tables' state, for the same user."""
     client = await second.connect(room.client.user)
     found = await client.subscribe(room.event)
     await client.leave()
@@ -30,7 +30,7 @@ async def afresh(second: Running, room: Room) -> Room:
 
 
 async def holds(made: Stage, second: Running) -> None:
-    """Every client that still watches has folded the tables' state, ``you`` included."""
+    """Every watching client has folded the tables' state, ``you`` included."""
     rooms = await made.settled()
     assert rooms
     for room in rooms:
@@ -84,7 +84,7 @@ async def test_the_law_holds_through_a_whole_life_with_wide_windows(start: Start
 
 
 async def test_a_socket_that_was_away_all_the_time_ends_in_the_same_state(start: Start) -> None:
-    """``resumed`` is one patch over all of it, from memory and from the journal alike."""
+    """``resumed`` is one patch over all of it, both from memory and from the journal."""
     first, second = await start(**SMALL), await start(**SMALL)
     made = await stage(first)
     away: list[Any] = []

@@ -1,4 +1,4 @@
-"""An event's limits are its own: no setting of any server decides it differently, or denies it."""
+"""An event's limits are its own: no server's settings change a decision or refuse it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.promises.running import Running, running
 from tests.promises.scenes import Scene, by_count, gathering
 from tests.promises.test_law import afresh
 
-#: What a server may have been started with before, or after.
+#: Settings that a server may have before, or after.
 NARROW: dict[str, Any] = {"resolved_shown": 2, "comments_shown": 1, "members_shown": 1}
 WIDE: dict[str, Any] = {"resolved_shown": 50, "comments_shown": 50, "members_shown": 50}
 
@@ -33,7 +33,7 @@ async def again(server: Running, scene: Scene) -> Scene:
 
 
 async def options(scene: Scene) -> None:
-    """As many options as the limit of 30 lets in, at most three more at a time."""
+    """Add as many options as the limit of 30 permits, three at a time."""
     there = len((await scene.state())["options"])
     for number in range(min(23, 30 - there)):
         await scene.do("option.add", content=f"option {there + number}")
@@ -63,7 +63,7 @@ async def members(scene: Scene) -> None:
 
 
 Deed = Callable[[Scene], Awaitable[None]]
-#: What is done before and after a change of settings, and from what to what they change.
+#: Acts before and after a change of settings, and the limits before and after.
 CHANGES: dict[str, tuple[Deed, dict[str, Any], dict[str, Any], bool]] = {
     "options, fewer": (options, {"options": 30}, {}, False),
     "comments shown, more": (comments, {"comments_shown": 1}, {}, True),
@@ -88,7 +88,7 @@ async def test_a_changed_setting_changes_nothing_of_an_event(
         await deed(scene)
         left = await (await server.connect(scene.members[0].user)).subscribe(scene.event)
     async with running(migrated_url, **after) as server:
-        # Who comes back has what a snapshot of this server shows.
+        # A client that returns has the state that a snapshot of this server shows.
         client = await server.connect(left.client.user)
         back = client.adopt(left)
         await client.resume(scene.event)
@@ -105,7 +105,7 @@ async def test_a_changed_setting_changes_nothing_of_an_event(
 
 
 async def agrees(server: Running, room: Room) -> None:
-    """``room`` holds what a snapshot shows."""
+    """``room`` equals a snapshot."""
     fresh = await afresh(server, room)
     assert (room.seq, room.state, room.you) == (fresh.seq, fresh.state, fresh.you)
 
@@ -127,7 +127,7 @@ async def exported(server: Running, event: str, folder: Path) -> Path:
 
 
 async def cli(*command: str, **settings: str) -> tuple[int, str]:
-    """What ``ayes`` exits with, and what it prints; ``settings`` as its flags."""
+    """The exit status of ``ayes``, and its output; ``settings`` as its flags."""
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
@@ -136,14 +136,14 @@ async def cli(*command: str, **settings: str) -> tuple[int, str]:
 
 
 async def verified(path: Path, **settings: str) -> tuple[int, str]:
-    """What ``ayes verify FILE`` exits with, and its last word."""
+    """The exit status of ``ayes verify FILE``, and its last word."""
     status, said = await cli("verify", str(path), **settings)
     return status, said.split()[-1]
 
 
 @pytest.fixture
 async def two(migrated_url: str) -> AsyncIterator[tuple[Running, Running]]:
-    """Two servers on one database, one of them begun with other settings."""
+    """Two servers on one database, one of them started with other settings."""
     async with running(migrated_url, **WIDE) as wide, running(migrated_url, **NARROW) as narrow:
         yield wide, narrow
 
@@ -188,7 +188,7 @@ async def test_an_operator_gives_an_event_other_limits_while_it_is_watched(
         await room.reached(at + 1)
         assert len(room.state["comments"]) == 2
         await agrees(server, room)
-    # What is so already is no step.
+    # A change to the present limits is no step.
     status, _ = await cli("limits", scene.event, *given, **before)
     assert status == 0
     for deed in (comments, decisions, members):
@@ -221,7 +221,7 @@ async def test_of_two_operators_at_once_one_changes_the_limits(
 
 
 async def test_a_much_narrower_window_is_one_step(start: Start, migrated_url: str) -> None:
-    """As many as leave it are read at once, within the time that a lane gives a command."""
+    """As many records as leave the window are read at once, within a lane's time for a command."""
     server = await start(pending_per_author=1_000, resolved_shown=1_000)
     scene = await gathering(server, policy=by_count(1))
     room = (await scene.watch(scene.admin))[0]
@@ -268,7 +268,7 @@ async def test_limits_that_cannot_be_are_refused(migrated_url: str, start: Start
 
 
 async def test_clients_are_not_sent_limits(server: Running, start: Start) -> None:
-    """They stand in the journal alone: no answer and no room says anything of them."""
+    """The limits are in the journal alone: no answer and no room has them."""
     scene = await gathering(server, 1)
     await scene.watch(*scene.everyone)
     await comments(scene)

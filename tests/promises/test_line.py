@@ -36,7 +36,7 @@ async def test_heartbeats_carry_the_top_of_each_room(start: Start) -> None:
     one, two = await gathering(server), await gathering(server)
     client = await server.connect(one.admin.user)
     room = await client.subscribe(one.event)
-    # A live client of its own answers the server's pings, and need not say anything.
+    # A live client answers the server's pings, and need not send anything.
     for _ in range(3):
         seen = len(client.of("heartbeat"))
         beat = (await client.saw("heartbeat", seen + 1))[-1]
@@ -50,13 +50,13 @@ async def test_heartbeats_carry_the_top_of_each_room(start: Start) -> None:
 
 
 class Mute:
-    """A socket by hand: it says hello, and from then on not even a pong."""
+    """A raw socket that says hello, and then not even sends a pong."""
 
     def __init__(self, port: int) -> None:
         self.port = port
 
     async def open(self, behind_it: bytes = b"") -> None:
-        """Upgrade and say hello; ``behind_it`` goes out in the same write."""
+        """Upgrade and say hello; ``behind_it`` is in the same write."""
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
         self.writer.write(
             b"GET /v1/socket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -84,7 +84,7 @@ class Mute:
             return found
 
     async def close(self) -> None:
-        """Hang up."""
+        """Drop the connection."""
         self.writer.close()
         await asyncio.gather(self.writer.wait_closed(), return_exceptions=True)
 
@@ -115,7 +115,7 @@ async def test_silence_closes_4002(start: Start) -> None:
 
 
 async def test_any_frame_counts_as_life(start: Start) -> None:
-    """By a clock of the test's: the server's own pulse hardly ever beats."""
+    """By a clock of the test's, since the server's own heartbeat is too slow here."""
     silence = 2 * HOUR_MS / 1000
     server = await start(heartbeat_ms=HOUR_MS)
     await server.node._keepalive.task.stop()
@@ -182,13 +182,13 @@ async def test_presence_counts_members_not_sockets(
 
 
 async def stalled(server: Running, user: str, event: str) -> tuple[Client, asyncio.Transport]:
-    """A subscribed client that reads no further; its transport."""
+    """A subscribed client that stops reading; its transport."""
     client = await server.connect(user, receive_buffer=32_768)
     (session,) = (s for s in server.node.sockets.all if s.id == client.welcome["session"])
-    # The operating system would take megabytes for somebody on the same machine.
+    # The operating system would buffer megabytes for a client on the same machine.
     sending = session.transport._transport.get_extra_info("socket")
     sending.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
-    # It is not given up, however long a busy machine takes for what happens meanwhile.
+    # It is not given up, however long a busy machine takes for the acts meanwhile.
     session.transport._stall_detector = StallDetector(
         asyncio.get_running_loop(), 3_600.0, session.transport
     )
@@ -258,7 +258,7 @@ async def test_a_slow_reader_gets_long_pages_one_after_another(start: Start) -> 
     deaf, transport = await stalled(server, slow.user, scene.event)
     waiting = [deaf.expect(ref) for ref in ("one", "two", "three")]
     await deaf.say([page | {"ref": ref} for ref in ("one", "two", "three")])
-    for _ in range(5):  # meanwhile they would all have been written
+    for _ in range(5):  # meanwhile all of them would have been written
         await scene.admin.ask(**page)
     transport.resume_reading()
     for answer in waiting:

@@ -14,7 +14,7 @@ from tests.promises.running import Running
 from tests.promises.scenes import BY_HAND, fresh, gathering
 from tests.promises.stage import stage
 
-#: Of two bytes in memory and three in UTF-8, as long as a text may be.
+#: Two bytes in memory and three in UTF-8, as long as a text may be.
 LONG = "가" * 1_980
 
 
@@ -65,7 +65,7 @@ async def test_idle_lanes_are_forgotten_by_their_bytes(
     assert proposals * 2 * 5 * 1_900 < largest < most
     assert server.node.lanes.idle_bytes() <= most
     assert scenes[0].event not in server.node.lanes._lanes
-    # What was forgotten is read again.
+    # Records that were dropped from memory are read again.
     assert (await scenes[0].state())["counts"]["proposals"] == proposals
     await scenes[0].propose()
 

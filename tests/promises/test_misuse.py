@@ -1,4 +1,4 @@
-"""Frames that are none, batches, limits, and the answers to them.
+"""Frames that are not messages, batches, limits, and their answers.
 
 ``docs/protocol.md``, "Transport" and "Keeping the line".
 """
@@ -221,7 +221,7 @@ async def test_a_ref_is_echoed_whatever_is_answered(server: Running) -> None:
             if (ref == "" and request["type"] in ("nonsense",)) or (
                 "limit" in request and ref == ""
             ):
-                continue  # sent to no one user
+                continue  # Sent to no single user.
             await client.until(told, f"{request['type']} with ref {ref!r}")
 
 
@@ -235,7 +235,7 @@ async def test_a_ref_of_a_wrong_kind_is_a_bad_request(server: Running) -> None:
         assert (error["code"], error["details"]["path"]) == ("bad_request", "ref"), ref
 
 
-# Too fast, too much.
+# Too fast, too much
 
 
 async def test_over_inflight_is_busy_and_the_same_id_may_come_again(start: Start) -> None:
@@ -375,7 +375,7 @@ async def test_sixty_four_rooms_are_allowed_by_default(server: Running) -> None:
 async def test_one_who_goes_right_after_hello_leaves_nothing_behind(
     server: Running, cut: str, recwarn: pytest.WarningsRecorder
 ) -> None:
-    """The greeting's own task is not left half made."""
+    """The greeting's own task does not stay half made."""
     for _ in range(10):
         client = await server.open("ada")
         await client.raw(json.dumps({"type": "hello", "token": token("ada")}))
@@ -385,7 +385,7 @@ async def test_one_who_goes_right_after_hello_leaves_nothing_behind(
     async with asyncio.timeout(30):
         while len(server.node.sockets.all) > 1:
             await asyncio.sleep(0.01)
-    # Nor does what is left count against the user's connections.
+    # The remains do not count against the user's connections.
     for _ in range(server.node.settings.connections_per_user):
         await server.connect("ada")
     assert not list(recwarn)
@@ -423,7 +423,7 @@ async def test_one_author_takes_not_all_places_for_proposals(start: Start) -> No
     await scene.propose()
     refused = await other.refused("limit_reached", "proposal.create", **wish)
     assert refused["details"] == {"limit": 5, "name": "pending_proposals"}
-    # What is decided or taken back is pending no more, and makes room for its author alone.
+    # A decided or withdrawn proposal is not pending, and makes room for its author alone.
     await greedy.ack("proposal.withdraw", event=scene.event, proposal=mine[0])
     await scene.propose(by=greedy)
     await scene.do("proposal.reject", proposal=mine[1])

@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 
 
 def moment(ago: timedelta) -> str:
-    """A time by a clock that is right, so long ago."""
+    """A time in the past, by a correct clock."""
     return (datetime.now(UTC) - ago).isoformat()
 
 
@@ -23,7 +23,7 @@ PAST, FUTURE = moment(HOUR), moment(-HOUR)
 
 
 def told(answer: dict[str, Any]) -> tuple[Any, ...]:
-    """What decides what a client does."""
+    """The fields that decide a client's next act."""
     return tuple(answer.get(key) for key in ("code", "effect", "retry", "replayed"))
 
 

@@ -1,4 +1,4 @@
-"""Commands to events that do not exist cost next to nothing, and nobody else anything."""
+"""Commands to events that do not exist cost almost nothing, and slow no other user."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.promises.scenes import gathering
 
 
 async def refused_everywhere(client: Client, count: int) -> None:
-    """So many commands, each to an event of its own that nobody ever made."""
+    """Send ``count`` commands, each to another event that does not exist."""
     await asyncio.gather(
         *(
             client.refused("not_found", "vote.retract", event=str(uuid.uuid4()), proposal="p_1")

@@ -1,4 +1,4 @@
-"""Journals from before limits were recorded: proved as they are, and gone on with."""
+"""Journals from before limits were recorded: they verify unchanged, and can be continued."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.promises.test_law import afresh
 from tests.promises.test_limits import agrees, cli
 
 FOLDER = Path(__file__).parents[1] / "journals" / "rules-1"
-#: The limits that the older server's settings were, as far as its journals show them.
+#: The limits of the older server's settings, as far as its journals show them.
 SHOWN = {
     "finished": "options at least 25; criteria at most 2; pending_proposals at least 3; "
     "resolved_shown 2, at least 13 from line 51 on; comments_shown 1, at least 3 from line 49 on; "
@@ -35,7 +35,7 @@ SHOWN = {
 }
 
 
-#: The same by the version before shares and stances: its journals record their limits.
+#: The same by the version before shares and stances, whose journals record their limits.
 FOURTH = FOLDER.with_name("rules-4")
 
 
@@ -80,7 +80,7 @@ async def _left_by(url: str, folder: Path, revision: str) -> str:
     link = await connect()
     for table, rows in json.loads((folder / "tables.json").read_text()).items():
         for row in rows:
-            # To the letter: the chain is over these very bytes.
+            # Byte for byte, since the chain is over these bytes.
             kept = ("payload", "answer", "patches") if table == "journal" else ()
             texts = {name: row.pop(name) for name in kept}
             names = ", ".join([*row, *texts])
@@ -108,7 +108,7 @@ def _schema_of_then(connection: Connection, revision: str) -> None:
 
 @pytest.fixture
 async def upgraded(older: str) -> str:
-    """The same, brought up to date."""
+    """The same database, upgraded."""
     await upgrade_async(older)
     return older
 
@@ -134,7 +134,7 @@ async def test_a_database_of_the_fourth_rules_is_proved(empty_database_url: str)
 
 
 async def as_it_was(server: Running) -> Scene:
-    """The event that was not finished, its people connected again."""
+    """The unfinished event, with its people connected again."""
     event = event_of("half")
     link = await asyncpg.connect(server.node.settings.database_url)
     users = await link.fetch(
@@ -150,7 +150,7 @@ async def as_it_was(server: Running) -> Scene:
     return scene
 
 
-#: Settings of the server that goes on with it; the older one's were 2 and 1.
+#: Settings of the server that continues it; the older server's were 2 and 1.
 GOING_ON: dict[str, dict[str, Any]] = {
     "the same": {"resolved_shown": 2, "comments_shown": 1, "members_shown": 2},
     "narrower": {"resolved_shown": 1, "comments_shown": 1, "members_shown": 1},
@@ -162,7 +162,7 @@ GOING_ON: dict[str, dict[str, Any]] = {
 async def test_the_first_change_records_limits_and_clients_that_resume_agree(
     upgraded: str, settings: str
 ) -> None:
-    """With any window: a record that left it before is not shown again, and no view lacks it."""
+    """With any window, a record that left it is not shown again, and no view lacks it."""
     async with running(upgraded, **GOING_ON[settings]) as server:
         scene = await as_it_was(server)
         rooms = await scene.watch(*scene.everyone)
@@ -262,12 +262,12 @@ def _hidden(line: Line) -> None:
 
 
 def _waits(line: Line) -> None:
-    """What was accepted by its votes is said to have waited, and the event to be as before."""
+    """A proposal that passed by its votes is recorded as waiting, and the event as unchanged."""
     line["answer"] = line["answer"].replace('"status":"accepted"', '"status":"pending"')
 
 
 def _limits(line: Line) -> None:
-    """Limits said to follow others that nobody recorded."""
+    """Limits that claim to follow others, which nobody recorded."""
     line["answer"] = line["answer"][:-1] + ',"limits":{"version":2,"rules":2,"comments_shown":1}}'
 
 
@@ -293,7 +293,7 @@ def _beside(line: Line) -> None:
     line["patches"] = line["patches"][:-1] + ',"others":{"members":{}}}'
 
 
-#: What is done to a line → which line: the first of a command whose text has these words.
+#: A change of a line → the line: the first whose command contains these texts.
 FORGED: dict[str, tuple[Change, str, str]] = {
     "other words": (_words, "proposal.create", "words 1"),
     "a tally that was helped": (_answer, "vote.cast", '\\"agree\\":1'),
@@ -312,7 +312,7 @@ FORGED: dict[str, tuple[Change, str, str]] = {
 
 
 def rechained(head: str, lines: list[Line], folder: Path) -> Path:
-    """An export of ``lines`` whose hashes are right."""
+    """An export of ``lines`` with correct hashes."""
     previous = bytes(32)
     for seq, line in enumerate(lines, 1):
         line |= {"seq": seq, "prev_hash": previous.hex()}
@@ -325,11 +325,11 @@ def rechained(head: str, lines: list[Line], folder: Path) -> Path:
 
 
 def test_an_id_that_has_an_effect_twice_is_found(tmp_path: Path) -> None:
-    """A comment that is added again under its id, with all that follows made to fit."""
+    """A comment that is added again under its id, with all later lines adapted."""
     head, *lines, _ = (FOLDER / "half.jsonl").read_text().splitlines()
     fields = [json.loads(line) for line in lines]
     again = next(line for line in fields if line["command"] == "option.add")
-    # Nothing changes, so only the id shows that the command was there before.
+    # Nothing changes, so only the id shows that the command is a repeat.
     nothing = next(line for line in fields if line["command"] == "event.start") | {
         "answer": '{"applied":false,"result":{"status":"in_progress"}}',
         "patches": "{}",
@@ -344,7 +344,7 @@ def test_an_id_that_has_an_effect_twice_is_found(tmp_path: Path) -> None:
 def test_an_old_journal_that_was_forged_with_its_chain_is_found(
     forged: str, tmp_path: Path
 ) -> None:
-    """The hashes of all later entries are made again: only the rules can find it."""
+    """The hashes of all later entries are made again: only the rules can find the change."""
     change, command_, words = FORGED[forged]
     head, *lines, _ = (FOLDER / "half.jsonl").read_text().splitlines()
     at = next(
@@ -357,7 +357,7 @@ def test_an_old_journal_that_was_forged_with_its_chain_is_found(
     change(fields[at])
     assert json.dumps(fields[at]) != before
     path = rechained(head, fields, tmp_path)
-    # That somebody is not shown can be a limit's doing, until the next one is.
+    # A limit can be the reason why a member is not shown, until the next entry.
     found = at + 2 if forged == "a member who is hidden" else at + 1
     with pytest.raises(audit.AuditError, match=f"^line {found} "):
         audit.verify_file(path)

@@ -1,4 +1,4 @@
-"""Who gets in, and how the others are refused (``docs/protocol.md``, "Opening")."""
+"""Users who may connect, and the refusals of all others (``docs/protocol.md``, "Opening")."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def test_a_hello_without_a_token_is_unauthenticated(server: Running) -> No
 
 
 def forged() -> list[str]:
-    """Tokens that must not open anything."""
+    """Tokens that must be refused."""
     import jwt
 
     soon = int(time.time()) + 600
@@ -160,7 +160,7 @@ async def test_what_comes_right_behind_the_hello_is_answered(server: Running) ->
     assert [message["type"] for message in client.received] == ["welcome", "pong"]
 
 
-# Origin.
+# Origin
 
 
 async def test_another_origin_is_closed_4505(server: Running) -> None:
@@ -203,7 +203,7 @@ async def test_no_origin_is_no_browser(server: Running) -> None:
     assert client.welcome["type"] == "welcome"
 
 
-# Sub-protocols.
+# Sub-protocols
 
 
 async def test_an_unknown_sub_protocol_is_echoed_and_closed_4506(server: Running) -> None:
@@ -225,7 +225,7 @@ async def test_no_sub_protocol_is_taken_as_ours(server: Running) -> None:
     assert (await client.hello(token("ada")))["type"] == "welcome"
 
 
-# Tokens on the open socket.
+# Tokens on the open socket
 
 
 async def test_a_token_is_renewed_on_the_open_socket(server: Running) -> None:
@@ -271,7 +271,7 @@ async def test_an_expired_token_holds_the_socket_for_its_grace_only(
 
 
 async def test_a_token_that_expires_in_the_queue_decides_nothing(server: Running) -> None:
-    """Expiry is looked at again under the lock."""
+    """Expiry is checked again under the lock."""
     scene = await gathering(server)
     client = await server.connect(scene.admin.user)
     (session,) = (
@@ -299,7 +299,7 @@ async def test_a_token_that_expires_in_the_queue_decides_nothing(server: Running
     assert (ack["applied"], ack["replayed"]) == (True, False)
 
 
-# Too many.
+# Too many
 
 
 async def test_the_connections_of_one_user_are_limited(start: Start) -> None:
@@ -340,9 +340,9 @@ async def test_sockets_that_say_nothing_are_limited(start: Start) -> None:
 
 
 async def who_broke_the_rules(server: Running) -> None:
-    """Somebody is closed over a violation."""
+    """A user's socket is closed for breaking the protocol."""
     client = await server.connect("mallory")
-    # The last of them closes it.
+    # The last frame closes it.
     for _ in range(10):
         await client.raw("no JSON")
     assert await client.gone() == 4501
@@ -364,7 +364,7 @@ async def test_who_broke_the_rules_and_is_back_at_once_waits_for_a_turn(
 async def test_of_those_who_broke_the_rules_only_some_may_wait(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # One turn in ten seconds, which is longer than anybody may wait.
+    # One turn in ten seconds, longer than a client may wait.
     monkeypatch.setattr("server.limits.reconnect_throttle.OFFENDER_SHARE", 0.000_1)
     server = await start()
     await who_broke_the_rules(server)

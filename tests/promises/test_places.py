@@ -1,4 +1,4 @@
-"""Nobody takes all places, of requests or of what is shown; what waits for a place gets it."""
+"""No user takes all places, of requests or in windows; a waiting record gets a free place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.promises.scenes import BY_HAND, Scene, by_count, gathering
 
 
 async def lobby(scene: Scene, count: int) -> list[Client]:
-    """``count`` people ask to be let in, one after another."""
+    """``count`` users ask to join, one after another."""
     asking = []
     for _ in range(count):
         client = await scene.newcomer()
@@ -22,11 +22,11 @@ async def lobby(scene: Scene, count: int) -> list[Client]:
 
 
 def requests(room: Room) -> set[str]:
-    """Who is shown to ask."""
+    """The users whose requests are shown."""
     return set(room.state["requests"])
 
 
-# Requests to join.
+# Requests to join
 
 
 async def test_admins_are_shown_the_oldest_requests_and_how_many_there_are(start: Start) -> None:
@@ -48,7 +48,7 @@ async def test_a_decided_request_brings_the_next_oldest_in_by_the_same_diff(star
     room = await scene.admin.subscribe(scene.event)
     for act, user, left in (
         ("approve", people[0], {people[1], people[2]}),
-        # Beyond the window: nothing is seen of it but the count.
+        # Beyond the window only the count is shown.
         ("reject", people[4], {people[1], people[2]}),
         ("reject", people[1], {people[2], people[3]}),
     ):
@@ -95,7 +95,7 @@ async def test_requests_are_bounded_and_one_that_is_decided_makes_room(start: St
     late = await scene.newcomer()
     refused = await late.refused("limit_reached", "membership.join", code=scene.code)
     assert refused["details"] == {"limit": 3, "name": "requests"}
-    # Who waits already hears so, and takes no second place.
+    # A waiting applicant gets the same answer again, and takes no second place.
     again = await asking[0].ack("membership.join", code=scene.code)
     assert not again["applied"]
     await asking[0].ack("membership.cancel", event=scene.event)
@@ -125,7 +125,7 @@ async def test_deciding_on_all_names_some_and_counts_all(start: Start, monkeypat
     result = await scene.do("membership.approve_all")
     assert (result["approved"], result["approved_count"]) == (people[:2], 3)
     assert (result["waiting"], result["waiting_count"]) == (people[3:5], 9)
-    # One command decides so many; the next one goes on.
+    # One command decides a limited number; the next one continues.
     for decided, left in ((4, 5), (4, 1), (1, 0)):
         result = await scene.do("membership.reject_all")
         assert (result["rejected_count"], result["waiting_count"]) == (decided, left)
@@ -145,7 +145,7 @@ async def test_members_are_not_told_how_many_ask(server: Running) -> None:
     assert "requests" not in (await scene.members[0].subscribe(scene.event)).state["counts"]
 
 
-# What somebody who is out has pending.
+# Pending proposals of a user who has left.
 
 
 async def test_a_removed_members_proposals_stay_unless_they_are_closed(server: Running) -> None:
@@ -188,7 +188,7 @@ async def test_what_those_who_are_out_already_have_pending_can_be_closed(server:
         assert (ack["result"]["status"], ack["result"]["closed"]) == (status, 1)
         ack = await scene.admin.ack("membership.remove", **fields)
         assert (ack["applied"], ack["result"]["closed"]) == (False, 0)
-    # Without it, a repeat is what it was.
+    # Without it, a repeat has the same answer.
     ack = await scene.admin.ack("membership.remove", event=scene.event, user=removed.user)
     assert not ack["applied"]
     await scene.admin.refused(
@@ -196,7 +196,7 @@ async def test_what_those_who_are_out_already_have_pending_can_be_closed(server:
     )
 
 
-# What waits for a place.
+# Records that wait for a place
 
 
 async def test_a_deletion_lets_in_by_the_same_diff_what_waited_for_room(start: Start) -> None:
@@ -217,7 +217,7 @@ async def test_a_deletion_lets_in_by_the_same_diff_what_waited_for_room(start: S
     assert ack["result"]["status"] == "accepted"
     await room.reached(ack["seq"])
     proposals = room.state["proposals"]
-    # The oldest takes the place; the other one waits on.
+    # The oldest takes the place; the other still waits.
     assert proposals[waiting[0]]["status"] == "accepted"
     assert proposals[waiting[0]]["resolution"] == "auto_votes"
     assert proposals[waiting[1]]["status"] == "pending"
@@ -268,7 +268,7 @@ async def test_who_comes_back_may_meet_the_quorum(server: Running) -> None:
     assert second.user in room.state["members"]
 
 
-# Windows.
+# Windows
 
 
 async def test_adding_and_removing_again_moves_no_floor(start: Start) -> None:
@@ -291,7 +291,7 @@ async def test_adding_and_removing_again_moves_no_floor(start: Start) -> None:
 
 
 async def test_many_rooms_see_a_window_of_requests_alike(start: Start) -> None:
-    """Two servers decide in turns; each finds out how the other one left the window."""
+    """Two servers decide in turns; each learns how the other left the window."""
     first, second = await start(requests_shown=2), await start(requests_shown=2)
     scene = await gathering(first, joins=False)
     people = [client.user for client in await lobby(scene, 8)]
@@ -323,7 +323,7 @@ async def test_who_proposes_and_withdraws_takes_a_share_of_the_resolved_window(
     assert refused["details"] == {"limit": 3, "name": "withdrawn_per_author"}
     shown = set((await scene.state())["proposals"])
     assert shown > set(decided[3:])
-    # The others go on; what they decide moves the window, and with it the share.
+    # The others continue; their decisions move the window, and with it the share.
     for _ in range(4):
         proposal = await scene.propose(by=other)
         await scene.do("proposal.reject", proposal=proposal)

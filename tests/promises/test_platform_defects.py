@@ -1,4 +1,4 @@
-"""Defects of the platform that the brief came from, by name; this server must not have them."""
+"""Known defects of the platform that the brief came from, each by its name; none may be here."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_more_members_than_the_maximum(start: Start) -> None:
 async def test_an_outbox_cursor_that_skips_a_slower_transaction(
     start: Start, migrated_url: str
 ) -> None:
-    """Positions come from the locked row: what commits later has the later position."""
+    """Positions come from the locked row: a later commit has the later position."""
     here, there = await start(), await start()
     scene = await gathering(here, 1)
     far = await there.connect(scene.admin.user)
@@ -107,13 +107,13 @@ async def test_an_outbox_cursor_that_skips_a_slower_transaction(
 async def test_percent_by_floats(
     server: Running, agree: int, eligible: int, percent: int, migrated_url: str
 ) -> None:
-    """0.58 * 100 is 57.99999999999999; the vote that meets the threshold carries, none before."""
+    """0.58 * 100 is 57.99999999999999; the vote that meets the threshold passes, none before."""
     scene = await gathering(
         server, 1, policy={"assumption": {"auto": True, "rule": "percent", "threshold": percent}}
     )
     (last,) = scene.members
     proposal = await scene.propose()
-    # The crowd comes by the back door: what counts here is how it is counted.
+    # The members are added in the tables: the test is about counting.
     connection = await asyncpg.connect(migrated_url)
     async with connection.transaction():
         await connection.execute(
@@ -177,7 +177,7 @@ async def test_no_idempotency_on_votes(server: Running) -> None:
 async def test_a_failed_try_makes_the_retry_do_the_work_and_then_report_an_error(
     server: Running, migrated_url: str
 ) -> None:
-    """The first try is cut before it commits; the retry does it once and says so."""
+    """The first attempt is cut before it commits; the retry decides it once and says so."""
     scene = await gathering(server, 1, policy=by_count(1))
     (member,) = scene.members
     for number in range(3):

@@ -1,4 +1,4 @@
-"""What a question costs, and who pays: nobody's membership is looked up after the work is done."""
+"""The cost of a query is paid by its user; memberships are checked before the work."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.promises.client import Client, Message
 from tests.promises.running import Running, token
 from tests.promises.scenes import Scene, gathering
 
-#: What is asked about an event, over a socket and over HTTP.
+#: Queries about an event, over a socket and over HTTP.
 ASKED: list[Message] = [
     {"type": "subscribe"},
     {"type": "subscribe", "epoch": "x", "seq": 1},
@@ -38,7 +38,7 @@ FETCHED = ["", "/stream", "/comments?limit=200", "/proposals", "/members", "/jou
 
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every statement that reads, but for what the server reads by itself from time to time."""
+    """Every statement that reads, except for the server's own periodic ones."""
     found: list[str] = []
     periodic = {
         value.sql
@@ -63,7 +63,7 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The events of which a room, or an outline of what is pending, was read."""
+    """The events of which a room, or an outline, was read."""
     found: list[str] = []
     for module, name in ((loading, "load_room"), (preview, "load_outline")):
         load = getattr(module, name)
@@ -87,7 +87,7 @@ async def fetched(server: Running, user: str, path: str) -> httpx.Response:
 
 
 async def asked_of(client: Client, event: str) -> list[Message]:
-    """Everything there is to ask about ``event``; the answers, without what names the question."""
+    """Ask every query about ``event``; return the answers, without the queries' refs."""
     answers = []
     for question in ASKED:
         answer = await client.request(question | {"event": event})
@@ -138,7 +138,7 @@ async def test_a_room_is_kept_for_who_comes_back(server: Running, loads: list[st
         assert (await fetched(server, member.user, scene.event)).status_code == 200
     assert loads == [scene.event]
     assert server.node.rooms.count() == 0
-    # The client was sent what happened meanwhile.
+    # The client was sent the steps since.
     proposal = await scene.propose()
     assert proposal in (await member.subscribe(scene.event)).state["proposals"]
     assert loads == [scene.event]
@@ -194,7 +194,7 @@ async def test_a_preview_is_made_once_for_a_policy_until_the_event_moves(
 
 
 async def test_a_preview_takes_what_was_resolved_long_ago_for_granted(start: Start) -> None:
-    """It would else ask for one proposal after another that leaves the room's window."""
+    """Otherwise it would load one proposal after another that leaves the room's window."""
     scene = await gathering(await start(resolved_shown=2))
     for _ in range(3):
         await scene.do("proposal.reject", proposal=await scene.propose())
@@ -207,7 +207,7 @@ async def test_a_preview_takes_what_was_resolved_long_ago_for_granted(start: Sta
 
 
 async def heavy_ones(scene: Scene, asker: Client) -> list[Any]:
-    """Questions that are answered one at a time, over the socket and over HTTP."""
+    """Queries that are answered one at a time, over the socket and over HTTP."""
     at = {"event": scene.event}
     server = scene.server
     assert isinstance(server, Running)
@@ -245,7 +245,7 @@ async def test_heavy_questions_are_answered_one_at_a_time(
     monkeypatch.setattr(WorkThrottle, "run", watched)
     asked = [await heavy_ones(scene, member) for member in scene.members]
     await asyncio.gather(*(question for questions in asked for question in questions))
-    # One preview serves those who ask for the same.
+    # One preview serves all who ask for the same policy.
     assert seen >= 4 * len(scene.members) + 1
     assert most == 1
 
@@ -269,14 +269,14 @@ async def test_a_large_room_is_loaded_in_turn_and_a_small_one_at_once(
     monkeypatch.setattr(registry, "MAX_LIGHT_ROOM_RECORDS", 0)
     monkeypatch.setattr(catch_up, "MAX_LIGHT_ROOM_RECORDS", 0)
     await scene.admin.subscribe(scene.event)
-    # It is read, and then its snapshot made.
+    # The event is read, and then its snapshot made.
     assert len(turns) == 2
 
 
 async def test_one_who_asks_too_much_waits_everywhere_and_nobody_else_does(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The share is the user's: over all sockets, and over HTTP."""
+    """The share is per user: over all sockets, and over HTTP."""
     monkeypatch.setattr(quotas, "QUERY_WAIT_TIMEOUT_S", 0.2)
     scene = await gathering(server, 2)
     greedy, other = scene.members
@@ -290,14 +290,14 @@ async def test_one_who_asks_too_much_waits_everywhere_and_nobody_else_does(
     assert response.status_code == 429
     assert int(response.headers["retry-after"]) > 0
     assert (await greedy.request({"type": "subscribe", "event": scene.event}))["code"] == "busy"
-    # Votes are not questions.
+    # Votes are not queries.
     await scene.vote(greedy, await scene.propose())
     await other.ask("events.list")
     await other.subscribe(scene.event)
 
 
 async def test_a_page_that_opens_everything_it_may_never_waits(start: Start) -> None:
-    """As many rooms as a socket may be in, resumed at once, and a list of each kind."""
+    """Resume as many rooms as a socket may have, at once, and ask for each kind of list."""
     server = await start()
     scene = await gathering(server, 1)
     events = [scene.event]
@@ -317,7 +317,7 @@ async def test_a_page_that_opens_everything_it_may_never_waits(start: Start) -> 
 async def test_a_socket_that_is_gone_asks_nothing_any_more(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What waits for its share does not wait for nobody."""
+    """A query that waits for its share is dropped with its socket."""
     scene = await gathering(server, 1)
     (member,) = scene.members
     asked: list[Any] = []

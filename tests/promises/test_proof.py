@@ -1,4 +1,4 @@
-"""``ayes verify`` and ``ayes export``: what is changed, removed or put elsewhere is found."""
+"""``ayes verify`` and ``ayes export``: changed, removed or moved entries are found."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.promises.scenes import Scene, by_count, gathering
 
 @pytest.fixture
 def migrated_url(database_url: str) -> str:
-    """A database for each test: these tamper with the tables themselves."""
+    """A database for each test, since these tests change the tables themselves."""
     return database_url
 
 
 async def decided(server: Running) -> Scene:
-    """An event in which a good deal happened."""
+    """An event with many kinds of steps."""
     scene = await gathering(
         server, 3, policy=by_count(2), options=["Pizza", "Soup"], criteria=["Cheap", "Near"]
     )
@@ -53,7 +53,7 @@ async def decided(server: Running) -> Scene:
 
 
 async def verify(server: Running, scene: Scene) -> str:
-    """What ``ayes verify`` says; ``AuditError`` where something differs."""
+    """The report of ``ayes verify``; ``AuditError`` if it finds a difference."""
     return await audit.verify_event(server.node.database, scene.event)
 
 
@@ -63,7 +63,7 @@ async def test_a_true_journal_verifies(server: Running) -> None:
 
 
 async def test_members_beyond_the_window_are_no_difference(start: Start) -> None:
-    """Their names stand in no line: a member that is not shown is sent when it becomes an admin."""
+    """No line has their names: a member who is not shown is sent on becoming an admin."""
     server = await start(members_shown=1)
     scene = await gathering(server, 4)
     hidden = scene.members[-1]
@@ -77,7 +77,7 @@ async def test_members_beyond_the_window_are_no_difference(start: Start) -> None
     assert "the tables agree" in await audit.verify_event(database, scene.event)
 
 
-#: What is done to the database → what must be said of it.
+#: A change of the database → the report's words.
 PLANTED = {
     "a changed payload": (
         "UPDATE journal SET payload = replace(payload::text, 'one', 'won')::json "

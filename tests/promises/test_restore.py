@@ -21,7 +21,7 @@ from tests.promises.scenes import Scene, fresh, gathering
 
 
 async def lose_the_last_step(url: str, event: str) -> None:
-    """What a restore from a backup of a moment ago does to one event."""
+    """Change one event as a restore from a backup of a moment ago does."""
     connection = await asyncpg.connect(url)
     async with connection.transaction():
         await connection.execute(
@@ -96,7 +96,7 @@ async def test_a_new_epoch_reaches_everyone_and_nobody_resumes_across_it(
 
 
 async def lose_the_event(url: str, event: str) -> None:
-    """What a restore from before the event was made does to it."""
+    """Change the tables as a restore from before the event was made does."""
     connection = await asyncpg.connect(url)
     async with connection.transaction():
         for table in reversed(tables.metadata.sorted_tables):
@@ -109,7 +109,7 @@ async def lose_the_event(url: str, event: str) -> None:
 async def test_an_event_that_is_gone_is_shown_to_nobody_until_it_is_made_again(
     server: Running, migrated_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A repeat of its ``event.create`` makes it again, under the same id: another room."""
+    """A repeat of its ``event.create`` makes it again, under the same id, with another room."""
     admin = await server.connect(fresh("admin"))
     create: dict[str, Any] = {"id": admin.new_id(), "subject": "made twice"}
     made = await admin.ack("event.create", **create)
@@ -142,7 +142,7 @@ async def epochs(connection: Any) -> dict[str, str]:
 async def test_steps_read_after_a_new_epoch_are_not_shown_under_the_old_one(
     start: Start, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The top was read before a standby that was behind took over, and the steps after it."""
+    """The top was read before a standby that was behind took over, and the steps after that."""
     here, elsewhere = await start(), await start()
     scene = await gathering(here, 1)
     (member,) = scene.members
@@ -189,7 +189,7 @@ async def test_all_events_get_a_new_epoch_however_many_there_are(
 async def test_you_of_a_slow_reader_does_not_show_a_vote_that_a_restore_lost(
     server: Running,
 ) -> None:
-    """What waits for the reader of its own is from before the restore."""
+    """The ``you`` that waits for its slow reader is from before the restore."""
     scene = await gathering(server, 1)
     proposal = await scene.propose()
     (member,) = scene.members
@@ -197,7 +197,7 @@ async def test_you_of_a_slow_reader_does_not_show_a_vote_that_a_restore_lost(
     assert isinstance(slow, Session)
     room = await member.subscribe(scene.event)
     tab = await server.connect(member.user)
-    # Its socket takes nothing more until it is released, and is not given up for it.
+    # Its socket takes nothing until it is released, and is not closed for it.
     slow.transport._stall_detector = StallDetector(
         asyncio.get_running_loop(), 3_600.0, slow.transport
     )
@@ -224,7 +224,7 @@ async def test_you_that_was_read_before_a_restore_is_read_again(
     scene = await gathering(server, 1)
     proposal = await scene.propose()
     (member,) = scene.members
-    # Keeps the room on this node.
+    # It keeps the room on this node.
     other = await scene.admin.subscribe(scene.event)
     await scene.vote(member, proposal)
     (session,) = server.node.connections.of(member.user)
@@ -250,7 +250,7 @@ async def test_you_that_was_read_before_a_restore_is_read_again(
 async def test_you_that_is_older_than_a_restored_room_is_read_again(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The restore comes between the reading of ``you`` and the look at the room's position."""
+    """The restore comes between the read of ``you`` and the check of the room's position."""
     scene = await gathering(server, 1)
     proposal = await scene.propose()
     (member,) = scene.members
@@ -286,7 +286,7 @@ async def test_a_lane_does_not_go_on_from_what_a_restore_lost(
     lost = await scene.admin.ack("event.pause", event=scene.event)
     await lose_the_last_step(migrated_url, scene.event)
     connection = await asyncpg.connect(migrated_url)
-    # Another node writes another step in its place.
+    # Another node writes a different step in its place.
     await connection.execute(
         "UPDATE events SET seq = $2, hash = sha256('another') WHERE id = $1",
         scene.event,

@@ -1,4 +1,4 @@
-"""A real backup, restored by PostgreSQL's own programs, under two nodes with Redis between them."""
+"""A real backup, restored by PostgreSQL's own programs, under two nodes with Redis."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.promises.client import Client, Room
 from tests.promises.running import SECRET, Running, running
 from tests.promises.scenes import Scene, gathering
 
-#: Votes that come after the backup.
+#: Votes after the backup.
 LOST = 3
 PROGRAM_SECONDS = 30.0
 
 
 async def run(*command: str, **environment: str) -> str:
-    """Run a program to its end; what it printed. Its failure is the test's."""
+    """Run a program to its end; return its output. The test fails with it."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=ROOT,
@@ -42,7 +42,7 @@ async def run(*command: str, **environment: str) -> str:
 
 
 async def ayes(url: str, *command: str) -> str:
-    """A command of ``ayes`` on the database."""
+    """Run a command of ``ayes`` on the database."""
     return await run(
         *(sys.executable, "-m", "server.cli", *command),
         AYES_DATABASE_URL=url,
@@ -51,7 +51,7 @@ async def ayes(url: str, *command: str) -> str:
 
 
 class Backup:
-    """What ``pg_dump`` made of a database, and ``pg_restore`` makes one of."""
+    """A copy of a database by ``pg_dump``, which ``pg_restore`` restores."""
 
     def __init__(self, url: str, file: Path) -> None:
         self.url = url
@@ -64,7 +64,7 @@ class Backup:
         await run(program, "--format=custom", f"--file={self.file}", self.url)
 
     async def restore(self) -> None:
-        """Put the backup in the place of the database, and end its connections."""
+        """Replace the database by the backup, and end its connections."""
         name = urlsplit(self.url).path.removeprefix("/")
         postgres = named(self.url, "postgres")
         await asyncio.to_thread(
@@ -86,7 +86,7 @@ async def two(url: str, redis: str) -> AsyncIterator[tuple[Running, Running]]:
 
 
 async def voted(one: Running, other: Running, backup: Backup) -> tuple[Scene, list[Any], Room]:
-    """An event, backed up, then voted on: the acks that the backup does not know."""
+    """An event that is backed up, then voted on; the acks that the backup lacks."""
     scene = await gathering(one, LOST)
     proposal = await scene.propose()
     watcher = await other.connect(scene.members[0].user)
@@ -112,7 +112,7 @@ async def told_ahead(client: Client, event: str) -> Room:
 
 
 async def comes_back(node: Running, client: Client, room: Room) -> Room:
-    """Resume from where ``room`` stood, as a client does after its socket was lost."""
+    """Resume from the position of ``room``, as a client does with a new socket."""
     again = await node.connect(client.user)
     again.adopt(room)
     return await again.resume(room.event)
@@ -127,14 +127,14 @@ async def test_restored_under_running_nodes_everyone_is_told_ahead_and_an_alarm_
         before = acks[-1]["seq"]
         with caplog.at_level(logging.CRITICAL):
             await backup.restore()
-            # Sockets on both nodes: each gets its own notice that steps it saw are gone.
+            # Sockets on both nodes: each gets its own notice that shown steps are gone.
             for client in (room.client, *scene.members):
                 mine = await told_ahead(client, scene.event)
                 assert mine.seq == before - LOST
                 assert [p["agree"] for p in mine.state["proposals"].values()] == [0]
         assert sum("committed data was lost" in r.message for r in caplog.records) >= 2
         caplog.clear()
-        # And the journal goes on from what the database holds: the same ids are new commands.
+        # The journal continues from the database's state: the same ids are new commands.
         (proposal,) = room.state["proposals"]
         for number, member in enumerate(scene.members):
             ack = await member.ack(
@@ -160,8 +160,8 @@ async def test_restored_with_a_new_epoch_nobody_resumes_across_it_on_any_node(
     assert "1 events have a new epoch" in await ayes(database_url, "new-epoch")
     async with two(database_url, redis_url) as (one, other):
         admin = await one.connect(scene.admin.user)
-        # Others take the positions that were given out before: without a new epoch, a client that
-        # returns at one of them would resume.
+        # Others take the lost positions: without a new epoch, a client that returns at one of them
+        # would resume.
         for number in range(LOST + 1):
             content = f"other words {number}"
             fields = {"kind": "assumption", "category": "create", "content": content}
@@ -177,7 +177,7 @@ async def test_restored_with_a_new_epoch_nobody_resumes_across_it_on_any_node(
         assert rooms[0].epoch != room.epoch
         assert all(found.state == rooms[0].state for found in rooms)
         assert len(rooms[0].state["proposals"]) == LOST + 2
-        # A vote that was acknowledged and lost is "absent", and may be given again.
+        # A vote that was acknowledged and lost is "absent", and may be sent again.
         status = await rooms[0].client.ask("command.status", event=scene.event, ids=["lost-vote-0"])
         assert [found["state"] for found in status["commands"]] == ["absent"]
     await ayes(database_url, "verify", scene.event)

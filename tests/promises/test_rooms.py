@@ -1,4 +1,4 @@
-"""Snapshot, diff, resume: what is sent to whom, and what never (``docs/protocol.md``, "Rooms")."""
+"""Snapshot, diff, resume: the messages of each audience (``docs/protocol.md``, "Rooms")."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def test_you_goes_to_all_of_ones_own_sockets_and_to_nobody_else(server: Ru
 
 
 async def test_one_command_is_one_step_for_everybody(server: Running) -> None:
-    """The vote that crosses, the acceptance, its content and the rivals: never half of it."""
+    """The deciding vote, the acceptance, its content and the rivals come together."""
     scene = await gathering(server, 2, policy=by_count(2), started=False, assumptions=["old"])
     await scene.do("event.start")
     one, two = scene.members
@@ -118,7 +118,7 @@ async def test_one_command_is_one_step_for_everybody(server: Running) -> None:
     assert patch["proposals"][rival] == {"stale": True}
     decided = patch["proposals"][proposal]
     assert (decided["status"], decided["resolution"]) == ("accepted", "auto_votes")
-    # Who gave the last vote is secret.
+    # The giver of the last vote is secret.
     assert "resolved_by" not in decided
     assert decided["decision"] == {
         "agree": 2,
@@ -130,7 +130,7 @@ async def test_one_command_is_one_step_for_everybody(server: Running) -> None:
 
 
 async def test_positions_move_for_everyone(server: Running) -> None:
-    """A step that an audience may not see is an empty patch to it."""
+    """A step that an audience may not see is an empty patch for it."""
     scene = await gathering(server, 1, joins=False)
     applicant = await scene.newcomer()
     await scene.join(applicant)
@@ -182,7 +182,7 @@ async def test_a_changed_role_is_a_new_snapshot(server: Running) -> None:
         assert ("requests" in room.state) == sees
 
 
-# Resume.
+# Resume
 
 
 async def test_a_database_away_when_a_role_changes_puts_nobody_out_of_the_room(
@@ -262,7 +262,7 @@ async def test_hello_resumes_rooms_in_one_round_trip(server: Running) -> None:
 
 
 async def test_every_position_there_was_can_be_resumed(start: Start) -> None:
-    """From memory, from the journal, and by a server that was not there."""
+    """From memory, from the journal, and by a server that decided none of the steps."""
     first, second = await start(), await start()
     made = await stage(first)
     (room,) = (r for r in made.rooms if r.client is made.members[0])
@@ -464,7 +464,7 @@ async def test_a_second_subscribe_goes_on_from_its_answer(server: Running) -> No
     assert (room.state, room.you) == (fresh_room.state, fresh_room.you)
 
 
-# Who may not.
+# Users without access
 
 
 async def test_who_may_not_know_the_event_gets_not_found(server: Running) -> None:
@@ -486,7 +486,7 @@ async def test_a_former_member_is_told_so(server: Running) -> None:
     assert answer["code"] == "not_a_member"
 
 
-# The end of a subscription.
+# The end of a subscription
 
 
 async def silent_from_here(room: Room, scene: Scene) -> None:
@@ -624,7 +624,7 @@ async def test_a_room_that_another_process_moves_is_followed(start: Start) -> No
     for number in range(10):
         await scene.do("comment.add", proposal=proposal, content=str(number))
     await far.until(lambda: len(room.state["comments"]) == 10)
-    # And commands decided on both sides in turn keep one order.
+    # Commands decided on both sides in turn keep one order.
     acks = []
     for number in range(20):
         sender = (scene.admin, far)[number % 2]
@@ -640,7 +640,7 @@ async def test_a_room_that_another_process_moves_is_followed(start: Start) -> No
 async def test_what_admins_alone_see_is_in_nobody_elses_snapshot(
     server: Running, migrated_url: str
 ) -> None:
-    """Also in a room that is loaded after there is something of it to hide."""
+    """This holds in a room that is loaded later, too, when there are votes to hide."""
     scene = await gathering(server, 1)
     asking = await scene.newcomer()
     await scene.do("event.set_policy", policy_version=1, policy={"membership_auto": False})

@@ -1,4 +1,4 @@
-"""``starts_at`` and ``ends_at``: carried out once, by the database's clock, as the server's own."""
+"""``starts_at`` and ``ends_at``: the server carries each out once, by the database's clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Wind = Callable[[Scene, str, timedelta], Awaitable[None]]
 
 
 def moment(ahead: timedelta) -> str:
-    """A time so far ahead, in a zone that is not UTC."""
+    """A time in the far future, in a time zone other than UTC."""
     zone = datetime.now(UTC).astimezone().tzinfo
     return (datetime.now(zone) + ahead).isoformat()
 
@@ -30,11 +30,11 @@ def parsed(event: Message, name: str) -> datetime:
 
 @pytest.fixture
 async def wind(migrated_url: str) -> Wind:
-    """Moves an event's time: the only way to wait for an hour in a test."""
+    """Moves an event's time, so that a test need not wait for an hour."""
 
     async def move(scene: Scene, name: str, by: timedelta) -> None:
         connection = await asyncpg.connect(migrated_url)
-        # The lane's memory must not know better.
+        # The lane must not have the old time cached.
         await connection.execute(
             f"UPDATE events SET {name} = {name} + $2, epoch = epoch || 'x' WHERE id = $1",
             scene.event,
@@ -208,7 +208,7 @@ async def test_nobody_starts_an_event_whose_end_has_passed(server: Running, wind
 
 
 async def test_a_vote_and_the_end_are_decided_in_one_order(server: Running, wind: Wind) -> None:
-    """What is decided before the server's step counts; what comes after it is refused."""
+    """A vote decided before the server's step counts; a later one is refused."""
     scene = await gathering(server, 1, policy=by_count(1), ends_at=moment(HOUR))
     proposal = await scene.propose()
     voter: Client = scene.members[0]

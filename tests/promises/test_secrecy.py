@@ -1,4 +1,4 @@
-"""Secret means secret: nobody but the voter learns a vote or a ballot from what the server says."""
+"""Votes and ballots are secret: the server's messages reveal them to their voter alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECRET = ("vote.cast", "vote.retract", "ballot.submit", "ballot.clear")
 
 
 async def voted(server: Running) -> Scene:
-    """An event with votes, ballots, and a criterion that went from under a ballot."""
+    """An event with votes, ballots, and a criterion that was deleted from a ballot."""
     scene = await gathering(
         server, 3, policy=by_count(2), options=["a", "b"], criteria=["near", "cheap"]
     )
@@ -71,7 +71,7 @@ async def test_no_line_tells_a_vote_or_a_ballot_by_its_patches(server: Running) 
     for line in lines:
         for own in json.loads(line["patches"]).get("you", {}).values():
             assert not own.keys() & {"votes", "ballot"}, line
-    # A criterion that goes is shown in ballots; who leaves takes votes along. Both say who acted.
+    # Ballots show a deleted criterion, and leaving takes votes along; both reveal the actor.
     for command in ("proposal.accept", "membership.leave"):
         (line,) = [line for line in lines if line["command"] == command]
         assert line["user"]

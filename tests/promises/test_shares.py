@@ -1,4 +1,4 @@
-"""Nobody takes all places at the door: silent sockets of one address keep no other out."""
+"""Silent sockets of one address cannot take all places of connections from other addresses."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ATTACKER = "192.0.2.66"
 
 
 def at(address: str) -> dict[str, Any]:
-    """As seen through a proxy on this machine, which is believed."""
+    """Headers of a request through a trusted proxy on this machine."""
     return {"headers": {"X-Forwarded-For": address}}
 
 
 async def silent(server: Running, *addresses: str) -> list[Client]:
-    """Sockets that never say who they are, one after another."""
+    """Sockets that never say hello, one after another."""
     return [await server.open(**at(address)) for address in addresses]
 
 
@@ -32,7 +32,7 @@ async def test_silent_sockets_of_one_address_keep_no_other_address_out(start: St
     attack = await silent(server, *[ATTACKER] * PLACES)
     for number in range(PLACES // 2):
         await server.connect(fresh("honest"), **at(f"198.51.100.{number}"))
-    # Each took the place of the oldest that was left, which hears when to come back.
+    # Each took the place of the oldest silent socket, which is sent a time to come back.
     assert await attack[0].gone() == 4429
     assert attack[0].of("bye")[0]["retry_after_ms"] > 0
     assert server.node.connections._unauthenticated.count(ATTACKER) == PLACES - 1
@@ -48,7 +48,7 @@ async def test_all_addresses_of_one_ipv6_network_are_one(start: Start) -> None:
 
 
 async def test_a_flood_that_comes_back_again_and_again_keeps_no_login_out(start: Start) -> None:
-    """The attacker closes before its time is over, and opens as many again."""
+    """The attacker closes before the deadline, and opens as many again."""
     server = await start(unauthenticated=PLACES)
 
     async def flood() -> None:
@@ -92,7 +92,7 @@ async def test_silent_sockets_give_way_where_all_sockets_are_taken(
     quiet = await silent(server, ATTACKER, ATTACKER)
     await server.connect(fresh("second"), **at("198.51.100.1"))
     assert await quiet[0].gone() == 4429
-    # Who has said who they are gives way to nobody.
+    # A socket that has said hello never loses its place.
     monkeypatch.setattr("server.limits.fair_slots.SLOT_GRACE_TTL_S", 0.0)
     await server.connect(fresh("third"), **at("198.51.100.2"))
     assert await quiet[1].gone() == 4429
@@ -101,7 +101,7 @@ async def test_silent_sockets_give_way_where_all_sockets_are_taken(
 
 
 async def leave_without_hello(server: Running, address: str, times: int) -> None:
-    """Come and go."""
+    """Connect and disconnect, again and again."""
     for _ in range(times):
         await (await server.open(**at(address))).leave()
 

@@ -1,4 +1,4 @@
-"""Clients that do not read cost the server one copy of what they share."""
+"""Clients that do not read cost the server one copy of the data they share."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.promises.running import Running, token
 from tests.promises.scenes import BY_HAND, Scene, fresh, gathering
 
 LONG = "나" * 1_990
-#: Enough for a snapshot that no kernel's buffers take whole from a peer with a small window.
+#: Enough for a snapshot that overflows the kernel's buffers for a client with a small window.
 PROPOSALS = 400
 
 
 @pytest.fixture
 async def server(start: Start) -> Running:
-    """A server where one person may propose that much."""
+    """A server where one user may propose that much."""
     found: Running = await start(pending_per_author=PROPOSALS + 10)
     return found
 
@@ -58,7 +58,7 @@ class Peer(NamedTuple):
             return await self.reader.readuntil(b"\r\n\r\n")
 
     async def is_closed(self) -> bool:
-        """Whether the server has ended it; waits a moment for that."""
+        """Whether the server has closed it; waits a moment for that."""
         try:
             async with asyncio.timeout(0.2):
                 return await self.reader.read(1) == b""
@@ -111,14 +111,14 @@ async def test_readers_over_http_that_do_not_read_share_one_snapshot(
         assert all(b"retry-after" in head for head in refused)
         size = len(await whole(server, scene.members[0].user, scene.event))
         assert size > PROPOSALS * 2 * 3 * 1_990
-        # The admins' and the member's, who has read it; not one for each.
+        # The admins' copy and the member's, who has read it; not one copy for each socket.
         assert large.bytes < 1.1 * size
     await until_at_rest(server)
     assert await whole(server, user, scene.event)
 
 
 async def whole(server: Running, user: str, event: str) -> bytes:
-    """The snapshot as a client that reads gets it."""
+    """The snapshot, read at once by a new client."""
     async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
         headers = {"authorization": f"Bearer {token(user)}"}
         answer = await http.get(f"{server.base}/v1/events/{event}", headers=headers)
@@ -146,7 +146,7 @@ async def test_sockets_that_do_not_read_share_one_snapshot_and_the_next_one_wait
         size = len(await whole(server, scene.members[0].user, scene.event))
         assert large.bytes < 1.1 * size
     await until_at_rest(server)
-    # And what the people in the room do reaches those who read.
+    # The acts of people in the room reach the clients that read.
     (room,) = await scene.watch(scene.members[0])
     ack = await scene.admin.ack("proposal.create", event=scene.event, **ONE)
     await scene.members[0].until(lambda: room.seq >= ack["seq"], "the step")
@@ -166,7 +166,7 @@ async def test_hello_and_ping_over_http_need_no_place_of_a_large_answer(
         listing = {"type": "events.list"}
         large = await http.post(f"{server.base}/v1/queries", json=listing, headers=headers)
     assert answer.status_code == 200, answer.text
-    # What may be large waits for a place, and there is none.
+    # A large answer waits for a place, and there is none.
     assert large.json()["code"] == "busy"
     for place in places:
         assert place is not None
@@ -181,7 +181,7 @@ UPGRADE = (
 
 
 def masked(payload: bytes) -> bytes:
-    """A text frame of a client's, with the mask of zeros."""
+    """A client's text frame, with a mask of zeros."""
     return b"\x81\xfe" + len(payload).to_bytes(2, "big") + bytes(4) + payload
 
 

@@ -38,7 +38,7 @@ async def ask(scene: Scene, by: Client, type: str, **fields: Any) -> Message:
 
 @pytest.fixture
 async def close(migrated_url: str) -> Callable[[Scene, str], Awaitable[Message]]:
-    """Has a proposal's time be over, and returns it as it was closed."""
+    """End a proposal's time, and return it once it is closed."""
 
     async def closed(scene: Scene, proposal: str) -> Message:
         link = await asyncpg.connect(migrated_url)
@@ -234,7 +234,7 @@ async def test_a_proposal_keeps_its_terms_and_a_journal_of_them_verifies(
     assert "every patch and the tables agree" in await audit.verify_event(
         server.node.database, scene.event
     )
-    # Its time is moved behind the journal's back, so that is no longer a proof.
+    # Its time is changed behind the journal's back, so the journal no longer proves it.
     assert (await close(scene, termed))["status"] == "accepted"
     state = (await scene.state())["proposals"]
     assert "terms" not in state[plain]

@@ -23,7 +23,7 @@ Wind = Callable[[str, str, int], Awaitable[None]]
 
 @pytest.fixture
 async def wind(migrated_url: str) -> Wind:
-    """Moves a proposal's moment by seconds: the only way to wait for an hour in a test."""
+    """Moves a proposal's times by seconds, so that a test need not wait for an hour."""
 
     async def move(proposal: str, field: str, seconds: int) -> None:
         connection = await asyncpg.connect(migrated_url)
@@ -32,7 +32,7 @@ async def wind(migrated_url: str) -> Wind:
             proposal,
             seconds,
         )
-        # The lane's memory must not know better.
+        # The lane must not have the old time cached.
         await connection.execute(
             "UPDATE events SET epoch = epoch || 'x' WHERE id IN "
             "(SELECT event_id FROM proposals WHERE id = $1)",
@@ -116,7 +116,7 @@ async def test_an_expired_proposal_does_not_pass(server: Running, wind: Wind) ->
     await scene.vote(scene.admin, proposal)
     await wind(proposal, "expires_at", -3_600)
     answer = await scene.vote(scene.members[0], proposal)
-    # The proposal was not accepted, with the timer first or the vote first.
+    # The proposal was not accepted, whether the timer or the vote came first.
     assert answer.get("code", "pending") in ("pending", "proposal_closed")
     assert (await resolved(scene, proposal))["resolution"] == "expired"
 
@@ -160,7 +160,7 @@ async def test_more_proposals_than_one_look_sees_may_open_at_the_same_moment(
     )
     await connection.close()
     for proposal in proposals:
-        # Longer ago than what is looked at again.
+        # Longer ago than the window that each tick scans again.
         await wind(proposal, "opens_at", -3_600)
     async with running(migrated_url) as second:
         client = await second.connect(admin)
@@ -223,7 +223,7 @@ async def test_what_is_over_in_paused_events_keeps_nothing_from_expiring(
         for proposal in stay:
             await wind(proposal, "expires_at", -7_200)
         scene = await gathering(server, 1, policy=timed(ttl_seconds=3_600))
-        # Just now, and so long ago that only the round comes by.
+        # Just now, and so long ago that only the slow round finds it.
         for seconds in (3_600, 3_700, 9_000):
             proposal = await scene.propose()
             await wind(proposal, "expires_at", -seconds)
@@ -246,7 +246,7 @@ async def test_a_lowered_quorum_passes_what_waited_for_it(server: Running) -> No
 
 
 class _Unable:
-    """Lanes that decide nothing: the events are held, or the database is away."""
+    """Lanes that decide nothing: the events are locked, or the database is away."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -259,7 +259,7 @@ class _Unable:
 async def test_openings_beyond_what_is_remembered_are_asked_for_again(
     server: Running, wind: Wind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many could not be decided: none waits for a restart."""
+    """With any number of undecided proposals, none waits for a restart."""
     monkeypatch.setattr("server.services.timers.MAX_RETRIED", 1)
     await server.node._timers.task.stop()
     scene = await gathering(server, 3, policy=timed(min_open_seconds=3_600))

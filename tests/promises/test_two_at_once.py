@@ -1,4 +1,4 @@
-"""What people expect when two things happen at once, each with real concurrency.
+"""The expected result when two things happen at once, each with real concurrency.
 
 The promises are those of ``docs/protocol.md``, "Six promises".
 """
@@ -20,7 +20,7 @@ ROUNDS = 5
 
 
 def codes(answers: list[Message]) -> Counter[str]:
-    """How often each answer: an error's code, ``applied`` or ``same``."""
+    """Count the answers: an error's code, ``applied`` or ``same``."""
     return Counter(
         a["code"] if a["type"] == "error" else "applied" if a["applied"] else "same"
         for a in answers
@@ -88,7 +88,7 @@ async def test_a_vote_after_the_decision_is_refused_and_writes_nothing(
         "proposal_closed", "vote.cast", event=scene.event, proposal=proposal, revision=1
     )
     details = late["details"]
-    # By the votes: who gave the last of them is secret.
+    # By the votes: the giver of the last vote is secret.
     assert "by" not in details
     assert {name: details[name] for name in ("status", "resolution", "seq")} == {
         "status": "accepted",
@@ -226,7 +226,7 @@ async def test_a_lowered_threshold_accepts_in_one_diff_oldest_first(server: Runn
     ]
     assert shown[later]["stale"] is True
     assert room.state["assumptions"][item]["content"] == "older"
-    # A raised one un-accepts nothing.
+    # Raising it does not undo an acceptance.
     raised = await scene.do("event.set_policy", policy_version=2, policy=by_count(50))
     assert raised["accepted"] == []
     state = await scene.state()

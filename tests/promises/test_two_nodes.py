@@ -1,4 +1,4 @@
-"""Two nodes on one database: rooms converge with Redis, without it, and against its lies."""
+"""Two nodes on one database: rooms converge with Redis, without it, and despite forged hints."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.redis_parts import RedisCluster
 
 @pytest.fixture
 def redis_server() -> Iterator[RedisServer]:
-    """A Redis that a test may ill-treat."""
+    """A Redis that a test may break."""
     server = RedisServer()
     server.start()
     yield server
@@ -63,7 +63,7 @@ async def test_a_member_on_the_other_node_sees_the_vote(
 
 
 async def test_without_a_hint_the_sweep_brings_it(migrated_url: str) -> None:
-    # Two buses that do not know of each other: all is lost between them.
+    # Two buses without a connection: every message between them is lost.
     async with two(migrated_url, [MemoryBus(), MemoryBus()]) as (one, other):
         scene, _, room, proposal = await watched(one, other)
         ack = await scene.vote(scene.members[1], proposal)
@@ -74,7 +74,7 @@ async def test_without_a_hint_the_sweep_brings_it(migrated_url: str) -> None:
 async def test_a_hint_that_comes_while_the_room_is_filled_is_not_lost(
     migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # No sweep, and no hints but those given here.
+    # No sweep, and no hints except the test's.
     monkeypatch.setattr("server.rooms.registry.SWEEP_INTERVAL_S", 3_600.0)
     async with two(migrated_url, [MemoryBus(), MemoryBus()]) as (one, other):
         scene, _, room, proposal = await watched(one, other)
@@ -185,7 +185,7 @@ async def test_who_is_removed_on_one_node_is_gone_on_the_other(
 
 
 async def decided(client: Client, type: str, **fields: Any) -> dict[str, Any]:
-    """The ack; "the same id again" is heeded, as by any client while its node is flooded."""
+    """The ack; "the same id again" is obeyed, as any client does while its node is flooded."""
     while (answer := await client.send(type, id="once-and-again", **fields))["type"] == "error":
         assert answer["retry"] == "same", answer
         await asyncio.sleep(answer["retry_after_ms"] / 1000)
@@ -212,7 +212,7 @@ async def test_forged_messages_reach_nobody(migrated_url: str, redis_server: Red
                 }
                 pipe.publish(channel_of("test", scene.event), orjson.dumps(forged))
             await pipe.execute()
-        # A true step behind them: a forged hint before it would have had its effect by now.
+        # A genuine step behind them: a forged hint before it would have had its effect by now.
         ack = await decided(scene.admin, "event.pause", event=scene.event)
         await room.reached(ack["seq"])
         told = [m for m in watcher.received[seen:] if m["type"] in ("diff", "snapshot", "you")]
@@ -222,7 +222,7 @@ async def test_forged_messages_reach_nobody(migrated_url: str, redis_server: Red
 
 @pytest.fixture(params=["redis", "cluster"])
 def redis_of_a_kind(request: pytest.FixtureRequest) -> Iterator[str]:
-    """One Redis, and a cluster of them."""
+    """A single Redis, and a cluster."""
     if request.param == "redis":
         yield request.getfixturevalue("redis_server").url
         return

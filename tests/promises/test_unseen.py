@@ -1,4 +1,4 @@
-"""Nobody acts on what they were not shown: ``upto``, ``base``, and numbers in place of clocks."""
+"""Commands name the state that their sender was shown: ``upto``, ``base``, and numbers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.promises.test_http import caller
 
 
 async def asking(scene: Scene, count: int) -> list[Client]:
-    """So many users who asked to join, in this order."""
+    """``count`` users who asked to join, in this order."""
     people = [await scene.newcomer(fresh("asking")) for _ in range(count)]
     for person in people:
         await scene.join(person)
     return people
 
 
-# Requests to join.
+# Requests to join
 
 
 async def test_all_are_let_in_that_had_asked_by_what_was_shown(server: Running) -> None:
@@ -73,7 +73,7 @@ async def test_pages_of_requests_carry_positions(server: Running) -> None:
     }
 
 
-# Ballots.
+# Ballots
 
 
 async def test_a_ballot_does_not_replace_one_that_its_sender_has_not_seen(server: Running) -> None:
@@ -92,10 +92,10 @@ async def test_a_ballot_does_not_replace_one_that_its_sender_has_not_seen(server
     refused = await submit(1, base=0)
     assert (refused["code"], refused["retry"]) == ("version_conflict", "fix")
     assert (refused["details"]["path"], refused["details"]["current"]) == ("base", 1)
-    # The same ballot once more is a double click, and replaces nothing.
+    # The same ballot again is a double click, and replaces nothing.
     assert (await submit(0, base=0))["applied"] is False
     assert (await submit(1, base=1))["applied"] is True
-    # Without a base, the last one counts, as before there was one.
+    # Without ``base``, the last ballot counts, as in older clients.
     assert (await submit(2))["applied"] is True
     you = (await (await server.connect(member.user)).subscribe(scene.event)).you
     assert you["ballot"] == ballots[2] | {"revision": 3}
@@ -103,7 +103,7 @@ async def test_a_ballot_does_not_replace_one_that_its_sender_has_not_seen(server
     assert (await submit(0, base=3))["details"]["current"] == 0
 
 
-# Numbers.
+# Numbers
 
 
 async def test_proposals_and_comments_say_in_which_order_they_were_made(server: Running) -> None:
@@ -136,7 +136,7 @@ async def test_pages_say_it_too(server: Running) -> None:
     assert [one["no"] for one in said] == [2, 1]
 
 
-# Names and codes.
+# Names and codes
 
 
 async def test_a_member_takes_another_name_in_this_event(server: Running) -> None:

@@ -1,8 +1,9 @@
-"""Secret means secret, on every wire: others hear the same, if two people exchange choices.
+"""Votes are secret on every wire: if two users exchange choices, others receive the same.
 
-The same event is played twice, on two new databases, with the choices of two people exchanged. All
-that the server says to anybody else must be the same both times: on sockets, streams and over HTTP,
-to members, admins and strangers, at the admin's door, in the published journal and in the logs.
+The same event is played twice, on two new databases, with the choices of two users exchanged.
+Everything that the server sends to others must be the same both times: on sockets, streams and over
+HTTP, to members, admins and strangers, at the admin's door, in the published journal and in the
+logs.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from tests.promises.running import Running, running
 from tests.promises.test_http import caller, events_of
 from tests.server.admin.test_admin import TOKEN
 
-#: Ten bots. The first two exchange their choices; the others see what they are shown.
+#: Ten bots. The first two exchange their choices; the others record what they receive.
 BOTS = [f"bot-{number}" for number in range(10)]
 EXCHANGED = ("bot-0", "bot-1")
-#: What the bots choose, before and after the exchange: a stance, and the numbers of options.
+#: The bots' choices, before and after the exchange: a stance, and the numbers of options.
 CHOICES: list[tuple[str, list[int]]] = [
     ("agree", [0, 1]),
     ("against", [2]),
@@ -49,7 +50,7 @@ POLICY = {
     "tally": "close",
     "electorate": "opening",
 }
-#: What is another one each time: hashes, salts, digests, and moments.
+#: Values that differ each time: hashes, salts, digests, and times.
 VARYING = re.compile(r"\b[0-9a-f]{16,128}\b|\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|\+00:00)")
 QUERIES: tuple[Message, ...] = (
     {"type": "events.list"},
@@ -66,25 +67,25 @@ PAGES = ("", "/journal?limit=200", "/proposals", "/members", "/comments")
 
 
 class Told:
-    """All that was said, by who heard it."""
+    """Everything that was sent, by receiver."""
 
     def __init__(self) -> None:
         self.by: defaultdict[str, list[str]] = defaultdict(list)
 
     def add(self, who: str, what: object) -> None:
-        """Note ``what`` without that which is another one each time."""
+        """Record ``what`` without the values that differ each time."""
         text = json.dumps(what, sort_keys=True, ensure_ascii=False)
         self.by[who].append(VARYING.sub("~", text))
 
 
 def sent(client: Client) -> list[Message]:
-    """What a socket heard, but for what follows the clock."""
+    """The messages of a socket, except those that depend on the clock."""
     clocked = ("heartbeat", "presence", "welcome")
     return [message for message in client.received if message["type"] not in clocked]
 
 
 async def asked(server: Running, user: str, event: str, proposal: str, told: Told) -> None:
-    """All that ``user`` can ask for over HTTP."""
+    """Every answer that ``user`` can get over HTTP."""
     async with caller(server, user) as http:
         for page in PAGES:
             told.add(f"{user} GET {page}", (await http.get(f"/events/{event}{page}")).json())
@@ -97,7 +98,7 @@ async def asked(server: Running, user: str, event: str, proposal: str, told: Tol
 
 
 async def at_the_door(server: Running, event: str, told: Told) -> None:
-    """What an operator is shown."""
+    """Record the operator's pages and answers."""
     base = f"http://127.0.0.1:{server.port}/v1/admin/"
     headers = {"authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(
@@ -105,12 +106,12 @@ async def at_the_door(server: Running, event: str, told: Told) -> None:
     ) as http:
         for path in (f"events/{event}", "events", "users/bot-0", "users/bot-1", "rooms"):
             answer = (await http.get(path)).json()
-            # Seconds and bytes are others each time, and no choice is a number.
+            # Seconds and bytes differ each time, and no choice is a number.
             told.add(f"door {path}", re.sub(r"[0-9.]+", "~", VARYING.sub("~", str(answer))))
 
 
 async def lapse(server: Running, proposal: str) -> None:
-    """Have a proposal's time be over."""
+    """End a proposal's time."""
     async with server.node.database.connection() as link:
         await link.execute("UPDATE proposals SET expires_at = now() WHERE id = $1", proposal)
     for lane in server.node.lanes._lanes.values():
@@ -204,7 +205,7 @@ async def play(url: str, method: str, swapped: bool, told: Told) -> str:
 
 
 def patches_of(stream: list[Message]) -> list[Message]:
-    """What changed the state. How many steps one diff has depends on how fast it was read."""
+    """Messages that changed the state; the steps of one diff depend on the speed of reading."""
     return [message.get("state") or message.get("patch") or {} for message in stream]
 
 
@@ -222,7 +223,7 @@ async def test_others_hear_the_same_if_two_exchange_their_choices(
         assert not [bot for bot in BOTS if bot in metrics]
     one, other = both
     assert one.keys() == other.keys()
-    # Only they themselves know: so this would find it.
+    # Only the two users know their choices, so this test would find a leak.
     assert one.pop("themselves") != other.pop("themselves")
     for who in one:
         assert one[who] == other[who], who

@@ -1,4 +1,4 @@
-"""Texts and JSON that cost much if something takes more than linear time, by what they are."""
+"""Texts and JSON that are expensive for code whose time grows faster than their length."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ FRAME = 65_536
 
 
 def _filled(unit: str) -> Callable[[int], str]:
-    """As many of ``unit`` as go into so many bytes of UTF-8."""
+    """Repeat ``unit`` up to a number of bytes in UTF-8."""
     return lambda size: unit * (size // len(unit.encode()))
 
 
 def _unsorted(*marks: str) -> Callable[[int], str]:
-    """A letter, then half of the bytes of each mark: canonical order puts the last ones first."""
+    """A letter, then half of the bytes of each mark: canonical order moves the last ones first."""
     return lambda size: "a" + "".join(mark * (size // (2 * len(mark.encode()))) for mark in marks)
 
 

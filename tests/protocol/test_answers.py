@@ -1,4 +1,4 @@
-"""What the server says decodes to what ``docs/protocol.md`` shows."""
+"""The server's messages decode to the examples in ``docs/protocol.md``."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_times_are_rfc_3339_in_milliseconds(moment: datetime, text: str) -> None
 
 
 def test_the_state_in_a_snapshot_is_no_copy() -> None:
-    """Thousands of sockets are given it at once, and those that do not read hold on to it."""
+    """Thousands of sockets get the same message, and slow readers keep it in memory."""
     state = answers.encode({"counts": {}})
     parts = answers.snapshot(
         event=EVENT, epoch="e1", seq=42, reason="initial", state=state, you=b"{}"

@@ -1,4 +1,4 @@
-"""Every field of every message with every kind of wrong value: a documented error that names it."""
+"""Every field of every message with every kind of wrong value: an error that names the field."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_wrong_field_is_named(message: type[msgspec.Struct]) -> None:
 
 
 def misjudged(message: type[msgspec.Struct], wrong: Wrong) -> str | None:
-    """What is wrong about the answer to ``wrong``."""
+    """The fault in the answer to ``wrong``, or ``None``."""
     found = only(wrong.payload)
     if not isinstance(found, Invalid):
         return f"taken as {found}"
@@ -80,7 +80,7 @@ def misjudged(message: type[msgspec.Struct], wrong: Wrong) -> str | None:
 def test_the_longest_text_and_the_widest_range_are_right(message: type[msgspec.Struct]) -> None:
     for name, mark in texts_of(message).items():
         whole = example(message)
-        # Letters that take two code units in UTF-16 and four bytes in UTF-8 are one each.
+        # Letters of two code units in UTF-16 and four bytes in UTF-8 count as one each.
         text = "\U0001f355" * getattr(LIMITS, mark.kind)
         whole[name] = [text] if isinstance(whole[name], list) else text
         assert type(only(written(whole))) is message
@@ -89,7 +89,7 @@ def test_the_longest_text_and_the_widest_range_are_right(message: type[msgspec.S
         del whole[optional]
         found = only(written(whole))
         if isinstance(found, Invalid):
-            # It goes with another field; then that is said.
+            # It depends on another field; then the error says so.
             assert found.error.details["path"] in (optional, "content", "base_version", "target",
                                                    "proposal")  # fmt: skip
 
@@ -101,7 +101,7 @@ def required(message: type[msgspec.Struct]) -> set[str]:
 def test_text_is_normalised_to_nfc() -> None:
     found = only(b'{"type":"event.create","id":"nfc-1234","subject":"Cafe\\u0301"}')
     assert found.subject == "Café"
-    # The limit is about what is kept.
+    # The limit applies to the stored form.
     subject = "e\u0301" * 200
     found = only(written({"type": "event.create", "id": "nfc-1234", "subject": subject}))
     assert len(found.subject) == 200
@@ -175,7 +175,7 @@ def test_an_id_that_cannot_be_used_is_not_echoed() -> None:
         assert isinstance(found, Invalid)
         assert found.id is None
         assert found.error.details["path"] == "id"
-    # One that is merely of the wrong form is: its sender knows it by that.
+    # A field that is only of the wrong form is kept: its sender recognises it.
     assert only(written({"type": "event.pause", "id": "short", "event": "e"})).id == "short"
 
 
@@ -190,7 +190,7 @@ def test_integers_are_no_texts_booleans_or_fractions() -> None:
         assert found.id == "integer-1"
 
 
-# For any input.
+# For any input
 
 _json = st.recursive(
     st.none()

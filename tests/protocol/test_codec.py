@@ -156,7 +156,7 @@ def test_a_body_however_deep_is_put_under_an_id() -> None:
 
 
 def test_a_broken_character_spares_its_neighbours() -> None:
-    """JavaScript writes half a surrogate pair without a thought."""
+    """JavaScript easily writes half a surrogate pair."""
     got = decoded(
         b'[{"type":"ping"},{"type":"event.create","id":"broken-01","subject":"\\ud83d"},'
         b'{"type":"ping"}]'

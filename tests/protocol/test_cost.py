@@ -1,4 +1,4 @@
-"""A frame's cost follows from its length, with any content."""
+"""A frame's cost grows with its length alone, for any content."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from protocol.text import clean_name, clean_text, is_empty
 from tests.protocol.hostile import FRAME, TEXTS, VALUES
 from tests.protocol.wrong import LIMITS, MESSAGES, example, name_of, texts_of
 
-#: Processor time for 64 KiB. The design asks for 20 ms; on a machine that others use, the same work
-#: takes a multiple now and then. What this is about took 370 to 1,900 ms.
+#: Processor time for 64 KiB. The design asks for 20 ms; on a busy machine the same work sometimes
+#: takes a multiple. The faults that this finds took 370 to 1,900 ms.
 FRAME_CPU_S = 0.1
-#: Most tries: a machine of two processors that twelve programs want can take ten times as long.
+#: Maximum of tries: on a busy machine of two processors the work can take ten times as long.
 TRIES = 12
 
 
 def cpu_s(work: Callable[[], Any]) -> float:
-    """Processor time of ``work``: the best of a few tries, since others use the machine too."""
+    """Processor time of ``work``: the best of a few tries, since the machine may be busy."""
     best = float("inf")
-    # A collection looks at all that other tests have left in this process.
+    # A collection would scan the objects that other tests left in this process.
     gc.disable()
     try:
         for _ in range(TRIES):
@@ -49,7 +49,7 @@ def decoded(payload: bytes) -> Any:
 
 
 def dear(payloads: Iterator[tuple[str, bytes]]) -> list[str]:
-    """Which of ``payloads`` cost too much, to be decoded and answered, as a frame and as a body."""
+    """The ``payloads`` that cost too much to decode and answer, as a frame or as a body."""
 
     def read(payload: bytes) -> None:
         decode_command(payload, limits=LIMITS)
@@ -117,7 +117,7 @@ def test_a_batch_of_texts_within_their_limits_costs_what_its_length_says() -> No
 
 @pytest.mark.parametrize("what", TEXTS)
 def test_making_a_text_right_costs_what_its_length_says(what: str) -> None:
-    """Nobody calls these with so long a text; they are linear all the same."""
+    """No caller passes so long a text; the functions are linear nevertheless."""
     for work in (clean_name, is_empty, _made_right):
         short, long = TEXTS[what](4_096), TEXTS[what](16 * 4_096)
         once = max(cpu_s(lambda: work(short)), 0.000_05)  # noqa: B023 - called at once
@@ -130,7 +130,7 @@ def _made_right(text: str) -> None:
 
 
 def test_every_text_of_every_message_has_a_bound() -> None:
-    """Its limit, its longest length, or a pattern that says how long it is.
+    """Its limit, its maximum length, or a pattern that gives the length.
 
     A token is bounded where it is checked (``test_a_token_of_another_shape_is_a_bad_token_too``).
     """

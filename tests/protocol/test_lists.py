@@ -1,4 +1,4 @@
-"""Every list that a client may send has a most, in the types and so in the published schema."""
+"""Every list in a client's message has a maximum, in the types and in the published schema."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from server.config.settings import SETTINGS
 
 
 def lists(hint: Any, most: int | None = None) -> Iterator[int | None]:
-    """The most of every list within ``hint``; ``None`` for one that has none."""
+    """The maximum of every list within ``hint``; ``None`` for a list without one."""
     if get_origin(hint) is Annotated:
         base, *notes = get_args(hint)
         found = [note.max_length for note in notes if isinstance(note, msgspec.Meta)]

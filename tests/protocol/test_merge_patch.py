@@ -30,7 +30,7 @@ EXAMPLES: list[tuple[Any, Any, Any]] = [
     ([1, 2], {"a": "b", "c": None}, {"a": "b"}),
     ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
 ]
-#: Those where document and patch are objects, as all of ours are.
+#: Examples whose document and patch are objects, as in every room.
 OBJECTS = [e for e in EXAMPLES if isinstance(e[0], dict) and isinstance(e[1], dict)]
 
 
@@ -85,7 +85,7 @@ def test_there_is_no_difference_between_equals(document: Any) -> None:
 
 @given(documents, documents, documents)
 def test_overlapping_patches_do_no_harm(one: Any, two: Any, three: Any) -> None:
-    """A client that is a step further than a patch's beginning ends in the same state."""
+    """A client that is a step ahead of a patch's beginning ends in the same state."""
     first, second = difference(one, two), difference(two, three)
     assume(composes(first, second))
     both = compose(copy.deepcopy(first), copy.deepcopy(second))
@@ -123,7 +123,7 @@ def test_many_patches_are_one(document: Any, many: list[Any]) -> None:
 
 
 def test_what_is_made_anew_names_what_it_lacks() -> None:
-    """The one trap: null, then an object, does not compose; explicit nulls mend it."""
+    """The one trap: null, then an object, does not compose; explicit nulls solve it."""
     document = {"m": {"name": "Ada", "role": "admin"}}
     gone: dict[str, Any] = {"m": None}
     anew: dict[str, Any] = {"m": {"name": "Ada", "role": None}}

@@ -1,4 +1,4 @@
-"""The tables of errors and close codes: complete, and what ``docs/protocol.md`` says."""
+"""The tables of errors and close codes are complete, and equal to ``docs/protocol.md``."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_every_close_code_has_a_sentence() -> None:
 def test_the_range_alone_is_the_verdict() -> None:
     for code in CloseCode:
         assert may_reconnect(code) == (code < 4500)
-    # The library's own: all of them are worth another try.
+    # The library's own codes: a client may try again after each of them.
     assert all(may_reconnect(code) for code in (1000, 1001, 1002, 1006, 1007, 1009, 1012))
 
 

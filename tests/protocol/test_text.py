@@ -1,4 +1,4 @@
-"""Text is made right for people: line ends, NFC, what shows, names."""
+"""Texts are normalised: line ends, NFC, visible characters, names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from protocol.text import (
 )
 from tests.protocol.wrong import CONTROLS, LIMITS, LONG_RUNS, LONGEST_RUN, NOTHING
 
-#: Characters that the rules are about, among ordinary ones.
+#: Characters of special rules, among ordinary ones.
 ODD = (
     "ae\u0301\u0316\u00e9\u0344\u0f73\u0958\u1f82\uac00\u1100\u1161"
     " \t\n\r\x0b\x0c\x85\u2028\u2029\ufeff"
@@ -37,7 +37,7 @@ texts = st.text(st.sampled_from(ODD) | st.characters(exclude_categories=["Cs"]),
 
 
 def content(text: str) -> Any:
-    """What becomes of ``text`` as a comment: its content, or its error."""
+    """The content of a comment with ``text``, or its error."""
     comment = {"type": "comment.add", "id": "example-1", "event": "e", "proposal": "p"}
     payload = json.dumps(comment | {"content": text}, ensure_ascii=False).encode()
     frame = decode_frame(payload, limits=LIMITS, message_bytes=1_000_000, longest_batch=256)
@@ -54,7 +54,7 @@ def test_every_end_of_a_line_is_a_newline(end: str) -> None:
 def test_a_leading_byte_order_mark_goes() -> None:
     assert content("\ufeffwords") == "words"
     assert content("\ufeff\ufeff\r\nwords") == "\nwords"
-    # In the middle it joins two words, as it always did.
+    # In the middle of a word it joins, as always.
     assert content("two\ufeffwords") == "two\ufeffwords"
 
 
@@ -98,7 +98,7 @@ def test_blanks_and_what_unicode_says_to_ignore_show_nothing() -> None:
         assert is_empty("".join(map(chr, range(first, last + 1))))
 
 
-# Runs of combining marks.
+# Runs of combining marks
 
 
 def test_the_longest_run_passes_and_one_mark_more_does_not() -> None:
@@ -106,7 +106,7 @@ def test_the_longest_run_passes_and_one_mark_more_does_not() -> None:
     for run in LONG_RUNS:
         error = content(run)
         assert error.details == {"path": "content", "limit": MAX_MARKS}, ascii(run)
-    # Many runs are none.
+    # Many short runs are permitted.
     assert content((LONGEST_RUN + "x") * 50) is not None
 
 
@@ -117,7 +117,7 @@ def test_a_run_is_found_wherever_it_is() -> None:
 
 
 def test_no_other_character_hides_marks() -> None:
-    """Combining class 0, and all of it decomposes into marks: the list is whole."""
+    """Every mark of combining class 0 that decomposes into marks is in the list."""
     hidden = {
         character
         for character in map(chr, range(sys.maxunicode + 1))
@@ -139,7 +139,7 @@ def test_text_made_right_stays_as_it_is(text: str) -> None:
     assert not set(made) & set("\r\x0b\x0c\x85\u2028\u2029")
 
 
-# Ids.
+# Ids
 
 
 def test_ids_are_taken_as_they_are() -> None:
@@ -160,7 +160,7 @@ def test_what_a_terminal_would_not_show_is_escaped_and_stays_different() -> None
     assert len({escaped(user) for user in users}) == 4
 
 
-# Names.
+# Names
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_what_a_terminal_would_not_show_is_escaped_and_stays_different() -> None
         ("A\u2066d\u2069a\u200e\u200f\u061c", "Ada"),
         ("A\u200bd\u2060a\ufeff\u00ad", "Ada"),
         ("A\u0000d\u001ba", "Ada"),
-        # Joiners: not between letters that no joiner changes, between those that one does.
+        # Joiners: not between letters that no joiner changes, but between letters that one changes.
         ("A\u200dd\u200ca", "Ada"),
         ("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"),
         ("\u0915\u094d\u200d\u0937", "\u0915\u094d\u200d\u0937"),

@@ -1,4 +1,4 @@
-"""Wrong messages, made from the message types themselves: a new field is tested unasked."""
+"""Wrong messages, made from the message types themselves, so that new fields are tested too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from protocol.requests import REQUESTS, Request
 LIMITS = TextLimits()
 #: Stands for a field that is left out.
 MISSING: Any = object()
-#: Longest path a message is taken into.
+#: Maximum depth of a path in a message.
 _DEEP = 300
 
 MESSAGES: tuple[type[Command] | type[Request], ...] = (*COMMANDS, *REQUESTS)
@@ -41,13 +41,13 @@ class Raw(NamedTuple):
 
 
 class Wrong(NamedTuple):
-    """A wrong message: what it is, its bytes, the path of the field that is to blame."""
+    """A wrong message: its fault, its bytes, the path of the wrong field."""
 
     what: str
     payload: bytes
     path: str
     keyed: bool
-    """Whether its id (or ref) is still good."""
+    """Whether its id (or ref) is still valid."""
 
 
 def name_of(message: type[msgspec.Struct]) -> str:
@@ -56,11 +56,11 @@ def name_of(message: type[msgspec.Struct]) -> str:
 
 
 def example(message: type[msgspec.Struct]) -> dict[str, Any]:
-    """A message of this type in which every field is set and right."""
+    """A valid message of this type with every field set."""
     info = i.type_info(message)
     assert isinstance(info, i.StructType)
     made = {"type": name_of(message)} | _struct(info)
-    # Of fields that exclude each other, the ones that go together.
+    # Of mutually exclusive fields, a set that is permitted together.
     match name_of(message):
         case "proposal.create":
             made |= {"kind": "assumption", "category": "update"}
@@ -80,7 +80,7 @@ def _struct(info: i.StructType) -> dict[str, Any]:
 
 
 def _bare(kind: i.Type) -> i.Type:
-    """Without its description."""
+    """The type without its description."""
     while isinstance(kind, i.Metadata):
         kind = kind.type
     return kind
@@ -109,7 +109,7 @@ def _right(kind: i.Type) -> Any:
 
 
 def _options(kind: i.Type) -> list[i.Type]:
-    """The types a value may have, but for ``null`` and "left out"."""
+    """The types that a value may have, except ``null`` and "left out"."""
     kind = _bare(kind)
     if not isinstance(kind, i.UnionType):
         return [kind]
@@ -117,7 +117,7 @@ def _options(kind: i.Type) -> list[i.Type]:
 
 
 def nullable(kind: i.Type) -> bool:
-    """Whether ``null`` is right."""
+    """Whether ``null`` is permitted."""
     kind = _bare(kind)
     return isinstance(kind, i.UnionType) and kind.includes_none
 
@@ -141,12 +141,12 @@ def wrong_messages(message: type[msgspec.Struct]) -> Iterator[Wrong]:
 
 
 def texts_of(message: type[msgspec.Struct]) -> dict[str, Text]:
-    """Field → the mark that says how long its text may be."""
+    """Field → the mark that limits the length of its text."""
     return {name: mark for name, mark in _marks(message) if isinstance(mark, Text)}
 
 
 def opaque_of(message: type[msgspec.Struct]) -> dict[str, Opaque]:
-    """Field → the mark that says that its text is taken as it is."""
+    """Field → the mark that keeps its text unchanged."""
     return {name: mark for name, mark in _marks(message) if isinstance(mark, Opaque)}
 
 
@@ -166,7 +166,7 @@ def _mark(hint: Any) -> Text | Opaque | None:
 
 
 def _wrong(field: i.Field, mark: Text | Opaque | None) -> Iterator[tuple[str, Any, str]]:
-    """(what, value, path where it is not the field's own)."""
+    """(fault, value, path if it is not the field's own)."""
     if field.required:
         yield "missing", MISSING, ""
     if not nullable(field.type):
@@ -242,7 +242,7 @@ def _good_item(path: str, kind: i.ListType) -> Any:
 #: Control characters that no text may hold, and those that end a line in a text, and not in an id.
 CONTROLS = "\0\x01\x07\x08\x0e\x1b\x1f\x7f\x80\x84\x86\x9f"
 LINE_ENDS = "\x0b\x0c\r\x85"
-#: Texts that show nothing.
+#: Texts without a visible character.
 NOTHING = (
     *(
         " \n\t\u2003",
@@ -264,8 +264,8 @@ NOTHING = (
         "\x85",
     ),
 )
-#: The longest allowed run of combining marks, and texts whose run is one longer.
-#: The marks of one text have Unicode's combining class 0.
+#: The longest permitted run of combining marks, and texts whose run is one longer. The marks of one
+#: text have Unicode's combining class 0.
 LONGEST_RUN = "a" + "\u0301" * 15 + "\u0316" * 15
 LONG_RUNS = (
     *(LONGEST_RUN + "\u0301", "\u00e9" + LONGEST_RUN[1:], "x\u0344" * 3 + "\u0344" * 16),
@@ -304,7 +304,7 @@ def _deep() -> Any:
 
 
 def written(message: Any) -> bytes:
-    """``message`` as JSON, with what Python would not write put in by hand."""
+    """``message`` as JSON, with values that Python would not write inserted by hand."""
     marks: dict[str, str] = {}
 
     def mark(value: Any) -> Any:

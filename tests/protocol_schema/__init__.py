@@ -1,1 +1,1 @@
-"""The published contract: what the documents say, and whether the server keeps to it."""
+"""The published contract: the contents of the documents, and the server's adherence to them."""

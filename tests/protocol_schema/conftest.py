@@ -8,8 +8,8 @@ import pytest
 
 from tests.promises.running import Running, running
 
-#: Short, so that a heartbeat is soon seen. A client that is silent for two of them is closed, so it
-#: must outlast a pause of a busy machine.
+#: Short, so that a heartbeat comes soon. A client that is silent for two heartbeats is closed, so
+#: the interval must be longer than a pause of a busy machine.
 HEARTBEAT_MS = 5_000
 
 

@@ -1,6 +1,6 @@
-"""Names of existing things, which schemathesis gets in addition to the document.
+"""Ids of existing records, which schemathesis gets in addition to the document.
 
-By chance alone no request would find an event; every other one is given one that exists.
+By chance alone no request would find an event; every other request gets an existing one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import schemathesis
 
-#: A running event, its token's user being an admin of it.
+#: A running event, in which the token's user is an admin.
 EVENT = os.environ["AYES_FUZZ_EVENT"]
 _turns = {"path": 0, "body": 0}
 
@@ -22,7 +22,7 @@ def _turn(part: str) -> bool:
 
 @schemathesis.hook
 def map_path_parameters(context: Any, path_parameters: dict[str, Any]) -> dict[str, Any]:
-    """An event that exists; not for streams, which would not end."""
+    """An existing event; not for streams, which would not end."""
     if (
         path_parameters
         and "event" in path_parameters
@@ -35,7 +35,7 @@ def map_path_parameters(context: Any, path_parameters: dict[str, Any]) -> dict[s
 
 @schemathesis.hook
 def map_body(context: Any, body: Any) -> Any:
-    """The same for commands."""
+    """An existing event, for commands."""
     if isinstance(body, dict) and isinstance(body.get("event"), str) and _turn("body"):
         body["event"] = EVENT
     return body

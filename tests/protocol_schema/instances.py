@@ -1,4 +1,4 @@
-"""Values drawn from a schema, for the keywords that the published one has."""
+"""Values drawn from a schema, for the keywords that the published schema uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 Schema = dict[str, Any]
 
-#: Code points that a text on the wire can hold: no lone surrogates, which are no text at all.
+#: Code points that a text on the wire can hold; lone surrogates are not text.
 _CHARACTERS = st.characters(exclude_categories=["Cs"])
 
 
@@ -70,5 +70,5 @@ class Instances:
 
 
 def _composed(text: str) -> str:
-    """Lengths are counted in NFC, which now and then is the longer form."""
+    """Lengths are counted in NFC, which is sometimes the longer form."""
     return unicodedata.normalize("NFC", text)

@@ -1,4 +1,4 @@
-"""The schema of what clients send, and the decoder, agree about every message."""
+"""The schema of clients' messages and the decoder agree about every message."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ modestly = settings(
 
 @functools.cache
 def validator(name: str) -> Draft202012Validator:
-    """What holds values against a definition."""
+    """A validator of values against a definition."""
     return Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": DEFS})
 
 
 def decodes(value: Any) -> str | None:
-    """Why the server would not take ``value``; ``None`` where it would."""
+    """Why the server would refuse ``value``; ``None`` if it would accept it."""
     frame = decode_frame(
         json.dumps(value, ensure_ascii=False).encode(),
         limits=TextLimits(),

@@ -1,8 +1,7 @@
-"""Every answer over HTTP is one that was published: no 5xx, no other status, no
-other type, no other body.
+"""Every answer over HTTP is published: no 5xx, no other status, type or body.
 
-schemathesis makes the requests from the OpenAPI document, good ones and bad ones; the server is a
-real one. ``scripts/fuzz-http`` does the same for longer.
+schemathesis makes valid and invalid requests from the OpenAPI document; the server is a real one.
+``scripts/fuzz-http`` does the same for longer.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ CHECKS = (
 
 
 async def an_event(server: Running) -> str:
-    """A running event of ada's, with something of everything in it."""
+    """A running event of ada's, with every kind of record in it."""
     headers = {"authorization": f"Bearer {token('ada')}"}
     async with httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{server.port}", headers=headers, trust_env=False
@@ -72,7 +71,7 @@ async def test_no_request_gets_an_answer_that_is_not_published(
     document.write_bytes(json_schema.encode(openapi.document()))
     config = CONFIG.format(thorough=str(THOROUGH).lower())
     (tmp_path / "schemathesis.toml").write_text(config)
-    # The rate limit is the same for every answer; here it would only hide them.
+    # The rate limit has the same answer everywhere; here it would only hide the others.
     async with running(
         database_url, commands_per_second=1_000_000, commands_burst=1_000_000
     ) as server:

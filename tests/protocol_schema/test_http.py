@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 def problems(path: str, response: httpx.Response) -> list[str]:
-    """What the document does not say about ``response`` to a request for ``path``."""
+    """Parts of ``response`` to a request for ``path`` that the document does not describe."""
     operation = DOCUMENT["paths"][path][response.request.method.lower()]
     published = operation["responses"].get(str(response.status_code))
     if published is None:
@@ -45,7 +45,7 @@ def problems(path: str, response: httpx.Response) -> list[str]:
 
 
 class Visitor:
-    """Somebody with a token and no socket."""
+    """A user with a token and without a socket."""
 
     def __init__(self, server: Running, user: str) -> None:
         headers = {"authorization": f"Bearer {token(user)}"} if user else {}
@@ -86,7 +86,7 @@ class Visitor:
 
 @pytest.fixture
 async def ada(server: Running) -> AsyncIterator[Visitor]:
-    """Somebody with an event of their own."""
+    """A user with an event of their own."""
     visitor = Visitor(server, "ada")
     async with visitor.http:
         made = await visitor.command("event.create", subject="Where do we eat?", options=["Here"])
@@ -165,8 +165,7 @@ async def test_a_stream_says_what_the_socket_says(ada: Visitor) -> None:
     assert not [told for message in seen for told in message_problems(message)]
 
 
-#: No PostgreSQL text may hold U+0000: one such id would fail the queries of everybody it shares one
-#: with.
+#: No PostgreSQL text may hold U+0000: one such id would fail the queries of all users in its batch.
 NUL = "%00"
 
 

@@ -1,4 +1,4 @@
-"""Every message of a real server is published, to the last field."""
+"""Every message of a real server is published, field by field."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.promises.running import Running
 from tests.protocol_schema.tour import Tour
 from tests.protocol_schema.validity import SAID, message_problems, result_problems
 
-#: Refused only by clocks, faults and floods, which have tests of their own.
+#: Errors caused only by clocks, faults and floods, which have tests of their own.
 UNSEEN = {
     "auth_early",
     "rate_limited",
@@ -39,7 +39,7 @@ async def test_every_message_of_a_long_visit_is_as_published(server: Running) ->
     ]
     assert not problems, "\n".join(problems[:20])
 
-    # And nothing was left out of the visit.
+    # The visit left nothing out.
     acked = {command for command, answer in tour.answered if answer["type"] == "ack"}
     assert acked == {type_of(kind) for kind in COMMANDS}
     assert {message["type"] for message in tour.heard} == SAID.keys() - {"journal"}
@@ -58,7 +58,7 @@ async def test_every_message_of_a_long_visit_is_as_published(server: Running) ->
 
 
 def test_every_error_there_can_be_is_as_published() -> None:
-    """Also those that only clocks, faults and floods bring about."""
+    """This includes errors that only clocks, faults and floods cause."""
     for code in ERRORS:
         err = ProtocolError(code, details={"path": "event"}, retry_after_ms=100)
         body = answers.error_body(err, id="x", ref=1, event="e", replayed=True)

@@ -84,7 +84,7 @@ def _found(document: Any, ref: str) -> Any:
 
 
 def test_the_asyncapi_document_holds_together() -> None:
-    """Its own parser is run by ``scripts/check-schemas``; this is what can be seen without."""
+    """``scripts/check-schemas`` runs AsyncAPI's own parser; this test needs no installation."""
     document = asyncapi.document()
     assert document["asyncapi"] == "3.0.0"
     refs = [node["$ref"] for node in nodes(document) if "$ref" in node]

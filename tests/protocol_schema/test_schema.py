@@ -139,7 +139,7 @@ def test_a_patch_may_remove_what_may_be_absent_and_nothing_else() -> None:
 
 
 def test_the_vocabulary_is_the_databases() -> None:
-    """The records have these words of their own; one day they may import them."""
+    """The records define these words separately; one day they may import them."""
     for name in ("EventStatus", "MembershipStatus", "ProposalStatus", "Resolution"):
         assert get_args(getattr(state, name)) == get_args(getattr(records, name))
 

@@ -1,4 +1,4 @@
-"""One long visit to a server: every command, every question, every audience, most errors."""
+"""A long visit to a server: every command, every query, every audience, most errors."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ POLICY = {"assumption": PASSES, "criterion": PASSES, "conclusion": PASSES}
 
 
 class Tour:
-    """The people of one event, and every answer they got."""
+    """The people of an event, and every answer they got."""
 
     def __init__(self, server: Running) -> None:
         self.server = server
         self.answered: list[tuple[str, Message]] = []
-        """Type of a command, and its answer."""
+        """The type of a command, and its answer."""
         self.event = ""
         self.code = ""
         self.ada: Client
@@ -32,31 +32,31 @@ class Tour:
         return [message for client in self.server.clients for message in client.received]
 
     async def send(self, client: Client, type: str, **fields: Any) -> Message:
-        """A command about the event; its answer."""
+        """Send a command about the event; return its answer."""
         answer = await client.send(type, event=self.event, **fields)
         self.answered.append((type, answer))
         return answer
 
     async def do(self, client: Client, type: str, **fields: Any) -> Message:
-        """A command that must succeed; its result."""
+        """Send a command that must succeed; return its result."""
         answer = await self.send(client, type, **fields)
         assert answer["type"] == "ack", answer
         result: Message = answer["result"]
         return result
 
     async def no(self, code: str, client: Client, type: str, **fields: Any) -> None:
-        """A command that must be refused with ``code``."""
+        """Send a command that must be refused with ``code``."""
         answer = await self.send(client, type, **fields)
         assert answer.get("code") == code, (code, answer)
 
     async def free(self, client: Client, type: str, **fields: Any) -> Message:
-        """A command that names no event."""
+        """Send a command that names no event."""
         answer = await client.send(type, **fields)
         self.answered.append((type, answer))
         return answer
 
     async def all(self) -> None:
-        """The whole visit."""
+        """Make the whole visit."""
         self.ada, self.bob, self.eve = [
             await self.server.connect(user, name=user.capitalize())
             for user in ("ada", "bob", "eve")
@@ -73,7 +73,7 @@ class Tour:
         await self.end()
 
     async def make(self) -> None:
-        """``event.create``, and who may not know of it."""
+        """``event.create``, and strangers who must not learn of the event."""
         made = await self.free(
             self.ada,
             "event.create",
@@ -92,7 +92,7 @@ class Tour:
         await self.ada.subscribe(self.event)
 
     async def prepare(self) -> None:
-        """Everything that is edited directly before the start."""
+        """Every change that is made directly before the start."""
         ada = self.ada
         await self.do(
             ada, "event.update", subject="Where do we eat today?", max_members=3,
@@ -149,7 +149,7 @@ class Tour:
         await self.no("forbidden", bob, "event.start")
 
     async def propose(self) -> None:
-        """Proposals that pass by votes, grow stale, are rebased, withdrawn, out of time."""
+        """Proposals that pass by votes, become stale, are rebased, withdrawn, or expire."""
         ada, bob, eve = self.ada, self.bob, self.eve
         await self.no("event_not_in_progress", bob, "vote.retract", proposal="p")
         await self.do(ada, "event.start")
@@ -185,7 +185,7 @@ class Tour:
         await self.do(ada, "proposal.revert", proposal=rivals[0], reason="Dry after all")
 
     async def admins_decide(self) -> None:
-        """Rejection, moderation, conclusions, a policy that accepts, a member who goes."""
+        """Rejection, moderation, conclusions, a policy that accepts, a member who leaves."""
         ada, bob, eve = self.ada, self.bob, self.eve
         new = {"kind": "criterion", "category": "create"}
         one, two, three = [
@@ -220,7 +220,7 @@ class Tour:
         assert await eve.rooms[self.event].closed() == "removed"
 
     async def vote_on_terms(self) -> None:
-        """Votes with stances, decided at the close, by name; and who gave them."""
+        """Votes with stances, decided at the close, by name; and their voters."""
         ada, bob = self.ada, self.bob
         terms = {
             "stances": ["agree", "against", "abstain"], "votes": "named", "decide": "close",
@@ -249,7 +249,7 @@ class Tour:
         await self.do(bob, "comment.add", criterion=criterion, content="Ten minutes?")
 
     async def ask(self) -> None:
-        """Every question, and what became of commands."""
+        """Every query, and the outcomes of commands."""
         ada, bob = self.ada, self.bob
         await ada.ask("ping")
         await ada.ask("auth", token=token("ada"))
@@ -327,13 +327,13 @@ class Tour:
         await late.gone()
 
     async def end(self) -> None:
-        """Heartbeats and presence come by themselves; then the server goes away."""
+        """Heartbeats and presence arrive by themselves; then the server stops."""
         await asyncio.gather(self.ada.saw("heartbeat"), self.ada.saw("presence"))
         await self.server.drain()
         await self.ada.gone()
 
     async def item(self, collection: str, content: str) -> str:
-        """The id of what says ``content``, once it is there."""
+        """The id of the record with ``content``, once it exists."""
         room: Room = self.ada.rooms[self.event]
 
         def found() -> list[str]:

@@ -1,7 +1,7 @@
-"""Messages held against the published schema, more strictly than a client may.
+"""Messages validated by the published schema, more strictly than a client may.
 
 A client ignores fields it does not know. Here a field that the schema does not name is an error:
-every field that the server sends has to be published.
+every field that the server sends must be published.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SAID = {str(kind.__struct_config__.tag): kind.__name__ for kind in MESSAGES}
 
 
 def closed(made: Any) -> Any:
-    """``made`` with every object closed to fields that are not named."""
+    """``made`` with every object closed to unnamed fields."""
     if isinstance(made, list):
         return [closed(inner) for inner in made]
     if not isinstance(made, dict):
@@ -36,7 +36,7 @@ def closed(made: Any) -> Any:
 
 
 class Contract:
-    """The definitions of one document, ready to hold values against."""
+    """The definitions of a document, as validators."""
 
     def __init__(self, document: Json, prefix: str) -> None:
         self._document = closed(document)
@@ -44,14 +44,14 @@ class Contract:
         self._made: dict[str, Draft202012Validator] = {}
 
     def problems(self, name: str, value: Any) -> Iterator[str]:
-        """What is wrong with ``value`` as a ``name``."""
+        """The errors of ``value`` as a ``name``."""
         validator = self._made.get(name)
         if validator is None:
             validator = self._made[name] = self._validator({"$ref": f"{self._prefix}{name}"})
         yield from _told(validator, value)
 
     def against(self, inner: Json, value: Any) -> list[str]:
-        """What is wrong with ``value`` by a schema that stands in the document."""
+        """The errors of ``value`` by a schema that is part of the document."""
         return list(_told(self._validator(closed(inner)), value))
 
     def _validator(self, inner: Json) -> Draft202012Validator:
@@ -72,7 +72,7 @@ HTTP_CONTRACT = Contract(openapi.document(), "#/components/schemas/")
 
 
 def message_problems(message: Json) -> list[str]:
-    """What is wrong with a message of the server."""
+    """The errors of a server's message."""
     kind = SAID.get(message.get("type", ""))
     if kind is None:
         return [f"the server said something unpublished: {message}"]
@@ -80,6 +80,6 @@ def message_problems(message: Json) -> list[str]:
 
 
 def result_problems(command: str, result: Json) -> list[str]:
-    """What is wrong with the ``result`` of a command's ack."""
+    """The errors of the ``result`` of a command's ack."""
     found = MESSAGE_CONTRACT.problems(RESULT_OF[command], result)
     return [f"{command}: {told} in {result}" for told in found]

@@ -1,7 +1,8 @@
-"""A server that halts at a named point for a signal, and swallows every ``Exception`` there.
+"""A server that waits at a named point for a signal, and swallows every ``Exception`` there.
 
-``python -m tests.server.halting POINT``: prints ``at POINT`` each time it is there. What a signal's
-handler raises there would be lost, as it is in code that logs every ``Exception`` and goes on.
+``python -m tests.server.halting POINT`` prints ``at POINT`` each time it is there. An exception
+raised there by a signal's handler would be lost, as in code that logs every ``Exception`` and goes
+on.
 """
 
 from __future__ import annotations
@@ -19,34 +20,34 @@ from server import process
 from server.config import loading
 from server.node import Node
 
-#: Longest that it waits for the signal; the test's own patience ends before.
+#: Longest that it waits for the signal; the test gives up before.
 HALT_S = 50.0
-#: How long it stays in a step of the end, for more signals.
+#: How long it stays in a step of the end, so that more signals can come.
 END_S = 1.0
 
 
 def say(point: str) -> None:
-    """Report this place to the test."""
+    """Report this point to the test."""
     sys.stdout.write(f"at {point}\n")
     sys.stdout.flush()
 
 
 def halt(point: str, seconds: float = HALT_S) -> None:
-    """Be here for a while, in code that is not to be waited for."""
+    """Stay here for a while, in synchronous code."""
     say(point)
     with contextlib.suppress(Exception):
         time.sleep(seconds)
 
 
 async def rest(point: str, seconds: float = HALT_S) -> None:
-    """The same, in the event loop."""
+    """Stay here for a while, in the event loop."""
     say(point)
     with contextlib.suppress(Exception):
         await asyncio.sleep(seconds)
 
 
 def before(owner: Any, name: str, point: str, seconds: float = HALT_S) -> None:
-    """Halt before a method or function of ``owner``."""
+    """Halt before an async method or function of ``owner``."""
     original: Callable[..., Awaitable[Any]] = getattr(owner, name)
 
     async def halted(*arguments: Any, **named: Any) -> Any:
@@ -57,7 +58,7 @@ def before(owner: Any, name: str, point: str, seconds: float = HALT_S) -> None:
 
 
 def before_plain(owner: Any, name: str, point: str, seconds: float = HALT_S) -> None:
-    """The same for one that is not awaited."""
+    """Halt before a synchronous method or function of ``owner``."""
     original: Callable[..., Any] = getattr(owner, name)
 
     def halted(*arguments: Any, **named: Any) -> Any:
@@ -76,7 +77,7 @@ class _Finalized:
 
 
 def finalize_before_start() -> None:
-    """Have a signal's exception be ignored before anything is started."""
+    """Have a signal's exception ignored before any part is started."""
     original = EmbeddedPostgres.start
 
     def start(self: EmbeddedPostgres) -> str:

@@ -23,14 +23,14 @@ ISSUER = "https://issuer.example"
 
 
 async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
-    """Wait for a state without an event: another thread's work, a place in a queue."""
+    """Wait for a state without an event, such as another thread's work or a place in a queue."""
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
 
 
 class Key:
-    """A private key with a name, and what is published of it."""
+    """A private key with a name, and its published form."""
 
     def __init__(self, kid: str, algorithm: str, private: Any, jwk: dict[str, Any]) -> None:
         self.kid = kid
@@ -46,14 +46,14 @@ class Key:
         return pem
 
     def sign(self, *, headers: dict[str, Any] | None = None, **changes: Any) -> str:
-        """A token; ``...`` takes a claim away."""
+        """A token; ``...`` removes a claim."""
         given = {"kid": self.kid} | (headers or {})
         kept = {name: value for name, value in given.items() if value is not ...}
         return jwt.encode(claims(**changes), self.private, self.algorithm, headers=kept)
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Good claims, with changes; ``...`` takes one away."""
+    """Valid claims, with changes; ``...`` removes one."""
     now = int(time.time())
     good = {"sub": "ada", "aud": AUDIENCE, "iss": ISSUER, "iat": now, "exp": now + 600}
     return {name: value for name, value in (good | changes).items() if value is not ...}
@@ -79,7 +79,7 @@ def ed_key(kid: str) -> Key:
 
 @functools.cache
 def one_of_each() -> dict[str, Key]:
-    """Keys by algorithm; making them takes a moment."""
+    """Keys by algorithm, made once, since that is slow."""
     return {key.algorithm: key for key in (rsa_key("rsa-1"), ec_key("ec-1"), ed_key("ed-1"))}
 
 
@@ -100,20 +100,20 @@ class Issuer:
         """The request lines so far."""
         self.open = asyncio.Event()
         self.open.set()
-        """While it is not set, requests are taken and not answered."""
+        """While this is not set, requests are accepted and not answered."""
         self.url = ""
         self._server: asyncio.Server | None = None
         self._port = 0
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> None:
-        """Listen, where it listened before if it did."""
+        """Listen, on the same port as before if there was one."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
         self._port = self._server.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}/keys"
 
     async def stop(self) -> None:
-        """Be gone."""
+        """Stop listening."""
         if self._server is not None:
             self._server.close()
             for writer in tuple(self._writers):
@@ -153,7 +153,7 @@ async def issuing() -> AsyncIterator[Issuer]:
 async def trusting(
     url: str, secret: str | None = None, **options: Any
 ) -> AsyncIterator[Authenticator]:
-    """An authenticator that goes by the keys at ``url``."""
+    """An authenticator for the keys at ``url``."""
     keys = RemoteKeys(url, **options)
     auth = Authenticator(secret, audience=AUDIENCE, issuer=ISSUER, keys=keys)
     auth.start()

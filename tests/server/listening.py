@@ -1,4 +1,4 @@
-"""Two nodes on one bus, each with an ear, for the tests of the bus."""
+"""Two nodes on one bus that record messages, for the tests of the bus."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TypeAlias
 from server.bus.port import Bus, BusMessage
 from server.bus.redis import RedisBus
 
-#: Longest wait for anything.
+#: Longest wait.
 PATIENCE = 20.0
 
 
 class Ear:
-    """Remembers what it hears."""
+    """Records the messages that it receives."""
 
     def __init__(self) -> None:
         self.heard: list[BusMessage] = []
@@ -26,14 +26,14 @@ class Ear:
         self._moved.set()
 
     async def hears(self, told: BusMessage) -> None:
-        """Wait until this hint was heard."""
+        """Wait until this hint was received."""
         async with asyncio.timeout(PATIENCE):
             while told not in self.heard:
                 self._moved.clear()
                 await self._moved.wait()
 
 
-#: Two buses, and what each heard.
+#: Two buses, and the recorder of each.
 Pair: TypeAlias = AbstractAsyncContextManager[tuple[Bus, Bus, Ear, Ear]]
 
 
@@ -56,7 +56,7 @@ async def pair_of(one: Bus, other: Bus) -> AsyncIterator[tuple[Bus, Bus, Ear, Ea
 
 
 async def told(bus: Bus, ear: Ear, message: BusMessage) -> None:
-    """Publish until it is heard: the bus does not promise that a single message arrives."""
+    """Publish until it is received: the bus does not promise that a single message arrives."""
     async with asyncio.timeout(PATIENCE):
         while True:
             bus.publish(message)

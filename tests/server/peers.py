@@ -1,4 +1,4 @@
-"""A real server behind the guard, with an application that keeps each message it gets."""
+"""A real server behind the guard, with an application that keeps each message it receives."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def on_both_loops(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
 
 async def until(happened: Callable[[], object]) -> None:
-    """Wait for a state without an event: that of uvicorn."""
+    """Wait for a state of uvicorn, which has no event."""
     async with asyncio.timeout(SOON):
         while not happened():
             await asyncio.sleep(0.01)
 
 
 class Recorder:
-    """A receiver that keeps each message it got; ``answer`` decides what a text does."""
+    """A receiver that keeps each message; ``answer`` decides how to treat a text."""
 
     def __init__(
         self, socket: SocketTransport, answer: Callable[[Recorder, bytes], None] | None = None
@@ -98,21 +98,21 @@ class Recorder:
         self._changed.set()
 
     async def until(self, happened: Callable[[Recorder], object]) -> None:
-        """Wait for a call after which ``happened`` holds."""
+        """Wait for a call after which ``happened`` is true."""
         async with asyncio.timeout(SOON):
             while not happened(self):
                 self._changed.clear()
                 await self._changed.wait()
 
     async def until_closed(self) -> int:
-        """Wait for the end; the code of it."""
+        """Wait for the end; return its code."""
         await self.until(lambda self: self.codes)
         return self.codes[0]
 
 
 @dataclass
 class Application:
-    """The ASGI application of these tests. The path says what it does."""
+    """The ASGI application of these tests. The path selects what it does."""
 
     answer: Callable[[Recorder, bytes], None] | None = None
     recorders: asyncio.Queue[Recorder] = field(default_factory=asyncio.Queue)
@@ -202,12 +202,12 @@ class Served:
         return self.server.server_state.connections
 
     def client(self, path: str = "/wire", **options: Any) -> connect:
-        """A polite client; to be entered or awaited."""
+        """A well-behaved client; to be entered or awaited."""
         options = {"compression": None, "max_size": None, "proxy": None} | options
         return connect(f"ws://127.0.0.1:{self.port}{path}", **options)
 
     async def pair(self) -> tuple[ClientConnection, Recorder]:
-        """A polite client and the server's side of it."""
+        """A well-behaved client and the server's side of it."""
         client = await self.client()
         return client, await self.recorder()
 
@@ -221,7 +221,7 @@ class Served:
         await until(lambda: len(self.connections) <= left)
 
     async def stop(self) -> None:
-        """As SIGTERM does; raises what the server raised."""
+        """Stop as SIGTERM does; raises the server's exception."""
         self.server.should_exit = True
         async with asyncio.timeout(SOON):
             await self.task
@@ -234,7 +234,7 @@ async def serving(
     budgets: Budgets | None = None,
     **options: Any,
 ) -> AsyncIterator[Served]:
-    """A server on a free port. Its socket's own buffer is small, so that a deaf peer shows soon."""
+    """A server on a free port, with a small socket buffer, so that a deaf peer shows soon."""
     app = Application(answer)
     options = {"log_config": None, "lifespan": "on", "timeout_graceful_shutdown": 5} | options
     config = GuardedConfig(app, budgets=budgets or Budgets(), **options)
@@ -258,7 +258,7 @@ def quiet(_: Recorder, __: bytes) -> None:
 
 
 async def verdict(served: Served, data: bytes) -> int:
-    """The close code that ``data`` gets, which the receiver must get too."""
+    """The close code for ``data``, which the receiver must get too."""
     async with raw(served, "/wire") as peer:
         recorder = await served.recorder()
         await peer.say(data)

@@ -1,4 +1,4 @@
-"""A peer that says any bytes, and reads only at the test's request."""
+"""A peer that sends any bytes, and reads only at the test's request."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import struct
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-#: What no step of these tests comes near, so that a hang is a failure and not a timeout of it all.
+#: Far longer than any step of these tests, so that a hang fails as a wait of its own.
 SOON = 30.0
 
 
 class Listening(Protocol):
-    """Something that listens on the loopback."""
+    """A server that listens on loopback."""
 
     port: int
 
@@ -47,7 +47,7 @@ HANDSHAKE = (
 
 
 class Raw:
-    """A connection."""
+    """A raw connection."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -60,7 +60,7 @@ class Raw:
             await self._loop.sock_sendall(self.sock, data)
 
     async def say_until_gone(self, data: bytes) -> int:
-        """Send again and again until the server has had enough; how many bytes it took."""
+        """Send again and again until the server closes; return how many bytes it took."""
         said = 0
         with contextlib.suppress(ConnectionError):
             while True:
@@ -69,7 +69,7 @@ class Raw:
         return said
 
     async def hear(self, most: int = 65_536) -> bytes:
-        """What is there; nothing at the end, reset or not."""
+        """The bytes that are there; empty at the end, reset or not."""
         async with asyncio.timeout(SOON):
             try:
                 return await self._loop.sock_recv(self.sock, most)
@@ -77,7 +77,7 @@ class Raw:
                 return b""
 
     async def hear_all(self) -> bytes:
-        """Everything up to the end."""
+        """All bytes up to the end."""
         got, self._rest = self._rest, b""
         while data := await self.hear():
             got += data

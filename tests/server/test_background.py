@@ -1,4 +1,4 @@
-"""A statement of the background work that the database refuses is never swallowed."""
+"""If the database refuses a statement of the background work, that is logged and counted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def _fill(server: Running, event: str) -> None:
     await rooms.filler.fill_from_journal(rooms.by_event[event])
 
 
-#: Work, the table whose absence it notices, and how it is done once.
+#: Work, the table that it needs, and a call that does it once.
 WORK: dict[str, tuple[str, Do]] = {
     "timers": ("proposals", lambda server, _: server.node._timers.task.once()),
     "pruning": ("journal", lambda server, _: server.node.pruning.task.once()),
@@ -44,7 +44,7 @@ async def alone(postgres_url: str, template: str) -> AsyncIterator[Running]:
 async def test_a_statement_that_the_database_refuses_is_logged_and_counted(
     alone: Running, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
-    """As in a rolling upgrade: a newer node's migration has renamed what this one reads."""
+    """In a rolling upgrade, a newer node's migration has renamed a table of this one."""
     table, do = WORK[name]
     scene = await gathering(alone, 1)
     await scene.watch(scene.members[0])

@@ -1,4 +1,4 @@
-"""The demo: a real decision on a real server, and a screen that shows the server's own figures."""
+"""The demo: a real decision on a real server, and a screen with the server's own figures."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from server.demo.ledger import Ledger
 from tests.parts import ROOT, apart, database, free_port
 
 SECRET = "a secret of this test with more than thirty-two bytes"
-#: Longest that a demo without pauses may take, with the start of its server.
+#: Longest that a demo without pauses may take, including the start of its server.
 DEMO_SECONDS = 50
 
 
@@ -43,7 +43,7 @@ def url(postgres_url: str, template: str) -> Iterator[str]:
 
 @pytest.fixture
 def settings(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Of a server for the demo, without a person's pauses."""
+    """Settings of a server for the demo, without pauses."""
     monkeypatch.setenv(stage.PACE_VARIABLE, "0")
     return Settings(port=0, database_url=url, data_dir=tmp_path, database_connections=3)
 
@@ -274,7 +274,7 @@ def test_a_diff_of_many_steps_is_one_line() -> None:
 def _run(
     *command: str, settings: Settings, pace: str = "0", **environ: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """``ayes …`` as a process; ended with the block, also after an exception."""
+    """Run ``ayes …`` as a process; it ends with the block, even after an exception."""
     given = os.environ | environment(settings) | {stage.PACE_VARIABLE: pace} | environ
     with subprocess.Popen(
         [sys.executable, "-u", "-m", "server.cli", *command],
@@ -287,7 +287,7 @@ def _run(
         try:
             yield process
         finally:
-            # A demo ends its server only where it is asked to.
+            # A demo ends its server only if it is asked to.
             process.terminate()
             try:
                 process.wait(DEMO_SECONDS)
@@ -301,7 +301,7 @@ def _listens(port: int) -> bool:
 
 
 def _until_it_listens(port: int) -> None:
-    """It prints its address a moment before it takes connections."""
+    """Wait until it listens, since it prints its address a moment before."""
     deadline = time.monotonic() + DEMO_SECONDS
     while not _listens(port) and time.monotonic() < deadline:
         time.sleep(0.01)

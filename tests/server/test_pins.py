@@ -1,4 +1,4 @@
-"""What the guard relies on in uvicorn, websockets and asyncio, private names above all."""
+"""Internals of uvicorn, websockets and asyncio that the guard uses, above all private names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.server.transport.test_frame_reader import greeted
 
 
 def test_uvicorn_has_what_the_guard_overrides_and_uses() -> None:
-    """Private names, pinned: a version in which one is missing or new in shape fails here."""
+    """Private names, pinned: a version that lacks or changes one fails here."""
     websocket = vars(WebSocketsSansIOProtocol)
     for name in (
         "connection_made",
@@ -83,7 +83,7 @@ async def test_uvicorns_protocols_have_the_attributes_that_the_guard_uses() -> N
 
 
 def test_websockets_has_what_the_reader_uses() -> None:
-    """An open connection needs no handshake, reads frames, and shows what is wrong with one."""
+    """An open connection needs no handshake, reads frames, and reports an invalid one."""
     request = ServerProtocol()
     request.receive_data(b"GET / HTTP/1.1\r\n" + HANDSHAKE + b"\r\n")
     (found,) = request.events_received()

@@ -1,4 +1,4 @@
-"""1,000 tokens on every way into a server that logs all it can: none of them is in a log."""
+"""1,000 tokens on every way into a server that logs everything: no log contains one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.promises.running import AUDIENCE, SECRET, Address, Running, auth, kil
 from tests.promises.scenes import fresh
 
 CANARIES = 1_000
-#: Loggers of every library that has a part in this.
+#: Loggers of every library that is used here.
 NAMES = (
     *("", "ayes", "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "websockets"),
     *("websockets.server", "websockets.protocol", "asyncpg", "asyncio", "sqlalchemy", "alembic"),
@@ -48,7 +48,7 @@ class _Everything(logging.Handler):
 
 @contextmanager
 def everything() -> Iterator[_Everything]:
-    """Every logger there is, at its most talkative."""
+    """All loggers, at their lowest level."""
     handler = _Everything()
     known = [name for name in logging.root.manager.loggerDict if not name.startswith(CLIENTS)]
     loggers = [logging.getLogger(name or None) for name in {*NAMES, *known}]
@@ -72,14 +72,14 @@ def everything() -> Iterator[_Everything]:
 
 
 class Canaries:
-    """Tokens like no others."""
+    """Makes unique tokens."""
 
     def __init__(self) -> None:
         self.made: list[str] = []
         self._numbers = itertools.count()
 
     def next(self, user: str = "") -> str:
-        """The next: good, expired, of others, forged, or none at all."""
+        """The next token: valid, expired, of another issuer, forged, or missing."""
         mark = secrets.token_hex(12)
         hour = timedelta(hours=1)
         number = next(self._numbers)
@@ -95,12 +95,12 @@ class Canaries:
         return found
 
     def token(self) -> str:
-        """The next, in a token's form. A host's name may be in the log."""
+        """The next text in a token's form. A host's name may be in the log."""
         self.made.append(auth.make(secrets.token_hex(12), "Ada", timedelta(hours=1)))
         return self.made[-1]
 
     def seen(self, lines: list[str]) -> list[str]:
-        """Those that a log holds, whole or in part: a payload, a signature."""
+        """Tokens that the log contains, in whole or in part: a payload, a signature."""
         log = "\n".join(lines)
         parts = {
             part for token in self.made for part in (token, *token.split(".")[1:]) if len(part) > 8
@@ -115,7 +115,7 @@ async def upgrade(server: Address, query: str = "", **options: Any) -> AsyncIter
 
 
 async def on_sockets(server: Address, canaries: Canaries) -> None:
-    """Tokens in all places of an upgrade and of what follows."""
+    """Tokens in all places of an upgrade and of the messages after it."""
     hello = json.dumps({"type": "hello", "token": canaries.next()})
     async with upgrade(server, subprotocols=["ayes.v1"]) as socket:
         await socket.send(hello)
@@ -128,7 +128,7 @@ async def on_sockets(server: Address, canaries: Canaries) -> None:
         await socket.send(json.dumps({"type": "hello"}))
         await socket.recv()
     async with upgrade(server, subprotocols=["ayes.v1", f"bearer.{canaries.next()}"]) as socket:
-        # Broken, of an unknown kind, where it does not belong, twice, in a binary frame.
+        # Broken, of an unknown kind, in a wrong place, twice, in a binary frame
         await socket.send('{"type":"hello","token":"' + canaries.next())
         await socket.recv()
     async with upgrade(server) as socket:
@@ -142,7 +142,7 @@ async def on_sockets(server: Address, canaries: Canaries) -> None:
 
 
 async def renewing(server: Address, canaries: Canaries, user: str, times: int) -> None:
-    """Tokens on an open socket, good ones among them."""
+    """Tokens on an open socket, valid ones among them."""
     async with upgrade(server) as socket:
         await socket.send(json.dumps({"type": "hello", "token": token(user)}))
         assert json.loads(await socket.recv())["type"] == "welcome"
@@ -169,7 +169,7 @@ async def over_http(client: httpx.AsyncClient, canaries: Canaries) -> None:
 
 
 async def use(server: Address, canaries: Canaries, most: int) -> None:
-    """All of it, until ``most`` tokens were used."""
+    """Use every way, until ``most`` tokens were used."""
     base = f"http://127.0.0.1:{server.port}"
     async with httpx.AsyncClient(base_url=base, timeout=20) as client:
         while len(canaries.made) < most:
@@ -182,7 +182,7 @@ async def use(server: Address, canaries: Canaries, most: int) -> None:
 
 
 async def raw(server: Address, canaries: Canaries) -> None:
-    """What no client library sends."""
+    """Requests that no client library sends."""
     for request in (
         "GET /v1/socket?token={0} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {0}\r\n"
         "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n",
@@ -201,7 +201,7 @@ async def test_no_token_and_no_secret_is_in_a_log(server: Running) -> None:
     with everything() as log:
         await use(server, canaries, CANARIES)
         await raw(server, canaries)
-        # A socket that is closed by a revocation is logged, and its token is not.
+        # If a revocation closes a socket, that is logged without its token.
         user = fresh("revoked")
         client = await server.open(user)
         canaries.made.append(token(user))
@@ -215,7 +215,7 @@ async def test_no_token_and_no_secret_is_in_a_log(server: Running) -> None:
 
 
 async def test_this_test_sees_what_it_looks_for(server: Running) -> None:
-    """Without the filters, uvicorn's and websockets' own lines hold nearly every token."""
+    """Without the filters, uvicorn's and websockets' own lines contain nearly every token."""
     logging.getLogger("uvicorn.error").removeFilter(_is_warning)
     logging.getLogger("uvicorn.access").removeFilter(_drop)
     canaries = Canaries()

@@ -1,4 +1,4 @@
-"""Serving: every resource opened at the start is closed, after any failure on the way."""
+"""Serving: every resource opened at the start is closed, after any failure in between."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ async def test_the_listener_is_closed_though_the_start_and_the_stop_fail(
         await process.serve(settings, database_url, None, StopSignals())
     (listener,) = listeners
     assert listener.fileno() == -1
-    # The lock was given back as well.
+    # The lock was released as well.
     async with InstanceLock(database_url):
         pass

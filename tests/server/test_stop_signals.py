@@ -1,4 +1,4 @@
-"""A real process, SIGTERM and SIGINT, at every step of its life: the first one always ends it."""
+"""A real process, SIGTERM and SIGINT, at every step of its life: the first signal ends it."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def reach(child: subprocess.Popen[str], beginning: str) -> None:
 
 
 def ends_well(child: subprocess.Popen[str], home: Path) -> None:
-    """It ends by itself, without a word of trouble, and leaves no database behind."""
+    """Check that it exits by itself, prints no error, and leaves no database behind."""
     _, said = child.communicate(timeout=PATIENCE)
     assert child.returncode == 0, said
-    # Python's own words on what was raised in a finalizer are no trouble of the server's.
+    # Python's own message about an exception in a finalizer is not the server's error.
     lines = [line for line in said.splitlines() if "ERROR" in line or "never awaited" in line]
     assert not lines, said
     assert not using(home)

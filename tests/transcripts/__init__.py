@@ -1,1 +1,1 @@
-"""Golden transcripts, and what plays them against a server. The format is in ``README.md``."""
+"""Golden transcripts, and the code that plays them. The format is in ``README.md``."""

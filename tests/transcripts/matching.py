@@ -1,4 +1,4 @@
-"""Lines of a transcript: filled in where they are to be said, matched where they are expected."""
+"""Lines of a transcript: filled in before they are sent, matched when they are expected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
 
 
 class Mismatch(AssertionError):
-    """What was said is not what the transcript has."""
+    """A message differs from the transcript."""
 
 
 def fresh_id(name: str) -> str:
@@ -38,7 +38,7 @@ def fresh_id(name: str) -> str:
 
 
 class Memory:
-    """What was bound so far, and the ids made for this play."""
+    """The bound names, and the ids made for this play."""
 
     def __init__(self, token: TokenMaker) -> None:
         self._token = token
@@ -50,17 +50,17 @@ class Memory:
         return self._ids.setdefault(name, fresh_id(name))
 
     def bound(self, name: str) -> Json:
-        """What ``name`` was bound to."""
+        """The value of ``name``."""
         if name not in self._bound:
             raise Mismatch(f"${name} was not bound yet")
         return self._bound[name]
 
     def name(self, name: str, value: Json) -> Json:
-        """Bind ``name`` to ``value``, and give it back."""
+        """Bind ``name`` to ``value``, and return it."""
         self._bound[name] = value
         return value
 
-    # What is said.
+    # Sending
 
     def fill(self, value: Json) -> Json:
         """``value`` with its placeholders replaced."""
@@ -82,10 +82,10 @@ class Memory:
     def _key(self, key: str) -> str:
         return str(self.bound(key[5:])) if key.startswith("$ref:") else key
 
-    # What is heard.
+    # Receiving
 
     def match(self, pattern: Json, value: Json, path: str = "$") -> None:
-        """Hold ``value`` against ``pattern`` and bind what it binds; raises ``Mismatch``."""
+        """Compare ``value`` with ``pattern`` and bind its names; raises ``Mismatch``."""
         match pattern:
             case {"$any": kind}:
                 self._is(kind, value, path)
@@ -102,7 +102,7 @@ class Memory:
                 self._equal(pattern, value, path)
 
     def fits(self, pattern: Json, value: Json) -> bool:
-        """Whether ``value`` matches; binds only where it does."""
+        """Whether ``value`` matches; binds names only if it does."""
         before = dict(self._bound)
         try:
             self.match(pattern, value)
@@ -148,7 +148,7 @@ class Memory:
             raise Mismatch(f"{path}: {left!r} beside what is expected")
 
     def _entry(self, wanted: Json, left: dict[str, Json], path: str) -> str:
-        """The first key whose value is as ``wanted``."""
+        """The first key whose value matches ``wanted``."""
         for key in sorted(left):
             if self.fits(wanted, left[key]):
                 return key
@@ -156,7 +156,7 @@ class Memory:
 
 
 def payload_of(line: dict[str, Any], memory: Memory) -> str | bytes | Json:
-    """What a client's line sends: raw text, bytes, or the message with its placeholders filled."""
+    """The payload of a client's line: raw text, bytes, or the message with placeholders filled."""
     if "text" in line:
         return memory.fill(line["text"])
     if "binary" in line:

@@ -1,4 +1,4 @@
-"""Plays a transcript against a server, as every client in it at once."""
+"""Plays a transcript against a server, as all its clients at once."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from websockets.typing import Origin, Subprotocol
 
 from tests.transcripts.matching import Json, Memory, Mismatch, TokenMaker, payload_of
 
-#: Longest wait for one line of the server: above the time in which it answers every command.
+#: Longest wait for a line of the server, longer than it may take to answer a command.
 PATIENCE = 30.0
-#: Comes by itself, as often as it likes, and need not stand in a transcript.
+#: Comes by itself at any time, and need not be in a transcript.
 UNASKED = frozenset({"heartbeat", "presence"})
 _ROOM = frozenset({"snapshot", "resumed", "diff", "unsubscribed"})
 
@@ -30,7 +30,7 @@ def lines_of(path: Path) -> list[Line]:
 
 
 def stream_of(message: Json) -> tuple[str, str]:
-    """The stream within which order is promised."""
+    """The stream in which order is promised."""
     kind = message["type"]
     if kind in _ROOM:
         return "room", message["event"]
@@ -44,7 +44,7 @@ def stream_of(message: Json) -> tuple[str, str]:
 
 
 class Socket:
-    """One client's socket: what it heard and nobody has looked at yet, by stream."""
+    """A client's socket: the received messages that no line has matched yet, by stream."""
 
     def __init__(self, link: ClientConnection) -> None:
         self._link = link
@@ -64,7 +64,7 @@ class Socket:
         self._moved.set()
 
     async def say(self, payload: str | bytes | Json) -> None:
-        """Send a frame; what is neither text nor bytes is a message or a batch of them."""
+        """Send a frame; a value that is neither text nor bytes is a message or a batch."""
         if not isinstance(payload, str | bytes):
             payload = json.dumps(payload)
         await self._link.send(payload)
@@ -100,7 +100,7 @@ class Socket:
         await self._reader
 
     def left(self) -> list[Json]:
-        """What was heard and stands in no line."""
+        """Received messages that no line expects."""
         return [
             message
             for waiting in self._heard.values()
@@ -175,7 +175,7 @@ class Player:
             raise Mismatch(f"{err}\n  in {json.dumps(heard)}") from None
 
     def _named(self, pattern: Json) -> Json:
-        """The fields of a pattern that say in which stream it is, filled in."""
+        """The fields of a pattern that select its stream, filled in."""
         return {
             key: self._memory.fill(pattern[key])
             for key in ("event", "ref")

@@ -39,7 +39,7 @@ def token_of(asked: dict[str, Any]) -> str:
 
 
 def note(direction: str, message: dict[str, Any]) -> None:
-    """Keep a message for `scripts/check-schemas`, which gives the file."""
+    """Keep a message for `scripts/check-schemas`, which names the file."""
     if (path := os.environ.get("AYES_TRANSCRIPTS_SAID")) is not None:
         with Path(path).open("a") as said:
             said.write(json.dumps({"dir": direction, "message": message}) + "\n")
@@ -85,7 +85,7 @@ def test_the_transcripts_show_every_error_that_a_client_can_cause() -> None:
         for line in lines_of(path)
         if line.get("dir") == "s" and line.get("message", {}).get("type") == "error"
     }
-    # These come of load, of faults, of going away; ``not_eligible`` of no rule there is today.
+    # Causes are load, faults and drains; ``not_eligible`` has no cause at present.
     others = {
         "busy", "rate_limited", "draining", "overloaded", "timeout", "commit_unknown", "internal",
         "not_eligible",
@@ -93,11 +93,11 @@ def test_the_transcripts_show_every_error_that_a_client_can_cause() -> None:
     assert shown == {code.value for code in ERRORS} - others
 
 
-# The matching itself.
+# The matching itself
 
 
 def memory() -> Memory:
-    """One that has heard nothing."""
+    """A memory without bindings."""
     return Memory(lambda asked: "token")
 
 

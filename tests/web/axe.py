@@ -1,4 +1,4 @@
-"""axe looks at a page as people do who hear it, or who need contrast (WCAG 2.2 A and AA)."""
+"""axe checks a page for people who hear it, or who need contrast (WCAG 2.2 A and AA)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from playwright.async_api import Page
 _AXE = files("axe_playwright_python").joinpath("axe.min.js")
 _TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 _SERIOUS = ("serious", "critical")
-#: A world of its own: the page's policy does not hold there, and the page does not see axe.
+#: An isolated world: the page's policy does not apply there, and the page does not see axe.
 _RUN = "(tags) => axe.run(document, { runOnly: { type: 'tag', values: tags } })"
 
 
 async def faults(page: Page, *, impacts: tuple[str, ...] = _SERIOUS) -> list[str]:
-    """What axe finds wrong with ``page`` as it is now, at least of these impacts."""
+    """The faults that axe finds in ``page`` as it is now, of these impacts at least."""
     if not await page.evaluate("typeof axe === 'object'"):
         await page.evaluate(_AXE.read_text())
     result: dict[str, Any] = await page.evaluate(_RUN, list(_TAGS))

@@ -16,12 +16,12 @@ from tests.parts import ROOT
 
 #: Longest that fetching it may take: some 100 MB.
 INSTALL_SECONDS = 600.0
-#: Longest that it may take to start, in milliseconds, on a machine that has other things to do.
+#: Longest that it may take to start, in milliseconds, on a busy machine.
 START_MS = 60_000
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FETCHED = ROOT / ".cache" / "chromium" / "run"
 
-#: Chromium asks nobody for anything, and could reach nobody but this machine.
+#: Chromium makes no requests of its own, and can reach this machine alone.
 QUIET = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--disable-quic", "--disable-gpu", "--no-first-run", "--no-pings"),
@@ -31,7 +31,7 @@ QUIET = [
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    """A browser without a window."""
+    """A headless browser."""
     program = await asyncio.to_thread(_program) or await _fetched()
     async with async_playwright() as playwright:
         found = await _started(playwright, program)
@@ -42,9 +42,9 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 async def _started(playwright: Playwright, program: str) -> Browser:
-    """In its sandbox, where it can have one: not as root, and not where the kernel forbids it.
+    """In its sandbox, if it can have one: not as root, and not if the kernel forbids it.
 
-    It shows pages of ours alone.
+    It shows only pages of the tests.
     """
     if os.geteuid() != 0:
         try:

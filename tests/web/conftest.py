@@ -24,14 +24,14 @@ from tests.web.watch import MACHINE_CHANGED, Watch
 
 __all__ = ["migrated_url"]
 
-#: Longest that a page may take to do what is expected of it, in milliseconds.
+#: Longest that a page may take for an expected effect, in milliseconds.
 PATIENCE_MS = 30_000
 LOOP: Any = "session"
-#: Times that a page is loaded while the machine's network changes.
+#: Attempts to load a page while the machine's network changes.
 LOADS = 5
-#: The page ignores a press on a control that took its place a moment ago (``web/finger.js``). A
-#: user then presses again, and so does every visitor here, at once. A test presses faster than any
-#: hand, so without this its press would be lost if a drawing came just before it.
+#: The page ignores a press on a control that has just moved there (``web/finger.js``). A user then
+#: presses again, and so does every visitor here, at once. A test presses faster than any hand, so
+#: without this its press would be lost after each redraw.
 PRESS_AGAIN = """addEventListener("click", (event) => {
     const stop = event.stopImmediatePropagation;
     event.stopImmediatePropagation = () => {
@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Visitor(NamedTuple):
-    """Somebody with a page open."""
+    """A user with a page open."""
 
     context: BrowserContext
     page: Page
@@ -64,7 +64,7 @@ Visit: TypeAlias = Callable[..., Awaitable[Visitor]]
 
 @pytest_asyncio.fixture(scope="session", loop_scope=LOOP)
 async def browser() -> AsyncIterator[Browser]:
-    """One Chromium a worker."""
+    """A Chromium for each worker."""
     async with chromium() as found:
         yield found
 
@@ -88,10 +88,10 @@ async def site(start_site: StartSite) -> Running:
 
 
 class _Blank(Folder):
-    """The page's files, with nothing on the page: a test calls the modules itself."""
+    """The page's files, with an empty page: a test calls the modules itself."""
 
     def find(self, path: str) -> File | None:
-        """As ``Folder``."""
+        """Find as ``Folder`` does."""
         if path == page.INDEX:
             return file_of(
                 ".html", b"<!doctype html><title>Ayes</title><link rel=icon href=data:,>"
@@ -107,7 +107,7 @@ def blank(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def _load(page: Page, watch: Watch, path: str) -> None:
-    """Go to ``path``; once more while the machine's network changes under it."""
+    """Go to ``path``; try again if the machine's network changes meanwhile."""
     for load in range(LOADS):
         watch.is_interrupted = False
         try:

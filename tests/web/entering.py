@@ -1,4 +1,4 @@
-"""How the tests' people get to where something happens, and a line that can be cut."""
+"""How the tests' users reach an event, and a line that can be cut."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from playwright.async_api import BrowserContext, Locator, Page, Route, WebSocket
 
 from tests.web.conftest import Visit, Visitor
 
-#: Where the page goes when no WebSocket gets through.
+#: The paths that the page requests if no WebSocket gets through.
 OVER_HTTP = re.compile(r"/v1/(commands|events|queries)")
-#: Presses of a button that may have met the cut, and milliseconds between two.
+#: Presses of a button that may meet a cut line, and milliseconds between two.
 PRESSES, PRESS_MS = 8, 2_000
 
 
@@ -31,7 +31,7 @@ def proposal(page: Page, words: str) -> Locator:
 
 
 class Wire:
-    """The page's way to the server: whole, cut, or losing what comes back."""
+    """The page's line to the server: whole, cut, or losing the server's messages."""
 
     def __init__(self) -> None:
         self.cut = False
@@ -39,7 +39,7 @@ class Wire:
         self._sockets: list[tuple[WebSocketRoute, WebSocketRoute]] = []
 
     async def lay(self, context: BrowserContext) -> None:
-        """From now on the sockets of ``context`` go over this wire, and what it does over HTTP."""
+        """From now on the sockets and HTTP requests of ``context`` use this wire."""
         await context.route_web_socket("**/v1/socket", self._open)
         await context.route(OVER_HTTP, self._request)
 
@@ -59,7 +59,7 @@ class Wire:
         server.on_message(lambda message: None if self.cut or self.deaf else page.send(message))
 
     async def sever(self) -> None:
-        """Cut it, and let the page notice."""
+        """Cut the line, and let the page notice."""
         self.cut = True
         for page, server in self._sockets:
             await page.close(code=1012)
@@ -67,16 +67,16 @@ class Wire:
         self._sockets.clear()
 
     def mend(self) -> None:
-        """Whole again, for the next socket."""
+        """Mend the line, for the next socket."""
         self.cut = self.deaf = False
 
 
 async def whole(page: Page, wire: Wire) -> None:
-    """The wire is whole again, and somebody does not want to wait for the next try."""
+    """Mend the line, and press the button that connects at once."""
     wire.mend()
     now, line = page.get_by_role("button", name="Try now"), page.locator(".line.open")
     for _ in range(PRESSES):
-        # One that is under way may still have met the cut.
+        # An attempt that is under way may still meet the cut.
         await now.evaluate_all("(all) => all.forEach((one) => one.click())")
         try:
             await expect(line).to_be_visible(timeout=PRESS_MS)

@@ -19,7 +19,7 @@ HOME = Path(__file__).parent / "provider"
 INSTALL_SECONDS = 180
 #: Longest that it may take to start.
 START_SECONDS = 30.0
-#: Longest to wait for a refresh token that a page gives back.
+#: Longest wait for a refresh token that a page revokes.
 REVOKED_SECONDS = 30.0
 
 
@@ -32,23 +32,23 @@ class IdentityProvider:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port of the provider."""
         return int(self.issuer.rpartition(":")[2])
 
     async def revoked(self) -> None:
-        """Wait until a refresh token is given back.
+        """Wait until a refresh token is revoked.
 
-        Only the provider can know: the browser has left the page that asked for it, and may keep
-        the answer to itself.
+        Only the provider can know: the browser has left the page that revoked it, and may drop the
+        answer.
         """
         assert self.process.stdout is not None
         async with asyncio.timeout(REVOKED_SECONDS):
-            # Its own notices stand there too.
+            # Its own notices are in the output too.
             while (line := await self.process.stdout.readline()) != b"revoked\n":
                 assert line, "the provider ended"
 
     async def stop(self) -> None:
-        """End it, with all that it knew."""
+        """End it; its users and tokens are lost."""
         if self.process.returncode is None:
             self.process.kill()
         await self.process.wait()
@@ -67,7 +67,7 @@ async def identity_provider(
     process = await asyncio.create_subprocess_exec(
         *(NODE, "provider.mjs", json.dumps(options)),
         cwd=HOME,
-        # It warns of its own form for signing in, which is for tests alone.
+        # It warns that its own sign-in form is for tests alone.
         env=os.environ | {"NODE_ENV": "test"},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -86,7 +86,7 @@ async def identity_provider(
 
 
 def _install() -> None:
-    """Bring its packages as the lock file names them; two workers take turns."""
+    """Install its packages as the lock file names them; two workers take turns."""
     lock = (HOME / "package-lock.json").read_bytes()
     installed = HOME / "node_modules" / ".installed"
     with (HOME / "package.json").open() as turn:

@@ -1,4 +1,4 @@
-"""The event of the pictures, in English and in Korean: a team decides where it goes in spring."""
+"""The event of the pictures, in English and in Korean: a team chooses a place for spring."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from tests.web.stage import Stage
 
 
 class Words(NamedTuple):
-    """What is said in it; the first of the people made it."""
+    """The texts of the event; the first of the people makes it."""
 
     people: tuple[str, ...]
-    #: Asks to be let in.
+    #: A user who asks to join.
     waiting: str
     subject: str
     options: list[str]
     assumptions: list[str]
     criteria: list[str]
-    #: Of the first criterion and, proposed, of the second.
+    #: Conclusions of the first criterion and, proposed, of the second.
     conclusions: tuple[str, str]
     #: Proposed for the second assumption.
     change: str
-    #: A criterion, and why.
+    #: A criterion, and its reason.
     proposed: tuple[str, str]
     comment: str
-    #: A criterion that is rejected, and why.
+    #: A criterion that is rejected, and the reason.
     rejected: tuple[str, str]
 
 
@@ -77,7 +77,7 @@ POLICY: dict[str, Any] = {
 
 
 async def gathered(stage: Stage, words: Words) -> tuple[str, str]:
-    """Everybody is there and it has begun: the event, and its code."""
+    """Everybody has joined and the event has started: the event, and its code."""
     return await stage.event(
         *words.people,
         subject=words.subject,
@@ -89,7 +89,7 @@ async def gathered(stage: Stage, words: Words) -> tuple[str, str]:
 
 
 async def busy_event(stage: Stage, words: Words) -> tuple[str, str]:
-    """One with something of everything."""
+    """An event with every kind of record."""
     event, code = await gathered(stage, words)
     ada, grace, barbara, jean, kathleen, mary, dorothy = words.people
     state = await stage.room(ada, event)
@@ -122,7 +122,7 @@ async def busy_event(stage: Stage, words: Words) -> tuple[str, str]:
 
 
 async def finished_event(stage: Stage, words: Words) -> str:
-    """One whose ballots are counted."""
+    """An event whose ballots are counted."""
     event, _ = await gathered(stage, words)
     state = await stage.room(words.people[0], event)
     options, criteria = list(state["options"]), list(state["criteria"])

@@ -1,4 +1,4 @@
-"""A site, and a provider that its people sign in with."""
+"""A site, and the provider that its users sign in with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.web.identity import CLIENT, IdentityProvider, identity_provider
 
 
 class Place(NamedTuple):
-    """A site, and the provider that its people sign in with."""
+    """A site, and the provider that its users sign in with."""
 
     site: Running
     provider: IdentityProvider
@@ -44,7 +44,7 @@ async def start_place(start_site: StartSite, migrated_url: str) -> AsyncIterator
             }
             auth = authenticator_for(settings_for(migrated_url, **changes))
             site = await start_site(authenticator=auth, **changes)
-            # The page's policy names the place of the tokens once the server knows it.
+            # The page's policy names the origin of the tokens once the server knows it.
             assert provider.issuer in auth.provider_origins()
             return Place(site, provider)
 
@@ -52,16 +52,16 @@ async def start_place(start_site: StartSite, migrated_url: str) -> AsyncIterator
 
 
 async def visiting(visit: Visit, place: Place, path: str = "/") -> Visitor:
-    """Somebody at the site, who may go to the provider."""
+    """A user at the site, who may visit the provider."""
     visitor = await visit(place.site, path)
     visitor.watch.allow_origin(place.provider.issuer)
-    # The provider's own page wants a font that it does not get; a code that was made up gets a 400.
+    # The provider's own page wants a font that it does not get; an invented code gets a 400.
     visitor.watch.allow(r"fonts\.googleapis\.com|favicon\.ico|status of 400")
     return visitor
 
 
 async def at_provider(page: Page, login: str) -> None:
-    """Sign in on the provider's page, and agree."""
+    """Sign in on the provider's page, and consent."""
     await page.get_by_placeholder("login").fill(login)
     await page.get_by_placeholder("password").fill("anything")
     await page.get_by_role("button", name="Sign-in").click()

@@ -1,4 +1,4 @@
-"""Others in the room: people who act over HTTP, and an event with something going on in it."""
+"""Other users in the room, who act over HTTP, and an event with activity."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import httpx
 
 
 class Stage:
-    """People signed in by name at ``base``, for what the page under test does not do itself."""
+    """Users signed in by name at ``base``, for acts that the page under test does not do itself."""
 
     def __init__(self, base: str) -> None:
         self._http = httpx.AsyncClient(base_url=base, timeout=20, trust_env=False)
@@ -23,7 +23,7 @@ class Stage:
         await self._http.aclose()
 
     async def headers(self, name: str) -> dict[str, str]:
-        """What says that ``name`` asks."""
+        """The headers that authenticate ``name``."""
         if name not in self._tokens:
             answer = (
                 (await self._http.post("/v1/local/token", json={"name": name}))
@@ -35,7 +35,7 @@ class Stage:
         return {"Authorization": f"Bearer {self._tokens[name]}"}
 
     async def run(self, name: str, command: str, /, **arguments: Any) -> dict[str, Any]:
-        """The ack's result of a command that must succeed."""
+        """Send a command that must succeed; return its result."""
         headers = await self.headers(name)
         message = {"type": command, "id": uuid4().hex, **arguments}
         answer = await self._http.post("/v1/commands", json=message, headers=headers)
@@ -44,7 +44,7 @@ class Stage:
         return result
 
     async def query(self, name: str, query: dict[str, Any]) -> dict[str, Any]:
-        """The answer to a query that must succeed."""
+        """Send a query that must succeed; return its answer."""
         headers = await self.headers(name)
         answer = await self._http.post("/v1/queries", json=query, headers=headers)
         found: dict[str, Any] = answer.raise_for_status().json()
@@ -57,7 +57,7 @@ class Stage:
         return state
 
     async def ballot(self, name: str, event: str) -> dict[str, Any]:
-        """The ballot of ``name``."""
+        """Send the ballot of ``name``."""
         answer = await self._http.get(f"/v1/events/{event}", headers=await self.headers(name))
         ballot: dict[str, Any] = answer.raise_for_status().json()["you"]["ballot"]
         return ballot
@@ -75,12 +75,12 @@ class Stage:
         return made["event"], made["entrance_code"]
 
     async def propose(self, name: str, event: str, content: str, **fields: Any) -> str:
-        """A new criterion, or what ``fields`` say, is proposed."""
+        """Propose a new criterion, or what ``fields`` say."""
         fields = {"kind": "criterion", "category": "create", "content": content} | fields
         proposal: str = (await self.run(name, "proposal.create", event=event, **fields))["proposal"]
         return proposal
 
     async def vote(self, event: str, proposal: str, *names: str, revision: int = 1) -> None:
-        """These agree."""
+        """Let these users agree."""
         for name in names:
             await self.run(name, "vote.cast", event=event, proposal=proposal, revision=revision)

@@ -1,4 +1,4 @@
-"""Addresses and codes as mail programs and people change them still lead where they should."""
+"""Addresses and codes still work as mail programs and people change them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.web.stage import Stage
 
 
 def wide(code: str) -> str:
-    """In full-width letters, as an input method for Korean or Japanese writes them."""
+    """Full-width letters, as an input method for Korean or Japanese writes them."""
     return "".join(chr(ord(letter) + 0xFEE0) for letter in code)
 
 
@@ -36,7 +36,7 @@ async def test_a_code_is_known_in_any_width_case_and_with_blanks(
         await page.get_by_role("button", name="Look it up").click()
         await expect(page.get_by_text("By Ada")).to_be_visible()
     await page.goto("/#/join")
-    # Nothing is cut to make a code of it.
+    # No text is cut to make a code of it.
     await field.fill(f"{code}7")
     await expect(page.get_by_role("button", name="Look it up")).to_be_disabled()
     await expect(page.get_by_text("is no entrance code")).to_be_visible()
@@ -80,6 +80,6 @@ async def test_an_unknown_path_is_an_error_to_a_program(site: Running) -> None:
         assert (await http.post("/nothing", headers=html)).status_code == 404
         answer = await http.get("/nothing%20here", headers=html)
         assert (answer.status_code, answer.headers["location"]) == (302, "./#/nothing%20here")
-        # Nobody is sent to another host, however the path begins.
+        # No user is redirected to another host, however the path begins.
         answer = await http.get("//evil.example/%23/x", headers=html)
         assert answer.headers["location"].lstrip("./").startswith("#/")

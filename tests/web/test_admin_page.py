@@ -1,4 +1,4 @@
-"""The admin's page: what runs, what is slow, one thing looked at, one acted on."""
+"""The admin's page: running events, slow commands, one event's details, and one act."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PHONE: dict[str, Any] = {
 
 
 async def fit(page: Page, name: str) -> None:
-    """The view has no fault that axe finds, is not too wide, and its picture is kept if asked."""
+    """axe finds no fault in the view, it is not too wide, and its picture is kept if asked."""
     assert await faults(page) == [], name
     assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
     if folder := os.environ.get("AYES_SCREENSHOTS"):
@@ -41,7 +41,7 @@ async def test_the_admin_looks_and_acts(
     monkeypatch.setattr(batch_end, "SLOW_TRANSACTION_S", 0.0)
     site = await start_site(admin_token=TOKEN)
     async with Stage(site.base) as stage:
-        # The revocation stays in the database that both ways share.
+        # The revocation stays in the database, which both runs share.
         event, _ = await stage.event(f"Ada {way}", f"Ben {way}", f"Cleo {way}")
         await enter(visit, site, f"Dora {way}")
         admin = await visit(site, "/admin", **(DESK if way == "desk" else PHONE))
@@ -66,7 +66,7 @@ async def test_the_admin_looks_and_acts(
         await expect(page.locator("h2").first).to_contain_text("Where do we meet?")
         await fit(page, f"event-{way}")
 
-        # One is looked at, then acted on; a question comes first.
+        # An event is opened, then changed; a dialog asks first.
         await page.locator("section a[href^='#/user/']").first.click()
         ask = page.locator("button[data-ask=revoke]")
         await ask.click()

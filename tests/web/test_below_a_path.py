@@ -20,7 +20,7 @@ PATH = "/decide"
 
 
 class PathLine(Line):
-    """A proxy that hands ``/decide/…`` to the server as ``/…``, and knows nothing else."""
+    """A proxy that forwards ``/decide/…`` to the server as ``/…``, and no other path."""
 
     @property
     def base(self) -> str:
@@ -42,7 +42,7 @@ class PathLine(Line):
             return
         head = method + b" " + rest.removeprefix(PATH.encode())
         if b"upgrade: websocket" not in head.lower():
-            # One request a connection: the next has a path to be changed too.
+            # One request per connection, since the next one's path would have to be changed too.
             lines = [
                 part for part in head.split(b"\r\n") if not part.lower().startswith(b"connection:")
             ]
@@ -81,7 +81,7 @@ async def _path_line() -> AsyncIterator[PathLine]:
 
 @pytest_asyncio.fixture(loop_scope=LOOP)
 async def below(start_site: StartSite) -> AsyncIterator[PathLine]:
-    """A way to a server whose public address has the path."""
+    """A proxy for a server whose public address has the path."""
     async with _path_line() as line:
         site = await start_site(public_url=line.base)
         line.to_port = site.port
@@ -89,7 +89,7 @@ async def below(start_site: StartSite) -> AsyncIterator[PathLine]:
 
 
 async def _enter(visit: Visit, below: PathLine, name: str, path: str) -> Page:
-    """Enter with a token: behind a proxy nobody signs in by name."""
+    """Enter with a token: behind a proxy there is no signing in by name."""
     page = (await visit(below, path, locale="en-GB")).page
     await page.get_by_label("Token").fill(token(name, name=name))
     await page.get_by_role("button", name="Sign in with this token").click()

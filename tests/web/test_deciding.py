@@ -1,4 +1,4 @@
-"""People decide together on the page, over a line that holds."""
+"""People decide together on the page, over a line that works."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def test_two_browsers_decide_together(
     ada = (await enter(visit, site, "Ada", f"/#/e/{event}")).page
     grace = (await enter(visit, site, "Grace", f"/#/e/{event}")).page
     await ada.get_by_role("button", name="Propose a criterion").click()
-    # Long enough that a browser, which offers compression always, gets it compressed.
+    # Long enough for compression, which every browser offers.
     await ada.get_by_label("Propose a criterion").fill("Quiet at night, " + "and still, " * 100)
     await ada.get_by_role("button", name="Propose", exact=True).click()
     card = proposal(grace, "Quiet at night")
@@ -63,7 +63,7 @@ async def test_an_event_is_made_joined_and_opened_to_who_waits(site: Running, vi
     await ada.get_by_role("link", name="People").click()
     await ada.get_by_role("button", name="Let in").click()
     await expect(grace.get_by_role("link", name="Decide")).to_be_visible()
-    # With two members and three agreeing votes asked for, nothing could pass.
+    # With two members and a threshold of three votes, no proposal could pass.
     await ada.get_by_role("button", name="Start", exact=True).click()
     await ada.get_by_role("button", name="More than half decides").click()
     await expect(grace.get_by_text("In progress")).to_be_visible()
@@ -163,7 +163,7 @@ async def test_rules_are_previewed_and_set(site: Running, visit: Visit) -> None:
     ada = (await enter(visit, site, "Ada", f"/#/e/{event}/settings")).page
     await ada.get_by_role("button", name="Change the rules").click()
     await ada.get_by_role("group", name="Criteria").get_by_label("Agreeing votes").fill("1")
-    # What would be decided by it is shown before it is.
+    # The effect is shown before it is confirmed.
     await ada.get_by_role("button", name="Set these rules").click()
     await expect(ada.get_by_text("1 open proposal would be accepted")).to_be_visible()
     await ada.get_by_role("button", name="Set these rules").click()

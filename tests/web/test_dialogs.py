@@ -1,4 +1,4 @@
-"""A dialog belongs to the event that it was opened for, and goes with it."""
+"""A dialog belongs to the event that it was opened for, and closes with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIRST, SECOND = "Where do we meet?", "What do we eat?"
 
 
 async def two_events(stage: Stage) -> tuple[str, str]:
-    """Ada is an admin of both."""
+    """Two events, with Ada as an admin of both."""
     first, _ = await stage.event("Ada", "Grace", subject=FIRST)
     second, _ = await stage.event("Ada", "Grace", subject=SECOND)
     return first, second
@@ -56,7 +56,7 @@ async def test_back_closes_a_dialog_before_it_leaves_the_view(
         await page.go_back()
         await expect(page.get_by_role("dialog")).to_have_count(0)
         assert page.url == place
-        # Closed by its own button or by Escape, it leaves nothing behind that Back would meet.
+        # Closed by its own button or by Escape, it leaves no entry that Back would reach.
         await page.get_by_role("button", name=name).first.click()
         await page.get_by_role("dialog").get_by_role("button", name="Close").click()
         await expect(page.get_by_role("dialog")).to_have_count(0)
@@ -110,7 +110,7 @@ async def test_going_elsewhere_closes_a_dialog_and_nothing_is_done_there(
         for tab, name in (("", "Finish"), ("People", "Leave")):
             await page.goto(f"/#/e/{first}")
             await opened(page, tab, name)
-            # As a link in another program does, or a bookmark.
+            # A link in another program or a bookmark does this.
             await page.evaluate("(place) => { location.hash = place; }", f"#/e/{second}")
             await expect(page.get_by_role("heading", name=SECOND)).to_be_visible()
             await expect(page.get_by_role("dialog")).to_have_count(0)

@@ -1,4 +1,4 @@
-"""The page when there is nothing to talk to: no network, or a server that would not go on."""
+"""The page without a connection: no network, or a server that refuses to continue."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def test_without_a_network_the_page_says_so_and_keeps_what_is_asked(
         ada.watch.allow(OUTAGE)
         card = proposal(ada.page, "Calm")
         await expect(card.get_by_role("button", name="Agree")).to_be_visible()
-        # Chromium closes no socket then: nothing arrives on it any more.
+        # Chromium closes no socket then; messages just stop arriving.
         await ada.context.set_offline(True)
         await expect(ada.page.get_by_text("You are offline.")).to_be_visible()
         await expect(ada.page.get_by_text("not live")).to_be_visible()
@@ -46,7 +46,7 @@ async def test_who_is_revoked_is_told_and_may_sign_in_again(site: Running, visit
     page = (await enter(visit, site, "Grace", f"/#/e/{event}")).page
     await page.get_by_role("button", name="Propose a criterion").click()
     await page.get_by_label("Propose a criterion").fill("Half a thought")
-    # As ``ayes revoke --before`` does: a sign-in from now on is later by more than the leeway.
+    # ``ayes revoke --before`` does this: a later sign-in is later by more than the leeway.
     await revoke(site.node.database, user, datetime.now(UTC) - LEEWAY)
     await expect(page.get_by_role("alert")).to_have_text("Your access was revoked.")
     await page.reload()
@@ -67,7 +67,7 @@ async def test_who_has_too_many_tabs_is_told_and_comes_back_without_signing_in(
     await second.keyboard.press("Enter")
     await expect(second.get_by_role("alert")).to_contain_text("too many connections")
     await first.page.close()
-    # The server may not have seen yet that the other has gone.
+    # The server may not have noticed yet that the other has left.
     again = second.get_by_role("button", name="Connect again")
     for _ in range(20):
         await again.click()

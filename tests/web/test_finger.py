@@ -1,4 +1,4 @@
-"""The thing under the finger: what others do moves nothing that one is about to press."""
+"""The control under the finger: acts of others never move a control that is being pressed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tests.web.conftest import Visit
 from tests.web.entering import enter, proposal
 from tests.web.stage import Stage
 
-#: As Safari has it: no anchoring of the browser's own.
+#: As in Safari, which has no scroll anchoring.
 NO_ANCHOR = "*, *::before { overflow-anchor: none !important; }"
 
 
 async def top(page: Page, words: str) -> float:
-    """Where the button of the proposal is."""
+    """The vertical position of the proposal's button."""
     box = await proposal(page, words).get_by_role("button", name="Agree").bounding_box()
     assert box is not None
     return box["y"]
@@ -53,7 +53,7 @@ async def test_what_is_in_view_stays_in_its_place(site: Running, visit: Visit) -
 async def test_a_control_that_has_just_come_under_the_finger_does_nothing(
     blank: None, site: Running, visit: Visit
 ) -> None:
-    """Two buttons change places under a press; nothing can scroll, so nothing else helps."""
+    """Two buttons change places during a press; nothing can scroll, so no scrolling helps."""
     script = """async () => {
         const { Finger } = await import("/app/finger.js");
         const root = document.body.appendChild(document.createElement("div"));
@@ -86,7 +86,7 @@ async def test_a_control_that_has_just_come_under_the_finger_does_nothing(
     await page.wait_for_timeout(400)
     await page.mouse.click(x, y)
     assert await page.evaluate("window.pressed") == ["one", "two"]
-    # Keys do not aim.
+    # Keys have no position.
     await page.evaluate("window.swap()")
     await page.locator("button", has_text="two").focus()
     await page.keyboard.press("Enter")

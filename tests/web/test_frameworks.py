@@ -1,4 +1,4 @@
-"""Pages of other origins on React, Vue and custom elements: built as a user would, and played."""
+"""Pages of other origins on React, Vue and custom elements, built and used as their README says."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.web.conftest import StartSite, Visit
 
 EXAMPLES = ROOT / "clients" / "js" / "examples"
 PACKAGES = Path(__file__).parent / "frameworks"
-#: Framework → the entry of its example, and the backend that is played with it.
+#: Framework → the entry of its example, and its backend.
 FRAMEWORKS = {"react": "main.tsx", "vue": "main.ts", "plain": "main.js"}
 BACKENDS = {
     "react": [NODE, str(EXAMPLES / "backend" / "server.mjs")],
     "vue": [sys.executable, str(EXAMPLES / "backend" / "server.py")],
     "plain": [NODE, str(EXAMPLES / "backend" / "server.mjs")],
 }
-#: Every count that is painted, one after another; elements keep theirs in a tree of their own.
+#: Every displayed count, in order; elements have their counts in a shadow tree.
 WATCH_COUNTS = """() => {
     const said = (node) => node.nodeType === Node.TEXT_NODE
         ? node.data : deep(node) + (node.shadowRoot ? deep(node.shadowRoot) : "");
@@ -47,7 +47,7 @@ WATCH_COUNTS = """() => {
 
 
 def bring_packages() -> None:
-    """The frameworks, and the client of this checkout beside them."""
+    """The frameworks, and the client of this checkout."""
     install(PACKAGES)
     package = PACKAGES / "node_modules" / "ayes-client"
     if not package.is_symlink():
@@ -100,7 +100,7 @@ async def backend(framework: str, folder: Path) -> AsyncIterator[str]:
 
 
 def signed_in(user: str, origin: str) -> dict[str, Any]:
-    """A browser context's options: the cookie by which the backend knows ``user``."""
+    """A browser context's options: the cookie that identifies ``user`` to the backend."""
     cookie = {
         "name": "user",
         "value": user,
@@ -177,7 +177,7 @@ async def test_two_people_decide_on_a_page_of_another_origin(
 async def test_a_page_says_why_it_has_no_line(
     start_site: StartSite, visit: Visit, tmp_path: Path, framework: str
 ) -> None:
-    """The backend refuses a token: that is shown, and not an ellipsis for ever."""
+    """The backend refuses a token: the error is shown, and not an ellipsis for ever."""
     folder = await asyncio.to_thread(build, framework, tmp_path)
     async with backend(framework, folder) as origin:
         site = await start_site(auth_secret=SECRET, allowed_origins=(origin,))
@@ -186,13 +186,13 @@ async def test_a_page_says_why_it_has_no_line(
         await expect(stranger.page.get_by_text("401").first).to_be_visible()
         cookies = signed_in("bob", origin)["storage_state"]["cookies"]
         await stranger.context.add_cookies(cookies)
-        # Signed in meanwhile: it goes on by itself, and says what is wrong next.
+        # Signed in meanwhile: the page continues by itself, and shows the next error.
         await expect(stranger.page.get_by_text("It does not exist, or you may not")).to_be_visible()
 
 
 @pytest.mark.timeout(400)
 def test_a_page_is_rendered_on_a_server() -> None:
-    """Without a window there is no client: what waits for a room shows its fallback."""
+    """Without a window there is no client: components that wait for a room show their fallback."""
     bring_packages()
     react, vue = json.loads(run(NODE, "--preserve-symlinks", "rendering.mjs", cwd=PACKAGES))
     assert "<p>idle</p>" in react

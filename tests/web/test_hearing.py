@@ -1,4 +1,4 @@
-"""For who hears the page: what is said, how much of it, and where the focus goes."""
+"""For users who hear the page: what is announced, how much of it, and the focus."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.web.entering import Wire, enter, proposal, whole
 from tests.web.stage import Stage
 from tests.web.watch import OUTAGE
 
-#: Keeps each text that a live region is given, wherever it stands.
+#: Records each text of a live region, anywhere on the page.
 LISTEN = """() => {
     window.said = [];
     new MutationObserver((all) => {
@@ -26,13 +26,13 @@ LISTEN = """() => {
 
 
 async def said(page: Page) -> list[str]:
-    """All that was announced, without repeats in a row."""
+    """All announcements, without immediate repeats."""
     texts: list[str] = await page.evaluate("window.said")
     return [text for before, text in pairwise(["", *texts]) if text and text != before]
 
 
 async def focused(page: Page) -> str:
-    """Which element has the focus."""
+    """The element that has the focus."""
     tag: str = await page.evaluate("document.activeElement.tagName")
     return tag
 
@@ -91,19 +91,19 @@ async def test_the_focus_stays_near_what_had_it(site: Running, visit: Visit) -> 
         await stage.propose("Ada", event, "Calm")
         page = (await enter(visit, site, "Ada", f"/#/e/{event}")).page
         card = proposal(page, "Calm")
-        # Its button goes with the decision.
+        # Its button disappears with the decision.
         await card.get_by_role("button", name="Accept").click()
         await card.get_by_role("button", name="Accept now").focus()
         await page.keyboard.press("Enter")
         await expect(card.locator(".outcome")).to_be_visible()
         await expect(card).to_be_focused()
-        # The dialog goes: back on what opened it.
+        # The dialog closes: the focus returns to the button that opened it.
         finish = page.get_by_role("button", name="Finish")
         await finish.focus()
         await page.keyboard.press("Enter")
         await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
         await expect(finish).to_be_focused()
-        # Somebody else does it, under the focus of this one.
+        # Another user does it while the focus is on it.
         await page.goto(f"/#/e/{event}/people")
         row = page.locator(".attention-card li").filter(has_text="Jean")
         await row.get_by_role("button", name="Let in").focus()
@@ -111,7 +111,7 @@ async def test_the_focus_stays_near_what_had_it(site: Running, visit: Visit) -> 
         await stage.run("Ada", "membership.reject", event=event, user=user)
         await expect(row).to_have_count(0)
         assert await focused(page) != "BODY"
-        # Switched off while it is on its way, or for good.
+        # Disabled while it is sent, or for good.
         await page.goto(f"/#/e/{event}")
         await page.get_by_role("button", name="Pause").focus()
         await page.keyboard.press("Enter")

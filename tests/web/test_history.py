@@ -1,4 +1,4 @@
-"""The history besides decisions: the acts of admins, as the journal has them."""
+"""The page's history of acts that are not decisions: the acts of admins, from the journal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.web.stage import Stage
 
 
 async def in_small_steps(route: Route) -> None:
-    """The module with a page of one step, and one page a press."""
+    """The module with a page of one step, so that each press loads one page."""
     text = (ROOT / "web" / "journal.js").read_text()
     small = text.replace("PAGE = 200;", "PAGE = 1;").replace("MOST_PAGES = 5;", "MOST_PAGES = 1;")
     await route.fulfill(body=small, content_type="text/javascript")
@@ -28,7 +28,7 @@ async def test_an_admin_sees_roles_and_codes_change_and_a_member_does_not(
         event, _ = await stage.event("Ada", "Grace", "Jean")
         grace, jean = stage.users["Grace"], stage.users["Jean"]
         await stage.run("Ada", "membership.set_role", event=event, user=grace, role="admin")
-        # Nothing to change, and so nothing in the history.
+        # It changes nothing, so it is not in the history.
         await stage.run("Ada", "membership.set_role", event=event, user=grace, role="admin")
         first = await stage.run("Grace", "event.rotate_code", event=event)
         page = (await enter(visit, site, "Ada", f"/#/e/{event}/history")).page
@@ -40,14 +40,14 @@ async def test_an_admin_sees_roles_and_codes_change_and_a_member_does_not(
         ]
         await expect(done).to_have_text(told)
         assert await faults(page) == []
-        # What happens while one looks is there as well.
+        # New steps appear while the history is shown.
         await stage.run("Grace", "membership.set_role", event=event, user=grace, role="member")
         told.insert(0, "Grace made Grace a member again.")
         await expect(done).to_have_text(told)
         second = await stage.run("Ada", "event.rotate_code", event=event)
         told.insert(0, f"Ada set a new entrance code: {second['entrance_code']}")
         await expect(done).to_have_text(told)
-        # Who leaves and names a successor gives a role, too; Ada's page is Jean's room no longer.
+        # A member who leaves and names a successor gives a role; Ada's browser shows Jean's room.
         await stage.run("Ada", "membership.leave", event=event, transfer_to=jean)
         member = (await enter(visit, site, "Grace", f"/#/e/{event}/history")).page
         await expect(member.get_by_role("button", name="Accepted")).to_be_visible()

@@ -32,7 +32,7 @@ class Stage(NamedTuple):
     room: Room
 
     async def votes(self, count: int) -> None:
-        """Wait until the proposal has so many."""
+        """Wait until the proposal has ``count`` votes."""
 
         def there() -> bool:
             proposals: dict[str, Any] = self.room.state["proposals"]
@@ -43,7 +43,7 @@ class Stage(NamedTuple):
 
 @asynccontextmanager
 async def staged(start_site: StartSite) -> AsyncIterator[Stage]:
-    """bob is a member of it already."""
+    """bob is a member already."""
     site = await start_site(auth_secret=SECRET)
     ada: Client = await site.connect("ada")
     policy = BY_HAND | {"membership_auto": True}
@@ -69,7 +69,7 @@ async def test_the_ten_lines_show_a_room_and_vote(start_site: StartSite, visit: 
 
 
 async def deafen(page: Page, ears: dict[str, bool]) -> None:
-    """While ``ears["deaf"]``, what the server says about commands does not reach the page."""
+    """While ``ears["deaf"]``, the server's answers to commands do not reach the page."""
 
     def route(socket: WebSocketRoute) -> None:
         server = socket.connect_to_server()
@@ -87,7 +87,7 @@ async def deafen(page: Page, ears: dict[str, bool]) -> None:
 
 
 async def begin(page: Page, outbox: str) -> list[str]:
-    """Make a client on the page; the ids that it found in its outbox."""
+    """Make a client on the page; return the ids that it found in its outbox."""
     found: list[str] = await page.evaluate(
         f"""async (token) => {{
             const sdk = await import("/sdk/ayes.js");
@@ -101,7 +101,7 @@ async def begin(page: Page, outbox: str) -> list[str]:
 
 
 async def vote(page: Page, stage: Stage) -> None:
-    """Give a vote, and do not wait for its answer."""
+    """Vote without waiting for the answer."""
     await page.evaluate(
         """([event, proposal, id]) => {
             client.command("vote.cast", { event, proposal, revision: 1 }, { id });
@@ -172,7 +172,7 @@ async def test_a_tab_takes_over_what_a_closed_one_left(
         await second.goto("/")
         assert await begin(second, outbox) == [], "the first tab lives, and its vote is its own"
         await first.page.close()
-        # What a tab does when it is looked at; a headless one never is.
+        # A tab does this when it becomes visible; a headless one never does.
         adopted = await second.evaluate(
             """(id) => new Promise((resolve) => {
                 client.addEventListener("acked", ({ detail }) => resolve(detail));
@@ -184,14 +184,14 @@ async def test_a_tab_takes_over_what_a_closed_one_left(
         await stage.votes(1)
 
 
-#: Commands that an outbox keeps, from another module of the page.
+#: Commands in an outbox, read by another module of the page.
 KEEP = """async (id) => {
     const sdk = await import("/sdk/ayes.js");
     window.outbox ??= sdk.indexedDbOutbox();
     await outbox.put({ id, type: "vote.cast", args: {}, since: 1, user: "bob" });
     return (await outbox.load()).map((entry) => entry.id);
 }"""
-#: What browsers do to the databases of a page in the background.
+#: Browsers do this to the databases of a page in the background.
 KILL = {
     "the handle is closed without a word": """
         const { transaction } = IDBDatabase.prototype;

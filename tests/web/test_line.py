@@ -1,4 +1,4 @@
-"""The page on a line that breaks: nothing is lost, nothing counts twice, nothing is pretended."""
+"""The page on a line that breaks: no act is lost, counts twice, or is shown as done too early."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.web.watch import OUTAGE
 
 
 async def test_the_network_goes_mid_vote_and_there_is_one_vote(site: Running, visit: Visit) -> None:
-    """The server hears the vote, the page never hears the ack; it asks again, under the same id."""
+    """The server gets the vote, the page never gets the ack; it asks again, under the same id."""
     async with Stage(site.base) as stage:
         event, _ = await stage.event("Ada", "Grace")
         asked = await stage.propose("Grace", event, "Calm")
@@ -156,7 +156,7 @@ async def test_the_server_is_killed_under_the_page_and_comes_back(
         await expect(card.locator(".note.pending")).to_be_visible()
         await expect(card.get_by_text("0 of 1 agree")).to_be_visible()
     async with killable(migrated_url, tmp_path, port=server.port):
-        # As somebody would who does not want to wait for the next try.
+        # As a user does who does not want to wait for the next attempt.
         now = page.get_by_role("button", name="Try now")
         await now.evaluate_all("(all) => all.forEach((one) => one.click())")
         await expect(card.get_by_role("button", name="You agree")).to_be_visible()

@@ -1,4 +1,4 @@
-"""More than a screen: lists show a window, are searched, and say what an act on all of them did."""
+"""Lists longer than a screen: they show a window, can be searched, and report acts on all rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who takes part: let in, given a role, invited, and who leaves."""
+"""Members on the page: admission, roles, invitations, and leaving."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.web.conftest import Visit
 from tests.web.entering import enter
 from tests.web.stage import Stage
 
-#: A picture's grey values, as a camera has them: width, height, bytes in base 64.
+#: A picture's grey values, as a camera gives them: width, height, bytes in base 64.
 GREYS = """async (png) => {
     const picture = new Image();
     picture.src = `data:image/png;base64,${png}`;
@@ -34,7 +34,7 @@ def row(page: Page, name: str) -> Locator:
 
 
 async def said_by(code: Locator) -> str:
-    """What the QR code says, read from the screen."""
+    """The text of the QR code, read from the screen."""
     png = base64.b64encode(await code.screenshot()).decode()
     width, height, greys = await code.page.evaluate(GREYS, png)
     picture = memoryview(base64.b64decode(greys)).cast("B", (height, width))
@@ -66,7 +66,7 @@ async def test_the_link_is_copied_and_its_code_read_and_a_new_code_is_another(
     changed = await invite.locator(".link").inner_text()
     assert re.fullmatch(rf"{re.escape(site.base)}/#/join/[A-Z0-9]{{6}}", changed)
     assert await said_by(picture) == changed
-    # The one in the dark is read as well.
+    # The code in dark colours is read as well.
     await page.emulate_media(color_scheme="dark")
     assert await said_by(picture) == changed
 
@@ -87,7 +87,7 @@ async def test_many_are_let_in_one_is_made_admin_and_the_last_admin_names_a_succ
         await expect(row(page, "Jean").get_by_role("button", name="Make admin")).to_be_visible()
         for name in ("Mary", "Dorothy"):
             await stage.run(name, "membership.join", code=code)
-        # With the keyboard: the button came to its place just now, and no press there counts yet.
+        # By keyboard, since the button has just moved, and a press on it would not count yet.
         await page.get_by_role("button", name="Turn all down").press("Enter")
         await dialog.get_by_role("button", name="Turn all down").click()
         await expect(page.get_by_text("Mary")).to_have_count(0)

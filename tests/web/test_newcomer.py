@@ -1,4 +1,4 @@
-"""Somebody who has never seen it: each step says what it is for, and leads to the next."""
+"""A user who has never seen the page: each step says its purpose, and leads to the next."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PHONE: dict[str, Any] = {
 
 
 async def ballots(stage: Stage, event: str, *choices: tuple[str, int]) -> None:
-    """These people choose the option at these places."""
+    """Let these users choose the option at these places."""
     state = await stage.room("Ada", event)
     options, criteria = list(state["options"]), list(state["criteria"])
     rev = state["event"]["criteria_rev"]
@@ -66,7 +66,7 @@ async def test_everybody_is_led_to_the_result_and_a_tie_says_what_comes_next(
         text = await page.evaluate("navigator.clipboard.readText()")
         assert "Tie: Sea, Hills" in text
         assert f"/#/e/{event}/ballot" in text
-        # Who comes later finds the way as well.
+        # A user who comes later finds the way as well.
         await page.get_by_role("link", name="Decide").click()
         await expect(page.locator(".finished-banner")).to_contain_text("Sea and Hills")
         await page.get_by_role("link", name="See the result").click()

@@ -1,4 +1,4 @@
-"""What is sorted is sorted by the server's numbers; equals stay as they came."""
+"""Lists are sorted by the server's numbers; equal entries keep their order."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ async def test_order_is_by_number_and_never_by_a_clock(
         names: list[str] = await page.evaluate(SORT, [by, list(items)])
         return names
 
-    # The clock went back between the question and its answer.
+    # The clock went back between the proposal and its answer.
     question = {"name": "question", "no": 9, "created_at": LATE}
     answer = {"name": "answer", "no": 10, "created_at": EARLY}
     assert await ordered("byNo", answer, question) == ["question", "answer"]
-    # Without numbers, as older servers send it; what is of one moment stays as it came.
+    # Without numbers, as older servers send it; entries of one moment keep their order.
     one, two, three = ({"name": name, "created_at": EARLY} for name in "abc")
     assert await ordered("byNo", one, two, three) == ["a", "b", "c"]
     assert await ordered("byNo", {"name": "late", "created_at": LATE}, one) == ["a", "late"]

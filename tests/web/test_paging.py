@@ -1,4 +1,4 @@
-"""What lies beyond the room's windows is had page by page."""
+"""Records beyond the room's windows are loaded page by page."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from tests.web.stage import Stage
 BOTS = [f"Bot {number}" for number in range(1, 11)]
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 MOTION = "Open to guests"
-#: Preset → whether votes decide at the close alone.
+#: Preset → whether votes decide only at the close.
 PRESETS = {
     "open": False,
     "poll": False,
@@ -38,7 +38,7 @@ async def picture(page: Page, preset: str, what: str) -> None:
 
 
 async def fits(page: Page) -> None:
-    """Nothing is wider than the screen."""
+    """No element is wider than the screen."""
     wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert wide <= 0, f"{page.url} is {wide} pixels too wide"
 
@@ -59,7 +59,7 @@ async def made(ada: Page, preset: str) -> str:
 
 
 async def lapse(site: Running, motion: str) -> None:
-    """Have a proposal's time be over."""
+    """End a proposal's time."""
     async with site.node.database.connection() as link:
         await link.execute("UPDATE proposals SET expires_at = now() WHERE id = $1", motion)
     for lane in site.node.lanes._lanes.values():
@@ -67,7 +67,7 @@ async def lapse(site: Running, motion: str) -> None:
 
 
 async def ballot(page: Page, preset: str) -> None:
-    """Choose the park on the page, and after it the roof where there is an order."""
+    """Choose the park on the page, and after it the roof if the ballot is ranked."""
     if preset == "ranked":
         for option in ("Park", "Roof"):
             await page.get_by_role("button", name=f"Add: {option}").click()
@@ -149,7 +149,7 @@ async def test_a_kind_of_event_is_played_to_its_result(
         await fits(bob)
         results = (await stage.room("Ada", event))["results"]
         votes = {one["option"]: one["votes"] for one in results["options"]}
-        # The Roof goes out first, and those who named it have the Hall next.
+        # The Roof goes out first, and its voters have the Hall next.
         wins = options[0] if preset == "ranked" else options[1]
         assert max(votes, key=lambda id: int(votes[id])) == wins
         await expect(bob.get_by_text("What weighed most")).to_have_count(0)

@@ -53,7 +53,7 @@ async def published(
 
 
 async def proved(*cases: tuple[str, Json | None]) -> list[Json]:
-    """What the module finds under Node, from a text and from a file alike."""
+    """The module's findings under Node, the same from a text and from a file."""
     node = await asyncio.create_subprocess_exec(
         NODE, str(SCRIPT), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
@@ -77,7 +77,7 @@ async def test_a_ballot_is_found_in_the_published_journal(
     assert ballot["command"] == json.loads(receipt["payload"])
     assert without == with_ballot | {"ballot": None}
     assert with_ballot["secret"] == (0 if named else 3)
-    # What the server's own check says.
+    # The result of the server's own check.
     path = tmp_path / "public"
     path.write_text(text)
     assert audit.verify_file(path).startswith(f"{last['end']} lines: the chain agrees")
@@ -87,7 +87,7 @@ Change = Callable[[list[str]], list[str]]
 
 
 def edited(number: int, **fields: Any) -> Change:
-    """A journal in which a line says something else."""
+    """A journal with a changed line."""
 
     def change(lines: list[str]) -> list[str]:
         line = json.loads(lines[number])
@@ -100,7 +100,7 @@ def edited(number: int, **fields: Any) -> Change:
     return change
 
 
-#: What is done to the lines → the code, and whether the line's number is in it.
+#: A change of the lines → the error's code, and whether the error has the line's number.
 TAMPERED: dict[str, tuple[Change, str]] = {
     "changed words": (edited(2, payload="{}"), "line_changed"),
     "a changed time": (edited(2, at="2026-11-23T08:00:00.000000Z"), "line_changed"),
@@ -119,7 +119,7 @@ TAMPERED: dict[str, tuple[Change, str]] = {
     "nothing": (lambda lines: [], "no_export"),
     "a whole export": (edited(0, version=2), "not_public"),
 }
-#: What a receipt says otherwise → the code.
+#: A change of the receipt → the error's code.
 FORGED: dict[str, tuple[Json, str]] = {
     "another event": ({"event": "e"}, "other_event"),
     "a later line": ({"seq": 999}, "not_there"),

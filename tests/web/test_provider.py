@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("blank")
 
 
 async def arriving(visit: Visit, place: Place, path: str = "/") -> Visitor:
-    """Somebody at the site, with the sign-in module open."""
+    """A user at the site, with the sign-in module open."""
     visitor = await visiting(visit, place, path)
     found = await opened(visitor.page)
     assert found["ways"] == {"provider": True, "name": False, "token": True}
@@ -29,14 +29,14 @@ async def arriving(visit: Visit, place: Place, path: str = "/") -> Visitor:
 
 
 async def go(page: Page, path: str = "withProvider()") -> None:
-    """Leave for the provider."""
+    """Go to the provider."""
     await page.evaluate(
         f"() => {{ signin.{path}.catch((error) => {{ window.left = error.code }}) }}"
     )
 
 
 async def signs_in(visitor: Visitor, place: Place, login: str = "ada") -> dict[str, Any]:
-    """The whole way there and back; what there is then."""
+    """Sign in there and come back; return the state of the page."""
     page = visitor.page
     await go(page)
     await at_provider(page, login)
@@ -49,13 +49,13 @@ async def test_somebody_signs_in_and_is_let_in(start_place: StartPlace, visit: V
     ada = await arriving(visit, place, "/#/join/ABC123")
     found = await signs_in(ada, place)
     assert found["user"] == {"way": "provider", "name": "ada of the provider"}
-    # Where they were, and no trace of the code.
+    # The place before signing in, without a trace of the code.
     assert (found["error"], found["at"]) == (None, "/#/join/ABC123")
     given = (await does(ada.page, "token()"))["result"]
     client = await place.site.open()
     welcome = await client.hello(given)
     assert welcome["user"] == {"id": "ada", "name": "ada of the provider"}
-    # A reload is no new sign-in, and nothing is left of the old one that could be used again.
+    # A reload does not sign in again, and nothing is left of the old sign-in to be used again.
     await ada.page.goto(f"{place.site.base}/?code=old&state=old")
     found = await opened(ada.page)
     assert (found["user"]["name"], found["error"]) == ("ada of the provider", None)
@@ -73,7 +73,8 @@ async def test_a_clock_that_is_minutes_off_keeps_nobody_out(
     await opened(ada.page)
     found = await signs_in(ada, place)
     assert (found["error"], found["user"]["way"]) == (None, "provider")
-    # The token at hand is the one that came: by this clock it is long over, or not yet made.
+    # The present token is the one that came: by this clock it expired long ago, or is from the
+    # future.
     first, second = [(await does(ada.page, "token()"))["result"] for _ in range(2)]
     assert first == second
     client = await place.site.open()
@@ -100,7 +101,7 @@ async def test_an_answer_with_another_state_or_code_signs_nobody_in(
     forged = f"{place.site.base}/?code=forged&state=forged"
     await ada.page.goto(forged)
     assert (await opened(ada.page))["error"] == "state"
-    # With the right state, a code that the provider never gave.
+    # With the right state, a code that the provider never gave
     state = await ada.page.evaluate(
         "() => JSON.parse(sessionStorage.getItem('ayes.signin.asked')).state"
     )
@@ -108,7 +109,7 @@ async def test_an_answer_with_another_state_or_code_signs_nobody_in(
     await ada.page.goto(f"{place.site.base}/?code=forged&state={state}&iss={issuer}")
     found = await opened(ada.page)
     assert (found["error"], found["user"]) == ("provider", None)
-    # Another provider's answer (RFC 9207).
+    # Another provider's answer (RFC 9207)
     await go(ada.page)
     await expect(ada.page.get_by_placeholder("login")).to_be_visible()
     await ada.page.goto(f"{place.site.base}/healthz")
@@ -141,7 +142,7 @@ async def test_the_sdk_stays_on_one_socket_with_one_token_after_another(
     [session] = place.site.node.sockets.all
     first = session.identity
     assert first is not None
-    # A token's life, and more.
+    # Longer than a token's life
     async with asyncio.timeout(30):
         while len(set(await ada.page.evaluate("() => asked"))) < 3:
             await asyncio.sleep(0.1)
@@ -164,13 +165,13 @@ async def test_while_the_provider_is_gone_a_token_is_used_to_its_end(
     assert good.count(".") == 2
     await does(ada.page, "ended()")
     found = await does(ada.page, "token()")
-    # Still signed in: it may work later.
+    # Still signed in: the renewal may work later.
     assert (found["result"], found["user"]["way"]) == ("provider", "provider")
-    # It is back, and remembers nobody: only a new sign-in helps.
+    # The provider is back without its sessions: only a new sign-in helps.
     async with identity_provider(place.site.base, port=place.provider.port, token_seconds=300):
         found = await does(ada.page, "token()")
         assert (found["result"], found["user"], found["error"]) == ("expired", None, "expired")
-        # And that works, with the provider's new keys.
+        # This works, with the provider's new keys.
         await signs_in(ada, place)
         given = (await does(ada.page, "token()"))["result"]
         client = await place.site.open()
@@ -191,7 +192,7 @@ async def test_without_a_refresh_token_the_sign_in_ends_with_its_token(
     await does(ada.page, "ended()")
     found = await does(ada.page, "token()")
     assert (found["result"], found["user"], found["error"]) == ("expired", None, "expired")
-    # The provider knows them still: they are back with a click.
+    # The provider still has their session: one click signs them in again.
     await go(ada.page)
     await ada.page.wait_for_url(f"{place.site.base}/?**")
     assert (await opened(ada.page))["user"]["name"] == "ada of the provider"
@@ -208,7 +209,7 @@ async def test_signing_out_ends_the_provider_s_session_too(
     await ada.page.wait_for_url(f"{place.site.base}/**")
     found = await opened(ada.page)
     assert (found["user"], found["kept"]) == (None, "")
-    # The provider asks again who it is.
+    # The provider asks for the user again.
     await go(ada.page)
     await expect(ada.page.get_by_placeholder("login")).to_be_visible()
 
@@ -222,7 +223,7 @@ async def test_signing_out_takes_the_refresh_token_back(
     refresh = await ada.page.evaluate(
         "() => JSON.parse(sessionStorage.getItem('ayes.signin.kept')).refresh"
     )
-    # Before the provider's page, which would end its session, is answered.
+    # The provider's page, which would end its session, has not been answered yet.
     await go(ada.page, "outAtProvider()")
     await place.provider.revoked()
     form = {"grant_type": "refresh_token", "refresh_token": refresh, "client_id": CLIENT}

@@ -1,4 +1,4 @@
-"""The page itself, for people who sign in with a provider."""
+"""The page itself, for users who sign in with a provider."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.web.place import StartPlace, at_provider, start_place, visiting
 
 __all__ = ["start_place"]
 
-#: Longer than any way through the provider's pages, and within the tolerance for wrong clocks.
+#: Longer than any visit to the provider's pages, and within the tolerance for wrong clocks.
 TOKEN_SECONDS = 300
 
 
@@ -34,12 +34,12 @@ async def test_somebody_signs_in_reloads_and_signs_out(
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     await page.get_by_role("button", name="Sign out").click()
-    # The provider's own session ends too: it asks again who it is.
+    # The provider's own session ends too: it asks for the user again.
     await page.get_by_role("button", name="Yes, sign me out").click()
     await expect(way_in).to_be_visible()
     await way_in.click()
     await expect(page.get_by_placeholder("login")).to_be_visible()
-    # No token stands in an address: it would be good for any reader of the history.
+    # No address contains a token, which any reader of the history could use.
     assert any("/session/end?" in url for url in asked)
     assert not any("eyJ" in url for url in asked), asked
 
@@ -55,7 +55,7 @@ async def test_one_is_signed_out_also_where_the_provider_is_gone(
     await way_in.click()
     await at_provider(page, "ada")
     await expect(page.get_by_role("heading", name="My events")).to_be_visible()
-    # A new page, that has to ask the provider where to go.
+    # A new page, which must ask the provider for its addresses.
     await page.reload()
     await expect(page.get_by_role("heading", name="My events")).to_be_visible()
     await place.provider.stop()

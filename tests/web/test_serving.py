@@ -22,7 +22,7 @@ async def test_the_page_loads_and_asks_nobody_else(site: Running, visit: Visit) 
 async def test_the_policy_keeps_scripts_styles_and_requests_of_others_out(
     site: Running, visit: Visit
 ) -> None:
-    """What an injection would try, tried from the page's own console."""
+    """Acts of an injected script, tried from the page's own console."""
     ada = await visit(site)
     ada.watch.allow(r"Content Security Policy|Content-Security-Policy|Trusted")
     ada.watch.allow(r"^elsewhere: http://localhost")

@@ -1,4 +1,4 @@
-"""A shared computer: who signs out leaves nothing behind, and is asked before something is lost."""
+"""A shared computer: a user who signs out leaves nothing behind, and is asked before a loss."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.web.watch import OUTAGE
 
 
 async def sign_out(page: Page) -> None:
-    """By the menu."""
+    """Sign out with the menu."""
     await page.locator(".menu summary").last.click()
     await page.get_by_role("button", name="Sign out").click()
 
@@ -49,7 +49,7 @@ async def test_signing_out_asks_about_what_was_not_sent_and_forgets_it(
         assert "A secret thought" not in kept
         assert "ayes:draft" not in kept
         assert "ayes:seen" not in kept
-        # The next one sends nothing of it, and sees nothing of it.
+        # The next user sends none of it, and sees none of it.
         wire.mend()
         await page.locator("input[name=name]").fill("Grace")
         await page.keyboard.press("Enter")
@@ -69,7 +69,7 @@ async def test_times_are_the_servers_and_the_moment_is_had_by_a_tap(
         event, _ = await stage.event("Ada", "Grace", policy=policy)
         await stage.propose("Grace", event, "Calm")
     visitor = await visit(site, f"/#/e/{event}", locale="en-GB", timezone_id="Asia/Seoul")
-    # Ten minutes ahead: by that clock the time of the proposal has run out.
+    # Ten minutes ahead: by that clock the proposal's time is over.
     await visitor.context.add_init_script(
         "const now = Date.now; Date.now = () => now() + 10 * 60_000;"
     )

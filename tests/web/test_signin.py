@@ -1,4 +1,4 @@
-"""Signing in by name and with a token from elsewhere, as the page does it."""
+"""Signing in by name, and with a token from elsewhere, as the page does it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from playwright.async_api import Page, Route
 from tests.promises.running import Running, auth, token
 from tests.web.conftest import StartSite, Visit, Visitor
 
-#: What a page would show of it.
+#: The state that a page would show.
 TOLD = """
     const told = () => ({
         user: signin.user, error: signin.error?.code ?? null, ways: signin.ways,
@@ -36,13 +36,13 @@ pytestmark = pytest.mark.usefixtures("blank")
 
 
 async def opened(page: Page) -> dict[str, Any]:
-    """The module opened; what there is then."""
+    """The module opened; its state."""
     found: dict[str, Any] = await page.evaluate(OPEN)
     return found
 
 
 async def does(page: Page, call: str) -> dict[str, Any]:
-    """What there is after ``signin.<call>``; its result, or its error's code, as ``result``."""
+    """The state after ``signin.<call>``; its result, or its error's code, as ``result``."""
     found: dict[str, Any] = await page.evaluate(
         f"""async () => {{
             {TOLD}
@@ -79,7 +79,7 @@ async def test_a_name_is_enough_and_outlives_a_reload(site: Running, visit: Visi
     await ada.page.reload()
     assert (await opened(ada.page))["user"] == found["user"]
     assert (await does(ada.page, "token()"))["result"] == given
-    # Another tab is another person, and signing out leaves nothing behind.
+    # Another tab is another user, and signing out leaves nothing behind.
     other = await ada.context.new_page()
     await other.goto(site.base)
     assert (await opened(other))["user"] is None
@@ -172,7 +172,7 @@ async def test_while_the_server_is_gone_a_good_token_is_given_and_an_old_one_wai
     assert (await does(ada.page, "token()"))["result"] == good
     await does(ada.page, "ended()")
     found = await does(ada.page, "token()")
-    # Still Ada: it may work later.
+    # Still Ada: the renewal may work later.
     assert (found["result"], found["user"]["name"]) == ("unreachable", "Ada")
     await ada.context.set_offline(False)
     assert (await does(ada.page, "token()"))["result"] != good
@@ -207,5 +207,5 @@ async def test_an_answer_that_this_tab_did_not_ask_for_is_cleaned_away(
     await does(ada.page, "withName('Ada')")
     await ada.page.goto("/?error=access_denied&state=def")
     found = await opened(ada.page)
-    # It does not matter to somebody who is signed in.
+    # It has no effect on a user who is signed in.
     assert (found["user"]["name"], found["error"], found["at"]) == ("Ada", None, "/")

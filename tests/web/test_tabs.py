@@ -1,4 +1,4 @@
-"""Two tabs of one person: each keeps its own words, and what a closed one leaves is taken over."""
+"""Two tabs of one user: each keeps its own drafts, and another tab adopts a closed one's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OPEN, FIELD = "Propose a criterion", "Propose a criterion"
 
 
 async def typed(page: Page, words: str) -> None:
-    """``words`` stand in the form."""
+    """The form contains ``words``."""
     await page.get_by_role("button", name=OPEN).click()
     await page.get_by_label(FIELD).fill(words)
 

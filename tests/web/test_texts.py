@@ -15,7 +15,7 @@ SARA = "\u0633\u0627\u0631\u0629."
 
 
 async def pasted(page: Page, text: str) -> None:
-    """As from another program, into the field that has the focus."""
+    """Paste as from another program, into the field that has the focus."""
     await page.evaluate("(text) => navigator.clipboard.writeText(text)", text)
     await page.keyboard.press("ControlOrMeta+v")
 
@@ -28,7 +28,7 @@ async def test_words_of_others_keep_their_own_direction(site: Running, visit: Vi
         said = proposal(page, ARABIC).locator(".words")
         for place in (said, page.locator(".options .words"), page.locator("blockquote.reason")):
             assert await place.evaluate("(el) => getComputedStyle(el).direction") == "rtl"
-        # A name does not turn the sentence that it stands in.
+        # A name does not change the direction of its sentence.
         author = proposal(page, ARABIC).locator(".proposal-head bdi")
         assert await author.evaluate("(el) => getComputedStyle(el).unicodeBidi") == "isolate"
         await page.get_by_role("link", name="People").click()
@@ -64,7 +64,7 @@ async def test_pasted_lines_are_options_and_nothing_is_cut(site: Running, visit:
     await subject.fill("Where?")
     await create.click()
     await expect(page.locator(".options .words")).to_have_text(["Sea", "Hills", "City"])
-    # Before the start, lines are items here as well.
+    # Before the start, lines become items here as well.
     await page.get_by_role("button", name="Add an option").click()
     await pasted(page, "Lake\nMoon")
     await expect(page.get_by_text("2 lines, each one of its own")).to_be_visible()

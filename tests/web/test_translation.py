@@ -1,4 +1,4 @@
-"""Translations and extensions change the page's text nodes; what the page says stays right."""
+"""Translators and extensions change the page's text nodes; the page's texts stay correct."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.web.conftest import Visit
 from tests.web.entering import enter, proposal
 from tests.web.stage import Stage
 
-#: What Chromium's translation does: each text is replaced by two nested elements of its own.
+#: Chromium's translation does this: it replaces each text by two nested elements.
 TRANSLATE = """() => {
     const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     const texts = [];
@@ -22,7 +22,7 @@ TRANSLATE = """() => {
         text.replaceWith(outer);
     }
 }"""
-#: What writing aids and dark modes do: nodes of theirs among ours, texts split, attributes set.
+#: Writing aids and dark modes do this: nodes among ours, texts split, attributes set.
 EXTEND = """() => {
     for (const el of document.querySelectorAll("article p, article button, .tally, textarea")) {
         el.setAttribute("data-darkreader-inline-color", "");
@@ -32,7 +32,7 @@ EXTEND = """() => {
         }
     }
 }"""
-#: What changes a text in place.
+#: Scripts that change a text in place.
 RETELL = """() => {
     const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (walk.nextNode()) {
@@ -43,7 +43,7 @@ RETELL = """() => {
 
 
 async def meddled(page: Page, *ways: str) -> None:
-    """Others hold the page's texts now."""
+    """Other programs changed the page's texts by now."""
     for way in ways:
         await page.evaluate(way)
 
@@ -79,7 +79,7 @@ async def test_what_translation_holds_goes_when_its_place_goes(site: Running, vi
         await stage.run("Ada", "proposal.accept", event=event, proposal=asked)
         await expect(card.locator(".outcome")).to_contain_text("Accepted")
         await expect(card.get_by_text("agree", exact=False)).to_have_count(1)
-        # The whole page in another language: nothing of the one before is left over.
+        # The whole page in another language: no text of the previous one is left.
         await meddled(page, TRANSLATE)
         await page.locator(".menu summary").click()
         await page.get_by_role("button", name="한국어").click()

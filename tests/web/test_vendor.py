@@ -1,4 +1,4 @@
-"""What is not ours in the page: as its maker published it, with its licence."""
+"""Third-party code in the page is unchanged, and has its licence."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Every view, in both languages and both colours, at a desk and in a hand.
+"""Every view, in both languages and both colour schemes, on a desktop and on a phone.
 
-``scripts/screenshots`` runs this with ``AYES_SCREENSHOTS`` naming a folder, and pictures are kept.
+``scripts/screenshots`` runs this with ``AYES_SCREENSHOTS`` naming a folder, and keeps the pictures.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ WAYS = {
     "phone-dark-ko": PHONE | {"color_scheme": "dark", "locale": "ko-KR"},
     "narrow-light-ko": NARROW | {"color_scheme": "light", "locale": "ko-KR"},
 }
-#: Resolves when nothing moves any more but what always does.
+#: Resolves when every animation has ended, except endless ones.
 STILL = """() => Promise.all(document.getAnimations()
     .filter((one) => one.effect.getTiming().iterations !== Infinity)
     .map((one) => one.finished.catch(() => {})))"""
-#: The pictures that the documents show: way and view → name.
+#: The pictures in the documentation: way and view → name.
 KEPT = {
     ("desk-light-en", "room"): "room",
     ("phone-dark-ko", "room"): "room-phone",
@@ -46,10 +46,10 @@ KEPT = {
 
 
 async def seen(page: Page, way: str, view: str) -> list[str]:
-    """What is wrong with the view; its picture is kept where one is wanted."""
+    """The faults of the view; its picture is kept if one is wanted."""
     await expect(page.locator("h1")).to_be_visible()
     await expect(page.locator(".loading")).to_have_count(0)
-    # Colours are looked at when nothing moves any more.
+    # Colours are checked when every animation has ended.
     await page.evaluate(STILL)
     wrong = [f"{way} {view}: {fault}" for fault in await faults(page)]
     wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
@@ -64,7 +64,7 @@ async def seen(page: Page, way: str, view: str) -> list[str]:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", WAYS)
 async def test_every_view_is_fit_for_all(way: str, site: Running, visit: Visit) -> None:
-    """No serious fault to axe, and nothing wider than the window."""
+    """axe finds no serious fault, and nothing is wider than the window."""
     words = OFFSITE[way.rpartition("-")[2]]
     async with Stage(site.base) as stage:
         event, code = await busy_event(stage, words)

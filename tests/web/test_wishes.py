@@ -1,4 +1,4 @@
-"""An old wish is not carried out: what is pressed says until when, what waits can be taken back."""
+"""An old command is not carried out: it has a deadline, and can be taken back while it waits."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Heard:
 
 
 def minutes(command: dict[str, Any], server_time: str) -> float:
-    """From the server's clock to the command's ``not_after``."""
+    """Milliseconds from the server's time to the command's ``not_after``."""
     until = datetime.fromisoformat(command["not_after"])
     return (until - datetime.fromisoformat(server_time)).total_seconds() / 60
 
 
 async def cut(visitor: Visitor, path: str) -> Wire:
-    """The visitor's line can be cut, at ``path``."""
+    """A visitor at ``path``, whose line can be cut."""
     visitor.watch.allow(OUTAGE)
     wire = Wire()
     await wire.lay(visitor.context)
@@ -61,7 +61,7 @@ async def test_what_is_pressed_says_until_when_by_the_servers_clock(
         await stage.propose("Grace", event, "Calm")
         await stage.propose("Grace", event, "Near")
         ada = await visit(site, f"/#/e/{event}", locale="en-GB")
-        # Her own clock is half an hour behind.
+        # Her own clock is half an hour slow.
         await ada.context.add_init_script(
             "const now = Date.now; Date.now = () => now() - 30 * 60_000;"
         )
@@ -171,7 +171,7 @@ async def test_it_is_said_when_the_browser_cannot_keep_what_waits(
         wire = await cut(ada, f"/#/e/{event}")
         page = ada.page
         await expect(proposal(page, "Calm")).to_be_visible()
-        # As phones do to pages in the background: the handle is dead, and so is a new one.
+        # Phones do this to pages in the background: the handle is dead, and so is a new one.
         await page.evaluate(
             """() => {
                 const dead = () => { throw new DOMException("closing", "InvalidStateError"); };

@@ -7,16 +7,16 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import ConsoleMessage, Error, Page, Request, WebSocket
 
-#: A browser's messages if the network is cut, and of a refusal over HTTP afterwards; a test that
-#: cuts it allows this.
+#: Messages of a browser without network, and of refused HTTP requests after that; a test that cuts
+#: the network permits them.
 OUTAGE = r"net::ERR_|WebSocket connection to |status of 4\d\d .*/v1/commands"
-#: A browser drops what it is loading if the machine gets a network interface. The fault campaign,
-#: which may run at the same time, makes some. This is no fault of the page.
+#: A browser drops a load if the machine gets a network interface. The fault campaign, which may run
+#: at the same time, makes some. That is not a fault of the page.
 MACHINE_CHANGED = "net::ERR_NETWORK_CHANGED"
 
 
 class Watch:
-    """What a page did that it must not do.
+    """Records the faults of a page.
 
     Faults are: an uncaught error, an error in the console (refusals by the content security policy
     are among them), a request to another origin.
@@ -26,7 +26,7 @@ class Watch:
         self._origins = {_origin(base)}
         self._allowed: list[re.Pattern[str]] = []
         self._faults: list[str] = []
-        #: Whether a file did not come because the machine's network changed.
+        #: Whether a file was lost because the machine's network changed.
         self.is_interrupted = False
         page.on("console", self._console)
         page.on("pageerror", self._error)
@@ -34,16 +34,16 @@ class Watch:
         page.on("websocket", self._websocket)
 
     def allow(self, pattern: str) -> None:
-        """Faults that match ``pattern`` are none, those before it too."""
+        """Permit faults that match ``pattern``, earlier ones too."""
         self._allowed.append(re.compile(pattern))
 
     def allow_origin(self, url: str) -> None:
-        """Requests to the origin of ``url`` are none."""
+        """Permit requests to the origin of ``url``."""
         self._origins.add(_origin(url))
 
     @property
     def faults(self) -> list[str]:
-        """What went wrong so far."""
+        """The faults so far."""
         return [
             fault
             for fault in self._faults
@@ -74,7 +74,7 @@ class Watch:
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port, a socket's as those of the page it is of."""
+    """Scheme, host and port; for a socket, those of its page."""
     parts = urlsplit(url)
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
     return scheme, parts.hostname or "", parts.port

@@ -16,7 +16,7 @@ from tests.promises.scenes import BY_HAND, fresh
 __all__ = ["migrated_url", "patient", "server"]
 
 Connect: TypeAlias = Callable[..., Any]
-#: Waits between two attempts, so that tests need not.
+#: Waits between two attempts, short for tests.
 SOON = (0.02, 0.1)
 
 
@@ -34,13 +34,13 @@ async def connect(server: Running) -> AsyncIterator[Connect]:
 
 
 def client_of(url: str, user: str, **options: Any) -> Client:
-    """A client that was not started yet."""
+    """A client that is not started yet."""
     given: dict[str, Any] = {"token": lambda: token(user), "open_timeout": 10, "backoff": SOON}
     return Client(url, **(given | options))
 
 
 async def gathering(client: Client, **fields: Any) -> Room:
-    """An event in progress that ``client`` made, where nothing passes by itself."""
+    """An event in progress that ``client`` made, in which no proposal passes by itself."""
     policy = BY_HAND | {"membership_auto": True} | fields.pop("policy", {})
     args: Any = {"subject": "Lunch", "policy": policy, **fields}
     made = await client.command("event.create", args)

@@ -27,14 +27,14 @@ from tests.parts import ROOT
 from tests.promises.running import killable, token
 
 BOT = ROOT / "clients" / "python" / "examples" / "import_votes.py"
-#: Longest wait for the bot to get somewhere.
+#: Longest wait for the bot's progress.
 PATIENCE = 300.0
-#: So that a kill finds the bot in the middle of it: few are connected, with few votes in flight.
+#: Few connections with few votes in flight, so that a kill finds the bot at work.
 SLOWLY = ("--sockets", "5", "--in-flight", "5")
 
 
 class Import(NamedTuple):
-    """An event, and the files with everybody's votes on everything."""
+    """An event, and files with every member's votes on every proposal."""
 
     room: Room
     users: list[str]
@@ -80,7 +80,7 @@ async def prepare(admin: Client, folder: Path, *, users: int, proposals: int) ->
 
 
 async def _join(url: str, user: str, code: str) -> int:
-    """Where the event stood then."""
+    """Join the event; return its position then."""
     async with client_of(url, user) as client:
         return (await client.command("membership.join", {"code": code})).seq
 
@@ -96,7 +96,7 @@ async def begin(work: Import, url: str, *options: str) -> asyncio.subprocess.Pro
 
 
 async def kill_at(work: Import, url: str, seq: int) -> int:
-    """Start the bot, and kill -9 it once the event stands at ``seq``; the votes counted by then."""
+    """Start the bot; SIGKILL it once the event is at ``seq``; return the votes counted then."""
     bot = await begin(work, url, *SLOWLY)
     async with asyncio.timeout(PATIENCE):
         await work.room.reached(seq)
@@ -107,7 +107,7 @@ async def kill_at(work: Import, url: str, seq: int) -> int:
 
 
 async def finish(work: Import, url: str) -> str:
-    """Run the bot to its end; what it says there."""
+    """Run the bot to its end; return its output."""
     bot = await begin(work, url)
     async with asyncio.timeout(PATIENCE):
         said, errors = await bot.communicate()
@@ -116,16 +116,16 @@ async def finish(work: Import, url: str) -> str:
 
 
 def agreed(work: Import) -> int:
-    """Votes that the room shows."""
+    """The votes that the room shows."""
     return sum(work.room.state["proposals"][id]["agree"] for id in work.proposals)
 
 
 async def each_once(work: Import, before: int) -> None:
-    """Every vote counts, and no step was made for it but one."""
+    """Check that every vote counts, and that each made exactly one step."""
     await work.room.reached(before + work.size)
     tallies = {work.room.state["proposals"][id]["agree"] for id in work.proposals}
     assert tallies == {len(work.users)}, tallies
-    # One more step of ours shows the next position: nothing stood between.
+    # A further step shows the next position, so no step was made in between.
     ack = await work.room.comment("counted", proposal=work.proposals[0])
     assert ack.seq == before + work.size + 1, ack.seq
 
@@ -154,7 +154,7 @@ async def _main(users: int, proposals: int, kills: int) -> None:
 
 
 def main() -> None:
-    """The command."""
+    """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--users", type=int, default=100)
     parser.add_argument("--proposals", type=int, default=100)

@@ -1,4 +1,4 @@
-"""A server that speaks HTTP alone, and answers each request as a test says."""
+"""A server that speaks HTTP alone, and answers each request as the test's script says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Message: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True)
 class Request:
-    """One request, and the number of its connection."""
+    """A request, and the number of its connection."""
 
     method: str
     path: str
@@ -123,7 +123,7 @@ async def _read(reader: asyncio.StreamReader, connection: int) -> Request:
 
 @asynccontextmanager
 async def scripted() -> AsyncIterator[ScriptedServer]:
-    """One that listens on a free port."""
+    """A scripted server on a free port."""
     server = ScriptedServer()
     listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     server.port = listener.sockets[0].getsockname()[1]

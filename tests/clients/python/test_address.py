@@ -1,4 +1,4 @@
-"""One address means the same wherever it is written: the socket's is below the server's path."""
+"""An address has the same meaning everywhere: the socket's is below the server's path."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ async def test_each_of_many_has_its_outcome_and_few_are_asked_for_ahead(connect:
 
 @pytest.mark.usefixtures("patient")
 async def test_faster_than_the_server_takes_is_never_told_so(connect: Connect) -> None:
-    """More than a burst, on one socket: the client keeps to the server's pace by itself."""
+    """More commands than a burst, on one socket: the client keeps to the server's rate."""
     client: Client = await connect()
     room = await gathering(client)
     told: list[str] = []

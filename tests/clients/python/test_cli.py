@@ -1,4 +1,4 @@
-"""``ayes-client`` as a user or a script meets it: a process, its output, its exit status."""
+"""``ayes-client`` from outside: a process, its output, its exit status."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.promises.scenes import BY_HAND, fresh
 
 
 class Said(NamedTuple):
-    """What a command said, and its exit status."""
+    """A command's output and exit status."""
 
     status: int
     out: str
@@ -37,7 +37,7 @@ class Said(NamedTuple):
 
     @property
     def json(self) -> Any:
-        """The one line of JSON."""
+        """The output, which must be one line of JSON."""
         return json.loads(self.out)
 
 
@@ -47,7 +47,7 @@ Run: TypeAlias = Callable[..., Awaitable[Said]]
 async def start(
     url: str, user: str | None, *arguments: str, module: str = "ayes_client.cli"
 ) -> asyncio.subprocess.Process:
-    """Begin a command as ``user``."""
+    """Start a command as ``user``."""
     given = {"AYES_URL": url, "AYES_TOKEN": "" if user is None else token(user, name=user.title())}
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module, *arguments),
@@ -59,7 +59,7 @@ async def start(
 
 
 async def ended(child: asyncio.subprocess.Process) -> Said:
-    """Wait for its end."""
+    """Wait until the command ends."""
     async with asyncio.timeout(PATIENCE):
         out, err = await child.communicate()
     assert child.returncode is not None
@@ -142,7 +142,7 @@ async def test_the_same_id_is_the_same_command(run: Run, connect: Connect) -> No
     assert (first.status, again.status) == (0, 0)
     assert again.json["replayed"]
     await room.approve(wanted)
-    # The room has moved on; what was answered stands.
+    # The room has moved on; the earlier answers stay as they were.
     late = await run(user, "vote", room.event, wanted, "--id", "a-vote-of-mine", "--json")
     assert (late.status, late.json["seq"]) == (0, again.json["seq"])
     asked = await run(user, "status", room.event, "a-vote-of-mine", "none-of-mine")
@@ -319,7 +319,7 @@ async def test_once_is_sent_over_the_present_connection(
         await eventually(lambda: room.state["event"]["status"] == "in_progress")
         said = await ended(child)
     assert said.status == exits.EXIT_UNKNOWN
-    # Seconds from now are another time by then: the words to settle it have the time itself.
+    # A relative time would be another one by then, so the hint to settle it has an absolute time.
     options = re.search(r"`(--id a-resume-once --not-after \S+)`", said.err)
     assert options is not None
     settled = await run(user, *resume, *options[1].split(), "--json")
@@ -481,7 +481,7 @@ def test_bash_completes(tmp_path: Path, typed: tuple[str, ...], offered: set[str
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_completion_script_is_well_formed(tmp_path: Path, shell: str) -> None:
-    """Each by its own shell where that is there; bash, which always is, reads its own."""
+    """The completion script runs in its own shell if that is installed, and always in bash."""
     path = tmp_path / "completion"
     path.write_text(script(build_parser(), shell))
     if shell == "bash":

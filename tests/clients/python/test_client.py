@@ -1,4 +1,4 @@
-"""The Python SDK on a real server: what its docs say first."""
+"""The Python SDK on a real server: the basics that its documentation promises."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ async def test_no_more_than_10_000_questions_wait_for_an_answer(connect: Connect
     with pytest.raises(Busy) as caught:
         await client.query("events.list")
     assert (caught.value.effect, caught.value.details) == ("none", {"limit": 10_000})
-    # One that is not waited for any more makes room.
+    # A command whose caller stopped waiting makes room.
     asked[0].cancel()
     await asyncio.wait(asked[:1])
     asked.append(asyncio.create_task(client.query("events.list")))

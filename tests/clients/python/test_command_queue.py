@@ -1,4 +1,4 @@
-"""Which command goes next: the oldest, within what the server takes, and nothing overtakes."""
+"""The order of commands: the oldest within the server's limits goes first, none overtakes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_the_oldest_go_first_and_again_after_the_connection_broke() -> Non
 
 
 async def test_a_command_that_becomes_ready_twice_goes_once_in_a_frame() -> None:
-    """It waits behind another user's, and is claimed and set free at once."""
+    """The command waits behind another user's, and is claimed and released at once."""
     found = queue()
     found.add_from_outbox(vote(0, "p"), 0.0, "other")
     mine = found.add_from_outbox(vote(1, "p"), 0.0, "sub-of-me")
@@ -218,7 +218,7 @@ async def test_of_each_event_one_is_in_flight_if_the_connection_keeps_no_order()
     assert take() == ["note-0000", "note-0002", "note-0003"]
     assert take() == []
     assert found.next_at(0) is None
-    # The next one of the event may end while it waits for its turn.
+    # The event's next command may end while it waits for its turn.
     waiting = found.get("note-0001")
     assert waiting is not None
     found.refuse(waiting, Stopped())

@@ -40,7 +40,7 @@ async def test_past_its_deadline_a_command_has_no_effect(connect: Connect) -> No
 async def test_seconds_count_from_when_the_command_was_given(
     server: Running, connect: Connect
 ) -> None:
-    """A wish that waited out its time without a connection is not carried out later."""
+    """A command whose deadline passed without a connection is not carried out later."""
     async with line_to(server.port) as line:
         client: Client = await connect(url=line.url)
         room = await gathering(client)
@@ -57,7 +57,7 @@ async def test_seconds_count_from_when_the_command_was_given(
 async def test_before_the_first_welcome_the_deadline_waits_for_the_servers_clock(
     server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """This machine's clock is an hour ahead: by it, the command would be good for an hour more."""
+    """This machine's clock is an hour ahead; by it, the command would be valid for another hour."""
     client = Client(server.url, token(fresh("ada")), outbox=tmp_path / "o")
     client.start()
     wrong = time.time() + 3_600
@@ -97,10 +97,10 @@ def test_the_nearest_time_wins_and_a_clock_that_was_set_back_is_followed() -> No
     ahead = timedelta(minutes=10)
     clock.start(text_of(here + ahead))
     first = clock.now()
-    # A message that took a while says less.
+    # A slower message gives a less precise estimate.
     clock.observe(text_of(here + ahead - timedelta(seconds=MAX_LATENCY_S / 2)))
     assert clock.now() - first < MAX_LATENCY_S / 4
-    # One that was faster says more.
+    # A faster message gives a more precise one.
     clock.observe(text_of(here + ahead + timedelta(seconds=60)))
     assert clock.now() - first >= 59
     clock.observe(text_of(here))

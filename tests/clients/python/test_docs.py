@@ -1,4 +1,4 @@
-"""The client's pages: their code runs, their tables are the program's."""
+"""The client's pages: their code runs, and their tables match the program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples of the docs do what they say, as programs of their own."""
+"""The examples of the documentation run as programs and do what it says."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXAMPLES = ROOT / "clients" / "python" / "examples"
 async def program(
     name: str, url: str, user: str, *arguments: str, **environment: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """An example, running; ended like a user would, by SIGINT."""
+    """A running example, which a SIGINT ends as a user's Ctrl-C does."""
     given = {"AYES_URL": url, "AYES_TOKEN": token(user), **environment}
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, str(EXAMPLES / name), *arguments),
@@ -51,7 +51,7 @@ async def program(
 
 
 async def bot_in(connect: Connect) -> tuple[Room, str]:
-    """An event that an admin leads, and a member whose bot can vote there."""
+    """An event that an admin leads, and a member whose bot can vote in it."""
     room = await gathering(await connect())
     user = fresh("bot")
     member = await connect(user)
@@ -117,7 +117,7 @@ async def test_the_mirror_shows_what_the_room_is(server: Running, connect: Conne
 async def test_an_import_killed_twice_counts_each_vote_once(
     server: Running, connect: Connect, tmp_path: Path
 ) -> None:
-    """500 votes here; ``python -m tests.clients.python.importing`` takes 10,000."""
+    """500 votes here; ``python -m tests.clients.python.importing`` imports 10,000."""
     admin = await connect()
     work = await importing.prepare(admin, tmp_path, users=10, proposals=50)
     before = work.room.seq
@@ -159,7 +159,7 @@ def code_lines(name: str) -> int:
 
 
 def test_the_bot_and_the_shell_script_are_half_of_what_they_were() -> None:
-    """Written against the first API, they had 191 and 29 lines."""
+    """Written against the first API, the examples had 191 and 29 lines."""
     assert code_lines("weekly.py") <= 191 // 2
     assert code_lines("motion.sh") <= 29 // 2
 

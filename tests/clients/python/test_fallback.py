@@ -1,4 +1,4 @@
-"""Where no WebSocket gets through, the client works over HTTP, and keeps its promises."""
+"""If no WebSocket gets through, the client works over HTTP, and keeps its promises."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_what_others_do_arrives_by_the_stream_and_the_fold_is_the_same(
         ack = await there.propose("assumption", f"No. {number}")
     await room.reached(ack.seq)
     await there.reached(ack.seq)
-    # The two have different audiences, but for what everyone sees.
+    # The two have different audiences, so only the shared parts are compared.
     assert room.state["proposals"] == there.state["proposals"]
     assert room.state["counts"]["members"] == 2
     assert changes
@@ -80,7 +80,7 @@ async def test_a_stream_that_breaks_goes_on_from_its_position(
         ack = await there.propose("assumption", f"No. {number}")
         await room.reached(ack.seq)
     assert room.state["counts"]["proposals"] == 4
-    # No snapshot: each time the same history went on.
+    # No snapshot: each time the history was continued.
     assert set(reasons) == {None}
 
 

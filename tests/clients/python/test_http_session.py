@@ -1,4 +1,4 @@
-"""What one session over HTTP sends and when, before a server that answers as a script says."""
+"""The requests of a session over HTTP, and their times, before a scripted server."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def over_http(server: ScriptedServer, **options: Any) -> Client:
     return Client(server.url, **(given | options))
 
 
-# Waits between two attempts.
+# Waits between two attempts
 
 
 async def waits_of(client: Client, count: int, monkeypatch: pytest.MonkeyPatch) -> list[float]:
@@ -78,13 +78,13 @@ async def test_the_wait_that_the_server_asks_for_is_kept_over_http(
     assert await waits_of(over_http(server), 3, monkeypatch) == [0.03, 0.03, 0.03]
 
 
-# Commands: each written once, one of an event at a time.
+# Commands: each is sent once, and those of one event go one at a time.
 
 
 async def test_a_command_is_not_written_again_on_another_connection_behind_the_queues_back(
     server: ScriptedServer,
 ) -> None:
-    """The first try may have been decided, so the ``busy`` of a later one does not free it."""
+    """The first attempt may have been decided, so a later ``busy`` does not release the command."""
     tries: list[Request] = []
 
     async def cut_the_first(request: Request) -> Message | None:
@@ -97,7 +97,7 @@ async def test_a_command_is_not_written_again_on_another_connection_behind_the_q
     async with over_http(server) as client:
         giving = asyncio.create_task(client.command("event.pause", {"event": "e"}, id="pause-it"))
         await eventually(lambda: len(tries) == 2)
-        # The answer to a later query comes after that of the command.
+        # The later query's answer comes after the command's.
         await client.query("events.list")
         assert client.pending[0].tries == 2
         assert not await client.take_back("pause-it")
@@ -160,7 +160,7 @@ async def test_one_command_of_an_event_is_under_way_at_a_time(server: ScriptedSe
         assert [message["content"] for message in written] == [f"{number}" for number in range(8)]
 
 
-# The token.
+# The token
 
 
 async def test_commands_wait_for_the_new_token(server: ScriptedServer) -> None:
@@ -192,7 +192,7 @@ async def test_commands_wait_for_the_new_token(server: ScriptedServer) -> None:
     assert tokens == ["token-1"] + ["token-2"] * 6
 
 
-# The streams.
+# The streams
 
 
 async def test_a_stream_is_given_up_after_its_servers_heartbeats(server: ScriptedServer) -> None:
@@ -246,7 +246,7 @@ async def test_tokens_that_are_refused_one_after_another_are_asked_for_with_wait
     server.on_command = never
     async with over_http(server, token=make, backoff=(0.2, 30), random=lambda: 1.0) as client:
         await client.command("event.start", {"event": "e"})
-    # The first one is asked for at once.
+    # The first attempt has no wait.
     assert waits == [0.4, 0.8, 1.6, 3.2]
 
 

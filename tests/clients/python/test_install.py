@@ -1,4 +1,4 @@
-"""Installed alone, as a bot's author would: two dependencies, and nothing of the server's."""
+"""The client installed alone, as a bot's author would: two dependencies, and no server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from ayes_client.version import VERSION
 from tests.parts import ROOT
 
-#: Longest that pip may take; a registry is asked for what its cache does not hold.
+#: Longest that pip may take; it asks a registry if its cache lacks a package.
 PIP_TIMEOUT = 240.0
 LOOK = """
 import importlib.metadata as m, json, sys

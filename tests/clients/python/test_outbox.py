@@ -1,4 +1,4 @@
-"""The outbox: what is in it survives the bot, and is sent once more under its own id."""
+"""The outbox: its commands survive the bot, and are sent again under their own ids."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def commands(count: int) -> list[Kept]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[FileOutbox, list[Kept]]]:
-    """An outbox, and what was in it."""
+    """An outbox, and the commands that were in it."""
     outbox = FileOutbox(path)
     found = outbox.open()
     try:
@@ -138,7 +138,7 @@ def test_a_command_that_could_not_be_kept_does_not_come_back_by_a_compaction(
 
 
 def _no_new_file(path: Path) -> None:
-    """Let each compaction of ``path`` fail, as on a full disk."""
+    """Make each compaction of ``path`` fail, as on a full disk."""
     path.with_name(path.name + ".new").mkdir()
 
 
@@ -155,7 +155,8 @@ def test_a_failed_compaction_fails_no_durable_command(
         [last] = commands(1)
         outbox.write([last], [])
         warnings = caplog.messages
-        # Each try waits for as much waste again: a full disk is not written to at every command.
+        # Each attempt waits for as much waste again, so a full disk is not retried at every
+        # command.
         assert 1 <= len(warnings) <= path.stat().st_size // 1_048_576
         assert "could not be compacted" in warnings[0]
     path.with_name("o.new").rmdir()
@@ -301,7 +302,7 @@ async def test_another_users_commands_wait_for_them(
 async def test_a_command_given_before_the_first_welcome_belongs_to_its_token(
     server: Running, connect: Connect, tmp_path: Path
 ) -> None:
-    """Also if the token comes from a function, and the server was never reached."""
+    """This holds for tokens from a function too, and if the server was never reached."""
     user = fresh("ada")
     given_as: list[Token] = [token(user), lambda: token(user), _later(user)]
     for number, given in enumerate(given_as):
@@ -325,7 +326,7 @@ async def test_a_command_given_before_the_first_welcome_belongs_to_its_token(
 async def test_a_command_given_before_there_is_a_token_is_never_kept_for_another(
     tmp_path: Path,
 ) -> None:
-    """Nobody can say whose it is: the command lives with its client alone."""
+    """Nobody can know its user, so the command stays in its client alone."""
 
     def none() -> str:
         raise RuntimeError("the issuer is away")

@@ -1,4 +1,4 @@
-"""The line breaks, the server goes, the token ends: each command is done once and answered."""
+"""After a broken line, a stopped server or an expired token, each command is done once."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ async def test_a_silent_line_is_given_up(connect: Connect, line: Line) -> None:
     client = await connect(url=line.url)
     line.deaf = True
     assert client._connector._session is not None
-    # Fifty seconds are long for a test: what was heard was heard long ago.
+    # For the test, fifty seconds without a message mean a dead line.
     client._connector._session._heard_at -= 100
     await status(client, "waiting")
     assert client.trouble is not None
@@ -140,7 +140,7 @@ async def test_a_silent_line_is_given_up(connect: Connect, line: Line) -> None:
     await status(client, "open")
 
 
-# Tokens.
+# Tokens
 
 
 async def test_a_token_is_renewed_before_it_expires(connect: Connect) -> None:
@@ -168,7 +168,7 @@ async def test_a_command_that_met_an_expired_token_is_sent_again_with_a_new_one(
     client = await connect(user, token=lambda: next(tokens, token(user)))
     room = await gathering(client)
     wanted = await proposal(room)
-    # Until the first token is over; on a busy machine the second one is in use by now.
+    # The first token is over by then; on a busy machine the second one is in use already.
     while any(-2 < s.expired_for(datetime.now(UTC)) <= 0 for s in server.node.connections.of(user)):
         await asyncio.sleep(0.05)
     statuses: list[str] = []

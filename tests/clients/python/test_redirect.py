@@ -21,7 +21,7 @@ from tests.promises.scenes import fresh
 
 @asynccontextmanager
 async def redirecting(target: Callable[[str], str]) -> AsyncIterator[str]:
-    """A server that answers each request with a redirect to ``target(path)``; its address."""
+    """A server that redirects each request to ``target(path)``; its address."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -40,7 +40,7 @@ async def redirecting(target: Callable[[str], str]) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def thief() -> AsyncIterator[tuple[int, list[bytes | str]]]:
-    """Another origin, and all that it was sent."""
+    """Another origin, and all requests that reached it."""
     stolen: list[bytes | str] = []
 
     async def take(socket: ServerConnection) -> None:
@@ -79,7 +79,7 @@ async def test_the_client_says_where_the_redirect_leads() -> None:
 
 
 async def test_a_redirect_within_the_origin_is_followed(server: Running) -> None:
-    """A proxy may move the path; the origin that gets the token is the one that was given."""
+    """A proxy may change the path; the origin that gets the token stays the configured one."""
 
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")

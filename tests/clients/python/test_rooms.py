@@ -1,4 +1,4 @@
-"""Folding: what a slow reader gets is what a quick one got, and nothing is changed in place."""
+"""Folding: slow and quick readers end with the same state, and nothing is changed in place."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_composing_is_the_servers(first: Any, second: Any) -> None:
 
 @pytest.mark.parametrize("row", _EXAMPLES, ids=str)
 def test_folding_gives_the_rfcs_own_examples(row: Any) -> None:
-    """Appendix A, each one level down: a room's state and its patches are objects."""
+    """Appendix A, each example one level down, since a room's state and patches are objects."""
     held = {"x": row["target"]}
     wanted = {} if row["patch"] is None else {"x": row["result"]}
     assert fold(held, {"x": row["patch"]}) == wanted
@@ -90,7 +90,7 @@ async def test_a_snapshot_in_between_makes_the_change_whole() -> None:
 
 
 def begun() -> RoomView:
-    """A room at step 1 with one proposal, which nobody agrees with."""
+    """A room at step 1 with one proposal, which has no agreeing vote."""
     view = RoomView("e1", Backoff())
     state = {"proposals": {"p1": {"revision": 3, "agree": 0}}}
     you = {"membership": {"status": "accepted"}, "votes": {}}

@@ -1,4 +1,4 @@
-"""A server that is out of reach without the socket knowing: it is asked at once."""
+"""If the server is out of reach and the socket does not show it, the client asks at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.promises.running import Running
 async def test_an_answer_that_does_not_come_asks_the_line_and_another_socket_brings_it(
     server: Running, connect: Connect
 ) -> None:
-    """Neither the heartbeats nor the answer timeout are waited for."""
+    """The client waits neither for the heartbeats nor for the answer timeout."""
     async with line_to(server.port) as line:
         client: Client = await connect(url=line.url, answer_timeout=600)
         room = await gathering(client)
@@ -36,7 +36,7 @@ async def test_an_answer_that_does_not_come_asks_the_line_and_another_socket_bri
 async def test_a_clock_that_jumps_asks_the_line(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As after the sleep of the machine, with nothing waiting for an answer."""
+    """The state after the machine's sleep, with no command waiting for an answer."""
     client: Client = await connect()
     session = client._connector._session
     assert isinstance(session, Session)

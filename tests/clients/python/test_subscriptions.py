@@ -1,4 +1,4 @@
-"""Rooms on one socket: what becomes of one that the server refuses."""
+"""The rooms of a socket, if the server refuses one of them."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ async def test_a_room_that_meets_a_defect_of_the_server_is_not_asked_for_for_eve
     with pytest.raises(AyesError, match="defect of the server"):
         await room.entered
     assert (registry.rooms, registry.views, said.empty()) == ({}, {}, True)
-    # Each wait is drawn from a longer stretch than the one before.
+    # Each wait is drawn from a longer range than the one before.
     assert waits == list(range(MAX_INTERNAL_TRIES - 1))

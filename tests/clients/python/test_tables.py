@@ -1,4 +1,4 @@
-"""What the SDK knows by heart is what the server says: it shares no code, so it is compared."""
+"""The SDK's constants equal the server's: they share no code, so they are compared."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_module_is_short_says_what_it_is_and_imports_nothing_of_the_server(pat
     assert not roots & {*HOUSE, "tests", "benchmarks"}
 
 
-#: What those who wait to be let in are not shown is left out for them alone.
+#: Fields that are left out for applicants alone, who are not shown them.
 HIDDEN: dict[str, set[str]] = {"Event": {"id", "subject", "status"}, "Counts": set()}
 SHAPES = {
     **{name: getattr(server_state, name) for name in (

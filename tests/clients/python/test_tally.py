@@ -1,4 +1,4 @@
-"""A tally counts the user's own vote once, at every moment, by the server's rules."""
+"""A tally counts the user's own vote exactly once, at every moment, by the server's rules."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def shown(**fields: Any) -> dict[str, Any]:
 
 
 class Meeting:
-    """A room of a client without a connection, and the server's messages for it in any order."""
+    """A room of a client without a connection, to which the test gives messages in any order."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
@@ -50,7 +50,7 @@ class Meeting:
         self.seen: set[tuple[int | None, bool]] = set()
 
     def look(self, _: object = None) -> None:
-        """Nobody ever sees a count outside {before the vote, after it}; it is what was wished."""
+        """Every shown count equals the count before the vote or the one after it, as expected."""
         tally = self.room.tally("p1")
         assert (tally.mine == "agree") is self.wanted
         assert tally.agree == self.others_shown() + self.wanted
@@ -69,12 +69,12 @@ class Meeting:
         return command
 
     def steps(self, command: Command) -> list[list[dict[str, Any]]]:
-        """The ack of ``command``, and beside it ``you`` and the diff: in whatever order."""
+        """The ack of ``command``, with ``you`` and the diff, in any order."""
         self.decided = not self.decided
         own = {"votes": {"p1": 3 if self.decided else None}}
         told = [{"type": "you", "event": "e1", "seq": self.seq + 1, "patch": own}]
         if self.rng.random() < 0.3:
-            # Another member's vote reaches the room with the same step.
+            # Another member's vote is in the same step.
             self.others += self.rng.choice((1, -1)) if self.others else 1
         first, self.seq = self.seq, self.seq + self.rng.choice((1, 1, 2))
         told[0]["seq"] = self.seq
@@ -94,7 +94,7 @@ class Meeting:
 
 
 async def test_no_observer_ever_sees_a_count_that_never_was() -> None:
-    """A thousand interleavings of acks, diffs and ``you``, with votes given in between."""
+    """A thousand orders of acks, diffs and ``you``, with votes sent in between."""
     seen = set()
     for seed in range(1_000):
         meeting = Meeting(random.Random(seed))

@@ -1,4 +1,4 @@
-"""What authors are given for their own tests: a real server, and a room that is set by hand."""
+"""The helpers for authors' own tests: a real server, and a room that is set by hand."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def ayes(ayes_server: AyesServer) -> AsyncIterator[Ayes]:
     await found.close()
 
 
-# A database is made first.
+# The first test makes a database.
 @pytest.mark.timeout(200)
 async def test_a_whole_decision_on_a_real_server(ayes: Ayes) -> None:
     room = await ayes.decision(
@@ -45,7 +45,7 @@ async def test_a_whole_decision_on_a_real_server(ayes: Ayes) -> None:
 
 @pytest.mark.timeout(200)
 async def test_a_deadline_passes_by_itself(ayes: Ayes) -> None:
-    """There is no clock to be advanced: short times do."""
+    """The server's clock cannot be advanced, so the times are short."""
     room = await ayes.decision(members=["ada"], policy={"ttl_seconds": 1})
     motion = await room.propose.assumption("Tea")
     outcome = await room.decided(motion, timeout=SECONDS)

@@ -1,4 +1,4 @@
-"""What an author mistypes fails in ``mypy --strict``, before it runs; what is right passes."""
+"""An author's typing mistakes fail in ``mypy --strict``; correct code passes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.clients.python.conftest import Connect, gathering
 from tests.parts import ROOT
 from tests.promises.scenes import BY_HAND, fresh
 
-#: A line that is marked ``# wrong`` has to fail, and no other one.
+#: A line that is marked ``# wrong`` must fail, and no other one.
 EXAMPLES = """
 from datetime import timedelta
 

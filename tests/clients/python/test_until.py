@@ -1,4 +1,4 @@
-"""Waiting for a room to become so, and hearing of what happened in it."""
+"""Waiting until a room has a state, and the messages about what happened in it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_until_ends_with_its_time_with_the_room_and_with_its_own_error(
 
 
 async def test_nothing_that_was_so_for_one_moment_passes_unseen(connect: Connect) -> None:
-    """Two steps of one frame are two looks."""
+    """A condition is tested at each step, even if two steps come in one frame."""
     room = await gathering(await connect())
     view: Any = room._view
     waiting = asyncio.create_task(room.until(lambda room: room.online == 41))

@@ -1,4 +1,4 @@
-"""What waits: listed truthfully, taken back, after a restart too; and an outbox that fails."""
+"""Waiting commands can be listed and taken back, after a restart too; failing outboxes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.promises.scenes import fresh
 
 
 class Failing(FileOutbox):
-    """An outbox that cannot be written while ``fails``."""
+    """An outbox whose writes fail while ``fails``."""
 
     fails = False
 
@@ -100,7 +100,7 @@ async def test_what_may_have_arrived_is_called_sent_and_cannot_be_taken_back(
 async def test_what_the_outbox_cannot_forget_is_not_called_taken_back(
     server: Running, connect: Connect, tmp_path: Path
 ) -> None:
-    """The next run would find it there, and send it."""
+    """The next run would find the command there, and send it."""
     outbox = Failing(tmp_path / "o")
     async with line_to(server.port) as line:
         client: Client = await connect(url=line.url, outbox=outbox)
@@ -198,7 +198,7 @@ async def test_a_command_of_once_whose_effect_nobody_knows_says_so(
     def lost(now: float, *, most: int, most_bytes: int) -> list[object]:
         taken = take(now, most=most, most_bytes=most_bytes)
         if taken:
-            # As if they went down with the socket.
+            # The commands seem to be lost with the socket.
             held.set()
         return []
 
@@ -217,7 +217,7 @@ async def line_of(server: Running):  # type: ignore[no-untyped-def]
         yield line
 
 
-# An outbox that fails after it worked.
+# An outbox that worked, and then fails.
 
 
 def test_an_outbox_whose_handle_died_is_opened_again(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Waits for a client's callbacks and for other states."""
+"""Waits for a client's callbacks and for states without one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable
 from ayes_client import Client
 from ayes_client.client import ClientCallbackName
 
-#: Longest wait for anything.
+#: Longest wait.
 PATIENCE = 20.0
 SECONDS = 30.0
 
 
 async def until(client: Client, what: ClientCallbackName, there: Callable[[], bool]) -> None:
-    """Wait until ``there``, looking at each callback ``what`` of ``client``."""
+    """Wait until ``there``, testing it at each callback ``what`` of ``client``."""
     moved = asyncio.Event()
     remove = client.on(what, lambda _: moved.set())
     try:
@@ -32,7 +32,7 @@ async def status(client: Client, wanted: str) -> None:
 
 
 async def eventually(there: Callable[[], bool]) -> None:
-    """Wait for a state without a callback: a byte on the line, a line of a child."""
+    """Wait for a state without a callback, such as a byte on the line or a child's output."""
     async with asyncio.timeout(PATIENCE):
         while not there():
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The admin's door: shut without its token, open with it, and never past the journal."""
+"""The admin's door: closed without its token, open with it, and never past the journal."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def door(server: Running, given: str | None = TOKEN) -> AsyncIterator[http
 
 
 async def written(server: Running) -> list[Any]:
-    """All that events are made of, as the database has it."""
+    """All records of events, as the database has them."""
     tables = ("events", "journal", "memberships", "proposals", "votes", "comments")
     async with server.node.database.connection() as connection:
         return [
@@ -184,7 +184,7 @@ def test_the_token_is_long_its_own_and_may_stand_in_a_file(
 async def ayes(
     server: Running, *words: str, given: str = TOKEN
 ) -> subprocess.CompletedProcess[str]:
-    """What ``ayes admin`` prints."""
+    """The output of ``ayes admin``."""
     environment = os.environ | {"AYES_ADMIN_TOKEN": given, "AYES_URL": server.base}
     command = [sys.executable, "-m", "server.cli", "admin", *words]
 

@@ -1,4 +1,4 @@
-"""The bus: one contract for all adapters, and what becomes of it when Redis misbehaves."""
+"""The bus: one contract for all adapters, and its behaviour when Redis fails."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.parts import RedisServer
 from tests.redis_parts import RedisCluster, tls_server, valkey_server
 from tests.server.listening import PATIENCE, Pair, pair, pair_of, told
 
-#: A single server in its kinds, and what shards.
+#: The kinds of a single Redis server, and the sharded ones.
 KINDS = ["memory", "redis", "valkey", "tls", "cluster"]
 PASSWORD = "a password of the tests"
 
 
 @pytest.fixture
 def redis_server() -> Iterator[RedisServer]:
-    """A Redis that a test may ill-treat."""
+    """A Redis that a test may break."""
     server = RedisServer()
     server.start()
     yield server
@@ -56,7 +56,7 @@ def cluster() -> Iterator[RedisCluster]:
 
 @pytest.fixture
 def two(request: pytest.FixtureRequest, kind: str) -> Pair:
-    """Two nodes on a bus of the wanted kind."""
+    """Two nodes on a bus of the requested kind."""
     if kind == "memory":
         group: set[MemoryBus] = set()
         return pair_of(MemoryBus(group), MemoryBus(group))
@@ -121,8 +121,8 @@ async def test_a_node_that_is_up_says_so(two: Pair) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_bus_that_was_stopped_holds_no_connection(two: Pair) -> None:
-    """With TLS the end is a round trip, which nobody waited for, now and then."""
-    # What the loop looks at: in /dev/fd would stand the TLS server's too, which runs in a thread.
+    """With TLS, closing takes a round trip, which nothing waited for in some runs."""
+    # Read through the loop: /dev/fd would also list the TLS server's, which runs in a thread.
     polled: Sized = asyncio.get_running_loop()._selector.get_map()  # type: ignore[attr-defined]
     at_rest = len(polled)
     async with two as (one, other, _, theirs):

@@ -20,7 +20,7 @@ from tests.server.listening import PATIENCE, pair, told
 
 @pytest.fixture(params=["redis", "valkey"])
 def cluster(request: pytest.FixtureRequest) -> Iterator[RedisCluster]:
-    """A cluster that a test may ill-treat."""
+    """A cluster that a test may break."""
     with RedisCluster(valkey_server() if request.param == "valkey" else None) as found:
         yield found
 
@@ -70,7 +70,7 @@ async def test_a_primary_that_dies_is_replaced_by_its_replica(cluster: RedisClus
 
 
 async def test_a_frozen_shard_is_noticed_and_left(cluster: RedisCluster) -> None:
-    # One without a replica: the others answer that the cluster is down, until it is back.
+    # A primary without a replica: the others answer that the cluster is down, until it is back.
     second = cluster.servers[1]
     event = on(cluster, second)
     async with pair(cluster.url) as (one, other, _, theirs):

@@ -1,4 +1,4 @@
-"""A connection to Redis: what says that it is gone."""
+"""A connection to Redis: the signs that it is lost."""
 
 from __future__ import annotations
 

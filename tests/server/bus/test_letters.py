@@ -1,4 +1,4 @@
-"""Letters between nodes: to whom they come, what goes with one, and who can write one."""
+"""Letters between nodes: their receivers, their contents, and who can write one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 class Box:
-    """What came to one channel."""
+    """The messages that came to one channel."""
 
     def __init__(self, bus: Bus, channel: str) -> None:
         self.texts: list[bytes] = []
@@ -46,7 +46,7 @@ class Box:
             self._changed.set()
 
     async def gets(self, *texts: bytes) -> None:
-        """Wait until these came, and nothing else."""
+        """Wait until these messages came, and no other."""
         async with asyncio.timeout(PATIENCE):
             while len(self.texts) < len(texts):
                 self._changed.clear()

@@ -1,4 +1,4 @@
-"""Living nodes: who counts as living, for how long, and which of them is an event's home."""
+"""Living nodes: which nodes count as living, for how long, and which is an event's home."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVENTS = [f"event {number}" for number in range(3_000)]
 
 
 class Deployment:
-    """Nodes on one bus in memory; the clock is the test's."""
+    """Nodes on one bus in memory, with the test's clock."""
 
     def __init__(self) -> None:
         self.group: set[MemoryBus] = set()
@@ -24,7 +24,7 @@ class Deployment:
         self.nodes: list[LivingNodes] = []
 
     async def add(self, *, version: str = "1", ahead: float = 0.0, is_home: bool = True) -> str:
-        """Start a node, whose own clock may be ahead of the test's; its name."""
+        """Start a node, whose own clock may be ahead of the test's; return its name."""
         bus = MemoryBus(self.group)
         await bus.start(lambda message: None)
         node = LivingNodes(bus, version, clock=lambda: self.now + ahead)
@@ -36,7 +36,7 @@ class Deployment:
         return bus.node
 
     async def settle(self) -> None:
-        """Deliver what was posted, and what was posted for that."""
+        """Deliver the posted messages, and the answers to them."""
         for _ in range(10):
             await asyncio.sleep(0)
 

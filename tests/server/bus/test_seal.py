@@ -1,4 +1,4 @@
-"""Sealed messages: only nodes with the key make, change or read them, each for one use."""
+"""Sealed messages: only nodes with the key can make, change or read them, each for one use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_another_node_with_the_key_opens_what_was_sealed() -> None:
         sealed = one.seal("steps", "e1", text)
         assert len(sealed) == len(text) + SEAL_BYTES
         assert other.open("steps", "e1", sealed) == text
-        # A repeated one opens too: its receiver knows its place.
+        # A repeated message opens too: its receiver knows its position.
         assert other.open("steps", "e1", sealed) == text
 
 
@@ -62,7 +62,7 @@ def test_no_message_is_sealed_like_another() -> None:
     one, other = seal_with(KEY), seal_with(KEY)
     made = {node.seal("steps", "e1", b"the same") for node in (one, other) for _ in range(100)}
     assert len(made) == 200
-    # The same number of two senders: no key stream may be used twice.
+    # Two senders with the same number must not use the same key stream.
     first, second = (seal_with(KEY).seal("steps", "e1", bytes(64)) for _ in range(2))
     assert first[-80:] != second[-80:]
 

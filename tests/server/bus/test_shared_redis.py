@@ -1,4 +1,4 @@
-"""A Redis that is shared with another deployment, or lets its user do less than is needed."""
+"""A Redis that is shared with another deployment, or whose user has too few rights."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 async def acl(url: str, *words: str) -> None:
-    """Change what the user ``narrow`` may do."""
+    """Change the rights of the user ``narrow``."""
     async with Redis.from_url(url) as redis:
         await redis.execute_command("ACL", "SETUSER", "narrow", *words)  # type: ignore[no-untyped-call]
 
@@ -48,7 +48,7 @@ async def test_two_deployments_on_one_redis_do_not_hear_each_other(
             await told(one, theirs, PositionHint("e1", "epoch", 2))
     finally:
         await stranger.stop()
-    # The empty hint is the subscription's own.
+    # The empty hint belongs to the subscription itself.
     assert [message for message in ear.heard if message != PositionHint("e1")] == []
 
 
@@ -76,7 +76,7 @@ async def test_a_database_that_hides_its_cluster_has_an_id_all_the_same(
 
 @asynccontextmanager
 async def limited(server: RedisServer, *rights: str) -> AsyncIterator[str]:
-    """A user of ``server`` with these rights; the address to use it by."""
+    """Make a user of ``server`` with these rights; return the URL for it."""
     await acl(server.url, "reset", "on", ">secret", *rights)
     yield server.url.replace("redis://", "redis://narrow:secret@")
 
@@ -125,5 +125,5 @@ async def test_a_missing_right_is_named_once_and_granted_without_a_restart(
 
 
 def logged(caplog: pytest.LogCaptureFixture, words: str) -> list[str]:
-    """The lines of the log that have ``words``."""
+    """The lines of the log that contain ``words``."""
     return [record.getMessage() for record in caplog.records if words in record.getMessage()]

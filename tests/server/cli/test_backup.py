@@ -18,7 +18,7 @@ from tests.promises.scenes import gathering
 
 
 async def decide(url: str) -> tuple[str, str]:
-    """Let an event be decided on a server; its id and epoch."""
+    """Make a decided event on a server; return its id and epoch."""
     async with running(url) as server:
         scene = await gathering(server, 1)
         proposal = await scene.propose()
@@ -54,7 +54,7 @@ def test_a_backup_is_restored_with_new_epochs_and_a_proof(
     try:
         upgrade(url)
         event, epoch = asyncio.run(decide(url))
-        # While a server runs: a backup is made, and a restore refused.
+        # While a server runs, a backup is made, and a restore is refused.
         assert main(["backup", str(file)]) == 0
         assert file.stat().st_mode & 0o077 == 0
         assert main(["backup", str(file)]) == 1

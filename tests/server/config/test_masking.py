@@ -1,4 +1,4 @@
-"""No setting is printed with its secret in it, however wrong it is."""
+"""A printed setting never shows its secret, however wrong the setting is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from server.config import loading
 from server.config.masking import MASK, mask_url
 
-#: A piece of it must not be seen anywhere.
+#: No part of it may be printed.
 CANARY = "c4n4ry"
 
 HIDDEN = [
@@ -113,7 +113,7 @@ def test_a_password_that_cannot_be_read_is_said_to_be_that(
         loading.load()
 
 
-# The tokens' secret.
+# The tokens' secret
 
 
 def test_the_secret_is_read_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

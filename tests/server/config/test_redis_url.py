@@ -1,4 +1,4 @@
-"""AYES_REDIS_URL: what is taken, what is refused with a reason, and what is never shown."""
+"""AYES_REDIS_URL: accepted values, refusals with a reason, and parts that are never shown."""
 
 from __future__ import annotations
 

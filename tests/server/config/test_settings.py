@@ -1,4 +1,4 @@
-"""The table of settings: one row a setting, and one source for each default."""
+"""The table of settings: one row per setting, and one source for each default."""
 
 from __future__ import annotations
 

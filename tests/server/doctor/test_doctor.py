@@ -1,4 +1,4 @@
-"""``ayes doctor`` names each planted misconfiguration, and what to do about it.
+"""``ayes doctor`` names each planted misconfiguration, and its remedy.
 
 The PostgreSQL, the Redis and the PgBouncer are real; all tests share one start of each.
 """
@@ -29,14 +29,14 @@ from tests.promises.proxy import proxy_before
 from tests.promises.running import Running
 from tests.server.issuing import issuing, key_set
 
-#: All addresses: nothing here listens on them.
+#: All addresses: no server here listens on them.
 ANY = "0.0.0.0"  # noqa: S104
 SECRET = "a secret of the tests, long enough for HS256"
 
 
 @pytest.fixture(scope="module")
 def redis() -> Iterator[RedisServer]:
-    """A Redis with a user who may publish nothing."""
+    """A Redis with a user who may not publish."""
     server = RedisServer()
     server.start()
     with server_client(server) as client:
@@ -59,7 +59,7 @@ async def examine(environment: dict[str, str] | None = None, **changes: Any) -> 
 
 
 def bad(findings: list[Finding], *, but: tuple[str, ...] = ("fsync", "full_page")) -> list[Finding]:
-    """The findings that are not well; the tests' own PostgreSQL syncs nothing."""
+    """The findings with a problem; the tests' own PostgreSQL does not sync."""
     return [
         finding
         for finding in findings
@@ -68,7 +68,7 @@ def bad(findings: list[Finding], *, but: tuple[str, ...] = ("fsync", "full_page"
 
 
 def assert_names(findings: list[Finding], level: Level, fact: str, cure: str) -> None:
-    """One finding is not well: it says ``fact``, and ``cure`` as what to do."""
+    """Check that exactly one finding has a problem, with this ``fact`` and this ``cure``."""
     [found] = bad(findings)
     assert found.level is level
     assert fact in found.fact
@@ -260,7 +260,7 @@ async def test_a_server_that_does_not_know_its_public_address(
 
 
 def doctor(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What ``ayes doctor`` prints."""
+    """The output of ``ayes doctor``."""
     command = [sys.executable, "-m", "server.cli", "doctor", *arguments]
     return subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100

@@ -1,4 +1,4 @@
-"""The stream of commands to a home: its order, what is lost, and homes that fail; no bus at all."""
+"""The stream of commands to a home: order, losses, and failing homes; without a bus."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def submission(number: int = 1) -> Submission:
 
 
 class Way:
-    """Commands to one home, and what it hears of them."""
+    """Commands to one home, and the letters it receives."""
 
     def __init__(self) -> None:
         self.route = Route(EVENT, 0.0)
@@ -165,7 +165,7 @@ def test_answers_that_were_lost_are_missed_and_none_counts_twice() -> None:
 
 
 def silent(way: Way, now: float) -> bool:
-    """Whether two looks in a row find the home silent."""
+    """Whether two ticks in a row find the home silent."""
     way.outgoing.is_silent(now)
     return way.outgoing.is_silent(now)
 

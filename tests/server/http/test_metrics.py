@@ -1,4 +1,4 @@
-"""``/metrics``: each metric is declared once and says what happened."""
+"""``/metrics``: each metric is declared once and has the right value."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_the_metrics_say_what_happened(server: Running) -> None:
     after = await read(server)
     assert after["ayes_sockets"] == 3
     assert after["ayes_rooms"] == 1
-    # Made, started, joined twice.
+    # Made, started, joined twice
     assert after["ayes_commands_acked_total"] - before["ayes_commands_acked_total"] == 4
     assert after["ayes_commands_refused_total"] - before["ayes_commands_refused_total"] == 1
     assert after["ayes_transaction_seconds_count"] == after["ayes_transactions_total"] > 0
@@ -67,7 +67,7 @@ SPELLINGS = [
 
 
 async def asked(port: int, target: str, method: str = "GET") -> bytes:
-    """The answer to a request line, as it came."""
+    """The answer to a request line, as received."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = f"{method} {target} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n"
     writer.write(head.encode())
@@ -97,7 +97,7 @@ async def test_the_metrics_may_have_a_port_of_their_own(database_url: str, tmp_p
         assert (await asked(port, "x" * 20_000)) == b""
         assert b" 404 " in (await asked(server.port, "/metrics"))[:20]
         assert b" 200 " in (await asked(server.port, "/healthz"))[:20]
-        # Silent connections are bounded, and keep nobody out for long.
+        # Silent connections are limited, and block no other for long.
         silent = [
             await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_METRICS_CONNECTIONS)
         ]
@@ -123,7 +123,7 @@ def test_the_two_ports_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 SUFFIXES = {"counter": "_total", "gauge": "", "histogram": "_count"}
-#: Labels with a value for each thing that has a name in the code, or in the protocol.
+#: Labels with one value for each name in the code or in the protocol.
 LABELS = {
     *("version", "rules", "generation", "work", "kind", "code", "outcome", "resumes", "cause"),
     *("statement", "reason", "direction", "budget"),
@@ -158,7 +158,7 @@ async def test_a_histogram_has_the_buckets_that_the_table_says(server: Running) 
 
 
 async def test_prometheus_finds_no_fault_with_the_metrics(server: Running) -> None:
-    """``promtool check metrics`` reads what a scrape gets after some use."""
+    """``promtool check metrics`` accepts a scrape after some use."""
     scene = await gathering(server, 1)
     await scene.watch(scene.members[0])
     async with httpx.AsyncClient(trust_env=False) as http:

@@ -1,4 +1,4 @@
-"""Good tokens are accepted; a bad one is refused with its reason."""
+"""Good tokens are accepted; a bad token is refused with its reason."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def issuer() -> AsyncIterator[Issuer]:
 
 @pytest.fixture
 async def auth(issuer: Issuer) -> AsyncIterator[Authenticator]:
-    """Takes the issuer's tokens and those signed with SECRET; its keys are there."""
+    """Accepts the issuer's tokens and those signed with SECRET; its keys are loaded."""
     async with trusting(issuer.url, SECRET) as found:
         await found.check_patiently(one_of_each()["RS256"].sign())
         yield found
@@ -66,12 +66,12 @@ def raw(header: dict[str, Any] | bytes, payload: dict[str, Any] | bytes, signatu
 
 
 def hs256_over(payload: bytes) -> str:
-    """A good signature over any ``payload``."""
+    """A valid signature over any ``payload``."""
     return jwt.PyJWS().encode(payload, SECRET, "HS256")
 
 
 def signing(**changes: Any) -> Callable[[], str]:
-    """Signs claims that PyJWT would not."""
+    """Sign claims that PyJWT would refuse."""
     return lambda: hs256_over(json.dumps(claims(**changes)).encode())
 
 
@@ -84,7 +84,7 @@ RSA, EC, ED = KEYS["RS256"], KEYS["ES256"], KEYS["EdDSA"]
 
 
 def with_public_key(key: bytes, **header: Any) -> str:
-    """HS256 over a public key: anybody can make it. PyJWT refuses to, so by hand."""
+    """HS256 with a public key, which anybody can make. PyJWT refuses to, so by hand."""
     signed = raw({"alg": "HS256", "typ": "JWT"} | header, claims(), "")[:-1]
     mac = hmac.new(key, signed.encode(), hashlib.sha256).digest()
     return f"{signed}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
@@ -105,7 +105,7 @@ GOOD: dict[str, Callable[[], str]] = {
 }
 
 BAD: dict[str, Callable[[], str]] = {
-    # Algorithm and key.
+    # Algorithm and key
     "none": lambda: jwt.encode(claims(), "", "none"),
     "none, unsigned": lambda: raw({"alg": "none"}, claims(), ""),
     "None": lambda: raw({"alg": "None", "kid": "rsa-1"}, claims(), signature_of(RSA.sign())),
@@ -143,7 +143,7 @@ BAD: dict[str, Callable[[], str]] = {
     "another payload": lambda: (
         raw(b"", claims(sub="eve"), "").partition(".")[2].join([RSA.sign().partition(".")[0], ""])
     ),
-    # Claims.
+    # Claims
     "another audience": lambda: RSA.sign(aud="others"),
     "an audience like it": lambda: RSA.sign(aud="ayes "),
     "other audiences": lambda: RSA.sign(aud=["others", "AYES"]),
@@ -155,7 +155,7 @@ BAD: dict[str, Callable[[], str]] = {
     "no issuer": lambda: RSA.sign(iss=...),
     "no exp": lambda: RSA.sign(exp=...),
     **{
-        # Named without the moment: two workers must find the same tests.
+        # Named without the time: two workers must collect the same tests.
         f"exp {value!r}".replace(str(NOW + 60), "soon"): signing(exp=value)
         for value in (None, "9999999999", True, [NOW + 60], 10**400, float("nan"), float("inf"))
     },
@@ -171,7 +171,7 @@ BAD: dict[str, Callable[[], str]] = {
             *("\u3164", "\u200b\u2060", "\u2800", "\U000e0041"),
         )
     },
-    # No tokens.
+    # No tokens
     **{
         f"text {text!r:.12}": functools.partial(str, text)
         for text in (
@@ -243,7 +243,7 @@ async def test_an_early_token_says_how_long_to_wait(auth: Authenticator) -> None
             auth.check(RSA.sign(nbf=NOW + ahead, exp=NOW + ahead + 600))
         assert refused.value.code == ErrorCode.AUTH_EARLY
         assert refused.value.retry_after_ms is not None
-        # The test's own moment lies a little back.
+        # The test's time is slightly in the past.
         assert wait / 2 < refused.value.retry_after_ms <= wait
 
 
@@ -288,13 +288,13 @@ def test_the_log_of_skews_is_bounded() -> None:
         ("\0\0", "ada"),
         ("", "ada"),
         ("n" * 500, "n" * 100),
-        # What does not show goes, what turns the rest round too.
+        # Invisible characters are removed, and those that change the text's direction.
         ("\u202eadA\u202c", "adA"),
         ("A\u200bd\u2066a\u2069", "Ada"),
         ("\U0001f469\u200d\U0001f4bb", "\U0001f469\u200d\U0001f4bb"),
         ("\u3164", "ada"),
         ("\u1160 \u200b\U000e0041", "ada"),
-        # Cut before it is looked at: what it costs follows from the limit, not from the token.
+        # Cut before it is parsed: its cost depends on the limit, not on the token.
         ("\u200b" * 400 + "Ada", "ada"),
         ("n" * 99 + "\u0915\u200d\u0915", "n" * 99 + "\u0915"),
     ],

@@ -1,4 +1,4 @@
-"""Which tokens the settings ask for, and what they refuse to be."""
+"""Settings about tokens: the ones that they accept, and settings that are refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from server.identity.secret import kept_secret
 from tests.server.issuing import AUDIENCE, claims
 
 SECRET = "a secret of the tests, long enough for HS256"
-#: Nobody is asked: only whether a token can be decided without the keys.
+#: No issuer is asked: the test is whether a token can be decided without the keys.
 KEYS_URL = "https://issuer.example/keys"
 
 

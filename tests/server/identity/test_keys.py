@@ -1,4 +1,4 @@
-"""The issuer's keys: what of a key set is taken, and when it is fetched."""
+"""The issuer's keys: the accepted keys of a key set, and when the set is fetched."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.server.issuing import (
 )
 
 RSA, EC, ED = (one_of_each()[name] for name in ("RS256", "ES256", "EdDSA"))
-#: Fetches as fast as a test can want them.
+#: Fetches as often as a test needs them.
 AT_ONCE: dict[str, Any] = {"cooldown_seconds": 0.0, "first_backoff": 0.01}
 
 
@@ -50,7 +50,7 @@ def code_of(auth: Authenticator, token: str) -> str:
     return "good"
 
 
-# Reading.
+# Reading
 
 
 def test_each_kind_of_key_verifies_its_own_algorithm_alone() -> None:
@@ -118,7 +118,7 @@ def test_what_is_no_key_set_is_none(document: bytes) -> None:
         read_key_set(document)
 
 
-# Fetching.
+# Fetching
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ async def test_a_check_never_waits(issuer: Issuer) -> None:
     issuer.open.clear()
     async with trusting(issuer.url) as auth:
         for _ in range(100):
-            # The issuer answers from this loop: a check that waited for it would wait for ever.
+            # The issuer runs on this loop: a check that blocked on it would never end.
             with pytest.raises(KeysPending) as pending:
                 auth.check(RSA.sign())
         assert pending.value.code == ErrorCode.OVERLOADED
@@ -205,7 +205,7 @@ async def test_made_up_names_do_not_make_us_ask_again_and_again(issuer: Issuer) 
         token = RSA.sign(headers={"kid": "unknown"})
         with pytest.raises(RetryableError) as refused:
             await auth.check_patiently(token)
-        # The issuer was asked after the token came, and does not have it: that is final.
+        # The issuer was asked after the token came, and does not have the key: that is final.
         assert refused.value.code == ErrorCode.UNAUTHENTICATED
         assert len(issuer.asked) == 2
         for _ in range(100):
@@ -227,7 +227,7 @@ def _header(number: int) -> str:
 async def test_an_issuer_that_is_down_decides_nothing(
     issuer: Issuer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A hello that waited for its patience would never be answered.
+    # A hello that waited for the issuer's timeout would not be answered.
     monkeypatch.setattr("server.identity.keys.KEY_WAIT_TIMEOUT_S", 3_600.0)
     await issuer.stop()
     async with trusting(issuer.url, first_backoff=0.05) as auth:
@@ -268,7 +268,7 @@ async def test_a_fetch_that_hangs_is_given_up_and_gets_no_second_thread(
 ) -> None:
     monkeypatch.setattr(
         "server.identity.jwks.FETCH_TIMEOUT_S", -0.95
-    )  # a second more is given up on
+    )  # one second later it is given up
     free = threading.Event()
     calls: list[str] = []
 

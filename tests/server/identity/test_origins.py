@@ -1,4 +1,4 @@
-"""Cross-site WebSocket hijacking: whose pages may open a socket."""
+"""Cross-site WebSocket hijacking: pages that may open a socket."""
 
 from __future__ import annotations
 
@@ -43,25 +43,25 @@ ALLOWED = [
     "http://[::1]:8401",
 ]
 OTHERS = [
-    # None at all, in every spelling.
+    # No origin, in every spelling
     *("", " ", "null", "Null", "NULL", "undefined", "*", "https://", "http://", "//", "file://"),
     *("about:blank", "data:text/html", "blob:https://app.example.org/1", "javascript:1"),
     *("chrome-extension://abcdefghijklmnop", "moz-extension://app.example.org"),
     *("capacitor://localhost:80", "ionic://localhost", "capacitor://app.example.org"),
-    # Without scheme or host, or with more than an origin has.
+    # Without scheme or host, or with additional parts
     *("app.example.org", "vote.example.org", "localhost:3000", "127.0.0.1:8401", "localhost"),
     *("//app.example.org", "https:app.example.org", "https:/app.example.org"),
-    # Other scripts that look alike or fold together.
+    # Other scripts whose letters look alike or fold together
     *("https://\u0430pp.example.org", "https://app.ex\u0430mple.org", "https://app。example.org"),
     *("https://app.example.org", "https://app%2eexample.org", "https://ápp.example.org"),
     *("https://bürger.example", "https://buerger.example", "https://xn--app-.example.org"),
     *("https://bücher.example:8443", "https://xn--bcher-kva.example", "https://xn--brger-kva"),
-    # Other ways to write an address.
+    # Other spellings of an address
     *("http://127.1:8401", "http://2130706433:8401", "http://0x7f000001:8401"),
     *("http://127.0.0.2:8401", "http://0.0.0.0:8401", "http://0177.0.0.1:8401"),
     *("http://[::ffff:127.0.0.1]:8401", "http://[0:0:0:0:0:0:0:1]:8401", "http://::1:8401"),
     *("http://[::]:8401", "http://127.0.0.1.:8401", "http://127.0.0.1.nip.io:8401"),
-    # Two in one header.
+    # Two in one header
     "https://app.example.org https://evil.example",
     "https://evil.example https://app.example.org",
     "https://app.example.org, https://evil.example",
@@ -70,7 +70,7 @@ OTHERS = [
 
 
 def near(origin: str) -> list[str]:
-    """What somebody would try who wants to pass for ``origin``."""
+    """Origins with which an attacker would imitate ``origin``."""
     scheme, _, host = origin.partition("://")
     bare = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
     other = "http" if scheme == "https" else "https"
@@ -177,7 +177,7 @@ async def test_two_origins_are_none(start: Start) -> None:
     assert refused.value.response.status_code == 400
 
 
-# Listening on all addresses.
+# Listening on all addresses
 
 
 def asked(host: str) -> dict[str, Any]:
@@ -201,17 +201,17 @@ def test_an_address_that_nobody_else_can_make_point_here_is_its_own(listening: s
 @pytest.mark.parametrize(
     ("origin", "host"),
     [
-        # Names that somebody else's DNS leads here.
+        # Names that an attacker's DNS resolves to this server
         ("http://evil.example:8401", "evil.example:8401"),
         ("http://192.168.1.5.nip.io", "192.168.1.5.nip.io"),
         ("http://localhost.evil.example", "localhost.evil.example"),
         ("http://localhost.:8401", "localhost.:8401"),
-        # Another host than the one that was asked, another scheme, another port.
+        # A host, scheme or port other than that of the request
         ("http://192.168.1.6:8401", "192.168.1.5:8401"),
         ("https://192.168.1.5:8401", "192.168.1.5:8401"),
         ("http://192.168.1.5:8402", "192.168.1.5:8401"),
         ("http://192.168.1.5", "192.168.1.5:8401"),
-        # No address at all.
+        # Not an address
         ("http://", ""),
         ("http://:8401", ":8401"),
         ("http://1.2.3.4@evil.example", "1.2.3.4@evil.example"),
@@ -251,7 +251,7 @@ def test_what_is_refused_is_counted_and_logged_with_its_cure(
     assert not any("\n" in line or "\u202e" in line for line in lines)
 
 
-# Over HTTP.
+# Over HTTP
 
 
 async def test_an_allowed_page_may_ask_over_http(start: Start) -> None:

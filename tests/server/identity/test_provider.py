@@ -1,4 +1,4 @@
-"""People who sign in with an OpenID Connect provider: whose tokens count, where its keys are."""
+"""Users who sign in with an OpenID Connect provider: accepted tokens, and where keys are."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RSA = KEYS["RS256"]
 
 
 def document(**changes: Any) -> bytes:
-    """The provider's metadata; ``...`` takes a field away."""
+    """The provider's metadata; ``...`` removes a field."""
     told = {
         "issuer": ISSUER,
         "jwks_uri": f"{ISSUER}/keys",
@@ -39,7 +39,7 @@ def document(**changes: Any) -> bytes:
 
 
 class Net:
-    """What can be fetched, by address; an exception is raised."""
+    """Answers to fetches, by address; an exception is raised."""
 
     def __init__(self, **changes: Any) -> None:
         self.asked: list[str] = []
@@ -49,7 +49,7 @@ class Net:
         }
 
     def fetch(self, url: str) -> bytes:
-        """As ``jwks.fetch``."""
+        """Fetch as ``jwks.fetch`` does."""
         self.asked.append(url)
         found = self.found.get(url, KeySetError("the answer was 404"))
         if isinstance(found, Exception):
@@ -61,7 +61,7 @@ class Net:
 async def signing_in(
     secret: str | None = None, *, net: Net | None = None, shared_keys: bool = False
 ) -> AsyncIterator[Authenticator]:
-    """An authenticator that goes by the provider."""
+    """An authenticator for the provider's tokens."""
     provider = Provider(ISSUER, CLIENT, fetch=(net or Net()).fetch)
     keys = RemoteKeys(provider.address, load=provider.load, fetches=MAX_FETCHES)
     auth = Authenticator(
@@ -75,7 +75,7 @@ async def signing_in(
 
 
 def id_token(key: Key = RSA, *, headers: dict[str, Any] | None = None, **changes: Any) -> str:
-    """What the provider gives the page; ``...`` takes a claim away."""
+    """A token as the provider gives it to the page; ``...`` removes a claim."""
     good = {"iss": ISSUER, "aud": CLIENT, "nonce": "n", "name": "Ada King"}
     return key.sign(headers=headers, **(good | changes))
 
@@ -159,7 +159,7 @@ async def test_a_username_is_a_name_only_in_an_id_token() -> None:
 async def test_a_secret_given_beside_makes_tokens_of_its_own() -> None:
     async with signing_in(SECRET) as auth:
         assert auth.check(jwt.encode(claims(), SECRET, "HS256")).actor.user == "ada"
-        # A secret never speaks for the provider.
+        # A secret is never accepted for the provider's tokens.
         with pytest.raises(RetryableError) as refused:
             auth.check(jwt.encode(claims(iss=ISSUER, aud=CLIENT), SECRET, "HS256"))
         assert refused.value.code == ErrorCode.UNAUTHENTICATED
@@ -181,7 +181,7 @@ async def test_an_expired_token_is_told_apart() -> None:
         assert refused.value.code == ErrorCode.AUTH_EXPIRED
 
 
-# The provider's document.
+# The provider's document
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_keys_at_an_address_of_ours_need_no_document() -> None:
     provider = Provider(ISSUER, CLIENT, jwks_url=url, fetch=net.fetch)
     assert provider.load()
     assert provider.origins() == {"https://issuer.example"}
-    # And they do not wait for it each time.
+    # Later checks do not wait for it.
     provider.load()
     assert net.asked == [provider.address, url, url]
 
@@ -271,13 +271,13 @@ def test_a_slash_at_the_end_makes_no_two(issuer: str) -> None:
     assert Provider(issuer, CLIENT).address == address
 
 
-# In a server.
+# In a server
 
 
 async def test_a_server_whose_provider_is_gone_starts_and_says_what_is_known(
     start: Start, migrated_url: str
 ) -> None:
-    #: Port 9 (discard) is nobody's here.
+    #: Port 9 (discard) has no listener here.
     changes = {"oidc_issuer": "http://127.0.0.1:9/realm", "oidc_client_id": CLIENT}
     settings = settings_for(migrated_url, auth_secret=None, **changes)
     server = await start(authenticator=authenticator_for(settings), auth_secret=None, **changes)
@@ -297,5 +297,5 @@ async def test_a_server_whose_provider_is_gone_starts_and_says_what_is_known(
         assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
     client = await server.open()
     assert (await client.hello(id_token()))["code"] == "overloaded"
-    # Below 4500: the client comes back.
+    # Below 4500, so the client comes back.
     assert await client.gone() == 4004

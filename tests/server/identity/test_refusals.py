@@ -1,4 +1,4 @@
-"""A wrong token: the log and ``ayes token --check`` say why, and its user learns nothing."""
+"""A wrong token: the log and ``ayes token --check`` give the reason, its user gets none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Revoked access: on every node, for every way in, and no further than its moment."""
+"""Revocations: on every node, for every way of access, and only for tokens before their time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def nodes(migrated_url: str) -> AsyncIterator[list[Running]]:
 
 @pytest.fixture
 def user() -> str:
-    """Somebody no other test knows."""
+    """A user of this test alone."""
     return fresh("user")
 
 
@@ -47,7 +47,7 @@ def made(user: str, ago: timedelta = timedelta()) -> str:
 
 
 async def refused(server: Running, token: str) -> int:
-    """What a hello with ``token`` ends with."""
+    """The close code after a hello with ``token``."""
     client = await server.open()
     answer = await client.hello(token)
     assert (answer["type"], answer["code"]) == ("error", "unauthenticated"), answer
@@ -72,7 +72,7 @@ async def test_a_revocation_closes_the_user_s_sockets_on_every_node(
     for node in nodes:
         assert await refused(node, old) == 4503
         assert await http_status(node, old) == 401
-        # What was clearly made since is good, and what clocks may have mistaken is not.
+        # A clearly later token is valid, and so is one within the tolerance for wrong clocks.
         later = made(user, ago=-LEEWAY - MINUTE)
         assert (await (await node.open(user)).hello(later))["type"] == "welcome"
         assert await http_status(node, later) == 200
@@ -121,7 +121,7 @@ async def test_a_socket_that_renewed_its_token_stays(nodes: list[Running], user:
     await revoke(server.node.database, user, moment)
     await server.node.revocations.look()
     assert (await client.request({"type": "ping", "ref": "p"}))["type"] == "pong"
-    # A revoked token renews nothing, and does not cost the socket that has a better one.
+    # A revoked token renews nothing, and does not close the socket that has a valid one.
     old = made(user, ago=HOUR)
     answer = await client.request({"type": "auth", "ref": "b", "token": old})
     assert (answer["type"], answer["code"]) == ("error", "unauthenticated")
@@ -195,7 +195,7 @@ async def test_a_stream_ends(nodes: list[Running]) -> None:
                 pass
 
 
-# The table.
+# The table
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ async def test_a_revocation_never_goes_back(database: Database, user: str) -> No
 
 
 async def test_a_slow_transaction_is_not_skipped(database: Database) -> None:
-    """Its row has an earlier place than one that everybody has read already."""
+    """Its row has an earlier position than one that every node has read already."""
     heard: list[str] = []
     known = Revocations(database, heard.append)
     await known.look()
@@ -281,7 +281,7 @@ async def test_a_database_out_of_reach_is_asked_again(
 
 
 async def test_looking_costs_no_scan(database_url: str) -> None:
-    """Every node asks every second."""
+    """Every node checks every second."""
     database = Database(database_url, connections=2)
     await database.open()
     async with database.connection() as connection:

@@ -1,4 +1,4 @@
-"""The secret that the server makes for itself: whole, or not there."""
+"""The server's own secret is complete, or does not exist."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_secret_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
 def test_a_made_secret_is_synced_before_it_has_its_name_and_its_folder_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A power cut at any moment leaves the whole secret, or none."""
+    """After a power cut at any moment the secret is complete or missing."""
     synced: list[tuple[bool, bool]] = []
     sync: Callable[[int], None] = os.fsync
 
@@ -82,7 +82,7 @@ def test_a_secret_of_just_enough_bytes_is_taken(tmp_path: Path) -> None:
 def test_a_secret_that_others_can_read_or_wrote_ends_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each of them could sign tokens for everybody."""
+    """A person with access to any of them could sign tokens for every user."""
     secret = b"planted " * 8
     _put(tmp_path, secret).chmod(0o644)
     with pytest.raises(StartError, match="others may read"):

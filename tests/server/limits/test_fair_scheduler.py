@@ -1,4 +1,4 @@
-"""The time that throttled sockets share: one that fails does not stop the others."""
+"""The time that throttled sockets share: a socket that fails does not stop the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Places are shared by networks: the one that has most gives up its oldest."""
+"""Places are shared by networks: the network with the most places gives up its oldest."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_oldest_of_the_largest_gives_way_to_a_newcomer_from_elsewhere() -> N
     for holder, group in enumerate("abbbaa"):
         places.enter(holder, group, float(holder))
     places.enter(6, "b", 6.0)
-    # At once, however young it is.
+    # At once, however recently it came.
     assert places.one_to_give_way("c", 0.0) == 1
     assert places.one_to_give_way("a", 0.0) is None
     places.leave(1)
@@ -104,9 +104,9 @@ def test_one_network_has_the_whole_rate_but_never_its_last_part() -> None:
     admissions = Admissions(1_000, 0.0)
     taken = sum(admissions.take("one", 0.0) for _ in range(2_000))
     assert taken == 750
-    # Another one comes in at once, though the first one never stops.
+    # Another network gets in at once, though the first keeps trying.
     assert all(admissions.take("other", 0.0) for _ in range(200))
-    # And alone it has what the rate gives.
+    # Alone, it gets the whole rate.
     later = [admissions.take("one", 1.0 + n / 10_000) for n in range(10_000)]
     assert 700 <= sum(later) <= 2_000
 

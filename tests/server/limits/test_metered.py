@@ -1,4 +1,4 @@
-"""What a coroutine takes of the loop is measured, and a long one gives way to idle_ratio."""
+"""A coroutine's use of the loop is measured, and a long one pauses for idle_ratio."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def ticking(step: float) -> Callable[[], float]:
 
 
 async def steps(count: int) -> str:
-    """So many steps."""
+    """Take ``count`` steps."""
     for _ in range(count - 1):
         await asyncio.sleep(0)
     return "done"
@@ -35,7 +35,7 @@ async def test_every_step_counts_and_no_wait_does() -> None:
 async def test_a_long_one_pauses_in_proportion() -> None:
     metered = Metered(steps(4), idle_ratio=3, clock=ticking(0.002))
     await metered
-    # After each step but the last.
+    # After each step but the last
     assert metered.paused == pytest.approx(3 * 3 * 0.002)
 
 
@@ -62,7 +62,7 @@ async def test_what_is_raised_comes_through_both_ways() -> None:
 
 @pytest.mark.parametrize("idle_ratio", [0.0, 1_000.0])
 async def test_a_cancelled_one_cancels_what_it_waits_for(idle_ratio: float) -> None:
-    """During a pause too: a driver of a database would be left waiting for an answer."""
+    """During a pause too; otherwise a database driver would wait for its answer."""
     waited_for: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     ended = False
 

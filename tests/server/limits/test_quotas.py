@@ -1,4 +1,4 @@
-"""A user who asks for more than their share waits for it; nobody else does."""
+"""A user beyond their share waits for it; no other user does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from server.limits.quotas import BURST_MS, MAX_RUNNING_QUERIES, Quotas
 
 
 class Clock:
-    """A clock that stands until it is set."""
+    """A clock that stands still until it is set."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -22,26 +22,26 @@ class Clock:
 
 
 class Held:
-    """A question that is answered at the test's request."""
+    """A query that is answered at the test's request."""
 
     def __init__(self) -> None:
         self.begun = 0
         self.free = asyncio.Event()
 
     async def ask(self) -> str:
-        """Begin, and wait."""
+        """Start it, and wait until it runs or queues."""
         self.begun += 1
         await self.free.wait()
         return "answered"
 
 
 async def answered() -> str:
-    """A question that costs nothing."""
+    """A query without cost."""
     return "answered"
 
 
 async def settle() -> None:
-    """Let everything happen that can."""
+    """Run the loop until nothing more happens."""
     for _ in range(10):
         await asyncio.sleep(0)
 
@@ -144,7 +144,7 @@ async def test_who_goes_away_in_the_moment_of_their_turn_loses_nothing_of_the_ot
     gone, stays = (asyncio.create_task(quotas.ask("ann", answered)) for _ in range(2))
     await settle()
     clock.now += 10
-    # Its future is cancelled at once, and the task hears of it a turn of the loop later.
+    # Its future is cancelled at once, and the task notices it a turn of the loop later.
     gone.cancel()
     quotas._let_in(quotas._account("ann"))
     assert await stays == "answered"
@@ -161,7 +161,7 @@ async def test_the_users_that_are_remembered_are_bounded(monkeypatch: pytest.Mon
     for number in range(20):
         await quotas.ask(f"user-{number}", answered)
     assert len(quotas._accounts) <= 8
-    # Whose question is being answered is not forgotten.
+    # A user whose query is being answered is not forgotten.
     assert "ann" in quotas._accounts
     held.free.set()
     await asking

@@ -1,4 +1,4 @@
-"""Budgets by owner and name: repeats are free, memory is bounded, nobody resets their own."""
+"""Budgets by owner and name: repeats are free, memory is bounded, no owner resets their own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_so_many_at_once_then_by_time() -> None:
     wait = budget.charge("ada", "e", "id-6", 0.0)
     assert wait == 10_000
     assert budget.charge("ada", "e", "id-6", wait / 1000 - 0.1)
-    # Who follows the answer gets it, by the millisecond.
+    # A client that waits as long as the answer says is accepted, by the millisecond.
     assert budget.charge("ada", "e", "id-6", wait / 1000) == 0
 
 
@@ -38,7 +38,7 @@ def test_an_id_is_charged_once_however_often_it_comes() -> None:
         assert budget.charge("ada", "e", "again", 0.0) == 0
     assert [bool(budget.charge("ada", "e", f"id-{n}", 0.0)) for n in range(3)] == [0, 0, 1]
     assert budget.charge("ada", "e", "again", 0.0) == 0
-    # One that was refused was not charged, and is when it comes again.
+    # A refused act was not charged; it is charged when it comes again.
     assert budget.charge("ada", "e", "id-2", 10.0) == 0
     assert budget.charge("ada", "e", "id-3", 10.0)
 
@@ -65,7 +65,7 @@ def test_buckets_that_are_full_again_are_dropped() -> None:
     budget = RateLimiter(1.0, 2)
     for number in range(10_000):
         budget.charge(f"user {number}", "e", "id", number / 100)
-    # Those of the last second, and what the sweep is behind.
+    # Owners of the last second, and the sweep's backlog.
     assert len(budget._buckets) < 100 * SWEEP_BUCKETS
 
 
@@ -80,7 +80,7 @@ def test_nobody_pushes_out_their_own_bucket_nor_anybody_elses(
     assert set(waits) == {0, FULL_RETRY_DELAY_MS}
     assert budget.charge("eve", "hers", "another", 0.0) > FULL_RETRY_DELAY_MS
     assert budget.charge("ada", "e", "another", 0.0) > FULL_RETRY_DELAY_MS
-    # Everybody else goes on as ever, at her cost.
+    # The others are not affected; she pays.
     assert all(budget.charge(f"user {n}", "e", "id", 0.0) == 0 for n in range(40))
     assert len(budget._buckets) == len(budget._owners) == 64
 

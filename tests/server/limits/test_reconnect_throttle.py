@@ -1,4 +1,4 @@
-"""Who broke the rules comes in one by one; everybody else as ever."""
+"""Users who broke the rules reconnect one at a time; all others are not delayed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from server.limits.reconnect_throttle import (
     ReconnectThrottle,
 )
 
-#: So that the turns are a second apart, times the share.
+#: A second between two turns, times the share.
 RATE = 20.0
 
 
 @pytest.fixture
 def offenders() -> ReconnectThrottle:
-    """Nobody yet."""
+    """A throttle without users."""
     return ReconnectThrottle(RATE)
 
 
@@ -30,7 +30,7 @@ def test_who_broke_them_comes_in_turns_of_their_own(offenders: ReconnectThrottle
     offenders.record_violation("one", 0)
     found = [offenders.delay("one", 0.5) for _ in range(3)]
     assert found == [0, 1, 2]
-    # The turns that nobody took are not saved up.
+    # Turns that were not taken are not saved up.
     assert [offenders.delay("one", 9) for _ in range(2)] == [0, 1]
 
 
@@ -40,7 +40,7 @@ def test_who_fills_their_own_turns_leaves_everybody_elses(monkeypatch: pytest.Mo
         offenders.record_violation(address, 0)
     while offenders.delay("one", 0) is not None:
         pass
-    # Two share the rate of one: each has half.
+    # Two users share the rate of one: each has half.
     assert [offenders.delay("other", 0) for _ in range(3)] == pytest.approx([0, 0.2, 0.4])
 
 
@@ -74,7 +74,7 @@ def test_a_few_who_never_said_who_they_are_are_no_offence_and_many_are(
     assert [offenders.delay("crowd", 0) for _ in range(2)] == [0, 0]
     offenders.record_unauthenticated("crowd", 0)
     assert [offenders.delay("crowd", 0) for _ in range(2)] == [0, 1]
-    # One now and then stays none.
+    # A rare violation has no effect.
     for second in range(1_000):
         offenders.record_unauthenticated("slow", second * 2.0)
     assert [offenders.delay("slow", 2_000) for _ in range(2)] == [0, 0]

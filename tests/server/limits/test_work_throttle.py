@@ -1,4 +1,4 @@
-"""Expensive work is done one piece at a time, and the others have the loop after each."""
+"""Expensive work is done one piece at a time, with a pause of the loop after each."""
 
 from __future__ import annotations
 
@@ -103,4 +103,4 @@ async def test_a_piece_that_fails_is_paid_for_and_the_next_one_is_done() -> None
 
 
 async def _nothing() -> None:
-    """Takes one step."""
+    """Take one step."""

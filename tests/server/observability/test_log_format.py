@@ -1,4 +1,4 @@
-"""A line of the log is one fact, with its ids, and never with a secret."""
+"""A log line is one fact with its ids, and never contains a secret."""
 
 from __future__ import annotations
 

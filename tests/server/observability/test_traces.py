@@ -1,4 +1,4 @@
-"""Spans of commands and transactions, as OpenTelemetry's own exporter gets them."""
+"""Spans of commands and transactions, as OpenTelemetry's own exporter receives them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def spans(server: Running) -> Any:
 
 
 def of(found: tuple[ReadableSpan, ...], name: str, **attributes: str) -> list[ReadableSpan]:
-    """The spans of that name and those attributes."""
+    """The spans of that name with those attributes."""
     return [
         span
         for span in found
@@ -129,7 +129,7 @@ async def test_at_debug_each_command_has_a_line_with_its_ids(
 
 
 def test_without_traces_nothing_of_them_is_imported() -> None:
-    """redis-py imports OpenTelemetry by itself if it is installed; so this looks for our module."""
+    """redis-py imports OpenTelemetry if it is installed; so the test looks for our module."""
     code = (
         "import sys, server.process, server.cli.main; "
         "sys.exit('server.observability.traces' in sys.modules)"

@@ -1,4 +1,4 @@
-"""Local mode: a name is enough for a user at this machine, and for no other user."""
+"""Local mode: a user on this machine needs only a name, and no other user can use it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ JSON = "content-type: application/json"
 
 @pytest.fixture
 async def site(start: Start) -> Running:
-    """A server with nothing set up: local mode is on."""
+    """A server without settings: local mode is on."""
     found: Running = await start(auth_secret=None)
     return found
 
@@ -35,7 +35,7 @@ async def asked(
     target: str = "POST /v1/local/token HTTP/1.1",
     body: bytes = BODY,
 ) -> tuple[int, dict[str, Any]]:
-    """The answer to a request of exactly these header lines; PORT stands for the server's."""
+    """The answer to a request with exactly these header lines; PORT stands for the server's."""
     head = [target, *lines, f"content-length: {len(body)}", "connection: close"]
     text = "\r\n".join(head).replace("PORT", str(server.port))
     async with raw(server) as peer:
@@ -48,7 +48,7 @@ async def asked(
 
 
 HERE = "host: localhost:PORT"
-#: What comes from this machine, header lines as they are sent.
+#: Requests from this machine: header lines as they are sent.
 LOCAL: dict[str, list[str]] = {
     "localhost": [HERE],
     "127.0.0.1": ["host: 127.0.0.1:PORT"],
@@ -59,9 +59,9 @@ LOCAL: dict[str, list[str]] = {
     "its own page at ::1": ["host: [::1]:PORT", "origin: http://[::1]:PORT"],
     "typed into the address bar": [HERE, "sec-fetch-site: none"],
 }
-#: What does not, or may not.
+#: Requests from elsewhere, or that are not permitted.
 ELSEWHERE: dict[str, list[str]] = {
-    # DNS rebinding: a name of somebody else's that leads here.
+    # DNS rebinding: an attacker's name that resolves to this machine.
     "another host": ["host: evil.example:PORT"],
     "a host that begins like it": ["host: localhost.evil.example:PORT"],
     "a host that ends like it": ["host: evil-localhost:PORT"],
@@ -78,14 +78,14 @@ ELSEWHERE: dict[str, list[str]] = {
     "an empty host": ["host:"],
     "two hosts": [HERE, "host: evil.example"],
     "two hosts, the other way": ["host: evil.example", HERE],
-    # Another server's port.
+    # Another server's port
     "another port": ["host: localhost:1"],
     "no port": ["host: localhost"],
     "an empty port": ["host: localhost:"],
     "a port that is none": ["host: localhost:PORTx"],
     "a port with a sign": ["host: localhost:+PORT"],
     "a port in other digits": ["host: localhost:٨٤٠٠".encode().decode("latin-1")],
-    # A proxy.
+    # A proxy
     "forwarded": [HERE, "forwarded: for=192.0.2.1"],
     "forwarded, empty": [HERE, "forwarded:"],
     "forwarded for": [HERE, "X-Forwarded-For: 127.0.0.1"],
@@ -98,7 +98,7 @@ ELSEWHERE: dict[str, list[str]] = {
     "another one": [HERE, "true-client-ip: 127.0.0.1"],
     "a mesh": [HERE, "x-envoy-external-address: 127.0.0.1"],
     "a load balancer": [HERE, "x-client-ip: 127.0.0.1"],
-    # Another site's page.
+    # Another site's page
     "another site": [HERE, "origin: https://evil.example"],
     "no origin to tell": [HERE, "origin: null"],
     "an empty origin": [HERE, "origin:"],
@@ -137,7 +137,7 @@ async def test_a_proxy_that_leaves_no_trace_speaks_another_http(site: Running) -
     assert (await asked(site, HERE, JSON, target=old))[0] == 404
 
 
-#: Settings of a server that has nothing set up, and what ends it.
+#: Settings that end local mode.
 QUIET = {"host": "127.0.0.1"}
 SET_UP: list[dict[str, Any]] = [
     *({"host": host} for host in ("127.0.0.1", "::1", "localhost", "127.0.0.9")),
@@ -164,7 +164,7 @@ def test_it_is_there_where_nothing_is_set_up(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize("changes", NOT_SET_UP, ids=str)
 async def test_it_is_gone_where_something_is(start: Start, changes: dict[str, Any]) -> None:
     assert not is_set_up(Settings(**(QUIET | changes)))
-    # The test can be reached only where the server listens on the loopback too.
+    # The test reaches it only if the server listens on loopback too.
     if changes.get("host") in (None, "0.0.0.0", "::"):  # noqa: S104
         server = await start(**({"auth_secret": None} | changes))
         assert (await asked(server, HERE, JSON))[0] == 404
@@ -175,7 +175,7 @@ async def test_it_is_gone_where_something_is(start: Start, changes: dict[str, An
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
-        # What a form or a plain request of another site can send without asking first.
+        # A form or a plain request, which another site can send without a preflight.
         *((kind, BODY) for kind in ("text/plain", "application/x-www-form-urlencoded", "")),
         ("multipart/form-data; boundary=x", BODY),
         ("application/jsonp", BODY),

@@ -1,4 +1,4 @@
-"""What browsers are served: the page's files and no others, with the headers that confine them."""
+"""The page's files are served, and no others, with the headers that confine them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def http(server: Running) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def client(server: Running) -> httpx.AsyncClient:
-    """Somebody with no token."""
+    """A client without a token."""
     return httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", trust_env=False)
 
 
@@ -92,7 +92,7 @@ async def test_pages_that_the_operator_names_may_show_it_in_a_frame(
         answer = await http.get("/")
         assert policy(answer)["frame-ancestors"] == " ".join(named)
         assert "x-frame-options" not in answer.headers
-        # Nobody is led to press a button of the admin's page without seeing it.
+        # No site can lure a user into pressing a hidden button of the admin's page.
         answer = await http.get("/admin")
         assert policy(answer)["frame-ancestors"] == "'none'"
         assert answer.headers["x-frame-options"] == "DENY"
@@ -160,7 +160,7 @@ async def test_no_other_method_is_there(http: httpx.AsyncClient) -> None:
             assert (await http.request(method, path)).status_code == 405
 
 
-#: Targets as they go over the wire; httpx would put some of them right.
+#: Request targets as sent; httpx would correct some of them.
 ABSENT = [
     *("/app", "/app/", "/sdk", "/sdk/", "/app/index.html", "/app/nothing.js", "//", "/index.html"),
     *("/app/../README.md", "/app/..%2fREADME.md", "/app/%2e%2e/README.md", "/app/..\\README.md"),

@@ -23,7 +23,7 @@ def asked(path: str, accept: str = "text/html") -> Request:
 
 @pytest.mark.parametrize("path", ["/", "//", "/#", "/#/"])
 def test_a_page_that_is_missing_leads_nowhere(path: str) -> None:
-    """A redirect would lead to itself, over and over."""
+    """A redirect would lead to the same address, again and again."""
     assert way_in(asked(path)) is None
 
 

@@ -1,4 +1,4 @@
-"""``ayes serve --processes 2``: one port, two processes, each vote once, whichever of them dies."""
+"""``ayes serve --processes 2``: one port, two processes, each vote once, after either's death."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UP = re.compile(r'^ayes_process_up\{process="(\d)"\} (\S+)$', re.MULTILINE)
 
 
 def children(pid: int) -> dict[str, list[int]]:
-    """The processes that ``pid`` has started, by what they run."""
+    """The processes that ``pid`` has started, by their commands."""
     found: dict[str, list[int]] = {}
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in path.read_text().split():
@@ -33,17 +33,17 @@ def children(pid: int) -> dict[str, list[int]]:
 
 
 async def metrics(server: Killable, path: str = "/metrics") -> str:
-    """The metrics, whichever process is asked."""
+    """The metrics, from whichever process answers."""
     async with httpx.AsyncClient(trust_env=False) as client:
         return (await client.get(server.base + path)).text
 
 
 async def on_both(server: Killable, scene: Scene) -> list[Client]:
-    """Members of an event, until both processes have two sockets at least."""
+    """Members of an event, until both processes have at least two sockets."""
     members: list[Client] = []
     async with asyncio.timeout(PATIENCE):
         while True:
-            # Together: one after another the first process that wakes may take all of them.
+            # All at once: one after another, the first process that wakes may take all of them.
             members += await asyncio.gather(*(scene.member() for _ in range(4)))
             counts = dict(SOCKETS.findall(await metrics(server)))
             if len(counts) == 2 and all(float(count) >= 2 for count in counts.values()):
@@ -51,7 +51,7 @@ async def on_both(server: Killable, scene: Scene) -> list[Client]:
 
 
 async def vote(server: Killable, client: Client, scene: Scene, proposal: str) -> Client:
-    """Vote as a client that keeps its promise: the same id again until the ack, on any socket."""
+    """Vote as a reliable client: the same id again until the ack, on any socket."""
     id = client.new_id()
     fields = {"event": scene.event, "proposal": proposal, "revision": 1}
     async with asyncio.timeout(PATIENCE):
@@ -107,7 +107,7 @@ async def test_votes_through_two_processes_count_once_and_a_killed_one_loses_non
         assert second in now
         assert first not in now
         assert any("ended (SIGKILL)" in line for line in server.log)
-        # The sockets of the killed one broke, which is no broken promise.
+        # The killed process's sockets broke, which is not a broken promise.
         server.clients.clear()
         for client in (*members, scene.admin, fresh):
             client.socket.transport.abort()
@@ -157,7 +157,7 @@ async def test_lines_and_metrics_name_their_process(migrated_url: str, tmp_path:
         for _ in range(4):
             text = await metrics(server)
             assert dict(UP.findall(text)) == {"1": "1.0", "2": "1.0"}
-            # Whichever process answers, no socket is missing and none is counted twice.
+            # Whichever process answers, every socket is counted once.
             sockets = SOCKETS.findall(text)
             assert [number for number, _ in sockets] == ["1", "2"]
             assert sum(float(count) for _, count in sockets) == len(scene.everyone)

@@ -47,7 +47,7 @@ async def test_a_block_that_is_used_again_outlives_newer_ones(
     size = await load(BLOCK + 1)
     # The shared block, a part of the next one, and the whole range are cached; one more fits.
     monkeypatch.setattr(journal_folder, "MAX_FOLDED_BYTES", 4 * size)
-    # Uses the shared block again, and adds two ranges.
+    # The test uses the shared block again, and adds two ranges.
     await load(BLOCK + 2)
     read.clear()
     await load(BLOCK + 3)

@@ -1,4 +1,4 @@
-"""Rooms in memory: each user has a share, and who has little is not kept out by who has much."""
+"""Rooms in memory: each user has a share, which users of much memory cannot take."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_a_socket_in_heavy_rooms_is_refused_one_more_and_the_others_go_on(
     room = await member.subscribe(first.event)
     answer = await member.request({"type": "subscribe", "event": events[1]})
     assert answer["code"] == "limit_reached"
-    # Somebody else has a share of their own.
+    # Another user has a separate share.
     stranger = await first.member()
     await stranger.subscribe(first.event)
     ack = await first.admin.ack("event.pause", event=first.event)

@@ -1,4 +1,4 @@
-"""Presence summed over nodes: who counts, how often, for how long; the clock is the test's."""
+"""Presence summed over nodes: who counts, how often, for how long; with the test's clock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Deaf:
 
 
 class Site:
-    """A node as far as presence goes: a bus, and one room with people in it."""
+    """A node, reduced to presence: a bus, and one room with people in it."""
 
     def __init__(self, group: set[MemoryBus], members: int = 10_000) -> None:
         self.bus = MemoryBus(group)
@@ -66,7 +66,7 @@ class Site:
         self.presence.touch(self.room)
 
     def turn(self, now: float) -> bool:
-        """A second passes; return whether this node's sockets would get the count."""
+        """Advance by a second; return whether this node's sockets would get the count."""
         self.now = now
         return self.room in self.presence.tick(now)
 
@@ -181,7 +181,7 @@ async def test_beyond_the_named_a_number_is_told_alone() -> None:
     turns(one, other, now=1.0)
     turns(one, other, now=2.0)
     assert other.told[-1].fingerprints is None
-    # "user 0" counts twice: the price of a message that stays small.
+    # "user 0" counts twice: the price of a small message.
     assert one.online == other.online == MAX_FINGERPRINTS + 3
 
 

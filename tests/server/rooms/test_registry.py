@@ -1,4 +1,4 @@
-"""The registry of rooms: loading, dropping, and what happens between the two."""
+"""The registry of rooms: loading, dropping, and events between the two."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from tests.promises.scenes import gathering
 
 
 class Outlet:
-    """A socket that takes every frame."""
+    """A socket that accepts every frame."""
 
     deflates = False
 
     def can_send(self) -> bool:
-        """Always."""
+        """Return true: the socket is never full."""
         return True
 
     def admits(self, size: int) -> bool:
-        """Always."""
+        """Return true: the socket is never full."""
         return True
 
     def send_room(self, *frames: bytes) -> None:
-        """Nobody looks."""
+        """Do nothing."""
 
 
 def _ignore(subscription: Subscription, reason: str) -> None:
-    """Nobody needs a snapshot."""
+    """Do nothing."""
 
 
 async def test_a_room_dropped_in_the_iteration_it_was_loaded_in_can_be_entered(
@@ -85,7 +85,7 @@ async def test_a_room_dropped_in_the_iteration_it_was_loaded_in_can_be_entered(
 async def test_a_room_loaded_while_a_membership_was_read_is_not_loaded_over_its_subscribers(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else the first ones stay in a room that nothing reaches any more."""
+    """Otherwise the first ones stay in a room that the registry no longer has."""
     scene = await gathering(server)
     rooms = server.node.rooms
     is_read, may_go_on = asyncio.Event(), asyncio.Event()

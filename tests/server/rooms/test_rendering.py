@@ -1,4 +1,4 @@
-"""A snapshot that is made in slices is the room as it is when it is done."""
+"""A snapshot that is made in slices shows the room as it is at the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from server.rooms.rendering import MAX_CHANGED_ENTRIES, Rendering
 
 
 def state_of(count: int) -> dict[str, Any]:
-    """As many proposals, and a few other records."""
+    """A state of ``count`` proposals, and a few other records."""
     return {
         "event": {"id": "e", "policy": {"quorum": None}},
         "options": {},

@@ -1,4 +1,4 @@
-"""Patches over many steps, made of the merged patches of their batches."""
+"""Patches over many steps, made from the merged patches of their batches."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ AUDIENCES: tuple[Audience, ...] = ("member", "admin", "applicant")
 
 
 def step(seq: int, **patches: dict[str, Any]) -> RoomStep:
-    """A step with these patches, encoded as the journal has them."""
+    """A step with these patches, encoded as in the journal."""
     texts = {label: orjson.dumps(patch) for label, patch in patches.items()}
     return RoomStep(seq, Patches(**patches), texts, bytes(32))
 
 
 def drawn(seq: int, random_: random.Random) -> RoomStep:
-    """A step that changes something for some audiences."""
+    """A step that changes the view of some audiences."""
     place = {"proposals": {f"p{random_.randrange(3)}": {"agree": seq, "against": None}}}
     patches: dict[str, dict[str, Any]] = {"member": place}
     if random_.random() < 0.3:
@@ -34,7 +34,7 @@ def drawn(seq: int, random_: random.Random) -> RoomStep:
 
 
 def merged(steps: list[RoomStep], audience: Audience) -> Any:
-    """The same patch, step by step."""
+    """The same patch, merged step by step."""
     patch: dict[str, Any] = {}
     for one in steps:
         if audience == "applicant":

@@ -1,4 +1,4 @@
-"""Every command has randomness of its own, in any batch."""
+"""Every command has its own random bytes, in any batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was freed is given back, and a server at rest does nothing for it."""
+"""Freed memory is returned to the system, and an idle server does no work for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MIB = 1 << 20
 
 
 class Heap:
-    """Resident memory of which a trim gives back what is free."""
+    """Resident memory, whose free part a trim returns."""
 
     def __init__(self) -> None:
         self.used = 100 * MIB
@@ -69,7 +69,7 @@ async def test_trims_that_give_nothing_back_become_rare() -> None:
 
 
 class Knot:
-    """Refers to itself."""
+    """An object that refers to itself."""
 
     def __init__(self) -> None:
         self.itself = self

@@ -1,4 +1,4 @@
-"""Previews that are kept: bounded, and only as long as they hold."""
+"""Cached previews are bounded, and used only while they are valid."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from server.services.previews import Key, Previews
 
 
 def key(number: int) -> Key:
-    """Another policy each."""
+    """Different policies."""
     return ("event", "epoch", 1, b"%d" % number)
 
 

@@ -1,4 +1,4 @@
-"""A stream over HTTP is woken when it may have to end, and not every second to look."""
+"""A stream over HTTP wakes when it may have to end, and not every second."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BEAT_S = 20.0
 
 
 class Waits:
-    """How long each wait of a stream was to be; they are not waited for with a clock."""
+    """The length of each wait of a stream; no clock is used."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds: list[float] = []
@@ -38,7 +38,7 @@ class Waits:
 async def reading(
     server: Running, scene: Scene, *, seconds: float = 3_600
 ) -> AsyncIterator[AsyncIterator[str]]:
-    """The lines of a stream behind its snapshot."""
+    """The lines of a stream after its snapshot."""
     user = scene.admin.user
     headers = {"authorization": f"Bearer {token(user, seconds=seconds)}"}
     url = f"{server.base}/v1/events/{scene.event}/stream"
@@ -110,10 +110,10 @@ async def test_a_stream_that_begins_while_the_server_goes_away_ends_at_once(
 def test_an_ended_stream_is_forgotten() -> None:
     class Nothing:
         def wake(self) -> None:
-            """Never."""
+            """Do nothing."""
 
         def leave(self) -> None:
-            """Never."""
+            """Do nothing."""
 
     streams = Streams()
     one, two = Nothing(), Nothing()

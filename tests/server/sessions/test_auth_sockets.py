@@ -1,4 +1,4 @@
-"""Tokens on real sockets: the way in, renewal, the end; with an issuer's keys."""
+"""Tokens on real sockets: opening, renewal, expiry; with an issuer's keys."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def issuer() -> AsyncIterator[Issuer]:
 
 @pytest.fixture
 async def trusted(migrated_url: str, issuer: Issuer) -> AsyncIterator[Running]:
-    """A server that goes by the issuer's keys, and fetches them as fast as they are wanted."""
+    """A server that uses the issuer's keys, and fetches them as often as needed."""
     options: dict[str, Any] = {"cooldown_seconds": 0.0, "first_backoff": 0.05}
     async with (
         trusting(issuer.url, **options) as auth,
@@ -37,7 +37,7 @@ async def trusted(migrated_url: str, issuer: Issuer) -> AsyncIterator[Running]:
 
 
 async def turned_away(server: Running, token: str) -> tuple[str, int]:
-    """The error that answers a hello, and the code that follows."""
+    """The error that answers a hello, and the close code."""
     client = await server.open()
     answer = await client.hello(token)
     assert answer["type"] == "error", answer
@@ -77,7 +77,7 @@ async def test_a_hello_waits_for_a_key_that_is_new(trusted: Running, issuer: Iss
 async def test_while_the_issuer_is_down_nobody_is_told_to_stop(
     trusted: Running, issuer: Issuer
 ) -> None:
-    """4004 is below 4500: the client comes back, and is let in then."""
+    """4004 is below 4500, so the client comes back, and is then accepted."""
     client = await trusted.open()
     await client.hello(RSA.sign(sub="first"))
     await issuer.stop()
@@ -132,7 +132,7 @@ async def test_a_client_that_goes_while_its_key_is_fetched_leaves_nothing(
     assert not trusted.node.connections.of("gone")
 
 
-# Renewal, and the end.
+# Renewal and expiry
 
 
 async def test_renewal_moves_the_end(start: Start) -> None:

@@ -1,4 +1,4 @@
-"""The sockets of a node that goes away."""
+"""The sockets of a node that drains."""
 
 from __future__ import annotations
 

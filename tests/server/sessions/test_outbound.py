@@ -1,4 +1,4 @@
-"""What one socket is sent in one turn of the loop goes out in one write."""
+"""Messages to a socket in one turn of the loop are sent in one write."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def watched(server: Running, monkeypatch: pytest.MonkeyPatch) -> tuple[Sce
 
 
 def kinds_of(writes: list[bytes]) -> list[list[str]]:
-    """The types in each write; the count of connected members comes when it will."""
+    """The types in each write, without the count of connected members, which comes at any time."""
     return [found for data in writes if (found := kinds(data)) != ["presence"]]
 
 

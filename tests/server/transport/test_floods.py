@@ -1,4 +1,4 @@
-"""Floods of fragments, frames and pings, and peers that never read; each limit from both sides."""
+"""Floods of fragments, frames and pings, and deaf peers; each limit from both sides."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from server.transport.guard import Budgets, GuardedWebSocket, frame
 from tests.server.peers import Recorder, on_both_loops, quiet, serving, until, verdict
 from tests.server.raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, masked, raw
 
-# Fragments.
+# Fragments
 
 
 @on_both_loops
@@ -43,7 +43,7 @@ async def test_empty_fragments_do_not_keep_others_waiting() -> None:
         await said
 
 
-# Floods.
+# Floods
 
 
 @on_both_loops
@@ -148,7 +148,7 @@ async def test_one_peers_input_is_taken_in_slices() -> None:
 async def test_all_throttled_peers_together_have_one_slice_between_two_turns_of_the_others() -> (
     None
 ):
-    """Where a slice takes as long as their time, however many of them there are."""
+    """If a slice takes as long as their time, with any number of sockets."""
     turns: list[int] = []
     at_once, messages, peers = 3, 30, 8
     slow = masked(TEXT, bytes(490))

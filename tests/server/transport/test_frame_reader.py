@@ -1,4 +1,4 @@
-"""The short path for whole text frames, held against websockets' parser over random streams."""
+"""The short path for whole text frames, compared with websockets' parser on random streams."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BUDGETS = Budgets(
 
 
 class Paper(asyncio.Transport):
-    """A transport that keeps what is written."""
+    """A transport that keeps all written bytes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 def piece(rng: random.Random) -> bytes:
-    """A message, a control frame, or something broken."""
+    """A message, a control frame, or a broken frame."""
     text = rng.choice("!?") if rng.random() < 0.02 else ""
     text += rng.choice("aü€") * rng.choice([0, 1, 9, 42, 125, 126, 500])
     payload = text.encode()
@@ -132,12 +132,12 @@ def piece(rng: random.Random) -> bytes:
 
 
 def stream(rng: random.Random) -> list[bytes]:
-    """Pieces, cut into reads."""
+    """Pieces, split into reads."""
     pieces = [piece(rng) for _ in range(rng.randint(1, 40))]
     if rng.random() < 0.3:
         return pieces
     whole = b"".join(pieces)
-    # Reads of a few bytes meet every boundary in a short stream as they would in a long one.
+    # In a short stream, reads of a few bytes meet every boundary as in a long one.
     few = [7, 40] if len(whole) < 10_000 else []
     longest = rng.choice([*few, 3_000, 20_000]) if len(whole) < 100_000 else 30_000
     reads = []
@@ -149,7 +149,7 @@ def stream(rng: random.Random) -> list[bytes]:
 
 
 async def greeted(config: GuardedConfig, logs: list[Log]) -> tuple[GuardedWebSocket, Paper]:
-    """A socket whose handshake is over."""
+    """A socket after its handshake."""
     transport = Paper()
     guard = GuardedWebSocket(config, ServerState(), {"logs": logs})
     guard.connection_made(transport)
@@ -166,7 +166,7 @@ async def outcome(config: GuardedConfig, reads: list[bytes], most: int) -> tuple
         for at in range(0, len(read), most):
             if not transport.closing:
                 guard.data_received(read[at : at + most])
-            # A throttled socket is read again when its turn has come.
+            # A throttled socket is read again at its next turn.
             while guard._rest and not (guard.is_discarding() or transport.closing):
                 await asyncio.sleep(0)
     guard.connection_lost(None)
@@ -184,13 +184,13 @@ async def test_the_short_path_and_the_parser_agree(
     caplog.set_level("CRITICAL")
     config = GuardedConfig(application, budgets=BUDGETS, log_config=None)
     config.load()
-    # Nobody else wants the loop here.
+    # No other task wants the loop here.
     monkeypatch.setattr(fair_scheduler, "MIN_PAUSE_S", 0)
     monkeypatch.setattr(fair_scheduler, "IDLE_RATIO", 0)
     ends: set[object] = set()
     for seed in range(400):
         reads = stream(random.Random(seed))
-        # asyncio reads into the buffer, a slice of it; uvloop brings what there is.
+        # asyncio reads a slice into the buffer; uvloop delivers all that is there.
         most = [BUDGETS.slice_bytes, 256_000][seed % 2]
         with_it = await outcome(config, reads, most)
         with monkeypatch.context() as patched:

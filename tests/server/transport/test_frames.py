@@ -1,4 +1,4 @@
-"""The boundaries of frames, held against websockets' own parser."""
+"""The boundaries of frames, compared with websockets' own parser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.server.raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, masked
 
 SIZES = st.one_of(st.integers(0, 130), st.sampled_from([65_535, 65_536, 65_537]))
 CONTROLS = st.lists(st.tuples(st.sampled_from([PING, PONG]), st.integers(0, 125)), max_size=2)
-#: The parts of one message, each with the control frames that stand before it.
+#: The parts of one message, each with the control frames before it.
 MESSAGES = st.tuples(
     st.sampled_from([TEXT, BINARY]),
     st.lists(st.tuples(CONTROLS, SIZES), min_size=1, max_size=4),
@@ -34,7 +34,7 @@ def frames_of(messages: list[tuple[int, list[tuple[list[tuple[int, int]], int]]]
 
 
 class Reference:
-    """websockets' parser: how many frames it has read, and whether a message is open."""
+    """websockets' parser: the number of frames it has read, and whether a message is open."""
 
     def __init__(self) -> None:
         self.conn = ServerProtocol(state=State.OPEN, max_size=None)

@@ -13,7 +13,7 @@ from server.transport.guard import Budgets, frame
 from tests.server.peers import on_both_loops, quiet, serving, until, verdict
 from tests.server.raw import CLOSE, CONT, HANDSHAKE, PING, PONG, TEXT, masked, raw
 
-# Frames.
+# Frames
 
 BROKEN = {
     "unmasked": (frame(b"x"), 1002),
@@ -51,7 +51,7 @@ async def test_broken_frames_get_the_right_code() -> None:
 async def test_a_peer_that_reset_its_connection_is_no_defect(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The kernel knows of the reset before the transport does."""
+    """The kernel learns of the reset before the transport does."""
 
     def not_connected(transport: object) -> None:
         raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
@@ -118,7 +118,7 @@ async def test_a_client_that_goes_on_sending_still_hears_why_it_was_closed() -> 
         await served.until_gone()
 
 
-# The handshake.
+# The handshake
 
 
 @on_both_loops
@@ -182,12 +182,12 @@ async def test_frames_before_the_accept_end_the_connection() -> None:
             await served.until_gone()
 
 
-# Shutdown.
+# Shutdown
 
 
 @on_both_loops
 async def test_a_shutdown_survives_every_kind_of_peer(caplog: pytest.LogCaptureFixture) -> None:
-    """Stock, one peer in mid-close makes the server raise, and the lifespan never ends."""
+    """Without the guard, a peer in mid-close makes the server raise; the lifespan never ends."""
     budgets = Budgets(close_timeout_s=0.3, flush_timeout_s=0.3)
     async with serving(quiet, budgets=budgets) as served:
         async with (

@@ -1,4 +1,4 @@
-"""The guard over HTTP: what a client can draw out has an end, and what is only slow has time."""
+"""The guard over HTTP: trickled requests end, and requests that are only slow have time."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SHORT = Budgets(handshake_timeout_s=0.2, body_timeout_s=0.2)
 
 
 class Clocked:
-    """The clock of all HTTP connections, and how much they have heard."""
+    """The clock of all HTTP connections, and the bytes they have received."""
 
     def __init__(self) -> None:
         self.heard = 0
         self._loops: list[ClockedLoop] = []
 
     def loop(self, loop: asyncio.AbstractEventLoop) -> ClockedLoop:
-        """``loop``, by this clock."""
+        """``loop``, with this clock."""
         self._loops.append(ClockedLoop(loop))
         return self._loops[-1]
 
@@ -39,7 +39,7 @@ class Clocked:
 
 @pytest.fixture
 def clocked(monkeypatch: pytest.MonkeyPatch) -> Clocked:
-    """Deadlines go by a clock of the test's."""
+    """Deadlines use a clock of the test's."""
     found = Clocked()
     made = GuardedHttp.connection_made
     received = GuardedHttp.data_received

@@ -1,4 +1,4 @@
-"""Requests over HTTP: at once within a budget, by turns beyond it, and all answered in order."""
+"""Requests over HTTP: at once within a budget, in turns beyond it, and all answered in order."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.server.raw import raw
 GET = b"GET / HTTP/1.1\r\nhost: ayes\r\n\r\n"
 PROBE = b"GET /readyz HTTP/1.1\r\nhost: ayes\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: ayes\r\ncontent-length: 4\r\n\r\n"
-#: The rest of what a request is answered with, behind its head.
+#: The rest of an answer, after its header.
 BODY = b"4\r\ndone\r\n0"
 
 
 @pytest.fixture
 def turned(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Every request is over the budget; what waits for a turn is noted."""
+    """Every request is over the budget; requests that wait for a turn are recorded."""
     wait = HttpScheduler.wait
     found: list[int] = []
 
@@ -142,7 +142,7 @@ async def test_no_number_of_requests_keeps_a_probe_waiting(
             assert b" 200 " in await probe.head()
             assert await probe.head() == BODY
         assert len(turned) == 1
-        # As a request like any other, a flood of them has its turns.
+        # A request like any other, so that a flood of them gets turns.
         await probe.say(PROBE)
         await until(lambda: len(turned) == 2)
 

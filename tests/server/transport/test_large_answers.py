@@ -17,7 +17,7 @@ from server.transport.large_answers import (
 
 
 class Site:
-    """Places of some users, and whose answers were cut."""
+    """Places of some users, and the users whose answers were cut."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -81,11 +81,11 @@ async def test_the_heaviest_user_loses_an_old_answer_when_the_bytes_are_needed(
         site.take(f"reader {n}", shared)
     for _ in range(3):
         site.take("heavy", bytes(400))
-    # All of them are young: a client that reads has them in a moment.
+    # All of them are recent: a client that reads has them in a moment.
     assert site.answers.place_now("new") is None
     assert site.cut == []
     site.now = CUT_DELAY_S
-    # Who holds the most gets no more, and takes nobody else's.
+    # The user who holds the most gets no more, and takes no other user's place.
     assert site.answers.place_now("heavy") is None
     assert site.cut == []
     while site.answers.place_now("new") is None:

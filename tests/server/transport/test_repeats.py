@@ -1,4 +1,4 @@
-"""One log line a minute for many that say the same, with their number."""
+"""Repeated log lines are written once a minute, with their number."""
 
 from __future__ import annotations
 

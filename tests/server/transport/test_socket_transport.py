@@ -1,4 +1,4 @@
-"""The socket transport: what is handed over, what is written, and how a socket ends."""
+"""The socket transport: received messages, written bytes, and how a socket ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZES = [0, 1, 125, 126, 127, 8185, 8192, 65_535, 65_536, 300_000, 1 << 20]
 
 
 async def settled(transport: SocketTransport) -> None:
-    """Wait until the kernel takes no more of what is unsent."""
+    """Wait until the kernel accepts no more unsent bytes."""
     before = -1
     while transport.unsent() != before:
         before = transport.unsent()
@@ -149,7 +149,7 @@ async def test_raw_frames_are_valid_where_compression_is_on() -> None:
         assert "permessage-deflate" in client.response.headers["Sec-WebSocket-Extensions"]
 
 
-# The end.
+# The end
 
 
 @on_both_loops
@@ -231,7 +231,7 @@ async def test_a_connection_that_breaks_is_told_as_1006() -> None:
         assert served.app.disconnects == [1006]
 
 
-# A receiver that fails.
+# A receiver that fails
 
 
 @on_both_loops
@@ -278,7 +278,7 @@ async def test_a_receiver_that_raises_at_the_end_is_logged(
     assert [r.name for r in caplog.records if r.exc_info] == ["ayes.guard"]
 
 
-# Room and acks.
+# Room and acks
 
 
 @on_both_loops
@@ -338,7 +338,8 @@ async def test_a_peer_that_takes_no_acks_is_aborted_over_the_limit() -> None:
 async def test_output_without_progress_is_given_up() -> None:
     async with serving(budgets=Budgets(stall_timeout_s=0.4)) as served:
         async with raw(served, "/wire", deaf=True):
-            # When exactly, and that slow is not deaf: test_stall_detector.py has a clock for it.
+            # test_stall_detector.py tests the exact time, with a clock; this tests that a slow peer
+            # is not deaf.
             recorder = await served.recorder()
             recorder.socket.send_room(frame(bytes(400_000)))
             assert await recorder.until_closed() == 1006
@@ -362,7 +363,7 @@ async def test_a_little_unsent_output_without_progress_is_given_up() -> None:
 
 @on_both_loops
 async def test_output_that_was_sent_leaves_no_watch_behind() -> None:
-    # Long enough for a client that waits for the processor; the watch looks four times in it.
+    # Enough for a client that waits for the processor; the watch samples four times in it.
     async with serving(budgets=Budgets(stall_timeout_s=4)) as served:
         client, recorder = await served.pair()
         recorder.socket.send_room(frame(bytes(1_000_000)))

@@ -1,4 +1,4 @@
-"""Output that no longer moves is given up, and what is only slow is not; by a clock of its own."""
+"""Output that stops moving is given up, and slow output is not; with a clock of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STALL_S = 10.0
 
 
 class Output:
-    """A connection whose peer takes what the test says."""
+    """A connection whose peer reads as much as the test says."""
 
     def __init__(self) -> None:
         self.taken = 0

@@ -18,7 +18,7 @@ from tests.web.engines.program import LOOK_INTERVAL_S, START_TIMEOUT_S, Program,
 from tests.web.engines.tab import Tab, called, packed
 
 NAMES = ("firefox-esr", "firefox")
-#: The browser asks nobody for anything, and speaks the language that the tests read.
+#: The browser makes no requests of its own, and uses the language that the tests read.
 PREFERENCES: dict[str, Any] = {
     "app.normandy.enabled": False,
     "app.update.disabledForTesting": True,
@@ -36,12 +36,12 @@ PREFERENCES: dict[str, Any] = {
     "services.settings.server": "",
     "toolkit.telemetry.enabled": False,
 }
-#: Bytes of one answer of the browser. A page that is read as text is far below.
+#: Maximum bytes of an answer of the browser. The text of a page is far below.
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 
 class FirefoxTab(Tab):
-    """A tab in a container of its own: its storage is nobody else's."""
+    """A tab in a container of its own: no other tab shares its storage."""
 
     def __init__(self, line: Line, context: str, runs: Program) -> None:
         self._line = line
@@ -49,15 +49,15 @@ class FirefoxTab(Tab):
         self._context = context
 
     async def go(self, url: str) -> None:
-        """As ``Tab``."""
+        """See ``Tab``."""
         await self._ask("browsingContext.navigate", url=url, wait="complete")
 
     async def reload(self) -> None:
-        """As ``Tab``."""
+        """See ``Tab``."""
         await self._ask("browsingContext.reload", wait="complete")
 
     async def call(self, function: str, *arguments: Any) -> Any:
-        """As ``Tab``."""
+        """See ``Tab``."""
         answer = await self._line.ask(
             "script.callFunction",
             functionDeclaration=called(function),
@@ -70,15 +70,15 @@ class FirefoxTab(Tab):
         return json.loads(answer["result"]["value"])
 
     async def act(self, *sources: dict[str, Any]) -> None:
-        """As ``Tab``."""
+        """See ``Tab``."""
         await self._ask("input.performActions", actions=list(sources))
 
     def signal(self, number: Signals) -> None:
-        """As ``Tab``."""
+        """See ``Tab``."""
         self._program.signal(number)
 
     async def faults(self) -> list[str]:
-        """As ``Tab``."""
+        """See ``Tab``."""
         return self._line.faults.get(self._context, [])
 
     async def _ask(self, method: str, **parameters: Any) -> Any:
@@ -86,7 +86,7 @@ class FirefoxTab(Tab):
 
 
 class Line:
-    """The connection to the browser: questions, their answers, and the errors that it reports."""
+    """The connection to the browser: requests, their answers, and the errors that it reports."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
@@ -127,7 +127,7 @@ class Firefox:
         self._program = runs
 
     async def tab(self) -> Tab:
-        """Return a new tab, a stranger to all others."""
+        """Return a new tab, whose storage is separate."""
         container = (await self._line.ask("browser.createUserContext"))["userContext"]
         made = await self._line.ask("browsingContext.create", type="window", userContext=container)
         return FirefoxTab(self._line, made["context"], self._program)

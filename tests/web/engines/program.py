@@ -1,4 +1,4 @@
-"""A program that the tests start, and end with all that it started."""
+"""A program that the tests start, and end with all processes that it started."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-#: Seconds for a program to begin its work, and to end. A loaded machine starts a browser in ten.
+#: Seconds for a program to be ready, and to end. A loaded machine starts a browser in ten.
 START_TIMEOUT_S = 60.0
-#: Seconds between two looks at a program that is about to begin.
+#: Seconds between two looks at a program that is starting.
 LOOK_INTERVAL_S = 0.05
 
 
@@ -28,12 +28,12 @@ class Program:
         return self._process.returncode is None
 
     def signal(self, number: signal.Signals) -> None:
-        """Send ``number`` to it and to all that it started."""
+        """Send ``number`` to it and to all processes that it started."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
 
     async def end(self) -> None:
-        """Kill all of it."""
+        """Kill it and all processes that it started."""
         self.signal(signal.SIGKILL)
         await self._process.wait()
 

@@ -1,4 +1,4 @@
-"""A page in some engine, and a person in front of it."""
+"""A page in some engine, and its user."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pathlib import Path
 from signal import Signals
 from typing import Any, TypeAlias
 
-#: Seconds that the page may take to show what is expected, as in the other tests of the page.
+#: Seconds that the page may take for an expected effect, as in the other tests of the page.
 PATIENCE_S = 30.0
 #: Seconds between two looks at the page.
 LOOK_INTERVAL_S = 0.05
-#: Seconds after which a press is repeated: a control that has just moved takes none.
+#: Seconds after which a press is repeated: a control that has just moved ignores it.
 PRESS_INTERVAL_S = 1.0
 PAGE = (Path(__file__).parent / "page.js").read_text(encoding="utf-8").strip()
 PRESS = ({"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0})
-#: The keys of WebDriver that have no character.
+#: The keys without a character, as WebDriver names them.
 KEYS = {"Enter": "\ue007", "Escape": "\ue00c"}
 
 Within: TypeAlias = tuple[str, str] | tuple[str]
 
 
 class Tab(ABC):
-    """One page, in a profile of its own."""
+    """A page, in a profile of its own."""
 
     @abstractmethod
     async def go(self, url: str) -> None:
@@ -41,7 +41,7 @@ class Tab(ABC):
 
     @abstractmethod
     async def act(self, *sources: dict[str, Any]) -> None:
-        """Press and type, in the form of WebDriver's actions."""
+        """Press and type, as WebDriver's actions."""
 
     @abstractmethod
     def signal(self, number: Signals) -> None:
@@ -49,14 +49,14 @@ class Tab(ABC):
 
     @abstractmethod
     async def faults(self) -> list[str]:
-        """Return the errors that the browser has noticed on the page."""
+        """Return the errors of the page, as the browser reports them."""
 
     async def ask(self, what: str, *arguments: Any) -> Any:
         """Call a function of ``page.js``."""
         return await self.call(f"(...all) => ({PAGE.rstrip(';')}).{what}(...all)", *arguments)
 
     async def until(self, look: Callable[[], Awaitable[Any]], about: str) -> Any:
-        """Return what ``look`` returns, once that is true."""
+        """Return the result of ``look``, once that is true."""
         found = None
         try:
             async with asyncio.timeout(PATIENCE_S):

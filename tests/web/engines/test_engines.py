@@ -1,4 +1,4 @@
-"""The main way through the page, in Firefox and in WebKit; Chromium has all other tests of it."""
+"""The main way through the page, in Firefox and in WebKit; Chromium has all other tests."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from tests.web.engines.tab import Tab
 from tests.web.engines.webkit import WebKit, webkit
 from tests.web.stage import Stage
 
-#: Starting a browser and the journey, on a machine that has other things to do.
+#: For starting a browser and for the journey, on a busy machine.
 pytestmark = pytest.mark.timeout(240)
-#: Seconds of sleep: beyond what the page takes for a busy machine.
+#: Seconds of sleep: longer than the page's tolerance for a busy machine.
 SLEEP_S = 3.0
 ENGINES: dict[str, Any] = {"Firefox": firefox, "WebKit": webkit}
 
@@ -39,7 +39,7 @@ class Shared(NamedTuple):
 
 @pytest_asyncio.fixture(scope="module", loop_scope=LOOP)
 async def shared(migrated_url: str) -> AsyncIterator[Shared]:
-    """One of them for all tests here."""
+    """A server for all tests here."""
     async with line_to(0) as line:
         origin = f"http://127.0.0.1:{line.port}"
         async with running(migrated_url, auth_secret=None, allowed_origins=(origin,)) as site:
@@ -49,7 +49,7 @@ async def shared(migrated_url: str) -> AsyncIterator[Shared]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope=LOOP, params=list(ENGINES))
 async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Firefox | WebKit]:
-    """Each engine in turn, once for all tests here; the tests of one that is missing are skipped.
+    """Each engine in turn, once for all tests here; tests of a missing engine are skipped.
 
     If ``AYES_TEST_EQUIPMENT`` names it, a missing engine is an error.
     """
@@ -118,7 +118,7 @@ async def test_a_group_goes_from_sign_in_to_the_result(
     await grace.sees("Plenum", ".winner")
     for tab in (ada, grace):
         assert not await tab.faults()
-        # So that no error goes unseen.
+        # So that every error is found.
         await tab.call("() => console.error('planted')")
         await tab.until(tab.faults, "no fault was noticed")
 
@@ -126,7 +126,7 @@ async def test_a_group_goes_from_sign_in_to_the_result(
 async def test_what_is_in_view_keeps_its_place_by_the_page_alone(
     engine: Firefox | WebKit, shared: Shared
 ) -> None:
-    """WebKit has no anchor of its own; the page has taken Firefox's away."""
+    """WebKit has no scroll anchoring; the page has switched Firefox's off."""
     aim = """() => {
         const card = [...document.querySelectorAll("article.proposal")]
             .find((el) => el.innerText.includes("Criterion 7."));
@@ -169,7 +169,7 @@ async def test_a_vote_outlives_a_closed_page_and_a_page_outlives_sleep(
         base = f"http://127.0.0.1:{line.port}"
         tab = await engine.tab()
         await tab.go(f"{base}/#/e/{event}")
-        # By name only those sign in who reach the server directly.
+        # Signing in by name is for users who reach the server directly.
         await tab.write("Token", (await stage.headers("Grace"))["Authorization"].split()[1])
         await tab.press("Sign in with this token")
         card = ("article.proposal", "Calm")

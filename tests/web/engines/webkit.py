@@ -41,37 +41,37 @@ ENVIRONMENT = {
 
 
 class WebKitTab(Tab):
-    """A browser with one page; its storage goes with it."""
+    """A browser with one page; its storage ends with it."""
 
     def __init__(self, session: httpx.AsyncClient, runs: Program) -> None:
         self._session = session
         self._program = runs
 
     async def go(self, url: str) -> None:
-        """As ``Tab``."""
+        """See ``Tab``."""
         await self._ask("url", url=url)
         await self.call(WATCH)
 
     async def reload(self) -> None:
-        """As ``Tab``."""
+        """See ``Tab``."""
         await self._ask("refresh")
         await self.call(WATCH)
 
     async def call(self, function: str, *arguments: Any) -> Any:
-        """As ``Tab``."""
+        """See ``Tab``."""
         script = f"return ({called(function)})(...arguments)"
         return json.loads(await self._ask("execute/sync", script=script, args=[packed(arguments)]))
 
     async def act(self, *sources: dict[str, Any]) -> None:
-        """As ``Tab``."""
+        """See ``Tab``."""
         await self._ask("actions", actions=list(sources))
 
     def signal(self, number: Signals) -> None:
-        """As ``Tab``."""
+        """See ``Tab``."""
         self._program.signal(number)
 
     async def faults(self) -> list[str]:
-        """As ``Tab``; those of this document, since it was loaded."""
+        """See ``Tab``; the errors of this document, since it was loaded."""
         found: list[str] = await self.call("() => globalThis.faultsSeen ?? []")
         return found
 
@@ -92,7 +92,7 @@ class WebKit:
         self._count = 0
 
     async def tab(self) -> Tab:
-        """Return a new tab, a stranger to all others."""
+        """Return a new tab, whose storage is separate."""
         folder = self._folder / f"tab-{self._count}"
         folder.mkdir()
         self._count += 1
@@ -127,7 +127,7 @@ class WebKit:
 
 @asynccontextmanager
 async def webkit(folder: Path) -> AsyncIterator[WebKit]:
-    """Start a virtual screen for it; files stand in ``folder``. Raises ``Missing``."""
+    """Start a virtual screen for it; files are in ``folder``. Raises ``Missing``."""
     if shutil.which(DRIVER) is None or shutil.which("Xvfb") is None:
         raise Missing("there is no WebKit: apt-get install webkit2gtk-driver xvfb")
     screen = folder / "screen"
