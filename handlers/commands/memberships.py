@@ -193,7 +193,7 @@ def approve_all(step: Step, command: c.MembershipApproveAll) -> Outcome:
 def _until(
     oldest: list[Membership], upto: int | None, most: int
 ) -> tuple[list[Membership], list[Membership]]:
-    """Those of the ``oldest`` requests to decide, at most ``most``, and the others."""
+    """The requests to decide: of the first ``most``, those made by ``upto``; and all others."""
     decided = [asking for asking in oldest[:most] if asked_by(asking, upto)]
     chosen = {asking.user_id for asking in decided}
     return decided, [asking for asking in oldest if asking.user_id not in chosen]

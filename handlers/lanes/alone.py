@@ -102,7 +102,7 @@ class AloneRunner:
             except Exception as err:
                 # The cached state may contain a part of what was not committed.
                 batch.lane.state = None
-                # A timeout while the lock was waited for is no lost connection.
+                # A timeout of the wait for the lock does not mean a lost connection.
                 if not (fault is Fault.LOCKED and isinstance(err, TimeoutError)):
                     fault = fault_of(err)
                 self._end.counts.failed[cause_of(fault)] += 1

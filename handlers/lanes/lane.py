@@ -123,7 +123,7 @@ class Lane:
         return overdue
 
     def pending(self, keys: Collection[CommandKey]) -> set[CommandKey]:
-        """Those of ``keys`` whose commands wait or are being decided."""
+        """The ``keys`` whose commands wait or are being decided."""
         here = {submission.key for submission in (*self.running, *self.queue)}
         return here.intersection(keys)
 

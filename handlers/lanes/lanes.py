@@ -130,7 +130,7 @@ class Lanes:
         return heapq.nlargest(count, waiting, key=lambda lane: lane[1])
 
     def pending(self, event_id: str, keys: Collection[CommandKey]) -> set[CommandKey]:
-        """Those of ``keys`` whose commands wait for their decision on this node."""
+        """The ``keys`` whose commands wait for their decision on this node."""
         lane = self._lanes.get(event_id)
         return set() if lane is None else lane.pending(keys)
 

@@ -26,7 +26,7 @@ _OWN_VOTES: Final = (b'"votes":', b'"stances":')
 _OWN: Final = (*_OWN_VOTES, b'"ballot":')
 
 
-#: Those of them that are shown after the end of an event whose ballot is ``named``.
+#: Of these, the ones that are shown after the end of an event whose ballot is ``named``.
 _BALLOTS: Final = frozenset(c.type_of(kind) for kind in (c.BallotSubmit, c.BallotClear))
 
 

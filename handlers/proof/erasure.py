@@ -5,9 +5,9 @@ journal says, but for these words: whose votes counted, what was accepted, every
 A changed entry keeps the digests of what it said, so the chain still verifies; its salt is gone,
 since with it a name could be tried.
 
-What goes: the person's names in this event, and the name and reference of their invitation. Their
+Erased are the person's names in this event, and the name and reference of their invitation. Their
 comments go, and the contents and reasons of their proposals and decisions, also from the items that
-took them. What stays: ids, and what an admin wrote into the event itself, such as its options.
+took them. Kept are ids, and an admin's texts of the event itself, such as its options.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _PLACEHOLDER = re.compile(r"\[erased (\d{1,9})\]")
 
 
 class NotErasable(Exception):
-    """The journal does not prove itself, with the words or without; the message says where."""
+    """The journal does not verify, with the words or without; the message says where."""
 
 
 class Erased(NamedTuple):
@@ -52,14 +52,14 @@ class Erased(NamedTuple):
     entries: list[Entry]
     """Its journal."""
     changed: list[Entry]
-    """Those entries that are to be written again."""
+    """The entries to write again."""
     state: EventState
     rows: dict[str, set[Any]]
-    """Table → keys of the records in ``state`` that are to be written again."""
+    """Table → keys of the records in ``state`` to write again."""
     shown: dict[str, list[str]]
-    """Table → ids of those of them that a room shows now."""
+    """Table → ids of the records to write again that a room shows now."""
     proof: Replay
-    """The replay of ``entries``, to go on with."""
+    """The replay of ``entries``, for the next step."""
 
 
 def erase(
@@ -258,7 +258,7 @@ class _Erasure(Replay):
 
 
 def _leave_repeated(made: dict[str, Any], recorded: dict[str, Any]) -> None:
-    """Take the words out of ``made`` that were no news: the item had the same by somebody else."""
+    """Take the words out of ``made`` that the item already had from another user."""
     for collection in ("assumptions", "criteria"):
         before = recorded.get(collection, {})
         for id, change in made.get(collection, {}).items():

@@ -28,7 +28,7 @@ _READ_ONLY = (
     "this database takes no writes (transaction_read_only is on): give the primary's address, or "
     "drop default_transaction_read_only from the role and the database"
 )
-#: What a pooler that changes sessions between two messages makes PostgreSQL say.
+#: PostgreSQL's errors behind a pooler that changes sessions between two messages.
 _OTHER_SESSION = (
     asyncpg.InvalidSQLStatementNameError,
     asyncpg.DuplicatePreparedStatementError,
@@ -36,7 +36,7 @@ _OTHER_SESSION = (
 
 
 class UnfitDatabaseError(ConnectionError):
-    """The database cannot be served from as it is; the message says why, and the cure."""
+    """The database is unfit for a server as it is; the message names the fault and the cure."""
 
 
 async def connect(

@@ -138,7 +138,7 @@ async def hide_user(database: Database, user: str) -> None:
 async def took_part(
     database: Database, events: Sequence[str], user: str, invitation: str | None
 ) -> list[str]:
-    """Return those of ``events`` in which something of ``user`` may stand."""
+    """Return the ``events`` that may contain data of ``user``."""
     async with database.connection() as connection:
         rows = await connection.fetch(_TOOK_PART, list(events), user, invitation)
     return [row["id"] for row in rows]
@@ -153,7 +153,7 @@ async def is_erased(database: Database, event_id: str, user: str) -> bool:
 async def delete(
     connection: asyncpg.Connection[Any], event_id: str, prefixes: tuple[str, str]
 ) -> None:
-    """Delete the event, and the users whose ids have one of ``prefixes``: they were of it alone.
+    """Delete the event, and the users with one of ``prefixes``, who belong to it alone.
 
     The journal keeps whose command had which id, and the answer, without names.
     """

@@ -70,7 +70,7 @@ _ON_REVISION = (
     _v.stance != "absent",
 )
 _VOTES = _page("list_votes", t.votes, _v.stance, *_ON_REVISION, _v.active)
-#: Those who retracted took part. Those who left a pending proposal's event did not.
+#: Voters who retracted took part. Voters who left a pending proposal's event did not.
 _VOTERS = _page(
     "list_voters",
     t.votes,

@@ -111,7 +111,7 @@ class LivingNodes:
         self.task = Periodic("node beat", BEAT_INTERVAL_S, self._beat, first=0.0)
 
     def start(self) -> None:
-        """Hear the others, and be heard. The bus must be started."""
+        """Receive the other nodes' beats, and send this node's. The bus must be started."""
         self._bus.listen(NODES_CHANNEL, self._on_letter)
         self.task.start()
 
@@ -132,7 +132,7 @@ class LivingNodes:
                 self._send()
 
     async def stop(self) -> None:
-        """Be heard no more."""
+        """Stop sending beats; the last one says that the node ends."""
         await self.task.stop()
         self._is_home, self._has_left, self._is_over = False, True, True
         self._send()

@@ -49,7 +49,7 @@ class Seal:
         """The current key first."""
         self._own: ChaCha20Poly1305 | None = None
         self._ciphers: OrderedDict[tuple[bytes, bytes], ChaCha20Poly1305] = OrderedDict()
-        """Those that opened a message, by key and sender."""
+        """Ciphers that opened a message, by key and sender."""
 
     def use(self, key: bytes) -> None:
         """Seal with ``key`` from now on; messages under the key before it still open."""

@@ -13,7 +13,7 @@ forwarded and taken back: ``silent``: the home said nothing; ``lost``: a letter 
 home lives no more; ``stuck``: it says that it waits, and decides nothing in this event.
 """
 RefusedLetter: TypeAlias = Literal["unreadable", "stranger", "late", "order"]
-"""Why a letter, or its part, was not believed.
+"""Why a letter, or a part of it, was ignored.
 
 ``stranger``: its writer does not live. ``order``: it came twice, or out of its order.
 """
@@ -29,7 +29,7 @@ class ForwardCounts:
         self.forwarded = 0
         """Commands sent to their event's home."""
         self.answered = 0
-        """Those that the home has answered."""
+        """Forwarded commands that the home has answered."""
         self.received = 0
         """Commands of other nodes that were handed to a lane here."""
         self.local: Counter[LocalCause] = Counter()

@@ -81,11 +81,11 @@ class Homes:
         self._reception = Reception(lanes, self.counts, self._route, self._post, clock)
 
     def start(self) -> None:
-        """Take part: forward commands, and be a home once letters come."""
+        """Start to forward commands, and to be a home for the commands of other nodes."""
         self._bus.listen(channel_to(self._bus.node), self._on_letter)
 
     def stop(self) -> None:
-        """Look at nothing any more."""
+        """Stop looking at homes and waiting commands."""
         self._is_over = True
         if self._looking is not None:
             self._looking.cancel()
@@ -116,7 +116,7 @@ class Homes:
             self._refuse(submission)
 
     def pending(self, event: str, keys: Collection[CommandKey]) -> set[CommandKey]:
-        """Those of ``keys`` whose commands wait for their decision, here or at the home."""
+        """The ``keys`` whose commands wait for their decision, here or at the home."""
         found = self._lanes.pending(event, keys)
         route = self._routes.get(event)
         if route is None or route.is_idle:

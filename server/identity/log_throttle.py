@@ -15,7 +15,7 @@ MAX_KEYS: Final = 64
 
 
 class LogThrottle:
-    """Says of a key whether its line is to be logged now. ``clock`` returns seconds."""
+    """Decides whether the line of a key is logged now. ``clock`` returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

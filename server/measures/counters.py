@@ -49,7 +49,7 @@ class Counters:
         self.sockets_opened = 0
         """Upgrades that were accepted, even to refuse them with a close code."""
         self.sockets_closed: Counter[int] = Counter()
-        """The same at their end, by close code."""
+        """Sockets that were closed, by close code."""
         self.streams_opened = 0
         self.streams_closed = 0
         self.hellos: Counter[tuple[bool, Hello]] = Counter()
@@ -62,7 +62,7 @@ class Counters:
         self.snapshots: Counter[str] = Counter()
         """Snapshots made for clients, by reason."""
         self.not_resumed = 0
-        """Those of ``snapshots`` whose client had a position."""
+        """The ``snapshots`` for clients that had a position."""
         self.fills: Counter[FillCause] = Counter()
         """Reads of the journal by rooms."""
         self.received_steps: Counter[ReceivedSteps] = Counter()

@@ -33,11 +33,10 @@ CONNECTIONS = 40
 PIPELINE = 24
 #: Interval between two readings of the resident memory.
 SAMPLE_INTERVAL_S = 0.25
-#: How long freed memory may take to be returned to the system, and how long the resident memory
-#: must stay unchanged before it counts as settled.
+#: Longest wait for freed memory to be returned to the system.
 SETTLE_TIMEOUT_S = 30.0
-#: Seconds without a change after which memory has settled: before, and afterwards, when the rooms
-#: that nobody is in any more are yet to be forgotten, and their memory to be given back.
+#: Seconds without shrinking after which the memory counts as settled: before the attack; and after
+#: it, when the server has yet to drop the empty rooms and to return their memory.
 QUIET_BEFORE_S = 3.0
 QUIET_AFTER_S = 16.0
 MIB = 1 << 20

@@ -269,7 +269,7 @@ class Proposals(Items):
         return row
 
     def unless(self, row: Row | None, status: str, resolution: str | None = None) -> None:
-        """Refuse, or do nothing if ``row`` has that outcome already."""
+        """Raise ``Same`` if ``row`` has that outcome already."""
         if row and row["status"] == status and resolution in (None, row["resolution"]):
             raise Same(**outcome(row))
 

@@ -188,7 +188,7 @@ async def test_what_those_who_are_out_already_have_pending_can_be_closed(server:
         assert (ack["result"]["status"], ack["result"]["closed"]) == (status, 1)
         ack = await scene.admin.ack("membership.remove", **fields)
         assert (ack["applied"], ack["result"]["closed"]) == (False, 0)
-    # Without it, a repeat has the same answer.
+    # Without ``close_proposals``, a repeat has the same answer.
     ack = await scene.admin.ack("membership.remove", event=scene.event, user=removed.user)
     assert not ack["applied"]
     await scene.admin.refused(

@@ -161,7 +161,7 @@ async def test_a_roll_becomes_invitations_and_each_link_lets_one_person_in(
         await expect(grace.get_by_role("link", name="Decide")).to_be_visible()
         row = ada.locator("li").filter(has_text="Grace H.")
         await expect(row.filter(has_text="is in")).to_be_visible()
-        # People whose names the room shows can still be chosen.
+        # A person still chooses the name that the room shows.
         await grace.goto(f"{site.base}/#/e/{event}/people")
         await grace.get_by_text("Your name here").click()
         await grace.get_by_label("Name in this event").fill("Grace")
