@@ -16,7 +16,7 @@ from benchmarks.child import Child, started
 
 VERSION = "8"
 SCRIPT = Path(__file__).parent / "peers" / "broadcast.js"
-INSTALL_TIMEOUT = 120.0
+INSTALL_TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ async def broadcasting() -> AsyncIterator[Broadcast]:
             cwd=name,
             stdout=asyncio.subprocess.DEVNULL,
         )
-        if await asyncio.wait_for(install.wait(), INSTALL_TIMEOUT):
+        if await asyncio.wait_for(install.wait(), INSTALL_TIMEOUT_S):
             raise RuntimeError("npm could not install ws")
         package = f"{name}/node_modules/ws"
         version = f"{await _output(node, '--version')}, ws {_version(package)}"

@@ -15,7 +15,7 @@ Words: TypeAlias = dict[str, Any]
 #: Maximum of bytes in a line, which holds every step of a run.
 LINE_BYTES = 64 * 2**20
 #: Longest wait for an answer: thousands of sockets are opened at once.
-TIMEOUT = 180.0
+ANSWER_TIMEOUT_S = 180.0
 
 
 class Child:
@@ -38,7 +38,7 @@ class Child:
     async def told(self) -> Words:
         """Wait for one line."""
         assert self._process.stdout
-        line = await asyncio.wait_for(self._process.stdout.readline(), TIMEOUT)
+        line = await asyncio.wait_for(self._process.stdout.readline(), ANSWER_TIMEOUT_S)
         if not line:
             raise RuntimeError("a process of the benchmark ended early")
         answer: Words = orjson.loads(line)

@@ -42,8 +42,8 @@ from persistence.embedded.postgres import EmbeddedPostgres
 ROOMS = 4
 #: Open files of a process: its sockets, and some more.
 FILES_BESIDE = 500
-READY_TIMEOUT = 30.0
-STOP_TIMEOUT = 60.0
+READY_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Place:
             )
         assert process.stdout is not None
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), READY_TIMEOUT)
+            line = await asyncio.wait_for(process.stdout.readline(), READY_TIMEOUT_S)
             if b"ready" not in line:
                 raise RuntimeError(log.read_text(errors="replace")[-2_000:])
             port = int(line.rsplit(b":", 1)[1])
@@ -128,7 +128,7 @@ class Place:
         finally:
             if process.returncode is None:
                 process.terminate()
-            await asyncio.wait_for(process.wait(), STOP_TIMEOUT)
+            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
 
 
 async def crowd(server: ServerProcess, plan: Plan) -> list[Row]:

@@ -19,7 +19,7 @@ import orjson
 Message: TypeAlias = dict[str, Any]
 
 #: Longest wait for an answer outside the measured stretches.
-ANSWER_TIMEOUT = 60.0
+ANSWER_TIMEOUT_S = 60.0
 
 _TEXT, _PING, _PONG, _CLOSE = 0x1, 0x9, 0xA, 0x8
 _NO_MASK = bytes(4)
@@ -85,7 +85,7 @@ class Client(asyncio.Protocol):
         client = await cls.silent(host, port)
         welcome = client._expect("welcome")
         client.send({"type": "hello", "token": token})
-        await asyncio.wait_for(welcome, ANSWER_TIMEOUT)
+        await asyncio.wait_for(welcome, ANSWER_TIMEOUT_S)
         return client
 
     @classmethod
@@ -94,7 +94,7 @@ class Client(asyncio.Protocol):
         client = await cls.silent(host, port)
         answer = client._expect("resumed")
         client.send({"type": "hello", "token": token, "resume": resume})
-        await asyncio.wait_for(answer, ANSWER_TIMEOUT)
+        await asyncio.wait_for(answer, ANSWER_TIMEOUT_S)
         return client
 
     async def command(self, type_: str, **arguments: Any) -> Message:
@@ -114,7 +114,7 @@ class Client(asyncio.Protocol):
                 message["id"] = f"{self._prefix}{next(self._numbers)}"
                 waits.append(self._expect(message["id"]))
             self.write(frame(orjson.dumps(chunk)))
-            acks += await asyncio.wait_for(asyncio.gather(*waits), ANSWER_TIMEOUT)
+            acks += await asyncio.wait_for(asyncio.gather(*waits), ANSWER_TIMEOUT_S)
         return acks
 
     def send(self, message: Message) -> None:
@@ -141,7 +141,7 @@ class Client(asyncio.Protocol):
         message[key] = f"{self._prefix}{next(self._numbers)}"
         answer = self._expect(message[key])
         self.send(message)
-        return await asyncio.wait_for(answer, ANSWER_TIMEOUT)
+        return await asyncio.wait_for(answer, ANSWER_TIMEOUT_S)
 
     async def _upgrade(self, host: str, port: int) -> None:
         assert self._upgraded is not None
@@ -151,7 +151,7 @@ class Client(asyncio.Protocol):
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
             f"Sec-WebSocket-Protocol: ayes.v1\r\n\r\n".encode()
         )
-        await asyncio.wait_for(self._upgraded, ANSWER_TIMEOUT)
+        await asyncio.wait_for(self._upgraded, ANSWER_TIMEOUT_S)
         self._upgraded = None
 
     # asyncio.Protocol

@@ -32,7 +32,7 @@ SOCKETS = 20_000
 #: Members of a room that a node of its own takes; a very large room has several such nodes.
 TOGETHER = 500
 #: Nodes that are tried; beyond that, another design is needed.
-MOST_NODES = 250
+MAX_NODES = 250
 #: Seconds between two frames to a socket (FRAME_INTERVAL_S): closer steps share one.
 FRAME_INTERVAL_S = 0.004
 #: Seconds between two heartbeats of a socket, and two looks at the rooms' tops.
@@ -169,16 +169,16 @@ def enough(
 ) -> tuple[int, Load]:
     """Nodes of which the busiest stays under ``BUSY`` and its limit of sockets, and their load.
 
-    Looked for in steps of a quarter, up to ``MOST_NODES``: where every vote is news to most of
+    Looked for in steps of a quarter, up to ``MAX_NODES``: where every vote is news to most of
     the nodes, more of them only means more who hear it.
     """
     nodes = max(1, -(-sum(sizes) // SOCKETS))
     while True:
         load = simulate(sizes, nodes, votes, place, costs, seed)
         fits = max(load.nodes) <= BUSY and max(load.sockets) <= SOCKETS
-        if fits or nodes >= MOST_NODES:
+        if fits or nodes >= MAX_NODES:
             return nodes, load
-        nodes = min(MOST_NODES, nodes + max(1, nodes // 4))
+        nodes = min(MAX_NODES, nodes + max(1, nodes // 4))
 
 
 def table_of(members: int, hourly: float, seed: int) -> Table:

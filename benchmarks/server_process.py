@@ -23,8 +23,8 @@ from persistence.embedded.postmaster import SUPERUSER
 
 HOST = "127.0.0.1"
 #: A first start makes a database cluster; the deadline is for a slow disk.
-START_TIMEOUT = 90.0
-STOP_TIMEOUT = 30.0
+START_TIMEOUT_S = 90.0
+STOP_TIMEOUT_S = 30.0
 
 #: Limits against strangers are lifted, since the work is measured, not the limits. Limits of memory
 #: stay, far above the needs of these loads.
@@ -130,14 +130,14 @@ async def running(**settings: str) -> AsyncIterator[ServerProcess]:
 
 
 async def _until_ready(process: asyncio.subprocess.Process, port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
+    deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.returncode is not None:
             raise StartError(f"the server ended with {process.returncode}:\n{_tail(log)}")
         if await _is_ready(port):
             return
         await asyncio.sleep(0.05)
-    raise StartError(f"the server was not ready in {START_TIMEOUT:.0f} s:\n{_tail(log)}")
+    raise StartError(f"the server was not ready in {START_TIMEOUT_S:.0f} s:\n{_tail(log)}")
 
 
 async def _is_ready(port: int) -> bool:
@@ -161,11 +161,11 @@ async def _stop(process: asyncio.subprocess.Process, data: Path) -> None:
     if process.returncode is None:
         process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), STOP_TIMEOUT)
+            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
         except TimeoutError:
             process.kill()
             await process.wait()
-    for _ in range(int(STOP_TIMEOUT)):
+    for _ in range(int(STOP_TIMEOUT_S)):
         if not _stop_postgres(data):
             return
         await asyncio.sleep(1)

@@ -20,7 +20,7 @@ from benchmarks.load import Client, Message, frame
 from benchmarks.machine import CpuMeter, CpuTime
 
 #: Longest wait for the last answers after a run.
-DRAIN_TIMEOUT = 30.0
+DRAIN_TIMEOUT_S = 30.0
 
 
 class LoadError(RuntimeError):
@@ -269,7 +269,7 @@ async def alternate(
         for _ in range(count):
             answered.clear()
             voter.vote(tally)
-            await asyncio.wait_for(answered.wait(), DRAIN_TIMEOUT)
+            await asyncio.wait_for(answered.wait(), DRAIN_TIMEOUT_S)
             if gap:
                 await asyncio.sleep(gap)
         ended, cpu = time.monotonic(), meter.read() - cpu
@@ -283,7 +283,7 @@ async def drain(voters: Sequence[Voter], tally: Tally) -> None:
     """Stop all and wait for outstanding answers."""
     for voter in voters:
         voter.stop()
-    for _ in range(int(DRAIN_TIMEOUT * 100)):
+    for _ in range(int(DRAIN_TIMEOUT_S * 100)):
         if not any(voter.outstanding for voter in voters):
             return
         await asyncio.sleep(0.01)

@@ -20,7 +20,7 @@ from time import monotonic
 import uvloop
 
 from benchmarks.child import Child, Words, serve, started
-from benchmarks.load import ANSWER_TIMEOUT, Client, Message
+from benchmarks.load import ANSWER_TIMEOUT_S, Client, Message
 
 #: Seconds between two looks at whether all have reached the position.
 CHECK_EVERY = 0.01
@@ -83,7 +83,7 @@ class Watchers:
         return {"ready": True}
 
     async def _arrivals(self, steps: list[int]) -> Words:
-        for _ in range(int(ANSWER_TIMEOUT / CHECK_EVERY)):
+        for _ in range(int(ANSWER_TIMEOUT_S / CHECK_EVERY)):
             if min(watcher.seq for watcher in self._watchers) >= max(steps):
                 break
             await asyncio.sleep(CHECK_EVERY)

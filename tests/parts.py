@@ -36,10 +36,10 @@ QUICK = {"fsync": "off", "full_page_writes": "off", "max_connections": "100"}
 #: Free memory that is enough to keep test data there.
 ROOM = 4 * 1024**3
 #: Longest wait for a part to start, or to answer.
-START_TIMEOUT = 30.0
+START_TIMEOUT_S = 30.0
 #: Longest that fetching redis-server may take.
-INSTALL_TIMEOUT = 300.0
-LOOK_INTERVAL = 0.01
+INSTALL_TIMEOUT_S = 300.0
+LOOK_INTERVAL_S = 0.01
 #: Attempts to take a port: one that was free a moment ago may be taken by then.
 PORT_TRIES = 5
 
@@ -68,7 +68,7 @@ def _in_memory() -> str | None:
 def apart(work: Callable[[], T]) -> T:
     """Run ``work`` in a thread of its own, so that its loop does not meet the test's."""
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(work).result(START_TIMEOUT)
+        return thread.submit(work).result(START_TIMEOUT_S)
 
 
 def named(url: str, database: str) -> str:
@@ -80,7 +80,7 @@ def execute(url: str, *statements: str) -> None:
     """Run ``statements``, each in a transaction of its own."""
 
     async def run() -> None:
-        connection: asyncpg.Connection[Any] = await asyncpg.connect(url, timeout=START_TIMEOUT)
+        connection: asyncpg.Connection[Any] = await asyncpg.connect(url, timeout=START_TIMEOUT_S)
         try:
             for statement in statements:
                 await connection.execute(statement)
@@ -100,7 +100,7 @@ def postgres_url() -> Iterator[str]:
     with folder() as path:
         postgres = EmbeddedPostgres(path, settings=QUICK)
         try:
-            yield postgres.start(timeout=START_TIMEOUT)
+            yield postgres.start(timeout=START_TIMEOUT_S)
         finally:
             postgres.stop()
 
@@ -177,7 +177,7 @@ class RedisServer:
         process, self.process = self.process, None
         if process is not None:
             process.kill()
-            process.wait(START_TIMEOUT)
+            process.wait(START_TIMEOUT_S)
 
     def _started(self, program: str) -> bool:
         options = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no"}
@@ -189,11 +189,11 @@ class RedisServer:
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=tempfile.gettempdir()
         )
-        deadline = time.monotonic() + START_TIMEOUT
+        deadline = time.monotonic() + START_TIMEOUT_S
         while self.process.poll() is None and time.monotonic() < deadline:
             if self._answers() and self.process.poll() is None:
                 return True
-            time.sleep(LOOK_INTERVAL)
+            time.sleep(LOOK_INTERVAL_S)
         self.stop()
         return False
 
@@ -236,7 +236,7 @@ def redis_server() -> str:
         subprocess.run(
             [ROOT / "scripts" / "install-redis", sys.executable],
             check=True,
-            timeout=INSTALL_TIMEOUT,
+            timeout=INSTALL_TIMEOUT_S,
         )
         found = _redis_server()
     if found is None:

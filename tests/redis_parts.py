@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from redis import Redis
 
-from tests.parts import LOOK_INTERVAL, START_TIMEOUT, RedisServer, free_port, redis_server
+from tests.parts import LOOK_INTERVAL_S, START_TIMEOUT_S, RedisServer, free_port, redis_server
 
 #: Slots of a cluster, and the primaries that share them.
 SLOTS = 16_384
@@ -124,7 +124,7 @@ class RedisCluster:
 
     def tell(self, server: RedisServer, *command: str | int) -> Any:
         """The raw answer of one server."""
-        with Redis(port=server.port, socket_timeout=START_TIMEOUT) as client:
+        with Redis(port=server.port, socket_timeout=START_TIMEOUT_S) as client:
             client.response_callbacks.clear()
             return client.execute_command(*command)
 
@@ -151,10 +151,10 @@ class RedisCluster:
 
 def until(holds: Callable[[], bool]) -> None:
     """Wait until the condition holds; ``AssertionError`` if it never does."""
-    deadline = time.monotonic() + START_TIMEOUT
+    deadline = time.monotonic() + START_TIMEOUT_S
     while not holds():
         assert time.monotonic() < deadline, "the cluster does not come together"
-        time.sleep(LOOK_INTERVAL)
+        time.sleep(LOOK_INTERVAL_S)
 
 
 @contextmanager
@@ -187,18 +187,18 @@ class _TlsFront:
     def __enter__(self) -> int:
         self._thread.start()
         starting = asyncio.run_coroutine_threadsafe(self._start(), self._loop)
-        return starting.result(START_TIMEOUT)
+        return starting.result(START_TIMEOUT_S)
 
     def __exit__(self, *_: object) -> None:
         stopping = asyncio.run_coroutine_threadsafe(self._stop(), self._loop)
-        stopping.result(START_TIMEOUT)
+        stopping.result(START_TIMEOUT_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(START_TIMEOUT)
+        self._thread.join(START_TIMEOUT_S)
         self._loop.close()
 
     async def _start(self) -> int:
         self._server = await asyncio.start_server(
-            self._take, "127.0.0.1", 0, ssl=self._context, ssl_handshake_timeout=START_TIMEOUT
+            self._take, "127.0.0.1", 0, ssl=self._context, ssl_handshake_timeout=START_TIMEOUT_S
         )
         port: int = self._server.sockets[0].getsockname()[1]
         return port
@@ -208,9 +208,9 @@ class _TlsFront:
         for writer in tuple(self._open):
             writer.transport.abort()
         while self._open:
-            await asyncio.sleep(LOOK_INTERVAL)
+            await asyncio.sleep(LOOK_INTERVAL_S)
         # Aborted connections are closed in the loop's next turns.
-        await asyncio.sleep(LOOK_INTERVAL)
+        await asyncio.sleep(LOOK_INTERVAL_S)
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)

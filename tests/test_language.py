@@ -48,7 +48,9 @@ BANNED = re.compile(
     re.IGNORECASE,
 )
 #: First words of a docstring that hide its subject.
-HIDDEN_SUBJECT = re.compile(r"(Who|Whose|Whom|What|Where|Which|That|It|They|There)\b")
+HIDDEN_SUBJECT = re.compile(
+    r"(Who|Whose|Whom|Whatever|What|Where|Which|That|Those|It|They|There)\b"
+)
 #: Words of one sentence; a longer one has more than one thought.
 MAX_SENTENCE_WORDS = 25
 #: Beginnings of constants that the field calls ``MAX_`` or ``MIN_``.
@@ -162,6 +164,17 @@ def test_docstrings_have_short_sentences() -> None:
 
 def test_constants_are_named_by_kind_and_explained() -> None:
     wrong = [f"{_name(path)}: {what}" for path in sources(*CLEAN) for what in _misnamed(path)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_constants_of_tests_and_benchmarks_begin_with_max_or_min() -> None:
+    wrong = [
+        f"{_name(path)}: {target.id}"
+        for path in sources(*PLAIN)
+        for node in parsed(path).body
+        for target in (node.targets if isinstance(node, ast.Assign) else [])
+        if isinstance(target, ast.Name) and target.id.isupper() and OLD_PREFIX.match(target.id)
+    ]
     assert not wrong, "\n".join(wrong)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 #: Longest time to fetch the packages; one of them is a program of 100 MB.
-INSTALL_TIMEOUT = 300.0
+INSTALL_TIMEOUT_S = 300.0
 
 
 class MissingError(RuntimeError):
@@ -103,7 +103,7 @@ async def _run(directory: Path, *command: str) -> None:
     process = await asyncio.create_subprocess_exec(
         *command, cwd=directory, stdout=asyncio.subprocess.DEVNULL
     )
-    if await asyncio.wait_for(process.wait(), INSTALL_TIMEOUT):
+    if await asyncio.wait_for(process.wait(), INSTALL_TIMEOUT_S):
         raise MissingError(f"failed: {' '.join(command)}")
 
 

@@ -15,7 +15,7 @@ from benchmarks.load import Client, frame
 from benchmarks.voters import Ballot, LoadError, percentiles
 
 #: Longest wait for the last answer after a run, and for the last watcher's last step.
-DRAIN_TIMEOUT = 30.0
+DRAIN_TIMEOUT_S = 30.0
 
 _ACK = b'{"type":"ack"'
 _DIFF = b'{"type":"diff"'
@@ -205,7 +205,7 @@ async def measure(
 async def _drain(voters: Sequence[Member], watchers: Sequence[Member], run: Run) -> None:
     for voter in voters:
         voter.stop()
-    for _ in range(int(DRAIN_TIMEOUT * 100)):
+    for _ in range(int(DRAIN_TIMEOUT_S * 100)):
         if run.faults or not (
             any(voter.outstanding for voter in voters)
             or any(watcher.position() < run.high for watcher in watchers)

@@ -24,7 +24,7 @@ from benchmarks.server_process import HOST, PostgresAddress, ServerProcess
 from benchmarks.voters import Ballot
 
 #: Until Redis listens.
-START_TIMEOUT = 10.0
+START_TIMEOUT_S = 10.0
 
 
 @dataclass(eq=False)
@@ -155,7 +155,7 @@ async def _redis(peers: Peers) -> AsyncIterator[tuple[int, int]]:
 
 
 async def _until_listening(port: int) -> None:
-    async with asyncio.timeout(START_TIMEOUT):
+    async with asyncio.timeout(START_TIMEOUT_S):
         while True:
             try:
                 _, writer = await asyncio.open_connection(HOST, port)

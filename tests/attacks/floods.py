@@ -18,7 +18,7 @@ from tests.server.raw import CONT, HANDSHAKE, PING, PONG, TEXT, masked
 
 #: Seconds and bytes after which an attacker gives up, if the server has not ended it: a failure.
 LIMIT_S = 100.0
-MOST_BYTES = 160 << 20
+MAX_BYTES = 160 << 20
 
 UPGRADE = b"GET /v1/socket HTTP/1.1\r\n" + HANDSHAKE + b"\r\n"
 
@@ -144,7 +144,7 @@ async def flood(port: int, token: str, first: bytes, again: bytes) -> End:
         await peer.answered.wait()
         transport.write(hello(token) + first)
         begun, said = time.monotonic(), 0
-        while not peer.gone.is_set() and said < MOST_BYTES:
+        while not peer.gone.is_set() and said < MAX_BYTES:
             transport.write(again)
             said += len(again)
             await peer.writable.wait()

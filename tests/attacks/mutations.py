@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.protocol.hostile import TEXTS
 from tests.protocol.hostile import VALUES as VALUES_OF_SIZE
-from tests.protocol.wrong import LONG_RUNS, LONGEST_RUN, MESSAGES, NOTHING, example, name_of
+from tests.protocol.wrong import LONG_RUNS, MAX_RUN, MESSAGES, NOTHING, example, name_of
 
 #: JSON of values at the edge of what something allows, or beyond it.
 VALUES = (
@@ -41,7 +41,7 @@ VALUES = (
     *(rf'"{text}"' for text in (r"a\rb\r\nc", r"\ufeffa\u2028b\u2029", r"\u0085\u000b\u000c")),
     *('[{"event":"e","seq":-1}]', '{"assumption":{"threshold":1e9}}', '{"membership_auto":1}'),
 )
-VALUES += tuple(json.dumps(text) for text in (LONGEST_RUN, *LONG_RUNS, *NOTHING))
+VALUES += tuple(json.dumps(text) for text in (MAX_RUN, *LONG_RUNS, *NOTHING))
 _JUNK = ("", "{", "}", "[", "]", ",", ":", '"', "\\", "\x00", "\ufeff", " \r\n\t", "//", "\u2028")
 
 

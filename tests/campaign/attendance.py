@@ -18,7 +18,7 @@ MAX_UNEXPLAINED_SECONDS = 5.0
 #: Longest that one seat may be shut, explained or not: a node's start may take 90 s.
 MAX_SHUT_SECONDS = 150.0
 #: The least share of all seat-seconds that sockets must have been open for, however many faults.
-LEAST_OPEN = 0.5
+MIN_OPEN_SHARE = 0.5
 
 
 class Span(NamedTuple):
@@ -86,7 +86,7 @@ def half_a_venue(nodes: Mapping[str, Attendance]) -> Iterator[str]:
     for name, node in nodes.items():
         yield from (f"{name}: {why}" for why in node.wrong())
     opened, total = (sum(getattr(n, what) for n in nodes.values()) for what in ("open", "total"))
-    if opened < LEAST_OPEN * total:
+    if opened < MIN_OPEN_SHARE * total:
         yield f"all sockets together were open for {opened / total:.0%} of the time only"
 
 

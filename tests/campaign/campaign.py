@@ -37,7 +37,7 @@ BLAMES = {code for code in CODES if code >= 4_500} | {int(CloseCode.NO_HELLO)}
 #: The fault that makes a valid token seem to be from the future, at the node that it strikes.
 NODE_CLOCK = "clock of a node jumps"
 #: Resident memory that a node may use with two hundred sockets and a round under way.
-MOST_RESIDENT_KIB = 400 * 1024
+MAX_RESIDENT_KIB = 400 * 1024
 #: What a node may hold in addition after a round: pools fill, and stay full.
 MORE_TASKS = 8
 MORE_FILES = CONNECTIONS + 16
@@ -46,7 +46,7 @@ SETTLE_SECONDS = 15.0
 SAMPLE_SECONDS = 1.0
 PROGRESS_SECONDS = 15.0
 #: LogThrottle of a round that are shown at once; the report has all.
-MOST_SHOWN = 5
+MAX_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ async def _judge(report: Report, name: str, cases: list[Case], keep: Path) -> No
     took = time.monotonic() - begun
     report.judged_seconds += took
     print(f"{name}: judged in {took:.0f} s", flush=True)  # noqa: T201
-    for what in wrong[:MOST_SHOWN]:
+    for what in wrong[:MAX_SHOWN]:
         print(what, flush=True)  # noqa: T201
     report.wrong += wrong
 
@@ -238,7 +238,7 @@ async def _settled(place: Venue, report: Report) -> None:
         report.resources[f"{node.name}: lives, most resident"] = (
             f"{node.lives}, {most / 1024:.0f} MiB"
         )
-        if most > MOST_RESIDENT_KIB:
+        if most > MAX_RESIDENT_KIB:
             report.wrong.append(f"{node.name} held {most / 1024:.0f} MiB")
     rows = await place.postgres.rows(
         "SELECT count(*) AS held FROM pg_stat_activity WHERE application_name = 'ayes'"

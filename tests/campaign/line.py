@@ -25,7 +25,7 @@ _HANDSHAKE = (
 )
 _OF_ROOMS = frozenset(("snapshot", "resumed", "diff", "you", "unsubscribed"))
 #: Maximum bytes of an answer to the upgrade; the server's has under 300.
-_LONGEST_HEAD = 8_192
+_MAX_HEAD_BYTES = 8_192
 #: The code of a connection that ended without a close frame.
 ABNORMAL = 1006
 
@@ -161,7 +161,7 @@ class Line(asyncio.Protocol):
         if not self.opened.done():
             head, found, rest = self._buffer.partition(b"\r\n\r\n")
             if not found:
-                if len(head) > _LONGEST_HEAD:
+                if len(head) > _MAX_HEAD_BYTES:
                     self.abort()
                 return
             if not head.startswith(b"HTTP/1.1 101"):

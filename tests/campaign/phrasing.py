@@ -12,9 +12,9 @@ from tests.model.history import Json
 #: Members an event keeps; below that nobody leaves or is removed.
 FEWEST_MEMBERS = 36
 #: Pending proposals beyond which a command votes rather than proposes.
-MOST_PENDING = 30
+MAX_PENDING = 30
 #: Items beyond which a command proposes a deletion rather than an addition.
-MOST_ITEMS = {"assumptions": 30, "criteria": 6}
+MAX_ITEMS = {"assumptions": 30, "criteria": 6}
 #: Users who never join the events from ``STRANGE_FROM`` on: strangers there.
 STRANGERS = 4
 STRANGE_FROM = 3
@@ -147,7 +147,7 @@ def _retract(p: Phrasing) -> Words | None:
 
 def _propose(p: Phrasing) -> Words | None:
     state = p.state
-    if sum(each["status"] == "pending" for each in state["proposals"].values()) >= MOST_PENDING:
+    if sum(each["status"] == "pending" for each in state["proposals"].values()) >= MAX_PENDING:
         return None
     kind = ("assumption", "assumption", "criterion", "conclusion")[p.draw(4)]
     items = state["criteria" if kind != "assumption" else "assumptions"]
@@ -160,7 +160,7 @@ def _propose(p: Phrasing) -> Words | None:
         category = category if "conclusion" in items[target] else "create"
         fields: Json = {"target": target, "base_version": items[target]["conclusion_version"]}
     else:
-        full = len(items) >= MOST_ITEMS["assumptions" if kind == "assumption" else "criteria"]
+        full = len(items) >= MAX_ITEMS["assumptions" if kind == "assumption" else "criteria"]
         category = "delete" if category == "create" and full else category
         category = category if target is not None else "create"
         fields = {}

@@ -14,8 +14,8 @@ from tests.model.checker import NO_EFFECT, UNKNOWN
 
 #: The shares of operations that must have ended unknown, and been answered from the journal. With
 #: less, the campaign proved nothing. The plan sends 30 % again.
-LEAST_UNKNOWN = 0.01
-LEAST_REPLAYED = 0.01
+MIN_UNKNOWN = 0.01
+MIN_REPLAYED = 0.01
 GONE = "none: the socket was gone"
 
 
@@ -80,9 +80,9 @@ class Report:
         if not self.faults:
             return []
         found = []
-        if self.unknown < LEAST_UNKNOWN:
+        if self.unknown < MIN_UNKNOWN:
             found.append(f"only {self.unknown:.2%} of the operations ended unknown")
-        if self.replayed < LEAST_REPLAYED:
+        if self.replayed < MIN_REPLAYED:
             found.append(f"only {self.replayed:.2%} of the operations were replayed")
         return found
 

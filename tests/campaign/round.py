@@ -26,7 +26,7 @@ from tests.model.history import Json, Operation
 WORKERS = 128
 #: Faults that may wait for their turn before the senders rest between two commands. The more faults
 #: wait, the longer the rests; then all go on at once (``waves.py``).
-MOST_STRIKES = 4
+MAX_STRIKES = 4
 PACE_SECONDS, MOST_PACE_SECONDS = 0.1, 2.0
 #: Waits before an undecided command is sent again; drawn.
 FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
@@ -55,7 +55,7 @@ class Round:
         self.seats: dict[str, list[Seat]] = {}
         self.violations: list[str] = []
         self.policy = OPEN_POLICY
-        self.most_strikes = MOST_STRIKES
+        self.most_strikes = MAX_STRIKES
         self.waves = Waves()
         self.patience = Patience()
         self.unsettled = 0

@@ -11,7 +11,7 @@ from persistence.embedded.account import account_for
 from persistence.embedded.binaries import find_binaries, within_reach
 from persistence.embedded.postgres import EmbeddedPostgresError
 from tests.campaign.stores import LOOK_SECONDS, SETTINGS, Clocked, Postgres
-from tests.parts import START_TIMEOUT
+from tests.parts import START_TIMEOUT_S
 from tests.promises.proxy import Proxy, proxy_before
 
 #: Longest time to copy the primary, and to catch up with it.
@@ -39,7 +39,7 @@ class Standby:
         source = f"host=127.0.0.1 port={self._relay.port} user=ayes application_name={NAME}"
         settings = SETTINGS | {"primary_conninfo": source}
         self._embedded = Clocked(self._home, self._primary.clock, settings)
-        self._url = await asyncio.to_thread(self._embedded.start, timeout=START_TIMEOUT)
+        self._url = await asyncio.to_thread(self._embedded.start, timeout=START_TIMEOUT_S)
         self._in_step = in_step
         if in_step:
             await self._primary.set(synchronous_standby_names=NAME)

@@ -19,7 +19,7 @@ from persistence.embedded.account import Account
 from persistence.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresError
 from persistence.embedded.postmaster import Postmaster
 from tests.campaign.clock import Clock
-from tests.parts import QUICK, START_TIMEOUT, RedisServer
+from tests.parts import QUICK, START_TIMEOUT_S, RedisServer
 
 #: Longest that an order to the database may take while nothing is wrong with it.
 ORDER_SECONDS = 20.0
@@ -69,7 +69,7 @@ class Postgres:
 
     async def start(self) -> None:
         """Start it, and wait until it answers."""
-        self.url = await asyncio.to_thread(self.embedded.start, timeout=START_TIMEOUT)
+        self.url = await asyncio.to_thread(self.embedded.start, timeout=START_TIMEOUT_S)
 
     async def stop(self) -> None:
         """Shut it down in fast mode."""

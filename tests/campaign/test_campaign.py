@@ -28,7 +28,7 @@ COMMANDS, FAULT_COUNT = 20_000, 48
 #: Events of the round over many events, of five commands each.
 WIDE = 200
 #: Minimum of faults that must have struck; some faults may find nothing to strike.
-LEAST_FAULTS = 40
+MIN_FAULTS = 40
 #: Ends a campaign that hangs. A campaign takes about two minutes on two quiet cores, and ten times
 #: as long at a load of 20.
 CAMPAIGN_SECONDS = 1_800
@@ -75,7 +75,7 @@ async def test_the_short_campaign_breaks_no_promise(tmp_path: Path) -> None:
     report: dict[str, Any] = json.loads((tmp_path / "report").read_text())
     assert report["wrong"] == []
     assert report["commands"] == COMMANDS
-    assert sum(report["faults"].values()) >= LEAST_FAULTS
+    assert sum(report["faults"].values()) >= MIN_FAULTS
     # If ``.ci/run`` has installed the equipment, no fault is left out for the lack of it.
     for piece in os.environ.get("AYES_TEST_EQUIPMENT", "").split(","):
         assert piece not in report["left_out"], report["left_out"]

@@ -32,9 +32,9 @@ WAYS: dict[str, tuple[str, dict[str, str]]] = {
 #: Longest wait for an expected report; the machine may be busy.
 PATIENCE = 30.0
 #: Interval between two looks at a client's state while it is not as expected.
-LOOK_INTERVAL = 0.02
+LOOK_INTERVAL_S = 0.02
 #: Maximum of bytes of a driver's line, which may hold a whole room.
-LONGEST_LINE = 16 * 1024 * 1024
+MAX_LINE_BYTES = 16 * 1024 * 1024
 #: Reports that a client may send at any time, without a step that expects them.
 UNASKED = frozenset(
     {"status", "ready", "change", "you", "presence", "bye", "left", "loaded", "transport"}
@@ -105,13 +105,13 @@ class Driver:
                 return
             if time.monotonic() > deadline:
                 raise Mismatch(f"{pattern} instead of {json.dumps(got)}")
-            await asyncio.sleep(LOOK_INTERVAL)
+            await asyncio.sleep(LOOK_INTERVAL_S)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until ``condition`` holds."""
         async with asyncio.timeout(PATIENCE):
             while not condition():
-                await asyncio.sleep(LOOK_INTERVAL)
+                await asyncio.sleep(LOOK_INTERVAL_S)
 
     def left(self) -> list[Told]:
         """Reports that no step expected."""
@@ -159,7 +159,7 @@ async def driving(client: str) -> AsyncIterator[Driver]:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        limit=LONGEST_LINE,
+        limit=MAX_LINE_BYTES,
     )
     driver = Driver(process)
     try:

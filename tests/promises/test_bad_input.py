@@ -20,7 +20,7 @@ from tests.promises import running
 from tests.promises.client import Client, Message
 from tests.promises.scenes import fresh, gathering
 from tests.protocol.hostile import FRAME, TEXTS
-from tests.protocol.wrong import LONGEST_RUN, MESSAGES, name_of, wrong_messages
+from tests.protocol.wrong import MAX_RUN, MESSAGES, name_of, wrong_messages
 
 #: Malicious values of the right type.
 STRANGE = [
@@ -34,7 +34,7 @@ STRANGE = [
     "\ufffe\uffff",
     "𒐫" * 64,
     "e\u0301" * 32,
-    LONGEST_RUN,
+    MAX_RUN,
     "\ufeffone\r\ntwo\x85three\rfour",
     "\u202d\u2066\u3164x\u200b\u0f73",
     "9" * 60,

@@ -24,7 +24,7 @@ from protocol.text import (
     has_long_run,
     is_empty,
 )
-from tests.protocol.wrong import CONTROLS, LIMITS, LONG_RUNS, LONGEST_RUN, NOTHING
+from tests.protocol.wrong import CONTROLS, LIMITS, LONG_RUNS, MAX_RUN, NOTHING
 
 #: Characters of special rules, among ordinary ones.
 ODD = (
@@ -102,12 +102,12 @@ def test_blanks_and_what_unicode_says_to_ignore_show_nothing() -> None:
 
 
 def test_the_longest_run_passes_and_one_mark_more_does_not() -> None:
-    assert content(LONGEST_RUN) == unicodedata.normalize("NFC", LONGEST_RUN)
+    assert content(MAX_RUN) == unicodedata.normalize("NFC", MAX_RUN)
     for run in LONG_RUNS:
         error = content(run)
         assert error.details == {"path": "content", "limit": MAX_MARKS}, ascii(run)
     # Many short runs are permitted.
-    assert content((LONGEST_RUN + "x") * 50) is not None
+    assert content((MAX_RUN + "x") * 50) is not None
 
 
 def test_a_run_is_found_wherever_it_is() -> None:

@@ -266,10 +266,10 @@ NOTHING = (
 )
 #: The longest permitted run of combining marks, and texts whose run is one longer. The marks of one
 #: text have Unicode's combining class 0.
-LONGEST_RUN = "a" + "\u0301" * 15 + "\u0316" * 15
+MAX_RUN = "a" + "\u0301" * 15 + "\u0316" * 15
 LONG_RUNS = (
-    *(LONGEST_RUN + "\u0301", "\u00e9" + LONGEST_RUN[1:], "x\u0344" * 3 + "\u0344" * 16),
-    *("\u0f73" * 16, "\u0958" + LONGEST_RUN[1:], "\u0301" * 31),
+    *(MAX_RUN + "\u0301", "\u00e9" + MAX_RUN[1:], "x\u0344" * 3 + "\u0344" * 16),
+    *("\u0f73" * 16, "\u0958" + MAX_RUN[1:], "\u0301" * 31),
 )
 
 

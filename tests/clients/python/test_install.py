@@ -16,7 +16,7 @@ from ayes_client.version import VERSION
 from tests.parts import ROOT
 
 #: Longest that pip may take; it asks a registry if its cache lacks a package.
-PIP_TIMEOUT = 240.0
+PIP_TIMEOUT_S = 240.0
 LOOK = """
 import importlib.metadata as m, json, sys
 import ayes_client
@@ -26,7 +26,7 @@ print(json.dumps([names, files]))
 """
 
 
-@pytest.mark.timeout(PIP_TIMEOUT + 30)
+@pytest.mark.timeout(PIP_TIMEOUT_S + 30)
 def test_an_empty_environment_gets_two_packages_and_none_of_the_servers(tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", symlinks=True)
     python = tmp_path / "venv" / "bin" / "python"
@@ -37,7 +37,7 @@ def test_an_empty_environment_gets_two_packages_and_none_of_the_servers(tmp_path
             ROOT / "clients" / "python",
         ],
         check=True,
-        timeout=PIP_TIMEOUT,
+        timeout=PIP_TIMEOUT_S,
     )
 
     def run(*arguments: str) -> str:
