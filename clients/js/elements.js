@@ -4,7 +4,7 @@
 //
 // A room without children shows its open proposals. Elements of one server and one source of tokens share a client.
 
-export { AyesElement } from "./src/elements/base.js";
+export { AyesElement } from "./src/elements/element.js";
 import { AyesProposal } from "./src/elements/proposal.js";
 import { AyesRoom } from "./src/elements/room.js";
 

@@ -10,7 +10,7 @@ import httpx
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
-from tests.clients.line import Line
+from tests.clients.blocking import BlockingLine
 from tests.promises.running import token
 from tests.web.conftest import LOOP, StartSite, Visit
 from tests.web.entering import proposal
@@ -19,7 +19,7 @@ from tests.web.stage import Stage
 PATH = "/decide"
 
 
-class PathLine(Line):
+class PathLine(BlockingLine):
     """A proxy that forwards ``/decide/…`` to the server as ``/…``, and no other path."""
 
     @property
@@ -47,23 +47,7 @@ class PathLine(Line):
                 part for part in head.split(b"\r\n") if not part.lower().startswith(b"connection:")
             ]
             head = b"\r\n".join([lines[0], b"Connection: close", *lines[1:]])
-        relayed = asyncio.StreamReader()
-        relayed.feed_data(head)
-        forwarding = asyncio.create_task(_forward(reader, relayed))
-        try:
-            await super()._serve(relayed, writer)
-        finally:
-            forwarding.cancel()
-            await asyncio.gather(forwarding, return_exceptions=True)
-
-
-async def _forward(reader: asyncio.StreamReader, to: asyncio.StreamReader) -> None:
-    try:
-        while data := await reader.read(65_536):
-            to.feed_data(data)
-    except OSError:
-        pass
-    to.feed_eof()
+        await self._relay(head, reader, writer)
 
 
 @asynccontextmanager

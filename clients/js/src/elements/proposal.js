@@ -1,7 +1,7 @@
 // <ayes-proposal proposal="p_…">: its words, how it stands, and the buttons to vote.
 
 import { Acting } from "../bindings/views.js";
-import { AyesElement, made } from "./base.js";
+import { AyesElement, made } from "./element.js";
 
 export class AyesProposal extends AyesElement {
   #acting = new Acting(() => this.draw());

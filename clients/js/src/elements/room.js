@@ -1,6 +1,6 @@
 // <ayes-room event="…">: the place of the elements in it; without children, the room's open proposals.
 
-import { AyesElement, made } from "./base.js";
+import { AyesElement, made } from "./element.js";
 
 export class AyesRoom extends AyesElement {
   #parts = null;
