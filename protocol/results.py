@@ -276,4 +276,6 @@ RESULTS: Final[dict[type[c.Command], AnyResult]] = {
     c.EventReopen: EventLed,
     c.MembershipAdd: PeopleAdded,
 }
-assert RESULTS.keys() == set(c.COMMANDS)
+assert RESULTS.keys() == set(c.COMMANDS), (
+    f"these commands have no result here: {set(c.COMMANDS) - RESULTS.keys()}"
+)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from protocol.commands import COMMANDS, Command
+from tests.model.reference import Model
 from tests.model.rows import LIMITS, Row, enough
 from tests.model.table import CODE, Table
 
@@ -264,3 +266,10 @@ def test_limits_hold_and_by_votes_it_waits() -> None:
     table("ada", "event.set_policy", policy_version=1, policy={"quorum_percent": 1})
     assert table.status(proposal) == ("accepted", "auto_votes")
     assert LIMITS["assumptions"] == 500
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_the_model_decides_every_command_of_the_protocol(kind: type[Command]) -> None:
+    """Without this, a new command would be left out of the model, and no test would fail."""
+    method = str(kind.__struct_config__.tag).replace(".", "_")
+    assert callable(getattr(Model, method, None)), method
