@@ -445,8 +445,15 @@ async def test_a_home_that_is_killed_under_load_loses_no_ack(
             for vote, (scene, _, _) in zip(votes, events, strict=True)
             for client in scene.members
         ]
+        is_killed = False
+
+        async def voting(vote: Shared, client: Client) -> None:
+            while not is_killed:
+                await vote.votes(client, retried=True)
+            await vote.votes(client, 5, retried=True)
+
         here = [
-            asyncio.create_task(vote.votes(client, 40, retried=True))
+            asyncio.create_task(voting(vote, client))
             for vote, (_, _, clients) in zip(votes, events, strict=True)
             for client in clients
         ]
@@ -457,6 +464,7 @@ async def test_a_home_that_is_killed_under_load_loses_no_ack(
 
         await asyncio.wait_for(enough(), PATIENCE)
         await other.kill()
+        is_killed = True
         await asyncio.gather(*there)
         async with asyncio.timeout(2 * PATIENCE):
             await asyncio.gather(*here)

@@ -16,7 +16,8 @@ from tests.web.stage import Stage
 async def in_small_steps(route: Route) -> None:
     """The module with a page of one step, so that each press loads one page."""
     text = (ROOT / "web" / "journal.js").read_text()
-    small = text.replace("PAGE = 200;", "PAGE = 1;").replace("MOST_PAGES = 5;", "MOST_PAGES = 1;")
+    small = text.replace("PAGE = 200;", "PAGE = 1;").replace("MAX_PAGES = 5;", "MAX_PAGES = 1;")
+    assert small.count(" = 1;") == text.count(" = 1;") + 2, "a constant has another name"
     await route.fulfill(body=small, content_type="text/javascript")
 
 

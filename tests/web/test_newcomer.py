@@ -90,7 +90,9 @@ async def test_an_order_that_nobody_made_is_not_counted(site: Running, visit: Vi
         assert (await stage.ballot("Ada", event))["criterion_order"] == []
         await page.get_by_role("checkbox", name="This order is mine").check()
         await page.get_by_role("button", name="Replace ballot").click()
-        await expect(page.get_by_text("Not sent yet")).to_have_count(0)
+        # While it is sent, the button is disabled and the note is hidden.
+        sent = page.locator(".submit-row").filter(has_not_text="Not sent yet")
+        await expect(sent.locator("button.primary:enabled")).to_be_visible()
         assert len((await stage.ballot("Ada", event))["criterion_order"]) == 2
 
 
