@@ -156,7 +156,7 @@ class Voting:
             frame, limits=TextLimits(), message_bytes=65_536, longest_batch=100
         ).messages
         submission = Submission(
-            command,  # type: ignore[arg-type]  # checked by its answer
+            command,  # type: ignore[arg-type]  # its answer is checked
             Actor(f"user-{number:03}", f"User {number}"),
             entropy=entropy,
             reply=self._reply,
@@ -187,7 +187,7 @@ class Voting:
         [answer] = map(json.loads, self._raw)
         if answer["type"] != "ack":
             raise RuntimeError(f"refused: {answer}")
-        return answer  # type: ignore[no-any-return]
+        return answer  # type: ignore[no-any-return]  # json.loads says nothing of it
 
 
 def _policy() -> dict[str, Any]:

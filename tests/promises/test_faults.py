@@ -293,7 +293,7 @@ async def test_a_commit_on_a_frozen_link_is_looked_up_on_another(migrated_url: s
         scene = await gathering(server, 1)
         proposal = await scene.propose()
         proxy.fail("frozen")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(5):
             ack = await scene.vote(scene.members[0], proposal)
         assert (ack["type"], ack["applied"], ack["replayed"]) == ("ack", True, False)
         await agree_with_the_tables(migrated_url, scene.event, [ack])
