@@ -90,6 +90,7 @@ class Member:
     """One socket of the room: its receiver, and the outlet of its subscription."""
 
     deflates = False
+    expects_answer = False
 
     def __init__(self, stage: Stage, transport: SocketTransport) -> None:
         self._stage = stage

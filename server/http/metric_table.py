@@ -152,7 +152,8 @@ METRICS: dict[str, Declared] = {
     ),
     "ayes_delivery_seconds": Declared(
         "histogram",
-        "From COMMIT to the write to the last socket of the room that could take it.",
+        "From COMMIT to the write to the last socket of the room that could take it and expected no"
+        " answer.",
         lambda n: n.counters.delivery_seconds,
         buckets=LATENCY_BOUNDS,
     ),

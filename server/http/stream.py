@@ -55,6 +55,8 @@ class _Feed:
 
     deflates = False
     """A stream sends messages, not WebSocket frames."""
+    expects_answer = False
+    """A stream carries no answers."""
 
     def __init__(
         self, large: LargeAnswers, user: str, connection: GuardedHttp | None = None

@@ -68,4 +68,6 @@ class Counters:
         self.received_steps: Counter[ReceivedSteps] = Counter()
         """Messages with steps of another node, by what their room did."""
         self.delivery_seconds = Histogram()
-        """From COMMIT to the write to the last socket of a room that could take it."""
+        """From COMMIT to the write to the last socket of a room that could take it and expected no
+        answer.
+        """

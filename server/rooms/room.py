@@ -61,8 +61,12 @@ class Subscriber(Protocol):
     def start_over(self, reason: str) -> None:
         """Ask for a snapshot: the room shows another history."""
 
-    def pull(self) -> None:
-        """Send the steps since the client's position, if its socket can take them."""
+    def flush(self, now: float) -> float:
+        """Send the steps since the client's position, if its socket can take them.
+
+        Steps may wait for an answer that is due to the socket. Then return the loop's time by which
+        to call this again; else 0.
+        """
 
 
 class Room:
@@ -98,6 +102,8 @@ class Room:
         self._merged_bytes = 0
         self._flushing: asyncio.TimerHandle | asyncio.Handle | None = None
         self._flushed_at = 0.0
+        self._late: asyncio.TimerHandle | None = None
+        """The next flush of frames that wait for an answer."""
 
     # Subscriptions.
 
@@ -231,11 +237,22 @@ class Room:
     def _flush(self) -> None:
         self._flushing = None
         self._flushed_at = asyncio.get_running_loop().time()
-        for subscription in tuple(self.subscriptions):
-            subscription.pull()
+        self._send_due(self._flushed_at)
         committed_at, self._committed_at = self._committed_at, 0.0
         if committed_at:
             self._delivery_seconds.observe(time.monotonic() - committed_at)
+
+    def _send_due(self, now: float) -> None:
+        """Send to all subscribers but those whose frame waits for an answer."""
+        waiting = [until for s in tuple(self.subscriptions) if (until := s.flush(now))]
+        if waiting and self._late is None:
+            loop = asyncio.get_running_loop()
+            self._late = loop.call_at(min(waiting), self._flush_late)
+
+    def _flush_late(self) -> None:
+        """Send the frames whose answer did not come in time."""
+        self._late = None
+        self._send_due(asyncio.get_running_loop().time())
 
     def reaches_back_to(self, seq: int) -> bool:
         """Return whether every step after ``seq`` is in memory."""

@@ -14,6 +14,10 @@ from server.rooms.room import Room
 from server.transport.frames import frame
 from server.transport.large_answers import MIN_LARGE_BYTES
 
+#: Longest wait in seconds of a frame for an answer that is due to its socket: both go out in one
+#: write. Beyond it the frame goes alone. Most answers of a busy room take less; it is about one
+#: frame of a screen.
+ANSWER_WAIT_S = 0.02
 #: Membership status → the reason in ``unsubscribed``; ``None`` is a cancelled request.
 END_OF_STATUS = {"removed": "removed", "left": "left", "rejected": "revoked", None: "left"}
 #: Reasons that end a subscription; after any other one it continues with a snapshot.
@@ -31,6 +35,10 @@ class Outlet(Protocol):
     @property
     def deflates(self) -> bool:
         """Whether a frame may be compressed (``server/transport/deflate.py``)."""
+
+    @property
+    def expects_answer(self) -> bool:
+        """Whether an answer is due, which takes the frames of the room along."""
 
     def can_send(self) -> bool:
         """Return whether a frame may be written now."""
@@ -57,6 +65,7 @@ class Subscription:
         "_online",
         "_own",
         "_shares_own",
+        "_waits_until",
         "audience",
         "live",
         "outdated",
@@ -87,6 +96,8 @@ class Subscription:
         self._own: dict[str, Any] = {}
         self._shares_own = False
         """Whether ``_own`` is a step's patch, which must not be changed."""
+        self._waits_until = 0.0
+        """The loop's time until which steps wait for an answer; 0 if none wait."""
         self._need_snapshot = need_snapshot
         """Asks for a snapshot; with a reason in ``ENDS``, for the end."""
 
@@ -151,6 +162,18 @@ class Subscription:
         self._online = online
         return True
 
+    def flush(self, now: float) -> float:
+        """Send the steps since the client's position, or let them wait for an answer.
+
+        Return the loop's time until which they wait; 0 if they do not.
+        """
+        if self.outlet.expects_answer and self.live and (self._own or self.seq != self.room.seq):
+            until = self._waits_until = self._waits_until or now + ANSWER_WAIT_S
+            if now < until:
+                return until
+        self.pull()
+        return 0.0
+
     def pull(self) -> None:
         """Send the steps since the client's position, if the socket can take them now.
 
@@ -162,6 +185,7 @@ class Subscription:
         is_behind = self.seq != room.seq
         if not (self.live and (is_behind or self._own) and outlet.can_send()):
             return
+        self._waits_until = 0.0
         if not is_behind:
             outlet.send_room(self._own_frame())
             return

@@ -288,6 +288,11 @@ class Session:
         """Whether a frame of a room may be compressed."""
         return self.transport.deflates
 
+    @property
+    def expects_answer(self) -> bool:
+        """Whether a command is under way; its answer takes the frames of the rooms along."""
+        return self.inflight > 0
+
     def can_send(self) -> bool:
         """Whether a frame of a room may be written now."""
         return self.phase is Phase.OPEN and self.transport.can_send_room_frame()

@@ -17,6 +17,7 @@ EVENT = "0190a4d2-9f0e-5c5e-9d0a-617965732e31"
 
 class _Deaf:
     deflates = False
+    expects_answer = False
 
     def can_send(self) -> bool:
         return True

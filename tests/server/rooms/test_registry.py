@@ -18,6 +18,7 @@ class Outlet:
     """A socket that accepts every frame."""
 
     deflates = False
+    expects_answer = False
 
     def can_send(self) -> bool:
         """Return true: the socket is never full."""
