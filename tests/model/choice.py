@@ -1,24 +1,21 @@
-"""Choices from drawn numbers: one draw per rule keeps the machine fast."""
+"""Choices from drawn bytes: one draw per step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TypeVar
 
-from hypothesis import strategies as st
-
 T = TypeVar("T")
 
-#: With more than 24 bits, Hypothesis would mostly draw small numbers.
-BITS = 24
-NUMBERS = st.integers(0, 2**BITS - 1)
+#: Drawn for one step: enough for the one with the most choices.
+BYTES = 12
 
 
 class Choice:
-    """Choices from one drawn number; the first ones are the likeliest to stay when it shrinks."""
+    """Choices from drawn bytes."""
 
-    def __init__(self, number: int, more: int = 0) -> None:
-        self.number = number + (more << BITS)
+    def __init__(self, drawn: bytes) -> None:
+        self.number = int.from_bytes(drawn, "little")
 
     def of(self, things: Sequence[T]) -> T:
         self.number, index = divmod(self.number, len(things))
