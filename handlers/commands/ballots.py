@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from handlers.step import Outcome, Step
 from handlers.views import NUMBERED_RULES
-from persistence.event.limits import FIXED_BALLOT_RULES
+from persistence.event.limits import BALLOT_POSITION_RULES, FIXED_BALLOT_RULES
 from persistence.event.records import Ballot
 from protocol import commands as c
 from protocol.errors import ErrorCode, FinalError
@@ -35,14 +35,14 @@ def submit(step: Step, command: c.BallotSubmit) -> Outcome:
     if existing is not None and _same(existing, ballot, method):
         return Outcome({}, applied=False)
     # A ballot of older rules says no revision: it counts as the first.
-    current = (existing.revision or 1) if existing is not None else 0
+    current = (existing.shown_revision or 1) if existing is not None else 0
     if command.base is not None and command.base != current:
         raise FinalError(
             ErrorCode.VERSION_CONFLICT,
             "another ballot stands",
             details={"path": "base", "current": current},
         )
-    if step.limits.rules >= NUMBERED_RULES:
+    if NUMBERED_RULES <= step.limits.rules < BALLOT_POSITION_RULES:
         ballot = replace(ballot, revision=current + 1)
     if step.limits.rules >= FIXED_BALLOT_RULES:
         ballot = replace(ballot, seq=step.seq)

@@ -24,9 +24,13 @@ import msgspec
 #: votes accepted does not say whose vote it was.
 #: 5. Shares, stances, votes that decide at the close, hidden tallies, electorates of the opening.
 #: A ballot keeps the position of its submission, and the first one fixes the ballot's method.
-RULES = 5
+#: 6. A ballot's revision is the position of its submission, which no other ballot has.
+RULES = 6
 #: The rules since which an event notes that a ballot was submitted.
 FIXED_BALLOT_RULES = 5
+#: The rules since which a ballot is numbered by its position. Before, the numbers began again at 1
+#: after each ``ballot.clear``.
+BALLOT_POSITION_RULES = 6
 
 
 class DomainLimits(msgspec.Struct, frozen=True, kw_only=True):

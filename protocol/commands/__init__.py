@@ -42,6 +42,7 @@ from protocol.fields import (
     MaxMembers,
     Moment,
     OptionText,
+    Position,
     Reason,
     Ref,
     Subject,
@@ -280,7 +281,7 @@ class BallotSubmit(EventCommand, tag="ballot.submit", kw_only=True):
     options: Annotated[list[Ref], msgspec.Meta(min_length=1, max_length=MAX_OPTIONS)] | None = None
     criterion_order: Annotated[list[Ref], msgspec.Meta(max_length=MAX_ITEMS)] | None = None
     criteria_rev: Version
-    base: Version | None = None
+    base: Position | None = None
 
     def check(self) -> None:
         if (self.option is None) == (self.options is None):

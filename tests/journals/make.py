@@ -94,13 +94,15 @@ async def gone_on(scene: Scene) -> None:
     for _ in range(3):
         await scene.propose(member)
     state = await scene.state()
-    await member.ack(
-        "ballot.submit",
-        event=scene.event,
-        option=next(iter(state["options"])),
-        criterion_order=list(state["criteria"]),
-        criteria_rev=state["event"]["criteria_rev"],
-    )
+    first, second = list(state["options"])[:2]
+    ballot = {
+        "criterion_order": list(state["criteria"]),
+        "criteria_rev": state["event"]["criteria_rev"],
+    }
+    for option in (second, first):
+        await member.ack("ballot.submit", event=scene.event, option=option, **ballot)
+    await member.ack("ballot.clear", event=scene.event)
+    await member.ack("ballot.submit", event=scene.event, option=first, **ballot)
     await scene.do("event.finish")
 
 

@@ -45,7 +45,7 @@ class Ballots(Deciding):
             raise Refused("version_conflict", current=held["revision"])
         self.begin()
         self.event["ballot_fixed"] = True
-        self.ballots[self.user] = wish | {"revision": held["revision"] + 1}
+        self.ballots[self.user] = wish | {"revision": self.seq}
 
     def says_the_same(self, held: Row, wish: Row, method: str) -> bool:
         if method == "approval" and {"options"} <= held.keys() & wish.keys():

@@ -35,8 +35,8 @@ SHOWN = {
 }
 
 
-#: The same by the version before shares and stances, whose journals record their limits.
-FOURTH = FOLDER.with_name("rules-4")
+#: The same by later versions, whose journals record their limits: the rules → the schema of then.
+RECORDED = {"rules-4": "0006", "rules-5": "0011"}
 
 
 def event_of(name: str, folder: Path = FOLDER) -> str:
@@ -53,8 +53,9 @@ def test_an_old_export_is_proved_with_what_its_limits_can_have_been(name: str) -
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_an_export_of_the_fourth_rules_is_proved(name: str) -> None:
-    said = audit.verify_file(FOURTH / f"{name}.jsonl")
+@pytest.mark.parametrize("rules", RECORDED)
+def test_an_export_that_records_older_rules_is_proved(rules: str, name: str) -> None:
+    said = audit.verify_file(FOLDER.with_name(rules) / f"{name}.jsonl")
     assert "every answer and every patch agree" in said
     assert "not recorded" not in said
 
@@ -123,13 +124,17 @@ async def test_an_upgraded_database_is_proved(upgraded: str, name: str) -> None:
     assert f"all lines are consistent with these: {SHOWN[name]}" in said
 
 
-async def test_a_database_of_the_fourth_rules_is_proved(empty_database_url: str) -> None:
-    url = await _left_by(empty_database_url, FOURTH, "0006")
+@pytest.mark.parametrize("rules", RECORDED)
+async def test_a_database_that_records_older_rules_is_proved(
+    empty_database_url: str, rules: str
+) -> None:
+    folder = FOLDER.with_name(rules)
+    url = await _left_by(empty_database_url, folder, RECORDED[rules])
     await upgrade_async(url)
     database = Database(url, connections=2)
     await database.open()
     for name in SHOWN:
-        assert "the tables agree" in await audit.verify_event(database, event_of(name, FOURTH))
+        assert "the tables agree" in await audit.verify_event(database, event_of(name, folder))
     await database.close()
 
 

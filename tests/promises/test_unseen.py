@@ -88,19 +88,54 @@ async def test_a_ballot_does_not_replace_one_that_its_sender_has_not_seen(server
     async def submit(which: int, **base: Any) -> Any:
         return await member.send("ballot.submit", event=scene.event, **ballots[which], **base)
 
-    assert (await submit(0, base=0))["applied"] is True
+    first = await submit(0, base=0)
+    assert first["applied"] is True
     refused = await submit(1, base=0)
     assert (refused["code"], refused["retry"]) == ("version_conflict", "fix")
-    assert (refused["details"]["path"], refused["details"]["current"]) == ("base", 1)
+    assert refused["details"] == {"path": "base", "current": first["seq"]}
     # The same ballot again is a double click, and replaces nothing.
     assert (await submit(0, base=0))["applied"] is False
-    assert (await submit(1, base=1))["applied"] is True
+    assert (await submit(1, base=first["seq"]))["applied"] is True
     # Without ``base``, the last ballot counts, as in older clients.
-    assert (await submit(2))["applied"] is True
+    third = await submit(2)
+    assert third["applied"] is True
     you = (await (await server.connect(member.user)).subscribe(scene.event)).you
-    assert you["ballot"] == ballots[2] | {"revision": 3}
+    assert you["ballot"] == ballots[2] | {"revision": third["seq"]}
     await member.ack("ballot.clear", event=scene.event)
-    assert (await submit(0, base=3))["details"]["current"] == 0
+    assert (await submit(0, base=third["seq"]))["details"]["current"] == 0
+
+
+async def test_no_ballot_of_a_member_has_the_revision_of_an_earlier_one(server: Running) -> None:
+    """A ``base`` that was seen before a clear, or before going, never means a later ballot."""
+    scene = await gathering(server, 1, options=["a", "b"])
+    (member,) = scene.members
+    first, second = (await member.subscribe(scene.event)).state["options"]
+
+    async def submit(option: str, base: int | None) -> Any:
+        given: dict[str, Any] = {} if base is None else {"base": base}
+        return await member.send(
+            "ballot.submit", event=scene.event, option=option, criteria_rev=1, **given
+        )
+
+    async def shown() -> int:
+        again = await server.connect(member.user)
+        revision: int = (await again.subscribe(scene.event)).you["ballot"]["revision"]
+        return revision
+
+    await submit(first, None)
+    seen = [await shown()]
+    await member.ack("ballot.clear", event=scene.event)
+    await submit(first, None)
+    seen.append(await shown())
+    await member.ack("membership.leave", event=scene.event)
+    await scene.join(member)
+    await submit(first, None)
+    seen.append(await shown())
+    assert seen == sorted(set(seen))
+    for stale in seen[:-1]:
+        refused = await submit(second, stale)
+        assert refused["details"] == {"path": "base", "current": seen[-1]}
+    assert (await submit(second, seen[-1]))["applied"] is True
 
 
 # Numbers
