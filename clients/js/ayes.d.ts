@@ -641,6 +641,14 @@ export interface Receipt {
 export type QueryType = keyof Queries;
 /** `traceparent`: the trace that a query belongs to (W3C Trace Context). */
 export type QueryArgs<T extends QueryType> = Queries[T]["args"] & { traceparent?: string };
+/** A query about one event. */
+export type RoomQueryType = { [T in QueryType]: Queries[T]["args"] extends { event: string } ? T : never }[QueryType];
+export type RoomQueryArgs<T extends RoomQueryType> = Omit<QueryArgs<T>, "event">;
+/** A query whose answer comes in pages. */
+export type ListType = Extract<QueryType, `${string}.list`>;
+type EntryIn<Reply> = Reply extends { type: infer Name extends keyof Reply } ? (Reply[Name] extends (infer One)[] ? One : never) : never;
+/** One entry of a list. */
+export type Listed<T extends ListType> = EntryIn<Queries[T]["reply"]>;
 
 // The outbox: commands that have no answer yet, kept over a reload.
 
@@ -807,6 +815,11 @@ export interface BallotOptions extends CommandOptions {
   base?: number;
 }
 
+export interface CreateOptions extends CommandOptions, Partial<Omit<Args<"event.create">, "subject" | "as">> {
+  /** Run it without a vote in it. */
+  organiser?: boolean;
+}
+
 /** Why there is no line to the server. */
 export interface Trouble {
   /** `token`: the token function failed. */
@@ -878,6 +891,13 @@ export class Client extends EventTarget {
    * ends the wait: the room stays entered, and its caller has nothing to leave.
    */
   subscribe(event: string, options?: WaitOptions): Promise<Room>;
+  /** Make an event, and enter its room, which shows it. With the `id` of an event made before, that one is entered. */
+  createEvent(subject: string, options?: CreateOptions): Promise<Room>;
+  /**
+   * Join by an entrance code, or by the secret of an invitation, and enter the room. If an admin decides,
+   * `room.you.membership.status` is `pending` until then.
+   */
+  join(by: string | { code: string } | { invitation: string }, options?: CommandOptions): Promise<Room>;
   /** Give a command. `signal` ends the wait, not the command: `adopt` finds it again, `cancel` may take it back. */
   command<T extends CommandType>(type: T, args: Args<T>, options?: CommandOptions): Promise<AckOf<T>>;
   /** Send a query; it is not sent again once `signal` has ended the wait. */
@@ -886,6 +906,12 @@ export class Client extends EventTarget {
     args?: QueryArgs<T>,
     options?: WaitOptions,
   ): Promise<Queries[T]["reply"]>;
+  /** Each entry of a list, in its order; the pages are asked for as they are needed. */
+  paged<T extends ListType>(
+    type: T,
+    args?: QueryArgs<T>,
+    options?: WaitOptions,
+  ): AsyncGenerator<Listed<T>, void, undefined>;
   /** The promise of a pending command, such as one from before a reload; `not_found` if no command of this id waits. */
   adopt<T extends CommandType = CommandType>(id: string): Promise<AckOf<T>>;
   /** Take back a command that was never sent; return false if it may have been. */
@@ -1027,10 +1053,23 @@ export class Room extends EventTarget implements AsyncIterable<Change> {
   until<T>(look: (room: Room) => T, options?: UntilOptions): Promise<Exclude<T, false | 0 | "" | null | undefined>>;
   /** Resolves with what became of a proposal, once the room shows that it was closed. */
   decided(proposal: string, options?: UntilOptions): Promise<Outcome>;
+  /** The room after each `interval` ms, until `until(room)` is true or the room is closed. */
+  every(
+    interval: number,
+    options?: WaitOptions & { until?: (room: Room) => unknown },
+  ): AsyncGenerator<Room, void, undefined>;
   /** Leave the room, not the event. It is closed once each caller of `subscribe` has left it. */
   leave(): Promise<void>;
 
   command<T extends CommandType>(type: T, args?: RoomArgs<T>, options?: CommandOptions): Promise<AckOf<T>>;
+  /** Send a query about this event. */
+  query<T extends RoomQueryType>(type: T, args?: RoomQueryArgs<T>, options?: WaitOptions): Promise<Queries[T]["reply"]>;
+  /** Each entry of a list of this event, in its order; the pages are asked for as they are needed. */
+  paged<T extends ListType & RoomQueryType>(
+    type: T,
+    args?: RoomQueryArgs<T>,
+    options?: WaitOptions,
+  ): AsyncGenerator<Listed<T>, void, undefined>;
   /** Vote on a proposal in the revision that the room shows, or in `revision`. */
   vote(proposal: string, options?: VoteOptions): Promise<AckOf<"vote.cast">>;
   retract(proposal: string, options?: CommandOptions): Promise<AckOf<"vote.retract">>;
@@ -1056,6 +1095,19 @@ export class Room extends EventTarget implements AsyncIterable<Change> {
   approveAll(options?: CommandOptions & { upto?: number }): Promise<AckOf<"membership.approve_all">>;
   /** Turn away everyone who had asked by position `upto`, or by `seq`, as an admin. */
   rejectAll(options?: CommandOptions & { upto?: number }): Promise<AckOf<"membership.reject_all">>;
+  /** Make users members who did not ask, as an admin. */
+  addMembers(
+    people: Iterable<string | { user: string; name?: string }>,
+    options?: CommandOptions,
+  ): Promise<AckOf<"membership.add">>;
+  /** Start the event, as an admin. */
+  start(options?: CommandOptions): Promise<AckOf<"event.start">>;
+  /** Pause the event, as an admin. */
+  pause(options?: CommandOptions): Promise<AckOf<"event.pause">>;
+  /** Go on after a pause, as an admin. */
+  resume(options?: CommandOptions): Promise<AckOf<"event.resume">>;
+  /** Finish the event, as an admin. */
+  finish(options?: CommandOptions): Promise<AckOf<"event.finish">>;
 
   [Symbol.asyncIterator](): AsyncIterator<Change, void, undefined>;
 

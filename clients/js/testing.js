@@ -6,7 +6,8 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { Client, newId } from "./ayes.js";
+import { AyesError, Client, newId } from "./ayes.js";
+import { systemClock } from "./src/clock.js";
 import { Room } from "./src/rooms/room.js";
 
 /** Longest wait for a server to be ready; a busy machine may need it. */
@@ -151,12 +152,15 @@ export function fakeRoom({ event = "fake", state = {}, you = MEMBER, answer = ()
   const given = [];
   let seq = 1;
   const host = {
-    clock: globalThis,
+    clock: systemClock,
     async command(type, args, options = {}) {
       const one = { id: options.id ?? newId(), type, args, event, since: Date.now(), sent: true, tries: 1, kept: false };
       given.push(one);
       const result = await answer(type, args);
       return { type: "ack", id: one.id, event, seq, hash: "", applied: true, replayed: false, result };
+    },
+    query: async (type) => {
+      throw new AyesError("not_found", `a room set by hand does not answer ${type}`);
     },
     subscribe() {},
     leave: (room) => room._close("client"),

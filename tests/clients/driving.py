@@ -37,7 +37,10 @@ LOOK_INTERVAL_S = 0.02
 MAX_LINE_BYTES = 16 * 1024 * 1024
 #: Reports that a client may send at any time, without a step that expects them.
 UNASKED = frozenset(
-    {"status", "ready", "change", "you", "presence", "bye", "left", "loaded", "transport"}
+    {
+        *("status", "ready", "change", "you", "presence", "bye", "left", "loaded", "transport"),
+        "tick",
+    }
 )
 #: Timings of a client whose server is on the same machine.
 START = {

@@ -75,6 +75,16 @@ function settle(id, promise) {
   );
 }
 
+function enter(id, promise) {
+  promise.then(
+    (room) => {
+      watch(room);
+      tell("entered", { id, event: room.event, seq: room.seq });
+    },
+    (error) => tell("error", { id, error: errorOf(error) }),
+  );
+}
+
 function watch(room) {
   if (rooms.get(room.event) === room) return;
   const { event } = room;
@@ -134,6 +144,30 @@ const DO = {
   },
   leave({ event }) {
     rooms.get(event).leave().then(() => tell("left", { event }));
+  },
+  create_event({ id, subject, args }) {
+    enter(id, client.createEvent(subject, { ...args, id }));
+  },
+  join({ id, by }) {
+    enter(id, client.join(by, { id }));
+  },
+  act({ id, event, act }) {
+    settle(id, rooms.get(event)[act]({ id }));
+  },
+  async every({ event, interval_ms: interval, until_seq: last }) {
+    const until = ({ seq }) => seq >= last;
+    for await (const room of rooms.get(event).every(interval, { until })) tell("tick", { event, seq: room.seq });
+    tell("every_ended", { event });
+  },
+  async paged({ key, event, type, args }) {
+    try {
+      const entries = [];
+      const list = event === undefined ? client.paged(type, args) : rooms.get(event).paged(type, args);
+      for await (const entry of list) entries.push(entry);
+      tell("reply", { key, reply: { entries } });
+    } catch (error) {
+      tell("reply_error", { key, error: errorOf(error) });
+    }
   },
   command({ id, type, args }) {
     given.add(id);

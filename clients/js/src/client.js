@@ -17,12 +17,12 @@ import { ServerClock } from "./connection/server-clock.js";
 import { Token, tokenDelays } from "./connection/token.js";
 import { TransportChoice } from "./connection/transport-choice.js";
 import { abortable, Deferred, rejected } from "./deferred.js";
-import { Emitter } from "./emitter.js";
 import { AyesError } from "./error.js";
 import { newId } from "./ids.js";
 import { Commands } from "./pending/commands.js";
 import { OutboxWriter } from "./pending/outbox-writer.js";
 import { Queries } from "./pending/queries.js";
+import { Entering } from "./rooms/entering.js";
 import { Rooms } from "./rooms/rooms.js";
 import { VERSION } from "./version.js";
 import { httpUrl, socketUrl } from "./wire/address.js";
@@ -39,7 +39,7 @@ const SUBPROTOCOL = "ayes.v1";
 /** Events that tell of a change of what the client says of itself. */
 const MOVES = ["status", "transport", "welcome", "pending", "bye", "ended"];
 
-export class Client extends Emitter {
+export class Client extends Entering {
   #options;
   #serverClock;
   #token;
@@ -111,6 +111,7 @@ export class Client extends Emitter {
     this.#rooms = new Rooms({
       ...parts,
       command: (...given) => this.command(...given),
+      query,
       vote: (event, proposal) => this.#commands.vote(event, proposal),
       pending: (event) => this.#commands.pending.filter((command) => command.event === event),
       shown: (event, seq) => this.#commands.shown(event, seq),

@@ -31,9 +31,13 @@ export class Deferred {
 
 /** A promise rejected with `error`, which may be ignored. */
 export function rejected(error) {
-  const deferred = new Deferred();
-  deferred.reject(error);
-  return deferred.promise;
+  return ignorable(Promise.reject(error));
+}
+
+/** `promise`, whose rejection may be ignored. */
+export function ignorable(promise) {
+  promise.catch(() => {});
+  return promise;
 }
 
 /**

@@ -137,3 +137,46 @@ test("no more than 10,000 commands wait for an answer", async () => {
   assert.ok(last().of("vote.cast").length > 0);
   await client.stop();
 });
+
+test("a room comes at intervals, whatever is done with the wall clock, until a signal ends it", async () => {
+  const { client, clock, last } = await opened();
+  const entering = client.subscribe("e1");
+  last().hear(snapshot());
+  const room = await entering;
+  const patience = new AbortController();
+  const turns = room.every(1_000, { signal: patience.signal });
+  for (const jump of [0, -3_600_000, 3_600_000]) {
+    const turn = turns.next();
+    await settled();
+    clock.jump(jump);
+    await clock.pass(1_000);
+    assert.equal((await turn).value, room);
+    clock.jump(jump);
+  }
+  const turn = turns.next();
+  patience.abort(reason);
+  await assert.rejects(turn, ended);
+  await client.stop();
+  assert.equal(clock.waiting, 0);
+});
+
+test("it ends with what was asked for, with the room, and fails as the client does", async () => {
+  const { client, clock, last } = await opened();
+  const entering = client.subscribe("e1");
+  last().hear(snapshot());
+  const room = await entering;
+  assert.deepEqual(await room.every(1_000, { until: () => true }).next(), { done: true, value: undefined });
+  const failing = room.every(1_000).next();
+  await client.stop();
+  await assert.rejects(failing, { code: "stopped" });
+  assert.equal(clock.waiting, 0);
+});
+
+test("an ignored createEvent or join that is refused is no unhandled rejection", async () => {
+  const { client } = await opened();
+  client.createEvent("Where do we eat?");
+  client.join("A1B2C3");
+  client.join("A1B2C3", { signal: AbortSignal.abort(reason) });
+  await client.stop();
+  await settled();
+});

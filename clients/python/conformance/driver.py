@@ -49,6 +49,26 @@ class Driver:
                 self._go(self._subscribe(order["event"]))
             case "leave":
                 self._go(self._leave(order["event"]))
+            case "create_event":
+                made = self._the_client().create_event(
+                    order["subject"], id=order["id"], **order["args"]
+                )
+                self._go(self._enter(order["id"], made))
+            case "join":
+                by = order["by"]
+                joined = (
+                    self._the_client().join(by, id=order["id"])
+                    if isinstance(by, str)
+                    else self._the_client().join(invitation=by["invitation"], id=order["id"])
+                )
+                self._go(self._enter(order["id"], joined))
+            case "act":
+                act = getattr(self._rooms[order["event"]], order["act"])
+                self._go(self._settle(order["id"], act(id=order["id"])))
+            case "every":
+                self._go(self._every(order))
+            case "paged":
+                self._go(self._paged(order))
             case "command":
                 self._command(order)
             case "commands":
@@ -170,6 +190,33 @@ class Driver:
             report("subscribe_error", event=event, error=error_fields(err))
         else:
             report("subscribed", event=event, seq=room.seq)
+
+    async def _enter(self, id: str, entering: Coroutine[Any, Any, Room]) -> None:
+        try:
+            room = await entering
+        except AyesError as err:
+            report("error", id=id, error=error_fields(err))
+            return
+        if self._rooms.get(room.event) is not room:
+            self._rooms[room.event] = room
+            self._listen(room)
+        report("entered", id=id, event=room.event, seq=room.seq)
+
+    async def _every(self, order: Json) -> None:
+        room, last = self._rooms[order["event"]], order["until_seq"]
+        interval = order["interval_ms"] / 1000
+        async for shown in room.every(interval, until=lambda room: room.seq >= last):
+            report("tick", event=shown.event, seq=shown.seq)
+        report("every_ended", event=room.event)
+
+    async def _paged(self, order: Json) -> None:
+        asked = self._rooms[order["event"]] if "event" in order else self._the_client()
+        try:
+            entries = [entry async for entry in asked.paged(order["type"], order["args"])]
+        except AyesError as err:
+            report("reply_error", key=order["key"], error=error_fields(err))
+        else:
+            report("reply", key=order["key"], reply={"entries": entries})
 
     def _listen(self, room: Room) -> None:
         event = room.event

@@ -56,6 +56,21 @@ const first: string = await room.until(({ state }) => Object.keys(state.proposal
 await room.propose("conclusion", "c", { target: "t" });
 await room.ballot(["o"], ["c"], { base: 0 });
 const said: string = explain(new Error(), "ko-KR", { name: (user) => room.state.members[user]?.name });
+const begun: Room = await client.createEvent("s", { options: ["a"], organiser: true, notAfter: 60_000 });
+const joined: Room = await client.join("A1B2C3");
+await client.join({ invitation: "secret" }, { signal: AbortSignal.timeout(5_000) });
+const subjects: string[] = [];
+for await (const { subject } of client.paged("events.list")) subjects.push(subject);
+for await (const { no, id } of begun.paged("proposals.list", { before: 7 })) subjects.push(id + no);
+for await (const { stance } of begun.paged("votes.list", { proposal: "p" })) subjects.push(stance);
+for await (const { state } of joined.every(1_000, { until: ({ closed }) => closed })) subjects.push(state.event.subject);
+const accepted: string[] = (await begun.query("event.preview_policy", { policy: {} })).would_accept;
+await begun.addMembers(["bob", { user: "cid", name: "Cid" }]);
+const led: string = (await begun.start()).result.status + (await begun.finish({ once: true })).result.status;
+// @ts-expect-error not a list
+client.paged("event.overview");
+// @ts-expect-error not about one event
+begun.query("events.list");
 // @ts-expect-error no such event of a room
 room.on("chnage", () => {});
 const tally = room.tally("p");
@@ -80,4 +95,4 @@ room.state.counts.members = 3;
 // @ts-expect-error rooms are made by `subscribe`
 new Room();
 
-export { agree, back, authors, code, content, count, kept, names, status };
+export { accepted, led, agree, back, authors, code, content, count, kept, names, status };

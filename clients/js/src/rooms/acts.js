@@ -56,6 +56,27 @@ export class Acts extends Emitter {
     return this.command("membership.reject_all", { upto }, options);
   }
 
+  addMembers(people, options) {
+    const given = Array.from(people, (one) => (typeof one === "string" ? { user: one } : one));
+    return this.command("membership.add", { people: given }, options);
+  }
+
+  start(options) {
+    return this.command("event.start", {}, options);
+  }
+
+  pause(options) {
+    return this.command("event.pause", {}, options);
+  }
+
+  resume(options) {
+    return this.command("event.resume", {}, options);
+  }
+
+  finish(options) {
+    return this.command("event.finish", {}, options);
+  }
+
   #shown(collection, id) {
     const items = this.state?.[collection] ?? {};
     return Object.hasOwn(items, id) ? items[id] : undefined;

@@ -7,7 +7,9 @@ import { AyesError } from "../error.js";
 import { mergePatch } from "../wire/merge-patch.js";
 import { Acts } from "./acts.js";
 import { Changes } from "./changes.js";
+import { every } from "./every.js";
 import { happenings } from "./happenings.js";
+import { pages } from "./paging.js";
 import { tallyOf } from "./tally.js";
 import { until } from "./until.js";
 
@@ -41,7 +43,7 @@ export class Room extends Acts {
   /** Calls of `subscribe` that have not been answered by a `leave`. */
   _users = 0;
 
-  /** `host` has `command(type, args, options)`, `subscribe(room)`, `leave(room)`, `clock`, and of `rooms.js` `vote`, `pending`, `shown`. */
+  /** `host` has `command(type, args, options)`, `query` likewise, `subscribe(room)`, `leave(room)`, `clock`, and of `rooms.js` `vote`, `pending`, `shown`. */
   constructor(host, event) {
     super();
     this.#host = host;
@@ -120,6 +122,10 @@ export class Room extends Acts {
     return this.until(() => this.tally(proposal)?.outcome, options);
   }
 
+  every(interval, { until: look = () => false, signal } = {}) {
+    return every(this, interval, { look, clock: this.#host.clock, signal });
+  }
+
   watch(listener) {
     return this._watch(MOVES, listener);
   }
@@ -132,6 +138,14 @@ export class Room extends Acts {
 
   command(type, args = {}, options = {}) {
     return this.#host.command(type, { ...args, event: this.#event }, options);
+  }
+
+  query(type, args = {}, options = {}) {
+    return this.#host.query(type, { ...args, event: this.#event }, options);
+  }
+
+  paged(type, args, options) {
+    return pages((wanted) => this.query(type, wanted, options), type, args);
   }
 
   [Symbol.asyncIterator]() {

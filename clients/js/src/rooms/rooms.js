@@ -18,12 +18,12 @@ export class Rooms {
   #refusals = new Map();
 
   /**
-   * `command` is the client's; `renew()` asks for a new token. `vote(event, proposal)` is the user's newest command on
+   * `command` and `query` are the client's; `renew()` asks for a new token. `vote(event, proposal)` is the user's newest command on
    * the votes of a proposal that its room does not show yet, `pending(event)` all that it does not show yet;
    * `shown(event, seq)` tells what a room shows.
    */
-  constructor({ connection, clock, backoff, answerTimeout, newRef, command, renew, vote, pending, shown }) {
-    Object.assign(this, { connection, clock, backoff, answerTimeout, newRef, command, renew, vote, pending, shown });
+  constructor({ connection, clock, backoff, answerTimeout, newRef, command, query, renew, vote, pending, shown }) {
+    Object.assign(this, { connection, clock, backoff, answerTimeout, newRef, command, query, renew, vote, pending, shown });
     this.#timers = new Timers(clock);
   }
 
