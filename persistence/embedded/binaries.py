@@ -97,6 +97,16 @@ def find_binaries(major: int | None) -> Binaries:
     return first
 
 
+def binaries_in(folder: Path) -> Binaries:
+    """Return the programs in ``folder``. Raises ``EmbeddedPostgresError`` if none can be used."""
+    found = _looked_at(folder.absolute())
+    if found is None:
+        raise EmbeddedPostgresError(
+            f"{folder} has no programs of PostgreSQL {MIN_MAJOR} or newer that run here"
+        )
+    return found
+
+
 def within_reach(binaries: Binaries, account: Account, home: Path) -> Binaries:
     """Return ``binaries``, or a copy under ``home`` if ``account`` may not use them.
 

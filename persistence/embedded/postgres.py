@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from persistence.embedded.account import Account, EmbeddedPostgresError, account_for
-from persistence.embedded.binaries import Binaries, find_binaries, within_reach
+from persistence.embedded.binaries import Binaries, binaries_in, find_binaries, within_reach
 from persistence.embedded.data_directory import (
     let_in,
     make_home,
@@ -89,13 +89,20 @@ class EmbeddedPostgres:
     """A PostgreSQL for one server, in ``data_dir``; created at the first ``start``.
 
     ``settings`` are PostgreSQL's for this run, and override all others: tests switch durability
-    off.
+    off. ``programs`` is a folder with PostgreSQL's programs; without it, they are searched for.
     """
 
-    def __init__(self, data_dir: Path, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        programs: Path | None = None,
+    ) -> None:
         self._home = Path.cwd() / data_dir
         self._data = self._home / "postgres"
         self._settings = dict(settings or {})
+        self._programs = programs
         self.log = PostgresLog(self._home)
         self._lock: int | None = None
         self._postmaster: Postmaster | None = None
@@ -137,15 +144,57 @@ class EmbeddedPostgres:
         Blocks until it has ended: ``timeout`` seconds for a fast shutdown, then an immediate one,
         which loses no committed data either.
         """
+        self._shut_down(timeout)
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
+
+    def replace_data(self, new: Path, kept: Path, *, timeout: float = 30.0) -> None:
+        """Shut it down, move its data to ``kept`` and the data in ``new`` into their place.
+
+        All three are on one file system. No server can start in between: the lock of the data
+        directory is released at the end. Raises ``EmbeddedPostgresError``.
+        """
+        if self._postmaster is None:
+            raise RuntimeError("it was not started")
+        self._shut_down(timeout)
+        try:
+            if Postmaster.find(self._data, socket_folder(self._home, account_for(self._data))):
+                raise EmbeddedPostgresError(f"{self._cannot} it did not stop; nothing was changed")
+            self._data.rename(kept)
+            try:
+                new.rename(self._data)
+            except OSError:
+                kept.rename(self._data)
+                raise
+            sync_folder(self._home)
+        except OSError as err:
+            raise EmbeddedPostgresError(f"{self._cannot} {_told(err)}") from err
+        finally:
+            self.stop()
+
+    def _shut_down(self, timeout: float) -> None:
         postmaster, self._postmaster = self._postmaster, None
         if postmaster is not None and not postmaster.stop(timeout):
             log.error("PostgreSQL (pid %d) did not stop", postmaster.pid)
         if postmaster is not None and postmaster.sockets.parent != self._home:
             with suppress(OSError):
                 postmaster.sockets.rmdir()
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            os.close(lock)
+
+    def made_by(self) -> int | None:
+        """Return the major version of PostgreSQL that made the data; ``None``: there are none.
+
+        Raises ``EmbeddedPostgresError`` if what is there is no database.
+        """
+        if not self._data.exists():
+            return None
+        try:
+            return int((self._data / "PG_VERSION").read_text())
+        except (FileNotFoundError, ValueError):
+            raise EmbeddedPostgresError(
+                f"{self._cannot} {self._data} is there, but is no PostgreSQL database. Move it "
+                "out of the way, or choose another data directory (AYES_DATA_DIR)"
+            ) from None
 
     def runs(self) -> bool:
         """Whether it was started and still runs."""
@@ -203,22 +252,14 @@ class EmbeddedPostgres:
 
     def _binaries(self, account: Account) -> Binaries:
         """Return programs that fit the existing data."""
-        made_by: int | None = None
-        if self._data.exists():
-            try:
-                made_by = int((self._data / "PG_VERSION").read_text())
-            except (FileNotFoundError, ValueError):
-                raise EmbeddedPostgresError(
-                    f"{self._cannot} {self._data} is there, but is no PostgreSQL database. Move it "
-                    "out of the way, or choose another data directory (AYES_DATA_DIR)"
-                ) from None
-        binaries = find_binaries(made_by)
+        made_by = self.made_by()
+        binaries = find_binaries(made_by) if self._programs is None else binaries_in(self._programs)
         if made_by is not None and binaries.major != made_by:
             raise EmbeddedPostgresError(
                 f"{self._cannot} it was made by PostgreSQL {made_by}, and this is PostgreSQL "
-                f"{binaries.version}. Nothing was changed. Run the Ayes it was made with, install "
-                f"PostgreSQL {made_by}, or bring {self._data} up to version {binaries.major} with "
-                "pg_upgrade"
+                f"{binaries.version}. Nothing was changed. Run the Ayes it was made with, or "
+                f"install PostgreSQL {made_by}, which Ayes finds and uses; ayes upgrade-postgres "
+                f"then brings the data to version {binaries.major}"
             )
         return within_reach(binaries, account, self._home)
 

@@ -52,7 +52,7 @@ def backup(settings: Settings, file: Path) -> Iterator[str]:
 
     Raises ``StartError`` and ``SettingsError``. The file is complete or absent.
     """
-    _check_embedded(settings, "backup")
+    check_embedded(settings, "backup")
     if file.exists():
         raise StartError(f"{file} is there already; it is not replaced")
     partial = file.with_name(f"{file.name}.partial")
@@ -62,7 +62,7 @@ def backup(settings: Settings, file: Path) -> Iterator[str]:
     os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         with database_url(settings) as url:
-            _run(url, "pg_dump", "--format=custom", f"--file={partial}", url)
+            run_program(url, "pg_dump", "--format=custom", f"--file={partial}", url)
             events = asyncio.run(_count(url))
         with partial.open("rb") as written:
             os.fsync(written.fileno())
@@ -80,7 +80,7 @@ def restore(settings: Settings, file: Path) -> Iterator[str]:
 
     Raises ``StartError`` and ``SettingsError``; the database is unchanged then.
     """
-    _check_embedded(settings, "restore")
+    check_embedded(settings, "restore")
     if not file.is_file():
         raise StartError(f"there is no file {file}")
     with _stopped_server(settings) as url:
@@ -88,7 +88,7 @@ def restore(settings: Settings, file: Path) -> Iterator[str]:
         asyncio.run(_on_server(url, f"CREATE DATABASE {_RESTORED}"))
         restored = _named(url, _RESTORED)
         try:
-            _run(
+            run_program(
                 url,
                 "pg_restore",
                 "--exit-on-error",
@@ -110,7 +110,7 @@ def restore(settings: Settings, file: Path) -> Iterator[str]:
         yield f"the database from before is kept as {before}"
 
 
-def _check_embedded(settings: Settings, verb: str) -> None:
+def check_embedded(settings: Settings, verb: str) -> None:
     if settings.database_url is not None:
         raise SettingsError(
             f"ayes {verb} is for the embedded database; AYES_DATABASE_URL names one of your own: "
@@ -130,7 +130,7 @@ def _stopped_server(settings: Settings) -> Iterator[str]:
         embedded.stop()
 
 
-def _run(url: str, name: str, *arguments: str) -> None:
+def run_program(url: str, name: str, *arguments: str) -> None:
     """Run a program of the PostgreSQL at ``url``. Raises ``StartError`` with its own message."""
     # One of another version may write what this server does not read.
     binaries = find_binaries(asyncio.run(_major(url)))
@@ -184,13 +184,25 @@ async def _prove(url: str) -> int:
     database = Database(url, connections=2)
     await database.open()
     try:
-        count = await renew(database, None)
+        await renew(database, None)
+    finally:
+        await database.close()
+    return await prove_all(url)
+
+
+async def prove_all(url: str) -> int:
+    """Verify every event of a database; return their number. Raises ``StartError``."""
+    database = Database(url, connections=2)
+    await database.open()
+    count = 0
+    try:
         async for ids in pages(database, None):
             for event in ids:
                 try:
                     await verify_event(database, event, strict=False)
                 except AuditError as err:
                     raise StartError(f"event {event} is not proved: {err}") from err
-        return count
+                count += 1
     finally:
         await database.close()
+    return count

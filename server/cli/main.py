@@ -160,6 +160,15 @@ def build_parser() -> argparse.ArgumentParser:
         keep.add_argument("file", type=Path)
         keep.set_defaults(run=partial(_keep, verb))
 
+    newer = commands.add_parser(
+        "upgrade-postgres", help="bring the embedded database to this version's PostgreSQL"
+    )
+    add_settings(newer)
+    newer.add_argument(
+        "--programs", type=Path, metavar="FOLDER", help="where the older PostgreSQL's programs are"
+    )
+    newer.set_defaults(run=_upgrade_postgres)
+
     migrate = commands.add_parser("migrate", help="bring the database's schema up to date")
     add_settings(migrate)
     migrate.set_defaults(run=_migrate)
@@ -315,6 +324,12 @@ def _keep(verb: str, arguments: argparse.Namespace) -> int:
     from server.cli import backup
 
     return backup.run(verb, settings_of(arguments), arguments.file)
+
+
+def _upgrade_postgres(arguments: argparse.Namespace) -> int:
+    from server.cli import postgres_version
+
+    return postgres_version.run(settings_of(arguments), arguments.programs)
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
