@@ -170,10 +170,12 @@ async def test_all_sessions_killed_while_people_vote(server: Running, migrated_u
     scene = await gathering(server, 6, policy=by_count(99))
     proposals = [await scene.propose() for _ in range(10)]
     (room,) = await scene.watch(scene.admin)
-    done = asyncio.Event()
     rng = random.Random(4)
+    acked = 0
+    enough = asyncio.Event()
 
     async def vote(client: Client) -> list[Message]:
+        nonlocal acked
         answers = []
         for proposal in proposals:
             for type_, extra in (
@@ -188,23 +190,28 @@ async def test_all_sessions_killed_while_people_vote(server: Running, migrated_u
                     await asyncio.sleep(answer.get("retry_after_ms", 0) / 1000)
                     answer = await client.send(type_, id=id, **fields)
                 answers.append(answer)
+                acked += 1
+                enough.set()
         return answers
 
     async def kill() -> int:
+        """Kill by their progress: by the clock, a slow machine would never have any."""
         killer = await asyncpg.connect(migrated_url)
         killed = 0
-        while not done.is_set():
+        while acked < 6 * 10 * 3:
             killed += await killer.fetchval(
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-            await asyncio.sleep(rng.uniform(0.02, 0.15))
+            wanted = min(acked + rng.randrange(1, 30), 6 * 10 * 3)
+            while acked < wanted:
+                enough.clear()
+                await enough.wait()
         await killer.close()
         return killed
 
     killing = asyncio.create_task(kill())
     answers = [a for part in await asyncio.gather(*(vote(m) for m in scene.members)) for a in part]
-    done.set()
     assert await killing > 3
     assert all(answer["type"] == "ack" for answer in answers)
     assert all(answer["applied"] for answer in answers)

@@ -326,7 +326,7 @@ async def test_a_node_that_joins_under_load_takes_its_share(
         found = await stack.enter_async_context(nodes(migrated_url, redis_server.url))
         events = [await shared(found) for _ in range(6)]
         going = [
-            asyncio.create_task(event.votes(client, 30))
+            asyncio.create_task(event.votes(client, 15, retried=True))
             for event in events
             for client in (*event.here, event.scene.members[0])
         ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from typing import Any
 
 import asyncpg
 import pytest
 
 from persistence.database import tables
-from persistence.journal.epochs import renew
+from persistence.journal import epochs
 from persistence.queries import event_reads
 from server.sessions.session import Session
 from server.transport.stall_detector import StallDetector
@@ -19,11 +20,24 @@ from tests.promises.client import Client, Room
 from tests.promises.running import Running
 from tests.promises.scenes import Scene, fresh, gathering
 
+#: Takes all votes away.
+NO_VOTES = (
+    "DELETE FROM votes WHERE event_id = $1",
+    "UPDATE proposals SET agree = 0, voters = 0 WHERE event_id = $1",
+)
 
-async def lose_the_last_step(url: str, event: str) -> None:
-    """Change one event as a restore from a backup of a moment ago does."""
+
+async def lose_the_last_step(url: str, event: str, *more: str, new_epoch: bool = False) -> None:
+    """Change one event as a restore from a backup of a moment ago does.
+
+    All of it is one transaction: a node may look at the database between any two.
+    """
     connection = await asyncpg.connect(url)
     async with connection.transaction():
+        if new_epoch:
+            await epochs._RENEW.run(connection, ids=[event], seed=secrets.token_hex(16))
+        for statement in more:
+            await connection.execute(statement, event)
         await connection.execute(
             "DELETE FROM journal WHERE event_id = $1 AND seq = "
             "(SELECT seq FROM events WHERE id = $1)",
@@ -39,14 +53,7 @@ async def lose_the_last_step(url: str, event: str) -> None:
 
 async def restore_without_votes(server: Running, event: str) -> None:
     """A backup from before the last step, which was a vote: a new epoch, and no votes."""
-    await lose_the_last_step(server.node.database.url, event)
-    connection = await asyncpg.connect(server.node.database.url)
-    await connection.execute("DELETE FROM votes WHERE event_id = $1", event)
-    await connection.execute(
-        "UPDATE proposals SET agree = 0, voters = 0 WHERE event_id = $1", event
-    )
-    await connection.close()
-    assert await renew(server.node.database, event) == 1
+    await lose_the_last_step(server.node.database.url, event, *NO_VOTES, new_epoch=True)
 
 
 async def watching(server: Running) -> tuple[Scene, Client, Room]:
@@ -83,8 +90,7 @@ async def test_a_new_epoch_reaches_everyone_and_nobody_resumes_across_it(
 ) -> None:
     scene, client, room = await watching(server)
     epoch, seq = room.epoch, room.seq
-    await lose_the_last_step(migrated_url, scene.event)
-    assert await renew(server.node.database, scene.event) == 1
+    await lose_the_last_step(migrated_url, scene.event, new_epoch=True)
     await starts_again(client, room, "epoch")
     assert room.epoch != epoch
     late = await server.connect(client.user)
@@ -134,7 +140,7 @@ async def test_an_event_that_is_gone_is_shown_to_nobody_until_it_is_made_again(
     assert (found.starts[-1]["reason"], found.seq) == ("epoch", again["seq"])
 
 
-async def epochs(connection: Any) -> dict[str, str]:
+async def epochs_in(connection: Any) -> dict[str, str]:
     rows = await connection.fetch("SELECT id, epoch FROM events")
     return {row["id"]: row["epoch"] for row in rows}
 
@@ -154,8 +160,7 @@ async def test_steps_read_after_a_new_epoch_are_not_shown_under_the_old_one(
     async def late(*asked: Any, **named: Any) -> Any:
         if named["after"] == known and not taken_over.is_set():
             taken_over.set()
-            await lose_the_last_step(migrated_url, scene.event)
-            assert await renew(elsewhere.node.database, scene.event) == 1
+            await lose_the_last_step(migrated_url, scene.event, new_epoch=True)
             await admin.ack("event.rotate_code", event=scene.event)
         return await read(*asked, **named)
 
@@ -176,9 +181,9 @@ async def test_all_events_get_a_new_epoch_however_many_there_are(
         await gathering(server)
     connection = await asyncpg.connect(migrated_url)
     try:
-        before = await epochs(connection)
-        assert await renew(server.node.database, None) == len(before) >= 5
-        after = await epochs(connection)
+        before = await epochs_in(connection)
+        assert await epochs.renew(server.node.database, None) == len(before) >= 5
+        after = await epochs_in(connection)
     finally:
         await connection.close()
     assert before.keys() == after.keys()

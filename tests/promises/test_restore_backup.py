@@ -64,14 +64,21 @@ class Backup:
         await run(program, "--format=custom", f"--file={self.file}", self.url)
 
     async def restore(self) -> None:
-        """Replace the database by the backup, and end its connections."""
+        """Replace the database by the backup, and end its connections.
+
+        The nodes run on: they would find a database that is restored in place empty at first.
+        """
         name = urlsplit(self.url).path.removeprefix("/")
-        postgres = named(self.url, "postgres")
-        await asyncio.to_thread(
-            execute, postgres, f"DROP DATABASE {name} WITH (FORCE)", f"CREATE DATABASE {name}"
-        )
+        postgres, restored = named(self.url, "postgres"), f"{name}_restored"
+        await asyncio.to_thread(execute, postgres, f"CREATE DATABASE {restored}")
         program = self._programs.program("pg_restore")
-        await run(program, "--no-owner", f"--dbname={self.url}", str(self.file))
+        await run(program, "--no-owner", f"--dbname={named(self.url, restored)}", str(self.file))
+        await asyncio.to_thread(
+            execute,
+            postgres,
+            f"DROP DATABASE {name} WITH (FORCE)",
+            f"ALTER DATABASE {restored} RENAME TO {name}",
+        )
 
 
 @asynccontextmanager
