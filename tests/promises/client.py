@@ -25,7 +25,7 @@ from tests.promises.fold import fold
 Message: TypeAlias = dict[str, Any]
 
 #: Longest wait.
-PATIENCE = 20.0
+PATIENCE = 30.0
 
 ROOM_MESSAGES = ("diff", "you", "presence")
 

@@ -6,13 +6,15 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
+import uvicorn.server
 
 from persistence.database.pool import Database
 from server import process
@@ -20,6 +22,8 @@ from server.bus.port import Bus
 from server.config.settings import Settings
 from server.identity.auth import Authenticator
 from server.node import Node
+from server.sessions import open_sockets
+from tests.parts import LOOK_INTERVAL_S
 from tests.promises.client import Client
 
 SECRET = "a secret of the tests: with sixty-four bytes and more, enough for HS512 too"
@@ -27,6 +31,9 @@ AUDIENCE = "ayes"
 ROOT = Path(__file__).parents[2]
 #: Connections to PostgreSQL of one server under test; several share one PostgreSQL.
 CONNECTIONS = 4
+
+#: Seconds until a process serves: most of a starved machine's are for importing.
+START_TIMEOUT_S = 90.0
 
 #: Tests do in a second what people do in hours; ``test_churn.py`` starts servers with the defaults.
 LIFTED: dict[str, int] = {"churn_membership": 0, "churn_votes": 0, "churn_comments": 0}
@@ -37,6 +44,27 @@ auth = Authenticator(SECRET, audience=AUDIENCE)
 def token(user: str, *, name: str | None = None, seconds: float = 3_600) -> str:
     """A token for ``user``."""
     return auth.make(user, name, timedelta(seconds=seconds))
+
+
+class _LooksOften:
+    """``asyncio`` for uvicorn, which looks every 0.1 s whether its connections are closed."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, delay: float) -> None:
+        """Sleep, but not long."""
+        await asyncio.sleep(min(delay, LOOK_INTERVAL_S))
+
+
+@contextmanager
+def _without_delay() -> Iterator[None]:
+    """Let servers end at once, whose end no test looks at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uvicorn.server, "asyncio", _LooksOften())
+        # No client needs to be spared a crowd.
+        patch.setattr(open_sockets, "DEPARTURE_SHARE", 0)
+        yield
 
 
 class Address:
@@ -142,7 +170,8 @@ async def running(
         try:
             yield found
         finally:
-            await stop()
+            with _without_delay():
+                await stop()
         await found.leave()
     finally:
         await node.stop()
@@ -194,7 +223,7 @@ async def killable(
     found = Killable(child, port)
     reading = asyncio.create_task(_read_log(child.stderr, found.log))
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(START_TIMEOUT_S):
             ready = (await child.stdout.readline()).decode()
         assert ready.startswith("ayes is ready"), (ready, found.log)
         found.port = int(ready.rsplit(":", 1)[1])
