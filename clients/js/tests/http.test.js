@@ -15,6 +15,7 @@ class FakeHttp {
   pongs = true;
 
   fetch = (url, { method = "GET", headers, body, signal }) => {
+    if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.isAway) return Promise.reject(new TypeError("fetch failed"));
     const request = { url, method, headers, body: body && JSON.parse(body), signal };
     this.requests.push(request);
@@ -28,7 +29,7 @@ class FakeHttp {
         signal.addEventListener("abort", () => writer.abort(signal.reason).catch(() => {}));
         request.says = (text) => writer.write(new TextEncoder().encode(text));
         request.ends = () => writer.close();
-        resolve(new Response(bytes.readable));
+        resolve(new Response(bytes.readable, { headers: { "Content-Type": "text/event-stream" } }));
       };
       if (request.body?.type === "ping" && this.pongs) request.answers({ type: "pong" });
     });
@@ -234,6 +235,18 @@ test("without a stream the server is asked for a sign of life, and a silent one 
   await clock.pass(60_000);
   assert.equal(http.requests.filter(({ body }) => body?.type === "hello").length > 1, true);
   await client.stop();
+});
+
+test("a proxy that answers a ping in the server's place is no sign of life", async () => {
+  const { client, http, clock } = await overHttp();
+  http.pongs = false;
+  await clock.pass(21_000);
+  const asked = http.requests.findLast(({ body }) => body?.type === "ping");
+  asked.answers("<html>Bad gateway</html>", 502);
+  await settled();
+  assert.notEqual(client.status, "open");
+  await client.stop();
+  assert.equal(clock.waiting, 0);
 });
 
 test("three sockets that fail in a row are enough, a WebSocket is tried again later and takes over", async () => {

@@ -15,7 +15,9 @@ from ayes_client._connection import connector, http_requests
 from ayes_client._connection.http_session import HttpSession
 from ayes_client.errors import Unanswered
 from tests.clients.python.conftest import SOON
-from tests.clients.python.scripted_http import (
+from tests.clients.python.test_outbox import _nowhere
+from tests.clients.python.waiting import eventually, until
+from tests.clients.scripted_http import (
     Message,
     Request,
     ScriptedServer,
@@ -23,8 +25,6 @@ from tests.clients.python.scripted_http import (
     refused,
     scripted,
 )
-from tests.clients.python.test_outbox import _nowhere
-from tests.clients.python.waiting import eventually, until
 
 COMMANDS = "/v1/commands"
 

@@ -15,10 +15,11 @@ export class FollowedRoom {
   #position;
   #ref;
   #timer = null;
+  #hasAnswered = false;
   #isEnded = false;
 
   /**
-   * `host` has `request(path, options)` → response, `errorOf(response)`, `deliver(message)`, `onLife()`, `check()` to
+   * `host` has `request(path, options)` → response, `messageOf(response)`, `notTheServers(response)`, `deliver(message)`, `onLife()`, `check()` to
    * see whether the server is in reach, `noStreams()`, `drop(room)`, `heartbeatMs`, `clock` and `random()`.
    */
   constructor(host, { event, epoch, seq, ref }) {
@@ -26,6 +27,13 @@ export class FollowedRoom {
     this.#position = epoch === undefined ? undefined : `${epoch}:${seq}`;
     this.#ref = ref;
     this.isStreaming = false;
+  }
+
+  /** Return whether the answer that is on its way is one to this subscription too. */
+  takes({ ref }) {
+    if (this.#hasAnswered) return false;
+    this.#ref = ref;
+    return true;
   }
 
   start({ stream }) {
@@ -53,7 +61,11 @@ export class FollowedRoom {
       const headers = { Accept: "text/event-stream", ...(this.#position && { "Last-Event-ID": this.#position }) };
       this.#set(STREAM_START_TIMEOUT_MS, () => aborting.abort());
       const response = await this.host.request(`${this.#path}/stream`, { headers, signal: aborting.signal });
-      if (!(await this.#isTaken(response))) return;
+      const isStream = response.ok && /^text\/event-stream\b/.test(response.headers.get("Content-Type"));
+      if (!isStream) {
+        this.#refuse(response.ok ? this.host.notTheServers(response) : await this.host.messageOf(response));
+        return;
+      }
       const onLife = () => {
         hasBegun = true;
         this.host.onLife();
@@ -68,6 +80,7 @@ export class FollowedRoom {
       } else if (!hasBegun) {
         this.#clear();
         this.isStreaming = false;
+        this.#aborting = new AbortController();
         this.host.noStreams();
         this.#fetchSnapshot();
         return;
@@ -87,9 +100,12 @@ export class FollowedRoom {
   async #fetchSnapshot() {
     try {
       const response = await this.host.request(this.#path, { signal: this.#aborting.signal });
-      if (!(await this.#isTaken(response))) return;
-      const message = await response.json();
+      const message = await this.host.messageOf(response);
       if (this.#isEnded) return;
+      if (message.type === "error") {
+        this.#refuse(message);
+        return;
+      }
       this.host.onLife();
       const position = `${message.epoch}:${message.seq}`;
       const isNew = position !== this.#position || this.#ref !== undefined;
@@ -102,21 +118,19 @@ export class FollowedRoom {
     this.#set(SNAPSHOT_INTERVAL_MS, () => this.#fetchSnapshot());
   }
 
-  /** Return whether the server took the request; otherwise deliver its error, which ends this room here. */
-  async #isTaken(response) {
-    if (response.ok) return !this.#isEnded;
-    const error = await this.host.errorOf(response);
-    if (this.#isEnded) return false;
+  /** Deliver the error in place of the room, which ends it here. */
+  #refuse(error) {
+    if (this.#isEnded) return;
     this.#clear();
     this.host.drop(this);
     this.#deliver({ ...error, event: this.event });
-    return false;
   }
 
   /** The first message answers the `subscribe`. */
   #deliver(message) {
     const ref = this.#ref;
     this.#ref = undefined;
+    this.#hasAnswered = true;
     if (message.type === "unsubscribed") this.host.drop(this);
     this.host.deliver(ref === undefined ? message : { ...message, ref });
   }

@@ -15,6 +15,8 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const DEFAULT_HEARTBEAT_MS = 20_000;
 /** Codes of an error that refuses a `hello` → the close of a socket. */
 const CLOSES = Object.freeze({ auth_expired: TOKEN_EXPIRED, auth_early: TOKEN_TOO_EARLY, unauthenticated: BAD_TOKEN });
+/** Longest delay that is taken from a `Retry-After` of another program. */
+const MAX_FOREIGN_DELAY_MS = 300_000;
 /** The `expires` of a token that does not say when it ends. */
 const EXPIRES_NEVER = "9999-12-31T23:59:59.000Z";
 
@@ -67,7 +69,8 @@ export class HttpSocket extends EventTarget {
       random: this.random,
       heartbeatMs: this.heartbeatMs,
       request: (path, options) => this.#fetch(path, options),
-      errorOf,
+      notTheServers,
+      messageOf,
       deliver: (message) => this.#deliver(message),
       onLife: () => this.#onLife(),
       check: () => this.#ping(),
@@ -140,6 +143,8 @@ export class HttpSocket extends EventTarget {
   }
 
   #follow(position) {
+    // A subscription that is asked for again before its answer goes on, or a held-back stream would never be given up.
+    if (this.#rooms.get(position.event)?.takes(position)) return;
     this.#leave(position.event);
     const room = new FollowedRoom(this.#host, position);
     const streams = [...this.#rooms.values()].filter(({ isStreaming }) => isStreaming).length;
@@ -182,9 +187,7 @@ export class HttpSocket extends EventTarget {
     this.#requests -= 1;
     this.#busyEvents.delete(lane);
     if (answer === undefined) return;
-    const { id, ref } = message;
-    const named = answer.type === "error" && id !== undefined ? { ...answer, id } : answer;
-    this.#deliver(ref === undefined ? named : { ...named, ref });
+    this.#deliver(named(answer, message));
     this.#pump();
   }
 
@@ -194,7 +197,8 @@ export class HttpSocket extends EventTarget {
     this.#isPinging = true;
     const answer = await this.#exchange("/v1/queries", { type: "ping" });
     this.#isPinging = false;
-    if (answer !== undefined) this.#deliver(answer.type === "pong" ? answer : { type: "heartbeat" });
+    if (answer?.code === FOREIGN) this.#end(ABNORMAL);
+    else if (answer !== undefined) this.#deliver(answer.type === "pong" ? answer : { type: "heartbeat" });
   }
 
   /** Return the answer to one message; `undefined` if the connection ended over it. */
@@ -206,12 +210,12 @@ export class HttpSocket extends EventTarget {
       const body = JSON.stringify(message);
       const headers = { "Content-Type": "application/json" };
       const response = await this.#fetch(path, { method: "POST", headers, body, signal: aborting.signal });
-      const answer = response.ok ? await response.json() : await errorOf(response);
+      const answer = await messageOf(response);
       if (this.readyState !== 1) return undefined;
-      this.#onLife();
+      if (answer.code !== FOREIGN) this.#onLife();
       return answer;
     } catch {
-      // No answer, or none of this server: the commands are sent again on the next connection.
+      // No answer: the commands are sent again on the next connection.
       this.#end(ABNORMAL);
       return undefined;
     } finally {
@@ -271,15 +275,35 @@ export class HttpSocket extends EventTarget {
   }
 }
 
-/** Return the `error` message of a response; one of a proxy decides nothing, so that the same id is sent again. */
-async function errorOf(response) {
+/** The code of an answer that is not the server's. It decides nothing, so that the same id is sent again. */
+const FOREIGN = "timeout";
+
+/** Return the server's message in a response, or an error in place of what another program has sent. */
+async function messageOf(response) {
   const text = await response.text();
   try {
-    const error = JSON.parse(text);
-    if (error?.type === "error" && typeof error.code === "string") return error;
+    const message = JSON.parse(text);
+    const { type, code } = message;
+    if (typeof type === "string" && (type === "error" ? typeof code === "string" : response.ok)) return message;
   } catch {
     // Not this server's.
   }
-  const message = `the answer was ${response.status}, and not the server's`;
-  return { type: "error", code: "timeout", message, effect: "unknown", retry: "same", details: {} };
+  return notTheServers(response);
+}
+
+function notTheServers({ status, headers }) {
+  return foreign(`the answer was ${status}, and not the server's`, headers.get("Retry-After"));
+}
+
+function foreign(message, retryAfter) {
+  const delay = /^\d+$/.test(retryAfter) && { retry_after_ms: Math.min(retryAfter * 1_000, MAX_FOREIGN_DELAY_MS) };
+  return { type: "error", code: FOREIGN, message, effect: "unknown", retry: "same", details: {}, ...delay };
+}
+
+/** Return `answer` as one to `message`; an answer to another message decides nothing. */
+function named(answer, { id, ref }) {
+  const isError = answer.type === "error";
+  const fits = id === undefined ? (answer.ref ?? ref) === ref : isError || (answer.type === "ack" && answer.id === id);
+  const given = fits ? answer : foreign("the answer was one to something else");
+  return { ...given, ...(given.type === "error" && id !== undefined && { id }), ...(ref !== undefined && { ref }) };
 }

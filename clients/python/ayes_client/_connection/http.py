@@ -32,10 +32,25 @@ PIECE_BYTES = 65_536
 #: Connections that are kept for the next request. Beyond, they are closed: requests share them in
 #: turn.
 MAX_IDLE_CONNECTIONS = 6
+#: Longest delay that is taken from a ``Retry-After`` of another program, in seconds.
+MAX_FOREIGN_DELAY_S = 300.0
 
 
 class HttpError(OSError):
     """The other side does not speak HTTP as it should."""
+
+
+class NotTheServer(OSError):
+    """Another program has answered, such as a proxy. It decides nothing.
+
+    ``retry_after``: seconds that it asked for.
+    """
+
+    def __init__(self, response: Response, why: str) -> None:
+        super().__init__(why)
+        asked = response.headers.get("retry-after", "")
+        digits = asked.isascii() and asked.isdigit()
+        self.retry_after = min(float(asked), MAX_FOREIGN_DELAY_S) if digits else None
 
 
 @dataclass(slots=True)
@@ -114,12 +129,7 @@ class HttpClient:
         try:
             await self._send(link, method, path, headers, body)
             response = await self._read_head(link)
-            pieces = bytearray()
-            async for piece in self._read_body(link, response):
-                pieces += piece
-                if len(pieces) > MAX_BODY_BYTES:
-                    raise HttpError("the response is too long")
-            response.body = bytes(pieces)
+            await self.read_whole(response, self._read_body(link, response))
             whole = True
         except asyncio.IncompleteReadError as err:
             raise HttpError("the connection broke during a response") from err
@@ -131,6 +141,16 @@ class HttpClient:
         else:
             link.close()
         return response
+
+    async def read_whole(self, response: Response, pieces: AsyncIterator[bytes]) -> None:
+        """Set the body of ``response`` to all of its pieces."""
+        body = bytearray()
+        async with asyncio.timeout(REQUEST_TIMEOUT_S):
+            async for piece in pieces:
+                body += piece
+                if len(body) > MAX_BODY_BYTES:
+                    raise HttpError("the response is too long")
+        response.body = bytes(body)
 
     @asynccontextmanager
     async def stream(

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 import orjson
 
 from ayes_client._connection.context import ClientContext
-from ayes_client._connection.http import HttpClient, Response
+from ayes_client._connection.http import HttpClient, NotTheServer, Response
 from ayes_client._wire.address import http_url
 from ayes_client._wire.jwt import expiry
 from ayes_client._wire.moments import text_of
@@ -52,22 +52,29 @@ class HttpRequests:
         """Return the message that answers a GET."""
         return self.message(await self.http.request("GET", path, await self.headers()))
 
-    async def post(self, path: str, body: bytes) -> Json:
-        """Return the message that answers a POST."""
+    async def post(self, path: str, body: bytes, *, ref: str | None = None) -> Json:
+        """Return the message that answers a POST, with ``ref`` or without any."""
         headers = await self.headers() | {"Content-Type": "application/json"}
-        return self.message(await self.http.request("POST", path, headers, body))
+        response = await self.http.request("POST", path, headers, body)
+        message = self.message(response)
+        if message.get("ref", ref) != ref:
+            raise NotTheServer(response, "the answer was one to another query")
+        return message
 
-    async def command(self, body: bytes, *, fresh: bool) -> Json:
-        """Return the message that answers a command, which is written once.
+    async def command(self, body: bytes, id: str, *, fresh: bool) -> Json:
+        """Return the message that answers the command ``id``, which is written once.
 
         ``fresh``: on a connection of its own. A kept one may break when the command is written, and
         then the server may have the command or not.
         """
         headers = await self.headers() | {"Content-Type": "application/json"}
-        answer = await self.http.request(
+        response = await self.http.request(
             "POST", "/v1/commands", headers, body, resend=False, fresh=fresh
         )
-        return self.message(answer)
+        message = self.message(response)
+        if message["type"] not in ("ack", "error") or message.setdefault("id", id) != id:
+            raise NotTheServer(response, "the answer was one to something else")
+        return message
 
     async def headers(self) -> dict[str, str]:
         """Return the headers of a request, with a token that lasts."""
@@ -77,15 +84,18 @@ class HttpRequests:
         return {"Authorization": f"Bearer {self.token}", "Accept": "application/json"}
 
     def message(self, response: Response) -> Json:
-        """Read a message of the server. Raises ``OSError`` for what another program has sent."""
-        self.observe(response)
+        """Read a message of the server. Raises ``NotTheServer`` for what another has sent."""
         try:
             message = orjson.loads(response.body)
         except orjson.JSONDecodeError:
             message = None
-        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-            raise OSError(f"HTTP status {response.status}, and no message of the server")
-        return message
+        whole = isinstance(message, dict) and isinstance(message.get("type"), str)
+        if not whole or (message["type"] != "error" and response.status != 200):
+            why = f"HTTP status {response.status}, and no message of the server"
+            raise NotTheServer(response, why)
+        self.observe(response)
+        found: Json = message
+        return found
 
     def observe(self, response: Response) -> None:
         """Read the server's clock from a response."""

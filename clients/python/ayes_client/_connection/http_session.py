@@ -15,6 +15,7 @@ import orjson
 
 from ayes_client._connection.context import ClientContext
 from ayes_client._connection.ended import SessionEnd
+from ayes_client._connection.http import NotTheServer
 from ayes_client._connection.http_queries import joined, paths_of
 from ayes_client._connection.http_requests import HttpRequests
 from ayes_client._connection.room_streams import BROKEN, RoomStreams
@@ -98,7 +99,7 @@ class HttpSession:
         except AyesError as err:
             ended = self._refused(err)
         except BROKEN as err:
-            ended = SessionEnd(why=str(err) or "no answer in time")
+            ended = _broken(err)
         finally:
             for task in tuple(self._tasks):
                 task.cancel()
@@ -157,7 +158,7 @@ class HttpSession:
         try:
             await work
         except BROKEN as err:
-            self.close(str(err) or "no answer in time")
+            self._finish(_broken(err))
         except AyesError as err:
             self._finish(SessionEnd(error=err, final=True))
         except Exception as err:
@@ -186,8 +187,7 @@ class HttpSession:
 
     async def _send_command(self, entry: Entry) -> None:
         used = self._requests.token
-        message = await self._requests.command(entry.body, fresh=entry.once)
-        message.setdefault("id", entry.command.id)
+        message = await self._requests.command(entry.body, entry.command.id, fresh=entry.once)
         commands = self._context.commands
         if message["type"] == "ack":
             commands.on_ack(message)
@@ -202,7 +202,7 @@ class HttpSession:
         used = self._requests.token
         paths = paths_of(query)
         if self._has_queries:
-            answers = [await self._requests.post("/v1/queries", orjson.dumps(query))]
+            answers = [await self._requests.post("/v1/queries", orjson.dumps(query), ref=ref)]
         elif paths is None:
             refusal = {"code": "unreachable", "retry": "no", "message": _NO_ROUTE}
             queries.on_error({"ref": ref, **refusal}, lambda: None)
@@ -217,3 +217,9 @@ class HttpSession:
                     await self._requests.on_refused_token(error, used)
                 return
         queries.on_answer({**joined(answers), "ref": ref})
+
+
+def _broken(error: Exception) -> SessionEnd:
+    """Return the end of a session whose connection has failed."""
+    wait = error.retry_after if isinstance(error, NotTheServer) else None
+    return SessionEnd(why=str(error) or "no answer in time", retry_after=wait)

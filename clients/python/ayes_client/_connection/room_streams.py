@@ -6,13 +6,14 @@ import asyncio
 import itertools
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 
 from ayes_client._connection.context import ClientContext
+from ayes_client._connection.http import NotTheServer
 from ayes_client._connection.http_requests import HttpRequests
 from ayes_client._rooms.view import RoomView
 from ayes_client._wire.error_message import from_message
@@ -25,6 +26,11 @@ log = logging.getLogger("ayes_client")
 #: Seconds without a byte of a stream of a server that names no heartbeat. Beyond, the stream counts
 #: as dead: such a server sends a comment every 20 s by default.
 STREAM_TIMEOUT_S = 50.0
+#: Longest wait for the first bytes of a stream. Beyond, a proxy holds streams back, and snapshots
+#: are fetched instead: the server sends one at once.
+STREAM_START_TIMEOUT_S = 10.0
+#: Seconds between two snapshots of a room without a stream.
+SNAPSHOT_INTERVAL_S = 3.0
 #: Streams at a time. With more rooms, they take turns: a server allows 20 connections of one user.
 MAX_STREAMS = 8
 #: Seconds that a room keeps its stream while others wait for one.
@@ -35,6 +41,8 @@ MAX_BROKEN_STREAMS = 3
 #: a tight loop.
 MIN_RETRY_DELAY_S = 0.1
 
+#: What a message raises that is no JSON, lacks a field, or has one of another type.
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
 #: What a broken connection raises.
 BROKEN = (OSError, TimeoutError, EventTooLarge, asyncio.IncompleteReadError)
 
@@ -55,6 +63,8 @@ class RoomStreams:
         self._streams: dict[RoomView, asyncio.Task[None]] = {}
         self._turns = asyncio.Semaphore(MAX_STREAMS)
         self._waiting_rooms = 0
+        self._held_back = False
+        """Whether streams do not get through."""
         self.silence = STREAM_TIMEOUT_S
         """Seconds without a byte of a stream, beyond which it counts as dead."""
 
@@ -73,20 +83,25 @@ class RoomStreams:
         """Keep a stream open for a room, until the room is left or refused."""
         broken = itertools.count(1)
         backoff = self._context.new_backoff()
-        path = f"/v1/events/{quote(view.event, safe='')}/stream"
+        path = f"/v1/events/{quote(view.event, safe='')}"
         while self._context.rooms.views.get(view.event) is view:
             wait: float | None = None
             seq = view.seq
             try:
-                wait = await self._take_turn(view, path)
+                if self._held_back:
+                    wait = await self._fetch(view, path)
+                else:
+                    wait = await self._take_turn(view, f"{path}/stream")
             except BROKEN as err:
                 if view.seq == seq and next(broken) >= MAX_BROKEN_STREAMS:
                     raise
                 log.debug("a stream broke: %s", err)
+                wait = err.retry_after if isinstance(err, NotTheServer) else None
             if view.seq != seq:
                 broken = itertools.count(1)
                 backoff.reset()
-            view.connection_lost()
+            if not self._held_back:
+                view.connection_lost()
             if wait is None:
                 wait = max(MIN_RETRY_DELAY_S, backoff.next())
             await asyncio.sleep(wait)
@@ -102,33 +117,69 @@ class RoomStreams:
         finally:
             self._turns.release()
 
+    async def _fetch(self, view: RoomView, path: str) -> float | None:
+        """Show the present snapshot. Return the seconds to wait, if they are known."""
+        used = self._requests.token
+        message = await self._requests.get(path)
+        if message["type"] == "error":
+            return await self._on_refused_room(view, message, used)
+        try:
+            if not view.live or (message["epoch"], message["seq"]) != (view.epoch, view.seq):
+                self._on_room_message(view, message)
+        except UNREADABLE as err:
+            raise OSError("a snapshot that this client cannot read") from err
+        return SNAPSHOT_INTERVAL_S
+
     async def _read_stream(self, view: RoomView, path: str) -> float | None:
         """Read one stream to its end. Return the seconds to wait, if they are known."""
         used = self._requests.token
         headers = await self._requests.headers() | {"Accept": "text/event-stream"}
         if view.seq >= 0:
             headers["Last-Event-ID"] = f"{view.epoch}:{view.seq}"
-        async with self._requests.http.stream(path, headers) as (response, pieces):
+        started = self._loop.time()
+        async with AsyncExitStack() as opened:
+            try:
+                async with asyncio.timeout(STREAM_START_TIMEOUT_S):
+                    stream = self._requests.http.stream(path, headers)
+                    response, pieces = await opened.enter_async_context(stream)
+            except TimeoutError:
+                return self._hold_back()
+            if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                await self._requests.http.read_whole(response, pieces)
+                message = self._requests.message(response)
+                if message["type"] != "error":
+                    raise NotTheServer(response, "an answer that is no stream")
+                return await self._on_refused_room(view, message, used)
             self._requests.observe(response)
-            if response.status != 200:
-                response.body = b"".join([piece async for piece in pieces])
-                return await self._on_refused_room(view, self._requests.message(response), used)
-            events = EventStream()
+            events, begun = EventStream(), False
             async with aclosing(_Pieces(pieces, self.silence)) as reading:
                 turn_ends = self._loop.time() + STREAM_TURN_S
                 while True:
                     piece = await reading.next(turn_ends - self._loop.time())
                     if piece is None:
+                        if not begun and self._loop.time() - started > STREAM_START_TIMEOUT_S:
+                            return self._hold_back()
                         if self._waiting_rooms:
                             return 0.0
                         turn_ends = self._loop.time() + STREAM_TURN_S
                         continue
                     if not piece:
                         return None if events.retry_ms is None else events.retry_ms / 1000
+                    begun = True
                     for data in events.feed(piece):
-                        if self._on_room_message(view, orjson.loads(data)):
+                        try:
+                            gap = self._on_room_message(view, orjson.loads(data))
+                        except UNREADABLE as err:
+                            log.debug("a message that this client cannot read: %s", err)
+                            return None
+                        if gap:
                             # A message does not fit: go on from the known position.
                             return 0.0
+
+    def _hold_back(self) -> float:
+        """Fetch snapshots from now on, at once."""
+        self._held_back = True
+        return 0.0
 
     def _on_room_message(self, view: RoomView, message: Json) -> bool:
         if message["type"] == "unsubscribed":

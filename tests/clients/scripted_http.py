@@ -12,6 +12,8 @@ import orjson
 
 Message: TypeAlias = dict[str, Any]
 
+TIME = "2026-11-23T08:00:00.000Z"
+
 
 @dataclass(frozen=True)
 class Request:
@@ -22,10 +24,17 @@ class Request:
     token: str
     message: Message
     connection: int
+    position: str = ""
+    """``Last-Event-ID`` of a stream."""
 
 
-#: Answers a request with a message; ``None`` cuts the connection without an answer.
-Answering: TypeAlias = Callable[[Request], Awaitable[Message | None]]
+#: Answers a request with a message, or with the bytes of a response. ``None`` cuts the connection
+#: without an answer.
+Answering: TypeAlias = Callable[[Request], Awaitable[Message | bytes | None]]
+#: Writes the response to the request for a stream, and returns when it is to be cut.
+Streaming: TypeAlias = Callable[[Request, asyncio.StreamWriter], Awaitable[None]]
+
+STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 
 
 class ScriptedServer:
@@ -36,7 +45,13 @@ class ScriptedServer:
         self.requests: list[Request] = []
         self.on_command: Answering = acknowledged
         self.on_hello: Answering = self._welcome
+        self.on_query: Answering = self._answered
+        self.on_snapshot: Answering = self._answered
+        self.on_stream: Streaming | None = None
+        """``None``: silence."""
         self.heartbeat_ms = 20_000
+        self.ended = asyncio.Event()
+        """Set at the end: a stream that is held open waits for it."""
         self._connections = 0
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -64,28 +79,44 @@ class ScriptedServer:
                 request = await _read(reader, number)
                 self.requests.append(request)
                 if request.path.endswith("/stream"):
-                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+                    if self.on_stream is not None:
+                        await self.on_stream(request, writer)
+                        await writer.drain()
+                        writer.close()
+                        return
+                    writer.write(STREAM_HEAD)
                     await reader.read()
                     return
                 answer = await self._answer(request)
                 if answer is None:
                     return
-                body = orjson.dumps(answer)
-                head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
-                writer.write(head.encode() + body)
+                if isinstance(answer, bytes):
+                    writer.write(answer)
+                    if b"\r\nConnection: close\r\n" in answer:
+                        writer.close()
+                        return
+                else:
+                    writer.write(response(200, orjson.dumps(answer), close=False))
         except (asyncio.IncompleteReadError, OSError):
             pass
         finally:
             self._writers.discard(writer)
             writer.transport.abort()
 
-    async def _answer(self, request: Request) -> Message | None:
+    async def _answer(self, request: Request) -> Message | bytes | None:
         if request.path == "/v1/commands":
             return await self.on_command(request)
-        message = request.message
-        if message["type"] == "hello":
+        if request.path != "/v1/queries":
+            return await self.on_snapshot(request)
+        if request.message["type"] == "hello":
             return await self.on_hello(request)
-        if message["type"] == "command.status":
+        if request.message["type"] == "ping":
+            return {"type": "pong", "time": TIME}
+        return await self.on_query(request)
+
+    async def _answered(self, request: Request) -> Message:
+        message = request.message
+        if message.get("type") == "command.status":
             commands = [{"id": id, "state": "absent"} for id in message["ids"]]
             return {"type": "status", "ref": message["ref"], "commands": commands}
         return {"type": "events", "ref": message.get("ref"), "events": []}
@@ -93,8 +124,16 @@ class ScriptedServer:
     async def _welcome(self, request: Request) -> Message:
         user = {"id": "ada", "name": "Ada"}
         beat = self.heartbeat_ms
-        time = "2026-11-23T08:00:00.000Z"
-        return {"type": "welcome", "user": user, "heartbeat_ms": beat, "limits": {}, "time": time}
+        return {"type": "welcome", "user": user, "heartbeat_ms": beat, "limits": {}, "time": TIME}
+
+
+def response(
+    status: int, body: bytes, kind: str = "application/json", *headers: str, close: bool = True
+) -> bytes:
+    """A whole response. ``headers``: more lines of its head."""
+    lines = [f"HTTP/1.1 {status} Reason", f"Content-Type: {kind}", f"Content-Length: {len(body)}"]
+    lines += [*headers, *(["Connection: close"] if close else [])]
+    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 async def acknowledged(request: Request) -> Message:
@@ -118,7 +157,8 @@ async def _read(reader: asyncio.StreamReader, connection: int) -> Request:
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     given = headers.get("authorization", "").removeprefix("Bearer ")
     message = orjson.loads(body) if body else {}
-    return Request(method, target.partition("?")[0], given, message, connection)
+    position = headers.get("last-event-id", "")
+    return Request(method, target.partition("?")[0], given, message, connection, position)
 
 
 @asynccontextmanager
@@ -131,5 +171,6 @@ async def scripted() -> AsyncIterator[ScriptedServer]:
         yield server
     finally:
         listener.close()
+        server.ended.set()
         server.close()
         await listener.wait_closed()
