@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from tests.promises.running import Running
 from tests.web.conftest import StartSite, Visit
@@ -175,7 +175,17 @@ async def test_a_guest_takes_part_by_the_code_alone(start_site: StartSite, visit
         policy = {"membership_auto": True, "guests": True}
         _, code = await stage.event("Ada", policy=policy)
     guest = (await visit(site, f"/#/join/{code}", locale="en-GB")).page
-    await guest.locator("form").filter(has_text="as a guest").get_by_label("Your name").fill("Guy")
+    await take_part(guest, "Guy")
+    # A guest who knows only the code types it on the first page.
+    other = (await visit(site, "/", locale="en-GB")).page
+    await other.get_by_label("Entrance code or link").fill(code.lower())
+    await other.get_by_role("button", name="Look").click()
+    await take_part(other, "Gil")
+
+
+async def take_part(guest: Page, name: str) -> None:
+    """Enter as a guest of the event whose code is in the address."""
+    await guest.locator("form").filter(has_text="as a guest").get_by_label("Your name").fill(name)
     await guest.get_by_role("button", name="Take part as a guest").click()
     await guest.get_by_role("button", name="Join", exact=True).click()
     await expect(guest.get_by_role("link", name="Decide")).to_be_visible()

@@ -24,7 +24,8 @@ export function codeForm(app) {
     const code = codeIn(event.target.elements.code.value);
     if (code.length !== CODE_LENGTH) return;
     app.drafts.drop("join.code");
-    app.session.forgetOverview(code);
+    // Guests are not signed in yet.
+    app.session?.forgetOverview(code);
     location.hash = link.join(code);
   };
   return h("form", { class: "code-form", onsubmit: send, key: "code-form" },

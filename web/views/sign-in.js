@@ -2,8 +2,10 @@
 
 import { reason } from "../refusal.js";
 import { h } from "../render.js";
+import { CODE_LENGTH } from "../route.js";
 import { has, t } from "../words.js";
 import { field } from "./forms.js";
+import { codeForm } from "./join.js";
 import { button } from "./parts.js";
 
 export function signInView(app) {
@@ -16,11 +18,11 @@ export function signInView(app) {
     h("section", { class: "card", "aria-label": t("sign_in") },
       problem(app),
       app.route.view === "invited" && byInvitation(app, trying),
-      app.signin.config.guests && app.route.view === "join" && app.route.code && asGuest(app, trying),
+      app.signin.config.guests && app.route.view !== "invited" && guestEntry(app, trying),
       ways.provider && h("button", { class: "button primary wide", type: "button", disabled: Boolean(trying),
         onclick: () => attempt(app, () => app.signin.withProvider()) }, t("sign_in.provider")),
       ways.name && byName(app, trying),
-      h("details", { class: "by-token", key: "token", open: !ways.provider && !ways.name },
+      h("details", { class: "by-token", key: "token", open: !ways.provider && !ways.name && !app.signin.config.guests },
         h("summary", {}, t("sign_in.token.summary")), byToken(app, trying))));
 }
 
@@ -54,6 +56,12 @@ function byInvitation(app, trying) {
   return h("div", { class: "stack", key: "by-invitation" },
     h("p", {}, t("invited.text")),
     button(t("invited.enter"), enter, { kind: "primary wide", disabled: Boolean(trying) }));
+}
+
+/** What a guest needs: first the code, then a name. */
+function guestEntry(app, trying) {
+  if (app.route.view === "join" && app.route.code.length === CODE_LENGTH) return asGuest(app, trying);
+  return h("div", { class: "stack", key: "guest-code" }, h("p", {}, t("guest.code")), codeForm(app));
 }
 
 /** Take part without an account, under a name of one's own. */

@@ -77,6 +77,7 @@ export default {
   "invited.as": "You are signed in as {name}.",
   "invited.accept": "Accept the invitation",
   "invited.not_me": "I am somebody else",
+  "guest.code": "With an entrance code you take part as a guest, without an account.",
   "guest.name": "Your name",
   "guest.hint": "You take part in this event as a guest, without an account.",
   "guest.submit": "Take part as a guest",

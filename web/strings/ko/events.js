@@ -77,6 +77,7 @@ export default {
   "invited.as": "{name}(으)로 로그인했습니다.",
   "invited.accept": "초대 받아들이기",
   "invited.not_me": "다른 사람입니다",
+  "guest.code": "입장 코드가 있으면 계정 없이 손님으로 참여할 수 있습니다.",
   "guest.name": "이름",
   "guest.hint": "계정 없이 손님으로 이 이벤트에 참여합니다.",
   "guest.submit": "손님으로 참여",
