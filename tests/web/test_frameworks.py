@@ -24,6 +24,8 @@ from tests.web.conftest import StartSite, Visit
 
 EXAMPLES = ROOT / "clients" / "js" / "examples"
 PACKAGES = Path(__file__).parent / "frameworks"
+#: The oldest React that the hooks are for; the packages beside it bring the newest one.
+REACT_18 = PACKAGES / "react-18"
 #: Framework → the entry of its example, and its backend.
 FRAMEWORKS = {"react": "main.tsx", "vue": "main.ts", "plain": "main.js"}
 BACKENDS = {
@@ -54,15 +56,15 @@ def bring_packages() -> None:
         package.symlink_to(ROOT / "clients" / "js")
 
 
-def build(framework: str, out: Path) -> Path:
-    """Check the example's types and bundle it, as its README says."""
+def build(framework: str, out: Path, *older: Path) -> Path:
+    """Bundle the example, as its README says; packages of ``older`` come before the others."""
     bring_packages()
     (out / "index.html").write_text((EXAMPLES / framework / "index.html").read_text())
     entry = EXAMPLES / framework / FRAMEWORKS[framework]
     if framework == "plain":
         (out / "main.js").write_text(entry.read_text())
         return out
-    modules = str(PACKAGES / "node_modules")
+    modules = os.pathsep.join(str(folder / "node_modules") for folder in (*older, PACKAGES))
     bundle = ["--bundle", "--format=esm", "--jsx=automatic", "--log-level=warning"]
     esbuild = str(PACKAGES / "node_modules" / "@esbuild" / "linux-x64" / "bin" / "esbuild")
     defines = [
@@ -124,6 +126,8 @@ def test_the_examples_are_sound_by_their_strict_types() -> None:
     bring_packages()
     compiler = PACKAGES / "node_modules" / "typescript" / "bin" / "tsc"
     run(NODE, str(compiler), "-p", ".", cwd=PACKAGES)
+    install(REACT_18)
+    run(NODE, str(compiler), "-p", ".", cwd=REACT_18)
 
 
 @pytest.mark.timeout(400)
@@ -132,6 +136,24 @@ async def test_two_people_decide_on_a_page_of_another_origin(
     start_site: StartSite, visit: Visit, tmp_path: Path, framework: str
 ) -> None:
     folder = await asyncio.to_thread(build, framework, tmp_path)
+    await two_people_decide(start_site, visit, folder, framework)
+
+
+@pytest.mark.timeout(400)
+async def test_the_hooks_work_with_react_18(
+    start_site: StartSite, visit: Visit, tmp_path: Path
+) -> None:
+    install(REACT_18)
+    folder = await asyncio.to_thread(build, "react", tmp_path, REACT_18)
+    bundle = (folder / "main.js").read_text()
+    assert set(re.findall(r'[vV]ersion = "(\d+)\.\d+\.\d+"', bundle)) == {"18"}
+    await two_people_decide(start_site, visit, folder, "react")
+
+
+async def two_people_decide(
+    start_site: StartSite, visit: Visit, folder: Path, framework: str
+) -> None:
+    """Two members vote on the page in ``folder``, and no count but that before or after shows."""
     async with backend(framework, folder) as origin:
         site = await start_site(auth_secret=SECRET, allowed_origins=(origin,))
         ada = await site.connect("ada")
