@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import socket
 import struct
@@ -17,6 +18,8 @@ from protocol.closes import CloseCode
 from protocol.errors import ErrorCode
 from tests.attacks.stories import Story, story
 
+#: How many times the usual number of frames and messages is sent; the long run has 10.
+TIMES = int(os.environ.get("AYES_FUZZ_TIMES", "1"))
 #: Close codes that the server may use, in addition to echoing a client's own code.
 DOCUMENTED = {1000, 1001, 1002, 1007, 1009, 1012, *map(int, CloseCode)}
 ERROR_CODES = frozenset(map(str, ErrorCode))

@@ -308,9 +308,18 @@ class Found:
 
 
 async def worst(
-    server: Address, pid: int, seconds: float, *, user: str = "mallory", parts: Any = PARTS
+    server: Address,
+    pid: int,
+    seconds: float,
+    *,
+    user: str = "mallory",
+    parts: Any = PARTS,
+    enough: int = 0,
 ) -> Found:
-    """Run every attack of one user for ``seconds``; measure what stays once the user is gone."""
+    """Run every attack of one user for ``seconds``; measure what stays once the user is gone.
+
+    The measurement ends early once no more than ``enough`` bytes have stayed.
+    """
     await warm(server)
     before = peak = await settled(pid, QUIET_BEFORE_S)
     attacker = Attacker(server, user, time.monotonic() + seconds)
@@ -321,7 +330,8 @@ async def worst(
     await asyncio.gather(*work)
     peak = max(peak, resident(pid))
     await attacker.leave()
-    return Found(before, peak, await settled(pid, QUIET_AFTER_S), attacker.done)
+    after = await settled(pid, QUIET_AFTER_S, enough=before + enough if enough else 0)
+    return Found(before, peak, after, attacker.done)
 
 
 async def _until_cut(part: Callable[[], Awaitable[None]]) -> None:
@@ -339,8 +349,8 @@ async def warm(server: Address) -> None:
     await attacker.leave()
 
 
-async def settled(pid: int, quiet_s: float) -> int:
-    """Return the resident memory once it has not shrunk for ``quiet_s``."""
+async def settled(pid: int, quiet_s: float, *, enough: int = 0) -> int:
+    """Return the resident memory once it has not shrunk for ``quiet_s``, or is ``enough``."""
     least, since = resident(pid), time.monotonic()
     begun = since
     while time.monotonic() - since < quiet_s and time.monotonic() - begun < SETTLE_TIMEOUT_S:
@@ -349,4 +359,6 @@ async def settled(pid: int, quiet_s: float) -> int:
         if now < least - MIB:
             since = time.monotonic()
         least = min(least, now)
+        if least <= enough:
+            break
     return least

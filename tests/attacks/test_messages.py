@@ -18,6 +18,7 @@ from protocol.errors import FINAL, ErrorCode
 from protocol.fields import TextLimits, normalise
 from protocol.requests import REQUESTS
 from tests.attacks.conftest import Attack
+from tests.attacks.fuzzing import TIMES
 from tests.attacks.mutations import messages
 from tests.attacks.target import Bystander
 from tests.promises.client import Client, Gone
@@ -25,7 +26,7 @@ from tests.promises.scenes import gathering
 from tests.protocol.wrong import MESSAGES
 
 SEED = 20_261_123
-IN_PROCESS = 200_000
+IN_PROCESS = 50_000 * TIMES
 ON_A_SOCKET = 5_000
 LIMITS = TextLimits()
 #: Errors of reading a message; every other error needs a decision.
@@ -51,8 +52,8 @@ def read(payload: bytes, seen: Counter[str]) -> None:
         assert (told.get("id"), told.get("ref")) == (message.id, message.ref)
 
 
-@pytest.mark.timeout(400)
-def test_two_hundred_thousand_messages_are_read_or_refused() -> None:
+@pytest.mark.timeout(400 * TIMES)
+def test_random_messages_are_read_or_refused() -> None:
     seen: Counter[str] = Counter()
     for payload in itertools.islice(messages(SEED), IN_PROCESS):
         try:
