@@ -6,6 +6,7 @@
     convoys    batches of several events in one transaction that never waits for a lock
     alone      a batch in a transaction of its own, which may wait for the lock
     prefetch   loads in one query the records that a batch will need
+    turn       how long deciding may hold the event loop
     decide     decides one command: from a submission to its answer and its journal entry
     recorded   answers that the journal has
     batch_end  the end of every batch: commit, answers, steps for the rooms

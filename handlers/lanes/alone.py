@@ -16,6 +16,7 @@ from handlers.lanes import deadlines
 from handlers.lanes.batch_end import BatchEnd
 from handlers.lanes.counts import cause_of
 from handlers.lanes.lane import Batch, DecisionContext, Lane
+from handlers.lanes.turn import Turn
 from persistence.database.faults import Fault, fault_of
 from persistence.database.pool import Database
 from persistence.journal.transaction import Transaction
@@ -140,7 +141,7 @@ class AloneRunner:
             finally:
                 self._end.counts.lock_wait_seconds.observe(time.monotonic() - asked)
             now, known = await transaction.clock_and_remembered(batch.asked())
-            await batch.decide(transaction, position, now, known, self._context)
+            await batch.decide(transaction, position, now, known, self._context, Turn())
             await self._end.commit(transaction, [batch], started)
 
     async def _bisect(self, batch: Batch, err: Exception, *, is_half: bool) -> None:

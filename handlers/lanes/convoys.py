@@ -21,6 +21,7 @@ from handlers.lanes import deadlines
 from handlers.lanes.batch_end import BatchEnd
 from handlers.lanes.counts import cause_of
 from handlers.lanes.lane import MAX_BATCH_COMMANDS, Batch, DecisionContext, Lane
+from handlers.lanes.turn import Turn
 from persistence.database.faults import Fault, fault_of
 from persistence.database.pool import Database
 from persistence.journal.transaction import CommandKey, Transaction
@@ -139,9 +140,10 @@ class Convoys:
                 # Otherwise no other node had these events since, and what was known before the
                 # lock is known now. The exception is a refusal by another node, which moves no
                 # position: its key is taken, and the convoy fails as above.
+                turn = Turn()
                 for batch in here:
                     position = free.get(batch.event_id)
-                    await batch.decide(transaction, position, now, known, self._context)
+                    await batch.decide(transaction, position, now, known, self._context, turn)
                 await self._end.commit(transaction, here, started)
                 self._end.counts.convoy_events.observe(len(here))
                 # Answered at once: these batches no longer depend on the connection.

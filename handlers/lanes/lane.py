@@ -21,6 +21,7 @@ from handlers.lanes.decide import (
 )
 from handlers.lanes.prefetch import prefetch_needs
 from handlers.lanes.recorded import remembered
+from handlers.lanes.turn import Turn
 from persistence.database.faults import NotCommitted
 from persistence.event.limits import DomainLimits
 from persistence.event.records import Decided
@@ -206,6 +207,7 @@ class Batch:
         now: datetime,
         known: Mapping[tuple[str, CommandKey], Decided],
         context: DecisionContext,
+        turn: Turn,
     ) -> None:
         """Decide every command; the event's row is locked and at ``position``."""
         self._begin()
@@ -220,6 +222,8 @@ class Batch:
         while needs := prefetch_needs(self.submissions, state):
             await transaction.fetch(state, needs)
         for submission in self.submissions:
+            if turn.is_over:
+                await turn.give()
             key = submission.key
             if (known_answer := recorded.get(key)) is not None:
                 self._replay(submission, known_answer, state)

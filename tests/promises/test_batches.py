@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+from collections import Counter
 from typing import Any
 
 import asyncpg
 import pytest
 
-from handlers.lanes import alone, convoys, deadlines
-from handlers.lanes.decide import Answer, Submission
+from handlers.lanes import alone, convoys, deadlines, lane, turn
+from handlers.lanes.decide import Answer, Submission, decide
 from handlers.lanes.lane import Batch
 from persistence.database.faults import Fault, NotCommitted, fault_of
 from persistence.journal.transaction import Transaction
 from server.rooms.room import Room
 from server.sessions.session import Session
-from tests.promises.client import Message
+from tests.promises.client import PATIENCE, Message
 from tests.promises.proxy import proxy_before
 from tests.promises.running import Running, running
 from tests.promises.scenes import gathering
@@ -213,16 +215,58 @@ async def test_events_are_made_and_changed_in_one_convoy(server: Running) -> Non
     )
     alone = server.node.lanes.counts.alone
     changed, again = clients[:12], clients[12:]
-    for turn in range(5):
+    for number in range(5):
         answers = await asyncio.gather(
             *(
-                client.ack("event.update", event=ack["event"], subject=f"Turn {turn}")
+                client.ack("event.update", event=ack["event"], subject=f"Turn {number}")
                 for client, ack in zip(changed, made, strict=False)
             ),
-            *(client.ack("event.create", subject=f"Turn {turn}") for client in again),
+            *(client.ack("event.create", subject=f"Turn {number}") for client in again),
         )
         assert all(answer["applied"] for answer in answers)
     assert server.node.lanes.counts.alone == alone
     for client, ack in zip(changed, made, strict=False):
         snapshot = await client.subscribe(ack["event"])
         assert snapshot.state["event"]["subject"] == "Turn 4"
+
+
+@pytest.mark.parametrize("events", [1, 8])
+async def test_between_the_decisions_of_one_frame_others_have_their_turn(
+    server: Running, monkeypatch: pytest.MonkeyPatch, events: int
+) -> None:
+    """By turns of the event loop: two decisions take longer than a batch may hold it."""
+    scenes = [await gathering(server) for _ in range(events)]
+    admin = scenes[0].admin
+    for scene in scenes[1:]:
+        await scene.admin.ack("membership.add", event=scene.event, people=[{"user": admin.user}])
+        await scene.admin.ack(
+            "membership.set_role", event=scene.event, user=admin.user, role="admin"
+        )
+    clock, turns = itertools.count(0.0, 0.6 * turn.MAX_TURN_S), 0
+    decided: Counter[int] = Counter()
+
+    def counted(*given: Any) -> Any:
+        decided[turns] += 1
+        return decide(*given)
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(turn, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(lane, "decide", counted)
+    counting = asyncio.create_task(count_turns())
+    commands: list[Message] = [
+        {"type": "event.update", "id": admin.new_id(), "event": scene.event, "max_members": most}
+        for scene, most in itertools.product(scenes, range(50, 50 + 32 // events))
+    ]
+    expected = [admin.expect(command["id"]) for command in commands]
+    await admin.say(commands)
+    async with asyncio.timeout(PATIENCE):
+        answers = await asyncio.gather(*expected)
+    counting.cancel()
+    assert [answer["type"] for answer in answers] == ["ack"] * 32
+    assert sum(decided.values()) >= 32
+    assert max(decided.values()) <= 2, decided
