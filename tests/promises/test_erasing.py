@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from server.bus.memory import MemoryBus
 from server.cli import audit
 from tests.promises.client import PATIENCE, Client, Message, Room
-from tests.promises.running import Running, running, token
+from tests.promises.running import ROOT, Running, running, token
 from tests.promises.scenes import Scene, by_count, fresh, gathering
 from tests.promises.test_entry import enter
 from tests.promises.test_law import afresh
@@ -32,6 +33,8 @@ WORDS = (
     "Wqprenamed Quist",
     NAME,
 )
+#: Whether a statement of this database waits for a lock.
+WAITING = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
 
 
 async def spoken(server: Running, **policy: Any) -> tuple[Scene, Client, dict[str, Message]]:
@@ -97,6 +100,15 @@ async def everything(url: str) -> list[Any]:
         ]
     finally:
         await link.close()
+
+
+async def begun(*command: str, database_url: str) -> asyncio.subprocess.Process:
+    """``ayes`` in a process of its own, which can be killed."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "server.cli", *command, f"--database-url={database_url}"),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
 
 
 async def read(server: Running, user: str, path: str) -> Any:
@@ -200,6 +212,56 @@ async def test_an_invited_persons_invitation_loses_its_words(migrated_url: str) 
         assert repeated["result"]["invitations"][0]["secret"] == secret
         assert repeated["result"]["invitations"][1] == made["result"]["invitations"][1]
         assert "agree" in await audit.verify_event(server.node.database, scene.event)
+
+
+async def test_a_guests_words_go_by_the_guests_id(migrated_url: str) -> None:
+    async with running(migrated_url, guests="on") as server:
+        scene = await gathering(server, 1, policy={"guests": True})
+        client, entered = await enter(server, "/guests", {"code": scene.code, "name": NAME})
+        await client.result("membership.join", code=scene.code)
+        proposal = await scene.propose()
+        await client.result("comment.add", event=scene.event, proposal=proposal, content=WORDS[3])
+        room = await scene.admin.subscribe(scene.event)
+        assert set(says(room.state)) == {NAME, WORDS[3]}
+        status, said = await cli("erase", "--user", entered["user"], database_url=migrated_url)
+        assert status == 0, said
+        await gone(room)
+        assert says(await everything(migrated_url)) == []
+        assert "agree" in await audit.verify_event(server.node.database, scene.event)
+
+
+async def test_an_erasing_killed_half_way_is_done_by_a_second_run(migrated_url: str) -> None:
+    async with running(migrated_url) as server:
+        scenes = [await gathering(server) for _ in range(3)]
+        person = await server.connect(fresh("person"), name=NAME)
+        for scene in scenes:
+            await scene.join(person)
+            proposal = await scene.propose()
+            comment = {"event": scene.event, "proposal": proposal, "content": WORDS[3]}
+            await person.result("comment.add", **comment)
+        # The journal of the second event, in the order in which they are erased, is locked: the
+        # run has read it, and waits with its texts half replaced.
+        _, second, _ = sorted(scene.event for scene in scenes)
+        link = await asyncpg.connect(migrated_url)
+        async with link.transaction():
+            await link.execute("SELECT * FROM journal WHERE event_id = $1 FOR SHARE", second)
+            erasing = await begun("erase", "--user", person.user, database_url=migrated_url)
+            assert erasing.stdout is not None
+            async with asyncio.timeout(PATIENCE):
+                assert b"it verifies" in await erasing.stdout.readline()
+                while not await link.fetchval(WAITING):
+                    await asyncio.sleep(0.01)  # another process: nothing to await
+            erasing.kill()
+            await erasing.wait()
+        await link.close()
+        for scene in scenes:
+            assert "agree" in await audit.verify_event(server.node.database, scene.event)
+        assert says(await everything(migrated_url)) == [WORDS[3], NAME]
+        status, said = await cli("erase", "--user", person.user, database_url=migrated_url)
+        assert (status, said.count("it verifies"), said.count("nothing since")) == (0, 2, 1), said
+        assert says(await everything(migrated_url)) == []
+        for scene in scenes:
+            assert "agree" in await audit.verify_event(server.node.database, scene.event)
 
 
 async def test_a_damaged_journal_is_left_as_it_is(migrated_url: str) -> None:
