@@ -59,6 +59,7 @@ class Visitor(NamedTuple):
 
 
 StartSite: TypeAlias = Callable[..., Awaitable[Running]]
+Prepare: TypeAlias = Callable[[BrowserContext], Awaitable[None]]
 Visit: TypeAlias = Callable[..., Awaitable[Visitor]]
 
 
@@ -126,18 +127,26 @@ async def visit(browser: Browser) -> AsyncIterator[Visit]:
     """Opens pages, each in a profile of its own; at the end none of them may have a fault.
 
     ``await visit(server, "/#/e/1", viewport=…)``: the rest are options of a browser context.
-    ``presses_again``: whether a press that the page ignores is made again.
+    ``presses_again``: whether a press that the page ignores is made again. ``prepare`` is awaited
+    with the context before it has a page, so that nothing has to be loaded twice.
     """
     visitors: list[Visitor] = []
 
     async def go(
-        server: Any, path: str = "/", *, presses_again: bool = True, **options: Any
+        server: Any,
+        path: str = "/",
+        *,
+        presses_again: bool = True,
+        prepare: Prepare | None = None,
+        **options: Any,
     ) -> Visitor:
         base = server if isinstance(server, str) else server.base
         context = await browser.new_context(base_url=base, **options)
         context.set_default_timeout(PATIENCE_MS)
         if presses_again:
             await context.add_init_script(PRESS_AGAIN)
+        if prepare is not None:
+            await prepare(context)
         page = await context.new_page()
         visitors.append(Visitor(context, page, Watch(page, base)))
         await _load(page, visitors[-1].watch, path)

@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.async_api import BrowserContext, Locator, Page, Route, WebSocketRoute, expect
 
-from tests.web.conftest import Visit, Visitor
+from tests.web.conftest import Prepare, Visit, Visitor
 
 #: The paths that the page requests if no WebSocket gets through.
 OVER_HTTP = re.compile(r"/v1/(commands|events|queries)")
@@ -23,6 +23,16 @@ async def enter(visit: Visit, site: Any, name: str, path: str = "/", **options: 
     await visitor.page.keyboard.press("Enter")
     await expect(visitor.page.locator(".line.open")).to_be_visible()
     return visitor
+
+
+def clock(minutes: int) -> Prepare:
+    """The user's clock is so many minutes fast."""
+
+    async def wrong(context: BrowserContext) -> None:
+        script = f"const now = Date.now; Date.now = () => now() + {minutes} * 60_000;"
+        await context.add_init_script(script)
+
+    return wrong
 
 
 def proposal(page: Page, words: str) -> Locator:

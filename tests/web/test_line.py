@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import BrowserContext, expect
 
 from server.transport.socket_transport import SocketTransport
 from tests.promises.running import Running, killable, token
 from tests.web.conftest import StartSite, Visit
-from tests.web.entering import Wire, enter, proposal
+from tests.web.entering import Wire, enter, proposal, whole
 from tests.web.stage import Stage
 from tests.web.watch import OUTAGE
 
@@ -20,12 +20,9 @@ async def test_the_network_goes_mid_vote_and_there_is_one_vote(site: Running, vi
     async with Stage(site.base) as stage:
         event, _ = await stage.event("Ada", "Grace")
         asked = await stage.propose("Grace", event, "Calm")
-        ada = await enter(visit, site, "Ada")
-        ada.watch.allow(OUTAGE)
         wire = Wire()
-        await wire.lay(ada.context)
-        await ada.page.goto(f"/#/e/{event}")
-        await ada.page.reload()
+        ada = await enter(visit, site, "Ada", f"/#/e/{event}", prepare=wire.lay)
+        ada.watch.allow(OUTAGE)
         card = proposal(ada.page, "Calm")
         await expect(card.get_by_role("button", name="Agree")).to_be_visible()
         wire.deaf = True
@@ -36,6 +33,7 @@ async def test_the_network_goes_mid_vote_and_there_is_one_vote(site: Running, vi
             await ada.page.wait_for_timeout(50)
         await wire.sever()
         await expect(card.get_by_text("Sent; waiting for the answer")).to_be_visible()
+        # The page comes back by itself.
         wire.mend()
         await expect(card.get_by_role("button", name="You agree")).to_be_visible()
         await expect(card.get_by_text("1 of 2 agree")).to_be_visible()
@@ -64,12 +62,9 @@ async def test_a_vote_that_waits_outlives_a_reload(site: Running, visit: Visit) 
     async with Stage(site.base) as stage:
         event, _ = await stage.event("Ada", "Grace")
         asked = await stage.propose("Grace", event, "Calm")
-        ada = await enter(visit, site, "Ada")
-        ada.watch.allow(OUTAGE)
         wire = Wire()
-        await wire.lay(ada.context)
-        await ada.page.goto(f"/#/e/{event}")
-        await ada.page.reload()
+        ada = await enter(visit, site, "Ada", f"/#/e/{event}", prepare=wire.lay)
+        ada.watch.allow(OUTAGE)
         card = proposal(ada.page, "Calm")
         await expect(card.get_by_role("button", name="Agree")).to_be_visible()
         await wire.sever()
@@ -80,7 +75,7 @@ async def test_a_vote_that_waits_outlives_a_reload(site: Running, visit: Visit) 
         await expect(
             ada.page.get_by_text("1 action is kept here and will be sent.")
         ).to_be_visible()
-        wire.mend()
+        await whole(ada.page, wire)
         await expect(card.get_by_role("button", name="You agree")).to_be_visible()
         await expect(card.get_by_text("1 of 2 agree")).to_be_visible()
         assert (await stage.room("Grace", event))["proposals"][asked]["agree"] == 1
@@ -90,13 +85,14 @@ async def test_only_what_the_browser_has_stored_is_called_kept(site: Running, vi
     async with Stage(site.base) as stage:
         event, _ = await stage.event("Ada", "Grace")
         await stage.propose("Grace", event, "Calm")
-    ada = await enter(visit, site, "Ada")
-    ada.watch.allow(OUTAGE)
     wire = Wire()
-    await wire.lay(ada.context)
-    await ada.context.add_init_script("delete window.indexedDB; window.indexedDB = undefined;")
-    await ada.page.goto(f"/#/e/{event}")
-    await ada.page.reload()
+
+    async def without_a_store(context: BrowserContext) -> None:
+        await wire.lay(context)
+        await context.add_init_script("delete window.indexedDB; window.indexedDB = undefined;")
+
+    ada = await enter(visit, site, "Ada", f"/#/e/{event}", prepare=without_a_store)
+    ada.watch.allow(OUTAGE)
     card = proposal(ada.page, "Calm")
     await expect(card.get_by_role("button", name="Agree")).to_be_visible()
     await wire.sever()
@@ -113,19 +109,16 @@ async def test_a_vote_that_comes_too_late_is_told_when_it_was_decided(
     async with Stage(site.base) as stage:
         event, _ = await stage.event("Ada", "Grace")
         asked = await stage.propose("Ada", event, "Calm")
-        grace = await enter(visit, site, "Grace")
-        grace.watch.allow(OUTAGE)
         wire = Wire()
-        await wire.lay(grace.context)
-        await grace.page.goto(f"/#/e/{event}")
-        await grace.page.reload()
+        grace = await enter(visit, site, "Grace", f"/#/e/{event}", prepare=wire.lay)
+        grace.watch.allow(OUTAGE)
         card = proposal(grace.page, "Calm")
         await expect(card.get_by_role("button", name="Agree")).to_be_visible()
         await wire.sever()
         await expect(grace.page.locator(".line.away")).to_be_visible()
         await card.get_by_role("button", name="Agree").click()
         await stage.run("Ada", "proposal.accept", event=event, proposal=asked)
-        wire.mend()
+        await whole(grace.page, wire)
         await expect(card.locator(".note.refused")).to_contain_text("Already accepted")
         await expect(card.locator(".outcome")).to_contain_text("0 of 2 agree")
 

@@ -6,7 +6,7 @@ from playwright.async_api import Page, expect
 
 from tests.promises.running import Running
 from tests.web.conftest import Visit
-from tests.web.entering import Wire, enter, proposal
+from tests.web.entering import Wire, clock, enter, proposal
 from tests.web.stage import Stage
 from tests.web.watch import OUTAGE
 
@@ -23,13 +23,10 @@ async def test_signing_out_asks_about_what_was_not_sent_and_forgets_it(
     async with Stage(site.base) as stage:
         event, _ = await stage.event("Ada", "Grace")
         asked = await stage.propose("Grace", event, "Calm")
-        ada = await enter(visit, site, "Ada")
+        wire = Wire()
+        ada = await enter(visit, site, "Ada", f"/#/e/{event}", prepare=wire.lay)
         ada.watch.allow(OUTAGE)
         page = ada.page
-        wire = Wire()
-        await wire.lay(ada.context)
-        await page.goto(f"/#/e/{event}")
-        await page.reload()
         await page.get_by_role("button", name="Propose a criterion").click()
         await page.get_by_label("Propose a criterion").fill("A secret thought")
         await wire.sever()
@@ -68,16 +65,10 @@ async def test_times_are_the_servers_and_the_moment_is_had_by_a_tap(
     async with Stage(site.base) as stage:
         event, _ = await stage.event("Ada", "Grace", policy=policy)
         await stage.propose("Grace", event, "Calm")
-    visitor = await visit(site, f"/#/e/{event}", locale="en-GB", timezone_id="Asia/Seoul")
-    # Ten minutes ahead: by that clock the proposal's time is over.
-    await visitor.context.add_init_script(
-        "const now = Date.now; Date.now = () => now() + 10 * 60_000;"
-    )
-    page = visitor.page
-    await page.reload()
-    await page.locator("input[name=name]").fill("Ada")
-    await page.keyboard.press("Enter")
-    card = proposal(page, "Calm")
+    where = {"locale": "en-GB", "timezone_id": "Asia/Seoul"}
+    # By that clock the proposal's time is over.
+    visitor = await enter(visit, site, "Ada", f"/#/e/{event}", prepare=clock(10), **where)
+    card = proposal(visitor.page, "Calm")
     await expect(card.locator(".timing")).to_contain_text("Closes in 5 minutes")
     moment = card.locator(".timing time")
     await moment.click()

@@ -6,11 +6,11 @@ import json
 from datetime import datetime
 from typing import Any
 
-from playwright.async_api import Page, WebSocket, expect
+from playwright.async_api import BrowserContext, Page, WebSocket, expect
 
 from tests.promises.running import Running
-from tests.web.conftest import Visit, Visitor
-from tests.web.entering import Wire, enter, proposal, whole
+from tests.web.conftest import Visit
+from tests.web.entering import Wire, clock, enter, proposal, whole
 from tests.web.stage import Stage
 from tests.web.watch import OUTAGE
 
@@ -18,9 +18,12 @@ from tests.web.watch import OUTAGE
 class Heard:
     """The commands that a page sends."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self) -> None:
         self.commands: list[dict[str, Any]] = []
-        page.on("websocket", self._open)
+
+    async def listen(self, context: BrowserContext) -> None:
+        """Record what the pages of ``context`` send from now on."""
+        context.on("page", lambda page: page.on("websocket", self._open))
 
     def _open(self, socket: WebSocket) -> None:
         socket.on("framesent", lambda payload: self._sent(payload))
@@ -42,15 +45,13 @@ def minutes(command: dict[str, Any], server_time: str) -> float:
     return (until - datetime.fromisoformat(server_time)).total_seconds() / 60
 
 
-async def cut(visitor: Visitor, path: str) -> Wire:
-    """A visitor at ``path``, whose line can be cut."""
-    visitor.watch.allow(OUTAGE)
+async def on_a_wire(visit: Visit, site: Running, path: str) -> tuple[Page, Wire]:
+    """Ada's page at ``path``, and its line."""
     wire = Wire()
-    await wire.lay(visitor.context)
-    await visitor.page.goto(path)
-    await visitor.page.reload()
-    await expect(visitor.page.locator("#feed-title")).to_be_visible()
-    return wire
+    ada = await enter(visit, site, "Ada", path, prepare=wire.lay)
+    ada.watch.allow(OUTAGE)
+    await expect(ada.page.locator("#feed-title")).to_be_visible()
+    return ada.page, wire
 
 
 async def test_what_is_pressed_says_until_when_by_the_servers_clock(
@@ -60,16 +61,13 @@ async def test_what_is_pressed_says_until_when_by_the_servers_clock(
         event, _ = await stage.event("Ada", "Grace")
         await stage.propose("Grace", event, "Calm")
         await stage.propose("Grace", event, "Near")
-        ada = await visit(site, f"/#/e/{event}", locale="en-GB")
-        # Her own clock is half an hour slow.
-        await ada.context.add_init_script(
-            "const now = Date.now; Date.now = () => now() - 30 * 60_000;"
-        )
-        heard = Heard(ada.page)
-        await ada.page.reload()
-        await ada.page.locator("input[name=name]").fill("Ada")
-        await ada.page.keyboard.press("Enter")
-        page = ada.page
+        heard = Heard()
+
+        async def slow(context: BrowserContext) -> None:
+            await clock(-30)(context)
+            await heard.listen(context)
+
+        page = (await enter(visit, site, "Ada", f"/#/e/{event}", prepare=slow)).page
         await proposal(page, "Calm").get_by_role("button", name="Agree").click()
         await expect(proposal(page, "Calm").get_by_role("button", name="You agree")).to_be_visible()
         card = proposal(page, "Near")
@@ -85,9 +83,7 @@ async def test_what_is_pressed_says_until_when_by_the_servers_clock(
 async def test_what_cannot_be_undone_is_not_kept_for_later(site: Running, visit: Visit) -> None:
     async with Stage(site.base) as stage:
         event, _ = await stage.event("Ada", "Grace")
-        ada = await enter(visit, site, "Ada")
-        wire = await cut(ada, f"/#/e/{event}")
-        page = ada.page
+        page, wire = await on_a_wire(visit, site, f"/#/e/{event}")
         await wire.sever()
         await expect(page.locator(".line.away")).to_be_visible()
         await page.get_by_role("button", name="Finish").click()
@@ -111,9 +107,7 @@ async def test_what_waits_is_listed_with_its_time_and_taken_back_after_a_reload(
     async with Stage(site.base) as stage:
         event, _ = await stage.event("Ada", "Grace")
         asked = await stage.propose("Grace", event, "Calm")
-        ada = await enter(visit, site, "Ada")
-        wire = await cut(ada, f"/#/e/{event}")
-        page = ada.page
+        page, wire = await on_a_wire(visit, site, f"/#/e/{event}")
         await expect(proposal(page, "Calm")).to_be_visible()
         await wire.sever()
         await expect(page.locator(".line.away")).to_be_visible()
@@ -150,9 +144,8 @@ async def test_all_are_let_in_up_to_what_was_shown(site: Running, visit: Visit) 
         event, code = await stage.event("Ada", policy={})
         for name in ("Grace", "Jean"):
             await stage.run(name, "membership.join", code=code)
-        ada = await enter(visit, site, "Ada", f"/#/e/{event}/people")
-        heard = Heard(ada.page)
-        await ada.page.reload()
+        heard = Heard()
+        ada = await enter(visit, site, "Ada", f"/#/e/{event}/people", prepare=heard.listen)
         await ada.page.get_by_role("button", name="Let all in").click()
         dialog = ada.page.get_by_role("dialog")
         await expect(dialog).to_contain_text("Let 2 people into")
@@ -167,9 +160,7 @@ async def test_it_is_said_when_the_browser_cannot_keep_what_waits(
     async with Stage(site.base) as stage:
         event, _ = await stage.event("Ada", "Grace")
         await stage.propose("Grace", event, "Calm")
-        ada = await enter(visit, site, "Ada")
-        wire = await cut(ada, f"/#/e/{event}")
-        page = ada.page
+        page, wire = await on_a_wire(visit, site, f"/#/e/{event}")
         await expect(proposal(page, "Calm")).to_be_visible()
         # Phones do this to pages in the background: the handle is dead, and so is a new one.
         await page.evaluate(
