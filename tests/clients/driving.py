@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from tests.clients.programs import Program, start_program
 from tests.node import NODE
 from tests.transcripts.matching import Memory, Mismatch
 
@@ -63,7 +64,7 @@ def stream_of(told: Told) -> tuple[str, str]:
 class Driver:
     """A running driver."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process | Program) -> None:
         self.process = process
         self.told: list[Told] = []
         """Reports that no test has read yet, in order."""
@@ -154,17 +155,23 @@ def _event(order: Json) -> Told:
     return {"event": order["event"]} if "event" in order else {}
 
 
-@asynccontextmanager
-async def driving(client: str) -> AsyncIterator[Driver]:
-    """The driver of ``client``, a key of ``DRIVERS``; a missing one is an error, not a skip."""
-    process = await asyncio.create_subprocess_exec(
-        *DRIVERS[client],
+async def _started(interpreter: str, program: str) -> asyncio.subprocess.Process | Program:
+    if interpreter == sys.executable:
+        return await start_program(program, limit=MAX_LINE_BYTES)
+    return await asyncio.create_subprocess_exec(
+        *(interpreter, program),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         limit=MAX_LINE_BYTES,
     )
-    driver = Driver(process)
+
+
+@asynccontextmanager
+async def driving(client: str) -> AsyncIterator[Driver]:
+    """The driver of ``client``, a key of ``DRIVERS``; a missing one is an error, not a skip."""
+    driver = Driver(await _started(*DRIVERS[client]))
+    process = driver.process
     try:
         yield driver
         await driver.end()

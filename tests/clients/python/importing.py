@@ -12,7 +12,6 @@ import asyncio
 import csv
 import os
 import signal
-import sys
 import tempfile
 from contextlib import AsyncExitStack
 from functools import partial
@@ -22,6 +21,7 @@ from typing import NamedTuple
 from ayes_client import Client, Command, Room
 from persistence.database.migrate import upgrade_async
 from persistence.embedded.postgres import EmbeddedPostgres
+from tests.clients.programs import Program, start_program
 from tests.clients.python.conftest import client_of, gathering
 from tests.parts import ROOT
 from tests.promises.running import killable, token
@@ -85,13 +85,11 @@ async def _join(url: str, user: str, code: str) -> int:
         return (await client.command("membership.join", {"code": code})).seq
 
 
-async def begin(work: Import, url: str, *options: str) -> asyncio.subprocess.Process:
+async def begin(work: Import, url: str, *options: str) -> Program:
     """Start the bot."""
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, str(BOT), str(work.votes), "--tokens", str(work.tokens), *options),
+    return await start_program(
+        *(str(BOT), str(work.votes), "--tokens", str(work.tokens), *options),
         env=os.environ | {"AYES_URL": url},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
     )
 
 

@@ -21,6 +21,7 @@ from ayes_client.cli.completion import SHELLS, script
 from ayes_client.cli.output import plain
 from ayes_client.errors import CODES, Closed, NotSent, OutboxError, Stopped, Unanswered
 from tests.clients.line import line_to
+from tests.clients.programs import Program, start_program
 from tests.clients.python.conftest import Connect, gathering, proposal
 from tests.clients.python.waiting import PATIENCE, eventually
 from tests.parts import free_port
@@ -46,19 +47,13 @@ Run: TypeAlias = Callable[..., Awaitable[Said]]
 
 async def start(
     url: str, user: str | None, *arguments: str, module: str = "ayes_client.cli"
-) -> asyncio.subprocess.Process:
+) -> Program:
     """Start a command as ``user``."""
     given = {"AYES_URL": url, "AYES_TOKEN": "" if user is None else token(user, name=user.title())}
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, *arguments),
-        cwd=ROOT,
-        env=os.environ | given,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    return await start_program("-m", module, *arguments, cwd=ROOT, env=os.environ | given)
 
 
-async def ended(child: asyncio.subprocess.Process) -> Said:
+async def ended(child: asyncio.subprocess.Process | Program) -> Said:
     """Wait until the command ends."""
     async with asyncio.timeout(PATIENCE):
         out, err = await child.communicate()
@@ -155,10 +150,8 @@ async def test_watching_shows_the_room_and_what_moves_it(server: Running, connec
     room = await gathering(await connect(user))
     child = await start(server.url, user, "watch", room.event)
     lines: list[str] = []
-    assert child.stdout is not None
 
     async def read() -> None:
-        assert child.stdout is not None
         while line := await child.stdout.readline():
             lines.append(line.decode())
 
@@ -171,7 +164,6 @@ async def test_watching_shows_the_room_and_what_moves_it(server: Running, connec
     child.send_signal(signal.SIGINT)
     await reading
     assert await child.wait() == exits.EXIT_INTERRUPTED
-    assert child.stderr is not None
     assert await child.stderr.read() == b""
 
 
@@ -180,8 +172,6 @@ async def test_watching_says_when_it_is_behind(server: Running, connect: Connect
     room = await gathering(await connect(user))
     async with line_to(server.port) as line:
         child = await start(line.url, user, "watch", room.event, "--json")
-        assert child.stdout is not None
-        assert child.stderr is not None
         whole = json.loads(await child.stdout.readline())
         assert whole["state"] == room.state
         line.cut()

@@ -17,6 +17,7 @@ import pytest
 
 from ayes_client import Room
 from ayes_client._wire.merge_patch import fold
+from tests.clients.programs import Program, start_program
 from tests.clients.python import importing
 from tests.clients.python.conftest import Connect, gathering, proposal
 from tests.clients.python.waiting import PATIENCE, eventually
@@ -30,14 +31,12 @@ EXAMPLES = ROOT / "clients" / "python" / "examples"
 @asynccontextmanager
 async def program(
     name: str, url: str, user: str, *arguments: str, **environment: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
+) -> AsyncIterator[Program]:
     """A running example, which a SIGINT ends as a user's Ctrl-C does."""
     given = {"AYES_URL": url, "AYES_TOKEN": token(user), **environment}
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(EXAMPLES / name), *arguments),
+    child = await start_program(
+        *(str(EXAMPLES / name), *arguments),
         env=os.environ | given,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
         # A snapshot is one line.
         limit=16 * 1024 * 1024,
     )
@@ -89,7 +88,6 @@ async def test_the_bot_votes_by_its_rule_alone_and_once(
     async with program("vote_by_rule.py", server.url, user, *asked):
         await eventually(lambda: agree(room, liked) == 1)
     async with program("vote_by_rule.py", server.url, user, *asked) as child:
-        assert child.stdout is not None
         assert await child.stdout.readline() == f"{liked}: 1 of 2\n".encode()
         later = await proposal(room, "rainy days")
         await eventually(lambda: agree(room, later) == 1)
@@ -102,7 +100,6 @@ async def test_the_bot_votes_by_its_rule_alone_and_once(
 async def test_the_mirror_shows_what_the_room_is(server: Running, connect: Connect) -> None:
     room, user = await bot_in(connect)
     async with program("mirror.py", server.url, user, room.event) as child:
-        assert child.stdout is not None
         line: dict[str, Any] = json.loads(await child.stdout.readline())
         mirrored = line["state"]
         wanted = await proposal(room)
@@ -177,13 +174,11 @@ async def test_the_weekly_bot_decides_once_however_often_it_runs(
     week, bot = fresh("2026-W48"), fresh("bot")
     arguments = ("plan.yaml", "people.csv", week)
     async with program("weekly.py", server.url, bot, *arguments) as child:
-        assert child.stdout is not None
         async with asyncio.timeout(PATIENCE):
             assert b"of 2 needed" in await child.stdout.readline()
         child.kill()
         await child.wait()
     async with program("weekly.py", server.url, bot, *arguments) as child:
-        assert child.stdout is not None
         async with asyncio.timeout(PATIENCE):
             await child.stdout.readline()
         for user in users:
