@@ -45,6 +45,7 @@ class ScriptedServer:
         self.requests: list[Request] = []
         self.on_command: Answering = acknowledged
         self.on_hello: Answering = self._welcome
+        self.on_ping: Answering = _pong
         self.on_query: Answering = self._answered
         self.on_snapshot: Answering = self._answered
         self.on_stream: Streaming | None = None
@@ -111,7 +112,7 @@ class ScriptedServer:
         if request.message["type"] == "hello":
             return await self.on_hello(request)
         if request.message["type"] == "ping":
-            return {"type": "pong", "time": TIME}
+            return await self.on_ping(request)
         return await self.on_query(request)
 
     async def _answered(self, request: Request) -> Message:
@@ -125,6 +126,10 @@ class ScriptedServer:
         user = {"id": "ada", "name": "Ada"}
         beat = self.heartbeat_ms
         return {"type": "welcome", "user": user, "heartbeat_ms": beat, "limits": {}, "time": TIME}
+
+
+async def _pong(request: Request) -> Message:
+    return {"type": "pong", "time": TIME}
 
 
 def response(

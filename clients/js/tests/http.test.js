@@ -249,6 +249,25 @@ test("a proxy that answers a ping in the server's place is no sign of life", asy
   assert.equal(clock.waiting, 0);
 });
 
+test("after a long sleep of the machine the streams are opened again, from their position", async () => {
+  const { client, http, clock } = await overHttp();
+  const entering = client.subscribe("e1");
+  await settled();
+  http.requests.at(-1).streams();
+  http.requests.at(-1).says(sse("x:1", snapshot()));
+  const room = await entering;
+  clock.jump(3_600_000);
+  await clock.pass(1_100);
+  assert.ok(!room.live);
+  await clock.pass(1_000);
+  http.requests.findLast(({ body }) => body?.type === "hello").answers(welcome());
+  await settled();
+  const streams = http.of("/v1/events/e1/stream");
+  assert.deepEqual([streams.length, streams.at(-1).headers["Last-Event-ID"]], [2, "x:1"]);
+  await client.stop();
+  assert.equal(clock.waiting, 0);
+});
+
 test("three sockets that fail in a row are enough, a WebSocket is tried again later and takes over", async () => {
   const http = new FakeHttp();
   const { client, clock, sockets, last } = begin({ transport: "auto", fetch: http.fetch });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from ayes_client import Client, Command
-from ayes_client._connection import connector, http_requests
+from ayes_client._connection import connector, http_requests, http_session
 from ayes_client._connection.http_session import HttpSession
 from ayes_client.errors import Unanswered
 from tests.clients.python.conftest import SOON
@@ -209,6 +210,61 @@ async def test_a_slow_heartbeat_is_waited_for(server: ScriptedServer) -> None:
         session = client._connector._session
         assert isinstance(session, HttpSession)
         assert session._streams.silence == 1_500.0
+
+
+async def test_an_answer_that_does_not_come_asks_the_line_and_another_session_brings_it(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WATCH_INTERVAL_S", "ANSWER_CHECK_DELAY_S", "PING_TIMEOUT_S"):
+        monkeypatch.setattr(http_session, name, 0.1)
+
+    async def deaf(_: Request) -> Message | None:
+        await server.ended.wait()
+        return None
+
+    async with over_http(server) as client:
+        troubles: list[str | None] = []
+        client.on("status", lambda _: troubles.append(client.trouble))
+        server.on_command = server.on_ping = deaf
+        voting = asyncio.create_task(client.command("event.pause", {"event": "e"}))
+        await eventually(lambda: "a ping had no answer" in troubles)
+        server.on_command = acknowledged
+        assert (await voting).seq == 1
+
+
+async def test_a_slow_answer_of_a_living_server_is_waited_for(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WATCH_INTERVAL_S", "ANSWER_CHECK_DELAY_S"):
+        monkeypatch.setattr(http_session, name, 0.05)
+    pings: list[Request] = []
+    answer = server.on_ping
+
+    async def pinged(request: Request) -> Any:
+        pings.append(request)
+        return await answer(request)
+
+    async def slow(request: Request) -> Message:
+        await eventually(lambda: len(pings) >= 2)
+        return await acknowledged(request)
+
+    server.on_command, server.on_ping = slow, pinged
+    async with over_http(server) as client:
+        await client.command("event.pause", {"event": "e"})
+    assert len(server.of(COMMANDS)) == 1
+
+
+async def test_after_a_sleep_of_the_machine_the_streams_are_opened_again(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_session, "WATCH_INTERVAL_S", 0.05)
+    async with over_http(server) as client:
+        entering = asyncio.create_task(client.subscribe("e"))
+        await eventually(lambda: len(server.of("/v1/events/e/stream")) == 1)
+        later = SimpleNamespace(time=lambda: time.time() + 3_600)
+        monkeypatch.setattr(http_session, "time", later)
+        await eventually(lambda: len(server.of("/v1/events/e/stream")) == 2)
+        entering.cancel()
 
 
 async def test_a_welcome_that_cannot_be_read_is_tried_again(server: ScriptedServer) -> None:

@@ -61,6 +61,12 @@ class HttpRequests:
             raise NotTheServer(response, "the answer was one to another query")
         return message
 
+    async def ping(self) -> None:
+        """Ask for a sign of life of the server, on a new connection."""
+        headers = await self.headers() | {"Content-Type": "application/json"}
+        body = b'{"type":"ping"}'
+        self.message(await self.http.request("POST", "/v1/queries", headers, body, fresh=True))
+
     async def command(self, body: bytes, id: str, *, fresh: bool) -> Json:
         """Return the message that answers the command ``id``, which is written once.
 

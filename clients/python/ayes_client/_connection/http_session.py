@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -19,7 +20,15 @@ from ayes_client._connection.http import NotTheServer
 from ayes_client._connection.http_queries import joined, paths_of
 from ayes_client._connection.http_requests import HttpRequests
 from ayes_client._connection.room_streams import BROKEN, RoomStreams
-from ayes_client._connection.session import MAX_SILENT_BEATS, UNREADABLE
+from ayes_client._connection.session import (
+    ANSWER_CHECK_DELAY_S,
+    MAX_CLOCK_JUMP_S,
+    MAX_DOUBLINGS,
+    MAX_SILENT_BEATS,
+    PING_TIMEOUT_S,
+    UNREADABLE,
+    WATCH_INTERVAL_S,
+)
 from ayes_client._pending.entry import Entry
 from ayes_client._rooms.view import RoomView
 from ayes_client._wire.error_message import from_message
@@ -50,6 +59,8 @@ class HttpSession:
         self._has_queries = True
         """Whether the server takes queries by POST."""
         self._opened_at: float | None = None
+        self._heard_at = self._loop.time()
+        """When an answer last came to a command or to a ping."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._end: asyncio.Future[SessionEnd] = self._loop.create_future()
 
@@ -95,6 +106,7 @@ class HttpSession:
                 raise OSError("a welcome that this client cannot read") from err
             if not self._end.done():
                 self._start(self._send_commands())
+                self._start(self._watch())
             ended = await self._end
         except AyesError as err:
             ended = self._refused(err)
@@ -188,6 +200,7 @@ class HttpSession:
     async def _send_command(self, entry: Entry) -> None:
         used = self._requests.token
         message = await self._requests.command(entry.body, entry.command.id, fresh=entry.once)
+        self._heard_at = self._loop.time()
         commands = self._context.commands
         if message["type"] == "ack":
             commands.on_ack(message)
@@ -217,6 +230,42 @@ class HttpSession:
                     await self._requests.on_refused_token(error, used)
                 return
         queries.on_answer({**joined(answers), "ref": ref})
+
+    # The watch.
+
+    async def _watch(self) -> None:
+        """End the session if the server is out of reach, and no request shows it."""
+        while True:
+            wall, monotonic = time.time(), self._loop.time()
+            await asyncio.sleep(WATCH_INTERVAL_S)
+            now = self._loop.time()
+            if abs(time.time() - wall - (now - monotonic)) > MAX_CLOCK_JUMP_S:
+                # The machine slept, or the clock was set: the connections may be dead, and a
+                # stream shows it after some heartbeats only.
+                self._finish(SessionEnd(why="the clock has jumped", retry_after=0.0))
+                return
+            if self._has_queries and self._is_answer_missing(now):
+                await self._ping()
+
+    def _is_answer_missing(self, now: float) -> bool:
+        """Return whether something waits for an answer, and none has come for a while."""
+        waits = (self._context.commands.waits_since(), self._context.queries.waits_since())
+        since = min((moment for moment in waits if moment is not None), default=now)
+        return now - max(since, self._heard_at) > ANSWER_CHECK_DELAY_S
+
+    async def _ping(self) -> None:
+        """Ask for a sign of life, on a connection of its own. Raises ``OSError`` if none comes."""
+        context = self._context
+        try:
+            async with asyncio.timeout(
+                PING_TIMEOUT_S * 2 ** min(context.dead_pings, MAX_DOUBLINGS)
+            ):
+                await self._requests.ping()
+        except TimeoutError as err:
+            context.dead_pings += 1
+            raise OSError("a ping had no answer") from err
+        context.dead_pings = 0
+        self._heard_at = self._loop.time()
 
 
 def _broken(error: Exception) -> SessionEnd:
