@@ -19,6 +19,7 @@ import asyncpg
 
 from handlers.lanes import deadlines
 from handlers.lanes.batch_end import BatchEnd
+from handlers.lanes.convoy_loads import load_together
 from handlers.lanes.counts import cause_of
 from handlers.lanes.lane import MAX_BATCH_COMMANDS, Batch, DecisionContext, Lane
 from handlers.lanes.turn import Turn
@@ -31,6 +32,8 @@ log = logging.getLogger("ayes.lanes")
 #: Convoys at once: one decides while the others wait for their commit. Further lanes wait for the
 #: next convoy. More convoys would only make each of them smaller.
 MAX_CONVOYS = 3
+#: The same while other nodes share the database: their convoys wait for their commits too.
+MAX_CONVOYS_OF_SEVERAL = 2
 #: Events of one convoy; further ones go with the next. At this number the cost of the commit is
 #: small for each of them.
 MAX_CONVOY_EVENTS = 64
@@ -66,11 +69,16 @@ class Convoys:
         """Called when a lane's batch is settled."""
         self._ready: deque[Lane] = deque()
         self._running = 0
+        self._most = MAX_CONVOYS
+
+    def share_database(self, is_shared: bool) -> None:
+        """Run fewer convoys if other nodes have theirs, which makes each of them larger."""
+        self._most = MAX_CONVOYS_OF_SEVERAL if is_shared else MAX_CONVOYS
 
     def schedule(self, lane: Lane) -> None:
         """Let ``lane`` go with the next convoy."""
         self._ready.append(lane)
-        if self._running < MAX_CONVOYS:
+        if self._running < self._most:
             self._running += 1
             self._start(self._run_convoys(), "convoy")
 
@@ -140,10 +148,19 @@ class Convoys:
                 # Otherwise no other node had these events since, and what was known before the
                 # lock is known now. The exception is a refusal by another node, which moves no
                 # position: its key is taken, and the convoy fails as above.
+                states = await load_together(transaction, here, free, self._context)
                 turn = Turn()
                 for batch in here:
-                    position = free.get(batch.event_id)
-                    await batch.decide(transaction, position, now, known, self._context, turn)
+                    event = batch.event_id
+                    await batch.decide(
+                        transaction,
+                        free.get(event),
+                        now,
+                        known,
+                        self._context,
+                        turn,
+                        states.get(event),
+                    )
                 await self._end.commit(transaction, here, started)
                 self._end.counts.convoy_events.observe(len(here))
                 # Answered at once: these batches no longer depend on the connection.

@@ -208,11 +208,15 @@ class Batch:
         known: Mapping[tuple[str, CommandKey], Decided],
         context: DecisionContext,
         turn: Turn,
+        loaded: EventState | None = None,
     ) -> None:
-        """Decide every command; the event's row is locked and at ``position``."""
+        """Decide every command; the event's row is locked and at ``position``.
+
+        ``loaded``: the event as it is now, if it was read since it was locked.
+        """
         self._begin()
         lane, event_id = self.lane, self.lane.event_id
-        state = await self._current(transaction, position, context)
+        state = loaded or await self._current(transaction, position, context)
         # Detach the cached state while it is modified. If the transaction fails, the next batch
         # reads it again.
         lane.state = None

@@ -107,6 +107,10 @@ class Lanes:
                 self._idle_bytes -= lane.bytes
             self._schedule(lane)
 
+    def share_database(self, is_shared: bool) -> None:
+        """Know whether other nodes have transactions on the same database."""
+        self._convoys.share_database(is_shared)
+
     def when_idle(self, event_id: str, call: Callable[[], None]) -> None:
         """Call ``call`` once, when none of the event's commands waits any more. One at a time."""
         self._when_idle[event_id] = call

@@ -38,6 +38,34 @@ def votes() -> Statement:
     return Statement("probe_votes", select(found).select_from(asked.join(found, true())))
 
 
+def _of_events(name: str, table: Any, *keys: str) -> Statement:
+    """Read rows of several events by their keys, with one index probe per row."""
+    names = ("event_id", *keys)
+    parameters = {"event_id": "events", "proposal_id": "proposals", "user_id": "users"}
+    asked = (
+        func.unnest(*(many(parameters[name], Text) for name in names))
+        .table_valued(*(column(name, Text) for name in names), name="asked")
+        .render_derived()
+    )
+    found = (
+        select(table)
+        .where(*(table.c[name] == asked.c[name] for name in names))
+        .limit(1)
+        .lateral("found")
+    )
+    return Statement(name, select(found).select_from(asked.join(found, true())))
+
+
+def memberships_of_events() -> Statement:
+    """Read memberships by event and user."""
+    return _of_events("probe_memberships_of_events", t.memberships, "user_id")
+
+
+def votes_of_events() -> Statement:
+    """Read votes by event, proposal and user."""
+    return _of_events("probe_votes_of_events", t.votes, "proposal_id", "user_id")
+
+
 def resolved() -> Statement:
     """Read resolved proposals by their number, with one index probe per number."""
     asked = (

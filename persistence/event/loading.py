@@ -190,7 +190,12 @@ async def add_rows(
     for number, row in enumerate(rows, 1):
         state.add_loaded(table, row[key], read(kind, row))
         if number % MAX_ROWS_TOGETHER == 0:
-            await asyncio.sleep(0)
+            await pause()
+
+
+async def pause() -> None:
+    """Let other work of the event loop go first."""
+    await asyncio.sleep(0)
 
 
 async def load_room(connection: asyncpg.Connection[Any], event_id: str) -> EventState:

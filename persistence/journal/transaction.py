@@ -32,7 +32,7 @@ from persistence.database import tables as t
 from persistence.database.faults import NotCommitted, fault_of
 from persistence.database.packing import join_fixed, pack, packer
 from persistence.database.pool import Database
-from persistence.event import loading
+from persistence.event import loading, loading_together
 from persistence.event.records import Decided
 from persistence.event.state import EventState, Need
 from persistence.event.terms import encode_terms
@@ -191,6 +191,14 @@ class Transaction:
     async def load(self, event_id: str) -> EventState:
         """Load the event as it is now."""
         return await loading.load(self._connection, event_id)
+
+    async def load_together(self, event_ids: Sequence[str]) -> dict[str, EventState]:
+        """Load several events as they are now, by their ids."""
+        return await loading_together.load_together(self._connection, event_ids)
+
+    async def fetch_together(self, wanted: Iterable[tuple[EventState, Iterable[Need]]]) -> None:
+        """Load the memberships and votes that are named into the states of several events."""
+        await loading_together.fetch_together(self._connection, wanted)
 
     async def fetch(self, state: EventState, needs: Iterable[Need]) -> None:
         """Load into ``state`` what a command asked for."""

@@ -18,7 +18,7 @@ from persistence.database import statements
 from persistence.database.pool import SESSION
 from persistence.database.statements import Statement, write
 from persistence.database.tables import metadata
-from persistence.event import loading, outline
+from persistence.event import loading, loading_together, outline
 from persistence.journal import audit, pruning
 from persistence.queries import ballots, due, event_reads, lists, people, prechecks
 from tests.parts import apart, database
@@ -84,7 +84,18 @@ INSERT INTO journal (event_id, user_id, command_id, seq, command, salt, fingerpr
 def collected() -> Iterator[tuple[str, Statement]]:
     """Every statement that a module defines."""
     modules = (
-        *(statements, loading, outline, event_reads, prechecks, due, lists, people, ballots),
+        *(
+            statements,
+            loading,
+            loading_together,
+            outline,
+            event_reads,
+            prechecks,
+            due,
+            lists,
+            people,
+            ballots,
+        ),
         *(pruning, audit),
     )
     for module in modules:
@@ -131,6 +142,10 @@ KEYS = {
     "loading._REQUESTS_SHOWN": ("memberships_requests_idx", ("event_id", "request_no")),
     "loading._MEMBERS_SHOWN": ("memberships_joined_idx", ("event_id",)),
     "loading._PENDING": ("proposals_pending_idx", ("event_id",)),
+    "loading_together._ROWS": ("events_pkey", ("id",)),
+    "loading_together._PENDING": ("proposals_pending_idx", ("event_id",)),
+    "loading_together._MEMBERSHIPS": (None, ("event_id", "user_id")),
+    "loading_together._VOTES": (None, ("event_id", "proposal_id", "user_id")),
     "lists._ADMIN_NAMES": ("memberships_admins_idx", ("event_id",)),
     "people._MEMBERS": ("memberships_joined_idx", ("event_id", "joined_no")),
     "people._REQUESTS": ("memberships_requests_idx", ("event_id", "request_no")),

@@ -256,6 +256,8 @@ async def test_between_the_decisions_of_one_frame_others_have_their_turn(
             await asyncio.sleep(0)
 
     monkeypatch.setattr(turn, "monotonic", lambda: next(clock))
+    # Each convoy has turns of its own.
+    monkeypatch.setattr(server.node.lanes._convoys, "_most", 1)
     monkeypatch.setattr(lane, "decide", counted)
     counting = asyncio.create_task(count_turns())
     commands: list[Message] = [

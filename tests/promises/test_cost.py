@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
+from handlers.lanes.convoy_loads import load_together
+from handlers.lanes.decide import Submission
+from handlers.lanes.lane import Batch, DecisionContext
+from handlers.step import Actor
 from persistence.database.statements import Statement
 from persistence.event import loading
 from persistence.event.state import EventState, Need
-from persistence.journal.transaction import Free, Transaction
+from persistence.journal.transaction import Free, Position, Transaction
+from protocol.commands import EventPause
 from tests.fixtures.servers import Start
 from tests.promises.client import Client
 from tests.promises.scenes import BY_HAND, Scene, gathering
@@ -195,3 +201,76 @@ async def test_a_refusal_elsewhere_in_the_moment_before_the_lock_is_not_decided_
     again = await visitor.refused("forbidden", "event.pause", **command)
     assert again == first | {"replayed": True}
     assert there.node.lanes.counts.alone == 1
+
+
+async def test_events_that_others_moved_are_read_together(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = await start()
+    scenes = [await gathering(here, 1) for _ in range(6)]
+    proposals = [await scene.propose() for scene in scenes]
+    there = await start()
+    visitors = [await there.connect(scene.members[0].user) for scene in scenes]
+    together: list[int] = []
+    load, alone = Transaction.load_together, AsyncMock()
+
+    async def counted(transaction: Transaction, ids: Any) -> dict[str, EventState]:
+        together.append(len(ids))
+        found = await load(transaction, ids)
+        for event, state in found.items():
+            assert_equal(state, await loading.load(transaction.connection, event))
+        return found
+
+    monkeypatch.setattr(Transaction, "load_together", counted)
+    monkeypatch.setattr(Transaction, "load", alone)
+    monkeypatch.setattr(Transaction, "fetch", alone)
+    convoys = there.node.lanes._convoys
+    schedule = convoys.schedule
+    # The first lane would go alone.
+    kept: list[Any] = []
+    monkeypatch.setattr(convoys, "schedule", kept.append)
+    posted = [
+        await visitor.post("vote.cast", event=scene.event, proposal=proposal, revision=1)
+        for visitor, scene, proposal in zip(visitors, scenes, proposals, strict=True)
+    ]
+    async with asyncio.timeout(30):
+        while len(kept) < len(scenes):
+            await asyncio.sleep(0.01)
+    for lane in kept:
+        schedule(lane)
+    answers = [await v.answered(id) for v, id in zip(visitors, posted, strict=True)]
+    assert [answer["type"] for answer in answers] == ["ack"] * len(scenes)
+    assert together == [len(scenes)]
+    assert not alone.called
+
+
+def assert_equal(one: EventState, other: EventState) -> None:
+    """Two states must have the same records, and weigh the same."""
+    assert vars(one) == vars(other)
+    assert one.bytes() == other.bytes()
+
+
+async def test_a_state_that_was_read_halfway_is_not_kept(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = await start()
+    scenes = [await gathering(here, 1) for _ in range(2)]
+    transaction = AsyncMock()
+    transaction.fetch_together.side_effect = ConnectionError
+    batches, positions = [], {}
+    for scene in scenes:
+        await scene.propose()
+        lane = here.node.lanes._lanes[scene.event]
+        state = lane.state
+        assert state is not None
+        state.memberships.clear()
+        positions[scene.event] = Position(state.epoch, state.seq, state.hash)
+        command = EventPause(id="pause-0001", event=scene.event)
+        submission = Submission(
+            command, Actor("ada", "Ada"), entropy=b"", reply=lambda submission, answer: None
+        )
+        batches.append(Batch(lane, [submission]))
+    context = DecisionContext(here.node.settings.domain(), lambda user, issued: False)
+    with pytest.raises(ConnectionError):
+        await load_together(transaction, batches, positions, context)
+    assert all(batch.lane.state is None for batch in batches)
