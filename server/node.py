@@ -104,6 +104,7 @@ class Node:
             database, self.rooms, limits, revoked=self.revocations.is_revoked, moved=self._moved
         )
         self.homes = Homes(self.bus, self.nodes, self.lanes, self.rooms.is_watched_elsewhere)
+        self.nodes.on_change = self._nodes_changed
         self.identities = Identities(auth, self.revocations)
         self.users = Users(database)
         self.streams = Streams()
@@ -217,6 +218,10 @@ class Node:
         await self.auth.stop()
         await self.revocations.stop()
         await self.database.close()
+
+    def _nodes_changed(self) -> None:
+        self.homes.nodes_changed()
+        self.lanes.share_database(bool(self.nodes.others))
 
     def _moved(self, event: str) -> None:
         self.homes.moved(event)

@@ -1,7 +1,7 @@
 """Load several events at once, with one statement for each kind of row.
 
-A convoy whose events were moved by another node, or are cold after a start, would otherwise read
-them one after the other, while it holds all of their locks.
+A convoy whose events another node has moved would otherwise read them one after the other, while it
+holds all of their locks. So would the first convoys after a start.
 """
 
 from __future__ import annotations

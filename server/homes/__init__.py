@@ -12,6 +12,7 @@ that only one node uses.
     outgoing   commands on their way to one home, until each is answered or taken back
     incoming   another node's commands, which are decided here
     shared     the events that several nodes use
+    uses       which nodes use an event: they name it to its home, and it to them
     routes     where the next command of one event goes, in the order sent
     reception  other nodes' commands: to the lanes, and the answers back
     homes      sends commands to their home, and takes them back from one that fails

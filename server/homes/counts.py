@@ -10,7 +10,7 @@ LocalCause: TypeAlias = Literal["bus", "distrusted", "silent", "lost", "gone", "
 
 ``bus``: Redis is out of reach. ``distrusted``: the home has failed a moment ago. The others were
 forwarded and taken back: ``silent``: the home said nothing; ``lost``: a letter was; ``gone``: the
-home lives no more; ``stuck``: it says that it waits, and decides nothing in this event.
+home lives no more; ``stuck``: it says that commands wait, and answers none.
 """
 RefusedLetter: TypeAlias = Literal["unreadable", "stranger", "late", "order"]
 """Why a letter, or a part of it, was ignored.

@@ -31,6 +31,7 @@ from server.homes.outgoing import MAX_OUTGOING, Outbound, Outgoing
 from server.homes.reception import Reception
 from server.homes.routes import Route
 from server.homes.shared import SharedEvents
+from server.homes.uses import Uses
 
 log = logging.getLogger("ayes.homes")
 
@@ -39,13 +40,12 @@ log = logging.getLogger("ayes.homes")
 MAX_LATENESS_S: Final = 1.0
 #: Seconds between two looks at homes that commands were sent to, and at commands that wait here.
 LOOK_INTERVAL_S: Final = 0.1
-#: Seconds for which an event's home is not used after it was stuck.
-STUCK_PAUSE_S: Final = 10.0
 #: Seconds that commands are held at most until those before them, on another way, are answered;
 #: then they follow them on that way.
 HOLD_TIMEOUT_S: Final = 0.5
-#: Events whose route is remembered; beyond that the one least recently used is forgotten.
-MAX_ROUTES: Final = 100_000
+#: Events whose route is remembered, some 30 MB; beyond that the one least recently used is
+#: forgotten.
+MAX_ROUTES: Final = 50_000
 #: Errors that stand although the command may have been decided elsewhere meanwhile: the journal has
 #: them, or has another command under the id.
 _SETTLED: Final = FINAL | {ErrorCode.ID_CONFLICT}
@@ -78,10 +78,13 @@ class Homes:
         self._idle.set()
         self._is_over = False
         self.counts = ForwardCounts()
+        self._is_started = False
+        self._uses = Uses(bus.node, self._post, self._shared.share)
         self._reception = Reception(lanes, self.counts, self._route, self._post, clock)
 
     def start(self) -> None:
         """Start to forward commands, and to be a home for the commands of other nodes."""
+        self._is_started = True
         self._bus.listen(channel_to(self._bus.node), self._on_letter)
 
     def stop(self) -> None:
@@ -99,13 +102,13 @@ class Homes:
         """
         route = self._routes.get(event)
         if route is None:
-            if not self._nodes.homes or event not in self._shared:
+            if not self._is_started or not self._nodes.homes:
                 self._lanes.submit(event, submission)
                 return
             route = self._route(event)
         else:
             self._routes.move_to_end(event)
-        route.use(self._bus.node, self._clock())
+        self._uses.use(route, self._bus.node, self._clock())
         if not route.held and self._turn(route):
             self._dispatch(route, submission)
         elif len(route.held) < MAX_LANE_COMMANDS:
@@ -125,6 +128,10 @@ class Homes:
         for outgoing in self._outgoing.values():
             here |= {each.submission.key for each in outgoing if each.route is route}
         return found | here.intersection(keys)
+
+    def nodes_changed(self) -> None:
+        """Forget what waits for nodes that are gone."""
+        self._uses.forget(self._nodes.lives)
 
     def moved(self, event: str) -> None:
         """Note that another node has moved an event whose state this node had."""
@@ -173,17 +180,21 @@ class Homes:
 
     def _target(self, route: Route) -> tuple[str | None, LocalCause | None]:
         """Return the home to send to, if any, or why the event's home cannot be used."""
-        nodes = self._nodes
+        nodes, now = self._nodes, self._clock()
         if route.changes != nodes.changes:
-            route.changes, route.home = nodes.changes, nodes.home_of(route.event)
+            route.changes, home = nodes.changes, nodes.home_of(route.event)
+            if home != route.home:
+                route.home, route.reports_from = home, now
         home = route.home
-        if home is None or home == self._bus.node or route.event not in self._shared:
+        if home is None or home == self._bus.node:
+            return None, None
+        if route.event not in self._shared:
+            self._uses.report(route, now)
             return None, None
         if not self._bus.is_up:
             return None, "bus"
         outgoing = self._outgoing.get(home)
-        now = self._clock()
-        if now < route.trusted_from or (outgoing and not outgoing.is_trusted(now)):
+        if outgoing is not None and not outgoing.is_trusted(now):
             return None, "distrusted"
         return home, None
 
@@ -214,7 +225,7 @@ class Homes:
     def _go_on(self, route: Route) -> None:
         """Send the held commands where the route points."""
         self._held.pop(route, None)
-        held, route.held = route.held, type(route.held)()
+        held, route.held = route.held, []
         for submission in held:
             self._dispatch(route, submission)
 
@@ -238,11 +249,12 @@ class Homes:
         outgoing = self._outgoing.get(node)
         commands = outgoing.take(now) if outgoing is not None else None
         answers = self._reception.write(node, now)
+        used, shared = self._uses.take(node)
         if outgoing is not None and outgoing.has_unsent:
             self._post(node)
-        if commands is None and answers is None:
+        if commands is None and answers is None and not used and not shared:
             return None
-        return encode_letter(Letter(self._bus.node, now, commands, answers))
+        return encode_letter(Letter(self._bus.node, now, commands, answers, used, shared))
 
     def _on_letter(self, text: bytes | None) -> None:
         if text is None:
@@ -261,6 +273,11 @@ class Homes:
         if letter.commands is not None:
             self._reception.take(letter.node, letter.commands)
             self._look_soon()
+        now = self._clock()
+        for event in letter.used:
+            self._uses.use(self._route(event), letter.node, now)
+        for event in letter.shared:
+            self._shared.share(event)
 
     # Answers of homes.
 
@@ -272,12 +289,11 @@ class Homes:
             self.counts.refused["order"] += 1
             return
         for answer in answers.answers:
-            outbound = outgoing.answered(answer)
+            outbound = outgoing.answered(answer, now)
             if outbound is None:
                 continue
             route, submission = outbound.route, outbound.submission
             route.outgoing -= 1
-            route.answered_at = now
             if answer.is_only_user:
                 self._shared.is_mine(route.event)
             self.counts.answered += 1
@@ -309,10 +325,9 @@ class Homes:
             elif outgoing.is_silent(now):
                 outgoing.distrust(now)
                 self._decide_here(outgoing.take_back(), "silent")
-            else:
-                for route in outgoing.stuck(now):
-                    route.trusted_from = now + STUCK_PAUSE_S
-                    self._decide_here(outgoing.take_back_event(route), "stuck")
+            elif outgoing.is_stuck(now):
+                outgoing.pause(now)
+                self._decide_here(outgoing.take_back(), "stuck")
         for route, since in list(self._held.items()):
             if now - since > HOLD_TIMEOUT_S:
                 # Behind those before them on their way, whatever better way there is by now.

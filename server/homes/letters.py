@@ -8,7 +8,7 @@ database, to this node. Whether it comes again, late or out of order is the read
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -22,6 +22,10 @@ from server.bus.living_nodes import NodeName
 #: Bytes of a letter from which on the rest goes with the next one. A letter is encoded, sealed and
 #: read at once, so this bounds how long the event loop stands still.
 LETTER_BYTES: Final = 256 * 1024
+
+
+#: An event's id on the wire; longer ones are no ids.
+EventName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class ForwardedCommand(msgspec.Struct, array_like=True, frozen=True):
@@ -76,6 +80,10 @@ class Letter(msgspec.Struct, array_like=True, frozen=True):
     at: float
     commands: Commands | None
     answers: Answers | None
+    used: list[EventName] = []
+    """Events that ``node`` uses, and takes their home to be the reader."""
+    shared: list[EventName] = []
+    """Events that the reader and another node use."""
 
 
 _letters = msgspec.msgpack.Decoder(Letter)

@@ -19,9 +19,12 @@ from server.homes.routes import Route
 #: that decides says so every ``RECEIPT_INTERVAL_S``. Long against a busy event loop, short for
 #: people.
 SILENCE_TIMEOUT_S: Final = 0.75
-#: Seconds in which a home decides nothing in an event whose commands it has; then they are decided
-#: here. It may be cut off from the database, or wait for a lock.
+#: Seconds in which a home answers none of the commands that it has; then they are decided here. It
+#: is cut off from the database. One event alone does not show that: its commands may wait for
+#: others, and two nodes that decide in one event make each other wait longer.
 STUCK_TIMEOUT_S: Final = 2.0
+#: Seconds for which a home is not used after it was stuck.
+STUCK_PAUSE_S: Final = 10.0
 #: Seconds that a home which failed is not used, doubled with each failure in a row. Trying costs
 #: its commands ``SILENCE_TIMEOUT_S``.
 MIN_DISTRUST_S: Final = 1.0
@@ -57,7 +60,7 @@ class Outgoing:
         """By their number, the oldest first."""
         self._letters: deque[tuple[int, float]] = deque()
         """The last number of each letter that the home has not confirmed, and when it was sent."""
-        self._heard_at = now
+        self._heard_at = self._answered_at = now
         self._suspected = False
         self._trusted_from = now
         self._distrust = MIN_DISTRUST_S
@@ -121,8 +124,9 @@ class Outgoing:
             self._letters.popleft()
         return not lost
 
-    def answered(self, answer: ForwardedAnswer) -> Outbound | None:
+    def answered(self, answer: ForwardedAnswer, now: float) -> Outbound | None:
         """Take out the command that ``answer`` is for, if it waits."""
+        self._answered_at = now
         return self._sent.pop(answer.number, None)
 
     # Homes that fail.
@@ -149,17 +153,11 @@ class Outgoing:
             or (bool(self._unsent) and self._unsent[0].at < latest)
         )
 
-    def stuck(self, now: float) -> set[Route]:
-        """Return the events in which the home decides nothing although it has their commands."""
+    def is_stuck(self, now: float) -> bool:
+        """Whether the home answers nothing although it has commands."""
         latest = now - STUCK_TIMEOUT_S
         oldest = next(iter(self._sent.values()), None)
-        if oldest is None or oldest.at > latest:
-            return set()
-        return {
-            outbound.route
-            for outbound in self._sent.values()
-            if outbound.at <= latest and outbound.route.answered_at <= latest
-        }
+        return oldest is not None and oldest.at <= latest and self._answered_at <= latest
 
     def take_back(self) -> list[Outbound]:
         """Take back all commands, in the order sent, and begin a new stream."""
@@ -169,17 +167,14 @@ class Outgoing:
         self._begin()
         return taken
 
-    def take_back_event(self, route: Route) -> list[Outbound]:
-        """Take back the commands of one event, in the order sent."""
-        taken = [outbound for outbound in self if outbound.route is route]
-        self._sent = {n: found for n, found in self._sent.items() if found.route is not route}
-        self._unsent = deque(found for found in self._unsent if found.route is not route)
-        return taken
-
     def distrust(self, now: float) -> None:
         """Do not use this home for a while."""
         self._trusted_from = now + self._distrust
         self._distrust = min(self._distrust * 2, MAX_DISTRUST_S)
+
+    def pause(self, now: float) -> None:
+        """Do not use this home, which is stuck, for ``STUCK_PAUSE_S``."""
+        self._trusted_from = now + STUCK_PAUSE_S
 
     def is_trusted(self, now: float) -> bool:
         """Whether commands may be sent there."""

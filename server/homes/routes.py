@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
 
 from handlers.lanes.decide import Submission
@@ -23,14 +22,13 @@ class Route:
     __slots__ = (
         "_since",
         "_users",
-        "answered_at",
         "changes",
         "event",
         "held",
         "home",
         "outgoing",
+        "reports_from",
         "target",
-        "trusted_from",
         "waits_for_lane",
     )
 
@@ -44,13 +42,11 @@ class Route:
         """The node that commands are sent to now; ``None``: the lane of this one."""
         self.outgoing = 0
         """Commands that were sent to ``target`` and are not answered."""
-        self.held: deque[Submission] = deque()
+        self.held: list[Submission] = []
         self.waits_for_lane = False
         """Whether the held commands go on when the lane here is idle."""
-        self.answered_at = 0.0
-        """When a home has answered a command of the event last."""
-        self.trusted_from = 0.0
-        """When the event's home is used again, after it was stuck."""
+        self.reports_from = 0.0
+        """When this node names the event to its home again."""
         self._users: dict[str, float] = {}
 
     @property
@@ -58,11 +54,18 @@ class Route:
         """Whether no command is on its way."""
         return not self.outgoing and not self.held
 
-    def use(self, node: str, now: float) -> None:
-        """Note that ``node`` has given a command."""
-        if node not in self._users and len(self._users) >= MAX_USERS:
+    def use(self, node: str, now: float) -> bool:
+        """Note that ``node`` has given a command; return whether it is a new user."""
+        last = self._users.get(node)
+        if last is None and len(self._users) >= MAX_USERS:
             del self._users[min(self._users, key=self._users.__getitem__)]
         self._users[node] = now
+        return last is None or last < now - USE_TTL_S
+
+    def users_beside(self, node: str, now: float) -> list[str]:
+        """Return the nodes, ``node`` not among them, that use the event."""
+        latest = now - USE_TTL_S
+        return [user for user, at in self._users.items() if user != node and at >= latest]
 
     def is_only_user(self, node: str, now: float) -> bool:
         """Whether no node but ``node`` uses the event; seen for long enough to know."""

@@ -1,7 +1,8 @@
 """The events that several nodes use, as far as this node knows.
 
-Two things show it: the event's row was moved by another node while this node had its state, and
-another node has the event's room. Both are free: the lane and the room find them anyway.
+The event's home says so (``uses``). If that is lost, two things show it, which the lane and the
+room find anyway: another node has moved the event's row while this node had its state, and another
+node has the event's room.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ class SharedEvents:
             _put(self._moved, event, now)
         else:
             _put(self._shared, event, None)
+
+    def share(self, event: str) -> None:
+        """Note that the event's home knows of several nodes that use it."""
+        _put(self._shared, event, None)
 
     def is_mine(self, event: str) -> None:
         """Note that no other node moves the event any more."""

@@ -148,6 +148,26 @@ async def test_an_event_that_one_node_uses_is_not_forwarded(
         assert not any(counts(one).forwarded for one in found)
 
 
+async def test_an_event_is_forwarded_once_its_home_knows_of_a_second_node(
+    migrated_url: str, redis_server: RedisServer
+) -> None:
+    async with nodes(migrated_url, redis_server.url) as found:
+        home, other = found
+        while True:
+            scene = await gathering(home, 2)
+            if home.node.nodes.home_of(scene.event) == home.node.bus.node:
+                break
+        # Nobody watches the room, and this node's first command finds nothing of its own moved.
+        there = await other.connect(scene.members[0].user)
+        proposal = await scene.propose()
+        await there.ack("vote.cast", event=scene.event, proposal=proposal, revision=1)
+        await until(lambda: scene.event in other.node.homes._shared)
+        decided = other.node.lanes.counts.acked
+        await there.ack("vote.retract", event=scene.event, proposal=proposal)
+        assert counts(other).answered == 1
+        assert other.node.lanes.counts.acked == decided, "it decided again"
+
+
 async def test_with_forwarding_off_every_node_decides_its_own(
     migrated_url: str, redis_server: RedisServer
 ) -> None:

@@ -15,6 +15,7 @@ from protocol.commands import EventPause
 from protocol.errors import ErrorCode
 from server.homes import outgoing as outgoing_module
 from server.homes import shared as shared_module
+from server.homes import uses as uses_module
 from server.homes.incoming import Incoming
 from server.homes.letters import (
     Commands,
@@ -31,12 +32,14 @@ from server.homes.outgoing import (
     MAX_DISTRUST_S,
     MIN_DISTRUST_S,
     SILENCE_TIMEOUT_S,
+    STUCK_PAUSE_S,
     STUCK_TIMEOUT_S,
     Outbound,
     Outgoing,
 )
 from server.homes.routes import USE_TTL_S, Route
 from server.homes.shared import MOVES_WINDOW_S, SharedEvents
+from server.homes.uses import USE_INTERVAL_S, Uses
 
 EVENT = "0190a4d2-9f0e-5c5e-9d0a-617965732e31"
 
@@ -109,7 +112,7 @@ def test_letters_in_order_are_taken_and_answered() -> None:
         answers = way.incoming.take(0.0)
         assert answers is not None
         assert way.outgoing.hear(answers, 0.0) is True
-        assert all(way.outgoing.answered(answer) for answer in answers.answers)
+        assert all(way.outgoing.answered(answer, 0.0) for answer in answers.answers)
     assert not len(way.outgoing)
     assert way.incoming.waiting == 0
 
@@ -158,9 +161,9 @@ def test_answers_that_were_lost_are_missed_and_none_counts_twice() -> None:
     assert way.outgoing.hear(one, 0.0) is True
     assert way.outgoing.hear(one, 0.0) is None
     assert way.outgoing.hear(three, 0.0) is False
-    assert way.outgoing.answered(one.answers[0])
-    assert way.outgoing.answered(three.answers[0])
-    assert way.outgoing.answered(three.answers[0]) is None
+    assert way.outgoing.answered(one.answers[0], 0.0)
+    assert way.outgoing.answered(three.answers[0], 0.0)
+    assert way.outgoing.answered(three.answers[0], 0.0) is None
     assert way.names(way.outgoing.take_back()) == ["command-0002"]
 
 
@@ -205,17 +208,18 @@ def test_a_command_that_cannot_leave_makes_silent() -> None:
     assert silent(way, SILENCE_TIMEOUT_S + 0.1)
 
 
-def test_an_event_is_stuck_if_nothing_of_it_is_decided() -> None:
-    way, slow = Way(), Route("slow", 0.0)
-    way.put(1)
-    way.outgoing.put(Outbound(slow, submission(2), 0.0))
-    way.outgoing.take(0.0)
-    slow.answered_at = 1.0
-    assert way.outgoing.stuck(STUCK_TIMEOUT_S - 0.1) == set()
-    assert way.outgoing.stuck(STUCK_TIMEOUT_S) == {way.route}
-    assert way.outgoing.stuck(STUCK_TIMEOUT_S + 1) == {way.route, slow}
-    assert way.names(way.outgoing.take_back_event(way.route)) == ["command-0001"]
-    assert len(way.outgoing) == 1
+def test_a_home_is_stuck_if_it_answers_nothing_and_not_if_one_event_waits() -> None:
+    way = Way()
+    way.letter(2)
+    way.put(1, now=3.0)
+    assert not way.outgoing.is_stuck(STUCK_TIMEOUT_S - 0.1)
+    assert way.outgoing.is_stuck(STUCK_TIMEOUT_S)
+    assert way.outgoing.answered(ForwardedAnswer(2, b"{}", None, False), 1.0) is not None
+    assert not way.outgoing.is_stuck(STUCK_TIMEOUT_S), "it answers others"
+    assert way.outgoing.is_stuck(STUCK_TIMEOUT_S + 1.0)
+    way.outgoing.pause(5.0)
+    assert not way.outgoing.is_trusted(5.0 + STUCK_PAUSE_S - 0.1)
+    assert way.outgoing.is_trusted(5.0 + STUCK_PAUSE_S)
 
 
 def test_a_home_that_fails_again_and_again_is_tried_less_often() -> None:
@@ -258,6 +262,67 @@ def test_an_event_is_shared_once_another_node_moves_it_twice() -> None:
     assert "e" not in shared
     watched.add("e")
     assert "e" in shared
+
+
+class Letters:
+    """The events that a home and other nodes name to each other."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.posted: list[str] = []
+        self.uses = Uses("home", self.posted.append, self.told.append)
+        self.route = Route(EVENT, 0.0)
+
+    def names(self, node: str) -> list[str]:
+        return self.uses.take(node)[1]
+
+
+def test_a_home_tells_the_second_node_and_the_first_at_once() -> None:
+    home = Letters()
+    home.uses.use(home.route, "one", 0.0)
+    assert home.posted == []
+    home.uses.use(home.route, "other", 1.0)
+    assert (home.names("one"), home.names("other")) == ([EVENT], [EVENT])
+    home.uses.use(home.route, "other", 2.0)
+    assert home.names("other") == [], "it knows"
+    home.uses.use(home.route, "third", 3.0)
+    assert (home.names("one"), home.names("third")) == ([], [EVENT])
+    home.uses.use(home.route, "other", 3.0 + 2 * USE_TTL_S)
+    assert home.names("other") == [], "the others use it no more"
+    home.uses.use(home.route, "home", 4.0 + 2 * USE_TTL_S)
+    assert home.told == [EVENT]
+    assert home.names("other") == [EVENT]
+
+
+def test_a_node_names_an_event_to_its_home_at_intervals_and_never_to_itself() -> None:
+    node = Letters()
+    node.route.home = "there"
+    for now in (0.0, 0.1, USE_INTERVAL_S - 0.1):
+        node.uses.report(node.route, now)
+    assert node.posted == ["there"]
+    assert node.uses.take("there") == ([EVENT], [])
+    node.uses.report(node.route, USE_INTERVAL_S)
+    assert node.uses.take("there") == ([EVENT], [])
+    node.route.home, node.route.reports_from = "home", 0.0
+    node.uses.report(node.route, 10 * USE_INTERVAL_S)
+    assert node.uses.take("home") == ([], [])
+
+
+def test_named_events_are_bounded_and_gone_with_their_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uses_module, "MAX_NAMED", 2)
+    monkeypatch.setattr(uses_module, "MAX_UNNAMED", 5)
+    node = Letters()
+    for number in range(9):
+        route = Route(f"e{number}", 0.0)
+        route.home = "there"
+        node.uses.report(route, 0.0)
+    taken = [node.uses.take("there")[0] for _ in range(4)]
+    assert taken == [["e0", "e1"], ["e2", "e3"], ["e4"], []]
+    node.uses.report(node.route, 0.0)
+    node.route.home = "there"
+    node.uses.report(node.route, 0.0)
+    node.uses.forget(lambda name: False)
+    assert node.uses.take("there") == ([], [])
 
 
 def test_no_more_shared_events_are_remembered_than_the_bound(
