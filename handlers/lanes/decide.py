@@ -141,9 +141,6 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     """Proposals of which only the tally changed."""
 
 
-_dumps = orjson.dumps
-
-
 def decide(
     state: EventState, submission: Submission, now: datetime, limits: DomainLimits
 ) -> Decision | None:
@@ -200,15 +197,15 @@ def _encode(patches: Patches) -> dict[str, bytes]:
     """Encode the patches that are not empty, in the order of ``chain.PATCH_LABELS``."""
     encoded: dict[str, bytes] = {}
     if patches.member:
-        encoded["member"] = _dumps(patches.member)
+        encoded["member"] = answers.encode_kept(patches.member)
     if patches.admin:
-        encoded["admin"] = _dumps(patches.admin)
+        encoded["admin"] = answers.encode_kept(patches.admin)
     if patches.applicant:
-        encoded["applicant"] = _dumps(patches.applicant)
+        encoded["applicant"] = answers.encode_kept(patches.applicant)
     if patches.you:
-        encoded["you"] = _dumps(patches.you)
+        encoded["you"] = answers.encode_kept(patches.you)
     if patches.everyone:
-        encoded["everyone"] = _dumps(patches.everyone)
+        encoded["everyone"] = answers.encode_kept(patches.everyone)
     return encoded
 
 

@@ -206,7 +206,7 @@ class _Api:
         named = head is not None and shows_ballots(head)
         lines: list[bytes] = []
         for number, row in enumerate(rows[: page.limit], 1):
-            lines.append(orjson.dumps(_line(row, ballots=named)))
+            lines.append(answers.encode_kept(_line(row, ballots=named)))
             if number % ENTRIES_PER_PIECE == 0:
                 await asyncio.sleep(0)
         following = b',"next":%d' % rows[page.limit - 1]["seq"] if len(rows) > page.limit else b""

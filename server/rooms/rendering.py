@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from handlers.audiences import COLLECTIONS, FOR_ADMINS
+from protocol import answers
 
 #: Bytes encoded in one iteration of the loop, about a tenth of a millisecond.
 MAX_RENDER_SLICE_BYTES = 65_536
@@ -56,7 +57,7 @@ class Rendering:
             if entry is None:
                 self._entries.pop(key, None)
             else:
-                encoded = self._entries[key] = orjson.dumps(entry)
+                encoded = self._entries[key] = answers.encode_kept(entry)
                 made += len(encoded)
 
     def _joined(self) -> bytes:

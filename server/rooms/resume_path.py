@@ -70,5 +70,8 @@ class ResumePath(NamedTuple):
     def changes_membership(self, room: Room, user: str) -> bool:
         """Return whether ``user``'s membership changes on the path."""
         return any(user in folded.membership_changed for folded in self.ranges) or any(
-            "membership" in step.patches.you.get(user, ()) for step in room.since(self.at)
+            # Most patches on ``you`` are of votes, and need no decoding.
+            b'"membership"' in step.encoded.get("you", b"")
+            and "membership" in step.patch("you").get(user, ())
+            for step in room.since(self.at)
         )

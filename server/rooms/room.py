@@ -20,7 +20,7 @@ from handlers.audiences import COLLECTIONS, FOR_ADMINS, Audience
 from persistence.database.histogram import Histogram
 from protocol import answers, merge_patch
 from server.rooms.rendering import Rendering
-from server.rooms.step_history import RoomStep, StepHistory
+from server.rooms.step_history import EncodedStep, RoomStep, StepHistory
 from server.transport import deflate
 from server.transport.frames import frame
 
@@ -192,7 +192,7 @@ class Room:
         self._history.remember(steps)
 
     @property
-    def steps(self) -> Sequence[RoomStep]:
+    def steps(self) -> Sequence[EncodedStep]:
         """The last steps, without a gap, up to ``seq``."""
         return self._history.steps
 
@@ -272,7 +272,7 @@ class Room:
                 self._merged[after, audience] = patch
         return patch
 
-    def since(self, after: int) -> list[RoomStep]:
+    def since(self, after: int) -> list[EncodedStep]:
         """Return the steps after ``after``; they must be in memory."""
         return self._history.since(after, self.seq)
 

@@ -296,7 +296,7 @@ async def _page(
 ) -> dict[str, Any]:
     entries = []
     for number, entry in enumerate(shown, 1):
-        entries.append(orjson.Fragment(orjson.dumps(entry)))
+        entries.append(orjson.Fragment(answers.encode_kept(entry)))
         if number % ENTRIES_PER_SLICE == 0:
             await asyncio.sleep(0)
     page: dict[str, Any] = {"event": event, kind: entries}

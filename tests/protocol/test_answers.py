@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
 
@@ -186,3 +188,15 @@ def test_the_state_in_a_snapshot_is_no_copy() -> None:
     assert parts[1] is state
     assert framed(parts)[2] is state
     assert b"".join(framed(parts)) == frame(b"".join(parts))
+
+
+def test_a_kept_text_takes_no_more_memory_than_its_bytes() -> None:
+    value = {"proposals": {"p": {"agree": 7, "text": "a é b"}}}
+    assert answers.encode_kept(value) == answers.encode(value)
+    tracemalloc.start()
+    try:
+        kept = [answers.encode_kept(value) for _ in range(1_000)]
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 1_000 * (sys.getsizeof(kept[0]) + 32)

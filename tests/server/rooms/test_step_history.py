@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import tracemalloc
 from typing import Any
 
 import orjson
 import pytest
 
 from handlers.audiences import Audience, Patches
-from protocol import merge_patch
+from protocol import answers, merge_patch
 from server.rooms import step_history
 from server.rooms.step_history import RoomStep, Span, StepHistory
 
@@ -89,3 +91,25 @@ def test_a_merged_patch_goes_with_the_oldest_of_its_steps(monkeypatch: pytest.Mo
 def test_the_patches_of_a_single_step_are_shared() -> None:
     alone = step(1, member={"n": 1})
     assert Span.of([alone]).member is alone.patches.member
+
+
+def test_a_step_in_memory_takes_a_small_multiple_of_its_bytes() -> None:
+    history = StepHistory()
+    tracemalloc.start()
+    try:
+        for first in range(1, 2_000, 40):
+            history.add([vote(seq) for seq in range(first, first + 40)])
+        gc.collect()
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(history.steps) == 2_000
+    assert taken < 8 * history.weight
+
+
+def vote(seq: int) -> RoomStep:
+    """The step of a vote, as the lane makes it."""
+    member = {"proposals": {"prp_abcdefghijklmnop": {"agree": seq, "voters": seq}}}
+    you = {f"user-{seq}": {"votes": {"prp_abcdefghijklmnop": True}}}
+    texts = {"member": answers.encode_kept(member), "you": answers.encode_kept(you)}
+    return RoomStep(seq, Patches(member=member, you=you), texts, bytes(32))
