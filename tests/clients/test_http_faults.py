@@ -245,6 +245,7 @@ STREAM_FAULTS: dict[str, Callable[[int], bytes]] = {
     "no JSON": lambda seq: b"data: <html>\n\n",
     "JSON of another program": lambda seq: b'data: {"ok":true}\n\ndata: null\n\ndata: [7]\n\n',
     "a diff without its fields": lambda seq: b'data: {"type":"diff"}\n\n',
+    "a snapshot without a state": lambda seq: sse(snapshot(seq + 1) | {"state": None}, seq + 1),
     "an unknown message": lambda seq: b'data: {"type":"tomorrow"}\n\n',
     "a comment that is cut": lambda seq: b": stay",
 }

@@ -4,8 +4,9 @@
 
 import { AyesError } from "../error.js";
 import { Timers } from "../timers.js";
-import { ABNORMAL, isFinal, isServers, meaningOf, NORMAL, TOKEN_EXPIRED } from "../wire/close-codes.js";
+import { isFinal, isServers, NORMAL, TOKEN_EXPIRED } from "../wire/close-codes.js";
 import { mayFollow } from "../wire/connection-states.js";
+import { finalError, unreachable } from "./line-errors.js";
 import { SocketTrial } from "./socket-trial.js";
 
 /** Longest time from opening a socket to its welcome. Beyond it the socket is replaced. */
@@ -230,7 +231,7 @@ export class Connection {
     this.#heardAt = this.clock.now();
     const [welcome, ...rest] = [parse(data)].flat();
     this.#onWelcome(welcome);
-    for (const message of rest) if (this.#attempt === attempt) this.#onMessage(message);
+    for (const message of rest) if (this.#attempt === attempt) this.#onMessageSafely(message);
   }
 
   #setTransport(transport) {
@@ -248,7 +249,16 @@ export class Connection {
     for (const message of Array.isArray(frame) ? frame : [frame]) {
       // A listener may have stopped the client between two messages of a batch.
       if (this.#attempt !== attempt) return;
-      if (typeof message?.type === "string") this.#onMessage(message);
+      if (typeof message?.type === "string") this.#onMessageSafely(message);
+    }
+  }
+
+  /** A message that lacks a field changes nothing: thrown further, its error would end a Node process. */
+  #onMessageSafely(message) {
+    try {
+      this.#onMessage(message);
+    } catch (error) {
+      this.delegate.fault("server", error);
     }
   }
 
@@ -258,7 +268,8 @@ export class Connection {
     } else if (this.open) {
       this.delegate.message(message);
     } else if (message.type === "welcome") {
-      this.#onWelcome(message);
+      if (typeof message.user?.id === "string") this.#onWelcome(message);
+      else this.#reconnect({ fromServer: true, error: new AyesError("unreachable", "a welcome that this client cannot read") });
     } else if (message.type === "error") {
       this.#refusal = AyesError.from(message);
     }
@@ -383,18 +394,4 @@ function parse(data) {
   } catch {
     return undefined;
   }
-}
-
-/** The error of a connection that was lost, or never had. */
-function unreachable(code, wasOpen) {
-  const why = code === undefined ? "no answer in time" : code === ABNORMAL ? "no connection, or it broke" : `closed with ${code}`;
-  const message = wasOpen ? `the connection was lost: ${why}` : `the server was not reached: ${why}`;
-  return new AyesError("unreachable", message, { retry: "same", details: { ...(code !== undefined && { close: code }) } });
-}
-
-/** Return the error of a final close: the one that the server sent before it, or one of the code alone. */
-function finalError(code, refusal) {
-  const said = meaningOf(code, globalThis.location?.origin);
-  const { code: name, message, retry } = refusal ?? { code: "closed", message: said, retry: "no" };
-  return new AyesError(name, message, { effect: "unknown", retry, details: { ...refusal?.details, close: code } });
 }

@@ -103,6 +103,7 @@ export class Rooms {
     if (message.type === "error") return this.#onError(message);
     const handle = HANDLERS[message.type];
     if (!handle) return false;
+    if (!isWhole(message)) throw new TypeError(`a message of type ${message.type} that this client cannot read`);
     this.#refs.delete(message.ref);
     const room = this.open.get(message.event);
     if (room) handle(this, room, message);
@@ -176,6 +177,19 @@ export class Rooms {
     });
   }
 }
+
+const isText = (value) => typeof value === "string";
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+/** What a message about a room must have: one that lacks it would spoil the state. */
+const FIELDS = Object.freeze({
+  snapshot: { epoch: isText, seq: Number.isInteger, state: isObject, you: isObject },
+  resumed: { epoch: isText, seq: Number.isInteger, patch: isObject, you: isObject },
+  diff: { epoch: isText, seq: Number.isInteger, patch: isObject },
+  you: { seq: Number.isInteger, patch: isObject },
+  presence: { online: Number.isInteger },
+  unsubscribed: { reason: isText },
+});
+const isWhole = (message) => Object.entries(FIELDS[message.type]).every(([name, is]) => is(message[name]));
 
 const HANDLERS = Object.freeze({
   snapshot: (rooms, room, message) => {

@@ -27,6 +27,16 @@ MAX_HELD_PATCHES = 64
 #: its room is far behind.
 MAX_LANDING = 10_000
 
+#: Fields that a message must have: one that lacks them would spoil the state.
+_FIELDS: dict[str, dict[str, type]] = {
+    "snapshot": {"epoch": str, "seq": int, "state": dict, "you": dict},
+    "resumed": {"epoch": str, "seq": int, "patch": dict, "you": dict},
+    "diff": {"epoch": str, "seq": int, "patch": dict},
+    "you": {"seq": int, "patch": dict},
+    "presence": {"online": int},
+    "unsubscribed": {"reason": str},
+}
+
 
 class RoomView:
     """The private half of a ``Room``."""
@@ -92,7 +102,14 @@ class RoomView:
     # What the server sends.
 
     def apply(self, message: Json) -> bool:
-        """Fold a message of this room. Return whether the room must be subscribed to again."""
+        """Fold a message of this room. Return whether the room must be subscribed to again.
+
+        Raises ``KeyError`` or ``TypeError`` for a message that lacks a field, before anything has
+        changed.
+        """
+        for name, kind in _FIELDS.get(message["type"], {}).items():
+            if not isinstance(message[name], kind):
+                raise TypeError(f"{name} of a message of type {message['type']}")
         match message["type"]:
             case "snapshot":
                 before, shown = self.seq, self.state

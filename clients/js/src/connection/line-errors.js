@@ -1,0 +1,18 @@
+// Why there is no line to the server, as errors.
+
+import { AyesError } from "../error.js";
+import { ABNORMAL, meaningOf } from "../wire/close-codes.js";
+
+/** The error of a connection that was lost, or never had. */
+export function unreachable(code, wasOpen) {
+  const why = code === undefined ? "no answer in time" : code === ABNORMAL ? "no connection, or it broke" : `closed with ${code}`;
+  const message = wasOpen ? `the connection was lost: ${why}` : `the server was not reached: ${why}`;
+  return new AyesError("unreachable", message, { retry: "same", details: { ...(code !== undefined && { close: code }) } });
+}
+
+/** Return the error of a final close: the one that the server sent before it, or one of the code alone. */
+export function finalError(code, refusal) {
+  const said = meaningOf(code, globalThis.location?.origin);
+  const { code: name, message, retry } = refusal ?? { code: "closed", message: said, retry: "no" };
+  return new AyesError(name, message, { effect: "unknown", retry, details: { ...refusal?.details, close: code } });
+}
