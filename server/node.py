@@ -25,6 +25,7 @@ from server.identity.auth import Authenticator
 from server.identity.entry import ENTRY_KEY
 from server.identity.origins import Origins
 from server.identity.revocations import Revocations
+from server.limits.churn import Churn
 from server.limits.code_guesses import CodeGuessLimiter
 from server.limits.connections import ConnectionRegistry
 from server.limits.quotas import Quotas
@@ -42,6 +43,7 @@ from server.services.identities import Identities
 from server.services.pruning import Pruning
 from server.services.queries import Queries
 from server.services.running_tasks import RunningTasks
+from server.services.shared_guesses import SharedGuesses
 from server.services.streams import Streams
 from server.services.timers import Timers
 from server.services.users import Users
@@ -103,15 +105,24 @@ class Node:
         self.lanes = Lanes(
             database, self.rooms, limits, revoked=self.revocations.is_revoked, moved=self._moved
         )
-        self.homes = Homes(self.bus, self.nodes, self.lanes, self.rooms.is_watched_elsewhere)
+        churn = Churn(settings)
+        self.homes = Homes(
+            self.bus,
+            self.nodes,
+            self.lanes,
+            self.rooms.is_watched_elsewhere,
+            charge=churn.charge,
+        )
         self.nodes.on_change = self._nodes_changed
         self.identities = Identities(auth, self.revocations)
         self.users = Users(database)
         self.streams = Streams()
         guesses = CodeGuessLimiter()
+        self.shared_guesses = SharedGuesses(self.bus, self.nodes)
+        self.shared_guesses.share("user", guesses)
         self.entry = auth.entry
         self.commands = CommandRouter(
-            settings, database, self.homes, guesses, self.entry, self.counters
+            settings, database, self.homes, guesses, churn, self.entry, self.counters
         )
         self.queries = Queries(
             database,
@@ -184,6 +195,7 @@ class Node:
         if self.settings.forward == "on":
             self.homes.start()
         self.nodes.start()
+        self.shared_guesses.start()
         self._keepalive.task.start()
         self._timers.task.start()
         self.pruning.task.start()

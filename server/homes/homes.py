@@ -28,7 +28,7 @@ from server.homes.letters import (
     encode_letter,
 )
 from server.homes.outgoing import MAX_OUTGOING, Outbound, Outgoing
-from server.homes.reception import Reception
+from server.homes.reception import Charge, Reception
 from server.homes.routes import Route
 from server.homes.shared import SharedEvents
 from server.homes.uses import Uses
@@ -61,6 +61,7 @@ class Homes:
         lanes: Lanes,
         is_watched_elsewhere: Callable[[str], bool],
         *,
+        charge: Charge = lambda submission, event, now: 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bus = bus
@@ -80,7 +81,7 @@ class Homes:
         self.counts = ForwardCounts()
         self._is_started = False
         self._uses = Uses(bus.node, self._post, self._shared.share)
-        self._reception = Reception(lanes, self.counts, self._route, self._post, clock)
+        self._reception = Reception(lanes, self.counts, self._route, self._post, charge, clock)
 
     def start(self) -> None:
         """Start to forward commands, and to be a home for the commands of other nodes."""

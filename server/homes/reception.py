@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
-from handlers.lanes.decide import Answer, Submission
+from handlers.lanes.decide import Answer, Submission, failed
 from handlers.lanes.lanes import Lanes
+from protocol.errors import ErrorCode, RetryableError
 from server.homes.counts import ForwardCounts
 from server.homes.incoming import RECEIPT_INTERVAL_S, Incoming
 from server.homes.letters import Answers, Commands, forwarded_answer, submission_of
 from server.homes.routes import Route
+
+#: Charges a command in an event at a moment of ``time.monotonic``; returns milliseconds to wait.
+Charge: TypeAlias = Callable[[Submission, str, float], int]
 
 log = logging.getLogger("ayes.homes")
 
@@ -35,6 +40,7 @@ class Reception:
         counts: ForwardCounts,
         route_of: Callable[[str], Route],
         post: Callable[[str], None],
+        charge: Charge,
         clock: Callable[[], float],
     ) -> None:
         """``post(node)`` has a letter to ``node`` written soon."""
@@ -42,6 +48,7 @@ class Reception:
         self._counts = counts
         self._route_of = route_of
         self._post = post
+        self._charge = charge
         self._clock = clock
         self._senders: OrderedDict[str, Incoming] = OrderedDict()
 
@@ -73,7 +80,13 @@ class Reception:
                 self._post(node)
                 return
             self._counts.received += 1
-            self._lanes.submit(command.event, submission)
+            # The sender's sockets at several nodes have one budget here.
+            wait = self._charge(submission, command.event, time.monotonic())
+            if wait:
+                err = RetryableError(ErrorCode.RATE_LIMITED, "too often", retry_after_ms=wait)
+                submission.respond(failed(submission, err))
+            else:
+                self._lanes.submit(command.event, submission)
 
     def _decided(
         self,

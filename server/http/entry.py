@@ -57,6 +57,7 @@ class _Entry:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._guesses = CodeGuessLimiter()
+        node.shared_guesses.share("network", self._guesses)
         self._made = RateLimiter(ENTRIES_PER_SECOND, ENTRY_BURST)
 
     def route(

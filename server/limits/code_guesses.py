@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 
 from handlers.lanes.decide import Answer, Reply, Submission, failed
 from protocol.errors import ErrorCode, RetryableError
@@ -26,6 +27,8 @@ class CodeGuessLimiter:
 
     def __init__(self) -> None:
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+        self.on_failed: Callable[[str], None] = lambda user: None
+        """Called with each user who tried a wrong code here."""
 
     def check(self, user: str) -> None:
         """Raise ``rate_limited`` if ``user`` has tried too many wrong codes."""
@@ -38,13 +41,24 @@ class CodeGuessLimiter:
     def failed(self, user: str) -> None:
         """Count a wrong code of ``user``."""
         now = time.monotonic()
+        self._bucket(user, now).take(now)
+        self.on_failed(user)
+
+    def failed_elsewhere(self, user: str, count: int) -> None:
+        """Count wrong codes of ``user`` at another node; those beyond the bucket are a debt."""
+        now = time.monotonic()
+        bucket = self._bucket(user, now)
+        bucket.has(now)
+        bucket.spend(count)
+
+    def _bucket(self, user: str, now: float) -> TokenBucket:
         bucket = self._buckets.get(user)
         if bucket is None:
             bucket = self._buckets[user] = TokenBucket(GUESSES_PER_SECOND, GUESS_BURST, now)
             if len(self._buckets) > MAX_GUESSING_USERS:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(user)
-        bucket.take(now)
+        return bucket
 
     def counting(self, reply: Reply) -> Reply:
         """Wrap ``reply`` to a ``membership.join``: count a code that was retired meanwhile."""

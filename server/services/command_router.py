@@ -80,6 +80,7 @@ class CommandRouter:
         database: Database,
         homes: Homes,
         guesses: CodeGuessLimiter,
+        churn: Churn,
         entry: EntryKey,
         counters: Counters | None = None,
     ) -> None:
@@ -88,7 +89,7 @@ class CommandRouter:
         self._database = database
         self._homes = homes
         self._guesses = guesses
-        self.churn = Churn(settings)
+        self.churn = churn
         self._strangers = RateLimiter(STRANGER_PER_SECOND, STRANGER_BURST)
         self._members: OrderedDict[Pair, None] = OrderedDict()
         self._entering: dict[Pair, asyncio.Future[None]] = {}

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
 
-from tests.promises.running import Running
+import pytest
+
+from server.bus.redis import RedisBus
+from tests.parts import RedisServer
+from tests.promises.running import Running, running
 from tests.promises.scenes import fresh, gathering
 from tests.promises.test_http import caller
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis that a test may break."""
+    server = RedisServer()
+    server.start()
+    yield server
+    server.stop()
 
 
 async def test_guesses_under_way_together_are_limited_like_any_others(server: Running) -> None:
@@ -51,3 +65,37 @@ async def test_who_makes_many_events_with_codes_of_their_own_is_not_held_up(
         for n in range(30)
     ]
     assert len({result["event"] for result in made}) == 30
+
+
+async def test_guesses_at_two_nodes_are_one_users_guesses(
+    migrated_url: str, redis_server: RedisServer
+) -> None:
+    async with (
+        running(migrated_url, bus=RedisBus(redis_server.url, "test")) as one,
+        running(migrated_url, bus=RedisBus(redis_server.url, "test")) as other,
+    ):
+        user, codes = fresh("guesser"), []
+        here, there = await one.connect(user), await other.connect(user)
+        async with asyncio.timeout(30):
+            while not (one.node.nodes.others and other.node.nodes.others):
+                await asyncio.sleep(0.01)
+        for number in range(10):
+            answer = await here.send("membership.join", code=f"WRON{number:02}")
+            codes.append(answer["code"])
+        buckets = other.node.commands._guesses._buckets
+        async with asyncio.timeout(30):
+            while user not in buckets or buckets[user]._tokens >= 1:
+                await asyncio.sleep(0.01)
+        for _ in range(5):
+            answer = await there.send("membership.join", code="WRON00")
+            codes.append(answer["code"])
+        assert codes[-1] == "rate_limited"
+        # Those that came back meanwhile are its own.
+        assert codes.count("not_found") <= 12
+        # One who did not guess is not held up there.
+        honest = await other.connect(fresh("honest"))
+        assert (await honest.send("membership.join", code="WRON00"))["code"] == "not_found"
+        # Without Redis each node counts its own.
+        redis_server.stop()
+        careless = await other.connect(fresh("careless"))
+        assert (await careless.send("membership.join", code="WRON00"))["code"] == "not_found"

@@ -215,6 +215,27 @@ async def test_commands_of_a_socket_keep_their_order_whatever_way_they_take(
             assert seqs == sorted(seqs)
 
 
+async def test_votes_over_and_over_at_two_nodes_have_one_budget(
+    migrated_url: str, redis_server: RedisServer
+) -> None:
+    async with nodes(migrated_url, redis_server.url, churn_votes=40) as found:
+        event = await shared(found)
+        proposal = await event.scene.propose()
+        there = event.here[1]
+        here = await event.home.connect(there.user)
+        codes = []
+        for number in range(70):
+            client, kind = (here, there)[number // 2 % 2], ("cast", "retract")[number % 2]
+            fields: dict[str, Any] = {"revision": 1} if kind == "cast" else {}
+            answer = await client.send(
+                f"vote.{kind}", event=event.scene.event, proposal=proposal, **fields
+            )
+            codes.append(answer.get("code"))
+        assert "rate_limited" in codes
+        # A node alone would let in 40, and both of them all.
+        assert codes.index("rate_limited") < 60
+
+
 async def test_the_sender_is_judged_by_the_home_under_the_lock(
     migrated_url: str, redis_server: RedisServer
 ) -> None:
