@@ -61,6 +61,7 @@ async def test_back_closes_a_dialog_before_it_leaves_the_view(
         await page.get_by_role("dialog").get_by_role("button", name="Close").click()
         await expect(page.get_by_role("dialog")).to_have_count(0)
         await page.get_by_role("button", name=name).first.click()
+        await expect(page.get_by_role("dialog")).to_be_visible()
         await page.keyboard.press("Escape")
         await expect(page.get_by_role("dialog")).to_have_count(0)
         await settled(page)
