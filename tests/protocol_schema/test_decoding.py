@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from typing import Any
 
 import pytest
@@ -23,8 +24,11 @@ INSTANCES = Instances(DEFS)
 KINDS = [kind.__name__ for kind in (*COMMANDS, *REQUESTS)]
 EVENT = "0190a4d2-9f0e-5c5e-9d0a-617965732e31"
 
+#: Examples of each message; they are the same in each run. 100 are the long run.
+EXAMPLES = int(os.environ.get("AYES_SCHEMA_EXAMPLES", "12"))
+
 modestly = settings(
-    max_examples=25,
+    max_examples=EXAMPLES,
     derandomize=True,
     database=None,
     deadline=None,
