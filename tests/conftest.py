@@ -1,9 +1,14 @@
 """Fixtures for every test; the real parts they run against are in ``tests/parts.py``."""
 
+import functools
 import math
 import signal
+import sys
+from importlib.util import find_spec
+from typing import Any, cast
 
 import pytest
+from httpx._transports import default as transports
 
 pytest_plugins = ("tests.parts",)
 
@@ -11,6 +16,14 @@ pytest_plugins = ("tests.parts",)
 # children by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Each HTTP client would read the web's authorities again, which takes 30 ms, and each of its
+# requests would look for sniffio in all folders.
+transports.create_ssl_context = functools.cache(  # type: ignore[attr-defined]
+    transports.create_ssl_context  # type: ignore[attr-defined]
+)
+if find_spec("sniffio") is None:
+    cast("dict[str, Any]", sys.modules)["sniffio"] = None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -424,7 +424,8 @@ async def test_an_answer_that_cannot_be_given_costs_nobody_else_theirs(
         answered(self, submission, answer)
 
     monkeypatch.setattr(Session, "_on_answer", failing)
-    async with running(migrated_url) as server:
+    # At the end the socket waits in vain for its answer.
+    async with running(migrated_url, drain_seconds=1) as server:
         scene = await gathering(server, 1)
         proposal = await scene.propose()
         at: Message = {"event": scene.event, "proposal": proposal, "content": "said"}

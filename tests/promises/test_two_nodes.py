@@ -231,8 +231,9 @@ def redis_of_a_kind(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 async def test_presence_is_summed_over_nodes_and_everybody_counts_once(
-    migrated_url: str, redis_of_a_kind: str
+    migrated_url: str, redis_of_a_kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(presence, "REPORT_INTERVAL_S", 0.3)
     buses: list[Bus] = [RedisBus(redis_of_a_kind, "test"), RedisBus(redis_of_a_kind, "test")]
     async with two(migrated_url, buses) as (one, other):
         scene = await gathering(one, 3)
