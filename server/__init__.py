@@ -21,6 +21,7 @@
     processes   several of these processes behind one port
     doctor      looks at all that a server needs, without one
     demo, cli   ``ayes demo`` and the other commands
+    test_clock.py  moves the clock of a test's database; no other module knows it
 
 A module imports from folders above its own in this list, never from below, and no modules import
 each other in a circle (``tests/test_house.py``). What a folder needs of a later one, it states as a

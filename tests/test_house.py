@@ -307,7 +307,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("process",),
         ("processes",),
         ("demo", "doctor"),
-        ("cli",),
+        ("cli", "test_clock"),
     ),
     "clients/python/ayes_client": (
         ("errors", "state", "ids", "command", "limits", "tally", "happenings", "user", "version"),

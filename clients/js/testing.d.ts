@@ -15,6 +15,12 @@ export interface Ayes {
   ): Promise<Room>;
   /** Let `users` agree with a proposal of the room's event. */
   vote(room: Room, proposal: string, ...users: string[]): Promise<Room>;
+  /**
+   * Move the clock by which the server decides: schedules, expiries, `notAfter`. It goes on from there. Tokens
+   * of `token` follow it; those made before may have expired. The first call ends the server's connections to its
+   * database, which it opens again.
+   */
+  advance(seconds: number): Promise<void>;
   /** Stop the clients and the server, and remove its database. */
   stop(): Promise<void>;
 }

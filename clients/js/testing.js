@@ -1,10 +1,11 @@
 // For the tests of applications, in Node: a real server of one's own, tokens and clients of it, and a room set by hand.
 
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { createHmac, randomBytes } from "node:crypto";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { access, chmod, mkdtemp, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, dirname, isAbsolute, join } from "node:path";
+import { promisify } from "node:util";
 
 import { AyesError, Client, newId } from "./ayes.js";
 import { systemClock } from "./src/clock.js";
@@ -16,6 +17,8 @@ const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 10_000;
 /** Life of a token that is made without one. */
 const TOKEN_TTL_S = 3_600;
+/** Longest wait for the server's clock to be moved. */
+const ADVANCE_TIMEOUT_MS = 30_000;
 const READY = /^ayes is ready: (\S+)/m;
 
 /**
@@ -25,11 +28,12 @@ const READY = /^ayes is ready: (\S+)/m;
 export async function startAyes({ command = process.env.AYES_BIN ?? "ayes", settings = {} } = {}) {
   const secret = randomBytes(48).toString("base64url");
   const folder = await mkdtemp(join(tmpdir(), "ayes-test-"));
+  const data = join(folder, "data");
   // As root the database runs as another user, who has to reach its folder.
   await chmod(folder, 0o755);
   const [program, ...first] = [command].flat();
   const server = spawn(program, [...first, "serve"], {
-    env: { ...process.env, AYES_HOST: "127.0.0.1", AYES_PORT: "0", AYES_DATA_DIR: folder, AYES_AUTH_SECRET: secret, ...settings },
+    env: { ...process.env, AYES_HOST: "127.0.0.1", AYES_PORT: "0", AYES_DATA_DIR: data, AYES_AUTH_SECRET: secret, ...settings },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const ended = new Promise((resolve) => server.once("exit", resolve));
@@ -41,7 +45,11 @@ export async function startAyes({ command = process.env.AYES_BIN ?? "ayes", sett
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    return new Ayes(await addressOf(server), secret, end);
+    const advance = async (seconds) => {
+      const python = first.includes("-m") ? program : join(dirname(await realpath(await found(program))), "python");
+      await promisify(execFile)(python, ["-m", "server.test_clock", data, String(seconds)], { timeout: ADVANCE_TIMEOUT_MS });
+    };
+    return new Ayes(await addressOf(server), secret, end, advance);
   } catch (error) {
     if (server.pid !== undefined) await end();
     throw error;
@@ -72,21 +80,35 @@ function addressOf(server) {
   });
 }
 
+/** The path of a program, as the shell finds it. */
+async function found(program) {
+  if (isAbsolute(program) || program.includes("/")) return program;
+  for (const folder of (process.env.PATH ?? "").split(delimiter)) {
+    const path = join(folder, program);
+    if (await access(path).then(() => true, () => false)) return path;
+  }
+  throw new Error(`there is no ${program}`);
+}
+
 class Ayes {
   #secret;
   #end;
+  #advance;
+  /** Seconds that the server's clock is ahead of the machine's. */
+  #ahead = 0;
   #clients = [];
 
-  constructor(url, secret, end) {
+  constructor(url, secret, end, advance) {
     this.url = url;
     this.#secret = secret;
     this.#end = end;
+    this.#advance = advance;
   }
 
   /** A token of `user` (HS256). */
   token(user, { name, seconds = TOKEN_TTL_S } = {}) {
     const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-    const exp = Math.floor(Date.now() / 1_000) + seconds;
+    const exp = Math.floor(Date.now() / 1_000 + this.#ahead) + seconds;
     const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part({ sub: user, aud: "ayes", exp, ...(name && { name }) })}`;
     return `${signed}.${createHmac("sha256", this.#secret).update(signed).digest("base64url")}`;
   }
@@ -133,6 +155,16 @@ class Ayes {
     const said = await answer.json();
     if (!answer.ok) throw new Error(`${command.type} of ${user}: ${said.code}: ${said.message}`);
     return said;
+  }
+
+  /**
+   * Move the clock by which the server decides: schedules, expiries, `notAfter`. It goes on from there. Tokens
+   * of `token` follow it; those made before may have expired. The first call ends the server's connections to its
+   * database, which it opens again.
+   */
+  async advance(seconds) {
+    await this.#advance(seconds);
+    this.#ahead += seconds;
   }
 
   /** Stop the clients and the server, and remove its database. */

@@ -71,5 +71,22 @@ await ayes.stop();
     assert listed == "1"
 
 
+@pytest.mark.timeout(300)
+def test_a_test_moves_the_clock_past_a_deadline(tmp_path: Path) -> None:
+    code = """
+import { startAyes } from "ayes-client/testing";
+const ayes = await startAyes();
+const policy = { ttl_seconds: 86_400 };
+const room = await ayes.decision({ by: "ada", policy });
+const tea = { kind: "assumption", category: "create", content: "Tea" };
+const { result } = await room.command("proposal.create", tea);
+await ayes.advance(86_400);
+const { carried, how } = await room.decided(result.proposal);
+console.log(carried, how);
+await ayes.stop();
+"""
+    assert play(code, tmp_path) == ["false expired"]
+
+
 def test_a_fake_room_shows_what_it_is_set_to(tmp_path: Path) -> None:
     assert play(FAKE, tmp_path) == ['[2,2,"agree",3,[true]]', "client"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from ayes_client.command import Pending
 from ayes_client.errors import ProposalClosed, RoomClosed
 from ayes_client.testing import Ayes, AyesServer, FakeRoom, NoServer, plugin
+from server import test_clock
 from tests.clients.python.waiting import SECONDS
 
 
@@ -44,12 +46,24 @@ async def test_a_whole_decision_on_a_real_server(ayes: Ayes) -> None:
 
 
 @pytest.mark.timeout(200)
-async def test_a_deadline_passes_by_itself(ayes: Ayes) -> None:
-    """The server's clock cannot be advanced, so the times are short."""
-    room = await ayes.decision(members=["ada"], policy={"ttl_seconds": 1})
+async def test_a_test_moves_the_clock_past_a_deadline(ayes: Ayes) -> None:
+    day = 86_400
+    room = await ayes.decision(members=["ada"], policy={"ttl_seconds": day})
     motion = await room.propose.assumption("Tea")
+    await ayes.advance(day - 3_600)
+    # It is not over yet, and the server works on with its new connections.
+    assert (await (await ayes.room(room, "ada")).vote(motion)).result["status"] == "pending"
+    other = await room.propose.assumption("Coffee")
+    await ayes.advance(3_600)
     outcome = await room.decided(motion, timeout=SECONDS)
     assert (outcome.carried, outcome.how) == (False, "expired")
+    assert room.state["proposals"][other]["status"] == "pending"
+
+
+def test_only_the_clock_of_a_tests_database_is_moved(tmp_path: Path) -> None:
+    assert test_clock.main([str(tmp_path / "data"), "60"]) == 2
+    assert test_clock.main([str(tmp_path / "ayes-test-x" / "data"), "-60"]) == 2
+    assert test_clock.main([str(tmp_path / "ayes-test-x" / "data"), "60"]) == 1
 
 
 def test_a_server_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,6 +83,10 @@ class Ayes:
             ack = await theirs.vote(proposal, stance)
             await room.reached(ack.seq)
 
+    async def advance(self, seconds: float) -> None:
+        """Move the server's clock ahead; see ``AyesServer.advance``."""
+        await asyncio.to_thread(self.server.advance, seconds)
+
     async def close(self) -> None:
         """Stop the clients of this test."""
         await asyncio.gather(*(client.stop() for client in self._clients.values()))

@@ -28,6 +28,8 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 #: Lines of its output that a failed start shows.
 MAX_SHOWN_LINES = 20
+#: Seconds that moving the clock may take.
+ADVANCE_TIMEOUT_S = 30.0
 _READY = "ayes is ready: "
 
 
@@ -48,6 +50,8 @@ class AyesServer:
         self._secret = secrets.token_urlsafe(48)
         self._child: subprocess.Popen[str] | None = None
         self._folder = ""
+        self._ahead = 0.0
+        """Seconds that the server's clock is ahead of the machine's."""
         self._lines: deque[str] = deque(maxlen=MAX_SHOWN_LINES)
         self.url = ""
         """Its address, once it is started."""
@@ -118,12 +122,31 @@ class AyesServer:
             self._reader.join(STOP_TIMEOUT_S)
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def advance(self, seconds: float) -> None:
+        """Move the clock by which the server decides: schedules, expiries, ``not_after``.
+
+        It goes on from there. Tokens of ``token`` follow it; those made before may have expired.
+        The first call ends the server's connections to its database, which it opens again. Raises
+        ``NoServer``.
+        """
+        python = [*_python_of(self._command), "-m", "server.test_clock"]
+        done = subprocess.run(
+            [*python, f"{self._folder}/data", str(seconds)],
+            capture_output=True,
+            text=True,
+            timeout=ADVANCE_TIMEOUT_S,
+        )
+        if done.returncode != 0:
+            raise NoServer(done.stderr.strip())
+        self._ahead += seconds
+
     def token(
         self, user: str, name: str | None = None, *, seconds: float = 3_600, **claims: Any
     ) -> str:
         """Make a token for ``user``, valid for ``seconds``."""
         now = time.time()
-        said = {"sub": user, "aud": "ayes", "iat": now, "exp": now + seconds} | claims
+        # Never from the future, as the server may not have noticed yet that its clock was moved.
+        said = {"sub": user, "aud": "ayes", "iat": now, "exp": now + self._ahead + seconds} | claims
         if name is not None:
             said["name"] = name
         parts = b".".join(_encoded(orjson.dumps(part)) for part in ({"alg": "HS256"}, said))
@@ -133,6 +156,18 @@ class AyesServer:
 
 def _encoded(data: bytes) -> bytes:
     return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def _python_of(command: list[str]) -> list[str]:
+    """Return the interpreter that runs the server: the program itself, or the one beside it."""
+    program = Path(shutil.which(command[0]) or command[0])
+    if "-m" in command:
+        return [str(program)]
+    # A link to the program is resolved, but not the one that an environment's interpreter is.
+    beside = program.resolve().with_name("python")
+    if not beside.exists():
+        raise NoServer(f"there is no Python beside {program}, which could move its clock")
+    return [str(beside)]
 
 
 def _found_command() -> list[str]:
