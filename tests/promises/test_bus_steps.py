@@ -82,7 +82,8 @@ class OlderBus(RedisBus):
 
 @asynccontextmanager
 async def two(url: str, *buses: Bus, **settings: Any) -> AsyncIterator[tuple[Running, Running]]:
-    """Two nodes."""
+    """Two nodes, of which each decides what it is asked; with homes, either may be the one."""
+    settings = {"forward": "off"} | settings
     async with AsyncExitStack() as stack:
         nodes = [
             await stack.enter_async_context(running(url, bus=bus, **settings)) for bus in buses
