@@ -103,8 +103,9 @@ export class Finger {
     const isOther = this.#shots.some(({ at, places, scrolled }) => {
       // A user who scrolls expects movement.
       if (at > press.at || press.at - at > GUARD_MS || Math.abs(scrolled - press.scrolled) > MOVED) return false;
-      const then = places.find(({ place }) => press.x >= place.left && press.x <= place.right && press.y >= place.top && press.y <= place.bottom);
-      return then !== undefined && then.el !== now && !then.el.contains(now) && !now.contains(then.el);
+      // More than one can be there: a dialog or a bar covers controls of the page.
+      const under = places.filter(({ place }) => press.x >= place.left && press.x <= place.right && press.y >= place.top && press.y <= place.bottom);
+      return under.length > 0 && !under.some(({ el }) => el === now || el.contains(now) || now.contains(el));
     });
     if (!isOther) return;
     event.preventDefault();
