@@ -244,7 +244,7 @@ async def fetch(
         elif kind == "resolved":
             await _fetch_resolved(connection, state, {number for (number,) in keys})
         elif kind == "requests":
-            await _fetch_requests(connection, state, max(count for (count,) in keys))
+            await _fetch_requests(connection, state, max(more for (more,) in keys))
         else:
             for key in keys:
                 await _fetch_set(connection, state, kind, key)
@@ -307,13 +307,13 @@ async def _fetch_resolved(
 
 
 async def _fetch_requests(
-    connection: asyncpg.Connection[Any], state: EventState, count: int
+    connection: asyncpg.Connection[Any], state: EventState, more: int
 ) -> None:
-    """Load the ``count`` oldest requests, and some after them.
+    """Load ``more`` requests after those that the state has read, oldest first, and some further.
 
-    Requests that the state has already count: commands of this batch may have changed them.
+    Requests that it has already are left alone: commands of this batch may have changed them.
     """
-    limit = count - len(state.requests) + MAX_REQUESTS_TOGETHER
+    limit = more + MAX_REQUESTS_TOGETHER
     rows = await _REQUESTS.rows(connection, event=state.id, after=state.requests_read, limit=limit)
     for row in rows:
         user = row["user_id"]

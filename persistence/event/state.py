@@ -217,7 +217,9 @@ class EventState:
         """Return the ``count`` oldest requests to join, or all if there are fewer."""
         count = min(count, self.event.requests or 0)
         if len(self.requests) < count and _ALL_REQUESTS not in self.complete:
-            raise Missing(Need("requests", (count,)))
+            # The number that is missing, since a step that decided some of those that are here is
+            # undone before more are read.
+            raise Missing(Need("requests", (count - len(self.requests),)))
         oldest = (self.memberships[user] for user in itertools.islice(self.requests, count))
         return [found for found in oldest if found is not None]
 

@@ -31,6 +31,11 @@ def test_all_packages_have_one_number() -> None:
 
 def test_a_new_number_is_written_everywhere_and_closes_the_changelog(copy: Path) -> None:
     before = numbers(copy)
+    changelog = (copy / "CHANGELOG.md").read_text()
+    if "\n## Unreleased\n\n## " in changelog:
+        # Right after a release there is nothing yet that the next one would have.
+        change = "\n## Unreleased\n\n### Added\n\n- Something.\n\n"
+        (copy / "CHANGELOG.md").write_text(changelog.replace("\n## Unreleased\n\n", change, 1))
     renumber(copy, "7.8.9", "2026-12-24")
     assert set(numbers(copy).values()) == {"7.8.9"}
     for name, old in before.items():

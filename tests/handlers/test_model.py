@@ -163,16 +163,16 @@ def test_a_run_that_fails_is_made_smaller() -> None:
     assert str(failure.value).count("\n") < 20
 
 
-@pytest.mark.timeout(0)
+@pytest.mark.timeout(0 if "AYES_MODEL_EXAMPLES" in os.environ else 600)
 def test_the_handlers_do_what_the_model_does() -> None:
     run(HandlersMachine, EXAMPLES)
 
 
-@pytest.mark.timeout(0)
+@pytest.mark.timeout(0 if "AYES_MODEL_EXAMPLES" in os.environ else 600)
 def test_the_journal_of_the_handlers_passes_the_checker() -> None:
     run(JournalMachine, max(EXAMPLES // 10, 1))
 
 
-@pytest.mark.timeout(0)
+@pytest.mark.timeout(0 if "AYES_MODEL_EXAMPLES" in os.environ else 600)
 def test_journals_that_older_nodes_wrote_in_are_proved() -> None:
     run(OlderMachine, max(EXAMPLES // 10, 1))

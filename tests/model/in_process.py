@@ -79,6 +79,9 @@ NONSENSE = DomainLimits(**dict.fromkeys(SETTABLE, 1))
 
 registry.check()
 
+#: Reads that one command may need; the server has such a limit as well.
+MAX_READS = 1_000
+
 
 class InProcess:
     """A ``System`` of one event; see ``tests.model.generate``."""
@@ -185,12 +188,13 @@ class InProcess:
     def _decide_by(
         self, state: EventState, submission: Submission, limits: DomainLimits
     ) -> Decision | None:
-        while True:
+        for _ in range(MAX_READS):
             try:
                 return decide(state, submission, self.clock, limits)
             except Missing as missing:
                 for need in missing.needs:
                     self._fetch(state, need)
+        raise AssertionError(f"{submission.command} asks for the same again and again")
 
     def _write(self, state: EventState, decision: Decision, entry: JournalEntry) -> None:
         self.lines.append(entry)
@@ -240,7 +244,7 @@ class InProcess:
                 asking = [m for m in stored.memberships.values() if m and m.request_no is not None]
                 asking.sort(key=lambda m: m.request_no or 0)
                 asking = [m for m in asking if (m.request_no or 0) > state.requests_read]
-                limit = key[0] - len(state.requests) + 1
+                limit = key[0] + 1
                 for member in asking[:limit]:
                     held = state.memberships.setdefault(member.user_id, member)
                     if held is not None and held.request_no == member.request_no:

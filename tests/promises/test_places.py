@@ -102,6 +102,24 @@ async def test_requests_are_bounded_and_one_that_is_decided_makes_room(start: St
     assert (await scene.join(late))["result"]["status"] == "pending"
 
 
+async def test_more_requests_are_decided_at_once_than_are_read_ahead(
+    start: Start, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("persistence.event.loading.MAX_REQUESTS_TOGETHER", 1)
+    server = await start(requests_shown=2)
+    scene = await gathering(server, joins=False)
+    people = [client.user for client in await lobby(scene, 9)]
+    # Another node has seen none of them come: the first act reads those of the window there.
+    other = await start(requests_shown=2)
+    admin = await other.connect(scene.admin.user)
+    await admin.ack("membership.approve", event=scene.event, user=people[0])
+    for some in (people[1:4], people[4:7]):
+        added = [{"user": user, "name": user} for user in some]
+        ack = await admin.ack("membership.add", event=scene.event, people=added)
+        assert ack["result"]["added"] == some
+    assert (await scene.state())["requests"].keys() == set(people[7:])
+
+
 async def test_who_takes_a_request_back_waits_behind_the_others(start: Start) -> None:
     server = await start(requests_shown=2)
     scene = await gathering(server, joins=False)
