@@ -41,7 +41,7 @@ def test_a_new_number_is_written_everywhere_and_closes_the_changelog(copy: Path)
     for name, old in before.items():
         assert (copy / name).read_text().replace("7.8.9", old) == (ROOT / name).read_text(), name
     changelog = (copy / "CHANGELOG.md").read_text()
-    assert "\n## Unreleased\n\n## 7.8.9 (2026-12-24)\n\n### Added\n" in changelog
+    assert "\n## Unreleased\n\n## 7.8.9 (2026-12-24)\n\n### " in changelog
     with pytest.raises(ReleaseError, match="nothing under Unreleased"):
         renumber(copy, "7.8.10", "2026-12-25")
 
