@@ -300,8 +300,8 @@ def ballot_view(ballot: Ballot | None) -> View | None:
         view["option"] = ballot.option_id
     else:
         view["options"] = ballot.options
-    if ballot.shown_revision is not None:
-        view["revision"] = ballot.shown_revision
+    if ballot.revision is not None:
+        view["revision"] = ballot.revision
     return view
 
 

@@ -361,16 +361,16 @@ class Ballot(View, kw_only=True):
 
     ``option`` of a single choice; ``options`` of an approval ballot, or of a ranked one, best
     first. ``criterion_order`` has the remaining ones of the ranked criteria, none if they were not
-    ranked; ``criteria_rev`` is the one under which it was submitted. ``revision`` is the
-    position of its submission, which no other ballot has: ``base`` is compared with it. In an event
-    whose limits were recorded by an older server it is a count, which ``ballot.clear`` resets.
+    ranked; ``criteria_rev`` is the one under which it was submitted. ``revision`` is 1, and one
+    more for each further ballot of this user, also after ``ballot.clear``: ``base`` is compared
+    with it. In an event whose limits were recorded by an older server, it is 1 after a clear.
     """
 
     criterion_order: list[CriterionId]
     criteria_rev: Version
     option: OptionId | UnsetType = UNSET
     options: list[OptionId] | UnsetType = UNSET
-    revision: Position | UnsetType = UNSET
+    revision: Version | UnsetType = UNSET
 
 
 class You(View, kw_only=True):

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from handlers.step import Outcome, Step
 from handlers.views import NUMBERED_RULES
-from persistence.event.limits import BALLOT_POSITION_RULES, FIXED_BALLOT_RULES
+from persistence.event.limits import FIXED_BALLOT_RULES, KEPT_REVISION_RULES
 from persistence.event.records import Ballot
 from protocol import commands as c
 from protocol.errors import ErrorCode, FinalError
@@ -35,15 +35,15 @@ def submit(step: Step, command: c.BallotSubmit) -> Outcome:
     if existing is not None and _same(existing, ballot, method):
         return Outcome({}, applied=False)
     # A ballot of older rules says no revision: it counts as the first.
-    current = (existing.shown_revision or 1) if existing is not None else 0
+    current = (existing.revision or 1) if existing is not None else 0
     if command.base is not None and command.base != current:
         raise FinalError(
             ErrorCode.VERSION_CONFLICT,
             "another ballot stands",
             details={"path": "base", "current": current},
         )
-    if NUMBERED_RULES <= step.limits.rules < BALLOT_POSITION_RULES:
-        ballot = replace(ballot, revision=current + 1)
+    if step.limits.rules >= NUMBERED_RULES:
+        ballot = replace(ballot, revision=(current or _last_revision(step)) + 1)
     if step.limits.rules >= FIXED_BALLOT_RULES:
         ballot = replace(ballot, seq=step.seq)
         if not event.ballot_fixed:
@@ -52,6 +52,13 @@ def submit(step: Step, command: c.BallotSubmit) -> Outcome:
     if existing is None:
         step.change_event(ballots=event.ballots + 1)
     return Outcome({})
+
+
+def _last_revision(step: Step) -> int:
+    """Return the revision of the actor's latest ballot that is gone; 0 if there was none."""
+    if step.limits.rules < KEPT_REVISION_RULES:
+        return 0
+    return step.member(step.user).ballot_revision or 0
 
 
 def _chosen(step: Step, command: c.BallotSubmit, method: BallotMethod) -> list[str]:
@@ -96,11 +103,20 @@ def _same(standing: Ballot, sent: Ballot, method: BallotMethod) -> bool:
 
 def clear(step: Step, command: c.BallotClear) -> Outcome:
     """Withdraw the actor's ballot."""
-    if step.state.ballot(step.user) is None:
+    ballot = step.state.ballot(step.user)
+    if ballot is None:
         return Outcome({}, applied=False)
-    step.drop("ballots", step.user)
-    step.change_event(ballots=step.event.ballots - 1)
+    drop(step, ballot)
     return Outcome({})
+
+
+def drop(step: Step, ballot: Ballot) -> None:
+    """Drop ``ballot``; its member's next one gets another revision than it had."""
+    step.drop("ballots", ballot.user_id)
+    step.change_event(ballots=step.event.ballots - 1)
+    owner = step.state.membership(ballot.user_id)
+    if owner is not None and step.limits.rules >= KEPT_REVISION_RULES:
+        step.put(replace(owner, ballot_revision=ballot.revision or 1))
 
 
 def drop_ballots_of_others(step: Step) -> None:
@@ -110,5 +126,4 @@ def drop_ballots_of_others(step: Step) -> None:
     for ballot in ballots:
         owner = step.state.membership(ballot.user_id)
         if owner is None or owner.status != "accepted" or not owner.has_vote:
-            step.drop("ballots", ballot.user_id)
-            step.change_event(ballots=step.event.ballots - 1)
+            drop(step, ballot)

@@ -44,6 +44,7 @@ def join(step: Step, command: c.MembershipJoin) -> Outcome:
         request_seq=membership.request_seq if membership else None,
         # Kept from an earlier membership: its votes may still be there.
         joined_at=membership.joined_at if membership else None,
+        ballot_revision=membership.ballot_revision if membership else None,
         # A removal is kept too: cancelling the request must not undo it.
         ended_at=membership.ended_at if membership and membership.status == "removed" else None,
         decided_by=membership.decided_by if membership and membership.status == "removed" else None,

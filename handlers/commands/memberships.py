@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from handlers.commands import ballots
 from handlers.commands.joining import let_in
 from handlers.rules import tallies
 from handlers.rules.requests import asked_by, show_oldest
@@ -127,12 +128,13 @@ def _put_out(step: Step, membership: Membership, act: str) -> Membership:
 
 def _withdraw_votes(step: Step, membership: Membership) -> None:
     """Drop the votes on pending proposals, and the ballot, of a user who has no vote any more."""
-    user, event = membership.user_id, step.event
+    event = step.event
     tallies.member_goes(step, membership)
     # The results of a finished event are final, and so are the ballots they were counted from.
-    if event.status != "finished" and event.ballots and step.state.ballot(user) is not None:
-        step.drop("ballots", user)
-        step.change_event(ballots=event.ballots - 1)
+    if event.status != "finished" and event.ballots:
+        ballot = step.state.ballot(membership.user_id)
+        if ballot is not None:
+            ballots.drop(step, ballot)
 
 
 def _spare_last_admin(step: Step, membership: Membership) -> None:

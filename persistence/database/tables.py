@@ -148,6 +148,7 @@ memberships = Table(
     Column("request_no", Integer),
     Column("request_seq", BigInteger),
     Column("vote_no", Integer),
+    Column("ballot_revision", Integer),
     PrimaryKeyConstraint("event_id", "user_id"),
     # For "my events", and for all memberships of a user whose access is revoked.
     Index("memberships_user_id_idx", "user_id", "event_id"),

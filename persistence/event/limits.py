@@ -24,13 +24,13 @@ import msgspec
 #: votes accepted does not say whose vote it was.
 #: 5. Shares, stances, votes that decide at the close, hidden tallies, electorates of the opening.
 #: A ballot keeps the position of its submission, and the first one fixes the ballot's method.
-#: 6. A ballot's revision is the position of its submission, which no other ballot has.
+#: 6. The revisions of a member's ballots go on after a ballot was cleared, or went with its member.
 RULES = 6
 #: The rules since which an event notes that a ballot was submitted.
 FIXED_BALLOT_RULES = 5
-#: The rules since which a ballot is numbered by its position. Before, the numbers began again at 1
-#: after each ``ballot.clear``.
-BALLOT_POSITION_RULES = 6
+#: The rules since which a membership keeps the revision of a ballot that is gone. Before, the next
+#: one was 1 again.
+KEPT_REVISION_RULES = 6
 
 
 class DomainLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -114,6 +114,8 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     """The position of the latest request to join; ``None`` if the rules were older then."""
     vote_no: int | None = None
     """The number, among the joins, of getting a vote after having been an organiser."""
+    ballot_revision: int | None = None
+    """The revision of the latest ballot that was cleared or went with its member."""
 
     @property
     def leads(self) -> bool:
@@ -234,16 +236,11 @@ class Ballot(msgspec.Struct, frozen=True, kw_only=True):
     criterion_order: list[str]
     criteria_rev: int
     revision: int | None = None
-    """The number of this user's ballot, if it was submitted under the fourth or fifth rules."""
+    """The number of this user's ballot; ``None`` if given under the rules before the fourth."""
     options: list[str] | None = None
     """The options of an approval or ranked ballot, best first; ``option_id`` is the first one."""
     seq: int | None = None
     """The position of its submission; ``None`` if given under the rules before the fifth."""
-
-    @property
-    def shown_revision(self) -> int | None:
-        """Number that ``base`` is compared with; ``None`` if given before the fourth rules."""
-        return self.seq if self.revision is None else self.revision
 
     @property
     def chosen(self) -> list[str]:

@@ -42,7 +42,6 @@ from protocol.fields import (
     MaxMembers,
     Moment,
     OptionText,
-    Position,
     Reason,
     Ref,
     Subject,
@@ -281,7 +280,7 @@ class BallotSubmit(EventCommand, tag="ballot.submit", kw_only=True):
     options: Annotated[list[Ref], msgspec.Meta(min_length=1, max_length=MAX_OPTIONS)] | None = None
     criterion_order: Annotated[list[Ref], msgspec.Meta(max_length=MAX_ITEMS)] | None = None
     criteria_rev: Version
-    base: Position | None = None
+    base: Version | None = None
 
     def check(self) -> None:
         if (self.option is None) == (self.options is None):

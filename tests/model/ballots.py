@@ -45,7 +45,9 @@ class Ballots(Deciding):
             raise Refused("version_conflict", current=held["revision"])
         self.begin()
         self.event["ballot_fixed"] = True
-        self.ballots[self.user] = wish | {"revision": self.seq}
+        # Goes on after a ballot that is gone.
+        self.revisions[self.user] = self.revisions.get(self.user, 0) + 1
+        self.ballots[self.user] = wish | {"revision": self.revisions[self.user]}
 
     def says_the_same(self, held: Row, wish: Row, method: str) -> bool:
         if method == "approval" and {"options"} <= held.keys() & wish.keys():

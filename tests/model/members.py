@@ -104,6 +104,7 @@ class Members(Proposals):
             row |= {"status": "removed", "by": by, "at": at}
         else:
             del self.members[self.user]
+            self.revisions.pop(self.user, None)
             for proposal in self.pending():
                 self.votes[proposal["id"]].pop(self.user, None)
 

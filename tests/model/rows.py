@@ -72,6 +72,7 @@ class Rows:
         self.proposals: dict[str, Row] = {}
         self.votes: dict[str, dict[str, Row]] = {}  # proposal -> user
         self.ballots: dict[str, Row] = {}
+        self.revisions: dict[str, int] = {}  # user -> of the latest ballot, there or gone
         self.comments: dict[str, Row] = {}
         self.invitations: dict[str, Row] = {}
         self.invitation_floor = 0  # invitations up to this number have left the window for good

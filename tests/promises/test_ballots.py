@@ -113,12 +113,11 @@ async def test_an_approval_ballot_counts_each_option_that_it_names(server: Runni
     ada, bob, cid = made.scene.everyone
     await made.ballot(ada, 0, 1)
     await made.ballot(bob, 1)
-    revision = (await made.ballot(cid, 1, 2))["seq"]
+    await made.ballot(cid, 1, 2)
     # A set has no order, so there is nothing to change.
     assert not (await made.ballot(cid, 2, 1))["applied"]
     room = await cid.subscribe(made.scene.event)
-    ballot = made.fields(1, 2) | {"criterion_order": [], "revision": revision}
-    assert room.you["ballot"] == ballot
+    assert room.you["ballot"] == made.fields(1, 2) | {"criterion_order": [], "revision": 1}
     results = await made.results()
     assert results["method"] == "approval"
     assert [(entry["votes"], entry["rank"]) for entry in results["options"]] == [
