@@ -102,6 +102,8 @@ class Room:
         self._merged_bytes = 0
         self._flushing: asyncio.TimerHandle | asyncio.Handle | None = None
         self._flushed_at = 0.0
+        self._deferred: dict[Subscriber, float] = {}
+        """Subscribers whose frame waits for an answer, and the loop's time until which."""
         self._late: asyncio.TimerHandle | None = None
         """The next flush of frames that wait for an answer."""
 
@@ -237,22 +239,26 @@ class Room:
     def _flush(self) -> None:
         self._flushing = None
         self._flushed_at = asyncio.get_running_loop().time()
-        self._send_due(self._flushed_at)
+        self._send_to(tuple(self.subscriptions), self._flushed_at)
         committed_at, self._committed_at = self._committed_at, 0.0
         if committed_at:
             self._delivery_seconds.observe(time.monotonic() - committed_at)
 
-    def _send_due(self, now: float) -> None:
-        """Send to all subscribers but those whose frame waits for an answer."""
-        waiting = [until for s in tuple(self.subscriptions) if (until := s.flush(now))]
-        if waiting and self._late is None:
+    def _send_to(self, subscribers: Iterable[Subscriber], now: float) -> None:
+        """Send to all of these but those whose frame waits for an answer."""
+        for subscriber in subscribers:
+            if until := subscriber.flush(now):
+                self._deferred[subscriber] = until
+        if self._deferred and self._late is None:
             loop = asyncio.get_running_loop()
-            self._late = loop.call_at(min(waiting), self._flush_late)
+            self._late = loop.call_at(min(self._deferred.values()), self._flush_late)
 
     def _flush_late(self) -> None:
-        """Send the frames whose answer did not come in time."""
+        """Send the frames whose answer did not come in time, and no others."""
         self._late = None
-        self._send_due(asyncio.get_running_loop().time())
+        deferred, self._deferred = self._deferred, {}
+        here = [subscriber for subscriber in deferred if subscriber in self.subscriptions]
+        self._send_to(here, asyncio.get_running_loop().time())
 
     def reaches_back_to(self, seq: int) -> bool:
         """Return whether every step after ``seq`` is in memory."""

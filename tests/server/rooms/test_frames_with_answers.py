@@ -117,3 +117,17 @@ async def test_a_frame_that_went_without_an_answer_lets_the_next_one_wait(
     move(room)
     assert voting.flush(asyncio.get_running_loop().time()) > 0.0
     assert len(voter.frames) == 1
+
+
+async def test_a_frame_that_waited_in_vain_brings_nobody_elses_forward(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    voter, watcher = Outlet(expects_answer=True), Outlet()
+    room, _ = watched(voter, watcher)
+    move(room)
+    await asyncio.wait_for(watcher.sent.wait(), 30)
+    # The watcher's next frame is due in an hour.
+    monkeypatch.setattr(rooms, "FRAME_INTERVAL_S", 3600.0)
+    move(room)
+    await asyncio.wait_for(voter.sent.wait(), 30)
+    assert len(watcher.frames) == 1
