@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -23,7 +23,6 @@ from tests.parts import RedisServer
 from tests.promises.client import PATIENCE, Client, Room
 from tests.promises.running import Running, running
 from tests.promises.scenes import Scene, gathering
-from tests.redis_parts import RedisCluster
 
 #: Seconds without a sweep: only the bus and the reads that it causes bring steps.
 NEVER = 3_600.0
@@ -33,25 +32,6 @@ NEVER = 3_600.0
 def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only messages move rooms."""
     monkeypatch.setattr("server.rooms.registry.SWEEP_INTERVAL_S", NEVER)
-
-
-@pytest.fixture
-def redis_server() -> Iterator[RedisServer]:
-    """A Redis that a test may break."""
-    server = RedisServer()
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(params=["redis", "cluster"])
-def redis_of_a_kind(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A single Redis, and a cluster."""
-    if request.param == "redis":
-        yield request.getfixturevalue("redis_server").url
-        return
-    with RedisCluster() as cluster:
-        yield cluster.url
 
 
 class OlderBus(RedisBus):

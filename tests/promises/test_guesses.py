@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
-
-import pytest
 
 from server.bus.redis import RedisBus
 from tests.parts import RedisServer
 from tests.promises.running import Running, running
 from tests.promises.scenes import fresh, gathering
 from tests.promises.test_http import caller
-
-
-@pytest.fixture
-def redis_server() -> Iterator[RedisServer]:
-    """A Redis that a test may break."""
-    server = RedisServer()
-    server.start()
-    yield server
-    server.stop()
 
 
 async def test_guesses_under_way_together_are_limited_like_any_others(server: Running) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,9 @@ from tests.parts import RedisServer
 from tests.promises.client import Client
 from tests.promises.running import Address, Running, killable, running
 from tests.promises.scenes import Scene, gathering
-from tests.redis_parts import RedisCluster
 
 #: Longest wait for what surely comes.
 PATIENCE = 30.0
-
-
-@pytest.fixture
-def redis_server() -> Iterator[RedisServer]:
-    """A Redis that a test may break."""
-    server = RedisServer()
-    server.start()
-    yield server
-    server.stop()
 
 
 @asynccontextmanager
@@ -386,16 +376,6 @@ async def test_a_node_that_joins_under_load_takes_its_share(
             await event.agree()
 
 
-@pytest.fixture(params=["redis", "cluster"])
-def redis_of_a_kind(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A single Redis, and a cluster."""
-    if request.param == "redis":
-        yield request.getfixturevalue("redis_server").url
-        return
-    with RedisCluster() as cluster:
-        yield cluster.url
-
-
 async def test_a_draining_home_gives_up_its_events_first(
     migrated_url: str, redis_of_a_kind: str
 ) -> None:
@@ -416,12 +396,12 @@ async def test_a_draining_home_gives_up_its_events_first(
 
 async def pair(found: list[Address]) -> tuple[Scene, str, list[Client]]:
     """An event made on the first of two processes, and half of its members on the second."""
-    scene = await gathering(found[0], 4)
+    scene = await gathering(found[0], 2)
     proposal = await scene.propose()
-    there = [await found[1].connect(member.user) for member in scene.members[2:]]
-    for member in scene.members[2:]:
+    there = [await found[1].connect(member.user) for member in scene.members[1:]]
+    for member in scene.members[1:]:
         await member.leave()
-    del scene.members[2:]
+    del scene.members[1:]
     return scene, proposal, there
 
 
@@ -479,7 +459,8 @@ async def test_a_home_that_is_killed_under_load_loses_no_ack(
         killable(migrated_url, tmp_path / "1", **settings) as one,
         killable(migrated_url, tmp_path / "2", **settings) as other,
     ):
-        events = [await pair([other, one]) for _ in range(3)]
+        # The home of each is one of the two by chance: of so many, some are at home at ``other``.
+        events = [await pair([other, one]) for _ in range(12)]
         votes = [Shared(None, None, scene, proposal) for scene, proposal, _ in events]  # type: ignore[arg-type]
         there = [
             asyncio.create_task(_until_lost(vote, client))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,6 @@ from tests.promises.client import Client, Room
 from tests.promises.proxy import proxy_before
 from tests.promises.running import Running, killable, running
 from tests.promises.scenes import Scene, gathering
-from tests.redis_parts import RedisCluster
-
-
-@pytest.fixture
-def redis_server() -> Iterator[RedisServer]:
-    """A Redis that a test may break."""
-    server = RedisServer()
-    server.start()
-    yield server
-    server.stop()
 
 
 @asynccontextmanager
@@ -218,16 +208,6 @@ async def test_forged_messages_reach_nobody(migrated_url: str, redis_server: Red
         told = [m for m in watcher.received[seen:] if m["type"] in ("diff", "snapshot", "you")]
         assert [m["patch"] for m in told] == [{"event": {"status": "paused"}}]
         assert room.state["proposals"] == before["proposals"]
-
-
-@pytest.fixture(params=["redis", "cluster"])
-def redis_of_a_kind(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A single Redis, and a cluster."""
-    if request.param == "redis":
-        yield request.getfixturevalue("redis_server").url
-        return
-    with RedisCluster() as cluster:
-        yield cluster.url
 
 
 async def test_presence_is_summed_over_nodes_and_everybody_counts_once(

@@ -25,15 +25,6 @@ KINDS = ["memory", "redis", "valkey", "tls", "cluster"]
 PASSWORD = "a password of the tests"
 
 
-@pytest.fixture
-def redis_server() -> Iterator[RedisServer]:
-    """A Redis that a test may break."""
-    server = RedisServer()
-    server.start()
-    yield server
-    server.stop()
-
-
 @pytest.fixture(scope="module")
 def valkey_url() -> Iterator[str]:
     server = RedisServer(program=valkey_server())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -16,15 +16,6 @@ from server.bus.port import PositionHint
 from server.bus.redis import RedisBus
 from tests.parts import RedisServer
 from tests.server.listening import PATIENCE, Ear, pair_of, told
-
-
-@pytest.fixture
-def redis_server() -> Iterator[RedisServer]:
-    """A Redis of the test's own."""
-    server = RedisServer()
-    server.start()
-    yield server
-    server.stop()
 
 
 async def acl(url: str, *words: str) -> None:
