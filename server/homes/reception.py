@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +16,7 @@ from server.homes.incoming import RECEIPT_INTERVAL_S, Incoming
 from server.homes.letters import Answers, Commands, forwarded_answer, submission_of
 from server.homes.routes import Route
 
-#: Charges a command in an event at a moment of ``time.monotonic``; returns milliseconds to wait.
+#: Charges a command in an event at a moment of the node's clock; returns milliseconds to wait.
 Charge: TypeAlias = Callable[[Submission, str, float], int]
 
 log = logging.getLogger("ayes.homes")
@@ -81,7 +80,7 @@ class Reception:
                 return
             self._counts.received += 1
             # The sender's sockets at several nodes have one budget here.
-            wait = self._charge(submission, command.event, time.monotonic())
+            wait = self._charge(submission, command.event, self._clock())
             if wait:
                 err = RetryableError(ErrorCode.RATE_LIMITED, "too often", retry_after_ms=wait)
                 submission.respond(failed(submission, err))

@@ -85,13 +85,9 @@ def _code(parser: argparse.ArgumentParser) -> None:
 
 def _create_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("subject", metavar="SUBJECT", help="what is to be decided")
-    for name, what in (("option", "an"), ("assumption", "an"), ("criterion", "a")):
+    for name in ("option", "assumption", "criterion"):
         parser.add_argument(
-            f"--{name}",
-            action="append",
-            default=[],
-            metavar="TEXT",
-            help=f"{what} {name}; repeatable",
+            f"--{name}", action="append", default=[], metavar="TEXT", help=f"one {name}; repeatable"
         )
     parser.add_argument("--open", action="store_true", help="let in everyone who has the code")
     parser.add_argument("--organiser", action="store_true", help="run it, and have no vote in it")
