@@ -28,6 +28,8 @@ class Line:
         self.deaf = False
         self.deaf_after: bytes | None = None
         """Bytes of the server after which the line turns deaf."""
+        self.loses: set[bytes] = set()
+        """Bytes of the server that the line loses, each once and with every connection."""
         self.down = False
         self.blocks: str | None = None
         """The way it blocks WebSockets, of ``BLOCKS``."""
@@ -121,6 +123,10 @@ class Line:
             if to_server:
                 self.heard += len(data)
             elif self.deaf:
+                continue
+            elif lost := {mark for mark in self.loses if mark in data}:
+                self.loses -= lost
+                self.cut()
                 continue
             elif self.deaf_after is not None and self.deaf_after in data:
                 self.deaf = True

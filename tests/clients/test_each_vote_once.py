@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Any
 
 import pytest
 
-from tests.clients.driving import WAYS, Driver, driving
-from tests.clients.line import Line, line_to
+from tests.clients.driving import WAYS, driving
+from tests.clients.line import line_to
 from tests.promises.client import Client
 from tests.promises.running import running, token
 from tests.promises.scenes import BY_HAND
@@ -20,25 +19,8 @@ VOTES = 300
 BREAK_EVERY = 15
 #: Minimum of connections; with fewer, the run proved nothing.
 FEWEST = 5
-#: Longest wait for a vote whose answer is to be lost.
-SWALLOW_S = 0.5
 #: Votes sent at once on a new connection; the rest follows at a rate, as from a phone.
 BURST = 30
-
-
-async def _break(driver: Driver, line: Line, *, swallow: bool) -> bool:
-    """Cut the line; with ``swallow``, first drop the answers to what the server hears now.
-
-    Return whether it heard anything: a client whose votes are all on their way sends no more.
-    """
-    before = line.heard
-    if swallow:
-        line.deaf = True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SWALLOW_S):
-                await driver.until(lambda: line.heard > before)
-    line.cut()
-    return line.heard > before
 
 
 async def _propose(admin: Client, event: str, number: int) -> str:
@@ -86,18 +68,20 @@ async def test_each_vote_is_there_once(
                 }
                 for id, name in ids.items()
             ]
+            # Near the end no vote may be on its way any more when the line breaks.
+            broken = range(0, VOTES - 2 * BURST, BREAK_EVERY)
+            line.loses = {f'"vote-{number:06}"'.encode() for number in broken[::2]}
+            to_lose = len(line.loses)
             driver.order(do="commands", commands=votes)
             seqs = set()
-            swallowed = 0
             for count, id in enumerate(ids):
                 told = await driver.expect({"told": "ack", "id": id, "$more": True}, memory)
                 assert told["ack"]["applied"]
                 seqs.add(told["ack"]["seq"])
-                # Near the end no vote may be on its way any more.
-                if count % BREAK_EVERY == 0 and count < VOTES - 2 * BURST:
-                    swallow = count % (2 * BREAK_EVERY) == 0
-                    swallowed += await _break(driver, line, swallow=swallow)
-            assert swallowed, "no answer was lost"
+                if count in broken[1::2]:
+                    line.cut()
+            # An answer may be missed where it comes in two pieces.
+            assert len(line.loses) < to_lose / 2, "too few answers were lost"
             # A cut may meet a line that is broken already; acks arrive a moment later.
             assert line.opened > FEWEST
             # One step per vote: no vote is counted twice, and none is lost.
