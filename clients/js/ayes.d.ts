@@ -1,4 +1,4 @@
-// The client of an Ayes server, for browsers and for Node 22 or newer (20 with a WebSocket given).
+// The client of an Ayes server, for browsers and for Node 20 or newer (before 22 over HTTP, if no WebSocket is given).
 // What a field of the state means: docs/protocol.md, "what a room shows".
 
 /** The way to the server: a WebSocket, or requests and streams over HTTP. */
@@ -745,7 +745,8 @@ export interface ClientOptions {
   /** Milliseconds: the delay before the n-th try in a row is random below min(cap, base · 2ⁿ). */
   backoff?: { base?: number; cap?: number };
   /**
-   * `auto`: a WebSocket, and HTTP while no WebSocket gets through. `websocket` and `http`: that way alone.
+   * `auto`: a WebSocket, and HTTP while no WebSocket gets through or if there is none. `websocket` and `http`: that way
+   * alone.
    */
   transport?: "auto" | Transport;
   fetch?: typeof globalThis.fetch;

@@ -19,6 +19,11 @@ const STOP_TIMEOUT_MS = 10_000;
 const TOKEN_TTL_S = 3_600;
 /** Longest wait for the server's clock to be moved. */
 const ADVANCE_TIMEOUT_MS = 30_000;
+/**
+ * Whether the environment imitates a browser, such as jsdom. Its WebSocket takes no part in Node's events: what it receives
+ * ends the process.
+ */
+const IS_IMITATED = globalThis.document !== undefined;
 const READY = /^ayes is ready: (\S+)/m;
 
 /**
@@ -33,7 +38,7 @@ export async function startAyes({ command = process.env.AYES_BIN ?? "ayes", sett
   await chmod(folder, 0o755);
   const [program, ...first] = [command].flat();
   const server = spawn(program, [...first, "serve"], {
-    env: { ...process.env, AYES_HOST: "127.0.0.1", AYES_PORT: "0", AYES_DATA_DIR: data, AYES_AUTH_SECRET: secret, ...settings },
+    env: { ...process.env, AYES_HOST: "127.0.0.1", AYES_PORT: "0", AYES_DATA_DIR: data, AYES_AUTH_SECRET: secret, ...origins(), ...settings },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const ended = new Promise((resolve) => server.once("exit", resolve));
@@ -54,6 +59,12 @@ export async function startAyes({ command = process.env.AYES_BIN ?? "ayes", sett
     if (server.pid !== undefined) await end();
     throw error;
   }
+}
+
+/** The setting that lets an imitated page ask the server, since some imitations check it as browsers do. */
+function origins() {
+  const { origin } = globalThis.location ?? {};
+  return IS_IMITATED && origin && origin !== "null" ? { AYES_ALLOWED_ORIGINS: origin } : {};
 }
 
 /** The address that a server says it is ready at. */
@@ -115,7 +126,8 @@ class Ayes {
 
   /** A client of `user` that is connected; it is stopped with the server. */
   async client(user, options = {}) {
-    const client = new Client(this.url, { token: () => this.token(user), ...options }).start();
+    const transport = IS_IMITATED ? "http" : "auto";
+    const client = new Client(this.url, { token: () => this.token(user), transport, ...options }).start();
     this.#clients.push(client);
     await client.ready;
     return client;

@@ -50,15 +50,11 @@ def test_a_backend_makes_an_event_for_its_users_once(tmp_path: Path) -> None:
     """The code of ``app.md``, twice: a repeated job makes no second event."""
     [block] = re.findall(r"```js\n(.*?)```", (PAGE.parent / "app.md").read_text(), re.DOTALL)
     head, _, body = block.partition("\n\n")
-    body = body.replace('"https://ayes.example"', "ayes.url").replace(
-        "{ token }", "{ token, ...line }"
-    )
+    body = body.replace('"https://ayes.example"', "ayes.url")
     code = f"""{head}
 import {{ startAyes }} from "ayes-client/testing";
 const ayes = await startAyes();
 const token = ayes.token("backend");
-// Node 20, on which the tests run, has no WebSocket of its own.
-const line = {{ transport: "http" }};
 for (const _ of [1, 2]) {{
 {body}
 }}
@@ -86,6 +82,20 @@ console.log(carried, how);
 await ayes.stop();
 """
     assert play(code, tmp_path) == ["false expired"]
+
+
+@pytest.mark.timeout(300)
+def test_it_needs_no_websocket(tmp_path: Path) -> None:
+    """Node before 22 has none; the clients then work over HTTP, and try no WebSocket."""
+    code = """
+delete globalThis.WebSocket;
+const { startAyes } = await import("ayes-client/testing");
+const ayes = await startAyes();
+const ada = await ayes.client("ada");
+console.log(ada.transport);
+await ayes.stop();
+"""
+    assert play(code, tmp_path) == ["http"]
 
 
 def test_a_fake_room_shows_what_it_is_set_to(tmp_path: Path) -> None:

@@ -68,7 +68,8 @@ export class Client extends Entering {
     const { clock = systemClock, random = Math.random, backoff, token, outbox = null } = options;
     const { WebSocket = globalThis.WebSocket, answerTimeout = ANSWER_TIMEOUT_MS } = options;
     const { fetch = globalThis.fetch && ((...given) => globalThis.fetch(...given)), transport = "auto" } = options;
-    const wanted = transport === "auto" && !fetch ? "websocket" : transport;
+    const only = !fetch ? "websocket" : !WebSocket && "http";
+    const wanted = (transport === "auto" && only) || transport;
     if (!WebSocket && wanted !== "http") throw new TypeError("there is no WebSocket here: give one as an option");
     const address = socketUrl(url);
     const warn = (text) => globalThis.console?.warn(text);
