@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 from tests.campaign.plan import USERS, Planned
+from tests.campaign.users import is_stranger, maker_of, user_of
 from tests.model.history import Json
 
 #: Members an event keeps; below that nobody leaves or is removed.
@@ -15,27 +16,9 @@ FEWEST_MEMBERS = 36
 MAX_PENDING = 30
 #: Items beyond which a command proposes a deletion rather than an addition.
 MAX_ITEMS = {"assumptions": 30, "criteria": 6}
-#: Users who never join the events from ``STRANGE_FROM`` on: strangers there.
-STRANGERS = 4
-STRANGE_FROM = 3
 
 Words: TypeAlias = tuple[str, Json]
 """User, and the command without its id."""
-
-
-def user_of(number: int) -> str:
-    """A user's id."""
-    return f"user-{number:02d}"
-
-
-def maker_of(event: int) -> str:
-    """The user who makes an event, and stays its admin."""
-    return user_of(event)
-
-
-def is_stranger(user: str, event: int) -> bool:
-    """Whether ``user`` never joins ``event``."""
-    return event >= STRANGE_FROM and int(user[-2:]) >= USERS - STRANGERS
 
 
 class Phrasing:

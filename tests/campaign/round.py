@@ -14,9 +14,10 @@ from tests.campaign.event import Event, Patience, room_of, told
 from tests.campaign.line import Line, Shared
 from tests.campaign.losses import Losses
 from tests.campaign.outboxes import Decided, contradiction
-from tests.campaign.phrasing import Phrasing, is_stranger, maker_of, other_words, user_of
+from tests.campaign.phrasing import Phrasing, other_words
 from tests.campaign.plan import EVENTS, SEATS, USERS, Plan, Planned, Strike
 from tests.campaign.seat import Seat, View
+from tests.campaign.users import is_stranger, maker_of, user_of
 from tests.campaign.venue import Venue
 from tests.campaign.waves import Waves
 from tests.model.checker import NO_EFFECT, UNKNOWN

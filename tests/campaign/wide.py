@@ -10,10 +10,10 @@ import random
 from collections.abc import Sequence
 
 from tests.campaign.event import Event
-from tests.campaign.phrasing import user_of
 from tests.campaign.plan import SEATS, USERS, Plan, Planned, echoes_of, strikes
 from tests.campaign.round import Fire, Round
 from tests.campaign.seat import Seat
+from tests.campaign.users import user_of
 from tests.campaign.venue import Venue
 from tests.model.history import Json
 

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from server.config.settings import Settings
-from tests.deploy.proxies import PROXIES, fitted
+from tests.deploy.site import PROXIES, fitted
 from tests.parts import ROOT
 
 TEXTS = {name: (ROOT / "deploy" / proxy.file).read_text() for name, proxy in PROXIES.items()}

@@ -17,9 +17,11 @@ from persistence.event.limits import DomainLimits
 from protocol.errors import ProtocolError
 from tests.model.checker import check
 from tests.model.choice import BYTES
-from tests.model.generate import EventMachine, Json
+from tests.model.generate import EventMachine
 from tests.model.history import History, Operation
-from tests.model.in_process import EVENT, InProcess, domain_limits
+from tests.model.in_process import EVENT, InProcess
+from tests.model.machine import Json
+from tests.model.server_limits import domain_limits
 
 #: Runs of up to STEPS steps each; ``AYES_MODEL_EXAMPLES=100000`` is the long run.
 EXAMPLES = int(os.environ.get("AYES_MODEL_EXAMPLES", "1000"))

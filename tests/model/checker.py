@@ -26,9 +26,9 @@ from tests.model.history import History, Json, Operation, Violation
 from tests.model.ids import given_ids
 from tests.model.reference import Model
 from tests.model.refusals import Refusals
-from tests.model.rows import LIMIT_NAMES
 from tests.model.shapes import asked_by, command_of, given, stored
 from tests.model.sightings import Sightings
+from tests.model.terms import LIMIT_NAMES
 
 #: The server's names of the model's limits, if they differ.
 SERVER_NAMES = {mine: theirs for theirs, mine in LIMIT_NAMES.items()}

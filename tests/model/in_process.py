@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,7 +23,6 @@ from handlers.lanes.decide import Decision, Submission, decide
 from handlers.lanes.decide import replay as answer_again
 from handlers.lanes.recorded import remembered
 from handlers.proof.entry import Entry
-from handlers.proof.unrecorded import FIRST_RULES
 from handlers.rules.lateness import check_in_time
 from handlers.rules.limits import EventSetLimits
 from handlers.rules.timers import (
@@ -35,7 +32,7 @@ from handlers.rules.timers import (
     ScheduledFinish,
     ScheduledStart,
 )
-from handlers.step import Actor, Step
+from handlers.step import Actor
 from persistence.event.limits import SETTABLE, DomainLimits, decode_limits
 from persistence.event.records import Decided
 from persistence.event.state import EventState, Missing, Need
@@ -46,7 +43,7 @@ from protocol.commands import EventCommand
 from protocol.errors import FinalError
 from protocol.fields import TextLimits
 from protocol.merge_patch import apply
-from tests.model.rows import LIMIT_NAMES
+from tests.model.server_limits import deciding_as_before_limits, domain_limits
 
 Json = dict[str, Any]
 
@@ -397,23 +394,3 @@ class InProcess:
             }
             for entry in self.lines
         ]
-
-
-def domain_limits(limits: dict[str, int]) -> DomainLimits:
-    """The server's limits, from the model's names of them."""
-    names = {mine: theirs for theirs, mine in LIMIT_NAMES.items()}
-    return DomainLimits(**{names.get(name, name): limit for name, limit in limits.items()})
-
-
-@contextmanager
-def deciding_as_before_limits(limits: DomainLimits) -> Iterator[None]:
-    """Decide steps as a node with these settings that does not know recorded limits."""
-    limits = replace(limits, rules=FIRST_RULES)
-    recorded, kept = Step.limits, Step.to_record
-    Step.limits = property(lambda step: limits)  # type: ignore[assignment]
-    Step.to_record = lambda step: None  # type: ignore[assignment, method-assign]
-    try:
-        yield
-    finally:
-        Step.limits = recorded  # type: ignore[method-assign]
-        Step.to_record = kept  # type: ignore[method-assign]

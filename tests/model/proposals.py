@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from tests.model.deciding import DECIDING, RUNNING, Refused, Same, named
 from tests.model.items import Items
-from tests.model.rows import TERMS, Row, plain, present
+from tests.model.rows import Row, plain, present
+from tests.model.terms import TERMS
 
 UNSET = (
     *("resolution", "resolution_reason", "resolved_by", "resolved_at", "resolved_no"),

@@ -14,7 +14,8 @@ from fractions import Fraction
 from tests.model.ballots import Ballots
 from tests.model.deciding import DECIDING, KEEP, OPEN, Refused, Same, named
 from tests.model.members import Members
-from tests.model.rows import LIMIT_NAMES, Row
+from tests.model.rows import Row
+from tests.model.terms import LIMIT_NAMES
 
 DEFAULT_POLICY: Row = {
     "assumption": {"auto": True, "rule": "count", "threshold": 3},

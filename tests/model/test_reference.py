@@ -11,8 +11,9 @@ import pytest
 
 from protocol.commands import COMMANDS, Command
 from tests.model.reference import Model
-from tests.model.rows import LIMITS, Row, enough
+from tests.model.rows import Row, enough
 from tests.model.table import CODE, Table
+from tests.model.terms import LIMITS
 
 # --- thresholds
 

@@ -385,3 +385,8 @@ Posted: TypeAlias = "asyncio.Future[Message]"
 async def together(*work: Awaitable[Message]) -> list[Message]:
     """Run them all at once; return the answers in the order given."""
     return list(await asyncio.gather(*work))
+
+
+async def is_alive(client: Client) -> None:
+    """The socket still answers."""
+    assert (await client.ask("ping"))["type"] == "pong"

@@ -52,3 +52,20 @@ async def agree_with_the_tables(url: str, event: str, acks: Iterable[Message]) -
         url, "SELECT seq, encode(hash, 'hex') AS hash FROM events WHERE id = $1", event
     )
     assert (event_row["seq"], event_row["hash"]) == (lines[-1]["seq"], lines[-1]["hash"])
+
+
+async def lines(url: str, event: str) -> list[asyncpg.Record]:
+    """The journal of an event, refusals last."""
+    connection = await asyncpg.connect(url)
+    try:
+        rows: list[asyncpg.Record] = await connection.fetch(
+            "SELECT * FROM journal WHERE event_id = $1 ORDER BY seq NULLS LAST, at", event
+        )
+    finally:
+        await connection.close()
+    return rows
+
+
+def same(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer without the field that distinguishes a repeat."""
+    return {key: value for key, value in answer.items() if key != "replayed"}

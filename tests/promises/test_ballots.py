@@ -10,9 +10,9 @@ import pytest
 from persistence.journal.chain import digest
 from server.cli import audit
 from tests.promises.client import Client, Message
+from tests.promises.http_caller import caller
 from tests.promises.running import Running
 from tests.promises.scenes import Scene, gathering
-from tests.promises.test_http import caller
 
 ABC = ["Pizza", "Soup", "Salad"]
 

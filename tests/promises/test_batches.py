@@ -19,13 +19,11 @@ from persistence.journal.transaction import Transaction
 from server.rooms.room import Room
 from server.sessions.session import Session
 from tests.promises.client import PATIENCE, Message
+from tests.promises.faulting import comments, one_batch
 from tests.promises.proxy import proxy_before
 from tests.promises.running import Running, running
 from tests.promises.scenes import gathering
 from tests.promises.tables import agree_with_the_tables
-from tests.promises.test_faults import comments, one_batch, spoiled
-
-__all__ = ["spoiled"]
 
 
 @pytest.mark.usefixtures("spoiled")

@@ -9,8 +9,8 @@ import pytest
 
 from tests.fixtures.servers import Start
 from tests.promises.client import Client, Message
+from tests.promises.http_caller import caller
 from tests.promises.scenes import Scene, by_count, fresh, gathering
-from tests.promises.test_http import caller
 
 #: Small, so that a test needs few commands; it never takes a minute.
 SMALL = {"churn_membership": 3, "churn_votes": 4, "churn_comments": 5}

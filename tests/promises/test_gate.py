@@ -14,10 +14,10 @@ from handlers.lanes.decide import Submission
 from server.services.command_router import STRANGER_BURST
 from tests.fixtures.servers import Start
 from tests.promises.client import Client, Message
+from tests.promises.http_caller import caller
 from tests.promises.running import Running
 from tests.promises.scenes import Scene, fresh, gathering
 from tests.promises.test_churn import codes
-from tests.promises.test_http import caller
 
 WRONG = "WRAN99"
 

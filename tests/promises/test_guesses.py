@@ -7,9 +7,9 @@ from collections import Counter
 
 from server.bus.redis import RedisBus
 from tests.parts import RedisServer
+from tests.promises.http_caller import caller
 from tests.promises.running import Running, running
 from tests.promises.scenes import fresh, gathering
-from tests.promises.test_http import caller
 
 
 async def test_guesses_under_way_together_are_limited_like_any_others(server: Running) -> None:

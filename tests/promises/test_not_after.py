@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.promises.http_caller import caller
 from tests.promises.running import Running
 from tests.promises.scenes import fresh, gathering
-from tests.promises.test_http import caller
 
 HOUR = timedelta(hours=1)
 

@@ -10,9 +10,9 @@ import pytest
 
 from persistence.journal.chain import seal_digests
 from server.cli import audit
+from tests.promises.http_caller import caller
 from tests.promises.running import Running
 from tests.promises.scenes import Scene, by_count, gathering
-from tests.promises.test_http import caller
 
 SECRET = ("vote.cast", "vote.retract", "ballot.submit", "ballot.clear")
 

@@ -12,9 +12,9 @@ import pytest
 
 from server.cli import audit
 from tests.promises.client import Client, Message
+from tests.promises.http_caller import caller
 from tests.promises.running import Running
 from tests.promises.scenes import Scene, by_count, gathering
-from tests.promises.test_http import caller
 from tests.promises.test_timers import resolved
 
 THREE = ["agree", "against", "abstain"]

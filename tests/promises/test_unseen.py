@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tests.promises.client import Client
+from tests.promises.http_caller import caller
 from tests.promises.running import Running
 from tests.promises.scenes import Scene, fresh, gathering
-from tests.promises.test_http import caller
 
 
 async def asking(scene: Scene, count: int) -> list[Client]:

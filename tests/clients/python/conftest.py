@@ -9,11 +9,12 @@ from typing import Any, TypeAlias
 import pytest
 
 from ayes_client import Client, Room
+from tests.clients.python.terminal import run
 from tests.fixtures.servers import migrated_url, patient, server
 from tests.promises.running import Running, token
 from tests.promises.scenes import BY_HAND, fresh
 
-__all__ = ["migrated_url", "patient", "server"]
+__all__ = ["migrated_url", "patient", "run", "server"]
 
 Connect: TypeAlias = Callable[..., Any]
 #: Waits between two attempts, short for tests.

@@ -10,65 +10,20 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
 
 import pytest
 
-from ayes_client.cli import build_parser, exits
-from ayes_client.cli.completion import SHELLS, script
+from ayes_client.cli import exits
 from ayes_client.cli.output import plain
 from ayes_client.errors import CODES, Closed, NotSent, OutboxError, Stopped, Unanswered
 from tests.clients.line import line_to
-from tests.clients.programs import Program, start_program
 from tests.clients.python.conftest import Connect, gathering, proposal
-from tests.clients.python.waiting import PATIENCE, eventually
+from tests.clients.python.terminal import Run, Said, ended, start
+from tests.clients.python.waiting import eventually
 from tests.parts import free_port
 from tests.promises.running import ROOT, Running, token
 from tests.promises.scenes import BY_HAND, fresh
-
-
-class Said(NamedTuple):
-    """A command's output and exit status."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """The output, which must be one line of JSON."""
-        return json.loads(self.out)
-
-
-Run: TypeAlias = Callable[..., Awaitable[Said]]
-
-
-async def start(
-    url: str, user: str | None, *arguments: str, module: str = "ayes_client.cli"
-) -> Program:
-    """Start a command as ``user``."""
-    given = {"AYES_URL": url, "AYES_TOKEN": "" if user is None else token(user, name=user.title())}
-    return await start_program("-m", module, *arguments, cwd=ROOT, env=os.environ | given)
-
-
-async def ended(child: asyncio.subprocess.Process | Program) -> Said:
-    """Wait until the command ends."""
-    async with asyncio.timeout(PATIENCE):
-        out, err = await child.communicate()
-    assert child.returncode is not None
-    return Said(child.returncode, out.decode(), err.decode())
-
-
-@pytest.fixture
-def run(server: Running) -> Run:
-    """Runs a command to its end, as a user."""
-
-    async def run(user: str | None, *arguments: str, url: str = "", **options: Any) -> Said:
-        return await ended(await start(url or server.url, user, *arguments, **options))
-
-    return run
 
 
 # Some thirty programs, one after another.
@@ -426,55 +381,3 @@ def test_every_error_has_a_status() -> None:
 def test_texts_cannot_move_the_cursor() -> None:
     assert plain("red \x1b[31malert\x07\nnext\u202e line") == "red [31malert next line"
     assert len(plain("x" * 500)) == 72
-
-
-# Completion.
-
-
-@pytest.mark.parametrize("shell", SHELLS)
-def test_completion_knows_every_command_and_option(shell: str) -> None:
-    parser = build_parser()
-    text = script(parser, shell)
-    for word in ("vote", "watch", "completion", "allow-stale", "token-file", "criterion"):
-        assert word in text
-
-
-def bash(code: str) -> str:
-    said = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=30)
-    assert said.returncode == 0, said.stderr
-    assert said.stderr == ""
-    return said.stdout
-
-
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        (("vo",), {"vote"}),
-        (("re",), {"resume", "retract", "reject", "results"}),
-        (("vote", "--r"), {"--revision"}),
-        (("--json", "approve", "--al"), {"--allow-stale"}),
-        (("propose", "e", "con"), {"conclusion"}),
-        (("completion", ""), {"bash", "zsh", "fish", "--help"}),
-        (("vote", "e", "--id", ""), set()),
-    ],
-)
-def test_bash_completes(tmp_path: Path, typed: tuple[str, ...], offered: set[str]) -> None:
-    path = tmp_path / "completion"
-    path.write_text(script(build_parser(), "bash"))
-    words = " ".join(f"'{word}'" for word in ("ayes-client", *typed))
-    said = bash(
-        f"source {path}; COMP_WORDS=({words}); COMP_CWORD={len(typed)}; _ayes_client; "
-        'printf "%s\\n" "${COMPREPLY[@]}"'
-    )
-    assert set(said.split()) == offered
-
-
-@pytest.mark.parametrize("shell", SHELLS)
-def test_a_completion_script_is_well_formed(tmp_path: Path, shell: str) -> None:
-    """The completion script runs in its own shell if that is installed, and always in bash."""
-    path = tmp_path / "completion"
-    path.write_text(script(build_parser(), shell))
-    if shell == "bash":
-        bash(f"bash -n {path}")
-    quotes = path.read_text().replace("'\\''", "").replace("\\'", "")
-    assert quotes.count("'") % 2 == 0

@@ -11,11 +11,9 @@ import pytest
 from ayes_client.cli import exits
 from ayes_client.cli.inviting import people_in
 from tests.clients.python.conftest import Connect, gathering, proposal
-from tests.clients.python.test_cli import Run, ended, run, start
+from tests.clients.python.terminal import Run, ended, start
 from tests.promises.running import Running
 from tests.promises.scenes import fresh
-
-__all__ = ["run"]
 
 
 @pytest.mark.parametrize("carried", [True, False])

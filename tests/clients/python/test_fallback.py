@@ -13,7 +13,7 @@ from ayes_client._connection import probing, room_streams
 from ayes_client.errors import AuthExpired, NotFound, ProposalClosed, Unauthenticated
 from tests.clients.blocking import BlockingLine, How, blocking_line_to
 from tests.clients.python.conftest import Connect, client_of, gathering, proposal
-from tests.clients.python.test_outbox import opened
+from tests.clients.python.outboxes import opened
 from tests.clients.python.waiting import eventually, status, until
 from tests.promises.running import Running, token
 from tests.promises.scenes import fresh

@@ -16,7 +16,7 @@ from ayes_client._connection import connector, http_requests, http_session
 from ayes_client._connection.http_session import HttpSession
 from ayes_client.errors import Unanswered
 from tests.clients.python.conftest import SOON
-from tests.clients.python.test_outbox import _nowhere
+from tests.clients.python.outboxes import nowhere
 from tests.clients.python.waiting import eventually, until
 from tests.clients.scripted_http import (
     Message,
@@ -65,7 +65,7 @@ async def waits_of(client: Client, count: int, monkeypatch: pytest.MonkeyPatch) 
 async def test_the_attempts_at_a_closed_port_back_off_over_each_transport(
     transport: connector.Transport | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = Client(_nowhere(), "t", transport=transport, backoff=(0.01, 0.04), random=lambda: 0.5)
+    client = Client(nowhere(), "t", transport=transport, backoff=(0.01, 0.04), random=lambda: 0.5)
     assert await waits_of(client, 5, monkeypatch) == [0.005, 0.01, 0.02, 0.02, 0.02]
 
 

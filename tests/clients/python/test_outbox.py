@@ -3,185 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import os
 import signal
-import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from ayes_client import Client, Command, FileOutbox, Kept
+from ayes_client import Client, FileOutbox, Kept
 from ayes_client._connection.tokens import Token
 from ayes_client._pending.entry import Entry
 from ayes_client.errors import OutboxError, Stopped
 from tests.clients.line import line_to
 from tests.clients.python.conftest import Connect, client_of, gathering, proposal
+from tests.clients.python.outboxes import commands, full_disk, nowhere, opened
 from tests.clients.python.waiting import PATIENCE, eventually, status, until
 from tests.promises.running import ROOT, Running, token
 from tests.promises.scenes import fresh
-
-
-def commands(count: int) -> list[Kept]:
-    return [
-        Kept(Command(type="vote.cast", event="e", args={"proposal": f"p{number}", "revision": 1}),
-             float(number))
-        for number in range(count)
-    ]  # fmt: skip
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[tuple[FileOutbox, list[Kept]]]:
-    """An outbox, and the commands that were in it."""
-    outbox = FileOutbox(path)
-    found = outbox.open()
-    try:
-        yield outbox, found
-    finally:
-        outbox.close()
-
-
-def test_what_is_kept_is_there_again_without_what_is_done(tmp_path: Path) -> None:
-    kept = commands(5)
-    with opened(tmp_path / "o") as (outbox, found):
-        assert found == []
-        outbox.write(kept[:3], [])
-        outbox.write(kept[3:], [kept[0].command.id, kept[3].command.id])
-    with opened(tmp_path / "o") as (_, found):
-        assert found == [kept[1], kept[2], kept[4]]
-
-
-def test_a_line_that_a_crash_tore_is_dropped_and_the_next_one_is_whole(tmp_path: Path) -> None:
-    path = tmp_path / "o"
-    first, second, third = commands(3)
-    with opened(path) as (outbox, _):
-        outbox.write([first, second], [])
-    whole = path.read_bytes()
-    for length in range(len(whole)):
-        path.write_bytes(whole[:length])
-        with opened(path) as (outbox, found):
-            assert found == [first, second][: whole[:length].count(b"\n")]
-            outbox.write([third], [])
-        with opened(path) as (_, found):
-            assert found[-1] == third
-
-
-def test_a_second_process_is_turned_away(tmp_path: Path) -> None:
-    with opened(tmp_path / "o"), pytest.raises(OutboxError, match="another process"):
-        FileOutbox(tmp_path / "o").open()
-    with opened(tmp_path / "o"):
-        pass
-
-
-def test_whose_a_command_is_is_kept_with_it(tmp_path: Path) -> None:
-    [nobodys, _] = commands(2)
-    claimed = dataclasses.replace(nobodys, user="u_1")
-    with opened(tmp_path / "o") as (outbox, _):
-        outbox.write([nobodys], [])
-        outbox.write([claimed], [])
-    with opened(tmp_path / "o") as (_, found):
-        assert found == [claimed]
-
-
-def test_what_is_no_outbox_is_not_touched(tmp_path: Path) -> None:
-    path = tmp_path / "diary"
-    path.write_text("Dear diary,\ntoday I voted.\n")
-    with pytest.raises(OutboxError, match="line 1"):
-        FileOutbox(path).open()
-    assert path.read_text().startswith("Dear diary")
-
-
-def test_answered_commands_do_not_pile_up(tmp_path: Path) -> None:
-    path = tmp_path / "o"
-    with opened(path) as (outbox, _):
-        for _ in range(60):
-            kept = commands(200)
-            outbox.write(kept, [])
-            outbox.write([], [entry.command.id for entry in kept])
-        assert path.stat().st_size < 2 * 1_048_576
-    with opened(path) as (outbox, found):
-        assert found == []
-        assert path.stat().st_size < 100
-
-
-def test_half_a_line_on_a_full_disk_spoils_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second, third = commands(3)
-    with opened(tmp_path / "o") as (outbox, _):
-        outbox.write([first], [])
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "fsync", _full)
-            with pytest.raises(OutboxError, match="No space"):
-                outbox.write([second], [])
-        outbox.write([third], [])
-    with opened(tmp_path / "o") as (_, found):
-        assert found == [first, third]
-
-
-def test_a_command_that_could_not_be_kept_does_not_come_back_by_a_compaction(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = commands(2)
-    with opened(tmp_path / "o") as (outbox, _):
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "fsync", _full)
-            with pytest.raises(OutboxError, match="No space"):
-                outbox.write([first], [])
-        outbox._compact()
-        outbox.write([second], [])
-    with opened(tmp_path / "o") as (_, found):
-        assert found == [second]
-
-
-def _no_new_file(path: Path) -> None:
-    """Make each compaction of ``path`` fail, as on a full disk."""
-    path.with_name(path.name + ".new").mkdir()
-
-
-def test_a_failed_compaction_fails_no_durable_command(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = tmp_path / "o"
-    with opened(path) as (outbox, _):
-        _no_new_file(path)
-        for _ in range(60):
-            kept = commands(200)
-            outbox.write(kept, [])
-            outbox.write([], [entry.command.id for entry in kept])
-        [last] = commands(1)
-        outbox.write([last], [])
-        warnings = caplog.messages
-        # Each attempt waits for as much waste again, so a full disk is not retried at every
-        # command.
-        assert 1 <= len(warnings) <= path.stat().st_size // 1_048_576
-        assert "could not be compacted" in warnings[0]
-    path.with_name("o.new").rmdir()
-    with opened(path) as (_, found):
-        assert found == [last]
-        assert path.stat().st_size < 1_000
-
-
-def test_an_outbox_opens_on_a_full_disk_and_half_a_line_spoils_no_other(tmp_path: Path) -> None:
-    path = tmp_path / "o"
-    first, second, third = commands(3)
-    with opened(path) as (outbox, _):
-        outbox.write([first], [])
-        outbox.write([second], [])
-    path.write_bytes(path.read_bytes()[:-5])
-    _no_new_file(path)
-    with opened(path) as (outbox, found):
-        assert found == [first]
-        outbox.write([third], [])
-    with opened(path) as (_, found):
-        assert found == [first, third]
-
-
-def _full(descriptor: int) -> None:
-    raise OSError(28, "No space left on device")
 
 
 async def test_a_command_is_in_the_file_before_it_is_sent(connect: Connect, tmp_path: Path) -> None:
@@ -213,7 +52,7 @@ async def test_what_could_not_be_kept_is_not_sent_and_told(
 ) -> None:
     client = await connect(outbox=tmp_path / "o")
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", _full)
+        patch.setattr(os, "fsync", full_disk)
         with pytest.raises(OutboxError) as caught:
             await client.command("event.create", {"subject": "Lunch"})
     assert caught.value.effect == "none"
@@ -306,7 +145,7 @@ async def test_a_command_given_before_the_first_welcome_belongs_to_its_token(
     user = fresh("ada")
     given_as: list[Token] = [token(user), lambda: token(user), _later(user)]
     for number, given in enumerate(given_as):
-        away = Client(_nowhere(), given, outbox=tmp_path / "o", backoff=(0.02, 0.1))
+        away = Client(nowhere(), given, outbox=tmp_path / "o", backoff=(0.02, 0.1))
         away.start()
         command = away.command("event.create", {"subject": f"Hers {number}"})
         making = asyncio.create_task(command)
@@ -331,7 +170,7 @@ async def test_a_command_given_before_there_is_a_token_is_never_kept_for_another
     def none() -> str:
         raise RuntimeError("the issuer is away")
 
-    away = Client(_nowhere(), none, outbox=tmp_path / "o", backoff=(0.02, 0.1))
+    away = Client(nowhere(), none, outbox=tmp_path / "o", backoff=(0.02, 0.1))
     away.start()
     making = asyncio.create_task(away.command("event.create", {"subject": "Whose?"}))
     await until(away, "pending", lambda: len(away.pending) == 1)
@@ -345,7 +184,7 @@ async def test_a_command_given_before_there_is_a_token_is_never_kept_for_another
 
 async def test_a_token_that_names_no_user_is_told_from_others(tmp_path: Path) -> None:
     for number, given in enumerate(("opaque-1", "opaque-2", "opaque-1")):
-        away = Client(_nowhere(), given, outbox=tmp_path / "o", backoff=(0.02, 0.1))
+        away = Client(nowhere(), given, outbox=tmp_path / "o", backoff=(0.02, 0.1))
         away.start()
         making = asyncio.create_task(away.command("event.create", {"subject": f"No. {number}"}))
         await _written(tmp_path / "o", f"No. {number}")
@@ -375,13 +214,6 @@ async def test_an_entry_without_a_user_is_sent_by_nobody_and_stays(
 
 async def _written(path: Path, word: str) -> None:
     await eventually(lambda: path.exists() and word in path.read_text())
-
-
-def _nowhere() -> str:
-    """An address at which nothing listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 def _later(user: str) -> Callable[[], Awaitable[str]]:

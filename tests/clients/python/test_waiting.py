@@ -14,7 +14,7 @@ from ayes_client import Client, FileOutbox, Kept
 from ayes_client.errors import NotSent, OutboxError, Stopped, TakenBack, Unanswered
 from tests.clients.line import Line, line_to
 from tests.clients.python.conftest import Connect, client_of, gathering, proposal
-from tests.clients.python.test_outbox import commands, opened
+from tests.clients.python.outboxes import commands, opened
 from tests.clients.python.waiting import eventually, status, until
 from tests.promises.running import Running
 from tests.promises.scenes import fresh
