@@ -132,6 +132,29 @@ def _paths(schemas: dict[str, Schema]) -> dict[str, Any]:
                 ("ballots", r.BallotsList, a.Ballots),
             )
         },
+        f"{event}/votes": {
+            "get": operation(
+                "listVotes",
+                first_line(r.VotesList),
+                json_of(a.Votes, first_line(a.Votes)),
+                _ABOUT_EVENT,
+                parameters=[
+                    *of_event,
+                    parameter("proposal", "query", of(Ref), "The proposal's id."),
+                    *query(schemas, r.VotesList, "before", "limit"),
+                ],
+            )
+        },
+        f"{event}/turnout": {
+            "get": operation(
+                "listTurnout",
+                first_line(r.TurnoutList),
+                json_of(a.Turnout, first_line(a.Turnout)),
+                _ABOUT_EVENT,
+                parameters=of_event
+                + query(schemas, r.TurnoutList, "proposal", "ballot", "before", "limit"),
+            )
+        },
         f"{event}/receipt": {
             "get": operation(
                 "getBallotReceipt",
@@ -225,7 +248,7 @@ def _replies() -> dict[str, Any]:
     kinds = (
         *(m.Welcome, m.Pong, a.Status, a.Events, a.Overview, a.PolicyPreview),
         *(a.Comments, a.Proposals, a.Members, a.Requests, a.Invitations, a.Votes),
-        a.Turnout,
+        *(a.Turnout, a.Ballots, a.Receipt),
     )
     content = {"application/json": {"schema": {"anyOf": [ref(kind) for kind in kinds]}}}
     return response("The answer, with the `ref` of the query.", content)

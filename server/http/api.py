@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
 import orjson
@@ -44,6 +44,7 @@ ANSWER_TIMEOUT_S = 15.0
 ENTRIES_PER_PIECE = 8
 R = TypeVar("R", bound=r.Request)
 S = TypeVar("S", bound=msgspec.Struct)
+_Page: TypeAlias = r.History | r.BallotsList | r.BallotReceipt | r.VotesList | r.TurnoutList
 
 
 def routes(node: Node) -> list[Route]:
@@ -65,6 +66,8 @@ def routes(node: Node) -> list[Route]:
         route(f"{event}/requests", api.page(r.RequestsList)),
         route(f"{event}/ballots", api.page(r.BallotsList)),
         route(f"{event}/receipt", api.page(r.BallotReceipt)),
+        route(f"{event}/votes", api.page(r.VotesList)),
+        route(f"{event}/turnout", api.page(r.TurnoutList)),
         route(f"{event}/invitations", api.page(r.InvitationsList)),
         route(f"{event}/journal", api.journal),
         route(f"{event}/commands/{{id}}", api.status, large=False),
@@ -161,8 +164,8 @@ class _Api:
         """``GET /v1/events?after=&limit=``: the user's own events."""
         return await self._ask(r.EventsList, identity, request)
 
-    def page(self, kind: type[r.History | r.BallotsList | r.BallotReceipt]) -> Answering:
-        """``GET /v1/events/{event}/…?before=&limit=``: entries older than the room shows."""
+    def page(self, kind: type[_Page]) -> Answering:
+        """``GET /v1/events/{event}/…?before=&limit=``: a query about the event, as a path."""
 
         async def answered(request: Request, identity: Identity) -> Response:
             return await self._ask(kind, identity, request, event=request.path_params["event"])

@@ -179,11 +179,43 @@ async def test_named_votes_are_listed_and_secret_ones_are_not(server: Running) -
     assert "next" not in rest
     refused = await ask(scene, scene.admin, "votes.list", proposal=secret)
     assert refused["code"] == "forbidden"
+    # Each vote moves the tally that is shown, so the list would say who moved it.
+    refused = await ask(scene, scene.admin, "turnout.list", proposal=secret)
+    assert refused["code"] == "forbidden"
+    await scene.do("proposal.accept", proposal=secret)
     turnout = await ask(scene, scene.admin, "turnout.list", proposal=secret)
     assert [voter["user"] for voter in turnout["turnout"]] == [one.user]
     assert (await ask(scene, one, "turnout.list", proposal=secret))["code"] == "forbidden"
     ballots = await ask(scene, scene.admin, "turnout.list", ballot=True)
     assert ballots["turnout"] == []
+
+
+async def test_lists_of_votes_and_turnout_over_http_are_those_of_the_socket(
+    server: Running,
+) -> None:
+    scene = await gathering(server, 2, policy=by_count(5) | {"stances": THREE, "votes": "named"})
+    one, two = scene.members
+    proposal = await scene.propose()
+    for member, stance in ((one, "against"), (two, "agree")):
+        await say(scene, member, proposal, stance)
+    first = max(one.user, two.user)
+    asked: list[tuple[str, Message]] = [
+        ("votes", {"proposal": proposal}),
+        ("votes", {"proposal": proposal, "limit": 1}),
+        ("votes", {"proposal": proposal, "before": first}),
+        ("turnout", {"proposal": proposal, "limit": 1}),
+        ("turnout", {"ballot": True}),
+        ("votes", {"proposal": "no-such-proposal"}),
+    ]
+    for client in (scene.admin, one, await scene.newcomer()):
+        async with caller(server, client.user) as http:
+            for name, fields in asked:
+                over_socket = await ask(scene, client, f"{name}.list", **fields)
+                params = {key: str(value).lower() for key, value in fields.items()}
+                answer = await http.get(f"/events/{scene.event}/{name}", params=params)
+                over_socket.pop("ref", None)
+                assert answer.json() == over_socket
+                assert (answer.status_code == 200) is (over_socket["type"] == name)
 
 
 async def test_only_those_of_the_opening_vote_whoever_comes_or_goes(server: Running) -> None:

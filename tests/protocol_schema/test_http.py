@@ -101,6 +101,18 @@ async def test_every_route_answers_as_published(ada: Visitor) -> None:
     for name in ("comments", "proposals", "members", "requests"):
         await ada.get(f"{EVENT}/{name}", 200, before=1_000, limit=1)
         await ada.get(f"{EVENT}/{name}", 400, limit=0)
+    await ada.command("event.start", event=ada.event)
+    given: Json = {"kind": "assumption", "category": "create", "content": "It is warm."}
+    made = await ada.command("proposal.create", event=ada.event, **given)
+    proposal = made["result"]["proposal"]
+    await ada.get(f"{EVENT}/turnout", 200, ballot="true", limit=1)
+    await ada.get(f"{EVENT}/turnout", 400)
+    await ada.get(f"{EVENT}/turnout", 403, proposal=proposal)
+    await ada.get(f"{EVENT}/votes", 403, proposal=proposal, before="zoe", limit=1)
+    await ada.get(f"{EVENT}/votes", 400)
+    await ada.get(f"{EVENT}/ballots", 403)
+    await ada.get(f"{EVENT}/receipt", 404)
+    await ada.get(f"{EVENT}/invitations", 200, limit=1)
     await ada.get(f"{EVENT}/journal", 200, after=0, limit=1)
     await ada.get(f"{EVENT}/journal", 400, limit="many")
     await ada.get(f"{EVENT}/commands/{{id}}", 200)

@@ -13,7 +13,9 @@ export function votesList(app, store, id, proposal) {
   const isOpen = proposal.status === "pending";
   const isHidden = tally === "close" && isOpen;
   if (votes === "named" && !isHidden) return listed(app, store, `votes|${id}`, "votes.list", { proposal: id }, t("votes.title"));
-  if (store.isAdmin && (votes === "named" || stances.length > 1)) return listed(app, store, `turnout|${id}`, "turnout.list", { proposal: id }, t("turnout.title"));
+  // While secret votes move a tally that is shown, the list would say who moved it.
+  const isTelling = stances.length === 1 || (isOpen && tally === "live");
+  if (store.isAdmin && (votes === "named" || !isTelling)) return listed(app, store, `turnout|${id}`, "turnout.list", { proposal: id }, t("turnout.title"));
   return null;
 }
 
