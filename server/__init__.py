@@ -8,6 +8,7 @@
     transport   the bytes of one connection; all that touches uvicorn and websockets
     rooms       the committed view of each event; no socket is known here, only an ``Outlet``
     homes       where an event's commands are decided while several nodes use it
+    totals      what one user has used over all nodes together
     services    what a request means, over a WebSocket or HTTP; the server's own work
     sessions    one WebSocket, from ``hello`` to its close
     node.py     builds the parts and wires them; it decides nothing

@@ -27,7 +27,7 @@ from server.identity.origins import Origins
 from server.identity.revocations import Revocations
 from server.limits.churn import Churn
 from server.limits.code_guesses import CodeGuessLimiter
-from server.limits.connections import ConnectionRegistry
+from server.limits.connections import ConnectionRegistry, Places
 from server.limits.quotas import Quotas
 from server.limits.reconnect_throttle import ReconnectThrottle
 from server.limits.user_rate import UserRateLimiter
@@ -43,13 +43,14 @@ from server.services.identities import Identities
 from server.services.pruning import Pruning
 from server.services.queries import Queries
 from server.services.running_tasks import RunningTasks
-from server.services.shared_guesses import SharedGuesses
 from server.services.streams import Streams
 from server.services.timers import Timers
 from server.services.users import Users
 from server.sessions.context import SessionContext
 from server.sessions.keepalive import Keepalive
 from server.sessions.open_sockets import OpenSocket, OpenSockets
+from server.totals.shared_guesses import SharedGuesses
+from server.totals.shared_usage import SharedUsage
 from server.transport.large_answers import LargeAnswers
 from server.transport.user_requests import UserRequests
 
@@ -136,6 +137,9 @@ class Node:
         self.connections = ConnectionRegistry[OpenSocket](settings, time.monotonic())
         self.reconnects = ReconnectThrottle(settings.admissions_per_second)
         self.sockets = OpenSockets(self.connections, self.reconnects, self.draining, settings)
+        self.shared_usage = SharedUsage(
+            self.bus, self.nodes, self.connections, self.quotas, self._close_newest
+        )
         self.origins = Origins(settings)
         self._running = RunningTasks()
         self.context = SessionContext(
@@ -151,6 +155,7 @@ class Node:
             queries=self.queries,
             rooms=self.rooms,
             quotas=self.quotas,
+            shared_usage=self.shared_usage,
             large_answers=self.large_answers,
             draining=self.draining,
             running=self._running,
@@ -171,6 +176,7 @@ class Node:
                     self.revocations.task,
                     self.rooms.sweeper,
                     self.nodes.task,
+                    self.shared_usage.task,
                 )
             ),
             self.rooms.filler.failures,
@@ -196,6 +202,7 @@ class Node:
             self.homes.start()
         self.nodes.start()
         self.shared_guesses.start()
+        self.shared_usage.start()
         self._keepalive.task.start()
         self._timers.task.start()
         self.pruning.task.start()
@@ -225,6 +232,7 @@ class Node:
             log.error("some commands did not end in time")
         await self._keepalive.task.stop()
         self.homes.stop()
+        await self.shared_usage.task.stop()
         await self.nodes.stop()
         await self.rooms.stop()
         await self.auth.stop()
@@ -237,6 +245,11 @@ class Node:
 
     def _moved(self, event: str) -> None:
         self.homes.moved(event)
+
+    def _close_newest(self, user: str, places: Places) -> None:
+        """Close so many of the user's sockets and streams."""
+        self.sockets.close_newest(user, places.sockets)
+        self.streams.end_newest(user, places.streams)
 
     def _revoked(self, user: str) -> None:
         """Close the user's sockets with a revoked token, and have the user's streams check."""

@@ -248,7 +248,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("", "config"),
         ("limits", "identity", "bus", "measures"),
         ("transport",),
-        ("rooms", "homes"),
+        ("rooms", "homes", "totals"),
         ("services",),
         ("sessions",),
         ("node", "observability"),

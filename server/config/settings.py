@@ -133,7 +133,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         200
     )
     commands_burst: Annotated[int, Setting("messages at once beyond that", 1, 1_000_000)] = 1_000
-    connections_per_user: Annotated[int, Setting("sockets of one user", 1, 100_000)] = 20
+    connections_per_user: Annotated[
+        int, Setting("sockets of one user, over all nodes", 1, 100_000)
+    ] = 20
     connections_per_address: Annotated[
         int, Setting("sockets of one address (IPv6: of its /64); 0: no limit", 0, 1_000_000)
     ] = 0

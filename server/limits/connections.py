@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Hashable
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Hashable, Iterator
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from server.config.settings import Settings
 from server.limits.addresses import network_of
@@ -60,6 +60,23 @@ def raise_file_limit() -> None:
             return
 
 
+class Places(NamedTuple):
+    """Sockets and streams of one user."""
+
+    sockets: int
+    streams: int
+
+
+class UserPlaces(Protocol):
+    """The places of users, as far as they are shared with other nodes."""
+
+    elsewhere: Callable[[str], Places]
+    most_per_user: int
+
+    def several(self) -> Iterator[tuple[str, Places]]:
+        """Return the users with more than one place here."""
+
+
 class Counted(Hashable, Protocol):
     """A socket as far as it is counted."""
 
@@ -86,7 +103,13 @@ class ConnectionRegistry(Generic[S]):
         self._admissions = Admissions(settings.admissions_per_second, now)
         self._unauthenticated: FairSlots[S] = FairSlots()
         self._networks: Counter[str] = Counter()
-        self._users: dict[str, set[S]] = {}
+        self._users: dict[str, dict[S, None]] = {}
+        """Each user's sockets, the oldest first."""
+        self._several: dict[str, None] = {}
+        """The users with more than one socket or stream here."""
+        self.most_per_user = settings.connections_per_user
+        self.elsewhere: Callable[[str], Places] = lambda user: Places(0, 0)
+        """Returns a user's places at the other nodes, as far as this one knows."""
         self.sessions: set[S] = set()
         self._streams: Counter[str] = Counter()
         self._streaming = 0
@@ -142,25 +165,45 @@ class ConnectionRegistry(Generic[S]):
         self._networks[network] += 1
 
     def assign_user(self, session: S, user: str) -> bool:
-        """Count a socket as ``user``'s; return ``False`` if that user has too many."""
-        own = self._users.setdefault(user, set())
-        if len(own) >= self._settings.connections_per_user:
+        """Count a socket as ``user``'s; return ``False`` if that user has too many, anywhere."""
+        own = self._users.get(user, {})
+        if len(own) + self.elsewhere(user).sockets >= self.most_per_user:
             return False
-        own.add(session)
+        own[session] = None
+        self._users[user] = own
+        self._weigh(user)
         self._unauthenticated.leave(session)
         return True
+
+    def is_full(self, user: str) -> bool:
+        """Whether the user has too many sockets at this node alone."""
+        return len(self._users.get(user, ())) >= self.most_per_user
+
+    def several(self) -> Iterator[tuple[str, Places]]:
+        """Return the users with more than one socket, or stream, here."""
+        for user in self._several:
+            yield user, Places(len(self._users.get(user, ())), self._streams[user])
+
+    def _weigh(self, user: str) -> None:
+        """Note whether the user has so many here that the other nodes should know."""
+        most = max(len(self._users.get(user, ())), self._streams.get(user, 0))
+        if most >= min(2, self.most_per_user):
+            self._several[user] = None
+        else:
+            self._several.pop(user, None)
 
     def begin_stream(self, user: str, now: float) -> bool:
         """Count an HTTP stream as ``user``'s; return ``False`` if there are too many.
 
         A user may have as many streams as sockets. Each ``True`` needs one ``end_stream``.
         """
-        if self._streams[user] >= self._settings.connections_per_user:
+        if self._streams.get(user, 0) + self.elsewhere(user).streams >= self.most_per_user:
             return False
         if not self._take_in(f"user {user}", now, is_full=not self._has_place()):
             return False
         self._streams[user] += 1
         self._streaming += 1
+        self._weigh(user)
         return True
 
     def end_stream(self, user: str) -> None:
@@ -169,6 +212,11 @@ class ConnectionRegistry(Generic[S]):
         self._streams[user] -= 1
         if not self._streams[user]:
             del self._streams[user]
+        self._weigh(user)
+
+    def newest(self, user: str, count: int) -> list[S]:
+        """Return the user's last ``count`` sockets."""
+        return list(self._users.get(user, ()))[-count:] if count else []
 
     def of(self, user: str) -> frozenset[S]:
         """Return the sockets of ``user``."""
@@ -185,6 +233,7 @@ class ConnectionRegistry(Generic[S]):
         if not self._networks[network]:
             del self._networks[network]
         if user is not None and (own := self._users.get(user)) is not None:
-            own.discard(session)
+            own.pop(session, None)
             if not own:
                 del self._users[user]
+            self._weigh(user)

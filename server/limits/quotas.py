@@ -1,7 +1,8 @@
 """A budget for each user's queries, over all sockets, streams and HTTP requests together.
 
 An answered query is charged the event loop's processor time that it took and the bytes of its
-answer. A user with an exhausted budget waits; other users do not.
+answer; other nodes' queries of the user are charged a moment later (``totals/shared_usage.py``).
+A user with an exhausted budget waits; other users do not.
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ class Quotas:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
+        self.on_spent: Callable[[str, float], None] = lambda user, milliseconds: None
+        """Called with what each user has spent here."""
         self.waited = 0
         """Queries that waited for their user's budget."""
         self.refused = 0
@@ -92,12 +95,23 @@ class Quotas:
             return await metered
         finally:
             account.running -= 1
-            account.bucket.spend(QUERY_BASE_MS + metered.seconds * 1_000)
+            self._spend(user, account, QUERY_BASE_MS + metered.seconds * 1_000)
             self._let_in(account)
 
     def charge(self, user: str, seconds: float = 0.0, *, size: int = 0) -> None:
         """Charge ``user`` for work outside the query's own coroutine, and for bytes."""
-        self._account(user).bucket.spend(seconds * 1_000 + size * MS_PER_MEGABYTE / 1e6)
+        milliseconds = seconds * 1_000 + size * MS_PER_MEGABYTE / 1e6
+        self._spend(user, self._account(user), milliseconds)
+
+    def spend_elsewhere(self, user: str, milliseconds: float) -> None:
+        """Charge what ``user`` has spent at another node."""
+        bucket = self._account(user).bucket
+        bucket.has(self._clock())
+        bucket.spend(milliseconds)
+
+    def _spend(self, user: str, account: _Account, milliseconds: float) -> None:
+        account.bucket.spend(milliseconds)
+        self.on_spent(user, milliseconds)
 
     def _account(self, user: str) -> _Account:
         account = self._accounts.get(user)

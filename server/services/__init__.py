@@ -3,7 +3,6 @@
     command_router  a command's way to the lane of its event: budgets, membership
     queries         queries, each answered once
     participation   who said what about a proposal, and who took part
-    shared_guesses  wrong codes counted over all nodes
     previews        a cache of the answers to ``event.preview_policy``
     identities      the user of a token, and whether the token was revoked
     users           the rows of users

@@ -20,7 +20,8 @@ class Streams:
     """The open streams, by user."""
 
     def __init__(self) -> None:
-        self._of: dict[str, set[Stream]] = {}
+        self._of: dict[str, dict[Stream, None]] = {}
+        """Each user's streams, the oldest first."""
 
     def __len__(self) -> int:
         return sum(map(len, self._of.values()))
@@ -31,15 +32,20 @@ class Streams:
 
     def begin(self, user: str, stream: Stream) -> None:
         """Register an open stream of ``user``."""
-        self._of.setdefault(user, set()).add(stream)
+        self._of.setdefault(user, {})[stream] = None
 
     def end(self, user: str, stream: Stream) -> None:
         """Remove a stream that has ended."""
         streams = self._of.get(user)
         if streams is not None:
-            streams.discard(stream)
+            streams.pop(stream, None)
             if not streams:
                 del self._of[user]
+
+    def end_newest(self, user: str, count: int) -> None:
+        """End the last ``count`` streams of ``user``."""
+        for stream in list(self._of.get(user, ()))[-count:] if count else ():
+            stream.leave()
 
     def wake(self, user: str) -> None:
         """Let the streams of ``user`` check whether they may continue."""

@@ -17,6 +17,7 @@ from server.services.queries import Queries
 from server.services.running_tasks import RunningTasks
 from server.services.users import Users
 from server.sessions.open_sockets import OpenSockets
+from server.totals.shared_usage import SharedUsage
 from server.transport.large_answers import LargeAnswers
 
 
@@ -37,6 +38,7 @@ class SessionContext:
     queries: Queries
     rooms: RoomRegistry
     quotas: Quotas
+    shared_usage: SharedUsage
     large_answers: LargeAnswers
     draining: Draining
     running: RunningTasks

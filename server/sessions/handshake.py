@@ -96,7 +96,7 @@ class Handshake:
             return
         if self._transport.is_closed:
             return
-        if not self._assign(identity):
+        if not self._assign(identity) and not await self._found_place(identity):
             self._count("too_many_connections", resumes)
             session.close(CloseCode.TOO_MANY_CONNECTIONS)
             return
@@ -117,6 +117,16 @@ class Handshake:
         for point in hello.resume:
             if not self._requests.resume(point):
                 session.refuse_busy(event=point.event)
+
+    async def _found_place(self, identity: Identity) -> bool:
+        """Whether a socket too many is none once the other nodes were heard again."""
+        user = identity.actor.user
+        if self._context.sockets.connections.is_full(user):
+            return False
+        self.end()
+        await self._context.shared_usage.confirmed(user)
+        # A socket that is gone takes no place.
+        return not self._transport.is_closed and self._assign(identity)
 
     def _turn_away(self, err: RetryableError, ref: str | int | None, resumes: bool) -> None:
         session = self._session

@@ -130,6 +130,11 @@ class OpenSockets:
         if closed:
             log.info("access revoked: %d sockets closed", closed)
 
+    def close_newest(self, user: str, count: int) -> None:
+        """Close the last ``count`` sockets of a user, who has too many over all nodes."""
+        for socket in self.connections.newest(user, count):
+            socket.close(CloseCode.TOO_MANY_CONNECTIONS)
+
     async def drain(self, homes: Homes, streams: Streams) -> None:
         """Send the clients away, each at a random moment within the drain.
 

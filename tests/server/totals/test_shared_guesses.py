@@ -10,8 +10,8 @@ import pytest
 
 from server.bus.memory import MemoryBus
 from server.limits.code_guesses import GUESS_BURST, CodeGuessLimiter
-from server.services import shared_guesses
-from server.services.shared_guesses import MAX_LATENESS_S, SharedGuesses
+from server.totals import shared_guesses
+from server.totals.shared_guesses import MAX_LATENESS_S, SharedGuesses
 
 
 class Nodes:
