@@ -10,7 +10,7 @@ import asyncio
 import functools
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -30,7 +30,9 @@ from persistence.journal import chain
 from persistence.journal.transaction import Free, Transaction
 from persistence.queries import event_reads
 from protocol.errors import ErrorCode, RetryableError
+from server.homes.counts import LocalCause
 from server.homes.homes import Homes
+from server.homes.outgoing import Outbound
 from server.homes.routes import Route
 from server.rooms.filling import Filler
 from server.rooms.subscription import Subscription
@@ -46,6 +48,7 @@ DROPPED = 50
 COMMIT_LOST = "COMMIT cut before it goes out"
 ANSWER_LOST = "COMMIT cut before its answer"
 FROZEN = "PostgreSQL frozen"
+PAUSED = "node paused"
 
 
 class Bug(NamedTuple):
@@ -365,3 +368,18 @@ def _a_forward_decided_twice() -> None:
         return wrapped
 
     replace(Homes, "_dispatch", doubling)
+
+
+@bug("a forward taken back for no effect", 3, faults=[PAUSED] * 8)
+def _a_forward_taken_back_for_no_effect() -> None:
+    def giving_up(self: Homes, taken_back: Iterable[Outbound], cause: LocalCause) -> None:
+        for outbound in taken_back:
+            route = outbound.route
+            route.outgoing -= 1
+            route.target = None
+            # Its home may have decided it, or yet do so.
+            err = RetryableError(ErrorCode.BUSY, retry_after_ms=deadlines.BUSY_RETRY_DELAY_MS)
+            outbound.submission.respond(decide.failed(outbound.submission, err))
+            self._resume(route)
+
+    replace(Homes, "_decide_here", lambda _: giving_up)

@@ -62,6 +62,7 @@ MIX: dict[str, int] = {
     "packets cut one way": 2,
     "standby promoted, in step": 1,
     "standby promoted, behind": 1,
+    "node paused": 2,
     "node starved of processor": 2,
     "commands kept in outboxes": 2,
     "old outboxes sent": 2,

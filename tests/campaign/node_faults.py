@@ -1,4 +1,4 @@
-"""Faults of one node: killed at a point, stopped, starved of processor time, without Redis."""
+"""Faults of one node: killed at a point, stopped, paused, starved of processor, without Redis."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ AWAY_SECONDS = 0.3
 #: How long a node is starved, and the part of each slice in which it may run.
 STARVED_SECONDS = 5.0
 SLICE_SECONDS, RUN_SECONDS = 0.25, 0.03
+#: How long a node stands still: the others give up on the homes there, and it then goes on with
+#: what it had, letters included that are not late yet.
+PAUSED_SECONDS = 1.2
 
 
 def _killed_at(point: str) -> Fault:
@@ -37,6 +40,18 @@ async def _stopped(scene: Scene, rng: random.Random) -> bool:
         await node.terminate()
     finally:
         await node.start()
+    return True
+
+
+async def _paused(scene: Scene, rng: random.Random) -> bool:
+    """The node stands still, as a virtual machine that is moved, and goes on."""
+    pid = node_of(scene, rng).pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(PAUSED_SECONDS)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
     return True
 
 
@@ -71,6 +86,7 @@ async def _started_without_redis(scene: Scene, rng: random.Random) -> bool:
 FAULTS: dict[str, Fault] = {
     **{f"kill -9 {point}": _killed_at(point) for point in POINTS},
     "node stopped by SIGTERM": Fault((ONE_NODE,), _stopped),
+    "node paused": Fault((ONE_NODE,), _paused),
     "node starved of processor": Fault((ONE_NODE,), _starved),
     "Redis absent at start": Fault((ONE_NODE, "redis"), _started_without_redis),
 }

@@ -38,6 +38,7 @@ PLANTED = (
     "refusal not remembered",
     "snapshot outside one read",
     "a lost answer taken for no effect",
+    "a forward taken back for no effect",
 )
 PLANTED_SECONDS = 420
 
