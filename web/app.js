@@ -8,6 +8,7 @@ import { Finger } from "./finger.js";
 import { keepingFocus } from "./focus.js";
 import { Later } from "./later.js";
 import { reason } from "./refusal.js";
+import { Reminders } from "./reminders.js";
 import { link, parse } from "./route.js";
 import { render } from "./render.js";
 import { Seen } from "./seen.js";
@@ -36,6 +37,13 @@ export class App {
     this.archive = new Archive(() => this.changed());
     this.seen = new Seen();
     this.undoable = new Later(() => this.changed());
+    this.reminders = new Reminders({
+      rooms: () => this.session?.rooms.values() ?? [],
+      looks: (event) => !document.hidden && document.hasFocus() && this.route.view === "room" && this.route.event === event,
+      say: (text) => this.announce(text),
+      lead: (event, tab) => this.lead(link.room(event, tab)),
+      changed: () => this.changed(),
+    });
     this.theirs = false;
     this.line = "open";
     this.ended = null;
@@ -62,6 +70,7 @@ export class App {
       this.dialogs.drop();
       this.undoable.clear();
       this.drafts.close();
+      this.reminders.close();
     }
     this.changed();
   }
@@ -77,7 +86,7 @@ export class App {
     const { client } = this.session;
     setClock(() => this.session?.now() ?? Date.now());
     const own = () => {
-      for (const kept of [this.drafts, this.archive, this.seen]) kept.open(client.user.id);
+      for (const kept of [this.drafts, this.archive, this.seen, this.reminders]) kept.open(client.user.id);
     };
     client.addEventListener("welcome", own, { once: true });
   }
@@ -108,7 +117,7 @@ export class App {
     this.undoable.clear();
     this.session?.forgetUser();
     this.drafts.forget();
-    for (const kept of [this.archive, this.seen]) kept.forget();
+    for (const kept of [this.archive, this.seen, this.reminders]) kept.forget();
     this.open.clear();
     // Out here at once; at the provider too, if it can be reached and has an endpoint for that.
     this.signin.outAtProvider().catch(() => {});

@@ -4,7 +4,8 @@ import events from "./ko/events.js";
 import outcome from "./ko/outcome.js";
 import page from "./ko/page.js";
 import refusals from "./ko/refusals.js";
+import reminders from "./ko/reminders.js";
 import room from "./ko/room.js";
 import rules from "./ko/rules.js";
 
-export default { ...page, ...events, ...room, ...outcome, ...rules, ...refusals };
+export default { ...page, ...events, ...room, ...outcome, ...rules, ...reminders, ...refusals };

@@ -7,6 +7,7 @@ import { t } from "../words.js";
 import { sorted } from "./ground.js";
 import { button, empty, icon, note } from "./parts.js";
 import { ranking } from "./ranking.js";
+import { remindButton } from "./remind.js";
 import { results } from "./results.js";
 import { turnout } from "./turnout.js";
 
@@ -24,6 +25,7 @@ export function ballotTab(app, store) {
     store.role === "organiser" && h("p", { class: "banner" }, t("ballot.organiser")),
     given(store),
     turnout(app, store, { ballot: true }),
+    remindButton(app, store) && h("div", { class: "row aside-row" }, remindButton(app, store)),
     form(app, store, options));
 }
 

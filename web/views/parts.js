@@ -29,6 +29,7 @@ const ICONS = {
   lock: "M6 11h12v9H6zM8.5 11V8a3.5 3.5 0 017 0v3",
   minus: "M6 12h12",
   box: "M4 7h16v13H4zM4 7l2-3h12l2 3M9.5 12h5",
+  bell: "M6 17V11a6 6 0 0112 0v6l1.5 2h-15zM10 21.5h4",
   dots: "M6 12h.01M12 12h.01M18 12h.01",
 };
 

@@ -6,6 +6,7 @@ import { now, t } from "../words.js";
 import { comments } from "./comments.js";
 import { field, formShown, opener, tooLong, wordsForm } from "./forms.js";
 import { button, dialog, icon, note, person, pill, quoted, reasonOf, time, words } from "./parts.js";
+import { remindButton } from "./remind.js";
 import { tallyBar, verdict } from "./tally-bar.js";
 import { votesList } from "./turnout.js";
 import { secrecy, voting } from "./voting.js";
@@ -122,6 +123,7 @@ function deciding(app, store, id, proposal) {
     store.may("proposal.reject") && one("reject"),
     store.may("proposal.moderate") && one("moderate"),
     closing(app, store, id, proposal),
+    remindButton(app, store, id),
   ].flat().filter(Boolean);
   const asAuthor = mine && store.may("proposal.withdraw") && one("withdraw");
   if (asAdmin.length === 0 && !asAuthor) return note(app, store, key);

@@ -10,6 +10,8 @@ import { decideTab } from "./decide.js";
 import { historyTab } from "./history.js";
 import { button, dialog, icon, loading, note, statusPill, trouble } from "./parts.js";
 import { peopleTab } from "./people.js";
+import { remindDialog } from "./remind.js";
+import { reminderSwitch, reminding } from "./reminders.js";
 import { finishedBanner } from "./results.js";
 import { settingsTab } from "./settings.js";
 import { countdown } from "./schedule.js";
@@ -72,10 +74,12 @@ function openRoom(app, store) {
     head(app, store),
     tabs(app, store),
     store.status === "finished" && tab !== "ballot" && finishedBanner(app, store),
+    reminding(app, store),
     h("section", { class: "tab", key: tab, "aria-label": t(`tab.${tab}`) }, SHOWS[tab](app, store)),
     shareDialog(app, store),
     startDialog(app, store),
     finishDialog(app, store),
+    remindDialog(app, store),
     reopenDialog(app, store));
 }
 
@@ -88,6 +92,7 @@ function head(app, store) {
       h("a", { class: "fact", href: link.room(store.event, "people") }, icon("person"), t("room.members", { count: state.counts.members })),
       online !== undefined && room.live && h("span", { class: "fact online" }, h("span", { class: "dot", "aria-hidden": "true" }), t("room.online", { count: online })),
       countdown(state.event),
+      reminderSwitch(app, store),
       !room.live && h("span", { class: "fact stale" }, store.lostAt ? t("room.not_live", { time: clock(store.lostAt) }) : t("room.loading"))),
     h("h1", { class: "subject", tabindex: -1, dir: "auto" }, state.event.subject),
     steps(app, store),

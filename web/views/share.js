@@ -36,7 +36,8 @@ export function ways(app, store) {
       h("a", { class: "quiet-link", href: link.room(store.event, "screen") }, t("screen.open"))));
 }
 
-function copy(app, label, text) {
+/** A button that copies `text`, and says so. */
+export function copy(app, label, text) {
   const key = `copied|${text}`;
   const done = app.shown(key);
   const write = async () => {
