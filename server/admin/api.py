@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -15,7 +15,8 @@ from protocol.answers import timestamp
 from protocol.closes import CloseCode
 from protocol.errors import ErrorCode, RetryableError, bad_request
 from protocol.text import check_id
-from server.admin.door import Answering, Door
+from server.admin.acts import ADMIN_ACT_TIMEOUT_S, Acts
+from server.admin.door import ADMIN_TIMEOUT_S, Answering, Door
 from server.admin.views import Views
 from server.http.body import read_body, without_mark
 
@@ -27,7 +28,7 @@ log = logging.getLogger("ayes.admin")
 #: Entries of one answer, at most and if the request names no number.
 MAX_PAGE: Final = 200
 DEFAULT_PAGE: Final = 50
-#: Bytes of a request's body; a larger one is refused. It holds one time.
+#: Bytes of a request's body; a larger one is refused. It holds a time, or two ids.
 MAX_ADMIN_BODY_BYTES: Final = 4_096
 
 
@@ -35,7 +36,17 @@ class _Revoke(msgspec.Struct):
     before: datetime | None = None
 
 
-_revoke = msgspec.json.Decoder(_Revoke)
+class _Erase(msgspec.Struct):
+    confirm: str = ""
+    event: str | None = None
+
+
+class _Delete(msgspec.Struct):
+    confirm: str = ""
+    damaged: bool = False
+
+
+T = TypeVar("T")
 
 
 def routes(node: Node) -> list[Route]:
@@ -48,16 +59,23 @@ def routes(node: Node) -> list[Route]:
     def route(path: str, answering: Answering, method: str = "GET") -> Route:
         return Route(f"/v1/admin/{path}", door.endpoint(answering), methods=[method])
 
+    def act(path: str, answering: Answering) -> Route:
+        # Its answer comes when it is done.
+        endpoint = door.endpoint(answering, timeout_s=ADMIN_ACT_TIMEOUT_S + ADMIN_TIMEOUT_S)
+        return Route(f"/v1/admin/{path}", endpoint, methods=["POST"])
+
     return [
         route("node", api.node),
         route("nodes", api.nodes),
         route("rooms", api.rooms),
         route("events", api.events),
         route("events/{event}", api.event),
+        act("events/{event}/delete", api.delete),
         route("sockets", api.sockets),
         route("sockets/{connection}/close", api.close, "POST"),
         # A user's id may have slashes.
         route("users/{user:path}/revoke", api.revoke, "POST"),
+        act("users/{user:path}/erase", api.erase),
         route("users/{user:path}", api.user),
         route("prune", api.prune, "POST"),
     ]
@@ -67,6 +85,7 @@ class _Admin:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._views = Views(node)
+        self._acts = Acts(node)
 
     async def node(self, request: Request) -> object:
         """``GET node``: this node now."""
@@ -129,17 +148,52 @@ class _Admin:
 
     async def revoke(self, request: Request) -> object:
         """``POST users/{user}/revoke`` {[before]}: refuse the user's tokens, close the sockets."""
-        user = _user(request)
-        body = without_mark(await read_body(request, MAX_ADMIN_BODY_BYTES)) or b"{}"
-        try:
-            before = _revoke.decode(body).before
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
-            raise bad_request("before", str(err)) from None
+        user, before = _user(request), (await _body(request, _Revoke, "before")).before
         if before is not None and before.tzinfo is None:
             raise bad_request("before", "a time with its zone")
         moment = await revocations.revoke(self._node.database, user, before)
         _note(request, "revoked a user's tokens", user=user)
         return {"type": "admin.revoked", "user": user, "before": timestamp(moment)}
+
+    async def erase(self, request: Request) -> object:
+        """``POST users/{user}/erase`` {confirm, [event]}: as ``ayes erase`` does.
+
+        ``confirm`` is the user's id again.
+        """
+        user, asked = _user(request), await _body(request, _Erase, "event")
+        _confirmed(asked.confirm, user)
+        if asked.event is not None:
+            event = await self._found(asked.event)
+        elif await operator.user(self._node.database, user, 1) is None:
+            raise RetryableError(ErrorCode.NOT_FOUND)
+        else:
+            event = None
+        _note(request, "erases a user's words", user=user, event=event)
+        done = await self._acts.erase(user, event)
+        _note(request, "erased a user's words", user=user, event=event)
+        return {"type": "admin.erased", "user": user, "done": done}
+
+    async def delete(self, request: Request) -> object:
+        """``POST events/{event}/delete`` {confirm, [damaged]}: as ``ayes delete`` does.
+
+        ``confirm`` is the event's id, also if the path has its entrance code.
+        """
+        asked = await _body(request, _Delete, "confirm")
+        event = await self._found(request.path_params["event"])
+        _confirmed(asked.confirm, event)
+        _note(request, "deletes an event", event=event)
+        path, done = await self._acts.delete(event, damaged=asked.damaged)
+        _note(request, "deleted an event", event=event, export=str(path))
+        return {"type": "admin.deleted", "event": event, "export": str(path), "done": done}
+
+    async def _found(self, asked: str) -> str:
+        """Return the id of the event with this id or entrance code; raises ``not_found``."""
+        check_id(asked, "event")
+        found = await operator.event(self._node.database, asked, 1)
+        if found is None:
+            raise RetryableError(ErrorCode.NOT_FOUND)
+        id: str = found["id"]
+        return id
 
     async def prune(self, request: Request) -> object:
         """``POST prune``: delete the final errors that are past their time; steps are kept."""
@@ -152,6 +206,21 @@ def _note(request: Request, act: str, **facts: Any) -> None:
     """Log an act of the admin."""
     address = request.client.host if request.client else ""
     log.warning("admin: %s", act, extra=facts | {"address": address})
+
+
+async def _body(request: Request, kind: type[T], path: str) -> T:
+    """Return the body as a ``kind``; raises ``bad_request``."""
+    body = without_mark(await read_body(request, MAX_ADMIN_BODY_BYTES)) or b"{}"
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
+        raise bad_request(path, str(err)) from None
+
+
+def _confirmed(given: str, id: str) -> None:
+    """Raise ``bad_request`` unless the request has the id twice: the act cannot be undone."""
+    if given != id:
+        raise bad_request("confirm", "this cannot be undone: give the id here too")
 
 
 def _limit(request: Request) -> int:

@@ -32,7 +32,8 @@ WRONG_TOKEN_BURST: Final = 10
 WRONG_TOKENS_PER_SECOND: Final = 0.1
 #: Networks with a bucket; beyond that the least recently used one is forgotten.
 MAX_GUESSING_NETWORKS: Final = 10_000
-#: Seconds until a request is answered; then ``timeout``. Its statements end earlier.
+#: Seconds until a request is answered; then ``timeout``. Its statements end earlier. Erasing and
+#: deleting have ``ADMIN_ACT_TIMEOUT_S`` in addition.
 ADMIN_TIMEOUT_S: Final = 15.0
 #: Requests of the admin that run at once; further ones are ``busy``. They share the loop and the
 #: pool with votes.
@@ -52,13 +53,15 @@ class Door:
         self._wrong: OrderedDict[str, TokenBucket] = OrderedDict()
         self._running = 0
 
-    def endpoint(self, answering: Answering) -> Callable[[Request], Awaitable[Response]]:
+    def endpoint(
+        self, answering: Answering, *, timeout_s: float = ADMIN_TIMEOUT_S
+    ) -> Callable[[Request], Awaitable[Response]]:
         """Return an endpoint that calls ``answering`` for the admin alone."""
 
         async def answered(request: Request) -> Response:
             try:
                 self._admit(request)
-                return await self._answer(request, answering)
+                return await self._answer(request, answering, timeout_s)
             except ProtocolError as err:
                 return error_answer(err)
 
@@ -89,12 +92,12 @@ class Door:
         log.warning("a request with a wrong admin token was refused", extra={"address": address})
         raise RetryableError(ErrorCode.UNAUTHENTICATED)
 
-    async def _answer(self, request: Request, answering: Answering) -> Response:
+    async def _answer(self, request: Request, answering: Answering, timeout_s: float) -> Response:
         if self._running >= MAX_ADMIN_REQUESTS:
             raise RetryableError(ErrorCode.BUSY, retry_after_ms=ADMIN_RETRY_DELAY_MS)
         self._running += 1
         try:
-            async with asyncio.timeout(ADMIN_TIMEOUT_S):
+            async with asyncio.timeout(timeout_s):
                 return json_answer(orjson.dumps(await answering(request)))
         except ProtocolError:
             raise

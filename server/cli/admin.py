@@ -17,6 +17,8 @@ from server.config.urls import is_loopback
 
 #: Seconds until the command gives up on an answer; the server answers earlier.
 ANSWER_TIMEOUT_S: Final = 20.0
+#: The same for erasing and deleting, which read whole journals.
+ACT_ANSWER_TIMEOUT_S: Final = 930.0
 #: Bytes of an answer that are read; the largest page has far fewer.
 MAX_ANSWER_BYTES: Final = 8 << 20
 EXIT_REFUSED: Final = 1
@@ -44,11 +46,41 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     revoke = verbs.add_parser("revoke", help="refuse the tokens a user has, and close the sockets")
     revoke.add_argument("user")
     revoke.add_argument("--before", help="refuse tokens issued before this time, with its zone")
+    erase = verbs.add_parser("erase", help="take a person's name and words out of events")
+    erase.add_argument("user")
+    erase.add_argument("--event", help="only this event; without it, all, and the user's own row")
+    _add_yes(erase)
+    delete = verbs.add_parser("delete", help="export an event to the server's folder, delete it")
+    delete.add_argument("event", help="the event's id")
+    delete.add_argument(
+        "--damaged", action="store_true", help="delete it even if its export does not verify"
+    )
+    _add_yes(delete)
     verbs.add_parser("prune", help="delete final errors that are past their time")
 
 
 def _add_limit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, default=50, help="1 to 200 (default 50)")
+
+
+def _add_yes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _is_confirmed(arguments: argparse.Namespace) -> bool:
+    """Return whether the person at the terminal types the id again, or need not."""
+    if arguments.verb not in ("erase", "delete") or arguments.yes:
+        return True
+    id: str = arguments.user if arguments.verb == "erase" else arguments.event
+    what = "Erases a person's words" if arguments.verb == "erase" else "Deletes an event"
+    if not sys.stdin.isatty():
+        print("ayes: this cannot be undone: --yes if it is meant", file=sys.stderr)
+        return False
+    print(f"{what}: {escaped(id)}. This cannot be undone. Type the id again:", file=sys.stderr)
+    if sys.stdin.readline().strip() == id:
+        return True
+    print("ayes: nothing was done", file=sys.stderr)
+    return False
 
 
 def run(arguments: argparse.Namespace, settings: Settings, url: str | None) -> int:
@@ -57,10 +89,14 @@ def run(arguments: argparse.Namespace, settings: Settings, url: str | None) -> i
         print("ayes: set AYES_ADMIN_TOKEN or AYES_ADMIN_TOKEN_FILE, as the server has it",
               file=sys.stderr)  # fmt: skip
         return EXIT_REFUSED
+    if not _is_confirmed(arguments):
+        return EXIT_REFUSED
     path, body = _request(arguments)
+    is_long = arguments.verb in ("erase", "delete")
+    timeout = ACT_ANSWER_TIMEOUT_S if is_long else ANSWER_TIMEOUT_S
     base = url or f"http://{_host(settings.host)}:{settings.port}"
     try:
-        answer = _ask(f"{base.rstrip('/')}/v1/admin/{path}", settings.admin_token, body)
+        answer = _ask(f"{base.rstrip('/')}/v1/admin/{path}", settings.admin_token, body, timeout)
     except HTTPError as err:
         print(f"ayes: {escaped(_why(err, base))}", file=sys.stderr)
         return EXIT_REFUSED
@@ -100,13 +136,21 @@ def _request(arguments: argparse.Namespace) -> tuple[str, dict[str, Any] | None]
         case "revoke":
             body = {} if arguments.before is None else {"before": arguments.before}
             return f"users/{quote(arguments.user, safe='')}/revoke", body
+        case "erase":
+            about = {} if arguments.event is None else {"event": arguments.event}
+            return f"users/{quote(arguments.user, safe='')}/erase", {
+                "confirm": arguments.user
+            } | about
+        case "delete":
+            asked = {"confirm": arguments.event, "damaged": arguments.damaged}
+            return f"events/{quote(arguments.event, safe='')}/delete", asked
         case "prune":
             return "prune", {}
         case verb:
             return verb, None
 
 
-def _ask(url: str, token: str, body: dict[str, Any] | None) -> Any:
+def _ask(url: str, token: str, body: dict[str, Any] | None, timeout: float) -> Any:
     request = Request(  # noqa: S310 - the operator's own address
         url,
         data=None if body is None else json.dumps(body).encode(),
@@ -114,7 +158,7 @@ def _ask(url: str, token: str, body: dict[str, Any] | None) -> Any:
     )
     direct = is_loopback(urlsplit(url).hostname or "")
     opener = build_opener(*([ProxyHandler({})] if direct else []))
-    with opener.open(request, timeout=ANSWER_TIMEOUT_S) as response:
+    with opener.open(request, timeout=timeout) as response:
         return json.loads(response.read(MAX_ANSWER_BYTES))
 
 

@@ -118,6 +118,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     admin_token_file: Annotated[
         Path | None, Setting("file whose first line is the token, in place of AYES_ADMIN_TOKEN")
     ] = None
+    export_dir: Annotated[
+        Path | None,
+        Setting(
+            "folder that is kept, for the exports of events that admins delete at /admin or by "
+            "ayes admin delete; without one they delete none"
+        ),
+    ] = None
     heartbeat_ms: Annotated[int, Setting("milliseconds between heartbeats", 100, 600_000)] = 20_000
     message_bytes: Annotated[int, Setting("bytes of a frame", 1_024, 1_000_000)] = 65_536
     compression: Annotated[

@@ -76,6 +76,50 @@ async def test_the_admin_looks_and_acts(
         await expect(rows.filter(has_text="127.0.0.1")).to_have_count(0)
 
 
+@pytest.mark.parametrize("way", ["desk", "phone"])
+async def test_the_admin_erases_and_deletes_after_typing_what(
+    start_site: StartSite, visit: Visit, tmp_path: Path, way: str
+) -> None:
+    site = await start_site(admin_token=TOKEN, export_dir=tmp_path)
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event(f"Ada {way} erases", f"Wqpname {way}")
+        proposal = await stage.propose(f"Wqpname {way}", event, "Wqpwords of mine")
+        shown = (await stage.room(f"Ada {way} erases", event))["proposals"][proposal]
+        admin = await visit(site, "/admin", **(DESK if way == "desk" else PHONE))
+        page = admin.page
+        admin.watch.allow(r"404")
+        await page.locator("input[name=token]").fill(TOKEN)
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".figure")).to_have_count(8)
+        await page.goto(f"{site.base}/admin#/user/{shown['author']}")
+        await page.locator(f"button[data-ask='erase-{event}']").click()
+        act = page.locator("form button[type=submit]")
+        await expect(act).to_be_disabled()
+        await page.keyboard.type(shown["author"])
+        await expect(act).to_be_enabled()
+        await page.evaluate("Promise.allSettled(document.getAnimations().map((a) => a.finished))")
+        await fit(page, f"erase-{way}")
+        await act.click()
+        await expect(page.locator(".confirmed")).to_contain_text("it verifies")
+        shown = (await stage.room(f"Ada {way} erases", event))["proposals"][proposal]
+        assert shown["content"].startswith("[erased ")
+
+        await page.goto(f"{site.base}/admin#/event/{event}")
+        await page.locator("button[data-ask=delete]").click()
+        await page.keyboard.type("Where do we")
+        await expect(act).to_be_disabled()
+        await page.keyboard.type(" meet?")
+        await expect(act).to_be_enabled()
+        await page.mouse.move(0, 0)
+        await page.evaluate("Promise.allSettled(document.getAnimations().map((a) => a.finished))")
+        await fit(page, f"delete-{way}")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".confirmed")).to_contain_text(str(tmp_path))
+        await expect(page.locator(f"a[href='#/event/{event}']")).to_have_count(0)
+        [export] = tmp_path.glob("*.jsonl")
+        assert "Wqp" not in export.read_text()
+
+
 async def test_without_a_token_there_is_no_admin_page(site: Any, visit: Visit) -> None:
     visitor = await visit(site, "/")
     answer = await visitor.page.request.get(f"{site.base}/admin")

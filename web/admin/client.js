@@ -3,6 +3,8 @@
 const KEPT = "ayes:admin-token";
 /** Longest wait for an answer, in milliseconds; the server answers earlier. */
 const TIMEOUT_MS = 20_000;
+/** The same for erasing and deleting, which read whole journals. */
+export const LONG_TIMEOUT_MS = 930_000;
 
 /** An answer that is an error; `code` as on the socket, `offline` without a server. */
 export class Refused extends Error {
@@ -20,7 +22,7 @@ export const token = {
 };
 
 /** Send one request; returns the decoded answer, or throws `Refused`. */
-export async function ask(path, { method = "GET", body } = {}) {
+export async function ask(path, { method = "GET", body, timeout = TIMEOUT_MS } = {}) {
   let response;
   try {
     response = await fetch(`v1/admin/${path}`, {
@@ -28,7 +30,7 @@ export async function ask(path, { method = "GET", body } = {}) {
       body: body && JSON.stringify(body),
       headers: { authorization: `Bearer ${token.get() ?? ""}` },
       cache: "no-store",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeout),
     });
   } catch {
     throw new Refused("offline", "");

@@ -2,7 +2,7 @@
 
 import { render } from "../render.js";
 import { preferredLanguage, setLanguage } from "../words.js";
-import { ask, token } from "./client.js";
+import { ask, LONG_TIMEOUT_MS, token } from "./client.js";
 import { say } from "./strings.js";
 import { page } from "./views.js";
 
@@ -14,6 +14,10 @@ class Admin {
   refusal = null;
   said = null;
   asked = null;
+  typed = "";
+  /** Why the latest act was refused. */
+  failed = null;
+  isActing = false;
   offline = false;
   isIn = token.get() !== null;
   #timer = null;
@@ -40,7 +44,7 @@ class Admin {
   }
 
   #go() {
-    [this.data, this.refusal, this.said, this.asked] = [{}, null, null, null];
+    [this.data, this.refusal, this.said, this.failed, this.asked] = [{}, null, null, null, null];
     this.draw();
     this.load();
   }
@@ -58,19 +62,31 @@ class Admin {
   }
 
   question(key) {
-    this.asked = key;
+    [this.asked, this.typed] = [key, ""];
     this.draw();
   }
 
-  /** Do something, and say what became of it. */
-  async act(path, words) {
-    this.asked = null;
+  type(text) {
+    this.typed = text;
+    this.draw();
+  }
+
+  /** Do something, and say what became of it. `then` is the view to show if it was done. */
+  async act(path, words, { body, then } = {}) {
+    [this.asked, this.said, this.failed, this.isActing] = [null, null, null, true];
+    this.draw();
     try {
-      this.said = words(await ask(path, { method: "POST" }));
-      this.refusal = null;
+      this.said = words(await ask(path, { method: "POST", body, timeout: body && LONG_TIMEOUT_MS }));
+      if (then) {
+        history.replaceState(null, "", then);
+        this.data = {};
+      }
     } catch (err) {
       this.#refuse(err);
+      // Reading again, which goes on, takes a refusal away.
+      [this.failed, this.refusal] = [this.refusal, null];
     }
+    this.isActing = false;
     this.draw();
     this.load();
   }

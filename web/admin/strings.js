@@ -19,6 +19,11 @@ const EN = {
   never_revoked: "no tokens were refused", bus_off: "Redis is away: rooms on other nodes lag.", draining: "This node is going away.", live: "Live", more: "More",
   wrong_token: "This is not the admin's token.", too_many: "Too many tries. Wait {count} s.", offline: "The server does not answer.", up: "up for {time}", none: "none",
   all: "{count} in all; the slowest readers first", status: "Status", seq: "Position", room: "Room",
+  acting: "At work. It may take minutes.", type: "Type {word} to go on.",
+  delete: "Delete event", delete_sure: "The event is exported to the server's folder, and then it is gone for everybody. This cannot be undone.",
+  deleted: "Deleted. Its export is {path} on the server.", erase: "Erase words", erased: "{lines}",
+  erase_sure: "The person's name and words go from all events; votes and totals stay. This cannot be undone. Refuse their tokens first.",
+  erase_here: "Erase here", erase_here_sure: "The person's name and words go from this event; votes and totals stay. This cannot be undone.",
 };
 
 const KO = {
@@ -38,6 +43,11 @@ const KO = {
   never_revoked: "거부된 토큰 없음", bus_off: "Redis가 없습니다. 다른 노드의 방이 늦어집니다.", draining: "이 노드는 종료 중입니다.", live: "연결됨", more: "더 보기",
   wrong_token: "관리 토큰이 아닙니다.", too_many: "너무 많이 시도했습니다. {count}초 기다리세요.", offline: "서버가 응답하지 않습니다.", up: "{time} 동안 실행", none: "없음",
   all: "모두 {count}개, 가장 느린 것부터", status: "상태", seq: "위치", room: "방",
+  acting: "작업 중입니다. 몇 분 걸릴 수 있습니다.", type: "계속하려면 {word}을(를) 입력하세요.",
+  delete: "이벤트 삭제", delete_sure: "이벤트를 서버의 폴더로 내보낸 다음 모두에게서 삭제합니다. 되돌릴 수 없습니다.",
+  deleted: "삭제했습니다. 내보낸 파일은 서버의 {path}입니다.", erase: "글 지우기", erased: "{lines}",
+  erase_sure: "이 사람의 이름과 글이 모든 이벤트에서 사라집니다. 투표와 합계는 남습니다. 되돌릴 수 없습니다. 먼저 토큰을 거부하세요.",
+  erase_here: "여기서 지우기", erase_here_sure: "이 사람의 이름과 글이 이 이벤트에서 사라집니다. 투표와 합계는 남습니다. 되돌릴 수 없습니다.",
 };
 
 const STRINGS = { en: EN, ko: KO };

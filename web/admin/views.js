@@ -48,6 +48,8 @@ function inside(admin) {
     h("nav", { class: "tabs", "aria-label": say("title") }, TABS.map((one) =>
       h("a", { key: one, href: `#/${one}`, "aria-current": one === tab ? "page" : undefined }, say(one)))),
     admin.said && h("p", { class: "note confirmed", role: "status" }, admin.said),
+    admin.failed && trouble(admin.failed),
+    admin.isActing && h("p", { class: "note", role: "status" }, say("acting")),
     admin.refusal && trouble(admin.refusal, () => admin.load()),
     VIEWS[view]?.(admin, id) ?? find());
 }
@@ -136,7 +138,11 @@ function event(admin) {
       h("h2", { dir: "auto" }, found.subject), h("small", { class: "code" }, found.id),
       terms({ status: found.status, seq: number(found.seq), members: found.members, proposals: found.proposals, pending: found.pending,
         comments: found.comments, ballots: found.ballots, waiting: found.waiting,
-        room: found.room ? say("watching", { count: found.room.subscriptions }) : say("not_here") })),
+        room: found.room ? say("watching", { count: found.room.subscriptions }) : say("not_here") }),
+      askTyped(admin, "delete", say("delete"), say("delete_sure"), found.subject.trim(), () => {
+        const path = `events/${encodeURIComponent(found.id)}/delete`;
+        admin.act(path, (done) => say("deleted", { path: done.export }), { body: { confirm: found.id }, then: "#/events" });
+      })),
     section("admins", found.admins, "none", (one) => row(one.user, userLink(one.user, one.name), one.user)),
     section("steps", found.steps, "none", (one) => row(one.seq, h("b", {}, `#${one.seq} ${one.command}`), time(one.at))),
   ];
@@ -150,11 +156,18 @@ function user(admin) {
       h("h2", { dir: "auto" }, found.name ?? found.user), h("small", { class: "code" }, found.user),
       h("p", {}, found.revoked_before ? say("revoked", { time: new Date(found.revoked_before).toLocaleString() }) : say("never_revoked")),
       ask(admin, "revoke", say("revoke"), say("revoke_sure", { user: found.name ?? found.user }),
-        () => admin.act(`users/${encodeURIComponent(found.user)}/revoke`, (done) => say("revoked", { time: new Date(done.before).toLocaleString() })))),
-    section("memberships", found.memberships, "none", (one) => row(one.event, eventLink(one.event, one.subject), pill(one.status), one.role)),
+        () => admin.act(`users/${encodeURIComponent(found.user)}/revoke`, (done) => say("revoked", { time: new Date(done.before).toLocaleString() }))),
+      erasing(admin, found, "erase", say("erase"), say("erase_sure"))),
+    section("memberships", found.memberships, "none", (one) => row(one.event, eventLink(one.event, one.subject), pill(one.status), one.role,
+      erasing(admin, found, `erase-${one.event}`, say("erase_here"), say("erase_here_sure"), one.event))),
     section("sockets", found.sockets, "none", (one) => socket(admin, one)),
   ];
 }
+
+/** Take a person's words out of one event, or of all. */
+const erasing = (admin, { user }, key, label, question, event) =>
+  askTyped(admin, key, label, question, user, () =>
+    admin.act(`users/${encodeURIComponent(user)}/erase`, (done) => say("erased", { lines: done.done.join("; ") }), { body: { confirm: user, event } }));
 
 // Parts.
 
@@ -178,4 +191,20 @@ function ask(admin, key, label, question, act) {
     h("span", {}, question),
     button(say("yes"), act, { kind: "small danger" }),
     button(say("no"), () => admin.question(null), { kind: "small quiet", mount: (el) => el.focus() }));
+}
+
+/** A button that asks for `word` before it acts: what it does cannot be undone. */
+function askTyped(admin, key, label, question, word, act) {
+  if (admin.asked !== key) return button(label, () => admin.question(key), { kind: "small", key, "data-ask": key, disabled: admin.isActing });
+  const hint = `${question} ${say("type", { word })}`;
+  const submit = (event) => {
+    event.preventDefault();
+    if (admin.typed.trim() === word) act();
+  };
+  return h("form", { class: "row", "aria-label": hint, key: `${key}?`, onsubmit: submit },
+    h("label", { for: `type-${key}` }, hint),
+    h("input", { id: `type-${key}`, value: admin.typed, dir: "auto", autocomplete: "off", autocapitalize: "off", spellcheck: "false",
+      oninput: (event) => admin.type(event.target.value), mount: (el) => el.focus() }),
+    h("button", { class: "button small danger", type: "submit", disabled: admin.typed.trim() !== word }, h("span", {}, label)),
+    button(say("no"), () => admin.question(null), { kind: "small quiet" }));
 }

@@ -17,11 +17,13 @@ import pytest
 
 from handlers.lanes import batch_end
 from server.admin.door import MAX_ADMIN_REQUESTS, WRONG_TOKEN_BURST
+from server.cli import audit
 from server.config import loading
 from server.config.loading import SettingsError
 from tests.parts import ROOT
+from tests.promises.client import PATIENCE
 from tests.promises.running import Running, running, token
-from tests.promises.scenes import gathering
+from tests.promises.scenes import fresh, gathering
 
 TOKEN = "an admin's token of the tests, long enough"
 
@@ -72,6 +74,7 @@ async def test_every_path_is_shut_to_other_tokens(site: Running, given: str | No
         for method, path in (
             *(("GET", path) for path in ("node", "nodes", "rooms", "events", "sockets")),
             *(("POST", path) for path in ("prune", "users/ada/revoke", "sockets/x/close")),
+            *(("POST", path) for path in ("users/ada/erase", "events/x/delete")),
         ):
             answer = await client.request(method, path)
             assert answer.status_code == 401, path
@@ -211,3 +214,108 @@ async def test_the_command_line_does_the_same(site: Running) -> None:
     assert (refused.returncode, refused.stderr) == (
         *(1, "ayes: the server has another AYES_ADMIN_TOKEN\n"),
     )
+
+
+async def test_a_persons_words_are_erased_at_the_door(site: Running) -> None:
+    scene, other = await gathering(site), await gathering(site)
+    person = await site.connect(fresh("person"), name="Wqpname")
+    for each in (scene, other):
+        await each.join(person)
+        proposal = await each.propose()
+        about = {"event": each.event, "proposal": proposal, "content": "Wqpwords"}
+        await person.result("comment.add", **about)
+    room = await scene.admin.subscribe(scene.event)
+    assert "Wqp" in json.dumps(room.state)
+    async with door(site) as client:
+        path = f"users/{person.user}/erase"
+        for body in ({}, {"confirm": "somebody"}, {"confirm": 1}):
+            refused = await client.post(path, json=body)
+            assert (refused.status_code, refused.json()["code"]) == (400, "bad_request")
+        nobody = {"confirm": "nobody-of-that-name"}
+        assert (
+            await client.post("users/nobody-of-that-name/erase", json=nobody)
+        ).status_code == 404
+        confirm = {"confirm": person.user}
+        missing = await client.post(path, json=confirm | {"event": "ABC234"})
+        assert missing.status_code == 404
+        assert "Wqp" in json.dumps(room.state)
+        one = await client.post(path, json=confirm | {"event": scene.event}, timeout=PATIENCE)
+        assert one.status_code == 200, one.text
+        assert "it verifies" in one.json()["done"][0]
+        await scene.admin.until(lambda: "Wqp" not in json.dumps(room.state), "the words going")
+        assert "Wqp" in json.dumps(await other.state())
+        every = await client.post(path, json=confirm, timeout=PATIENCE)
+        assert "nothing since" in " ".join(every.json()["done"])
+        assert "Wqp" not in json.dumps(await other.state())
+    for each in (scene, other):
+        assert "agree" in await audit.verify_event(site.node.database, each.event)
+
+
+async def test_an_event_is_exported_and_deleted_at_the_door(
+    migrated_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(migrated_url, admin_token=TOKEN, export_dir=tmp_path) as server:
+        scene = await gathering(server, 1)
+        room = await scene.members[0].subscribe(scene.event)
+        async with door(server) as client:
+            path = f"events/{scene.event}/delete"
+            for body in ({}, {"confirm": scene.code}):
+                assert (await client.post(path, json=body)).status_code == 400
+            confirm = {"confirm": scene.event}
+            assert (await client.post("events/ABC234/delete", json=confirm)).status_code == 404
+            first, second = await asyncio.gather(
+                *(client.post(path, json=confirm, timeout=PATIENCE) for _ in range(2))
+            )
+            answer, busy = sorted((first, second), key=lambda one: one.status_code)
+            assert (answer.status_code, busy.json()["code"]) == (200, "busy"), busy.text
+            export = Path(answer.json()["export"])
+            assert export.parent == tmp_path
+            assert export.stat().st_mode & 0o777 == 0o600
+            assert "every answer and every patch agree" in audit.verify_file(export)
+            assert (await client.get(f"events/{scene.event}")).status_code == 404
+            assert (await client.post(path, json=confirm)).status_code == 404
+        assert await room.closed() == "revoked"
+        acts = [record for record in caplog.records if record.name == "ayes.admin"]
+        assert [record.getMessage() for record in acts] == [
+            *("admin: deletes an event", "admin: deletes an event", "admin: deleted an event"),
+        ]
+        assert all(record.__dict__["event"] == scene.event for record in acts)
+
+
+async def test_no_event_is_deleted_without_an_export_that_verifies(
+    migrated_url: str, tmp_path: Path
+) -> None:
+    async with running(migrated_url, admin_token=TOKEN) as server:
+        scene = await gathering(server, 1)
+        confirm = {"confirm": scene.event}
+        async with door(server) as client:
+            refused = await client.post(f"events/{scene.event}/delete", json=confirm)
+        assert (refused.status_code, "AYES_EXPORT_DIR" in refused.text) == (400, True)
+        async with server.node.database.connection() as connection:
+            await connection.execute(
+                "UPDATE journal SET payload = '{}' WHERE event_id = $1 AND seq = 2", scene.event
+            )
+    keeping = running(migrated_url, admin_token=TOKEN, export_dir=tmp_path)
+    async with keeping as server, door(server) as client:
+        path = f"events/{scene.event}/delete"
+        refused = await client.post(path, json=confirm, timeout=PATIENCE)
+        assert (refused.status_code, "nothing was deleted" in refused.text) == (409, True)
+        assert (await client.get(f"events/{scene.event}")).status_code == 200
+        anyway = confirm | {"damaged": True}
+        assert (await client.post(path, json=anyway, timeout=PATIENCE)).status_code == 200
+
+
+async def test_the_command_line_asks_before_it_erases_or_deletes(
+    migrated_url: str, tmp_path: Path
+) -> None:
+    async with running(migrated_url, admin_token=TOKEN, export_dir=tmp_path) as server:
+        scene = await gathering(server)
+        member = await scene.member()
+        asked, erased = await asyncio.gather(
+            ayes(server, "delete", scene.event),
+            ayes(server, "erase", member.user, "--event", scene.code, "--yes"),
+        )
+        assert (asked.returncode, "cannot be undone" in asked.stderr) == (1, True)
+        assert (erased.returncode, "event " in erased.stdout) == (0, True), erased.stderr
+        deleted = await ayes(server, "delete", scene.event, "--yes")
+        assert (deleted.returncode, str(tmp_path) in deleted.stdout) == (0, True), deleted.stderr
