@@ -8,8 +8,17 @@ from msgspec.structs import replace
 
 from handlers.commands.votes import open_proposal
 from handlers.rules import electorate, tallies
-from handlers.rules.resolution import accept, close, evaluate, forget_votes, live_item, summary
+from handlers.rules.resolution import (
+    accept,
+    close,
+    evaluate,
+    forget_votes,
+    live_item,
+    summary,
+    write_item,
+)
 from handlers.step import Outcome, Step, too_many
+from persistence.event.limits import RESTORED_CONCLUSION_RULES
 from persistence.event.records import Item, Part, Proposal
 from protocol import commands as c
 from protocol.errors import ErrorCode, FinalError
@@ -219,8 +228,25 @@ def revert(step: Step, command: c.ProposalRevert) -> Outcome:
     step.put(reverting)
     step.change_event(proposals=reverting.number, pending=event.pending + 1)
     closed = accept(step, reverting, "revert")
+    if undone.kind == "criterion" and undone.category == "delete":
+        _restore_conclusion(step, undone, closed)
     step.put(replace(step.proposal(undone.id), reverted_by=closed.id))
     return Outcome({"proposal": closed.id} | summary(closed))
+
+
+def _restore_conclusion(step: Step, deletion: Proposal, reverting: Proposal) -> None:
+    """Give the criterion that came back the conclusion that it had when it was deleted."""
+    if step.limits.rules < RESTORED_CONCLUSION_RULES:
+        return
+    assert deletion.item_id is not None
+    assert reverting.item_id is not None
+    before = step.state.item(deletion.item_id)
+    restored = step.state.item(reverting.item_id)
+    assert before is not None
+    assert restored is not None
+    if before.conclusion is not None:
+        changed = replace(restored, conclusion=before.conclusion, conclusion_version=1)
+        write_item(step, changed, "conclusion", reverting.id)
 
 
 def _effect(step: Step, undone: Proposal) -> dict[str, object]:

@@ -25,12 +25,16 @@ import msgspec
 #: 5. Shares, stances, votes that decide at the close, hidden tallies, electorates of the opening.
 #: A ballot keeps the position of its submission, and the first one fixes the ballot's method.
 #: 6. The revisions of a member's ballots go on after a ballot was cleared, or went with its member.
-RULES = 6
+#: 7. A revert of a criterion's deletion brings its conclusion back too.
+RULES = 7
 #: The rules since which an event notes that a ballot was submitted.
 FIXED_BALLOT_RULES = 5
 #: The rules since which a membership keeps the revision of a ballot that is gone. Before, the next
 #: one was 1 again.
 KEPT_REVISION_RULES = 6
+#: The rules since which a revert of a criterion's deletion restores the conclusion. Before, the
+#: criterion came back without one.
+RESTORED_CONCLUSION_RULES = 7
 
 
 class DomainLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -90,6 +90,16 @@ async def gone_on(scene: Scene) -> None:
         if proposal["status"] == "accepted" and proposal["kind"] == "assumption"
     ]
     await scene.do("proposal.revert", proposal=accepted[-1])
+    concluded, other_one = (await scene.state())["criteria"]
+    conclusion = await scene.propose(kind="conclusion", target=concluded, base_version=0)
+    await scene.vote(other, conclusion)
+    deletions = [
+        await scene.propose(kind="criterion", category="delete", target=criterion, base_version=1)
+        for criterion in (concluded, other_one)
+    ]
+    for deletion in deletions:
+        await scene.vote(other, deletion)
+    await scene.do("proposal.revert", proposal=deletions[0])
     await scene.do("event.set_policy", policy_version=2, policy=by_count(3))
     for _ in range(3):
         await scene.propose(member)

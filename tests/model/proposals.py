@@ -177,6 +177,9 @@ class Proposals(Items):
             **undo, base_version=self.version(undo), content=content, reason=reason
         )
         self.accept(made, "revert")
+        deleted = row["kind"] == "criterion" and row["category"] == "delete"
+        if deleted and (conclusion := self.items[row["item"]]["conclusion"]) is not None:
+            self.conclude(self.items[made["item"]], conclusion)
         row["reverted_by"], made["reverts"] = made["id"], row["id"]
         return {"proposal": made["id"], **outcome(made)}
 
@@ -290,6 +293,11 @@ class Proposals(Items):
             return False
         return self.passes(row, self.now, closing)
 
+    def conclude(self, item: Row, content: str | None) -> None:
+        item["conclusion"] = content
+        item["conclusion_version"] += 1
+        self.said[item["id"], "conclusion"].append(content)
+
     def evaluate(self, row: Row) -> bool:
         if carried := self.carried(row):
             self.accept(row, "auto_votes")
@@ -308,9 +316,7 @@ class Proposals(Items):
         row["stale"] = self.is_stale(row)
         if row["kind"] == "conclusion":
             item = self.items[row["target"]]
-            item["conclusion"] = row["content"]
-            item["conclusion_version"] += 1
-            self.said[item["id"], "conclusion"].append(row["content"])
+            self.conclude(item, row["content"])
         elif row["category"] == "create":
             item = self.items[self.make_item(row["kind"], row["content"])]
         else:

@@ -135,6 +135,17 @@ def test_a_revert_puts_back_what_was(
     assert table.same("ada", "proposal.revert", proposal=proposal)["proposal"] == undo
 
 
+def test_a_criterion_comes_back_with_its_conclusion(table: Table) -> None:
+    criterion = table.item("criterion")
+    on_it: Row = {"target": criterion, "base_version": 0, "content": "so it is"}
+    table.vote(table.propose("bob", "conclusion", **on_it), "ada", "bob")
+    gone = table.propose("bob", "criterion", "delete", target=criterion, base_version=1)
+    table("ada", "proposal.accept", proposal=gone)
+    undo = table("ada", "proposal.revert", proposal=gone)["proposal"]
+    back = table.model.items[table.model.proposals[undo]["item"]]
+    assert (back["conclusion"], back["conclusion_version"], back["version"]) == ("so it is", 1, 1)
+
+
 def test_only_what_still_is_can_be_undone(table: Table) -> None:
     item = table.item()
     first = table.propose("bob", category="update", target=item, base_version=1)

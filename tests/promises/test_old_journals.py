@@ -36,7 +36,7 @@ SHOWN = {
 
 
 #: The same by later versions, whose journals record their limits: the rules → the schema of then.
-RECORDED = {"rules-4": "0006", "rules-5": "0011"}
+RECORDED = {"rules-4": "0006", "rules-5": "0011", "rules-6": "0012"}
 
 
 def event_of(name: str, folder: Path = FOLDER) -> str:
