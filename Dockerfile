@@ -1,7 +1,7 @@
 # The server in an image: no compiler, no pip, an account of its own.
 FROM python:3.13.15-slim-trixie AS build
 WORKDIR /src
-# Every file that is downloaded must have the hash that is written down here (scripts/lock).
+# Every downloaded file must have the hash in these lists (scripts/lock).
 COPY deploy/requirements.txt deploy/build-requirements.txt ./
 RUN python -m venv /opt/ayes && python -m venv /opt/build \
     && /opt/ayes/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt \

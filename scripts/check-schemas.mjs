@@ -1,4 +1,4 @@
-// Part of scripts/check-schemas; the documents lie beside it.
+// Part of scripts/check-schemas, which puts the documents into the same folder.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { TypeScriptGenerator } from '@asyncapi/modelina';
 import { Parser } from '@asyncapi/parser';
@@ -24,11 +24,11 @@ const validate = ajv.compile(schema);
 const valid = { type: 'ping', ref: 7 };
 const invalid = { type: 'vote.cast', id: 'short' };
 if (!validate(valid) || validate(invalid)) {
-  console.error('schema: ajv does not take it as meant', validate.errors);
+  console.error('schema: ajv accepts and refuses the wrong messages', validate.errors);
   failed = true;
 } else console.log(`schema: ${Object.keys(schema.$defs).length} definitions`);
 
-// The names and values of the wire, so that a message is a constant of its type.
+// With the wire's own names and values, so that each message can be a constant of its type.
 const generator = new TypeScriptGenerator({ modelType: 'interface', enumType: 'union', mapType: 'record', rawPropertyNames: true });
 const models = await generator.generate(JSON.parse(text));
 writeFileSync('asyncapi.ts', models.map(({ result }) => `export ${result}`).join('\n'));
@@ -39,10 +39,10 @@ for (const { modelName, result } of models) {
   if (type) typesOf.set(type, [...(typesOf.get(type) ?? []), `A.${modelName}`]);
 }
 
-// What the transcripts say, as constants of the types that openapi-typescript made.
+// The transcripts' messages, as constants of the types that openapi-typescript made.
 const SHAPES = { ack: 'Ack', error: 'Error', snapshot: 'Snapshot' };
 const said = readFileSync('said.jsonl', 'utf8').trim().split('\n').map((line) => JSON.parse(line));
-// Some commands that are refused are wrong on purpose: those are left out that no ack follows.
+// Some commands are wrong on purpose, so commands without an ack are left out.
 const latest = new Map();
 const acked = new Set();
 for (const { dir, message } of said) {

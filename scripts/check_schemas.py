@@ -1,6 +1,6 @@
-"""Part of scripts/check-schemas: what the transcripts say, parsed by what the tools generated.
+"""Part of scripts/check-schemas: parses the transcripts' messages with the generated code.
 
-Runs beside the documents, in the tools' own environment.
+It runs in the documents' folder, in the environment of the tools.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RESULTS = {
 
 
 def main() -> None:
-    """Parse each message twice; exit with the first that one of them does not take."""
+    """Parse each message with both tools; exit at the first that one of them does not accept."""
     commands: dict[str, Any] = {}
     count = 0
     for line in Path("said.jsonl").read_text().splitlines():
@@ -43,7 +43,7 @@ def main() -> None:
             _same(message, getattr(generated, shape).from_dict(message).to_dict())
             command = commands.get(message.get("id"))
             if shape == "Ack" and command is not None:
-                # Some that are refused are wrong on purpose.
+                # Some refused commands are wrong on purpose.
                 models.Command.model_validate(command)
                 found = type(whole.result).__name__
                 if RESULTS.get(command["type"], found) != found:
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def _same(message: Any, again: Any, path: str = "") -> None:
-    """Exit if ``again`` lost or changed something; times may be written otherwise."""
+    """Exit if ``again`` lost or changed something. Times may be written in another form."""
     if isinstance(message, dict) and isinstance(again, dict) and message.keys() <= again.keys():
         for key, value in message.items():
             _same(value, again[key], f"{path}.{key}")

@@ -1,4 +1,4 @@
-"""The table of docs/clients: every method of both SDKs, and the command line's word for it."""
+"""The table of docs/clients: every method of both SDKs, and the command that does the same."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MEMBER = re.compile(
     r"^(?:  /\*\* (?P<said>[^*]*?) \*/\n)?  (?:readonly )?(?P<name>\[?\w[\w.]*\]?)[<(:?]",
     re.MULTILINE,
 )
-#: JavaScript's own ways to do what ``on`` and iteration do, and its names of the same.
+#: Left out of JavaScript: its other ways to do what ``on`` and iteration do, and its constructors.
 _LEFT_OUT = {"constructor", "addEventListener", "removeEventListener"}
 _SAME = {"[Symbol.asyncIterator]": "changes"}
 #: A verb of the command line → the method that it stands for, if that has another name.
@@ -64,7 +64,7 @@ def _method(verb: str) -> tuple[str, str]:
 
 
 def _python(kind: type) -> Iterator[tuple[str, str]]:
-    """Public names: methods, properties, and what an instance has beside them."""
+    """Public names: methods, properties, and attributes of an instance."""
     text = "".join(inspect.getsource(each) for each in kind.__mro__[:-1])
     own = set(re.findall(r"^        self\.([a-z]\w*)(?::.*)? = ", text, re.MULTILINE))
     for name in {*dir(kind), *own}:
@@ -73,7 +73,7 @@ def _python(kind: type) -> Iterator[tuple[str, str]]:
 
 
 def _javascript(name: str) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Key → the name, and what its comment says."""
+    """Key → the name, and the first sentence of its comment."""
     text = _TYPES.read_text()
     [body] = re.findall(rf"^export class {name} .*?^}}", text, re.MULTILINE | re.DOTALL)
     for found in _MEMBER.finditer(body):
@@ -84,7 +84,7 @@ def _javascript(name: str) -> Iterator[tuple[str, tuple[str, str]]]:
 
 
 def _does(member: Any) -> str:
-    """The first sentence of what Python's docs say of it."""
+    """The first sentence of the member's docstring."""
     if isinstance(member, str | int | float | type(None)):
         return ""
     return _first(inspect.getdoc(member) or "")

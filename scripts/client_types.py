@@ -1,6 +1,6 @@
 """Writes the parts of the Python client that follow from the server and the page.
 
-``--check`` writes nothing and fails where a file is not current. A test runs it.
+``--check`` writes nothing, and fails if a file is not current. A test runs it.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def arguments() -> str:
 def in_event() -> str:
     """The arguments of the commands to an event, with the event."""
     commands = [command for command in COMMANDS if issubclass(command, EventCommand)]
-    with_event = '    """It names its event."""\n    event: str\n\n\n'
+    with_event = '    """The same, with the id of the event."""\n    event: str\n\n\n'
     names = [command.__name__ for command in commands]
     body = "".join(f"class {name}(args.{name}):\n{with_event}" for name in names)
     about = "The arguments of every command to an event, with the event."
@@ -295,7 +295,7 @@ def asked() -> str:
         if "event" in request.__struct_fields__:
             shapes.known[f"{request.__name__}In"] = (
                 f"class {request.__name__}In({request.__name__}):\n"
-                f'    """It names its event."""\n    event: str\n'
+                f'    """The same, with the id of the event."""\n    event: str\n'
             )
     return shapes.text("The arguments of questions, as a room takes them, and with the event.")
 

@@ -1,4 +1,4 @@
-"""Writes the parts of docs/ that follow from the code, so that they cannot tell another story.
+"""Writes the parts of docs/ that follow from the code, so that they cannot contradict it.
 
 A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``; ``fields TYPE``
 is the one with an argument. ``--check`` writes nothing and fails where a part is not current.
@@ -73,7 +73,7 @@ def _remembered(code: ErrorCode) -> str:
 
 
 def closes() -> str:
-    """Every close code of ours."""
+    """Every close code that the server uses."""
     return table(
         ["code", "why", "then"],
         [
@@ -84,7 +84,7 @@ def closes() -> str:
 
 
 def commands() -> str:
-    """Every command: what it does, its fields, who may, what the ack says."""
+    """Every command: its effect, its fields, the roles that may give it, and the ack's result."""
     told, group = [], ""
     for command in COMMANDS:
         kind = type_of(command)
@@ -134,7 +134,7 @@ def fields(kind: str) -> str:
 
 
 def permissions() -> str:
-    """Who may do what, in which status."""
+    """The permissions: role and status of each command."""
 
     def row(command: type[Command], permission: Permission) -> list[str]:
         cells = []
@@ -188,7 +188,7 @@ def settings() -> str:
 
 
 def bounds() -> str:
-    """Every named limit and deadline, by module, with the sentence beside it in the code."""
+    """Every named limit and deadline, by module, with its comment in the code."""
     told = []
     for package in _BOUNDED:
         for path in sorted((ROOT / package).rglob("*.py")):
@@ -245,7 +245,7 @@ def _budgets(node: ast.ClassDef) -> Iterator[list[str]]:
 
 
 def state() -> str:
-    """What a room shows, one kind of object after another."""
+    """The objects that a room shows, one kind after another."""
     told = []
     for name, kind in vars(shown).items():
         if isinstance(kind, type) and issubclass(kind, shown.View) and kind.__struct_fields__:

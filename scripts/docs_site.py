@@ -26,7 +26,7 @@ def on_files(files: Files, config: Any) -> Files:
     """Add the pages from the top."""
     for name in TOP:
         text = (ROOT / name).read_text()
-        # There they link to docs/x.md; here they stand beside it.
+        # There they link to docs/x.md; on the site they are in the same folder as x.md.
         text = re.sub(r"\]\(docs/", "](", text)
         files.append(File.generated(config, name, content=text))
     return files

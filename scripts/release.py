@@ -31,9 +31,9 @@ sys.path.insert(0, str(ROOT))
 from scripts.renumber import ReleaseError, number, renumber  # noqa: E402
 from tests.node import NODE, NPM  # noqa: E402
 
-#: Longest that one step takes; a slow registry takes most of it.
+#: Longest time for one step. Most of it is for a slow registry.
 STEP_TIMEOUT_S = 240.0
-#: Longest that the installed server takes to make its database and to listen.
+#: Longest time for the installed server to make its database and to listen.
 START_TIMEOUT_S = 60.0
 #: The file with the hashes; it also marks a folder as a release.
 SUMS = "SHA256SUMS"
@@ -74,7 +74,7 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
 
 
 def empty(into: Path) -> None:
-    """Make the folder, without an earlier release in it. Other people's files are not deleted."""
+    """Make the folder, and delete an earlier release in it. Raises if it has other files."""
     into.mkdir(parents=True, exist_ok=True)
     if any(into.iterdir()) and not (into / SUMS).is_file():
         raise ReleaseError(f"{into} is not empty, and holds no release")
@@ -211,7 +211,7 @@ def main() -> int:
         say(f"building {number(ROOT)}")
         build(into)
         with tempfile.TemporaryDirectory(prefix="ayes-release-") as scratch:
-            # The embedded database's account gets through it.
+            # The account of the embedded database must be able to enter it.
             Path(scratch).chmod(0o755)
             smoke(into, Path(scratch))
         seal(into)

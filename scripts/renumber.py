@@ -17,7 +17,7 @@ PLACES = {
     "deploy/kubernetes/migrate.yaml": ("image: ayes:", "\n"),
     "deploy/kubernetes/kustomization.yaml": ("newTag: ", "\n"),
 }
-#: A number as Semantic Versioning has it, without build metadata; PyPI knows no other pre-releases.
+#: A version by Semantic Versioning, without build metadata. PyPI has no other pre-releases.
 NUMBER = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+((a|b|rc)[0-9]+)?")
 UNRELEASED = "\n## Unreleased\n"
 
@@ -42,7 +42,7 @@ def number(root: Path) -> str:
 def renumber(root: Path, to: str, date: str) -> None:
     """Write ``to`` in every place, and close the changelog's *Unreleased* under it."""
     if NUMBER.fullmatch(to) is None:
-        raise ReleaseError(f"{to!r} is no number such as 0.2.0 or 0.2.0rc1")
+        raise ReleaseError(f"{to!r} is not a version such as 0.2.0 or 0.2.0rc1")
     changelog = root / "CHANGELOG.md"
     text = changelog.read_text()
     if f"\n## {to} " in text:

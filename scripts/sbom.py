@@ -27,7 +27,7 @@ def document(package: str) -> dict[str, Any]:
     components = [_component(each) for _, each in sorted(installed.items())]
     if package == "ayes":
         components += list(_vendored())
-    # Made of what is listed, so that the same release has the same bill.
+    # The id is made from the list, so that the same release has the same bill.
     digest = hashlib.sha256(json.dumps([package, own.version, components]).encode()).digest()
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -81,7 +81,7 @@ def _needs(found: Distribution, installed: dict[str, Distribution]) -> Iterator[
 
 
 def _vendored() -> Iterator[dict[str, Any]]:
-    """Yield the page's files of others, with the hashes that their READMEs name."""
+    """Yield the page's third-party files, with the hashes that their READMEs name."""
     for folder in sorted(VENDOR.iterdir()):
         about = (folder / "README.md").read_text()
         found = re.search(r"\b(\d+\.\d+\.\d+)\b", about)

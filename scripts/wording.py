@@ -1,4 +1,4 @@
-"""The words for a message's fields, from its type: what a reader of docs/protocol.md needs."""
+"""The words in docs/protocol.md for the fields of a message, made from its type."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from protocol.messages import AnyOf, PatchOf
 
 _LIMITS = f.TextLimits()
 _PLAIN = {str: "text", int: "integer", bool: "true or false", float: "number", dict: "object"}
-#: Fields of an object that is told where it stands.
+#: Most fields of an object that is described in place.
 _SMALL = 6
 #: Kinds of field that have a name of their own.
 _NAMED: list[tuple[Any, str]] = [
@@ -39,7 +39,7 @@ _NAMED: list[tuple[Any, str]] = [
 
 
 def fields_of(message: type[msgspec.Struct]) -> list[str]:
-    """``name words`` of every field; what may be left out stands in brackets."""
+    """``name words`` of every field; an optional field is in brackets."""
     hints = typing.get_type_hints(message, include_extras=True)
     told = []
     for field in msgspec.structs.fields(message):
@@ -59,7 +59,7 @@ def fields_of(message: type[msgspec.Struct]) -> list[str]:
 
 
 def words_of(hint: Any) -> str:
-    """What a value of ``hint`` is."""
+    """The words for a value of type ``hint``."""
     for known, name in _NAMED:
         if hint == known:
             return name
@@ -83,7 +83,7 @@ def words_of(hint: Any) -> str:
 
 
 def _is_small(hint: type) -> bool:
-    """Whether a struct is told in place; the others are told once, under their names."""
+    """Whether a struct is described in place; the others are described once, under their names."""
     return (
         issubclass(hint, msgspec.Struct)
         and not issubclass(hint, state.View)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 #: Folders whose docstrings, comments and constants follow the rules.
 CLEAN = ("protocol", "persistence", "handlers", "server")
 #: Folders whose docstrings and comments follow them; their constants need no comment.
-PLAIN = ("tests", "benchmarks")
+PLAIN = ("tests", "benchmarks", "clients/python", "scripts")
 #: Pages that follow the rules; a folder stands for its pages.
 CLEAN_PAGES = (
     "CHANGELOG.md",
@@ -47,10 +47,14 @@ BANNED = re.compile(
     r"\b(whoever|whatever is|anew|of late|none of the others|what is no|told|tells?|as may be)\b",
     re.IGNORECASE,
 )
+#: A comment in JavaScript, as far as one line shows it.
+JS_COMMENT = re.compile(r"(?:^\s*(?://|/?\*)|\s//|/\*\*)(.*)")
 #: First words of a docstring that hide its subject.
 HIDDEN_SUBJECT = re.compile(
     r"(Who|Whose|Whom|Whatever|What|Where|Which|That|Those|It|They|There)\b"
 )
+#: Its docstrings are the messages of errors, whose subject is the command.
+MESSAGES = "clients/python/ayes_client/errors.py"
 #: Words of one sentence; a longer one has more than one thought.
 MAX_SENTENCE_WORDS = 25
 #: Beginnings of constants that the field calls ``MAX_`` or ``MIN_``.
@@ -141,10 +145,23 @@ def test_pages_have_no_banned_words() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_comments_of_javascript_have_no_banned_words() -> None:
+    wrong = [
+        f"{_name(path)}:{number}: {found[0]!r}"
+        for folder in ("clients/js", "web")
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.suffix in (".js", ".ts") and not {"node_modules", "vendor"} & set(path.parts)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if (comment := JS_COMMENT.search(line)) and (found := BANNED.search(comment[1]))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_docstrings_begin_with_a_named_thing() -> None:
     wrong = [
         f"{_name(path)}:{line}: {text.strip()[:60]!r}"
         for path in sources(*CLEAN, *PLAIN)
+        if _name(path) != MESSAGES
         for line, text in docstrings(path)
         if HIDDEN_SUBJECT.match(text.strip())
     ]

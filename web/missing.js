@@ -1,16 +1,16 @@
-// Members who have not taken part yet, for an admin's reminder: their names if the server tells who took part,
+// Members who have not taken part yet, for an admin's reminder: their names if the server shows who took part,
 // else their number if that is public.
 
 import { termsOf } from "./policy.js";
 
-/** Members whose names are read; of more, only the number is told. */
+/** Members whose names are read; of more, only the number is shown. */
 const MAX_NAMED = 1_000;
 /** Rows of one page of a list. */
 const PAGE = 200;
 
 /**
  * `{count, of, names}` of the ballot (`proposal` left out) or of a proposal: how many of how many have not taken part,
- * and their names. `names` is null if they are not told, and `count` too if not even the number is.
+ * and their names. `names` is null if they are not shown, and `count` too if not even the number is.
  */
 export async function missing(store, id) {
   const { counts, proposals } = store.state;
@@ -25,7 +25,7 @@ export async function missing(store, id) {
   return { count: names.length, of: members.size, names };
 }
 
-/** Whether the server tells admins who took part. With voters of its opening, others may not vote. */
+/** Whether the server shows admins who took part. With an electorate of the opening, others may not vote. */
 function isNamed(proposal) {
   if (proposal === undefined) return true;
   const { votes, stances, tally, electorate } = termsOf(proposal);

@@ -5,7 +5,7 @@ import { leads } from "./permissions.js";
 import { now, remaining, t } from "./words.js";
 
 const MINUTE_MS = 60_000;
-/** Milliseconds before a moment at which it is told: a day, an hour, ten minutes, one. */
+/** Milliseconds before a moment at which a reminder is given: a day, an hour, ten minutes, one. */
 const LEADS_MS = [24 * 60, 60, 10, 1].map((minutes) => minutes * MINUTE_MS);
 /** Milliseconds before a moment from which the page shows what is left to do. */
 export const NEAR_MS = 60 * MINUTE_MS;

@@ -6,9 +6,9 @@ const STATUSES = { in_progress: "status.in_progress", paused: "status.paused", f
 export class News {
   #before = null;
 
-  /** `tell(kind)` is called for each piece of news; a kind is a key of the page's texts (`news.…`). */
-  constructor(tell) {
-    this.tell = tell;
+  /** `report(kind)` is called for each piece of news; a kind is a key of the page's texts (`news.…`). */
+  constructor(report) {
+    this.report = report;
   }
 
   /** `state` is the room's current state; acts of `me` are no news. */
@@ -20,14 +20,14 @@ export class News {
     const { status } = state.event ?? {};
     this.#before = { proposals, requests, comments, status };
     if (!before || !before.status) return;
-    if (status !== before.status && STATUSES[status]) this.tell(STATUSES[status]);
+    if (status !== before.status && STATUSES[status]) this.report(STATUSES[status]);
     for (const [id, now] of proposals) {
       const then = before.proposals.get(id);
       const { author, resolved_by: by } = state.proposals[id];
-      if (then === undefined && now === "pending" && author !== me) this.tell("proposed");
-      else if (then === "pending" && now !== "pending" && (by !== me || now === "accepted")) this.tell(now);
+      if (then === undefined && now === "pending" && author !== me) this.report("proposed");
+      else if (then === "pending" && now !== "pending" && (by !== me || now === "accepted")) this.report(now);
     }
-    for (const id of requests) if (!before.requests.has(id)) this.tell("asked");
-    for (const id of comments) if (!before.comments.has(id) && state.comments[id].author !== me) this.tell("said");
+    for (const id of requests) if (!before.requests.has(id)) this.report("asked");
+    for (const id of comments) if (!before.comments.has(id) && state.comments[id].author !== me) this.report("said");
   }
 }

@@ -6,9 +6,9 @@ import { read, remove, write } from "./seen.js";
 import { currentLanguage, t } from "./words.js";
 import { nearing, wordsOf } from "./nearing.js";
 
-/** Milliseconds between two looks at the open rooms. A page in the background may look once a minute only. */
+/** Milliseconds between two checks of the open rooms. A page in the background may look once a minute only. */
 const LOOK_INTERVAL_MS = 15_000;
-/** Reminders that are remembered as told; the oldest go first. */
+/** Reminders that are remembered as given; the oldest go first. */
 const MAX_TOLD = 500;
 const ICON = new URL("./icons/icon-192.png", import.meta.url).href;
 
@@ -64,7 +64,7 @@ export class Reminders {
     this.look();
   }
 
-  /** Tell each reminder that is due and was not told yet. */
+  /** Give each reminder that is due and was not given yet. */
   look() {
     if (!this.#owner) return;
     for (const store of this.rooms()) {
@@ -74,7 +74,7 @@ export class Reminders {
 
   #tell(store, moment) {
     const isLooking = this.looks(store.event);
-    // Another tab may have told it meanwhile.
+    // Another tab may have given it meanwhile.
     const { told } = this.#kept();
     if (told.includes(moment.key) || !(isLooking || this.isOn)) return;
     this.#keep({ told: [...told, moment.key].slice(-MAX_TOLD) });

@@ -32,7 +32,7 @@ export class Session {
       },
       client: { name: "ayes-page", version: signin.config?.version },
       outbox: indexedDbOutbox("ayes"),
-      // The page says itself why there is no line.
+      // The page shows itself why there is no connection.
       warn: null,
     });
     this.acts = new Acts(this.client, changed, settled, () => this.now());

@@ -7,7 +7,7 @@ export type Status = "idle" | "connecting" | "open" | "waiting" | "offline" | "s
 
 /** How to go on after an error: the `same` id again, a new id after a `fix`, the same id after `auth`, or `no` way. */
 export type Retry = "same" | "fix" | "auth" | "no";
-/** Whether the command had an effect; if `unknown`, the same id sent again tells. */
+/** Whether the command had an effect; if `unknown`, the same id sent again settles it. */
 export type Effect = "none" | "unknown";
 
 /** The codes of the server (docs/protocol.md, "errors"), and seven of the client itself. */
@@ -33,7 +33,7 @@ export type ErrorCode =
   | "unanswered"
   /** The room was left, or was closed by the server: `details.reason`. */
   | "room_closed"
-  /** The line to the server was lost, or not had; in `client.trouble` alone. */
+  /** The connection to the server was lost, or not had; in `client.trouble` alone. */
   | "unreachable";
 
 export interface ErrorDetails {
@@ -346,7 +346,7 @@ export interface State {
   readonly results?: Readonly<Results>;
 }
 
-/** What is one's own. */
+/** What the user alone sees: membership, votes, ballot. */
 export interface You {
   readonly membership: Readonly<{ status: MembershipStatus; role?: Role }>;
   /** Proposal → the revision voted for. */
@@ -734,7 +734,7 @@ export interface ClientOptions {
   WebSocket?: new (url: string, protocols?: string | string[]) => WebSocketLike;
   clock?: Clock;
   /**
-   * Is given one sentence if the line cannot be had before the first welcome; `console.warn` if left out. `null`: no
+   * Is given one sentence if there is no connection before the first welcome; `console.warn` if left out. `null`: no
    * warning.
    */
   warn?: ((text: string) => void) | null;
@@ -817,11 +817,11 @@ export interface BallotOptions extends CommandOptions {
 }
 
 export interface CreateOptions extends CommandOptions, Partial<Omit<Args<"event.create">, "subject" | "as">> {
-  /** Run it without a vote in it. */
+  /** Run the event without a vote in it. */
   organiser?: boolean;
 }
 
-/** Why there is no line to the server. */
+/** Why there is no connection to the server. */
 export interface Trouble {
   /** `token`: the token function failed. */
   readonly where: "token" | "server";
@@ -832,7 +832,7 @@ export interface Trouble {
 
 export interface ClientEvents {
   status: CustomEvent<{ status: Status; before: Status; retryAt: number | null; trouble: Trouble | null }>;
-  /** The next connection takes this way. */
+  /** The transport of the next connection. */
   transport: CustomEvent<{ transport: Transport }>;
   welcome: CustomEvent<Welcome>;
   /** The pending commands have changed. */
@@ -856,14 +856,14 @@ export class Client extends EventTarget {
   constructor(url: string | URL, options?: ClientOptions);
 
   readonly status: Status;
-  /** The way of the present or next connection. */
+  /** The transport of the present or next connection. */
   readonly transport: Transport;
   readonly user: User | undefined;
   readonly limits: Limits | undefined;
   readonly session: string | undefined;
   /** When the next connection is tried (milliseconds since 1970), or `null`. */
   readonly retryAt: number | null;
-  /** Why there is no line to the server; `null` while there is one, and before the first try has failed. */
+  /** Why there is no connection to the server; `null` while there is one, and before the first try has failed. */
   readonly trouble: Trouble | null;
   /** Commands without an answer, oldest first; before them those that were acked and whose room is not at `seq` yet. */
   readonly pending: readonly Pending[];
@@ -922,7 +922,7 @@ export class Client extends EventTarget {
 
   /** Call `listener` with each event's `detail`; return the function that ends it. */
   on<K extends keyof ClientEvents>(type: K, listener: (detail: ClientEvents[K]["detail"]) => void): () => void;
-  /** Call `listener` after each change of what the client says of itself; return the function that ends it. */
+  /** Call `listener` after each change of the client's own properties; return the function that ends it. */
   watch(listener: () => void): () => void;
   addEventListener<K extends keyof ClientEvents>(
     type: K,
@@ -980,7 +980,7 @@ export interface Tally {
   readonly needed: number | null;
   /** The least number that must take part; null without a quorum. */
   readonly quorum: number | null;
-  /** How it stands is shown to nobody before it is decided. */
+  /** Whether the counts are shown to nobody before the close. */
   readonly hidden: boolean;
   /** Whether votes alone decide it. */
   readonly automatic: boolean;
@@ -1092,11 +1092,11 @@ export class Room extends EventTarget implements AsyncIterable<Change> {
    * important first, if they are ranked.
    */
   ballot(option: string | string[], criteria?: string[], options?: BallotOptions): Promise<AckOf<"ballot.submit">>;
-  /** Let in everyone who had asked by position `upto`, or by `seq`, as an admin. */
+  /** Let in everyone who had asked by position `upto`, as an admin; by the one that the room shows if left out. */
   approveAll(options?: CommandOptions & { upto?: number }): Promise<AckOf<"membership.approve_all">>;
-  /** Turn away everyone who had asked by position `upto`, or by `seq`, as an admin. */
+  /** Turn away everyone who had asked by position `upto`, as an admin; by the one that the room shows if left out. */
   rejectAll(options?: CommandOptions & { upto?: number }): Promise<AckOf<"membership.reject_all">>;
-  /** Make users members who did not ask, as an admin. */
+  /** Make users members without a request of theirs, as an admin. */
   addMembers(
     people: Iterable<string | { user: string; name?: string }>,
     options?: CommandOptions,

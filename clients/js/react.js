@@ -1,4 +1,4 @@
-// Ayes for React 18 and 19: a provider with one client, and hooks that show rooms, proposals, ballots and the line.
+// Ayes for React 18 and 19: a provider with one client, and hooks that show rooms, proposals, ballots and the connection.
 
 import { createContext, createElement, useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 
@@ -38,11 +38,11 @@ export function useAyes() {
   return found.client;
 }
 
-/** The line to the server: why there is none, and the seconds until the next try. */
+/** The connection to the server: why there is none, and the seconds until the next try. */
 export function useConnection() {
   const client = useAyes();
   const look = useMemo(() => (client ? steady(() => connectionOf(client)) : () => NOWHERE), [client]);
-  const watch = useCallback((told) => client?.watch(told) ?? nothing, [client]);
+  const watch = useCallback((changed) => client?.watch(changed) ?? nothing, [client]);
   const found = useSyncExternalStore(watch, look, () => NOWHERE);
   const [, tick] = useState(0);
   const { retryAt } = found;
@@ -104,7 +104,7 @@ export function useRoomState(room, select = (state) => state, isEqual = Object.i
     last.current = { room, state, you, online, live, select, pending: pending.length, value };
     return value;
   };
-  return useSyncExternalStore(useCallback((told) => room.watch(told), [room]), look, look);
+  return useSyncExternalStore(useCallback((changed) => room.watch(changed), [room]), look, look);
 }
 
 /** One proposal: how it stands with the user's own vote counted once, and the acts on it. `error`: the last refusal. */

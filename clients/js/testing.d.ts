@@ -37,7 +37,7 @@ type Shown = { [Name in keyof State]?: Name extends "event" ? Partial<State["eve
 export interface FakeRoom extends Room {
   /** The commands that were given. */
   readonly given: readonly { id: string; type: string; args: Record<string, unknown> }[];
-  /** Show these from now on, and tell every listener. */
+  /** Show these from now on, and call every listener. */
   set(next: { state?: Shown; you?: Partial<You>; online?: number; live?: false }): FakeRoom;
 }
 

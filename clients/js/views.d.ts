@@ -2,13 +2,13 @@
 
 import type { AckOf, Ballot, BallotMethod, BallotOptions, Criterion, Option, Results, Stance, Status, Transport, User } from "./ayes.js";
 
-/** The line to the server. */
+/** The connection to the server. */
 export interface Connection {
   readonly status: Status;
   readonly transport: Transport;
   /** When the next connection is tried (milliseconds since 1970), or null. */
   readonly retryAt: number | null;
-  /** Why there is no line, or null. */
+  /** Why there is no connection, or null. */
   readonly why: string | null;
   /** `token`: the token function failed. */
   readonly where: "token" | "server" | null;
@@ -23,7 +23,7 @@ export interface BallotView {
   readonly sending: boolean;
   readonly options: readonly (Option & { id: string })[];
   readonly criteria: readonly (Criterion & { id: string })[];
-  /** One's own, or null. */
+  /** The user's own ballot, or null. */
   readonly ballot: Readonly<Ballot> | null;
   readonly results: Readonly<Results> | null;
   /** How many were submitted; null if that is not shown. */

@@ -1,4 +1,4 @@
-// Ayes for Vue 3: a plugin with one client, and composables that show rooms, proposals, ballots and the line.
+// Ayes for Vue 3: a plugin with one client, and composables that show rooms, proposals, ballots and the connection.
 
 import { computed, getCurrentScope, inject, onScopeDispose, shallowRef, toValue, watch } from "vue";
 
@@ -29,7 +29,7 @@ export function useAyes() {
   return client;
 }
 
-/** The line to the server: why there is none, and the seconds until the next try. */
+/** The connection to the server: why there is none, and the seconds until the next try. */
 export function useConnection() {
   const client = useAyes();
   const found = shallowRef(client ? connectionOf(client) : NOWHERE);

@@ -49,7 +49,7 @@ def test_a_new_number_is_written_everywhere_and_closes_the_changelog(copy: Path)
 @pytest.mark.parametrize("wrong", ["", "1.0", "v1.0.0", "1.0.0-rc.1", "1.0.0\n", "01.x.0"])
 def test_a_number_of_another_form_changes_nothing(copy: Path, wrong: str) -> None:
     before = numbers(copy)
-    with pytest.raises(ReleaseError, match="is no number"):
+    with pytest.raises(ReleaseError, match="is not a version"):
         renumber(copy, wrong, "2026-12-24")
     assert numbers(copy) == before
 

@@ -113,13 +113,13 @@ function members(app, store) {
 
 const RANKS = ["admin", "organiser", "member"];
 
-/** What tells `user` from others of the same name: the end of the id, else undefined. */
+/** Distinguishes `user` from others of the same name: the end of the id, else undefined. */
 function namesake(store, user, { name }) {
   const alike = Object.entries(store.state.members).some(([id, other]) => id !== user && other.name === name);
   return alike ? user.slice(-NAMESAKE_LENGTH) : undefined;
 }
 
-/** Characters of an id that tell namesakes apart. */
+/** Characters of an id that distinguish namesakes. */
 const NAMESAKE_LENGTH = 4;
 
 /** Applicants beyond those that the room shows, in pages. */

@@ -24,7 +24,7 @@ export function remindButton(app, store, id) {
 
 const keyOf = (store) => `${NAME}|${store.event}`;
 
-/** Read anew who is missing: it is not kept up to date. */
+/** Read again who is missing: it is not kept up to date. */
 async function ask(app, store, id) {
   const key = keyOf(store);
   const asked = { id };

@@ -36,7 +36,7 @@ import { TokenBucket } from "./wire/token-bucket.js";
 const ANSWER_TIMEOUT_MS = 15_000;
 const SUBPROTOCOL = "ayes.v1";
 
-/** Events that tell of a change of what the client says of itself. */
+/** Events after a change of the client's own properties. */
 const MOVES = ["status", "transport", "welcome", "pending", "bye", "ended"];
 
 export class Client extends Entering {
@@ -57,9 +57,9 @@ export class Client extends Entering {
   /** Once the client has ended: makes the error for each further call. */
   #ended = null;
   #unwatch = () => {};
-  /** Why there is no line, or `null`. */
+  /** Why there is no connection, or `null`. */
   #trouble = null;
-  /** The console need not be told: there was a welcome, or a warning. */
+  /** Whether no warning is needed: there was a welcome, or a warning. */
   #isSilent = false;
   #refs = 0;
 
@@ -313,7 +313,7 @@ export class Client extends Entering {
     this.#commands.down();
   }
 
-  /** The line cannot be had. Before the first welcome nothing else may tell of it, so one warning does. */
+  /** There is no connection. Before the first welcome perhaps nothing else shows that, so one warning does. */
   #onTrouble(where, error) {
     this.#trouble = Object.freeze({ where, error, since: this.#trouble?.since ?? this.#options.clock.now() });
     if (this.#isSilent) return;

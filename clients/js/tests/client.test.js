@@ -334,6 +334,6 @@ test("a batch stays below the size of a message", async () => {
   assert.ok(sizes.every((size) => size <= 1000), `${sizes}`);
 });
 
-test("without a WebSocket the client says so at once", () => {
-  assert.throws(() => new Client("https://decide.example", { WebSocket: null }), TypeError);
+test("without a WebSocket and without fetch the client says so at once", () => {
+  assert.throws(() => new Client("https://decide.example", { WebSocket: null, fetch: null }), TypeError);
 });

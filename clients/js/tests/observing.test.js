@@ -74,7 +74,7 @@ test("decided, joined and finished are told once, after the change that brought 
   assert.deepEqual(await outcome, told[1][1].outcome);
   assert.deepEqual([(await outcome).carried, (await outcome).agree, (await outcome).how], [true, 2, "auto_votes"]);
   told.length = 0;
-  // A snapshot tells of what was missed, and not of older ones that it shows again.
+  // A snapshot reports what was missed, and not of older ones that it shows again.
   const proposals = { ...room.state.proposals, p2: { kind: "assumption", status: "deleted", resolution: "expired", revision: 1, resolved_no: 7 }, old: { status: "rejected", revision: 1, resolved_no: 2 } };
   const event = { ...SHOWN.event, status: "finished" };
   last().hear(snapshot({ seq: 9, reason: "gap", state: { ...room.state, proposals, event, results: { ballots: 0 } } }));

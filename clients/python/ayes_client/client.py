@@ -133,7 +133,7 @@ class Client(RoomKeeper):
 
     @property
     def limits(self) -> Limits:
-        """What the server takes from one socket, as its last welcome said."""
+        """The server's limits for one socket, from its last welcome."""
         return self._context.limits
 
     @property

@@ -1,4 +1,4 @@
-"""What happens in a room, for callbacks: derived from the states before and after a change."""
+"""Happenings in a room, for callbacks: derived from the states before and after a change."""
 
 from __future__ import annotations
 

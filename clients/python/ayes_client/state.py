@@ -53,7 +53,7 @@ class Terms(TypedDict, total=False):
 
 
 class BallotPolicy(TypedDict):
-    """What the final ballot asks for; ``named``: members see after the end who chose what."""
+    """The method of the final ballot. ``named``: members see after the end who chose what."""
 
     method: BallotMethod
     named: bool
@@ -261,7 +261,7 @@ class Results(TypedDict):
 
 
 class State(TypedDict):
-    """What a room shows. Collections are keyed by id. Only admins have ``requests``."""
+    """The state of a room. Collections are keyed by id. Only admins have ``requests``."""
 
     event: Event
     options: dict[str, Option]
@@ -297,9 +297,9 @@ class Ballot(TypedDict):
 
 
 class You(TypedDict):
-    """What the user alone sees. ``votes``: shown proposal → the revision voted for.
+    """The part that the user alone sees. ``votes``: shown proposal → the revision voted for.
 
-    ``stances``: shown proposal → what that vote says, if it is not ``agree``. Servers of before
+    ``stances``: shown proposal → the stance of that vote, if it is not ``agree``. Older servers
     leave it out.
     """
 

@@ -39,7 +39,7 @@ class Tally(NamedTuple):
     against: int | None
     abstain: int | None
     mine: Stance | None
-    """What the user says, or is about to say."""
+    """The user's own stance, a vote on its way included; ``None`` without one."""
     sending: bool
     """Whether a vote or its retraction is pending: not answered, or not shown yet."""
     eligible: int
@@ -57,6 +57,6 @@ class Tally(NamedTuple):
     hidden: bool
     """Whether ``agree``, ``against`` and ``abstain`` are not shown before the close."""
     stances: tuple[Stance, ...]
-    """What a vote may say."""
+    """The stances that a vote may have."""
     outcome: Decided | None
     """How it ended; ``None`` while it is pending."""

@@ -2,15 +2,16 @@
 
     AYES_URL=http://127.0.0.1:8400 python import_votes.py votes.csv --tokens tokens.csv
 
-``votes.csv`` has the columns ``user``, ``event``, ``proposal`` and, if wanted, ``revision`` (else
-1, the first words; it is not looked up, for a row must be the same command on every run).
-``tokens.csv`` has ``user`` and ``token``; a column ``token`` in ``votes.csv`` does as well.
+``votes.csv`` has the columns ``user``, ``event``, ``proposal`` and, if wanted, ``revision``.
+Without it, the vote is for revision 1. The present revision is not asked for: a row must be the
+same command on every run. ``tokens.csv`` has ``user`` and ``token``; or ``votes.csv`` has a column
+``token``.
 
-Each vote's id follows from the file's contents and the row's number. So a run needs to remember
-nothing: it sends everything, and the server answers what it knows already as it did before. A file
-that was changed is another import; a vote that stands already is then "nothing to change".
+Each vote's id is made from the file's contents and the row's number. So a run remembers nothing: it
+sends all votes, and the server gives those that it knows their earlier answers. A changed file is
+another import: a vote that was cast before is then "nothing to change".
 
-Exit status: 0 where every vote counts, 3 where some were refused (they are listed).
+Exit status: 0 if every vote counts, 3 if some were refused (they are listed).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ IN_FLIGHT = 100
 
 
 def commands_of(path: Path) -> tuple[dict[str, list[Command]], dict[str, str]]:
-    """The votes of each user, and the tokens that stand beside them."""
+    """The votes of each user, and the tokens in the same file."""
     contents = path.read_bytes()
     digest = hashlib.sha256(contents).digest()
     votes: dict[str, list[Command]] = defaultdict(list)
@@ -70,7 +71,7 @@ async def vote(
                 elif outcome.ack is not None and outcome.ack.replayed:
                     done["counted before"] += 1
                 elif outcome.ack is not None:
-                    done["counted" if outcome.ack.applied else "stood already"] += 1
+                    done["counted" if outcome.ack.applied else "cast before"] += 1
     except (NeedsAuth, Closed) as err:
         done["refused"] += len(votes)
         print(f"{user}: none of {len(votes)} votes: {err.code}: {err}", file=sys.stderr)
@@ -99,8 +100,8 @@ async def main() -> int:
     async with asyncio.TaskGroup() as group:
         for user in votes:
             group.create_task(one(user))
-    told = ", ".join(f"{count} {what}" for what, count in sorted(done.items()))
-    print(f"{sum(map(len, votes.values()))} votes: {told}")
+    counts = ", ".join(f"{count} {what}" for what, count in sorted(done.items()))
+    print(f"{sum(map(len, votes.values()))} votes: {counts}")
     return 3 if done["refused"] else 0
 
 

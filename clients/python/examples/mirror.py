@@ -1,10 +1,9 @@
-"""Mirrors a room to stdout, a JSON object a line: first the whole of it, then what changes.
+"""Mirrors a room to stdout, one JSON object a line: first the whole state, then each change.
 
     AYES_URL=http://127.0.0.1:8400 AYES_TOKEN=… python mirror.py EVENT | jq .
 
-Whoever reads may be slow: what happens meanwhile becomes one patch, and nothing piles up. A line
-without ``patch`` has the ``state`` as a whole; fold the patches (RFC 7396) into it, and you have
-the room.
+The reader may be slow: the changes meanwhile become one patch, and nothing piles up. A line without
+``patch`` has the whole ``state``. Merge the later patches into it (RFC 7396) to have the room.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ async def main(event: str) -> None:
                 line |= {"reason": change.reason, "state": room.state}
             else:
                 line["patch"] = change.patch
-            # In a thread: a reader that does not read holds up this line, not the connection.
+            # In a thread: a reader that stops reading must not block the connection.
             await asyncio.to_thread(print, json.dumps(line, ensure_ascii=False), flush=True)
 
 

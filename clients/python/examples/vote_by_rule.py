@@ -2,9 +2,9 @@
 
     AYES_URL=http://127.0.0.1:8400 AYES_TOKEN=… python vote_by_rule.py EVENT rain umbrella
 
-It votes for a proposal that names one of the words, and looks anew where its author has changed
-them. Each vote's id follows from the event, the proposal and the revision, and stands in an outbox
-before it is sent: however often the bot is killed and started, each vote counts once.
+It votes for a proposal whose text has one of the words, and decides again if the author changes the
+text. Each vote's id is made from the event, the proposal and the revision, and is kept in an outbox
+before the vote is sent. However often the bot is killed and started, each vote counts once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def likes(proposal: Proposal, words: list[str]) -> bool:
 
 
 async def decide(room: Room, words: list[str], given: set[str]) -> None:
-    """Vote for what is there now and not voted for yet."""
+    """Vote for each shown proposal that the rule likes, and that has no vote of this bot yet."""
     for proposal, shown in list(room.state["proposals"].items()):
         id = id_from("vote_by_rule", room.event, proposal, str(shown["revision"]))
         if shown["status"] != "pending" or id in given or not likes(shown, words):
@@ -33,7 +33,7 @@ async def decide(room: Room, words: list[str], given: set[str]) -> None:
         try:
             ack = await room.vote(proposal, revision=shown["revision"], id=id)
         except (ProposalClosed, RevisionChanged, EventNotInProgress) as err:
-            # Somebody was faster, which is no fault: what comes next is told by the room.
+            # Somebody else was faster. That is no fault, and the room will show what happened.
             print(f"{proposal}: {err}", flush=True)
         else:
             print(f"{proposal}: {ack.result['agree']} of {ack.result['eligible']}", flush=True)

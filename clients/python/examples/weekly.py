@@ -2,8 +2,8 @@
 
     AYES_URL=http://127.0.0.1:8400 AYES_TOKEN=… python weekly.py plan.yaml people.csv 2026-W48
 
-It runs the event and has no vote in it. Every id follows from the week: killed and run again, it
-goes on where it was, and makes nothing twice. Needs PyYAML.
+It runs the event and has no vote in it. Every id is made from the week: if it is killed and run
+again, it continues, and makes nothing twice. Needs PyYAML.
 
 ``plan.yaml``: ``subject``, ``motions``, ``percent``, ``hours``, ``remind_minutes``.
 ``people.csv``: the columns ``user`` and ``name``.

@@ -7,7 +7,7 @@ const UNCLAIMED_MS = 30_000;
 /** Time for which a refusal is remembered, so that every component that waits hears of it. */
 const REFUSAL_MS = 1_000;
 
-/** Client → event → the room held. */
+/** Client → event → its room in use. */
 const all = new WeakMap();
 
 /** The room of `event` for the components of `client`; entered if it is not. */
@@ -45,7 +45,7 @@ class Held {
     this.#later(UNCLAIMED_MS);
   }
 
-  /** Whether another one is to be made in its place: its room was closed. */
+  /** Whether it has to be replaced, since its room was closed. */
   get isOver() {
     return this.room?.closed !== undefined && this.room.closed !== "stopped";
   }
@@ -74,7 +74,7 @@ class Held {
       if (!this.#isForgotten) this.ofClient.delete(this.event);
       if (this.room) this.#leave();
     }, ms);
-    // A wait for nobody keeps no Node process alive.
+    // This timer must not keep a Node process alive.
     this.#timer?.unref?.();
   }
 

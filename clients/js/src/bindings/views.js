@@ -1,6 +1,6 @@
-// What components show of a client and its rooms, as plain values that stay the same object while they are the same.
+// The values that components show of a client and its rooms. A value stays the same object while it is equal.
 
-/** Return a function that returns its last value again while the next one says the same. */
+/** Return a function that returns its last value again while the next one is equal. */
 export function steady(make) {
   let last;
   let text;
@@ -12,7 +12,7 @@ export function steady(make) {
   };
 }
 
-/** The line to the server: `retryAt` in milliseconds since 1970, or `null`. */
+/** The connection to the server: `retryAt` in milliseconds since 1970, or `null`. */
 export function connectionOf(client) {
   const { status, transport, retryAt, trouble, user } = client;
   return { status, transport, retryAt, why: trouble?.error.message ?? null, where: trouble?.where ?? null, user: user ?? null };
@@ -40,12 +40,12 @@ export function ballotOf(room) {
   };
 }
 
-/** The voters' acts on one proposal, none of which rejects: `error` holds the last refusal. `told` is called as it changes. */
+/** The voters' acts on one proposal, none of which rejects: `error` holds the last refusal. `changed` is called when it changes. */
 export class Acting {
   error = null;
 
-  constructor(told) {
-    this.told = told;
+  constructor(changed) {
+    this.changed = changed;
   }
 
   /** Settle with the ack of what `act` gives, or with `undefined` if it was refused. */
@@ -55,13 +55,13 @@ export class Acting {
       // A stopped client keeps the command, or it was taken back.
       if (error?.code === "stopped" || error?.code === "cancelled") return;
       this.error = error;
-      this.told();
+      this.changed();
     });
   };
 
   clear = () => {
     if (this.error === null) return;
     this.error = null;
-    this.told();
+    this.changed();
   };
 }

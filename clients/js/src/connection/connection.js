@@ -29,7 +29,7 @@ const MAX_PING_DOUBLINGS = 4;
 const OFFLINE_PING_TIMEOUT_MS = 1_500;
 /** Silence after a message that asks for an answer, beyond which the server is pinged. It mostly answers in 10 ms. */
 const ANSWER_CHECK_DELAY_MS = 2_000;
-/** Interval between two looks at the clock and at the silence of the server. */
+/** Interval between two checks of the clock and of the server's silence. */
 const CLOCK_CHECK_INTERVAL_MS = 1_000;
 /**
  * Difference between the clock and its timer beyond which the machine slept or the clock was set. Below it, a busy
@@ -46,15 +46,15 @@ const CLOSE_TIMEOUT_MS = 1_000;
 export class Connection {
   status = "idle";
   retryAt = null;
-  /** The way of the present or next socket: `websocket` or `http`. */
+  /** The transport of the present or next socket: `websocket` or `http`. */
   transport = "websocket";
   /** The server said `bye` on this socket: nothing new is sent on it. */
   draining = false;
   #socket = null;
   #heardAt = 0;
-  /** When the clock was looked at last. */
+  /** When the clock was last read. */
   #checkedAt = 0;
-  /** Sockets in a row that were given up since a ping had no answer. */
+  /** Sockets in a row that were given up because a ping had no answer. */
   #deadPings = 0;
   #openedAt = 0;
   #heartbeatMs = Infinity;
@@ -99,7 +99,7 @@ export class Connection {
     if (isWaiting && (force || !this.#retryAfterFromServer || this.retryAt === null)) this.#connect();
   }
 
-  /** The network came or went: name the present delay after it. */
+  /** The network came or went: set the status of the present delay. */
   networkChanged() {
     if (this.status === "waiting" || this.status === "offline") this.#setStatus(this.#waitingStatus());
   }

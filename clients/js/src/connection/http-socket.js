@@ -237,7 +237,7 @@ export class HttpSocket extends EventTarget {
 
   #onLife() {
     const now = this.clock.now();
-    // A stream's comments are no messages, and say that the line lives.
+    // A stream's comments are not messages, but show that the connection is alive.
     if (now - this.#heardAt >= this.heartbeatMs / 2) this.#deliver({ type: "heartbeat" });
     this.#heardAt = now;
   }
@@ -300,7 +300,7 @@ function foreign(message, retryAfter) {
   return { type: "error", code: FOREIGN, message, effect: "unknown", retry: "same", details: {}, ...delay };
 }
 
-/** Return `answer` as one to `message`; an answer to another message decides nothing. */
+/** Return `answer` if it is one to `message`; an answer to another message decides nothing. */
 function named(answer, { id, ref }) {
   const isError = answer.type === "error";
   const fits = id === undefined ? (answer.ref ?? ref) === ref : isError || (answer.type === "ack" && answer.id === id);

@@ -1,4 +1,4 @@
-// Why there is no line to the server, as errors.
+// Why there is no connection to the server, as errors.
 
 import { AyesError } from "../error.js";
 import { ABNORMAL, meaningOf } from "../wire/close-codes.js";

@@ -1,4 +1,4 @@
-// Which way a client takes to its server: a WebSocket, or HTTP while no WebSocket gets through.
+// Chooses the transport: a WebSocket, or HTTP while no WebSocket gets through.
 
 /** Sockets in a row that failed before HTTP is tried. One may be chance, a second one a restart of the server. */
 const MAX_SOCKET_FAILURES = 3;
@@ -27,7 +27,7 @@ export class TransportChoice {
     return this.fixed === "auto";
   }
 
-  /** Return the way of the next attempt. */
+  /** Return the transport of the next attempt. */
   next() {
     if (this.fixed !== "auto") return this.fixed;
     return this.#failures >= MAX_SOCKET_FAILURES ? "http" : "websocket";
@@ -48,7 +48,7 @@ export class TransportChoice {
     }
   }
 
-  /** A socket that was opened beside HTTP failed. */
+  /** A socket that was tried while HTTP works failed. */
   retryFailed() {
     this.#retries += 1;
   }

@@ -6,7 +6,7 @@ import { SendQueue } from "./send-queue.js";
 
 /** Unsent bytes of the socket beyond which nothing more is handed to it; commands would only wait there. */
 const MAX_BUFFERED_BYTES = 256 * 1024;
-/** Interval between two looks at the unsent bytes: a browser's socket has no event for them. */
+/** Interval between two checks of the unsent bytes: a browser's socket has no event for them. */
 const BUFFER_POLL_INTERVAL_MS = 50;
 
 export class Sender {

@@ -1,4 +1,4 @@
-// The commands of a room that have a method of their own: what they need beside their arguments, the room shows.
+// The commands of a room that have a method of their own. They take what their arguments lack from the room.
 
 import { rejected } from "../deferred.js";
 import { Emitter } from "../emitter.js";

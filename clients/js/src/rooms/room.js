@@ -16,7 +16,7 @@ import { until } from "./until.js";
 /** Patches on `you` that wait for their diffs. Beyond that the room subscribes again: its diffs do not arrive. */
 const MAX_HELD_PATCHES = 64;
 
-/** Events that tell of a change of anything that the room shows. */
+/** Events after a change of anything that the room shows. */
 const MOVES = ["change", "you", "presence", "live", "pending", "closed"];
 
 export class Room extends Acts {

@@ -20,7 +20,7 @@ export class Rooms {
   /**
    * `command` and `query` are the client's; `renew()` asks for a new token. `vote(event, proposal)` is the user's newest command on
    * the votes of a proposal that its room does not show yet, `pending(event)` all that it does not show yet;
-   * `shown(event, seq)` tells what a room shows.
+   * `shown(event, seq)` is called with the position that a room shows.
    */
   constructor({ connection, clock, backoff, answerTimeout, newRef, command, query, renew, vote, pending, shown }) {
     Object.assign(this, { connection, clock, backoff, answerTimeout, newRef, command, query, renew, vote, pending, shown });

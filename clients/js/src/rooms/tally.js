@@ -1,4 +1,4 @@
-// How a proposal stands, by the server's rules (handlers/rules): what the room shows, with the user's own vote that is
+// The tally of a proposal, by the server's rules (handlers/rules): the shown counts, with the user's own vote that is
 // on its way counted once. Whole numbers only, as there.
 
 /** The terms of a proposal that names none (protocol/policy.py). */
@@ -97,7 +97,7 @@ export function tallyOf(id, { state, you, vote }) {
   };
 }
 
-/** Return the stance that `vote` leads to; it is one for a revision, and says nothing of another one. */
+/** Return the stance that `vote` leads to. A vote is for one revision, and does not count for another. */
 function intended(vote, proposal, shown) {
   if (vote?.type === "vote.retract") return null;
   return vote?.args.revision === proposal.revision ? (vote.args.stance ?? "agree") : shown;

@@ -1,10 +1,10 @@
-// A wait for a room to become so.
+// Waits for a condition on a room.
 
 import { abortable, Deferred } from "../deferred.js";
 
 /**
  * Resolve with what `look()` returns as soon as that is true; it is called now, and after each change that `watch`
- * tells of. Reject with what `look` throws, with the reason of `signal`, or after `timeout` ms with a `TimeoutError`.
+ * reports. Reject with what `look` throws, with the reason of `signal`, or after `timeout` ms with a `TimeoutError`.
  */
 export function until(look, { watch, clock, timeout, signal }) {
   const waiting = new Deferred();

@@ -11,7 +11,7 @@ export function expiryOf(token) {
 
 /**
  * Return the `sub` of a JWT (RFC 7519, 4.1.2), by which one user's commands are kept apart from another's. A token of
- * another kind gives a digest (FNV-1a): enough to tell tokens apart, and too short to guess a token from.
+ * another kind gives a digest (FNV-1a): enough to distinguish tokens, and too short to guess a token from.
  */
 export function subjectOf(token) {
   const { sub } = claimsOf(token);

@@ -1,4 +1,4 @@
-"""The parts of a client: what one gives to it, and the rooms that it enters.
+"""The two halves of ``Client``: giving commands and questions, and entering rooms.
 
 ``client.Client`` puts them together with the connection.
 """

@@ -19,7 +19,7 @@ from ayes_client.user import User
 
 
 class CommandGiver(TypedCommands, TypedQuestions):
-    """What ``Client`` has for commands and questions."""
+    """The methods of ``Client`` for commands and questions."""
 
     user: User | None
     _context: ClientContext
@@ -63,8 +63,8 @@ class CommandGiver(TypedCommands, TypedQuestions):
     def pending(self) -> list[Pending]:
         """The user's commands that no room shows yet, the oldest first.
 
-        Those of ``waiting``, and before them those that were acked at a position that their room,
-        which this client is in, has not reached.
+        First the commands that were acked at a position that their room has not reached yet, then
+        those of ``waiting``. A room that this client is not in counts as one that shows everything.
         """
         views = self._context.rooms.views.values()
         return [pending for view in views for pending in view.landing.values()] + self.waiting()
@@ -100,7 +100,10 @@ class CommandGiver(TypedCommands, TypedQuestions):
         return await self._pending.take_back(entry)
 
     def adopt(self, id: str) -> asyncio.Future[Ack] | None:
-        """Return the future of a pending command's answer, such as of one found in the outbox."""
+        """Return the future of the answer to a pending command, such as one found in the outbox.
+
+        ``None`` if no command with this id is pending. A cancelled future does not cancel it.
+        """
         entry = self._pending.queue.get(id)
         return None if entry is None else asyncio.shield(entry.future)
 

@@ -19,7 +19,7 @@ from ayes_client.state import Json
 
 
 class RoomKeeper(CommandGiver):
-    """What ``Client`` has for rooms."""
+    """The methods of ``Client`` for rooms."""
 
     _rooms: RoomRegistry
     _connector: Connector
@@ -54,10 +54,11 @@ class RoomKeeper(CommandGiver):
         organiser: bool = False,
         **options_of_command: Unpack[CommandOptions],
     ) -> Room:
-        """Make an event, and enter its room, which shows it.
+        """Make an event, enter its room, and return the room once it shows the event.
 
-        ``organiser``: run it without a vote in it. Times have a zone. ``id`` and the other options
-        are those of ``command``; with the ``id`` of an event that was made before, it is entered.
+        ``organiser``: the user runs the event and has no vote in it. Times have a zone. ``id`` and
+        the other options are those of ``command``. The ``id`` of an earlier call makes no second
+        event: its room is entered.
         """
         lists = {"options": options, "assumptions": assumptions, "criteria": criteria}
         times = {"starts_at": starts_at, "ends_at": ends_at}
@@ -85,7 +86,7 @@ class RoomKeeper(CommandGiver):
     ) -> Room:
         """Join by an entrance code, or by the secret of an invitation, and enter the room.
 
-        Where an admin decides, ``room.you["membership"]["status"]`` is ``pending`` until then.
+        If an admin lets people in, ``room.you["membership"]["status"]`` is ``pending`` until that.
         """
         args: MembershipJoin = {"code": code} if invitation is None else {"invitation": invitation}
         ack = await self.command("membership.join", args, **options)

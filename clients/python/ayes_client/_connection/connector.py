@@ -22,8 +22,8 @@ Status: TypeAlias = Literal["idle", "connecting", "open", "waiting", "stopped"]
 #: Seconds that a connection must last for the wait after it to be a short one again. A server that
 #: accepts and drops connections is not asked in a tight loop.
 STEADY_TIMEOUT_S = 5.0
-#: Refused upgrades in a row, or as many times as many quick cuts, before the client works over
-#: HTTP. One may be a proxy that restarts.
+#: Sum of ``SessionEnd.blocked`` over the sockets in a row that failed at once. From it on, the
+#: client works over HTTP. One refused upgrade is not enough: it may be a proxy that restarts.
 MAX_BLOCKED = 2.0
 
 

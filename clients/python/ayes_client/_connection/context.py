@@ -1,4 +1,4 @@
-"""What the connections of one client, one after another, have in common."""
+"""The parts of a client that its successive connections share."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class ClientContext:
     max_in_flight: int | None
     clock: ServerClock
     dead_pings: int = 0
-    """Connections in a row that were given up since a ping had no answer."""
+    """Connections in a row that were given up because a ping had no answer."""
     limits: Limits = field(default_factory=Limits)
 
     @property
     def in_flight(self) -> int:
-        """Commands that may be without an answer at a time."""
+        """Number of commands that may wait for an answer at a time."""
         allowed = self.limits.inflight
         return allowed if self.max_in_flight is None else min(allowed, self.max_in_flight)

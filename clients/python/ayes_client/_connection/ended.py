@@ -13,7 +13,8 @@ class SessionEnd:
 
     ``error``: the last error of the server. ``final``: it ends the client. ``why``: for people, if
     there is no error. ``retry_after``: seconds that the server asked for. ``lived``: seconds since
-    the welcome.
+    the welcome. ``blocked``: how much it says that no WebSocket gets through: 1 for a refused
+    upgrade, 0 for nothing.
     """
 
     error: AyesError | None = None

@@ -22,7 +22,8 @@ CONNECT_TIMEOUT_S = 10.0
 #: Seconds for a whole response. The server answers a command within 15 s. Beyond, the request
 #: fails.
 REQUEST_TIMEOUT_S = 20.0
-#: Bytes of a response's head, and of a chunk's. Beyond, the response is not HTTP.
+#: Bytes of a response's head, and of the line before a chunk. Beyond, the request fails: no server
+#: needs as many.
 MAX_HEAD_BYTES = 65_536
 #: Bytes of a response that is read whole. Beyond, the request fails; a page of the server has some
 #: MB.

@@ -20,7 +20,7 @@ from ayes_client.state import Json
 
 log = logging.getLogger("ayes_client")
 
-#: Seconds before a token's end at which another one is asked for.
+#: Seconds before a token expires at which another one is asked for.
 RENEWAL_LEAD_S = 30.0
 #: Shortest wait between two tokens. A token function that answers at once must not be called in a
 #: tight loop.

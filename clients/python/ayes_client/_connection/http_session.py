@@ -1,4 +1,6 @@
-"""The same over HTTP, if no WebSocket gets through: POST for commands, a stream for each room.
+"""A session over HTTP, for networks that let no WebSocket through.
+
+Commands and queries are POST requests; each room is a stream.
 
 It keeps the promises of ``Session``: the same ids, the same outbox, the same folded state.
 """
@@ -47,7 +49,7 @@ _NO_ROUTE = "this server answers this query on a WebSocket only, and none gets t
 
 
 class HttpSession:
-    """The client over HTTP, until it fails. Calls ``welcomed`` once the server has answered."""
+    """One session over HTTP. Calls ``welcomed`` once the server has answered."""
 
     def __init__(self, context: ClientContext, welcomed: Callable[[Json], None]) -> None:
         self._context = context
@@ -122,7 +124,7 @@ class HttpSession:
         return ended
 
     async def _open(self) -> None:
-        """Say hello. A server of an earlier version only lists the user's events."""
+        """Greet the server. One without ``/v1/queries`` is asked for the user's events instead."""
         answer = await self._requests.post("/v1/queries", orjson.dumps(self._hello()))
         if answer["type"] != "welcome" and answer.get("code") in ("not_found", "bad_request"):
             self._has_queries = False
@@ -234,7 +236,7 @@ class HttpSession:
     # The watch.
 
     async def _watch(self) -> None:
-        """End the session if the server is out of reach, and no request shows it."""
+        """End the session if the server is out of reach while no request would fail by that."""
         while True:
             wall, monotonic = time.time(), self._loop.time()
             await asyncio.sleep(WATCH_INTERVAL_S)

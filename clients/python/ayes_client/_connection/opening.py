@@ -63,7 +63,7 @@ def messages(frame: bytes) -> list[Json]:
     try:
         content = orjson.loads(frame)
     except orjson.JSONDecodeError:
-        log.warning("a frame that is no JSON")
+        log.warning("a frame that is not JSON")
         return []
     found = content if isinstance(content, list) else [content]
     return [message for message in found if isinstance(message, dict)]

@@ -1,4 +1,4 @@
-"""What goes out on one socket: messages first, then commands, at the pace of the server."""
+"""Sends on one socket: messages first, then commands, no faster than the server allows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Outgoing:
 
     @property
     def has_messages(self) -> bool:
-        """Whether messages wait, so that none of them has to be repeated yet."""
+        """Whether messages wait to be sent. A missing answer is then no reason to repeat one."""
         return bool(self._messages)
 
     def wake(self) -> None:

@@ -24,7 +24,10 @@ MIN_RETRY_DELAY_S = 0.1
 
 
 class Renewal:
-    """``send`` sends on the socket; ``renewed`` is called when commands may be sent again."""
+    """Renews the token of one socket.
+
+    ``send`` sends on the socket; ``renewed`` is called when commands may be sent again.
+    """
 
     def __init__(
         self,

@@ -23,8 +23,8 @@ from ayes_client.state import Json
 
 log = logging.getLogger("ayes_client")
 
-#: Seconds without a byte of a stream of a server that names no heartbeat. Beyond, the stream counts
-#: as dead: such a server sends a comment every 20 s by default.
+#: Seconds without a byte, beyond which a stream counts as dead if the server names no heartbeat.
+#: Such a server sends a comment every 20 s by default.
 STREAM_TIMEOUT_S = 50.0
 #: Longest wait for the first bytes of a stream. Beyond, a proxy holds streams back, and snapshots
 #: are fetched instead: the server sends one at once.
@@ -41,9 +41,9 @@ MAX_BROKEN_STREAMS = 3
 #: a tight loop.
 MIN_RETRY_DELAY_S = 0.1
 
-#: What a message raises that is no JSON, lacks a field, or has one of another type.
+#: Errors of reading a message that is not JSON, lacks a field, or has one of another type.
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
-#: What a broken connection raises.
+#: Errors of a broken connection.
 BROKEN = (OSError, TimeoutError, EventTooLarge, asyncio.IncompleteReadError)
 
 

@@ -36,7 +36,7 @@ MAX_SILENT_BEATS = 2.5
 #: Characters of the reason why there is no connection. The rest is cut: the server may choose its
 #: words.
 MAX_REASON_LENGTH = 200
-#: Longest time between two looks for silence and missing answers.
+#: Longest time between two checks for silence and missing answers.
 WATCH_INTERVAL_S = 1.0
 #: Silence after a command or query, beyond which the server is pinged. It mostly answers in 10 ms.
 ANSWER_CHECK_DELAY_S = 2.0
@@ -52,12 +52,12 @@ MAX_CLOCK_JUMP_S = 2.0
 #: The close code of a socket that was cut (RFC 6455, 7.1.5).
 ABNORMAL = 1006
 
-#: What a message raises that lacks a field, or has one of another type.
+#: Errors of reading a message that lacks a field, or has one of another type.
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
 
 
 class Unreadable(Exception):
-    """The server does not speak this protocol, or not today."""
+    """The server has sent something that this protocol does not have."""
 
 
 class Session:
@@ -130,11 +130,11 @@ class Session:
         except AyesError as err:
             return SessionEnd(error=err, final=True)
         except ImportError as err:
-            # A proxy of a kind that needs a package which is not installed.
+            # This kind of proxy needs a package that is not installed.
             return SessionEnd(error=LineError(str(err)), final=True)
         except TimeoutError:
             ended.why = "no answer in time"
-            # An upgrade that is never answered takes long enough once.
+            # An upgrade without an answer costs a whole timeout: one is enough.
             ended.blocked = 2.0 if self._link is None else 0.5
         except (OSError, WebSocketException, Unreadable) as err:
             ended.why = (str(err) or type(err).__name__)[:MAX_REASON_LENGTH]
@@ -151,7 +151,7 @@ class Session:
         elif self._link is not None:
             ended.why = ended.why or reason(code)
         if self._link is not None and code in (None, ABNORMAL) and self._silent is None:
-            # Cut, not closed. If it did some work before, it counts less.
+            # The socket was cut, not closed. One that had worked before counts less.
             ended.blocked = 0.1 if self._worked else 0.5
         if self._opened_at is not None:
             ended.lived = self._loop.time() - self._opened_at
@@ -307,7 +307,7 @@ class Session:
             if self._context.commands.retry_overdue(now, timeout):
                 self.wake()
             if self._outgoing.has_messages:
-                # A query may still be here, at the server's pace. It must not be sent twice.
+                # A query may wait here for the server's rate. It must not be sent twice.
                 continue
             self.subscriptions.retry_overdue(now, timeout)
             for body in self._context.queries.take_overdue(now, timeout):

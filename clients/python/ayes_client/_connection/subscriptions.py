@@ -1,4 +1,4 @@
-"""The subscriptions of one socket: which were sent, and what the server answers."""
+"""The subscriptions of one socket: those that were sent, and the server's answers to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where tokens come from, and when one is renewed."""
+"""The source of tokens, and the time to renew one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ayes_client._wire.jwt import subject
 
 Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
 
-#: A token is renewed so long before it expires, in seconds, or when a tenth of its life is left.
+#: Seconds before its expiry at which a token is renewed; a tenth of the time left, if that is less.
 RENEWAL_LEAD_S = 60.0
 #: Longest that a token function may take. Beyond, it is called again: one that hangs would keep the
 #: client away for ever.

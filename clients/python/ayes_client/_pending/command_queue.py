@@ -124,7 +124,7 @@ class CommandQueue:
             entry.user = user
         for entry in [entry for entry in self._entries.values() if entry.user != user]:
             self._end(entry, Stopped("it is another user's, and stays in the outbox for them"))
-        # The outbox says that a command may have been sent before that is so.
+        # The outbox records that a command may have been sent, before it is sent.
         unmarked = [entry for entry in self._entries.values() if not entry.marked_sent]
         rewritten = {entry.number: entry for entry in [*claimed, *unmarked]}
         for entry in rewritten.values():
@@ -134,16 +134,16 @@ class CommandQueue:
     def set_deadlines(self, server_time: float, now: float) -> None:
         """Give commands their ``not_after`` by the server's clock, which was unknown before."""
         for entry in self._entries.values():
-            if entry.lifetime is not None and not entry.may_be_sent:
+            if entry.lifetime is not None and not entry.may_have_been_sent:
                 age = max(time.time() - entry.since, now - entry.given_at)
                 command = dataclasses.replace(entry.command, not_after=entry.lifetime)
                 entry.replace(with_deadline(command, server_time - age))
-                # The outbox has the old one.
+                # The outbox has it without the deadline.
                 entry.marked_sent = False
             entry.lifetime = None
 
     def mark_kept(self, entries: Iterable[Entry]) -> None:
-        """These are in the outbox now, and may be sent."""
+        """Mark ``entries``, which are in the outbox now and may be sent."""
         for entry in entries:
             entry.kept = True
             if entry.state is EntryState.UNKEPT:
@@ -295,7 +295,7 @@ class CommandQueue:
         ``make`` gets whether the command may have been sent.
         """
         for entry in list(self._entries.values()):
-            self._end(entry, make(entry.may_be_sent))
+            self._end(entry, make(entry.may_have_been_sent))
         self._ready.clear()
         self._delayed.clear()
 

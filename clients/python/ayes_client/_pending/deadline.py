@@ -35,7 +35,10 @@ def with_deadline(command: Command, now: float) -> Command:
 
 
 def same(first: Command, second: Command, *, but_for_deadline: bool = False) -> bool:
-    """Return whether two commands ask for the same, whatever their traces and their deadlines."""
+    """Return whether two commands ask for the same. Their traces may differ.
+
+    ``but_for_deadline``: their ``not_after`` and ``once`` may differ too.
+    """
     ignored = {"traceparent", "not_after"} if but_for_deadline else {"traceparent"}
     if but_for_deadline:
         first = dataclasses.replace(first, not_after=None, once=False)

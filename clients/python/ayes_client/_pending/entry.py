@@ -37,7 +37,7 @@ class EntryState(enum.Enum):
     LOST = enum.auto()
     """Sent on a connection that broke, and never to be sent again.
 
-    The next one asks what became of it.
+    The next connection asks the server what became of it.
     """
     ENDED = enum.auto()
     """Answered, refused or given up."""
@@ -97,15 +97,15 @@ class Entry:
         self.sent_at: float | None = None
         self.body = orjson.dumps(command.message())
         self.future: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
-        # An error is retrieved here, since no task may wait for it.
+        # asyncio logs an error that nobody retrieves, and perhaps no task waits for this one.
         self.future.add_done_callback(_retrieve_error)
 
     def __lt__(self, other: Entry) -> bool:
         return self.number < other.number
 
     @property
-    def may_be_sent(self) -> bool:
-        """Whether it was ever written to a connection, by an earlier client too."""
+    def may_have_been_sent(self) -> bool:
+        """Whether it may have been written to a connection, by an earlier client too."""
         return self.sent_earlier or self.tries > 0
 
     @property
@@ -133,7 +133,7 @@ class Entry:
             event=self.command.event,
             args=self.command.args,
             since=self.since,
-            sent=self.may_be_sent,
+            sent=self.may_have_been_sent,
             tries=self.tries,
             kept=self.kept,
         )

@@ -82,7 +82,10 @@ class FileOutbox:
         """Size of the file, in bytes, at which it is compacted."""
 
     def open(self) -> list[Kept]:
-        """Raises ``OutboxError`` if another process holds it, or the file is not an outbox."""
+        """Lock and read the file, and return the commands that were kept, the oldest first.
+
+        Raises ``OutboxError`` if another process holds it, or if the file is not an outbox.
+        """
         try:
             self._lock = _locked(self._path.with_name(self._path.name + ".lock"))
             self._read()
@@ -96,7 +99,7 @@ class FileOutbox:
         return list(self._kept.values())
 
     def write(self, put: Sequence[Kept], done: Sequence[str]) -> None:
-        """One write and one fsync for all of ``put``."""
+        """Keep ``put`` with one write and one fsync; forget ``done``. Raises ``OutboxError``."""
         lines = [_put(kept) for kept in put] + [_line({"done": id}) for id in done]
         self._append(b"".join(lines), durable=bool(put))
         # Only now: a command that could not be written must not come back by a compaction.

@@ -28,7 +28,7 @@ MAX_PENDING_COMMANDS = 10_000
 
 
 class Connection(Protocol):
-    """What pending commands need of the connection."""
+    """The methods of the connection that pending commands use."""
 
     @property
     def open(self) -> bool:

@@ -19,7 +19,7 @@ MAX_OPEN_QUERIES = 10_000
 #: Shortest wait until a query is sent again, if the server names no time. A server that answers at
 #: once must not be asked in a tight loop.
 MIN_RETRY_DELAY_S = 0.1
-#: The same, if a new token is needed first.
+#: Wait until a query is sent again, if a new token is needed first.
 NEW_TOKEN_DELAY_S = 1.0
 
 

@@ -25,7 +25,7 @@ class ReadyCommands:
         heapq.heappush(self._heap, entry)
 
     def first(self, *, one_per_event: bool = False) -> Entry | None:
-        """Return the oldest ready entry. ``one_per_event``: of an event with none in flight.
+        """Return the oldest ready entry. ``one_per_event``: only of an event with none in flight.
 
         The commands without an event count as those of one.
         """

@@ -16,7 +16,7 @@ from ayes_client.state import Json, Stance, State
 
 
 class Sender(Protocol):
-    """What a room needs of its client."""
+    """The methods of the client that a room uses."""
 
     async def send(self, command: Command) -> Ack:
         """Give a command, and wait for its ack."""
@@ -32,7 +32,7 @@ class Sender(Protocol):
 
 
 class RoomCommands(TypedRoomCommands, TypedRoomQuestions):
-    """What ``Room`` has for giving commands to its event."""
+    """The methods of ``Room`` that give commands to its event."""
 
     _sender: Sender
 
@@ -43,7 +43,7 @@ class RoomCommands(TypedRoomCommands, TypedRoomQuestions):
 
     @property
     def state(self) -> State:
-        """What the room shows."""
+        """The room's present state."""
         raise NotImplementedError
 
     @property
@@ -64,7 +64,7 @@ class RoomCommands(TypedRoomCommands, TypedRoomQuestions):
         return found
 
     async def send(self, command: Command) -> Ack:
-        """Give a command to this event, of a type that this version does not know, too."""
+        """Give a command to this event, also one of a type that this version does not know."""
         return await self._sender.send(replace(command, event=self.event))
 
     async def ask(self, question: Json) -> Json:
@@ -139,11 +139,11 @@ class RoomCommands(TypedRoomCommands, TypedRoomQuestions):
     ) -> Ack[results.Nothing]:
         """Submit the final ballot: an option, and all criteria, the most important first.
 
-        An approval ballot takes a list of options, and a ranked one a list, best first. Without
-        ``criteria``, they are not ranked.
-        ``revision``: that of the criteria, if not the one shown. ``base``: the revision of the
-        ballot that this one replaces, 0 for none; raises ``VersionConflict`` if another one stands.
-        If left out, any earlier ballot is replaced.
+        An approval ballot takes a list of options, a ranked ballot a list with the best first.
+        Without ``criteria``, the criteria are not ranked. ``revision``: that of the criteria, if it
+        is not the one shown. ``base``: the revision of the ballot that this one replaces, 0 for
+        none; raises ``VersionConflict`` if the user has another ballot. Without ``base``, any
+        earlier ballot is replaced.
         """
         args: Any = {
             **({"option": option} if isinstance(option, str) else {"options": option}),
@@ -156,21 +156,30 @@ class RoomCommands(TypedRoomCommands, TypedRoomQuestions):
     async def approve_all(
         self, *, upto: int | None = None, **options: Unpack[CommandOptions]
     ) -> Ack[results.AllDecided]:
-        """Let in everyone who had asked by position ``upto``, or by ``seq``, as an admin."""
+        """Let in everyone who had asked by position ``upto``, as an admin.
+
+        Without ``upto``: by the position that the room shows.
+        """
         args = _given(upto=self.seq if upto is None else upto)
         return await self.command("membership.approve_all", args, **options)
 
     async def reject_all(
         self, *, upto: int | None = None, **options: Unpack[CommandOptions]
     ) -> Ack[results.AllDecided]:
-        """Turn away everyone who had asked by position ``upto``, or by ``seq``, as an admin."""
+        """Turn away everyone who had asked by position ``upto``, as an admin.
+
+        Without ``upto``: by the position that the room shows.
+        """
         args = _given(upto=self.seq if upto is None else upto)
         return await self.command("membership.reject_all", args, **options)
 
     async def add_members(
         self, people: Iterable[str | tuple[str, str]], **options: Unpack[CommandOptions]
     ) -> Ack[results.PeopleAdded]:
-        """Make users members who did not ask: their ids, or pairs of id and name; as an admin."""
+        """Make users members without a request of theirs, as an admin.
+
+        ``people``: ids of users, or pairs of id and name.
+        """
         found: list[Person] = [
             {"user": each} if isinstance(each, str) else {"user": each[0], "name": each[1]}
             for each in people

@@ -15,7 +15,7 @@ NAMES = ("decided", "joined", "finished")
 def happenings(
     before: State, after: State
 ) -> Iterator[tuple[str, ProposalDecided | MemberJoined | EventFinished]]:
-    """Yield the name and the details of each; nothing happened before a first state."""
+    """Yield the name and the details of each happening; a first state has none."""
     if before:
         yield from (("decided", found) for found in _decided(before, after))
         yield from (("joined", found) for found in _joined(before, after))

@@ -12,7 +12,7 @@ from ayes_client.state import Category, Kind, ProposalStatus
 
 
 class Proposed(str):
-    """The id of a proposal that was made, with the ack that says so."""
+    """The id of a proposal that was made, with the ack of its command."""
 
     __slots__ = ("ack",)
     ack: Ack[ProposalMade]

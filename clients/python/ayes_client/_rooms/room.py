@@ -50,12 +50,12 @@ class Room(RoomCommands):
 
     @property
     def state(self) -> State:
-        """What the room shows."""
+        """The room's present state."""
         return self._view.state
 
     @property
     def you(self) -> You:
-        """What is the user's alone: membership, votes, ballot."""
+        """The part that the user alone sees: membership, votes, ballot."""
         return self._view.you
 
     @property

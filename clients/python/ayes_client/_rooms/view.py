@@ -90,7 +90,7 @@ class RoomView:
                 del self.landing[next(iter(self.landing))]
 
     def _land(self, *, everything: bool = False) -> Callable[[], None]:
-        """Drop the commands that the room shows now; return what tells of it afterwards."""
+        """Drop the commands that the room shows now; return the function that reports it."""
         before = len(self.landing)
         self.landing = {
             id: pending

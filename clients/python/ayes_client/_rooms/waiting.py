@@ -1,4 +1,4 @@
-"""A wait for a room to become so."""
+"""Waits for a condition on a room."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ayes_client._rooms.view import RoomView
 
 T = TypeVar("T")
 
-#: What may make it so.
+#: The callbacks after which the condition may be true.
 _MOVES = ("change", "you", "presence", "closed")
 
 

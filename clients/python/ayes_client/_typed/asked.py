@@ -15,7 +15,7 @@ class CommandStatus(TypedDict):
 
 
 class CommandStatusIn(CommandStatus):
-    """It names its event."""
+    """The same, with the id of the event."""
 
     event: str
 
@@ -78,7 +78,7 @@ class EventPreviewPolicy(TypedDict):
 
 
 class EventPreviewPolicyIn(EventPreviewPolicy):
-    """It names its event."""
+    """The same, with the id of the event."""
 
     event: str
 
@@ -91,7 +91,7 @@ class CommentsList(TypedDict):
 
 
 class CommentsListIn(CommentsList):
-    """It names its event."""
+    """The same, with the id of the event."""
 
     event: str
 
@@ -104,7 +104,7 @@ class ProposalsList(TypedDict):
 
 
 class ProposalsListIn(ProposalsList):
-    """It names its event."""
+    """The same, with the id of the event."""
 
     event: str
 
@@ -118,7 +118,7 @@ class MembersList(TypedDict):
 
 
 class MembersListIn(MembersList):
-    """It names its event."""
+    """The same, with the id of the event."""
 
     event: str
 
@@ -132,7 +132,7 @@ class RequestsList(TypedDict):
 
 
 class RequestsListIn(RequestsList):
-    """It names its event."""
+    """The same, with the id of the event."""
 
     event: str
 
@@ -146,7 +146,7 @@ class InvitationsList(TypedDict):
 
 
 class InvitationsListIn(InvitationsList):
-    """It names its event."""
+    """The same, with the id of the event."""
 
     event: str
 
@@ -159,7 +159,7 @@ class BallotsList(TypedDict):
 
 
 class BallotsListIn(BallotsList):
-    """It names its event."""
+    """The same, with the id of the event."""
 
     event: str
 
@@ -169,7 +169,7 @@ class BallotReceipt(TypedDict):
 
 
 class BallotReceiptIn(BallotReceipt):
-    """It names its event."""
+    """The same, with the id of the event."""
 
     event: str
 
@@ -183,7 +183,7 @@ class VotesList(TypedDict):
 
 
 class VotesListIn(VotesList):
-    """It names its event."""
+    """The same, with the id of the event."""
 
     event: str
 
@@ -198,6 +198,6 @@ class TurnoutList(TypedDict):
 
 
 class TurnoutListIn(TurnoutList):
-    """It names its event."""
+    """The same, with the id of the event."""
 
     event: str

@@ -19,7 +19,9 @@ def socket_url(url: str) -> str:
     """
     parts = urlsplit(url)
     if parts.scheme not in _SCHEMES or not parts.hostname:
-        raise ValueError(f"{url!r} is none of http://, https://, ws://, wss:// with a host")
+        raise ValueError(
+            f"{url!r} is not an address: http://, https://, ws:// or wss:// with a host"
+        )
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError("the address carries a user, a query or a fragment; it may have none")
     path = parts.path.rstrip("/").removesuffix(SOCKET_PATH) + SOCKET_PATH

@@ -1,4 +1,4 @@
-"""``ayes-client invite``: a roll of people in, their links out."""
+"""``ayes-client invite``: reads a list of people, and prints a link for each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ayes_client.client import Client
 from ayes_client.ids import id_from, new_id
 from ayes_client.state import Json
 
-#: People of one command; a longer roll is several. The server takes no more.
+#: People of one command; a longer list takes several. The server accepts no more.
 PEOPLE_PER_COMMAND = 200
 #: The columns that may hold what distinguishes namesakes.
 _REFS = ("ref", "id", "user", "email", "mail")
@@ -50,7 +50,7 @@ async def invite(client: Client, arguments: argparse.Namespace, output: Output) 
 
 
 def people_in(text: str) -> Iterator[Json]:
-    """Yield the people of a roll: ``name``, and ``ref`` if there is one.
+    """Yield the people of a list: ``name``, and ``ref`` if there is one.
 
     A first line that has ``name`` names the columns. Commas, semicolons or tabs separate them.
     """
@@ -80,7 +80,7 @@ def _text(name: str) -> str:
     except OSError as err:
         raise UsageError(f"--csv {name}: {err.strerror}") from None
     except UnicodeDecodeError:
-        raise UsageError(f"--csv {name}: it is no text in UTF-8") from None
+        raise UsageError(f"--csv {name}: it is not text in UTF-8") from None
 
 
 def _line(cells: Iterable[str]) -> str:

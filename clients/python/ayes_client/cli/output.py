@@ -1,4 +1,4 @@
-"""What the command line prints: JSON lines for programs, words for people."""
+"""The output of the command line: JSON lines for programs, words for people."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLLECTIONS = {
 }
 
 
-#: A stance beside ``agree`` → in words.
+#: A stance other than ``agree`` → in words.
 STANCES = {"against": "against", "abstain": "abstain"}
 #: A role, or a membership without one → in words.
 MEMBERSHIPS = {

@@ -118,13 +118,15 @@ def _deadline(text: str) -> datetime | float:
     else:
         if 0 <= seconds < float("inf"):
             return seconds
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from now")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from now")
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is neither seconds nor a time") from None
     if moment.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{text!r} has no zone: add Z, or an offset as +02:00")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} has no zone: add Z, or an offset such as +02:00"
+        )
     return moment
 
 
@@ -134,5 +136,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return seconds

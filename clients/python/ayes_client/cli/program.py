@@ -32,7 +32,7 @@ from ayes_client.errors import AyesError, Unreachable
 
 def main(argv: Sequence[str] | None = None, prog: str = "ayes-client") -> int:
     """Run the command of ``argv``, and return its exit status."""
-    # What the log warns of is printed here as a complaint.
+    # The log's warnings are printed here as messages of this program.
     logging.getLogger("ayes_client").addHandler(logging.NullHandler())
     parser = build_parser(prog)
     arguments = parser.parse_args(argv)
@@ -67,7 +67,7 @@ def _token(arguments: argparse.Namespace) -> Token:
         except OSError as err:
             raise UsageError(f"--token-file {path}: {err.strerror}") from None
         except UnicodeDecodeError:
-            raise UsageError(f"--token-file {path}: it is no text") from None
+            raise UsageError(f"--token-file {path}: it is not text") from None
         return read
     token = arguments.token or os.environ.get("AYES_TOKEN")
     if not token:

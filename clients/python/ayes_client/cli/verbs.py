@@ -18,7 +18,7 @@ Add: TypeAlias = Callable[[argparse.ArgumentParser], None]
 
 
 class Verb(NamedTuple):
-    """A command of the command line.
+    """One of the commands of ``ayes-client``.
 
     ``endless``: it runs until it is interrupted. ``may_be_timed``: or for ``--timeout``, if given.
     """
@@ -46,13 +46,13 @@ def _json(text: str) -> object:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as err:
-        raise argparse.ArgumentTypeError(f"{text!r} is no JSON: {err}") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not JSON: {err}") from None
 
 
 def _json_object(text: str) -> Json:
     found = _json(text)
     if not isinstance(found, dict):
-        raise argparse.ArgumentTypeError(f"{text!r} is no JSON object")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a JSON object")
     return found
 
 
@@ -75,7 +75,7 @@ def _proposal(parser: argparse.ArgumentParser) -> None:
 def _status_arguments(parser: argparse.ArgumentParser) -> None:
     _event(parser)
     parser.add_argument(
-        "ids", nargs="*", metavar="ID", help="ids of commands: what became of them, instead"
+        "ids", nargs="*", metavar="ID", help="ids of commands: show what became of them instead"
     )
 
 
@@ -90,9 +90,13 @@ def _create_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{name}", action="append", default=[], metavar="TEXT", help=f"one {name}; repeatable"
         )
     parser.add_argument("--open", action="store_true", help="let in everyone who has the code")
-    parser.add_argument("--organiser", action="store_true", help="run it, and have no vote in it")
-    parser.add_argument("--max-members", type=int, metavar="N", help="how many there may be")
-    parser.add_argument("--code", metavar="CODE", help="the entrance code; else one is made")
+    parser.add_argument(
+        "--organiser", action="store_true", help="run the event without a vote in it"
+    )
+    parser.add_argument(
+        "--max-members", type=int, metavar="N", help="how many members there may be"
+    )
+    parser.add_argument("--code", metavar="CODE", help="the entrance code; by default one is made")
     parser.add_argument(
         "--policy", type=_json_object, metavar="JSON", help="the policy, or a part of one"
     )
@@ -106,27 +110,35 @@ def _propose_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--update", metavar="ITEM", help="change this item")
     what.add_argument("--delete", metavar="ITEM", help="delete this item")
     what.add_argument("--of", metavar="CRITERION", help="the criterion of a new conclusion")
-    parser.add_argument("--base-version", type=int, metavar="N", help="else as the room shows it")
+    parser.add_argument(
+        "--base-version", type=int, metavar="N", help="the item's version; by default the one shown"
+    )
     parser.add_argument("--reason", metavar="TEXT", help="why")
 
 
 def _vote_arguments(parser: argparse.ArgumentParser) -> None:
     _proposal(parser)
     parser.add_argument(
-        "--revision", type=int, metavar="N", help="the words voted for; else as the room shows them"
+        "--revision",
+        type=int,
+        metavar="N",
+        help="the proposal's revision; by default the one shown",
     )
     parser.add_argument(
         "--stance",
         choices=("agree", "against", "abstain"),
         default="agree",
-        help="what to say, where the event allows more than to agree (default agree)",
+        help="what the vote says; some events allow agree only (default agree)",
     )
 
 
 def _wait_arguments(parser: argparse.ArgumentParser) -> None:
     _event(parser)
     parser.add_argument(
-        "proposal", nargs="?", metavar="PROPOSAL", help="until it is closed; else the event's end"
+        "proposal",
+        nargs="?",
+        metavar="PROPOSAL",
+        help="wait until it is closed; by default until the event ends",
     )
 
 
@@ -136,16 +148,18 @@ def _invite_arguments(parser: argparse.ArgumentParser) -> None:
         "--csv",
         required=True,
         metavar="FILE",
-        help="the roll: one person a line, or columns name and ref; - is stdin",
+        help="the list: one person a line, or columns name and ref; - is stdin",
     )
     parser.add_argument(
-        "--page", metavar="URL", help="the page's address in the links; else the server's"
+        "--page", metavar="URL", help="the page's address in the links; by default the server's"
     )
 
 
 def _approve_arguments(parser: argparse.ArgumentParser) -> None:
     _proposal(parser)
-    parser.add_argument("--allow-stale", action="store_true", help="even on an older version")
+    parser.add_argument(
+        "--allow-stale", action="store_true", help="even if the item has changed since"
+    )
 
 
 def _reason_arguments(parser: argparse.ArgumentParser) -> None:
@@ -175,7 +189,7 @@ def _ballot_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="OPTION",
-        help="an option, of several: each that you approve, or the best first; repeatable",
+        help="repeat it for each option that you approve, or for all you rank, the best first",
     )
     parser.add_argument("--clear", action="store_true", help="take the ballot back")
     parser.add_argument(
@@ -191,7 +205,10 @@ def _user_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("user", nargs="?", metavar="USER", help="the user's id")
     parser.add_argument("--all", action="store_true", help="everyone who waits")
     parser.add_argument(
-        "--upto", type=int, metavar="POSITION", help="with --all: those who had asked by then"
+        "--upto",
+        type=int,
+        metavar="POSITION",
+        help="with --all: only those who had asked by this position",
     )
 
 
@@ -222,7 +239,13 @@ VERBS: tuple[Verb, ...] = (
     Verb("overview", "show what an entrance code opens, before joining", _code, look.overview),
     Verb("create", "make an event, and be its first admin", _create_arguments, act.create, True),
     Verb("join", "join by an entrance code", _code, act.join, True),
-    Verb("invite", "invite the people of a CSV file: links out", _invite_arguments, invite, True),
+    Verb(
+        "invite",
+        "invite the people of a CSV file; prints their links",
+        _invite_arguments,
+        invite,
+        True,
+    ),
     Verb("admit", "let in an applicant", _user_arguments, act.admit, True),
     Verb("deny", "turn an applicant away", _user_arguments, act.deny, True),
     Verb("start", "start the event", _event, act.leading("event.start"), True),

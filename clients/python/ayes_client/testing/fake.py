@@ -1,4 +1,4 @@
-"""A room without a server, set by hand: for the tests of what shows or answers a room."""
+"""A room without a server, set by hand: for tests of code that shows a room or acts on it."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _PROPOSAL: Json = {
 class FakeRoom(Room):
     """A room that shows what a test sets, and keeps the commands that are given to it.
 
-    Make it where an event loop runs. It shows an event in progress without anything in it, whose
-    user is a member. ``state`` and ``you`` are merged into that.
+    Make it while an event loop runs. It begins with an empty event in progress, of which the user
+    is a member. ``state`` and ``you`` are merged into that.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class FakeRoom(Room):
         self.answers: dict[str, Json] = {}
         """Type of a question → its answer."""
         self.waiting: list[Pending] = []
-        """What ``pending`` has: votes that are on their way."""
+        """The commands that ``pending`` returns, such as votes without an answer."""
         empty: Json = {
             "event": {
                 "id": event,

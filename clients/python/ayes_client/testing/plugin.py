@@ -18,7 +18,7 @@ from ayes_client.testing.server import AyesServer
 @pytest.fixture(scope="session")
 def ayes_server() -> Iterator[AyesServer]:
     """One server for all tests of this run, with a database of its own."""
-    # Tests do in a second what people do in hours.
+    # These limits are off: a test does in a second what people do in hours.
     lifted = {f"AYES_CHURN_{what}": "0" for what in ("MEMBERSHIP", "VOTES", "COMMENTS")}
     with AyesServer(**lifted) as server:
         yield server

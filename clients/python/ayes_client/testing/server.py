@@ -34,7 +34,7 @@ _READY = "ayes is ready: "
 
 
 class NoServer(RuntimeError):
-    """There is no server to start, or it did not start; the message has its last lines."""
+    """No server was found, or it did not start; the message has its last lines."""
 
 
 class AyesServer:
