@@ -32,7 +32,7 @@ export function ballotTab(app, store) {
 /** Who learns what a ballot says. */
 function secrecy(store) {
   const { ballot } = whole(store.state.event.policy);
-  return h("p", { class: "hint secrecy" }, icon(ballot.named ? "person" : "lock"), t(ballot.named ? "ballot.is_named" : "ballot.is_secret"));
+  return h("p", { class: "hint secrecy" }, icon(ballot.named ? "person" : "lock"), h("span", {}, t(ballot.named ? "ballot.is_named" : "ballot.is_secret")));
 }
 
 /** My ballot as it stands, and whether the criteria have changed since. */
@@ -108,7 +108,7 @@ function optionsField(store, app, options, { method, picked, may }, change) {
       h("p", { class: "hint" }, t("ballot.option.ranked.hint")),
       picked.length > 0 && ranking(app, picked, { nameOf, may, isRanked: true, label: t("ballot.option.ranked"), remove: (id) => change(picked.filter((one) => one !== id)) }, change),
       left.length > 0 && h("ul", { class: "unranked-options", "aria-label": t("ballot.option.left") }, left.map((one) => h("li", { key: one.id },
-        button(t("ballot.option.add", { name: one.content }), () => change([...picked, one.id]), { kind: "quiet", sign: "plus", disabled: !may })))));
+        button(t("ballot.option.add", { name: one.content }), () => change([...picked, one.id]), { kind: "choose", sign: "plus", disabled: !may })))));
   }
   const isSingle = method === "single";
   const toggled = (id, on) => (isSingle ? [id] : options.map((one) => one.id).filter((one) => (one === id ? on : picked.includes(one))));

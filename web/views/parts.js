@@ -30,6 +30,7 @@ const ICONS = {
   minus: "M6 12h12",
   box: "M4 7h16v13H4zM4 7l2-3h12l2 3M9.5 12h5",
   bell: "M6 17V11a6 6 0 0112 0v6l1.5 2h-15zM10 21.5h4",
+  printer: "M7 9V4h10v5M7 17H4V9h16v8h-3M7 14h10v6H7z",
   dots: "M6 12h.01M12 12h.01M18 12h.01",
 };
 

@@ -26,7 +26,7 @@ export function presets(app, { draft, policy, change }) {
     h("legend", {}, h("h2", {}, t("preset.title"))),
     Object.keys(PRESETS).map((name) => h("label", { class: `preset ${name === chosen ? "on" : ""}`, key: name },
       h("input", { type: "radio", name: "preset", value: name, checked: name === chosen, onchange: () => take(name) }),
-      h("span", {}, h("b", {}, t(`preset.${name}`)), " ", h("span", { class: "quiet" }, t(`preset.${name}.says`))))),
+      h("span", {}, h("b", {}, t(`preset.${name}`)), " ", h("span", { class: "quiet preset-says" }, t(`preset.${name}.says`))))),
     chosen === null && h("p", { class: "hint" }, t("preset.own")));
 }
 

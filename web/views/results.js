@@ -22,11 +22,11 @@ export function results(app, store) {
   const winners = winnersOf(found);
   return h("div", { class: "narrow results" },
     h("article", { class: "card winner" },
-      h("p", { class: "quiet" }, t("results.turnout", { count: found.ballots, eligible: found.eligible })),
       winners.length === 0
         ? h("h2", {}, t("results.no_votes"))
-        : [h("p", { class: "kicker" }, t(winners.length > 1 ? "results.tie" : "results.winner")),
-          h("h2", {}, winners.map((row) => h("span", { class: "winner-name", key: row.option }, winners.length > 1 ? null : icon("check"), quoted(nameOf(options, row)))))],
+        : [h("p", { class: "kicker" }, winners.length === 1 && icon("check"), t(winners.length > 1 ? "results.tie" : "results.winner")),
+          h("h2", {}, winners.map((row) => h("span", { class: "winner-name", key: row.option }, quoted(nameOf(options, row)))))],
+      h("p", { class: "quiet" }, t("results.turnout", { count: found.ballots, eligible: found.eligible })),
       winners.length > 1 && h("p", {}, t("results.tie.next", { count: winners.length })),
       h("div", { class: "row centred" }, passOn(app, store, winners))),
     h("section", { class: "card" },
@@ -91,7 +91,7 @@ function passOn(app, store, winners) {
   return [
     navigator.share && button(t("results.share"), () => navigator.share({ title: subject, text }).catch(() => {}), { kind: "small", sign: "share" }),
     button(copied ? t("copied") : t("results.copy"), copy, { kind: "small", sign: copied ? "check" : "copy" }),
-    button(t("results.print"), () => print(), { kind: "small" }),
+    button(t("results.print"), () => print(), { kind: "small", sign: "printer" }),
     winners.length > 1 && button(t("results.runoff"), () => begin(t("results.runoff.subject", { subject }), winners.map((row) => row.option)), { kind: "small primary" }),
     button(t("copy_event"), () => begin(subject), { kind: "small quiet" }),
   ];
@@ -107,7 +107,7 @@ function inWords(store) {
     t("results.turnout", { count: found.ballots, eligible: found.eligible }),
     "",
     ...found.options.map((row) => `- ${nameOf(options, row)}: ${votesIn(found, row.votes)}`),
-    "",
+    ...(found.criteria.length > 0 ? [""] : []),
     ...found.criteria.map((row) => `- ${criteria[row.criterion]?.content ?? "?"}: ${criteria[row.criterion]?.conclusion ?? t("conclusion.none")}`),
     "",
     address(link.room(store.event, "ballot")),
