@@ -31,14 +31,17 @@ const DAY = 86_400;
 const byVotes = (share, isMore) => ({ auto: true, rule: "share", share, more_than: isMore, of: "votes" });
 const everyKind = (rule) => Object.fromEntries(KINDS.map((kind) => [kind, rule]));
 
+/** For the kinds that are about the final ballot: with as few members as there are, a proposal can pass. */
+const byMajority = everyKind({ auto: true, rule: "percent", threshold: 51 });
+
 /** Sets of rules under a name: what differs from the defaults. */
 export const PRESETS = {
   open: {},
-  poll: { membership_auto: true },
+  poll: { ...byMajority, membership_auto: true },
   motion: { ...everyKind(byVotes("1/2", true)), stances: ["agree", "against", "abstain"], decide: "close", ttl_seconds: 3 * DAY, votes: "named" },
   consent: { ...everyKind(byVotes("1/1", false)), stances: ["agree", "against"], decide: "close", ttl_seconds: 2 * DAY, votes: "named", proposer_votes: true },
-  secret: { tally: "close", electorate: "opening" },
-  ranked: { ballot: { method: "ranked", named: false } },
+  secret: { ...byMajority, tally: "close", electorate: "opening" },
+  ranked: { ...byMajority, ballot: { method: "ranked", named: false } },
 };
 
 /** The rules of the preset `name`, whole. */

@@ -47,6 +47,9 @@ export const link = {
 /** The whole address of a link, for somebody else. */
 export const address = (fragment, base = location) => `${base.origin}${base.pathname}${fragment}`;
 
+/** Whether the page's address leads nowhere on any other device. */
+export const isOnlyHere = () => ["127.0.0.1", "localhost", "[::1]"].includes(location.hostname);
+
 /** Characters of an entrance code. */
 export const CODE_LENGTH = 6;
 

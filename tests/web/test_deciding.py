@@ -68,7 +68,7 @@ async def test_an_event_is_made_joined_and_opened_to_who_waits(site: Running, vi
     await ada.get_by_role("button", name="More than half decides").click()
     await expect(grace.get_by_text("In progress")).to_be_visible()
     await ada.get_by_role("link", name="Rules").click()
-    await expect(ada.get_by_text("Criteria: a proposal passes when 51 % of all")).to_be_visible()
+    await expect(ada.get_by_text("Criteria: a proposal passes when 51% of all")).to_be_visible()
 
 
 async def test_an_admin_accepts_while_members_watch(site: Running, visit: Visit) -> None:

@@ -52,6 +52,10 @@ async def test_on_paper_there_is_what_was_decided_and_nothing_to_press(
             assert await page.locator(f"{gone}:visible").count() == 0, gone
         card = proposal(page, "Calm")
         await expect(card).to_be_visible()
+        # "2 minutes ago" says nothing on paper.
+        moment = card.locator("time").first
+        stands = "(el) => [getComputedStyle(el).fontSize, getComputedStyle(el, '::after').content]"
+        assert await moment.evaluate(stands) == ["0px", f'"{await moment.get_attribute("title")}"']
         kept = "(el) => [getComputedStyle(el).breakInside, getComputedStyle(el).backgroundColor]"
         assert await card.evaluate(kept) == ["avoid", "rgb(255, 255, 255)"]
         await page.emulate_media(media="screen")

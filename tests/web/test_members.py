@@ -81,7 +81,7 @@ async def test_many_are_let_in_one_is_made_admin_and_the_last_admin_names_a_succ
         page = (await enter(visit, site, "Ada", f"/#/e/{event}/people")).page
         await page.get_by_role("button", name="Let all in").click()
         dialog = page.get_by_role("dialog")
-        await expect(dialog).to_contain_text("Let 2 people into “Where do we meet?”?")
+        await expect(dialog).to_contain_text("Let 2 people into “Where do we meet?”")
         await dialog.get_by_role("button", name="Let all in").click()
         await expect(page.get_by_text("2 people were let in.")).to_be_visible()
         await expect(row(page, "Jean").get_by_role("button", name="Make admin")).to_be_visible()

@@ -140,6 +140,44 @@ async def test_what_is_new_since_the_last_visit_is_said(site: Running, visit: Vi
         await expect(page.locator(".since")).to_have_count(0)
 
 
+async def test_a_way_leads_from_the_proposals_to_the_ballot_until_it_is_given(
+    site: Running, visit: Visit
+) -> None:
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada", "Grace", start=False, options=["Sea", "Hills"])
+        page = (await enter(visit, site, "Grace", f"/#/e/{event}")).page
+        way = page.locator(".ballot-call")
+        await expect(page.locator(".checks")).to_be_visible()
+        await expect(way).to_have_count(0)
+        await stage.run("Ada", "event.start", event=event)
+        await expect(way).to_contain_text("Choose from 2 options.")
+        await page.get_by_role("link", name="Choose now").click()
+        await page.get_by_role("radio", name="Hills").check()
+        await page.get_by_role("button", name="Submit ballot").click()
+        await expect(page.get_by_text("Your ballot is in.")).to_be_visible()
+        await page.get_by_role("link", name="Decide").click()
+        await expect(page.locator("#feed-title")).to_be_visible()
+        await expect(way).to_have_count(0)
+
+
+async def test_a_quick_poll_asks_for_options_alone_and_two_people_can_hold_it(
+    site: Running, visit: Visit
+) -> None:
+    page = (await enter(visit, site, "Ada", "/#/new")).page
+    await page.get_by_label("What is to be decided?").fill("Where do we meet?")
+    await expect(page.get_by_label("Criterion 1")).to_be_visible()
+    await page.locator("input[name=preset][value=poll]").check()
+    await expect(page.get_by_label("Criterion 1")).to_be_hidden()
+    await page.get_by_role("button", name="Create the event").click()
+    await page.get_by_role("button", name="Invite").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("join at once")
+    await expect(page.get_by_role("dialog")).to_contain_text("on this computer only")
+    await page.keyboard.press("Escape")
+    # No warning that nothing can pass.
+    await page.get_by_role("button", name="Start", exact=True).click()
+    await expect(page.locator(".room-head")).to_contain_text("In progress")
+
+
 async def test_a_big_screen_shows_the_way_in(site: Running, visit: Visit) -> None:
     async with Stage(site.base) as stage:
         event, code = await stage.event("Ada", "Grace")

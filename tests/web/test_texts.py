@@ -43,7 +43,7 @@ async def test_words_of_others_keep_their_own_direction(site: Running, visit: Vi
             .click()
         )
         title = await page.get_by_role("dialog").get_by_role("heading").inner_text()
-        assert title == f"Remove \u2068{SARA}\u2069 from “Where do we meet?”?"
+        assert title == f"Remove \u2068{SARA}\u2069 from “Where do we meet?”"
 
 
 async def test_pasted_lines_are_options_and_nothing_is_cut(site: Running, visit: Visit) -> None:

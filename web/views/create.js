@@ -1,6 +1,6 @@
 // A new event: its subject, and as much of the rest as is known already.
 
-import { contradiction, DEFAULTS, newPolicy } from "../policy.js";
+import { contradiction, DEFAULTS, newPolicy, presetOf } from "../policy.js";
 import { h } from "../render.js";
 import { t } from "../words.js";
 import { fromLocal, linesOf, momentField, numberField, tick, tooLong } from "./forms.js";
@@ -11,6 +11,8 @@ import { zone } from "./schedule.js";
 /** Most characters of a subject, and of an item of each list. */
 const SUBJECT = 200;
 const LISTS = { options: 200, assumptions: 2_000, criteria: 2_000 };
+/** The kinds that are about the final ballot: what else can be written down is folded away. */
+const BALLOT_ONLY = ["poll", "secret", "ranked"];
 const BLANK = { subject: "", options: ["", ""], assumptions: [""], criteria: [""], max_members: 100, as: "admin", policy: DEFAULTS };
 
 export function createView(app) {
@@ -19,6 +21,9 @@ export function createView(app) {
   const acts = app.session.acts.under(undefined, "event/create");
   const act = acts.at(-1);
   const busy = act?.state === "pending";
+  const list = (name) => lines(app, name, LISTS[name], made[name], (values) => change({ [name]: values }));
+  const isBallotOnly = BALLOT_ONLY.includes(presetOf(made.policy));
+  const isWritten = [...made.assumptions, ...made.criteria].some((text) => text.trim());
   return h("form", { class: "narrow create", onsubmit: (event) => send(app, event, made) },
     h("h1", { tabindex: -1 }, t("create.title")),
     h("section", { class: "card stack" },
@@ -27,7 +32,10 @@ export function createView(app) {
           "aria-invalid": tooLong(made.subject, SUBJECT) && "true", oninput: (event) => change({ subject: event.target.value }) }),
         over(made.subject, SUBJECT))),
     presets(app, { draft: "create.policy", policy: made.policy, change: (policy) => change({ policy }) }),
-    Object.entries(LISTS).map(([name, max]) => lines(app, name, max, made[name], (values) => change({ [name]: values }))),
+    list("options"),
+    isBallotOnly ? h("details", { class: "card stack", key: "more", mount: (el) => (el.open = isWritten) },
+      h("summary", {}, h("h2", {}, t("create.more.title")), h("span", { class: "quiet" }, t("create.more.hint"))),
+      list("assumptions"), list("criteria")) : [list("assumptions"), list("criteria")],
     h("details", { class: "card", key: "rules" },
       h("summary", {}, h("h2", {}, t("policy.title")), h("span", { class: "quiet" }, t("create.rules.hint"))),
       numberField(app, { draft: "create.max_members", label: t("create.max_members"), initial: made.max_members, min: 1, max: 100_000, required: true,

@@ -2,6 +2,7 @@
 
 import { byNo } from "../order.js";
 import { h } from "../render.js";
+import { link } from "../route.js";
 import { number, t } from "../words.js";
 import { wordsForm } from "./forms.js";
 import { ground } from "./ground.js";
@@ -23,13 +24,15 @@ function feed(app, store) {
     .sort((a, b) => byNo(proposals[a], proposals[b]));
   const decided = cards.filter((id) => proposals[id].status !== "pending").length;
   const shown = app.shown(`more|${store.event}`) || PAGE_SIZE;
+  const isFinished = store.status === "finished";
   return h("section", { class: "feed", "aria-labelledby": "feed-title" },
     h("header", { class: store.status === "not_started" ? "unseen" : "section-head" },
-      h("h2", { id: "feed-title" }, t("feed.title"), " ", h("span", { class: "count" }, number(cards.length - decided))),
+      h("h2", { id: "feed-title" }, t(isFinished ? "feed.title.finished" : "feed.title"), " ", h("span", { class: "count" }, number(isFinished ? cards.length : cards.length - decided))),
       h("div", { class: "row" },
         decided > 0 && button(t("feed.tidy", { count: decided }), () => store.tidy(), { kind: "quiet small" }),
         proposer(app, store))),
     newProposal(app, store),
+    ballotCall(store, cards.length === decided),
     since(app, store),
     paused(store),
     cards.length === 0 && sending(store).length === 0 && nothing(store),
@@ -37,6 +40,17 @@ function feed(app, store) {
     cards.length > shown && button(t("feed.more", { count: cards.length - shown }), () => app.show(`more|${store.event}`, shown + PAGE_SIZE)),
     sending(store).map((act) => ghost(app, store, act)),
     freshBelow(store));
+}
+
+/**
+ * The way to the final ballot, for a member who has not given one: elsewhere only a tab leads there.
+ * `isAlone`: there is nothing else to do.
+ */
+function ballotCall(store, isAlone) {
+  const count = Object.keys(store.state.options).length;
+  if (count === 0 || store.status !== "in_progress" || store.you.ballot || !store.may("ballot.submit")) return null;
+  return h("div", { class: "banner good ballot-call", key: "ballot-call" }, h("p", {}, t("feed.ballot", { count })),
+    h("a", { class: `button small ${isAlone ? "primary" : ""}`, href: link.room(store.event, "ballot") }, t("feed.ballot.go")));
 }
 
 /** Kinds that can be proposed without a thing to change. */

@@ -34,7 +34,7 @@ function decisions(app, store, filter) {
   const pending = Object.values(store.state.proposals).filter((proposal) => proposal.status === "pending").length;
   const missing = store.state.counts.proposals - pending - decided.length;
   return [
-    shown.length === 0 && missing <= 0 && empty(t("history.none")),
+    shown.length === 0 && missing <= 0 && empty(t(store.status === "finished" ? "history.none.finished" : "history.none")),
     searchField(app, list, t("list.search"), decided.length),
     h("ol", { class: "timeline" }, rows),
     more,

@@ -58,7 +58,7 @@ function roll(app, store, name, of, send) {
   return h("form", { class: "stack", onsubmit: submit },
     field(app, { draft, label: t(`${name}.people`), lines: 4, hint: t(`${name}.people.hint`) }),
     h("div", { class: "row" },
-      h("button", { class: "button small primary", disabled: people.length === 0 || tooMany || busy }, t(`${name}.submit`, { count: people.length })),
+      h("button", { class: "button small primary", disabled: people.length === 0 || tooMany || busy }, people.length === 0 ? t(`${name}.submit.none`) : t(`${name}.submit`, { count: people.length })),
       h("label", { class: "button small quiet" }, t("roll.file"), h("input", { type: "file", class: "unseen", accept: ".csv,text/csv,text/plain", onchange: take })),
       tooMany && h("span", { class: "hint over" }, t("roll.too_many", { max: MAX_PEOPLE })),
       name === "invite" && note(app, store, key)));

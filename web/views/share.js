@@ -2,7 +2,7 @@
 
 import { codePicture } from "../code-picture.js";
 import { h } from "../render.js";
-import { address, link } from "../route.js";
+import { address, isOnlyHere, link } from "../route.js";
 import { t } from "../words.js";
 import { button, dialog, note } from "./parts.js";
 
@@ -20,9 +20,10 @@ export function ways(app, store) {
   return h("div", { class: "share" },
     codePicture(whole, t("share.qr")),
     h("div", { class: "stack" },
-      h("p", { class: "quiet" }, t("share.text")),
+      h("p", { class: "quiet" }, t(store.state.event.policy.membership_auto ? "share.text.open" : "share.text")),
       h("p", { class: "code big", translate: "no", dir: "ltr" }, code),
       h("p", { class: "link", translate: "no", dir: "ltr" }, whole),
+      isOnlyHere() && h("p", { class: "hint" }, t("share.only_here")),
       h("div", { class: "row" },
         copy(app, t("share.copy"), whole),
         navigator.share && button(t("share.send"), () => navigator.share({ title: store.state.event.subject, url: whole }).catch(() => {}), { sign: "share" })),

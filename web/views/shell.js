@@ -72,6 +72,7 @@ function view(app) {
       return roomView(app);
     default:
       return h("div", { class: "narrow" }, h("h1", { tabindex: -1 }, t("lost.title")),
+        h("p", { class: "quiet" }, t("lost.text")),
         h("p", {}, h("a", { href: link.events() }, t("lost.back"))));
   }
 }

@@ -11,19 +11,25 @@ import { button } from "./parts.js";
 export function signInView(app) {
   const { ways } = app.signin;
   const trying = app.shown("signing-in");
+  const isInvited = app.route.view === "invited";
+  const isGuest = app.signin.config.guests && app.route.view === "join" && app.route.code.length === CODE_LENGTH;
+  const locally = [
+    ways.name && byName(app, trying),
+    h("details", { class: "by-token", key: "token", open: !ways.provider && !ways.name && !app.signin.config.guests },
+      h("summary", {}, t("sign_in.token.summary")), byToken(app, trying)),
+  ];
   return h("div", { class: "sign-in" },
     h("section", { class: "pitch" },
       h("h1", { tabindex: -1 }, t("pitch.title")),
       h("p", {}, t("pitch.text"))),
     h("section", { class: "card", "aria-label": t("sign_in") },
       problem(app),
-      app.route.view === "invited" && byInvitation(app, trying),
-      app.signin.config.guests && app.route.view !== "invited" && guestEntry(app, trying),
+      isInvited && byInvitation(app, trying),
+      isGuest ? asGuest(app, trying) : app.signin.config.guests && !isInvited && guestEntry(app),
       ways.provider && h("button", { class: "button primary wide", type: "button", disabled: Boolean(trying),
         onclick: () => attempt(app, () => app.signin.withProvider()) }, t("sign_in.provider")),
-      ways.name && byName(app, trying),
-      h("details", { class: "by-token", key: "token", open: !ways.provider && !ways.name && !app.signin.config.guests },
-        h("summary", {}, t("sign_in.token.summary")), byToken(app, trying))));
+      // Beside the way that the link is for, another field for a name would only be in doubt.
+      isInvited || isGuest ? h("details", { class: "by-token", key: "others", open: Boolean(app.shown("sign-in-error")) }, h("summary", {}, t("sign_in.other")), h("div", { class: "stack" }, locally)) : locally));
 }
 
 /** The server closed for good, though the sign-in is a good one. */
@@ -58,9 +64,8 @@ function byInvitation(app, trying) {
     button(t("invited.enter"), enter, { kind: "primary wide", disabled: Boolean(trying) }));
 }
 
-/** What a guest needs: first the code, then a name. */
-function guestEntry(app, trying) {
-  if (app.route.view === "join" && app.route.code.length === CODE_LENGTH) return asGuest(app, trying);
+/** What a guest needs first: the code. */
+function guestEntry(app) {
   return h("div", { class: "stack", key: "guest-code" }, h("p", {}, t("guest.code")), codeForm(app));
 }
 
@@ -72,7 +77,7 @@ function asGuest(app, trying) {
     attempt(app, () => app.signin.asGuest(app.route.code, name));
   };
   return h("form", { class: "stack", onsubmit: send, key: "as-guest" },
-    field(app, { draft: "sign-in.guest", label: t("guest.name"), hint: t("guest.hint"), max: 100, name: "name", required: true, autocomplete: "nickname" }),
+    field(app, { draft: "sign-in.guest", label: t("guest.name"), hint: t("guest.hint", { code: app.route.code }), max: 100, name: "name", required: true, autocomplete: "nickname" }),
     h("button", { class: "button primary wide", disabled: Boolean(trying) }, t("guest.submit")));
 }
 

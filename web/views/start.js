@@ -4,9 +4,10 @@ import { KINDS } from "../policy.js";
 import { h } from "../render.js";
 import { link } from "../route.js";
 import { number, t } from "../words.js";
-import { button, dialog, icon } from "./parts.js";
+import { button, dialog, icon, pill } from "./parts.js";
 
-
+/** The preparations that an event can do without. */
+const OPTIONAL = new Set(["criteria", "assumptions"]);
 /** Percent of all members that are more than half of them. */
 const MAJORITY = { rule: "percent", threshold: 51 };
 
@@ -64,8 +65,8 @@ export function preparations(store) {
       h("li", { key: name, class: count >= least ? "done" : "" },
         h("span", { class: "check", "aria-hidden": "true" }, count >= least ? icon("check") : ""),
         h("div", {},
-          h("p", {}, h("b", {}, t(name === "members" ? "people.title" : name)), " ", h("span", { class: "count" }, number(count)),
-            h("span", { class: "unseen" }, count >= least ? t("steps.done") : t("prepare.open"))),
+          h("p", {}, h("b", {}, t(name === "members" ? "people.title" : name)), " ", h("span", { class: "count" }, number(count)), " ",
+            count < least && OPTIONAL.has(name) ? pill(t("prepare.optional")) : h("span", { class: "unseen" }, count >= least ? t("steps.done") : t("prepare.open"))),
           h("p", { class: "hint" }, t(`prepare.${name}`))),
         name === "members" && h("a", { class: "quiet-link", href: link.room(store.event, "people") }, t("prepare.code"))))),
     h("p", { class: "quiet" }, t(isAdmin ? "prepare.next" : "feed.before")),

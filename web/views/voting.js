@@ -49,12 +49,12 @@ const underway = (app, act, asked) =>
 
 /** Who learns what is said here; with named votes, also who said what. */
 export function secrecy(app, store, id, proposal) {
-  const { votes, tally, electorate } = termsOf(proposal);
+  const { votes, electorate } = termsOf(proposal);
   const isNamed = votes === "named";
+  const about = store.role === "organiser" ? "vote.are" : "vote.is";
   return h("div", { class: "secrecy" },
     h("p", { class: "hint" }, icon(isNamed ? "person" : "lock"),
-      h("span", {}, t(isNamed ? "vote.is_named" : "vote.is_secret"),
-        tally === "close" && [" ", t("vote.is_hidden")],
+      h("span", {}, t(`${about}_${isNamed ? "named" : "secret"}`),
         electorate === "opening" && [" ", t("vote.electorate", { count: proposal.eligible ?? 0 })])),
     votesList(app, store, id, proposal));
 }

@@ -36,6 +36,8 @@ export default {
   criteria: "Criteria",
   "create.options.hint": "What the final ballot chooses from.",
   "create.assumptions.hint": "What everybody takes as given. It can be changed later, by proposals.",
+  "create.more.hint": "What the group takes as given, and what matters in the choice, if you want to talk about it first.",
+  "create.more.title": "Assumptions and criteria",
   "create.criteria.hint": "What an option is judged by. Each gets a conclusion of its own.",
   "create.options.nth": "Option {count}",
   "create.assumptions.nth": "Assumption {count}",
@@ -79,7 +81,7 @@ export default {
   "invited.not_me": "I am somebody else",
   "guest.code": "With an entrance code you take part as a guest, without an account.",
   "guest.name": "Your name",
-  "guest.hint": "You take part in this event as a guest, without an account.",
+  "guest.hint": "You join the event {code} as a guest, without an account.",
   "guest.submit": "Take part as a guest",
-  "sign_in.error.closed_door": "This does not let anybody in: the code takes no guests, or the invitation is not good any more.",
+  "sign_in.error.closed_door": "This code takes no guests, or the invitation was used or revoked. Sign in another way, or ask whoever sent it to you.",
 };

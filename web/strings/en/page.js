@@ -24,6 +24,7 @@ export default {
   "copy.failed": "Could not copy",
   try_again: "Try again",
   "lost.title": "Nothing is here",
+  "lost.text": "The address may be mistyped, or the link may be old.",
   "lost.back": "Back to my events",
   "unreachable.title": "The server cannot be reached",
   "unreachable.text": "It may be restarting, or you may be offline. Nothing you wrote is lost.",
@@ -33,6 +34,7 @@ export default {
 
   // Signing in
   sign_in: "Sign in",
+  "sign_in.other": "Other ways to sign in",
   "sign_out.title": "Sign out of this browser?",
   "sign_out.text": "What belongs to you is then forgotten here, so that nobody who uses this browser next sees or sends it:",
   "sign_out.unsent": { one: "{count} action that was not sent yet", other: "{count} actions that were not sent yet" },

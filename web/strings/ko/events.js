@@ -36,6 +36,8 @@ export default {
   criteria: "기준",
   "create.options.hint": "최종 투표에서 고를 대상입니다.",
   "create.assumptions.hint": "모두가 당연하게 여기는 것입니다. 나중에 제안을 통해 바꿀 수 있습니다.",
+  "create.more.hint": "먼저 이야기하고 싶다면, 모두가 당연하게 여기는 것과 선택에서 중요한 것을 적으세요.",
+  "create.more.title": "전제와 기준",
   "create.criteria.hint": "선택지를 판단하는 잣대입니다. 기준마다 결론을 하나씩 냅니다.",
   "create.options.nth": "선택지 {count}",
   "create.assumptions.nth": "전제 {count}",
@@ -79,7 +81,7 @@ export default {
   "invited.not_me": "다른 사람입니다",
   "guest.code": "입장 코드가 있으면 계정 없이 손님으로 참여할 수 있습니다.",
   "guest.name": "이름",
-  "guest.hint": "계정 없이 손님으로 이 이벤트에 참여합니다.",
+  "guest.hint": "계정 없이 손님으로 이벤트 {code}에 참여합니다.",
   "guest.submit": "손님으로 참여",
-  "sign_in.error.closed_door": "들어갈 수 없습니다. 이 코드는 손님을 받지 않거나, 초대가 더는 유효하지 않습니다.",
+  "sign_in.error.closed_door": "이 코드는 손님을 받지 않거나, 초대가 이미 쓰였거나 취소되었습니다. 다른 방법으로 로그인하거나 보낸 사람에게 물어보세요.",
 };

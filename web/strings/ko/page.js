@@ -24,6 +24,7 @@ export default {
   "copy.failed": "복사하지 못했습니다",
   try_again: "다시 시도",
   "lost.title": "여기에는 아무것도 없습니다",
+  "lost.text": "주소가 잘못되었거나 오래된 링크일 수 있습니다.",
   "lost.back": "내 이벤트로 돌아가기",
   "unreachable.title": "서버에 연결할 수 없습니다",
   "unreachable.text": "서버가 다시 시작되는 중이거나 인터넷 연결이 끊겼을 수 있습니다. 작성한 내용은 사라지지 않습니다.",
@@ -33,6 +34,7 @@ export default {
 
   // 로그인
   sign_in: "로그인",
+  "sign_in.other": "다른 방법으로 로그인",
   "sign_out.title": "이 브라우저에서 로그아웃할까요?",
   "sign_out.text": "다음에 이 브라우저를 쓰는 사람이 보거나 보내지 못하도록 다음 내용을 지웁니다.",
   "sign_out.unsent": "아직 보내지 않은 요청 {count}건",
