@@ -1,5 +1,6 @@
 // The room's main part: the open proposals, and next to them the accepted items.
 
+import { NEAR_MS, nearing } from "../nearing.js";
 import { byNo } from "../order.js";
 import { h } from "../render.js";
 import { link } from "../route.js";
@@ -49,6 +50,8 @@ function feed(app, store) {
 function ballotCall(store, isAlone) {
   const count = Object.keys(store.state.options).length;
   if (count === 0 || store.status !== "in_progress" || store.you.ballot || !store.may("ballot.submit")) return null;
+  // A reminder of the end leads there too.
+  if (nearing(store).some(({ lacks, left }) => lacks && left <= NEAR_MS)) return null;
   return h("div", { class: "banner good ballot-call", key: "ballot-call" }, h("p", {}, t("feed.ballot", { count })),
     h("a", { class: `button small ${isAlone ? "primary" : ""}`, href: link.room(store.event, "ballot") }, t("feed.ballot.go")));
 }
