@@ -30,6 +30,7 @@ from server.bus.memory import MemoryBus
 from server.bus.port import Bus
 from server.config.settings import Settings
 from server.config.start_error import StartError
+from server.config.unread import cure, unread
 from server.http.metrics import Render, exposition, metrics_of
 from server.http.metrics_port import MetricsPort
 from server.http.process_metrics import ProcessMetrics
@@ -106,6 +107,9 @@ def run(settings: Settings, shared: Shared | None = None) -> int:
     """Serve until a signal; the exit status. ``shared``: as one of several processes."""
     raise_file_limit()
     set_up_log(settings, 0 if shared is None else shared.number)
+    if shared is None or shared.number == 0:
+        for name, meant in unread(os.environ):
+            log.warning("%s is no setting, so nothing reads it: %s", name, cure(meant))
     embedded: EmbeddedPostgres | None = None
     try:
         # Left before the database is stopped: a signal must not leave it running.

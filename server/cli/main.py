@@ -19,6 +19,7 @@ from server.cli.running import add_settings, settings_of, with_database
 from server.config import loading
 from server.config.loading import SettingsError
 from server.config.start_error import StartError
+from server.config.unread import cure, unread
 from server.config.version import ayes_version
 
 #: What shells say of a command that SIGPIPE or SIGINT ended.
@@ -222,6 +223,8 @@ def _revoke(arguments: argparse.Namespace) -> int:
 def _check_config(arguments: argparse.Namespace) -> int:
     for variable, value in loading.printable(settings_of(arguments)).items():
         print(f"{variable}={value}")
+    for name, meant in unread(os.environ):
+        print(f"ayes: {name} is no setting: {cure(meant)}", file=sys.stderr)
     return 0
 
 

@@ -21,6 +21,10 @@ MIN_SECRET_BYTES = 32
 MAX_SECRET_FILE_BYTES = 4_096
 
 _HINTS = get_type_hints(Settings)
+#: The variables of a service called ``ayes`` have the names of settings.
+_SERVICE = " (Kubernetes sets it for a service called ayes: set enableServiceLinks: false)"
+#: Settings that are on or off.
+_SWITCHES = ("compression", "forward", "guests", "traces")
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -38,7 +42,10 @@ def load(flags: Mapping[str, str | None] | None = None) -> Settings:
         text = (flags or {}).get(name)
         if text is None:
             text = os.environ.get(PREFIX + name.upper())
-        if text is not None and text != "":
+        if text is not None and not SETTINGS[name].secret:
+            # A carriage return at the end of a line, a blank after a comma: no part of the value.
+            text = text.strip()
+        if text:
             given[name] = _parse(name, text)
     for name in ("auth_secret", "admin_token"):
         if (file := given.get(f"{name}_file")) is not None:
@@ -80,7 +87,9 @@ def _integer(name: str, text: str) -> int:
     try:
         number = int(text)
     except ValueError:
-        raise SettingsError(f"{PREFIX}{name.upper()}: {text!r} is no whole number") from None
+        raise SettingsError(
+            f"{PREFIX}{name.upper()}: {text!r} is no whole number{_SERVICE * ('://' in text)}"
+        ) from None
     if (rule.min is not None and number < rule.min) or (rule.max is not None and number > rule.max):
         raise SettingsError(
             f"{PREFIX}{name.upper()}: {number} is not between {rule.min} and {rule.max}"
@@ -126,12 +135,14 @@ def _check(settings: Settings) -> None:
         fault = redis_url.fault_in(settings.redis_url)
         if fault is not None:
             raise SettingsError(f"AYES_REDIS_URL {fault}")
-    if settings.compression not in ("on", "off"):
-        raise SettingsError(f"AYES_COMPRESSION: {settings.compression!r} is neither on nor off")
-    if settings.forward not in ("on", "off"):
-        raise SettingsError(f"AYES_FORWARD: {settings.forward!r} is neither on nor off")
-    if settings.traces not in ("on", "off"):
-        raise SettingsError(f"AYES_TRACES: {settings.traces!r} is neither on nor off")
+    for name in _SWITCHES:
+        if (value := getattr(settings, name)) not in ("on", "off"):
+            raise SettingsError(f"{PREFIX}{name.upper()}: {value!r} is neither on nor off")
+    if settings.public_url is not None and not _is_page(settings.public_url):
+        raise SettingsError(
+            f"AYES_PUBLIC_URL: {mask_url(settings.public_url)!r} is no address of a page "
+            "(https://host, https://host/path)"
+        )
     if settings.log_format not in ("text", "json"):
         raise SettingsError(f"AYES_LOG_FORMAT: {settings.log_format!r} is neither text nor json")
     if settings.log_level not in _LEVELS:
@@ -158,6 +169,15 @@ def _is_origin(text: str) -> bool:
     return (
         is_one_word and origin_of(text) is not None and not urlsplit(text).path and "@" not in text
     )
+
+
+def _is_page(text: str) -> bool:
+    """Whether ``text`` is an address of http or https, with a port and a path at most."""
+    origin = origin_of(text)
+    if origin is None or not origin.startswith(("http://", "https://")):
+        return False
+    is_one_word = text.isprintable() and " " not in text
+    return is_one_word and not set(text) & set("?#") and "@" not in urlsplit(text).netloc
 
 
 def _check_oidc(settings: Settings) -> None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
-from typing import Final
 
-from server.config.settings import PREFIX, SETTINGS, Settings
+from server.config.settings import SETTINGS, Settings
+from server.config.unread import cure, unread
 from server.doctor.finding import Finding, fail, ok, warn
-
-#: Variables that are no settings of the server: of the demo, of the clients, of the tests.
-_OTHERS: Final = ("AYES_DEMO_PACE", "AYES_TOKEN", "AYES_URL", "AYES_TEST_", "AYES_MODEL_")
 
 
 def findings(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -20,12 +16,8 @@ def findings(settings: Settings, environment: Mapping[str, str]) -> Iterator[Fin
 
 
 def _unread(environment: Mapping[str, str]) -> Iterator[Finding]:
-    known = {PREFIX + name.upper() for name in SETTINGS}
-    for name in sorted(environment):
-        if name.startswith(PREFIX) and name not in known and not name.startswith(_OTHERS):
-            close = difflib.get_close_matches(name, known, 1)
-            cure = f"did you mean {close[0]}?" if close else "unset it; see ayes serve --help"
-            yield fail("settings", f"{name} is no setting, so nothing reads it", cure)
+    for name, meant in unread(environment):
+        yield fail("settings", f"{name} is no setting, so nothing reads it", cure(meant))
 
 
 def _secret(settings: Settings) -> Iterator[Finding]:
