@@ -13,6 +13,7 @@ from ayes_client._connection.http_session import HttpSession
 from ayes_client._connection.probing import until_socket_gets_through
 from ayes_client._connection.session import Session
 from ayes_client._rooms.view import RoomView
+from ayes_client._wire.proxy import via
 from ayes_client.errors import AyesError, LineError
 from ayes_client.state import Json
 
@@ -77,9 +78,13 @@ class Connector:
             if ended.lived >= STEADY_TIMEOUT_S:
                 backoff.reset()
             wait = backoff.next() if ended.retry_after is None else ended.retry_after
-            trouble = str(ended.error) if ended.error is not None else ended.why
+            trouble = str(ended.error) if ended.error is not None else self._with_proxy(ended.why)
             self._report("waiting", trouble=trouble, retry_at=time.time() + wait)
             await asyncio.sleep(wait)
+
+    def _with_proxy(self, why: str) -> str:
+        """Return ``why`` with the proxy on the way, since it may be the cause."""
+        return f"{why} ({way})" if (way := via(self._context.url)) else why
 
     async def _run_session(self) -> SessionEnd:
         over_http = self._blocked >= MAX_BLOCKED if self._only is None else self._only == "http"

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from ayes_client._wire.address import is_loopback, origin
+from ayes_client._wire.address import origin
+from ayes_client._wire.proxy import is_socks, proxy_for
 
 #: Seconds for a connection, its proxy and its TLS. Beyond, the request fails.
 CONNECT_TIMEOUT_S = 10.0
@@ -81,7 +81,7 @@ class HttpClient:
         _, self._host, port = origin(url)
         self._port = port or 80
         self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
-        self._proxy = proxy_for(self._url)
+        self._proxy: SplitResult | None = None
         self._idle: list[_Link] = []
 
     def close(self) -> None:
@@ -177,8 +177,15 @@ class HttpClient:
     # One connection.
 
     async def _connect(self) -> _Link:
+        try:
+            return await self._try_connect()
+        except ssl.SSLCertVerificationError as err:
+            # It is a ValueError too, and must not pass for an answer that cannot be read.
+            raise HttpError(str(err)) from err
+
+    async def _try_connect(self) -> _Link:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            proxy = self._proxy
+            self._proxy = proxy = self._find_proxy()
             if proxy is None:
                 return _Link(
                     *await asyncio.open_connection(
@@ -198,8 +205,15 @@ class HttpClient:
                     raise
             return link
 
+    def _find_proxy(self) -> SplitResult | None:
+        proxy = proxy_for(self._url.geturl())
+        if proxy is not None and is_socks(proxy):
+            raise HttpError("there is no way over HTTP through a SOCKS proxy")
+        return None if proxy is None else urlsplit(proxy)
+
     async def _open_tunnel(self, link: _Link, proxy: SplitResult) -> None:
-        target = f"{self._host}:{self._port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        target = f"{host}:{self._port}"
         head = [f"CONNECT {target} HTTP/1.1", f"Host: {target}", *_proxy_authorization(proxy)]
         link.writer.write("\r\n".join([*head, "", ""]).encode("latin-1"))
         response = await self._read_head(link)
@@ -277,16 +291,6 @@ class HttpClient:
             return int(line.partition(b";")[0], 16)
         except ValueError as err:
             raise HttpError("a chunk has no size") from err
-
-
-def proxy_for(url: SplitResult) -> SplitResult | None:
-    """Return the proxy that the environment names for ``url``; none for this machine itself."""
-    host = url.hostname or ""
-    if is_loopback(url.geturl()) or urllib.request.proxy_bypass(host):
-        return None
-    found = urllib.request.getproxies().get(url.scheme)
-    proxy = urlsplit(found) if found else None
-    return proxy if proxy is not None and proxy.scheme in ("http", "https") else None
 
 
 def _proxy_authorization(proxy: SplitResult) -> list[str]:

@@ -8,7 +8,8 @@ import orjson
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from ayes_client._wire.address import is_loopback, origin
+from ayes_client._wire.address import origin
+from ayes_client._wire.proxy import proxy_for
 from ayes_client.state import Json
 
 log = logging.getLogger("ayes_client")
@@ -38,7 +39,7 @@ class open_socket(connect):
         super().__init__(
             url,
             subprotocols=[SUBPROTOCOL],
-            proxy=None if is_loopback(url) else True,
+            proxy=proxy_for(url),
             compression=None,
             open_timeout=OPEN_TIMEOUT_S,
             close_timeout=CLOSE_TIMEOUT_S,
