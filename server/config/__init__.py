@@ -7,6 +7,7 @@
     redis_url     ``AYES_REDIS_URL``, parsed and checked
     masking       passwords in URLs, masked
     start_error   the error that ends a start
+    unread        variables that look like settings, and that nothing reads
     version       the version of this installation
 
 Imports no other folder of the server.
