@@ -181,6 +181,7 @@ def _add(report: Report, played: Round, striker: Striker) -> None:
     report.missed += striker.missed
     report.fault_seconds.update(striker.took)
     report.sent_again += played.sent_again
+    report.erased += played.erasures.count
     report.set_back += played.clock_set_back
     report.events = max(report.events, len(played.events))
     for node, attended in played.attendance.items():

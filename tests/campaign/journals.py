@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 
 import asyncpg
@@ -11,10 +12,29 @@ import msgspec
 from tests.campaign.stores import Postgres
 from tests.model.history import Json
 
-_JOURNAL = """
-SELECT event_id, user_id, command_id, seq, command, payload::text, answer::text, patches::text, at,
-       salt, fingerprint, prev_hash, hash
+_COLUMNS = """event_id, user_id, command_id, seq, command, payload::text, answer::text,
+    patches::text, at, salt, fingerprint, prev_hash, hash, digests::text"""
+_JOURNAL = f"""
+SELECT {_COLUMNS}
 FROM journal WHERE event_id = ANY($1) ORDER BY event_id, at
+"""
+#: What rows said before an erasure, and the step that shows it: it is the next one of the event,
+#: whose row the transaction has locked.
+_BEFORE = f"""
+SELECT {_COLUMNS}, erased_at FROM journal_before WHERE event_id = ANY($1) ORDER BY number
+"""
+_KEEP_BEFORE = """
+CREATE TABLE journal_before AS
+    SELECT *, 0::bigint AS erased_at, 0::bigint AS number FROM journal LIMIT 0;
+CREATE SEQUENCE journal_before_numbers;
+CREATE FUNCTION keep_before() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO journal_before
+    SELECT OLD.*, (SELECT seq + 1 FROM events WHERE id = OLD.event_id),
+           nextval('journal_before_numbers');
+    RETURN NEW;
+END $$;
+CREATE TRIGGER keep_before BEFORE UPDATE ON journal FOR EACH ROW EXECUTE FUNCTION keep_before();
 """
 _texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -38,14 +58,37 @@ def row_of(record: asyncpg.Record) -> Json:
         "fingerprint": record["fingerprint"],
         "prev_hash": record["prev_hash"],
         "hash": record["hash"],
+        "digests": None if record["digests"] is None else json.loads(record["digests"]),
     }
 
 
+async def keep_erased(postgres: Postgres) -> None:
+    """Have the database keep what an erasure changes, for the checker."""
+    connection = await postgres.connect()
+    try:
+        await connection.execute(_KEEP_BEFORE)
+    finally:
+        await connection.close()
+
+
 async def read_journals(postgres: Postgres, events: Sequence[str]) -> dict[str, list[Json]]:
-    """The lines of each of ``events``."""
+    """The lines of each of ``events``, as they were before words were erased; since then they say
+    what ``rewritten`` has."""
     found: dict[str, list[Json]] = {event: [] for event in events}
+    earlier: dict[tuple[str, str, str], list[tuple[int, Json]]] = defaultdict(list)
+    for record in await postgres.rows(_BEFORE, list(events)):
+        key = (record["event_id"], record["user_id"], record["command_id"])
+        earlier[key].append((record["erased_at"], row_of(record)))
     for record in await postgres.rows(_JOURNAL, list(events)):
-        found[record["event_id"]].append(row_of(record))
+        row = row_of(record)
+        key = (record["event_id"], record["user_id"], record["command_id"])
+        if before := earlier.get(key):
+            now = [*(version for _, version in before[1:]), row]
+            row = before[0][1]
+            row["rewritten"] = [
+                (erased_at, version) for (erased_at, _), version in zip(before, now, strict=True)
+            ]
+        found[record["event_id"]].append(row)
     return found
 
 

@@ -57,6 +57,8 @@ MIX = {
     "pause": 3,
     "resume": 8,
     "stranger": 10,
+    # No command of a client: an operator's act.
+    "erase": 1,
 }
 
 

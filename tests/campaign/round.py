@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from tests.campaign.attendance import Attendance, Span, attendance
+from tests.campaign.erasing import Erasures
 from tests.campaign.event import Event, Patience, room_of, told
 from tests.campaign.line import Line, Shared
 from tests.campaign.losses import Losses
@@ -64,6 +65,7 @@ class Round:
         """Set by the reader of the journals."""
         self.done = 0
         """Commands of the plan that are settled."""
+        self.erasures = Erasures(venue.postgres)
         self.sent_again = 0
         """Commands of earlier rounds that were sent again."""
         self.heal_seconds = 0.0
@@ -250,7 +252,12 @@ class Round:
     async def _do(self, planned: Planned) -> None:
         """Send a command with its repeats, until it is decided."""
         event = self.events[planned.event]
-        user, words = Phrasing(planned, event.id, event.view.state).words()
+        phrasing = Phrasing(planned, event.id, event.view.state)
+        if planned.kind == "erase":
+            user = phrasing.of(event.view.state["members"])
+            self.violations += await self.erasures.erase(event.id, user, self.patience.tries)
+            return
+        user, words = phrasing.words()
         await self._say(planned, event, user, words)
 
     async def _say(self, planned: Planned, event: Event, user: str, words: Json) -> Json:

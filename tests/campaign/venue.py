@@ -17,6 +17,7 @@ from persistence.database.migrate import upgrade_async
 from tests.campaign import equipment
 from tests.campaign.clock import Clock
 from tests.campaign.disk import Disk
+from tests.campaign.journals import keep_erased
 from tests.campaign.network import Network
 from tests.campaign.nodes import NodeProcess
 from tests.campaign.outboxes import Outboxes
@@ -106,6 +107,7 @@ async def _stores(stack: AsyncExitStack, path: Path, missing: dict[str, str]) ->
     stack.push_async_callback(redis.end)
     await asyncio.gather(postgres.start(), redis.begin())
     await upgrade_async(postgres.url)
+    await keep_erased(postgres)
     place = Venue(postgres, redis)
     place.disk = disk
     if equipment.FAKETIME not in missing:

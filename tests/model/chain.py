@@ -31,6 +31,13 @@ def verify_chain(rows: Iterable[dict[str, Any]]) -> list[tuple[int, str]]:
 
 def digest(row: dict[str, Any]) -> bytes:
     """The hash that ``row`` must have after its ``prev_hash``."""
+    header = {"seq": row["seq"], "at": moment(row["at"]), "command": row["command"]}
+    header |= digests_of(row)
+    return hashlib.sha256(raw(row["prev_hash"]) + compact(header).encode()).digest()
+
+
+def digests_of(row: dict[str, Any]) -> dict[str, str]:
+    """The digests that the header of ``row`` has, by label."""
     texts = {"user": row["user"], "id": row["id"]}
     texts |= {field: text_of(row, field) for field in ("payload", "answer")}
     patches = row.get("patches_text") or {
@@ -38,11 +45,10 @@ def digest(row: dict[str, Any]) -> bytes:
     }
     texts |= {audience: patches[audience] for audience in AUDIENCES if audience in patches}
     salt = raw(row["salt"])
-    header = {"seq": row["seq"], "at": moment(row["at"]), "command": row["command"]} | {
+    return {
         label: hashlib.sha256(salt + label.encode() + b"\0" + text.encode()).hexdigest()
         for label, text in texts.items()
     }
-    return hashlib.sha256(raw(row["prev_hash"]) + compact(header).encode()).digest()
 
 
 def text_of(row: dict[str, Any], field: str) -> str:
