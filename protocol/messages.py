@@ -24,6 +24,7 @@ from protocol.state import (
     Count,
     EventId,
     EventStatus,
+    InvitationStatus,
     MembershipStatus,
     MemberState,
     ProposalStatus,
@@ -168,7 +169,7 @@ class ErrorDetails(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     path: str | UnsetType = UNSET
     current: Version | UnsetType = UNSET
-    status: EventStatus | MembershipStatus | ProposalStatus | UnsetType = UNSET
+    status: EventStatus | MembershipStatus | ProposalStatus | InvitationStatus | UnsetType = UNSET
     resolution: Resolution | UnsetType = UNSET
     user: UserId | UnsetType = UNSET
     role: Role | UnsetType = UNSET

@@ -21,6 +21,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from tests.promises.fold import fold
+from tests.promises.published import error_problems
 
 Message: TypeAlias = dict[str, Any]
 
@@ -353,6 +354,8 @@ class Client:
     def _take(self, message: Message) -> None:
         self.received.append(message)
         kind = message["type"]
+        if kind == "error" and (problems := error_problems(message)):
+            self.violate(f"an error that is not as published: {problems} in {message}")
         if kind in ("snapshot", "resumed", "unsubscribed", *ROOM_MESSAGES):
             if message["event"] not in self.rooms:
                 if kind in ROOM_MESSAGES:

@@ -91,6 +91,7 @@ async def test_an_invitation_opens_one_user_on_every_device(server: Running) -> 
     stranger = await server.connect(fresh("thief"))
     refused = await stranger.send("membership.join", invitation=secret)
     assert refused["code"] == "invalid_transition"
+    assert refused["details"] == {"path": "invitation", "status": "used"}
     # The token is valid for this event alone, and no other user can have this name.
     assert (await first.send("event.create", subject="x"))["code"] == "forbidden"
     elsewhere = await gathering(server, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.fixtures.servers import Start
@@ -49,6 +50,22 @@ async def test_a_quoted_idempotency_key_is_the_bare_one(server: Running) -> None
         second = await http.post("/commands", json=body)
     assert first.json()["id"] == "key-12345"
     assert second.json() == first.json() | {"replayed": True}
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/html"])
+async def test_a_request_for_the_socket_without_an_upgrade_is_told_what_it_lacks(
+    server: Running, accept: str
+) -> None:
+    async with httpx.AsyncClient(base_url=server.base, trust_env=False) as http:
+        for _ in range(2):
+            answer = await http.get("/v1/socket", headers={"accept": accept})
+            assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
+            body = answer.json()
+            assert (body["type"], body["code"]) == ("error", "bad_request")
+            assert body["details"] == {"path": "upgrade"}
+        # Anything else that is not there stays not found.
+        other = await http.get("/v1/sockets", headers={"accept": "*/*"})
+        assert other.status_code == 404
 
 
 #: Fault → (body, status, code).
