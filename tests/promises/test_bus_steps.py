@@ -14,6 +14,7 @@ import pytest
 from server.bus.memory import MemoryBus
 from server.bus.port import MAX_STEPS_BYTES, BusMessage, PositionHint
 from server.bus.redis import MAX_PLAIN_BYTES, RedisBus
+from server.rooms.filling import Filler
 from tests.parts import RedisServer
 from tests.promises.bus_steps import comment, received, shared, two, watched
 from tests.promises.client import PATIENCE
@@ -118,6 +119,67 @@ async def test_lost_late_repeated_and_reordered_steps_cost_only_reads(
         assert room.state == fresh.state
         assert room.you == fresh.you
         assert room.seq == mine.seq
+
+
+#: Messages of each kind.
+UNRULY = 10_000
+
+
+@pytest.mark.usefixtures("no_sweep")
+@pytest.mark.parametrize("kind", ["repeated", "late", "reordered"])
+async def test_of_ten_thousand_unruly_steps_none_is_shown_twice_or_out_of_order(
+    migrated_url: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, dice, reads = Line(), random.Random(kind), 0
+    fill = Filler.fill_from_journal
+
+    async def counted(self: Filler, room: Any) -> None:
+        nonlocal reads
+        reads += 1
+        await fill(self, room)
+
+    async with two(migrated_url, MemoryBus(line.group), MemoryBus()) as (one, other):
+        scene, watcher, room, proposal = await watched(one, other)
+        start, epoch = await comment(scene, proposal), room.epoch
+        other.node.rooms._on_message(PositionHint(scene.event, epoch, start))
+        await room.reached(start)
+        await line.listen(scene.event)
+        for number in range(40):
+            await comment(scene, proposal, f"comment {number}")
+        sent = list(line.sent)
+        monkeypatch.setattr(Filler, "fill_from_journal", counted)
+        unruly = dice.choices(sent, k=UNRULY)
+        if kind == "repeated":
+            # In their order, so that the first of each are taken.
+            unruly = (sent * (UNRULY // len(sent) + 1))[:UNRULY]
+        elif kind == "late":
+            # After the room has got there without them.
+            other.node.rooms._on_message(sent[-1]._replace(steps=b""))
+            await room.reached(sent[-1].seq)
+        for message in unruly:
+            other.node.rooms._on_message(message)
+            if dice.random() < 0.01:
+                await asyncio.sleep(0)
+        await room.reached(sent[-1].seq)
+        outcomes = received(other)
+        assert sum(outcomes.values()) == UNRULY
+        taken = outcomes.get("taken", 0)
+        match kind:
+            case "repeated":
+                assert (taken, reads) == (len(sent), 0)
+            case "late":
+                assert (taken, reads) == (0, 1)
+            case _:
+                # Some come at their place; the first that does not is followed by a read.
+                assert taken <= len(sent)
+                assert 1 <= reads <= 2
+        # The client checks each diff; and a true step behind them is shown as any other.
+        last = await comment(scene, proposal, "true")
+        other.node.rooms._on_message(line.sent[-1])
+        await room.reached(last)
+        assert len(room.state["comments"]) == 42
+        fresh = await (await one.connect(watcher.user)).subscribe(scene.event)
+        assert (room.state, room.you, room.seq) == (fresh.state, fresh.you, fresh.seq)
 
 
 @pytest.mark.usefixtures("no_sweep")
