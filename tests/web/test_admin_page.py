@@ -13,6 +13,7 @@ from handlers.lanes import batch_end
 from tests.web.axe import faults
 from tests.web.conftest import StartSite, Visit
 from tests.web.entering import enter
+from tests.web.fit import misfits
 from tests.web.stage import Stage
 
 TOKEN = "an admin's token of the tests, long enough"
@@ -27,9 +28,9 @@ PHONE: dict[str, Any] = {
 
 
 async def fit(page: Page, name: str) -> None:
-    """axe finds no fault in the view, it is not too wide, and its picture is kept if asked."""
+    """axe finds no fault in the view, it fits, and its picture is kept if asked."""
     assert await faults(page) == [], name
-    assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
+    assert await misfits(page, name) == []
     if folder := os.environ.get("AYES_SCREENSHOTS"):
         await page.screenshot(path=Path(folder) / f"admin-{name}.png")
 

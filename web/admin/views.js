@@ -2,7 +2,7 @@
 
 import { h } from "../render.js";
 import { button, empty, loading, pill, quoted, time, trouble } from "../views/parts.js";
-import { number, span } from "../words.js";
+import { number, span, t } from "../words.js";
 import { say } from "./strings.js";
 
 const TABS = ["now", "rooms", "sockets", "events", "look_up"];
@@ -67,7 +67,7 @@ function now(admin) {
     h("dl", { class: "figures" },
       figure("sockets", node.sockets), figure("streams", node.streams), figure("rooms", node.rooms),
       figure("waiting", node.waiting), figure("acked", node.acked), figure("refused", node.refused),
-      figure("undecided", node.undecided, node.undecided > 0), figure("retried", node.retried)),
+      figure("undecided", node.undecided, node.undecided > 0), figure("retried", Object.values(node.retried).reduce((sum, count) => sum + count, 0))),
     h("p", { class: "quiet" }, `${node.version} · ${say("up", { time: span(Math.max(60, Math.floor(node.up_seconds / 60) * 60)) })}`),
     section("failing", node.failing, "all_well", (one) => row(one.work, h("b", {}, one.work), one.reason)),
     section("slow", node.slow, "none_slow", (one, at) => row(at,
@@ -115,7 +115,7 @@ function events(admin) {
   return [
     list.length === 0 ? empty(say("none")) : h("ul", { class: "rows" }, list.map((one) => row(one.id,
       h("span", { class: "what" }, eventLink(one.id, one.subject), h("small", {}, one.id)),
-      pill(one.status), say("at", { seq: one.seq }), time(one.created_at)))),
+      pill(t(`status.${one.status}`)), say("at", { seq: one.seq }), time(one.created_at)))),
     next && button(say("more"), () => admin.more()),
   ];
 }
@@ -136,7 +136,7 @@ function event(admin) {
   return [
     h("section", { class: "card" },
       h("h2", { dir: "auto" }, found.subject), h("small", { class: "code" }, found.id),
-      terms({ status: found.status, seq: number(found.seq), members: found.members, proposals: found.proposals, pending: found.pending,
+      terms({ status: t(`status.${found.status}`), seq: number(found.seq), members: found.members, proposals: found.proposals, pending: found.pending,
         comments: found.comments, ballots: found.ballots, waiting: found.waiting,
         room: found.room ? say("watching", { count: found.room.subscriptions }) : say("not_here") }),
       askTyped(admin, "delete", say("delete"), say("delete_sure"), found.subject.trim(), () => {
