@@ -50,8 +50,8 @@ VOTES = 300
 SOCKETS = 8
 #: Seconds until an attacker whose connection was ended connects again.
 PAUSE_S = 1.0
-#: Longest wait until attackers are gone, and until deaf readers are.
-GONE_S, DEAF_GONE_S = 10.0, 25.0
+#: Target of the wait until deaf readers are gone, in seconds.
+DEAF_GONE_S = 25.0
 MIB = 1 << 20
 
 

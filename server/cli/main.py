@@ -15,14 +15,14 @@ from persistence.event.limits import SETTABLE
 from protocol.errors import RetryableError
 from protocol.text import check_id, escaped
 from server.cli import admin, client, removing, token
-from server.cli.running import add_settings, settings_of, with_database
+from server.cli.running import add_verb, settings_of, with_database
 from server.config import loading
 from server.config.loading import SettingsError
 from server.config.start_error import StartError
 from server.config.unread import cure, unread
 from server.config.version import ayes_version
 
-#: What shells say of a command that SIGPIPE or SIGINT ended.
+#: The exit statuses that shells use for a command that SIGPIPE or SIGINT ended.
 EXIT_BROKEN_PIPE = 141
 EXIT_INTERRUPTED = 130
 
@@ -65,18 +65,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ayes {ayes_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    serve = commands.add_parser("serve", help="run the server")
-    add_settings(serve)
+    serve = add_verb(commands, "serve", "run the server", lists_settings=True)
     serve.add_argument("--demo", action="store_true", help="let bots decide something, and show it")
     serve.set_defaults(run=_serve)
 
-    making = commands.add_parser("token", help="print a token for a user, or check one")
-    add_settings(making)
+    making = add_verb(commands, "token", "print a token for a user, or check one")
     token.add_arguments(making)
     making.set_defaults(run=_token)
 
-    revoke = commands.add_parser("revoke", help="refuse the tokens a user has, and close sockets")
-    add_settings(revoke)
+    revoke = add_verb(commands, "revoke", "refuse the tokens a user has, and close sockets")
     revoke.add_argument("--user", required=True, help="the user's id (sub)")
     revoke.add_argument(
         "--before",
@@ -87,17 +84,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     revoke.set_defaults(run=_revoke)
 
-    demo = commands.add_parser("demo", help="let bots decide something, and show the room")
-    add_settings(demo)
+    demo = add_verb(commands, "demo", "let bots decide something, and show the room")
     demo.add_argument("--url", help="a running server's address; without it, one is started")
     demo.set_defaults(run=_demo)
 
-    check = commands.add_parser("check-config", help="print the settings, secrets masked")
-    add_settings(check)
+    check = add_verb(
+        commands, "check-config", "print the settings, secrets masked", lists_settings=True
+    )
     check.set_defaults(run=_check_config)
 
-    doctor = commands.add_parser("doctor", help="look at all that a server needs; changes nothing")
-    add_settings(doctor)
+    doctor = add_verb(commands, "doctor", "look at all that a server needs; changes nothing")
     doctor.add_argument("--json", action="store_true", help="print one JSON object a line")
     doctor.add_argument("--strict", action="store_true", help="fail on warnings as well")
     doctor.set_defaults(run=_doctor)
@@ -106,15 +102,13 @@ def build_parser() -> argparse.ArgumentParser:
     admin.add_verbs(admin_door)
     admin_door.set_defaults(run=_admin)
 
-    journal = commands.add_parser("journal", help="print an event's journal")
-    add_settings(journal)
+    journal = add_verb(commands, "journal", "print an event's journal")
     journal.add_argument("event", help="the event's id")
     journal.add_argument("--after", type=int, default=0, help="only entries after this one")
     journal.add_argument("--follow", action="store_true", help="continue with new entries")
     journal.set_defaults(run=_journal)
 
-    verify = commands.add_parser("verify", help="prove an event's journal, or an exported one")
-    add_settings(verify)
+    verify = add_verb(commands, "verify", "prove an event's journal, or an exported one")
     verify.add_argument("what", metavar="EVENT|FILE", help="the event's id, or an export")
     verify.add_argument(
         "--strict",
@@ -123,8 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verify.set_defaults(run=_verify)
 
-    export = commands.add_parser("export", help="print an event's journal as JSON Lines")
-    add_settings(export)
+    export = add_verb(commands, "export", "print an event's journal as JSON Lines")
     export.add_argument("event", help="the event's id")
     export.add_argument(
         "--public", action="store_true", help="leave out who voted for what, and all ballots"
@@ -133,8 +126,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     removing.add_verbs(commands)
 
-    limits = commands.add_parser("limits", help="show or change an event's limits")
-    add_settings(limits)
+    limits = add_verb(commands, "limits", "show or change an event's limits")
     which = limits.add_mutually_exclusive_group(required=True)
     which.add_argument("event", nargs="?", help="the event's id")
     which.add_argument("--all", action="store_true", help="every event")
@@ -148,30 +140,24 @@ def build_parser() -> argparse.ArgumentParser:
     )
     limits.set_defaults(run=_limits)
 
-    epoch = commands.add_parser(
-        "new-epoch", help="after a restore: make every client discard lost steps"
-    )
-    add_settings(epoch)
+    epoch = add_verb(commands, "new-epoch", "after a restore: make every client discard lost steps")
     epoch.add_argument("event", nargs="?", help="one event's id; without it, all events")
     epoch.set_defaults(run=_new_epoch)
 
     for verb, summary in _KEEPING.items():
-        keep = commands.add_parser(verb, help=summary)
-        add_settings(keep)
+        keep = add_verb(commands, verb, summary)
         keep.add_argument("file", type=Path)
         keep.set_defaults(run=partial(_keep, verb))
 
-    newer = commands.add_parser(
-        "upgrade-postgres", help="bring the embedded database to this version's PostgreSQL"
+    newer = add_verb(
+        commands, "upgrade-postgres", "bring the embedded database to this version's PostgreSQL"
     )
-    add_settings(newer)
     newer.add_argument(
         "--programs", type=Path, metavar="FOLDER", help="where the older PostgreSQL's programs are"
     )
     newer.set_defaults(run=_upgrade_postgres)
 
-    migrate = commands.add_parser("migrate", help="bring the database's schema up to date")
-    add_settings(migrate)
+    migrate = add_verb(commands, "migrate", "bring the database's schema up to date")
     migrate.set_defaults(run=_migrate)
     return parser
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from protocol.errors import RetryableError
 from protocol.text import check_id
-from server.cli.running import add_settings, settings_of, with_database
+from server.cli.running import add_verb, settings_of, with_database
 from server.config.loading import SettingsError
 
 if TYPE_CHECKING:
@@ -17,14 +17,12 @@ if TYPE_CHECKING:
 
 def add_verbs(commands: argparse._SubParsersAction[Any]) -> None:
     """Add both commands and their arguments."""
-    erase = commands.add_parser("erase", help="take a person's name and words out of events")
-    add_settings(erase)
+    erase = add_verb(commands, "erase", "take a person's name and words out of events")
     erase.add_argument("--user", required=True, help="the user's id (sub)")
     erase.add_argument("--event", help="only this event; without it, all, and the user's own row")
     erase.set_defaults(run=_erase)
 
-    delete = commands.add_parser("delete", help="export an event, then delete it")
-    add_settings(delete)
+    delete = add_verb(commands, "delete", "export an event, then delete it")
     delete.add_argument("event", help="the event's id")
     delete.add_argument(
         "--export", required=True, type=Path, metavar="FILE", help="where the export goes; new"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import asyncpg
@@ -17,12 +17,50 @@ from server.config.database_url import database_url
 from server.config.settings import SETTINGS, Settings
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Add a flag for every setting; it wins over the environment."""
-    group = parser.add_argument_group("settings", "each also as AYES_… in the environment")
-    for name, rule in SETTINGS.items():
-        flag = "--" + name.replace("_", "-")
-        group.add_argument(flag, dest=name, metavar=name.upper(), help=rule.help.replace("%", "%%"))
+class _HelpFormatter(argparse.HelpFormatter):
+    """Leaves the settings, some fifty, out of the line of usage."""
+
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[argparse._MutuallyExclusiveGroup],
+        prefix: str | None = None,
+    ) -> None:
+        """Add the usage with the command's own arguments."""
+        own = [action for action in actions if action.dest not in SETTINGS]
+        super().add_usage(usage, own, groups, prefix)
+
+
+def add_verb(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    *,
+    lists_settings: bool = False,
+) -> argparse.ArgumentParser:
+    """Add the command ``name``, which takes every setting as a flag, over the environment.
+
+    ``lists_settings``: its help lists the settings; that of other commands says where they are.
+    """
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        formatter_class=_HelpFormatter,
+    )
+    where = "each also as AYES_… in the environment"
+    if not lists_settings:
+        where = "each is an option, as ayes serve --help lists them; " + where
+    group = parser.add_argument_group("settings", where)
+    for setting, rule in SETTINGS.items():
+        group.add_argument(
+            "--" + setting.replace("_", "-"),
+            dest=setting,
+            metavar=setting.upper(),
+            help=rule.help.replace("%", "%%") if lists_settings else argparse.SUPPRESS,
+        )
+    return parser
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:

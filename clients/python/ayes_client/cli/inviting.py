@@ -45,7 +45,9 @@ async def invite(client: Client, arguments: argparse.Namespace, output: Output) 
             found = {"name": person["name"], "ref": person.get("ref", ""), "link": link}
             found["invitation"] = made["invitation"]
             output.print(found, _line(found.values()))
-    output.complain(f"invited {some(len(people), 'person')}; --id {given} gives these links again")
+    output.complain(
+        f"invited {some(len(people), 'person', 'people')}; --id {given} gives these links again"
+    )
     return 0
 
 

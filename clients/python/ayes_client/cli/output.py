@@ -93,9 +93,9 @@ def plain(text: str, longest: int = MAX_TEXT_LENGTH) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
-def some(count: int, what: str) -> str:
-    """``1 vote``, ``2 votes``."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
+def some(count: int, what: str, several: str = "") -> str:
+    """``1 vote``, ``2 votes``; ``several``: a plural of its own."""
+    return f"{count} {what if count == 1 else several or what + 's'}"
 
 
 def error_words(error: AyesError) -> str:
