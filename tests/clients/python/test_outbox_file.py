@@ -6,6 +6,7 @@ import dataclasses
 import os
 from pathlib import Path
 
+import orjson
 import pytest
 
 from ayes_client import FileOutbox
@@ -147,3 +148,39 @@ def test_an_outbox_opens_on_a_full_disk_and_half_a_line_spoils_no_other(tmp_path
         outbox.write([third], [])
     with opened(path) as (_, found):
         assert found == [first, third]
+
+
+def test_marks_of_answers_that_a_power_cut_turned_to_zeros_cost_a_repeat_alone(
+    tmp_path: Path,
+) -> None:
+    """Lost bytes read as zeros. A command is on the disk before it is sent, so none is lost."""
+    path = tmp_path / "o"
+    first, second = commands(2)
+    with opened(path) as (outbox, _):
+        outbox.write([first, second], [])
+    whole = path.read_bytes()
+    mark = orjson.dumps({"done": second.command.id}) + b"\n"
+    for lost in (b"\0" * 64, b"\0" * 64 + mark[20:], b"\0" * 64 + mark[20:] + mark):
+        path.write_bytes(whole + lost)
+        with opened(path) as (_, found):
+            assert found[0] == first
+            assert (second in found) == (not lost.endswith(mark))
+
+
+def test_marks_of_answers_are_on_the_disk_when_it_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [one] = commands(1)
+    synced: list[bytes] = []
+    sync = os.fsync
+    path = tmp_path / "o"
+
+    def seen(descriptor: int) -> None:
+        sync(descriptor)
+        synced.append(path.read_bytes())
+
+    with opened(path) as (outbox, _):
+        outbox.write([one], [])
+        outbox.write([], [one.command.id])
+        monkeypatch.setattr(os, "fsync", seen)
+    assert one.command.id.encode() in synced[-1].splitlines()[-1]

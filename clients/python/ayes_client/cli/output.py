@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -56,7 +57,7 @@ class Output:
     def print(self, content: Mapping[str, object], *lines: str) -> None:
         """Print ``content`` for programs, or ``lines`` for people."""
         if self.json:
-            print(orjson.dumps(content).decode(), flush=True)
+            print(_json(content), flush=True)
         else:
             for line in lines:
                 print(line, flush=True)
@@ -71,7 +72,7 @@ class Output:
     def error(self, error: AyesError) -> None:
         """Print an error: for people on stderr, for programs on stdout."""
         if self.json:
-            print(orjson.dumps(error.to_dict()).decode(), flush=True)
+            print(_json(error.to_dict()), flush=True)
         else:
             self.complain(error_words(error))
 
@@ -85,6 +86,16 @@ class Output:
     def complain(self, words: str) -> None:
         """Print one line on stderr."""
         print(f"{self.prog}: {words}", file=sys.stderr)
+
+
+def _json(content: Mapping[str, object]) -> str:
+    """One line of JSON, in ASCII if the output cannot hold more."""
+    line = orjson.dumps(content).decode()
+    try:
+        line.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(orjson.loads(line))
+    return line
 
 
 def plain(text: str, longest: int = MAX_TEXT_LENGTH) -> str:

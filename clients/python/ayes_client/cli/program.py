@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import io
 import logging
 import os
 import sys
@@ -25,6 +27,7 @@ from ayes_client.cli.exits import (
 )
 from ayes_client.cli.output import Output, UsageError
 from ayes_client.cli.parser import DEFAULT_TIMEOUT_S, build_parser
+from ayes_client.cli.pasted import check_text, token_in, token_text
 from ayes_client.cli.verbs import VERBS
 from ayes_client.client import Client
 from ayes_client.errors import AyesError, Unreachable
@@ -34,10 +37,16 @@ def main(argv: Sequence[str] | None = None, prog: str = "ayes-client") -> int:
     """Run the command of ``argv``, and return its exit status."""
     # The log's warnings are printed here as messages of this program.
     logging.getLogger("ayes_client").addHandler(logging.NullHandler())
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A command has its effect before it is printed: no terminal is to make an error of it.
+            with contextlib.suppress(OSError):
+                stream.reconfigure(errors="backslashreplace")
     parser = build_parser(prog)
     arguments = parser.parse_args(argv)
     output = Output(prog, json=arguments.json)
     try:
+        check_text(sys.argv[1:] if argv is None else argv)
         if arguments.verb == "completion":
             sys.stdout.write(script(parser, arguments.shell))
             return EXIT_DONE
@@ -60,7 +69,7 @@ def _token(arguments: argparse.Namespace) -> Token:
         path = Path(arguments.token_file)
 
         def read() -> str:
-            return path.read_text().strip()
+            return token_in(path)
 
         try:
             read()
@@ -75,7 +84,7 @@ def _token(arguments: argparse.Namespace) -> Token:
             "there is no token: set AYES_TOKEN, or give --token-file "
             "(`ayes token --user NAME` makes one for a server of yours)"
         )
-    return str(token).strip()
+    return token_text(token)
 
 
 async def _run(arguments: argparse.Namespace, output: Output) -> int:

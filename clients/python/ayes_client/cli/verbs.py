@@ -12,6 +12,7 @@ from ayes_client.cli import acting as act
 from ayes_client.cli import looking as look
 from ayes_client.cli.acting import Run
 from ayes_client.cli.inviting import invite
+from ayes_client.cli.pasted import entrance_code, event_id
 from ayes_client.state import Json
 
 Add: TypeAlias = Callable[[argparse.ArgumentParser], None]
@@ -64,7 +65,7 @@ def _nothing(parser: argparse.ArgumentParser) -> None:
 
 
 def _event(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("event", metavar="EVENT", help="the event's id")
+    parser.add_argument("event", type=event_id, metavar="EVENT", help="the event's id, or a link")
 
 
 def _proposal(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +81,9 @@ def _status_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _code(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("code", metavar="CODE", help="the entrance code")
+    parser.add_argument(
+        "code", type=entrance_code, metavar="CODE", help="the entrance code, or a link to join"
+    )
 
 
 def _create_arguments(parser: argparse.ArgumentParser) -> None:
