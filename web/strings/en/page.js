@@ -63,7 +63,7 @@ export default {
   "sign_in.error.rate_limited": "Too many tries. Wait a moment.",
   "sign_in.error.refused": "The server did not accept this sign-in.",
 
-  // The line to the server
+  // The connection to the server
   "line.open": "Live",
   "line.open.slower": "Live, slower",
   "line.connecting": "Connecting…",
