@@ -15,9 +15,10 @@ import pytest
 from protocol.errors import ERRORS, ErrorCode
 from protocol.requests import MAX_TOKEN, Hello
 from protocol.text import clean_text, is_empty
+from server.http.entry import MAX_ENTRY_BODY_BYTES
 from tests.fixtures.servers import Start
 from tests.promises import running
-from tests.promises.client import Client, Message
+from tests.promises.client import PATIENCE, Client, Message
 from tests.promises.scenes import fresh, gathering
 from tests.protocol.hostile import FRAME, TEXTS
 from tests.protocol.wrong import MAX_RUN, MESSAGES, name_of, wrong_messages
@@ -246,6 +247,34 @@ async def test_no_text_holds_the_server_up(start: Start) -> None:
         spent = min([await cost(made(FRAME - 200)), await cost(made(FRAME - 200))])
         if spent > 10 * plain + 0.1:
             dear[what] = (spent, plain)
+    assert not dear
+
+
+async def test_no_body_without_a_token_holds_the_server_up(start: Start) -> None:
+    """Names and secrets of strangers, within the bytes that a body may have."""
+    server = await start(guests="on", hello_seconds=60)
+    scene = await gathering(server, policy={"guests": True})
+    size = MAX_ENTRY_BODY_BYTES - 100
+    async with httpx.AsyncClient(base_url=f"{server.base}/v1", trust_env=False) as http:
+
+        async def cost(text: str) -> float:
+            began = time.process_time()
+            for path, fields in (
+                ("/guests", {"code": scene.code, "name": text}),
+                ("/guests", {"code": text, "name": "x"}),
+                ("/invitations", {"secret": text}),
+            ):
+                body = json.dumps(fields, ensure_ascii=False).encode(errors="replace")
+                answer = await http.post(path, content=body, timeout=PATIENCE)
+                assert answer.status_code in (201, 400, 404), answer.text
+            return time.process_time() - began
+
+        plain = max([await cost("x" * size) for _ in range(3)])
+        dear = {}
+        for what, made in TEXTS.items():
+            spent = min([await cost(made(size)), await cost(made(size))])
+            if spent > 10 * plain + 0.1:
+                dear[what] = (spent, plain)
     assert not dear
 
 

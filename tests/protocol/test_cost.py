@@ -15,7 +15,7 @@ import pytest
 from protocol import answers
 from protocol.codec import Invalid, decode_command, decode_frame
 from protocol.errors import RetryableError
-from protocol.published.page import LocalName
+from protocol.published.page import GuestName, InvitationSecret, LocalName
 from protocol.text import clean_name, clean_text, is_empty
 from tests.protocol.hostile import FRAME, TEXTS, VALUES
 from tests.protocol.wrong import LIMITS, MESSAGES, example, name_of, texts_of
@@ -135,7 +135,7 @@ def test_every_text_of_every_message_has_a_bound() -> None:
     A token is bounded where it is checked (``test_a_token_of_another_shape_is_a_bad_token_too``).
     """
     unbounded = []
-    for message in (*MESSAGES, LocalName):
+    for message in (*MESSAGES, LocalName, GuestName, InvitationSecret):
         for path, kind in _strings(msgspec.inspect.type_info(message), ""):
             if not (kind.max_length or kind.pattern):
                 unbounded.append(f"{message.__name__}.{path}")
