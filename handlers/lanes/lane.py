@@ -357,8 +357,10 @@ class Batch:
             rooms.request_resync(self.event_id)
 
 
-async def commit(transaction: Transaction, batches: Sequence[Batch]) -> None:
-    """Write what was decided in ``batches``, and commit.
+async def commit(
+    transaction: Transaction, batches: Sequence[Batch], *, chain: bool = False
+) -> None:
+    """Write what was decided in ``batches``, and commit; see ``Transaction.commit`` for ``chain``.
 
     Raises ``NotCommitted``, and what the database raises.
     """
@@ -369,7 +371,7 @@ async def commit(transaction: Transaction, batches: Sequence[Batch]) -> None:
     for batch in written:
         batch.committing()
     try:
-        await transaction.commit()
+        await transaction.commit(chain=chain)
     except NotCommitted:
         for batch in written:
             batch.not_committed()
