@@ -21,10 +21,14 @@ async def load_together(
 ) -> dict[str, EventState]:
     """Return the states of the events, at the ``positions`` they are locked at, that were read.
 
+    Of a single batch nothing is read here.
+
     A lane's own state is detached from it when something is read into it: if that fails halfway,
     the state lacks rows that there are.
     """
     states: dict[str, EventState] = {}
+    if len(batches) == 1:
+        return states
     stale = [b for b in batches if (at := positions.get(b.event_id)) and not b.is_at(at)]
     if len(stale) > 1:
         for batch in stale:

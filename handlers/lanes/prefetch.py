@@ -5,6 +5,7 @@ An optimization only: a record that is not prefetched is fetched when a handler 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -31,6 +32,13 @@ _OF_A_VOTE = frozenset({c.VoteCast, c.VoteRetract})
 _OF_A_BALLOT = frozenset({c.BallotSubmit, c.BallotClear})
 
 
+@functools.cache
+def _named_by(command: type[c.Command]) -> tuple[tuple[str, NeedKind, str], ...]:
+    """Return the fields of a command that name records, each with its kind and table."""
+    fields = command.__struct_fields__
+    return tuple((name, *place) for name, place in _NAMED.items() if name in fields)
+
+
 def prefetch_needs(batch: Iterable[Submission], state: EventState) -> set[Need]:
     """Return what ``batch`` refers to and ``state`` lacks; called again until that is nothing."""
     needs: set[Need] = set()
@@ -42,14 +50,14 @@ def prefetch_needs(batch: Iterable[Submission], state: EventState) -> set[Need]:
         if user and user not in state.memberships:
             needs.add(Need("membership", (user,)))
         command: Any = submission.command
-        asked = type(command)
+        asked: type[c.Command] = type(command)
         if asked in _OF_A_VOTE:
             if (command.proposal, user) not in state.votes:
                 needs.add(Need("vote", (command.proposal, user)))
         elif asked in _OF_A_BALLOT and user not in state.ballots:
             needs.add(Need("ballot", (user,)))
-        for field, (kind, table) in _NAMED.items():
-            named = getattr(command, field, None)
+        for field, kind, table in _named_by(asked):
+            named = getattr(command, field)
             if named is not None and named not in getattr(state, table):
                 needs.add(Need(kind, (named,)))
     return needs
