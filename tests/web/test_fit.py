@@ -101,6 +101,12 @@ async def test_dialogs_forms_and_the_lost_line_fit_a_narrow_phone(
         for act in ("Accept", "Comment", "New proposal", "Propose a conclusion"):
             await page.get_by_role("button", name=act).first.click()
         wrong += await misfits(page, "forms")
+        # With the keyboard open, little is left, and it is for what is written.
+        await page.set_viewport_size({"width": 320, "height": 320})
+        await page.get_by_label("Propose a criterion").focus()
+        await expect(page.locator(".tabs")).to_be_hidden()
+        await page.set_viewport_size(NARROW["viewport"])
+        await expect(page.locator(".tabs")).to_be_visible()
         for name in ("Invite", "Finish"):
             await page.get_by_role("button", name=name, exact=True).click()
             await expect(page.get_by_role("dialog")).to_be_visible()
