@@ -48,7 +48,8 @@ def erased(*, shows: bool = True) -> History:
     run.decide("", command | {"shown": {"comments": [comment]}})
     if not shows:
         run.model.comments[comment]["content"] = NOW
-    # A repeat, and a step after it.
+    # A refusal, a repeat, and a step after it.
+    run.send("bob", "comment.remove", comment="none")
     first = run.operations[4]
     run.send("bob", "comment.add", id=first.command["id"], content=SAID, **about)
     if shows:
@@ -91,6 +92,13 @@ def test_a_wrong_erasure_is_found(change: Callable[[Json], None], said: str) -> 
     history = deepcopy(erased())
     change(version(history))
     assert [violation for violation in check(history) if said in violation.what]
+
+
+def test_a_refusal_that_loses_its_salt_needs_no_step() -> None:
+    history = erased()
+    row = next(row for row in history.rows if row["seq"] is None)
+    row["rewritten"] = [(3, row | {"salt": b""})]
+    assert check(history) == []
 
 
 def test_a_row_that_changes_without_a_step_is_found() -> None:
