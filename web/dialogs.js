@@ -14,6 +14,8 @@ export class Dialogs {
   constructor(changed, page = globalThis) {
     this.changed = changed;
     this.page = page;
+    // After a reload the dialog is gone, and so is to be its entry: Back leaves the view at once.
+    if (page.history.state?.dialog) page.history.back();
     page.addEventListener("popstate", () => (this.#leaving ? this.#left() : this.drop()));
   }
 

@@ -21,7 +21,7 @@ export async function missing(store, id) {
   const about = id === undefined ? { ballot: true } : { proposal: id };
   const took = new Set();
   for await (const { user } of pages(store, "turnout.list", "turnout", about)) took.add(user);
-  const names = [...members].filter(([user]) => !took.has(user)).map(([, { name }]) => name).sort((a, b) => a.localeCompare(b));
+  const names = [...members].filter(([user]) => !took.has(user)).map(([user, { name }]) => store.label(user, name)).sort((a, b) => a.localeCompare(b));
   return { count: names.length, of: members.size, names };
 }
 

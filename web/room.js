@@ -11,6 +11,11 @@ const PAGE = 50;
 /** Rows of a list of votes that are asked for at a time. */
 const LIST_PAGE = 200;
 
+/** Characters of an id that distinguish namesakes. */
+const MARK_LENGTH = 4;
+/** A name as the eye compares it: case, width and blanks make no other one. */
+const lookOf = (name) => name.normalize("NFKC").toLowerCase().replace(/\s+/g, " ");
+
 export class RoomStore {
   constructor(event, client, acts, changed, token, heard = () => {}) {
     this.event = event;
@@ -32,6 +37,8 @@ export class RoomStore {
     this.lostAt = null;
     /** User id → name, of everybody seen here. */
     this.names = new Map();
+    /** Users whose names look like another one's. */
+    this.alike = new Set();
     /** Lists asked for: key → {items, next, loading, error}. */
     this.lists = new Map();
     /** Invitations made in this visit, with their secrets: the server shows a secret once. */
@@ -64,8 +71,8 @@ export class RoomStore {
     this.news.look(state, this.me);
     this.heard();
     this.lostAt = this.room.live ? null : (this.lostAt ?? now());
-    for (const [id, member] of Object.entries(state.members ?? {})) this.names.set(id, member.name);
-    for (const [id, request] of Object.entries(state.requests ?? {})) this.names.set(id, request.name);
+    this.#learn(Object.entries(state.members ?? {}));
+    this.#learn(Object.entries(state.requests ?? {}));
     for (const [id, proposal] of Object.entries(state.proposals ?? {})) {
       if (proposal.status !== "pending") this.fresh.delete(id);
       else if (!this.watched.has(id)) {
@@ -143,6 +150,27 @@ export class RoomStore {
     return this.room.tally(id)?.mine ?? null;
   }
 
+  /** The end of the id of `user`, if somebody else here has the same name; else undefined. */
+  mark(user) {
+    return this.alike.has(user) ? user.slice(-MARK_LENGTH) : undefined;
+  }
+
+  /** The name of `user` for a sentence, with the mark of a namesake. */
+  label(user, name = this.name(user)) {
+    const mark = this.mark(user);
+    return mark ? `${name} (${mark})` : name;
+  }
+
+  /** Keep these names, and compare them if one is new. */
+  #learn(users) {
+    const fresh = users.filter(([id, { name }]) => this.names.get(id) !== name);
+    if (fresh.length === 0) return;
+    for (const [id, { name }] of fresh) this.names.set(id, name);
+    const byLook = new Map();
+    for (const [id, name] of this.names) byLook.set(lookOf(name), [...(byLook.get(lookOf(name)) ?? []), id]);
+    this.alike = new Set([...byLook.values()].filter((ids) => ids.length > 1).flat());
+  }
+
   get me() {
     return this.client.user?.id;
   }
@@ -192,7 +220,7 @@ export class RoomStore {
       for (const item of reply[what]) page.items.set(item.id, item);
       page.next = reply.next;
       page.done = reply.next === undefined;
-      if (what === "members") for (const member of reply.members) this.names.set(member.id, member.name);
+      if (what === "members") this.#learn(reply.members.map((member) => [member.id, member]));
     } catch (error) {
       page.error = error;
     }

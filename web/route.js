@@ -13,7 +13,7 @@ const SCREEN = "screen";
 export function parse(fragment) {
   const path = decode(fragment.replace(/^#/, "")).replace(/^(?:#|%23)/i, "");
   // Additions by trackers and punctuation do not belong to the target.
-  const parts = path.split(/[?&#]/)[0].split("/").filter(Boolean).map((part) => part.trim().replace(TRAILING, ""));
+  const parts = path.split(/[?&#;]/)[0].split("/").filter(Boolean).map((part) => part.trim().replace(TRAILING, ""));
   const [view = "", first, second] = parts;
   switch (view.toLowerCase()) {
     case "":
@@ -21,12 +21,12 @@ export function parse(fragment) {
     case "new":
       return { view: "new" };
     case "join":
-      return { view: "join", code: first ? normal(first) : "" };
+      return { view: "join", code: normal(first ?? /[?&]code=([^&#]*)/i.exec(path)?.[1] ?? "") };
     case "i":
       if (first) return { view: "invited", secret: first };
       break;
     case "e":
-      if (first) return { view: "room", event: first.toLowerCase(), tab: tabOf(second) };
+      if (first) return { view: "room", event: eventIn(first), tab: tabOf(second) };
       break;
     default:
   }
@@ -34,6 +34,9 @@ export function parse(fragment) {
 }
 
 const TRAILING = /[.,;:!?)\]}>"'»”]+$/u;
+const EVENT = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
+/** The event's id without what stands behind it, such as the end of somebody's emphasis. */
+const eventIn = (part) => EVENT.exec(part.toLowerCase())?.[0] ?? part.toLowerCase();
 const tabOf = (name) => [...TABS, SCREEN].find((tab) => tab === name?.toLowerCase()) ?? "decide";
 
 export const link = {

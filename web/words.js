@@ -11,10 +11,15 @@ const KEPT = "ayes:language";
 let language = "en";
 let plural = new Intl.PluralRules("en");
 let numbers = new Intl.NumberFormat("en");
-let lists = new Intl.ListFormat("en", { type: "conjunction" });
+let lists = listsOf("en");
 let ago = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 let hour = new Intl.DateTimeFormat("en", { timeStyle: "short" });
 let moment = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium" });
+
+/** What joins the values of a list; browsers before 2021 lack it, and then commas do. */
+function listsOf(locale) {
+  return Intl.ListFormat ? new Intl.ListFormat(locale, { type: "conjunction" }) : { format: (values) => values.join(", ") };
+}
 
 /** The language that was chosen here, else the first the browser asks for that there is. */
 export function preferredLanguage() {
@@ -34,7 +39,7 @@ export function setLanguage(tag, keep = false) {
   const locale = localeOf(tag);
   plural = new Intl.PluralRules(tag);
   numbers = new Intl.NumberFormat(locale);
-  lists = new Intl.ListFormat(locale, { type: "conjunction" });
+  lists = listsOf(locale);
   ago = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
   hour = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
   moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "long" });
@@ -78,9 +83,13 @@ export const isolated = (text) => (TURNS.test(text) ? `\u2068${text.replace(CONT
 
 let clusters = null;
 
+/** What divides a text into characters; browsers before 2024 may lack it, and then code points are characters. */
+const clustersOf = () =>
+  Intl.Segmenter ? new Intl.Segmenter(undefined, { granularity: "grapheme" }) : { segment: (text) => [...text].map((segment) => ({ segment })) };
+
 /** The first character of a name as a person sees it; an emoji of several code points is one. */
 export function initial(name) {
-  clusters ??= new Intl.Segmenter(undefined, { granularity: "grapheme" });
+  clusters ??= clustersOf();
   for (const { segment } of clusters.segment(name)) if (/\S/u.test(segment)) return segment;
   return "?";
 }

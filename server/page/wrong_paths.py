@@ -15,6 +15,8 @@ from starlette.requests import Request
 MAX_LED_PATH_BYTES = 512
 #: Paths of programs: an error in JSON is what they understand.
 _PROGRAMS = ("/v1/", "/app/", "/sdk/")
+#: Names that other servers have for the page of a folder.
+_INDEXES = ("index.html", "index.htm", "index.php", "default.html")
 #: What a fragment may hold as it is (RFC 3986, 3.5), but for ``%``.
 _FRAGMENT = "/?:@!$&'()*+,;=-._~"
 
@@ -34,6 +36,9 @@ def way_in(request: Request) -> str | None:
     if len(raw) > MAX_LED_PATH_BYTES:
         return None
     root = request.scope.get("root_path", "").encode()
+    if path.rpartition("/")[2].lower() in _INDEXES:
+        # No fragment: the browser keeps its own, which may lead to a room.
+        return "./"
     depth = raw.split(b"?")[0].removeprefix(root).count(b"/") - 1
     fragment = path.lstrip("/#")
     if not fragment:

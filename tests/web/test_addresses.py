@@ -52,11 +52,17 @@ async def test_a_changed_fragment_leads_to_the_same_view(site: Running, visit: V
         f"#/join/{code}?fbclid=x9&y",
         f"##/join/{code}>",
         f"#/join/{code}/",
+        f"#/join/{code};jsessionid=1",
+        f"#/join?code={code.lower()}",
     ):
         await page.goto("/#/new")
         await page.goto(f"/{fragment}")
         await expect(page.get_by_text("By Ada")).to_be_visible()
     ada = (await enter(visit, site, "Ada", "/#/")).page
+    for end in ("_", "**", "%3A~%3Atext=vote", "“"):
+        await ada.goto("/#/new")
+        await ada.goto(f"/#/e/{event}{end}")
+        await expect(ada.get_by_role("heading", name="Where do we meet?")).to_be_visible()
     await ada.goto(f"/#/e/{event.upper()}/People).")
     await expect(ada.get_by_role("heading", name="Members")).to_be_visible()
 
@@ -83,3 +89,13 @@ async def test_an_unknown_path_is_an_error_to_a_program(site: Running) -> None:
         # No user is redirected to another host, however the path begins.
         answer = await http.get("//evil.example/%23/x", headers=html)
         assert answer.headers["location"].lstrip("./").startswith("#/")
+
+
+async def test_the_names_of_a_folders_page_lead_to_the_page_with_the_fragment(
+    site: Running, visit: Visit
+) -> None:
+    async with Stage(site.base) as stage:
+        _, code = await stage.event("Ada")
+    page = (await enter(visit, site, "Grace")).page
+    await page.goto(f"/index.html#/join/{code}")
+    await expect(page.get_by_text("By Ada")).to_be_visible()

@@ -72,6 +72,21 @@ async def test_back_closes_a_dialog_before_it_leaves_the_view(
         await expect(page.get_by_role("heading", name=SECOND)).to_be_visible()
 
 
+async def test_after_a_reload_back_leaves_the_view_at_once(site: Running, visit: Visit) -> None:
+    """The dialog went with the old page, and its entry in the history with it."""
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("ada")
+    page = (await enter(visit, site, "ada", f"/#/e/{event}/settings")).page
+    await page.goto(f"/#/e/{event}/people")
+    await page.get_by_role("button", name="Leave").click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_role("button", name="Leave")).to_be_visible()
+    await page.wait_for_function("!history.state?.dialog")
+    await page.go_back()
+    await expect(page).to_have_url(re.compile("/settings$"))
+
+
 async def test_dialogs_closed_in_quick_succession_take_one_step_back(
     blank: None, site: Running, visit: Visit
 ) -> None:

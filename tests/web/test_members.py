@@ -105,6 +105,31 @@ async def test_many_are_let_in_one_is_made_admin_and_the_last_admin_names_a_succ
     await expect(row(grace, "Ada")).to_have_count(0)
 
 
+async def test_namesakes_can_be_told_apart_wherever_one_is_chosen_or_named(
+    site: Running, visit: Visit
+) -> None:
+    """Case and width make no other name for the eye."""
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("ada", "bob", "eve")
+        proposal = await stage.propose("bob", event, "It is near a station")
+        await stage.run("bob", "membership.rename", event=event, name="Kim")
+        await stage.run("eve", "membership.rename", event=event, name="\uff2bim")
+        await stage.run("eve", "comment.add", event=event, proposal=proposal, content="So far?")
+        bob, eve = (stage.users[name][-4:] for name in ("bob", "eve"))
+    page = (await enter(visit, site, "ada", f"/#/e/{event}")).page
+    await expect(page.locator("article.proposal header")).to_contain_text(f"Kim {bob}")
+    await page.get_by_role("button", name="1 comment").click()
+    await expect(page.locator(".comment")).to_contain_text(eve)
+    await page.goto(f"/#/e/{event}/people")
+    await page.get_by_role("button", name="Leave").click()
+    heirs = page.get_by_role("combobox").locator("option")
+    await expect(heirs.filter(has_text=f"({bob})")).to_have_count(1)
+    await expect(heirs.filter(has_text=f"({eve})")).to_have_count(1)
+    await page.keyboard.press("Escape")
+    await page.locator("li").filter(has_text=eve).get_by_role("button", name="Remove").click()
+    await expect(page.get_by_role("dialog")).to_contain_text(f"({eve})")
+
+
 async def test_what_a_removed_or_former_member_has_open_is_closed_on_request(
     site: Running, visit: Visit
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.async_api import Page, expect
+from playwright.async_api import BrowserContext, Page, expect
 
 from tests.promises.running import Running
 from tests.web.conftest import Visit
@@ -129,3 +129,20 @@ async def test_lists_links_and_bold_words_are_shown_and_nothing_else_is(
     await expect(links).to_have_count(1)
     await expect(links).to_have_attribute("href", "https://example.org/a_(b)")
     await expect(links).to_have_attribute("rel", "noopener noreferrer nofollow")
+
+
+async def test_a_browser_without_the_newest_parts_of_intl_shows_the_page(
+    site: Running, visit: Visit
+) -> None:
+    """Firefox had no ``Segmenter`` before 2024, Safari no ``ListFormat`` before 2021."""
+
+    async def older(context: BrowserContext) -> None:
+        await context.add_init_script("delete Intl.Segmenter; delete Intl.ListFormat;")
+
+    async with Stage(site.base) as stage:
+        event, code = await stage.event("Ada")
+    page = (await enter(visit, site, "Grace", f"/#/join/{code}", prepare=older)).page
+    await page.get_by_role("button", name="Join").click()
+    await expect(page.get_by_role("heading", name="Where do we meet?")).to_be_visible()
+    await page.goto(f"/#/e/{event}/people")
+    await expect(page.locator(".people-list")).to_contain_text("Grace")

@@ -106,7 +106,13 @@ export const pill = (text, kind = "") => h("span", { class: `pill ${kind}` }, te
 export function person(store, user) {
   if (user === store.me) return h("b", { class: "me" }, t("you"));
   const name = store.name(user);
-  return h("b", {}, name === undefined ? t("people.unknown") : quoted(name));
+  return h("b", {}, name === undefined ? t("people.unknown") : quoted(name), marked(store, user));
+}
+
+/** The mark of a namesake, if `user` has one. */
+export function marked(store, user) {
+  const mark = store.mark(user);
+  return mark === undefined ? null : [" ", h("code", { class: "quiet", title: t("people.namesake") }, mark)];
 }
 
 /** The event's status. */

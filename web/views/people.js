@@ -8,7 +8,7 @@ import { isolated, number, t } from "../words.js";
 import { field } from "./forms.js";
 import { adding, invitations } from "./invitations.js";
 import { searched, searchField, windowed } from "./lists.js";
-import { button, dialog, empty, face, note, pill, quoted, time, trouble } from "./parts.js";
+import { button, dialog, empty, face, marked, note, pill, quoted, time, trouble } from "./parts.js";
 import { ways } from "./share.js";
 
 export function peopleTab(app, store) {
@@ -55,7 +55,7 @@ function requests(app, store) {
 
 const requestRow = (app, store, user, request) =>
   h("li", { key: user },
-    face(request.name), h("span", { class: "who" }, h("b", {}, quoted(request.name)), h("span", { class: "quiet" }, time(request.requested_at))),
+    face(request.name), h("span", { class: "who" }, h("b", {}, quoted(request.name)), marked(store, user), h("span", { class: "quiet" }, time(request.requested_at))),
     store.may("membership.approve") && h("span", { class: "row" },
       button(t("requests.approve"), () => store.run("membership.approve", { user }), { kind: "small primary" }),
       button(t("requests.reject"), () => store.run("membership.reject", { user }), { kind: "small quiet" }),
@@ -113,15 +113,6 @@ function members(app, store) {
 
 const RANKS = ["admin", "organiser", "member"];
 
-/** Distinguishes `user` from others of the same name: the end of the id, else undefined. */
-function namesake(store, user, { name }) {
-  const alike = Object.entries(store.state.members).some(([id, other]) => id !== user && other.name === name);
-  return alike ? user.slice(-NAMESAKE_LENGTH) : undefined;
-}
-
-/** Characters of an id that distinguish namesakes. */
-const NAMESAKE_LENGTH = 4;
-
 /** Applicants beyond those that the room shows, in pages. */
 function laterRequests(app, store, behind) {
   const page = store.pages.requests;
@@ -154,11 +145,10 @@ function renaming(app, store) {
 }
 
 function row(app, store, user, member) {
-  const mark = namesake(store, user, member);
   return h("li", { key: user, mount: (el) => store.settled && el.classList.add("arrive") },
     face(member.name),
     h("span", { class: "who" }, h("b", {}, quoted(member.name)), " ", user === store.me && pill(t("you")), leads(member.role) && pill(t(`role.${member.role}`), "agreed"),
-      mark && h("code", { class: "quiet", title: t("people.namesake") }, mark)),
+      marked(store, user)),
     h("span", { class: "row" },
       store.may("membership.set_role") && RANKS.filter((role) => role !== member.role).map((role) =>
         button(t(`role.make.${role}`), () => store.run("membership.set_role", { user, role }), { kind: "small quiet", key: role })),
@@ -176,7 +166,7 @@ function removeDialog(app, store, user, member) {
     app.show(tick, false);
     store.run("membership.remove", closing ? { user, close_proposals: true } : { user });
   };
-  return dialog(app, store, "remove", t("people.remove.title", { name: member.name, subject: store.state.event.subject }),
+  return dialog(app, store, "remove", t("people.remove.title", { name: store.label(user, member.name), subject: store.state.event.subject }),
     h("p", {}, t("people.remove.text")),
     theirs > 0 && h("div", { class: "tick" },
       h("input", { type: "checkbox", id: "remove-close", checked: closing, onchange: (event) => app.show(tick, event.target.checked) }),
@@ -201,7 +191,7 @@ function leaveDialog(app, store) {
     last && others.length === 0 && h("p", {}, t("leave.alone")),
     last && others.length > 0 && h("div", { class: "field" }, h("label", { for: "heir" }, t("leave.heir")),
       h("select", { id: "heir", value: heir, onchange: (event) => app.show(choice, event.target.value) },
-        others.map(([user, member]) => h("option", { key: user, value: user }, isolated(member.name))))),
+        others.map(([user, member]) => h("option", { key: user, value: user }, isolated(store.label(user, member.name)))))),
     h("div", { class: "row end" },
       button(t("cancel"), () => app.dialogs.close(), { kind: "quiet" }),
       button(t("leave"), leave, { kind: "danger", disabled: last && others.length === 0 })));
