@@ -39,7 +39,7 @@ async def test_a_code_is_known_in_any_width_case_and_with_blanks(
     # No text is cut to make a code of it.
     await field.fill(f"{code}7")
     await expect(page.get_by_role("button", name="Look it up")).to_be_disabled()
-    await expect(page.get_by_text("is no entrance code")).to_be_visible()
+    await expect(page.get_by_text("is not an entrance code")).to_be_visible()
 
 
 async def test_a_changed_fragment_leads_to_the_same_view(site: Running, visit: Visit) -> None:
