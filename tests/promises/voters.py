@@ -47,6 +47,7 @@ class Voters:
             scene, proposal, there = await pair([self.nodes[first], self.nodes[1 - first]])
             self.events.append((scene, proposal))
             for client in (scene.members[0], *there):
+                await client.subscribe(scene.event)
                 self._going.append(asyncio.create_task(self._vote(scene.event, proposal, client)))
 
     async def end(self, url: str) -> None:
@@ -82,7 +83,6 @@ class Voters:
 
     async def _vote(self, event: str, proposal: str, client: Client) -> None:
         """Cast and retract until the end; the client's room must lose nothing on the way."""
-        await client.subscribe(event)
         number = 0
         while number % 2 or not self._over.is_set():
             fields: dict[str, Any] = {"event": event, "proposal": proposal}
