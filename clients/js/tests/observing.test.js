@@ -124,6 +124,16 @@ test("a room's own methods name what it shows, and refuse what it does not", asy
   await client.stop();
 });
 
+test("where the platform says why there is no line, the client says it too", async () => {
+  const { client, last } = begin({ warn: null });
+  client.start();
+  await settled();
+  last().dispatchEvent(Object.assign(new Event("error"), { message: "self-signed certificate" }));
+  last().end(1006);
+  assert.match(client.trouble.error.message, /the server was not reached: .* \(self-signed certificate\)/);
+  await client.stop();
+});
+
 test("before the first welcome one warning says why there is no line, and the client knows it", async () => {
   const warned = [];
   const { client, clock, last } = begin({ warn: (text) => warned.push(text) });

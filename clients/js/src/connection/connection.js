@@ -60,6 +60,7 @@ export class Connection {
   #heartbeatMs = Infinity;
   /** The error before a close: the reason of the close. */
   #refusal = null;
+  #cause = null;
   /** Earliest time of the next attempt by the server's `bye`, or `null`. */
   #retryNotBefore = null;
   /** Whether the present delay is the server's, which an event of the page does not cut short. */
@@ -168,7 +169,7 @@ export class Connection {
   }
 
   #openSocket(attempt, token) {
-    this.#refusal = this.#retryNotBefore = null;
+    this.#refusal = this.#retryNotBefore = this.#cause = null;
     this.draining = false;
     this.#setTransport(this.choice.next());
     let socket;
@@ -199,7 +200,7 @@ export class Connection {
     // The listeners stay: some WebSockets for Node end the process over an error without a listener.
     socket.addEventListener("message", ifCurrent((event) => this.#onFrame(event.data, attempt)));
     socket.addEventListener("close", ifCurrent((event) => this.#onClose(event.code)));
-    socket.addEventListener("error", () => {});
+    socket.addEventListener("error", ifCurrent((event) => (this.#cause = event.message || event.error?.message)));
   }
 
   /** While HTTP works, try now and then whether a WebSocket gets through, and go over to it. */
@@ -337,7 +338,7 @@ export class Connection {
    * it, which says nothing about the network. `code`: of the close; `error`: why there is no socket.
    */
   #reconnect({ isHung = false, fromServer = false, code, error } = {}) {
-    this.delegate.trouble("server", error ?? this.#refusal ?? unreachable(code, this.open));
+    this.delegate.trouble("server", error ?? this.#refusal ?? unreachable(code, this.open, this.#cause));
     const openMs = this.open ? this.clock.now() - this.#openedAt : null;
     if (openMs >= STABLE_AFTER_MS) this.backoff.reset();
     if (!fromServer && !this.draining && this.isOnline()) this.choice.ended(this.transport, { openMs, isHung });
