@@ -10,7 +10,7 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from typing import cast as typed
 
 import asyncpg
@@ -42,6 +42,24 @@ from persistence.database.packing import unpacked
 
 #: Name of a statement → the seconds that its runs in this process took.
 TIMINGS: Final[dict[str, Histogram]] = {}
+#: Is called in the task that ran a statement, with its name, and when it began and ended
+#: (``monotonic``). Never with what was asked. Must not raise.
+StatementObserver: TypeAlias = Callable[[str, float, float], None]
+_observers: Final[list[StatementObserver]] = []
+
+
+def observe(observer: StatementObserver) -> Callable[[], None]:
+    """Let ``observer`` hear of each statement; return the function that ends it."""
+    _observers.append(observer)
+    return lambda: _observers.remove(observer)
+
+
+def ran(name: str, seconds: Histogram, began: float) -> None:
+    """Note a statement that began at ``began`` and has ended now."""
+    ended = monotonic()
+    seconds.observe(ended - began)
+    for observer in _observers:
+        observer(name, began, ended)
 
 
 def timing(name: str) -> Histogram:
@@ -56,6 +74,7 @@ class Statement:
     """A compiled statement with named parameters; ``name`` is its name in the metrics."""
 
     def __init__(self, name: str, construct: ClauseElement) -> None:
+        self.name = name
         self._seconds = timing(name)
         compiled = typed(SQLCompiler, construct.compile(dialect=_DIALECT))
         # SQLAlchemy expands an ``IN`` list at execution, which does not happen here.
@@ -92,21 +111,21 @@ class Statement:
         """All rows."""
         began = monotonic()
         rows: list[Any] = await connection.fetch(self.sql, *self.arguments(values))
-        self._seconds.observe(monotonic() - began)
+        ran(self.name, self._seconds, began)
         return rows
 
     async def row(self, connection: asyncpg.Connection[Any], **values: Any) -> Any:
         """The first row, or ``None``."""
         began = monotonic()
         row = await connection.fetchrow(self.sql, *self.arguments(values))
-        self._seconds.observe(monotonic() - began)
+        ran(self.name, self._seconds, began)
         return row
 
     async def run(self, connection: asyncpg.Connection[Any], **values: Any) -> str:
         """Run the statement for its effect; return the command tag."""
         began = monotonic()
         tag: str = await connection.execute(self.sql, *self.arguments(values))
-        self._seconds.observe(monotonic() - began)
+        ran(self.name, self._seconds, began)
         return tag
 
 

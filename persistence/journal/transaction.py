@@ -239,7 +239,7 @@ class Transaction:
         """
         began = monotonic()
         tag = await self._connection.execute("COMMIT AND CHAIN" if chain else "COMMIT")
-        _COMMIT.observe(monotonic() - began)
+        s.ran("commit", _COMMIT, began)
         if tag != "COMMIT":
             raise NotCommitted(f"COMMIT was answered with {tag}")
         self._is_chained = chain

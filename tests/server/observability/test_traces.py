@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from persistence.database import statements
 from server.observability.command_log import CommandLog
 from server.observability.traces import Traces
 from tests.promises.running import Running, token
@@ -29,10 +30,12 @@ def spans(server: Running) -> Any:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    server.node.observe(Traces(provider), None)
+    traces = Traces(provider)
+    server.node.observe(traces, None)
     yield exporter.get_finished_spans
     server.node.observe(None, None)
-    provider.shutdown()
+    traces.close()
+    assert statements._observers == []
 
 
 def of(found: tuple[ReadableSpan, ...], name: str, **attributes: str) -> list[ReadableSpan]:
@@ -61,6 +64,30 @@ async def test_a_command_is_a_span_linked_to_its_transaction(server: Running, sp
     [batch] = [s for s in of(spans(), "transaction") if s.context.span_id == link.context.span_id]
     assert span.context.span_id in {each.context.span_id for each in batch.links}
     assert (batch.start_time or 0) <= (span.end_time or 0)
+
+
+async def test_a_transaction_shows_its_statements_by_name_alone(
+    server: Running, spans: Any
+) -> None:
+    scene = await gathering(server)
+    await scene.admin.ack("event.pause", id="traced-sql", event=scene.event)
+    [command] = of(spans(), "event.pause", command="traced-sql")
+    [link] = command.links
+    [batch] = [s for s in of(spans(), "transaction") if s.context.span_id == link.context.span_id]
+    inside = [
+        span
+        for span in spans()
+        if span.parent is not None and span.parent.span_id == batch.context.span_id
+    ]
+    assert inside[-1].name == "commit"
+    assert len(inside) >= 3
+    assert {span.name for span in inside} <= set(statements.TIMINGS)
+    for span in inside:
+        assert dict(span.attributes or {}) == {
+            "db.system.name": "postgresql",
+            "db.query.summary": span.name,
+        }
+        assert batch.start_time <= span.start_time <= span.end_time <= batch.end_time
 
 
 async def test_a_refusal_is_an_answer_and_its_span_ends(server: Running, spans: Any) -> None:
