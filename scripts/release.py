@@ -28,6 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from scripts.provenance import STATEMENT, NotCommitted, commit_of, statement  # noqa: E402
 from scripts.renumber import ReleaseError, number, renumber  # noqa: E402
 from tests.node import NODE, NPM  # noqa: E402
 
@@ -185,8 +186,11 @@ def smoke(into: Path, scratch: Path) -> None:
         say(proof.strip())
 
 
-def seal(into: Path) -> None:
-    """Write the SHA-256 of every file, as ``sha256sum --check`` reads it."""
+def seal(into: Path, commit: str) -> None:
+    """Write what the files were built from, and the SHA-256 of each for ``sha256sum --check``."""
+    built = [path for path in into.iterdir() if path.name not in (SUMS, STATEMENT)]
+    said = statement(built, commit, number(ROOT))
+    (into / STATEMENT).write_text(json.dumps(said, indent=2) + "\n")
     files = sorted(path for path in into.iterdir() if path.name != SUMS)
     lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in files]
     (into / SUMS).write_text("\n".join(lines) + "\n")
@@ -207,15 +211,16 @@ def main() -> int:
             say(f"{arguments.number} is written; look at git diff, then commit and tag it")
             return 0
         into = arguments.into.resolve()
+        commit = commit_of(ROOT)
         empty(into)
-        say(f"building {number(ROOT)}")
+        say(f"building {number(ROOT)} of commit {commit}")
         build(into)
         with tempfile.TemporaryDirectory(prefix="ayes-release-") as scratch:
             # The account of the embedded database must be able to enter it.
             Path(scratch).chmod(0o755)
             smoke(into, Path(scratch))
-        seal(into)
-    except (ReleaseError, subprocess.TimeoutExpired) as err:
+        seal(into, commit)
+    except (ReleaseError, NotCommitted, subprocess.TimeoutExpired) as err:
         print(f"release: {err}", file=sys.stderr)
         return 1
     say(f"{time.monotonic() - began:.0f} s")

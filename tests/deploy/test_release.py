@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.release import SUMS, empty
+from scripts.provenance import STATEMENT, NotCommitted, check, commit_of
+from scripts.release import SUMS, empty, seal
 from scripts.renumber import PLACES, ReleaseError, number, numbers, renumber
 from tests.parts import ROOT
 
@@ -84,3 +85,42 @@ def test_the_bill_names_every_package_once_with_its_version_and_what_it_needs() 
     assert needed <= refs
     [ours] = [each for each in bill["dependencies"] if each["ref"] == own["bom-ref"]]
     assert f"pkg:pypi/asyncpg@{version('asyncpg')}" in ours["dependsOn"]
+
+
+def test_every_artifact_is_named_with_its_commit_and_another_one_is_noticed(tmp_path: Path) -> None:
+    commit = "a" * 40
+    for name in ("ayes-7.8.9.tar.gz", "ayes-client-7.8.9.tgz"):
+        (tmp_path / name).write_text(name)
+    seal(tmp_path, commit)
+    said = json.loads((tmp_path / STATEMENT).read_text())
+    assert {one["name"] for one in said["subject"]} == {
+        "ayes-7.8.9.tar.gz",
+        "ayes-client-7.8.9.tgz",
+    }
+    [source] = said["predicate"]["buildDefinition"]["resolvedDependencies"]
+    assert source["digest"] == {"gitCommit": commit}
+    assert STATEMENT in (tmp_path / SUMS).read_text()
+    assert check(tmp_path, None) == []
+    (tmp_path / "ayes-7.8.9.tar.gz").write_text("another")
+    (tmp_path / "ayes-client-7.8.9.tgz").unlink()
+    (tmp_path / "more.whl").touch()
+    assert [line.partition(":")[0] for line in check(tmp_path, None)] == [
+        *("ayes-7.8.9.tar.gz", "ayes-client-7.8.9.tgz", "more.whl"),
+    ]
+
+
+def test_a_checkout_with_changes_is_not_built(tmp_path: Path) -> None:
+    def git(*arguments: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+        subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init")
+    (tmp_path / "a.txt").write_text("a")
+    git("add", ".")
+    git("commit", "-m", "First")
+    assert len(commit := commit_of(tmp_path)) == 40
+    (tmp_path / "new.txt").touch()
+    assert commit_of(tmp_path) == commit
+    (tmp_path / "a.txt").write_text("b")
+    with pytest.raises(NotCommitted, match=r"a\.txt"):
+        commit_of(tmp_path)
