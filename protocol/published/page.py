@@ -29,6 +29,8 @@ class PageSettings(msgspec.Struct, kw_only=True):
     """Whether people may join as guests, if the event's policy has guests."""
     version: str
     public_url: str | None
+    help_url: str | None
+    """Where the operator's help for users is, or a copy of the documentation."""
 
 
 class LocalName(msgspec.Struct, kw_only=True):

@@ -121,6 +121,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError("AYES_AUTH_AUDIENCE names no audience")
     if settings.metrics_port and settings.metrics_port == settings.port:
         raise SettingsError("AYES_METRICS_PORT must be another port than AYES_PORT")
+    if settings.help_url is not None and not _is_web_address(settings.help_url):
+        raise SettingsError("AYES_HELP_URL is no web address (https://host/path)")
     jwks_url = settings.auth_jwks_url
     if jwks_url is not None and (fault := url_fault(jwks_url)) is not None:
         raise SettingsError(f"AYES_AUTH_JWKS_URL {fault}")
@@ -161,6 +163,16 @@ def _check_authority(variable: str, url: str) -> None:
             f"{variable} names a port that is no number, or no host; in a user or a password write "
             "%2F for a slash, %3F for ?, %23 for #, %40 for @, %3A for a colon"
         )
+
+
+def _is_web_address(text: str) -> bool:
+    """Return whether a page may link to ``text``: no script, and no password."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    is_plain = text.isprintable() and " " not in text and "@" not in parts.netloc
+    return is_plain and parts.scheme in ("https", "http") and bool(parts.hostname)
 
 
 def _is_origin(text: str) -> bool:

@@ -80,6 +80,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Setting("origins of pages that may show this page in a frame, separated by commas"),
     ] = ()
+    help_url: Annotated[
+        str | None,
+        Setting("address of your help or of a copy of the documentation: the page links to it"),
+    ] = None
     auth_secret: Annotated[
         str | None,
         Setting(

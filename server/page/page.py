@@ -133,6 +133,7 @@ class Pages:
             guests=settings.guests == "on",
             version=ayes_version(),
             public_url=settings.public_url,
+            help_url=settings.help_url,
         )
         return json_answer(msgspec.json.encode(shown))
 

@@ -7,7 +7,7 @@ from typing import Any
 from playwright.async_api import expect
 
 from tests.promises.running import Running
-from tests.web.conftest import Visit
+from tests.web.conftest import StartSite, Visit
 from tests.web.entering import enter, proposal
 from tests.web.stage import Stage
 
@@ -226,3 +226,23 @@ async def test_the_page_can_be_installed_and_links_have_a_preview(
         }"""
     )
     assert found == ["/", 200, 200, 200, 200, 200]
+
+
+async def test_the_operators_help_is_linked_before_and_after_signing_in(
+    start_site: StartSite, visit: Visit
+) -> None:
+    site = await start_site(help_url="https://help.example/ayes")
+    newcomer = await visit(site, "/", locale="en-GB")
+    link = newcomer.page.get_by_role("link", name="Help")
+    await expect(link).to_have_attribute("href", "https://help.example/ayes")
+    await expect(link).to_have_attribute("rel", "noopener noreferrer")
+    await newcomer.page.locator("input[name=name]").fill("Ada")
+    await newcomer.page.keyboard.press("Enter")
+    await newcomer.page.locator("summary", has_text="Ada").click()
+    await expect(link).to_be_visible()
+
+
+async def test_without_an_address_there_is_no_help_to_follow(site: Running, visit: Visit) -> None:
+    newcomer = await visit(site, "/", locale="en-GB")
+    await expect(newcomer.page.locator("input[name=name]")).to_be_visible()
+    await expect(newcomer.page.get_by_role("link", name="Help")).to_have_count(0)

@@ -18,7 +18,7 @@ export function shell(app) {
     h("header", { class: "top" },
       h("a", { class: "brand", href: link.events() }, logo(), h("span", {}, "Ayes")),
       session && line(app),
-      session ? personMenu(app) : h("div", { class: "row" }, languageSwitch(app), themeSwitch(app))),
+      session ? personMenu(app) : h("div", { class: "row" }, help(app), languageSwitch(app), themeSwitch(app))),
     h("main", { id: "main", tabindex: -1, class: session ? `view-${app.route.view}` : "view-sign-in" },
       session ? view(app) : app.ended && app.signin.user ? endedView(app) : signInView(app)),
     undoing(app),
@@ -134,6 +134,12 @@ function themeSwitch(app) {
       h("button", { key: theme, type: "button", "aria-pressed": String(app.theme === theme), onclick: () => app.paint(theme) }, t(`theme.${theme}`))));
 }
 
+/** The link to the operator's help, if there is one. */
+function help(app) {
+  const { help_url: address } = app.signin.config;
+  return address && h("a", { class: "help", href: address, target: "_blank", rel: "noopener noreferrer" }, t("help"));
+}
+
 function personMenu(app) {
   const { user } = app.session;
   const name = user?.name ?? app.signin.user?.name ?? "…";
@@ -142,7 +148,7 @@ function personMenu(app) {
       h("span", { class: "name" }, quoted(name))),
     h("div", { class: "menu-body" },
       h("p", { class: "menu-name", dir: "auto" }, name),
-      languageSwitch(app), themeSwitch(app),
+      languageSwitch(app), themeSwitch(app), help(app),
       h("button", { type: "button", class: "button quiet", onclick: () => app.askSignOut() }, icon("undo"), h("span", {}, t("sign_out")))));
 }
 

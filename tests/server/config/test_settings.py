@@ -94,3 +94,12 @@ def test_a_variable_that_nothing_reads_is_named_with_the_one_that_was_meant() ->
         ("AYES_NONSENSE_AT_ALL", None),
         ("AYES_PROT", "AYES_PORT"),
     ]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["javascript:alert(1)", "help", "//host", "https://", "https://a:b@host/", "http://a b"],
+)
+def test_help_is_a_web_address(address: str) -> None:
+    with pytest.raises(loading.SettingsError, match="AYES_HELP_URL"):
+        loading.load({"help_url": address})

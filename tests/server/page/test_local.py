@@ -256,6 +256,7 @@ async def test_the_answers_are_as_published(site: Running) -> None:
         "local": True,
         "version": page["version"],
         "public_url": None,
+        "help_url": None,
         "guests": False,
     }
     for told, name in ((page, schemas["page"]), (token, schemas["token"])):

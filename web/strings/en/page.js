@@ -5,6 +5,7 @@ export default {
   loading: "Loading…",
   skip: "Skip to the content",
   menu: "Menu of {name}",
+  help: "Help",
   language: "Language",
   theme: "Colours",
   "theme.system": "Auto",

@@ -5,6 +5,7 @@ export default {
   loading: "불러오는 중…",
   skip: "본문으로 건너뛰기",
   menu: "{name} 님의 메뉴",
+  help: "도움말",
   language: "언어",
   theme: "화면 색",
   "theme.system": "자동",
