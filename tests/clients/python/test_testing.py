@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
+import sys
+import textwrap
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,6 +18,7 @@ from ayes_client.errors import ProposalClosed, RoomClosed
 from ayes_client.testing import Ayes, AyesServer, FakeRoom, NoServer, plugin
 from server import test_clock
 from tests.clients.python.waiting import SECONDS
+from tests.parts import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +63,25 @@ async def test_a_test_moves_the_clock_past_a_deadline(ayes: Ayes) -> None:
     outcome = await room.decided(motion, timeout=SECONDS)
     assert (outcome.carried, outcome.how) == (False, "expired")
     assert room.state["proposals"][other]["status"] == "pending"
+
+
+@pytest.mark.timeout(200)
+def test_a_first_test_needs_the_plugin_and_no_setting(tmp_path: Path) -> None:
+    """What the Python client's page shows, in a folder without a configuration of pytest."""
+    page = (ROOT / "docs" / "clients" / "python.md").read_text()
+    [conftest] = re.findall(r"^    (pytest_plugins = .*)$", page, re.MULTILINE)
+    [shown] = re.findall(r"^    async def test_lunch.*?(?=^\S)", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "conftest.py").write_text(conftest)
+    (tmp_path / "test_lunch.py").write_text(textwrap.dedent(shown))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--rootdir", tmp_path, tmp_path],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
 
 
 def test_only_the_clock_of_a_tests_database_is_moved(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ start: ``ayes`` of this environment, or what ``AYES_BIN`` names.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -30,3 +31,19 @@ async def ayes(ayes_server: AyesServer) -> AsyncIterator[Ayes]:
     found = Ayes(ayes_server)
     yield found
     await found.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> None:
+    """Let async tests that take ``ayes`` run without a setting of ``asyncio_mode``.
+
+    Tests with a mark of their own, such as one for another loop, are left as they are.
+    """
+    function = getattr(obj, "__func__", obj)
+    if not inspect.iscoroutinefunction(function):
+        return
+    marks = [*collector.iter_markers(), *getattr(function, "pytestmark", [])]
+    if any(mark.name in ("asyncio", "anyio", "trio") for mark in marks):
+        return
+    if "ayes" in inspect.signature(function).parameters:
+        pytest.mark.asyncio(function)
