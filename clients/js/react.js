@@ -63,10 +63,14 @@ export function useConnection() {
  */
 export function useRoom(event, { suspense = true } = {}) {
   const client = useAyes();
-  const entry = client ? held(client, event) : null;
+  // What it uses stays its own when it is closed: a removed member is shown that, and does not ask again.
+  const used = useRef(null);
+  const isUsed = used.current !== null && used.current.client === client && used.current.event === event;
+  const entry = isUsed ? used.current : client ? held(client, event) : null;
   const [, again] = useState(0);
   useEffect(() => {
     if (!entry) return undefined;
+    used.current = entry;
     let isHere = true;
     const redraw = () => isHere && again((count) => count + 1);
     const release = entry.use();
@@ -78,6 +82,7 @@ export function useRoom(event, { suspense = true } = {}) {
     });
     return () => {
       isHere = false;
+      used.current = null;
       undo();
       release();
     };
@@ -95,13 +100,14 @@ export function useRoom(event, { suspense = true } = {}) {
 export function useRoomState(room, select = (state) => state, isEqual = Object.is) {
   const last = useRef({});
   const look = () => {
-    const { state, you, online, live, pending } = room;
+    const { state, you, seq, online, live, pending } = room;
     const before = last.current;
-    const isSame = before.room === room && before.state === state && before.you === you && before.online === online;
-    if (isSame && before.live === live && before.select === select && before.pending === pending.length) return before.value;
+    const isSame = before.room === room && before.state === state && before.you === you && before.seq === seq;
+    const isAlike = before.online === online && before.live === live && before.pending === pending.length;
+    if (isSame && isAlike && before.select === select) return before.value;
     const next = select(state, room);
     const value = "value" in before && isEqual(before.value, next) ? before.value : next;
-    last.current = { room, state, you, online, live, select, pending: pending.length, value };
+    last.current = { room, state, you, seq, online, live, select, pending: pending.length, value };
     return value;
   };
   return useSyncExternalStore(useCallback((changed) => room.watch(changed), [room]), look, look);

@@ -65,7 +65,7 @@ export function useRoom(event) {
       entry.settled.then(() => {
         if (!isWanted) return;
         [room.value, error.value] = [entry.room, entry.error ?? null];
-        if (entry.room) ends.push(entry.room.on("closed", ({ error: why }) => isWanted && (error.value = why ?? null)));
+        if (entry.room) ends.push(entry.room.on("closed", () => isWanted && (error.value = entry.error ?? null)));
       });
       onCleanup(() => {
         isWanted = false;

@@ -155,11 +155,11 @@ def _event(order: Json) -> Told:
     return {"event": order["event"]} if "event" in order else {}
 
 
-async def _started(interpreter: str, program: str) -> asyncio.subprocess.Process | Program:
+async def _started(interpreter: str, *arguments: str) -> asyncio.subprocess.Process | Program:
     if interpreter == sys.executable:
-        return await start_program(program, limit=MAX_LINE_BYTES)
+        return await start_program(*arguments, limit=MAX_LINE_BYTES)
     return await asyncio.create_subprocess_exec(
-        *(interpreter, program),
+        *(interpreter, *arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

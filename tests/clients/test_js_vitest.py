@@ -15,7 +15,7 @@ from tests.parts import ROOT
 
 CLIENT = ROOT / "clients" / "js"
 TESTS = CLIENT / "examples" / "tests"
-PACKAGES = Path(__file__).parent / "vitest"
+PACKAGES = Path(__file__).parent / "npm"
 PROGRAM = str(Path(sys.executable).parent / "ayes")
 
 

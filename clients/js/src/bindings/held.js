@@ -1,5 +1,7 @@
 // Rooms in use by components: entered once, held while any component uses them, and left a moment after the last one.
 
+import { AyesError } from "../error.js";
+
 /** Time for which a room without users stays entered, so that a view that is replaced by another finds it. */
 const GRACE_MS = 1_000;
 /** Time for which a room that no component has taken yet stays entered: its first render may be thrown away. */
@@ -23,6 +25,7 @@ export function held(client, event) {
 
 class Held {
   room = undefined;
+  /** Why it was not entered, or why the server closed it. */
   error = undefined;
   #users = 0;
   #timer = null;
@@ -35,6 +38,10 @@ class Held {
     this.settled = client.subscribe(event).then(
       (room) => {
         this.room = room;
+        // Its components are redrawn by their own listeners, which come later.
+        room.on("closed", ({ reason, error }) => {
+          if (reason !== "client" && reason !== "stopped") this.error = error ?? closed(this.event, reason);
+        });
         if (this.#isForgotten) this.#leave();
       },
       (error) => {
@@ -45,7 +52,7 @@ class Held {
     this.#later(UNCLAIMED_MS);
   }
 
-  /** Whether it has to be replaced, since its room was closed. */
+  /** Whether the next component that asks gets another one in its place: its room was closed. */
   get isOver() {
     return this.room?.closed !== undefined && this.room.closed !== "stopped";
   }
@@ -87,4 +94,8 @@ class Held {
     this.#cancel();
     this.room.leave();
   }
+}
+
+function closed(event, reason) {
+  return new AyesError("room_closed", `the room was closed: ${reason}`, { event, details: { reason } });
 }

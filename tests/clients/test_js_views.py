@@ -1,0 +1,135 @@
+"""The suite's scenarios, shown by React's hooks, Vue's composables and the custom elements.
+
+The view enters and leaves the rooms, and the state that a scenario looks at is the one that the
+view was last drawn with. Commands and questions go to the client.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.clients import driving as drivers
+from tests.clients import misbehaving as servers
+from tests.clients.driving import driving
+from tests.clients.misbehaving import misbehaving
+from tests.clients.playing import Line, Player
+from tests.clients.test_scenarios import SCENARIOS
+from tests.node import NODE, install
+from tests.parts import ROOT
+from tests.transcripts.matching import Mismatch
+
+PACKAGES = Path(__file__).parent / "npm"
+VIEWS = ("react", "vue", "elements")
+#: Stories of what a view shows: rooms, reconnects, slow and wrong answers, refused tokens, removed
+#: members. The others are about commands alone, which views hand on.
+SHOWN = {
+    name: lines
+    for name, lines in SCENARIOS.items()
+    if name.startswith(("rooms-", "connections-", "tokens-", "closes-", "answers-broken"))
+}
+
+
+class Mistake(NamedTuple):
+    """A replacement in one file of the client, and the scenario that must notice it."""
+
+    view: str
+    file: str
+    words: str
+    instead: str
+    scenario: str
+
+
+MISTAKES = {
+    "a hook is not drawn again": Mistake(
+        "react", "react.js", "(told) => room.watch(told)", "(told) => nothing", "rooms-fold"
+    ),
+    "a removed member asks again": Mistake(
+        "react", "react.js", "used.current !== null &&", "false &&", "rooms-put-out"
+    ),
+    "a hook shows an old line": Mistake(
+        "react",
+        "react.js",
+        "(told) => client?.watch(told) ?? nothing",
+        "() => nothing",
+        "connections-drop-before-the-ack",
+    ),
+    "a composable is not drawn again": Mistake(
+        "vue", "vue.js", "if (shown) onCleanup(", "if (!shown) onCleanup(", "rooms-fold"
+    ),
+    "a composable hides why a room was closed": Mistake(
+        "vue", "vue.js", "(error.value = entry.error ?? null)", "null", "rooms-put-out"
+    ),
+    "an element is not drawn again": Mistake(
+        "elements",
+        "src/elements/element.js",
+        "this.#ends.push(entry.room.watch(() => this.draw()));",
+        "",
+        "rooms-fold",
+    ),
+    "an element does not say that it is not live": Mistake(
+        "elements",
+        "src/elements/room.js",
+        'room.live ? "" : this.say("away")',
+        '""',
+        "rooms-entered-while-away",
+    ),
+}
+
+
+def bring(folder: Path, client: Path) -> Path:
+    """A project in ``folder`` with the packages and ``client``; the folder of its drivers."""
+    install(PACKAGES)
+    modules = folder / "node_modules"
+    modules.mkdir()
+    for package in (PACKAGES / "node_modules").iterdir():
+        (modules / package.name).symlink_to(package)
+    (modules / "ayes-client").symlink_to(client)
+    shutil.copytree(PACKAGES / "views", folder / "views")
+    return folder / "views"
+
+
+@pytest.fixture(scope="module")
+def views(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bring(tmp_path_factory.mktemp("views"), ROOT / "clients" / "js")
+
+
+def command(view: str, folder: Path) -> list[str]:
+    """The driver of ``view``. A package is found beside the link that leads to the client."""
+    preserving = ("--preserve-symlinks", "--preserve-symlinks-main", "--no-warnings")
+    return [NODE, *preserving, str(folder / f"{view}.mjs")]
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("lines", SHOWN.values(), ids=SHOWN)
+@pytest.mark.parametrize("view", VIEWS)
+async def test_a_view_shows_what_the_client_promises(
+    view: str, lines: list[Line], views: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(drivers.DRIVERS, view, command(view, views))
+    async with misbehaving() as server, driving(view) as driver:
+        await Player(driver, server, tmp_path).play(lines)
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
+async def test_a_mistake_planted_in_a_view_is_caught(
+    mistake: Mistake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "js"
+    shutil.copytree(ROOT / "clients" / "js", copy)
+    path = copy / mistake.file
+    text = path.read_text()
+    assert text.count(mistake.words) == 1, "the client was changed; plant the mistake again"
+    path.write_text(text.replace(mistake.words, mistake.instead))
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.setitem(drivers.DRIVERS, mistake.view, command(mistake.view, bring(folder, copy)))
+    for module in (drivers, servers):
+        monkeypatch.setattr(module, "PATIENCE", 8.0)
+    with pytest.raises((Mismatch, AssertionError)):
+        async with misbehaving() as server, driving(mistake.view) as driver:
+            await Player(driver, server, tmp_path).play(SCENARIOS[mistake.scenario])
