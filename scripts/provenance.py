@@ -1,4 +1,4 @@
-"""What a release was built from: an in-toto statement with SLSA's provenance, unsigned.
+"""Provenance of a release: an in-toto statement with SLSA's provenance, unsigned.
 
 ``provenance.json`` names every file with its SHA-256, and the commit of the checkout that they were
 built from. ``python scripts/provenance.py FOLDER [CHECKOUT]`` checks a release against it.

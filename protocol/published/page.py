@@ -30,7 +30,7 @@ class PageSettings(msgspec.Struct, kw_only=True):
     version: str
     public_url: str | None
     help_url: str | None
-    """Where the operator's help for users is, or a copy of the documentation."""
+    """Address of the operator's help for users, or of a copy of the documentation."""
 
 
 class LocalName(msgspec.Struct, kw_only=True):

@@ -67,7 +67,7 @@ async def test_a_test_moves_the_clock_past_a_deadline(ayes: Ayes) -> None:
 
 @pytest.mark.timeout(200)
 def test_a_first_test_needs_the_plugin_and_no_setting(tmp_path: Path) -> None:
-    """What the Python client's page shows, in a folder without a configuration of pytest."""
+    """The code of the Python client's page, in a folder without a configuration of pytest."""
     page = (ROOT / "docs" / "clients" / "python.md").read_text()
     [conftest] = re.findall(r"^    (pytest_plugins = .*)$", page, re.MULTILINE)
     [shown] = re.findall(r"^    async def test_lunch.*?(?=^\S)", page, re.MULTILINE | re.DOTALL)
