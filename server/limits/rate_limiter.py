@@ -41,12 +41,14 @@ class _Bucket(TokenBucket):
 class RateLimiter:
     """One bucket per owner and name: ``burst`` at once, ``rate`` a second after that.
 
-    The caller passes the clock, in seconds. Every call takes constant time.
+    A bucket remembers the newest ``ids`` that were charged to it. The caller passes the clock, in
+    seconds. Every call takes constant time.
     """
 
-    def __init__(self, rate: float, burst: int) -> None:
+    def __init__(self, rate: float, burst: int, ids: int | None = None) -> None:
         self._rate = rate
         self._burst = burst
+        self._ids = min(burst, MAX_CHARGED_IDS if ids is None else ids)
         self._buckets: OrderedDict[_Key, _Bucket] = OrderedDict()
         self._owners: FairSlots[_Key] = FairSlots()
 
@@ -66,7 +68,7 @@ class RateLimiter:
         if not bucket.take(now):
             return bucket.wait_ms()
         bucket.ids[id] = None
-        if len(bucket.ids) > min(self._burst, MAX_CHARGED_IDS):
+        if len(bucket.ids) > self._ids:
             del bucket.ids[next(iter(bucket.ids))]
         return 0
 

@@ -47,10 +47,15 @@ EVENTS: Final = uuid.UUID("6f2f9e4e-0f5b-5c5e-9d0a-617965732e31")
 #: forgotten, which costs that user's next command a share of a query. Some 20 MB.
 MAX_MEMBERS: Final = 100_000
 #: Commands that a user may give at once to an event without being a member of it, and how many more
-#: a second; beyond it, ``rate_limited``. Each may leave a final error of some 500 bytes in the
-#: journal for 96 hours, so that one user and event can leave some 30 MB.
-STRANGER_BURST: Final = 20
+#: a second; beyond it, ``rate_limited``. At once it is what a socket may send in a second, so that
+#: a removed member, or a bot that tries every command, gets the reason. Each may leave a final
+#: error of some 500 bytes in the journal for 96 hours, so that one user and event can leave some
+#: 30 MB.
+STRANGER_BURST: Final = 200
 STRANGER_PER_SECOND: Final = 1 / 10
+#: Ids of such commands that are remembered, so that a repeat is not charged again. Fewer than there
+#: may be commands: a user can name any number of events, and memory must not follow.
+STRANGER_IDS: Final = 20
 #: Milliseconds until a client tries again whose membership could not be read in time.
 RETRY_AFTER_MS: Final = 500
 
@@ -90,7 +95,7 @@ class CommandRouter:
         self._homes = homes
         self._guesses = guesses
         self.churn = churn
-        self._strangers = RateLimiter(STRANGER_PER_SECOND, STRANGER_BURST)
+        self._strangers = RateLimiter(STRANGER_PER_SECOND, STRANGER_BURST, STRANGER_IDS)
         self._members: OrderedDict[Pair, None] = OrderedDict()
         self._entering: dict[Pair, asyncio.Future[None]] = {}
         """The latest join or create of each pair; the pair's later commands wait for its answer."""

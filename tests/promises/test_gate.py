@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from handlers.lanes.decide import Submission
+from protocol.commands import COMMANDS
 from server.services.command_router import STRANGER_BURST
 from tests.fixtures.servers import Start
 from tests.promises.client import Client, Message
@@ -56,10 +57,21 @@ async def knock(client: Client, event: str, times: int) -> list[Message]:
     return [await client.answered(future) for future in posted]
 
 
+async def test_every_command_in_every_status_is_answered_to_a_stranger_and_one_put_out(
+    server: Running,
+) -> None:
+    scene = await gathering(server, 1)
+    (gone,) = scene.members
+    await scene.do("membership.remove", user=gone.user)
+    statuses = 4
+    for client, why in ((await scene.newcomer(), "not_found"), (gone, "not_a_member")):
+        assert set(codes(await knock(client, scene.event, statuses * len(COMMANDS)))) == {why}
+
+
 async def test_what_a_stranger_leaves_in_the_journal_is_bounded(server: Running, rows: Any) -> None:
     scene = await gathering(server)
     stranger = await scene.newcomer()
-    found = Counter(codes(await knock(stranger, scene.event, 100)))
+    found = Counter(codes(await knock(stranger, scene.event, STRANGER_BURST + 40)))
     assert set(found) == {"not_found", "rate_limited"}
     assert STRANGER_BURST <= found["not_found"] <= STRANGER_BURST + 2
     assert len(await rows(scene.event, stranger.user)) == found["not_found"]
@@ -87,7 +99,7 @@ async def test_an_applicant_and_one_who_was_put_out_are_bounded_alike(
     applicant = await scene.newcomer()
     await scene.join(applicant)
     for client in (gone, applicant):
-        found = Counter(codes(await knock(client, scene.event, 60)))
+        found = Counter(codes(await knock(client, scene.event, STRANGER_BURST + 40)))
         assert set(found) == {"not_a_member", "rate_limited"}
         # A former member may have one more under way.
         assert STRANGER_BURST <= found["not_a_member"] <= STRANGER_BURST + 2

@@ -52,6 +52,15 @@ def test_what_is_refunded_may_be_spent_again_and_no_more() -> None:
     assert [bool(budget.charge("ada", "e", f"last-{n}", 0.0)) for n in range(3)] == [0, 0, 1]
 
 
+def test_a_large_burst_may_remember_few_ids() -> None:
+    budget = RateLimiter(0.1, 200, 20)
+    assert [budget.charge("ada", "e", f"id-{n}", 0.0) for n in range(200)] == [0] * 200
+    (bucket,) = budget._buckets.values()
+    assert list(bucket.ids) == [f"id-{number}" for number in range(180, 200)]
+    assert budget.charge("ada", "e", "id-199", 0.0) == 0
+    assert budget.charge("ada", "e", "id-0", 0.0)
+
+
 def test_ids_are_remembered_as_many_as_may_be_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limiter, "MAX_CHARGED_IDS", 10)
     budget = RateLimiter(1.0, 1_000)
