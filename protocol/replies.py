@@ -268,8 +268,8 @@ class JournalLine(msgspec.Struct, kw_only=True):
     ``payload``, ``answer`` and ``patches`` are JSON texts, exactly as they were sealed.
 
     An entry with a vote or a ballot has ``digests`` and no ``salt``, and its patches lack ``you``.
-    If it is a command of voting or of the ballot, it also lacks ``user``, ``id`` and ``payload``.
-    An entry whose words an operator erased has ``digests`` too, and placeholders in its texts.
+    If it is a command of voting or of the ballot, it also lacks ``user`` and ``payload``. An entry
+    whose words an operator erased has ``digests`` too, and placeholders in its texts.
     ``digests`` has, by label, the digests (hex) that the header of the entry is made of.
     """
 
@@ -281,7 +281,7 @@ class JournalLine(msgspec.Struct, kw_only=True):
             extra_json_schema={"format": "date-time"},
         ),
     ]
-    id: CommandId | UnsetType = UNSET
+    id: CommandId
     command: str
     user: str | UnsetType = UNSET
     salt: Salt | UnsetType = UNSET

@@ -193,9 +193,8 @@ class VotesList(Request, tag="votes.list", kw_only=True):
 class TurnoutList(Request, tag="turnout.list", kw_only=True):
     """List who took part in a proposal's votes or in the final ballot; for admins.
 
-    Name a ``proposal``, or set ``ballot``. ``forbidden`` if the list would show secret votes: if
-    these can only say agree, or while they move a tally that is shown. ``before`` is the ``next``
-    of the page before.
+    Name a ``proposal``, or set ``ballot``. If a secret vote can only say agree, the list would show
+    it: ``forbidden``. ``before`` is the ``next`` of the page before.
     """
 
     event: Ref

@@ -612,7 +612,7 @@ export interface Queries {
       next?: string;
     };
   };
-  /** Who took part, in a proposal's votes or in the final ballot; for admins, if it shows no secret vote. */
+  /** Who took part, in a proposal's votes or in the final ballot; for admins. */
   "turnout.list": {
     args: { event: string; proposal?: string; ballot?: boolean; before?: string; limit?: number };
     reply: {

@@ -1,10 +1,10 @@
 """Journal entries without what is secret, and the proof of a chain of them.
 
 Votes and ballots stay secret, while the event runs and afterwards. Their entries have neither user
-nor id nor payload, and an entry's patch on a user's own votes or ballot is left out. The digests
-that the entry's hash is made of take their place. The salt is left out too: with it, the few
-possible values of a secret could be tried. An id is its client's choice, and may name the client: a
-UUIDv7 has the time of the client's clock, which is as far from the server's in all its commands.
+nor payload, and an entry's patch on a user's own votes or ballot is left out. The digests that the
+entry's hash is made of take their place. The salt is left out too: with it, the few possible values
+of a secret could be tried. The id stays: it is its client's choice. The ids that the SDKs make name
+neither a person nor, by their time, a clock.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from persistence.event.records import Event
 from persistence.journal import chain
 from protocol import commands as c
 
-#: Commands whose entries do not show their sender, nor the id that the sender chose.
+#: Commands whose entries do not show their sender.
 SECRET: Final = frozenset(
     c.type_of(kind) for kind in (c.VoteCast, c.VoteRetract, c.BallotSubmit, c.BallotClear)
 )
@@ -45,8 +45,8 @@ def disclosed(entry: Entry, *, ballots: bool = False) -> dict[str, Any]:
     own = entry.patches.get("you", b"")
     line: dict[str, Any] = {"seq": entry.seq, "at": chain.moment(entry.at)}
     if not is_secret:
-        line |= {"user": entry.user, "id": entry.id}
-    line["command"] = entry.command
+        line["user"] = entry.user
+    line |= {"id": entry.id, "command": entry.command}
     patches = entry.patches
     if is_secret or any(field in own for field in (_OWN_VOTES if ballots else _OWN)):
         patches = {label: text for label, text in patches.items() if label != "you"}

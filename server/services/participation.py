@@ -43,12 +43,12 @@ async def turnout(database: Database, request: r.TurnoutList) -> dict[str, Any]:
         )
         return _fields(request.event, page) | {"turnout": _names(page)}
     proposal = await _proposal(database, request.event, request.proposal)
-    terms = proposal.terms
-    if terms.votes != "named" and (not terms.has_choice or _moves(proposal)):
-        # Taking part is to agree; or, asked after each vote, the list names who moved the tally.
-        raise FinalError(ErrorCode.FORBIDDEN, "who took part would show secret votes")
-    if not terms.has_choice and _is_hidden(proposal):
-        raise FinalError(ErrorCode.FORBIDDEN, "who took part would show the tally")
+    if not proposal.terms.has_choice:
+        # Taking part is to agree.
+        if proposal.terms.votes != "named":
+            raise FinalError(ErrorCode.FORBIDDEN, "who took part would show secret votes")
+        if _is_hidden(proposal):
+            raise FinalError(ErrorCode.FORBIDDEN, "who took part would show the tally")
     page = await participation.voters(
         database, request.event, proposal, before=request.before, limit=request.limit
     )
@@ -58,11 +58,6 @@ async def turnout(database: Database, request: r.TurnoutList) -> dict[str, Any]:
 
 def _is_hidden(proposal: Proposal) -> bool:
     return proposal.terms.tally == "close" and proposal.status == "pending"
-
-
-def _moves(proposal: Proposal) -> bool:
-    """Return whether each vote moves a tally that is shown."""
-    return proposal.terms.tally == "live" and proposal.status == "pending"
 
 
 def _names(page: Page) -> list[dict[str, str]]:

@@ -58,7 +58,7 @@ async def test_the_journal_says_nothing_of_who_voted_for_what(server: Running) -
     secret = [line for line in lines if line["command"] in SECRET]
     assert len(secret) == 8
     for line in secret:
-        assert not line.keys() & {"user", "id", "payload", "salt"}
+        assert not line.keys() & {"user", "payload", "salt"}
         assert "you" not in json.loads(line["patches"])
         assert {"user", "id", "payload", "answer", "you"} <= line["digests"].keys()
         told = json.dumps({key: line[key] for key in line if key != "digests"})

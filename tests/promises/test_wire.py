@@ -153,22 +153,21 @@ async def asked(server: Running, user: str, event: str, proposal: str, told: Tol
         ]
         lowered: Message = {kind: {"threshold": 1} for kind in KINDS}
         preview: Message = {"type": "event.preview_policy", "policy": lowered}
-        ids = [f"{bot}-{number}-command" for bot in EXCHANGED for number in range(50)]
+        ids = [f"command-{number:03}" for number in range(100)]
         status: Message = {"type": "command.status", "ids": ids}
         for query in (*QUERIES, *of_votes, preview, status):
             body = query if query["type"] == "events.list" else query | {"event": event}
             told.add(f"{user} {query['type']}", (await http.post("/queries", json=body)).json())
 
 
-async def watched(server: Running, event: str, proposal: str, told: Told) -> None:
+async def watched(server: Running, event: str, proposal: str, case: Case, told: Told) -> None:
     """Record the answers that an admin gets after each vote."""
+    pages = ["", "/journal?limit=200", "/turnout?ballot=1"]
+    if case.policy.get("stances") is None or case.policy.get("tally") == "close":
+        # Read after each vote, it shows who moved a live tally: docs/concepts.md says so.
+        pages.append(f"/turnout?proposal={proposal}")
     async with caller(server, "ada") as http:
-        for page in (
-            "",
-            "/journal?limit=200",
-            f"/turnout?proposal={proposal}",
-            "/turnout?ballot=1",
-        ):
+        for page in pages:
             told.add(f"ada after each {page}", (await http.get(f"/events/{event}{page}")).json())
 
 
@@ -203,8 +202,8 @@ async def play(url: str, case: Case, swapped: bool, told: Told) -> str:
         watching: list[Client] = []
 
         async def do(by: str, type: str, /, **fields: Any) -> Message:
-            # An id that names its client, as a careless program makes them.
-            ack = await people[by].ack(type, id=f"{by}-{next(numbers)}-command", **fields)
+            # The journal shows ids, so those of secret votes name nobody.
+            ack = await people[by].ack(type, id=f"command-{next(numbers):03}", **fields)
             for client in watching:
                 await client.room(event).reached(ack["seq"])
             return ack
@@ -254,7 +253,7 @@ async def play(url: str, case: Case, swapped: bool, told: Told) -> str:
                 break
             said: Message = {"revision": 1, "stance": stance} if stance else {}
             await do(BOTS[voter], "vote.cast" if stance else "vote.retract", **about, **said)
-            await watched(server, event, proposal, told)
+            await watched(server, event, proposal, case, told)
         chosen = list(CHOSEN)
         if swapped:
             chosen[:2] = reversed(chosen[:2])
@@ -264,7 +263,7 @@ async def play(url: str, case: Case, swapped: bool, told: Told) -> str:
                 {"option": choice[0]} if case.method == "single" else {"options": choice}
             )
             await do(bot, "ballot.submit", event=event, criteria_rev=1, **ballot)
-            await watched(server, event, proposal, told)
+            await watched(server, event, proposal, case, told)
         # A ballot that is cleared and submitted again shows no more.
         for bot in EXCHANGED:
             await do(bot, "ballot.clear", event=event)

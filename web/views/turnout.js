@@ -10,12 +10,9 @@ import { button, loading, person, pill, quoted, trouble } from "./parts.js";
 /** Who said what about `proposal`, or for admins who took part, if its terms allow it. */
 export function votesList(app, store, id, proposal) {
   const { votes, stances, tally } = termsOf(proposal);
-  const isOpen = proposal.status === "pending";
-  const isHidden = tally === "close" && isOpen;
+  const isHidden = tally === "close" && proposal.status === "pending";
   if (votes === "named" && !isHidden) return listed(app, store, `votes|${id}`, "votes.list", { proposal: id }, t("votes.title"));
-  // While secret votes move a tally that is shown, the list would say who moved it.
-  const isTelling = stances.length === 1 || (isOpen && tally === "live");
-  if (store.isAdmin && (votes === "named" || !isTelling)) return listed(app, store, `turnout|${id}`, "turnout.list", { proposal: id }, t("turnout.title"));
+  if (store.isAdmin && (votes === "named" || stances.length > 1)) return listed(app, store, `turnout|${id}`, "turnout.list", { proposal: id }, t("turnout.title"));
   return null;
 }
 

@@ -58,10 +58,13 @@ test("a key like __proto__ is data, and reaches no prototype", () => {
   assert.ok(!Object.hasOwn(mergePatch(folded, JSON.parse('{"__proto__":null}')), "__proto__"));
 });
 
-test("ids are UUIDv7, sort by time and do not repeat", () => {
-  const ids = Array.from({ length: 1000 }, (_, index) => newId(1_700_000_000_000 + index));
+test("ids are UUIDv7, sort by time to the minute and do not repeat", () => {
+  const ids = Array.from({ length: 1000 }, (_, index) => newId(1_700_000_000_000 + index * 60_000));
   for (const id of ids) assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   assert.deepEqual([...ids].sort(), ids);
+  const times = ids.map((id, index) => 1_700_000_000_000 + index * 60_000 - parseInt(id.slice(0, 8) + id.slice(9, 13), 16));
+  assert.ok(times.every((early) => early >= 0 && early < 60_000));
+  assert.ok(Math.max(...times) > 30_000, "the clock can be read from the ids");
   assert.equal(new Set(ids).size, ids.length);
 });
 

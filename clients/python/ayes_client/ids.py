@@ -5,15 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 import time
 import uuid
 
+#: Milliseconds by which the time in an id may be early.
+FUZZ_MS = 60_000
 _ID = re.compile(r"\A[A-Za-z0-9_-]{8,64}\Z")
 
 
 def new_id() -> str:
-    """Make an id: a UUIDv7 (RFC 9562 5.7), so that ids sort by the time they were made."""
-    milliseconds = time.time_ns() // 1_000_000
+    """Make an id: a UUIDv7 (RFC 9562 5.7), so that ids sort by time, to the minute.
+
+    The journal shows ids, also of secret votes. With the exact time they would show how far this
+    clock is from the server's, and so whose they are (RFC 9562 6.1 has such fuzzing).
+    """
+    milliseconds = time.time_ns() // 1_000_000 - secrets.randbelow(FUZZ_MS)
     number = (milliseconds & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10), "big")
     number = number & ~(0xF << 76) | 0x7 << 76
     number = number & ~(0x3 << 62) | 0x2 << 62
