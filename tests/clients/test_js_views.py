@@ -43,9 +43,14 @@ class Mistake(NamedTuple):
     scenario: str
 
 
+#: A view may be drawn late and miss the first changes, so each story goes on from what was seen.
 MISTAKES = {
     "a hook is not drawn again": Mistake(
-        "react", "react.js", "(told) => room.watch(told)", "(told) => nothing", "rooms-fold"
+        "react",
+        "react.js",
+        "(changed) => room.watch(changed)",
+        "() => nothing",
+        "connections-resume",
     ),
     "a removed member asks again": Mistake(
         "react", "react.js", "used.current !== null &&", "false &&", "rooms-put-out"
@@ -53,9 +58,9 @@ MISTAKES = {
     "a hook shows an old line": Mistake(
         "react",
         "react.js",
-        "(told) => client?.watch(told) ?? nothing",
+        "(changed) => client?.watch(changed) ?? nothing",
         "() => nothing",
-        "connections-drop-before-the-ack",
+        "closes-4500",
     ),
     "a composable is not drawn again": Mistake(
         "vue", "vue.js", "if (shown) onCleanup(", "if (!shown) onCleanup(", "rooms-fold"
@@ -75,7 +80,7 @@ MISTAKES = {
         "src/elements/room.js",
         'room.live ? "" : this.say("away")',
         '""',
-        "rooms-entered-while-away",
+        "connections-resume",
     ),
 }
 

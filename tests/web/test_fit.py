@@ -141,7 +141,10 @@ async def test_views_without_an_event_fit_a_narrow_phone(
     path: str, site: Running, visit: Visit
 ) -> None:
     page = (await enter(visit, site, "Ada", **NARROW)).page
+    title = await page.title()
     await page.goto(path)
+    # The view of before stays for a moment.
+    await expect(page).not_to_have_title(title)
     await expect(page.locator("h1")).to_be_visible()
     await expect(page.locator(".loading")).to_have_count(0)
     for more in await page.locator("main details > summary").all():
