@@ -23,6 +23,8 @@ const TICK_INTERVAL_MS = 15_000;
 const COUNTDOWN_INTERVAL_MS = 1_000;
 /** Closes that say that the token is no good: bad, or revoked. */
 const REFUSED = [4500, 4503];
+/** Phases of a room that does not show what is in it. */
+const SHUT = ["refused", "closed"];
 
 export class App {
   constructor(root, signin) {
@@ -172,6 +174,8 @@ export class App {
       if (this.route.event === act.event) this.lead(link.events());
       this.session.forget(act.event);
     }
+    // Who went to the room before this answer has it shut, and it would stay so.
+    if (act.type === "membership.join" && SHUT.includes(this.session.rooms.get(event)?.phase)) this.session.forget(event);
     if (/^(event|membership)\./.test(act.type)) this.session.loadEvents();
   }
 

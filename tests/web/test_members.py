@@ -158,3 +158,19 @@ async def test_what_a_removed_or_former_member_has_open_is_closed_on_request(
         await dialog.get_by_role("button", name="Close them").click()
         await expect(close).to_have_count(0)
         assert await open_proposals() == {"Four"}
+
+
+async def test_a_room_that_was_not_open_yet_opens_when_the_join_is_answered(
+    site: Running, visit: Visit
+) -> None:
+    async with Stage(site.base) as stage:
+        event, code = await stage.event("Ada")
+        page = (await enter(visit, site, "Grace", f"/#/join/{code}")).page
+        await expect(page.get_by_role("button", name="Join")).to_be_visible()
+        async with site.node.database.connection() as link, link.transaction():
+            # The join waits behind this lock, and is answered behind the room.
+            await link.execute("SELECT FROM events WHERE id = $1 FOR UPDATE", event)
+            await page.get_by_role("button", name="Join").click()
+            await page.goto(f"/#/e/{event}/people")
+            await expect(page.get_by_role("heading", name="not open to you")).to_be_visible()
+        await expect(page.locator(".people-list")).to_contain_text("Grace")
