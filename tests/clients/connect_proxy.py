@@ -30,11 +30,12 @@ class ConnectProxy:
                 port = int(target.rpartition(":")[2])
                 back, there = await asyncio.open_connection("127.0.0.1", port)
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                await asyncio.gather(_pump(reader, there), _pump(back, writer))
+                await asyncio.gather(pump(reader, there), pump(back, writer))
         writer.close()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass on what comes until it ends or breaks, then close."""
     with contextlib.suppress(OSError):
         while piece := await reader.read(65_536):
             writer.write(piece)

@@ -46,8 +46,8 @@ async def test_who_goes_takes_the_votes_along_in_one_diff(server: Running, how: 
     await scene.join(goes)
     if how == "is removed":
         await scene.do("membership.approve", user=goes.user)
-    anew = await cast(goes, scene, mine)
-    assert (anew["applied"], anew["result"]["agree"]) == (True, 1)
+    again = await cast(goes, scene, mine)
+    assert (again["applied"], again["result"]["agree"]) == (True, 1)
 
 
 async def test_votes_of_who_goes_at_the_same_moment_count_or_not_but_never_half(

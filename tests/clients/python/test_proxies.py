@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from ayes_client._wire.proxy import BadProxy, proxy_for, via
 from ayes_client.errors import Unreachable
-from tests.clients.connect_proxy import ConnectProxy, connect_proxy
+from tests.clients.connect_proxy import ConnectProxy, connect_proxy, pump
 from tests.clients.python.conftest import Connect, gathering, proposal
 from tests.promises.running import Running
 
@@ -72,21 +71,13 @@ async def tls_in_front(server: Running, certificate: Path) -> AsyncIterator[int]
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back, there = await asyncio.open_connection("127.0.0.1", server.port)
-        await asyncio.gather(_pump(reader, there), _pump(back, writer))
+        await asyncio.gather(pump(reader, there), pump(back, writer))
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     try:
         yield listening.sockets[0].getsockname()[1]
     finally:
         listening.close()
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while piece := await reader.read(65_536):
-            writer.write(piece)
-            await writer.drain()
-    writer.close()
 
 
 async def _votes(connect: Connect, url: str, transport: str) -> None:
@@ -183,7 +174,7 @@ def test_what_is_no_address_of_a_proxy_is_said_without_its_password(
 async def test_over_http_no_socks_proxy_is_passed_by(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A network that demands a proxy does not mean that it may be left out."""
+    """The client never leaves out a proxy that the network demands."""
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     with pytest.raises(Unreachable, match="SOCKS"):
         await connect(url=f"https://{HOST}", transport="http", open_timeout=1)

@@ -83,5 +83,5 @@ export default {
   "guest.name": "Your name",
   "guest.hint": "You join the event {code} as a guest, without an account.",
   "guest.submit": "Take part as a guest",
-  "sign_in.error.closed_door": "This code takes no guests, or the invitation was used or revoked. Sign in another way, or ask whoever sent it to you.",
+  "sign_in.error.closed_door": "This code takes no guests, or the invitation was used or revoked. Sign in another way, or ask the person who sent it.",
 };

@@ -38,5 +38,5 @@ server = ThreadingHTTPServer(
     ("127.0.0.1", int(os.environ.get("PORT", "8500"))),
     lambda *given: Handler(*given, directory=sys.argv[1]),
 )
-print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201
+print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201 - for the terminal
 server.serve_forever()
