@@ -25,18 +25,23 @@ export class Seen {
     this.#opened.clear();
   }
 
-  /** `event` is looked at `at` (milliseconds, the server's clock), and stands at `seq`. */
-  look(event, seq, at) {
+  /**
+   * `event` is looked at, and stands at `seq` with these `proposals`.
+   *
+   * The mark holds the newest of their own times. This browser's idea of the server's clock may be behind
+   * them; what had just been read would then stay new.
+   */
+  look(event, seq, proposals) {
     if (!this.#owner) return;
     if (!this.#opened.has(event)) this.#opened.set(event, this.#marks.get(event) ?? null);
     if (this.#marks.get(event)?.seq === seq) return;
     this.#marks.delete(event);
-    this.#marks.set(event, { seq, at });
+    this.#marks.set(event, { seq, at: newest(proposals) });
     while (this.#marks.size > MAX_EVENTS) this.#marks.delete(this.#marks.keys().next().value);
     write(keyOf(this.#owner), [...this.#marks]);
   }
 
-  /** `{seq, at}` of the look before this visit of `event`; null at the first. */
+  /** `{seq, at}` of the look before this visit of `event` (`at`: milliseconds); null at the first. */
   before(event) {
     return this.#opened.get(event) ?? null;
   }
@@ -46,6 +51,9 @@ export class Seen {
     this.#opened.set(event, this.#marks.get(event) ?? null);
   }
 }
+
+const newest = (proposals) => Object.values(proposals).reduce(
+  (at, one) => Math.max(at, Date.parse(one.created_at), one.resolved_at ? Date.parse(one.resolved_at) : 0), 0);
 
 const keyOf = (owner) => `ayes:seen:${encodeURIComponent(owner)}`;
 

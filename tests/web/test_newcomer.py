@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from playwright.async_api import expect
@@ -136,6 +137,26 @@ async def test_what_is_new_since_the_last_visit_is_said(site: Running, visit: Vi
             await stage.propose("Grace", event, f"Criterion {number}")
         await page.goto(f"/#/e/{event}")
         await expect(page.locator(".since")).to_contain_text("2 new proposals.")
+        await page.locator(".since").get_by_role("button", name="Dismiss").click()
+        await expect(page.locator(".since")).to_have_count(0)
+
+
+async def test_news_can_be_dismissed_where_the_clock_of_the_browser_goes_back(
+    site: Running, visit: Visit
+) -> None:
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada", "Grace")
+        page = (await enter(visit, site, "Ada", f"/#/e/{event}")).page
+        await expect(page.locator("#feed-title")).to_be_visible()
+        await page.goto("/#/new")
+        await page.reload()
+        await expect(page.locator(".line.open")).to_be_visible()
+        await page.clock.install(time=datetime.now(UTC) - timedelta(minutes=2))
+        asked = await stage.propose("Grace", event, "Calm")
+        await stage.propose("Grace", event, "Quiet")
+        await stage.run("Ada", "proposal.accept", event=event, proposal=asked)
+        await page.goto(f"/#/e/{event}")
+        await expect(page.locator(".since")).to_contain_text("1 new proposal.")
         await page.locator(".since").get_by_role("button", name="Dismiss").click()
         await expect(page.locator(".since")).to_have_count(0)
 

@@ -68,7 +68,7 @@ function waitingRoom(app, store) {
 
 function openRoom(app, store) {
   const tab = app.route.tab;
-  app.seen.look(store.event, store.room.seq, app.session.now());
+  app.seen.look(store.event, store.room.seq, store.state.proposals);
   if (tab === "screen") return bigScreen(app, store);
   return h("div", { class: `room tab-${tab}` },
     head(app, store),
