@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from tests.parts import RedisServer
-from tests.promises.homes import counts, nodes, shared, until
+from tests.promises.nodes.homes import counts, nodes, shared, until
 from tests.promises.scenes import gathering
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from server.cli import audit
 from tests.promises.client import Client, Message
+from tests.promises.events.test_timers import resolved
 from tests.promises.http_caller import caller
 from tests.promises.running import Running
 from tests.promises.scenes import Scene, by_count, gathering
-from tests.promises.test_timers import resolved
 
 THREE = ["agree", "against", "abstain"]
 CLOSING: Message = {"decide": "close", "ttl_seconds": 3_600}

@@ -8,7 +8,7 @@ import itertools
 import pytest
 
 from tests.promises.client import Client, Message
-from tests.promises.faulting import comments, held, one_batch
+from tests.promises.commands.faulting import comments, held, one_batch
 from tests.promises.proxy import Mode, proxy_before
 from tests.promises.running import running
 from tests.promises.scenes import by_count, gathering

@@ -22,7 +22,7 @@ from server.homes import homes
 from server.homes.incoming import Incoming
 from server.homes.letters import Commands, ForwardedCommand, Letter, channel_to, encode_letter
 from tests.parts import RedisServer
-from tests.promises.homes import PATIENCE, Shared, counts, nodes, shared
+from tests.promises.nodes.homes import PATIENCE, Shared, counts, nodes, shared
 
 #: Messages of each kind.
 FORGED = 10_000

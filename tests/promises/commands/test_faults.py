@@ -14,7 +14,7 @@ from handlers.lanes.deadlines import COMMAND_TIMEOUT_S
 from handlers.lanes.decide import Answer, Submission
 from server.sessions.session import Session
 from tests.promises.client import Client, Message
-from tests.promises.faulting import comments, held, one_batch
+from tests.promises.commands.faulting import comments, held, one_batch
 from tests.promises.running import Running, running
 from tests.promises.scenes import by_count, gathering
 from tests.promises.tables import agree_with_the_tables, journal

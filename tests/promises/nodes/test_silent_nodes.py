@@ -14,9 +14,9 @@ import pytest
 
 from server.homes.outgoing import SILENCE_TIMEOUT_S
 from tests.parts import RedisServer, free_port
-from tests.promises.homes import PATIENCE, counts, forwards, nodes, shared, until
+from tests.promises.nodes.homes import PATIENCE, counts, forwards, nodes, shared, until
+from tests.promises.nodes.voters import Voters, paused, statements
 from tests.promises.running import Killable, killable
-from tests.promises.voters import Voters, paused, statements
 
 log = logging.getLogger("tests.silent_nodes")
 

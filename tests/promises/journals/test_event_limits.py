@@ -15,9 +15,9 @@ from server.cli import audit
 from server.cli.main import main
 from tests.fixtures.servers import Start
 from tests.promises.client import Room
+from tests.promises.rooms.test_law_of_rooms import afresh
 from tests.promises.running import Running, running
 from tests.promises.scenes import Scene, by_count, gathering
-from tests.promises.test_law import afresh
 
 #: Settings that a server may have before, or after.
 NARROW: dict[str, Any] = {"resolved_shown": 2, "comments_shown": 1, "members_shown": 1}

@@ -19,12 +19,12 @@ from handlers.proof.entry import seal_of
 from persistence.database.migrate import config, upgrade_async
 from persistence.database.pool import Database
 from server.cli import audit
+from tests.promises.journals.test_event_limits import agrees, cli
+from tests.promises.rooms.test_law_of_rooms import afresh
 from tests.promises.running import Running, running
 from tests.promises.scenes import Scene
-from tests.promises.test_law import afresh
-from tests.promises.test_limits import agrees, cli
 
-FOLDER = Path(__file__).parents[1] / "journals" / "rules-1"
+FOLDER = Path(__file__).parents[2] / "journals" / "rules-1"
 #: The limits of the older server's settings, as far as its journals show them.
 SHOWN = {
     "finished": "options at least 25; criteria at most 2; pending_proposals at least 3; "

@@ -16,8 +16,8 @@ from server.bus.port import MAX_STEPS_BYTES, BusMessage, PositionHint
 from server.bus.redis import MAX_PLAIN_BYTES, RedisBus
 from server.rooms.filling import Filler
 from tests.parts import RedisServer
-from tests.promises.bus_steps import comment, received, shared, two, watched
 from tests.promises.client import PATIENCE
+from tests.promises.nodes.bus_steps import comment, received, shared, two, watched
 from tests.promises.scenes import gathering
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from tests.promises.client import Client, Message
-from tests.promises.homes import PATIENCE, pair
+from tests.promises.nodes.homes import PATIENCE, pair
 from tests.promises.running import Address, Killable
 from tests.promises.scenes import Scene
 from tests.promises.tables import agree_with_the_tables

@@ -25,10 +25,10 @@ import pytest
 from server.cli import audit
 from tests.parts import database
 from tests.promises.client import PATIENCE, Client, Message
+from tests.promises.events.test_entry import enter
 from tests.promises.fold import fold
 from tests.promises.http_caller import caller, events_of
 from tests.promises.running import Running, running
-from tests.promises.test_entry import enter
 from tests.server.admin.test_admin import TOKEN
 
 #: Ten bots. The first two exchange their choices; the others record what they receive.

@@ -16,9 +16,9 @@ from server.services.command_router import STRANGER_BURST
 from tests.fixtures.servers import Start
 from tests.promises.client import Client, Message
 from tests.promises.http_caller import caller
+from tests.promises.limits.test_churn import codes
 from tests.promises.running import Running
 from tests.promises.scenes import Scene, fresh, gathering
-from tests.promises.test_churn import codes
 
 WRONG = "WRAN99"
 

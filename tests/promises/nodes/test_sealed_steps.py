@@ -14,8 +14,8 @@ from redis.asyncio import Redis
 from server.bus.redis import RedisBus, channel_of
 from server.bus.seal import Seal
 from tests.parts import RedisServer
-from tests.promises.bus_steps import comment, received, shared, two, watched
 from tests.promises.client import PATIENCE
+from tests.promises.nodes.bus_steps import comment, received, shared, two, watched
 
 
 async def test_nobody_who_reads_redis_reads_the_steps(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.promises.at_once import ROUNDS, cast
+from tests.promises.at_once.rounds import ROUNDS, cast
 from tests.promises.client import together
 from tests.promises.running import Running
 from tests.promises.scenes import by_count, gathering

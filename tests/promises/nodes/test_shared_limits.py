@@ -15,8 +15,8 @@ from server.rooms import presence
 from server.totals.shared_usage import USAGE_INTERVAL_S, USAGE_TTL_S
 from tests.parts import RedisServer
 from tests.promises.client import Client
-from tests.promises.homes import PATIENCE, nodes, until
 from tests.promises.http_caller import caller
+from tests.promises.nodes.homes import PATIENCE, nodes, until
 from tests.promises.running import Running, token
 from tests.promises.scenes import fresh, gathering
 

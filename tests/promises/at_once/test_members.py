@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.promises.at_once import ROUNDS, admins, cast, codes
+from tests.promises.at_once.rounds import ROUNDS, admins, cast, codes
 from tests.promises.client import Message, together
 from tests.promises.running import Running
 from tests.promises.scenes import Scene, by_count, gathering

@@ -16,7 +16,16 @@ from protocol.errors import ErrorCode, RetryableError
 from server.bus.redis import RedisBus
 from tests.parts import RedisServer
 from tests.promises.client import Client
-from tests.promises.homes import PATIENCE, Shared, counts, forwards, nodes, pair, shared, until
+from tests.promises.nodes.homes import (
+    PATIENCE,
+    Shared,
+    counts,
+    forwards,
+    nodes,
+    pair,
+    shared,
+    until,
+)
 from tests.promises.running import killable, running
 
 

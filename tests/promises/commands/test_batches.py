@@ -19,7 +19,7 @@ from persistence.journal.transaction import Transaction
 from server.rooms.room import Room
 from server.sessions.session import Session
 from tests.promises.client import PATIENCE, Message
-from tests.promises.faulting import comments, one_batch
+from tests.promises.commands.faulting import comments, one_batch
 from tests.promises.proxy import Mode, proxy_before
 from tests.promises.running import Running, running
 from tests.promises.scenes import gathering

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncpg
 
-from tests.promises.at_once import ROUNDS, admins, cast, codes
+from tests.promises.at_once.rounds import ROUNDS, admins, cast, codes
 from tests.promises.client import together
 from tests.promises.running import Running
 from tests.promises.scenes import by_count, gathering

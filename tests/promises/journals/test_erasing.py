@@ -15,11 +15,11 @@ import pytest
 from server.bus.memory import MemoryBus
 from server.cli import audit
 from tests.promises.client import PATIENCE, Client, Message, Room
+from tests.promises.events.test_entry import enter
+from tests.promises.journals.test_event_limits import cli
+from tests.promises.rooms.test_law_of_rooms import afresh
 from tests.promises.running import ROOT, Running, running, token
 from tests.promises.scenes import Scene, by_count, fresh, gathering
-from tests.promises.test_entry import enter
-from tests.promises.test_law import afresh
-from tests.promises.test_limits import cli
 
 NAME = "Ottoline Quist"
 #: All texts of the person in the event of these tests.

@@ -1,0 +1,1 @@
+"""Acts of several users at the same moment, with real concurrency."""

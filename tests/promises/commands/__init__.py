@@ -1,0 +1,1 @@
+"""A command has one effect and one durable answer, whatever fails."""

@@ -1,0 +1,5 @@
+"""A server whose handlers fail."""
+
+from tests.promises.commands.faulting import spoiled
+
+__all__ = ["spoiled"]

@@ -1,0 +1,1 @@
+"""Sockets and HTTP: opening, staying alive, wrong messages, and the end."""

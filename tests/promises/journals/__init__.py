@@ -1,0 +1,1 @@
+"""The journal: its proof, older rules, erased words, and restored databases."""

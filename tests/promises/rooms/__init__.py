@@ -1,0 +1,1 @@
+"""A room shows every member the committed state, and a position can be resumed."""
