@@ -54,20 +54,13 @@ class BatchEnd:
         """The latest slow transactions, the oldest first."""
 
     async def commit(
-        self,
-        transaction: Transaction,
-        batches: Sequence[Batch],
-        started: float,
-        *,
-        chain: bool = False,
+        self, transaction: Transaction, batches: Sequence[Batch], started: float
     ) -> None:
         """Write and commit ``batches``; ``started``: ``time.monotonic()`` when their try began.
 
-        ``chain``: see ``Transaction.commit``.
-
         Raises ``NotCommitted``, and what the database raises.
         """
-        await commit(transaction, batches, chain=chain)
+        await commit(transaction, batches)
         counts, now = self.counts, time.monotonic()
         counts.transactions += 1
         counts.transaction_seconds.observe(now - started)

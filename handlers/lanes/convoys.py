@@ -25,7 +25,7 @@ from handlers.lanes.lane import MAX_BATCH_COMMANDS, Batch, DecisionContext, Lane
 from handlers.lanes.turn import Turn
 from persistence.database.faults import Fault, fault_of
 from persistence.database.pool import Database
-from persistence.journal.transaction import CommandKey, Transaction, roll_back
+from persistence.journal.transaction import CommandKey, Transaction
 
 log = logging.getLogger("ayes.lanes")
 
@@ -104,8 +104,6 @@ class Convoys:
                             self._retry_alone(batches, Fault.LOCKED)
                             batches = [] if self._database.is_short() else self._next_batches()
                             limit.reschedule(loop.time() + timeout)
-                        # The last COMMIT may have opened one more transaction than was needed.
-                        await roll_back(connection)
                 except Exception as err:
                     log.info("a convoy of %d events goes apart after %r", len(batches), err)
                     self._end.counts.failed[cause_of(fault_of(err))] += 1
@@ -125,12 +123,6 @@ class Convoys:
             batches.append(batch)
             commands += len(batch.submissions)
         return batches
-
-    def _are_more_waiting(self, batches: Sequence[Batch]) -> bool:
-        """Whether another convoy will follow on this one's connection."""
-        if self._database.is_short():
-            return False
-        return bool(self._ready) or any(batch.lane.queue for batch in batches)
 
     async def _commit_convoy(
         self, connection: asyncpg.Connection[Any], batches: list[Batch]
@@ -169,8 +161,7 @@ class Convoys:
                         turn,
                         states.get(event),
                     )
-                chain = self._are_more_waiting(here)
-                await self._end.commit(transaction, here, started, chain=chain)
+                await self._end.commit(transaction, here, started)
                 self._end.counts.convoy_events.observe(len(here))
                 # Answered at once: these batches no longer depend on the connection.
                 batches[:] = [batch for batch in batches if batch not in here]

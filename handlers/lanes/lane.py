@@ -357,10 +357,8 @@ class Batch:
             rooms.request_resync(self.event_id)
 
 
-async def commit(
-    transaction: Transaction, batches: Sequence[Batch], *, chain: bool = False
-) -> None:
-    """Write what was decided in ``batches``, and commit; see ``Transaction.commit`` for ``chain``.
+async def commit(transaction: Transaction, batches: Sequence[Batch]) -> None:
+    """Write what was decided in ``batches``, and commit.
 
     Raises ``NotCommitted``, and what the database raises.
     """
@@ -371,7 +369,7 @@ async def commit(
     for batch in written:
         batch.committing()
     try:
-        await transaction.commit(chain=chain)
+        await transaction.commit()
     except NotCommitted:
         for batch in written:
             batch.not_committed()

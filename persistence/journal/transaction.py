@@ -126,8 +126,6 @@ class Transaction:
 
     def __init__(self, connection: asyncpg.Connection[Any]) -> None:
         self._connection = connection
-        self._is_chained = False
-        """Whether its COMMIT has opened the next one."""
 
     @classmethod
     @asynccontextmanager
@@ -139,24 +137,18 @@ class Transaction:
     @classmethod
     @asynccontextmanager
     async def on(cls, connection: asyncpg.Connection[Any]) -> AsyncIterator[Transaction]:
-        """Open a transaction on ``connection``; it is rolled back on leaving unless committed.
-
-        If the last one's COMMIT has opened it already, nothing is sent.
-        """
-        if not connection.is_in_transaction():
-            await connection.execute("BEGIN")
-        transaction = cls(connection)
+        """Open a transaction on ``connection``; it is rolled back on leaving unless committed."""
+        await connection.execute("BEGIN")
         try:
-            yield transaction
+            yield cls(connection)
         except BaseException as err:
             # The pool closes the connection instead. A rollback on a connection that hangs would
             # keep the answers back until the statement's timeout.
             if isinstance(err, Exception) and fault_of(err) is None:
-                await roll_back(connection)
+                await _roll_back(connection)
             raise
         else:
-            if not transaction._is_chained:
-                await roll_back(connection)
+            await _roll_back(connection)
 
     async def lock(self, event_id: str) -> Position | None:
         """Lock the event's row, waiting for it; return ``None`` if there is no such event."""
@@ -228,21 +220,17 @@ class Transaction:
                 values[f"{part}_{columns[number]}"] = packers[number](cells) if packers else cells
         await s.write(frozenset(rows)).run(self._connection, **values)
 
-    async def commit(self, *, chain: bool = False) -> None:
+    async def commit(self) -> None:
         """COMMIT; return once it is durable (``synchronous_commit=on``).
-
-        With ``chain`` it also opens the next transaction, which saves a round trip; who has no use
-        for that one any more calls ``roll_back``.
 
         Raises ``NotCommitted`` if the transaction had failed: PostgreSQL then answers with the tag
         ROLLBACK, and with no error.
         """
         began = monotonic()
-        tag = await self._connection.execute("COMMIT AND CHAIN" if chain else "COMMIT")
+        tag = await self._connection.execute("COMMIT")
         s.ran("commit", _COMMIT, began)
         if tag != "COMMIT":
             raise NotCommitted(f"COMMIT was answered with {tag}")
-        self._is_chained = chain
 
 
 def _columns(keys: Sequence[tuple[str, CommandKey]]) -> dict[str, str | None]:
@@ -262,8 +250,7 @@ def _known(rows: Iterable[asyncpg.Record]) -> Remembered:
     return known
 
 
-async def roll_back(connection: asyncpg.Connection[Any]) -> None:
-    """End the transaction that is open on ``connection``, if there is one."""
+async def _roll_back(connection: asyncpg.Connection[Any]) -> None:
     if not connection.is_closed() and connection.is_in_transaction():
         await connection.execute("ROLLBACK")
 

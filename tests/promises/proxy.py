@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -12,8 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 Mode = Literal["through", "before", "after", "frozen", "stopped"]
 
-#: As it is sent; the answer's tag is ``COMMIT`` either way.
-_COMMIT = re.compile(rb"COMMIT(?: AND CHAIN)?\x00")
+_COMMIT = b"COMMIT\x00"
 
 
 class Proxy:
@@ -28,7 +26,6 @@ class Proxy:
         self._parts = urlsplit(url)
         self._query = parse_qs(self._parts.query)
         self.mode: Mode = "through"
-        self._passes = 0
         self.cuts = 0
         """How many links were broken at a COMMIT so far."""
         self.host = "127.0.0.1"
@@ -53,16 +50,10 @@ class Proxy:
         self._parts = urlsplit(url)
         self._query = parse_qs(self._parts.query)
 
-    def fail(self, mode: Mode, *, after: int = 0) -> None:
-        """Fail in this way at the next COMMIT, once; ``after``: COMMITs that still pass."""
+    def fail(self, mode: Mode) -> None:
+        """Fail in this way at the next COMMIT, once."""
         self.mode = mode
-        self._passes = after
         self._thawed.clear()
-
-    def is_due(self) -> bool:
-        """Count a COMMIT; return whether it is the one to fail."""
-        self._passes -= 1
-        return self._passes < 0
 
     def thaw(self) -> None:
         """Break frozen links, and accept new ones."""
@@ -134,7 +125,7 @@ class _Link:
         proxy = self.proxy
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
-                if proxy.mode != "through" and _COMMIT.search(data) and proxy.is_due():
+                if _COMMIT in data and proxy.mode != "through":
                     self.failing, proxy.mode = proxy.mode, "through"
                     proxy.cuts += 1
                     if self.failing == "before":
@@ -151,7 +142,7 @@ class _Link:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
                 if self.failing == "after":
-                    if _COMMIT.search(data):
+                    if _COMMIT in data:
                         return
                     continue
                 if self.failing == "frozen" or not self.proxy._open.is_set():

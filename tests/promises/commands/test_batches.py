@@ -20,10 +20,10 @@ from server.rooms.room import Room
 from server.sessions.session import Session
 from tests.promises.client import PATIENCE, Message
 from tests.promises.commands.faulting import comments, one_batch
-from tests.promises.proxy import Mode, proxy_before
+from tests.promises.proxy import proxy_before
 from tests.promises.running import Running, running
 from tests.promises.scenes import gathering
-from tests.promises.tables import agree_with_the_tables, rows
+from tests.promises.tables import agree_with_the_tables
 
 
 @pytest.mark.usefixtures("spoiled")
@@ -203,72 +203,6 @@ async def test_a_command_whose_transaction_had_failed_is_tried_again_and_acked_o
     # A command answered with ROLLBACK gets no error saying that its commit is unknown.
     assert in_doubt == [False, False]
     await agree_with_the_tables(migrated_url, scene.event, [answer])
-
-
-@pytest.fixture
-def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches of one command each, which follow one another on one connection."""
-    monkeypatch.setattr(lane, "MAX_BATCH_COMMANDS", 1)
-
-
-async def left_open(url: str) -> list[str]:
-    """The last statements of sessions that wait in an open transaction."""
-    asked = "SELECT query FROM pg_stat_activity WHERE state LIKE 'idle in%'"
-    return [row["query"] for row in await rows(url, asked)]
-
-
-@pytest.mark.usefixtures("one_by_one")
-async def test_the_commit_of_a_batch_begins_the_next_one(
-    server: Running, migrated_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scene = await gathering(server, 3)
-    proposal = await scene.propose()
-    execute = asyncpg.Connection.execute
-    sent: list[str] = []
-
-    async def noted(self: Any, query: str, *given: Any, **named: Any) -> Any:
-        if not given:
-            sent.append(query)
-        return await execute(self, query, *given, **named)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(asyncpg.Connection, "execute", noted)
-        words = [f"word{number}" for number in range(6)]
-        answers = await one_batch(server, migrated_url, scene, comments(scene, proposal, words))
-    assert sent[-7:] == ["BEGIN", *["COMMIT AND CHAIN"] * 5, "COMMIT"]
-    assert await left_open(migrated_url) == []
-    await agree_with_the_tables(migrated_url, scene.event, answers)
-
-
-@pytest.mark.usefixtures("one_by_one")
-@pytest.mark.parametrize("mode", ["before", "after"])
-async def test_commands_around_a_lost_commit_that_begins_the_next_one_are_acked_once(
-    migrated_url: str, mode: Mode
-) -> None:
-    async with proxy_before(migrated_url) as proxy, running(proxy.url) as server:
-        scene = await gathering(server, 3)
-        proposal = await scene.propose()
-        words = [f"word{number}" for number in range(6)]
-        # The first COMMITs are those of the command before them, and of one of them.
-        proxy.fail(mode, after=3)
-        answers = await one_batch(server, migrated_url, scene, comments(scene, proposal, words))
-        assert proxy.cuts == 1
-        assert [answer["replayed"] for answer in answers] == [False] * 6
-        await agree_with_the_tables(migrated_url, scene.event, answers)
-
-
-async def test_a_transaction_that_was_begun_for_no_batch_is_ended(
-    server: Running, migrated_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scene = await gathering(server, 1)
-    monkeypatch.setattr(convoys.Convoys, "_are_more_waiting", lambda *_: True)
-    for number in range(3):
-        await scene.admin.ack("event.update", event=scene.event, max_members=50 + number)
-    async with asyncio.timeout(PATIENCE):
-        while await left_open(migrated_url):
-            await asyncio.sleep(0.01)
-    async with server.node.database.connection() as connection:
-        assert not connection.is_in_transaction()
 
 
 async def test_events_are_made_and_changed_in_one_convoy(server: Running) -> None:

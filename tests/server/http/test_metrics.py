@@ -212,7 +212,7 @@ async def test_a_lost_link_is_counted_by_its_cause(
     counts = server.node.lanes.counts
     commit = Transaction.commit
 
-    async def lose_once(transaction: Transaction, *, chain: bool) -> None:
+    async def lose_once(transaction: Transaction) -> None:
         monkeypatch.setattr(Transaction, "commit", commit)
         raise ConnectionResetError
 
