@@ -168,9 +168,12 @@ async def _started(interpreter: str, *arguments: str) -> asyncio.subprocess.Proc
 
 
 @asynccontextmanager
-async def driving(client: str) -> AsyncIterator[Driver]:
-    """The driver of ``client``, a key of ``DRIVERS``; a missing one is an error, not a skip."""
-    driver = Driver(await _started(*DRIVERS[client]))
+async def driving(client: str | list[str]) -> AsyncIterator[Driver]:
+    """The driver of ``client``, a key of ``DRIVERS`` or the command of one.
+
+    A missing one is an error, not a skip.
+    """
+    driver = Driver(await _started(*(DRIVERS[client] if isinstance(client, str) else client)))
     process = driver.process
     try:
         yield driver

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import pytest
 
 from tests.clients import driving as drivers
-from tests.clients import misbehaving as servers
 from tests.clients.driving import driving
 from tests.clients.misbehaving import misbehaving
+from tests.clients.planting import fails, replaced, uncaught
 from tests.clients.playing import Line, Player
 from tests.clients.test_scenarios import SCENARIOS
 from tests.node import NODE, install
@@ -120,21 +120,13 @@ async def test_a_view_shows_what_the_client_promises(
 
 
 @pytest.mark.timeout(200)
-@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
-async def test_a_mistake_planted_in_a_view_is_caught(
-    mistake: Mistake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copy = tmp_path / "js"
-    shutil.copytree(ROOT / "clients" / "js", copy)
-    path = copy / mistake.file
-    text = path.read_text()
-    assert text.count(mistake.words) == 1, "the client was changed; plant the mistake again"
-    path.write_text(text.replace(mistake.words, mistake.instead))
-    folder = tmp_path / "project"
-    folder.mkdir()
-    monkeypatch.setitem(drivers.DRIVERS, mistake.view, command(mistake.view, bring(folder, copy)))
-    for module in (drivers, servers):
-        monkeypatch.setattr(module, "PATIENCE", 8.0)
-    with pytest.raises((Mismatch, AssertionError)):
-        async with misbehaving() as server, driving(mistake.view) as driver:
-            await Player(driver, server, tmp_path).play(SCENARIOS[mistake.scenario])
+async def test_mistakes_planted_in_the_views_are_caught(tmp_path: Path) -> None:
+    async def caught(name: str, mistake: Mistake) -> bool:
+        copy, folder = tmp_path / name / "js", tmp_path / name / "project"
+        shutil.copytree(ROOT / "clients" / "js", copy)
+        replaced(copy / mistake.file, mistake.words, mistake.instead)
+        folder.mkdir()
+        driver = command(mistake.view, bring(folder, copy))
+        return await fails(driver, mistake.scenario, folder, (Mismatch, AssertionError))
+
+    assert await uncaught(MISTAKES, caught, patience=8.0) == []

@@ -6,16 +6,9 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
-from tests.clients import driving as drivers
-from tests.clients import misbehaving as servers
-from tests.clients.driving import driving
-from tests.clients.misbehaving import misbehaving
-from tests.clients.playing import Player
-from tests.clients.test_scenarios import SCENARIOS
+from tests.clients.driving import ROOT
+from tests.clients.planting import fails, replaced, uncaught
 from tests.node import NODE
-from tests.transcripts.matching import Mismatch
 
 
 class Mistake(NamedTuple):
@@ -133,20 +126,12 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
-async def test_a_planted_mistake_is_caught(
-    mistake: Mistake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copy = tmp_path / "js"
-    shutil.copytree(drivers.ROOT / "clients" / "js", copy)
-    path = copy / "src" / mistake.file
-    text = path.read_text()
-    assert text.count(mistake.words) == 1, "the client was changed; plant the mistake again"
-    path.write_text(text.replace(mistake.words, mistake.instead))
-    monkeypatch.setitem(drivers.DRIVERS, "js", [NODE, str(copy / "conformance" / "driver.mjs")])
-    # Unexpected messages get time to come; messages that never come get less patience.
-    for module in (drivers, servers):
-        monkeypatch.setattr(module, "PATIENCE", 3.0)
-    with pytest.raises(Mismatch):
-        async with misbehaving() as server, driving("js") as driver:
-            await Player(driver, server, tmp_path).play(SCENARIOS[mistake.scenario])
+async def test_planted_mistakes_are_caught(tmp_path: Path) -> None:
+    async def caught(name: str, mistake: Mistake) -> bool:
+        copy = tmp_path / name.replace("/", " ")
+        shutil.copytree(ROOT / "clients" / "js", copy)
+        replaced(copy / "src" / mistake.file, mistake.words, mistake.instead)
+        command = [NODE, str(copy / "conformance" / "driver.mjs")]
+        return await fails(command, mistake.scenario, copy)
+
+    assert await uncaught(MISTAKES, caught, patience=3.0) == []
