@@ -2,10 +2,11 @@
 
     python -m benchmarks.million [--members N] [--votes PER_MEMBER_AND_HOUR] [--seed S]
 
-It cannot be run on one machine, so it is reckoned: rooms of many sizes, their members placed on
-nodes, every vote's work charged to whom it falls on, by the costs in ``results/nodes.json`` and
-``results/crowd.json``. What it leaves out: networks, garbage, and that a machine at 60 % answers
-later than one at rest. The draw is seeded; the same seed gives the same table.
+It cannot be run on one machine, so it is computed. Rooms of many sizes are drawn, and their members
+placed on nodes. The work of every vote is charged to the part that does it, by the costs in
+``results/nodes.json`` and ``results/crowd.json``. What it leaves out: networks, garbage, and that a
+machine at 60 % answers later than one at rest. The draw is seeded; the same seed gives the same
+table.
 """
 
 from __future__ import annotations

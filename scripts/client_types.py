@@ -36,7 +36,7 @@ _PAIR = re.compile(r'^\s*("[\w.]+"):\s*("(?:[^"\\]|\\.)*"),?$', re.MULTILINE)
 #: Fields of every command; the client gives ``id`` and ``not_after`` by options.
 _OWN = {"id", "ref"}
 _EVERY = {"not_after", "traceparent"}
-#: Question → the type of its answer, if that is not its first word.
+#: Query → the type of its answer, if that is not its first word.
 _ANSWERS = {
     "command.status": "status",
     "event.overview": "overview",
@@ -280,15 +280,15 @@ def _questions() -> Iterator[tuple[str, type[Request], Any]]:
 
 
 def answers() -> str:
-    """The answers of questions."""
+    """The answers of queries."""
     shapes = Shapes()
     for _, _, reply in _questions():
         shapes.struct(reply)
-    return shapes.text("The answers of the server to questions.")
+    return shapes.text("The answers of the server to queries.")
 
 
 def asked() -> str:
-    """The arguments of questions, within a room and with the event."""
+    """The arguments of queries, within a room and with the event."""
     shapes = Shapes()
     for _, request, _ in _questions():
         shapes.write(request.__name__, request, without=_OWN | _EVERY | {"event"})
@@ -297,7 +297,7 @@ def asked() -> str:
                 f"class {request.__name__}In({request.__name__}):\n"
                 f'    """The same, with the id of the event."""\n    event: str\n'
             )
-    return shapes.text("The arguments of questions, as a room takes them, and with the event.")
+    return shapes.text("The arguments of queries, as a room takes them, and with the event.")
 
 
 def questions(name: str, about: str, *, has_event: bool) -> str:
@@ -320,7 +320,7 @@ def questions(name: str, about: str, *, has_event: bool) -> str:
     body = "\n".join([*asks, "{query}", *pages, "{paged}"]).replace("\n", "\n    ")
     event = '"event": self.event, ' if has_event else ""
     query = f'''async def query(self, type: str, args: Any = None) -> Any:
-        """Ask a question, and return its answer. Raises what refuses it."""
+        """Send a query, and return its answer. Raises the error that refuses it."""
         return await self.ask({{"type": type, {event}**(args or {{}})}})
 '''
     paged = f'''async def paged(self, type: str, args: Any = None) -> AsyncIterator[Any]:
@@ -342,7 +342,7 @@ def questions(name: str, about: str, *, has_event: bool) -> str:
             else ""
         )
         + "    async def ask(self, question: Json) -> Json:\n"
-        + '        """Ask a question of any type, such as of a newer server."""\n'
+        + '        """Send a query of any type, such as of a newer server."""\n'
         + "        raise NotImplementedError\n\n    "
         + body.replace("{query}", query).replace("{paged}", paged)
     )
@@ -361,9 +361,9 @@ def files() -> Iterator[tuple[Path, str]]:
         "asked": asked(),
         "commands": commands("TypedCommands", "Commands of a client, typed.", has_event=False),
         "room_commands": commands("TypedRoomCommands", of_room, has_event=True),
-        "questions": questions("TypedQuestions", "Questions of a client, typed.", has_event=False),
+        "questions": questions("TypedQuestions", "Queries of a client, typed.", has_event=False),
         "room_questions": questions(
-            "TypedRoomQuestions", "Questions of a room, typed.", has_event=True
+            "TypedRoomQuestions", "Queries of a room, typed.", has_event=True
         ),
     }
     for name, text in modules.items():

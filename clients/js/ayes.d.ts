@@ -537,7 +537,7 @@ export type Args<T extends CommandType> = Commands[T]["args"] & AnyCommand;
 export type RoomArgs<T extends CommandType> = Omit<Args<T>, "event">;
 export type AckOf<T extends CommandType> = Ack<Commands[T]["result"]>;
 
-// Queries and their replies: docs/protocol.md, "questions".
+// Queries and their replies: docs/protocol.md, "Queries".
 
 type Page<Name extends string, Listed> = { type: Name; event: string; next?: number } & Record<Name, (Listed & { id: string })[]>;
 type PageArgs = { event: string; before?: number; limit?: number };

@@ -9,7 +9,7 @@ up:
 
     errors, state, ids, command, tally, happenings, limits, user, version    what users import
     _words                  errors in the page's words
-    _typed                  the server's commands and questions, typed; a script writes it
+    _typed                  the server's commands and queries, typed; a script writes it
     _wire                   the small rules of the protocol, without I/O
     _pending | _rooms       what has no answer yet | the folded state and its readers
     _connection             one connection, from its opening to its end

@@ -1,4 +1,4 @@
-"""The two halves of ``Client``: giving commands and questions, and entering rooms.
+"""The two halves of ``Client``: giving commands and queries, and entering rooms.
 
 ``client.Client`` puts them together with the connection.
 """

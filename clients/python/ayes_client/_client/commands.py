@@ -1,4 +1,4 @@
-"""Giving commands and asking questions: the half of a client that sends."""
+"""Giving commands and sending queries: the half of a client that sends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ayes_client.user import User
 
 
 class CommandGiver(TypedCommands, TypedQuestions):
-    """The methods of ``Client`` for commands and questions."""
+    """The methods of ``Client`` for commands and queries."""
 
     user: User | None
     _context: ClientContext
@@ -54,7 +54,7 @@ class CommandGiver(TypedCommands, TypedQuestions):
             yield outcome
 
     async def ask(self, question: Json) -> Json:
-        """Ask a question of any type: ``{"type": …}``. ``query`` has those that are known."""
+        """Send a query of any type: ``{"type": …}``. ``query`` has those that are known."""
         if self._final is not None:
             raise self._ending()
         return await self._context.queries.ask(question)

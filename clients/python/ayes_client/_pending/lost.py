@@ -14,7 +14,7 @@ from ayes_client.state import Json
 #: Times that the server is asked about a command that it has not decided yet. Beyond, its effect is
 #: unknown. The server decides within 5 s, or says that it cannot.
 MAX_STATUS_TRIES = 8
-#: Seconds between two of these questions.
+#: Seconds between two of these queries.
 STATUS_INTERVAL_S = 1.0
 
 

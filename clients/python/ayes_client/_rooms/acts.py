@@ -22,7 +22,7 @@ class Sender(Protocol):
         """Give a command, and wait for its ack."""
 
     async def ask(self, question: Json) -> Json:
-        """Ask a question, and wait for its answer."""
+        """Send a query, and wait for its answer."""
 
     def _pending_in(self, event: str) -> list[Pending]:
         """Return the commands of ``event`` that its room does not show yet, oldest first."""
@@ -68,7 +68,7 @@ class RoomCommands(TypedRoomCommands, TypedRoomQuestions):
         return await self._sender.send(replace(command, event=self.event))
 
     async def ask(self, question: Json) -> Json:
-        """Ask a question of any type; ``query`` has those that are known."""
+        """Send a query of any type; ``query`` has those that are known."""
         return await self._sender.ask(question)
 
     # Commands. Each returns its ack, or raises the error that refuses it.

@@ -1,4 +1,4 @@
-"""The answers of the server to questions.
+"""The answers of the server to queries.
 
 Written by ``scripts/client_types.py`` from the server's types.
 """

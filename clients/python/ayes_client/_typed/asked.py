@@ -1,4 +1,4 @@
-"""The arguments of questions, as a room takes them, and with the event.
+"""The arguments of queries, as a room takes them, and with the event.
 
 Written by ``scripts/client_types.py`` from the server's types.
 """

@@ -12,7 +12,7 @@ PAGE_SIZE = 200
 
 
 async def pages(ask: Callable[[Json], Awaitable[Json]], question: Json) -> AsyncIterator[Any]:
-    """Yield the entries of ``question``, a list, asking for one page after the other."""
+    """Yield the entries of ``question``, a query for a list, page after page."""
     cursor = "after" if question["type"] == "events.list" else "before"
     question = {"limit": PAGE_SIZE, **question}
     while True:

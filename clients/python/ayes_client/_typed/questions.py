@@ -1,4 +1,4 @@
-"""Questions of a client, typed.
+"""Queries of a client, typed.
 
 Written by ``scripts/client_types.py`` from the server's types.
 """
@@ -17,7 +17,7 @@ class TypedQuestions:
     """``query`` and ``paged``, with arguments and answers."""
 
     async def ask(self, question: Json) -> Json:
-        """Ask a question of any type, such as of a newer server."""
+        """Send a query of any type, such as of a newer server."""
         raise NotImplementedError
 
     @overload
@@ -73,7 +73,7 @@ class TypedQuestions:
         self, type: Literal["turnout.list"], args: asked.TurnoutListIn
     ) -> answers.Turnout: ...
     async def query(self, type: str, args: Any = None) -> Any:
-        """Ask a question, and return its answer. Raises what refuses it."""
+        """Send a query, and return its answer. Raises the error that refuses it."""
         return await self.ask({"type": type, **(args or {})})
 
     @overload

@@ -1,4 +1,4 @@
-"""Questions of a room, typed.
+"""Queries of a room, typed.
 
 Written by ``scripts/client_types.py`` from the server's types.
 """
@@ -22,7 +22,7 @@ class TypedRoomQuestions:
         raise NotImplementedError
 
     async def ask(self, question: Json) -> Json:
-        """Ask a question of any type, such as of a newer server."""
+        """Send a query of any type, such as of a newer server."""
         raise NotImplementedError
 
     @overload
@@ -68,7 +68,7 @@ class TypedRoomQuestions:
         self, type: Literal["turnout.list"], args: asked.TurnoutList | None = None
     ) -> answers.Turnout: ...
     async def query(self, type: str, args: Any = None) -> Any:
-        """Ask a question, and return its answer. Raises what refuses it."""
+        """Send a query, and return its answer. Raises the error that refuses it."""
         return await self.ask({"type": type, "event": self.event, **(args or {})})
 
     @overload

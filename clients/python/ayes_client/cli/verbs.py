@@ -270,5 +270,5 @@ VERBS: tuple[Verb, ...] = (
     Verb("comment", "comment on a proposal or a criterion", _comment_arguments, act.comment, True),
     Verb("ballot", "give your final ballot, or take it back", _ballot_arguments, act.ballot, True),
     Verb("results", "show the counted ballots of a finished event", _event, look.results),
-    Verb("send", "send any command, or ask any question", _send_arguments, act.send, True),
+    Verb("send", "send any command or query", _send_arguments, act.send, True),
 )

@@ -51,7 +51,7 @@ class FakeRoom(Room):
         self.refusals: dict[str, AyesError] = {}
         """Type of a command → the error that refuses it."""
         self.answers: dict[str, Json] = {}
-        """Type of a question → its answer."""
+        """Type of a query → its answer."""
         self.waiting: list[Pending] = []
         """The commands that ``pending`` returns, such as votes without an answer."""
         empty: Json = {
