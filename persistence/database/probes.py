@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import Integer, Text, column, func, select, true
 
 from persistence.database import tables as t
-from persistence.database.statements import EVENT, Statement, many
+from persistence.database.statements import EVENT, Statement, many, record_columns
 
 
 def columns_of(table: Any) -> Any:
     """Select the columns that a record of ``table`` has."""
-    return select(*(c for c in table.columns if c.name != "event_id"))
+    return select(*record_columns(table))
 
 
 def votes() -> Statement:

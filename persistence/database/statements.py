@@ -142,6 +142,11 @@ def many(name: str, type_: Any) -> Any:
     return bindparam(name, type_=ARRAY(type_))
 
 
+def record_columns(table: Table) -> list[ColumnElement[Any]]:
+    """Return the columns that a record of ``table`` has: all but its event's id."""
+    return [column for column in table.columns if column.name != "event_id"]
+
+
 def any_of(col: ColumnElement[Any], name: str, type_: Any = Text) -> ColumnElement[bool]:
     """``col = ANY(:name)``."""
     return col == func.any(many(name, type_))

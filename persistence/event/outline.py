@@ -8,7 +8,7 @@ import asyncpg
 from sqlalchemy import case, select
 
 from persistence.database import tables as t
-from persistence.database.statements import EVENT, Statement
+from persistence.database.statements import EVENT, Statement, record_columns
 from persistence.event.loading import EVENT_ROW, add_rows, read
 from persistence.event.records import Event, Item, Proposal
 from persistence.event.state import EventState
@@ -22,8 +22,7 @@ def _outline(table: Any) -> Any:
     return select(
         *(
             case((c.is_not(None), "")).label(c.name) if c.name in _TEXTS else c
-            for c in table.columns
-            if c.name != "event_id"
+            for c in record_columns(table)
         )
     )
 

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Integer, bindparam, select
 
 from persistence.database import tables as t
 from persistence.database.pool import Database
-from persistence.database.statements import EVENT, Statement
+from persistence.database.statements import EVENT, Statement, record_columns
 from persistence.event.loading import EVENT_ROW, read
 from persistence.event.records import (
     Ballot,
@@ -58,7 +58,7 @@ _RECORDS: dict[str, Any] = {
 _ROWS = {
     name: Statement(
         "audit_rows",
-        select(*(c for c in t.metadata.tables[name].columns if c.name != "event_id")).where(
+        select(*record_columns(t.metadata.tables[name])).where(
             t.metadata.tables[name].c.event_id == EVENT
         ),
     )

@@ -8,7 +8,7 @@ from sqlalchemy import Integer, Text, and_, bindparam, or_, select
 
 from persistence.database import tables as t
 from persistence.database.pool import Database
-from persistence.database.statements import EVENT, Statement
+from persistence.database.statements import EVENT, Statement, record_columns
 from persistence.event.loading import EVENT_ROW, read
 from persistence.event.records import Ballot, Event
 
@@ -35,7 +35,7 @@ class Receipt(NamedTuple):
 
 _BALLOTS = Statement(
     "list_ballots",
-    select(*(c for c in t.ballots.columns if c.name != "event_id"), t.memberships.c.name)
+    select(*record_columns(t.ballots), t.memberships.c.name)
     .select_from(
         t.ballots.outerjoin(
             t.memberships,

@@ -9,7 +9,7 @@ from sqlalchemy import Text, bindparam, select
 
 from persistence.database import tables as t
 from persistence.database.pool import Database
-from persistence.database.statements import EVENT, Statement
+from persistence.database.statements import EVENT, Statement, record_columns
 from persistence.event.loading import read
 from persistence.event.records import Invitation
 from protocol.policy import Policy
@@ -26,7 +26,7 @@ _OPENED = Statement(
 )
 _INVITATION = Statement(
     "invitation",
-    select(*(c for c in t.invitations.columns if c.name != "event_id")).where(
+    select(*record_columns(t.invitations)).where(
         t.invitations.c.event_id == EVENT, t.invitations.c.id == bindparam("id", type_=Text)
     ),
 )

@@ -10,7 +10,7 @@ from sqlalchemy import DateTime, Integer, Text, bindparam, func, or_, select, tu
 
 from persistence.database import tables as t
 from persistence.database.pool import Database
-from persistence.database.statements import EVENT, Statement
+from persistence.database.statements import EVENT, Statement, record_columns
 from persistence.event.loading import read
 from persistence.event.records import Comment, Proposal
 from persistence.event.windows import resolved_floor
@@ -92,7 +92,7 @@ _OWN_MEMBERSHIP = Statement(
 )
 _COMMENTS = Statement(
     "list_comments",
-    select(*(c for c in t.comments.columns if c.name != "event_id"))
+    select(*record_columns(t.comments))
     .select_from(t.comments.join(t.events, t.events.c.id == t.comments.c.event_id))
     .where(
         t.comments.c.event_id == EVENT,
@@ -104,7 +104,7 @@ _COMMENTS = Statement(
 )
 _PROPOSALS = Statement(
     "list_proposals",
-    select(*(c for c in t.proposals.columns if c.name != "event_id"))
+    select(*record_columns(t.proposals))
     .select_from(t.proposals.join(t.events, t.events.c.id == t.proposals.c.event_id))
     .where(
         t.proposals.c.event_id == EVENT,

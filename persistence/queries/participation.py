@@ -11,7 +11,7 @@ from sqlalchemy import Integer, Text, and_, bindparam, null, or_, select
 
 from persistence.database import tables as t
 from persistence.database.pool import Database
-from persistence.database.statements import EVENT, Statement
+from persistence.database.statements import EVENT, Statement, record_columns
 from persistence.event.loading import read
 from persistence.event.records import Proposal
 
@@ -21,7 +21,7 @@ _LIMIT: Any = bindparam("limit", type_=Integer)
 
 _FIND = Statement(
     "proposal",
-    select(*(c for c in t.proposals.columns if c.name != "event_id")).where(
+    select(*record_columns(t.proposals)).where(
         t.proposals.c.event_id == EVENT, t.proposals.c.id == _PROPOSAL
     ),
 )

@@ -8,7 +8,7 @@ from sqlalchemy import Integer, Text, bindparam, func, or_, select
 
 from persistence.database import tables as t
 from persistence.database.pool import Database
-from persistence.database.statements import EVENT, Statement
+from persistence.database.statements import EVENT, Statement, record_columns
 from persistence.event.loading import read
 from persistence.event.records import Invitation, Membership
 from persistence.queries.lists import MAX_ORDINAL
@@ -21,7 +21,7 @@ def _page(name: str, table: Any, number: Any, *conditions: Any) -> Statement:
     """Rows of an event before a number, the greatest number first."""
     return Statement(
         name,
-        select(*(c for c in table.columns if c.name != "event_id"))
+        select(*record_columns(table))
         .where(
             table.c.event_id == EVENT,
             number < func.coalesce(_BEFORE, MAX_ORDINAL),

@@ -2,6 +2,7 @@
 
     port        the bus, and the messages on it
     seal        messages that only the nodes of one database can make or read
+    letters     how such a message is read: its kind, and whether it is late
     memory      the bus of nodes in one process
     redis       the bus over Redis pub/sub: a channel for each event, and one for each node
     connection  the connections to one Redis server

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from persistence.database.periodic import Periodic
+from server.bus.letters import decoded
 from server.bus.port import Bus
 
 #: Channel of the beats, which every node hears.
@@ -197,11 +198,8 @@ class LivingNodes:
                 self._heard = True
                 self._send()
             return
-        try:
-            beat = _beats.decode(text)
-        except (msgspec.DecodeError, RecursionError):
-            return
-        if beat.node != self._bus.node:
+        beat = decoded(_beats, text)
+        if beat is not None and beat.node != self._bus.node:
             self._hear(beat)
 
     def _hear(self, beat: _Beat) -> None:

@@ -17,6 +17,7 @@ from handlers.lanes.decide import ENTROPY_BYTES, Answer, Reply, Submission
 from handlers.step import Actor
 from protocol.commands import COMMANDS, Command, event_of
 from protocol.errors import ErrorCode
+from server.bus.letters import decoded
 from server.bus.living_nodes import NodeName
 
 #: Bytes of a letter from which on the rest goes with the next one. A letter is encoded, sealed and
@@ -106,10 +107,7 @@ def encode_letter(letter: Letter) -> bytes:
 
 def decode_letter(text: bytes) -> Letter | None:
     """Return the letter; ``None`` if it is none."""
-    try:
-        return _letters.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return None
+    return decoded(_letters, text)
 
 
 def forwarded(event: str, submission: Submission) -> ForwardedCommand:

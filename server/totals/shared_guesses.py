@@ -16,6 +16,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from server.bus.letters import decoded, is_timely
 from server.bus.living_nodes import LivingNodes, NodeName
 from server.bus.port import Bus
 from server.limits.code_guesses import GUESS_BURST, CodeGuessLimiter
@@ -84,16 +85,12 @@ class SharedGuesses:
         return msgspec.msgpack.encode(_Guesses(self._bus.node, self._number, self._clock(), tried))
 
     def _on_letter(self, text: bytes | None) -> None:
-        if text is None:
-            return
-        try:
-            found = _decoder.decode(text)
-        except (msgspec.DecodeError, RecursionError):
+        found = decoded(_decoder, text)
+        if found is None:
             return
         if found.node == self._bus.node or found.number <= self._heard.get(found.node, 0):
             return
-        lateness = self._nodes.lateness(found.node, found.at)
-        if lateness is None or lateness > MAX_LATENESS_S:
+        if not is_timely(self._nodes, found, MAX_LATENESS_S):
             return
         self._heard = {node: n for node, n in self._heard.items() if self._nodes.lives(node)}
         self._heard[found.node] = found.number

@@ -23,6 +23,7 @@ import msgspec
 from msgspec import Meta
 
 from persistence.database.periodic import Periodic
+from server.bus.letters import decoded, is_timely
 from server.bus.living_nodes import LivingNodes, NodeName
 from server.bus.port import Bus
 from server.limits.connections import Places, UserPlaces
@@ -229,17 +230,13 @@ class SharedUsage:
         return msgspec.msgpack.encode(letter)
 
     def _on_letter(self, text: bytes | None) -> None:
-        if text is None:
-            return
-        try:
-            found = _decoder.decode(text)
-        except (msgspec.DecodeError, RecursionError):
+        found = decoded(_decoder, text)
+        if found is None:
             return
         last = self._peers.get(found.node)
         if found.node == self._bus.node or (last is not None and found.number <= last.number):
             return
-        lateness = self._nodes.lateness(found.node, found.at)
-        if lateness is None or lateness > MAX_LATENESS_S:
+        if not is_timely(self._nodes, found, MAX_LATENESS_S):
             return
         self._take(found, last)
         for user, milliseconds in found.spent:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected
-from uvicorn.server import ServerState
 from websockets.frames import Close
 from websockets.http11 import Request
 from websockets.protocol import Event, State
@@ -64,14 +63,8 @@ class GuardedWebSocket(SlicedReading):
 
     socket: SocketTransport
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+    def __init__(self, config: Config, *uvicorns: Any, **more: Any) -> None:
+        super().__init__(config, *uvicorns, **more)
         own = guarded(config)
         shared = own.connections_state(self.loop)
         self.budgets = own.budgets

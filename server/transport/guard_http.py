@@ -16,7 +16,6 @@ from uvicorn.protocols.http.httptools_impl import (
     HttpToolsProtocol,
     RequestResponseCycle,
 )
-from uvicorn.server import ServerState
 
 from server.transport.budgets import guarded
 from server.transport.stall_detector import StallDetector, abort_with_reset
@@ -39,14 +38,8 @@ class _Refused(Exception):
 class GuardedHttp(HttpToolsProtocol):
     """uvicorn's HTTP protocol, with a deadline for every step that waits for the client."""
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+    def __init__(self, config: Config, *uvicorns: Any, **more: Any) -> None:
+        super().__init__(config, *uvicorns, **more)
         own = guarded(config)
         shared = own.connections_state(self.loop)
         self.budgets = own.budgets

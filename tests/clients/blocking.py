@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Literal
 
-from tests.clients.line import Line
+from tests.clients.line import Line, laid
 
 #: ``refuse``: the upgrade gets an HTTP status. ``strip``: the upgrade's headers do not arrive.
 #: ``cut``: the connection ends during the handshake. ``welcome``: it ends right after the welcome.
@@ -28,10 +27,8 @@ class BlockingLine(Line):
         return f"http://127.0.0.1:{self.port}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-        except (asyncio.IncompleteReadError, OSError):
-            writer.transport.abort()
+        head = await self._read_head(reader, writer)
+        if head is None:
             return
         upgrade = b"upgrade: websocket" in head.lower()
         if not upgrade or self.how == "pass":
@@ -52,6 +49,16 @@ class BlockingLine(Line):
             writer.transport.abort()
         else:
             await self._relay(head, reader, writer, cut_after=b'"welcome"')
+
+    async def _read_head(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bytes | None:
+        """Return a request with its headers; end the connection if it sends none."""
+        try:
+            return await reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, OSError):
+            writer.transport.abort()
+            return None
 
     async def _relay(
         self,
@@ -109,15 +116,6 @@ class _Watched:
         return self._writer.transport
 
 
-@asynccontextmanager
-async def blocking_line_to(port: int) -> AsyncIterator[BlockingLine]:
+def blocking_line_to(port: int) -> AbstractAsyncContextManager[BlockingLine]:
     """A proxy before the server at ``port`` of loopback that lets no WebSocket through."""
-    line = BlockingLine(port)
-    listener = await asyncio.start_server(line._serve, "127.0.0.1", 0)
-    line.port = listener.sockets[0].getsockname()[1]
-    try:
-        yield line
-    finally:
-        line.break_down()
-        listener.close()
-        await listener.wait_closed()
+    return laid(BlockingLine(port))

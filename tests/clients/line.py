@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeVar
 
 #: Bytes passed on at a time.
 CHUNK = 65_536
@@ -138,10 +139,12 @@ class Line:
             writer.close()
 
 
+_AnyLine = TypeVar("_AnyLine", bound=Line)
+
+
 @asynccontextmanager
-async def line_to(port: int) -> AsyncIterator[Line]:
-    """A line to the server at ``port`` of loopback."""
-    line = Line(port)
+async def laid(line: _AnyLine) -> AsyncIterator[_AnyLine]:
+    """The line, while it listens on a free port of loopback."""
     listener = await asyncio.start_server(line._serve, "127.0.0.1", 0)
     line.port = listener.sockets[0].getsockname()[1]
     try:
@@ -150,3 +153,8 @@ async def line_to(port: int) -> AsyncIterator[Line]:
         line.break_down()
         listener.close()
         await listener.wait_closed()
+
+
+def line_to(port: int) -> AbstractAsyncContextManager[Line]:
+    """A line to the server at ``port`` of loopback."""
+    return laid(Line(port))

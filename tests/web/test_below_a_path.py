@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import httpx
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.clients.blocking import BlockingLine
+from tests.clients.line import laid
 from tests.promises.running import token
 from tests.web.conftest import LOOP, StartSite, Visit
 from tests.web.entering import proposal
@@ -28,10 +28,8 @@ class PathLine(BlockingLine):
         return f"http://127.0.0.1:{self.port}{PATH}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-        except (asyncio.IncompleteReadError, OSError):
-            writer.transport.abort()
+        head = await self._read_head(reader, writer)
+        if head is None:
             return
         method, _, rest = head.partition(b" ")
         if not rest.startswith(PATH.encode() + b"/"):
@@ -50,23 +48,10 @@ class PathLine(BlockingLine):
         await self._relay(head, reader, writer)
 
 
-@asynccontextmanager
-async def _path_line() -> AsyncIterator[PathLine]:
-    line = PathLine(0)
-    listener = await asyncio.start_server(line._serve, "127.0.0.1", 0)
-    line.port = listener.sockets[0].getsockname()[1]
-    try:
-        yield line
-    finally:
-        line.break_down()
-        listener.close()
-        await listener.wait_closed()
-
-
 @pytest_asyncio.fixture(loop_scope=LOOP)
 async def below(start_site: StartSite) -> AsyncIterator[PathLine]:
     """A proxy for a server whose public address has the path."""
-    async with _path_line() as line:
+    async with laid(PathLine(0)) as line:
         site = await start_site(public_url=line.base)
         line.to_port = site.port
         yield line

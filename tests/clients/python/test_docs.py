@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import builtins
 import os
 import re
@@ -19,6 +18,7 @@ from ayes_client import errors, testing
 from ayes_client.cli import exits
 from ayes_client.cli.verbs import VERBS
 from tests.clients.python.conftest import Connect, client_of, gathering, proposal
+from tests.clients.python.page_code import blocks, run_block
 from tests.parts import ROOT
 from tests.promises.running import Running, token
 from tests.promises.scenes import fresh
@@ -26,11 +26,6 @@ from tests.promises.scenes import fresh
 _DOCS = ROOT / "docs" / "clients"
 PAGES = (_DOCS / "python.md", ROOT / "clients" / "python" / "README.md", _DOCS / "app.md")
 CLI = _DOCS / "cli.md"
-_BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
-
-
-def blocks(page: Path) -> list[str]:
-    return _BLOCK.findall(page.read_text())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -55,15 +50,7 @@ async def test_the_code_there_runs(
         wanted = await proposal(room)
         names |= {"client": client, "room": room, "event": room.event, "proposal": wanted}
         names["token"] = token(user)
-        code = compile(
-            text.replace("https://ayes.example", server.url),
-            str(page),
-            "exec",
-            flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
-        )
-        running = eval(code, names)  # noqa: S307 - the page's own code
-        if running is not None:
-            await running
+        await run_block(text.replace("https://ayes.example", server.url), page, names)
     assert client.pending == []
     assert "Traceback" not in capsys.readouterr().err
 

@@ -264,26 +264,25 @@ class HttpClient:
             return
         if headers.get("transfer-encoding", "").lower().endswith("chunked"):
             while size := await self._read_chunk_size(reader):
-                while size:
-                    piece = await reader.read(min(size, PIECE_BYTES))
-                    if not piece:
-                        raise asyncio.IncompleteReadError(b"", size)
-                    size -= len(piece)
+                async for piece in self._read_pieces(reader, size):
                     yield piece
                 await reader.readexactly(2)
             while await reader.readuntil(b"\r\n") != b"\r\n":
                 pass
         elif (length := headers.get("content-length")) is not None:
-            left = int(length)
-            while left:
-                piece = await reader.read(min(left, PIECE_BYTES))
-                if not piece:
-                    raise asyncio.IncompleteReadError(b"", left)
-                left -= len(piece)
+            async for piece in self._read_pieces(reader, int(length)):
                 yield piece
         else:
             while piece := await reader.read(PIECE_BYTES):
                 yield piece
+
+    async def _read_pieces(self, reader: asyncio.StreamReader, left: int) -> AsyncIterator[bytes]:
+        while left:
+            piece = await reader.read(min(left, PIECE_BYTES))
+            if not piece:
+                raise asyncio.IncompleteReadError(b"", left)
+            left -= len(piece)
+            yield piece
 
     async def _read_chunk_size(self, reader: asyncio.StreamReader) -> int:
         line = await reader.readuntil(b"\r\n")
