@@ -14,6 +14,7 @@ final answer stays final; 13 nothing by or for someone outside their membership.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Generator, Iterator
 from itertools import islice, pairwise
@@ -102,6 +103,7 @@ def _answers(history: History, sightings: Sightings) -> Iterator[Violation]:
         if (line["user"], line["id"]) in lines:
             yield Violation(2, line["seq"], f"{line['user']} {line['id']} is decided twice")
         lines[line["user"], line["id"]] = line
+    joined = _joined(history.rows)
     told_first: set[tuple[str, str]] = set()
     for operation in history.operations:
         answer, key = operation.answer, (operation.user, operation.command["id"])
@@ -119,6 +121,10 @@ def _answers(history: History, sightings: Sightings) -> Iterator[Violation]:
         if not is_same and (_found_no_event(operation) or answer.get("code") == "too_late"):
             # Not remembered: for example a stranger's command that comes too late.
             continue
+        is_late = answer.get("code") == "too_late" and not answer.get("replayed")
+        if is_late and joined.get(key[0], math.inf) > sightings.floor(operation.sent_at):
+            # Nor is a stranger's own: sent again by a member, it is decided.
+            continue
         is_conflict = answer.get("code") == "id_conflict"
         if answer.get("code") == row["answer"].get("code") == "not_found":
             # A stranger gets it for any payload: a conflict would reveal that the event exists.
@@ -133,6 +139,20 @@ def _answers(history: History, sightings: Sightings) -> Iterator[Violation]:
                     what = f"{key} was twice told to be decided just now"
                     yield Violation(2, row["seq"], what)
                 told_first.add(key)
+
+
+def _joined(rows: list[Json]) -> dict[str, int]:
+    """The position from which each user surely has a membership."""
+    found: dict[str, int] = {}
+    for row in rows:
+        if row["seq"] is None:
+            continue
+        if row["command"] in ("event.create", "membership.join"):
+            found.setdefault(row["user"], row["seq"])
+        elif row["command"] == "membership.add" and row["payload"] is not None:
+            for person in asked_by(row)["people"] or ():
+                found.setdefault(person.get("user"), row["seq"])
+    return found
 
 
 def _unfounded(operation: Operation, answer: Json) -> Iterator[Violation]:

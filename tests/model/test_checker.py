@@ -113,3 +113,25 @@ def test_a_refusal_may_be_of_any_moment_between_its_sending_and_its_answer() -> 
     started, refused = history.operations[2], operation(history, "early")
     refused.answered_at = (started.answered_at or 0.0) + 5
     assert check(history) == []
+
+
+def late_twice(*, joined: bool) -> list[int]:
+    """A late command is answered twice as if for the first time; what the checker says of it."""
+    run = Recorder()
+    run.send("ada", "event.create", subject="s", policy={"membership_auto": True})
+    late: Json = {"id": "late", "content": "words", "not_after": "2001-01-01T00:00:00Z"}
+    join: Json = {"code": answer(run.operations[0])["result"]["entrance_code"]}
+    if joined:
+        run.send("bob", "membership.join", **join)
+    run.send("bob", "assumption.add", **late)
+    del run.rows[-1]
+    run.model.answers.pop(("bob", "late"), None)
+    if not joined:
+        run.send("bob", "membership.join", **join)
+    run.send("bob", "assumption.add", **late)
+    return [violation.invariant for violation in check(run.history())]
+
+
+def test_only_a_strangers_late_command_is_decided_when_it_comes_again() -> None:
+    assert late_twice(joined=False) == []
+    assert 2 in late_twice(joined=True)
