@@ -84,7 +84,7 @@ class Shared(NamedTuple):
 
 
 class Server(uvicorn.Server):
-    """uvicorn, with the drain before it closes every socket with 1012."""
+    """uvicorn's server; its end drains the node, and then closes the other sockets with 1012."""
 
     def __init__(self, config: uvicorn.Config, node: Node) -> None:
         super().__init__(config)

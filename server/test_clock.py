@@ -57,7 +57,10 @@ async def advance(url: str, seconds: float) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; return the exit status."""
+    """Run the command; return the exit status.
+
+    Raises ``EmbeddedPostgresError`` if no database runs there.
+    """
     data_dir, seconds = Path(arguments[0]).absolute(), float(arguments[1])
     if not data_dir.parent.name.startswith(TEST_FOLDER) or seconds < 0:
         sys.stderr.write("only the clock of a test's database is moved, and only ahead\n")

@@ -14,7 +14,11 @@ from protocol.policy import BallotMethod
 
 
 def submit(step: Step, command: c.BallotSubmit) -> Outcome:
-    """Store the options and the ranking of the criteria, in place of the ballot before."""
+    """Store the options and the ranking of the criteria, in place of the ballot before.
+
+    Raises ``stale_criteria`` for an earlier set of criteria, and ``version_conflict`` if ``base``
+    is not the present ballot.
+    """
     event = step.event
     if command.criteria_rev != event.criteria_rev:
         raise FinalError(

@@ -41,7 +41,10 @@ def add(step: Step, command: c.CommentAdd) -> Outcome:
 
 
 def edit(step: Step, command: c.CommentEdit) -> Outcome:
-    """Change the text of the actor's own comment."""
+    """Change the text of the actor's own comment.
+
+    Raises ``forbidden``, ``target_gone`` if it was removed, or ``version_conflict``.
+    """
     comment = found(step.state.comment(command.comment), "comment")
     if comment.author != step.user:
         raise FinalError(ErrorCode.FORBIDDEN, "only its author can edit a comment")
@@ -59,7 +62,10 @@ def edit(step: Step, command: c.CommentEdit) -> Outcome:
 
 
 def remove(step: Step, command: c.CommentRemove) -> Outcome:
-    """Remove the actor's own comment; an admin may remove any comment."""
+    """Remove the actor's own comment; an admin may remove any comment.
+
+    Raises ``forbidden`` for any other user.
+    """
     comment = found(step.state.comment(command.comment), "comment")
     if comment.author != step.user and not step.is_admin():
         raise FinalError(ErrorCode.FORBIDDEN, "only its author or an admin can remove a comment")

@@ -23,7 +23,10 @@ MAX_CODE_DRAWS = 16
 
 
 def create(step: Step, command: c.EventCreate) -> Outcome:
-    """Create an event with its options and items; its creator leads it."""
+    """Create an event with its options and items; its creator leads it.
+
+    Raises ``version_conflict`` if the entrance code is taken.
+    """
     if command.entrance_code is not None:
         if step.state.owner_of_code(command.entrance_code) is not None:
             raise FinalError(
@@ -98,7 +101,10 @@ def _merged(policy: Policy, command: c.EventCreate | c.EventSetPolicy) -> Policy
 
 
 def update(step: Step, command: c.EventUpdate) -> Outcome:
-    """Change the subject, the schedule, or ``max_members`` (at least the members there are)."""
+    """Change the subject, the schedule, or ``max_members`` (at least the members there are).
+
+    Raises ``invalid_transition`` for a subject after the start, and ``limit_reached``.
+    """
     event = step.event
     changes: dict[str, Any] = {}
     if command.subject is not None and command.subject != event.subject:
@@ -124,7 +130,11 @@ def update(step: Step, command: c.EventUpdate) -> Outcome:
 
 
 def set_policy(step: Step, command: c.EventSetPolicy) -> Outcome:
-    """Change the policy, and accept what passes by the new one. Nothing is un-accepted."""
+    """Change the policy, and accept what passes by the new one. Nothing is un-accepted.
+
+    Raises ``version_conflict``; ``invalid_transition`` for other ballot rules once there are
+    ballots.
+    """
     event = step.event
     if command.policy_version != event.policy_version:
         raise FinalError(
@@ -161,7 +171,10 @@ def rotate_code(step: Step, command: c.EventRotateCode) -> Outcome:
 
 
 def start(step: Step, command: c.EventStart) -> Outcome:
-    """Start the event, unless its end has passed: it would be finished at once."""
+    """Start the event, unless its end has passed: it would be finished at once.
+
+    Raises ``invalid_transition`` in that case.
+    """
     if step.event.status == "not_started" and schedule.is_over(step.event, step.now):
         raise FinalError(
             ErrorCode.INVALID_TRANSITION,

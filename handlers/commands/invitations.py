@@ -15,7 +15,10 @@ MAX_INVITATIONS_PER_PLACE = 3
 
 
 def create(step: Step, command: c.InvitationCreate) -> Outcome:
-    """Make an invitation for each person. The server adds the secrets to the answer."""
+    """Make an invitation for each person. The server adds the secrets to the answer.
+
+    Raises ``limit_reached``.
+    """
     step.state.invitations_shown()
     event = step.event
     made = event.invitations or 0

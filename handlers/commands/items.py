@@ -23,7 +23,7 @@ def add_option(step: Step, command: c.OptionAdd) -> Outcome:
 
 
 def edit_option(step: Step, command: c.OptionEdit) -> Outcome:
-    """Change an option's text."""
+    """Change an option's text. Raises ``target_gone`` if it was removed."""
     option = found(step.state.option(command.option), "option")
     if option.deleted:
         raise FinalError(ErrorCode.TARGET_GONE, details={"path": "option"})

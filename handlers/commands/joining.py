@@ -16,7 +16,11 @@ from protocol.errors import ErrorCode, FinalError
 
 
 def join(step: Step, command: c.MembershipJoin) -> Outcome:
-    """Accept the actor if an invitation or the policy admits them, or put a request."""
+    """Accept the actor if an invitation or the policy admits them, or put a request.
+
+    Raises ``not_found`` for a code or invitation that opens nothing, ``event_finished``, or
+    ``forbidden`` for guests if the event takes none.
+    """
     membership = step.state.membership(step.user)
     event = step.event
     if command.invitation is None and command.code != event.entrance_code:
@@ -120,7 +124,10 @@ def _accept(step: Step, asking: Membership, by: str | None) -> None:
 
 
 def add(step: Step, command: c.MembershipAdd) -> Outcome:
-    """Accept people who did not ask, all of them or none."""
+    """Accept people who did not ask, all of them or none.
+
+    Raises ``bad_request`` for guests and invited people, and ``event_full``.
+    """
     for number, person in enumerate(command.people):
         if is_reserved(person.user):
             raise FinalError(

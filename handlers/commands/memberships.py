@@ -52,7 +52,11 @@ def cancel(step: Step, command: c.MembershipCancel) -> Outcome:
 
 
 def leave(step: Step, command: c.MembershipLeave) -> Outcome:
-    """End the actor's membership; the last admin must name a successor."""
+    """End the actor's membership; the last admin must name a successor.
+
+    Raises ``not_a_member``, ``last_admin``, or for a wrong successor ``forbidden`` or
+    ``invalid_transition``.
+    """
     membership = _own(step)
     if membership.status == "left":
         return Outcome({"status": "left"}, applied=False)
@@ -247,7 +251,10 @@ def _reject_all_by_name(step: Step, upto: int | None) -> Outcome:
 
 
 def set_role(step: Step, command: c.MembershipSetRole) -> Outcome:
-    """Make a member an admin, an organiser or a member."""
+    """Make a member an admin, an organiser or a member.
+
+    Raises ``invalid_transition`` for a user who is no accepted member, and ``last_admin``.
+    """
     membership = step.member(command.user)
     if membership.status != "accepted":
         raise FinalError(

@@ -26,7 +26,11 @@ from protocol.state import Resolution
 
 
 def create(step: Step, command: c.ProposalCreate) -> Outcome:
-    """Propose a change to an assumption, a criterion or a conclusion."""
+    """Propose a change to an assumption, a criterion or a conclusion.
+
+    Raises ``limit_reached``, ``stale`` for another version of the target, and
+    ``invalid_transition`` for a conclusion that is there already, or is missing.
+    """
     if command.target is not None:
         target_kind = "criterion" if command.kind == "conclusion" else command.kind
         _check_base(step, live_item(step, command.target, target_kind), command)
@@ -134,7 +138,10 @@ def _take_away(
 
 
 def reject(step: Step, command: c.ProposalReject) -> Outcome:
-    """Reject a proposal, as an admin."""
+    """Reject a proposal, as an admin.
+
+    Raises ``already_resolved`` if it is closed in another way.
+    """
     proposal = step.proposal(command.proposal)
     if proposal.status == "rejected" and proposal.resolution == "admin":
         return Outcome(summary(proposal), applied=False)
@@ -147,7 +154,10 @@ def reject(step: Step, command: c.ProposalReject) -> Outcome:
 
 
 def accept_by_admin(step: Step, command: c.ProposalAccept) -> Outcome:
-    """Accept a proposal, as an admin; this is no vote."""
+    """Accept a proposal, as an admin; this is no vote.
+
+    Raises ``already_resolved``, and ``stale`` without ``allow_stale``.
+    """
     proposal = step.proposal(command.proposal)
     if proposal.status == "accepted":
         return Outcome(summary(proposal), applied=False)
@@ -168,6 +178,9 @@ def _present_version(step: Step, proposal: Proposal) -> int:
 def rebase(step: Step, command: c.ProposalRebase) -> Outcome:
     """Move the actor's proposal to the current version, with the same or a new text; votes are
     cleared.
+
+    Raises ``forbidden``, ``stale`` for another version, ``invalid_transition`` for a proposal
+    without a target.
     """
     proposal = step.proposal(command.proposal)
     if proposal.author != step.user:
@@ -205,7 +218,11 @@ def rebase(step: Step, command: c.ProposalRebase) -> Outcome:
 
 
 def revert(step: Step, command: c.ProposalRevert) -> Outcome:
-    """Undo an accepted proposal by a new accepted one, which restores what was there before."""
+    """Undo an accepted proposal by a new accepted one, which restores what was there before.
+
+    Raises ``invalid_transition`` for one that is not accepted, and ``stale`` if the item has
+    changed since.
+    """
     undone = step.proposal(command.proposal)
     if undone.reverted_by is not None:
         return Outcome({"proposal": undone.reverted_by} | _effect(step, undone), applied=False)

@@ -15,7 +15,11 @@ from protocol.errors import ErrorCode, FinalError
 
 
 def cast(step: Step, command: c.VoteCast) -> Outcome:
-    """Vote for one revision; if the vote makes the proposal pass, accept it in the same step."""
+    """Vote for one revision; if the vote makes the proposal pass, accept it in the same step.
+
+    Raises ``proposal_closed``, ``revision_changed``, ``not_eligible``, or ``bad_request`` for a
+    stance that the terms do not allow.
+    """
     proposal = _votable_proposal(step, command.proposal)
     if command.revision != proposal.revision:
         raise FinalError(

@@ -125,7 +125,7 @@ class Lanes:
         return 0 if lane is None else len(lane.queue) + len(lane.running)
 
     def busiest(self, count: int) -> list[tuple[str, int]]:
-        """Return the events with the most waiting commands, and how many."""
+        """Return events and the number of commands that wait for each, the most first."""
         waiting = (
             (lane.event_id, len(lane.queue) + len(lane.running))
             for lane in self._lanes.values()

@@ -44,6 +44,8 @@ async def would_accept(
     """Return what ``patch`` on the policy would accept now. ``actor`` must be an accepted member.
 
     Reads no texts, and yields to other work as it goes.
+
+    Raises ``not_found`` if the event is gone.
     """
     async with database.snapshot() as connection:
         state = await load_outline(connection, event_id)

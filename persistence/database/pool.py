@@ -111,7 +111,10 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection[Any]]:
-        """Return a connection; one that met a fault is closed instead of reused."""
+        """Return a connection; one that met a fault is closed instead of reused.
+
+        Raises ``asyncpg.InterfaceError`` once the database is closed.
+        """
         began = monotonic()
         try:
             async with asyncio.timeout(POOL_TIMEOUT_S):

@@ -122,6 +122,8 @@ def account_for(data: Path) -> Account:
 
     A new database belongs to this process's user. As root it belongs to an account without rights,
     which is created if needed.
+
+    Raises ``EmbeddedPostgresError`` if PostgreSQL cannot run as that account.
     """
     if os.geteuid() != 0:
         return Account(str(os.geteuid()), os.geteuid(), os.getegid())

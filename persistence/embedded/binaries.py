@@ -46,6 +46,7 @@ class Binaries:
         return int(re.match(r"\d+", self.version)[0])  # type: ignore[index]  # set by _looked_at
 
     def program(self, name: str) -> str:
+        """Return the path of PostgreSQL's program ``name``, such as ``pg_ctl``."""
         return str(self.folder / name)
 
 
@@ -112,6 +113,8 @@ def within_reach(binaries: Binaries, account: Account, home: Path) -> Binaries:
 
     Root's virtual environment often lies in a folder that other users may not enter. A copy is made
     once for each version; it is complete or absent.
+
+    Raises ``EmbeddedPostgresError`` if it cannot use the copy.
     """
     if account.may_run(binaries.folder / "postgres"):
         return binaries

@@ -94,6 +94,8 @@ def socket_folder(home: Path, account: Account) -> Path:
     """Return a folder for the socket that only the account (and root) may enter.
 
     It is in the data directory, or in a temporary place if the path would be too long.
+
+    Raises ``EmbeddedPostgresError`` if there is no such place.
     """
     folders = [home / "socket"]
     name = f"ayes-{hashlib.sha256(os.fsencode(os.path.realpath(home))).hexdigest()[:12]}"

@@ -214,7 +214,10 @@ class EventState:
         return sorted(found, key=lambda m: (m.requested_at, m.user_id))
 
     def oldest_requests(self, count: int) -> list[Membership]:
-        """Return the ``count`` oldest requests to join, or all if there are fewer."""
+        """Return the ``count`` oldest requests to join, or all if there are fewer.
+
+        Raises ``Missing`` if they are not loaded.
+        """
         count = min(count, self.event.requests or 0)
         if len(self.requests) < count and _ALL_REQUESTS not in self.complete:
             # The number that is missing, since a step that decided some of those that are here is
@@ -269,7 +272,10 @@ class EventState:
         return sorted(found, key=lambda one: one.number)
 
     def resolved(self, first: int, last: int) -> list[Proposal]:
-        """Return the proposals that were resolved as number ``first`` to ``last``."""
+        """Return the proposals that were resolved as number ``first`` to ``last``.
+
+        Raises ``Missing`` for those that are not loaded.
+        """
         numbers = range(first, last + 1)
         if missing := [n for n in numbers if self.numbered.get(n) not in self.proposals]:
             raise Missing(*(Need("resolved", (number,)) for number in missing))

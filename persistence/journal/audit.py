@@ -106,7 +106,10 @@ async def event_row(database: Database, event_id: str) -> Event | None:
 
 
 async def everything(database: Database, event_id: str) -> tuple[Event, dict[str, list[Any]]]:
-    """Return the event's row and all records by table, from one moment; the event must exist."""
+    """Return the event's row, and its records by the name of their table, all from one moment.
+
+    The event must exist.
+    """
     async with database.snapshot() as connection:
         return await everything_on(connection, event_id)
 
@@ -114,7 +117,7 @@ async def everything(database: Database, event_id: str) -> tuple[Event, dict[str
 async def everything_on(
     connection: asyncpg.Connection[Any], event_id: str
 ) -> tuple[Event, dict[str, list[Any]]]:
-    """Return the same, as a transaction sees it that has locked the event."""
+    """Return what ``everything`` does, as a transaction sees it that has locked the event."""
     event = read(Event, await EVENT_ROW.row(connection, event=event_id))
     found = {}
     for name, kind in _RECORDS.items():

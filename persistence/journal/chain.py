@@ -77,7 +77,7 @@ def seal(
 def seal_digests(
     previous: bytes, *, seq: int, at: str, command: str, digests: Mapping[str, str]
 ) -> bytes:
-    """The same hash, from the digests (hex) of what a line says."""
+    """Return the hash that ``seal`` returns, from the digests (hex) of the parts, by label."""
     header = {"seq": seq, "at": at, "command": command}
     ordered = {label: digests[label] for label in LABELS if label in digests}
     return _sha256(previous + orjson.dumps(header | ordered)).digest()

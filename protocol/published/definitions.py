@@ -100,7 +100,10 @@ def definitions(limits: TextLimits | None, ref: str) -> dict[str, Schema]:
 
 
 def reachable(roots: Iterable[Struct]) -> dict[str, Struct]:
-    """Return name → class of ``roots`` and of everything in their fields, marked kinds included."""
+    """Return name → class of ``roots`` and of everything in their fields, marked kinds included.
+
+    Raises ``TypeError`` if two have one name.
+    """
     found: dict[str, Struct] = {}
     waiting = deque(roots)
     while waiting:

@@ -27,7 +27,10 @@ class Views:
         self._began = time.monotonic()
 
     def overview(self) -> dict[str, Any]:
-        """Return the state of this node, and what is slow on it now."""
+        """Return this node's state, and what is slow on it now.
+
+        It is the answer to ``GET /v1/admin/node``.
+        """
         node = self._node
         counts = node.lanes.counts
         return {
@@ -67,7 +70,10 @@ class Views:
         }
 
     def rooms(self, limit: int) -> list[dict[str, Any]]:
-        """Return this node's rooms with a subscription, those with the most first."""
+        """Return this node's rooms with a subscription, those with the most first.
+
+        An entry is that of ``GET /v1/admin/rooms``.
+        """
         watched = [room for room in self._node.rooms.by_event.values() if room.subscriptions]
         busiest = heapq.nlargest(limit, watched, key=lambda room: len(room.subscriptions))
         return [self.room(room.event_id) or {} for room in busiest]
@@ -90,7 +96,7 @@ class Views:
     def sockets(
         self, limit: int, *, user: str | None = None, event: str | None = None
     ) -> dict[str, Any]:
-        """Return sockets of this node, those with the most unsent bytes first."""
+        """Return ``count``, and ``sockets`` of this node, the most unsent bytes first."""
         found = [
             socket
             for socket in self._node.sockets.all

@@ -63,7 +63,10 @@ class Seal:
         return self._own is not None
 
     def seal(self, kind: str, about: str, text: bytes) -> bytes:
-        """Return ``text`` sealed for this kind of use and about this subject."""
+        """Return ``text`` sealed for this kind of use and about this subject.
+
+        Raises ``RuntimeError`` before there is a key.
+        """
         if self._own is None:
             raise RuntimeError("there is no key yet")
         number = next(self._numbers).to_bytes(_NUMBER_BYTES)

@@ -154,7 +154,10 @@ async def _entries(database: Database, event_id: str, to: int) -> AsyncIterator[
 
 
 def verify_file(path: Path, *, strict: bool = False) -> str:
-    """Check an export like ``verify_event``, without the tables."""
+    """Check an export like ``verify_event``, without the tables.
+
+    Raises ``AuditError`` with the first fault.
+    """
     registry.check()
     lines = iter(path.read_bytes().splitlines())
     try:

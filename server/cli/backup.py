@@ -38,7 +38,7 @@ _RESTORED: Final = "ayes_restored"
 
 
 def run(verb: str, settings: Settings, file: Path) -> int:
-    """Run ``backup`` or ``restore``; return the exit status."""
+    """Run ``backup`` or ``restore``; return the exit status. Raises ``StartError``."""
     try:
         for line in (backup if verb == "backup" else restore)(settings, file):
             print(line)
@@ -111,6 +111,7 @@ def restore(settings: Settings, file: Path) -> Iterator[str]:
 
 
 def check_embedded(settings: Settings, verb: str) -> None:
+    """Raise ``SettingsError`` if the settings name a database that is not the embedded one."""
     if settings.database_url is not None:
         raise SettingsError(
             f"ayes {verb} is for the embedded database; AYES_DATABASE_URL names one of your own: "

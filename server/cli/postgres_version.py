@@ -26,7 +26,7 @@ _WORKSHOP: Final = "upgrade"
 
 
 def run(settings: Settings, programs: Path | None) -> int:
-    """Run ``upgrade-postgres``; return the exit status."""
+    """Run ``upgrade-postgres``; return the exit status. Raises ``StartError``."""
     try:
         for line in upgrade_postgres(settings, programs):
             print(line)

@@ -35,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Run it; return the exit status."""
+    """Run it; return the exit status.
+
+    Raises ``SettingsError`` if there is no secret, or the lifetime is not one.
+    """
     issuer = settings.auth_jwks_url or settings.oidc_issuer
     is_kept = issuer is None and settings.auth_secret is None
     if is_kept and not (path := settings.data_dir / SECRET_FILE).exists():

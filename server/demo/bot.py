@@ -58,7 +58,10 @@ class Bot:
     # The socket.
 
     async def open(self) -> None:
-        """Connect and send hello; enter the earlier room again, if there was one."""
+        """Connect and send hello; enter the earlier room again, if there was one.
+
+        Raises ``DemoError`` if there is no connection.
+        """
         try:
             self._socket = await connect(
                 self._url,
@@ -122,7 +125,10 @@ class Bot:
         return {"type": type, "id": str(uuid.uuid4()), **event, **fields}
 
     async def send(self, command: Message) -> Message:
-        """Send a prepared command until it has a final answer."""
+        """Send a prepared command until it has a final answer.
+
+        Raises ``DemoError`` if it is refused.
+        """
         for _ in range(MAX_TRIES):
             self._ledger.sent(command)
             answer = await self._ask(command)
@@ -138,14 +144,17 @@ class Bot:
         await self._write(command)
 
     async def subscribe(self, event: str) -> None:
-        """Enter the room of ``event``, and receive its steps."""
+        """Enter the room of ``event``, and receive its steps.
+
+        Raises ``DemoError`` if the bot may not enter.
+        """
         self.event = event
         answer = await self._ask({"type": "subscribe", "event": event})
         if answer["type"] == "error":
             raise DemoError(f"{self.name} may not enter the room: {answer['code']}")
 
     async def reach(self, seq: int) -> None:
-        """Wait until this bot's room is at ``seq``."""
+        """Wait until this bot's room is at ``seq``. Raises ``DemoError`` after a time."""
         try:
             async with asyncio.timeout(BOT_ANSWER_TIMEOUT_S), self._moved:
                 await self._moved.wait_for(lambda: self.seq >= seq)

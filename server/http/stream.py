@@ -166,7 +166,10 @@ async def _enter_room(
 async def stream(
     node: Node, identity: Identity, event: str, last_id: str, connection: GuardedHttp | None
 ) -> Response:
-    """Stream a room as Server-Sent Events; each has its position as id, ``<epoch>:<seq>``."""
+    """Stream a room as Server-Sent Events; each has its position as id, ``<epoch>:<seq>``.
+
+    Raises ``busy`` if the user has too many connections.
+    """
     user = identity.actor.user
     if not node.connections.begin_stream(user, time.monotonic()):
         raise RetryableError(ErrorCode.BUSY, "too many connections", retry_after_ms=2_000)

@@ -87,7 +87,10 @@ def fetch(url: str) -> bytes:
 
 
 def fetch_dated(url: str) -> tuple[bytes, datetime | None]:
-    """``fetch``, and return the time of the answer as its server's clock has it."""
+    """Do the same as ``fetch``, and return the server's own time of the answer in addition.
+
+    Raises ``KeySetError``.
+    """
     request = Request(  # noqa: S310 - ``url_fault`` allows two schemes, the opener knows no others
         url, headers={"accept": "application/jwk-set+json, application/json", "user-agent": "ayes"}
     )

@@ -17,7 +17,10 @@ from protocol.errors import ErrorCode, FinalError, bad_request
 
 
 async def votes(database: Database, request: r.VotesList) -> dict[str, Any]:
-    """Return who said what, if the votes are named and the tally is shown."""
+    """Return a page of the named votes on a proposal: ``votes``, each with ``user`` and ``stance``.
+
+    Raises ``forbidden`` if the votes are secret, or the tally is not shown yet.
+    """
     proposal = await _proposal(database, request.event, request.proposal)
     if proposal.terms.votes != "named":
         raise FinalError(ErrorCode.FORBIDDEN, "the votes on this proposal are secret")
@@ -34,7 +37,12 @@ async def votes(database: Database, request: r.VotesList) -> dict[str, Any]:
 
 
 async def turnout(database: Database, request: r.TurnoutList) -> dict[str, Any]:
-    """Return who took part in the votes on a proposal, or in the final ballot."""
+    """Return a page of ``turnout``: who took part in the votes on a proposal, or in the final
+    ballot.
+
+    Raises ``forbidden`` if that would show secret votes or a hidden tally, and ``bad_request``
+    unless exactly one of ``proposal`` and ``ballot`` is asked for.
+    """
     if (request.proposal is None) != request.ballot:
         raise bad_request("proposal", "name a proposal, or set ballot")
     if request.proposal is None:

@@ -35,7 +35,7 @@ def frame(payload: bytes) -> bytes:
 
 
 def framed(parts: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """Return such a frame of a payload in parts, without a copy."""
+    """Return one unmasked text frame of a payload in parts, without a copy of them."""
     return (head(sum(map(len, parts))), *parts)
 
 

@@ -182,7 +182,10 @@ class GuardedWebSocket(SlicedReading):
             extensions[EXTENSION] = self.socket
 
     async def send(self, message: ASGISendEvent) -> None:
-        """ASGI's ``send``. A close is sent by ``SocketTransport.close``, which has a deadline."""
+        """ASGI's ``send``. A close is sent by ``SocketTransport.close``, which has a deadline.
+
+        Raises ``ClientDisconnected`` once the client is gone.
+        """
         kind = message["type"]
         if self.socket.is_closed and kind != "websocket.close":
             raise ClientDisconnected

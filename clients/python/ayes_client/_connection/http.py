@@ -144,7 +144,10 @@ class HttpClient:
         return response
 
     async def read_whole(self, response: Response, pieces: AsyncIterator[bytes]) -> None:
-        """Set the body of ``response`` to all of its pieces."""
+        """Set the body of ``response`` to all of its pieces.
+
+        Raises ``HttpError`` if that is too long.
+        """
         body = bytearray()
         async with asyncio.timeout(REQUEST_TIMEOUT_S):
             async for piece in pieces:
@@ -157,7 +160,10 @@ class HttpClient:
     async def stream(
         self, path: str, headers: dict[str, str]
     ) -> AsyncIterator[tuple[Response, AsyncIterator[bytes]]]:
-        """Send a GET, and give its response with the pieces of its body as they come."""
+        """Send a GET, and give its response with the pieces of its body as they come.
+
+        Raises ``HttpError`` if the connection breaks before the response.
+        """
         async with asyncio.timeout(CONNECT_TIMEOUT_S + REQUEST_TIMEOUT_S):
             link = await self._connect()
             try:

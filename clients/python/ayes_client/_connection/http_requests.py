@@ -53,7 +53,10 @@ class HttpRequests:
         return self.message(await self.http.request("GET", path, await self.headers()))
 
     async def post(self, path: str, body: bytes, *, ref: str | None = None) -> Json:
-        """Return the message that answers a POST, with ``ref`` or without any."""
+        """Return the message that answers a POST, with ``ref`` or without any.
+
+        Raises ``NotTheServer`` for another answer.
+        """
         headers = await self.headers() | {"Content-Type": "application/json"}
         response = await self.http.request("POST", path, headers, body)
         message = self.message(response)
@@ -72,6 +75,8 @@ class HttpRequests:
 
         ``fresh``: on a connection of its own. A kept one may break when the command is written, and
         then the server may have the command or not.
+
+        Raises ``NotTheServer`` for another answer.
         """
         headers = await self.headers() | {"Content-Type": "application/json"}
         response = await self.http.request(

@@ -184,7 +184,10 @@ class CommandQueue:
         return taken
 
     def next_at(self, now: float) -> float | None:
-        """Return when a command may be sent, if only time has to pass for it."""
+        """Return the time, in seconds of the client's clock, at which a command may be sent.
+
+        ``None`` if none waits for time alone.
+        """
         if self._ready.first() is not None:
             return max(now, self.paused_until)
         if self._delayed:
@@ -228,7 +231,7 @@ class CommandQueue:
         return [entry for entry in self._entries.values() if entry.state is EntryState.LOST]
 
     def waits_since(self) -> float | None:
-        """Return when the oldest command in flight was sent."""
+        """Return when the oldest command in flight was sent, in seconds of the client's clock."""
         sent = (entry.sent_at for entry in self._entries.values() if entry.sent_at is not None)
         return min(sent, default=None)
 

@@ -82,7 +82,9 @@ class Queries:
         return [query.body for query in overdue]
 
     def waits_since(self) -> float | None:
-        """Return when the oldest query without an answer was sent."""
+        """Return when the oldest query without an answer was sent, by the client's clock in
+        seconds.
+        """
         sent = (query.sent_at for query in self._open.values() if query.sent_at is not None)
         return min(sent, default=None)
 

@@ -18,7 +18,10 @@ class Callbacks:
         self._listeners: dict[str, list[Callback]] = {name: [] for name in names}
 
     def add(self, name: str, callback: Callback) -> Callable[[], None]:
-        """Call ``callback`` whenever ``name`` happens; return a function that removes it."""
+        """Call ``callback`` whenever ``name`` happens; return a function that removes it.
+
+        Raises ``ValueError`` for an unknown name.
+        """
         if name not in self._listeners:
             raise ValueError(f"{name!r} must be one of {', '.join(self._listeners)}")
         listeners = self._listeners[name]

@@ -23,7 +23,10 @@ class EventStream:
         """The wait that the server asked for, before the stream is opened again."""
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """Take ``piece``, and yield the data of each event that it completes."""
+        """Take ``piece``, and yield the data of each event that it completes.
+
+        Raises ``EventTooLarge``.
+        """
         self._size += len(piece)
         start = 0
         while (end := piece.find(b"\n", start)) >= 0:

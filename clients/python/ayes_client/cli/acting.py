@@ -47,7 +47,10 @@ def repeat_options(arguments: Arguments) -> str:
 
 
 async def give(client: Client, arguments: Arguments, type: str, args: Json) -> Ack:
-    """Give a command, under ``--id`` or a new one, with ``--not-after`` and ``--once``."""
+    """Give a command, under ``--id`` or a new one, with ``--not-after`` and ``--once``.
+
+    Raises ``UsageError`` for a time that is too far away.
+    """
     until = arguments.not_after
     if isinstance(until, float):
         try:
