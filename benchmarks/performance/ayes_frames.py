@@ -95,7 +95,7 @@ class Member:
     def __init__(self, stage: Stage, transport: SocketTransport) -> None:
         self._stage = stage
         self._transport = transport
-        self._outbound = Outbound(transport, stage.large, 64, lambda: None)
+        self._outbound = Outbound(transport, stage.large, 64, {})
         self._subscription = Subscription(stage.room, "member", self, lambda _, reason: None)
         self._subscription.seq, self._subscription.live = stage.room.seq, True
         stage.room.enter(self._subscription)

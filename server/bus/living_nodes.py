@@ -104,7 +104,8 @@ class LivingNodes:
         self._peers: dict[str, _Peer] = {}
         self._gone: OrderedDict[str, int] = OrderedDict()
         """The number of the last beat of nodes that are gone."""
-        self._homes: tuple[str, ...] = ()
+        self.homes: tuple[str, ...] = ()
+        """The nodes that events may have their home at; empty if there is no other node."""
         """The nodes that are homes, none if this node is alone."""
         self.changes = 0
         """How often the homes have changed: the home of an event is good for one count."""
@@ -143,21 +144,16 @@ class LivingNodes:
         """The other living nodes."""
         return list(self._peers)
 
-    @property
-    def homes(self) -> tuple[str, ...]:
-        """The nodes that events may have their home at; empty if there is no other node."""
-        return self._homes
-
     def lives(self, node: str) -> bool:
         """Whether the other node ``node`` lives."""
         return node in self._peers
 
     def home_of(self, event: str) -> str | None:
         """Return the node that is the event's home; ``None`` if this node is alone."""
-        if not self._homes:
+        if not self.homes:
             return None
         name = event.encode()
-        return max(self._homes, key=lambda node: _weight(node, name))
+        return max(self.homes, key=lambda node: _weight(node, name))
 
     def lateness(self, node: str, at: float) -> float | None:
         """Return the seconds by which a message of ``node``, written ``at``, is late.
@@ -242,7 +238,7 @@ class LivingNodes:
         }
         if self._is_home and homes:
             homes.add(self._bus.node)
-        self._homes = tuple(sorted(homes))
+        self.homes = tuple(sorted(homes))
         self.changes += 1
         self.on_change()
 

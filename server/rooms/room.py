@@ -169,8 +169,7 @@ class Room:
             if audience == "admin":
                 rendering.changed(span.admin)
         self._moved()
-        for step in later:
-            self._deliver_own(step)
+        self._deliver_own(later)
         self._committed_at = self._committed_at or committed_at
         self._schedule_flush()
 
@@ -213,13 +212,14 @@ class Room:
         self._waiting.append(future)
         await future
 
-    def _deliver_own(self, step: RoomStep) -> None:
-        if everyone := step.patches.everyone:
-            for subscription in self.subscriptions:
-                subscription.add_own(everyone)
-        for user, patch in step.patches.you.items():
-            for subscription in tuple(self.by_user.get(user, ())):
-                subscription.add_own(patch)
+    def _deliver_own(self, steps: Iterable[RoomStep]) -> None:
+        for step in steps:
+            if everyone := step.patches.everyone:
+                for subscription in self.subscriptions:
+                    subscription.add_own(everyone)
+            for user, patch in step.patches.you.items():
+                for subscription in tuple(self.by_user.get(user, ())):
+                    subscription.add_own(patch)
 
     # Output.
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import orjson
 
 from handlers.audiences import Audience, Patches
@@ -24,7 +25,7 @@ MAX_STEP_BYTES_IN_MEMORY = 4 * 1024 * 1024
 MAX_SPANS = 64
 
 
-class RoomStep(NamedTuple):
+class RoomStep(msgspec.Struct, frozen=True, gc=False):
     """A committed step: its patches, and the same encoded."""
 
     seq: int
@@ -34,7 +35,7 @@ class RoomStep(NamedTuple):
     """The hash of the event's history up to this step."""
 
 
-class EncodedStep(NamedTuple):
+class EncodedStep(msgspec.Struct, frozen=True, gc=False):
     """A step in memory: without its patches as objects, which take ten times as much.
 
     Thousands of such steps in a busy room would also push everything else out of the processor's
@@ -43,16 +44,14 @@ class EncodedStep(NamedTuple):
 
     seq: int
     encoded: dict[str, bytes]
+    weight: int
+    """Bytes of its encoded patches."""
 
     def patch(self, label: str) -> dict[str, Any]:
         """Return the patch with this label, decoded; empty if the step has none."""
         text = self.encoded.get(label)
         patch: dict[str, Any] = {} if text is None else orjson.loads(text)
         return patch
-
-    def weight(self) -> int:
-        """Return the bytes of its encoded patches."""
-        return sum(map(len, self.encoded.values()))
 
 
 class Span(NamedTuple):
@@ -114,11 +113,11 @@ class StepHistory:
         """Add steps, and drop the oldest beyond the limits."""
         kept = self.steps
         for each in steps:
-            step = EncodedStep(each.seq, each.encoded)
-            kept.append(step)
-            self.weight += step.weight()
+            weight = sum(map(len, each.encoded.values()))
+            kept.append(EncodedStep(each.seq, each.encoded, weight))
+            self.weight += weight
             while len(kept) > MAX_STEPS_IN_MEMORY or self.weight > MAX_STEP_BYTES_IN_MEMORY:
-                self.weight -= kept.popleft().weight()
+                self.weight -= kept.popleft().weight
 
     def clear(self) -> None:
         """Forget all steps."""

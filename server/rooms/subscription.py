@@ -167,7 +167,9 @@ class Subscription:
 
         Return the loop's time until which they wait; 0 if they do not.
         """
-        if self.outlet.expects_answer and self.live and (self._own or self.seq != self.room.seq):
+        if self.seq == self.room.seq and not self._own:
+            return 0.0
+        if self.outlet.expects_answer and self.live:
             until = self._waits_until = self._waits_until or now + ANSWER_WAIT_S
             if now < until:
                 return until
@@ -202,5 +204,6 @@ class Subscription:
 
     def _own_frame(self) -> bytes:
         """Return the waiting patches on ``you`` as a frame, and forget them."""
-        room, patch = self.room, orjson.dumps(self.take_own())
+        room, patch = self.room, orjson.dumps(self._own)
+        self._own = {}
         return frame(answers.you(event=room.event_id, seq=room.seq, patch=patch))

@@ -22,5 +22,5 @@ def entropy() -> bytes:
     """Return ``ENTROPY_BYTES`` that were never returned before."""
     if not _kept:
         drawn = os.urandom(ENTROPY_BYTES * COMMANDS_PER_READ)
-        _kept.extend(drawn[at : at + ENTROPY_BYTES] for at in range(0, len(drawn), ENTROPY_BYTES))
+        _kept.extend([drawn[at : at + ENTROPY_BYTES] for at in range(0, len(drawn), ENTROPY_BYTES)])
     return _kept.pop()

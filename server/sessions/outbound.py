@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Final
 
+from server.rooms.subscription import Subscription
 from server.sessions.arrays import batched
 from server.sessions.delivery import Delivery, in_writes
 from server.transport.frames import frame
@@ -21,7 +22,7 @@ class Outbound:
         "_flushing",
         "_longest_batch",
         "_loop",
-        "_pull",
+        "_subscriptions",
         "_transport",
         "delivery",
         "in_batches",
@@ -32,11 +33,11 @@ class Outbound:
         transport: SocketTransport,
         large_answers: LargeAnswers,
         longest_batch: int,
-        pull: Callable[[], None],
+        subscriptions: Mapping[str, Subscription],
     ) -> None:
         self._transport = transport
-        self._pull = pull
-        """Sends what the rooms have for this socket, which shares a write with the answers."""
+        self._subscriptions = subscriptions
+        """The rooms' share of this socket: what they have for it goes out with the answers."""
         self._longest_batch = longest_batch
         self._loop = asyncio.get_running_loop()
         self._answers: list[bytes] = []
@@ -57,7 +58,10 @@ class Outbound:
             self._transport.send(data)
 
     def send_room(self, *parts: bytes) -> None:
-        """Write frames of a room; answers that wait go before them, in the same write."""
+        """Write frames of a room; answers that wait go before them, in the same write.
+
+        Nothing is written on a closed socket.
+        """
         if not self._answers:
             size = self._transport.send_room(*parts)
         else:
@@ -70,7 +74,8 @@ class Outbound:
 
     def _end_turn(self) -> None:
         self._flushing = None
-        self._pull()
+        for subscription in tuple(self._subscriptions.values()):
+            subscription.pull()
         if self._answers:
             self.flush()
 

@@ -69,7 +69,12 @@ class Session:
         self.id = os.urandom(8).hex()
         self._loop = loop
         self._flood = FloodControl(settings, now)
-        self._outbound = Outbound(transport, context.large_answers, settings.batch, self._pull)
+        self._outbound = Outbound(
+            transport, context.large_answers, settings.batch, self.subscriptions
+        )
+        self.send_room = self._outbound.send_room
+        self.deflates = transport.deflates
+        """Whether a frame of a room may be compressed."""
         self._inbound = InboundQueue(self, transport, context.running, settings.inflight)
         self._requests = RequestWorker(context, self, self._outbound.delivery)
         self._handshake = Handshake(
@@ -151,7 +156,7 @@ class Session:
         if self.phase is Phase.HELLO:
             self._handshake.on_message(message)
         elif not self._inbound.is_blocked:
-            self.dispatch(message)
+            _ROUTES.get(type(message), Session._on_request)(self, message)
         elif type(message) is Ping and self.is_open:
             # Not queued: the client asks whether the connection works, and would replace it while
             # an earlier command waits for a slow database.
@@ -212,7 +217,8 @@ class Session:
         self.inflight -= 1
         if answer.error is not None:
             self.context.counters.errors[answer.error] += 1
-        self.say(answer.message)
+        if self.phase is not Phase.CLOSED:
+            self._outbound.say(answer.message)
 
     def _on_auth(self, message: Auth) -> None:
         assert self.identity is not None
@@ -284,32 +290,20 @@ class Session:
         self.error(_busy(), event=event)
 
     @property
-    def deflates(self) -> bool:
-        """Whether a frame of a room may be compressed."""
-        return self.transport.deflates
-
-    @property
     def expects_answer(self) -> bool:
         """Whether a command is under way; its answer takes the frames of the rooms along."""
         return self.inflight > 0
 
     def can_send(self) -> bool:
         """Whether a frame of a room may be written now."""
-        return self.phase is Phase.OPEN and self.transport.can_send_room_frame()
+        transport = self.transport
+        # ``can_send_room_frame``, without a call for each frame.
+        return self.phase is Phase.OPEN and not (transport.is_paused or transport.is_closed)
 
     def admits(self, size: int) -> bool:
         """Whether a room's frame of ``size`` bytes may wait in addition to the user's others."""
         identity = self.identity
         return identity is not None and self._outbound.delivery.admits(identity.actor.user, size)
-
-    def send_room(self, *parts: bytes) -> None:
-        """Write frames of a room; answers that wait go before them. Nothing on a closed socket."""
-        self._outbound.send_room(*parts)
-
-    def _pull(self) -> None:
-        """Send what the rooms have for this socket: an answer is about to go out, and takes it."""
-        for subscription in tuple(self.subscriptions.values()):
-            subscription.pull()
 
     # The end.
 

@@ -116,14 +116,14 @@ class FrameReader:
         self._refill()
         taken = 0
         if self._boundaries.between_messages and self.receiver is not None:
-            was_over_budget = self._is_over_budget()
+            was_over_budget = self._at_once < 0
             if self._handler.socket.is_closed:
                 taken = self._skip_text_frames(data)
             else:
                 taken = self._read_text_frames(self.receiver, data)
             if taken == len(data) or self.discarding:
                 return len(data)
-            if taken and (more or self._is_over_budget() is not was_over_budget):
+            if taken and (more or (self._at_once < 0) is not was_over_budget):
                 return taken
         if self._conn.state is State.CONNECTING:
             self._read_request(data)
@@ -146,10 +146,10 @@ class FrameReader:
 
     def is_throttled(self) -> bool:
         """Return whether the socket has spent so much of its burst that it takes turns."""
-        if not self._is_over_budget():
+        if self._at_once >= 0:
             return False
         self._refill()
-        return self._is_over_budget()
+        return self._at_once < 0
 
     def open(self, conn: ServerProtocol) -> None:
         """Read frames with ``conn`` from now on: the handshake is over."""
@@ -189,9 +189,6 @@ class FrameReader:
         controls = self._controls_left + passed * most_controls
         self._controls_left = most_controls if controls > most_controls else controls
 
-    def _is_over_budget(self) -> bool:
-        return self._at_once < 0
-
     def _read_request(self, data: bytes) -> None:
         """Read the opening handshake.
 
@@ -217,8 +214,8 @@ class FrameReader:
         start, end = 0, len(data)
         left = self._frames_left
         socket = self._handler.socket
-        was_over_budget = self._is_over_budget()
-        while left >= 1:
+        was_over_budget = self._at_once < 0
+        while left >= 1 and start < end:
             body, stop = _text_at(data, start, end)
             if not body:
                 break

@@ -31,7 +31,11 @@ def frame(payload: bytes) -> bytes:
     It is valid on a connection with permessage-deflate too (RFC 7692, 6: a message may go
     uncompressed, RSV1 clear).
     """
-    return head(len(payload)) + payload
+    size = len(payload)
+    # Nearly all frames have this size. They do without a call.
+    if 126 <= size < 65_536:
+        return _MEDIUM(FIN_TEXT, 126, size) + payload
+    return head(size) + payload
 
 
 def framed(parts: tuple[bytes, ...]) -> tuple[bytes, ...]:

@@ -88,7 +88,6 @@ class SocketTransport:
         "_answer_size",
         "_output_bytes",
         "_owner",
-        "_paused",
         "_room_bytes",
         "_room_end",
         "_room_size",
@@ -98,6 +97,7 @@ class SocketTransport:
         "deflates",
         "failed",
         "is_closed",
+        "is_paused",
     )
 
     def __init__(self, owner: Owner, transport: asyncio.Transport) -> None:
@@ -112,7 +112,8 @@ class SocketTransport:
         self._room_size = 0
         self._answer_end = 0
         self._answer_size = 0
-        self._paused = False
+        self.is_paused = False
+        """Whether ``room_bytes`` are unsent, so that no frame of a room may be written."""
         self.is_closed = False
         """Whether a close frame was sent or received, or the connection is lost."""
         self.failed = False
@@ -156,7 +157,7 @@ class SocketTransport:
 
     def can_send_room_frame(self) -> bool:
         """Return whether fewer than ``room_bytes`` are unsent."""
-        return not (self._paused or self.is_closed)
+        return not (self.is_paused or self.is_closed)
 
     def send_room(self, *parts: bytes, answers: bytes = b"") -> int:
         """Write a shared frame of any size, if ``can_send_room_frame()``; uvloop copies no part.
@@ -236,12 +237,12 @@ class SocketTransport:
 
     def pause(self) -> None:
         """Stop room frames: ``room_bytes`` are unsent."""
-        self._paused = True
+        self.is_paused = True
         self._stall_detector.watch()
 
     def resume(self) -> None:
         """Resume room frames: fewer than ``room_bytes`` are unsent."""
-        self._paused = False
+        self.is_paused = False
         self._stall_detector.stop()
         self.watch()
 
@@ -266,7 +267,7 @@ class SocketTransport:
     def _check_unsent(self, limit: int) -> None:
         if not self._stall_detector.watching:
             self._stall_detector.watch()
-        if self._paused and self._unsent_acks() > limit:
+        if self.is_paused and self._unsent_acks() > limit:
             self.abort()
 
     def sent(self) -> int:
