@@ -7,8 +7,10 @@ them after decoding.
 from __future__ import annotations
 
 import functools
+import operator
 import types
 import typing
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, get_args, get_origin
 
@@ -148,6 +150,17 @@ def _nested_fields(message: type[msgspec.Struct]) -> tuple[str, ...]:
     return tuple(name for name, hint in hints.items() if _has_struct(hint))
 
 
+@functools.cache
+def _ids_alone(message: type[msgspec.Struct]) -> Callable[[Any], tuple[str, ...]] | None:
+    """Return what gets the texts of ``message``, if all of them are ids that it must have."""
+    texts = text_fields(message)
+    names = [name for name, mark, is_list in texts if mark is None and not is_list]
+    needed = {field.name for field in msgspec.structs.fields(message) if field.required}
+    if len(names) < len(texts) or len(names) < 2 or not needed.issuperset(names):
+        return None
+    return None if _nested_fields(message) else operator.attrgetter(*names)
+
+
 def _has_struct(hint: Any) -> bool:
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return True
@@ -180,6 +193,11 @@ def normalise(message: msgspec.Struct, limits: TextLimits) -> None:
 
     Raises ``RetryableError`` (``bad_request``), naming the field in ``details.path``.
     """
+    if (ids := _ids_alone(type(message))) is not None:
+        # As in every vote: its texts are ids, and all of them together are checked at once.
+        together = "".join(ids(message))
+        if together.isascii() and together.isprintable():
+            return
     for name, mark, is_list in text_fields(type(message)):
         value = getattr(message, name)
         if isinstance(value, str):
