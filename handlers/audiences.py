@@ -82,7 +82,9 @@ class _PatchBuilder:
     def __init__(self, step: Step) -> None:
         self.step = step
         self.before = step.event_before
-        self.after = step.state.event
+        after = step.state.event_record
+        assert after is not None
+        self.after = after
         self.floors = self.before or self.after
         """The event whose windows decide what was shown before the step."""
         self.numbers = step.limits.rules >= views.NUMBERED_RULES
@@ -96,8 +98,12 @@ class _PatchBuilder:
         only_tally = old is not None and only_tally_changed(old, new)
         if only_tally:
             self.step.tallied.add(id)
-        was_shown = views.is_shown(old, self.floors)
-        if views.is_shown(new, self.after):
+        is_shown = views.is_shown(new, self.after)
+        if only_tally and self.before is self.after:
+            was_shown = is_shown
+        else:
+            was_shown = views.is_shown(old, self.floors)
+        if is_shown:
             if was_shown:
                 assert old is not None
                 if only_tally:

@@ -106,6 +106,7 @@ class Step:
         "retold",
         "state",
         "tallied",
+        "user",
     )
 
     def __init__(
@@ -120,6 +121,8 @@ class Step:
     ) -> None:
         self.state = state
         self.actor = actor
+        self.user = actor.user
+        """The user who sent this command."""
         self.command_id = command_id
         self.now = now
         """The database's clock, read under the lock."""
@@ -142,11 +145,6 @@ class Step:
         """Numbers that proposals were given as they were resolved in this step."""
         self._epoch_before = state.epoch
         self._ids = 0
-
-    @property
-    def user(self) -> str:
-        """The user who sent this command."""
-        return self.actor.user
 
     @property
     def event(self) -> Event:
@@ -209,7 +207,8 @@ class Step:
         self.before.setdefault((table, key), previous)
         rows[key] = value
         if type(record) is Proposal:
-            self._keep_pending(record)
+            if (record.status == "pending") != (record.id in self.state.pending):
+                self._keep_pending(record)
         elif type(record) is Membership:
             self._keep_requests(key, previous, record)
 
@@ -234,8 +233,6 @@ class Step:
 
     def _keep_pending(self, proposal: Proposal) -> None:
         pending = self.state.pending
-        if (proposal.status == "pending") == (proposal.id in pending):
-            return
         if self._pending_before is None:
             self._pending_before = dict(pending)
         if proposal.status == "pending":

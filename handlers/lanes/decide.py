@@ -161,14 +161,15 @@ def decide(
         entropy=submission.entropy,
     )
     try:
-        check_in_time(command, now)
+        if command.not_after is not None:
+            check_in_time(command, now)
         timer = TIMERS.get(type(command))
         if state.event_record is None and not isinstance(command, EventCreate):
             raise FinalError(ErrorCode.NOT_FOUND, details={"path": "event"})
         if timer is not None:
             outcome = timer(step, command)
         else:
-            if state.event_record is not None:
+            if state.event_record is not None and state.event_record.limits is None:
                 adopt(step)
             permissions.check(step, command)
             outcome = HANDLERS[type(command)](step, command)
@@ -239,7 +240,9 @@ def _accepted(
         patches=encoded,
     )
     state.seq, state.hash = seq, sealed
-    stored = ",".join([f'"{label}":{text.decode()}' for label, text in encoded.items()])
+    stored = ""
+    for label, text in encoded.items():
+        stored += f'{"," if stored else ""}"{label}":{text.decode()}'
     # By position, which costs half as much as by name.
     entry = JournalEntry(
         state.id,

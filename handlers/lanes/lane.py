@@ -68,12 +68,6 @@ class DecisionContext(NamedTuple):
     moved: Callable[[str], None] = lambda event: None
     """Called with an event whose cached state is behind: another node has moved it."""
 
-    def refuses(self, submission: Submission) -> bool:
-        """Whether the submission's token was revoked; the server's own commands have no token."""
-        return submission.expires is not None and self.revoked(
-            submission.actor.user, submission.issued
-        )
-
 
 class Lane:
     """The queue of one event, and its cached state."""
@@ -103,8 +97,12 @@ class Lane:
 
     def take(self) -> Batch:
         """Take the next batch: all that wait, up to ``MAX_BATCH_COMMANDS``."""
-        longest = min(len(self.queue), MAX_BATCH_COMMANDS)
-        self.running = [self._next() for _ in range(longest)]
+        if len(self.queue) <= MAX_BATCH_COMMANDS:
+            self.running = list(self.queue)
+            self.queue.clear()
+            self._waiting.clear()
+        else:
+            self.running = [self._next() for _ in range(MAX_BATCH_COMMANDS)]
         return Batch(self, self.running)
 
     def _next(self) -> Submission:
@@ -281,7 +279,10 @@ class Batch:
         self, submission: Submission, state: EventState, now: datetime, context: DecisionContext
     ) -> Missing | None:
         """Decide one command, and keep the decision; or return what ``state`` lacks for it."""
-        if context.refuses(submission):
+        # The server's own commands have no token.
+        if submission.expires is not None and context.revoked(
+            submission.actor.user, submission.issued
+        ):
             err = RetryableError(ErrorCode.UNAUTHENTICATED, "access was revoked")
             self.answers.append((submission, failed(submission, err)))
             return None

@@ -73,7 +73,6 @@ def passes(
         and event.status == "in_progress"
         and rule.auto
         and not proposal.stale
-        and _may_decide(proposal, now, closing=closing)
         and enough(
             rule,
             agree=proposal.agree,
@@ -81,5 +80,6 @@ def passes(
             if base_of(rule, proposal.terms) == "members"
             else proposal.agree + proposal.against,
         )
+        and _may_decide(proposal, now, closing=closing)
         and quorum_met(policy, voters=proposal.voters, eligible=eligible)
     )

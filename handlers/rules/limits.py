@@ -116,4 +116,6 @@ def set_limits(step: Step, command: EventSetLimits) -> Outcome:
 def records_limits(step: Step) -> bool:
     """Whether the entry of ``step`` records limits."""
     before = step.event_before
+    if before is step.state.event_record:
+        return False
     return step.event.limits is not (before.limits if before is not None else None)

@@ -116,9 +116,10 @@ def check(step: Step, command: c.Command) -> None:
             raise FinalError(
                 ErrorCode.NOT_ELIGIBLE, "an organiser has no vote", details={"role": own.role}
             )
-    if step.state.event_record is None:
+    event = step.state.event_record
+    if event is None:
         return
-    status = step.event.status
+    status = event.status
     if status not in statuses:
         if status == "finished":
             raise FinalError(ErrorCode.EVENT_FINISHED)

@@ -141,11 +141,15 @@ class EventState:
         names += len(self.requests)
         return event_bytes(self.event_record) + self._record_bytes + small + names * NAME_BYTES
 
-    # One row each; ``None`` is a known absence.
+    # One row each; ``None`` is a known absence. Each vote reads the first three, so these go
+    # without a further call.
 
     def membership(self, user: str) -> Membership | None:
         """Return ``user``'s membership in the event, in any status."""
-        return _get(self.memberships, user, "membership", (user,))
+        try:
+            return self.memberships[user]
+        except KeyError:
+            raise Missing(Need("membership", (user,))) from None
 
     def require_memberships(self, users: list[str]) -> None:
         """Raise ``Missing`` once for all memberships of ``users`` that are not here."""
@@ -154,11 +158,18 @@ class EventState:
 
     def vote(self, proposal: str, user: str) -> Vote | None:
         """Return ``user``'s vote on ``proposal``."""
-        return _get(self.votes, (proposal, user), "vote", (proposal, user))
+        key = (proposal, user)
+        try:
+            return self.votes[key]
+        except KeyError:
+            raise Missing(Need("vote", key)) from None
 
     def proposal(self, id: str) -> Proposal | None:
         """Return a proposal, pending or decided."""
-        return _get(self.proposals, id, "proposal", (id,))
+        try:
+            return self.proposals[id]
+        except KeyError:
+            raise Missing(Need("proposal", (id,))) from None
 
     def option(self, id: str) -> Option | None:
         """Return an option, removed or not."""

@@ -101,7 +101,8 @@ class Written(NamedTuple):
     """Whether more of the event's row changed than its position."""
 
 
-#: The values of a record, in the order of its table's columns after ``event_id``.
+#: The values of a record, in the order of its table's columns after ``event_id``. Those of an
+#: entrance code are not a record's.
 _RECORDS = {
     name: operator.attrgetter(*s.columns_of(name)[1:])
     for name in (
@@ -295,14 +296,17 @@ def _gather_rows(rows: dict[str, list[tuple[Any, ...]]], written: Written) -> No
     state, event_id = written.state, written.state.id
     for table, keys in written.changed.items():
         records: dict[Any, Any] = getattr(state, table)
+        values_of = _RECORDS.get(table)
         for key in keys:
             record = records[key]
             if record is None:
                 rows[f"gone_{table}"].append((event_id, key))
-            elif table == "entrance_codes":
+            elif values_of is None:
                 rows[table].append((key, event_id))
+            elif table in _WITH_JSON:
+                rows[table].append((event_id, *map(_json, values_of(record))))
             else:
-                rows[table].append(_row(table, event_id, record))
+                rows[table].append((event_id, *values_of(record)))
     for id in written.tallies:
         proposal = state.proposals[id]
         assert proposal is not None
@@ -315,13 +319,6 @@ def _gather_rows(rows: dict[str, list[tuple[Any, ...]]], written: Written) -> No
         rows["events"].append(_event_row(state))
     else:
         rows["advanced"].append((event_id, state.seq, state.hash))
-
-
-def _row(table: str, event_id: str, record: Any) -> tuple[Any, ...]:
-    values = _RECORDS[table](record)
-    if table in _WITH_JSON:
-        return (event_id, *map(_json, values))
-    return (event_id, *values)
 
 
 def _json(value: Any) -> Any:
