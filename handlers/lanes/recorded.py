@@ -1,4 +1,8 @@
-"""Answers that the journal has: what it will remember of an entry, and what it says of one."""
+"""Answers in the journal: what an entry keeps of one, and the answer to a repeated id.
+
+The entry of an idempotency id is looked up when the event's lock is taken
+(``Transaction.lock_free``).
+"""
 
 from __future__ import annotations
 

@@ -180,7 +180,10 @@ class Transaction:
     async def clock_and_remembered(
         self, keys: Sequence[tuple[str, CommandKey]]
     ) -> tuple[datetime, Remembered]:
-        """Return the database's clock now, and how known ones of ``keys`` were decided."""
+        """Return the database's clock now, and how known ones of ``keys`` were decided.
+
+        A key is a user with an idempotency id.
+        """
         rows = await s.CLOCK_AND_REMEMBERED.rows(self._connection, **_columns(keys))
         return rows[0]["now"], _known(rows)
 

@@ -3,7 +3,7 @@
     registry        the rooms of the node: loaded, moved by the lanes, compared with the database
     room            one event as its subscribers see it
     step_history    its newest steps in memory, and patches that merge them
-    subscription    what a socket or HTTP stream knows of a room, and its ``Outlet``
+    subscription    what a socket or HTTP stream knows of a room; a slow reader has no queue
     catch_up        brings a subscription from its client's position to the room's
     resume_path     the part of this way that the journal has and memory does not
     journal_folder  ranges of the journal, folded into patches and cached

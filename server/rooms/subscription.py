@@ -1,4 +1,8 @@
-"""A subscription of a room: its client's position, and the diffs that it gets."""
+"""A subscription of a room: its client's position, and the diffs that it gets.
+
+A slow reader is bounded here. While its socket takes no bytes, no frame is made for it: it has a
+position and no queue, and the steps that it lacks are merged later.
+"""
 
 from __future__ import annotations
 
