@@ -324,7 +324,7 @@ def _rivals_not_made_stale() -> None:
     replace(resolution, "_make_stale", lambda _: lambda step, proposal: None)
 
 
-@bug("who is removed goes on hearing", 8, 13)
+@bug("a removed member still gets messages", 8, 13)
 def _who_is_removed_goes_on_hearing() -> None:
     replace(Subscription, "_membership_changed", lambda _: lambda self, membership: None)
 
