@@ -28,6 +28,7 @@ from persistence.event.records import (
     Membership,
     Option,
     Proposal,
+    TableName,
     Vote,
 )
 from persistence.event.state import ABSENT, EventState
@@ -47,18 +48,6 @@ Record: TypeAlias = (
     | Proposal
     | Vote
 )
-TableName: TypeAlias = Literal[
-    "ballots",
-    "comments",
-    "entrance_codes",
-    "invitations",
-    "item_history",
-    "items",
-    "memberships",
-    "options",
-    "proposals",
-    "votes",
-]
 
 _ID_CHARACTERS = 16
 """80 bits: no two things of one event ever share an id."""

@@ -22,9 +22,9 @@ from handlers.rules import permissions
 from handlers.rules.lateness import check_in_time
 from handlers.rules.limits import adopt, records_limits
 from handlers.rules.timers import TIMERS, NotDue
-from handlers.step import Actor, Step, TableName
+from handlers.step import Actor, Step
 from persistence.event.limits import RULES, DomainLimits
-from persistence.event.records import Decided
+from persistence.event.records import Decided, TableName
 from persistence.event.state import EventState, Missing
 from persistence.journal import chain
 from persistence.journal.transaction import CommandKey, JournalEntry

@@ -21,9 +21,9 @@ from handlers.proof.unrecorded import Consistent, EntryPatches, at_least, guesse
 from handlers.rules import permissions
 from handlers.rules.limits import adopt, records_limits
 from handlers.rules.timers import SERVER, TIMERS
-from handlers.step import Actor, Outcome, Step, TableName
+from handlers.step import Actor, Outcome, Step
 from persistence.event.limits import RULES, DomainLimits, decode_limits
-from persistence.event.records import Event, Membership
+from persistence.event.records import Event, Membership, TableName
 from persistence.event.state import EventState, Missing, Need
 from persistence.journal import chain
 from protocol.commands import COMMANDS, Command, MembershipRename, event_of, type_of

@@ -25,6 +25,19 @@ Part: TypeAlias = Literal["content", "conclusion"]
 #: What a vote says. ``absent``: its user may vote on this revision, though they left the event
 #: since, and has not yet.
 RecordedStance: TypeAlias = Literal["agree", "against", "abstain", "absent"]
+#: The tables whose rows a command puts.
+TableName: TypeAlias = Literal[
+    "ballots",
+    "comments",
+    "entrance_codes",
+    "invitations",
+    "item_history",
+    "items",
+    "memberships",
+    "options",
+    "proposals",
+    "votes",
+]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from datetime import datetime
 from time import monotonic
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, get_args
 
 import asyncpg
 import msgspec
@@ -33,7 +33,7 @@ from persistence.database.faults import NotCommitted, fault_of
 from persistence.database.packing import join_fixed, pack, packer
 from persistence.database.pool import Database
 from persistence.event import loading, loading_together
-from persistence.event.records import Decided
+from persistence.event.records import Decided, TableName
 from persistence.event.state import EventState, Need
 from persistence.event.terms import encode_terms
 from protocol.policy import Terms
@@ -105,17 +105,9 @@ class Written(NamedTuple):
 #: entrance code are not a record's.
 _RECORDS = {
     name: operator.attrgetter(*s.columns_of(name)[1:])
-    for name in (
-        "ballots",
-        "comments",
-        "invitations",
-        "item_history",
-        "items",
-        "memberships",
-        "options",
-        "proposals",
-        "votes",
-    )
+    for name in get_args(TableName)
+    # Its row has another key, and is written apart.
+    if name != "entrance_codes"
 }
 #: Tables that have JSON columns.
 _WITH_JSON = frozenset({"ballots", "proposals"})

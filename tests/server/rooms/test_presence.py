@@ -11,22 +11,9 @@ from server.bus.port import MAX_FINGERPRINTS, BusMessage, PresenceReport
 from server.rooms.presence import MAX_NODES, REPORT_INTERVAL_S, REPORT_TTL_S, Presence
 from server.rooms.room import Room
 from server.rooms.subscription import Subscription
+from tests.server.rooms.outlets import EagerOutlet
 
 EVENT = "0190a4d2-9f0e-5c5e-9d0a-617965732e31"
-
-
-class _Deaf:
-    deflates = False
-    expects_answer = False
-
-    def can_send(self) -> bool:
-        return True
-
-    def admits(self, size: int) -> bool:
-        return True
-
-    def send_room(self, *frames: bytes) -> None:
-        pass
 
 
 class Site:
@@ -54,7 +41,7 @@ class Site:
 
     def comes(self, *users: str) -> None:
         for user in users:
-            subscription = Subscription(self.room, user, _Deaf(), lambda *_: None)
+            subscription = Subscription(self.room, user, EagerOutlet(), lambda *_: None)
             subscription.live = True
             self.room.enter(subscription)
             self._sockets.append(subscription)

@@ -12,24 +12,7 @@ from server.rooms.room import Room
 from server.rooms.subscription import Subscription
 from tests.promises.running import Running
 from tests.promises.scenes import gathering
-
-
-class Outlet:
-    """A socket that accepts every frame."""
-
-    deflates = False
-    expects_answer = False
-
-    def can_send(self) -> bool:
-        """Return true: the socket is never full."""
-        return True
-
-    def admits(self, size: int) -> bool:
-        """Return true: the socket is never full."""
-        return True
-
-    def send_room(self, *frames: bytes) -> None:
-        """Do nothing."""
+from tests.server.rooms.outlets import EagerOutlet
 
 
 def _ignore(subscription: Subscription, reason: str) -> None:
@@ -49,7 +32,7 @@ async def test_a_room_dropped_in_the_iteration_it_was_loaded_in_can_be_entered(
         subscription, _ = await rooms.enter(
             scene.event,
             scene.admin.user,
-            lambda room: Subscription(room, scene.admin.user, Outlet(), _ignore),
+            lambda room: Subscription(room, scene.admin.user, EagerOutlet(), _ignore),
         )
         return subscription
 
@@ -103,7 +86,7 @@ async def test_a_room_loaded_while_a_membership_was_read_is_not_loaded_over_its_
         subscription, _ = await rooms.enter(
             scene.event,
             scene.admin.user,
-            lambda room: Subscription(room, scene.admin.user, Outlet(), _ignore),
+            lambda room: Subscription(room, scene.admin.user, EagerOutlet(), _ignore),
         )
         return subscription
 
