@@ -17,16 +17,17 @@ import orjson
 from handlers.audiences import NO_PATCHES, patches_of
 from handlers.commands.registry import HANDLERS
 from handlers.proof.entry import Entry, seal_of
+from handlers.proof.revisions import Revisions
 from handlers.proof.unrecorded import Consistent, EntryPatches, at_least, guesses
 from handlers.rules import permissions
 from handlers.rules.limits import adopt, records_limits
 from handlers.rules.timers import SERVER, TIMERS
 from handlers.step import Actor, Outcome, Step
 from persistence.event.limits import RULES, DomainLimits, decode_limits
-from persistence.event.records import Event, Membership, TableName
+from persistence.event.records import Event, TableName
 from persistence.event.state import EventState, Missing, Need
 from persistence.journal import chain
-from protocol.commands import COMMANDS, Command, MembershipRename, event_of, type_of
+from protocol.commands import COMMANDS, BallotSubmit, Command, MembershipRename, event_of, type_of
 from protocol.errors import FinalError
 
 _KINDS: dict[str, type[Command]] = {type_of(kind): kind for kind in COMMANDS}
@@ -46,6 +47,9 @@ _ROWS = {
 }
 #: The name of a member that no entry has shown yet, as of one who joined beyond the room's window.
 _UNKNOWN_NAME = ""
+#: Columns that a node leaves as they were if it records no limits: it does not know them.
+_NEWER_OF_MEMBERSHIP = ("request_no", "ballot_revision")
+_NEWER_OF_BALLOT = ("revision", "seq")
 _CODE = re.compile(r'"entrance_code":"([A-Z0-9]{6})"')
 
 
@@ -77,6 +81,7 @@ class Replay:
         """Later entries by a node that neither records limits nor applies recorded ones."""
         self._ids: dict[tuple[str, str], int] = {}
         """User and id → entry."""
+        self._revisions = Revisions(self.state)
         self._taken: Mapping[tuple[TableName, Any], Any] = {}
         """The records that the last entry changed, as they were before."""
         self.consistent = Consistent()
@@ -95,6 +100,13 @@ class Replay:
             membership = self.state.memberships.get(user)
             if membership is not None and membership.name == _UNKNOWN_NAME:
                 self.state.memberships[user] = msgspec.structs.replace(membership, name=name)
+
+    def take_revisions(self, stored: Mapping[str, int | None]) -> None:
+        """Set the revisions of dropped ballots that the journal leaves open, by user."""
+        self._note_older(self._revisions.take(stored))
+
+    def _note_older(self, seqs: Iterable[int]) -> None:
+        self.unrecorded = sorted({*self.unrecorded, *seqs})
 
     def names_of(self, entry: Entry) -> dict[str, str]:
         """Return the names that ``entry``'s patches show, by user."""
@@ -143,13 +155,29 @@ class Replay:
             self.take_names({entry.user: command.name})
         says, event = answer.get("limits") or answer.get("rules"), self.state.event_record
         is_recorded = says is not None or (event is not None and event.limits is not None)
-        what = self._attempt(entry, command, answer) if is_recorded else None
+        what = self._attempt_recorded(entry, command, answer) if is_recorded else None
         if what is not None and says is not None:
             yield what
         elif not is_recorded or what is not None:
             yield from self._decide_unrecorded(entry, command, answer, what)
         elif self.recorded_from is None:
             self.recorded_from = entry.seq
+
+    def _attempt_recorded(self, entry: Entry, command: Command, answer: Any) -> str | None:
+        """Decide by the recorded limits; an older node may have dropped the last ballot."""
+        what = self._attempt(entry, command, answer)
+        if isinstance(command, BallotSubmit):
+            if what is not None:
+                for seqs in self._revisions.others(entry.user):
+                    if self._attempt(entry, command, answer) is None:
+                        what = None
+                        self._note_older(seqs)
+                        break
+            if what is None and answer["applied"]:
+                self._revisions.settle(entry.user)
+        elif what is None:
+            self._revisions.note(entry.seq, self._taken, certain="rules" in answer)
+        return what
 
     def _foreign(self, entry: Entry, command: Command) -> str | None:
         """Return what a payload has that is not part of this entry's command."""
@@ -200,11 +228,13 @@ class Replay:
             requests_made=before.requests_made,
             request_ceiling=before.request_ceiling,
         )
-        for (table, key), before_line in self._taken.items():
-            member = state.memberships.get(key) if table == "memberships" else None
-            if member is not None:
-                number = before_line.request_no if isinstance(before_line, Membership) else None
-                state.memberships[key] = msgspec.structs.replace(member, request_no=number)
+        for (table, key), old in self._taken.items():
+            if table == "memberships" and (member := state.memberships.get(key)) is not None:
+                kept = {name: getattr(old, name, None) for name in _NEWER_OF_MEMBERSHIP}
+                state.memberships[key] = msgspec.structs.replace(member, **kept)
+            elif table == "ballots" and (ballot := state.ballots.get(key)) is not None:
+                kept = {name: getattr(old, name, None) for name in _NEWER_OF_BALLOT}
+                state.ballots[key] = msgspec.structs.replace(ballot, **kept)
 
     def _attempt(
         self, entry: Entry, command: Command, answer: Any, guess: DomainLimits | None = None

@@ -67,17 +67,22 @@ class JournalMachine(HandlersMachine):
         left, stored = found.state.event, system.stored.event
         head = {"seq": left.seq, "hash": left.hash, "epoch": left.epoch}
         assert left == msgspec.structs.replace(stored, **head)
+        members = {user: each for user, each in system.stored.memberships.items() if each}
+        found.take_revisions({user: each.ballot_revision for user, each in members.items()})
+        for user, each in members.items():
+            known = found.state.memberships[user]
+            assert known is not None, self.story(user)
+            assert known.ballot_revision == each.ballot_revision, self.story(user)
+        ballots = {user: each for user, each in found.state.ballots.items() if each}
+        assert ballots == {user: each for user, each in system.stored.ballots.items() if each}
         return found
 
 
 #: Newer commands than the recorded limits, whose effect depends on them.
-UNKNOWN_TO_OLDER = ("invitation.create", "invitation.revoke")
-#: Commands with which a ballot may go. A node that does not record limits keeps no revision of it,
-#: and no entry of the journal shows that, so the revision of the next ballot could not be proved.
-MAY_DROP_BALLOTS = (
-    *("ballot.clear", "event.reopen"),
-    *("membership.leave", "membership.remove", "membership.set_role"),
-)
+UNKNOWN_TO_OLDER = ("invitation.create", "invitation.revoke", "event.reopen")
+#: Commands of members who go. A node that does not record limits may leave a number of a request
+#: behind, and no entry of the journal shows that.
+MAY_LEAVE_NUMBERS = ("membership.leave", "membership.remove", "membership.set_role")
 
 
 class OlderMachine(JournalMachine):
@@ -114,7 +119,7 @@ class OlderMachine(JournalMachine):
         system = InProcess()
         system.limits = limits
         for number, (user, command) in enumerate(script):
-            may = number % 3 == 2 and command["type"] not in MAY_DROP_BALLOTS
+            may = number % 3 == 2 and command["type"] not in MAY_LEAVE_NUMBERS
             system.older = other if may else None
             send(system, user, command)
         self.proved(system)

@@ -74,6 +74,9 @@ _ROW_OF = {
 #: Settings of a node whose settings must not matter.
 NONSENSE = DomainLimits(**dict.fromkeys(SETTABLE, 1))
 
+#: Columns that an older node does not know, and leaves as they were.
+NEWER_COLUMNS = {"memberships": ("request_no", "ballot_revision"), "ballots": ("revision", "seq")}
+
 registry.check()
 
 #: Reads that one command may need; the server has such a limit as well.
@@ -176,10 +179,9 @@ class InProcess:
             )
         state.event_record = event
         for (table, key), held in decision.changed.items() if decision else ():
-            member = state.memberships[key] if table == "memberships" else None
-            if member is not None:
-                number = getattr(held, "request_no", None)
-                state.memberships[key] = replace(member, request_no=number)
+            rows: dict[Any, Any] = getattr(state, table)
+            if (newer := NEWER_COLUMNS.get(table)) and rows[key] is not None:
+                rows[key] = replace(rows[key], **{n: getattr(held, n, None) for n in newer})
         return decision
 
     def _decide_by(
