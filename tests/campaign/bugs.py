@@ -59,26 +59,24 @@ class Bug(NamedTuple):
     faults: tuple[str, ...] = ()
     policy: tuple[tuple[str, Any], ...] = ()
     """In addition to the events' usual policy."""
+    deletions: int = 0
+    """Events that an operator deletes in its rounds."""
 
 
 BUGS: dict[str, Bug] = {}
 
 
 def bug(
-    name: str, *breaks: int, faults: Sequence[str] = (), **policy: Any
+    name: str, *breaks: int, faults: Sequence[str] = (), deletions: int = 0, **policy: Any
 ) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """Enter a bug under its name."""
 
     def enter(plant: Callable[[], None]) -> Callable[[], None]:
-        BUGS[name] = Bug(plant, frozenset(breaks), tuple(faults), tuple(policy.items()))
+        more = tuple(faults), tuple(policy.items()), deletions
+        BUGS[name] = Bug(plant, frozenset(breaks), *more)
         return plant
 
     return enter
-
-
-def plant(name: str) -> None:
-    """Plant the bug."""
-    BUGS[name].plant()
 
 
 def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:

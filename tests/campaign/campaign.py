@@ -15,7 +15,7 @@ from tests.campaign import faults
 from tests.campaign.attendance import Attendance, half_a_venue
 from tests.campaign.judging import Case, cases_of, judge
 from tests.campaign.line import ABNORMAL
-from tests.campaign.losses import lasting, lost
+from tests.campaign.losses import lost
 from tests.campaign.nodes import NodeProcess
 from tests.campaign.plan import EVENTS, SEATS, USERS, Plan, plan
 from tests.campaign.promotion_faults import LOSES_DATA
@@ -157,7 +157,7 @@ async def _round(
     cases = await cases_of(played)
     report.journal_lines += played.journal_lines
     report.acked_and_lost += sum(lost(case.event, case.history, case.losses) for case in cases)
-    operations = [one for case in cases for one in lasting(case.event, case.history, case.losses)]
+    operations = [one for case in cases for one in case.repeatable()]
     place.outboxes.keep(operations, random.Random(drawn.seed))
     return cases
 
@@ -181,7 +181,8 @@ def _add(report: Report, played: Round, striker: Striker) -> None:
     report.missed += striker.missed
     report.fault_seconds.update(striker.took)
     report.sent_again += played.sent_again
-    report.erased += played.erasures.count
+    report.erased += played.operator.erasures.count
+    report.deleted += len(played.operator.deleted)
     report.set_back += played.clock_set_back
     report.events = max(report.events, len(played.events))
     for node, attended in played.attendance.items():

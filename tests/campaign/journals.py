@@ -18,8 +18,8 @@ _JOURNAL = f"""
 SELECT {_COLUMNS}
 FROM journal WHERE event_id = ANY($1) ORDER BY event_id, at
 """
-#: What rows said before an erasure, and the step that shows it: it is the next one of the event,
-#: whose row the transaction has locked.
+#: What rows said before an erasure or a deletion, and the step that shows an erasure: it is the
+#: next one of the event, whose row the transaction has locked.
 _BEFORE = f"""
 SELECT {_COLUMNS}, erased_at FROM journal_before WHERE event_id = ANY($1) ORDER BY number
 """
@@ -32,10 +32,13 @@ BEGIN
     INSERT INTO journal_before
     SELECT OLD.*, (SELECT seq + 1 FROM events WHERE id = OLD.event_id),
            nextval('journal_before_numbers');
-    RETURN NEW;
+    RETURN coalesce(NEW, OLD);
 END $$;
-CREATE TRIGGER keep_before BEFORE UPDATE ON journal FOR EACH ROW EXECUTE FUNCTION keep_before();
+CREATE TRIGGER keep_before BEFORE UPDATE OR DELETE ON journal
+    FOR EACH ROW EXECUTE FUNCTION keep_before();
 """
+#: Of deleted events, the lines with seq are emptied, and the refusals are gone.
+_DELETED = "SELECT event_id FROM deleted_events WHERE event_id = ANY($1)"
 _texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -63,7 +66,7 @@ def row_of(record: asyncpg.Record) -> Json:
 
 
 async def keep_erased(postgres: Postgres) -> None:
-    """Have the database keep what an erasure changes, for the checker."""
+    """Have the database keep what an erasure or a deletion changes, for the checker."""
     connection = await postgres.connect()
     try:
         await connection.execute(_KEEP_BEFORE)
@@ -73,23 +76,31 @@ async def keep_erased(postgres: Postgres) -> None:
 
 async def read_journals(postgres: Postgres, events: Sequence[str]) -> dict[str, list[Json]]:
     """The lines of each of ``events``, as they were before words were erased; since then they say
-    what ``rewritten`` has."""
+    what ``rewritten`` has. Of a deleted event, the lines of just before."""
     found: dict[str, list[Json]] = {event: [] for event in events}
     earlier: dict[tuple[str, str, str], list[tuple[int, Json]]] = defaultdict(list)
     for record in await postgres.rows(_BEFORE, list(events)):
         key = (record["event_id"], record["user_id"], record["command_id"])
         earlier[key].append((record["erased_at"], row_of(record)))
+    deleted = {record["event_id"] for record in await postgres.rows(_DELETED, list(events))}
     for record in await postgres.rows(_JOURNAL, list(events)):
-        row = row_of(record)
-        key = (record["event_id"], record["user_id"], record["command_id"])
-        if before := earlier.get(key):
-            now = [*(version for _, version in before[1:]), row]
-            row = before[0][1]
-            row["rewritten"] = [
-                (erased_at, version) for (erased_at, _), version in zip(before, now, strict=True)
-            ]
-        found[record["event_id"]].append(row)
+        if record["event_id"] not in deleted:
+            key = (record["event_id"], record["user_id"], record["command_id"])
+            found[record["event_id"]].append(_with_versions(earlier.get(key, []), row_of(record)))
+    for (event, _, _), versions in earlier.items():
+        if event in deleted:
+            *before, (_, last) = versions
+            found[event].append(_with_versions(before, last))
     return found
+
+
+def _with_versions(before: Sequence[tuple[int, Json]], now: Json) -> Json:
+    """The line as it was at first, with its later versions."""
+    if not before:
+        return now
+    later = [*(version for _, version in before[1:]), now]
+    changed = [(erased_at, version) for (erased_at, _), version in zip(before, later, strict=True)]
+    return before[0][1] | {"rewritten": changed}
 
 
 async def read_events(postgres: Postgres, name: str) -> list[str]:

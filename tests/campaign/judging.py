@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.campaign.journals import read_journals
-from tests.campaign.losses import Loss, histories
+from tests.campaign.losses import Loss, histories, lasting
 from tests.campaign.nodes import SMALL
 from tests.campaign.round import Round
+from tests.campaign.tombstones import deletion_of
 from tests.model.checker import check
-from tests.model.history import History, Json, Stream
+from tests.model.deleted import NAMING
+from tests.model.history import History, Json, Operation, Stream
 from tests.model.words import restore
 from tests.promises.running import ROOT
 
@@ -46,10 +48,25 @@ class Case:
     history: History
     losses: list[Loss]
 
+    def repeatable(self) -> list[Operation]:
+        """The operations whose answers must be given again for ever."""
+        found = lasting(self.event, self.history, self.losses)
+        if self.history.deletion is None:
+            return found
+        # A deleted event keeps no refusals and no names, and what it answers is an ack.
+        return [
+            each
+            for each in found
+            if (each.answer or {}).get("type") == "ack" and each.command["type"] not in NAMING
+        ]
+
 
 async def cases_of(played: Round) -> list[Case]:
     """The case of each event of a round; to be read while nothing is wrong."""
+    # With a primary that was lost, a deletion may be lost.
+    deletions = [] if played.losses.found else played.operator.deleted
     events = [event for event in played.events if event.id]
+    events += [each.event for each in deletions]
     streams: dict[str, list[Stream]] = {event.id: [] for event in events}
     for line in played.lines():
         for id, stream in line.streams.items():
@@ -63,7 +80,7 @@ async def cases_of(played: Round) -> list[Case]:
         restore(rows[event.id], event.operations)
         for loss in played.losses.found:
             restore(loss.rows.get(event.id, []), event.operations)
-    return [
+    cases = [
         Case(
             event.id,
             History(
@@ -78,6 +95,9 @@ async def cases_of(played: Round) -> list[Case]:
         )
         for event in events
     ]
+    for case, each in zip(cases[len(cases) - len(deletions) :], deletions, strict=True):
+        case.history.deletion = await deletion_of(played.venue, each, case.history.rows)
+    return cases
 
 
 def _of_one(loss: Loss, event: str) -> Loss:

@@ -125,9 +125,9 @@ def main() -> int:
     """Run the server; its exit status."""
     orders = Orders()
     if sys.argv[1:]:
-        from tests.campaign import bugs
+        from tests.campaign.deletion_bugs import ALL_BUGS
 
-        bugs.plant(sys.argv[1])
+        ALL_BUGS[sys.argv[1]].plant()
     put_points(orders)
     threading.Thread(target=orders.listen, name="orders", daemon=True).start()
     return process.run(loading.load())

@@ -27,6 +27,7 @@ PIPES_SECONDS = 5.0
 #: Seconds between two tries to start while the database is out of reach.
 RESTART_SECONDS = 0.2
 DRAIN_SECONDS = 3
+ADMIN_TOKEN = "the-token-of-the-admin-of-a-campaign"
 #: Longest look at a node that may be killed meanwhile.
 LOOK_SECONDS = 2.0
 #: Lines of a node's log that show a defect.
@@ -83,6 +84,8 @@ class NodeProcess:
         """The most resources that it held, over all lives."""
         self.planted = ""
         """The planted bug; empty in an honest campaign."""
+        self.exports = folder / "exports"
+        """The folder for the exports of deleted events, which all nodes share."""
         self._redis_url, self._folder = redis_url, folder
         self._database_url = database_url
         self._environment, self._within = environment or {}, within
@@ -129,11 +132,14 @@ class NodeProcess:
             "AYES_DATA_DIR": str(self._folder / self.name),
             "AYES_AUTH_SECRET": SECRET,
             "AYES_AUTH_AUDIENCE": AUDIENCE,
+            "AYES_ADMIN_TOKEN": ADMIN_TOKEN,
+            "AYES_EXPORT_DIR": str(self.exports),
             "AYES_HOST": self.host,
             "AYES_PORT": str(self.port),
             **{f"AYES_{name.upper()}": str(value) for name, value in SETTINGS.items()},
             **self._environment,
         }
+        self.exports.mkdir(mode=0o700, exist_ok=True)
         self.lives += 1
         self._is_ending = False
         self._process = child = await asyncio.create_subprocess_exec(

@@ -57,8 +57,9 @@ MIX = {
     "pause": 3,
     "resume": 8,
     "stranger": 10,
-    # No command of a client: an operator's act.
+    # No command of a client: an operator's acts.
     "erase": 1,
+    "delete": 1,
 }
 
 
@@ -102,6 +103,15 @@ def plan(seed: int, commands: int, faults: Sequence[str]) -> Plan:
     rng = random.Random(seed)
     drawn = [_command(rng, number) for number in range(commands)]
     return Plan(seed, drawn, strikes(rng, commands, faults))
+
+
+def with_deletions(drawn: Plan, count: int) -> Plan:
+    """The same plan, with ``count`` events that are deleted, from its beginning on."""
+    commands = [*drawn.commands]
+    for number in range(count):
+        place = number * len(commands) // (2 * count)
+        commands[place] = commands[place]._replace(kind="delete")
+    return drawn._replace(commands=commands)
 
 
 def strikes(rng: random.Random, commands: int, faults: Sequence[str]) -> list[Strike]:

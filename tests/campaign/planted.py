@@ -16,10 +16,11 @@ import time
 from pathlib import Path
 
 from tests.campaign import command
-from tests.campaign.bugs import BUGS, Bug
+from tests.campaign.bugs import Bug
+from tests.campaign.deletion_bugs import ALL_BUGS as BUGS
 from tests.campaign.event import Patience
 from tests.campaign.judging import cases_of, judge
-from tests.campaign.plan import plan
+from tests.campaign.plan import plan, with_deletions
 from tests.campaign.round import Round
 from tests.campaign.striker import Striker
 from tests.campaign.venue import Venue, venue
@@ -33,6 +34,8 @@ CLEAN = 20
 IMPATIENT = Patience(answer=4.0, tries=4, heal=3.0)
 #: Longest that a round lasts; with some bugs a command would wait for ever.
 LOOK_SECONDS = 25.0
+#: The same for a round with deletions, in addition; each starts processes.
+DELETION_SECONDS = 25.0
 #: Longest that a clean round lasts; it comes to its end on the slowest machine too.
 CLEAN_SECONDS = 300.0
 _INVARIANT = re.compile(r"invariant (\d+),")
@@ -49,6 +52,7 @@ class Found:
 async def look(place: Venue, name: str, seed: int, bug: Bug | None = None) -> Found:
     """Play and judge a small round; with ``bug`` planted in the nodes, if one is given."""
     drawn = plan(seed, COMMANDS, bug.faults if bug else ())
+    drawn = with_deletions(drawn, bug.deletions if bug else 1)
     striker = Striker()
     played = Round(place, drawn, striker.fire, name=name)
     played.most_strikes = 0
@@ -57,7 +61,8 @@ async def look(place: Venue, name: str, seed: int, bug: Bug | None = None) -> Fo
         played.patience = IMPATIENT
         played.policy = played.policy | dict(bug.policy)
     try:
-        async with asyncio.timeout(LOOK_SECONDS if bug else CLEAN_SECONDS):
+        patience = LOOK_SECONDS + (DELETION_SECONDS if bug and bug.deletions else 0)
+        async with asyncio.timeout(patience if bug else CLEAN_SECONDS):
             await played.run()
     except Exception as err:
         # A client that folds a buggy node's messages may fail.

@@ -48,6 +48,8 @@ class Report:
     """Commands of earlier rounds that were sent again."""
     erased: int = 0
     """Erasures of a person's words in an event, each with `ayes verify` before and after."""
+    deleted: int = 0
+    """Events that were deleted, each exported and verified before."""
     set_back: int = 0
     """How often the database's clock was set to an earlier time."""
     attendance: dict[str, Attendance] = field(default_factory=dict)
@@ -122,6 +124,7 @@ class Report:
             f"| streams, and messages in them | {self.streams:,}, {self.room_messages:,} |",
             f"| of earlier rounds, sent again | {self.sent_again:,} |",
             f"| a person's words were erased | {self.erased} times |",
+            f"| an event was deleted | {self.deleted} times |",
             f"| the database's clock was set back | {self.set_back} times |",
             f"| acked, and lost with a primary | {self.acked_and_lost:,} |",
             f"| longest until all was whole again | {self.heal_seconds:.1f} s |",

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from tests.campaign.attendance import Attendance, Span, attendance
-from tests.campaign.erasing import Erasures
 from tests.campaign.event import Event, Patience, room_of, told
 from tests.campaign.line import Line, Shared
 from tests.campaign.losses import Losses
+from tests.campaign.operating import ACTS, Operator
 from tests.campaign.outboxes import Decided, contradiction
 from tests.campaign.phrasing import Phrasing, other_words
 from tests.campaign.plan import EVENTS, SEATS, USERS, Plan, Planned, Strike
@@ -65,7 +65,7 @@ class Round:
         """Set by the reader of the journals."""
         self.done = 0
         """Commands of the plan that are settled."""
-        self.erasures = Erasures(venue.postgres)
+        self.operator = Operator(self)
         self.sent_again = 0
         """Commands of earlier rounds that were sent again."""
         self.heal_seconds = 0.0
@@ -252,12 +252,10 @@ class Round:
     async def _do(self, planned: Planned) -> None:
         """Send a command with its repeats, until it is decided."""
         event = self.events[planned.event]
-        phrasing = Phrasing(planned, event.id, event.view.state)
-        if planned.kind == "erase":
-            user = phrasing.of(event.view.state["members"])
-            self.violations += await self.erasures.erase(event.id, user, self.patience.tries)
+        if planned.kind in ACTS:
+            self.violations += await self.operator.act(planned, event)
             return
-        user, words = phrasing.words()
+        user, words = Phrasing(planned, event.id, event.view.state).words()
         await self._say(planned, event, user, words)
 
     async def _say(self, planned: Planned, event: Event, user: str, words: Json) -> Json:
@@ -267,14 +265,14 @@ class Round:
         await self.venue.outboxes.wait()
         sendings = [self.settle(event, user, seat, command)]
         if "at once" in echoes:
-            sendings.append(self._once(event, user, seat, command))
+            sendings.append(self.send(event, user, seat, command))
         if "second socket" in echoes:
-            sendings.append(self._once(event, user, seat + 1 + planned.draw % 2, command))
+            sendings.append(self.send(event, user, seat + 1 + planned.draw % 2, command))
         answer, *_ = await asyncio.gather(*sendings)
         if "after" in echoes:
-            await self._once(event, user, seat, command)
+            await self.send(event, user, seat, command)
         if "other words" in echoes and (other := other_words(command)) is not None:
-            await self._once(event, user, seat, other)
+            await self.send(event, user, seat, other)
         return answer
 
     async def settle(self, event: Event, user: str, seat: int, command: Json) -> Json:
@@ -282,7 +280,7 @@ class Round:
         wait = FIRST_WAIT
         answer: Json = {}
         for number in range(self.patience.tries):
-            answer = await self._once(event, user, seat + number, command)
+            answer = await self.send(event, user, seat + number, command)
             if answer and answer.get("code") not in NO_EFFECT | UNKNOWN:
                 return answer
             asked = answer.get("retry_after_ms", 0) / 1000
@@ -291,7 +289,7 @@ class Round:
         self.unsettled += 1
         return answer
 
-    async def _once(self, event: Event, user: str, place: int, command: Json) -> Json:
+    async def send(self, event: Event, user: str, place: int, command: Json) -> Json:
         """Send it from an open seat; return the answer, or ``None`` if the line broke."""
         seats = self.seats[user]
         order = [seats[(place + turn) % SEATS] for turn in range(SEATS)]

@@ -80,9 +80,14 @@ class JournalMachine(HandlersMachine):
 
 #: Newer commands than the recorded limits, whose effect depends on them.
 UNKNOWN_TO_OLDER = ("invitation.create", "invitation.revoke", "event.reopen")
-#: Commands of members who go. A node that does not record limits may leave a number of a request
-#: behind, and no entry of the journal shows that.
-MAY_LEAVE_NUMBERS = ("membership.leave", "membership.remove", "membership.set_role")
+#: Commands after which a member who asked to join, or left, may keep the number of the request, if
+#: a node decides that does not record limits: it does not know the number. A newer node counts that
+#: member among those who wait, in an order that depends on when it read them.
+MAY_LEAVE_NUMBERS = (
+    *("membership.approve", "membership.approve_all", "membership.add", "membership.cancel"),
+    *("membership.reject", "membership.reject_all"),
+    *("membership.leave", "membership.remove", "membership.set_role"),
+)
 
 
 class OlderMachine(JournalMachine):

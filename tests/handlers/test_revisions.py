@@ -39,7 +39,7 @@ class Scene:
 
     def submit(self, option: int, **how: Any) -> int:
         """Submit a ballot; return its number as the member sees it."""
-        about = {"event": EVENT, "option": self.options[option], "criteria_rev": 1}
+        about: Json = {"event": EVENT, "option": self.options[option], "criteria_rev": 1}
         self.say("bob", "ballot.submit", **about, **how)
         found: int = self.system.you("bob")["ballot"]["revision"]
         return found

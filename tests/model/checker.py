@@ -21,6 +21,7 @@ from itertools import islice, pairwise
 
 from tests.model.chain import instant, raw, verify_chain
 from tests.model.deciding import asked
+from tests.model.deleted import check_export, judged
 from tests.model.difference import answer_differs, difference
 from tests.model.erased import check_erasures, since, versions
 from tests.model.folding import Meeting, Moment, parts_of
@@ -73,6 +74,8 @@ def _violations(history: History, rows: list[Json]) -> Iterator[Violation]:
     yield from _positions(rows, history.set_back)
     yield from (Violation(1, seq, what) for seq, what in verify_chain(rows))
     yield from check_erasures(rows, history.rows)
+    if history.deletion is not None:
+        yield from check_export(history.deletion, rows)
     yield from _answers(history, Sightings(history, rows))
     yield from _asked_for(history, rows)
     yield from _real_time(history, rows)
@@ -109,7 +112,13 @@ def _answers(history: History, sightings: Sightings) -> Iterator[Violation]:
         answer, key = operation.answer, (operation.user, operation.command["id"])
         if answer is None or answer.get("code") in NO_EFFECT | UNKNOWN:
             continue
-        if (row := lines.get(key)) is None:
+        row = lines.get(key)
+        if history.deletion is not None:
+            wrong = judged(history.deletion, operation, row)
+            if wrong is not None:
+                yield from wrong
+                continue
+        if row is None:
             if answer.get("code") == "not_found" and not sightings.floor(operation.sent_at):
                 # No client knew of the event yet: perhaps it did not exist, and nothing could be
                 # remembered.

@@ -47,6 +47,19 @@ class Stream:
 
 
 @dataclass
+class Deletion:
+    """A deletion of the event by an operator, on the clock of the operations, and its export."""
+
+    began: float
+    ended: float
+    """A moment by which it was surely deleted."""
+    exported: list[Json]
+    """The parsed lines of the export, with its first and its last one."""
+    left: list[Violation] = field(default_factory=list)
+    """Violations by the rows that are left in the database."""
+
+
+@dataclass
 class History:
     """The record of an event: messages of the clients, and the database's content at the end."""
 
@@ -63,3 +76,5 @@ class History:
     """Limits of the server that differ from ``tests.model.rows.LIMITS``."""
     set_back: int = 0
     """How often the database machine's clock was set to an earlier time meanwhile."""
+    deletion: Deletion | None = None
+    """Then ``rows`` are the journal just before."""
