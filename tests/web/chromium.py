@@ -26,10 +26,13 @@ NAMES = (
 )
 FETCHED = ROOT / ".cache" / "chromium" / "run"
 
-#: Chromium makes no requests of its own, and can reach this machine alone.
+#: Chromium makes no requests of its own, and can reach this machine alone. It draws without a
+#: processor for graphics and its imitation, in its own process, which saves a tenth of the time.
 QUIET = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--disable-quic", "--disable-gpu", "--no-first-run", "--no-pings"),
+    *("--disable-quic", "--no-first-run", "--no-pings"),
+    *("--disable-gpu", "--disable-gpu-compositing", "--disable-software-rasterizer"),
+    "--in-process-gpu",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1 , EXCLUDE ::1",
 ]
 
