@@ -130,6 +130,7 @@ class Convoys:
         """Settle the batches whose events are free, and take them off ``batches``."""
         started = time.monotonic()
         async with Transaction.on(connection) as transaction:
+            _take_more(batches)
             free, now, known = await transaction.lock_free(
                 [batch.event_id for batch in batches], _keys(batches)
             )
@@ -168,6 +169,19 @@ class Convoys:
                 for batch in here:
                     self._end.finish(batch)
                     self._release(batch.lane)
+
+
+def _take_more(batches: Sequence[Batch]) -> None:
+    """Take along the commands that came while BEGIN was under way.
+
+    Those whose last commands were just answered send their next ones in that time. Without this,
+    the members of a busy room fall into two halves, and each batch has one of them.
+    """
+    left = MAX_BATCH_COMMANDS - sum(len(batch.submissions) for batch in batches)
+    for batch in batches:
+        if left <= 0:
+            return
+        left -= batch.take_more(left)
 
 
 def _keys(batches: Sequence[Batch]) -> list[tuple[str, CommandKey]]:

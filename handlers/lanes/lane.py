@@ -102,10 +102,11 @@ class Lane:
             self.queue.clear()
             self._waiting.clear()
         else:
-            self.running = [self._next() for _ in range(MAX_BATCH_COMMANDS)]
+            self.running = [self.next() for _ in range(MAX_BATCH_COMMANDS)]
         return Batch(self, self.running)
 
-    def _next(self) -> Submission:
+    def next(self) -> Submission:
+        """Take the command that has waited for the longest time."""
         submission = self.queue.popleft()
         user = submission.actor.user
         left = self._waiting.pop(user) - 1
@@ -118,7 +119,7 @@ class Lane:
         overdue = []
         # The queue is in the order of deadlines, since each command got its own on arrival.
         while self.queue and self.queue[0].deadline <= deadline:
-            overdue.append(self._next())
+            overdue.append(self.next())
         return overdue
 
     def pending(self, keys: Collection[CommandKey]) -> set[CommandKey]:
@@ -141,6 +142,20 @@ class Batch:
     def deadline(self) -> float:
         """The loop's time at which the first of these commands expires."""
         return min(submission.deadline for submission in self.submissions)
+
+    def take_more(self, most: int) -> int:
+        """Take up to ``most`` commands more that came since, and return how many that were.
+
+        It must not have been decided yet.
+        """
+        lane = self.lane
+        more = min(len(lane.queue), most, MAX_BATCH_COMMANDS - len(self.submissions))
+        if more > 0:
+            lane.running = self.submissions = [
+                *self.submissions,
+                *(lane.next() for _ in range(more)),
+            ]
+        return max(0, more)
 
     def pop_expired(self, now: float) -> list[Submission]:
         """Take out, and return, the commands whose deadline has passed."""

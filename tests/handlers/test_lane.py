@@ -50,3 +50,20 @@ def test_all_of_them_together_fill_it() -> None:
     lane = Lane("e")
     taken = sum(lane.put(waiting(f"user {n % 100}", n), LONGEST) for n in range(2 * LONGEST))
     assert taken == LONGEST
+
+
+def test_a_batch_takes_along_what_came_since_up_to_its_bounds() -> None:
+    lane = Lane("e")
+    lane.put(waiting("first", 0), LONGEST)
+    batch = lane.take()
+    assert batch.take_more(10) == 0
+    for number in range(2 * MAX_BATCH_COMMANDS):
+        assert lane.put(waiting(f"user {number % 7}", number), LONGEST)
+    assert batch.take_more(3) == 3
+    assert batch.take_more(LONGEST) == MAX_BATCH_COMMANDS - 4
+    assert batch.take_more(LONGEST) == 0
+    taken = [submission.command.id for submission in batch.submissions]
+    came = [f"user {n % 7}-{n:06}" for n in range(MAX_BATCH_COMMANDS - 1)]
+    assert taken == ["first-000000", *came]
+    assert lane.running == batch.submissions
+    assert len(lane.queue) == MAX_BATCH_COMMANDS + 1

@@ -205,6 +205,44 @@ async def test_a_command_whose_transaction_had_failed_is_tried_again_and_acked_o
     await agree_with_the_tables(migrated_url, scene.event, [answer])
 
 
+async def test_commands_that_come_while_a_transaction_begins_go_with_it(
+    server: Running, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of these commands is a repeat: the journal is asked for all of them."""
+    scene = await gathering(server, 2)
+    proposal = await scene.propose()
+    lanes, (old, *later) = server.node.lanes, comments(scene, proposal, ["old", "one", "two"])
+    (member, said), execute = old, asyncpg.Connection.execute
+    first = await member.answered(await member.post(event=scene.event, **said))
+    begun, may_go = asyncio.Event(), asyncio.Event()
+
+    async def slow(self: Any, query: str, *given: Any, **named: Any) -> Any:
+        answered = await execute(self, query, *given, **named)
+        if query == "BEGIN":
+            begun.set()
+            await may_go.wait()
+        return answered
+
+    transactions = lanes.counts.transactions
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncpg.Connection, "execute", slow)
+        leading = await scene.admin.post("event.rotate_code", event=scene.event)
+        async with asyncio.timeout(PATIENCE):
+            await begun.wait()
+            posted = [(client, await client.post(event=scene.event, **c)) for client, c in later]
+            posted.append((member, await member.post(event=scene.event, **said)))
+            while lanes.waiting_for(scene.event) < 4:
+                await asyncio.sleep(0)
+        may_go.set()
+        answers = [await scene.admin.answered(leading)]
+        answers += [await client.answered(future) for client, future in posted]
+    *new, repeated = answers
+    assert sorted(answer["seq"] - first["seq"] for answer in new) == [1, 2, 3]
+    assert (repeated["seq"], repeated["replayed"]) == (first["seq"], True)
+    assert lanes.counts.transactions == transactions + 1
+    await agree_with_the_tables(migrated_url, scene.event, [first, *new])
+
+
 async def test_events_are_made_and_changed_in_one_convoy(server: Running) -> None:
     """Both write whole rows of events in one statement: neither may take the other's values."""
     clients = [await server.connect(f"maker-{number}") for number in range(24)]
