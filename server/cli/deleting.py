@@ -20,9 +20,23 @@ async def delete(database: Database, event_id: str, path: Path, *, damaged: bool
 
     Ids and answers of its commands stay, without names: a late repeat gets its answer, and
     ``event.create`` does not create the event again. Its entrance codes stay taken. ``damaged``:
-    go on if the export does not verify. Raises ``AuditError``.
+    go on if the export does not verify. Raises ``AuditError``; then nothing is deleted, and the
+    export does not stay: it has every vote.
     """
     seq, hash = await _export(database, event_id, path)
+    try:
+        await _delete_exported(database, event_id, path, (seq, hash), damaged=damaged)
+    except AuditError:
+        # Never after another error: the event may be gone then.
+        _remove(path)
+        raise
+    return f"event {event_id}: {seq} lines are in {path}, and the event is deleted"
+
+
+async def _delete_exported(
+    database: Database, event_id: str, path: Path, exported: tuple[int, bytes], *, damaged: bool
+) -> None:
+    """Verify the export in ``path``; delete the event if it still ends where the export does."""
     try:
         await asyncio.to_thread(audit.verify_file, path)
     except AuditError as err:
@@ -34,12 +48,11 @@ async def delete(database: Database, event_id: str, path: Path, *, damaged: bool
         position = await transaction.lock(event_id)
         if position is None:
             raise AuditError(f"there is no event {event_id}")
-        if (position.seq, position.hash) != (seq, hash):
+        if (position.seq, position.hash) != exported:
             raise AuditError("nothing was deleted: the event changed meanwhile; run it again")
         await rewriting.be_patient(transaction.connection)
         await rewriting.delete(transaction.connection, event_id, (GUEST_PREFIX, INVITED_PREFIX))
         await transaction.commit()
-    return f"event {event_id}: {seq} lines are in {path}, and the event is deleted"
 
 
 async def _export(database: Database, event_id: str, path: Path) -> tuple[int, bytes]:
@@ -49,10 +62,14 @@ async def _export(database: Database, event_id: str, path: Path) -> tuple[int, b
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise AuditError(f"{path} exists already; the export goes to a new file") from None
-    with os.fdopen(descriptor, "w") as file:
-        event = await audit.export(database, event_id, write=lambda line: _put(file, line))
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            event = await audit.export(database, event_id, write=lambda line: _put(file, line))
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        _remove(path)
+        raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -63,3 +80,7 @@ async def _export(database: Database, event_id: str, path: Path) -> tuple[int, b
 
 def _put(file: TextIO, line: str) -> None:
     file.write(line + "\n")
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)

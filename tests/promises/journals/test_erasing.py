@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from server.bus.memory import MemoryBus
-from server.cli import audit
+from server.cli import audit, deleting
 from tests.promises.client import PATIENCE, Client, Message, Room
 from tests.promises.events.test_entry import enter
 from tests.promises.journals.test_event_limits import cli
@@ -326,3 +326,26 @@ async def test_a_deleted_event_answers_old_ids_alone(migrated_url: str, tmp_path
         assert (status, "exists already" in said) == (1, True)
         taken = await creator.send("event.create", subject="s", entrance_code=code)
         assert taken["code"] == "version_conflict"
+
+
+async def test_without_a_deletion_no_export_stays(
+    server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = await gathering(server, 1)
+    export, database = deleting._export, server.node.database
+
+    async def overtaken(*given: Any) -> tuple[int, bytes]:
+        found = await export(*given)
+        await scene.do("event.pause")
+        return found
+
+    monkeypatch.setattr(deleting, "_export", overtaken)
+    path = tmp_path / "event.jsonl"
+    with pytest.raises(audit.AuditError, match="the event changed meanwhile"):
+        await deleting.delete(database, scene.event, path)
+    monkeypatch.undo()
+    with pytest.raises(audit.AuditError, match="there is no event"):
+        await deleting.delete(database, "e_none", path)
+    assert not path.exists()
+    assert "the event is deleted" in await deleting.delete(database, scene.event, path)
+    assert "every patch agree" in audit.verify_file(path)
