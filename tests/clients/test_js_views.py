@@ -18,12 +18,14 @@ from tests.clients.misbehaving import misbehaving
 from tests.clients.planting import fails, replaced, uncaught
 from tests.clients.playing import Line, Player
 from tests.clients.test_scenarios import SCENARIOS
-from tests.node import NODE, install
+from tests.node import NODE, install, run
 from tests.parts import ROOT
 from tests.transcripts.matching import Mismatch
 
 PACKAGES = Path(__file__).parent / "npm"
 VIEWS = ("react", "vue", "elements")
+#: What a file of many has in place of the ``require`` of modules of another kind.
+REQUIRE = 'import { createRequire } from "node:module"; const require = createRequire("/");'
 #: Stories of what a view shows: rooms, reconnects, slow and wrong answers, refused tokens, removed
 #: members. The others are about commands alone, which views hand on.
 SHOWN = {
@@ -85,21 +87,35 @@ MISTAKES = {
 }
 
 
-def bring(folder: Path, client: Path) -> Path:
-    """A project in ``folder`` with the packages and ``client``; the folder of its drivers."""
+@pytest.fixture(scope="module")
+def dom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page as one file: a driver reads it in a third of the time of its hundreds of files."""
     install(PACKAGES)
+    package = tmp_path_factory.mktemp("packages") / "happy-dom"
+    package.mkdir()
+    (package / "package.json").write_text('{"type": "module", "main": "index.js"}')
+    modules = PACKAGES / "node_modules"
+    options = ("--bundle", "--platform=node", "--format=esm", f"--banner:js={REQUIRE}")
+    entry = str(modules / "happy-dom" / "lib" / "index.js")
+    out = f"--outfile={package / 'index.js'}"
+    run(NODE, str(modules / ".bin" / "esbuild"), entry, *options, out, cwd=package)
+    return package
+
+
+def bring(folder: Path, client: Path, dom: Path) -> Path:
+    """A project in ``folder`` with the packages and ``client``; the folder of its drivers."""
     modules = folder / "node_modules"
     modules.mkdir()
-    for package in (PACKAGES / "node_modules").iterdir():
-        (modules / package.name).symlink_to(package)
-    (modules / "ayes-client").symlink_to(client)
+    packages = {package.name: package for package in (PACKAGES / "node_modules").iterdir()}
+    for name, package in (packages | {"happy-dom": dom, "ayes-client": client}).items():
+        (modules / name).symlink_to(package)
     shutil.copytree(PACKAGES / "views", folder / "views")
     return folder / "views"
 
 
 @pytest.fixture(scope="module")
-def views(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bring(tmp_path_factory.mktemp("views"), ROOT / "clients" / "js")
+def views(tmp_path_factory: pytest.TempPathFactory, dom: Path) -> Path:
+    return bring(tmp_path_factory.mktemp("views"), ROOT / "clients" / "js", dom)
 
 
 def command(view: str, folder: Path) -> list[str]:
@@ -120,13 +136,13 @@ async def test_a_view_shows_what_the_client_promises(
 
 
 @pytest.mark.timeout(200)
-async def test_mistakes_planted_in_the_views_are_caught(tmp_path: Path) -> None:
+async def test_mistakes_planted_in_the_views_are_caught(tmp_path: Path, dom: Path) -> None:
     async def caught(name: str, mistake: Mistake) -> bool:
         copy, folder = tmp_path / name / "js", tmp_path / name / "project"
         shutil.copytree(ROOT / "clients" / "js", copy)
         replaced(copy / mistake.file, mistake.words, mistake.instead)
         folder.mkdir()
-        driver = command(mistake.view, bring(folder, copy))
+        driver = command(mistake.view, bring(folder, copy, dom))
         return await fails(driver, mistake.scenario, folder, (Mismatch, AssertionError))
 
     assert await uncaught(MISTAKES, caught, patience=8.0) == []
