@@ -221,7 +221,7 @@ async def test_a_stale_proposal_is_brought_up_to_date_and_an_accepted_one_undone
     await expect(card.get_by_text("revision 2")).to_be_visible()
     await ada.get_by_role("link", name="History").click()
     entry = ada.locator(".entry").filter(has_text="Grace")
-    await entry.get_by_role("button", name="Undo", exact=True).click()
+    await entry.get_by_role("button", name="Undo:").click()
     await entry.get_by_label("Why is it undone?").fill("Too soon")
     await entry.get_by_role("button", name="Undo").last.click()
     await expect(entry.get_by_text("Undone later")).to_be_visible()

@@ -127,7 +127,7 @@ async def test_dialogs_forms_and_the_lost_line_fit_a_narrow_phone(
         wrong += await misfits(page, "big screen")
         await page.goto(f"{site.base}/#/e/{event}")
         await wire.sever()
-        await page.get_by_role("button", name="Agree", exact=True).click()
+        await page.get_by_role("button", name="Agree:").click()
         await page.locator(".waiting-menu summary").click()
         wrong += await misfits(page, "no connection")
         guest = (await visit(site, f"/#/join/{code}", **NARROW)).page

@@ -71,7 +71,7 @@ async def test_what_is_pressed_says_until_when_by_the_servers_clock(
         await proposal(page, "Calm").get_by_role("button", name="Agree").click()
         await expect(proposal(page, "Calm").get_by_role("button", name="You agree")).to_be_visible()
         card = proposal(page, "Near")
-        await card.get_by_role("button", name="Accept", exact=True).click()
+        await card.get_by_role("button", name="Accept:").click()
         await card.get_by_role("button", name="Accept now").click()
         await expect(card.locator(".outcome")).to_be_visible()
         made = (await stage.room("Ada", event))["proposals"].values()

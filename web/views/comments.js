@@ -4,12 +4,16 @@ import { byNo } from "../order.js";
 import { h } from "../render.js";
 import { t } from "../words.js";
 import { field, formShown, opener, tooLong, wordsForm } from "./forms.js";
+import { named } from "./names.js";
 import { PAGE_SIZE } from "./lists.js";
 import { button, icon, note, noteOf, person, time, trouble, words } from "./parts.js";
 import { reason } from "../refusal.js";
 
-/** `about`: {proposal} or {criterion}. Folded until the user opens it. */
-export function comments(app, store, about) {
+/**
+ * `about`: {proposal} or {criterion}, whose words are `subject`; `title`: the same, apart from the words of a criterion
+ * that a proposal became. Folded until the user opens it.
+ */
+export function comments(app, store, about, subject, title = subject) {
   const [[kind, id]] = Object.entries(about);
   const key = `comments|${store.event}|${id}`;
   const said = of(store, kind, id);
@@ -19,17 +23,18 @@ export function comments(app, store, about) {
   if (!writable && said.length === 0) return null;
   const shown = app.shown(`more|${key}`) || PAGE_SIZE;
   const hidden = said.length - shown;
+  const label = said.length ? t("comments.count", { count: said.length }) : t("comments.add");
   const open = app.shown(key) || waiting.some((act) => act.state === "refused");
-  return h("div", { class: "comments", key: "comments" },
-    h("button", { type: "button", class: "button quiet small", "aria-expanded": String(open), onclick: () => app.show(key, !open) },
-      icon("talk"), h("span", {}, said.length ? t("comments.count", { count: said.length }) : t("comments.add")),
+  return h("div", { class: "comments", key: "comments", role: "group", "aria-label": title },
+    h("button", { type: "button", class: "button quiet small", "aria-expanded": String(open), "aria-label": named(label, subject), onclick: () => app.show(key, !open) },
+      icon("talk"), h("span", {}, label),
       app.drafts.get(draft) && !open && h("span", { class: "pill attention" }, t("draft"))),
     open && h("div", { class: "comments-body" },
-      older(app, store),
-      hidden > 0 && button(t("comments.earlier", { count: hidden }), () => app.show(`more|${key}`, shown + PAGE_SIZE), { kind: "quiet small" }),
+      older(app, store, subject),
+      hidden > 0 && button(t("comments.earlier", { count: hidden }), () => app.show(`more|${key}`, shown + PAGE_SIZE), { kind: "quiet small", about: subject }),
       h("ul", { class: "comment-list" }, said.slice(-shown).map((comment) => one(app, store, comment))),
       waiting.map((act) => h("div", { class: "comment ghost", key: act.id }, words(act.args.content), noteOf(app, act, (user) => store.name(user)))),
-      writable && composer(app, store, about, draft)));
+      writable && composer(app, store, about, subject, draft)));
 }
 
 /** Those of the room's window and those that were paged in, the oldest first. */
@@ -40,12 +45,12 @@ function of(store, kind, id) {
   return [...found.values()].sort(byNo);
 }
 
-function older(app, store) {
+function older(app, store, about) {
   const page = store.pages.comments;
   const shown = Object.keys(store.state.comments).length + page.items.size;
   if (page.done || store.state.counts.comments <= shown) return null;
   if (page.error) return trouble(reason(page.error), () => store.more("comments"));
-  return button(t("comments.older", { count: store.state.counts.comments - shown }), () => store.more("comments"), { kind: "quiet small", disabled: page.loading });
+  return button(t("comments.older", { count: store.state.counts.comments - shown }), () => store.more("comments"), { kind: "quiet small", disabled: page.loading, about });
 }
 
 function one(app, store, comment) {
@@ -56,17 +61,17 @@ function one(app, store, comment) {
   return h("li", { class: "comment", key: id },
     h("p", { class: "quiet" }, person(store, comment.author), " · ", time(comment.created_at), comment.version > 1 && [" · ", t("comments.edited")]),
     editing
-      ? wordsForm(app, store, { key, label: t("comments.edit"), submit: t("save"), initial: comment.content, lines: 2, current: comment,
+      ? wordsForm(app, store, { key, label: t("comments.edit"), submit: t("save"), about: comment.content, initial: comment.content, lines: 2, current: comment,
           send: ({ content, base }) => store.run("comment.edit", { comment: id, version: base, content }) })
       : words(comment.content),
     !editing && h("div", { class: "row tools" },
-      mine && store.may("comment.edit") && opener(app, store, key, t("comments.edit"), { kind: "quiet small", sign: "pencil", bare: true }),
+      mine && store.may("comment.edit") && opener(app, store, key, t("comments.edit"), { kind: "quiet small", sign: "pencil", bare: true, about: comment.content }),
       (mine || store.isAdmin) && store.may("comment.remove") &&
-        button(t("comments.remove"), () => store.run("comment.remove", { comment: id }), { kind: "quiet small", sign: "bin", bare: true }),
-      note(app, store, key)));
+        button(t("comments.remove"), () => store.run("comment.remove", { comment: id }), { kind: "quiet small", sign: "bin", bare: true, about: comment.content }),
+      note(app, store, key, comment.content)));
 }
 
-function composer(app, store, about, draft) {
+function composer(app, store, about, subject, draft) {
   const send = (event) => {
     event.preventDefault();
     const content = app.drafts.get(draft)?.trim();
@@ -75,10 +80,10 @@ function composer(app, store, about, draft) {
     app.drafts.drop(draft);
   };
   return h("form", { class: "composer", onsubmit: send },
-    field(app, { draft, label: t("comments.add"), quiet: true, lines: 1, max: 2_000, placeholder: t("comments.placeholder"),
+    field(app, { draft, label: named(t("comments.add"), subject), quiet: true, lines: 1, max: 2_000, placeholder: t("comments.placeholder"),
       onkeydown: (event) => {
         if (event.key === "Enter" && !event.isComposing && (event.ctrlKey || event.metaKey)) send(event);
       } }),
-    h("button", { class: "button", disabled: !app.drafts.get(draft)?.trim() || Boolean(tooLong(app.drafts.get(draft), 2_000)) }, t("comments.send")));
+    h("button", { class: "button", "aria-label": named(t("comments.send"), subject), disabled: !app.drafts.get(draft)?.trim() || Boolean(tooLong(app.drafts.get(draft), 2_000)) }, t("comments.send")));
 }
 

@@ -7,6 +7,7 @@ import { number, t } from "../words.js";
 import { comments } from "./comments.js";
 import { formShown, opener, wordsForm } from "./forms.js";
 import { searched, searchField, windowed } from "./lists.js";
+import { named } from "./names.js";
 import { button, note, noteOf, words } from "./parts.js";
 
 export function ground(app, store) {
@@ -42,6 +43,8 @@ function adder(app, store, kind) {
   if (!direct && !proposed) return null;
   const key = direct ? `add/${kind}` : `propose/${kind}/create/`;
   const label = t(direct ? `${kind}.add` : `propose.${kind}.create`);
+  // The same form is open next to the proposals.
+  if (proposed && !direct && app.shown(`new-proposal|${store.event}`) === kind) return null;
   if (!formShown(app, store, key)) return h("div", { class: "row" }, opener(app, store, key, label, { kind: "quiet small", sign: "plus" }));
   const send = ({ content, reason }) => (direct
     ? store.acts.add(`${kind}.add`, { event: store.event, content })
@@ -52,15 +55,15 @@ function adder(app, store, kind) {
 function optionRow(app, store, option) {
   const key = `item/${option.id}`;
   if (formShown(app, store, key)) {
-    return h("li", { class: "item", key: option.id }, wordsForm(app, store, { key, label: t("option.edit"), submit: t("save"), initial: option.content, max: 200, lines: 1,
+    return h("li", { class: "item", key: option.id }, wordsForm(app, store, { key, label: t("option.edit"), about: option.content, submit: t("save"), initial: option.content, max: 200, lines: 1,
       send: ({ content }) => store.run("option.edit", { option: option.id, content }) }));
   }
   return h("li", { class: "item", key: option.id, mount: arrive(store) },
     h("div", { class: "item-line" }, words(option.content),
       h("div", { class: "tools" },
-        store.may("option.edit") && opener(app, store, key, t("option.edit"), { kind: "quiet small", sign: "pencil", bare: true }),
-        store.may("option.remove") && button(t("option.remove"), () => store.run("option.remove", { option: option.id }), { kind: "quiet small", sign: "bin", bare: true }))),
-    note(app, store, key));
+        store.may("option.edit") && opener(app, store, key, t("option.edit"), { kind: "quiet small", sign: "pencil", bare: true, about: option.content }),
+        store.may("option.remove") && button(t("option.remove"), () => store.run("option.remove", { option: option.id }), { kind: "quiet small", sign: "bin", bare: true, about: option.content }))),
+    note(app, store, key, option.content));
 }
 
 const arrive = (store) => (el) => store.settled && el.classList.add("arrive");
@@ -73,20 +76,21 @@ function itemRow(app, store, kind, item) {
     openFor(store, kind, item),
     kind === "criterion" && conclusion(app, store, item),
     forms(app, store, kind, item),
-    kind === "criterion" && comments(app, store, { criterion: item.id }));
+    kind === "criterion" && comments(app, store, { criterion: item.id }, item.content));
 }
 
 /** The changes one may ask for, as small buttons. */
 function tools(app, store, kind, item) {
+  const about = item.content;
   if (store.may(`${kind}.edit`)) {
     return h("div", { class: "tools" },
-      opener(app, store, `item/${item.id}`, t(`${kind}.edit`), { kind: "quiet small", sign: "pencil", bare: true }),
-      button(t(`${kind}.remove`), () => store.run(`${kind}.remove`, { [kind]: item.id, version: item.version }), { kind: "quiet small", sign: "bin", bare: true }));
+      opener(app, store, `item/${item.id}`, t(`${kind}.edit`), { kind: "quiet small", sign: "pencil", bare: true, about }),
+      button(t(`${kind}.remove`), () => store.run(`${kind}.remove`, { [kind]: item.id, version: item.version }), { kind: "quiet small", sign: "bin", bare: true, about }));
   }
   if (!store.may("proposal.create")) return null;
   return h("div", { class: "tools" },
-    opener(app, store, `propose/${kind}/update/${item.id}`, t(`propose.${kind}.update`), { kind: "quiet small", sign: "pencil", bare: true }),
-    opener(app, store, `propose/${kind}/delete/${item.id}`, t(`propose.${kind}.delete`), { kind: "quiet small", sign: "bin", bare: true }));
+    opener(app, store, `propose/${kind}/update/${item.id}`, t(`propose.${kind}.update`), { kind: "quiet small", sign: "pencil", bare: true, about }),
+    opener(app, store, `propose/${kind}/delete/${item.id}`, t(`propose.${kind}.delete`), { kind: "quiet small", sign: "bin", bare: true, about }));
 }
 
 /** Links to the open proposals about it. */
@@ -100,7 +104,8 @@ function openFor(store, kind, item) {
     card?.querySelector("button")?.focus({ preventScroll: true });
   };
   return h("p", { class: "about-it" }, about.map(([id, proposal]) =>
-    h("a", { key: id, href: `#proposal-${id}`, class: "pill attention", onclick: jump(id) }, t(`kind.${proposal.kind}.${proposal.category}.short`))));
+    h("a", { key: id, href: `#proposal-${id}`, class: "pill attention", "aria-label": named(t(`kind.${proposal.kind}.${proposal.category}.short`), proposal.content ?? item.content), onclick: jump(id) },
+      t(`kind.${proposal.kind}.${proposal.category}.short`))));
 }
 
 function conclusion(app, store, item) {
@@ -113,9 +118,9 @@ function conclusion(app, store, item) {
         ? h("div", { class: "concluded" }, h("span", { class: "conclusion-label" }, t("conclusion")), words(item.conclusion, { key: `c${item.conclusion_version}`, mount: arrive(store) }))
         : h("p", { class: "quiet" }, t("conclusion.none")),
       store.may("proposal.create") && h("div", { class: "tools" },
-        !stands && opener(app, store, key("create"), t("propose.conclusion.create"), { kind: "quiet small", sign: "plus" }),
-        stands && opener(app, store, key("update"), t("propose.conclusion.update"), { kind: "quiet small", sign: "pencil", bare: true }),
-        stands && opener(app, store, key("delete"), t("propose.conclusion.delete"), { kind: "quiet small", sign: "bin", bare: true }))));
+        !stands && opener(app, store, key("create"), t("propose.conclusion.create"), { kind: "quiet small", sign: "plus", about: item.content }),
+        stands && opener(app, store, key("update"), t("propose.conclusion.update"), { kind: "quiet small", sign: "pencil", bare: true, about: item.content }),
+        stands && opener(app, store, key("delete"), t("propose.conclusion.delete"), { kind: "quiet small", sign: "bin", bare: true, about: item.content }))));
 }
 
 /** The forms that were opened from the tools, and the results of their acts. */
@@ -128,20 +133,20 @@ function forms(app, store, kind, item) {
   ];
   return wanted.map(([way, what, category]) => {
     const key = way === "item" ? `item/${item.id}` : `propose/${what}/${category}/${item.id}`;
-    if (!formShown(app, store, key)) return way === "item" ? note(app, store, key) : null;
+    if (!formShown(app, store, key)) return way === "item" ? note(app, store, key, item.content) : null;
     return way === "item" ? editForm(app, store, kind, item, key) : proposeForm(app, store, what, category, item, key);
   });
 }
 
 function editForm(app, store, kind, item, key) {
-  return wordsForm(app, store, { key, label: t(`${kind}.edit`), submit: t("save"), initial: item.content, lines: 2, current: item,
+  return wordsForm(app, store, { key, label: t(`${kind}.edit`), about: item.content, submit: t("save"), initial: item.content, lines: 2, current: item,
     send: ({ content, base }) => store.run(`${kind}.edit`, { [kind]: item.id, version: base, content }) });
 }
 
 function proposeForm(app, store, kind, category, item, key) {
   const current = kind === "conclusion" ? { version: item.conclusion_version, content: item.conclusion } : { version: item.version, content: item.content };
   const wordless = category === "delete";
-  return wordsForm(app, store, { key, label: t(`propose.${kind}.${category}`), submit: t("propose"), wordless, reasoned: true, lines: 2, current,
+  return wordsForm(app, store, { key, label: t(`propose.${kind}.${category}`), about: item.content, submit: t("propose"), wordless, reasoned: true, lines: 2, current,
     initial: category === "update" ? current.content : "", hint: wordless ? undefined : t("form.keys"),
     send: ({ content, reason, base }) => store.run("proposal.create", { kind, category, target: item.id, base_version: base, ...(!wordless && { content }), ...(reason && { reason }) }) });
 }

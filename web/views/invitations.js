@@ -10,6 +10,7 @@ import { save } from "../save.js";
 import { number, t } from "../words.js";
 import { field } from "./forms.js";
 import { windowed } from "./lists.js";
+import { named } from "./names.js";
 import { button, dialog, note, pill, quoted } from "./parts.js";
 
 /** Most people of one command. */
@@ -59,7 +60,7 @@ function roll(app, store, name, of, send) {
     field(app, { draft, label: t(`${name}.people`), lines: 4, hint: t(`${name}.people.hint`) }),
     h("div", { class: "row" },
       h("button", { class: "button small primary", disabled: people.length === 0 || tooMany || busy }, people.length === 0 ? t(`${name}.submit.none`) : t(`${name}.submit`, { count: people.length })),
-      h("label", { class: "button small quiet" }, t("roll.file"), h("input", { type: "file", class: "unseen", accept: ".csv,text/csv,text/plain", onchange: take })),
+      h("label", { class: "button small quiet" }, t("roll.file"), h("input", { type: "file", class: "unseen", "aria-label": named(t("roll.file"), t(`${name}.people`)), accept: ".csv,text/csv,text/plain", onchange: take })),
       tooMany && h("span", { class: "hint over" }, t("roll.too_many", { max: MAX_PEOPLE })),
       name === "invite" && note(app, store, key)));
 }
@@ -92,6 +93,6 @@ function invitationRow(store, app, id, { name, status }) {
   return h("li", { key: id },
     h("span", { class: "who" }, h("b", {}, quoted(name)), " ", pill(t(`invitation.${status}`), status === "used" ? "agreed" : "")),
     status !== "revoked" && store.may("invitation.revoke") && h("span", { class: "row" },
-      button(t("invitation.revoke"), () => store.run("invitation.revoke", { invitation: id }), { kind: "small quiet" }),
-      note(app, store, `invitation/${id}`)));
+      button(t("invitation.revoke"), () => store.run("invitation.revoke", { invitation: id }), { kind: "small quiet", about: name }),
+      note(app, store, `invitation/${id}`, name)));
 }

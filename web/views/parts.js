@@ -4,6 +4,7 @@ import { reason } from "../refusal.js";
 import { h } from "../render.js";
 import { rich } from "../rich.js";
 import { exact, initial, relative, t } from "../words.js";
+import { named } from "./names.js";
 
 const ICONS = {
   check: "M4.5 12.5l5 5L20 7",
@@ -38,28 +39,32 @@ const ICONS = {
 export const icon = (name) =>
   h("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
 
-/** A button. `kind`: primary, quiet, danger, agree. `sign`: an icon; `bare`: only that is seen. */
-export function button(label, onclick, { kind = "", sign, bare = false, ...props } = {}) {
+/**
+ * A button. `kind`: primary, quiet, danger, agree. `sign`: an icon; `bare`: only that is seen. `about`: the thing it is
+ * about, for one of many; it is heard, and on a bare one shown.
+ */
+export function button(label, onclick, { kind = "", sign, bare = false, about, ...props } = {}) {
+  const name = about ? named(label, about) : label;
   const classes = ["button", kind, bare ? "bare" : ""].filter(Boolean).join(" ");
-  return h("button", { type: "button", class: classes, onclick, ...props, ...(bare && { "aria-label": label, title: label }) },
+  return h("button", { type: "button", class: classes, onclick, ...props, ...((bare || about) && { "aria-label": name }), ...(bare && { title: name }) },
     sign && icon(sign), bare ? null : h("span", {}, label));
 }
 
-/** The result of the act at `key`, in words next to its control. */
-export function note(app, store, key) {
+/** The result of the act at `key`, in words next to its control. `about`: the thing it is about. */
+export function note(app, store, key, about) {
   const act = store.act(key);
-  return act ? noteOf(app, act, (user) => store.name(user)) : null;
+  return act ? noteOf(app, act, (user) => store.name(user), about) : null;
 }
 
-export function noteOf(app, act, name) {
-  if (act.state === "pending") return waiting(app, act);
+export function noteOf(app, act, name, about = act.args.content ?? act.args.subject) {
+  if (act.state === "pending") return waiting(app, act, about);
   if (act.state === "confirmed") {
     const said = t(act.applied ? "act.confirmed" : "act.same");
     return h("span", { class: "note confirmed", key: `note-${act.id}` }, icon("check"), said);
   }
   return h("span", { class: "note refused", key: `note-${act.id}` },
     h("span", {}, reason(act.error, name)),
-    button(t("dismiss"), () => app.session.acts.dismiss(act.id), { kind: "quiet", sign: "cross", bare: true }));
+    button(t("dismiss"), () => app.session.acts.dismiss(act.id), { kind: "quiet", sign: "cross", bare: true, about }));
 }
 
 /** The command of `act`, if it waits here for a connection and was surely never sent. */
@@ -71,13 +76,13 @@ function unsent(app, act) {
 /** Whether `act` waits here for a connection, and was surely never sent. */
 export const isKept = (app, act) => unsent(app, act) !== undefined;
 
-function waiting(app, act) {
+function waiting(app, act, about) {
   const { acts, online } = app.session;
   const queued = unsent(app, act);
   return h("span", { class: "note pending", key: `note-${act.id}` },
     h("span", { class: "spinner", "aria-hidden": "true" }),
     t(online ? "act.sending" : !queued ? "act.unknown" : queued.kept ? "act.queued" : "act.unkept"),
-    queued && button(t("act.take_back"), () => acts.cancel(act.id), { kind: "quiet small" }));
+    queued && button(t("act.take_back"), () => acts.cancel(act.id), { kind: "quiet small", about }));
 }
 
 /** A user's text, in its own direction. */

@@ -57,9 +57,9 @@ const requestRow = (app, store, user, request) =>
   h("li", { key: user },
     face(request.name), h("span", { class: "who" }, h("b", {}, quoted(request.name)), marked(store, user), h("span", { class: "quiet" }, time(request.requested_at))),
     store.may("membership.approve") && h("span", { class: "row" },
-      button(t("requests.approve"), () => store.run("membership.approve", { user }), { kind: "small primary" }),
-      button(t("requests.reject"), () => store.run("membership.reject", { user }), { kind: "small quiet" }),
-      note(app, store, `member/${user}`)));
+      button(t("requests.approve"), () => store.run("membership.approve", { user }), { kind: "small primary", about: store.label(user, request.name) }),
+      button(t("requests.reject"), () => store.run("membership.reject", { user }), { kind: "small quiet", about: store.label(user, request.name) }),
+      note(app, store, `member/${user}`, store.label(user, request.name))));
 
 /** The result for all applicants, in words: how many came in, and how many did not fit. */
 function decided(app, store) {
@@ -145,15 +145,16 @@ function renaming(app, store) {
 }
 
 function row(app, store, user, member) {
+  const about = store.label(user, member.name);
   return h("li", { key: user, mount: (el) => store.settled && el.classList.add("arrive") },
     face(member.name),
     h("span", { class: "who" }, h("b", {}, quoted(member.name)), " ", user === store.me && pill(t("you")), leads(member.role) && pill(t(`role.${member.role}`), "agreed"),
       marked(store, user)),
     h("span", { class: "row" },
       store.may("membership.set_role") && RANKS.filter((role) => role !== member.role).map((role) =>
-        button(t(`role.make.${role}`), () => store.run("membership.set_role", { user, role }), { kind: "small quiet", key: role })),
-      store.may("membership.remove") && user !== store.me && button(t("people.remove"), () => app.dialogs.open("remove", store.event, user), { kind: "small quiet" }),
-      note(app, store, `member/${user}`)),
+        button(t(`role.make.${role}`), () => store.run("membership.set_role", { user, role }), { kind: "small quiet", key: role, about })),
+      store.may("membership.remove") && user !== store.me && button(t("people.remove"), () => app.dialogs.open("remove", store.event, user), { kind: "small quiet", about }),
+      note(app, store, `member/${user}`, about)),
     app.dialogs.shown("remove", store.event)?.about === user && removeDialog(app, store, user, member));
 }
 

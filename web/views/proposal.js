@@ -5,6 +5,7 @@ import { h } from "../render.js";
 import { now, t } from "../words.js";
 import { comments } from "./comments.js";
 import { field, formShown, opener, tooLong, wordsForm } from "./forms.js";
+import { named, proposalName } from "./names.js";
 import { button, dialog, icon, note, person, pill, quoted, reasonOf, time, words } from "./parts.js";
 import { remindButton } from "./remind.js";
 import { tallyBar, verdict } from "./tally-bar.js";
@@ -31,13 +32,13 @@ export function proposalCard(app, store, id, proposal) {
     open && proposal.stale && staleness(app, store, id, proposal),
     open && timing(proposal),
     open && tallyBar(store, id, proposal),
-    open && h("div", { class: "row actions" }, voting(app, store, id, proposal), note(app, store, `vote/${id}`)),
+    open && h("div", { class: "row actions" }, voting(app, store, id, proposal), note(app, store, `vote/${id}`, proposalName(store, proposal))),
     open && secrecy(app, store, id, proposal),
     !open && votesList(app, store, id, proposal),
     open && deciding(app, store, id, proposal),
-    open && reasonForm(app, store, id, app.shown(`reason|${id}`)),
+    open && reasonForm(app, store, id, app.shown(`reason|${id}`), proposalName(store, proposal)),
     !open && note(app, store, `vote/${id}`),
-    comments(app, store, { proposal: id }));
+    comments(app, store, { proposal: id }, proposalName(store, proposal), named(proposalTitle(proposal), proposalName(store, proposal))));
 }
 
 /** Mark a proposal as it appears; one of another member is new until it was in view for a moment. */
@@ -89,15 +90,16 @@ function staleness(app, store, id, proposal) {
   const version = proposal.kind === "conclusion" ? target?.conclusion_version : target?.version;
   const mine = proposal.author === store.me;
   const key = `rebase/${id}`;
+  const about = proposalName(store, proposal);
   return h("div", { class: "banner stale" }, h("p", {}, t(mine ? "proposal.stale.mine" : "proposal.stale")),
     mine && store.may("proposal.rebase") && version !== undefined && (proposal.category === "delete"
-      ? button(t("proposal.rebase"), () => store.run("proposal.rebase", { proposal: id, base_version: version }), { kind: "small" })
+      ? button(t("proposal.rebase"), () => store.run("proposal.rebase", { proposal: id, base_version: version }), { kind: "small", about })
       : formShown(app, store, key)
-        ? wordsForm(app, store, { key, label: t("form.content"), submit: t("proposal.rebase"), initial: proposal.content, allowSame: true,
+        ? wordsForm(app, store, { key, label: t("form.content"), about, submit: t("proposal.rebase"), initial: proposal.content, allowSame: true,
             current: { version, content: proposal.kind === "conclusion" ? target.conclusion : target.content },
             send: ({ content, base }) => store.run("proposal.rebase", { proposal: id, base_version: base, content }) })
-        : opener(app, store, key, t("proposal.rebase"), { kind: "small" })),
-    !formShown(app, store, key) && note(app, store, key));
+        : opener(app, store, key, t("proposal.rebase"), { kind: "small", about })),
+    !formShown(app, store, key) && note(app, store, key, about));
 }
 
 /** When it can pass and when it closes, by the server's clock. */
@@ -115,9 +117,10 @@ function deciding(app, store, id, proposal) {
   const mine = proposal.author === store.me;
   const busy = store.act(key)?.state === "pending";
   const asking = app.shown(`reason|${id}`);
+  const about = proposalName(store, proposal);
   const open = (verb) => () => app.show(`reason|${id}`, asking === verb ? false : verb);
   const one = (verb, label = t(`proposal.${verb}`)) =>
-    button(label, open(verb), { kind: "small quiet", key: verb, disabled: busy, "aria-expanded": String(asking === verb) });
+    button(label, open(verb), { kind: "small quiet", key: verb, about, disabled: busy, "aria-expanded": String(asking === verb) });
   const asAdmin = [
     store.may("proposal.accept") && one("accept", t(proposal.stale ? "proposal.accept_stale" : "proposal.accept")),
     store.may("proposal.reject") && one("reject"),
@@ -126,12 +129,12 @@ function deciding(app, store, id, proposal) {
     remindButton(app, store, id),
   ].flat().filter(Boolean);
   const asAuthor = mine && store.may("proposal.withdraw") && one("withdraw");
-  if (asAdmin.length === 0 && !asAuthor) return note(app, store, key);
+  if (asAdmin.length === 0 && !asAuthor) return note(app, store, key, about);
   return h("div", { class: "row deciding" },
     asAuthor,
     asAdmin.length > 0 && h("span", { class: "row as-admin", role: "group", "aria-label": t("proposal.as_admin") },
       h("span", { class: "quiet", "aria-hidden": "true" }, t("proposal.as_admin")), asAdmin),
-    note(app, store, key));
+    note(app, store, key, about));
 }
 
 /** All open proposals of a former member, closed at once; only if the room shows every member. */
@@ -142,7 +145,7 @@ function closing(app, store, id, { author }) {
   const act = `member/${author}`;
   return [
     button(t("proposal.close_theirs"), () => app.dialogs.open("close_theirs", store.event, id),
-      { kind: "small quiet", key: "close_theirs", disabled: store.act(act)?.state === "pending" }),
+      { kind: "small quiet", key: "close_theirs", about: proposalName(store, store.state.proposals[id]), disabled: store.act(act)?.state === "pending" }),
     note(app, store, act),
     app.dialogs.shown("close_theirs", store.event)?.about === id && closingDialog(app, store, author),
   ];
@@ -161,13 +164,14 @@ function closingDialog(app, store, author) {
 }
 
 /** The act's effect and a field for the reason, or null unless `verb` was pressed. */
-function reasonForm(app, store, id, verb) {
+function reasonForm(app, store, id, verb, about) {
   if (!verb) return null;
   const key = `decide/${id}`;
   const draft = `${store.event}|${key}.reason`;
   const isReasoned = verb !== "accept";
   const long = isReasoned ? tooLong(app.drafts.get(draft) ?? "", 2_000) : undefined;
   const { stale } = store.state.proposals[id] ?? {};
+  const group = { role: "group", "aria-label": named(t(`proposal.${verb}`), about) };
   const send = (event) => {
     event.preventDefault();
     if (long) return;
@@ -177,7 +181,7 @@ function reasonForm(app, store, id, verb) {
     app.show(`reason|${id}`, false);
   };
   const kind = { accept: "primary", withdraw: "", revert: "" }[verb] ?? "danger";
-  return h("form", { class: "words-form", onsubmit: send, key: `reason-${verb}` },
+  return h("form", { class: "words-form", onsubmit: send, key: `reason-${verb}`, ...group },
     h("p", { class: "quiet" }, t(`proposal.${verb}.says`)),
     isReasoned && field(app, { draft, label: t(`proposal.${verb}.reason`), max: 2_000, lines: 1, focus: true }),
     h("div", { class: "row" },
@@ -189,14 +193,15 @@ function reasonForm(app, store, id, verb) {
 /** For the history: take an accepted one back by a new act. */
 export function reverting(app, store, id, proposal) {
   const key = `decide/${id}`;
+  const about = proposalName(store, proposal);
   if (proposal.reverted_by) return pill(t("proposal.reverted"));
-  if (proposal.status !== "accepted" || !store.may("proposal.revert")) return note(app, store, key);
+  if (proposal.status !== "accepted" || !store.may("proposal.revert")) return note(app, store, key, about);
   const asking = app.shown(`reason|${id}`) === "revert";
   return [
     h("div", { class: "row reverting" },
-      button(t("proposal.revert"), () => app.show(`reason|${id}`, asking ? false : "revert"), { kind: "small quiet", sign: "undo", "aria-expanded": String(asking) }),
-      note(app, store, key)),
-    asking && reasonForm(app, store, id, "revert"),
+      button(t("proposal.revert"), () => app.show(`reason|${id}`, asking ? false : "revert"), { kind: "small quiet", sign: "undo", about, "aria-expanded": String(asking) }),
+      note(app, store, key, about)),
+    asking && reasonForm(app, store, id, "revert", about),
   ];
 }
 

@@ -5,6 +5,7 @@ import { reason } from "../refusal.js";
 import { h } from "../render.js";
 import { address, link } from "../route.js";
 import { exact, list, t } from "../words.js";
+import { proposalName } from "./names.js";
 import { button, dialog, loading, trouble } from "./parts.js";
 import { copy } from "./share.js";
 
@@ -19,7 +20,7 @@ export function remindButton(app, store, id) {
     app.dialogs.open(NAME, store.event, { id });
     ask(app, store, id);
   };
-  return button(t("remind.others"), open, { kind: "small quiet", sign: "bell", key: "remind" });
+  return button(t("remind.others"), open, { kind: "small quiet", sign: "bell", key: "remind", about: id && proposalName(store, store.state.proposals[id]) });
 }
 
 const keyOf = (store) => `${NAME}|${store.event}`;

@@ -5,6 +5,7 @@ import { switchWords } from "../reminders.js";
 import { h } from "../render.js";
 import { link } from "../route.js";
 import { t } from "../words.js";
+import { proposalName } from "./names.js";
 import { button, icon } from "./parts.js";
 
 /** What is near and still to do, until it is done or dismissed; it comes again when it is nearer. */
@@ -15,7 +16,7 @@ export function reminding(app, store) {
       h("p", {}, icon("clock"), h("span", {}, wordsOf(store, one))),
       h("div", { class: "row" },
         way(app, store, one),
-        button(t("dismiss"), () => app.show(`dismissed|${one.key}`, true), { kind: "quiet small", sign: "cross", bare: true }))));
+        button(t("dismiss"), () => app.show(`dismissed|${one.key}`, true), { kind: "quiet small", sign: "cross", bare: true, about: wordsOf(store, one) }))));
 }
 
 /** Banners at once: more would hide what they are about. */
@@ -29,7 +30,7 @@ function way(app, store, { tab, lacks, proposals }) {
     // The view is drawn before the next frame.
     requestAnimationFrame(() => requestAnimationFrame(() => document.getElementById(`proposal-${proposals[0]}`)?.scrollIntoView({ block: "center" })));
   };
-  return button(t("remind.to_proposal"), go, { kind: "small" });
+  return button(t("remind.to_proposal"), go, { kind: "small", about: proposalName(store, store.state.proposals[proposals[0]]) });
 }
 
 /** The switch, while something in the room has a time to be reminded of. */

@@ -41,7 +41,7 @@ export function roomView(app) {
 function closed({ room, you }) {
   // An applicant who is rejected learns it only by the room's end.
   if (room.closed === "revoked" && you.membership?.role === undefined) return t("membership.is.rejected");
-  return has(`room.closed.${room.closed}`) ? t(`room.closed.${room.closed}`) : reason({ code: room.closed });
+  return has(`room.closed.${room.closed}`) ? t(`room.closed.${room.closed}`) : reason({ code: "room_closed", details: { reason: room.closed } });
 }
 
 function shut(app, store, said, again) {

@@ -8,6 +8,7 @@ import { createView } from "./create.js";
 import { eventsView } from "./events.js";
 import { joinView } from "./join.js";
 import { invitedView } from "./invited.js";
+import { proposalName } from "./names.js";
 import { roomView } from "./room.js";
 import { endedView, signInView } from "./sign-in.js";
 
@@ -108,18 +109,22 @@ function away(app) {
       h("div", { class: "menu-body" },
         h("ul", { class: "waiting-list" }, all.map((entry) =>
           h("li", { key: entry.id },
-            h("span", {}, wishOf(entry), " ", h("span", { class: "quiet" }, time(new Date(entry.since).toISOString()))),
-            entry.sent ? h("span", { class: "quiet" }, t("act.unknown")) : button(t("act.take_back"), () => app.session.acts.cancel(entry.id), { kind: "quiet small" })))),
+            h("span", {}, wishOf(entry), subjectOf(app, entry) && [": ", quoted(subjectOf(app, entry))], " ", h("span", { class: "quiet" }, time(new Date(entry.since).toISOString()))),
+            entry.sent ? h("span", { class: "quiet" }, t("act.unknown"))
+              : button(t("act.take_back"), () => app.session.acts.cancel(entry.id), { kind: "quiet small", about: subjectOf(app, entry) ?? wishOf(entry) })))),
         h("p", { class: "hint" }, t("line.queued.hint")))),
     app.session.unkept().length > 0 && h("span", { class: "over" }, t("line.unkept")),
     client.status === "waiting" && button(t("line.now"), () => client.retry(), { kind: "quiet small" }));
 }
 
 /** A command, in words. */
-function wishOf({ type, args }) {
-  const said = t(has(`wish.${type}`) ? `wish.${type}` : "wish.other");
-  const about = args.content ?? args.subject;
-  return about ? [said, ": ", quoted(about)] : said;
+const wishOf = ({ type }) => t(has(`wish.${type}`) ? `wish.${type}` : "wish.other");
+
+/** The words that a command is about, if the page knows them. */
+function subjectOf(app, { args }) {
+  const store = app.session.rooms.get(args.event);
+  const proposal = store?.state?.proposals?.[args.proposal];
+  return args.content ?? args.subject ?? (proposal ? proposalName(store, proposal) : args.user && store?.label(args.user));
 }
 
 function languageSwitch(app) {

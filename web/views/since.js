@@ -16,5 +16,5 @@ export function since(app, store) {
   return h("div", { class: "banner since", key: "since" },
     h("p", {}, t("since.title"), " ", made > 0 && t("since.made", { count: made }), " ",
       decided > 0 && h("a", { href: link.room(store.event, "history") }, t("since.decided", { count: decided }))),
-    button(t("dismiss"), () => (app.seen.settle(store.event), app.changed()), { kind: "quiet small", sign: "cross", bare: true }));
+    button(t("dismiss"), () => (app.seen.settle(store.event), app.changed()), { kind: "quiet small", sign: "cross", bare: true, about: t("since.title") }));
 }

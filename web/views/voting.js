@@ -3,6 +3,7 @@
 import { termsOf } from "../policy.js";
 import { h } from "../render.js";
 import { t } from "../words.js";
+import { named, proposalName } from "./names.js";
 import { icon, isKept, pill } from "./parts.js";
 import { votesList } from "./turnout.js";
 
@@ -23,10 +24,12 @@ function agreeing(app, store, id, proposal, stance) {
   const act = store.act(`vote/${id}`);
   const pending = act?.state === "pending";
   const press = () => (asked ? retract(store, id) : cast(store, id, proposal, "agree"));
+  const label = t(pending ? underway(app, act, asked) : asked ? "vote.said.agree" : "vote.agree");
+  const isBack = asked && !pending;
   return h("button", { type: "button", class: `button agree ${asked ? "on" : ""} ${pending ? "asked" : ""}`, "aria-pressed": String(asked),
-    "aria-disabled": pending ? "true" : undefined, onclick: () => !pending && press() },
-    icon("check"), h("span", {}, t(pending ? underway(app, act, asked) : asked ? "vote.said.agree" : "vote.agree")),
-    asked && !pending && h("span", { class: "undo" }, t("vote.retract")));
+    "aria-label": nameOf(label, isBack, store, proposal), "aria-disabled": pending ? "true" : undefined, onclick: () => !pending && press() },
+    icon("check"), h("span", {}, label),
+    isBack && h("span", { class: "undo" }, t("vote.retract")));
 }
 
 /** One button a stance; the one that stands is pressed, and pressing it again takes the vote back. */
@@ -35,10 +38,15 @@ function choosing(app, store, id, proposal, stances, stance) {
   const press = (one) => (one === stance ? retract(store, id) : cast(store, id, proposal, one));
   return h("div", { class: "stances", role: "group", "aria-label": t("vote.label") }, stances.map((one) =>
     h("button", { type: "button", key: one, class: `button ${one} ${one === stance ? "on" : ""} ${pending && one === stance ? "asked" : ""}`,
+      "aria-label": nameOf(t(one === stance ? `vote.said.${one}` : `vote.${one}`), one === stance && !pending, store, proposal),
       "aria-pressed": String(one === stance), "aria-disabled": pending ? "true" : undefined, onclick: () => !pending && press(one) },
       icon(SIGNS[one]), h("span", {}, t(one === stance ? `vote.said.${one}` : `vote.${one}`)),
       one === stance && !pending && h("span", { class: "undo" }, t("vote.retract")))));
 }
+
+/** The name of a button to vote: its words, and the proposal. `isBack`: it takes the vote back. */
+const nameOf = (label, isBack, store, proposal) =>
+  named(isBack ? `${label} ${t("vote.retract")}` : label, proposalName(store, proposal));
 
 const cast = (store, id, { revision }, stance) =>
   store.run("vote.cast", { proposal: id, revision, ...(stance !== "agree" && { stance }) });

@@ -22,6 +22,24 @@ test("an error is explained in words of a language, with the names that are know
   assert.equal(explain(closed, "en", { name: () => "\u0633" }).includes("\u2068\u0633\u2069"), true);
 });
 
+test("a room that closed is explained by its reason", () => {
+  const said = (reason, language) => explain(new AyesError("room_closed", "x", { details: { reason } }), language);
+  assert.equal(said("removed"), "You were removed from this event.");
+  assert.equal(said("left"), "You have left this event.");
+  assert.equal(said("revoked").includes("deleted"), true);
+  assert.equal(said("removed", "ko"), ko["error.room_closed.removed"]);
+  // The server refused the room, or the program left it.
+  assert.equal(said("not_found"), en["error.not_found"]);
+  assert.equal(said("client"), en["error.room_closed"]);
+  assert.equal(said(undefined), en["error.room_closed"]);
+});
+
+test("every error that the client itself makes has a sentence", () => {
+  for (const code of ["stopped", "closed", "cancelled", "not_sent", "unanswered", "room_closed", "unreachable"]) {
+    assert.equal(/server says|Refused/.test(explain(new AyesError(code, "the words for a log"))), false, code);
+  }
+});
+
 test("every language has every text", () => {
   assert.deepEqual(LANGUAGES, ["en", "ko"]);
   assert.deepEqual(Object.keys(ko).sort(), Object.keys(en).sort());

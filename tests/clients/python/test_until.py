@@ -12,7 +12,15 @@ import pytest
 from ayes_client import Client, EventFinished, MemberJoined, ProposalDecided, explain
 from ayes_client._rooms.happenings import happenings
 from ayes_client._words import LANGUAGES
-from ayes_client.errors import BadRequest, NeedsFix, ProposalClosed, RoomClosed
+from ayes_client.errors import (
+    AyesError,
+    BadRequest,
+    LineError,
+    NeedsFix,
+    NotFound,
+    ProposalClosed,
+    RoomClosed,
+)
 from scripts import client_types
 from tests.clients.python.conftest import Connect, gathering, proposal
 from tests.clients.python.waiting import SECONDS, status
@@ -142,6 +150,29 @@ def test_a_refusal_is_explained_in_both_languages() -> None:
     assert explain(wrong) == "The server says: Invalid enum value 'precent'"
     assert explain(ValueError("no error of a server")) == "no error of a server"
     assert LANGUAGES == ("en", "ko")
+
+
+def test_a_room_that_closed_is_explained_by_its_reason() -> None:
+    def said(reason: str | None, language: str = "en") -> str:
+        return explain(RoomClosed(details={"reason": reason}), language)
+
+    assert said("removed") == "You were removed from this event."
+    assert said("left") == "You have left this event."
+    assert "deleted" in said("revoked")
+    assert said("removed", "ko") != said("removed")
+    # The server refused the room, or the program left it.
+    assert said("not_found") == explain(NotFound())
+    assert said("client") == said(None) == "The room is closed."
+
+
+def test_every_error_that_the_client_itself_makes_has_a_sentence() -> None:
+    def kinds(of: type[AyesError]) -> set[type[AyesError]]:
+        return {of, *(kind for one in of.__subclasses__() for kind in kinds(one))}
+
+    own = kinds(LineError) - {LineError}
+    assert len(own) >= 8
+    for kind in own:
+        assert "server says" not in explain(kind("the words for a log")), kind.__name__
 
 
 def test_an_error_in_words_has_its_path_and_no_code_twice() -> None:

@@ -16,6 +16,7 @@ export default {
   add: "Add",
   propose: "Propose",
   remove: "Remove",
+  named: "{label}: {about}",
   cancel: "Cancel",
   close: "Close",
   dismiss: "Dismiss",

@@ -16,6 +16,7 @@ export default {
   add: "추가",
   propose: "제안하기",
   remove: "지우기",
+  named: "{label}: {about}",
   cancel: "취소",
   close: "닫기",
   dismiss: "알림 지우기",

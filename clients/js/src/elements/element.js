@@ -157,7 +157,7 @@ export class AyesElement extends Base {
   draw() {
     const room = this.#room;
     if (this.#error) this.#only(this.explain(this.#error), "error");
-    else if (room?.closed) this.#only(this.say(`closed.${room.closed}`) ?? this.say("closed"), "error");
+    else if (room?.closed) this.#only(this.explain({ code: "room_closed", details: { reason: room.closed } }), "error");
     else if (room?.state === undefined) this.#only(this.#waiting());
     else this.show(room);
   }

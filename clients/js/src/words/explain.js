@@ -31,6 +31,11 @@ export function explain(error, language = "en", { name = () => undefined } = {})
     if (details.limit) return say("error.limit_reached.limit", { limit: details.limit });
   }
   if (code === "closed") return say(has(`close.${details.close}`) ? `close.${details.close}` : "error.closed_for_good");
+  if (code === "room_closed") {
+    // Where the server refused the room, its code is the reason.
+    const own = [`error.room_closed.${details.reason}`, `error.${details.reason}`].find(has);
+    if (own) return say(own);
+  }
   if (has(`error.${code}`)) return say(`error.${code}`);
   return isSaid ? say("error.said", { message }) : say("error.other", { code: code ?? "?" });
 }

@@ -54,6 +54,11 @@ def explain(
     if code == "closed":
         own = f"close.{details.get('close')}"
         return words.say(own if own in words else "error.closed_for_good")
+    if code == "room_closed":
+        # Where the server refused the room, its code is the reason.
+        for own in (f"error.room_closed.{details.get('reason')}", f"error.{details.get('reason')}"):
+            if own in words:
+                return words.say(own)
     if f"error.{code}" in words:
         return words.say(f"error.{code}")
     return words.say("error.said", message=message)
