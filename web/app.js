@@ -13,6 +13,7 @@ import { link, parse } from "./route.js";
 import { render } from "./render.js";
 import { Seen } from "./seen.js";
 import { Session } from "./session.js";
+import { browserStore } from "./store.js";
 import { setClock, setLanguage, t } from "./words.js";
 import { isCounting } from "./views/schedule.js";
 import { shell } from "./views/shell.js";
@@ -23,6 +24,7 @@ const TICK_INTERVAL_MS = 15_000;
 const COUNTDOWN_INTERVAL_MS = 1_000;
 /** Closes that say that the token is no good: bad, or revoked. */
 const REFUSED = [4500, 4503];
+const THEME = "ayes:theme";
 /** Phases of a room that does not show what is in it. */
 const SHUT = ["refused", "closed"];
 
@@ -244,12 +246,8 @@ export class App {
     const { dataset } = document.documentElement;
     if (theme === "system") delete dataset.theme;
     else dataset.theme = theme;
-    try {
-      if (theme === "system") localStorage.removeItem("ayes:theme");
-      else localStorage.setItem("ayes:theme", theme);
-    } catch {
-      // Storage is off: it lasts for this visit.
-    }
+    if (theme === "system") browserStore.remove(THEME);
+    else browserStore.set(THEME, theme);
     this.changed();
   }
 

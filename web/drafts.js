@@ -1,6 +1,7 @@
 // The user's unsent words, kept at every key stroke, so that neither an update nor a reload loses them.
 // Each tab keeps its own; the next tab that opens takes over those of a closed one.
 
+import { browserStore } from "./store.js";
 import { Tab } from "./tab.js";
 
 /** Drafts that are kept, more than a user has open; beyond it the oldest go first. */
@@ -33,7 +34,7 @@ export class Drafts {
     this.held.clear();
     for (const [key, { name, value }] of this.chosen(all, lives)) {
       this.set(key, value);
-      if (name !== prefix + key) localStorage.removeItem(name);
+      if (name !== prefix + key) browserStore.remove(name);
     }
     for (const [key, value] of early) this.set(key, value);
     this.changed();
@@ -62,7 +63,7 @@ export class Drafts {
    * visits too.
    */
   forget() {
-    for (const name of this.all === "" ? [] : named(this.all)) removed(name);
+    for (const name of this.all === "" ? [] : browserStore.keys(this.all)) browserStore.remove(name);
     this.close();
   }
 
@@ -101,47 +102,21 @@ export class Drafts {
 
   store(key, text) {
     if (this.prefix === "") return;
-    try {
-      if (text === null) localStorage.removeItem(this.prefix + key);
-      else localStorage.setItem(this.prefix + key, text);
-    } catch {
-      // Full or off: it is still held here.
-    }
-  }
-}
-
-/** The names in the storage that begin with `all`. */
-function named(all) {
-  try {
-    return Object.keys(localStorage).filter((name) => name.startsWith(all));
-  } catch {
-    return [];
-  }
-}
-
-function removed(name) {
-  try {
-    localStorage.removeItem(name);
-  } catch {
-    // Storage is off: it was never there.
+    if (text === null) browserStore.remove(this.prefix + key);
+    else browserStore.set(this.prefix + key, text);
   }
 }
 
 /** The drafts in the storage under `all`, the oldest first: `{name, tab, key, at, value}`. */
 function left(all) {
   const found = [];
-  try {
-    for (const name of Object.keys(localStorage)) {
-      if (!name.startsWith(all)) continue;
-      const [tab, ...rest] = name.slice(all.length).split(":");
-      const draft = parsed(localStorage.getItem(name));
-      if (!draft) continue;
-      const { at, value } = draft;
-      if (Date.now() - at > FORGOTTEN) localStorage.removeItem(name);
-      else found.push({ name, tab, key: rest.join(":"), at, value });
-    }
-  } catch {
-    // Storage is off: drafts live as long as the page.
+  for (const name of browserStore.keys(all)) {
+    const [tab, ...rest] = name.slice(all.length).split(":");
+    const draft = parsed(browserStore.get(name));
+    if (!draft) continue;
+    const { at, value } = draft;
+    if (Date.now() - at > FORGOTTEN) browserStore.remove(name);
+    else found.push({ name, tab, key: rest.join(":"), at, value });
   }
   return found.sort((one, other) => one.at - other.at);
 }

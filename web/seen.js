@@ -1,6 +1,8 @@
 // The last position that the user saw of each event: "new since you were here", kept in this browser by
 // user.
 
+import { browserStore } from "./store.js";
+
 /** Events remembered; the ones looked at longest ago go first. */
 const MAX_EVENTS = 200;
 
@@ -59,24 +61,16 @@ const keyOf = (owner) => `ayes:seen:${encodeURIComponent(owner)}`;
 
 export function read(key, otherwise = []) {
   try {
-    return JSON.parse(localStorage.getItem(key)) ?? otherwise;
+    return JSON.parse(browserStore.get(key)) ?? otherwise;
   } catch {
     return otherwise;
   }
 }
 
 export function write(key, value) {
-  try {
-    localStorage.setItem(key, JSON.stringify(value));
-  } catch {
-    // Full or off: it lasts for this visit.
-  }
+  browserStore.set(key, JSON.stringify(value));
 }
 
 export function remove(key) {
-  try {
-    localStorage.removeItem(key);
-  } catch {
-    // Off: there are no stored positions.
-  }
+  browserStore.remove(key);
 }

@@ -1,5 +1,7 @@
 // The name of this tab: it stays over reloads, and is not another open tab's.
 
+import { tabStore } from "./store.js";
+
 const KEPT = "ayes:tab";
 /**
  * The longest wait for the previous page of this tab to be gone. If the name is still held then, this tab
@@ -28,7 +30,8 @@ export class Tab {
       this.name = named();
       await this.#hold();
     }
-    const { held } = await this.locks.query();
+    // A browser that forbids its storage forbids its locks, too.
+    const { held } = await this.locks.query().catch(() => ({ held: [] }));
     const living = new Set(held.map((lock) => lock.name));
     return (name) => name !== this.name && living.has(lockOf(name));
   }
@@ -54,19 +57,11 @@ export class Tab {
 const lockOf = (name) => `${KEPT}/${name}`;
 
 function remembered() {
-  try {
-    return sessionStorage.getItem(KEPT);
-  } catch {
-    return null;
-  }
+  return tabStore.get(KEPT);
 }
 
 function named() {
   const name = crypto.getRandomValues(new Uint32Array(2)).join("-");
-  try {
-    sessionStorage.setItem(KEPT, name);
-  } catch {
-    // Storage is off: a reload is another tab.
-  }
+  tabStore.set(KEPT, name);
   return name;
 }

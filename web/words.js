@@ -1,5 +1,6 @@
 // Texts, numbers and times in the reader's language. All texts stand in `strings/`, one file a language.
 
+import { browserStore } from "./store.js";
 import en from "./strings/en.js";
 import ko from "./strings/ko.js";
 
@@ -23,12 +24,7 @@ function listsOf(locale) {
 
 /** The language that was chosen here, else the first the browser asks for that there is. */
 export function preferredLanguage() {
-  let kept = null;
-  try {
-    kept = localStorage.getItem(KEPT);
-  } catch {
-    // Storage is off.
-  }
+  const kept = browserStore.get(KEPT);
   const asked = [kept, ...(navigator.languages ?? [])].map((tag) => tag?.split("-")[0]);
   return asked.find((tag) => tag in STRINGS) ?? "en";
 }
@@ -44,12 +40,7 @@ export function setLanguage(tag, keep = false) {
   hour = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
   moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "long" });
   document.documentElement.lang = tag;
-  if (!keep) return;
-  try {
-    localStorage.setItem(KEPT, tag);
-  } catch {
-    // Storage is off: it lasts for this visit.
-  }
+  if (keep) browserStore.set(KEPT, tag);
 }
 
 /** The reader's own variety of the language, which decides how dates and numbers are written. */

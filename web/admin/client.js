@@ -1,5 +1,7 @@
 // The admin's API, as `docs/admin.md` has it.
 
+import { tabStore } from "../store.js";
+
 const KEPT = "ayes:admin-token";
 /** Longest wait for an answer, in milliseconds; the server answers earlier. */
 const TIMEOUT_MS = 20_000;
@@ -17,8 +19,8 @@ export class Refused extends Error {
 
 /** The token lives as long as the tab, and in no other. */
 export const token = {
-  get: () => sessionStorage.getItem(KEPT),
-  set: (value) => (value ? sessionStorage.setItem(KEPT, value) : sessionStorage.removeItem(KEPT)),
+  get: () => tabStore.get(KEPT),
+  set: (value) => (value ? tabStore.set(KEPT, value) : tabStore.remove(KEPT)),
 };
 
 /** Send one request; returns the decoded answer, or throws `Refused`. */

@@ -1,28 +1,25 @@
 // Values that this tab remembers. They outlive a reload and end with the tab, so a token lies nowhere for
 // long, and two tabs can be two people.
 
-const memory = new Map();
+import { tabStore } from "../store.js";
 
 /** The value kept under `name`, or null. */
 export function kept(name) {
   try {
-    return JSON.parse(sessionStorage.getItem(key(name))) ?? memory.get(name) ?? null;
+    return JSON.parse(tabStore.get(key(name)));
   } catch {
-    // A browser may forbid its storage; then no value outlives a reload.
-    return memory.get(name) ?? null;
+    // Another program wrote there.
+    return null;
   }
 }
 
 /** Keeps a value that JSON can write; null forgets it. */
 export function keep(name, value) {
-  if (value === null) memory.delete(name);
-  else memory.set(name, value);
-  try {
-    if (value === null) sessionStorage.removeItem(key(name));
-    else sessionStorage.setItem(key(name), JSON.stringify(value));
-  } catch {
-    // As above.
-  }
+  if (value === null) tabStore.remove(key(name));
+  else tabStore.set(key(name), JSON.stringify(value));
 }
+
+/** Whether what was kept last is lost when this page goes to another address. */
+export const isLost = () => tabStore.isFailing;
 
 const key = (name) => `ayes.signin.${name}`;

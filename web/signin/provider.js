@@ -2,7 +2,7 @@
 // Core 1.0), as a public client. The protocol itself is oauth4webapi's.
 
 import { SignInError } from "./error.js";
-import { keep, kept } from "./kept.js";
+import { isLost, keep, kept } from "./kept.js";
 import { HOME } from "./server.js";
 
 // The longest time at the provider; its own codes and forms live no longer.
@@ -52,6 +52,8 @@ export class Provider {
     };
     for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
     keep(ASKED, asked);
+    // The answer could not be recognised.
+    if (isLost()) throw new SignInError("storage");
     return leave(url);
   }
 

@@ -61,7 +61,7 @@ function one(app, store, comment) {
   return h("li", { class: "comment", key: id },
     h("p", { class: "quiet" }, person(store, comment.author), " · ", time(comment.created_at), comment.version > 1 && [" · ", t("comments.edited")]),
     editing
-      ? wordsForm(app, store, { key, label: t("comments.edit"), submit: t("save"), about: comment.content, initial: comment.content, lines: 2, current: comment,
+      ? wordsForm(app, store, { key, label: t("comments.edit"), submit: t("save"), title: comment.content, initial: comment.content, lines: 2, current: comment,
           send: ({ content, base }) => store.run("comment.edit", { comment: id, version: base, content }) })
       : words(comment.content),
     !editing && h("div", { class: "row tools" },

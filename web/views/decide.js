@@ -74,7 +74,7 @@ function newProposal(app, store) {
     h("div", { class: "choice", role: "group", "aria-label": t("feed.propose.kind") }, NEW_KINDS.map((one) =>
       h("button", { key: one, type: "button", "aria-pressed": String(one === kind), onclick: () => app.show(openKey(store), one) }, t(`kind.${one}.create`)))),
     h("p", { class: "hint" }, t(`about.${kind}`)),
-    wordsForm(app, store, { key: `propose/${kind}/create/`, label: t(`propose.${kind}.create`), submit: t("propose"), reasoned: true, lines: 2, send, folded: () => app.fold(openKey(store)) }),
+    wordsForm(app, store, { key: `propose/${kind}/create/`, label: t(`propose.${kind}.create`), title: t(`kind.${kind}.create`), submit: t("propose"), reasoned: true, lines: 2, send, folded: () => app.fold(openKey(store)) }),
     h("p", { class: "hint" }, t("feed.propose.other")));
 }
 

@@ -2,7 +2,6 @@
 
 import { h } from "../render.js";
 import { lengthOf, number, t } from "../words.js";
-import { named } from "./names.js";
 import { button, note } from "./parts.js";
 
 /** Part of a field's length from which on the length left is shown. */
@@ -74,9 +73,9 @@ export function numberField(app, { draft, label, initial, min, max, unit, ...pro
  * The form at `key` (an act's key): words, and with `reasoned` why. `initial`: the words that stand.
  * `current`: {version, content} of the item to be changed, as it is now. If it has changed since the form
  * was opened, a note next to the field says so. With `split`, each line is one of its own.
- * `send({content, reason, base})` gives the act. `about`: the words of the item, which a heard form is named by.
+ * `send({content, reason, base})` gives the act. `title`: the name of the form for who hears it.
  */
-export function wordsForm(app, store, { key, label, about, submit, initial = "", current, max = 2_000, lines = 3, reasoned = false, wordless = false, allowSame = false, split = false, hint, send, folded }) {
+export function wordsForm(app, store, { key, label, title, submit, initial = "", current, max = 2_000, lines = 3, reasoned = false, wordless = false, allowSame = false, split = false, hint, send, folded }) {
   const form = `${store.event}|${key}`;
   const draft = (name) => `${form}.${name}`;
   const content = app.drafts.get(draft("content")) ?? initial;
@@ -97,7 +96,7 @@ export function wordsForm(app, store, { key, label, about, submit, initial = "",
   const long = (!wordless && tooLong(content, max)) || (reasoned && tooLong(app.drafts.get(draft("reason")) ?? "", 2_000)) || undefined;
   const unusable = long || (!wordless && (!content.trim() || (!allowSame && content.trim() === initial)));
   const many = split ? linesOf(content).length : 1;
-  return h("form", { class: "words-form", key: form, onsubmit, role: "group", "aria-label": about ? named(label, about) : label },
+  return h("form", { class: "words-form", key: form, onsubmit, role: "group", "aria-label": title },
     !wordless && field(app, { draft: draft("content"), label, initial, max, lines, hint, focus: true,
       mount: (el) => remember(app, draft("base"), current, el), onkeydown: keys(onsubmit, fold) }),
     current && base !== undefined && current.version !== base && moved(app, draft, current, content),
@@ -108,7 +107,7 @@ export function wordsForm(app, store, { key, label, about, submit, initial = "",
       long && h("span", { class: "hint over" }, long),
       !long && many > 1 && h("span", { class: "hint" }, t("form.lines", { count: many })),
       button(t("cancel"), close, { kind: "quiet" }),
-      note(app, store, key, about)));
+      note(app, store, key, title)));
 }
 
 /** The version on which the words were begun, kept with them, over a reload too. */

@@ -36,6 +36,8 @@ function section(app, store, kind, name, items, draw) {
     adder(app, store, kind));
 }
 
+const SECTIONS = { option: "options", assumption: "assumptions", criterion: "criteria" };
+
 /** The way to one more: directly before the start, by a proposal afterwards. */
 function adder(app, store, kind) {
   const direct = store.may(`${kind}.add`);
@@ -49,13 +51,14 @@ function adder(app, store, kind) {
   const send = ({ content, reason }) => (direct
     ? store.acts.add(`${kind}.add`, { event: store.event, content })
     : store.run("proposal.create", { kind, category: "create", content, ...(reason && { reason }) }));
-  return wordsForm(app, store, { key, label, submit: t(direct ? "add" : "propose"), reasoned: !direct, max: kind === "option" ? 200 : 2_000, lines: kind === "option" ? 1 : 2, split: direct, send });
+  const title = t(direct ? SECTIONS[kind] : `kind.${kind}.create`);
+  return wordsForm(app, store, { key, label, title, submit: t(direct ? "add" : "propose"), reasoned: !direct, max: kind === "option" ? 200 : 2_000, lines: kind === "option" ? 1 : 2, split: direct, send });
 }
 
 function optionRow(app, store, option) {
   const key = `item/${option.id}`;
   if (formShown(app, store, key)) {
-    return h("li", { class: "item", key: option.id }, wordsForm(app, store, { key, label: t("option.edit"), about: option.content, submit: t("save"), initial: option.content, max: 200, lines: 1,
+    return h("li", { class: "item", key: option.id }, wordsForm(app, store, { key, label: t("option.edit"), title: option.content, submit: t("save"), initial: option.content, max: 200, lines: 1,
       send: ({ content }) => store.run("option.edit", { option: option.id, content }) }));
   }
   return h("li", { class: "item", key: option.id, mount: arrive(store) },
@@ -139,14 +142,14 @@ function forms(app, store, kind, item) {
 }
 
 function editForm(app, store, kind, item, key) {
-  return wordsForm(app, store, { key, label: t(`${kind}.edit`), about: item.content, submit: t("save"), initial: item.content, lines: 2, current: item,
+  return wordsForm(app, store, { key, label: t(`${kind}.edit`), title: item.content, submit: t("save"), initial: item.content, lines: 2, current: item,
     send: ({ content, base }) => store.run(`${kind}.edit`, { [kind]: item.id, version: base, content }) });
 }
 
 function proposeForm(app, store, kind, category, item, key) {
   const current = kind === "conclusion" ? { version: item.conclusion_version, content: item.conclusion } : { version: item.version, content: item.content };
   const wordless = category === "delete";
-  return wordsForm(app, store, { key, label: t(`propose.${kind}.${category}`), about: item.content, submit: t("propose"), wordless, reasoned: true, lines: 2, current,
+  return wordsForm(app, store, { key, label: t(`propose.${kind}.${category}`), title: named(t(`kind.${kind}.${category}`), item.content), submit: t("propose"), wordless, reasoned: true, lines: 2, current,
     initial: category === "update" ? current.content : "", hint: wordless ? undefined : t("form.keys"),
     send: ({ content, reason, base }) => store.run("proposal.create", { kind, category, target: item.id, base_version: base, ...(!wordless && { content }), ...(reason && { reason }) }) });
 }

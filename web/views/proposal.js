@@ -95,7 +95,7 @@ function staleness(app, store, id, proposal) {
     mine && store.may("proposal.rebase") && version !== undefined && (proposal.category === "delete"
       ? button(t("proposal.rebase"), () => store.run("proposal.rebase", { proposal: id, base_version: version }), { kind: "small", about })
       : formShown(app, store, key)
-        ? wordsForm(app, store, { key, label: t("form.content"), about, submit: t("proposal.rebase"), initial: proposal.content, allowSame: true,
+        ? wordsForm(app, store, { key, label: t("form.content"), title: about, submit: t("proposal.rebase"), initial: proposal.content, allowSame: true,
             current: { version, content: proposal.kind === "conclusion" ? target.conclusion : target.content },
             send: ({ content, base }) => store.run("proposal.rebase", { proposal: id, base_version: base, content }) })
         : opener(app, store, key, t("proposal.rebase"), { kind: "small", about })),

@@ -2,6 +2,7 @@
 
 import { h } from "../render.js";
 import { link } from "../route.js";
+import { lasting } from "../store.js";
 import { currentLanguage, has, LANGUAGES, t } from "../words.js";
 import { button, dialog, face, icon, quoted, time } from "./parts.js";
 import { createView } from "./create.js";
@@ -20,11 +21,20 @@ export function shell(app) {
       h("a", { class: "brand", href: link.events() }, logo(), h("span", {}, "Ayes")),
       session && line(app),
       session ? personMenu(app) : h("div", { class: "row" }, help(app), languageSwitch(app), themeSwitch(app))),
+    forgetful(app),
     h("main", { id: "main", tabindex: -1, class: session ? `view-${app.route.view}` : "view-sign-in" },
       session ? view(app) : app.ended && app.signin.user ? endedView(app) : signInView(app)),
     undoing(app),
     session && signOutDialog(app),
   ];
+}
+
+/** A note that the browser does not keep what the user begins, until it is dismissed. */
+function forgetful(app) {
+  const key = `kept.${lasting()}`;
+  if (!has(key) || app.shown(key)) return null;
+  return h("div", { class: "banner forgetful", role: "status", key: "forgetful" }, h("p", {}, t(key)),
+    button(t("dismiss"), () => app.show(key, true), { kind: "quiet small", sign: "cross", bare: true }));
 }
 
 /** The waiting acts that can still be undone, with their seconds. */

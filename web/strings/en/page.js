@@ -33,6 +33,8 @@ export default {
   "ended.title": "The server closed the connection",
   "ended.text": "Nothing you wrote is lost: it is kept in this browser.",
   "ended.again": "Connect again",
+  "kept.tab": "This browser’s storage is full or switched off. Texts that you begin here are lost when you close this tab.",
+  "kept.page": "This browser does not let the page keep anything. When you close this tab, you are signed out, and texts that you have begun are lost.",
 
   // Signing in
   sign_in: "Sign in",
@@ -59,6 +61,7 @@ export default {
   "sign_in.error.provider": "The sign-in service cannot be reached. Try again in a moment.",
   "sign_in.error.denied": "The sign-in was declined.",
   "sign_in.error.state": "That sign-in has expired. Please start again.",
+  "sign_in.error.storage": "This browser keeps nothing for this page, so you cannot come back signed in. Allow it to store site data, and try again.",
   "sign_in.error.expired": "Your sign-in has expired. Please sign in again.",
   "sign_in.error.malformed": "This does not look like a token.",
   "sign_in.error.name": "A name has 1 to 100 characters.",

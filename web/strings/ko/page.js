@@ -33,6 +33,8 @@ export default {
   "ended.title": "서버가 연결을 닫았습니다",
   "ended.text": "작성한 내용은 사라지지 않고 이 브라우저에 보관됩니다.",
   "ended.again": "다시 연결",
+  "kept.tab": "이 브라우저의 저장 공간이 가득 찼거나 꺼져 있습니다. 여기서 쓰기 시작한 글은 이 탭을 닫으면 사라집니다.",
+  "kept.page": "이 브라우저는 이 페이지의 내용을 보관하지 않습니다. 이 탭을 닫으면 로그아웃되고 쓰던 글이 사라집니다.",
 
   // 로그인
   sign_in: "로그인",
@@ -59,6 +61,7 @@ export default {
   "sign_in.error.provider": "로그인 서비스에 연결할 수 없습니다. 잠시 후 다시 시도하세요.",
   "sign_in.error.denied": "로그인이 거부되었습니다.",
   "sign_in.error.state": "로그인 시간이 지났습니다. 처음부터 다시 해 주세요.",
+  "sign_in.error.storage": "이 브라우저가 이 페이지의 내용을 보관하지 않아 로그인하고 돌아올 수 없습니다. 사이트 데이터 저장을 허용한 뒤 다시 시도해 주세요.",
   "sign_in.error.expired": "로그인이 만료되었습니다. 다시 로그인해 주세요.",
   "sign_in.error.malformed": "토큰 형식이 아닙니다.",
   "sign_in.error.name": "이름은 1자 이상 100자 이하여야 합니다.",
