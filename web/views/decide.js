@@ -39,8 +39,7 @@ function feed(app, store) {
     cards.length === 0 && sending(store).length === 0 && nothing(store),
     cards.slice(0, shown).map((id) => proposalCard(app, store, id, proposals[id])),
     cards.length > shown && button(t("feed.more", { count: cards.length - shown }), () => app.show(`more|${store.event}`, shown + PAGE_SIZE)),
-    sending(store).map((act) => ghost(app, store, act)),
-    freshBelow(store));
+    sending(store).map((act) => ghost(app, store, act)));
 }
 
 /**
@@ -78,15 +77,20 @@ function newProposal(app, store) {
     h("p", { class: "hint" }, t("feed.propose.other")));
 }
 
-/** Others' proposals that came and are not in view: they are said, and one press away. */
-function freshBelow(store) {
+/**
+ * Others' proposals that came and are not in view: they are said in the bar at the top, where the button lies on no
+ * control, and one press away.
+ */
+export function freshNews(app) {
+  const { view, event, tab } = app.route;
+  const store = view === "room" && tab === "decide" && app.session.rooms.get(event);
+  if (!store || store.phase !== "open" || store.fresh.size === 0) return null;
   const [first] = store.fresh;
-  if (first === undefined) return null;
   const jump = () => {
     document.getElementById(`proposal-${first}`)?.scrollIntoView({ block: "center" });
     store.saw(first);
   };
-  return h("div", { class: "fresh-below", key: "fresh" }, button(t("news.proposed", { count: store.fresh.size }), jump, { kind: "small primary", sign: "down" }));
+  return button(t("news.proposed", { count: store.fresh.size }), jump, { kind: "small primary fresh-news", sign: "down", key: "fresh" });
 }
 
 /** Proposals that were asked for, whose diff has not come yet. */

@@ -6,6 +6,7 @@ import { lasting } from "../store.js";
 import { currentLanguage, has, LANGUAGES, t } from "../words.js";
 import { button, dialog, face, icon, quoted, time } from "./parts.js";
 import { createView } from "./create.js";
+import { freshNews } from "./decide.js";
 import { eventsView } from "./events.js";
 import { joinView } from "./join.js";
 import { invitedView } from "./invited.js";
@@ -19,6 +20,7 @@ export function shell(app) {
     h("a", { class: "skip", href: "#main", onclick: skip }, t("skip")),
     h("header", { class: "top" },
       h("a", { class: "brand", href: link.events() }, logo(), h("span", {}, "Ayes")),
+      session && freshNews(app),
       session && line(app),
       session ? personMenu(app) : h("div", { class: "row" }, help(app), languageSwitch(app), themeSwitch(app))),
     forgetful(app),
