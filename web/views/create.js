@@ -2,7 +2,7 @@
 
 import { contradiction, DEFAULTS, newPolicy, presetOf } from "../policy.js";
 import { h } from "../render.js";
-import { t } from "../words.js";
+import { number, t } from "../words.js";
 import { fromLocal, linesOf, momentField, numberField, tick, tooLong } from "./forms.js";
 import { button, noteOf } from "./parts.js";
 import { dropPolicyDrafts, policyFields, presets } from "./policy-fields.js";
@@ -74,7 +74,7 @@ function lines(app, name, max, values, change) {
         "aria-invalid": tooLong(value, max) && "true", onpaste: (event) => pasted(app, event, name, index, values, change),
         onkeydown: (event) => addOnEnter(event, () => change([...values, ""])),
         oninput: (event) => set(index, event.target.value) }),
-      values.length > 1 && button(t("remove"), () => change(values.filter((_, at) => at !== index)), { kind: "quiet", sign: "cross", bare: true, about: t(`create.${name}.nth`, { count: index + 1 }) }), over(value, max)))),
+      values.length > 1 && button(t("remove"), () => change(values.filter((_, at) => at !== index)), { kind: "quiet", sign: "cross", bare: true, about: number(index + 1) }), over(value, max)))),
     button(t(`create.${name}.add`), () => change([...values, ""]), { kind: "quiet small", sign: "plus" }));
 }
 

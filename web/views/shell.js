@@ -134,8 +134,9 @@ const wishOf = ({ type }) => t(has(`wish.${type}`) ? `wish.${type}` : "wish.othe
 
 /** The words that a command is about, if the page knows them. */
 function subjectOf(app, { args }) {
-  const store = app.session.rooms.get(args.event);
-  const proposal = store?.state?.proposals?.[args.proposal];
+  const room = app.session.rooms.get(args.event);
+  const store = room?.phase === "open" ? room : undefined;
+  const proposal = store?.state.proposals[args.proposal];
   return args.content ?? args.subject ?? (proposal ? proposalName(store, proposal) : args.user && store?.label(args.user));
 }
 
