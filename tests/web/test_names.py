@@ -36,7 +36,7 @@ DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimatio
 async def repeated(page: Page, view: str) -> list[str]:
     """Return the names that several controls of ``page`` have; links to one place count once.
 
-    Fields and buttons of a form are told apart by the name of their group, which is heard first.
+    Fields and buttons of a form differ by the name of their group, which is heard first.
     """
     await page.evaluate(DRAWN)
     session = await page.context.new_cdp_session(page)
