@@ -31,6 +31,8 @@ export class RoomStore {
     this.watched = new Set();
     /** Proposals of others that came during this visit and were not in view yet. */
     this.fresh = new Set();
+    /** Those of them whose cards came into view. */
+    this.inView = new Set();
     /** Its first state was seen: what comes from now on is new. */
     this.isKnown = false;
     /** When the room was live last, while it is not. */
@@ -175,7 +177,13 @@ export class RoomStore {
     return this.client.user?.id;
   }
 
-  /** The proposal was in view. */
+  /** The proposal's card came into view. */
+  met(id) {
+    this.inView.add(id);
+    this.changed();
+  }
+
+  /** The proposal was in view for a while. */
   saw(id) {
     if (this.fresh.delete(id)) this.changed();
   }

@@ -1,4 +1,4 @@
-"""What floats over the page covers no control: bars, news, and what can still be undone."""
+"""Bars, news and the offer to undo, which float over the page, lie on no control."""
 
 from __future__ import annotations
 

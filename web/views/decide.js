@@ -84,13 +84,15 @@ function newProposal(app, store) {
 export function freshNews(app) {
   const { view, event, tab } = app.route;
   const store = view === "room" && tab === "decide" && app.session.rooms.get(event);
-  if (!store || store.phase !== "open" || store.fresh.size === 0) return null;
-  const [first] = store.fresh;
+  if (!store || store.phase !== "open") return null;
+  const away = [...store.fresh].filter((id) => !store.inView.has(id));
+  if (away.length === 0) return null;
+  const [first] = away;
   const jump = () => {
     document.getElementById(`proposal-${first}`)?.scrollIntoView({ block: "center" });
     store.saw(first);
   };
-  return button(t("news.proposed", { count: store.fresh.size }), jump, { kind: "small primary fresh-news", sign: "down", key: "fresh" });
+  return button(t("news.proposed", { count: away.length }), jump, { kind: "small primary fresh-news", sign: "down", key: "fresh" });
 }
 
 /** Proposals that were asked for, whose diff has not come yet. */

@@ -51,6 +51,7 @@ function arrived(store, id, el) {
   const look = new IntersectionObserver((entries) => {
     if (!entries.some((entry) => entry.isIntersecting)) return;
     look.disconnect();
+    store.met(id);
     setTimeout(() => store.saw(id), READ_MS);
   });
   look.observe(el);
