@@ -14,11 +14,15 @@ class Fault(Enum):
     AGAIN = "again"
     """Serialization failure, deadlock, cancelled statement or unique violation: retry the batch."""
     LINK = "link"
-    """The connection broke or cannot be made: retry the batch on a new one."""
+    """The connection broke or cannot be made, or takes no writes: retry the batch on a new one."""
     LOCKED = "locked"
     """The event's lock was not available in time."""
     REFUSED = "refused"
     """The database refuses what the batch wrote: one of its commands is at fault."""
+
+
+class PoolTimeoutError(TimeoutError):
+    """No connection of this node's own pool became free in time."""
 
 
 class NotCommitted(Exception):
@@ -27,8 +31,10 @@ class NotCommitted(Exception):
 
 _AGAIN = ("40001", "40P01", "57014", "23505")
 _LOCKED = ("55P03",)
-_LINK_CLASSES = ("08", "57P", "53")
-_LINK = ("25006",)
+# With 28 and 3D000 the role may not connect any more, with 58 the machine below PostgreSQL failed:
+# no command is at fault.
+_LINK_CLASSES = ("08", "57P", "53", "28", "58")
+_LINK = ("25006", "3D000")
 
 
 def fault_of(err: BaseException) -> Fault | None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import asyncpg
 
 from persistence.database.connecting import CONNECT_TIMEOUT_S, set_up
-from persistence.database.faults import fault_of
+from persistence.database.faults import PoolTimeoutError, fault_of
 from persistence.database.histogram import LATENCY_BOUNDS, Histogram
 
 #: Longest wait for an event's lock in one try; then the try fails. Shorter than
@@ -121,7 +121,7 @@ class Database:
                 await self._slots.acquire()
         except TimeoutError:
             self.timeouts += 1
-            raise
+            raise PoolTimeoutError from None
         self.waits.observe(monotonic() - began)
         self.in_use += 1
         try:

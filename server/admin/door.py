@@ -15,6 +15,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from persistence.database.failures import trouble_of
 from persistence.database.overload import unreachable
 from protocol.errors import ErrorCode, ProtocolError, RetryableError
 from server.http.answers import error_answer, json_answer
@@ -104,6 +105,8 @@ class Door:
         except Exception as err:
             found = unreachable(err)
             if isinstance(found, ProtocolError):
+                # The words are for the admin alone.
+                found.message = str(trouble_of(err))
                 raise found from err
             if isinstance(err, TimeoutError):
                 raise RetryableError(ErrorCode.TIMEOUT) from err

@@ -40,7 +40,11 @@ class Views:
             "time": timestamp(datetime.now(UTC)),
             "up_seconds": round(time.monotonic() - self._began),
             "draining": node.draining.has_begun,
-            "bus": {"shared": node.settings.redis_url is not None, "up": node.bus.is_up},
+            "bus": {
+                "shared": node.settings.redis_url is not None,
+                "up": node.bus.is_up,
+                "why": None if node.bus.trouble is None else str(node.bus.trouble),
+            },
             "sockets": len(node.sockets.all),
             "streams": len(node.streams),
             "rooms": node.rooms.count(),
@@ -63,9 +67,13 @@ class Views:
                 for each in reversed(node.lanes.end.slow)
             ][:MAX_LISTED],
             "failing": [
-                {"work": failures.name, "reason": failures.failing.value}
+                {
+                    "work": failures.name,
+                    "reason": failures.trouble.kind.value,
+                    "why": str(failures.trouble),
+                }
                 for failures in node.failures
-                if failures.failing is not None
+                if failures.trouble is not None
             ],
         }
 

@@ -7,6 +7,7 @@
     redis       the bus over Redis pub/sub: a channel for each event, and one for each node
     connection  the connections to one Redis server
     cluster     the connections to a Redis Cluster, one per shard
+    trouble     what an error of Redis means, in plain words
     living_nodes  the nodes that live, by their heartbeats; the home of an event
 
 A message about an event is a hint. No decision depends on one; rooms read the journal.

@@ -30,6 +30,7 @@ from server.bus.connection import (
     slot_of,
 )
 from server.bus.port import Writer
+from server.bus.trouble import BusTrouble, trouble_of
 from server.config.redis_url import Address, addresses_of, url_of
 
 log = logging.getLogger("ayes.bus")
@@ -59,6 +60,7 @@ class Cluster:
         self._over = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
         self._stopping: set[asyncio.Task[None]] = set()
+        self._trouble: BusTrouble | None = None
         self._logged = False
         self._made_at = time.monotonic()
         self._dropped = 0
@@ -71,6 +73,12 @@ class Cluster:
             and None not in self._owners
             and all(connection.is_up for connection in self._connections.values())
         )
+
+    @property
+    def trouble(self) -> BusTrouble | None:
+        """Why a shard does not answer, or why the slot map cannot be read."""
+        found = (connection.trouble for connection in self._connections.values())
+        return next(filter(None, found), self._trouble)
 
     @property
     def heartbeat_age_s(self) -> float:
@@ -192,12 +200,12 @@ class Cluster:
                 async with asyncio.timeout(2 * REDIS_TIMEOUT_S):
                     async with make_redis(url_of(self._url, address)) as redis:
                         self._take(await _slots(redis, address))
-                self._logged = False
+                self._logged, self._trouble = False, None
                 return True
             except Exception as err:
                 if not is_lost(err):
                     raise
-                error = err
+                error, self._trouble = err, trouble_of(err)
         if not self._logged:
             log.warning("no server of the Redis cluster returned the slot map: %r", error)
             self._logged = True

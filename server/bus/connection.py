@@ -19,9 +19,10 @@ from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
-from redis.exceptions import MovedError, NoPermissionError, RedisError
+from redis.exceptions import MovedError, NoPermissionError, RedisError, ResponseError
 
 from server.bus.port import Writer
+from server.bus.trouble import BusTrouble, is_misconf, trouble_of
 from server.config.redis_url import shown
 
 log = logging.getLogger("ayes.bus")
@@ -105,6 +106,8 @@ class RedisConnection:
         self._answered_at = {"publish": time.monotonic(), "receive": time.monotonic()}
         self.dropped = 0
         """Messages dropped since too many waited."""
+        self.trouble: BusTrouble | None = None
+        """Why a connection was lost or refused; ``None`` while both answer."""
         self._logged = False
         self._refused: set[str] = set()
         """The directions for which a right is missing; a heartbeat does not bring them back."""
@@ -182,6 +185,7 @@ class RedisConnection:
                 async with make_redis(self._url) as redis:
                     await work(redis)
             except NoPermissionError as err:
+                self.trouble = trouble_of(err)
                 self._log_refused(name, err)
                 delay = NO_PERMISSION_DELAY_S
             except Exception as err:
@@ -211,9 +215,10 @@ class RedisConnection:
 
     def _log_lost(self, err: Exception) -> None:
         """Log an outage once, whatever the number of attempts and the direction."""
+        self.trouble = trouble_of(err)
         if not self._logged:
             where = shown(self._url)
-            log.warning("Redis at %s is out of reach, rooms go by the sweep: %r", where, err)
+            log.warning("Redis at %s: %s; rooms go by the sweep: %r", where, self.trouble, err)
             self._logged = True
 
     def _mark_alive(self, name: str, *, is_proven: bool) -> None:
@@ -224,7 +229,10 @@ class RedisConnection:
             return
         self._alive[name] = True
         self._answered_at[name] = time.monotonic()
-        if self._logged and self.is_up:
+        if self.trouble is None or not self.is_up:
+            return
+        self.trouble = None
+        if self._logged:
             log.warning("Redis at %s is back", shown(self._url))
             self._logged = False
 
@@ -258,7 +266,7 @@ class RedisConnection:
             if isinstance(answer, MovedError) and self._moved is not None:
                 # The message is lost; the sweep finds its step.
                 self._moved(answer)
-            elif isinstance(answer, Exception):
+            elif isinstance(answer, Exception) and not is_misconf(answer):
                 raise answer
 
     # Receiving.
@@ -292,8 +300,10 @@ class RedisConnection:
     async def _next(self, pubsub: PubSub) -> dict[str, Any] | None:
         try:
             message: dict[str, Any] | None = await pubsub.get_message(timeout=REDIS_READ_TIMEOUT_S)
-        except MovedError as err:
-            if self._moved is None:
+        except ResponseError as err:
+            if is_misconf(err):
+                return {"type": "pong", "channel": b"", "data": b""}
+            if not isinstance(err, MovedError) or self._moved is None:
                 raise
             slot = err.slot_id
             self._subscribed -= {name for name in self._subscribed if slot_of(name) == slot}

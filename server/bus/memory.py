@@ -12,6 +12,7 @@ class MemoryBus:
     """One node on a bus within the process; a single node has no peers."""
 
     is_up = True
+    trouble = None
     heartbeat_age_s = 0.0
     dropped = 0
     refused = 0

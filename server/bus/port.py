@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeAlias
 
+from server.bus.trouble import BusTrouble
+
 #: Members of a room that one message names, 4 KiB of fingerprints; beyond that it carries only
 #: their number.
 MAX_FINGERPRINTS = 512
@@ -73,6 +75,10 @@ class Bus(Protocol):
     @property
     def is_up(self) -> bool:
         """Whether messages can be sent and received now; for the metrics."""
+
+    @property
+    def trouble(self) -> BusTrouble | None:
+        """Why messages cannot be sent or received now, if that is known."""
 
     @property
     def heartbeat_age_s(self) -> float:

@@ -26,6 +26,7 @@ from server.bus.port import (
     Writer,
 )
 from server.bus.seal import SEAL_BYTES, Seal
+from server.bus.trouble import BusTrouble
 from server.config.redis_url import is_cluster
 
 #: Bytes of a message that nodes of older versions read; they ignore a longer one. After it a hint
@@ -86,6 +87,8 @@ class _Servers(Protocol):
     @property
     def is_up(self) -> bool: ...
     @property
+    def trouble(self) -> BusTrouble | None: ...
+    @property
     def heartbeat_age_s(self) -> float: ...
     @property
     def dropped(self) -> int: ...
@@ -125,6 +128,11 @@ class RedisBus:
     def is_up(self) -> bool:
         """Whether Redis, or every shard of it, answers; for the metrics."""
         return self._servers.is_up
+
+    @property
+    def trouble(self) -> BusTrouble | None:
+        """Why Redis, or a shard of it, does not answer."""
+        return self._servers.trouble
 
     @property
     def heartbeat_age_s(self) -> float:

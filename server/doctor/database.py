@@ -13,9 +13,11 @@ from alembic.util.exc import CommandError
 
 from persistence.database import migrate
 from persistence.database.connecting import UnfitDatabaseError, check_sessions, connect
+from persistence.database.failures import trouble_of
 from persistence.database.pool import SESSION
 from server.config.masking import mask_url
 from server.config.settings import Settings
+from server.doctor import sessions, writing
 from server.doctor.finding import Finding, fail, ok, warn
 
 #: The oldest PostgreSQL that its makers mend, as ``server_version_num`` has it; an older one fails.
@@ -59,7 +61,8 @@ async def findings(url: str, settings: Settings) -> AsyncIterator[Finding]:
         yield fail("database", fact, cure or "see docs/scaling.md")
         return
     except asyncpg.PostgresError as err:
-        yield fail("database", f"it refuses the server: {err}", "correct AYES_DATABASE_URL")
+        found = trouble_of(err)
+        yield fail("database", f"{found.fact}: {err}", found.cure)
         return
     except (OSError, asyncpg.InterfaceError, ValueError, TimeoutError) as err:
         why = str(err) or type(err).__name__
@@ -70,20 +73,35 @@ async def findings(url: str, settings: Settings) -> AsyncIterator[Finding]:
         facts = await connection.fetchrow(_FACTS)
         assert facts is not None
         away = abs((facts["now"] - datetime.now(UTC)).total_seconds())
-        revisions = (
-            await connection.fetch("SELECT version_num FROM alembic_version")
-            if facts["has_schema"]
-            else []
-        )
+        for finding in (*_server(facts), *_durability(facts)):
+            yield finding
+        # Before the first table is read, which a foreign lock may forbid.
+        async for finding in sessions.findings(connection):
+            yield finding
+        async for finding in _of_schema(connection, facts):
+            yield finding
+        yield await writing.finding(connection)
+    except (asyncpg.PostgresError, TimeoutError, OSError) as err:
+        found = trouble_of(err)
+        said = str(err) or type(err).__name__
+        yield fail("database", f"{found.fact} ({said})", found.cure)
+        return
     finally:
         connection.terminate()
-    for finding in (
-        *_server(facts),
-        *_durability(facts),
-        *await asyncio.to_thread(_schema, facts, [row[0] for row in revisions]),
-        *_connections(facts, settings),
-        *_clock(away),
-    ):
+    for finding in (*_connections(facts, settings), *_clock(away)):
+        yield finding
+
+
+async def _of_schema(connection: asyncpg.Connection[Any], facts: Any) -> AsyncIterator[Finding]:
+    revisions: list[str] = []
+    if facts["has_schema"]:
+        try:
+            rows = await connection.fetch("SELECT version_num FROM alembic_version")
+        except asyncpg.LockNotAvailableError:
+            yield fail("schema", "alembic_version is locked: no server can start", sessions.CURE)
+            return
+        revisions = [row[0] for row in rows]
+    for finding in await asyncio.to_thread(lambda: [*_schema(facts, revisions)]):
         yield finding
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from server.bus.connection import LOST_ERRORS, REDIS_TIMEOUT_S, make_redis
+from server.bus.trouble import CLUSTER_RIGHTS, RIGHTS, is_misconf, trouble_of
 from server.config import redis_url
-from server.doctor.finding import Finding, fail, ok
-
-_RIGHTS: Final = "+publish +subscribe +unsubscribe +ping &ayes:*"
-_CLUSTER_RIGHTS: Final = f"{_RIGHTS} +spublish +ssubscribe +sunsubscribe +cluster"
+from server.doctor.finding import Finding, fail, ok, warn
 
 
 async def findings(url: str) -> AsyncIterator[Finding]:
@@ -28,19 +26,24 @@ async def findings(url: str) -> AsyncIterator[Finding]:
             async with make_redis(one) as redis:
                 yield await _look(redis, str(address or where), is_cluster=is_cluster)
         except NoPermissionError as err:
-            rights = _CLUSTER_RIGHTS if is_cluster else _RIGHTS
+            rights = CLUSTER_RIGHTS if is_cluster else RIGHTS
             fact = f"{where} lacks a right, and rooms on other nodes lag: {err}"
             yield fail("redis", fact, f"ACL SETUSER … {rights}")
-        except AuthenticationError as err:
-            yield fail("redis", f"{where} refuses the password: {err}", "correct AYES_REDIS_URL")
         except LOST_ERRORS as err:
-            why = str(err) or type(err).__name__
-            yield fail("redis", f"{where} is out of reach: {why}", "start it, or correct the URL")
+            found = trouble_of(err)
+            said = str(err) or type(err).__name__
+            yield fail("redis", f"{address or where}: {found.fact} ({said})", found.cure)
 
 
 async def _look(redis: Redis, where: str, *, is_cluster: bool) -> Finding:
     client: Any = redis
-    await client.ping()
+    cannot_save = False
+    try:
+        await client.ping()
+    except ResponseError as err:
+        if not is_misconf(err):
+            raise
+        cannot_save = True
     try:
         serves_slots = bool(await client.execute_command("CLUSTER", "SLOTS"))
     except NoPermissionError:
@@ -57,6 +60,10 @@ async def _look(redis: Redis, where: str, *, is_cluster: bool) -> Finding:
     if not heard:
         cure = "look at its latency and its client-output-buffer-limit"
         return fail("redis", f"{where} took a message and did not deliver it in time", cure)
+    if cannot_save:
+        found = trouble_of(ResponseError("MISCONF"))
+        fact = f"{where}: {found.fact}; Ayes stores nothing there, other programs may"
+        return warn("redis", fact, found.cure)
     return ok("redis", f"{where} answers, publishes and delivers")
 
 

@@ -76,7 +76,8 @@ METRICS: dict[str, Declared] = {
     ),
     "ayes_background_failures": Declared(
         "counter",
-        "Failed tries: unreachable (database away), refused (by the database), defect.",
+        "Failed tries, by kind: unreachable (the database is away), locked, slow, pool, sessions, "
+        "memory, disk, unfit, login, refused (by the database), defect.",
         reading.failures,
         ("work", "kind"),
     ),

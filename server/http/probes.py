@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from persistence.database.failures import trouble_of
+from persistence.database.faults import PoolTimeoutError
 from persistence.queries import event_reads
 from server.node import Node
 
@@ -41,6 +43,8 @@ async def _is_ready(node: Node) -> bool:
         async with asyncio.timeout(READY_TIMEOUT_S):
             await event_reads.clock(node.database)
     except Exception as err:
-        log.info("not ready: %r", err)
+        # Its deadline is shorter than the pool's own.
+        cause = PoolTimeoutError() if node.database.is_short() else err
+        log.info("not ready: %s: %r", trouble_of(cause), err)
         return False
     return True

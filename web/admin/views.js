@@ -63,13 +63,13 @@ function now(admin) {
     h("div", { class: isBad ? "figure bad" : "figure", key }, h("dt", {}, say(key)), h("dd", {}, number(value)));
   return [
     node.draining && trouble(say("draining")),
-    !node.bus.up && trouble(say("bus_off")),
+    !node.bus.up && trouble(node.bus.why ? `${say("bus_off")} ${node.bus.why}` : say("bus_off")),
     h("dl", { class: "figures" },
       figure("sockets", node.sockets), figure("streams", node.streams), figure("rooms", node.rooms),
       figure("waiting", node.waiting), figure("acked", node.acked), figure("refused", node.refused),
       figure("undecided", node.undecided, node.undecided > 0), figure("retried", Object.values(node.retried).reduce((sum, count) => sum + count, 0))),
     h("p", { class: "quiet" }, `${node.version} · ${say("up", { time: span(Math.max(60, Math.floor(node.up_seconds / 60) * 60)) })}`),
-    section("failing", node.failing, "all_well", (one) => row(one.work, h("b", {}, one.work), one.reason)),
+    section("failing", node.failing, "all_well", (one) => row(one.work, h("b", {}, one.work), `${one.reason}: ${one.why}`)),
     section("slow", node.slow, "none_slow", (one, at) => row(at,
       one.events.map((id) => h("span", { key: id }, eventLink(id), " ")), time(one.at), say("commands", { count: one.commands }), say("ms", { count: one.ms }))),
     section("busy", node.busy, "none_busy", (one) => row(one.event, eventLink(one.event), say("commands", { count: one.waiting }))),

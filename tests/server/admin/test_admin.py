@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
@@ -114,6 +115,22 @@ async def test_the_admin_sees_the_node_its_rooms_its_sockets_and_a_user(site: Ru
         assert (await client.get("users/nobody-of-that-name")).status_code == 404
         assert (await client.get("events/ABC234")).status_code == 404
         assert (await client.get("sockets", params={"limit": "0"})).status_code == 400
+
+
+async def test_a_locked_table_is_not_said_to_be_out_of_reach(site: Running) -> None:
+    holder = await asyncpg.connect(site.node.database.url)
+    work = site.node.revocations.task
+    try:
+        await holder.execute("BEGIN; LOCK TABLE revocations")
+        assert not await work.once()
+        async with door(site) as client:
+            [failing] = (await client.get("node")).json()["failing"]
+    finally:
+        await holder.close()
+    assert (failing["work"], failing["reason"]) == ("revocations", "locked")
+    assert "another session holds a lock" in failing["why"]
+    assert "ayes doctor" in failing["why"]
+    assert await work.once()
 
 
 async def test_pages_of_events_have_each_once(site: Running) -> None:
