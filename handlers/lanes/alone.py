@@ -179,7 +179,8 @@ class AloneRunner:
         unknown = [s for s in expired if s.commit_attempted]
         clear = [s for s in expired if not s.commit_attempted]
         delay = deadlines.BUSY_RETRY_DELAY_MS
-        code = ErrorCode.OVERLOADED if fault is Fault.LINK else ErrorCode.BUSY
+        is_away = fault in (Fault.LINK, Fault.LATE)
+        code = ErrorCode.OVERLOADED if is_away else ErrorCode.BUSY
         self._end.reject(clear, RetryableError(code, retry_after_ms=delay))
         if unknown:
             err = RetryableError(ErrorCode.COMMIT_UNKNOWN, retry_after_ms=delay)

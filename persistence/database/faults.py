@@ -15,6 +15,8 @@ class Fault(Enum):
     """Serialization failure, deadlock, cancelled statement or unique violation: retry the batch."""
     LINK = "link"
     """The connection broke or cannot be made, or takes no writes: retry the batch on a new one."""
+    LATE = "late"
+    """No answer in time, for whatever reason: treated as a lost connection, and counted apart."""
     LOCKED = "locked"
     """The event's lock was not available in time."""
     REFUSED = "refused"
@@ -57,7 +59,10 @@ def fault_of(err: BaseException) -> Fault | None:
         return Fault.AGAIN
     if isinstance(err, asyncpg.DataError | asyncpg.UnsupportedClientFeatureError):
         return Fault.REFUSED
-    if isinstance(err, asyncpg.InternalClientError | OSError | TimeoutError | EOFError):
+    if isinstance(err, TimeoutError) and err.errno is None:
+        # A locked table, a slow disk and a database that hangs all look like this.
+        return Fault.LATE
+    if isinstance(err, asyncpg.InternalClientError | OSError | EOFError):
         return Fault.LINK
     if isinstance(err, asyncpg.InterfaceError):
         # An argument that the driver cannot encode raises a ValueError too.

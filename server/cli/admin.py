@@ -57,6 +57,11 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     )
     _add_yes(delete)
     verbs.add_parser("prune", help="delete final errors that are past their time")
+    for verb in verbs.choices.values():
+        # After the verb too; without a default, which would replace what stands before it.
+        verb.add_argument("--url", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        verb.add_argument("--json", action="store_true", default=argparse.SUPPRESS,
+                          help=argparse.SUPPRESS)  # fmt: skip
 
 
 def _add_limit(parser: argparse.ArgumentParser) -> None:

@@ -78,6 +78,8 @@ async def hidden(found: Site) -> None:
             assert b"ayes_sockets" not in answer, (target, answer)
             assert answer[9:12] in (b"400", b"404", b"405"), (target, answer[:200])
     async with httpx.AsyncClient(trust_env=False) as http:
+        for path in ("/admin", "/admin/main.js", "/v1/admin/node", "/V1/Admin/node"):
+            assert (await http.get(f"{found.url}{path}")).status_code == 404, path
         assert (await http.get(f"{found.url}/v1/schema")).status_code == 200
     say(f"/metrics in {len(spellings)} spellings: 404 or 400 outside; /v1/schema 200")
 

@@ -50,6 +50,14 @@ def test_the_metrics_are_not_for_the_public(name: str) -> None:
     assert re.search(r"/metrics.*404|404.*metrics|/metrics \{\s*return 404", bare(TEXTS[name]))
 
 
+@pytest.mark.parametrize("name", PROXIES)
+def test_the_admins_door_is_not_for_the_public(name: str) -> None:
+    lines = [line for line in bare(TEXTS[name]).splitlines() if "admin" in line]
+    assert any("v1" in line for line in lines)
+    blocked = {"haproxy": "return status 404 if", "nginx": "location ~* ^/", "caddy": "@admin path"}
+    assert any(blocked[name] in line for line in lines)
+
+
 def test_haproxy_compares_the_decoded_path() -> None:
     assert re.search(r"return status 404 if \{ path,url_dec -i .*metrics \}", TEXTS["haproxy"])
 

@@ -28,7 +28,7 @@ async def test_a_table_that_another_session_locked(database_url: str) -> None:
     assert found.kind is Kind.LOCKED
     assert "another session holds a lock" in found.fact
     assert "ayes doctor" in found.cure
-    # What a caller was told meanwhile is no other kind.
+    # The error that a client gets meanwhile is of the same kind.
     told = unreachable(caught.value)
     told.__cause__ = caught.value
     assert isinstance(told, RetryableError)

@@ -220,7 +220,8 @@ async def test_the_command_line_does_the_same(site: Running) -> None:
     scene = await gathering(site)
     member = await scene.member()
     shown, listed, revoked, refused = await asyncio.gather(
-        ayes(site, "--json", "users", member.user),
+        # Options of the whole command may stand after the verb too.
+        ayes(site, "users", member.user, "--json", "--url", site.base),
         ayes(site, "events", scene.code),
         ayes(site, "revoke", member.user, "--before", "2020-01-01T00:00:00Z"),
         ayes(site, "status", given="x" * 40),
