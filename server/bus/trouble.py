@@ -1,4 +1,4 @@
-"""What an error of Redis means, in plain words, for the log, ``ayes doctor`` and the admin."""
+"""Errors of Redis in plain words, for the log, ``ayes doctor`` and the admin."""
 
 from __future__ import annotations
 
