@@ -173,8 +173,8 @@ class Replay:
                         what = None
                         self._note_older(seqs)
                         break
-            if what is None and answer["applied"]:
-                self._revisions.settle(entry.user)
+            if what is None:
+                self._revisions.settle(entry.user, self._taken)
         elif what is None:
             self._revisions.note(entry.seq, self._taken, certain="rules" in answer)
         return what

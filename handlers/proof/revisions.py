@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from persistence.event.records import Membership, TableName
+from persistence.event.records import Ballot, Membership, TableName
 from persistence.event.state import EventState
 
 #: Revision of the latest ballot that is gone → entries that an older node must have decided then.
@@ -43,9 +43,14 @@ class Revisions:
                 older = {revision: (*seqs, seq) for revision, seqs in known.items()}
                 self._origins[user] = older | {kept.ballot_revision: ()}
 
-    def settle(self, user: str) -> None:
-        """Note that a ballot of ``user`` showed that the present revision is right."""
-        self._origins.pop(user, None)
+    def settle(self, user: str, before: Mapping[tuple[TableName, Any], Any]) -> None:
+        """Note a ballot of ``user``, whose entry changed the records ``before``.
+
+        It shows that the present revision is right, unless it counted on from one that stood.
+        """
+        key: tuple[TableName, Any] = ("ballots", user)
+        if key in before and not isinstance(before[key], Ballot):
+            self._origins.pop(user, None)
 
     def others(self, user: str) -> Iterator[tuple[int, ...]]:
         """Set each other possible revision of ``user``, and yield the entries of older nodes.

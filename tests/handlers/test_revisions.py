@@ -37,10 +37,12 @@ class Scene:
     def join(self) -> None:
         self.say("bob", "membership.join", code=self.code)
 
+    def about(self, option: int) -> Json:
+        return {"event": EVENT, "option": self.options[option], "criteria_rev": 1}
+
     def submit(self, option: int, **how: Any) -> int:
         """Submit a ballot; return its number as the member sees it."""
-        about: Json = {"event": EVENT, "option": self.options[option], "criteria_rev": 1}
-        self.say("bob", "ballot.submit", **about, **how)
+        self.say("bob", "ballot.submit", **self.about(option), **how)
         found: int = self.system.you("bob")["ballot"]["revision"]
         return found
 
@@ -109,6 +111,16 @@ def test_without_another_ballot_the_table_shows_who_dropped_it(scene: Scene) -> 
     scene.submit(1)
     seq = scene.clear(older=True)
     assert scene.proved().unrecorded == [seq]
+
+
+def test_a_ballot_that_counts_on_from_one_that_stands_shows_nothing_of_an_earlier_drop(
+    scene: Scene,
+) -> None:
+    scene.submit(0)
+    seq = scene.clear(older=True)
+    scene.say("bob", "ballot.submit", older=True, **scene.about(1))
+    assert scene.submit(0) == 2
+    assert seq in scene.proved().unrecorded
 
 
 def test_a_ballot_that_an_older_node_replaced_keeps_its_number(scene: Scene) -> None:
