@@ -97,7 +97,7 @@ async def test_behind_tls_of_an_authority_of_ones_own_a_vote_is_counted(
 ) -> None:
     async with tls_in_front(server, certificate) as port:
         with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
-            await connect(url=f"https://localhost:{port}", transport=transport, open_timeout=1)
+            await connect(url=f"https://localhost:{port}", transport=transport, open_timeout=3)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         await _votes(connect, f"https://localhost:{port}", transport)
 
@@ -135,7 +135,7 @@ async def test_a_proxy_that_refuses_is_named_without_its_password(
     proxy.credentials = "other"
     monkeypatch.setenv("HTTPS_PROXY", f"http://ada:secret@127.0.0.1:{proxy.port}")
     with pytest.raises(Unreachable) as failure:
-        await connect(url=f"https://{HOST}", transport=transport, open_timeout=1)
+        await connect(url=f"https://{HOST}", transport=transport, open_timeout=3)
     assert "407" in str(failure.value)
     assert f"through the proxy 127.0.0.1:{proxy.port}" in str(failure.value)
     assert "secret" not in str(failure.value)
@@ -177,4 +177,4 @@ async def test_over_http_no_socks_proxy_is_passed_by(
     """The client never leaves out a proxy that the network demands."""
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     with pytest.raises(Unreachable, match="SOCKS"):
-        await connect(url=f"https://{HOST}", transport="http", open_timeout=1)
+        await connect(url=f"https://{HOST}", transport="http", open_timeout=3)

@@ -72,7 +72,7 @@ async def test_a_redirect_to_another_origin_gets_no_token(target: str) -> None:
 
 async def test_the_client_says_where_the_redirect_leads() -> None:
     async with thief() as (port, _), redirecting(lambda _: f"ws://localhost:{port}/x") as url:
-        client = client_of(url, fresh("ada"), open_timeout=0.5)
+        client = client_of(url, fresh("ada"), open_timeout=3)
         with pytest.raises(Unreachable, match=f"not followed: ws://localhost:{port}"):
             async with client:
                 raise AssertionError("there is no server")

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from tests.promises.client import Client, Message
+from tests.promises.client import PATIENCE, Client, Message
 from tests.promises.commands.faulting import comments, held, one_batch
 from tests.promises.proxy import Mode, proxy_before
 from tests.promises.running import running
@@ -92,7 +92,7 @@ async def test_a_commit_on_a_frozen_link_is_looked_up_on_another(migrated_url: s
         scene = await gathering(server, 1)
         proposal = await scene.propose()
         proxy.fail("frozen")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             ack = await scene.vote(scene.members[0], proposal)
         assert (ack["type"], ack["applied"], ack["replayed"]) == ("ack", True, False)
         await agree_with_the_tables(migrated_url, scene.event, [ack])
@@ -109,7 +109,7 @@ async def test_a_commit_that_nobody_can_look_up_is_unknown_and_settled_later(
         vote: Message = {"event": scene.event, "proposal": proposal, "revision": 1}
         room = await scene.admin.subscribe(scene.event)
         proxy.fail("stopped")
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(PATIENCE):
             first = await one.post("vote.cast", id="frozen-01", **vote)
             while not proxy.cuts:
                 await asyncio.sleep(0.01)

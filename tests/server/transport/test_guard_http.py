@@ -110,7 +110,7 @@ async def test_a_header_that_trickles_in_is_not_longer_in_coming() -> None:
                             await peer.say(drop)
                         except ConnectionError:
                             break
-                    assert asyncio.get_running_loop().time() - begun < 5
+                    assert asyncio.get_running_loop().time() - begun < 30
                     await served.until_gone()
 
 
