@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -67,7 +68,7 @@ class OneNode:
         """Start the version that is installed in ``home``, and wait until it is ready."""
         more = {f"AYES_{name.upper()}": str(value) for name, value in settings.items()}
         self._process = child = await asyncio.create_subprocess_exec(
-            str(home / ".venv" / "bin" / "ayes"),
+            *ayes_of(home),
             "serve",
             cwd=home.absolute(),
             env=self._environment | more,
@@ -139,9 +140,23 @@ class Load:
         return look
 
 
+def ayes_of(home: Path) -> list[str]:
+    """The command ``ayes`` of the version in ``home``: installed, or with this one's packages."""
+    installed = home / ".venv" / "bin" / "ayes"
+    if installed.exists():
+        return [str(installed)]
+    code = f"import runpy, sys; sys.path.insert(0, {str(home.absolute())!r}); "
+    return [sys.executable, "-P", "-c", f"{code}runpy.run_module('server.cli', None, '__main__')"]
+
+
 @asynccontextmanager
 async def _other_version(commit: str, path: Path) -> AsyncIterator[Path]:
-    """A checkout of ``commit``, or the one whose folder it names, installed."""
+    """A checkout of ``commit``, or the one whose folder it names, installed; or an archive."""
+    if Path(commit).is_file():
+        with tarfile.open(commit) as archive:
+            archive.extractall(path / "other", filter="data")
+        yield path / "other"
+        return
     if Path(commit).is_dir():
         await _done("scripts/install", cwd=Path(commit))
         yield Path(commit)
@@ -284,7 +299,7 @@ async def upgrade(commit: str, seconds: float) -> Load:
             "AYES_AUTH_SECRET": SECRET,
             "AYES_AUTH_AUDIENCE": AUDIENCE,
         }
-        await _done(str(old / ".venv/bin/ayes"), "migrate", cwd=old, env=environment)
+        await _done(*ayes_of(old), "migrate", cwd=old, env=environment)
         nodes = [OneNode(f"node {number}", environment) for number in (1, 2)]
         for node in nodes:
             stack.push_async_callback(node.close)
@@ -322,7 +337,7 @@ async def upgrade(commit: str, seconds: float) -> Load:
 def main() -> int:
     """Run it; the exit status is 0 if nothing was lost, doubled, or not proved."""
     parser = argparse.ArgumentParser(prog="python -m tests.campaign.rolling", description=__doc__)
-    parser.add_argument("commit", help="the version to upgrade from, or a checkout of it")
+    parser.add_argument("commit", help="the version to upgrade from, a checkout or an archive")
     parser.add_argument("--seconds", type=float, default=10.0, help="of load in each phase")
     given = parser.parse_args()
     load = run(upgrade(given.commit, given.seconds))
