@@ -71,6 +71,7 @@ class Deleted:
         self.event = Event(planned.number)
         self.began = self.ended = 0.0
         """When the deletion began, and when it was done; 0 if it was not."""
+        self.made_at = time.monotonic()
         self._played = played
         self._name = f"{played.name}-{planned.id}"
         self._rng = rng = random.Random(planned.draw)

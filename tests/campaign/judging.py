@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import pickle
 import sys
 from collections.abc import Iterator
@@ -64,7 +65,8 @@ class Case:
 async def cases_of(played: Round) -> list[Case]:
     """The case of each event of a round; to be read while nothing is wrong."""
     # With a primary that was lost, a deletion may be lost.
-    deletions = [] if played.losses.found else played.operator.deleted
+    lost_until = max((loss.at for loss in played.losses.found), default=-math.inf)
+    deletions = [each for each in played.operator.deleted if each.made_at > lost_until]
     events = [event for event in played.events if event.id]
     events += [each.event for each in deletions]
     streams: dict[str, list[Stream]] = {event.id: [] for event in events}
