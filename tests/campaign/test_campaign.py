@@ -42,7 +42,7 @@ PLANTED = (
     "deleted with votes that no export has",
     "a tombstone that forgets",
 )
-PLANTED_SECONDS = 540
+PLANTED_SECONDS = 720
 
 
 async def run(*arguments: str, seconds: float) -> tuple[int, str]:
