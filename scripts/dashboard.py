@@ -38,8 +38,8 @@ def one(query: str) -> tuple[tuple[str, str], ...]:
 
 
 def rate(metric: str, label: str) -> tuple[tuple[str, str], ...]:
-    """Return the rate of a counter, by a label."""
-    query = f"sum by ({label}) (rate({metric}[$__rate_interval]))"
+    """Return the rate of a counter by a label, the highest six: most of thirty codes are zero."""
+    query = f"topk(6, sum by ({label}) (rate({metric}[$__rate_interval])))"
     return ((query, f"{{{{{label}}}}}"),)
 
 
@@ -65,17 +65,33 @@ _SHARE_OF_STATEMENT = (
 )
 JOB = '{job="ayes"}'
 STATS = (
-    Panel("Alerts", "none", one('count(ALERTS{alertstate="firing"}) or vector(0)'), bad=1),
+    # Its names say where it is not well.
+    Panel(
+        "Alerts",
+        "none",
+        (
+            (
+                'count by (alertname) (ALERTS{alertstate="firing"}) or on() vector(0)',
+                "{{alertname}}",
+            ),
+        ),
+        bad=1,
+    ),
     Panel("Nodes down", "none", one(f"count(up{JOB} == 0) or vector(0)"), bad=1),
     Panel("Command, p99", "s", one("job:ayes_command_seconds:p99"), bad=0.5),
     Panel("Delivery, p99", "s", one("job:ayes_delivery_seconds:p99"), bad=0.5),
     Panel(
         "Given up on",
         "percentunit",
-        one("job:ayes_commands_undecided:ratio or vector(0)"),
+        one("job:ayes_commands_undecided:ratio or on() vector(0)"),
         bad=0.01,
     ),
-    Panel("Background fails", "none", one("sum(ayes_background_failing)"), bad=1),
+    Panel(
+        "Background fails",
+        "none",
+        (("sum by (kind) (ayes_background_failing) > 0 or on() vector(0)", "{{kind}}"),),
+        bad=1,
+    ),
     Panel("Commands", "reqps", one("job:ayes_commands:rate")),
     Panel("Users online", "none", one("sum(ayes_users_online)")),
 )
@@ -203,10 +219,22 @@ def _panel(
         steps.append({"color": "red", "value": panel.bad})
     options: dict[str, Any]
     if kind == "stat":
-        options = {"colorMode": "background", "reduceOptions": {"calcs": ["lastNotNull"]}}
+        options = {
+            "colorMode": "background",
+            "reduceOptions": {"calcs": ["lastNotNull"]},
+            "textMode": "auto",
+        }
     else:
         options = {
-            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+            # The highest first: it is the one that is looked for.
+            "legend": {
+                "displayMode": "table",
+                "placement": "right",
+                "showLegend": True,
+                "calcs": ["max"],
+                "sortBy": "Max",
+                "sortDesc": True,
+            },
             "tooltip": {"mode": "multi", "sort": "desc"},
         }
     return {
