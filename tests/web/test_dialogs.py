@@ -125,12 +125,15 @@ async def test_going_elsewhere_closes_a_dialog_and_nothing_is_done_there(
         page = (await enter(visit, site, "Ada", f"/#/e/{first}")).page
         for tab, name in (("", "Finish"), ("People", "Leave")):
             await page.goto(f"/#/e/{first}")
+            # The event of before has the same buttons until the next draw.
+            await expect(page.get_by_role("heading", name=FIRST)).to_be_visible()
             await opened(page, tab, name)
             # A link in another program or a bookmark does this.
             await page.evaluate("(place) => { location.hash = place; }", f"#/e/{second}")
             await expect(page.get_by_role("heading", name=SECOND)).to_be_visible()
             await expect(page.get_by_role("dialog")).to_have_count(0)
         await page.goto(f"/#/e/{first}")
+        await expect(page.get_by_role("heading", name=FIRST)).to_be_visible()
         await page.get_by_role("button", name="Finish").click()
         await page.get_by_role("dialog").get_by_role("button", name="Finish").click()
         await page.get_by_role("button", name="Do it now").click()

@@ -118,6 +118,7 @@ async def test_dialogs_forms_and_the_lost_line_fit_a_narrow_phone(
         wrong += await misfits(page, "undo")
         await page.get_by_role("button", name="Undo").click()
         await page.goto(f"{site.base}/#/e/{event}/people")
+        await expect(page.locator(".tab-people")).to_be_visible()
         for more in await page.locator("details > summary").all():
             if await more.is_visible():
                 await more.click()
@@ -126,6 +127,7 @@ async def test_dialogs_forms_and_the_lost_line_fit_a_narrow_phone(
         await expect(page.locator(".big-feed .card")).to_be_visible()
         wrong += await misfits(page, "big screen")
         await page.goto(f"{site.base}/#/e/{event}")
+        await expect(page.locator(".tab-decide")).to_be_visible()
         await wire.sever()
         await page.get_by_role("button", name="Agree:").click()
         await page.locator(".waiting-menu summary").click()
