@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import sys
 
+import pytest
+
 from tests.campaign.rolling import PHASES
 from tests.promises.running import ROOT
 
@@ -17,6 +19,7 @@ OLD = ROOT / "tests" / "campaign" / "e30f843.tar.xz"
 UPGRADE_SECONDS = 600.0
 
 
+@pytest.mark.timeout(UPGRADE_SECONDS + 60)
 async def test_no_vote_is_lost_while_two_nodes_are_upgraded_one_after_the_other() -> None:
     """Every answer is in the journal once, no socket lost its place, and each journal is proved."""
     command = [sys.executable, "-m", "tests.campaign.rolling", str(OLD), "--seconds", "1"]
