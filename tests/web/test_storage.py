@@ -36,9 +36,10 @@ LEFT = """() => { try { return JSON.stringify([history.state, { ...sessionStorag
 
 
 async def reload(page: Page) -> None:
-    """Reload from within: of a reload from outside, a busy page may hear too late."""
-    async with page.expect_event("load"):
-        await page.evaluate("() => void setTimeout(() => location.reload())")
+    """Reload, once the browser has the entry of the history: a busy one may read it too early."""
+    await page.evaluate("() => void dispatchEvent(new Event('beforeunload'))")
+    await page.evaluate("new Promise((done) => setTimeout(done, 200))")
+    await page.reload()
 
 
 @pytest.mark.parametrize("fault", FAULTS)
