@@ -106,7 +106,6 @@ class LivingNodes:
         """The number of the last beat of nodes that are gone."""
         self.homes: tuple[str, ...] = ()
         """The nodes that events may have their home at; empty if there is no other node."""
-        """The nodes that are homes, none if this node is alone."""
         self.changes = 0
         """How often the homes have changed: the home of an event is good for one count."""
         self.on_change: Callable[[], None] = lambda: None
