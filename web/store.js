@@ -1,44 +1,14 @@
-// What the page keeps in this browser. If the place for it is full or forbidden, the next best one takes it.
-//
-// The last place is the entry of the tab's history: the page holds the values in memory, and writes them there
-// just before a reload.
+// What the page keeps in this browser. If the place for it is full or forbidden, the next best one takes it. The
+// last place is the memory of the page: what is there ends with a reload.
 
-const ENTRY = "ayes";
 const PROBE = "ayes:probe";
 /** Characters of a text that a place must take at the page's beginning: as long as a draft. */
 const PROBE_LENGTH = 200;
-const cameBack = () => leave({});
-const held = new Map(Object.entries(history.state?.[ENTRY] ?? {}));
-if (held.size > 0) hold();
-
-/** Put `values` into the entry; none of them stays there while the page is open. */
-function leave(values) {
-  const { [ENTRY]: before, ...state } = history.state ?? {};
-  try {
-    history.replaceState(values[ENTRY] ? { ...state, ...values } : Object.keys(state).length > 0 ? state : null, "");
-  } catch {
-    // Too much for the browser: it lasts as long as the page.
-  }
-}
-
-/** From now on the values are put there whenever the page is left. */
-function hold() {
-  leave({});
-  addEventListener("beforeunload", beforeLeaving);
-  // The page was left, and has come back as it was.
-  addEventListener("pageshow", cameBack);
-}
-
-function beforeLeaving() {
-  leave({ [ENTRY]: Object.fromEntries(held) });
-}
+const held = new Map();
 
 const memory = {
   getItem: (key) => held.get(key) ?? null,
-  setItem: (key, text) => {
-    held.set(key, text);
-    hold();
-  },
+  setItem: (key, text) => held.set(key, text),
   removeItem: (key) => held.delete(key),
   keys: () => [...held.keys()],
 };
@@ -61,7 +31,7 @@ class Store {
 
   constructor(places) {
     this.#places = places;
-    // After a reload nothing may be left to keep, and the place is what it was.
+    // Nothing may have been kept yet, and the page says from the start what it can keep.
     this.set(PROBE, "x".repeat(PROBE_LENGTH));
     for (const one of places) attempt(() => one.removeItem(PROBE));
   }
@@ -118,5 +88,5 @@ export const browserStore = new Store([local, tab, memory]);
 /** For this tab alone: two tabs can be two users. */
 export const tabStore = new Store([tab, memory]);
 
-/** How long the page's texts last here: "visits", or as long as the "tab", or as long as the "page" and its reloads. */
+/** How long the page's texts last here: "visits", or as long as the "tab", or as long as the "page". */
 export const lasting = () => (tabStore.isFailing ? "page" : browserStore.isFailing ? "tab" : "visits");

@@ -34,7 +34,7 @@ export default {
   "ended.text": "Nothing you wrote is lost: it is kept in this browser.",
   "ended.again": "Connect again",
   "kept.tab": "This browser’s storage is full or switched off. Texts that you begin here are lost when you close this tab.",
-  "kept.page": "This browser does not let the page keep anything. When you close this tab, you are signed out, and texts that you have begun are lost.",
+  "kept.page": "This browser does not let the page keep anything. When you close or reload it, you are signed out, and texts that you have begun are lost.",
 
   // Signing in
   sign_in: "Sign in",
