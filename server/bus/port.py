@@ -16,9 +16,11 @@ late, so its text says of which node it is and which place it has.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
-from server.bus.trouble import BusTrouble
+if TYPE_CHECKING:
+    # It brings Redis' client along, which not every server needs.
+    from server.bus.trouble import BusTrouble
 
 #: Members of a room that one message names, 4 KiB of fingerprints; beyond that it carries only
 #: their number.

@@ -148,7 +148,8 @@ async def test_a_roll_becomes_invitations_and_each_link_lets_one_person_in(
     async with Stage(site.base) as stage:
         event, _ = await stage.event("Ada", policy={})
         ada = (await enter(visit, site, "Ada", f"/#/e/{event}/people")).page
-        await ada.get_by_label("People to invite, one a line").fill('name,ref\n"Grace H.",7\nAl,8')
+        people = ada.get_by_role("textbox", name="People to invite, one a line")
+        await people.fill('name,ref\n"Grace H.",7\nAl,8')
         await ada.get_by_role("button", name="Make 2 invitations").click()
         await expect(ada.get_by_text("2 invitations are made.")).to_be_visible()
         async with ada.expect_download() as saving:

@@ -94,25 +94,26 @@ async def test_no_two_controls_of_a_view_have_the_same_name(site: Running, visit
     tabs = ("decide", "ballot", "people", "history", "settings")
     wrong: list[str] = []
     async with Stage(site.base) as stage:
+        # Nobody of this name is in other tests' events, which are in the same database.
         policy = {
             "membership_auto": True,
             "votes": "named",
             "stances": ["agree", "against", "abstain"],
         }
         event, code = await stage.event(
-            "Ada", "Bob", "Cleo", start=False, policy=policy, options=["Sea", "Hills", "Roof"],
+            "Nora", "Bob", "Cleo", start=False, policy=policy, options=["Sea", "Hills", "Roof"],
             assumptions=["We all can come", "It rains"], criteria=["Cost", "Calm", "Near"],
         )  # fmt: skip
-        await stage.event("Ada", subject="What do we eat?")
+        await stage.event("Nora", subject="What do we eat?")
         asking = {"policy_version": 1, "policy": {"membership_auto": False}}
-        await stage.run("Ada", "event.set_policy", event=event, **asking)
+        await stage.run("Nora", "event.set_policy", event=event, **asking)
         for name in ("Dan", "Eve"):
             await stage.run(name, "membership.join", code=code)
         invited = [{"name": "Fay"}, {"name": "Gus"}]
-        await stage.run("Ada", "invitation.create", event=event, people=invited)
+        await stage.run("Nora", "invitation.create", event=event, people=invited)
         # Two of one name.
         await stage.run("Bob", "membership.rename", event=event, name="Cleo")
-        page = (await enter(visit, site, "Ada")).page
+        page = (await enter(visit, site, "Nora")).page
         await expect(page.locator(".event-list li")).to_have_count(2)
         wrong += await repeated(page, "my events")
         await page.goto(f"{site.base}/#/new")
@@ -120,8 +121,8 @@ async def test_no_two_controls_of_a_view_have_the_same_name(site: Running, visit
         await page.evaluate(OPEN_ALL)
         wrong += await repeated(page, "new event")
         wrong += await sweep(page, site.base, event, "not started", *tabs)
-        await stage.run("Ada", "event.start", event=event)
-        state = await stage.room("Ada", event)
+        await stage.run("Nora", "event.start", event=event)
+        state = await stage.room("Nora", event)
         first, second, third = state["criteria"]
         for kind, target in (
             ("criterion", first),
@@ -133,18 +134,18 @@ async def test_no_two_controls_of_a_view_have_the_same_name(site: Running, visit
         for name, target in (("Bob", second), ("Cleo", third)):
             conclusion = {"kind": "conclusion", "target": target, "base_version": 0}
             await stage.propose(name, event, f"{name} concludes", **conclusion)
-        for name in ("Ada", "Bob"):
+        for name in ("Nora", "Bob"):
             asked = await stage.propose(name, event, f"{name} asks for more")
             for said in ("Why?", "Why not?"):
                 await stage.run(name, "comment.add", event=event, proposal=asked, content=said)
-            await stage.run("Ada", "comment.add", event=event, proposal=asked, content=f"{name}!")
-        for name in ("Ada", "Bob"):
+            await stage.run("Nora", "comment.add", event=event, proposal=asked, content=f"{name}!")
+        for name in ("Nora", "Bob"):
             decided = await stage.propose(name, event, f"{name} was right")
-            await stage.run("Ada", "proposal.accept", event=event, proposal=decided)
+            await stage.run("Nora", "proposal.accept", event=event, proposal=decided)
         wrong += await sweep(page, site.base, event, "in progress", *tabs)
-        await stage.run("Ada", "event.pause", event=event)
+        await stage.run("Nora", "event.pause", event=event)
         wrong += await sweep(page, site.base, event, "paused", *tabs)
-        await stage.run("Ada", "event.finish", event=event)
+        await stage.run("Nora", "event.finish", event=event)
         wrong += await sweep(page, site.base, event, "finished", *tabs)
         await page.goto(f"{site.base}/#/e/{event}/screen")
         await expect(page.locator(".big-screen")).to_be_visible()

@@ -197,10 +197,12 @@ async def test_a_refusal_elsewhere_in_the_moment_before_the_lock_is_not_decided_
     async def early(transaction: Transaction, ids: Any, keys: Any) -> Free:
         return (await lock(transaction, ids, keys))._replace(known={})
 
+    # The event may have been busy when the visitor's first command came.
+    before = there.node.lanes.counts.alone
     monkeypatch.setattr(Transaction, "lock_free", early)
     again = await visitor.refused("forbidden", "event.pause", **command)
     assert again == first | {"replayed": True}
-    assert there.node.lanes.counts.alone == 1
+    assert there.node.lanes.counts.alone == before + 1
 
 
 async def test_events_that_others_moved_are_read_together(

@@ -16,13 +16,13 @@
     return found.filter((el) => el.innerText.includes(words));
   },
 
-  /** The control of this name, else one whose name begins with it: a count may follow. */
+  /** The control of this name, else one whose name begins with it: a count may follow, or what it is about. */
   control(name, [selector, words] = ["body"]) {
     const modal = document.querySelector("dialog[open]");
     const roots = modal ? [modal] : this.seen(selector, words);
     const all = roots.flatMap((root) => [...root.querySelectorAll("a[href], button, input, select, textarea, summary")]);
     const usable = all.filter((el) => this.isSeen(el) && !el.disabled);
-    return usable.find((el) => this.name(el) === name) ?? usable.find((el) => this.name(el).startsWith(`${name} `));
+    return usable.find((el) => this.name(el) === name) ?? usable.find((el) => [" ", ":"].some((next) => this.name(el).startsWith(name + next)));
   },
 
   /** The middle of the control in the view, once it stands still and nothing is above it. */
