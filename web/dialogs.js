@@ -17,6 +17,7 @@ export class Dialogs {
     // After a reload the dialog is gone, and so is to be its entry: Back leaves the view at once.
     if (page.history.state?.dialog) page.history.back();
     page.addEventListener("popstate", () => (this.#leaving ? this.#left() : this.drop()));
+    page.addEventListener("click", (event) => this.#follow(event), { capture: true });
   }
 
   /** Open the dialog `name` of `event`; `about` is the thing of the event it concerns. */
@@ -65,6 +66,14 @@ export class Dialogs {
   #afterwards(then) {
     if (this.#leaving) this.#leaving.push(then);
     else then();
+  }
+
+  /** Follow a link of the page only after a closed dialog's step back, which would undo it. */
+  #follow(event) {
+    const link = this.#leaving && event.button === 0 && event.target.closest?.("a[href^='#']");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    this.#afterwards(() => (this.page.location.hash = link.hash));
   }
 
   #left() {

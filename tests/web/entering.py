@@ -94,3 +94,11 @@ async def whole(page: Page, wire: Wire) -> None:
             continue
         return
     await expect(line).to_be_visible()
+
+
+async def settled(page: Page) -> None:
+    """Wait until the browser has removed a closed dialog's entry from its history."""
+    await page.evaluate(
+        "() => history.state?.dialog && new Promise((done) =>"
+        " addEventListener('popstate', () => done(), { once: true }))"
+    )

@@ -9,9 +9,19 @@ from playwright.async_api import Page, expect
 
 from tests.promises.running import Running
 from tests.web.conftest import Visit
-from tests.web.entering import enter
+from tests.web.entering import enter, settled
 from tests.web.stage import Stage
 
+#: A step back takes half a second; ``went`` is when it was done.
+SLOW_BACK = """() => {
+    const back = history.back.bind(history);
+    window.went = new Promise((done) => {
+        history.back = () => setTimeout(() => {
+            addEventListener("popstate", () => done(), { once: true });
+            back();
+        }, 500);
+    });
+}"""
 FIRST, SECOND = "Where do we meet?", "What do we eat?"
 
 
@@ -28,14 +38,6 @@ async def opened(page: Page, tab: str, name: str) -> None:
         await page.get_by_role("link", name=tab).click()
     await page.get_by_role("button", name=name).first.click()
     await expect(page.get_by_role("dialog")).to_be_visible()
-
-
-async def settled(page: Page) -> None:
-    """Wait until the browser has removed a closed dialog's entry from its history."""
-    await page.evaluate(
-        "() => history.state?.dialog && new Promise((done) =>"
-        " addEventListener('popstate', () => done(), { once: true }))"
-    )
 
 
 @pytest.mark.parametrize(
@@ -115,6 +117,22 @@ async def test_dialogs_closed_in_quick_succession_take_one_step_back(
     )
     assert steps == 1
     assert page.url.endswith("#view")
+
+
+async def test_a_link_right_behind_a_closed_dialog_leads_where_it_says(
+    site: Running, visit: Visit
+) -> None:
+    """The step back that takes the dialog's entry away may still be under way then."""
+    async with Stage(site.base) as stage:
+        event, _ = await stage.event("Ada", "Grace")
+        page = (await enter(visit, site, "Ada", f"/#/e/{event}")).page
+        await opened(page, "", "Invite")
+        await page.evaluate(SLOW_BACK)
+        await page.keyboard.press("Escape")
+        await page.get_by_role("link", name="People").click()
+        await page.evaluate("() => window.went")
+        await expect(page.locator(".tab-people")).to_be_visible()
+        assert page.url.endswith("/people")
 
 
 async def test_going_elsewhere_closes_a_dialog_and_nothing_is_done_there(

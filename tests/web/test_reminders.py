@@ -9,7 +9,7 @@ from playwright.async_api import BrowserContext, Page, expect
 
 from tests.promises.running import Running
 from tests.web.conftest import Visit
-from tests.web.entering import enter, proposal
+from tests.web.entering import enter, proposal, settled
 from tests.web.stage import Stage
 
 #: The browser's notifications, as a list, and whether the user looks at the page.
@@ -164,6 +164,7 @@ async def test_a_reminder_names_who_is_missing_only_if_that_tells_no_vote(
         await page.get_by_label("With the 2 names").check()
         await expect(page.locator(".reminder-text")).to_contain_text("Missing: ada and eve.")
         await page.keyboard.press("Escape")
+        await settled(page)
 
         await page.goto(f"/#/e/{event}")
         text = await _reminder(page, proposal(page, words))
@@ -171,6 +172,7 @@ async def test_a_reminder_names_who_is_missing_only_if_that_tells_no_vote(
         assert "3 of 3 have not voted yet." in text
         await expect(page.locator("dialog input")).to_have_count(0)
         await page.keyboard.press("Escape")
+        await settled(page)
 
         policy = {"membership_auto": True, "tally": "close"}
         hidden, _ = await stage.event("ada", "bob", policy=policy)
