@@ -70,7 +70,7 @@ export class Dialogs {
 
   /** Follow a link of the page only after a closed dialog's step back, which would undo it. */
   #follow(event) {
-    const link = this.#leaving && event.button === 0 && event.target.closest?.("a[href^='#']");
+    const link = this.#leaving && event.button === 0 && event.target.closest?.("a[href^='#/']");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
     this.#afterwards(() => (this.page.location.hash = link.hash));
