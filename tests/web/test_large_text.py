@@ -12,7 +12,7 @@ from tests.web.conftest import Visit
 from tests.web.entering import enter
 from tests.web.fit import misfits
 from tests.web.stage import Stage
-from tests.web.test_names import DRAWN, OPEN_ALL
+from tests.web.test_names import DRAWN, OPEN_ALL, finish
 
 SIZES: dict[str, dict[str, Any]] = {
     "phone": {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True},
@@ -64,7 +64,7 @@ async def test_every_view_fits_with_large_text(site: Running, visit: Visit, size
                 await stage.propose("Ada", event, "Calm")
             if status == "finished":
                 await stage.run("Ada", "proposal.accept", event=event, proposal=asked)
-                await stage.run("Ada", "event.finish", event=event)
+                await finish(stage, page, "Ada", event)
             for tab in ("decide", "ballot", "people", "history", "settings"):
                 await page.goto(f"{site.base}/#/e/{event}{'' if tab == 'decide' else f'/{tab}'}")
                 await expect(page.locator(f".tab-{tab}")).to_be_visible()

@@ -78,6 +78,14 @@ def ancestors(nodes: dict[str, dict[str, Any]], node: dict[str, Any]) -> list[di
     return [] if above is None else [above, *ancestors(nodes, above)]
 
 
+async def finish(stage: Stage, page: Page, name: str, event: str) -> None:
+    """``name`` finishes the event while ``page`` shows the ballot, to which the end leads."""
+    await page.goto(f"/#/e/{event}/ballot")
+    await expect(page.locator(".tab-ballot")).to_be_visible()
+    await stage.run(name, "event.finish", event=event)
+    await expect(page.locator("main").get_by_text("Finished", exact=True).first).to_be_visible()
+
+
 async def sweep(page: Page, base: str, event: str, status: str, *tabs: str) -> list[str]:
     """Look at these tabs of the room, as they come and with everything open."""
     wrong: list[str] = []
@@ -145,7 +153,7 @@ async def test_no_two_controls_of_a_view_have_the_same_name(site: Running, visit
         wrong += await sweep(page, site.base, event, "in progress", *tabs)
         await stage.run("Nora", "event.pause", event=event)
         wrong += await sweep(page, site.base, event, "paused", *tabs)
-        await stage.run("Nora", "event.finish", event=event)
+        await finish(stage, page, "Nora", event)
         wrong += await sweep(page, site.base, event, "finished", *tabs)
         await page.goto(f"{site.base}/#/e/{event}/screen")
         await expect(page.locator(".big-screen")).to_be_visible()
