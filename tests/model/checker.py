@@ -138,7 +138,13 @@ def _answers(history: History, sightings: Sightings) -> Iterator[Violation]:
         if answer.get("code") == row["answer"].get("code") == "not_found":
             # A stranger gets it for any payload: a conflict would reveal that the event exists.
             continue
-        if row["payload"] is not None and is_conflict == is_same:
+        # Since its words were erased, the server knows a repeat by its id alone.
+        may_differ = answer.get("replayed") and _lost_words(row, operation, sightings)
+        if (
+            row["payload"] is not None
+            and is_conflict == is_same
+            and not (may_differ and not is_same)
+        ):
             yield Violation(2, row["seq"], f"{key}: other words or not, {answer['type']} {answer}")
         elif not is_conflict:
             yield from _same_answer(key, answer, row)
@@ -148,6 +154,14 @@ def _answers(history: History, sightings: Sightings) -> Iterator[Violation]:
                     what = f"{key} was twice told to be decided just now"
                     yield Violation(2, row["seq"], what)
                 told_first.add(key)
+
+
+def _lost_words(row: Json, operation: Operation, sightings: Sightings) -> bool:
+    """Whether the words of ``row`` may have been erased when ``operation`` was answered."""
+    when = math.inf if operation.answered_at is None else operation.answered_at
+    reached = sightings.ceiling(when)
+    # The step that shows an erasure follows; a refusal may be rewritten without one.
+    return any(erased_at - 1 <= reached for erased_at, _ in row.get("rewritten", ()))
 
 
 def _joined(rows: list[Json]) -> dict[str, int]:

@@ -94,6 +94,17 @@ def test_a_wrong_erasure_is_found(change: Callable[[Json], None], said: str) -> 
     assert [violation for violation in check(history) if said in violation.what]
 
 
+def test_other_words_under_an_id_whose_words_are_erased_get_its_answer() -> None:
+    """The server has nothing left to compare them with; before the erasure it had."""
+    history = erased()
+    _, again = (one for one in history.operations if one.command["type"] == "comment.add")
+    again.command = again.command | {"content": "other words"}
+    assert check(history) == []
+    begun = history.operations[0]
+    again.sent_at, again.answered_at = begun.sent_at, begun.answered_at
+    assert any("other words or not" in violation.what for violation in check(history))
+
+
 def test_a_refusal_that_loses_its_salt_needs_no_step() -> None:
     history = erased()
     row = next(row for row in history.rows if row["seq"] is None)
