@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tests.model.checker import NO_EFFECT, UNKNOWN
+from tests.model.asking import NO_EFFECT, UNKNOWN
 from tests.model.history import Json, Operation
 
 #: Maximum of decided commands of earlier rounds that are kept; drawn from each round.

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tests.campaign.attendance import Attendance
-from tests.model.checker import NO_EFFECT, UNKNOWN
+from tests.model.asking import NO_EFFECT, UNKNOWN
 
 #: The shares of operations that must have ended unknown, and been answered from the journal. With
 #: less, the campaign proved nothing. The plan sends 30 % again.

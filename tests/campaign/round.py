@@ -21,7 +21,7 @@ from tests.campaign.seat import Seat, View
 from tests.campaign.users import is_stranger, maker_of, user_of
 from tests.campaign.venue import Venue
 from tests.campaign.waves import Waves
-from tests.model.checker import NO_EFFECT, UNKNOWN
+from tests.model.asking import NO_EFFECT, UNKNOWN
 from tests.model.history import Json, Operation
 
 #: Commands under way at once, each from a client that waits for its answer.

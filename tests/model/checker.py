@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Generator, Iterator
 from itertools import islice, pairwise
 
+from tests.model.asking import NO_EFFECT, UNKNOWN, check_asked, lost_words
 from tests.model.chain import instant, raw, verify_chain
 from tests.model.deciding import asked
 from tests.model.deleted import check_export, judged
@@ -35,32 +36,8 @@ from tests.model.terms import LIMIT_NAMES
 
 #: The server's names of the model's limits, if they differ.
 SERVER_NAMES = {mine: theirs for theirs, mine in LIMIT_NAMES.items()}
-#: Answers without a decision, by what the client may conclude.
-NO_EFFECT = frozenset(
-    [
-        "bad_frame",
-        "unknown_type",
-        "too_large",
-        "unauthenticated",
-        "auth_expired",
-        "rate_limited",
-        "busy",
-        "draining",
-        "overloaded",
-    ]
-)
-UNKNOWN = frozenset(("timeout", "commit_unknown", "internal"))
 #: Refusals of the model that mean: the command had no effect.
 OUTSIDE = frozenset(("not_found", "not_a_member", "forbidden"))
-#: The server's own steps, and the beginnings of their ids.
-SERVER_STEPS = {
-    "proposal.expire": "expire-",
-    "proposal.mature": "open-",
-    "event.set_limits": "limits-",
-    "event.erase": "erasure-",
-    "event.start": "start-",
-    "event.finish": "finish-",
-}
 
 
 def check(history: History, *, most: int = 100) -> list[Violation]:
@@ -76,8 +53,9 @@ def _violations(history: History, rows: list[Json]) -> Iterator[Violation]:
     yield from check_erasures(rows, history.rows)
     if history.deletion is not None:
         yield from check_export(history.deletion, rows)
-    yield from _answers(history, Sightings(history, rows))
-    yield from _asked_for(history, rows)
+    sightings = Sightings(history, rows)
+    yield from _answers(history, sightings)
+    yield from check_asked(history, rows, sightings)
     yield from _real_time(history, rows)
     yield from _replay(history, rows)
 
@@ -139,7 +117,7 @@ def _answers(history: History, sightings: Sightings) -> Iterator[Violation]:
             # A stranger gets it for any payload: a conflict would reveal that the event exists.
             continue
         # Since its words were erased, the server knows a repeat by its id alone.
-        may_differ = answer.get("replayed") and _lost_words(row, operation, sightings)
+        may_differ = answer.get("replayed") and lost_words(row, operation, sightings)
         if (
             row["payload"] is not None
             and is_conflict == is_same
@@ -154,14 +132,6 @@ def _answers(history: History, sightings: Sightings) -> Iterator[Violation]:
                     what = f"{key} was twice told to be decided just now"
                     yield Violation(2, row["seq"], what)
                 told_first.add(key)
-
-
-def _lost_words(row: Json, operation: Operation, sightings: Sightings) -> bool:
-    """Whether the words of ``row`` may have been erased when ``operation`` was answered."""
-    when = math.inf if operation.answered_at is None else operation.answered_at
-    reached = sightings.ceiling(when)
-    # The step that shows an erasure follows; a refusal may be rewritten without one.
-    return any(erased_at - 1 <= reached for erased_at, _ in row.get("rewritten", ()))
 
 
 def _joined(rows: list[Json]) -> dict[str, int]:
@@ -222,44 +192,6 @@ def _same_answer(key: tuple[str, str], answer: Json, row: Json) -> Iterator[Viol
     if all(difference(stored(version), said) for version in versions(row)):
         differs = difference(stored(row), said)
         yield Violation(2 if answer["type"] == "ack" else 10, seq, f"{key} was answered: {differs}")
-
-
-def _asked_for(history: History, rows: list[Json]) -> Iterator[Violation]:
-    """3: each row has a client that sent it, and that got no answer saying it had no effect."""
-    sent: dict[tuple[str, str], list[Operation]] = defaultdict(list)
-    for operation in history.operations:
-        sent[operation.user, operation.command["id"]].append(operation)
-    for row in rows:
-        what = f"{row['user']} {row['id']}"
-        operations = sent[row["user"], row["id"]]
-        if row["user"] == "":
-            if not row["id"].startswith(SERVER_STEPS.get(row["command"], "\0")):
-                yield Violation(3, row["seq"], f"the server has no step {row['command']}{what}")
-        elif not operations:
-            yield Violation(3, row["seq"], f"{what} was never sent")
-        elif row["payload"] is not None and all(
-            asked_by(row) != asked(operation.command) for operation in operations
-        ):
-            yield Violation(3, row["seq"], f"{what} was sent with other words")
-        elif all(operation.answer for operation in operations) and all(
-            operation.answer and operation.answer.get("code") in NO_EFFECT
-            for operation in operations
-        ):
-            yield Violation(3, row["seq"], f"{what} has an effect and was told it had none")
-        elif _nobody_was_first(operations):
-            what = f"{what} was decided, and all who asked were told that it was before, or was not"
-            yield Violation(3, row["seq"], what)
-
-
-def _nobody_was_first(operations: list[Operation]) -> bool:
-    """Whether every sending has a definite answer, and none of them is the decision itself."""
-    answers = [operation.answer for operation in operations]
-    return not any(
-        answer is None
-        or answer.get("code") in UNKNOWN
-        or (answer["type"] == "ack" and not answer["replayed"])
-        for answer in answers
-    )
 
 
 def _real_time(history: History, rows: list[Json]) -> Iterator[Violation]:

@@ -138,3 +138,20 @@ def test_a_wrong_deletion_is_found(invariant: int, plant: Callable[[History], No
     history = deleted()
     plant(history)
     assert invariant in {violation.invariant for violation in check(history)}, check(history)
+
+
+def nobody_was_first(answered_at: float) -> History:
+    """A decision of which all who asked heard that it is a repeat; the first answer was late."""
+    history = deleted()
+    first = next(each for each in history.operations if each.command["type"] == "event.start")
+    assert first.answer is not None
+    first.answer["replayed"] = True
+    first.answered_at = answered_at
+    return history
+
+
+def test_a_deletion_may_hide_who_asked_first() -> None:
+    """After a COMMIT in doubt, a node knows its own decision by the salt, which is deleted."""
+    assert check(nobody_was_first(FOREVER + 0.5)) == []
+    found = check(nobody_was_first(FOREVER - 0.5))
+    assert [violation.invariant for violation in found] == [3], found

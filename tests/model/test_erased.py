@@ -12,7 +12,7 @@ import pytest
 
 from tests.model.chain import digests_of
 from tests.model.checker import check
-from tests.model.history import History, Json
+from tests.model.history import History, Json, Operation, Violation
 from tests.model.recorder import Recorder
 
 SAID, NOW = "words of bob", "[erased 1]"
@@ -70,6 +70,12 @@ def version(history: History) -> Json:
     return changed
 
 
+def again_of(history: History) -> Operation:
+    """The repeat of the comment whose words were erased meanwhile."""
+    _, again = (one for one in history.operations if one.command["type"] == "comment.add")
+    return again
+
+
 def test_a_right_erasure_raises_no_alarm() -> None:
     assert check(erased()) == []
 
@@ -97,7 +103,7 @@ def test_a_wrong_erasure_is_found(change: Callable[[Json], None], said: str) -> 
 def test_other_words_under_an_id_whose_words_are_erased_get_its_answer() -> None:
     """The server has nothing left to compare them with; before the erasure it had."""
     history = erased()
-    _, again = (one for one in history.operations if one.command["type"] == "comment.add")
+    again = again_of(history)
     again.command = again.command | {"content": "other words"}
     assert check(history) == []
     begun = history.operations[0]
@@ -117,3 +123,20 @@ def test_a_row_that_changes_without_a_step_is_found() -> None:
     (row,) = [row for row in history.rows if "rewritten" in row]
     row["rewritten"] = [(3, row["rewritten"][0][1])]
     assert any("no step says so" in violation.what for violation in check(history))
+
+
+def test_an_erasure_may_hide_who_asked_first() -> None:
+    """After a COMMIT in doubt, a node knows its own decision by the salt, which is erased."""
+    history = erased()
+    history.operations.remove(again_of(history))
+
+    def found(kind: str) -> list[Violation]:
+        """The violations if the first answer to ``kind`` says that it is a repeat."""
+        tried = deepcopy(history)
+        first = next(one for one in tried.operations if one.command["type"] == kind)
+        assert first.answer is not None
+        first.answer["replayed"] = True
+        return check(tried)
+
+    assert found("comment.add") == []
+    assert [violation.invariant for violation in found("event.start")] == [3]
