@@ -18,7 +18,9 @@ RUN /opt/build/bin/python -m hatchling build --target wheel \
     && /opt/ayes/bin/pip uninstall --yes pip
 
 FROM python:3.13.15-slim-trixie
-RUN useradd --system --uid 10001 --home-dir /var/lib/ayes --create-home ayes
+# A new volume gets the owner of the folder it is mounted on.
+RUN useradd --system --uid 10001 --home-dir /var/lib/ayes --create-home ayes \
+    && install -d -o ayes -m 700 /var/lib/ayes-exports
 COPY --from=build /opt/ayes /opt/ayes
 ENV PATH=/opt/ayes/bin:$PATH \
     PYTHONUNBUFFERED=1 \

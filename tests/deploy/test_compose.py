@@ -91,6 +91,18 @@ def test_the_database_and_redis_ask_for_a_password() -> None:
         assert f":{passwords['AYES_REDIS_PASSWORD']}@redis" in settings["AYES_REDIS_URL"]
 
 
+def test_the_person_on_call_has_a_door_and_exports_outlive_a_container() -> None:
+    assert "exports" in COMPOSE["volumes"]
+    for name in NODES:
+        settings = SERVICES[name]["environment"]
+        assert settings["AYES_ADMIN_TOKEN"].startswith("${AYES_ADMIN_TOKEN:?")
+        folder = settings["AYES_EXPORT_DIR"]
+        assert f"exports:{folder}" in SERVICES[name]["volumes"]
+        assert folder not in SERVICES[name]["tmpfs"]
+        # The server's user must be able to write to a new volume.
+        assert re.search(rf"install -d -o ayes .*{folder}$", DOCKERFILE, re.M)
+
+
 def test_the_script_writes_every_secret_once(tmp_path: Path) -> None:
     (tmp_path / "scripts").mkdir()
     script = tmp_path / "scripts" / "compose-secrets"
@@ -182,11 +194,10 @@ def test_every_variable_is_a_setting_of_the_server() -> None:
 def test_data_is_kept_in_a_named_volume_and_nowhere_else() -> None:
     kept = [
         volume.split(":")[0]
-        for name in ("postgres", "prometheus")
+        for name in ("postgres", "prometheus", *NODES)
         for volume in SERVICES[name]["volumes"]
     ]
     assert {name for name in kept if not name.startswith(".")} == set(COMPOSE["volumes"])
-    assert not any("volumes" in SERVICES[name] for name in NODES)
 
 
 def test_the_proxy_reads_the_file_that_is_tested() -> None:
