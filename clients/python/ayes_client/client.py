@@ -57,9 +57,10 @@ class Client(RoomKeeper):
     before they are first sent until they are answered; those of an earlier run are sent first.
     ``in_flight``: commands sent and not answered at a time, if the server allows as many.
     ``answer_timeout``: seconds until an unanswered command is sent again under its own id.
-    ``open_timeout``: seconds that ``async with`` waits for the server; ``None``: without end. One
-    warning in the log ``ayes_client`` says why there is no first welcome.
-    ``backoff``: the first and the longest wait before a new connection; waits are random below.
+    ``open_timeout``: seconds after which ``async with`` raises ``Unreachable``, if no server has
+    answered; ``None``: never. One warning in the log ``ayes_client`` says why there is no first
+    welcome. ``backoff``: the first and the longest wait before a new connection, in seconds; waits
+    are random below.
     ``random`` returns a number of [0, 1) for them. ``transport``: ``websocket`` or ``http`` to use
     only that one; if left out, HTTP while no WebSocket gets through.
 
@@ -170,7 +171,10 @@ class Client(RoomKeeper):
         await self.stop()
 
     def start(self) -> None:
-        """Connect, and keep connecting until ``stop`` or until the server refuses for good."""
+        """Connect, and keep connecting until ``stop`` or until the server refuses for good.
+
+        Raises ``RuntimeError`` the second time: a client is started once.
+        """
         if self._task is not None or self.status == "stopped":
             raise RuntimeError("a client is started once")
         self._task = asyncio.create_task(self._run(), name="ayes client")

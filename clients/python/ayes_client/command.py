@@ -47,7 +47,7 @@ class Command:
     once: bool = False
 
     def message(self) -> Json:
-        """Return the command as it goes over the wire."""
+        """Return the command as it goes over the wire: ``{"type", "id", "event", …args}``."""
         event = {} if self.event is None else {"event": self.event}
         return {"type": self.type, "id": self.id, **event, **self.args}
 

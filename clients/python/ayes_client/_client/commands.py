@@ -34,7 +34,8 @@ class CommandGiver(TypedCommands, TypedQuestions):
     async def send(self, command: Command) -> Ack:
         """Give a command that was made before, or of a type that this version does not know.
 
-        Waits for its answer as ``command`` does.
+        Waits for its answer as ``command`` does. Raises the error that refuses it, or the one that
+        ended the client.
         """
         entry = await self._give(command)
         return await asyncio.shield(entry.future)
@@ -54,7 +55,11 @@ class CommandGiver(TypedCommands, TypedQuestions):
             yield outcome
 
     async def ask(self, question: Json) -> Json:
-        """Send a query of any type: ``{"type": …}``. ``query`` has those that are known."""
+        """Send a query of any type: ``{"type": …}``. ``query`` has those that are known.
+
+        Returns the server's message, decoded. Raises the error that refuses the query, or the one
+        that ended the client.
+        """
         if self._final is not None:
             raise self._ending()
         return await self._context.queries.ask(question)

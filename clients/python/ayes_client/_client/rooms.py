@@ -59,6 +59,8 @@ class RoomKeeper(CommandGiver):
         ``organiser``: the user runs the event and has no vote in it. Times have a zone. ``id`` and
         the other options are those of ``command``. The ``id`` of an earlier call makes no second
         event: its room is entered.
+
+        Raises what ``command`` and ``subscribe`` do, and ``RoomClosed``.
         """
         lists = {"options": options, "assumptions": assumptions, "criteria": criteria}
         times = {"starts_at": starts_at, "ends_at": ends_at}
@@ -87,6 +89,7 @@ class RoomKeeper(CommandGiver):
         """Join by an entrance code, or by the secret of an invitation, and enter the room.
 
         If an admin lets people in, ``room.you["membership"]["status"]`` is ``pending`` until that.
+        Raises what ``command`` and ``subscribe`` do.
         """
         args: MembershipJoin = {"code": code} if invitation is None else {"invitation": invitation}
         ack = await self.command("membership.join", args, **options)

@@ -95,7 +95,11 @@ class CommandQueue:
     def add_from_outbox(
         self, command: Command, since: float, user: str | None, *, sent: bool = True
     ) -> Entry:
-        """Take a command that an outbox held; ``sent``: an earlier client may have sent it."""
+        """Take a command that an outbox held.
+
+        ``since``: when it was given, in seconds since the epoch. ``sent``: an earlier client may
+        have sent it.
+        """
         entry = self.add(command, kept=True, since=since)
         entry.earlier_run, entry.user, entry.kept = True, user, True
         entry.sent_earlier = entry.marked_sent = sent
@@ -132,7 +136,10 @@ class CommandQueue:
         return list(rewritten.values())
 
     def set_deadlines(self, server_time: float, now: float) -> None:
-        """Give commands their ``not_after`` by the server's clock, which was unknown before."""
+        """Give commands their ``not_after`` by the server's clock, which was unknown before.
+
+        ``server_time``: seconds since the epoch; ``now``: the loop's time.
+        """
         for entry in self._entries.values():
             if entry.lifetime is not None and not entry.may_have_been_sent:
                 age = max(time.time() - entry.since, now - entry.given_at)
@@ -249,7 +256,7 @@ class CommandQueue:
                 entry.future.set_result(ack)
 
     def on_error(self, message: Json, now: float) -> AyesError | None:
-        """Settle or retry the command of an error.
+        """Settle or retry the command of an error; ``now`` is the loop's time.
 
         Return the error if the token has to be renewed before the id is sent again.
         """

@@ -140,7 +140,10 @@ class Entry:
 
 
 def ordering_key(command: Command) -> tuple[str, str] | None:
-    """The thing that a command is about; ``None`` if its order among others does not matter."""
+    """Return the event and the thing in it that a command is about.
+
+    Commands with one key keep their order. ``None``: the order does not matter.
+    """
     if command.event is None:
         return None
     proposal = command.args.get("proposal")

@@ -52,7 +52,10 @@ class RoomCommands(TypedRoomCommands, TypedRoomQuestions):
         raise NotImplementedError
 
     async def reached(self, seq: int) -> None:
-        """Wait until ``state`` holds step ``seq``."""
+        """Wait until ``state`` holds step ``seq``.
+
+        Raises the error that ended the room, or ``RoomClosed``.
+        """
         raise NotImplementedError
 
     def shown(self, collection: str, id: str) -> Any:
@@ -64,11 +67,17 @@ class RoomCommands(TypedRoomCommands, TypedRoomQuestions):
         return found
 
     async def send(self, command: Command) -> Ack:
-        """Give a command to this event, also one of a type that this version does not know."""
+        """Give a command to this event, also one of a type that this version does not know.
+
+        Raises the error that refuses it.
+        """
         return await self._sender.send(replace(command, event=self.event))
 
     async def ask(self, question: Json) -> Json:
-        """Send a query of any type; ``query`` has those that are known."""
+        """Send a query of any type, and return its answer.
+
+        ``query`` has those that are known. Raises the error that refuses it.
+        """
         return await self._sender.ask(question)
 
     # Commands. Each returns its ack, or raises the error that refuses it.
@@ -81,7 +90,10 @@ class RoomCommands(TypedRoomCommands, TypedRoomQuestions):
         revision: int | None = None,
         **options: Unpack[CommandOptions],
     ) -> Ack[results.VoteCounted]:
-        """Vote on a proposal, in the wording that the room shows or in that of ``revision``."""
+        """Vote on a proposal, in the wording that the room shows or in that of ``revision``.
+
+        Without ``revision``, raises ``NotFound`` if the room does not show the proposal.
+        """
         if revision is None:
             revision = self.shown("proposals", proposal)["revision"]
         other = None if stance == "agree" else stance

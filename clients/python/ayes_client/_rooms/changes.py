@@ -30,7 +30,8 @@ class Changes(AsyncIterator[Change]):
     """An iterator over the changes of a room, which begins with the present state.
 
     For a slow reader, changes merge into one. So a reader holds one patch at most, and is up to
-    date with its next step.
+    date with its next step. The iteration ends, or raises the error that ended the client, after
+    the last change.
     """
 
     def __init__(self, first: Change | None) -> None:

@@ -160,7 +160,10 @@ class Room(RoomCommands):
         return await wait_until(self._view, lambda: look(self), timeout)
 
     async def decided(self, proposal: str, *, timeout: float | None = None) -> Decided:  # noqa: ASYNC109
-        """Wait until ``proposal`` is closed, and return how. Raises as ``until`` does."""
+        """Wait until ``proposal`` is closed, and return how.
+
+        ``timeout`` is in seconds. Raises as ``until`` does.
+        """
 
         def look(room: Room) -> Decided | None:
             found = room.state["proposals"].get(proposal)

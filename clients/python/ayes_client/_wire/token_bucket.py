@@ -7,7 +7,7 @@ USED_SHARE = 0.9
 
 
 class TokenBucket:
-    """How many messages may be sent now. The clock (seconds) is passed in."""
+    """How many messages may be sent now. ``now`` is in seconds of any steady clock."""
 
     def __init__(self, per_second: float, burst: float, now: float) -> None:
         self._rate = max(per_second * USED_SHARE, 1.0)

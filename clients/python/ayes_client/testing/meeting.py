@@ -36,7 +36,7 @@ class Ayes:
         return self.server.url
 
     def token(self, user: str, name: str | None = None, *, seconds: float = 3_600) -> str:
-        """Make a token for ``user``."""
+        """Make a token for ``user``, valid for ``seconds``."""
         return self.server.token(user, name, seconds=seconds)
 
     def user(self, name: str = "user") -> str:
@@ -44,7 +44,10 @@ class Ayes:
         return f"{name}-{next(_numbers)}-{secrets.token_hex(3)}"
 
     async def client(self, user: str, **options: Any) -> Client:
-        """Return this test's client of ``user``, connected; the same one each time."""
+        """Return this test's client of ``user``, connected; the same one each time.
+
+        ``options`` are those of ``Client``. Raises ``Unreachable`` after ``OPEN_TIMEOUT_S``.
+        """
         if user not in self._clients:
             given: dict[str, Any] = {"open_timeout": OPEN_TIMEOUT_S, "backoff": _SOON} | options
             client = Client(self.url, lambda: self.token(user, user.title()), **given)

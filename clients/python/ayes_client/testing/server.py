@@ -40,8 +40,9 @@ class NoServer(RuntimeError):
 class AyesServer:
     """A server in a process of its own; ``with`` starts and stops it.
 
-    The command is ``command``, or what ``AYES_BIN`` names, or ``ayes`` of this environment.
-    ``settings`` are environment variables, such as ``AYES_CHURN_VOTES="0"``.
+    The command is ``command``, or what ``AYES_BIN`` names, or ``ayes`` of this environment; without
+    any, ``NoServer`` is raised. ``settings`` are environment variables, such as
+    ``AYES_CHURN_VOTES="0"``.
     """
 
     def __init__(self, *command: str, **settings: str) -> None:
@@ -143,7 +144,7 @@ class AyesServer:
     def token(
         self, user: str, name: str | None = None, *, seconds: float = 3_600, **claims: Any
     ) -> str:
-        """Make a token for ``user``, valid for ``seconds``."""
+        """Make a token for ``user``, valid for ``seconds``: a JWT, signed with HS256."""
         now = time.time()
         # Never from the future, as the server may not have noticed yet that its clock was moved.
         said = {"sub": user, "aud": "ayes", "iat": now, "exp": now + self._ahead + seconds} | claims
