@@ -232,7 +232,10 @@ def _put_change(
 
 
 def document(state: EventState, audience: Audience) -> dict[str, Any]:
-    """Return the whole ``state`` for an audience; ``state`` must have all that a room shows."""
+    """Return the whole ``state`` for an audience, as ``snapshot`` has it.
+
+    ``state`` must have all that a room shows.
+    """
     work = growing_document(state, audience)
     while True:
         try:

@@ -80,7 +80,7 @@ def error_body(
     event: str | None = None,
     replayed: bool = False,
 ) -> dict[str, Any]:
-    """Return the fields of an ``error``."""
+    """Return the ``error`` that ``error`` encodes, as a dict."""
     rule = ERRORS[err.code]
     body: dict[str, Any] = {"type": "error"}
     if id is not None:

@@ -150,7 +150,7 @@ def decode_query(payload: bytes, *, limits: TextLimits) -> Request | Invalid:
 
 
 def under_id(payload: bytes, id: str) -> bytes:
-    """Return ``payload`` with ``id`` added, if it is an object without one."""
+    """Return ``payload``, JSON, with ``id`` added, if it is an object without one."""
     body = payload.lstrip(_WHITE)
     try:
         if bytes(_outline.decode(body).id):

@@ -131,7 +131,7 @@ def clean_length(value: str, text: Text, path: str, limits: TextLimits) -> str:
 
 @functools.cache
 def text_fields(message: type[msgspec.Struct]) -> tuple[tuple[str, Text | None, bool], ...]:
-    """Yield (field, its mark, whether it is a list) for every text field of ``message``.
+    """Return (field, its mark, whether it is a list) for every text field of ``message``.
 
     A field without a mark is an id. Opaque fields are left out.
     """

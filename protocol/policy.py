@@ -195,7 +195,7 @@ class PolicyPatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 def fraction(share: str) -> tuple[int, int]:
-    """Return numerator and denominator of a ``Share``."""
+    """Return the numerator and the denominator of a ``Share``, such as ``2/3``."""
     numerator, _, denominator = share.partition("/")
     return int(numerator), int(denominator)
 

@@ -40,7 +40,10 @@ class TransactionObserver(Protocol):
     """Observes the transactions that were committed."""
 
     def committed(self, batches: Sequence[Batch], started: float) -> None:
-        """Note a transaction that began at ``started``. Must not raise, nor wait."""
+        """Note a transaction that began at ``started`` (``time.monotonic()``).
+
+        Must not raise, nor wait.
+        """
 
 
 class BatchEnd:

@@ -115,7 +115,7 @@ class Lane:
         return submission
 
     def take_overdue(self, deadline: float) -> list[Submission]:
-        """Take out the waiting commands whose deadline is ``deadline`` or earlier."""
+        """Take out the waiting commands that expire at ``deadline``, in loop time, or earlier."""
         overdue = []
         # The queue is in the order of deadlines, since each command got its own on arrival.
         while self.queue and self.queue[0].deadline <= deadline:
@@ -158,7 +158,7 @@ class Batch:
         return max(0, more)
 
     def pop_expired(self, now: float) -> list[Submission]:
-        """Take out, and return, the commands whose deadline has passed."""
+        """Take out, and return, the commands whose deadline has passed at ``now``, in loop time."""
         overdue = [s for s in self.submissions if s.deadline <= now]
         self.submissions = [s for s in self.submissions if s.deadline > now]
         self.lane.running = [s for s in self.lane.running if s not in overdue]

@@ -45,7 +45,7 @@ def remembered(entry: JournalEntry) -> Decided:
 
 
 def recorded_ack(event: str, known: Decided, *, replayed: bool) -> bytes:
-    """Return the ack that the journal has."""
+    """Return the ack that the journal has, encoded."""
     assert known.seq is not None
     assert known.hash is not None
     body = _ack_body.decode(known.answer)

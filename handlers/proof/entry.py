@@ -69,7 +69,7 @@ def digests_of(entry: Entry) -> Mapping[str, str]:
 
 
 def seal_of(entry: Entry) -> bytes:
-    """Return the hash that ``entry`` must have."""
+    """Return the hash that ``entry`` must have: 32 bytes."""
     if entry.digests is not None:
         return chain.seal_digests(
             entry.prev_hash,

@@ -268,7 +268,7 @@ def _leave_repeated(made: dict[str, Any], recorded: dict[str, Any]) -> None:
 
 
 def record_key(table: str, record: Any) -> Any:
-    """Return the key of a record in its table, as a state has it."""
+    """Return the key of a record in its table, as a state has it: an id, or a tuple of fields."""
     if table == "votes":
         return record.proposal_id, record.user_id
     if table == "item_history":

@@ -19,7 +19,10 @@ def size(event: Event, proposal: Proposal) -> int:
 
 
 def opening(event: Event, proposal: Proposal) -> dict[str, Any]:
-    """Return the fields of ``proposal`` that fix its electorate, if that is the one of now."""
+    """Return the fields of ``proposal`` that fix its electorate to that of now, with their values.
+
+    Empty if the electorate is not fixed.
+    """
     if proposal.terms.electorate != "opening":
         return {}
     return {"eligible": event.members, "opened_joins": event.joins}

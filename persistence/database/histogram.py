@@ -19,7 +19,7 @@ SIZE_BOUNDS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class Histogram:
-    """Counts values by the first of ``bounds`` that is not below them."""
+    """Counts values by the first of ``bounds`` that is not below them; by default, seconds."""
 
     __slots__ = ("bounds", "counts", "sum")
 

@@ -38,14 +38,14 @@ def pack(values: Sequence[str | None]) -> str | None:
 
 
 def unpacked(name: str, type_: Any) -> Any:
-    """Return the array that the parameter ``name`` packs."""
+    """Return the SQL expression for the array that the parameter ``name`` packs."""
     ended = func.string_to_array(bindparam(name, type_=Text), END, NULL)
     texts: Any = func.trim_array(ended, 1, type_=ARRAY(Text))
     return texts if isinstance(type_, Text) else cast(texts, ARRAY(type_))
 
 
 def packer(type_: TypeEngine[Any]) -> Callable[[Sequence[Any]], str | None]:
-    """Return the function that packs values of a column of this type."""
+    """Return the function that packs values of a column of this type, and raises as ``pack``."""
     if isinstance(type_, Boolean):
         return lambda values: pack(["t" if value else "f" for value in values])
     if isinstance(type_, Integer):

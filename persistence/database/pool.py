@@ -113,7 +113,8 @@ class Database:
     async def connection(self) -> AsyncIterator[asyncpg.Connection[Any]]:
         """Return a connection; one that met a fault is closed instead of reused.
 
-        Raises ``asyncpg.InterfaceError`` once the database is closed.
+        Raises ``PoolTimeoutError`` if none is free within ``POOL_TIMEOUT_S``, the errors of a new
+        connection, and ``asyncpg.InterfaceError`` once the database is closed.
         """
         began = monotonic()
         try:
@@ -144,7 +145,7 @@ class Database:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[asyncpg.Connection[Any]]:
-        """Return a connection whose reads all see the same moment."""
+        """Return a connection whose reads all see the same moment; raise as ``connection`` does."""
         async with (
             self.connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),

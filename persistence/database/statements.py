@@ -55,7 +55,7 @@ def observe(observer: StatementObserver) -> Callable[[], None]:
 
 
 def ran(name: str, seconds: Histogram, began: float) -> None:
-    """Note a statement that began at ``began`` and has ended now."""
+    """Note a statement that began at ``began`` (``time.monotonic()``) and has ended now."""
     ended = monotonic()
     seconds.observe(ended - began)
     for observer in _observers:
@@ -71,7 +71,11 @@ _DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]  # so it is in SQL
 
 
 class Statement:
-    """A compiled statement with named parameters; ``name`` is its name in the metrics."""
+    """A compiled statement with named parameters; ``name`` is its name in the metrics.
+
+    The values are given by the names of the parameters. Running it raises asyncpg's errors, and
+    ``TypeError`` as ``arguments`` does.
+    """
 
     def __init__(self, name: str, construct: ClauseElement) -> None:
         self.name = name
@@ -108,14 +112,14 @@ class Statement:
         return [values[name] for name in self.names]
 
     async def rows(self, connection: asyncpg.Connection[Any], **values: Any) -> list[Any]:
-        """All rows."""
+        """Run the statement, and return all rows: ``asyncpg.Record``, with values by column."""
         began = monotonic()
         rows: list[Any] = await connection.fetch(self.sql, *self.arguments(values))
         ran(self.name, self._seconds, began)
         return rows
 
     async def row(self, connection: asyncpg.Connection[Any], **values: Any) -> Any:
-        """The first row, or ``None``."""
+        """Run the statement, and return the first row, or ``None``."""
         began = monotonic()
         row = await connection.fetchrow(self.sql, *self.arguments(values))
         ran(self.name, self._seconds, began)

@@ -71,7 +71,8 @@ class Account:
     def run(self, command: Sequence[str], *, timeout: float) -> tuple[int, str]:
         """Run ``command`` to its end; return its exit status and its stderr.
 
-        If the wait is ended early, the command and its children are ended too.
+        If the wait is ended early, the command and its children are ended too. Raises
+        ``subprocess.TimeoutExpired`` after ``timeout`` seconds.
         """
         child = self.spawn(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         try:

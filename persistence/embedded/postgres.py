@@ -153,7 +153,8 @@ class EmbeddedPostgres:
         """Shut it down, move its data to ``kept`` and the data in ``new`` into their place.
 
         All three are on one file system. No server can start in between: the lock of the data
-        directory is released at the end. Raises ``EmbeddedPostgresError``.
+        directory is released at the end. ``timeout`` is that of ``stop``, in seconds. Raises
+        ``EmbeddedPostgresError``, and ``RuntimeError`` if it was not started.
         """
         if self._postmaster is None:
             raise RuntimeError("it was not started")

@@ -69,7 +69,7 @@ _decoder = msgspec.json.Decoder(DomainLimits)
 
 
 def encode_limits(limits: DomainLimits) -> str:
-    """Return ``limits`` as the event's row and the journal store them."""
+    """Return ``limits`` as the event's row and the journal store them: as JSON."""
     return msgspec.json.encode(limits).decode()
 
 
@@ -80,5 +80,5 @@ MAX_DECODED_LIMITS = 256
 
 @functools.lru_cache(maxsize=MAX_DECODED_LIMITS)
 def decode_limits(text: str) -> DomainLimits:
-    """Return the limits that ``text`` records; fields of a newer version are ignored."""
+    """Return the limits that ``text``, JSON, records; fields of a newer version are ignored."""
     return _decoder.decode(text)

@@ -62,7 +62,7 @@ _ALL_REQUESTS = Need("requests")
 
 
 class Missing(Exception):
-    """The state does not have these records yet."""
+    """The state does not have these records yet: ``needs`` names them."""
 
     def __init__(self, *needs: Need) -> None:
         self.needs = frozenset(needs)
@@ -83,7 +83,11 @@ ABSENT: Any = object()
 
 
 class EventState:
-    """One event as far as it is known, at position ``seq`` of its journal."""
+    """One event as far as it is known, at position ``seq`` of its journal.
+
+    A method that returns a record, or a set of records, raises ``Missing`` if they were not loaded.
+    Load what it names, and call again. ``None``: there is no such record.
+    """
 
     def __init__(self, event_id: str, event: Event | None = None) -> None:
         self.id = event_id

@@ -18,7 +18,10 @@ MAX_KEPT_TERMS: Final = 64
 
 @functools.lru_cache(maxsize=MAX_KEPT_TERMS)
 def terms_view(terms: Terms) -> dict[str, Any] | None:
-    """Return what of ``terms`` is not the default, ``None`` if all of it is. Do not change it."""
+    """Return the fields of ``terms`` that are not the default, by name; ``None`` if there are none.
+
+    The result is cached: do not change it.
+    """
     found = {
         field: list(value) if isinstance(value, tuple) else value
         for field, value in msgspec.structs.asdict(terms).items()
@@ -29,7 +32,7 @@ def terms_view(terms: Terms) -> dict[str, Any] | None:
 
 @functools.lru_cache(maxsize=MAX_KEPT_TERMS)
 def encode_terms(terms: Terms) -> str | None:
-    """Return ``terms`` as the proposal's row stores them."""
+    """Return ``terms`` as the proposal's row stores them: JSON, ``None`` for the default."""
     view = terms_view(terms)
     return None if view is None else msgspec.json.encode(view).decode()
 

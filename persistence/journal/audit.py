@@ -69,7 +69,9 @@ _ROWS = {
 async def lines(
     database: Database, event_id: str, *, after: int = 0
 ) -> AsyncIterator[dict[str, Any]]:
-    """Yield the accepted entries of the journal after ``after``, in order."""
+    """Yield the accepted entries after position ``after``, in order: rows of the journal, as dicts
+    by column.
+    """
     while True:
         async with database.connection() as connection:
             page = await _LINES.rows(
@@ -85,7 +87,7 @@ async def lines(
 async def journal_page(
     database: Database, event_id: str, *, after: int, limit: int
 ) -> list[dict[str, Any]]:
-    """Return up to ``limit`` entries after ``after``."""
+    """Return up to ``limit`` of the entries that ``lines`` yields."""
     async with database.connection() as connection:
         rows = await _LINES.rows(connection, event=event_id, after=after, limit=limit)
     return [dict(row) for row in rows]
@@ -99,7 +101,7 @@ async def has_erased(database: Database, event_id: str) -> bool:
 
 
 async def event_row(database: Database, event_id: str) -> Event | None:
-    """Return the event's row."""
+    """Return the event's row, or ``None`` if there is no such event."""
     async with database.connection() as connection:
         row = await EVENT_ROW.row(connection, event=event_id)
     return read(Event, row) if row else None
@@ -129,7 +131,7 @@ async def everything_on(
 async def lines_on(
     connection: asyncpg.Connection[Any], event_id: str
 ) -> AsyncIterator[dict[str, Any]]:
-    """Yield all accepted entries, as a transaction sees them that has locked the event."""
+    """Yield what ``lines`` does, as a transaction sees it that has locked the event."""
     after = 0
     while page := await _LINES.rows(
         connection, event=event_id, after=after, limit=JOURNAL_PAGE_SIZE

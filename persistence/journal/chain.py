@@ -33,7 +33,7 @@ _texts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def digest(salt: bytes, label: bytes, text: bytes) -> bytes:
-    """Return the salted digest of one part of an entry."""
+    """Return the salted digest of one part of an entry: 32 bytes."""
     return _sha256(salt + label + b"\0" + text).digest()
 
 
@@ -57,8 +57,8 @@ def seal(
     answer: bytes,
     patches: dict[str, bytes],
 ) -> bytes:
-    """Return the hash of an entry. ``fingerprint``: the digest of its payload; ``at``: its
-    ``moment``.
+    """Return the hash of an entry, 32 bytes. ``fingerprint``: the digest of its payload; ``at``:
+    its ``moment``.
     """
     # The digests are written out here, since every vote makes seven.
     header = (
@@ -84,5 +84,5 @@ def seal_digests(
 
 
 def labelled(text: str) -> dict[str, bytes]:
-    """The patches of a line by label, to the letter."""
+    """Return the patches in ``text``, a JSON object: label → JSON, to the letter."""
     return {label: bytes(patch) for label, patch in _texts.decode(text).items()}

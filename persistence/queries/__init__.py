@@ -13,5 +13,6 @@
     operator       nodes, events and users, for an operator
     statistics     PostgreSQL's own statistics
 
-Nothing here takes an event's lock.
+Nothing here takes an event's lock. Each function raises what ``Database.connection`` raises, and
+asyncpg's errors; ``persistence/database/faults.py`` says what an error means.
 """

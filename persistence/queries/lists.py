@@ -118,7 +118,11 @@ _PROPOSALS = Statement(
 async def events_of(
     database: Database, user: str, *, after: str | None, limit: int
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """Return ``user``'s events, newest first, and the cursor of the next page."""
+    """Return ``user``'s events, newest first, and the cursor of the next page, or ``None``.
+
+    Each is a dict: ``id``, ``subject``, ``status``, ``membership``, ``seq``, and the ``role`` of an
+    accepted member. Raises ``bad_request`` if ``after`` is no cursor.
+    """
     at, id = _cursor(after)
     async with database.connection() as connection:
         rows = await _EVENTS_OF.rows(connection, user=user, at=at, after=id, limit=limit + 1)
@@ -191,7 +195,10 @@ async def _overview_of(
 async def comments(
     database: Database, event: str, *, before: int | None, limit: int
 ) -> tuple[list[Comment], int | None]:
-    """Return comments older than ``before`` (default: than the room shows), newest first."""
+    """Return comments older than ``before`` (default: than the room shows), newest first.
+
+    The second value is the next page's ``before``, or ``None``.
+    """
     async with database.connection() as connection:
         rows = await _COMMENTS.rows(connection, event=event, before=before, limit=limit + 1)
     found = [read(Comment, row) for row in rows]
@@ -203,6 +210,8 @@ async def proposals(
 ) -> tuple[list[Proposal], int | None]:
     """Return resolved proposals before ``before`` (default: before those the room shows), newest
     first.
+
+    The second value is the next page's ``before``, or ``None``.
     """
     async with database.connection() as connection:
         rows = await _PROPOSALS.rows(connection, event=event, before=before, limit=limit + 1)

@@ -46,17 +46,21 @@ MAX_STEPS: Final = 20
 
 
 async def nodes(database: Database, limit: int) -> list[dict[str, Any]]:
-    """Return the servers that use the database now, the oldest first."""
+    """Return the servers that use the database now, the oldest first; dicts by column."""
     return await _rows(database, _NODES, INSTANCE_LOCK_KEY, limit)
 
 
 async def events(database: Database, after: str, limit: int) -> list[dict[str, Any]]:
-    """Return events in the order of their ids, those behind ``after``."""
+    """Return up to ``limit`` events with ids above ``after``, in their order; dicts by column."""
     return await _rows(database, _EVENTS, after, limit)
 
 
 async def event(database: Database, asked: str, limit: int) -> dict[str, Any] | None:
-    """Return the event with that id or entrance code, its admins and its last steps."""
+    """Return the event with that id or entrance code, or ``None``.
+
+    A dict by column. ``admins`` has up to ``limit`` of them, ``steps`` the last entries of its
+    journal.
+    """
     found = await _rows(database, _EVENT, asked)
     if not found:
         return None
@@ -68,7 +72,11 @@ async def event(database: Database, asked: str, limit: int) -> dict[str, Any] | 
 
 
 async def user(database: Database, id: str, limit: int) -> dict[str, Any] | None:
-    """Return a user, their memberships, and the moment before which their tokens are refused."""
+    """Return what is known of a user, or ``None``.
+
+    ``revoked_before``: tokens issued before that moment are refused. ``memberships`` has up to
+    ``limit`` of them. ``name`` is ``None`` if the user never came.
+    """
     found = await _rows(database, _USER, id)
     revoked = await _rows(database, _REVOKED, id)
     if not found and not revoked:

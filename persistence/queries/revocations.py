@@ -66,7 +66,7 @@ _REVOKE = _revoke()
 
 
 async def changed(database: Database, since: int = 0) -> Changes:
-    """Return the revocations written since the read that gave ``since``; all of them with 0."""
+    """Return the revocations written since an earlier read. ``since``: its cursor, 0 for all."""
     async with database.connection() as connection:
         rows = await _CHANGED.rows(connection, since=since)
     before = {row["user_id"]: row["revoked_before"] for row in rows if row["user_id"] is not None}

@@ -26,7 +26,7 @@ _READ = Statement("read_key", select(t.server_keys.c.key).where(t.server_keys.c.
 
 
 async def shared_key(database: Database, name: str) -> bytes:
-    """Return the key ``name``; make it if there is none."""
+    """Return the key ``name``, ``KEY_BYTES`` long; make it if there is none."""
     async with database.connection() as connection:
         row = await _READ.row(connection, name=name)
         if row is None:
