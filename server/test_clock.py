@@ -38,7 +38,7 @@ _END_SESSIONS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 
 
 async def advance(url: str, seconds: float) -> None:
-    """Move the clock of the database at ``url``; it goes on from there."""
+    """Move the clock of the database at ``url``; it goes on from there. Raises asyncpg's errors."""
     connection: asyncpg.Connection[Any] = await asyncpg.connect(url, timeout=TIMEOUT_S)
     try:
         if not await connection.fetchval(_INSTALLED):

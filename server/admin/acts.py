@@ -39,7 +39,11 @@ class Acts:
         self._busy = asyncio.Lock()
 
     async def erase(self, user: str, event: str | None) -> list[str]:
-        """Erase the user's words in one event, or in all; return what was done, in lines."""
+        """Erase the user's words in one event, or in all; return what was done, in lines.
+
+        Raises ``busy`` while another act runs on this node, ``invalid_transition`` with the reason
+        if the act failed, and ``TimeoutError`` after ``ADMIN_ACT_TIMEOUT_S``.
+        """
         about = [] if event is None else [f"--event={event}"]
         return await self._run("erase", f"--user={user}", *about)
 
@@ -47,7 +51,7 @@ class Acts:
         """Export the event, verify the export, then delete the event.
 
         Return the export's path, and what was done. Raises ``bad_request`` without a folder for
-        exports: an event must not go before it is kept.
+        exports: an event must not go before it is kept. Otherwise raises as ``erase`` does.
         """
         folder = self._node.settings.export_dir
         if folder is None:

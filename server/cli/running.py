@@ -64,7 +64,7 @@ def add_verb(
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
-    """Return the settings of a command."""
+    """Return the settings of a command. Raises ``SettingsError``."""
     return loading.load({name: getattr(arguments, name) for name in SETTINGS})
 
 

@@ -14,7 +14,7 @@ def database_url(settings: Settings) -> Iterator[str]:
     """Yield the configured database's URL, or the embedded one's.
 
     If a server runs the embedded database, its URL is used. Otherwise the database is started, and
-    stopped at the end.
+    stopped at the end. Raises ``EmbeddedPostgresError`` if it cannot run.
     """
     if settings.database_url is not None:
         yield settings.database_url

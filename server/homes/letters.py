@@ -101,7 +101,7 @@ def channel_to(node: str) -> str:
 
 
 def encode_letter(letter: Letter) -> bytes:
-    """Return the text of a letter."""
+    """Return a letter as it is sent, in the encoding that ``decode_letter`` reads."""
     return _encoder.encode(letter)
 
 

@@ -49,7 +49,7 @@ class Outbound:
 
 
 class Outgoing:
-    """The commands on their way to ``home``."""
+    """The commands on their way to ``home``. The caller passes the clock, in seconds."""
 
     def __init__(self, home: str, streams: Iterator[int], now: float) -> None:
         """``streams``: numbers that were not used before in letters of this node."""

@@ -30,7 +30,7 @@ class Reception:
     """The commands of other nodes that are decided here, as if their sockets were here.
 
     A node that sends one takes this node for the event's home. It need not be: the lane decides
-    under the event's lock, whatever its node believes.
+    under the event's lock, whatever its node believes. ``clock`` returns seconds.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ class Route:
     """The way of one event's commands from this node.
 
     A command that comes while earlier ones are on another way is *held* until those are answered,
-    so that commands are decided in the order sent.
+    so that commands are decided in the order sent. The caller passes the clock, in seconds.
     """
 
     __slots__ = (

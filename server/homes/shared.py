@@ -22,7 +22,7 @@ MAX_SHARED: Final = 100_000
 
 
 class SharedEvents:
-    """The events that several nodes use."""
+    """The events that several nodes use. The caller passes the clock, in seconds."""
 
     def __init__(self, is_watched_elsewhere: Callable[[str], bool]) -> None:
         """``is_watched_elsewhere``: whether another node has the event's room."""

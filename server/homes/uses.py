@@ -22,7 +22,10 @@ MAX_UNNAMED: Final = 20_000
 
 
 class Uses:
-    """The events that this node and the others name to each other."""
+    """The events that this node and the others name to each other.
+
+    The caller passes the clock, in seconds.
+    """
 
     def __init__(
         self, node: str, post: Callable[[str], None], share: Callable[[str], None]
@@ -66,7 +69,10 @@ class Uses:
             self._post(node)
 
     def take(self, node: str) -> tuple[list[str], list[str]]:
-        """Return what the next letter to ``node`` names: events used here, and shared ones."""
+        """Return what the next letter to ``node`` names: events used here, and shared ones.
+
+        At most ``MAX_NAMED`` of each.
+        """
         return self._take(self._used, node), self._take(self._shared, node)
 
     def _take(self, names: dict[str, dict[str, None]], node: str) -> list[str]:

@@ -57,7 +57,7 @@ class ProcessMetrics:
             writer.transport.abort()
 
     async def render(self) -> bytes:
-        """Return the metrics of all processes."""
+        """Return the metrics of all processes, in Prometheus's text format."""
         numbers = range(1, self._count + 1)
         texts = await asyncio.gather(*(self._text_of(number) for number in numbers))
         return merged(dict(zip(numbers, texts, strict=True)))

@@ -140,7 +140,10 @@ class _Feed:
 
 
 async def once(node: Node, user: str, event: str) -> tuple[bytes, ...]:
-    """Return the snapshot of ``event`` for ``user``, as a message in parts."""
+    """Return the snapshot of ``event`` for ``user``: the parts of its JSON, in order.
+
+    Raises ``not_found``, ``not_a_member``, and what ``Quotas.ask`` and ``RoomRegistry.enter`` do.
+    """
     feed = _Feed(node.large_answers, user)
     placed = await _enter_room(node, user, event, feed, None, None)
     node.rooms.leave(placed.subscription)

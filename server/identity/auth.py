@@ -229,7 +229,9 @@ class Authenticator:
             )
 
     async def check_patiently(self, token: str) -> Identity:
-        """``check``, but wait up to ``KEY_WAIT_TIMEOUT_S`` for a missing key."""
+        """Return and raise what ``check`` does, after up to ``KEY_WAIT_TIMEOUT_S`` for a missing
+        key.
+        """
         try:
             return self.check(token)
         except KeysPending as err:
@@ -327,7 +329,8 @@ def authenticator_for(settings: Settings) -> Authenticator:
     """Make the authenticator that ``settings`` describe.
 
     With an issuer, a secret counts only if the operator gave one. A generated secret would let
-    every reader of the data directory make tokens without the issuer.
+    every reader of the data directory make tokens without the issuer. Raises ``StartError`` if the
+    generated secret cannot be used.
     """
     url = settings.auth_jwks_url
     secret = settings.auth_secret

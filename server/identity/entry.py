@@ -72,7 +72,7 @@ class EntryKey:
     # Invitations.
 
     def secret(self, event: str, invitation: str) -> str:
-        """Return the secret of an invitation."""
+        """Return the secret of an invitation, in base64url."""
         number = b32decode(invitation.removeprefix(f"{ID_PREFIX}_").upper())
         named = uuid.UUID(event).bytes + number
         return urlsafe_b64encode(named + self._mac(named)).decode()
@@ -93,7 +93,7 @@ class EntryKey:
         return hmac.digest(self._secrets, named, hashlib.sha256)[:MAC_BYTES]
 
     def with_secrets(self, event: str, message: bytes) -> bytes:
-        """Return an ack with the secrets of the invitations that it names, if it names any."""
+        """Return an encoded ack with the secrets of the invitations that it names, if any."""
         if b'"invitations":[' not in message:
             return message
         try:

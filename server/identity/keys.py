@@ -48,7 +48,7 @@ class RemoteKeys:
     """The keys at one address.
 
     While the issuer is out of reach, the last fetched keys stay valid without limit. ``fetches`` is
-    the number of documents that ``load`` fetches in a row.
+    the number of documents that ``load`` fetches in a row; ``first_backoff`` is in seconds.
     """
 
     def __init__(

@@ -94,7 +94,7 @@ S = TypeVar("S", bound=Counted)
 class ConnectionRegistry(Generic[S]):
     """Counts the sockets of a node: in all, unauthenticated ones by network, others by user.
 
-    A socket is unauthenticated until a valid ``hello``.
+    A socket is unauthenticated until a valid ``hello``. The caller passes the clock, in seconds.
     """
 
     def __init__(self, settings: Settings, now: float) -> None:

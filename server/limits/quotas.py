@@ -68,7 +68,7 @@ class _Account:
 
 
 class Quotas:
-    """One account per user."""
+    """One account per user. ``clock`` returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -14,7 +14,7 @@ MAX_RATED_USERS = 10_000
 
 
 class UserRateLimiter:
-    """One token bucket per user, with the rate and burst of a socket."""
+    """One token bucket per user: ``burst`` requests at once, ``rate`` a second after that."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate

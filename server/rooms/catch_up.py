@@ -36,7 +36,7 @@ class CatchUp(NamedTuple):
 
     @property
     def message(self) -> bytes:
-        """The whole message."""
+        """The whole message, encoded."""
         return b"".join(self.parts)
 
     def frame(self) -> tuple[bytes, ...]:

@@ -122,7 +122,10 @@ class RoomRegistry:
     def publish(
         self, event_id: str, epoch: str, steps: Sequence[StepRecord], committed_at: float
     ) -> None:
-        """Apply committed steps; fill a gap before them from the journal."""
+        """Apply committed steps; fill a gap before them from the journal.
+
+        ``committed_at``: ``time.monotonic()`` when their COMMIT was answered.
+        """
         along = encoded_steps(epoch, steps) if self._bus.is_shared(event_id) else b""
         self._bus.publish(PositionHint(event_id, epoch, steps[-1].seq, along))
         room = self.by_event.get(event_id)
@@ -194,7 +197,11 @@ class RoomRegistry:
             raise
 
     async def load_own(self, room: Room, user: str) -> UserView:
-        """Read ``user``'s own view, and wait until the room is at its position."""
+        """Read ``user``'s own view, and wait until the room is at its position.
+
+        Raises ``not_found`` or ``not_a_member``. Raises ``overloaded`` if the database is out of
+        reach, or the room is not there within ``FILL_TIMEOUT_S``.
+        """
         while True:
             generation = room.generation
             own = await self._views.load(room.event_id, user)

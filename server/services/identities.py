@@ -23,7 +23,9 @@ class Identities:
         return identity
 
     async def identify_patiently(self, token: str) -> Identity:
-        """Return the same as ``identify``, after a short wait for a key that is not cached yet."""
+        """Return and raise what ``identify`` does, after a short wait for a key that is not cached
+        yet.
+        """
         identity = await self._auth.check_patiently(token)
         self._revocations.check(identity)
         return identity

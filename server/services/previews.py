@@ -23,7 +23,10 @@ class _Kept(NamedTuple):
 
 
 class Previews:
-    """The proposals that a policy would accept, by event, position and policy."""
+    """The proposals that a policy would accept, by event, position and policy.
+
+    ``clock`` returns seconds.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
