@@ -16,7 +16,9 @@ import pytest
 from benchmarks.performance import page as performance
 from protocol.codec import Invalid, decode_frame
 from protocol.fields import TextLimits
+from protocol.published.openapi_open import open_paths
 from protocol.replies import MESSAGES
+from protocol.requests import REQUESTS
 from server.config.settings import PREFIX, SETTINGS
 from tests.parts import ROOT
 from tests.readme_table import TESTS, is_of, mirror, modules, table
@@ -103,6 +105,11 @@ def test_every_message_has_its_place_in_the_protocol() -> None:
     page = (ROOT / "docs" / "protocol.md").read_text()
     for message in MESSAGES:
         assert f"`{message.__struct_config__.tag}`" in page
+    headings = " ".join(line for line in page.splitlines() if line.startswith("### "))
+    for request in REQUESTS:
+        assert f"`{request.__struct_config__.tag}`" in headings
+    for path in open_paths():
+        assert path in page or not path.startswith("/v1/")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
