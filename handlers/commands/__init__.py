@@ -11,5 +11,7 @@
     comments     ``comment.*``
     ballots      ``ballot.*``
 
-No handler sends, publishes or writes SQL; ``handlers.lanes`` does what they decide.
+A handler raises ``FinalError`` to refuse its command, and ``Missing`` for a record that is not
+loaded yet; then the lane loads it and calls the handler again. No handler sends, publishes or
+writes SQL; ``handlers.lanes`` does what they decide.
 """

@@ -16,5 +16,7 @@
     erasing          the step that shows what an operator erased
     timers           the steps that the passing of time brings about
 
-All of it is pure. The commands that use a rule are in ``handlers.commands``.
+All of it is pure. A rule raises as the handlers do: ``FinalError`` to refuse the command, and
+``Missing`` for a record that is not loaded. The commands that use a rule are in
+``handlers.commands``.
 """

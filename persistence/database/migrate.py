@@ -54,7 +54,7 @@ def upgrade(url: str) -> None:
 
 
 async def upgrade_async(url: str) -> None:
-    """Bring the schema up to date as ``upgrade`` does, in a running event loop."""
+    """Bring the schema up to date in a running event loop, and raise, as ``upgrade`` does."""
 
     async def connect() -> asyncpg.Connection[Any]:
         return await connecting.connect(

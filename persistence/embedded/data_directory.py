@@ -81,7 +81,8 @@ def is_locked(home: Path) -> bool:
 def let_in(account: Account, home: Path) -> None:
     """Let the account enter the data directory.
 
-    Only a directory of Ayes alone is opened for it; folders above never are.
+    Only a directory of Ayes alone is opened for it; folders above never are. Raises
+    ``EmbeddedPostgresError`` if the account cannot enter.
     """
     if account.other and not account.may_enter(home):
         names = {entry.name for entry in home.iterdir()}

@@ -22,7 +22,10 @@ class PostgresLog:
         self._before = home / "postgres.log.1"
 
     def open(self) -> int:
-        """Open the log for appending; set a long one aside first."""
+        """Open the log for appending, and return its file descriptor; set a long log aside first.
+
+        Raises as ``open_private`` does.
+        """
         if self._is_long():
             self._path.replace(self._before)
         return open_private(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)

@@ -215,7 +215,10 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError(f"{self._cannot} {_told(err)}{self._space()}") from err
 
     def running_url(self) -> str | None:
-        """Return the process that serves the data already, or ``None``."""
+        """Return the URL of the process that serves the data already, or ``None``.
+
+        Raises ``EmbeddedPostgresError`` if there is no account or place that it could run with.
+        """
         if sys.platform == "win32" or not self._data.exists():
             return None
         sockets = socket_folder(self._home, account_for(self._data))

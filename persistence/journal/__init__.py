@@ -7,5 +7,6 @@
     rewriting    writes entries without erased words, and deletes an event
     audit        reads the journal and the tables, to check one against the other
 
-The meaning of a command is decided in ``handlers``; this folder stores the decision.
+The meaning of a command is decided in ``handlers``; this folder stores the decision. A function
+with a database or a connection raises what ``Database.connection`` raises, and asyncpg's errors.
 """

@@ -43,7 +43,10 @@ class AuditError(Exception):
 
 
 async def show(database: Database, event_id: str, *, after: int, follow: bool) -> None:
-    """Print the journal, one line per entry; with ``follow``, until interrupted."""
+    """Print the journal, one line per entry; with ``follow``, until interrupted.
+
+    Raises ``AuditError`` if there is no such event.
+    """
     await _existing(database, event_id)
     while True:
         async for row in audit.lines(database, event_id, after=after):
@@ -71,7 +74,8 @@ async def export(
 ) -> Event:
     """Print the journal as JSON Lines with its seals, or ``write`` it; return the event then.
 
-    ``public``: without secrets.
+    ``public``: without secrets. ``write`` gets each line without its end. Raises ``AuditError`` if
+    there is no such event.
     """
     put = write or _print
     event = await _existing(database, event_id)

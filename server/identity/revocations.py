@@ -70,7 +70,7 @@ class Revocations:
         return before is not None and (issued is None or issued <= before + LEEWAY)
 
     async def look(self) -> None:
-        """Read the new revocations, or all of them at intervals."""
+        """Read the new revocations, or all of them at intervals. Raises as ``start`` does."""
         all_of_it = self._looks % POLLS_PER_FULL_READ == 0
         found = await revocations.changed(self._database, 0 if all_of_it else self._cursor)
         if found.cursor < self._cursor:

@@ -49,7 +49,7 @@ class HttpRequests:
         return self._renewing.locked()
 
     async def get(self, path: str) -> Json:
-        """Return the message that answers a GET."""
+        """Return the message that answers a GET. Raises ``NotTheServer`` for another answer."""
         return self.message(await self.http.request("GET", path, await self.headers()))
 
     async def post(self, path: str, body: bytes, *, ref: str | None = None) -> Json:
@@ -65,7 +65,7 @@ class HttpRequests:
         return message
 
     async def ping(self) -> None:
-        """Ask for a sign of life of the server, on a new connection."""
+        """Ask for a sign of life of the server, on a new connection. Raises as ``get`` does."""
         headers = await self.headers() | {"Content-Type": "application/json"}
         body = b'{"type":"ping"}'
         self.message(await self.http.request("POST", "/v1/queries", headers, body, fresh=True))
