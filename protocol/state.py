@@ -148,18 +148,18 @@ class Proposal(View, kw_only=True):
     """A proposed change.
 
     ``target`` is the item to change, for a conclusion its criterion. ``base_version`` is the
-    version that the proposal was written for. ``agree`` counts the votes for ``revision``; while
-    the proposal is pending, they are out of ``eligible``, or else of ``counts.members``.
-    ``against`` and ``abstain`` count too, if votes may say so; then ``voters`` is the number of
-    those who took part. With ``tally`` = ``close`` a pending proposal shows none of these but
+    version that the proposal was written for. ``agree`` is the number of votes for ``revision``.
+    While the proposal is pending, it is out of ``eligible``, or of ``counts.members`` if that is
+    absent. ``against`` and ``abstain`` are shown if votes may say so; then ``voters`` is the number
+    of users who took part. With ``tally`` = ``close`` a pending proposal shows none of these but
     ``voters``. ``terms`` has what differs from the default terms. ``eligible`` is there with
-    ``electorate`` = ``opening``: the number of members then. ``stale``: the item has changed
-    since, so the proposal does not pass by votes. Until ``opens_at`` and from ``expires_at`` on,
-    votes are counted but decide nothing; with ``decide`` = ``close`` they decide at ``expires_at``,
-    and later ones are refused. ``resolved_by`` is the user whose step closed it; it is
-    absent if votes did, which are secret, or the server's own step. ``no`` is its place in the
-    order of creation, ``resolved_no`` in that of closing: sort by them, not by times. Events whose
-    recorded rules are older than the fourth do not have them.
+    ``electorate`` = ``opening``: the number of members at that moment. ``stale``: the item has
+    changed since, so the proposal does not pass by votes. Until ``opens_at`` and from
+    ``expires_at`` on, votes are counted but decide nothing; with ``decide`` = ``close`` they decide
+    at ``expires_at``, and later ones are refused. ``resolved_by`` is the user whose step closed it.
+    It is absent if votes closed it, since these are secret, or if the server did. ``no`` is its
+    place in the order of creation, ``resolved_no`` in that of closing: sort by them, not by times.
+    Events whose recorded rules are older than the fourth do not have them.
     """
 
     kind: ProposalKind
@@ -276,7 +276,7 @@ class Round(View, kw_only=True):
     """One round of an instant runoff.
 
     ``options``: those still in, by their position. ``exhausted``: ballots that name none of them.
-    ``out``: the options that go out after it; several were equal in every round.
+    ``out``: the options that go out after it: several, if they were equal in every round.
     """
 
     options: list[RoundCount]
@@ -359,11 +359,12 @@ class Membership(View, kw_only=True):
 class Ballot(View, kw_only=True):
     """The user's own final ballot.
 
-    ``option`` of a single choice; ``options`` of an approval ballot, or of a ranked one, best
-    first. ``criterion_order`` has the remaining ones of the ranked criteria, none if they were not
-    ranked; ``criteria_rev`` is the one under which it was submitted. ``revision`` is 1, and one
-    more for each further ballot of this user, also after ``ballot.clear``: ``base`` is compared
-    with it. In an event whose limits were recorded by an older server, it is 1 after a clear.
+    A single choice has ``option``; an approval ballot has ``options``, and a ranked one too, best
+    first. ``criterion_order`` has the ranked criteria that still exist, the most important first;
+    it is empty if none were ranked. ``criteria_rev`` is the one under which the ballot was
+    submitted. ``revision`` is 1, and one more for each further ballot of this user, also after
+    ``ballot.clear``: ``base`` is compared with it. In an event whose limits were recorded by an
+    older server, it is 1 after a clear.
     """
 
     criterion_order: list[CriterionId]
