@@ -6,6 +6,7 @@
     memory      the bus of nodes in one process
     redis       the bus over Redis pub/sub: a channel for each event, and one for each node
     connection  the connections to one Redis server
+    client      shorter ways through the Redis client
     cluster     the connections to a Redis Cluster, one per shard
     trouble     what an error of Redis means, in plain words
     living_nodes  the nodes that live, by their heartbeats; the home of an event

@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import MovedError, NoPermissionError, RedisError, ResponseError
 
+from server.bus.client import borrowed, handler_of, round_trip
 from server.bus.port import Writer
 from server.bus.trouble import BusTrouble, is_misconf, trouble_of
 from server.config.redis_url import shown
@@ -240,21 +241,24 @@ class RedisConnection:
 
     async def _publish(self, redis: Redis) -> None:
         publish = "PUBLISH" if self._moved is None else "SPUBLISH"
+        # Kept from one round trip to the next: to borrow it each time costs more than the trip.
+        async with asyncio.timeout(REDIS_HEARTBEAT_INTERVAL_S * 2):
+            connection = await borrowed(redis)
         while not self._over.is_set():
             async with asyncio.timeout(REDIS_HEARTBEAT_INTERVAL_S * 2):
                 if not self._waiting:
                     self._something.clear()
                     await rest(self._something, REDIS_HEARTBEAT_INTERVAL_S)
-                pipe = redis.pipeline(transaction=False)
+                commands: list[tuple[str | bytes, ...]] = []
                 sent: list[str] = []
                 for key in list(self._waiting)[:MAX_PIPELINED]:
                     waiting = self._pop(key)
                     data = waiting if isinstance(waiting, bytes) else waiting()
                     if data is not None:
-                        pipe.execute_command(publish, key[0], data)
+                        commands.append((publish, key[0], data))
                         sent.append(key[0])
-                pipe.ping()
-                answers = await pipe.execute(raise_on_error=False)
+                commands.append(("PING",))
+                answers = await round_trip(redis, connection, commands)
             for channel, receivers in zip(sent, answers, strict=False):
                 if isinstance(receivers, int):
                     self._on_published(channel, receivers)
@@ -274,7 +278,7 @@ class RedisConnection:
     async def _receive(self, redis: Redis) -> None:
         loop = asyncio.get_running_loop()
         self._subscribed.clear()
-        async with redis.pubsub() as pubsub:
+        async with redis.pubsub(**handler_of(redis)) as pubsub:
             await pubsub.connect()
             heard_at, beat_at, together = loop.time(), 0.0, 0
             while not self._over.is_set():
