@@ -234,20 +234,25 @@ class Step:
 
     def _keep_requests(self, user: str, previous: Any, membership: Membership | None) -> None:
         """Keep the list of requests in their order, and their number."""
-        asked = type(previous) is Membership and previous.request_no is not None
-        asks = membership is not None and membership.request_no is not None
-        # Requests without a count are not numbered yet; older nodes can leave stale numbers.
-        if asked == asks or self.event.requests is None:
+        before = previous.request_no if type(previous) is Membership else None
+        number = membership.request_no if membership is not None else None
+        # Requests without a count are not numbered yet.
+        if before == number or self.event.requests is None:
             return
-        requests, count = self.state.requests, self.event.requests
+        state, count = self.state, self.event.requests
         if self._requests_before is None:
-            self._requests_before = dict(requests)
-        if not asks:
-            requests.pop(user, None)
-        elif len(requests) == count:
-            # Otherwise there are older requests that the state does not have.
-            requests[user] = None
-        self.change_event(requests=count + (1 if asks else -1))
+            self._requests_before = dict(state.requests)
+        # A member whom an older node let in, or a user whom it refused, has a number all the same.
+        # It counts until they ask again, and then the new one does.
+        state.requests.pop(user, None)
+        if (
+            membership is not None
+            and membership.is_numbered_request
+            and state.knows_requests(count)
+        ):
+            state.requests[user] = None
+        if before is None or number is None:
+            self.change_event(requests=count + (-1 if number is None else 1))
 
     def undo(self) -> None:
         """Restore everything to what it was before this step."""

@@ -91,6 +91,9 @@ def let_in(step: Step, *asking: Membership, by: str | None = None) -> None:
     """Accept all of ``asking`` as members; raise ``event_full`` if there are too few places."""
     if step.event.places < len(asking):
         raise FinalError(ErrorCode.EVENT_FULL, details={"max_members": step.event.max_members})
+    if not asking:
+        # A step that changes nothing sends nothing, so the window of requests must stay.
+        return
     returning = [one.user_id for one in asking if one.joined_at is not None]
     # First, so that missing records are asked for in one go, before anything is changed.
     took_part = tallies.members_return(step, *returning)

@@ -233,7 +233,8 @@ def reject_all(step: Step, command: c.MembershipRejectAll) -> Outcome:
     rejected, waiting = _until(oldest, command.upto, MAX_DECIDED_TOGETHER)
     for asking in rejected:
         _turn_away(step, asking)
-    show_oldest(step)
+    if rejected:
+        show_oldest(step)
     result = _named("approved", [], 0) | _named("waiting", waiting, count - len(rejected))
     result |= _named("rejected", rejected, len(rejected))
     return Outcome(result, applied=bool(rejected))

@@ -105,6 +105,20 @@ class Replay:
         """Set the revisions of dropped ballots that the journal leaves open, by user."""
         self._note_older(self._revisions.take(stored))
 
+    def take_ceiling(self, stored: int | None) -> None:
+        """Set the ``stored`` end of the window of requests, if it shows the same ones.
+
+        A newer node moves it also if nothing is shown or hidden by that, an older one never does.
+        Of an entry that both write alike, only the table shows which one it was.
+        """
+        event = self.state.event
+        if self.unrecorded and self._shown_to(stored) == self._shown_to(event.request_ceiling):
+            self.state.event_record = msgspec.structs.replace(event, request_ceiling=stored)
+
+    def _shown_to(self, ceiling: int | None) -> set[str]:
+        waiting = (m for m in self.state.memberships.values() if m and m.is_numbered_request)
+        return {m.user_id for m in waiting if ceiling is None or (m.request_no or 0) <= ceiling}
+
     def _note_older(self, seqs: Iterable[int]) -> None:
         self.unrecorded = sorted({*self.unrecorded, *seqs})
 
@@ -235,6 +249,7 @@ class Replay:
             elif table == "ballots" and (ballot := state.ballots.get(key)) is not None:
                 kept = {name: getattr(old, name, None) for name in _NEWER_OF_BALLOT}
                 state.ballots[key] = msgspec.structs.replace(ballot, **kept)
+        state.relist_requests([key for table, key in self._taken if table == "memberships"])
 
     def _attempt(
         self, entry: Entry, command: Command, answer: Any, guess: DomainLimits | None = None

@@ -53,7 +53,8 @@ def show_oldest(step: Step) -> None:
         return
     previous, shown = event.request_ceiling, step.limits.requests_shown
     oldest = step.state.oldest_requests(shown)
-    ceiling = oldest[-1].request_no if event.requests > shown else None
+    # The count can be too high; see ``EventState.requests``.
+    ceiling = oldest[-1].request_no if oldest and event.requests > shown else None
     if ceiling == previous:
         return
     step.change_event(request_ceiling=ceiling)

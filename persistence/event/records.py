@@ -122,7 +122,10 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     decided_by: str | None = None
     joined_no: int | None = None
     request_no: int | None = None
-    """The number of the request to join, while it is pending."""
+    """The number of the request to join, while it is pending.
+
+    A node from before the third rules does not know it, so one that such a node decided keeps it.
+    """
     request_seq: int | None = None
     """The position of the latest request to join; ``None`` if the rules were older then."""
     vote_no: int | None = None
@@ -134,6 +137,11 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     def leads(self) -> bool:
         """Whether the member may do what admins may: as an admin or as an organiser."""
         return self.role != "member"
+
+    @property
+    def is_numbered_request(self) -> bool:
+        """Whether this is a request to join that waits and has a number."""
+        return self.request_no is not None and self.status == "pending"
 
     @property
     def has_vote(self) -> bool:

@@ -113,7 +113,10 @@ class EventState:
         self.pending: dict[str, None] = {}
         """Ids of the pending proposals, in the order of their creation."""
         self.requests: dict[str, None] = {}
-        """The users who asked to join and wait, oldest request first, without a gap."""
+        """The users who asked to join and wait, oldest request first, without a gap.
+
+        The event counts more of them if an older node decided some: it leaves number and count.
+        """
         self.requests_read = 0
         """Stored requests were read up to this number."""
         self._record_bytes = 0
@@ -241,12 +244,27 @@ class EventState:
         oldest = (self.memberships[user] for user in itertools.islice(self.requests, count))
         return [found for found in oldest if found is not None]
 
+    def knows_requests(self, count: int) -> bool:
+        """Whether all requests are here, of which the event counts ``count``."""
+        return len(self.requests) == count or _ALL_REQUESTS in self.complete
+
+    def relist_requests(self, users: list[str]) -> None:
+        """Take out or in those of ``users`` whose records changed without a step's notice."""
+        for user in users:
+            found = self.memberships[user]
+            if found is None or not found.is_numbered_request:
+                self.requests.pop(user, None)
+            elif user not in self.requests:
+                self.requests.clear()
+                self.know_all_requests()
+                return
+
     def know_all_requests(self) -> None:
         """Note that all stored requests were read; any other one was made in this batch."""
         made = [
             found
             for user, found in self.memberships.items()
-            if found is not None and found.request_no is not None and user not in self.requests
+            if found is not None and found.is_numbered_request and user not in self.requests
         ]
         made.sort(key=lambda found: found.request_no or 0)
         self.requests.update((found.user_id, None) for found in made)

@@ -145,6 +145,7 @@ async def verify_event(database: Database, event_id: str, *, strict: bool = Fals
     replay.take_names({member.user_id: member.name for member in tables["memberships"]})
     # Ballots that are gone may have been dropped by an older server.
     replay.take_revisions({each.user_id: each.ballot_revision for each in tables["memberships"]})
+    replay.take_ceiling(event.request_ceiling)
     for name, records in tables.items():
         _compare(name, records, state)
     _compare_event(event, state)

@@ -240,7 +240,7 @@ class InProcess:
                     if member and member.status == "pending":
                         state.memberships.setdefault(user, member)
             case "requests":
-                asking = [m for m in stored.memberships.values() if m and m.request_no is not None]
+                asking = [m for m in stored.memberships.values() if m and m.is_numbered_request]
                 asking.sort(key=lambda m: m.request_no or 0)
                 asking = [m for m in asking if (m.request_no or 0) > state.requests_read]
                 limit = key[0] + 1
@@ -250,6 +250,7 @@ class InProcess:
                         state.requests[member.user_id] = None
                     state.requests_read = member.request_no or 0
                 if len(asking) < limit:
+                    state.requests_read = state.event.requests_made or 0
                     state.know_all_requests()
                 return
             case "votes_of":
